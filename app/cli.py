@@ -1,19 +1,22 @@
-"""The command line: `serve`, `run`, `verify`, `check`, `trace`, `schema`, and what operators have in `commands`."""
+"""The command line: `serve`, `run`, `verify`, `schema`, what operators have in `commands`, and what packages add."""
 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tqdm import tqdm
 
 from app.commands import COMMANDS
-from app.commands.checkdata import check_data
 from app.commands.serve import serve
 from mhc_core import __version__
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+
+GROUP = "mhc_scope.commands"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,12 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
     check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
     check.add_argument("spec", help="a JSON file; - reads standard input")
-    _add_check(commands)
-    trace = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
-    trace.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
-    trace.add_argument("--out", type=Path, help="where to write its record: .mhct")
     commands.add_parser("schema", help="print the JSON schema of a spec")
-    for command in COMMANDS:
+    for command in (*COMMANDS, *_load_commands()):
         command.add_parser(commands)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "serve":
@@ -45,29 +44,14 @@ def main(arguments: Sequence[str]) -> int:
         return run_once(known.spec, known.out)
     if known.command == "verify":
         return verify_once(known.spec)
-    if known.command == "check":
-        return check_once(known)
-    if known.command == "trace":
-        return trace_once(known.checkpoint, known.out)
     print(json.dumps(RunSpec.model_json_schema(), indent=2))
     return 0
 
 
-def _add_check(commands: Any) -> None:
-    parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
-    parser.add_argument("target", nargs="?", help="package.module:Class, or a function that builds a module")
-    parser.add_argument("--data", type=Path, help="in place of a target: check the database of this folder")
-    parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
-    parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
-    parser.add_argument("--eps", type=float, default=1e-6, help="eps of Sinkhorn that it is said to have")
-    parser.add_argument("--dtype", default="float32", help="of parameters and states where it is used, or bfloat16")
-    parser.add_argument("--streams", type=int, help="where shapes of parameters do not tell it")
-    parser.add_argument("--width", type=int, help="where shapes of parameters do not tell it")
-    for name, meaning in (("write", "applies what it returns"), ("expand", "makes streams"), ("reduce", "ends them")):
-        parser.add_argument(f"--{name}", help=f"package.module:function that {meaning}, see docs/check.md")
-    parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+def _load_commands() -> Iterable[ModuleType]:
+    """Commands that installed packages add: each entry point of the group is a tuple of modules as in `COMMANDS`."""
+    for point in entry_points(group=GROUP):
+        yield from point.load()
 
 
 def run_once(source: str, out: Path | None) -> int:
@@ -107,51 +91,6 @@ def verify_once(source: str) -> int:
     print(summarise_checks(checks), "", "What each check can find, and what it cannot:", sep="\n")
     print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
     return 1 if to_verdict(checks) == "fails" else 0
-
-
-def check_once(known: argparse.Namespace) -> int:
-    """Print the conformance report of someone's connection, or what is wrong with a database."""
-    if (known.target is None) == (known.data is None):
-        return _explain(SpecError("check", [known.target, known.data], "either a target or --data"))
-    if known.data is not None:
-        return check_data(known.data)
-    try:
-        arguments = json.loads(known.args)
-    except json.JSONDecodeError as error:
-        return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
-    if not isinstance(arguments, dict):
-        return _explain(SpecError("--args", arguments, "a JSON object"))
-    from app.targets import load_name, load_target
-    from mhc_core.attach import check
-
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python` does: modules in this folder
-    options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "dtype", "streams", "width")}
-    try:
-        target = load_target(known.target, arguments)
-        functions = {name: getattr(known, name) for name in ("write", "expand", "reduce")}
-        options |= {name: load_name(text) for name, text in functions.items() if text is not None}
-        report = check(target, **options, compiled=known.compile)
-    except SpecError as error:
-        return _explain(error)
-    print(report.to_json() if known.json else report)
-    return 0 if report.passed else 1
-
-
-def trace_once(checkpoint: Path, out: Path | None) -> int:
-    """Read a checkpoint, write its record, and print what it says in words."""
-    from mhc_core.attach.checkpoint import read_checkpoint
-
-    try:
-        if out is not None:
-            _check_out(out, "mhct")
-        result = read_checkpoint(checkpoint)
-        if out is not None:
-            result.save(out)
-    except (SpecError, OSError) as error:
-        return _explain(error)
-    print(*(finding.text for finding in result.summary.findings), sep="\n")
-    return 0
 
 
 def _read_spec(source: str) -> RunSpec:

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.rows import Row, print_rows
 from benchmarks.side_by_side import clock, median_ratio, time_interleaved
-from mhc_core.attach import Monitor
+from mhc_probe import Monitor
 
 EVERY, ROUND, UPDATES = 100, 10, 500
 RATE = 1e-3

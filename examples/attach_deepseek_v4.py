@@ -3,7 +3,7 @@
 import torch
 from transformers import DeepseekV4Config, DeepseekV4ForCausalLM
 
-from mhc_core.attach import attach
+from mhc_probe import attach
 
 torch.manual_seed(0)
 config = DeepseekV4Config(

@@ -1,7 +1,7 @@
 """The loss of a small stack while it trains, step by step: `mhc-scope serve` elsewhere, then run this."""
 
-from mhc_core.client import Client
 from mhc_core.record.frames import StepFrame
+from mhc_probe.client import Client
 
 with Client() as client:
     run = client.submit({"depth": 4, "width": 32, "connection": {"kind": "mhc"}, "train": {"steps": 10}})

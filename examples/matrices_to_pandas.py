@@ -1,6 +1,6 @@
 """Mixing matrices of every layer as a table: `mhc-scope serve` elsewhere, then run this."""
 
-from mhc_core.client import Client
+from mhc_probe.client import Client
 
 with Client() as client:
     result = client.result(client.submit({"depth": 8, "connection": {"kind": "mhc"}}))

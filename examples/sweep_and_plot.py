@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from mhc_core.client import Client
+from mhc_probe.client import Client
 
 with Client() as client:
     sweep = client.sweep({"connection": {"kind": "hc"}}, {"depth": [4, 8, 16], "connection.streams": [2, 4]})

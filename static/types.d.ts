@@ -104,7 +104,7 @@ export interface StepRules {
   /** Beginnings of metrics that no step has. */
   unknown: string[];
 }
-/** Sizes and limits of figures, as `app/figures/fill` defines and explains them. */
+/** Sizes and limits of figures, as `mhc_core/figures/fill` defines and explains them. */
 export interface FigureRules {
   min_span: Record<string, number>;
   window_columns: number;

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 
 from app.api import openapi
 from app.api.routers import KEYED_ROUTERS, ROUTERS
-from app.figures import PANELS
 from app.presets import PRESETS
+from mhc_core.figures import PANELS
 from mhc_core.spec.families import FAMILIES
 from tests.conftest import ROOT
 

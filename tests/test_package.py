@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTFont
 
-import mhc_core.attach
+import mhc_probe
 from app.cli import main
 from app.files import CHECKOUT, NODE_MODULES, is_installed, list_files
 from app.pages.vendored import CHARACTERS, FONTS, LETTERS, list_carried
@@ -60,4 +60,4 @@ def test_the_description_for_others_names_commands_and_code_that_are_there(capsy
     tree = ast.parse("".join(code))
     imported = [part for part in tree.body if isinstance(part, ast.ImportFrom)]
     assert [name.name for part in imported for name in part.names] == ["Monitor", "attach"]
-    assert {"Monitor", "attach"} <= set(mhc_core.attach.__all__)
+    assert {"Monitor", "attach"} <= set(mhc_probe.__all__)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from app.store.database import Database
 from app.store.runs import RunStore
-from mhc_core.attach import attach
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
+from mhc_probe import attach
 from tests.apart import run_loop
 from tests.conftest import Server, start_server
-from tests.core.attach.attachable import backward, build_deepseek
+from tests.probe.attach.attachable import backward, build_deepseek
 
 NAME = "DeepseekV4ForCausalLM"
 

@@ -4,11 +4,11 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from mhc_core.attach import Monitor
 from mhc_core.record.codec import decode_line
 from mhc_core.record.frames import EndFrame
 from mhc_core.record.result import Result
-from tests.core.monitor.models import KINDS, train
+from mhc_probe import Monitor
+from tests.probe.monitor.models import KINDS, train
 
 NAME = "Tiny"
 EVERY, UPDATES = 40, 330

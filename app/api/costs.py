@@ -13,10 +13,10 @@ from app.api.http.contents import describe_texts
 from app.api.http.drawing import respond_figure
 from app.api.models.figures import FigureBody
 from app.api.models.links import API
-from app.figures.panels.costs import MEASURES, build_costs, to_added
-from app.figures.style import THEMES, ThemeName
 from mhc_core.cost.estimates import ConnectionCost, compare_connections
 from mhc_core.cost.paper_models import PaperCosts, paper_shapes
+from mhc_core.figures.panels.costs import MEASURES, build_costs, to_added
+from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.spec import parse_spec
 
 router = APIRouter(prefix=API, tags=["description"])

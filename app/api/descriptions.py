@@ -13,10 +13,10 @@ from app.api.http.problems import to_item
 from app.api.models.descriptions import EstimateBody, MetricsBody, PresetsBody, PreviewsBody
 from app.api.models.links import API
 from app.engine.contract import RUN
-from app.figures.style import MAX_RUNS
 from app.presets import PRESETS
 from app.presets.sketches import read_sketches
 from app.services.admission import check_cost
+from mhc_core.figures.style import MAX_RUNS
 from mhc_core.metrics.registry import to_catalogue
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import StringConstraints
 from starlette.responses import Response
 
-from app import figures
 from app.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
 from app.api.http.kept_bodies import KeptBody
 from app.api.http.kept_files import CHANGELESS, respond_file
@@ -15,9 +14,10 @@ from app.api.http.problems import invalid_query, not_found
 from app.api.http.queries import LayerIndex, check_interval, refuse_unknown
 from app.api.models.figures import FigureBody, FigureItem, PanelsBody
 from app.api.models.links import API, to_address
-from app.figures.run_names import to_labels
-from app.figures.style import ThemeName
 from app.services.encoding.jobs import AskedFigure
+from mhc_core import figures
+from mhc_core.figures.run_names import to_labels
+from mhc_core.figures.style import ThemeName
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 

@@ -28,8 +28,6 @@ from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
 from app.api.models.sweeps import ValuesBody
-from app.figures.panels.map import build_map
-from app.figures.style import THEMES, ThemeName
 from app.services.ownership import new_key, require_owner, to_owner
 from app.services.runs import Runs
 from app.services.shares import StoredShares
@@ -37,6 +35,8 @@ from app.services.sweeps.stored import StoredSweep, from_stored, list_done, to_s
 from app.services.sweeps.sweeps import Sweeps
 from app.services.sweeps.values import MeasuredSweep
 from app.store.snapshots import SnapshotStore
+from mhc_core.figures.panels.map import build_map
+from mhc_core.figures.style import THEMES, ThemeName
 
 router = APIRouter(prefix=API, tags=["snapshots"])
 # Who has a view's key may delete it: this route asks for nothing else.

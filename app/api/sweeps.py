@@ -14,9 +14,9 @@ from app.api.http.queries import AskedNumber, refuse_unknown
 from app.api.models.figures import FigureBody
 from app.api.models.links import API
 from app.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
-from app.figures.panels.map import build_map
-from app.figures.style import THEMES, ThemeName
 from app.services.sweeps.values import MeasuredSweep
+from mhc_core.figures.panels.map import build_map
+from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.record.grid import Axis
 
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])

@@ -5,6 +5,6 @@ A command adds its parser with `set_defaults(run=run)`; add its module to `COMMA
 
 from types import ModuleType
 
-from app.commands import backup, prune, site, tokens
+from app.commands import backup, check_data, prune, site, tokens
 
-COMMANDS: tuple[ModuleType, ...] = (backup, prune, site, tokens)
+COMMANDS: tuple[ModuleType, ...] = (backup, check_data, prune, site, tokens)

@@ -12,10 +12,6 @@ from starlette.responses import Response
 from app.api.dependencies import FoundSnapshot, Service, find_done, load_result
 from app.api.http.addresses import to_base
 from app.api.http.problems import not_found
-from app.figures.fill.numbers import format_value
-from app.figures.panels.map import build_map, to_axis_titles
-from app.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
-from app.figures.style import THEMES
 from app.pages.claims import build_claim
 from app.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
 from app.presets import BY_NAME, KEY, OPENING, Preset, find_shown
@@ -25,6 +21,10 @@ from app.services.sweeps.sweep import Sweep
 from app.services.sweeps.values import SweepValues
 from app.store.runs import Run
 from app.store.snapshots import Snapshot
+from mhc_core.figures.fill.numbers import format_value
+from mhc_core.figures.panels.map import build_map, to_axis_titles
+from mhc_core.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
+from mhc_core.figures.style import THEMES
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
 from mhc_core.record.result import Result

@@ -13,14 +13,14 @@ from typing import Final
 
 import plotly.graph_objects as go
 
-from app.figures.fill.sources import Columns
-from app.figures.methods import to_run_styles
-from app.figures.style import MAX_RUNS, THEMES, Theme
 from app.pages.claims import DIRECTIONS, to_gain_text
 from app.pages.raster import Canvas, measure, shorten
 from app.pages.raster_map import draw_map
 from app.pages.raster_picture import Lanes, draw_ribbons, find_largest, place_lanes, read_sizes
 from app.store.runs import Run
+from mhc_core.figures.fill.sources import Columns
+from mhc_core.figures.methods import to_run_styles
+from mhc_core.figures.style import MAX_RUNS, THEMES, Theme
 from mhc_core.findings.gains import BY_DESIGN
 from mhc_core.record.source import Source, SpecSource
 

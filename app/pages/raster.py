@@ -11,10 +11,10 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from app.figures.fill.numbers import nice_step
-from app.figures.style import Theme
 from app.files import NODE_MODULES, read_file
 from app.pages.vendored import FONTS
+from mhc_core.figures.fill.numbers import nice_step
+from mhc_core.figures.style import Theme
 
 SCALE = 2  # everything is drawn so much larger and then shrunk: Pillow's lines have no soft edges
 DASH_SCALE = 1.5

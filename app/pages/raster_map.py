@@ -6,8 +6,8 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale, unlabel_rgb
 
-from app.figures.fill.numbers import format_value
 from app.pages.raster import Box, Canvas, measure, shorten
+from mhc_core.figures.fill.numbers import format_value
 
 GAP = 2  # between cells
 SIZE = 16

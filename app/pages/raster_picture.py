@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.figures.fill.sources import Columns
-from app.figures.style import mix
 from app.pages.raster import Box, Canvas, Point, layer_ticks
+from mhc_core.figures.fill.sources import Columns
+from mhc_core.figures.style import mix
 
 KEY = "act_rms_streams"
 UNIT_PX = 1.9  # width of a signal of size 1, in every picture

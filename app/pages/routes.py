@@ -22,8 +22,6 @@ from app.api.http.problems import TITLES, Problem
 from app.api.models.links import API, to_address
 from app.api.models.rooms import RoomBody
 from app.api.models.snapshots import SnapshotBody
-from app.figures import PANELS
-from app.figures.style import ThemeName, to_shared_colors
 from app.files import TEMPLATES, read_file
 from app.pages.assets import Assets
 from app.pages.docs import describe, describe_credentials
@@ -33,6 +31,8 @@ from app.pages.view_rules import to_view_rules
 from app.settings import Settings
 from app.store.rooms import Room
 from mhc_core import __version__
+from mhc_core.figures import PANELS
+from mhc_core.figures.style import ThemeName, to_shared_colors
 from mhc_core.record import codec
 
 router = APIRouter(include_in_schema=False)

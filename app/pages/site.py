@@ -22,9 +22,6 @@ from markupsafe import Markup
 
 from app.api.costs import to_csv
 from app.api.models.snapshots import SnapshotBody
-from app.figures import MAX_RUNS, to_response
-from app.figures.panels.costs import build_costs
-from app.figures.style import THEMES, ThemeName
 from app.pages.assets import Assets
 from app.pages.link_cards import MAX_DESCRIPTION, SUMMARY, Card
 from app.pages.routes import Pages, to_boot
@@ -33,6 +30,9 @@ from app.presets.sketches import read_sketches
 from app.store.snapshots import Snapshot
 from mhc_core.cost.estimates import ConnectionCost
 from mhc_core.cost.paper_models import paper_shapes
+from mhc_core.figures import MAX_RUNS, to_response
+from mhc_core.figures.panels.costs import build_costs
+from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.metrics.registry import to_catalogue
 from mhc_core.record import codec
 from mhc_core.record.start import StartFrame

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from app.figures.at_once import to_at_once_rules
-from app.figures.methods import to_plain_methods
-from app.figures.panels.costs import MEASURES
-from app.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
-from app.figures.style import MAX_RUNS
 from app.presets import DEFAULT, KEY, OPENING, TRAINED
 from mhc_core.connections.math.presets import list_projecting
+from mhc_core.figures.at_once import to_at_once_rules
+from mhc_core.figures.methods import to_plain_methods
+from mhc_core.figures.panels.costs import MEASURES
+from mhc_core.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
+from mhc_core.figures.style import MAX_RUNS
 from mhc_core.spec import FAMILIES, MANIFOLD
 
 

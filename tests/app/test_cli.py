@@ -106,7 +106,7 @@ def test_the_version_is_that_of_the_package(call: Call) -> None:
         ("serve", "--help"),
         ("token", "list", "--data", "data"),
         ("backup", "copy.db", "--data", "data"),
-        ("check", "--data", "data"),
+        ("check-data", "--data", "data"),
         ("prune", "--data", "data"),
         ("run", "spec.json"),
         ("verify", "spec.json"),

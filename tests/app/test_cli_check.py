@@ -9,8 +9,8 @@ import pytest
 from app.cli import main
 from tests.conftest import ROOT
 
-PLAIN = "tests.core.conformance.plain:PlainMHC"
-WRONG_ONE = "tests.core.conformance.wrong:build"
+PLAIN = "tests.probe.conformance.plain:PlainMHC"
+WRONG_ONE = "tests.probe.conformance.wrong:build"
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -64,11 +64,11 @@ def test_arguments_reach_the_class(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.full
 def test_functions_are_named_too(capsys: pytest.CaptureFixture[str]) -> None:
-    mean = "tests.core.conformance.elsewhere:reduce_to_mean"
+    mean = "tests.probe.conformance.elsewhere:reduce_to_mean"
     assert main(["check", PLAIN, "--family", "mhc", "--reduce", mean]) == 0
     assert "the streams end as their mean" in capsys.readouterr().out
-    given = "tests.core.conformance.elsewhere:write_untransposed"
-    assert main(["check", "tests.core.conformance.elsewhere:build_deepseek_v4", "--write", given]) == 1
+    given = "tests.probe.conformance.elsewhere:write_untransposed"
+    assert main(["check", "tests.probe.conformance.elsewhere:build_deepseek_v4", "--write", given]) == 1
     assert "\nfails          orientation " in capsys.readouterr().out
 
 

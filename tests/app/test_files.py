@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.files import CHECKOUT, COMMENTED, NODE_MODULES, STATIC, list_files, read_file
 from app.pages.vendored import list_carried
-from tests.app.figures.filled import find_node
+from tests.core.figures.filled import find_node
 
 CARRIED = [f"{NODE_MODULES}/{path}" for path in list_carried()]
 SCRIPTS = [path for path in (*list_files(f"{STATIC}/js"), *CARRIED) if COMMENTED.fullmatch(path)]

@@ -5,11 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mhc_core.attach.checkpoint import read_checkpoint
 from mhc_core.record.result import Result
+from mhc_probe.checkpoint import read_checkpoint
 from tests.app.conftest import Call
 from tests.conftest import Server
-from tests.core.checkpoint.stored import draw_connections, write_file
+from tests.probe.checkpoint.stored import draw_connections, write_file
 
 
 def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, expect
 from mhc_core.record.result import Result
 from tests.browser.conftest import Watch, load_page
 from tests.conftest import ROOT, START_S, free_port
-from tests.core.checkpoint.stored import draw_connections, write_file
+from tests.probe.checkpoint.stored import draw_connections, write_file
 
 pytestmark = pytest.mark.full
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.figures.style import MAX_RUNS
+from mhc_core.figures.style import MAX_RUNS
 from mhc_core.spec import CONNECTION_KINDS, RunSpec, parse_spec, run_spec
 from tests.contract.specs import COMPARISONS, SPECS
 

@@ -1,4 +1,4 @@
-/** Fills templates as the page does, for `tests/app/figures/test_panels.py`: a case as JSON a line on stdin, its figures a line on stdout. */
+/** Fills templates as the page does, for `tests/core/figures/test_panels.py`: a case as JSON a line on stdin, its figures a line on stdout. */
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';

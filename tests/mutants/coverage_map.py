@@ -16,7 +16,7 @@ import pytest
 from tests.mutants.known import Known, Timer, load, save
 from tests.mutants.processes import run_pytest
 
-PATHS = ("tests/core", "tests/oracles", "tests/app/figures", "tests/contract/test_specs.py")
+PATHS = ("tests/core", "tests/oracles", "tests/core/figures", "tests/contract/test_specs.py")
 SHARED = ("tests.", "mhc_core.theory.")  # Modules whose caches hold results from one test to the next.
 LIMIT_S = 1800.0
 

@@ -12,7 +12,7 @@ from mhc_core.record import codec
 from mhc_core.record.result import Result
 
 if TYPE_CHECKING:  # Plotly, which only a process that draws needs, takes half a second to import.
-    from app.figures.style import ThemeName
+    from mhc_core.figures.style import ThemeName
 
 # Those who take a large file compressed wait for the network; 5 is what small answers get.
 PACK_LEVEL = 5
@@ -23,7 +23,7 @@ FORMS = {**WRITERS, "json-nested": to_json, "json-packed": to_packed_json}
 
 @dataclass(frozen=True)
 class AskedFigure:
-    """What `app.figures.figure` takes beside results, in its order."""
+    """What `mhc_core.figures.figure` takes beside results, in its order."""
 
     panel: str
     labels: tuple[str, ...]
@@ -41,7 +41,7 @@ class AskedFigure:
 
     def draw(self, results: Sequence[Result]) -> bytes:
         """The figure as JSON, as `plotly.io.from_json` reads it."""
-        from app import figures
+        from mhc_core import figures
 
         labels = list(self.labels)
         rest = (self.cursor, self.theme, self.view, self.difference, self.step, self.interval)

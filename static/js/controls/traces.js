@@ -49,7 +49,7 @@ function TraceHelp() {
     <${Popover} label="Recording: what it is" sign="?" className="icon field-help">
       <h3>A recording of your own model</h3>
       <p>A recording of your own model's forward and backward pass: signals, gradients and mixing of each layer. Make one in Python:</p>
-      <pre>from mhc_core.attach import attach
+      <pre>from mhc_probe import attach
 
 with attach(model) as probe:
     model(inputs).loss.backward()

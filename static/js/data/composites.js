@@ -1,5 +1,5 @@
 /**
- * Products of the mixing of neighbouring layers, as figures show them. `app/figures/fill/composites.py` says the same.
+ * Products of the mixing of neighbouring layers, as figures show them. `mhc_core/figures/fill/composites.py` says the same.
  * They are made here from the matrices that the page has: a cursor that is dragged asks no server, and a stored view has them too.
  */
 

@@ -1,4 +1,4 @@
-/** What each run has beyond the first: B - A, or B / A where the axis is logarithmic. `app/figures/fill/difference.py` says the same, and why. */
+/** What each run has beyond the first: B - A, or B / A where the axis is logarithmic. `mhc_core/figures/fill/difference.py` says the same, and why. */
 
 import { createColumns } from './columns.js';
 import { fill } from './fill.js';

@@ -1,4 +1,4 @@
-/** Fill a panel's template with the columns of runs. `app/figures/fill/fill.py` does the same; a test holds them equal. */
+/** Fill a panel's template with the columns of runs. `mhc_core/figures/fill/fill.py` does the same; a test holds them equal. */
 
 import { dress } from '../lines/dress.js';
 import {

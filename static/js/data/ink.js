@@ -1,4 +1,4 @@
-/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. As in `app/figures/fill/ink.py`. */
+/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. As in `mhc_core/figures/fill/ink.py`. */
 
 import { formatFixed } from './numbers.js';
 

@@ -1,4 +1,4 @@
-/** Numbers as people read them, as in `mhc_core/findings/numerals.py`, and the ticks of a logarithmic axis, as in `app/figures/fill/numbers.py`. */
+/** Numbers as people read them, as in `mhc_core/findings/numerals.py`, and the ticks of a logarithmic axis, as in `mhc_core/figures/fill/numbers.py`. */
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 export const UNKNOWN = '–';

@@ -1,4 +1,4 @@
-/** Colour scales of signed matrices, as far below zero as above. `app/figures/fill/scales.py` says the same. */
+/** Colour scales of signed matrices, as far below zero as above. `mhc_core/figures/fill/scales.py` says the same. */
 
 import { decade, formatValue, niceStep, range } from './numbers.js';
 

@@ -1,4 +1,4 @@
-/** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `app/figures/fill/sources.py`. */
+/** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `mhc_core/figures/fill/sources.py`. */
 
 import { liesBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { formatValue, range, UNKNOWN } from './numbers.js';

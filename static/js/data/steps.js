@@ -1,4 +1,4 @@
-/** A run as it was at a step of training, as far as its frames tell. `app/figures/fill/steps.py` says the same. */
+/** A run as it was at a step of training, as far as its frames tell. `mhc_core/figures/fill/steps.py` says the same. */
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 

@@ -1,4 +1,4 @@
-/** The numbers of matrices on a figure: in their cells, and their sums beside them. `app/figures/fill/sums.py` says the same. */
+/** The numbers of matrices on a figure: in their cells, and their sums beside them. `mhc_core/figures/fill/sums.py` says the same. */
 
 import { colSums, rowSums, toSumTexts, toTitle } from './composites.js';
 import { formatFixed, formatValue, range } from './numbers.js';

@@ -1,4 +1,4 @@
-/** Composites of chosen layers alone: forward from the first of them, backward from the last. `app/figures/fill/parts.py` says the same. */
+/** Composites of chosen layers alone: forward from the first of them, backward from the last. `mhc_core/figures/fill/parts.py` says the same. */
 
 import { depthOf } from '../data/record.js';
 import { measureComposites, toValues } from './products.js';

@@ -1,4 +1,4 @@
-/** Give the lines of a template the looks of the runs that they draw. `app/figures/fill/dress.py` says the same, and why. */
+/** Give the lines of a template the looks of the runs that they draw. `mhc_core/figures/fill/dress.py` says the same, and why. */
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').RunStyle} RunStyle @typedef {import('../../types').Trace} Trace */
 

@@ -7,9 +7,9 @@ import httpx
 import plotly.io
 import pytest
 
-from app import figures
-from app.figures.style import THEMES
+from mhc_core import figures
 from mhc_core.cost.paper_models import paper_shapes
+from mhc_core.figures.style import THEMES
 from tests.app.api.test_bodies import check_problem
 
 

@@ -17,8 +17,8 @@ from app.api.models.descriptions import PresetsBody, PreviewsBody
 from app.api.models.figures import FigureBody, PanelsBody
 from app.api.models.results import ResultBody
 from app.api.models.verifications import VerificationBody
-from app.figures import PANELS
 from app.presets import PRESETS
+from mhc_core.figures import PANELS
 from mhc_core.metrics.registry import to_catalogue
 from tests.app.api.test_bodies import check_problem
 from tests.conftest import Server, compute

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app.figures.run_names import KIND_NAMES
+from mhc_core.figures.run_names import KIND_NAMES
 from mhc_core.record import codec
 from mhc_core.record.packed import PackedArray
 from mhc_core.spec import CONNECTION_KINDS

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.figures import PANELS
+from mhc_core.figures import PANELS
 from mhc_core.record.container import PublishError
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError

@@ -45,7 +45,7 @@ def test_a_copy_is_put_back_elsewhere(call: Call, data: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     for query in ("SELECT * FROM runs", "SELECT * FROM frames"):
         assert read(new / NAME, query) == read(data / NAME, query)
-    assert call("check", "--data", str(new)).returncode in (0, 1)
+    assert call("check-data", "--data", str(new)).returncode in (0, 1)
     assert sorted(path.name for path in tmp_path.glob("*.part")) == []
 
 

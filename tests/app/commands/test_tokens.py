@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.store.database import Database
-from mhc_core.client import Client, RefusedError
+from mhc_probe.client import Client, RefusedError
 from tests.apart import run_loop
 from tests.app.conftest import Call
 from tests.conftest import start_server

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import Settings
-from mhc_core.client import Client
+from mhc_probe.client import Client
 from tests.conftest import Server, compute, start_server
 
 ROOT = "/tools/mhc"

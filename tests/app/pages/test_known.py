@@ -11,8 +11,8 @@ import pytest
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame
 from mhc_core.spec import RunSpec, parse_spec
-from tests.app.figures.filled import ROOT, find_node
 from tests.core.drawn import draw_specs
+from tests.core.figures.filled import ROOT, find_node
 
 MIXING = {"h_res", "h_res_row_sum", "h_res_col_sum", "h_res_min", "ds_error", "gain_fwd", "gain_bwd"}
 COMPOSITES = {f"composite_{key}" for key in ("gain_fwd", "gain_bwd", "norm_inf", "norm_1", "min_col_sum")}

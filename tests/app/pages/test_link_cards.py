@@ -16,14 +16,14 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from app.api.http.addresses import to_base
-from app.figures.methods import METHODS
-from app.figures.style import THEMES
 from app.pages.claims import build_claim
 from app.pages.link_pictures import MAP, STREAMS
 from app.pages.raster import Canvas, measure, shorten, wrap
 from app.pages.raster_picture import UNIT_PX, place_lanes, to_ribbons
 from app.presets import OPENING
 from app.settings import Settings
+from mhc_core.figures.methods import METHODS
+from mhc_core.figures.style import THEMES
 from mhc_core.record.source import SpecSource
 from tests.app.api.test_sweeps import SWEEP, finish
 from tests.conftest import Server, StartServer, compute

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from app.figures.methods import METHODS
 from app.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_shown
+from mhc_core.figures.methods import METHODS
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result

@@ -2,9 +2,9 @@
 
 import json
 
-from app.figures import to_response
 from app.pages.routes import to_boot
-from tests.app.figures.filled import ROOT
+from mhc_core.figures import to_response
+from tests.core.figures.filled import ROOT
 
 
 def test_tests_of_the_page_are_given_what_the_server_sends() -> None:

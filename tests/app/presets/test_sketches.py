@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from app.figures import PANELS
 from app.presets import PRESETS, Preset
 from app.presets.preset import GROUPS
 from app.presets.records import read_result
 from app.presets.sketches import FILE, POINTS, build_sketches, read_sketches
+from mhc_core.figures import PANELS
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
 

@@ -15,11 +15,11 @@ import numpy as np
 import plotly.io
 import pytest
 
-from app.figures import PANELS
+from mhc_core.figures import PANELS
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame
 from tests.conftest import Server, compute, start_server
-from tests.core.attach.attachable import LAYERS, STREAMS
+from tests.probe.attach.attachable import LAYERS, STREAMS
 from tests.traced import NAME, Trace, capture_trace, start_with_trace
 
 NDJSON = {"Accept": "application/x-ndjson"}

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from app.figures.methods import to_run_styles
-from app.figures.style import ThemeName
+from mhc_core.figures.methods import to_run_styles
+from mhc_core.figures.style import ThemeName
 from tests.browser.conftest import OpenPage, Watch, wait_until, wait_until_done
 from tests.browser.figures.test_cards import show_table
 from tests.conftest import Server, compute

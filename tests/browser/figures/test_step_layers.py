@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.codec import from_typed_array
-from tests.app.figures.test_step_figures import NEW
 from tests.browser.conftest import OpenPage, open_section_of, wait_until_done, wait_until_drawn
 from tests.conftest import Server, compute
+from tests.core.figures.test_step_figures import NEW
 from tests.stored import store_as_of_old
 
 TRAIN = {"steps": 9, "kept": 3, "lr": 0.1}

@@ -12,15 +12,15 @@ import torch
 from nbclient import NotebookClient
 from playwright.sync_api import Browser, Page, expect
 
-from app.figures.offline.document import write_document
-from app.figures.offline.widget import MODULE, Widget
-from mhc_core.attach import attach
+from app.offline.document import write_document
+from app.offline.widget import MODULE, Widget
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
+from mhc_probe import attach
 from tests.browser.share.test_saved_hand import move
 from tests.conftest import ROOT
-from tests.core.attach.attachable import build_deepseek
 from tests.core.conftest import CONNECTIONS, build_spec, measure
+from tests.probe.attach.attachable import build_deepseek
 from tests.traced import NAME, capture_trace
 
 DOTTED = ".shapelayer path"
@@ -44,7 +44,7 @@ window.model = {
 window.leave = render({ model, el: document.getElementById('el') });
 </script>"""
 NOTEBOOK = """
-from app.figures.offline.widget import Widget
+from app.offline.widget import Widget
 from tests.core.conftest import build_spec, measure
 widget = Widget(measure(build_spec()), layer=1)
 widget

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.figures.methods import METHODS
+from mhc_core.figures.methods import METHODS
 from tests.browser.conftest import OpenPage, open_settings, wait_until_done
 from tests.conftest import Server, compute
 

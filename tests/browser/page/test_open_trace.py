@@ -14,7 +14,7 @@ from tests.browser.look.test_access import audit, looks
 from tests.browser.page.test_page import curves
 from tests.browser.page.test_traces import HEADS, SMALL, address_beside, heads
 from tests.conftest import Server
-from tests.core.attach.attachable import LAYERS
+from tests.probe.attach.attachable import LAYERS
 from tests.traced import NAME, capture_trace
 
 RUN = f"/#v=1&runs=hc&{SMALL}"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from playwright.sync_api import Browser, Page, expect
 
-from mhc_core.attach import attach
+from mhc_probe import attach
 from tests.browser.conftest import (
     OpenPage,
     Watch,
@@ -22,7 +22,7 @@ from tests.browser.conftest import (
 from tests.browser.page.test_compared import choose_for_run
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
-from tests.core.attach.attachable import LAYERS, build_deepseek
+from tests.probe.attach.attachable import LAYERS, build_deepseek
 from tests.traced import NAME, capture_trace
 
 SMALL = "depth=4&width=16&input.tokens=16"

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from app.figures.methods import METHODS
-from app.figures.style import THEMES
+from mhc_core.figures.methods import METHODS
+from mhc_core.figures.style import THEMES
 from tests.browser.conftest import OpenPage, to_rgb
 
 READ_IMAGE = """async () => {

@@ -18,7 +18,7 @@ from tests.browser.conftest import (
 )
 from tests.browser.share.test_standalone import Saved, open_findings, save_view
 from tests.conftest import Server, compute
-from tests.core.attach.attachable import LAYERS, STREAMS
+from tests.probe.attach.attachable import LAYERS, STREAMS
 from tests.traced import NAME, capture_trace
 
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}}

@@ -1,0 +1,171 @@
+"""The figures, each defined once: for the page, for notebooks over REST, and for export."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.fill.composites import set_interval, to_span
+from mhc_core.figures.fill.difference import fill_difference, to_unit
+from mhc_core.figures.fill.fill import fill
+from mhc_core.figures.fill.ink import write_numbers
+from mhc_core.figures.fill.parts import COMPOSITES, to_part
+from mhc_core.figures.fill.rules import RULES
+from mhc_core.figures.fill.sources import Columns
+from mhc_core.figures.fill.steps import (
+    Trained,
+    at_step,
+    can_follow,
+    count_trained,
+    is_watched,
+    name_step,
+    nearest_kept,
+    shows_kept,
+)
+from mhc_core.figures.panel import Panel
+from mhc_core.figures.panels import (
+    activation,
+    cka,
+    detail,
+    gain,
+    gradient,
+    mixing,
+    similarity,
+    streams,
+    theory,
+    training,
+    unfolded,
+)
+from mhc_core.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
+
+__all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
+
+_ORDER = (
+    gain.PANEL,
+    gain.PANEL_BACKWARD,
+    activation.PANEL,
+    gradient.PANEL,
+    mixing.PANEL,
+    detail.PANEL,
+    streams.PANEL,
+    similarity.PANEL,
+    cka.PANEL,
+    training.PANEL,
+    unfolded.PANEL,
+    theory.PANEL,
+)
+PANELS: dict[str, Panel] = {panel.key: panel for panel in _ORDER}
+
+
+def figure(
+    key: str,
+    results: Sequence[Trained],
+    labels: list[str],
+    cursor: int,
+    theme: ThemeName,
+    view: str | None = None,
+    difference: bool = False,
+    step: int | None = None,
+    interval: tuple[int, int] | None = None,
+) -> go.Figure:
+    """The panel `key` with the data of finished runs, titled, as a notebook shows it.
+
+    `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
+    `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
+    they show of a step without data, and they say that.
+    `interval` is the first and the last layer that are shown and multiplied; None is all. The cursor is moved into it.
+    """
+    panel = PANELS[key]
+    template = _to_plain(panel.build(len(results), THEMES[theme], view))
+    if interval is not None:
+        set_interval(template, *interval)
+        cursor = min(max(cursor, interval[0]), interval[1])
+    is_of_step = step is not None and panel.follows_step and can_follow(template, results, step)
+    shown: list[Columns | None] = [at_step(result, step if is_of_step else None) for result in results]
+    part = None if interval == (0, max(result.depth for result in results) - 1) else interval
+    is_told = "composites" in template["layout"]["meta"] and not is_of_step
+    of_part = to_part(shown, *part) if part and is_told else None
+    shown = of_part or shown
+    filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
+    write_numbers(filled)
+    said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
+    unit = to_unit(template, said) if difference else said
+    places = [_format_layers(template, results, cursor)] if key == "detail" else []
+    if part and any(trace["meta"]["key"].startswith(COMPOSITES) for trace in template["data"]):
+        places.append(f"layers {part[0] + 1}–{part[1] + 1}" if of_part else "of all layers")
+    if step is not None and panel.follows_step:
+        name = name_step(results, _to_shown_step(template, results, step))
+        end = "last" if is_watched(results) else "trained"
+        places.append(f"step {name}" if is_of_step else end)
+    place = " · ".join(["", *places])
+    title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
+    ink = {"color": THEMES[theme].ink, "size": 16}
+    filled["layout"] |= {
+        "title": {"text": title, "font": ink, "x": 0, "xref": "paper", "y": 0.97},
+        "height": 420,
+    }
+    filled["layout"]["margin"]["t"] += 44
+    return go.Figure(filled)
+
+
+def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme) -> dict[str, Any]:
+    """The panel `key` with the data of finished runs, at its first view, as plain data."""
+    return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
+
+
+def _to_shown_step(template: dict[str, Any], results: Sequence[Trained], step: int) -> int:
+    """The step that a panel shows: of what is kept at few steps, the nearest of them."""
+    trained = next((result for result in results if count_trained(result) > 0), None)
+    place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
+    return step if trained is None or place is None else trained.kept_steps[place]
+
+
+def _format_layers(template: dict[str, Any], results: Sequence[Trained], cursor: int) -> str:
+    """The layers whose mixing the detail panel draws, as people count them."""
+    name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
+    if name != "product":
+        return f"layer {cursor + 1}"
+    first, last = to_span(span, cursor, max(result.depth for result in results))
+    return f"layers {first + 1}–{last + 1}"
+
+
+def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
+    """Everything the page needs to draw `runs` runs: every panel's templates, and how to fill them."""
+    return {
+        "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
+        "rules": asdict(RULES),
+    }
+
+
+def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
+    views = [
+        {
+            "key": view.key,
+            "title": view.title,
+            "meaning": view.meaning or panel.meaning,
+            "unit": view.unit or panel.unit,
+            "needs": view.needs,
+            "figure": _to_plain(view.build(runs, THEMES[theme])),
+        }
+        for view in panel.views
+    ]
+    return {
+        "key": panel.key,
+        "title": panel.title,
+        "unit": panel.unit,
+        "meaning": panel.meaning,
+        "help": vars(panel.help),
+        "group": panel.group,
+        "live": panel.live,
+        "follows_step": panel.follows_step,
+        "figure": views[0]["figure"],
+        "views": views,
+        "table": [vars(column) for column in panel.table],
+    }
+
+
+def _to_plain(template: go.Figure) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(template.to_json())
+    return plain

@@ -1,0 +1,76 @@
+"""Matrices side by side or one above the other: one cell of a grid for each run, on one colour axis."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.panel import build_figure, layer_axis, quiet_axis
+from mhc_core.figures.style import Theme
+
+
+def axis_ids(run: int) -> tuple[str, str]:
+    """Trace-side names of a run's axes: x, y for the first, then x2, y2."""
+    suffix = "" if run == 0 else str(run + 1)
+    return f"x{suffix}", f"y{suffix}"
+
+
+def axis_names(run: int) -> tuple[str, str]:
+    """Layout-side names of a run's axes: xaxis, yaxis, then xaxis2, yaxis2."""
+    suffix = "" if run == 0 else str(run + 1)
+    return f"xaxis{suffix}", f"yaxis{suffix}"
+
+
+def build_cells(
+    runs: int,
+    theme: Theme,
+    grid: dict[str, Any],
+    heat: dict[str, Any],
+    coloraxis: dict[str, Any],
+    **meta: Any,
+) -> go.Figure:
+    """A heatmap a run.
+
+    `grid` holds direction, and the sizes of cell and gap relative to each other; `heat` the common keys of the traces,
+    with `fill` and `key`.
+    """
+    names = [axis_names(run) for run in range(runs)]
+    diverging = [list(stop) for stop in theme.diverging]
+    colors = [theme.blank.color] * runs
+    figure = build_figure(
+        theme,
+        {
+            "grid": {**grid, "cells": names},
+            "colors": colors,
+            "ink": theme.ink,
+            "muted": theme.muted,
+            "diverging": diverging,
+            **meta,
+        },
+        margin={"l": 40, "r": 66, "t": 26, "b": 40},
+        hovermode="closest",
+        coloraxis={**coloraxis, "colorbar": colorbar(theme)},
+    )
+    look = {name: value for name, value in heat.items() if name not in ("fill", "key")}
+    for run in range(runs):
+        x_id, y_id = axis_ids(run)
+        trace_meta = {"run": run, "key": heat["key"], "fill": {"name": "label", **heat["fill"]}}
+        figure.add_trace(go.Heatmap(xaxis=x_id, yaxis=y_id, coloraxis="coloraxis", meta=trace_meta, **look))
+        x_name, y_name = names[run]
+        figure.layout[x_name] = layer_axis(theme, anchor=y_id, showgrid=False)
+        figure.layout[y_name] = quiet_axis(theme, anchor=x_id, showgrid=False)
+    return figure
+
+
+def colorbar(theme: Theme) -> dict[str, Any]:
+    """The thin bar right of matrices."""
+    return {
+        "thickness": 10,
+        "len": 1.0,
+        "lenmode": "fraction",
+        "outlinewidth": 0,
+        "ticks": "",
+        "tickfont": {"size": 11, "color": theme.muted},
+        "xpad": 12,
+        "ypad": 0,
+        "nticks": 5,
+    }

@@ -1,0 +1,55 @@
+"""Composites of chosen layers alone: forward from the first of them, backward from the last.
+
+`static/js/instant/part.js` says the same.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mhc_core.figures.fill.sources import Columns, Derived, to_unknown
+from mhc_core.metrics.mixing import measure_composites
+
+COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
+
+
+def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
+    """The runs with the composites of layers `first` to `last`, from 0; None where not all of them can tell.
+
+    A run of several seeds cannot: its composites are medians, and it keeps the matrices of the first seed alone.
+    """
+    if not all(result is None or _can_tell(result) for result in results):
+        return None
+    return [None if result is None else _over(result, first, last) for result in results]
+
+
+def _can_tell(result: Columns) -> bool:
+    stack = result.matrices.get("h_res")
+    return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)
+
+
+def _over(result: Columns, first: int, last: int) -> Derived:
+    found = Derived(
+        result.depth,
+        result.cka_estimator,
+        result.laws,
+        result.method,
+        dict(result.layers),
+        dict(result.layers_log10),
+        result.status,
+        result.matrices,
+        result.steps,
+        result.steps_log10,
+        result.steps_status,
+        result.iterations,
+        result.bands,
+        to_unknown(result),
+    )
+    stack = result.matrices["h_res"][first : last + 1].astype(np.float64)
+    composites = measure_composites(stack) if len(stack) else {}
+    for key in COMPOSITES:
+        values, logs = np.full(result.depth, np.nan), np.full(result.depth, np.nan)
+        if key in composites:
+            values[first : last + 1], logs[first : last + 1] = composites[key]
+        found.layers[key], found.layers_log10[key] = values, logs
+    return found

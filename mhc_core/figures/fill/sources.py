@@ -1,0 +1,302 @@
+"""Where a trace's data comes from: the tiny language of `meta.fill`. `static/js/data/sources.js` says the same.
+
+layer            1, 2, ... L
+layers.<key>     a column of values
+log10.<key>      its logarithms, known even where the value overflows
+text.<key>       the column as people read it
+stream_layer.<key>, stream_layers.<key>, stream_log10.<key>, stream_text.<key>, stream_number.<key>
+                 the same of a column (L, n), and each value's stream: stream after stream, None between two
+span.<key>       from the column <key>_min to <key>_max, as people read it
+p05.layers.<key>, p05.log10.<key>, p05.text.<key>   the 5th percentile over seeds in the same three forms; p50 and p95
+                 likewise
+middle.<form>.<key>    of several seeds the median, else the column itself, in the same three forms
+first_seed.<form>.<key>   of several seeds the column of the first, else None
+matrices.<key>   a matrix, or one a layer
+row.<key>        the matrix's row at the cursor
+lower.<key>      a matrix (L, L + 1) whose row k has entries to column k, as L x L with nan above the diagonal
+signed_log.<source>   another source's matrix on the logarithmic scale of `scales.py`
+at.<key>         the cursor's layer of a stack of matrices
+product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   the product of a span of a stack
+                 (`composites.py`), on the logarithmic scale of `scales.py`, its entries as people read them, and
+                 the run's label with their power of ten
+montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
+x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
+step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
+steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
+steps_text.<key> a column over the steps as people read it
+law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
+                 text, all three as people read them
+label            the run's label
+cka_label        the same with the estimator of CKA; of the biased one with the number of samples, without which it says
+                 nothing
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from mhc_core.figures.fill import composites
+from mhc_core.figures.fill.numbers import UNKNOWN, format_value
+from mhc_core.figures.fill.scales import to_signed_log
+from mhc_core.record.start import CkaEstimator, Law
+
+PERCENTILES = ("p05", "p50", "p95")
+TOO_WEAK = "too weak to say"  # theory, where its band would be too wide
+MAX_DECADES = 307  # of float64
+
+
+class Columns(Protocol):
+    """The parts of a result that figures are filled from."""
+
+    @property
+    def cka_estimator(self) -> CkaEstimator | None: ...
+
+    @property
+    def laws(self) -> Sequence[Law]: ...
+
+    @property
+    def method(self) -> str | None: ...
+
+    depth: int
+    layers: dict[str, np.ndarray]
+    layers_log10: dict[str, np.ndarray]
+    status: dict[str, dict[int, str]]
+    matrices: dict[str, np.ndarray]
+    steps: dict[str, np.ndarray]
+    steps_log10: dict[str, np.ndarray]
+    steps_status: dict[str, dict[int, Any]]
+    iterations: dict[int, int]
+    bands: dict[str, dict[str, np.ndarray]]
+
+
+@dataclass
+class Derived:
+    """Columns that are made from a run's own."""
+
+    depth: int
+    cka_estimator: CkaEstimator | None = None
+    laws: Sequence[Law] = ()
+    method: str | None = None
+    layers: dict[str, np.ndarray] = field(default_factory=dict)
+    layers_log10: dict[str, np.ndarray] = field(default_factory=dict)
+    status: dict[str, dict[int, str]] = field(default_factory=dict)
+    matrices: dict[str, np.ndarray] = field(default_factory=dict)
+    steps: dict[str, np.ndarray] = field(default_factory=dict)
+    steps_log10: dict[str, np.ndarray] = field(default_factory=dict)
+    steps_status: dict[str, dict[int, Any]] = field(default_factory=dict)
+    iterations: dict[int, int] = field(default_factory=dict)
+    bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)  # metrics without data at the step that is shown
+
+
+def to_unknown(result: Columns) -> set[str]:
+    """Metrics without data at the step that is shown; none where no step is chosen."""
+    return result.unknown if isinstance(result, Derived) else set()
+
+
+def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
+    """The data that `source` names, or None where the run has none of it."""
+    name, _, key = source.partition(".")
+    if name == "label":
+        return label
+    if name == "cka_label":
+        return _to_cka_label(result.cka_estimator, label)
+    if name == "layer":
+        return list(range(1, result.depth + 1))
+    if name == "layers":
+        return to_list(result.layers[key]) if key in result.layers else None
+    if name == "log10":
+        return to_list(result.layers_log10[key]) if key in result.layers_log10 else None
+    if name == "text":
+        return to_texts(result, key)
+    if name == "span":
+        return _to_span_texts(result, key)
+    if name == "step":
+        return to_step_numbers(result) if result.steps else None
+    if name in ("steps", "steps_log10"):
+        column = getattr(result, name).get(key)
+        return column if column is None or column.ndim == 2 else to_list(column)
+    if name == "steps_text":
+        return to_step_texts(result, key)
+    if name in ("middle", "first_seed"):
+        return _from_seeds(result, name, *key.split(".", 1))
+    if name in PERCENTILES:
+        return _from_band(result, name, *key.split(".", 1))
+    if name == "law":
+        return _from_law(result, *key.split(".", 1))
+    if name == "signed_log":
+        weights = look_up(key, result, label, cursor)
+        return None if weights is None else to_signed_log(weights)
+    if name.startswith("product"):
+        product = find_product(source, result, cursor)
+        if product is None:
+            return None
+        if name == "product_label":
+            return composites.to_label(product, label)
+        return composites.to_cell_texts(product) if name == "product_text" else composites.to_signed_logs(product)
+    if name.startswith("stream_"):
+        return to_streams(result, name.removeprefix("stream_"), key)
+    matrix = result.matrices.get(key)
+    if matrix is None:
+        return None
+    return _from_matrix(name, matrix, min(cursor, len(matrix) - 1))
+
+
+def _to_cka_label(cka: CkaEstimator | None, label: str) -> str:
+    """A run's label with the estimator of CKA, which early records do not name."""
+    if cka is None:
+        return label
+    return f"{label} · {f'biased, N = {cka.samples}' if cka.estimator == 'biased' else cka.estimator}"
+
+
+def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
+    """The product that a source speaks of; None of another source, and where nothing is mixed."""
+    name, *rest = source.split(".", 2)
+    if not name.startswith("product"):
+        return None
+    span, key = rest
+    stack = result.matrices.get(key)
+    if stack is None or stack.shape[-1] == 1 or composites.lies_beyond(span, len(stack)):
+        return None
+    return composites.multiply(stack, span, cursor, result.status.get(key))
+
+
+def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:
+    """The curve that stands for all seeds, or the one of the first alone."""
+    has_seeds = key in result.bands
+    if name == "middle" and has_seeds:
+        return _from_band(result, "p50", form, key)
+    if name == "first_seed" and not has_seeds:
+        return None
+    return look_up(f"{form}.{key}", result, "", 0)
+
+
+def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:
+    """A percentile over seeds, kept as log10 where the column has one: as a plain value it may be out of range."""
+    if key not in result.bands:
+        return None
+    kept = to_list(result.bands[key][percentile]) or []
+    if key not in result.layers_log10:
+        return [format_value(value) for value in kept] if form == "text" else kept
+    if form == "log10":
+        return kept
+    values = [None if log10 is None or abs(log10) > MAX_DECADES else 10**log10 for log10 in kept]
+    if form == "text":
+        return [format_value(value, log10) for value, log10 in zip(values, kept, strict=True)]
+    return values
+
+
+def _from_law(result: Columns, part: str, key: str) -> list[Any] | None:
+    law = next((law for law in result.laws if law.metric == key), None)
+    if law is None:
+        return None
+    if part != "text":
+        column: list[float | None] | None = getattr(law, part)
+        return column and list(column)
+    value, low, high = (_law_texts(law, name) for name in ("values", "low", "high"))
+    texts = zip(value, low, high, strict=True)
+    return [TOO_WEAK if middle == UNKNOWN else f"{middle} ({least} … {most})" for middle, least, most in texts]
+
+
+def _law_texts(law: Law, part: str) -> list[str]:
+    values: list[float | None] = getattr(law, part)
+    logs: list[float | None] = getattr(law, f"{part}_log10") or [None] * len(values)
+    return [format_value(value, log10) for value, log10 in zip(values, logs, strict=True)]
+
+
+def to_texts(result: Columns, key: str) -> list[str] | None:
+    """A column as people read it."""
+    return _read(result.layers, result.layers_log10, result.status, key)
+
+
+def to_step_numbers(result: Columns) -> list[int]:
+    """What each step is called: its place from 1, or of a trace the trainer's own number where all steps have one."""
+    steps = max(len(column) for column in result.steps.values())
+    numbers = [result.iterations.get(step) for step in range(steps)]
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == steps else list(range(1, steps + 1))
+
+
+def to_step_texts(result: Columns, key: str) -> list[str] | None:
+    """A column over the steps as people read it."""
+    return _read(result.steps, result.steps_log10, result.steps_status, key)
+
+
+def _read(
+    columns: dict[str, np.ndarray],
+    columns_log10: dict[str, np.ndarray],
+    statuses: dict[str, dict[int, Any]],
+    key: str,
+) -> list[str] | None:
+    if key not in columns:
+        return None
+    values = to_list(columns[key])
+    logs = to_list(columns_log10[key]) if key in columns_log10 else [None] * len(values)
+    status = statuses.get(key, {})
+    return [
+        format_value(value, log10, status.get(place))
+        for place, (value, log10) in enumerate(zip(values, logs, strict=True))
+    ]
+
+
+def _to_span_texts(result: Columns, key: str) -> list[str] | None:
+    least, most = to_texts(result, f"{key}_min"), to_texts(result, f"{key}_max")
+    return least and most and [f"{low} … {high}" for low, high in zip(least, most, strict=True)]
+
+
+def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
+    """A column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries."""
+    column = result.layers.get(key)
+    if column is None:
+        return None
+    logs, status = result.layers_log10.get(key, np.full_like(column, np.nan)), result.status.get(key, {})
+    parts: list[Any] = []
+    for stream in range(column.shape[1]):
+        values, log10 = to_list(column[:, stream]), to_list(logs[:, stream])
+        if kind == "layer":
+            part: list[Any] = list(range(1, len(column) + 1))
+        elif kind == "number":
+            part = [stream + 1] * len(column)
+        elif kind == "text":
+            pairs = zip(values, log10, strict=True)
+            part = [format_value(*pair, status.get(layer)) for layer, pair in enumerate(pairs)]
+        else:
+            part = log10 if kind == "log10" else values
+        parts += [*part, None]
+    return parts[:-1]
+
+
+def to_list(column: np.ndarray) -> list[Any]:
+    """A column as a list, None where a value is not finite."""
+    return [float(value) if np.isfinite(value) else None for value in column]
+
+
+def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
+    if name == "matrices":
+        return matrix
+    if name == "row":
+        return to_list(matrix[cursor])
+    if name == "lower":
+        return np.where(np.tri(len(matrix), dtype=bool), matrix[:, :-1], np.nan)
+    streams = matrix.shape[-1]
+    if streams == 1:
+        return None  # one stream mixes nothing
+    if name == "at":
+        return matrix[cursor]
+    if name == "montage":
+        return to_montage(matrix)
+    if name == "x0":
+        return 1 - (streams - 1) / 2 / (streams + 1)
+    if name == "dx":
+        return 1 / (streams + 1)
+    raise ValueError(f"unknown source {name}.<key>")
+
+
+def to_montage(stack: np.ndarray) -> np.ndarray:
+    """The matrices of all layers side by side, an empty column between two."""
+    layers, streams, _ = stack.shape
+    wide = np.full((layers, streams, streams + 1), np.nan, dtype=np.float32)
+    wide[:, :, :streams] = stack
+    return np.ascontiguousarray(wide.transpose(1, 0, 2).reshape(streams, -1)[:, :-1])

@@ -1,0 +1,155 @@
+"""A run as it was at a step of training, as far as its frames tell. `static/js/data/steps.js` says the same."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from mhc_core.figures.fill.sources import Columns, Derived, to_unknown
+from mhc_core.metrics import METRICS
+from mhc_core.metrics.mixing import measure_matrices
+from mhc_core.record.reduction import log10_of
+from mhc_core.record.source import TRACE
+
+# What figures show of the trained stack, and what a step's frame has in its place.
+COLUMNS = {
+    "act_rms": "step_act_rms",
+    "grad_rms": "step_grad_rms",
+    "cos_prev": "step_cos_prev",
+    "cos_prev_p05": "step_cos_prev_p05",
+    "cos_prev_p95": "step_cos_prev_p95",
+    "token_cos": "step_token_cos",
+    "composite_gain_fwd": "step_gain_fwd",
+    "composite_gain_bwd": "step_gain_bwd",
+}
+# The same of what frames have at kept steps alone: columns over the layers, and matrices.
+KEPT_COLUMNS = {
+    "act_rms_streams": "step_act_rms_streams",
+    "grad_rms_streams": "step_grad_rms_streams",
+    "stream_cos": "step_stream_cos",
+}
+MATRICES = {
+    **{key: f"step_{key}" for key in ("h_pre", "h_read", "h_post", "h_res")},
+    "cka": "step_cka",
+    "unfolded": "step_unfolded",
+}
+KEPT = {**KEPT_COLUMNS, **MATRICES}
+# Of the trained stack alone.
+UNKNOWN = (
+    *("composite_gain_fwd_token", "composite_gain_bwd_token", "ds_error"),
+    *("h_pre_std", "h_read_std", "h_post_std", "h_res_std"),
+)
+
+
+class Trained(Columns, Protocol):
+    """The parts of a result that know of steps."""
+
+    kept: dict[str, np.ndarray]
+    kept_steps: list[int]
+
+
+def count_trained(result: Columns) -> int:
+    """Steps whose frames are in: of a run the learning rate is a number at each; a trace has no others."""
+    if not result.steps:
+        return 0
+    if result.method == TRACE:
+        return max(len(column) for column in result.steps.values())
+    return int(np.isfinite(result.steps["step_lr"]).sum())
+
+
+def is_watched(results: Sequence[Columns]) -> bool:
+    """Whether all that trains are models of someone's own, which were watched."""
+    return all(result.method == TRACE for result in results if count_trained(result) > 0)
+
+
+def name_step(results: Sequence[Columns], step: int) -> int:
+    """What a step, from 0, is called: its place from 1, or what trainers of watched models call it, if all the same."""
+    names = {result.iterations[step] for result in results if step in result.iterations}
+    return names.pop() if is_watched(results) and len(names) == 1 else step + 1
+
+
+def nearest_kept(result: Trained, step: int) -> int | None:
+    """Of the steps at which matrices are kept the place of the one next to `step`; of two the earlier."""
+    places = range(len(result.kept_steps))
+    return min(places, key=lambda place: abs(result.kept_steps[place] - step), default=None)
+
+
+def shows_kept(template: dict[str, Any]) -> bool:
+    """Whether a figure shows what is known at kept steps alone."""
+    return any(trace["meta"]["key"] in KEPT for trace in template["data"])
+
+
+def can_follow(template: dict[str, Any], results: Sequence[Trained], step: int) -> bool:
+    """Whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack.
+
+    That is so of runs that an earlier version stored, and of maps of layer by layer in deep stacks.
+    """
+    keys = {trace["meta"]["key"] for trace in template["data"]}
+    shown = [at_step(result, step) for result in results if count_trained(result) > 0]
+    is_noted = any(_has(columns, key) for columns in shown for key in keys)
+    return is_noted or not any(keys & to_unknown(columns) for columns in shown)
+
+
+def at_step(result: Trained, step: int | None) -> Columns:
+    """The columns as they were at a step, from 0; what is kept at few steps, at the nearest of them.
+
+    All are as the step began, before its update, on its batch. What the run has and the step's frame lacks is
+    `unknown`: runs of earlier versions tell of less. A run that does not train stays as it is, and so does any at no
+    step; one that has not come so far gives its last step.
+    """
+    trained = count_trained(result)
+    if step is None or trained == 0:
+        return result
+    row = min(step, trained - 1)
+    found = Derived(
+        depth=result.depth,
+        cka_estimator=result.cka_estimator,
+        laws=result.laws,
+        method=result.method,
+        steps=result.steps,
+        steps_log10=result.steps_log10,
+        steps_status=result.steps_status,
+        iterations=result.iterations,
+        layers=_without(result.layers),
+        layers_log10=_without(result.layers_log10),
+        status=_without(result.status),
+        matrices=_without(result.matrices),
+        bands=_without(result.bands),
+    )
+    for key, source in COLUMNS.items():
+        if source in result.steps:
+            found.layers[key] = result.steps[source][row]
+            if source in result.steps_log10:
+                found.layers_log10[key] = result.steps_log10[source][row]
+            _put_status(found, key, result.steps_status.get(source, {}).get(row))
+    place = nearest_kept(result, row)
+    for key, source in KEPT.items():
+        if place is not None and source in result.kept:
+            kept = result.kept[source][place]
+            (found.matrices if key in MATRICES else found.layers)[key] = kept
+            if METRICS[key].scale == "log":
+                found.layers_log10[key] = log10_of(kept)
+            _put_status(found, key, result.steps_status.get(source, {}).get(result.kept_steps[place]))
+    found.unknown = {key for key in (*COLUMNS, *KEPT) if _has(result, key) and not _has(found, key)}
+    if "h_res" in found.matrices:
+        found.layers["ds_error"] = measure_matrices(found.matrices["h_res"].astype(np.float64))["ds_error"]
+    return found
+
+
+def _has(columns: Columns, key: str) -> bool:
+    return key in columns.layers or key in columns.matrices
+
+
+def _put_status(found: Derived, key: str, flags: Any) -> None:
+    """Flags of a step by layer; of a matrix that is lost as a whole there is one word, and nothing to draw."""
+    if isinstance(flags, dict):
+        found.status[key] = flags
+
+
+def _without(table: dict[str, Any]) -> dict[str, Any]:
+    """A table of the trained stack, without what is put in its place and what no step tells."""
+    return {
+        key: value
+        for key, value in table.items()
+        if key not in COLUMNS and key not in KEPT and not key.startswith(UNKNOWN)
+    }

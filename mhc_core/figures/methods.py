@@ -1,0 +1,89 @@
+"""How methods look: a connection has its colour, dash and marker in every view. The page is sent this table.
+
+Runs of one method beside each other keep its hue and its marker, and differ by shade and dash.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from mhc_core.figures.style import MAX_RUNS, THEMES, RunStyle, Theme, ThemeName, mix, to_contrast
+from mhc_core.record.source import TRACE
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method's colour in each theme, its dash, its marker and the width of its lines in pixels."""
+
+    light: str
+    dark: str
+    dash: str
+    marker: str
+    width: float = 2.0
+
+
+# The three of the first view are grey, orange-red and blue. The others were searched for: of one hue in both themes,
+# and far from each other for all readers, those without green cones included (`tests/core/figures/test_methods.py`).
+METHODS = {
+    "none": Method("#61263e", "#b77586", "4px,2px", "x"),
+    "residual": Method("#5b6472", "#aab2bd", "2px,3px", "circle", 3.0),
+    "hc": Method("#b84718", "#f28b50", "solid", "square"),
+    "mhc": Method("#0f66b0", "#5cb0f0", "solid", "diamond", 2.25),
+    "mhc_lite": Method("#29815d", "#77dfb3", "9px,3px,2px,3px", "triangle-up"),
+    "kromhc": Method("#9c58aa", "#e5a4ef", "5px,5px", "triangle-down"),
+    "orthostochastic": Method("#5b510c", "#8f8936", "12px,3px", "pentagon"),
+    "identity_hc": Method("#562763", "#9a7db1", "9px,3px,2px,3px,2px,3px", "cross"),
+    "frac": Method("#305025", "#6b945c", "3px,2px,3px,6px", "star"),
+    TRACE: Method("#bc4f4d", "#f8827c", "14px,3px,4px,3px", "hexagon"),
+}
+# What the second to the fourth run of a method have in its place.
+MORE_DASHES = ("16px,5px", "5px,2px,1px,2px", "1px,3px,1px,1px")
+# Contrasts on the card that a method's shades have; its own colour stands for the nearest.
+CONTRASTS = (4.7, 6.6, 9.2, 12.8)
+STEPS = 128  # in which a shade is looked for
+
+
+def to_run_styles(kinds: Sequence[str | None], theme: ThemeName) -> list[RunStyle | None]:
+    """The looks of runs beside each other; None of a run whose method is not known yet."""
+    return [
+        None if kind is None else _to_style(METHODS[kind], list(kinds[:run]).count(kind), THEMES[theme])
+        for run, kind in enumerate(kinds)
+    ]
+
+
+def to_plain_methods() -> dict[str, dict[str, Any]]:
+    """The table as the page reads it: of each method its looks as first, second, … run, in both themes."""
+    return {kind: _to_plain(method) for kind, method in METHODS.items()}
+
+
+def _to_plain(method: Method) -> dict[str, Any]:
+    found: dict[str, Any] = {"marker": method.marker}
+    for name, theme in THEMES.items():
+        styles = [_to_style(method, place, theme) for place in range(MAX_RUNS)]
+        found[name] = [style.color for style in styles]
+        found |= {"dashes": [style.dash for style in styles], "widths": [style.width for style in styles]}
+    return found
+
+
+def _to_style(method: Method, place: int, theme: Theme) -> RunStyle:
+    color: str = getattr(method, theme.name)
+    if place == 0:
+        return RunStyle(color, method.dash, method.marker, method.width)
+    return RunStyle(_to_shades(color, theme)[place - 1], MORE_DASHES[place - 1], method.marker, 2.0)
+
+
+@cache
+def _to_shades(color: str, theme: Theme) -> tuple[str, str, str]:
+    """Three more of a colour's hue: one apart from it, then the one farthest from it, then the nearest."""
+    own = to_contrast(color, theme.card)
+    _, near, apart, far = sorted(CONTRASTS, key=lambda wanted: abs(math.log(wanted / own)))
+    return _shade(color, apart, theme), _shade(color, far, theme), _shade(color, near, theme)
+
+
+def _shade(color: str, wanted: float, theme: Theme) -> str:
+    """The colour with as much of the ink or of the card in it as brings its contrast to what is wanted."""
+    other = theme.ink if wanted > to_contrast(color, theme.card) else theme.card
+    mixed = [mix(color, other, step / STEPS) for step in range(STEPS)]
+    return min(mixed, key=lambda item: abs(to_contrast(item, theme.card) - wanted))

@@ -1,0 +1,60 @@
+"""What a notebook shows of a record: the figure of what its story is about, and a table of a few numbers.
+
+A notebook that draws Plotly shows the figure, another one the table.
+"""
+
+import json
+from html import escape
+from typing import Any
+
+from mhc_core import figures
+from mhc_core.findings.numerals import format_value
+from mhc_core.metrics import METRICS
+from mhc_core.record.frames import SummaryFrame
+from mhc_core.record.reduction import Reduction, reduce_metric
+from mhc_core.record.result import Result
+
+PLOTLY = "application/vnd.plotly.v1+json"
+FIRST_PANEL = "activation"  # of a record that has no sentences yet
+SHOWN = ("act_rms", "grad_rms", "cos_prev", "composite_gain_fwd", "composite_gain_bwd", "ds_error", "step_loss")
+ENDS: tuple[Reduction, ...] = ("first", "last", "min", "max")
+
+
+def build_bundle(result: Result) -> dict[str, Any]:
+    """Figure and table by media type; {} where nothing is known yet."""
+    if not result.has_start:
+        return {}
+    drawn = figures.figure(find_panel(result), [result], [result.label], result.depth - 1, "light")
+    return {PLOTLY: json.loads(drawn.to_json()), "text/html": write_table(result)}
+
+
+def find_panel(result: Result) -> str:
+    """The panel that the record's first sentence speaks of."""
+    told = [finding.panel for finding in result.summary.findings] if result.has_summary else []
+    return next((panel for panel in told if panel in figures.PANELS), FIRST_PANEL)
+
+
+def write_table(result: Result) -> str:
+    """Headline, sentences, and a row a metric: where the column begins and ends, its least and its largest value."""
+    story = _write_story(result.summary) if result.has_summary else ""
+    head = "".join(f"<th>{name}</th>" for name in (escape(result.label), *ENDS))
+    rows = "".join(_write_row(result, key) for key in SHOWN if _has(result, key))
+    return f"{story}<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _write_story(summary: SummaryFrame) -> str:
+    headline = escape(summary.headline.text)
+    sentences = "".join(f"<li>{escape(finding.text)}</li>" for finding in summary.findings)
+    return f"<p><b>{headline}</b></p><ul>{sentences}</ul>"
+
+
+def _has(result: Result, key: str) -> bool:
+    return key in result.layers or key in result.steps
+
+
+def _write_row(result: Result, key: str) -> str:
+    numbers = [reduce_metric(result, key, end) for end in ENDS]
+    cells = [format_value(number.value, number.log10, number.status) for number in numbers]
+    metric = METRICS[key]
+    name = f"{metric.title}, {metric.unit}" if metric.unit else metric.title
+    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"

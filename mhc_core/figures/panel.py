@@ -1,0 +1,220 @@
+"""What a panel is, and the parts that panels are drawn from.
+
+A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
+`meta.fill`, axes and labels say how they follow it in `layout.meta`. `mhc_core/figures/fill` fills templates
+in Python, and `static/js/data` does the same in the page.
+
+`layout.meta` knows:
+
+- `axes`: {axis: {"scale": "log"|"linear", "include": [values kept in sight], "limits": [low, high]}}
+- `layers`: {axis: "line"|"cells"|"cells-down"|"sources"|"window"}, how the layers span it, `sources` with the
+  embedding as 0 and without the last layer; other axes follow their data
+- `steps`: {axis: "line"|"cells"}, axes of the steps of training, where the cursor of the step stands
+- `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
+  cells without data close up
+- `sums`: True, row and column sums of the drawn matrices as tick labels
+- `diverging`: the colour scale of a difference of matrices
+- `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
+  logarithmic scale of `fill/scales.py`
+- `composites`: "part" where chosen layers (`interval`, set while filling) have composite gains of their own
+- `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
+- `empty`: what to say when no run has anything to draw
+- `theme`: the theme's name; `colors`: of cells, those of the runs; `muted`, `ink`: colours of notes and of text
+- `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
+- `unknown`: what to say of runs without data at the step that is shown
+
+A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
+its last value is labelled; `look`, what of it follows the run's
+connection (`fill/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
+"stream", which the page names at the cursor.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.style import FONT, RunStyle, Theme
+
+Build = Callable[[int, Theme], go.Figure]
+
+
+@dataclass(frozen=True)
+class Help:
+    """The card's "?": formula, how to read it, the papers' symbol, and where it comes from."""
+
+    formula: str
+    reading: str
+    symbol: str
+    source: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to draw a panel, such as log or linear.
+
+    `meaning` and `unit` stand in place of the panel's where the view shows something else. `needs` is a metric that
+    only such runs have as can fill the view: without one the page does not offer it, though a link still opens it.
+    """
+
+    key: str
+    title: str
+    build: Build
+    meaning: str = ""
+    unit: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the card's table view, one for each run: title and metric.
+
+    Source `row` is a matrix's row, `streams` gives a column a stream, and `law` puts the law beside what was measured.
+    A table of one kind alone: `steps` has a row a step of training, `read` a row for each output that the cursor's
+    layer reads.
+    """
+
+    title: str
+    key: str
+    source: str = "layers"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure with its meaning.
+
+    Attributes
+    ----------
+    key, title, unit: its name in routes, for people, and what the numbers are.
+    meaning: one sentence.
+    help: the text behind "?".
+    group: the part of the page that shows it: strip, mixing, similarity, training or expert.
+    live: whether it can be drawn while a run is going on.
+    views: at least one; the first is the default.
+    table: what the table view lists.
+    follows_step: whether it shows a trained run as it was at the cursor's step (`fill/steps.py`); all that it
+        shows then is of the step, or of the trained stack where nothing is known of it.
+    """
+
+    key: str
+    title: str
+    unit: str
+    meaning: str
+    help: Help
+    group: str
+    live: bool
+    views: tuple[View, ...]
+    table: tuple[Column, ...] = ()
+    follows_step: bool = False
+
+    def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
+        """The template for that many runs; `view` is a view's key, the first by default."""
+        chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
+        return chosen.build(runs, theme)
+
+
+STALE_NUMERICS = "No data for this step:<br>the run was stored by an earlier version."
+
+
+def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:
+    """An empty figure in the house style."""
+    figure = go.Figure()
+    figure.update_layout(
+        template=go.layout.Template(),  # empty: Plotly's default would add 7 KB of colours that nothing uses
+        paper_bgcolor=theme.card,
+        plot_bgcolor="rgba(0,0,0,0)",  # or the empty subplot of one run would cover the matrix of another
+        font={"family": FONT, "size": 12, "color": theme.muted},
+        margin={"l": 52, "r": 92, "t": 14, "b": 40},
+        showlegend=False,
+        hovermode="x unified",
+        hoverlabel={
+            "bgcolor": theme.card,
+            "bordercolor": theme.grid,
+            "font": {"color": theme.ink, "size": 12},
+        },
+        dragmode="zoom",
+        meta={**meta, "theme": theme.name},
+    )
+    figure.update_layout(**layout)
+    return figure
+
+
+def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
+    """An axis with a faint grid and neither line nor zero line."""
+    # Margins hold every label: to look for those that overflow would take a fifth of each drawing.
+    quiet = {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", "ticklabeloverflow": "allow"}
+    return {**quiet, **more}
+
+
+def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
+    """The x axis of every layer panel."""
+    title = {"text": "layer", "font": {"size": 12}, "standoff": 6}
+    return quiet_axis(theme, title=title, tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more)
+
+
+def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:
+    """A figure of curves over the layers, with labels at the ends of the lines."""
+    axis: dict[str, Any] = {"scale": scale, "include": list(include)}
+    if limits is not None:
+        axis["limits"] = limits
+    return build_figure(
+        theme,
+        {"axes": {"yaxis": axis}, "layers": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted},
+        xaxis=layer_axis(theme),
+        yaxis=quiet_axis(theme, nticks=6),
+    )
+
+
+def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
+    """Runs in drawing order, the first on top; `fill/dress.py` puts those on top that leave the others to be seen."""
+    return [(run, theme.blank) for run in reversed(range(runs))]
+
+
+def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go.Scatter]:
+    """The two edges of a band, filled between; `lower` and `upper` are sources, `key` is the metric they belong to."""
+    edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip", "connectgaps": False}
+    common = {"run": run, "key": key, "end": False}
+    metas = [{**common, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
+    return [
+        go.Scatter(meta={**metas[0], "look": {}}, **edge),
+        go.Scatter(meta={**metas[1], "look": {"fill": True}}, fill="tonexty", **edge),
+    ]
+
+
+def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatter]:
+    """Of a run of several seeds: the 5th to 95th percentile as a band, and the first seed as a thin dotted line.
+
+    The run's own line (`line`) is then the median.
+    """
+    column = "log10" if scale == "log" else "layers"
+    fill = {"x": "layer", "y": f"first_seed.{column}.{key}", "text": f"first_seed.text.{key}"}
+    first = go.Scatter(
+        mode="lines",
+        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
+        meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},
+        connectgaps=False,
+        name="",
+        hovertemplate="%{text} first seed",
+    )
+    return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), first]
+
+
+def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
+    """One metric of one run over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
+
+    For several seeds it is the median.
+    """
+    column = "log10" if scale == "log" else "layers"
+    fill = {"x": "layer", "y": f"middle.{column}.{key}", "text": f"middle.text.{key}", "name": "label"}
+    follows = {"dash": True, **({} if "line" in more else {"weight": 1.0})}
+    meta = {"run": run, "key": key, "fill": fill, "end": end, "look": follows}
+    look = {"color": style.color, "width": style.width, "dash": style.dash}
+    return go.Scatter(
+        mode="lines",
+        line={**look, **more.pop("line", {})},
+        meta=meta,
+        connectgaps=False,
+        hovertemplate=more.pop("hovertemplate", "%{text}"),
+        **more,
+    )

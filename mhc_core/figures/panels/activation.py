@@ -1,0 +1,45 @@
+"""Magnitude of the signal at the output of each layer."""
+
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panels.theory import build as build_theory
+from mhc_core.figures.style import Theme
+
+
+def build(scale: str, runs: int, theme: Theme) -> go.Figure:
+    """One curve per run: rms of the stream mean."""
+    figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
+    figure.layout.meta["unknown"] = STALE_NUMERICS
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, "act_rms", scale))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, "act_rms", scale))
+    return figure
+
+
+PANEL = Panel(
+    key="activation",
+    title="Activation",
+    unit="rms of the stream mean",
+    meaning="Magnitude of the signal at the output of each layer: root mean square of the mean over streams.",
+    help=Help(
+        formula="rms(m_l), m_l = (1/n) Σ_i x_l[i], over tokens and features",
+        reading="A pre-norm residual stack grows like the square root of depth. Exponential growth or decay "
+        "is a straight line on the log axis: every layer then multiplies the signal by the same "
+        "factor. At a training step it is measured on that step's batch, before the update.",
+        symbol="rms(m_l)",
+        source="If the columns of H_res sum to 1, the stream mean evolves as in the residual network.",
+    ),
+    group="strip",
+    live=True,
+    views=(
+        View("log", "log", partial(build, "log")),
+        View("linear", "linear", partial(build, "linear")),
+        View("theory", "theory", partial(build_theory, "act_rms", "log")),
+    ),
+    table=(Column("rms", "act_rms"),),
+    follows_step=True,
+)

@@ -1,0 +1,133 @@
+"""How much the product of mixing matrices amplifies a shared signal, and a shared gradient."""
+
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.panel import Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panels.theory import build as build_theory
+from mhc_core.figures.style import RunStyle, Theme
+
+
+def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
+    """One curve per run, and a line at 1."""
+    figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
+    figure.layout.meta["composites"] = "part"  # if layers are chosen, the product is of these layers only
+    figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, key, scale))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, key, scale))
+    return figure
+
+
+def build_tokens(key: str, runs: int, theme: Theme) -> go.Figure:
+    """For each run with dynamic mixing: a band over the gains of single tokens, their median, and the averaged gain."""
+    figure = build_lines(theme, "log", include=(0.0,))
+    figure.layout.meta["empty"] = STATIC
+    figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(band(run, style, key, f"log10.{key}_token_min", f"log10.{key}_token_max"))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(_median(run, style, f"{key}_token_median"))
+    for run, style in bottom_up(theme, runs):
+        averaged = line(run, style, key, "log", hovertemplate="%{text} averaged, tokens %{customdata}")
+        # This fill leaves out runs with static mixing, which have no gains per token.
+        averaged.meta["fill"]["customdata"] = f"span.{key}_token"
+        figure.add_trace(averaged)
+    return figure
+
+
+def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
+    fill = {"x": "layer", "y": f"log10.{key}", "text": f"text.{key}"}
+    return go.Scatter(
+        mode="lines",
+        line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
+        meta={"run": run, "key": key, "end": False, "look": {}, "fill": fill},
+        connectgaps=False,
+        name="",
+        hovertemplate="%{text} median token",
+    )
+
+
+FORWARD, BACKWARD = "composite_gain_fwd", "composite_gain_bwd"
+NEEDS_TOKENS = "ds_error_tokens"  # known from the first layer on, for runs whose tokens have their own matrices
+STATIC = "No gains per token: mixing is static, not computed yet,<br>or shown at a training step."
+TOKENS = (
+    "With dynamic mixing each token has its own matrices. Band: gains of all tokens; dotted: their median; thick line: "
+    "gain of the matrices averaged over tokens."
+)
+READING = (
+    "A straight rising line means that every layer multiplies what came before, so the stack becomes unstable with "
+    "depth. Doubly stochastic matrices keep both gains at 1; a backward gain above 1 is the error that the Sinkhorn "
+    "rounds leave. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
+    "extremes, so they widen with the number of tokens."
+)
+SOURCE = (
+    "mHC, arXiv 2512.24880, section 3.1. At 27B the paper reports up to about 3000 for HC (Fig. 3) and about 1.6 for "
+    "mHC (Fig. 7)."
+)
+
+
+def _views(key: str, unit: str) -> tuple[View, ...]:
+    return (
+        View("log", "log", partial(build, key, "log")),
+        View("linear", "linear", partial(build, key, "linear")),
+        View("tokens", "tokens", partial(build_tokens, key), TOKENS, f"{unit}, per token", NEEDS_TOKENS),
+        View("theory", "theory", partial(build_theory, key, "log")),
+    )
+
+
+def _columns(key: str) -> tuple[Column, ...]:
+    endings = {
+        "gain": "",
+        "tokens with own matrices": "_tokens",
+        "smallest token": "_token_min",
+        "median token": "_token_median",
+        "mean of tokens": "_token_mean",
+        "largest token": "_token_max",
+    }
+    return tuple(Column(title, f"{key}{ending}") for title, ending in endings.items())
+
+
+PANEL = Panel(
+    key="gain",
+    title="Gain, forward",
+    unit="composite, Amax",
+    meaning="How much the mixing alone amplifies a signal that all streams share, from layer 1 up to each layer. 1 "
+    "leaves it unchanged.",
+    help=Help(
+        formula="max_i |Σ_j M_ij|, M = H_res_l … H_res_1",
+        reading=READING,
+        symbol="Amax gain, forward",
+        source=SOURCE,
+    ),
+    group="strip",
+    live=False,
+    views=(
+        *_views(FORWARD, "forward"),
+        # Links from before the backward gain had its own panel.
+        View("tokens_bwd", "tokens, backward", partial(build_tokens, BACKWARD), TOKENS, "backward, per token", "never"),
+    ),
+    table=_columns(FORWARD),
+    follows_step=True,
+)
+
+PANEL_BACKWARD = Panel(
+    key="gain_bwd",
+    title="Gain, backward",
+    unit="composite, Amax",
+    meaning="How much the mixing alone amplifies a gradient that all streams share, from the last layer down to each "
+    "layer. 1 leaves it unchanged.",
+    help=Help(
+        formula="max_j |Σ_i M_ij|, M = H_res_L … H_res_l",
+        reading=READING,
+        symbol="Amax gain, backward",
+        source=SOURCE,
+    ),
+    group="strip",
+    live=False,
+    views=_views(BACKWARD, "backward"),
+    table=_columns(BACKWARD),
+    follows_step=True,
+)

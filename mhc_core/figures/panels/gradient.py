@@ -1,0 +1,46 @@
+"""Magnitude of the gradient at the output of each layer."""
+
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panels.theory import build as build_theory
+from mhc_core.figures.style import Theme
+
+
+def build(scale: str, runs: int, theme: Theme) -> go.Figure:
+    """One curve per run: rms of the gradient summed over streams."""
+    figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
+    figure.layout.meta["unknown"] = STALE_NUMERICS
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, "grad_rms", scale))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, "grad_rms", scale))
+    return figure
+
+
+PANEL = Panel(
+    key="gradient",
+    title="Gradient",
+    unit="rms of the sum over streams",
+    meaning="Magnitude of the gradient at each layer. Backpropagation runs from right to left.",
+    help=Help(
+        formula="rms(Σ_i g_l[i]), g_l = d loss / d x_l",
+        reading="Flat is good: early and late layers learn at the same rate. A curve that falls by powers of ten "
+        "means that one end of the stack gets almost no gradient, or the other end far too much. At a training step it "
+        "is measured on that step's batch, before the update.",
+        symbol="∂ loss / ∂ x_l",
+        source="The sum over streams is the only gradient that can be compared across stream counts. For "
+        "identical streams it equals the gradient of the residual network.",
+    ),
+    group="strip",
+    live=True,
+    views=(
+        View("log", "log", partial(build, "log")),
+        View("linear", "linear", partial(build, "linear")),
+        View("theory", "theory", partial(build_theory, "grad_rms", "log")),
+    ),
+    table=(Column("rms", "grad_rms"),),
+    follows_step=True,
+)

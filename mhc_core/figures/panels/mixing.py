@@ -1,0 +1,52 @@
+"""The residual mixing matrices of all layers, as one row of matrices per run."""
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.panel import Column, Help, Panel, View
+from mhc_core.figures.style import Theme
+
+GRID = {"direction": "rows", "cell": 70, "gap": 30}
+
+
+def build(runs: int, theme: Theme) -> go.Figure:
+    """One montage per run, x in layers, on one colour scale that is symmetric about 0."""
+    heat = {
+        "key": "h_res",
+        "fill": {"z": "montage.h_res", "x0": "x0.h_res", "dx": "dx.h_res"},
+        "y0": 1,
+        "dy": 1,
+        "hoverongaps": False,
+        "hovertemplate": "layer %{x:.0f}, to stream %{y}<br>%{z:.3f}<extra>%{fullData.name}</extra>",
+    }
+    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
+    layers = {axis_names(run)[0]: "window" for run in range(runs)}
+    figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, symmetric="coloraxis", empty=EMPTY)
+    figure.update_xaxes(nticks=14)
+    figure.update_yaxes(autorange="reversed", showticklabels=False, fixedrange=True)
+    for run in range(1, runs):
+        figure.layout[axis_names(run)[0]].matches = "x"
+    figure.update_layout(margin={"l": 14, "t": 24}, dragmode="pan")
+    return figure
+
+
+EMPTY = "Every run has one stream, so nothing is mixed."
+
+PANEL = Panel(
+    key="mixing",
+    title="Mixing matrices",
+    unit="H_res, one n × n matrix per layer",
+    meaning="How each layer mixes the streams: rows are the streams it writes, columns the streams it reads.",
+    help=Help(
+        formula="x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])",
+        reading="A diagonal matrix keeps the streams separate. A uniform matrix averages them. Magenta cells are "
+        "negative: one stream is subtracted from another, which a doubly stochastic matrix cannot do. Drag to pan.",
+        symbol="H_l^res",
+        source="mHC, arXiv 2512.24880, Eq. 3",
+    ),
+    group="mixing",
+    live=True,
+    views=(View("strip", "strip", build),),
+    table=(Column("deviation from doubly stochastic", "ds_error"),),
+    follows_step=True,
+)

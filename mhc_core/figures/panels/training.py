@@ -1,0 +1,90 @@
+"""Training: the loss at every step, and maps of gain and gradient over steps and layers."""
+
+from functools import partial
+from typing import Any
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.cells import axis_names, build_cells
+from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_figure, quiet_axis
+from mhc_core.figures.style import Theme
+
+EMPTY = "No run trains. Set the number of training steps to see this."
+GRID = {"direction": "columns", "cell": 100, "gap": 6}
+STEP = {"text": "step", "font": {"size": 12}, "standoff": 6}
+POWER = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"}
+
+
+def build_loss(runs: int, theme: Theme) -> go.Figure:
+    """One curve per run over the steps."""
+    axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
+    figure = build_figure(
+        theme,
+        {"axes": axes, "steps": {"xaxis": "line"}, "ink": theme.ink, "muted": theme.muted, "empty": EMPTY},
+        xaxis=quiet_axis(theme, title=STEP, tickformat="d", unifiedhovertitle={"text": "step %{x}"}),
+        yaxis=quiet_axis(theme, nticks=6),
+    )
+    for run, style in bottom_up(theme, runs):
+        fill = {"x": "step", "y": "steps.step_loss", "text": "steps_text.step_loss", "name": "label"}
+        figure.add_trace(
+            go.Scatter(
+                mode="lines",
+                line={"color": style.color, "width": style.width, "dash": style.dash},
+                meta={"run": run, "key": "step_loss", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},
+                connectgaps=False,
+                hovertemplate="%{text}",
+            )
+        )
+    return figure
+
+
+def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figure:
+    """One map per run of log10, a row per step, the first on top; gains below and above 1 have their own colours."""
+    heat = {
+        "key": key,
+        "fill": {"y": "step", "z": f"steps_log10.{key}"},
+        "x0": 1,
+        "dx": 1,
+        "hoverongaps": False,
+        "hovertemplate": "step %{y}, layer %{x}<br>10<sup>%{z:.2f}</sup><extra>%{fullData.name}</extra>",
+    }
+    names = [axis_names(run) for run in range(runs)]
+    meta: dict[str, Any] = {"layers": {x: "cells" for x, _ in names}, "steps": {y: "cells" for _, y in names}}
+    meta["empty"] = EMPTY
+    scale: dict[str, Any] = {"colorscale": "Cividis"}
+    if is_gain:
+        meta["symmetric"] = "coloraxis"
+        scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
+    figure = build_cells(runs, theme, GRID, heat, scale, **meta)
+    figure.update_yaxes(autorange="reversed", tickformat="d", nticks=6)
+    figure.layout.yaxis.title = STEP  # at the outer axis alone
+    figure.update_layout(coloraxis={"colorbar": POWER}, margin={"l": 56})
+    return figure
+
+
+GAIN = "Forward gain of the mixing, from layer 1 up to each layer, at each training step."
+GRADIENT = "Norm of the gradient of each layer's weights at each training step."
+
+PANEL = Panel(
+    key="training",
+    title="Training",
+    unit="at each step, before its update",
+    meaning="Training loss at each step.",
+    help=Help(
+        formula="loss: mean cross-entropy of the step's own batch; gain: max_i |Σ_j M_ij|, M = H_res_l … H_res_1; "
+        "gradient: ‖d loss / d W_l‖",
+        reading="Maps have one row per step, the first on top. A gain that grows to the right and downwards is an "
+        "instability that grows with depth and with training. Stripes in the gradient map are steps or layers that "
+        "learn at a different rate.",
+        symbol="loss, Amax gain, ‖∂ loss / ∂ W_l‖",
+        source="Measured here. The loss is that of the training batch, not of held-out data.",
+    ),
+    group="training",
+    live=True,
+    views=(
+        View("loss", "loss", build_loss),
+        View("gain", "gain", partial(build_waterfall, "step_gain_fwd", True), GAIN),
+        View("gradient", "gradient", partial(build_waterfall, "step_param_grad_norm", False), GRADIENT),
+    ),
+    table=(Column("loss", "step_loss", "steps"), Column("gradient norm", "step_grad_norm", "steps")),
+)

@@ -1,0 +1,100 @@
+"""How figures look: the colours of both themes, which the page takes from here. Those of runs are in `methods.py`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+ThemeName = Literal["dark", "light"]
+MAX_RUNS = 4
+FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
+
+
+@dataclass(frozen=True)
+class RunStyle:
+    """How one run is drawn everywhere. `marker` is used by the pictures of links, where lines have no labels."""
+
+    color: str
+    dash: str
+    marker: str
+    width: float
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of one theme. The page takes `card`, `ink` and `accent` from here; the accent is neutral."""
+
+    name: ThemeName
+    card: str
+    ink: str
+    muted: str
+    grid: str
+    accent: str
+    diverging: tuple[tuple[float, str], ...]
+
+    @property
+    def blank(self) -> RunStyle:
+        """A template's line, before it is known whose it is."""
+        return RunStyle(self.muted, "solid", "circle", 2.0)
+
+
+# Signed values run from magenta (negative) to green (positive), away from HC's orange and mHC's blue. Zero is close to
+# the card, so that other values stand out. tests/core/figures/test_methods.py checks the distances.
+THEMES: dict[ThemeName, Theme] = {
+    "dark": Theme(
+        name="dark",
+        card="#151a21",
+        ink="#eef1f5",
+        muted="#9aa3ae",
+        grid="#262d37",
+        accent="#eef1f5",
+        diverging=(
+            (0.0, "#f6aee9"),
+            (0.25, "#c4459f"),
+            (0.45, "#4a2f4c"),
+            (0.5, "#262c35"),
+            (0.55, "#203f2d"),
+            (0.75, "#219655"),
+            (1.0, "#86dc9c"),
+        ),
+    ),
+    "light": Theme(
+        name="light",
+        card="#ffffff",
+        ink="#15181c",
+        muted="#595f68",
+        grid="#e6e4de",
+        accent="#15181c",
+        diverging=(
+            (0.0, "#822b74"),
+            (0.25, "#d97fcc"),
+            (0.45, "#f7e3f3"),
+            (0.5, "#f4f3f0"),
+            (0.55, "#dcf2e2"),
+            (0.75, "#3fae72"),
+            (1.0, "#0f5c2a"),
+        ),
+    ),
+}
+
+
+def to_shared_colors() -> dict[str, tuple[str, str]]:
+    """Colours that the page has in common with its figures, light and dark."""
+    light, dark = THEMES["light"], THEMES["dark"]
+    return {"card": (light.card, dark.card), "ink": (light.ink, dark.ink), "accent": (light.accent, dark.accent)}
+
+
+def mix(color: str, other: str, share: float) -> str:
+    """A colour with `share` of another in it, both as #rrggbb."""
+    pairs = [(int(color[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(own + share * (more - own)):02x}" for own, more in pairs)
+
+
+def to_contrast(color: str, ground: str) -> float:
+    """WCAG's contrast of two colours: 1 to 21."""
+    low, high = sorted((_luminance(color), _luminance(ground)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

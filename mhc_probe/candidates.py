@@ -1,0 +1,92 @@
+"""Ways in which the layers of a model may be joined, of which a pass tells the one that holds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import nn
+
+from mhc_core.spec import SpecError
+from mhc_probe.adapter import Adapter, Site
+from mhc_probe.hearing.joined import Joined, NoPassError, join
+from mhc_probe.hearing.listener import Passes
+
+
+class Listening(NamedTuple):
+    """An adapter and the passes that it heard."""
+
+    adapter: Adapter
+    passes: Passes
+
+
+class Candidates:
+    """Adapters that suit the structure of a model, the one that proves most first. They serve many attachments.
+
+    Names and shapes of weights propose an adapter; only what the layers do to their states confirms one.
+    `refusal` is what the structure lacks for a plain residual model, where no adapter here proves to be right.
+    """
+
+    def __init__(self, adapters: Sequence[Adapter], refusal: SpecError | None = None) -> None:
+        self.adapters, self.refusal = list(adapters), refusal
+        self._is_settled = False
+
+    @property
+    def sites(self) -> Sequence[Site]:
+        """The layers, once a pass has been heard."""
+        return self.adapters[0].sites
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Parameters of all adapters."""
+        return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
+
+    def choose(self, heard: Sequence[Listening]) -> tuple[Joined, Passes]:
+        """The whole pass as the first adapter hears it that its states bear out; later attachments use it alone.
+
+        Where the states bear out none, it is the first that does not need it: of a layer with a norm behind its sum, no
+        way past is known.
+
+        Raises
+        ------
+        NoPassError, SpecError
+            Where no adapter suits.
+        """
+        found: list[tuple[Joined, Listening]] = []
+        errors: dict[Adapter, Exception] = {}
+        left = [item for item in heard if item.adapter in self.adapters]
+        for item in [item for item in left if item.passes.is_claimed] or left:
+            try:
+                joined = join(item.passes.heard, item.adapter)
+            except (NoPassError, SpecError) as error:
+                errors[item.adapter] = error
+                continue
+            # A model that was proven once stays what it is, also where training makes its states infinite.
+            is_borne_out = self._is_settled or item.adapter.is_borne_out(joined, item.passes.autocast)
+            if is_borne_out:
+                return self._settle(joined, item)
+            if item.adapter.needs_proof:
+                errors[item.adapter] = SpecError("model", "coefficients that the states do not obey", "one that does")
+            else:
+                found.append((joined, item))
+        if not found:
+            raise self._find_error(left, errors)
+        return self._settle(*found[0])
+
+    def _settle(self, joined: Joined, item: Listening) -> tuple[Joined, Passes]:
+        self.adapters, self._is_settled = [item.adapter], True
+        return joined, item.passes
+
+    def _find_error(self, heard: Sequence[Listening], errors: dict[Adapter, Exception]) -> Exception:
+        """What is nearest to the cause."""
+        claimed = [item for item in heard if item.passes.is_claimed]
+        if claimed or not any(item.passes.returned or item.passes.heard for item in heard):
+            return errors[(claimed or heard)[-1].adapter]
+        plain = [item for item in heard if not item.adapter.needs_proof]
+        reached = [item for item in plain if any(one.layers for one in item.passes.heard)]
+        last = plain[-1] if plain else None
+        if last is not None and (last.adapter.explain() or len(reached) > 1):  # it has found sums between the layers
+            return errors[last.adapter]
+        if self.refusal is not None:
+            return self.refusal
+        if not reached:
+            seen = f"{len(plain[0].adapter.sites)} modules that the forward pass does not call"
+            return SpecError("layers", seen, "modules that the model calls, each with the state of the one before")
+        return errors[reached[0].adapter]

@@ -1,0 +1,49 @@
+"""Weights alone: the static mixing of a stored model, read in seconds and without building it.
+
+result = read_checkpoint(Path("model.safetensors"))
+"""
+
+from pathlib import Path
+
+from mhc_core.record.frames import AnyFrame
+from mhc_core.record.result import Result
+from mhc_core.spec import SpecError
+from mhc_probe.checkpoint.files import open_checkpoint
+from mhc_probe.checkpoint.mixing import read_mixing, read_settings
+from mhc_probe.checkpoint.record import build_frames
+from mhc_probe.checkpoint.sites import find_sites
+
+__all__ = ["read_checkpoint", "read_checkpoint_frames"]
+
+
+def read_checkpoint(path: Path) -> Result:
+    """The mixing of a checkpoint as columns; see `read_checkpoint_frames`."""
+    result = Result()
+    for frame in read_checkpoint_frames(path):
+        result.add(frame)
+    return result
+
+
+def read_checkpoint_frames(path: Path) -> list[AnyFrame]:
+    """The frames of a checkpoint's record: `start`, `forward` of every layer with its mixing, `mixing`, `summary`.
+
+    Parameters
+    ----------
+    path: a safetensors file, an index of several, or a folder that holds either, with config.json beside it.
+
+    Raises
+    ------
+    SpecError
+        Where it is no whole checkpoint of a model with Hyper-Connections of a known family.
+    OSError
+        Where a file cannot be read.
+    """
+    checkpoint = open_checkpoint(path)
+    sites = find_sites(checkpoint.entries, _count_blocks(checkpoint.config.get("num_hidden_layers")))
+    return build_frames(checkpoint, sites, read_mixing(sites, read_settings(checkpoint.config)))
+
+
+def _count_blocks(blocks: object) -> int | None:
+    if blocks is None or (type(blocks) is int and blocks >= 1):
+        return blocks
+    raise SpecError("config.json: num_hidden_layers", blocks, "a whole number from 1")

@@ -1,0 +1,177 @@
+"""Coefficients of a checkpoint where what depends on the token is zero: what its biases alone say. numpy, float64.
+
+Shapes: L layers, n streams, C width. A connection computes raw coefficients s (x phi) + b from the streams' content x;
+here x phi = 0. Of a family without b this is a number that is the same in every checkpoint.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mhc_core.spec import SpecError
+from mhc_probe.checkpoint.safetensors import read_values
+from mhc_probe.checkpoint.sites import BASE, INJECTION, MAX_STREAMS, PROJECTION, SCALE, Site
+
+MAX_ROUNDS = 1000
+
+
+class Settings(NamedTuple):
+    """What a checkpoint's config says of its connections, or what these families have without it."""
+
+    eps: float
+    rounds: int
+    magnitude: float
+    """The largest value of H_post, where H_res is the identity."""
+    assumed: tuple[str, ...]
+    """Which of them no config says."""
+
+
+class StaticMixing(NamedTuple):
+    """Coefficients of all layers."""
+
+    h_pre: np.ndarray | None
+    """(L, n); None of a family that reads every channel by a gate of its own."""
+    h_post: np.ndarray
+    """(L, n)."""
+    h_res: np.ndarray
+    """(L, n, n), rows index the output."""
+    assumed: tuple[str, ...]
+    """Names of settings that no config says and that count here."""
+
+
+class Form(NamedTuple):
+    """One way of making coefficients: how many biases n streams have, and what becomes of them."""
+
+    scales: int
+    to_streams: Callable[[int], float]
+    """n by the number of biases; no whole number where they do not fit."""
+    to_mixing: Callable[[np.ndarray, int, Settings], tuple[np.ndarray, np.ndarray, np.ndarray]]
+    settings: tuple[str, ...]
+    """Those that count."""
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Settings of the connections, with what the families have where the config does not say.
+
+    Raises
+    ------
+    SpecError
+        Where one of them is out of range.
+    """
+    eps = _read_number(config, "hc_eps", 1e-6, 1.0)
+    rounds = _read_number(config, "hc_sinkhorn_iters", 20, MAX_ROUNDS)
+    magnitude = _read_number(config, "hc_magnitude", 2.0, 1e6)
+    if rounds != int(rounds):
+        raise SpecError("config.json: hc_sinkhorn_iters", rounds, "a whole number")
+    assumed = tuple(name for name in ("hc_eps", "hc_sinkhorn_iters", "hc_magnitude") if name not in config)
+    return Settings(float(eps), int(rounds), float(magnitude), assumed)
+
+
+def read_mixing(sites: Sequence[Site], settings: Settings) -> StaticMixing:
+    """Read the biases of all connections, and nothing else.
+
+    Raises
+    ------
+    SpecError
+        Where shapes are not those of connections, or differ from layer to layer.
+    """
+    if INJECTION in sites[0].parts:
+        return _gate(sites)
+    form = _find_form(sites[0])
+    n = _count_streams(sites[0], form)
+    coefficients = [form.to_mixing(_read_biases(site, form, n), n, settings) for site in sites]
+    h_pre, h_post, h_res = (np.stack(parts) for parts in zip(*coefficients, strict=True))
+    assumed = tuple(name for name in settings.assumed if name in form.settings)
+    return StaticMixing(h_pre, h_post, h_res, assumed)
+
+
+def _gate(sites: Sequence[Site]) -> StaticMixing:
+    """H_post = 2 sigmoid(0), and nothing between streams."""
+    shapes = {site.parts[INJECTION].shape if INJECTION in site.parts else None for site in sites}
+    shape = shapes.pop()
+    if shapes or shape is None or len(shape) != 2 or not 1 <= shape[0] <= MAX_STREAMS or shape[1] % shape[0]:
+        raise SpecError(f"checkpoint: {sites[0].name}.{INJECTION}", shape, "(n, n C), the same in every layer")
+    layers, n = len(sites), shape[0]
+    return StaticMixing(None, np.ones((layers, n)), np.tile(np.eye(n), (layers, 1, 1)), ())
+
+
+def _find_form(site: Site) -> Form:
+    shape = _get_shape(site, SCALE)
+    for form in FORMS:
+        if shape == (form.scales,):
+            return form
+    raise SpecError(f"checkpoint: {site.name}, {SCALE}", shape, "3 of H_pre, H_post and H_res, or 2 without H_res")
+
+
+def _count_streams(site: Site, form: Form) -> int:
+    shape = _get_shape(site, BASE)
+    n = form.to_streams(shape[0]) if len(shape) == 1 else 0.0
+    if n != int(n) or not 1 <= n <= MAX_STREAMS:
+        raise SpecError(f"checkpoint: {site.name}, {BASE}", shape, f"biases of 1 to {MAX_STREAMS} streams")
+    return int(n)
+
+
+def _read_biases(site: Site, form: Form, n: int) -> np.ndarray:
+    if _get_shape(site, SCALE) != (form.scales,) or _count_streams(site, form) != n:
+        raise SpecError(f"checkpoint: {site.name}", _get_shape(site, BASE), "the same streams as in the first layer")
+    base = site.parts[BASE]
+    shape = _get_shape(site, PROJECTION)
+    if len(shape) != 2 or shape[0] != base.shape[0] or not shape[1] or shape[1] % n:
+        raise SpecError(f"checkpoint: {site.name}, {PROJECTION}", shape, f"({base.shape[0]}, {n} C)")
+    return read_values(base)
+
+
+def _get_shape(site: Site, part: str) -> tuple[int, ...]:
+    if part not in site.parts:
+        raise SpecError(f"checkpoint: {site.name}, {part}", "nothing", "a tensor: is a file missing?")
+    return site.parts[part].shape
+
+
+def _read_number(config: Mapping[str, Any], name: str, default: float, most: float) -> float:
+    value = config.get(name, default)
+    if type(value) not in (int, float) or not 0 <= value <= most:
+        raise SpecError(f"config.json: {name}", value, f"a number from 0 to {most:g}")
+    return float(value)
+
+
+def _mix(base: np.ndarray, n: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """H_res by Sinkhorn; the matrix that is projected is applied transposed."""
+    comb = project(base[2 * n :].reshape(n, n), settings.rounds, settings.eps)
+    return _sigmoid(base[:n]) + settings.eps, 2 * _sigmoid(base[n : 2 * n]), comb.T
+
+
+def _pass(base: np.ndarray, n: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Streams pass every layer unmixed."""
+    h_post = settings.magnitude * _sigmoid(base[n:]) + settings.eps
+    return _sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)
+
+
+def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
+    """Softmax of the rows, then columns and rows by turns divided by their sums, columns last.
+
+    As transformers has it: eps is added to every entry of the softmax and to every sum, and the first round has only
+    its columns divided.
+    """
+    with np.errstate(invalid="ignore"):  # what is not finite in a checkpoint stays so
+        shares = np.exp(logits_nn - logits_nn.max(-1, keepdims=True))
+        comb: np.ndarray = shares / shares.sum(-1, keepdims=True) + eps
+        comb = comb / (comb.sum(-2, keepdims=True) + eps)
+        for _ in range(rounds - 1):
+            comb = comb / (comb.sum(-1, keepdims=True) + eps)
+            comb = comb / (comb.sum(-2, keepdims=True) + eps)
+    return comb
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    found: np.ndarray = (1 + np.tanh(logits / 2)) / 2  # exp(-x) would overflow
+    return found
+
+
+FORMS = (
+    # DeepSeek-V4 and GLM-5-next: (2 + n) n biases.
+    Form(3, lambda biases: math.sqrt(biases + 1) - 1, _mix, ("hc_eps", "hc_sinkhorn_iters")),
+    # HY-V4: 2 n biases.
+    Form(2, lambda biases: biases / 2, _pass, ("hc_eps", "hc_magnitude")),
+)

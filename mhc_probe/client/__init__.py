@@ -1,0 +1,28 @@
+"""A server from scripts: submit specs, follow runs, take results away. It needs httpx, and never imports torch."""
+
+try:
+    import httpx  # noqa: F401  (said here, before a module below fails without explanation)
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError("mhc_probe.client needs httpx: pip install 'mhc-scope[client]'", name="httpx") from error
+
+from mhc_probe.client.async_client import AsyncClient
+from mhc_probe.client.errors import ArgumentError, ClientError, LostError, RefusedError, RunFailedError
+from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.sync_client import Client
+
+__all__ = [
+    "ArgumentError",
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "Figure",
+    "LostError",
+    "RefusedError",
+    "Run",
+    "RunFailedError",
+    "Snapshot",
+    "Sweep",
+    "SweepValues",
+    "Trace",
+    "Twin",
+]

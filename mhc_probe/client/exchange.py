@@ -1,0 +1,210 @@
+"""Requests without input and output: what the sync and the async client share.
+
+A call is a generator. It yields what is to be sent, or how long to wait, and is given the answer; what it returns is
+the result of the call. The clients differ only in how they send and wait.
+"""
+
+import os
+import random
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import orjson
+
+from mhc_core.record import codec
+from mhc_core.record.container.credentials import to_headers
+from mhc_core.spec.errors import SpecError
+from mhc_probe.client.errors import ArgumentError, LostError, RefusedError
+
+API = "/api/v1"
+URL_VARIABLE = "MHC_SCOPE_URL"
+DEFAULT_URL = "http://127.0.0.1:8000"
+PATIENCE_S = 60.0
+TIMEOUT_S = 60.0  # of silence; a stream says something every 15 s
+JSON = "application/json"
+# What may be over soon: no whole result yet, too many runs, a busy server, a proxy without one.
+TRANSIENT = (409, 429, 502, 503, 504)
+SURE_TO_PASS = (502, 503, 504)  # also where no Retry-After says when to come again; so does 429
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 10.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request; `path` is the address below the server's own."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; header names are of any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the server did what it was asked."""
+        return 200 <= self.status < 300
+
+    def read_json(self) -> Any:
+        """The body.
+
+        Raises
+        ------
+        RefusedError
+            Where it is another kind of text: something else than mHC Scope answers at this address.
+        """
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise RefusedError.read(self.status, self.headers, self.body) from None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """No answer came, for this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Time to wait before the next request."""
+
+    seconds: float
+
+
+Call = Generator[Ask | Pause, Answer | Lost | None, T]
+
+
+class Patience:
+    """How long a client waits for a server that is busy or away, and when it comes again."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s, self._waited_s, self._tries = limit_s, 0.0, 0
+
+    def renew(self) -> None:
+        """All is well again."""
+        self._waited_s, self._tries = 0.0, 0
+
+    def next_pause(self, retry_after_s: float | None) -> float | None:
+        """Seconds until the next try: what the server says, else longer each time. None where patience has ended."""
+        backoff = min(FIRST_PAUSE_S * 2**self._tries, MAX_PAUSE_S) * random.uniform(0.75, 1.0)
+        pause = backoff if retry_after_s is None else retry_after_s
+        if self._waited_s + pause > self._limit_s:
+            return None
+        self._waited_s, self._tries = self._waited_s + pause, self._tries + 1
+        return pause
+
+
+def check_url(url: str | None) -> str:
+    """The address of a server, without a slash at its end: by default that of the environment, or of this machine.
+
+    Raises
+    ------
+    ArgumentError
+        Where it is none.
+    """
+    url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ArgumentError("url", url, f"the address of a server, such as {DEFAULT_URL}")
+    return url.rstrip("/")
+
+
+def read_token(token: str | None) -> dict[str, str]:
+    """Headers with the access token, by default that of the environment.
+
+    Raises
+    ------
+    ArgumentError
+        Where it cannot be one.
+    """
+    try:
+        return to_headers(token)
+    except SpecError as error:
+        raise ArgumentError(error.field, error.got, error.wanted) from None
+
+
+def ask(request: Ask, limit_s: float) -> Call[Answer]:
+    """Send until the server answers with a success.
+
+    Everything the API takes may be sent twice: what is asked for is named by its content.
+
+    Raises
+    ------
+    RefusedError
+        Where the server will not, or is busy for longer than `limit_s`.
+    LostError
+        Where it is away for longer than `limit_s`.
+    """
+    patience = Patience(limit_s)
+    while True:
+        answer = yield request
+        if isinstance(answer, Answer) and answer.is_success:
+            return answer
+        pause = patience.next_pause(_read_pause(answer)) if _may_pass(answer) else None
+        if pause is None:
+            raise to_error(request, answer)
+        yield Pause(pause)
+
+
+def ask_json(
+    method: str, path: str, limit_s: float, *, body: Any = None, params: Mapping[str, Any] | None = None
+) -> Call[Any]:
+    """The same with JSON on both sides, below the API's prefix."""
+    headers = {} if body is None else {"content-type": JSON}
+    content = None if body is None else _to_json(body)
+    answer = yield from ask(Ask(method, API + path, params or {}, content, headers), limit_s)
+    return answer.read_json()
+
+
+def _to_json(body: Any) -> bytes:
+    try:
+        return codec.to_json(body)
+    except TypeError as error:
+        raise ArgumentError("body", body, f"what JSON can say ({error})") from None
+
+
+def to_error(request: Ask, answer: Answer | Lost | None) -> RefusedError | LostError:
+    """Why there is no more asking."""
+    if isinstance(answer, Answer):
+        return RefusedError.read(answer.status, answer.headers, answer.body)
+    reason = answer.reason if answer is not None else "no answer"
+    return LostError(f"{request.method} {request.path}: {reason}")
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header says, as a number or as a date; None without one."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _read_pause(answer: Answer | Lost | None) -> float | None:
+    return read_retry_after(answer.headers) if isinstance(answer, Answer) else None
+
+
+def _may_pass(answer: Answer | Lost | None) -> bool:
+    if not isinstance(answer, Answer):
+        return True
+    is_told = answer.status in TRANSIENT and "retry-after" in answer.headers
+    return is_told or answer.status in (429, *SURE_TO_PASS)

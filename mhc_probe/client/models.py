@@ -1,0 +1,205 @@
+"""What a server answers, as a script has it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mhc_core.record.forms.display import to_bundle
+from mhc_core.record.forms.tables import Table, to_pandas, to_polars, write_parquet
+from mhc_core.record.result import Result
+from mhc_probe.client.errors import ClientError
+
+# Gives the status of a record as it is now, with what it measured if it is done.
+Look = Callable[[str], tuple[str, Result | None]]
+PLOTLY_MEDIA_TYPE = "application/vnd.plotly.v1+json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A record at a server: a spec that it computes, or a trace.
+
+    Attributes
+    ----------
+    id: under which it is stored.
+    status: queued, running, done, failed or cancelled, when it was asked for.
+    position: place in the queue, 1 for the next; None where it does not wait.
+    details: the whole answer.
+    look: of the client that made it, where that one need not be awaited; a notebook shows the record by it.
+    """
+
+    id: str
+    status: str
+    position: int | None
+    details: dict[str, Any]
+    look: Look | None = field(default=None, compare=False, repr=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return show_record(self.id, self.status, self.look)
+
+    @classmethod
+    def read(cls, body: dict[str, Any]) -> "Run":
+        """From an answer."""
+        return cls(body["id"], body["status"], body["position"], body)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A trace that a server has stored: a record, whose `id` is taken wherever that of a run is.
+
+    Attributes
+    ----------
+    id: a hash of the content.
+    url: address of its page.
+    look: as that of a run.
+    """
+
+    id: str
+    url: str
+    look: Look | None = field(default=None, compare=False, repr=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return show_record(self.id, "done", self.look)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as near as can be told.
+
+    Attributes
+    ----------
+    spec: what `submit` takes.
+    unknown: what the trace does not tell, and what the twin has instead; sentences.
+    """
+
+    spec: dict[str, Any]
+    unknown: list[str]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A grid of runs.
+
+    Attributes
+    ----------
+    id: under which the server knows it, until it restarts.
+    is_open: whether cells are held, waiting or computed.
+    counts: status -> number of runs.
+    reasons: run id -> why it failed.
+    ids: run ids, row by row: a row for each value of y.
+    """
+
+    id: str
+    is_open: bool
+    counts: dict[str, int]
+    reasons: dict[str, str]
+    ids: list[list[str]]
+
+    @classmethod
+    def read(cls, body: dict[str, Any]) -> "Sweep":
+        """From an answer."""
+        return cls(body["id"], body["is_open"], body["counts"], body["reasons"], body["ids"])
+
+
+@dataclass(frozen=True)
+class SweepValues:
+    """One number of each cell of a sweep, (Y, X).
+
+    Attributes
+    ----------
+    title: what the number is.
+    metric: key of the metric.
+    x, y: dotted field of the spec, and its values; y is None of a grid of one row.
+    ids, status: of each cell's run, row by row; a status other than `done` says why there is no number.
+    values, log10: nan where there is none.
+    """
+
+    title: str
+    metric: str
+    x: tuple[str, list[Any]]
+    y: tuple[str, list[Any]] | None
+    ids: list[list[str]]
+    status: list[list[str]]
+    values: np.ndarray
+    log10: np.ndarray
+
+    @classmethod
+    def read(cls, body: dict[str, Any]) -> "SweepValues":
+        """From an answer."""
+        axes = [None if body[name] is None else (body[name]["field"], body[name]["values"]) for name in ("x", "y")]
+        assert axes[0] is not None, "a grid has columns"
+        return cls(
+            title=body["title"],
+            metric=body["metric"]["key"],
+            x=axes[0],
+            y=axes[1],
+            ids=body["ids"],
+            status=body["status"],
+            values=np.array(body["values"], dtype=np.float64),
+            log10=np.array(body["log10"], dtype=np.float64),
+        )
+
+    def to_table(self) -> Table:
+        """One row a cell: its place on the axes, `value`, `log10`, `status` and `run`."""
+        table: Table = {self.x[0]: self.x[1] * len(self.ids)}
+        if self.y is not None:
+            table[self.y[0]] = [value for value in self.y[1] for _ in self.x[1]]
+        ids, status = ([cell for row in rows for cell in row] for rows in (self.ids, self.status))
+        return table | {"value": self.values.ravel(), "log10": self.log10.ravel(), "status": status, "run": ids}
+
+    def to_pandas(self) -> Any:
+        """`to_table` as a pandas DataFrame."""
+        return to_pandas(self.to_table())
+
+    def to_polars(self) -> Any:
+        """`to_table` as a polars DataFrame."""
+        return to_polars(self.to_table())
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write `to_table` as a Parquet file."""
+        return write_parquet(self.to_table(), path)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A stored view: finished runs that the server keeps for good.
+
+    Attributes
+    ----------
+    url: address of its page, below the server's own.
+    """
+
+    id: str
+    url: str
+    runs: list[str]
+    title: str
+    note: str
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "Snapshot":
+        """From an answer."""
+        return cls(body["id"], body["url"], body["runs"], body["title"], body["note"])
+
+
+class Figure(dict[str, Any]):
+    """A Plotly figure as plain data: `plotly.graph_objects.Figure(figure)` takes it, and a notebook shows it."""
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {PLOTLY_MEDIA_TYPE: dict(self), "text/plain": f"Figure with {len(self['data'])} traces"}
+
+
+def show_record(record_id: str, status: str, look: Look | None) -> dict[str, Any]:
+    """What a notebook shows of a record at a server: its figure and table if it is done, else how it is."""
+    if look is None:
+        return _to_text(record_id, status)
+    try:
+        status, result = look(record_id)
+    except ClientError as error:
+        return _to_text(record_id, f"{status} when it was asked for; now {error}")
+    return _to_text(record_id, status) if result is None else to_bundle(result)
+
+
+def _to_text(record_id: str, status: str) -> dict[str, Any]:
+    return {"text/plain": f"Run {record_id}: {status}"}

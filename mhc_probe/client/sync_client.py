@@ -1,0 +1,219 @@
+"""The client of plain scripts."""
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from mhc_core.record.frames import AnyFrame, EndFrame
+from mhc_core.record.reduction import Reduction
+from mhc_core.record.result import Result
+from mhc_probe.client import calls
+from mhc_probe.client.calls import Record, Spec, to_id
+from mhc_probe.client.errors import ClientError, RunFailedError
+from mhc_probe.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url, read_token
+from mhc_probe.client.following import Following
+from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.progress import RunBar, SweepBar
+
+
+class Client:
+    """A server, from a script that waits for its answers. Use it as a context, or close it.
+
+    Every call raises a `ClientError`: `ArgumentError` where an argument cannot be sent, `RefusedError` where the server
+    will not, with what is wrong in which field, and `LostError` where it is away. A server that is busy is asked again
+    when it says, or later each time.
+
+    Parameters
+    ----------
+    url: of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
+    token: for a server that asks for one; by default `MHC_SCOPE_TOKEN` of the environment.
+    patience_s: how long a call waits for a server that is busy or away.
+    progress: whether bars are shown; by default where standard error is a terminal.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        patience_s: float = PATIENCE_S,
+        progress: bool | None = None,
+    ) -> None:
+        self._http = httpx.Client(base_url=check_url(url), timeout=TIMEOUT_S, headers=read_token(token))
+        self._patience_s, self._progress = patience_s, progress
+        self._viewer = secrets.token_hex(8)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def submit(self, spec: Spec) -> Run:
+        """Start a run, or find it where the same spec is known; it does not wait for it."""
+        return self._bind(self._perform(calls.submit(spec, self._patience_s)))
+
+    def compare(self, specs: Sequence[Spec]) -> list[Run]:
+        """Start several runs that share seed and input: all of them or none."""
+        return list(map(self._bind, self._perform(calls.compare(specs, self._patience_s))))
+
+    def get_run(self, record: Record) -> Run:
+        """How a run is now."""
+        return self._bind(self._perform(calls.get_run(record, self._patience_s)))
+
+    def cancel(self, record: Record) -> str:
+        """Cancel a run, unless another viewer follows it; its status afterwards."""
+        return self._perform(calls.cancel(record, self._viewer, self._patience_s))
+
+    def follow(self, record: Record) -> Iterator[AnyFrame]:
+        """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
+        following = Following(to_id(record), self._viewer, self._patience_s)
+        with closing(RunBar(to_id(record), self._progress)) as bar:
+            while True:
+                for chunk in self._listen(following):
+                    for frame in following.feed(chunk):
+                        bar.take(frame)
+                        yield frame
+                if following.is_over:
+                    return
+                time.sleep(following.pause())
+
+    def result(self, record: Record) -> Result:
+        """Everything that a run measured, when it is done.
+
+        Raises
+        ------
+        RunFailedError
+            Where it ends without a result.
+        """
+        result = Result()
+        for frame in self.follow(record):
+            result.add(frame)
+            if isinstance(frame, EndFrame) and frame.status != "done":
+                raise RunFailedError(to_id(record), frame.status, frame.reason)
+        return result
+
+    def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
+        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`.
+
+        Raises
+        ------
+        RefusedError
+            Where the API has no such option or value; it names those that there are.
+        """
+        return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
+
+    def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
+        """A grid of runs over one or two fields, such as `{"depth": [16, 64]}`, when all have ended."""
+        with closing(SweepBar(self._progress)) as bar:
+            return self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
+
+    def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
+        """The same without waiting."""
+        return self._perform(calls.start_sweep(spec, axes, self._patience_s))
+
+    def get_sweep(self, sweep: Sweep | str) -> Sweep:
+        """How far a sweep is."""
+        return self._perform(calls.get_sweep(sweep, self._patience_s))
+
+    def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
+        """Compute no more cells of a sweep."""
+        return self._perform(calls.cancel_sweep(sweep, self._patience_s))
+
+    def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
+        """One number of each cell: a metric, reduced over layers or steps."""
+        return self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
+
+    def sweep_figure(
+        self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
+    ) -> Figure:
+        """The same as a heatmap."""
+        return self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
+
+    def create_snapshot(
+        self,
+        records: Sequence[Record],
+        *,
+        state: str = "",
+        title: str = "",
+        note: str = "",
+        sweep: Sweep | Snapshot | str | None = None,
+    ) -> Snapshot:
+        """Keep finished runs for good, with the page's state as its address says it behind `#`."""
+        return self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
+
+    def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
+        """A stored view."""
+        return self._perform(calls.get_snapshot(snapshot, self._patience_s))
+
+    def publish(self, trace: str | Path | Result) -> Trace:
+        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
+
+    def get_twin(self, trace: Record) -> Twin:
+        """A synthetic stack like a trace's model, to stand beside it."""
+        return self._perform(calls.get_twin(trace, self._patience_s))
+
+    def _bind(self, run: Run) -> Run:
+        return replace(run, look=self._look)
+
+    def _look(self, record_id: str) -> tuple[str, Result | None]:
+        """For a notebook, which does not wait: how a record is, and what it measured if it is done."""
+        if self._http.is_closed:
+            raise ClientError("the client is closed")
+        run = self._perform(calls.get_run(record_id, 0.0))
+        return run.status, self.result(record_id) if run.status == "done" else None
+
+    def _perform(self, call: Call[T]) -> T:
+        answer: Answer | Lost | None = None
+        while True:
+            try:
+                step = call.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Pause):
+                time.sleep(step.seconds)
+                answer = None
+            else:
+                answer = self._send(step)
+
+    def _send(self, request: Ask) -> Answer | Lost:
+        try:
+            answer = self._http.request(
+                request.method,
+                request.path,
+                params=request.params,
+                content=request.body,
+                headers=request.headers,
+            )
+        except httpx.TransportError as error:
+            return Lost(str(error) or type(error).__name__)
+        return Answer(answer.status_code, answer.headers, answer.content)
+
+    def _listen(self, following: Following) -> Iterator[bytes]:
+        request = following.request
+        try:
+            with self._http.stream(
+                request.method, request.path, params=request.params, headers=request.headers
+            ) as answer:
+                is_stream = answer.status_code == 200
+                body = b"" if is_stream else answer.read()
+                following.begin(Answer(answer.status_code, answer.headers, body))
+                if is_stream:
+                    yield from answer.iter_bytes()
+        except httpx.TransportError as error:
+            following.lose(str(error) or type(error).__name__)

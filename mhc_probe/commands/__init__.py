@@ -1,0 +1,10 @@
+"""Commands that the probe adds to `mhc-scope`, one file each: `add_parser` adds a parser, `run` returns the exit code.
+
+The instrument finds them by the entry point `probe` of the group `mhc_scope.commands`. They import torch when they run.
+"""
+
+from types import ModuleType
+
+from mhc_probe.commands import check, trace
+
+COMMANDS: tuple[ModuleType, ...] = (check, trace)

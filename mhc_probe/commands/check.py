@@ -1,0 +1,56 @@
+"""`check package.module:Class`: whether someone's connection does what its family promises."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from mhc_core.spec import SpecError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
+    parser.add_argument("target", help="package.module:Class, or a function that builds a module")
+    parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
+    parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
+    parser.add_argument("--eps", type=float, default=1e-6, help="eps of Sinkhorn that it is said to have")
+    parser.add_argument("--dtype", default="float32", help="of parameters and states where it is used, or bfloat16")
+    parser.add_argument("--streams", type=int, help="where shapes of parameters do not tell it")
+    parser.add_argument("--width", type=int, help="where shapes of parameters do not tell it")
+    for name, meaning in (("write", "applies what it returns"), ("expand", "makes streams"), ("reduce", "ends them")):
+        parser.add_argument(f"--{name}", help=f"package.module:function that {meaning}, see docs/check.md")
+    parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(known: argparse.Namespace) -> int:
+    """Print the report; returns 0 where it passes, 1 where it does not, 2 where it could not be checked."""
+    try:
+        arguments = json.loads(known.args)
+    except json.JSONDecodeError as error:
+        return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
+    if not isinstance(arguments, dict):
+        return _explain(SpecError("--args", arguments, "a JSON object"))
+    from mhc_probe.commands.targets import load_name, load_target
+    from mhc_probe.conformance import check
+
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as `python` does: modules in this folder
+    options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "dtype", "streams", "width")}
+    try:
+        target = load_target(known.target, arguments)
+        functions = {name: getattr(known, name) for name in ("write", "expand", "reduce")}
+        options |= {name: load_name(text) for name, text in functions.items() if text is not None}
+        report = check(target, **options, compiled=known.compile)
+    except SpecError as error:
+        return _explain(error)
+    print(report.to_json() if known.json else report)
+    return 0 if report.passed else 1
+
+
+def _explain(error: SpecError) -> int:
+    print(error, file=sys.stderr)
+    return 2

@@ -1,0 +1,44 @@
+"""`trace model.safetensors`: the static mixing of a checkpoint, read without running the model."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mhc_core.spec import SpecError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
+    parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
+    parser.add_argument("--out", type=Path, help="where to write its record: .mhct")
+    parser.set_defaults(run=run)
+
+
+def run(known: argparse.Namespace) -> int:
+    """Read a checkpoint, write its record, and print what it says in words."""
+    from mhc_probe.checkpoint import read_checkpoint
+
+    try:
+        if known.out is not None:
+            _check_out(known.out)
+        result = read_checkpoint(known.checkpoint)
+        if known.out is not None:
+            result.save(known.out)
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    print(*(finding.text for finding in result.summary.findings), sep="\n")
+    return 0
+
+
+def _check_out(out: Path) -> None:
+    """A name that cannot be written is refused before a large file is read."""
+    if out.suffix != ".mhct":
+        raise SpecError("--out", out.name, "a name that ends in .mhct")
+    if not out.parent.is_dir():
+        raise SpecError("--out", str(out.parent), "a folder that exists")

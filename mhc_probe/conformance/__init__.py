@@ -1,0 +1,6 @@
+"""The conformance check: someone's implementation against the laws of its family, and against ours."""
+
+from mhc_probe.conformance.checking import check, open_bench
+from mhc_probe.conformance.report import Line, Report
+
+__all__ = ["Line", "Report", "check", "open_bench"]

@@ -1,0 +1,309 @@
+"""A copy of a connection on the bench: its logits set at will, its coefficients measured from what it does.
+
+Coefficients are solved for, so that it does not matter how the module stores them: u is linear in the streams, and the
+next state is linear in the streams and in the branch's output.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from mhc_probe.conformance.calling import BATCH, TOKENS, Called, Subject
+from mhc_probe.conformance.roles import SEEN, Entries, Place, Roles, find_roles
+
+BASE = 1.0  # a logit for which maps other than exp are defined too
+VISIBLE = 1e-5  # an entry of H_res whose logarithm float32 still measures
+MISFIT = 1e-3  # above it, u or the next state is no mix of streams
+
+
+class NotApplicable(Exception):
+    """The line says nothing about this kind of module, or needs an option that was not given; the message says so."""
+
+
+class NotMeasured(Exception):
+    """The line applies, but the module does something that prevents the measurement; the message says what."""
+
+
+class Entangled(NotMeasured):
+    """Entries of a bias move several coefficients alike."""
+
+
+class Observed(NamedTuple):
+    """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None where unknown.
+
+    Where H_pre is carried from layer to layer, h_pre is that made for the next one.
+    misfit_read, misfit_write: the largest share of u and of the next state that no mix of streams explains.
+    """
+
+    h_pre: torch.Tensor
+    h_post: torch.Tensor
+    h_res: torch.Tensor | None
+    misfit_read: float
+    misfit_write: float
+
+
+class Bench:
+    """One connection, copied. `seed` draws states and parameters.
+
+    `initial` has its parameters as they came, and `pristine` is never called: it is copied where memory matters.
+    """
+
+    def __init__(self, subject: Subject, seed: int = 0) -> None:
+        self.seed = seed
+        self.initial, self.pristine, self.subject = (subject.on(_copy(subject.module)) for _ in range(3))
+        parameter = next(iter(self.subject.module.parameters()), torch.zeros(()))
+        self.dtype, self.device = parameter.dtype, parameter.device
+        self.n, self.width = subject.n, subject.width
+        self._ordered: dict[str, list[Place]] = {}
+        self.notes: dict[str, Any] = {}  # what lines keep for other lines
+        self.x = self.draw(BATCH, TOKENS, self.n, self.width)
+        self.randomise()
+        if subject.on(_copy(subject.module)).overwrites(self.x):
+            self.initial, self.pristine, self.subject = (
+                replace(one, in_place=True) for one in (self.initial, self.pristine, self.subject)
+            )
+
+    def draw(self, *shape: int, salt: int = 0) -> torch.Tensor:
+        """Normal numbers that depend on shape, seed and salt alone."""
+        generator = torch.Generator().manual_seed(1000 * self.seed + salt)
+        return torch.randn(shape, generator=generator).to(self.device, self.dtype)
+
+    @torch.no_grad()
+    def randomise(self) -> None:
+        """Parameters as after training: none of them zero, logits of order 1."""
+        for salt, parameter in enumerate(self.subject.module.parameters()):
+            drawn = self.draw(*parameter.shape, salt=salt + 1)
+            if parameter.numel() <= 3:
+                parameter.copy_(0.6 + 0.2 * drawn.tanh())  # gates
+            elif parameter.numel() <= (self.n + 2) * self.n:
+                parameter.copy_(0.7 * drawn)  # biases
+            else:
+                inputs = self.n * self.width  # of a projection, whatever axes it has
+                parameter.copy_(drawn * (max(parameter.shape) if parameter.numel() % inputs else inputs) ** -0.5)
+
+    @cached_property
+    def roles(self) -> Roles:
+        """What each parameter does."""
+        roles = find_roles(self.subject.module, self._measure, self.n)
+        original = dict(self.initial.module.named_parameters())
+        with torch.no_grad():
+            for name in roles.gain:
+                self.subject.module.get_parameter(name).copy_(original[name])
+        return roles
+
+    @cached_property
+    def random_state(self) -> dict[str, torch.Tensor]:
+        """All parameters as drawn, gains as they came."""
+        return {name: value.clone() for name, value in self._after_roles().items()}
+
+    def _after_roles(self) -> dict[str, torch.Tensor]:
+        self.roles  # noqa: B018  # sets the gains
+        return self.subject.module.state_dict()
+
+    def reset(self) -> None:
+        """Set all parameters as drawn."""
+        self.subject.module.load_state_dict(self.random_state)
+
+    def _measure(self) -> dict[str, torch.Tensor]:
+        observed = self.observe()
+        known = {"pre": observed.h_pre, "post": observed.h_post, "res": observed.h_res}
+        return {target: value for target, value in known.items() if value is not None}
+
+    def observe(self, x: torch.Tensor | None = None, subject: Subject | None = None) -> Observed:
+        """Measure the coefficients on a state (B, T, n, C)."""
+        inverse = self._inverse if x is None else None
+        x = self.x if x is None else x
+        return measure(x, (subject or self.subject)(x), inverse)
+
+    @cached_property
+    def _inverse(self) -> torch.Tensor:
+        return invert(self.x)
+
+    def observe_initial(self, x: torch.Tensor) -> Observed:
+        """Measure the coefficients with the parameters as they came."""
+        return self.observe(x, self.initial)
+
+    # ---- logits
+
+    def set_places(self, places: list[Place], values: torch.Tensor | float) -> None:
+        """Write values to entries of parameters."""
+        wanted = values if isinstance(values, torch.Tensor) else torch.full((len(places),), values)
+        with torch.no_grad():
+            for place, value in zip(places, wanted.flatten().tolist(), strict=True):
+                self.subject.module.get_parameter(place.name).view(-1)[place.entry] = value
+
+    @torch.no_grad()
+    def scale_entries(self, entries: Entries, factor: float) -> None:
+        """Multiply entries of a parameter."""
+        flat = self.subject.module.get_parameter(entries.name).view(-1)
+        flat[entries.indices.to(flat.device)] *= factor
+
+    def stop_dynamic(self) -> None:
+        """Set gates and projections to zero: coefficients then come from biases alone, which are 1."""
+        self.subject.module.load_state_dict(self._static_state)
+
+    @cached_property
+    def _static_state(self) -> dict[str, torch.Tensor]:
+        self.reset()
+        roles = self.roles
+        self.set_places(list(roles.gate.values()), 0.0)
+        for entries in roles.phi.values():
+            self.scale_entries(entries, 0.0)
+        for places in roles.bias.values():
+            self.set_places(places, BASE)
+        return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
+
+    def list_owners(self, target: str) -> list[int] | None:
+        """Which coefficient each entry of a bias moves; None where one moves several alike.
+
+        Raises
+        ------
+        NotMeasured
+            Where the bias has no effect.
+        """
+        places = self.roles.bias[target]
+        try:
+            ordered = self.need_bias(target)
+        except Entangled:
+            return None
+        return [ordered.index(place) for place in places]
+
+    def need_bias(self, target: str) -> list[Place]:
+        """Entries that are the bias of a target, in the order of the streams, or of (output, input) of H_res.
+
+        Raises
+        ------
+        NotMeasured
+            Where there is no bias, or its entries do not move one coefficient each.
+        """
+        if target in self.roles.entangled:
+            raise NotMeasured(f"parameters of H_res move H_{target} too: see bias")
+        if target not in self.roles.bias:
+            raise NotMeasured(f"no bias of H_{target} was found")
+        if target not in self._ordered:
+            self._ordered[target] = self._order(target, self.roles.bias[target])
+        return self._ordered[target]
+
+    @torch.no_grad()
+    def _order(self, target: str, places: list[Place]) -> list[Place]:
+        self.stop_dynamic()
+        base = _center_log(self._measure()[target][0, 0])
+        changes = []
+        for place in places:
+            self.set_places([place], BASE + 0.3)
+            changes.append((_center_log(self._measure()[target][0, 0]) - base).nan_to_num().flatten())
+            self.set_places([place], BASE)
+        self.reset()
+        change = torch.stack(changes)  # (entries of the bias, coefficients)
+        if change.abs().max() < SEEN:
+            raise NotMeasured(f"biases of H_{target} have no effect where gates and projections are zero")
+        # Two streams leave H_res one degree of freedom: each logit moves two entries alike, its own among them.
+        if target == "res" and self.n == 2 and (change.diagonal() > 0.99 * change.amax(1)).all():
+            return places
+        for signed in (change, -change):
+            most, second = signed.topk(2).values.T
+            owners = signed.argmax(1).tolist()
+            if (second < 0.9 * most).all() and sorted(owners) == list(range(len(places))):
+                return [places[owners.index(entry)] for entry in range(len(places))]
+        raise Entangled(f"entries of the bias of H_{target} move several coefficients alike")
+
+    @cached_property
+    @torch.no_grad()
+    def res_offset(self) -> torch.Tensor:
+        """What the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
+        self.need_bias("res")
+        self.stop_dynamic()
+        h_res = self.observe().h_res
+        self.reset()
+        if h_res is None or not (h_res > VISIBLE).all():
+            return torch.zeros(self.n, self.n)
+        offset = center(h_res.mean((0, 1)).log()).cpu()
+        return offset if offset.abs().max() > 0.01 else torch.zeros_like(offset)
+
+    @cached_property
+    @torch.no_grad()
+    def is_dynamic(self) -> bool:
+        """Whether any coefficient differs from token to token."""
+        self.reset()
+        return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure().values())
+
+    @torch.no_grad()
+    def mixing(
+        self, pre: torch.Tensor | None = None, post: torch.Tensor | None = None, res: torch.Tensor | None = None
+    ) -> Observed:
+        """Coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
+
+        Raises
+        ------
+        NotMeasured
+            Where the module has no bias that could be set so.
+        """
+        if res is not None:
+            res = res.view(self.n, self.n) - self.res_offset.to(res)
+        wanted = {"pre": pre, "post": post, "res": res}
+        places = {target: self.need_bias(target) for target, value in wanted.items() if value is not None}
+        self.stop_dynamic()
+        for target, value in wanted.items():
+            if value is not None:
+                self.set_places(places[target], value)
+        observed = self.observe()
+        self.reset()
+        return observed
+
+
+def center(matrix: torch.Tensor) -> torch.Tensor:
+    """A matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
+    rows, columns = matrix.mean(-1, keepdim=True), matrix.mean(-2, keepdim=True)
+    return matrix - rows - columns + matrix.mean((-2, -1), keepdim=True)
+
+
+def _center_log(value: torch.Tensor) -> torch.Tensor:
+    """A positive matrix (n, n) as the logits that it follows from; everything else as it is."""
+    return center(value.log()) if value.ndim == 2 and bool((value > VISIBLE).all()) else value
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    """A copy in float32, or in float64 where the module is, in which nothing is frozen."""
+    copied = deepcopy(module).eval().requires_grad_(True)
+    is_double = any(parameter.dtype == torch.float64 for parameter in copied.parameters())
+    return copied if is_double else copied.float()
+
+
+def invert(x: torch.Tensor) -> torch.Tensor:
+    """What solves for coefficients on a state (B, T, n, C): its pseudo-inverse (B, T, C, n), in float32 at least."""
+    return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
+
+
+def measure(x: torch.Tensor, called: Called, inverse: torch.Tensor | None = None) -> Observed:
+    """Solve for the coefficients of one call on a state x (B, T, n, C), whose inverse may be known."""
+    inverse = invert(x) if inverse is None else inverse
+    exact = x.detach().to(inverse.dtype)
+    u = called.u.to(exact.dtype)
+    h_pre = (u.unsqueeze(-2) @ inverse).squeeze(-2)
+    misfit_read = _misfit(u, (h_pre.unsqueeze(-2) @ exact).squeeze(-2))
+    if called.next_pre is not None:
+        h_pre = called.next_pre
+    if called.write is None:
+        assert called.h_post is not None
+        return Observed(h_pre, called.h_post, called.h_res, misfit_read, 0.0)
+    passed = called.write(torch.zeros_like(called.u)).to(exact.dtype)
+    h_res = passed @ inverse
+    added = called.write(torch.ones_like(called.u)).to(exact.dtype) - passed
+    h_post = added.mean(-1)
+    # Also for an output that is neither constant nor of length 1: the sum is linear in it, channel by channel.
+    y = 3 * torch.randn(called.u.shape, generator=torch.Generator().manual_seed(0)).to(called.u)
+    written = called.write(y).to(exact.dtype) - passed
+    misfit_write = max(
+        _misfit(passed, h_res @ exact),
+        _misfit(written, h_post.unsqueeze(-1) * y.to(exact.dtype).unsqueeze(-2)),
+        _misfit(added, h_post.unsqueeze(-1).expand_as(added)),
+    )
+    return Observed(h_pre, h_post, h_res, misfit_read, misfit_write)
+
+
+def _misfit(got: torch.Tensor, explained: torch.Tensor) -> float:
+    return ((got - explained).abs().max() / got.abs().max().clamp_min(1e-30)).item()

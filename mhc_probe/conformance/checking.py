@@ -1,0 +1,174 @@
+"""The conformance check as a whole."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import nn
+
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
+from mhc_probe.conformance.calling import Subject, Write
+from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.ends import Expand, Reduce, check_expand, check_reduce
+from mhc_probe.conformance.finding import find_subjects
+from mhc_probe.conformance.lines import LINES
+from mhc_probe.conformance.lines.verdicts import fails, holds
+from mhc_probe.conformance.report import Line, Report
+
+
+def check(
+    module: nn.Module | Callable[[], nn.Module],
+    family: str = "mhc",
+    *,
+    rounds: int = 20,
+    eps: float = 1e-6,
+    output: str = "",
+    dtype: str = "float32",
+    streams: int | None = None,
+    width: int | None = None,
+    write: Write | None = None,
+    expand: Expand | None = None,
+    reduce: Reduce | None = None,
+    compiled: bool = False,
+    seed: int = 0,
+) -> Report:
+    """Compare an implementation of Hyper-Connections with the laws of its family and with ours.
+
+    A copy of the connection gets random parameters and states; what it does is measured, and its coefficients are
+    solved for. The module itself does not change. A line that the module itself prevents from being measured fails,
+    unless another line fails and names the cause.
+
+    Parameters
+    ----------
+    module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
+        not share parameters).
+    family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic or gated.
+    rounds, eps: what is said of Sinkhorn's rounds.
+    output: how streams are reduced, "sum" or "mean"; by default what the family says.
+    dtype: of parameters and states where the module is used. The check computes in float32, and with "bfloat16" a
+        mapping that follows the type of the state fails.
+    streams, width: n and C where shapes of parameters do not tell them.
+    write: `write(state, y, returned)`, which applies what the module returned, where other code does that.
+    expand, reduce: from an embedding (B, T, C) to streams in the module's layout, and from streams to (B, T, C).
+    compiled: also compare with torch.compile, which takes a minute.
+    seed: of states and parameters.
+
+    Raises
+    ------
+    SpecError
+        Where an option is not one of those above, or nothing in the module can be called as a connection.
+    """
+    claim = Claim(family, rounds, eps, output, dtype)
+    with _quiet():
+        built = [module] if isinstance(module, nn.Module) else [module(), module()]
+        subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]
+        bench = Bench(subjects[0], seed)
+        opening = _format_opening(seed=seed, streams=streams, width=width, write=write)
+        lines = [_run(name, partial(check_line, bench, claim)) for name, check_line in LINES.items()]
+        lines += [
+            _run("expand", lambda: check_expand(bench, expand)),
+            _run("reduce", lambda: check_reduce(bench, claim, reduce)),
+            _run("sharing", lambda: _check_sharing(subjects)),
+            _run("compile", lambda: _check_compiled(bench, compiled)),
+        ]
+    lines = [
+        replace(line, reproduce=line.reproduce.replace("open_bench(module)", opening))
+        for line in _fail_unmeasured(lines)
+    ]
+    return Report(type(subjects[0].module).__name__, family, tuple(lines))
+
+
+def open_bench(
+    module: nn.Module,
+    seed: int = 0,
+    *,
+    streams: int | None = None,
+    width: int | None = None,
+    write: Write | None = None,
+) -> Bench:
+    """The first connection of a module on the bench, for reproductions. The arguments are those of `check`."""
+    return Bench(find_subjects(module, streams, width, write)[0], seed)
+
+
+def _format_opening(*, seed: int, streams: int | None, width: int | None, write: Write | None) -> str:
+    """The call of `open_bench` that repeats a check."""
+    given = {"seed": seed, "streams": streams, "width": width} | ({} if write is None else {"write": "write"})
+    return f"open_bench({', '.join(['module', *(f'{name}={value}' for name, value in given.items() if value)])})"
+
+
+def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
+    """What could not be measured fails too, once, where no other line says why."""
+    is_explained = any(line.verdict == "fails" for line in lines)
+    for line in lines:
+        if line.verdict == "not measured" and not is_explained:
+            is_explained = True
+            yield fails(line.name, "the line can be measured", "a measurement", line.why, "print(bench.roles)")
+        else:
+            yield line
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Autocast off; the caller's random numbers stay as they were.
+
+    One thread: matrices are so small that on a busy machine several take 15 times as long.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.autocast("cpu", enabled=False), torch.enable_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _run(name: str, check_line: Callable[[], Line]) -> Line:
+    try:
+        return check_line()
+    except NotApplicable as reason:
+        return Line(name, "not applicable", str(reason))
+    except NotMeasured as reason:
+        return Line(name, "not measured", str(reason))
+
+
+def _check_sharing(subjects: list[Subject]) -> Line:
+    """No parameter belongs to two connections."""
+    if len(subjects) == 1:
+        raise NotApplicable("there is one connection: give a model, or a function that builds one")
+    owners: dict[int, int] = {}
+    shared: set[str] = set()
+    for number, subject in enumerate(subjects):
+        for name, parameter in subject.module.named_parameters():
+            memory = parameter.data_ptr() or id(parameter)  # an empty one, and one on meta, has no address
+            if owners.setdefault(memory, number) != number:
+                shared.add(name)
+    why = f"{len(subjects)} connections have parameters of their own"
+    if not shared:
+        return holds("sharing", why)
+    show = "print({name: parameter.data_ptr() for name, parameter in module.named_parameters(remove_duplicate=False)})"
+    likely = "a parameter that is created once, with the class or as a default argument"
+    return fails("sharing", why, "no parameter in two of them", f"shared: {', '.join(sorted(shared))}", show, likely)
+
+
+@torch.no_grad()
+def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
+    """The same results under torch.compile."""
+    if not is_wanted:
+        raise NotApplicable("not asked for: compiled=True compares with torch.compile")
+    bench.reset()
+    plain = bench.observe()
+    torch._dynamo.reset()
+    compiled = bench.observe(subject=bench.subject.on(torch.compile(bench.subject.module)))  # type: ignore[arg-type]
+    pairs = [(plain.h_pre, compiled.h_pre), (plain.h_post, compiled.h_post)]
+    if plain.h_res is not None and compiled.h_res is not None:
+        pairs.append((plain.h_res, compiled.h_res))
+    worst = max((one - other).abs().max().item() for one, other in pairs)
+    why = "torch.compile gives the same coefficients"
+    if worst < 1e-4:
+        return holds("compile", why)
+    show = "print(bench.observe(subject=bench.subject.on(torch.compile(bench.subject.module))).h_res[0, 0])"
+    return fails(
+        "compile", why, "differences below 1e-4", f"{worst:.3g}", show, "a value that the compiler keeps as a constant"
+    )

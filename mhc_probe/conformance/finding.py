@@ -1,0 +1,98 @@
+"""The connection inside what was handed over: which module, how many streams, which width, how it is called."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import product
+
+import torch
+from torch import nn
+
+from mhc_core.spec import SpecError
+from mhc_probe.conformance.calling import BATCH, LAYOUTS, TOKENS, NotUnderstood, Subject, Write, count_required
+
+MAX_STREAMS = 16
+ANY_WIDTH = 32  # tried last: static coefficients go with any
+MAX_ENTRIES = 2**24  # of parameters: a module with more is a block or a model, and its connection is inside
+# What a module raises that was handed a state of another shape.
+REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, KeyError, NotUnderstood)
+
+
+def find_subjects(
+    module: nn.Module, streams: int | None = None, width: int | None = None, write: Write | None = None
+) -> list[Subject]:
+    """The connections in a module: itself, or all modules inside of the first class that can be called as one.
+
+    Raises
+    ------
+    SpecError
+        Where nothing inside can be called as a connection.
+    """
+    tried: dict[type, Subject | None] = {}
+    for inner in module.modules():
+        if type(inner) not in tried:
+            tried[type(inner)] = _understand(inner, streams, width, write)
+        found = tried[type(inner)]
+        if found is not None:
+            alike = [other for _, other in _named(module) if type(other) is type(inner)]
+            return [found.on(other) for other in alike]
+    raise SpecError(
+        "module",
+        type(module).__name__,
+        "a connection: one that takes streams (B, T, n, C), (B, T, n C) or (B n, T, C) and returns the branch's input "
+        "with H_post and H_res, or with a function that adds the branch's output; give streams= and width= where its "
+        "parameters do not tell them",
+    )
+
+
+def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    # Not `named_modules`: it leaves a module out that stands in two places.
+    return module.named_modules(remove_duplicate=False)
+
+
+def _understand(module: nn.Module, streams: int | None, width: int | None, write: Write | None) -> Subject | None:
+    parameters = list(module.parameters())
+    entries = sum(parameter.numel() for parameter in parameters)
+    if entries > MAX_ENTRIES or (not entries and streams is None):
+        return None
+    required = count_required(module)
+    if required not in (1, 2):
+        return None
+    modes = [(False, False)] if required == 1 else [(True, False), (False, True)]
+    second_best = None
+    for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
+        subject = Subject(module, n, c, layout, *mode, write)
+        # A copy, as a call may leave something behind in the module.
+        strangers = _count_strangers(subject.on(deepcopy(module).eval()))
+        if strangers == 0:
+            return subject
+        if strangers is not None and second_best is None:
+            second_best = subject
+    return second_best
+
+
+def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int | None) -> list[tuple[int, int]]:
+    """Pairs of streams and width that shapes of parameters allow, the likeliest first."""
+    sizes = sorted({size for parameter in parameters for size in parameter.shape})
+    counts = [streams] if streams else range(2, MAX_STREAMS + 1)
+    pairs = []
+    for n in counts:
+        widths = [size // n for size in sizes if size % n == 0] + sizes + [ANY_WIDTH]
+        pairs += [(n, c) for c in ([width] if width else widths) if c >= n and (c != n or width)]
+    marks = {n: sum(size in (n, n * n, n + 1, n * n + 2 * n, 2 * n) for size in sizes) for n in counts}
+    return sorted(dict.fromkeys(pairs), key=lambda pair: -marks[pair[0]])
+
+
+@torch.no_grad()
+def _count_strangers(subject: Subject) -> int | None:
+    """How many of the tensors that it returns are not understood; None where the call fails."""
+    dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
+    device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
+    x = torch.ones(BATCH, TOKENS, subject.n, subject.width, dtype=dtype, device=device)
+    x *= torch.linspace(0.5, 1.5, subject.width, dtype=dtype, device=device)
+    try:
+        called = subject(x)
+        if called.write is not None:
+            called.write(torch.zeros_like(called.u))
+    except REFUSALS:
+        return None
+    return called.strangers

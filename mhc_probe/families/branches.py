@@ -1,0 +1,250 @@
+"""Residual models whose sums are outside of their layers: the listed modules are branches, x = x + layer(x).
+
+The sum is found among the operations of the code that calls the branches: it adds what was made of a branch's output to
+a tensor of which the branch's input was made. Norms before the branch, and scales, gates and dropout behind it, are
+part of the branch. Their parameters are not counted: only those of the listed module are known to be the branch's.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+from mhc_core.spec import SpecError
+from mhc_probe.adapter import Listener, Written
+from mhc_probe.families.paths import CONTAINERS, name_module
+from mhc_probe.families.residual import Residual, subtract
+from mhc_probe.families.values import find_state, list_tensors
+from mhc_probe.hearing.lineage import Lineage
+from mhc_probe.hearing.listener import is_in_backward
+from mhc_probe.hearing.terms import HARMLESS, TermReader, Terms, list_operands
+
+
+class Branches(Residual):
+    """x' = c x + y, with y made of a listed module's output by the code that calls it. States are as in `Residual`."""
+
+    def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
+        super().__init__(model, layers)
+        self.fault: str | None = None  # why the newest pass is not one of such a model
+
+    def listen(self, listener: Listener) -> list[Callable[[], None]]:
+        hearing = _Hearing(self, listener)
+        sites: dict[nn.Module, list[int]] = defaultdict(list)
+        for site, layer in enumerate(self.layers):
+            sites[layer].append(site)
+        undo: list[Callable[[], None]] = []
+        for module in _list_callers(self.model, set(self.layers)):
+            undo.append(module.register_forward_pre_hook(hearing.begin).remove)
+            undo.append(module.register_forward_hook(hearing.end, always_call=True).remove)
+        for layer, places in sites.items():
+            undo.append(layer.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
+            leave = partial(hearing.leave, places)
+            undo.append(layer.register_forward_hook(leave, with_kwargs=True, always_call=True).remove)
+        return undo
+
+    def explain(self) -> SpecError | None:
+        if self.fault is None:
+            return super().explain()
+        wanted = (
+            "layers that are called one after the other, each of which adds to the state that it reads. Put one step of"
+            " the loop into a module that returns the next state, and list these modules as layers="
+        )
+        return SpecError("layers", self.fault, wanted)
+
+    def describe(self, site: int) -> str:
+        """A branch as a sentence calls it."""
+        return name_module(self.model, self.layers[site]) or f"layer {site + 1}"
+
+
+class _Open(NamedTuple):
+    """A branch that has returned, while its output is not yet added: numbers of what it read and what it returned."""
+
+    site: int
+    read: int
+    returned: int
+
+
+class _Sum(NamedTuple):
+    """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand by itself."""
+
+    branch: _Open
+    x: torch.Tensor
+    c: float
+    y: torch.Tensor | None
+    a: float
+
+
+class _Multiple(NamedTuple):
+    """A tensor c x by the number that x had."""
+
+    x: torch.Tensor
+    number: int
+    c: float
+
+
+class _Hearing(TorchFunctionMode):
+    """Hooks of one attachment, and what it keeps of the operations between the branches."""
+
+    def __init__(self, adapter: Branches, listener: Listener) -> None:
+        super().__init__()
+        self.adapter, self.listener = adapter, listener
+        self._callers: list[nn.Module] = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lineage, self._terms = Lineage(), TermReader()
+        self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
+        self._reads: list[int | None] = []  # of the branches that are being called
+        self._called: set[int] = set()
+        self._open: list[_Open] = []
+        self._has_sums = False
+
+    # ---- the code that calls the branches
+
+    def begin(self, module: nn.Module, args: Any) -> None:
+        """A module that holds all branches is called: from the outermost one on, operations are followed."""
+        if is_in_backward():
+            return
+        if not self._callers:
+            self._forget()
+            self.adapter.fault = None
+            self.__enter__()
+        self._callers.append(module)
+
+    def end(self, module: nn.Module, args: Any, output: Any) -> None:
+        """It has returned, or has failed."""
+        if is_in_backward() or not self._callers or self._callers[-1] is not module:
+            return
+        self._callers.pop()
+        if not self._callers:
+            self.__exit__(None, None, None)
+            if self._open and self._has_sums and self.adapter.fault is None:
+                name = self.adapter.describe(self._open[0].site)
+                self.adapter.fault = f"{name}, not added to what it reads"
+            self._forget()
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if self._reads:  # within a branch
+            return func(*args, **kwargs)
+        terms = self._terms.read(name, args, kwargs)
+        found = self._find_sum(terms) if self._open else None
+        leave = None if found is None else self._enter_sum(found)
+        out = func(*args, **kwargs)
+        if name not in HARMLESS or not any(out is tensor for tensor in list_operands(args)):
+            self._record(name, terms, args, kwargs, out)
+        if leave is not None:
+            leave(out)
+        return out
+
+    def _record(self, name: str, terms: Terms, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> None:
+        """Keep what a result was made of, and whether it is a multiple of one tensor."""
+        made = list_operands([out])
+        if not made:
+            return
+        self._terms.remember(name, args, kwargs, out)
+        multiple = None
+        if len(terms.known) == 1 and all(tensor.numel() == 1 for tensor in terms.others):
+            x, c = terms.known[0]
+            multiple = None if x is out else _Multiple(x, self._lineage.number(x), c)
+        self._lineage.record(made, list_operands([*args, *kwargs.values()]))
+        if multiple is not None:
+            self._multiples[made[0]] = multiple
+
+    # ---- branches
+
+    def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
+        """A branch is called."""
+        if self._callers and not is_in_backward():
+            state = find_state(args, kwargs)
+            self._reads.append(None if state is None else self._lineage.number(state))
+
+    def leave(self, sites: Sequence[int], layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """It has returned, or has failed without an output."""
+        if not self._reads or is_in_backward():
+            return
+        read, returned = self._reads.pop(), find_state(output, None)
+        self._lineage.record(list_tensors(output), list_tensors((args, kwargs)))
+        site = next((site for site in sites if site not in self._called), None)
+        if read is not None and returned is not None and site is not None:
+            self._called.add(site)
+            self._open.append(_Open(site, read, self._lineage.number(returned)))
+
+    # ---- sums
+
+    def _find_sum(self, terms: Terms) -> _Sum | None:
+        """The branch that an operation adds to the state that it was made of, where it is one and one alone."""
+        found = [match for place in range(len(terms.known)) for match in self._list_matches(terms, place)]
+        if len(found) > 1:
+            names = " and ".join(self.adapter.describe(match.branch.site) for match in found)
+            self.adapter.fault = f"{names}, added in one sum"
+        return found[0] if len(found) == 1 else None
+
+    def _list_matches(self, terms: Terms, place: int) -> Iterator[_Sum]:
+        """Open branches, where the operand in that place is a multiple of the state, and another is the branch's."""
+        tensor, factor = terms.known[place]
+        known = [term for k, term in enumerate(terms.known) if k != place]
+        others = [*(other for other, _ in known), *terms.others]
+        if not all(_fits(other, tensor) for other in others):
+            return
+        for branch in self._open:
+            is_state = not self._is_made_of(tensor, branch.returned)
+            if is_state and any(self._is_made_of(other, branch.returned) for other in others):
+                x, c = self._find_state(tensor, factor, branch.read)
+                if x is not None:
+                    is_alone = len(others) == len(known) == 1 and x is tensor
+                    yield _Sum(branch, x, c, *(known[0] if is_alone else (None, 0.0)))
+
+    def _is_made_of(self, tensor: torch.Tensor, number: int) -> bool:
+        return self._lineage.is_made_of(self._lineage.number(tensor), number)
+
+    def _find_state(self, tensor: torch.Tensor, factor: float, read: int) -> tuple[torch.Tensor | None, float]:
+        """x and c of a tensor c x, where what the branch read was made of x."""
+        while not self._lineage.is_made_of(read, self._lineage.number(tensor)):
+            multiple = self._multiples.get(tensor)
+            if multiple is None or multiple.number != self._lineage.number(multiple.x):  # changed in place since
+                return None, 0.0
+            tensor, factor = multiple.x, factor * multiple.c
+        return tensor, factor
+
+    @torch.no_grad()
+    def _enter_sum(self, found: _Sum) -> Callable[[torch.Tensor], None] | None:
+        """The state is about to be added to; what takes the sum. It may be in place: operands are read before it."""
+        self._open.remove(found.branch)
+        self._has_sums = True
+        if not self.listener.enter(found.branch.site, found.x):
+            return None
+        y = None if found.y is None else (found.y.detach() * found.a).expand_as(found.x)
+        return partial(self._leave_sum, found, found.x.detach().clone() if y is None else None, y)
+
+    @torch.no_grad()
+    def _leave_sum(self, found: _Sum, before: torch.Tensor | None, y: torch.Tensor | None, after: torch.Tensor) -> None:
+        layer = self.adapter.layers[found.branch.site]
+        one = torch.ones(1, dtype=torch.float32, device=after.device)
+        if before is not None:
+            y = subtract(after, before, found.c) if after.shape == before.shape else None
+        weights = list(layer.parameters())
+        h_res = ((found.c * one).view(1, 1),)
+        self.listener.leave(found.branch.site, Written(after, y, one, one, h_res, type(layer).__name__, weights))
+
+
+def _fits(other: torch.Tensor, tensor: torch.Tensor) -> bool:
+    """Whether an operand leaves the shape of the tensor as it is, where they are combined entry by entry."""
+    shape = (1,) * (tensor.ndim - other.ndim) + tuple(other.shape)
+    return len(shape) == tensor.ndim and all(a in (1, b) for a, b in zip(shape, tensor.shape, strict=True))
+
+
+def _list_callers(model: nn.Module, layers: set[nn.Module]) -> Iterator[nn.Module]:
+    """Modules that hold all layers and have a forward pass, from the outermost to the innermost one."""
+    module: nn.Module | None = model if layers <= set(model.modules()) else None
+    while module is not None and module not in layers:
+        if not isinstance(module, CONTAINERS):
+            yield module
+        module = next((child for child in module.children() if layers <= set(child.modules())), None)

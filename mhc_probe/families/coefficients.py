@@ -1,0 +1,83 @@
+"""What a connection yields, told by shapes and held against what it read.
+
+Shapes: n streams, C width, N samples; `lead` are the axes of the samples.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from mhc_probe.families.values import list_tensors
+from mhc_probe.laws import measure_read_error
+
+
+class Coefficients(NamedTuple):
+    """One call of a connection.
+
+    Attributes
+    ----------
+    axis: of the streams in the state (..., C); None in a state (..., nC).
+    u: what the branch reads, (..., C).
+    vectors: (N, n) or (n), H_post and perhaps H_pre.
+    matrix: (N, n, n) or (n, n), H_res or its transpose; None where none is yielded.
+    """
+
+    axis: int | None
+    u: torch.Tensor
+    vectors: list[torch.Tensor]
+    matrix: torch.Tensor | None
+
+
+def find_coefficients(state: torch.Tensor, output: Any) -> Coefficients | None:
+    """What a connection returned for a state, by shapes alone; None where that is no u with a vector of weights.
+
+    Where n and C can be taken for each other, a matrix tells them apart, or else that streams are fewer than channels.
+    """
+    found = list(_list_readings(state, output))
+    return max(found, key=lambda reading: (reading.matrix is not None, reading.u.shape[-1]), default=None)
+
+
+def _list_readings(state: torch.Tensor, output: Any) -> Iterator[Coefficients]:
+    tensors = [x for x in list_tensors(output) if x.is_floating_point() and x is not state]
+    for axis, lead, n, width in _list_layouts(state.shape, tensors):
+        u = next((x for x in tensors if x.shape == (*lead, width)), None)
+        rest = [x for x in tensors if x is not u]
+        vectors = [_flatten(x, n) for x in rest if x.shape in ((*lead, n), (*lead, n, 1), (n,))]
+        matrix = next((_flatten(x, n, n) for x in rest if x.shape in ((*lead, n, n), (n, n))), None)
+        if u is not None and vectors:
+            yield Coefficients(axis, u, vectors, matrix)
+
+
+def find_read_weights(
+    x_nNC: torch.Tensor, u_NC: torch.Tensor, candidates: Sequence[torch.Tensor], tolerance: float
+) -> torch.Tensor | None:
+    """The latest of the candidates that makes u of the streams, as (N, n); None where none does."""
+    n, samples, _ = x_nNC.shape
+    for weights in reversed(candidates):
+        if weights.numel() == n * samples:
+            h_pre = weights.detach().reshape(samples, n)
+        elif weights.shape == (n,):
+            h_pre = weights.detach().expand(samples, n)
+        else:
+            continue
+        if measure_read_error(x_nNC, h_pre, u_NC) < tolerance:
+            return h_pre
+    return None
+
+
+def _list_layouts(
+    shape: torch.Size, tensors: Sequence[torch.Tensor]
+) -> Iterator[tuple[int | None, tuple[int, ...], int, int]]:
+    """Ways to see n streams in a state: axis, lead, n, C."""
+    for axis in reversed(range(len(shape) - 1)):
+        if shape[axis] > 1:
+            yield axis, (*shape[:axis], *shape[axis + 1 : -1]), shape[axis], shape[-1]
+    for x in tensors:
+        if x.shape[:-1] == shape[:-1] and shape[-1] % x.shape[-1] == 0 and shape[-1] // x.shape[-1] > 1:
+            yield None, tuple(shape[:-1]), shape[-1] // x.shape[-1], x.shape[-1]
+
+
+def _flatten(x: torch.Tensor, *last: int) -> torch.Tensor:
+    """(N, ...) of what has samples, (...) of what has none."""
+    return x if x.shape == last else x.reshape(-1, *last)

@@ -1,0 +1,44 @@
+"""Which adapters suit a model, by its structure."""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from mhc_core.spec import SpecError
+from mhc_probe.candidates import Candidates
+from mhc_probe.families.branches import Branches
+from mhc_probe.families.hyper import HyperConnections
+from mhc_probe.families.places import find_places
+from mhc_probe.families.residual import Residual
+from mhc_probe.families.split import SplitConnections, find_split
+from mhc_probe.families.stacks import find_layers, list_parts
+from mhc_probe.hearing.compiled import unwrap
+
+
+def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Candidates:
+    """Adapters for the model, or for those of its modules that are its layers.
+
+    Raises
+    ------
+    SpecError
+        Where the structure does not tell where the layers are, or `layers` are none.
+    """
+    model = unwrap(model)
+    if layers is not None:
+        listed = [part for layer in layers for part in list_parts(layer)]
+        if not listed:
+            raise SpecError("layers", "none", "one module at least")
+        return Candidates(_build_residual(model, listed))
+    if split := find_split(model):
+        return Candidates([SplitConnections(model, split)])
+    places = find_places(model)
+    connections = [HyperConnections(places)] if places else []
+    found, refusal = find_layers(model)
+    if not found and not places and refusal is not None:
+        raise refusal
+    return Candidates([*connections, *(_build_residual(model, found) if found else [])], refusal)
+
+
+def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:
+    """The sum may be within a layer, or in the code that calls it."""
+    return [Residual(model, layers), Branches(model, layers)]

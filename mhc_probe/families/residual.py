@@ -1,0 +1,136 @@
+"""Residual models: one stream, and what a layer adds to it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from mhc_core.spec import SpecError
+from mhc_probe.adapter import Adapter, Listener, Site, Written
+from mhc_probe.families.paths import name_layers
+from mhc_probe.families.values import find_state
+from mhc_probe.hearing.joined import Joined
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class Residual(Adapter):
+    """x' = c x + y. State (..., C), or (B, C, ...) where the layer convolves it; n = 1.
+
+    c is what the layer's own operations make of the state on its way past; 1 in a plain residual layer. Where a norm
+    or an activation follows the sum the state has no way past: then neither c nor y is known.
+    A listed module is one layer, whatever it holds: of a transformer's block, attention and MLP count together.
+    """
+
+    def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
+        self.model, self.layers = model, layers
+        self.sites = [Site(type(layer).__name__, []) for layer in self.layers]
+        self._axis: dict[torch.Size, int] = {}
+
+    def listen(self, listener: Listener) -> list[Callable[[], None]]:
+        calls: dict[nn.Module, list[int]] = defaultdict(list)
+        for site, layer in enumerate(self.layers):
+            calls[layer].append(site)
+        undo: list[Callable[[], None]] = []
+        for layer, sites in calls.items():
+            call = _Call(self, listener, sites)
+            undo.append(layer.register_forward_pre_hook(call.enter, with_kwargs=True).remove)
+            undo.append(layer.register_forward_hook(call.leave, always_call=True).remove)
+        return undo
+
+    def parameters(self) -> list[nn.Parameter]:
+        return list(dict.fromkeys(parameter for layer in self.layers for parameter in layer.parameters()))
+
+    def find_inner(self) -> nn.Module:
+        return self.layers[0]
+
+    def to_streams(self, state: torch.Tensor) -> torch.Tensor:
+        return self.to_rows(state).unsqueeze(0)
+
+    def to_rows(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape not in self._axis:
+            self._axis[x.shape] = find_channels(self.layers[0], x.shape)
+        return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
+
+    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+        return any(layer.h_res for layer in heard.layers)
+
+    def propose(self, sites: Sequence[int]) -> str | None:
+        name = name_layers(self.model, [self.layers[site] for site in sites])
+        return None if name is None else f"layers={name}"
+
+
+class _Call:
+    """Hooks on one module, which is one layer, or several where it is called again and again."""
+
+    def __init__(self, adapter: Residual, listener: Listener, sites: list[int]) -> None:
+        self.adapter, self.listener, self.sites = adapter, listener, sites
+        self.site: int | None = None
+        self.before = torch.empty(0)
+
+    def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
+        state = find_state(args, kwargs)
+        self.site = None
+        if state is not None:
+            self.site = next((site for site in self.sites if self.listener.enter(site, state)), None)
+        if state is not None and self.site is not None:
+            self.before = state.detach().clone()  # the layer may add in place
+            self.listener.operations.follow(state)
+
+    def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
+        """The layer has returned, or has failed without an output."""
+        if self.site is None:
+            return
+        site, self.site = self.site, None
+        after = find_state(output, None)
+        factor = 0.0 if after is None else self.listener.operations.find_factor(after)
+        self.listener.operations.stop()
+        if after is not None:
+            self.listener.leave(site, self._build(layer, after, factor))
+
+    @torch.no_grad()
+    def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> Written:
+        before, self.before = self.before, torch.empty(0)
+        one = torch.ones(1, dtype=torch.float32, device=after.device)
+        write = partial(Written, after=after, h_pre=one, name=type(layer).__name__, weights=list(layer.parameters()))
+        if not factor or after.shape != before.shape:
+            return write(y=None, h_post=None, h_res=())
+        return write(y=subtract(after, before, factor), h_post=one, h_res=((factor * one).view(1, 1),))
+
+
+def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:
+    """y of x' = c x + y, in float32 at least."""
+    wide = torch.promote_types(after.dtype, torch.float32)
+    return after.to(wide) - before.to(after.device, wide) * factor
+
+
+def find_channels(layer: nn.Module, shape: torch.Size) -> int:
+    """The axis of the channels in a state that enters the layer, known by its weights.
+
+    Raises
+    ------
+    SpecError
+        Where no weight has the width of the last axis, and no convolution that of the second; or where another axis
+        holds streams, which the layer mixes by a map from n to n^2 numbers, or weighs by all nC together.
+    """
+    shapes = {tuple(sorted(parameter.shape)) for parameter in layer.parameters() if parameter.ndim == 2}
+    if len(shape) > 3 and any(shapes & _list_joint_maps(n, shape[-1]) for n in shape[:-1] if n > 1):
+        raise SpecError("layers", f"a state {tuple(shape)} of streams that layers mix", "layers of one stream (..., C)")
+    width = [k for parameter in layer.parameters() for k in parameter.shape]
+    is_last = shape[-1] in width
+    is_second = len(shape) > 2 and any(
+        isinstance(module, CONVOLUTIONS) and module.in_channels == shape[1] for module in layer.modules()
+    )
+    order = [(is_second, 1), (is_last, -1)] if len(shape) > 3 else [(is_last, -1), (is_second, 1)]
+    for is_found, axis in order:
+        if is_found:
+            return axis
+    raise SpecError("layers", f"a state {tuple(shape)}", "one whose last or second axis is as wide as a weight is")
+
+
+def _list_joint_maps(n: int, width: int) -> set[tuple[int, int]]:
+    """Shapes of maps, smaller number first, that only n streams of a width have."""
+    return {(n, n * n)} | {(rows, n * width) for rows in (n, 2 * n, n * n + n, n * n + 2 * n) if rows < n * width}

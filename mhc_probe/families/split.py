@@ -1,0 +1,178 @@
+"""Hyper-Connections in two methods, one before the branch and one after it, as the package hyper-connections has them.
+
+width_connection(state) returns the branch's input, the mixed streams and the weights `beta` to write with;
+depth_connection(y, mixed, beta=...) returns the next state. The matrix alpha (s, 1 + s), its first column H_pre and the
+others H_res transposed, stays inside: it is found among what is computed with, and held against what was read.
+Streams lie beside the batch, state (B s, ..., C), or (B s, C, ...) where channels come first, or before the channels,
+state (B, ..., s, C).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
+
+from mhc_core.spec import SpecError
+from mhc_probe.adapter import Adapter, Listener, Site, Written
+from mhc_probe.families.hyper import find_autocast, name_branch
+from mhc_probe.families.values import list_tensors
+from mhc_probe.hearing.joined import Joined
+from mhc_probe.laws import find_tolerance, measure_read_error
+
+METHODS = ("width_connection", "depth_connection")
+
+
+def find_split(model: nn.Module) -> list[nn.Module]:
+    """Connections of more than one stream that have both methods."""
+    return [
+        module
+        for module in model.modules()
+        if all(callable(getattr(module, name, None)) for name in METHODS) and hasattr(module, "num_residual_streams")
+    ]
+
+
+class SplitConnections(Adapter):
+    """One layer a connection."""
+
+    def __init__(self, model: nn.Module, connections: Sequence[Any]) -> None:
+        self.connections = list(connections)
+        for connection in self.connections:
+            _check(connection)
+        self.streams = int(self.connections[0].num_residual_streams)
+        self.channels_first = bool(getattr(self.connections[0], "channel_first", False))
+        self._apart: set[torch.Size] = set()
+        self.sites = [Site("branch", _list_own(connection)) for connection in self.connections]
+        self.model = model
+
+    def listen(self, listener: Listener) -> list[Callable[[], None]]:
+        hearing = _Hearing(self, listener)
+        undo: list[Callable[[], None]] = []
+        for site, connection in enumerate(self.connections):
+            for name, replace in zip(METHODS, (hearing.read, hearing.write), strict=True):
+                method = getattr(connection, name)
+                # On the module itself, in front of the method of its class.
+                connection.__dict__[name] = partial(replace, site, method)
+                undo.append(partial(connection.__dict__.pop, name))
+        if any(getattr(connection, "branch", None) is None for connection in self.connections):
+            # The branch may be anywhere in the model, or outside of it.
+            undo.append(register_module_forward_hook(hearing.hear_part).remove)
+        return undo
+
+    def parameters(self) -> list[nn.Parameter]:
+        return list(self.model.parameters())
+
+    def find_inner(self) -> nn.Module:
+        first: nn.Module = self.connections[0]
+        return first
+
+    def to_streams(self, state: torch.Tensor) -> torch.Tensor:
+        if state.shape in self._apart:
+            return state.movedim(-2, 0).flatten(1, -2)
+        return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
+
+    def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
+        """Streams have an axis of their own where what is read has one less."""
+        if state.ndim > u.ndim:
+            self._apart.add(state.shape)
+
+    def to_rows(self, x: torch.Tensor) -> torch.Tensor:
+        return self._channels_last(x).flatten(0, -2)
+
+    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+        return True
+
+    def propose(self, sites: Sequence[int]) -> str | None:
+        return None
+
+    def _channels_last(self, x: torch.Tensor) -> torch.Tensor:
+        return x.movedim(1, -1) if self.channels_first else x
+
+
+@dataclass
+class _Open:
+    """A layer between the two methods."""
+
+    site: int
+    h_pre: torch.Tensor | None
+    h_res: tuple[torch.Tensor, ...]
+    parts: list[nn.Module]
+    name: str
+    holds_none: bool
+
+
+class _Hearing:
+    """Takes the place of the two methods, calls them and returns what they return."""
+
+    def __init__(self, adapter: SplitConnections, listener: Listener) -> None:
+        self.adapter, self.listener = adapter, listener
+        self.open: _Open | None = None
+
+    def read(self, site: int, method: Callable[..., Any], residuals: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        self.open = None
+        if not self.listener.enter(site, residuals):
+            return method(residuals, *args, **kwargs)
+        state = residuals.detach().clone()
+        self.listener.operations.collect(state.numel())
+        operands: list[torch.Tensor] = []
+        try:
+            output = method(residuals, *args, **kwargs)
+        finally:
+            operands += self.listener.operations.stop()
+        u = next(list_tensors(output))
+        self.adapter.learn_shape(state, u)
+        self.listener.read(site, u)
+        branch = getattr(self.adapter.connections[site], "branch", None)
+        name = "branch" if branch is None else name_branch(type(branch).__name__)
+        parts = [] if branch is None else [branch]
+        self.open = _Open(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
+        return output
+
+    def hear_part(self, module: nn.Module, args: Any, output: Any) -> None:
+        """A module has run between the two methods: the last one, which holds others, gives the branch its name."""
+        if self.open is not None and self.open.holds_none:
+            self.open.parts.append(module)
+            self.open.name = name_branch(type(module).__name__)
+
+    def write(self, site: int, method: Callable[..., Any], y: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        layer, self.open = self.open, None
+        after = method(y, *args, **kwargs)
+        if layer is not None and layer.site == site:
+            beta = kwargs.get("beta")
+            h_post = None if beta is None else beta.reshape(-1, self.adapter.streams)
+            weights = list(dict.fromkeys(parameter for part in layer.parts for parameter in part.parameters()))
+            self.listener.leave(site, Written(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
+        return after
+
+    @torch.no_grad()
+    def _find_alpha(
+        self, state: torch.Tensor, u: torch.Tensor, operands: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
+        """H_pre and what may be H_res: the latest operand whose first column makes u of the streams."""
+        x_nNC, u_NC = self.adapter.to_streams(state), self.adapter.to_rows(u)
+        n, samples, _ = x_nNC.shape
+        tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
+        for operand in reversed(operands):
+            if operand.numel() == samples * n * (n + 1):
+                alpha = operand.detach().reshape(samples, n, n + 1)
+                if measure_read_error(x_nNC, alpha[:, :, 0], u_NC) < tolerance:
+                    return alpha[:, :, 0], (alpha[:, :, 1:].mT, alpha[:, :, 1:])
+        return None, ()
+
+
+def _list_own(connection: nn.Module) -> list[nn.Parameter]:
+    """Parameters of the connection without those of the branch that it holds."""
+    branch = getattr(connection, "branch", None)
+    held = set() if branch is None else set(branch.parameters())
+    return [parameter for parameter in connection.parameters() if parameter not in held]
+
+
+def _check(connection: Any) -> None:
+    """Refuse what has no one H_res between streams."""
+    for name, wanted in (("num_fracs", 1), ("num_input_views", 1), ("add_branch_out_to_residual", True)):
+        if getattr(connection, name, wanted) != wanted:
+            got = f"{type(connection).__name__} with {name}={getattr(connection, name)}"
+            raise SpecError("model", got, f"{name}={wanted}, or the model's layers as `layers`")

@@ -1,0 +1,131 @@
+"""Where the layers of a residual model are, told by its structure: a list of modules that are built alike."""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from torch import nn
+
+from mhc_core.spec import SpecError
+from mhc_probe.families.paths import CONTAINERS, extend_path, name_layers
+
+
+class Stack(NamedTuple):
+    """A list of modules that may be layers.
+
+    Attributes
+    ----------
+    path: of the list.
+    rows: the layers; several in a row where each entry of the list is a list of its own, as of attention and an MLP.
+    owner: the module that has the list.
+    is_called: whether the list is called as a whole, rather than its entries by the code of the owner.
+    """
+
+    path: str
+    rows: Sequence[Sequence[nn.Module]]
+    owner: nn.Module | None
+    is_called: bool
+
+    @property
+    def layers(self) -> list[nn.Module]:
+        """All of them in order."""
+        return [layer for row in self.rows for layer in row]
+
+
+def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
+    """The layers of the one list that the model has, and what speaks against it.
+
+    Where it has none or several, there is a reason to refuse, which proposes the list that would do; there may still be
+    layers to try: several lists of one length that one module has, as one of attention and one of MLPs, taken in turn.
+    """
+    stacks = list(find_stacks(model, "model"))
+    name = type(model).__name__
+    if not stacks:
+        wanted = "two or more layers that are built alike in a list, or its layers as layers=[...]"
+        return [], SpecError("model", f"{name}, without a list of layers", wanted)
+    if len(stacks) == 1:
+        return stacks[0].layers, None
+    seen = ", ".join(f"{stack.path} ({len(stack.layers)} {_name_class(stack)})" for stack in stacks)
+    wanted = f"one of them: {seen}; try layers={_propose(model, stacks)}"
+    refusal = SpecError("model", f"{name} with {len(stacks)} stacks", wanted)
+    return (_take_in_turn(stacks) if _are_parallel(stacks) else []), refusal
+
+
+def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) -> Iterator[Stack]:
+    """Outermost lists of layers: what is within a layer is part of it."""
+    rows = _find_rows(module) if isinstance(module, nn.ModuleList | nn.Sequential) else []
+    if rows:
+        yield Stack(path, rows, owner, isinstance(module, nn.Sequential))
+        return
+    for name, child in module.named_children():
+        yield from find_stacks(child, extend_path(path, module, name), module)
+
+
+def list_parts(module: nn.Module) -> list[nn.Module]:
+    """A module that can be called, or of a list or a dictionary of modules those that have parts of their own."""
+    if not isinstance(module, CONTAINERS):
+        return [module]
+    parts = [part for child in module.children() for part in list_parts(child)]
+    return [part for part in parts if any(True for _ in part.children())] or parts
+
+
+def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
+    """Layers that are entries of a list, or entries of its entries where these are lists; [] where they are unlike."""
+    rows = [list_parts(child) for child in module.children()]
+    layers = [layer for row in rows for layer in row]
+    # A sequence of modules of different classes is rather a whole model, or a branch.
+    may_differ = isinstance(module, nn.ModuleList)
+    columns = list(zip_longest(*rows))
+    if len(rows) > 1 and all(None not in column and _are_alike(column, may_differ) for column in columns):
+        return rows
+    return [[layer] for layer in layers] if len(layers) > 1 and _are_alike(layers, may_differ) else []
+
+
+def _are_alike(layers: Sequence[nn.Module], may_differ: bool) -> bool:
+    """Whether modules have parts, have the same width as far as vectors tell it, and are of one class or may differ."""
+    if not all(any(True for _ in layer.children()) for layer in layers):
+        return False
+    vectors = [_list_vectors(layer) for layer in layers]
+    is_shared, is_one_class = bool(set.intersection(*vectors)), len({type(layer) for layer in layers}) == 1
+    return (is_shared and (is_one_class or may_differ)) or (is_one_class and not any(vectors))
+
+
+def _list_vectors(layer: nn.Module) -> set[tuple[str, int]]:
+    """Names and lengths of vectors, as the gains of norms and biases: they tell whether layers have one width."""
+    return {(name, len(parameter)) for name, parameter in layer.named_parameters() if parameter.ndim == 1}
+
+
+def _are_parallel(stacks: Sequence[Stack]) -> bool:
+    """Whether the code of one module may call the entries of all lists in turn."""
+    owners = {stack.owner for stack in stacks}
+    return (
+        len(owners) == len({len(stack.layers) for stack in stacks}) == 1
+        and not any(stack.is_called for stack in stacks)
+        and not any(isinstance(owner, CONTAINERS) for owner in owners)
+    )
+
+
+def _take_in_turn(stacks: Sequence[Stack]) -> list[nn.Module]:
+    return [layer for row in zip(*(stack.layers for stack in stacks), strict=True) for layer in row]
+
+
+def _propose(model: nn.Module, stacks: Sequence[Stack]) -> str:
+    """The longest run of layers that are built alike, in the list that has it."""
+    expression = name_layers(model, max((_find_run(stack) for stack in stacks), key=len))
+    assert expression is not None, "the layers are parts of the model"
+    return expression
+
+
+def _find_run(stack: Stack) -> list[nn.Module]:
+    """The longest run of layers with the same vectors: a layer that changes the state has others."""
+    shapes = [[_list_vectors(layer) for layer in row] for row in stack.rows]
+    runs, first = [], 0
+    for place in range(1, len(shapes) + 1):
+        if place == len(shapes) or shapes[place] != shapes[first]:
+            runs.append([layer for row in stack.rows[first:place] for layer in row])
+            first = place
+    return max(runs, key=len)
+
+
+def _name_class(stack: Stack) -> str:
+    return type(stack.layers[0]).__name__

@@ -1,0 +1,204 @@
+"""The passes of one attachment as one: their samples side by side, without padding."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from mhc_core.spec import SpecError
+from mhc_probe.adapter import Adapter, Written
+from mhc_probe.hearing.passes import HeardLayer, Pass
+
+
+@dataclass
+class JoinedLayer:
+    """One layer over the samples of all passes. Tensors are on one device; coefficients are (N, ...) or without N."""
+
+    name: str
+    weights: list[nn.Parameter]
+    mixing: list[nn.Parameter]
+    after_nNC: torch.Tensor
+    u_NC: torch.Tensor | None
+    y_NC: torch.Tensor | None
+    h_pre: torch.Tensor | None
+    h_post: torch.Tensor | None
+    h_res: list[torch.Tensor]
+    grad_after_nNC: torch.Tensor | None
+    grad_u_NC: torch.Tensor | None
+
+
+@dataclass
+class Joined:
+    """What was heard, as of one pass. `dtype` is that of the states."""
+
+    dtype: torch.dtype
+    state_nNC: torch.Tensor
+    grad_input_nNC: torch.Tensor | None
+    layers: list[JoinedLayer]
+    loss: float | None
+
+
+class NoPassError(RuntimeError):
+    """No pass has reached all layers."""
+
+
+def join(passes: Sequence[Pass], adapter: Adapter) -> Joined:
+    """All passes as one whose samples are those of all.
+
+    Raises
+    ------
+    SpecError
+        Where states do not go from layer to layer, or change their shape on the way.
+    NoPassError
+        Where no pass has reached all layers.
+    """
+    chosen = _choose(passes, adapter)
+    orders = [list(heard.layers.values()) for heard in chosen]
+    check_chain(orders[0], adapter)
+    rows = [_Rows(heard, adapter) for heard in chosen]
+    first = [order[0] for order in orders]
+    losses = [float(heard.loss) for heard in chosen if heard.loss is not None]
+    return Joined(
+        dtype=first[0].state.values.dtype,
+        state_nNC=_require([row.streams(layer.state.values) for row, layer in zip(rows, first, strict=True)]),
+        grad_input_nNC=_join([row.streams(heard.grad_input) for row, heard in zip(rows, chosen, strict=True)], 1),
+        layers=[_join_layer(layers, rows, adapter) for layers in zip(*orders, strict=True)],
+        loss=sum(losses) / len(losses) if len(losses) == len(chosen) else None,
+    )
+
+
+def check_chain(layers: Sequence[HeardLayer], adapter: Adapter) -> None:
+    """What enters a layer is what left the one before, and no layer changes the shape of the state."""
+    breaks: list[tuple[int, str]] = []
+    for place, layer in enumerate(layers):
+        assert layer.after is not None
+        entered, left = layer.state.values, layer.after.values
+        if entered.shape != left.shape:
+            breaks.append((place, f"layer {place + 1} makes a state {tuple(entered.shape)} one of {tuple(left.shape)}"))
+        if place and not _is_same(layer.state.values, layers[place - 1].after):
+            breaks.append((place, f"what enters layer {place + 1} is not what left layer {place}"))
+    if breaks:
+        raise SpecError("layers", breaks[0][1], f"layers that pass one state on; {_propose(layers, breaks, adapter)}")
+
+
+ADVICE = (
+    "no two of them do. Put what happens between two layers into a module together with one of them, such that it takes"
+    " a state and returns the next one, and list these modules as layers="
+)
+
+
+def _propose(layers: Sequence[HeardLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
+    """The longest run of layers without a break, as the argument that names it."""
+    runs, first = [], 0
+    for place in range(len(layers) + 1):
+        changes = place < len(layers) and any(at == place and "makes" in why for at, why in breaks)
+        if place == len(layers) or changes or any(at == place for at, _ in breaks):
+            runs.append((place - first, first))
+            first = place + 1 if changes else place
+    length, first = max(runs, key=lambda run: run[0])
+    proposal = adapter.propose([layer.site for layer in layers[first : first + length]]) if length > 1 else None
+    return ADVICE if proposal is None else f"try {proposal}"
+
+
+def _is_same(state: torch.Tensor, before: object) -> bool:
+    values = getattr(before, "values", None)
+    if values is state:
+        return True
+    assert isinstance(values, torch.Tensor)
+    return values.shape == state.shape and torch.equal(values.to(state.device, state.dtype), state)
+
+
+def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
+    """Whole passes: those with a graph, or the first where none has one."""
+    whole = [
+        heard
+        for heard in passes
+        if len(heard.layers) == adapter.count_layers()
+        and all(layer.after is not None for layer in heard.layers.values())
+    ]
+    if not whole or not adapter.count_layers():
+        reached = max((len(heard.layers) for heard in passes), default=0)
+        raise adapter.explain() or NoPassError(
+            f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
+        )
+    with_graph = [heard for heard in whole if any(layer.hears_after for layer in heard.layers.values())]
+    return with_graph or whole[:1]
+
+
+class _Rows:
+    """Takes the samples of one pass that are no padding."""
+
+    def __init__(self, heard: Pass, adapter: Adapter) -> None:
+        state = next(iter(heard.layers.values())).state.values
+        self.adapter, self.device = adapter, state.device
+        self.samples = adapter.to_streams(state).shape[1]
+        self.kept: torch.Tensor | None = None
+        if heard.mask is not None:
+            if heard.mask.numel() != self.samples:
+                shapes = f"a mask {tuple(heard.mask.shape)} beside a state {tuple(state.shape)}"
+                raise SpecError("attention_mask", shapes, "one value for each sample of the state")
+            kept = heard.mask.flatten().to(self.device)
+            self.kept = None if bool(kept.all()) else kept
+
+    def streams(self, state: torch.Tensor | None) -> torch.Tensor | None:
+        """(n, N, C) of a state or its gradient."""
+        return None if state is None else self._keep(self.adapter.to_streams(state.to(self.device)), 1)
+
+    def rows(self, x: torch.Tensor | None) -> torch.Tensor | None:
+        """(N, C) of what a branch reads or returns."""
+        return None if x is None else self._keep(self.adapter.to_rows(x.to(self.device)), 0)
+
+    def rows_of(self, h: torch.Tensor | None) -> torch.Tensor | None:
+        """Coefficients of each sample, (N, ...)."""
+        return None if h is None else self._keep(h.to(self.device), 0)
+
+    def _keep(self, x: torch.Tensor, axis: int) -> torch.Tensor:
+        return x if self.kept is None else x.index_select(axis, self.kept.nonzero()[:, 0])
+
+
+def _join_layer(layers: Sequence[HeardLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
+    def gather(read: Callable[[_Rows, HeardLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
+        return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
+
+    def gather_coefficients(read: Callable[[Written], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:
+        parts = [read(layer.get_written()) for layer in layers]
+        if parts[0] is not None and parts[0].ndim == static_ndim:  # the same in all passes
+            return parts[0].to(rows[0].device)
+        return _join([row.rows_of(part) for row, part in zip(rows, parts, strict=True)], 0)
+
+    first = layers[0].get_written()
+    count = min(len(layer.get_written().h_res) for layer in layers)
+    matrices = [gather_coefficients(partial(_get_matrix, k), 2) for k in range(count)]
+    return JoinedLayer(
+        name=first.name,
+        weights=first.weights,
+        mixing=adapter.sites[layers[0].site].mixing,
+        after_nNC=_require([row.streams(layer.get_written().after) for row, layer in zip(rows, layers, strict=True)]),
+        u_NC=gather(lambda row, layer: row.rows(layer.u)),
+        y_NC=gather(lambda row, layer: row.rows(layer.get_written().y)),
+        h_pre=gather_coefficients(lambda written: written.h_pre, 1),
+        h_post=gather_coefficients(lambda written: written.h_post, 1),
+        h_res=[matrix for matrix in matrices if matrix is not None],
+        grad_after_nNC=gather(lambda row, layer: row.streams(layer.grad_after), 1),
+        grad_u_NC=gather(lambda row, layer: row.rows(layer.grad_u)),
+    )
+
+
+def _get_matrix(k: int, written: Written) -> torch.Tensor:
+    return written.h_res[k]
+
+
+def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | None:
+    """One tensor of those of all passes; None where a pass has none. What is static is the same in all."""
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return known[0] if len(known) == 1 else torch.cat(known, axis)
+
+
+def _require(parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
+    joined = _join(parts, 1)
+    assert joined is not None, "states have been heard"
+    return joined

@@ -1,0 +1,107 @@
+"""Sorts what hooks hear into passes.
+
+A pass begins with the model's call, or with the first layer where a part of the model is called by itself. What is
+entered a second time within a pass counts once: as the model calls it twice, or as a backward pass recomputes it. Of a
+recomputed layer the gradients are taken where the first forward pass has no graph.
+"""
+
+import torch
+
+from mhc_probe.adapter import Written
+from mhc_probe.hearing.gradients import ParameterNorms
+from mhc_probe.hearing.operations import Operations
+from mhc_probe.hearing.passes import Pass
+
+
+class Passes:
+    """The passes of one attachment, in their order; an `adapter.Listener`.
+
+    Without a graph the first pass alone is heard: the further ones of a generation read a cache, and are no passes
+    over the whole text.
+    """
+
+    def __init__(self, norms: ParameterNorms) -> None:
+        self.operations, self.norms = Operations(), norms
+        self.heard: list[Pass] = []
+        self.mask: torch.Tensor | None = None
+        self.autocast: torch.dtype | None = None  # the type of products where the layers run, which may be within
+        self.returned = 0  # calls of the model that came to their end
+        self.rivals: list[Passes] = []  # of other adapters that listen to the same model
+        self.is_claimed, self._is_muted = False, False
+        self._call, self._is_open = 0, False
+
+    def begin_call(self) -> None:
+        """The model has been called."""
+        self._call, self._is_open, self.mask = self._call + 1, True, None
+
+    def end_call(self, loss: torch.Tensor | None) -> None:
+        """The model has returned."""
+        self._is_open = False
+        self.returned += 1
+        if self.heard and self.heard[-1].call == self._call:
+            self.heard[-1].loss = loss
+            self.heard[-1].is_done = True
+
+    def claim(self) -> None:
+        if not self.is_claimed:
+            self.is_claimed = True
+            for rival in self.rivals:
+                rival.mute()
+
+    def mute(self) -> None:
+        """Hear nothing more, and keep nothing of what was heard."""
+        for heard in self.heard:
+            heard.remove()
+        self.heard, self._is_muted = [], True
+
+    def enter(self, site: int, state: torch.Tensor) -> bool:
+        if self._is_muted:
+            return False
+        if is_in_backward():
+            return self._enter_again(site, state)
+        if not self._is_new(site):
+            return False
+        if not self._continues(site):
+            if self.heard and not torch.is_grad_enabled():
+                return False
+            if not self.heard:
+                self.norms.begin()
+            self.heard.append(Pass(self._call if self._is_open else 0, self.mask))
+        self.heard[-1].enter(site, state)
+        device = state.device.type
+        self.autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        return True
+
+    def read(self, site: int, u: torch.Tensor) -> None:
+        self.heard[-1].read(site, u)
+
+    def leave(self, site: int, written: Written) -> None:
+        if self._is_muted:  # since the layer was entered
+            return
+        heard = self.heard[-1]
+        if not is_in_backward():
+            heard.leave(site, written)
+        elif not heard.layers[site].hears_after:
+            heard.hear_gradient(heard.layers[site], written.after)
+
+    def _is_new(self, site: int) -> bool:
+        """False within one call of the model for a layer that it has entered already."""
+        last = self.heard[-1] if self.heard else None
+        return not (self._is_open and last is not None and last.call == self._call and site in last.layers)
+
+    def _continues(self, site: int) -> bool:
+        """Whether the layer belongs to the pass that is under way."""
+        last = self.heard[-1] if self.heard else None
+        if last is None or last.is_done or site in last.layers:
+            return False
+        return last.call == (self._call if self._is_open else 0)
+
+    def _enter_again(self, site: int, state: torch.Tensor) -> bool:
+        """A layer that is recomputed on the way down: heard where its gradient cannot be heard otherwise."""
+        layer = self.heard[-1].layers.get(site) if self.heard else None
+        return layer is not None and not layer.is_whole
+
+
+def is_in_backward() -> bool:
+    """Whether a backward pass is under way in this thread: what runs forward then is recomputed."""
+    return bool(torch._C._current_graph_task_id() != -1)

@@ -1,0 +1,74 @@
+"""What is done to a state while a layer runs, read from the operations themselves.
+
+A state passes a layer by where additions and factors alone lie between what entered and what left: then
+x' = c x + (anything else). No derivative is taken and nothing is computed twice; it works without a graph too.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from mhc_probe.hearing.terms import HARMLESS, REDUCTIONS, TermReader, list_operands
+
+
+class Operations(TorchFunctionMode):
+    """Follows one state through the operations of a layer. Returns what torch returns.
+
+    It listens from `follow` or `collect` to the `stop` that goes with it, which comes also where the layer fails: torch
+    keeps such modes on a stack, on which others may not lie above it when it goes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # id -> the tensor, kept so that its id stays its own, and the factor on the state that it holds.
+        self._followed: dict[int, tuple[torch.Tensor, float]] = {}
+        self._terms = TermReader()
+        self._size: int | None = None
+        self.operands: list[torch.Tensor] = []
+
+    def follow(self, state: torch.Tensor) -> None:
+        """Follow this state from here on, and no other."""
+        self._followed = {id(state): (state, 1.0)}
+        self.__enter__()
+
+    def collect(self, size: int) -> None:
+        """Keep what operations take that has at most so many entries, latest last."""
+        self._size, self.operands = size, []
+        self.__enter__()
+
+    def stop(self) -> list[torch.Tensor]:
+        """Follow and collect nothing more; what was collected."""
+        self.__exit__(None, None, None)
+        operands = self.operands
+        self._followed, self._size, self.operands = {}, None, []
+        return operands
+
+    def find_factor(self, tensor: torch.Tensor) -> float:
+        """c of x' = c x + (anything else); 0 where the state does not pass by additions and factors alone."""
+        kept = self._followed.get(id(tensor))
+        return 0.0 if kept is None else kept[1]
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if self._size is not None:
+            self.operands += [arg for arg in list_operands(args) if arg.numel() <= self._size]
+        if self._followed and isinstance(out, torch.Tensor):
+            self._follow_into(out, getattr(func, "__name__", ""), args, kwargs or {})
+        return out
+
+    def _follow_into(self, out: torch.Tensor, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        self._terms.remember(name, args, kwargs, out)
+        factor = 0.0
+        # Reading a factor that is a tensor waits for its device: only where the state may be among the operands.
+        operands = list_operands([*args, *kwargs.values()])
+        if name in REDUCTIONS or any(id(tensor) in self._followed for tensor in operands):
+            terms = self._terms.read(name, args, kwargs)
+            factor = sum(scale * self.find_factor(tensor) for tensor, scale in terms.known)
+        if factor:
+            self._followed[id(out)] = (out, factor)
+        elif name not in HARMLESS:
+            self._followed.pop(id(out), None)  # changed in place by something else

@@ -1,0 +1,123 @@
+"""One forward pass with its gradients, as it was heard."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from weakref import ref
+
+import torch
+from torch.utils.hooks import RemovableHandle
+
+from mhc_probe.adapter import Written
+
+
+class Copy:
+    """A copy of a state, and whether another tensor is known to be the same without looking at its values."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._original, self._version = ref(tensor), tensor._version
+        # A copy: the model may change its own tensor in place before it is measured.
+        self.values = tensor.detach().clone()
+
+    def is_of(self, tensor: torch.Tensor) -> bool:
+        """Whether this is a copy of that very tensor, unchanged since."""
+        return tensor is self._original() and tensor._version == self._version
+
+
+@dataclass
+class HeardLayer:
+    """What one layer did, without its graph, and the gradients that came back."""
+
+    site: int
+    state: Copy
+    u: torch.Tensor | None = None
+    written: Written | None = None
+    after: Copy | None = None
+    grad_after: torch.Tensor | None = None
+    grad_u: torch.Tensor | None = None
+    hears_after: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
+    hears_u: bool = False
+    handles: list[RemovableHandle] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every gradient can come that a layer has."""
+        return self.hears_after and (self.u is None or self.hears_u)
+
+    def get_written(self) -> Written:
+        """What the layer did; of a layer that has been left."""
+        assert self.written is not None, "the layer has been left"
+        return self.written
+
+
+class Pass:
+    """The layers of one forward pass in the order in which they were entered."""
+
+    def __init__(self, call: int, mask: torch.Tensor | None) -> None:
+        self.call, self.mask = call, mask
+        self.layers: dict[int, HeardLayer] = {}
+        self.grad_input: torch.Tensor | None = None
+        self.loss: torch.Tensor | None = None
+        self.handles: list[RemovableHandle] = []
+        self.is_done = False
+
+    def enter(self, site: int, state: torch.Tensor) -> None:
+        """A layer that has not been entered before."""
+        before = next(reversed(self.layers.values()), None)
+        if before is not None and before.after is not None and before.after.is_of(state):
+            copy = before.after
+        else:
+            copy = Copy(state)
+        if before is None and state.requires_grad:
+            self.handles.append(state.register_hook(self._take_input))
+        self.layers[site] = HeardLayer(site, copy)
+
+    def read(self, site: int, u: torch.Tensor) -> None:
+        """What the branch reads."""
+        layer = self.layers[site]
+        layer.u = u.detach().clone() if layer.u is None else layer.u
+        layer.hears_u = u.requires_grad
+        if u.requires_grad:
+            self.handles.append(u.register_hook(partial(self._take_u, layer)))
+
+    def leave(self, site: int, written: Written) -> None:
+        """What the layer made of the state. Told again, it replaces what was told before."""
+        layer = self.layers[site]
+        if layer.after is not None and layer.after.is_of(written.after):
+            layer.written = _detach(written, layer.after.values)
+            return
+        layer.after = Copy(written.after)
+        layer.written = _detach(written, layer.after.values)
+        self.hear_gradient(layer, written.after)
+
+    def hear_gradient(self, layer: HeardLayer, after: torch.Tensor) -> None:
+        """Take the gradient at the state that left a layer, in place of one that was to be taken."""
+        for handle in layer.handles:
+            handle.remove()
+        layer.hears_after = after.requires_grad
+        layer.handles = [after.register_hook(partial(self._take_after, layer))] if after.requires_grad else []
+
+    def remove(self) -> None:
+        """Hear no more gradients."""
+        for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):
+            handle.remove()
+
+    def _take_input(self, grad: torch.Tensor) -> None:
+        _refuse_second(self.grad_input)
+        self.grad_input = grad.detach()
+
+    def _take_u(self, layer: HeardLayer, grad: torch.Tensor) -> None:
+        layer.grad_u = grad.detach()
+
+    def _take_after(self, layer: HeardLayer, grad: torch.Tensor) -> None:
+        _refuse_second(layer.grad_after)
+        layer.grad_after = grad.detach()
+
+
+def _refuse_second(taken: torch.Tensor | None) -> None:
+    if taken is not None:
+        raise RuntimeError("a second backward pass through one forward pass: a probe hears one")
+
+
+def _detach(written: Written, after: torch.Tensor) -> Written:
+    parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
+    return Written(after, parts[0], parts[1], parts[2], tuple(h.detach() for h in written.h_res), *written[5:])

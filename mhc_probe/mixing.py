@@ -1,0 +1,101 @@
+"""Coefficients of every layer as the probes take them: what does not hold is not known, and is nan.
+
+Shapes: L layers, n streams, N samples.
+"""
+
+import torch
+
+from mhc_core.connections import Mixing
+from mhc_probe.hearing.joined import Joined, JoinedLayer
+from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
+
+
+def find_mixings(heard: Joined, autocast: torch.dtype | None) -> list[Mixing]:
+    """Coefficients of every layer, all with N or all without; nan where the states do not obey them.
+
+    A branch whose output the states do not obey, as the block does more to it, is replaced by what they do obey.
+    """
+    n, samples, _ = heard.state_nNC.shape
+    if n == 1:
+        return [_build_single(layer, heard.state_nNC.device) for layer in heard.layers]
+    states = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
+    tolerance = find_tolerance(heard.dtype, autocast=autocast)
+    laws = [_Law(layer, state, tolerance) for layer, state in zip(heard.layers, states, strict=False)]
+    known = [law for law in laws if law.errors]
+    spread = max((law.spread for law in known), default=0.0)
+    chosen = choose([law.errors for law in known], spread) if known else None
+    for law in known:
+        law.settle(chosen)
+    if not any(law.chosen is not None for law in known):
+        for law in known:
+            law.try_unmixed()
+    return [_build(layer, n, samples, law.chosen) for layer, law in zip(heard.layers, laws, strict=True)]
+
+
+class _Law:
+    """x' = H_res x + H_post y of one layer, with each matrix that may be H_res.
+
+    `errors` are those of the matrices; [] where H_post or every matrix is missing.
+    """
+
+    def __init__(self, layer: JoinedLayer, state_nNC: torch.Tensor, tolerance: float) -> None:
+        self.layer, self.tolerance = layer, tolerance
+        self.errors: list[float] = []
+        self.chosen: int | None = None
+        self.branches: list[torch.Tensor] = []
+        if layer.h_post is None:
+            return
+        n, samples, _ = state_nNC.shape
+        self._states = state_nNC.float(), layer.after_nNC.float()
+        self._h_post = layer.h_post.float().expand(samples, n)
+        for h_res in layer.h_res:
+            self._try(h_res.float().expand(samples, n, n))
+
+    def _try(self, matrix: torch.Tensor) -> None:
+        """Measure the error of one matrix, with the branch that was heard, or else with the one that suits best."""
+        heard = self.layer.y_NC
+        if heard is not None:
+            error = measure_write_error(*self._states, heard.float(), self._h_post, matrix)
+        if heard is None or not error < self.tolerance:
+            heard = solve_branch(*self._states, self._h_post, matrix)
+            error = measure_write_error(*self._states, heard, self._h_post, matrix)
+        self.errors.append(error)
+        self.branches.append(heard)
+
+    @property
+    def spread(self) -> float:
+        """The largest difference between entries of matrices that may be H_res."""
+        first = self.layer.h_res[0]
+        return max(float((first - other).abs().max()) for other in self.layer.h_res)
+
+    def settle(self, chosen: int | None) -> None:
+        """Take the matrix that all layers tell, where this one obeys it, and the branch that goes with it."""
+        if chosen is not None and self.errors[chosen] < self.tolerance:
+            self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
+
+    def try_unmixed(self) -> None:
+        """Whether the streams pass as they are, though matrices were yielded."""
+        samples, n = self._h_post.shape
+        unmixed = torch.eye(n, device=self._h_post.device)
+        self._try(unmixed.expand(samples, n, n))
+        self.layer.h_res.append(unmixed)
+        self.settle(len(self.errors) - 1)
+
+
+def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
+    unknown = torch.full((1,), float("nan"), device=device)
+    h_pre, h_post = (unknown if part is None else part for part in (layer.h_pre, layer.h_post))
+    return Mixing(h_pre, h_post, layer.h_res[0] if layer.h_res else unknown.view(1, 1))
+
+
+def _build(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixing:
+    """With N in front; H_post is known only together with H_res, as they are held against the states together."""
+    device = layer.after_nNC.device
+
+    def spread_out(part: torch.Tensor | None, *shape: int) -> torch.Tensor:
+        value = torch.tensor(float("nan"), device=device) if part is None else part
+        return value.float().expand(samples, *shape)
+
+    h_res = None if chosen is None else layer.h_res[chosen]
+    h_post = None if chosen is None else layer.h_post
+    return Mixing(spread_out(layer.h_pre, n), spread_out(h_post, n), spread_out(h_res, n, n))

@@ -1,0 +1,7 @@
+"""A model watched while it trains: a trace that grows, and alarms in words."""
+
+from mhc_probe.monitor.alarms import Alarm, Limits
+from mhc_probe.monitor.monitor import Monitor
+from mhc_probe.monitor.sealing import seal
+
+__all__ = ["Alarm", "Limits", "Monitor", "seal"]

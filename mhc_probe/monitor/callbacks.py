@@ -1,0 +1,70 @@
+"""A monitor as a callback of other trainers. Their packages are imported where the callback is asked for."""
+
+import importlib.util
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mhc_probe.monitor.monitor import Monitor
+
+LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # one library under two names
+
+
+def build_transformers_callback(monitor: "Monitor") -> Any:
+    """A `TrainerCallback`: the trainer's `global_step` is the count of updates."""
+    from transformers import TrainerCallback
+
+    class MonitorCallback(TrainerCallback):
+        """Starts, counts and ends with the trainer."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            monitor.start(state.global_step, state.max_steps if state.max_steps > 0 else None)
+
+        def on_step_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            monitor.sync(state.global_step)
+
+        def on_train_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+            monitor.stop()
+
+    return MonitorCallback()
+
+
+def build_lightning_callback(monitor: "Monitor") -> Any:
+    """A Lightning `Callback`: its trainer's `global_step` is the count of updates, and its loss is told."""
+    base: type = _find_lightning_callback()
+
+    class MonitorCallback(base):
+        """Starts, counts and ends with the trainer."""
+
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            planned = trainer.estimated_stepping_batches  # inf where training goes on until it is stopped
+            monitor.start(trainer.global_step, int(planned) if math.isfinite(planned) else None)
+
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            monitor.sync(trainer.global_step)
+
+        def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
+            monitor.report_loss(loss)
+
+        def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
+            monitor.read()
+
+        def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+            monitor.stop()
+
+        def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+            monitor.stop("failed", f"{type(exception).__name__}: {exception}")
+
+    return MonitorCallback()
+
+
+def _find_lightning_callback() -> type:
+    """The class under the name with which the program trains; else under the one that is installed."""
+    name = next((name for name in LIGHTNING if name in sys.modules), None)
+    if name == LIGHTNING[0] or (name is None and importlib.util.find_spec("lightning") is not None):
+        from lightning.pytorch import Callback
+    else:
+        from pytorch_lightning import Callback
+    found: type = Callback
+    return found

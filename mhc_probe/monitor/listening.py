@@ -1,0 +1,140 @@
+"""Hooks on a model for the time of one training pass, and next to none before it."""
+
+import sys
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from mhc_core.measure.probe import build_loss_frame
+from mhc_core.metrics.gradients import total_norm
+from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, LossFrame, SimilarityFrame
+from mhc_core.record.result import Result
+from mhc_probe.attachment import Attachment
+from mhc_probe.candidates import Candidates
+from mhc_probe.hearing import compiled
+from mhc_probe.monitor.observation import Observation
+
+
+class Listening:
+    """Hears the next pass that builds a graph; those before it without one, as of an evaluation, go by unheard.
+
+    Until then the model has one hook. Nothing that is done here changes what the model computes.
+
+    Attributes
+    ----------
+    has_heard: whether a pass has been heard to its end.
+    """
+
+    def __init__(self, model: nn.Module, candidates: Candidates) -> None:
+        self.model = model
+        self.has_heard = False
+        self._attachment = Attachment(model, candidates)
+        self._has_entered = False
+        self._norms: dict[nn.Parameter, torch.Tensor] = {}
+        self._handles: list[RemovableHandle] = [
+            model.register_forward_pre_hook(_Door(self), prepend=True, with_kwargs=True)
+        ]
+        self._context: AbstractContextManager[object] | None = None
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Have compiled models run as they are written until then, for no hook runs in compiled code.
+
+        Again before each further update, as a model may be compiled meanwhile.
+        """
+        if self._context is None and "torch._dynamo" in sys.modules:
+            self._context = compiled.run_as_written()
+            self._context.__enter__()
+
+    def stop(self) -> None:
+        """Take all hooks away; not from within a call of the model, which would lose its way among them."""
+        if self._has_entered:
+            self._attachment.__exit__(None, None, None)
+        self._has_entered = False
+        for handle in self._handles:
+            handle.remove()
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+            self._context = None
+
+    def read(self, iteration: int, rate: float | None, loss: float | None) -> Observation:
+        """What was heard, which must be something. `loss` stands in where the model does not return its own."""
+        self.stop()
+        frames = self._attachment.frames()
+        if loss is not None and not any(isinstance(frame, LossFrame) for frame in frames):
+            frames.insert(_count_upward(frames), build_loss_frame(loss))
+        result = Result()
+        for frame in frames:
+            result.add(frame)
+        return Observation(iteration, frames, result, rate, self._join_norms())
+
+    def open(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        """The model has been called: attach, where this is a pass to be heard."""
+        if self._has_entered or not torch.is_grad_enabled():
+            return
+        known = set(model._forward_pre_hooks)
+        self._attachment.__enter__()
+        self._has_entered = True
+        self._handles += [
+            model.register_forward_hook(self._close),
+            *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
+        ]
+        # The call goes on with the hooks that it began with: those that came are called here.
+        for key in [key for key in model._forward_pre_hooks if key not in known]:
+            hook = model._forward_pre_hooks[key]
+            if key in model._forward_pre_hooks_with_kwargs:
+                hook(model, args, kwargs)
+            else:
+                hook(model, args)
+
+    def _close(self, model: nn.Module, inputs: Any, output: Any) -> None:
+        self.has_heard = True
+
+    def _join_norms(self) -> float | None:
+        """Norm over all parameters, which may be on several devices; None where no gradient came."""
+        norms = [*self._norms.values()]
+        return float(torch.stack([norm.to(norms[0].device) for norm in norms]).norm()) if norms else None
+
+    @torch.no_grad()
+    def _keep_norm(self, parameter: torch.Tensor) -> None:
+        """Of what has been added up, before anyone clips it."""
+        assert isinstance(parameter, nn.Parameter)
+        assert parameter.grad is not None
+        self._norms[parameter] = total_norm([parameter.grad])
+
+
+class _Door:
+    """The hook that waits for a pass. In a copy of the model, and in a file of it, it is one that does nothing."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._listening = listening
+
+    def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        if not torch.compiler.is_compiling():
+            self._listening.open(model, args, kwargs)
+
+    def __reduce__(self) -> tuple[type["_Wall"], tuple[()]]:
+        return _Wall, ()
+
+
+class _Wall:
+    """A hook that does nothing."""
+
+    def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        return
+
+
+def _list_trainable(model: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _count_upward(frames: list[AnyFrame]) -> int:
+    """Where the way up ends: the place of the loss."""
+    down = next((place for place, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
+    if down is not None:
+        return down
+    up = [place for place, frame in enumerate(frames) if isinstance(frame, ForwardFrame | SimilarityFrame)]
+    return up[-1] + 1

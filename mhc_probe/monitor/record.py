@@ -1,0 +1,60 @@
+"""A record that grows while a model trains: which frames an observation adds to it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from mhc_core.findings.words import build_finding
+from mhc_core.record.codec import encode_frame
+from mhc_core.record.frames import AnyFrame, EndFrame, PassFrame, SummaryFrame
+from mhc_core.record.summary import EndStatus, Finding
+from mhc_probe.monitor.observation import Observation
+from mhc_probe.monitor.step_frame import build_step_frame
+from mhc_probe.monitor.story import build_story
+
+RUN = ""  # the id of a record is known to the place that keeps it
+
+
+class GrowingRecord:
+    """Numbers frames and steps, and writes their lines."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.steps = 0
+        self._last: Observation | None = None
+
+    def add(self, observation: Observation, alarms: Sequence[Finding] = ()) -> list[bytes]:
+        """The lines of one more observation; of the first one also its whole pass. `alarms` are all so far."""
+        frames: list[AnyFrame] = []
+        if self._last is None:
+            frames = [frame for frame in observation.frames if not isinstance(frame, SummaryFrame)]
+        frames.append(replace(build_step_frame(observation, self.steps), story=build_story(observation, alarms)))
+        self.steps += 1
+        self._last = observation
+        return list(self._encode(frames))
+
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Finding], iteration: int) -> list[bytes]:
+        """The lines that end it: the last observation's whole pass, its summary with the alarms first, and the end.
+
+        `iteration` is how many updates were made; the summary ends with how many of them came behind the observation.
+        """
+        frames: list[AnyFrame] = []
+        for frame in [] if self._last is None else self._last.frames:
+            if isinstance(frame, PassFrame):
+                frames.append(replace(frame, step=self.steps))
+            elif isinstance(frame, SummaryFrame):
+                frames.append(replace(frame, findings=[*alarms, *frame.findings, *self._describe_rest(iteration)]))
+        return list(self._encode([*frames, EndFrame(status=status, reason=reason)]))
+
+    def _describe_rest(self, iteration: int) -> list[Finding]:
+        """The updates that were made after the one whose pass was observed last."""
+        rest = 0 if self._last is None else iteration - self._last.iteration - 1
+        if rest < 1 or self._last is None:
+            return []
+        updates = "1 more update was" if rest == 1 else f"{rest} more updates were"
+        text = f"The last observation is of the pass before update {self._last.iteration + 1}; {updates} made after it."
+        return [build_finding("unobserved", text, "training", {"observed": self._last.iteration, "updates": iteration})]
+
+    def _encode(self, frames: list[AnyFrame]) -> Iterator[bytes]:
+        for frame in frames:
+            yield encode_frame(frame, RUN, self.lines)
+            self.lines += 1

@@ -1,0 +1,103 @@
+"""A dozen numbers of each observation, for TensorBoard, Weights & Biases, or any object with `add_scalar` or `log`."""
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from mhc_core.record.summary import EndStatus
+from mhc_probe.monitor.alarms import Alarm
+from mhc_probe.monitor.observation import Observation
+
+PREFIX = "mhc"
+ITERATION = f"{PREFIX}/iteration"
+
+logger = logging.getLogger("mhc_core.monitor")
+
+
+class Scalars:
+    """Hands numbers to someone's writer, whose errors never reach the training.
+
+    `add_scalar(tag, value, step)` is called once a number, `log(numbers)` once an observation: there the count of
+    updates is a number beside the others, as the writer counts its own steps.
+    """
+
+    link: str | None = None
+
+    def __init__(self, writer: Any) -> None:
+        self.writer = writer
+        self._has_warned = False
+        self._has_add = callable(getattr(writer, "add_scalar", None))
+        self._alarms = 0
+        if not self._has_add and callable(getattr(writer, "define_metric", None)):
+            self._try(writer.define_metric, f"{PREFIX}/*", step_metric=ITERATION)
+
+    def take(self, observation: Observation, new: list[Alarm]) -> None:
+        """Hand over the numbers that are known."""
+        self._alarms += len(new)
+        numbers = {f"{PREFIX}/{key}": value for key, value in summarise(observation).items()}
+        numbers[f"{PREFIX}/alarms"] = self._alarms
+        if not self._has_add:
+            self._try(self.writer.log, {ITERATION: observation.iteration, **numbers})
+            return
+        for tag, value in numbers.items():
+            self._try(self.writer.add_scalar, tag, value, observation.iteration)
+
+    def announce(self) -> None:
+        """Does nothing: there is no page of ours."""
+
+    def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
+        """Does nothing: the caller who made the writer closes it."""
+
+    def _try(self, method: Any, *arguments: Any, **named: Any) -> None:
+        try:
+            method(*arguments, **named)
+        except Exception as error:  # of a service that is away, in code that is not ours
+            if not self._has_warned:
+                logger.warning("%s takes no numbers, training goes on: %s", type(self.writer).__name__, error)
+            self._has_warned = True
+
+
+def summarise(observation: Observation) -> dict[str, float]:
+    """The numbers of one observation that are known; layers are counted from the input.
+
+    loss: of the pass. grad_norm: of all parameters, before clipping. learning_rate: of the first group.
+    gain_forward, gain_backward: largest composite gain over depth, log10. sum_error: of row and column sums of H_res,
+    the largest difference from 1. activation: size of the last layer's state, log10. activation_growth: over the first
+    layer's, log10. gradient_first_to_last: size of the first layer's gradient over the last one's, log10.
+    stream_share: of the squared size of the last layer's state, the largest stream's. stream_cosine: of the last layer.
+    """
+    layers = observation.result.layers
+    found: dict[str, float | None] = {
+        "loss": None if observation.loss_frame is None else observation.loss_frame.values["loss"],
+        "grad_norm": observation.grad_norm,
+        "learning_rate": observation.rate,
+        **_summarise_sizes(observation),
+    }
+    if observation.result.streams > 1:
+        errors = [np.abs(layers[f"h_res_{side}_sum"] - 1) for side in ("row", "col") if f"h_res_{side}_sum" in layers]
+        found["gain_forward"] = _find_largest(observation, "composite_gain_fwd")
+        found["gain_backward"] = _find_largest(observation, "composite_gain_bwd")
+        found["sum_error"] = float(np.max(errors)) if errors else None
+        found["stream_share"] = _find_last(layers.get("act_share_max"))
+        found["stream_cosine"] = _find_last(layers.get("stream_cos"))
+    return {key: float(value) for key, value in found.items() if value is not None and np.isfinite(value)}
+
+
+def _summarise_sizes(observation: Observation) -> dict[str, float | None]:
+    states, gradients = observation.read_log10("act_rms"), observation.read_log10("grad_rms")
+    found: dict[str, float | None] = {}
+    if states is not None:
+        found |= {"activation": float(states[-1]), "activation_growth": float(states[-1] - states[0])}
+    if gradients is not None:
+        found["gradient_first_to_last"] = float(gradients[0] - gradients[-1])
+    return found
+
+
+def _find_largest(observation: Observation, key: str) -> float | None:
+    column = observation.read_log10(key)
+    return None if column is None or np.isnan(column).all() else float(np.nanmax(column))
+
+
+def _find_last(column: np.ndarray | None) -> float | None:
+    return None if column is None else float(column[-1])

@@ -1,0 +1,193 @@
+"""A trace that grows on a server, whose page shows it live; docs/protocol.md describes the three requests."""
+
+import http.client
+import json
+import sys
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import orjson
+
+from mhc_core.record.codec import frame_type
+from mhc_core.record.container.credentials import to_headers
+from mhc_core.spec import SpecError
+from mhc_probe.monitor.courier import MAX_WAITING, AwayError, RefusedError
+
+PREFIX = "/api/v1/traces"
+TIMEOUT_S = 20.0
+MAX_BODY = 4 * 2**20  # bytes; a line alone may have more
+LATER = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
+GAP = 409
+EXPLAINED = 300  # characters of what a server says of a refusal
+
+
+class LiveServer:
+    """Posts lines by their index, so that none is lost or doubled however often an answer does not come.
+
+    Attributes
+    ----------
+    link: the page that shows the trace, once the server has it.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SpecError("to", url, "an address such as http://127.0.0.1:8000")
+        self.url = url.rstrip("/").removesuffix("/api/v1")
+        self.link: str | None = None
+        self._is_announced = False
+        self._access = to_headers()
+        self._address, self._token = "", ""
+        self._sent = _Sent()
+        self._taken = 0  # lines of what is being delivered that the server has
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return self.url
+
+    def deliver(self, lines: list[bytes]) -> None:
+        """Post lines; of the first ones the server makes a trace, and by the last it ends it."""
+        end = orjson.loads(lines[-1]) if frame_type(lines[-1]) == "end" else None
+        frames = lines if end is None else lines[:-1]
+        for part in _split(frames[self._taken :]):
+            if self._address:
+                self._append(part)
+            else:
+                self._start(part)
+            self._sent.add(part)
+            self._taken += len(part)
+        # Where nothing was observed there is no trace that could end.
+        if end is not None and self._address:
+            self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
+        self._taken = 0
+
+    def announce(self) -> None:
+        """Print which server shows the training; the address of its page follows when the server has given it one."""
+        if not self._is_announced:
+            self._is_announced = True
+            _print(f"mHC Scope: {self.url} will show this training live, from its first pass on")
+
+    def stay(self) -> None:
+        """Post no lines, so that the server knows of the training between observations that are far apart."""
+        if self._address:
+            self._post_frames(self._sent.count, [])
+
+    def finish(self) -> None:
+        """Nothing: the last lines ended the trace."""
+
+    def _start(self, lines: list[bytes]) -> None:
+        answer = self._post(f"{self.url}{PREFIX}/live", b"".join(lines))
+        try:
+            name, self._token, self.link = (str(answer[key]) for key in ("id", "token", "url"))
+        except (KeyError, TypeError):
+            raise RefusedError("its answer names no trace; is it a server of this product?") from None
+        self._address = f"{self.url}{PREFIX}/{name}"
+        _print(f"mHC Scope: the live page of this training is {self.link}")
+
+    def _append(self, lines: list[bytes]) -> None:
+        """Post lines that follow those sent; where the server has lost some of these, with them."""
+        try:
+            self._post_frames(self._sent.count, lines)
+        except _GapError as gap:
+            index = gap.due
+            for part in _split(self._sent.since(index)):
+                self._post_frames(index, part)
+                index += len(part)
+            self._post_frames(index, lines)
+
+    def _post_frames(self, index: int, lines: list[bytes]) -> None:
+        self._post(f"{self._address}/frames?index={index}", b"".join(lines))
+
+    def _post(self, address: str, body: bytes) -> Any:
+        """The answer, as JSON."""
+        # The trace's own token writes it; an access token, where the server asks for one, opens it.
+        access = {"Authorization": f"Bearer {self._token}"} if self._token else self._access
+        headers = {"Content-Type": "application/octet-stream", **access}
+        try:
+            with urlopen(Request(address, body, headers, method="POST"), timeout=TIMEOUT_S) as response:
+                text = response.read()
+        except HTTPError as error:
+            with error:
+                raise _classify(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise AwayError(str(error) or type(error).__name__) from error
+        try:
+            return json.loads(text) if text else None
+        except ValueError:
+            raise RefusedError("its answer is no JSON; is it a server of this product?") from None
+
+
+class _GapError(RefusedError):
+    """The server waits for an earlier line."""
+
+    def __init__(self, due: int) -> None:
+        super().__init__(f"it waits for line {due}, which is no longer here")
+        self.due = due
+
+
+class _Sent:
+    """Lines that were taken; the newest are kept, as a server may lose what it did not write in time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._kept: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, lines: list[bytes]) -> None:
+        self.count += len(lines)
+        self._kept.extend(lines)
+        self._size += sum(map(len, lines))
+        while self._size > MAX_WAITING:
+            self._size -= len(self._kept.popleft())
+
+    def since(self, index: int) -> list[bytes]:
+        """The lines from one on that was sent."""
+        first = self.count - len(self._kept)
+        if not first <= index <= self.count:
+            raise _GapError(index)
+        return list(self._kept)[index - first :]
+
+
+def _print(text: str) -> None:
+    """For whoever has started the training, whether or not logging is set up; the output of the program stays clean."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _split(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Lines in bodies that no server finds too large."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if part and size + len(line) > MAX_BODY:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line)
+    if part:
+        yield part
+
+
+def _classify(error: HTTPError) -> Exception:
+    """What a refusal means for what follows."""
+    text = error.read(100_000).decode(errors="replace")
+    problem = _parse(text)
+    detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{EXPLAINED}}"
+    if error.code == GAP and type(problem.get("due")) is int:
+        return _GapError(problem["due"])
+    if error.code >= 500 or error.code in LATER:
+        wait = error.headers.get("Retry-After", "")
+        return AwayError(detail, float(wait) if wait.isdecimal() else None)
+    return RefusedError(detail)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

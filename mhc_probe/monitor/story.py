@@ -1,0 +1,20 @@
+"""What a trace that grows says in words at one observation, by the findings of a finished trace."""
+
+from collections.abc import Sequence
+
+from mhc_core.findings.captured import describe_heard, describe_peak
+from mhc_core.record.frames import SummaryFrame
+from mhc_core.record.summary import Finding, Story
+from mhc_probe.monitor.observation import Observation
+
+MAX_ALARMS = 3  # the newest: the record's end has them all
+
+
+def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:
+    """Alarms, the newest first; what was heard, the gain and the largest size; then the other sentences of the pass."""
+    [summary] = [frame for frame in observation.frames if isinstance(frame, SummaryFrame)]
+    heard = describe_heard(observation.result, observation.iteration)
+    gain, *others = summary.findings
+    peak = describe_peak(observation.result)
+    findings = [*reversed(alarms[-MAX_ALARMS:]), heard, gain, *([] if peak is None else [peak]), *others]
+    return Story(headline=summary.headline, findings=findings)

@@ -1,0 +1,90 @@
+"""Which numbers of a trace are not known, because what they are made of was not heard.
+
+A number that was computed and is not finite keeps its status; `unknown` says that there was nothing to compute it from.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from mhc_core.connections import Mixing
+from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, MixingFrame
+from mhc_core.record.values import Status
+from mhc_probe.hearing.joined import Joined, JoinedLayer
+
+# What a layer may lack, and the metrics that are made of it.
+NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
+WRITING = ("h_post", "h_post_std", "write_share_max", "write_share_entropy", "branch_share")
+MADE_OF = {
+    "u": ("branch_in_rms", *NEIGHBOURS),
+    "y": ("branch_out_rms", "branch_share"),
+    "grad_u": ("branch_grad_rms",),
+    "h_pre": ("h_pre", "h_pre_std", "read_share_max", "read_share_entropy"),
+    "h_post": WRITING,
+    "mixing": (
+        *("h_res", "h_res_std", "h_res_row_sum", "h_res_col_sum", "h_res_min", "h_res_sigma2", "h_res_attenuation"),
+        *("h_res_to_uniform", "ds_error", "ds_error_tokens", "gain_fwd", "gain_bwd", *WRITING),
+    ),
+}
+COEFFICIENTS = {"h_pre", "h_post", "h_res"}
+
+
+def mark_unknown(frames: Sequence[AnyFrame], heard: Joined, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+    """The same frames, with `unknown` in place of `nan` where a number is made of what was not heard."""
+    missing = [_find_missing(heard, place, mixing) for place, mixing in enumerate(mixings)]
+    marked = [
+        _mark(frame, missing[frame.layer])
+        if isinstance(frame, ForwardFrame | BackwardFrame) and frame.layer >= 0
+        else frame
+        for frame in frames
+    ]
+    computed = [frame for frame in marked if isinstance(frame, ForwardFrame) and _has_computed_nan(frame)]
+    return [_mark_columns(frame, not computed) if isinstance(frame, MixingFrame) else frame for frame in marked]
+
+
+def _mark(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFrame:
+    return replace(frame, status={key: _name(flag, key in missing) for key, flag in frame.status.items()})
+
+
+def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
+    """Of columns over all layers; `composites` says that all matrices that lack a number were not heard.
+
+    Where no gradient came to a layer's mixing there is nothing to compute its norm from.
+    """
+    status = {
+        key: {layer: _name(flag, composites or key == "mixing_grad_norm") for layer, flag in flags.items()}
+        for key, flags in frame.status.items()
+    }
+    return replace(frame, status=status)
+
+
+def _name(flag: Status, is_missing: bool) -> Status:
+    return "unknown" if flag == "nan" and is_missing else flag
+
+
+def _has_computed_nan(frame: ForwardFrame) -> bool:
+    return any(frame.status.get(key) == "nan" for key in COEFFICIENTS)
+
+
+def _find_missing(heard: Joined, place: int, mixing: Mixing) -> set[str]:
+    """Keys of the metrics of a layer that lack what they are made of."""
+    layer, before = heard.layers[place], heard.layers[max(place - 1, 0)]
+    reads_state = len(heard.state_nNC) == 1  # what is read is then the state itself
+    lacks = {
+        "u": layer.u_NC is None and not reads_state,
+        "y": layer.y_NC is None,
+        "grad_u": layer.grad_u_NC is None,
+        "h_pre": layer.h_pre is None,
+        "h_post": layer.h_post is None,
+        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_unheard(heard, layer, place),
+    }
+    missing = {key for part, keys in MADE_OF.items() if lacks[part] for key in keys}
+    return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
+
+
+def _is_unheard(heard: Joined, layer: JoinedLayer, place: int) -> bool:
+    """Whether the states do not tell the matrix, though they and all coefficients are numbers."""
+    entering = heard.layers[place - 1].after_nNC if place else heard.state_nNC
+    coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]
+    return all(bool(torch.isfinite(part).all()) for part in [entering, layer.after_nNC, *coefficients])

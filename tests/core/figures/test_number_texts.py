@@ -1,0 +1,47 @@
+"""Numbers as people read them, in tables, at cursors and on axes."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from mhc_core.figures.fill.numbers import format_fixed, format_scaled, format_value, log_ticks
+
+TEXTS = Path(__file__).parents[2] / "number_texts.json"  # tests/js holds the page to the same
+
+
+@pytest.mark.parametrize(("value", "log10", "status", "digits", "text"), json.loads(TEXTS.read_text("utf-8")))
+def test_numbers_as_people_read_them_here_and_on_the_page(
+    value: float | None, log10: float | None, status: str | None, digits: int, text: str
+) -> None:
+    assert format_value(value, log10, status, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.0, "0.00"), (-0.004, "0.00"), (-0.006, "-0.01"), (0.004, "0.00"), (-1.005, "-1.00")]
+)
+def test_what_rounds_to_zero_has_no_sign(value: float, text: str) -> None:
+    assert format_fixed(value, 2) == text
+
+
+@pytest.mark.parametrize(
+    ("scaled", "exponent", "text"),
+    [
+        (0.5, 1, "1"),
+        (-0.9, 10, "-921.6"),
+        (0.5, 4000, "6.59×10¹²⁰³"),
+        (-0.5, -4000, "-3.79×10⁻¹²⁰⁵"),
+        (0.99999, 0, "1"),
+        (0.0, 5, "0"),
+        (math.nan, 0, "nan"),
+    ],
+)
+def test_numbers_beyond_the_range_of_floats(scaled: float, exponent: int, text: str) -> None:
+    assert format_scaled(scaled, exponent) == text
+
+
+def test_ticks_of_a_flat_gain_hold_the_one() -> None:
+    places, texts = log_ticks(-0.33, 0.33)
+    assert "1" in texts
+    assert places[texts.index("1")] == 0

@@ -1,0 +1,60 @@
+"""Sound implementations of others are accused of nothing."""
+
+import pytest
+from torch import nn
+
+from mhc_probe.conformance import check
+from tests.probe.conformance.elsewhere import SOUND, build_deepseek_v4, build_glm5_next, draw, write_untransposed
+from tests.probe.conformance.plain import STREAMS, WIDTH
+
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 20))]
+# Lines that hold where module and `write` are given.
+ALWAYS = {"mixing applied", "mixing backward", "token axis", "timing", "dynamic part", "norm", "gradients"}
+MHC = {"exp", "rows", "columns", "rounds", "eps", "range of H_pre", "range of H_post", "bias", "gate", "precision"}
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_none_is_accused(name: str, seed: int) -> None:
+    sound = SOUND[name]
+    report = check(sound.build(), seed=seed, **sound.options)
+    assert report.passed, str(report)
+    assert {line.name for line in report.lines if line.verdict == "design"} == sound.designs
+    held = {line.name for line in report.lines if line.verdict == "holds"}
+    if "alone" not in name:
+        assert held >= ALWAYS, str(report)
+    if sound.options.get("family", "mhc") == "mhc":
+        assert held >= MHC | {"reference"}, str(report)
+
+
+@pytest.mark.parametrize("build", [build_deepseek_v4, build_glm5_next])
+@pytest.mark.sample(3)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_port_that_forgets_to_transpose_is_named(build: type[nn.Module], seed: int) -> None:
+    report = check(build(), write=write_untransposed, seed=seed)
+    assert [line.name for line in report.failures] == ["orientation"], str(report)
+    assert "applied transposed" in report["orientation"].got
+
+
+def test_coefficients_alone_say_how_to_apply_them() -> None:
+    assert "must do so transposed" in check(build_deepseek_v4())["orientation"].why
+
+
+def test_a_connection_is_found_in_a_model() -> None:
+    from transformers.models.deepseek_v4.configuration_deepseek_v4 import DeepseekV4Config
+    from transformers.models.deepseek_v4.modeling_deepseek_v4 import DeepseekV4HyperConnection
+
+    config = DeepseekV4Config(hidden_size=WIDTH, hc_mult=STREAMS, num_hidden_layers=1)
+    blocks = [nn.Sequential(nn.Linear(5, WIDTH), DeepseekV4HyperConnection(config)) for _ in range(3)]
+    report = check(draw(nn.ModuleList(blocks)))
+    assert report.subject == "DeepseekV4HyperConnection"
+    assert report.passed, str(report)
+    assert report["sharing"].why.startswith("3 connections")
+
+
+def test_a_family_that_does_not_fit_is_not_passed() -> None:
+    for name in ("HY-V4", "Qwen4-Exp", "lucidrains' HC"):
+        sound = SOUND[name]
+        assert not check(sound.build(), **{**sound.options, "family": "mhc"}).passed, name
+    assert not check(SOUND["lucidrains' mHC"].build(), "hc").passed

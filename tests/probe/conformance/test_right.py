@@ -1,0 +1,50 @@
+"""No right implementation fails, whatever style it is written in."""
+
+import pytest
+import torch
+
+from mhc_probe.conformance import check
+from tests.probe.conformance.plain import PlainMHC
+from tests.probe.conformance.right import RIGHT
+
+LATER_SEEDS = [pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 6)]
+NEED_OPTIONS = {"start", "expand", "reduce", "sharing", "compile"}
+# Lines that legitimately say nothing about these.
+NOT_APPLICABLE = {
+    "static": {"dynamic part", "gate", "norm", "logits", "precision in bfloat16", "reference"},
+    "projection of low rank": {"reference"},
+    "in place": {"precision in bfloat16"},
+    "stored transposed, streams second": {"precision in bfloat16"},
+}
+
+
+def test_there_are_twelve_and_more() -> None:
+    assert len(RIGHT) >= 12
+
+
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("name", RIGHT)
+@pytest.mark.parametrize("seed", [0, *LATER_SEEDS])
+def test_a_right_implementation_passes(name: str, seed: int) -> None:
+    torch.manual_seed(seed)
+    right = RIGHT[name]
+    report = check(right.build(), seed=seed, **right.options)
+    assert report.passed, str(report)
+    by_verdict = {verdict: {line.name for line in report.lines if line.verdict == verdict} for verdict in VERDICTS}
+    assert by_verdict["not applicable"] - NEED_OPTIONS == NOT_APPLICABLE.get(name, set()), str(report)
+    assert not by_verdict["not measured"], str(report)
+
+
+VERDICTS = ("holds", "design", "not measured", "not applicable")
+
+
+@pytest.mark.sample(7)
+@pytest.mark.parametrize("seed", range(20))
+def test_the_plain_module_passes_in_all_sizes(seed: int) -> None:
+    torch.manual_seed(seed)
+    streams = 2 + seed % 4
+    module = PlainMHC(streams, streams + 8 + seed)
+    report = check(module, seed=seed, dtype="bfloat16")
+    assert report.passed, str(report)
+    named = {line.name for line in report.lines if line.verdict == "not applicable"}
+    assert named == NEED_OPTIONS, str(report)
