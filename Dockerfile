@@ -31,6 +31,7 @@ WORKDIR /srv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY docs/licences.md docs/licences.md
 COPY mhc_core mhc_core
+COPY mhc_probe mhc_probe
 COPY app app
 COPY templates templates
 COPY static static

@@ -1,17 +1,6 @@
-"""`python -m app`, installed as `mhc-scope`."""
+"""`python -m app` in a checkout: `mhc-scope`. This folder is no package; it holds the package `mhc_scope`."""
 
-import signal
-import sys
-
-from app.cli import main
-
-
-def run() -> None:
-    """Run the command of this process, and end it with the command's exit code."""
-    # As other programs of the command line: `mhc-scope schema | head` ends without an error when `head` has ended.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    sys.exit(main(sys.argv[1:]))
-
+from mhc_scope.__main__ import run
 
 if __name__ == "__main__":
     run()

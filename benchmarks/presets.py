@@ -10,9 +10,9 @@ import sys
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from app.presets import PRESETS, Preset
 from benchmarks.chromium import DONE, VIEWPORT, open_server
 from benchmarks.rows import Row, print_rows
+from mhc_scope.presets import PRESETS, Preset
 from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
 from tests.conftest import Server
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import httpx
 
-from app.store.frames import pack_line, unpack_line
-from app.store.schema import upgrade
 from benchmarks.encoding import RUN, SPECS
 from benchmarks.latency import serve
 from benchmarks.rows import Row, print_rows
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_frame
 from mhc_core.spec import parse_spec
+from mhc_scope.store.frames import pack_line, unpack_line
+from mhc_scope.store.schema import upgrade
 
 RUNS, FRAMES, FRAME_BYTES = 500, 200, 10_000
 COLUMNS = "id, kind, source, status, cost, frames, bytes, created_at, used_at, pinned"

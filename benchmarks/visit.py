@@ -11,9 +11,9 @@ import time
 import httpx
 from playwright.sync_api import Browser, ViewportSize, expect
 
-from app.presets import OPENING
 from benchmarks.chromium import VIEWPORT, open_chromium
 from benchmarks.rows import Row, print_rows
+from mhc_scope.presets import OPENING
 from tests.conftest import Server
 
 VISITS = 11

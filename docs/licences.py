@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from app.files import CHECKOUT, NODE_MODULES
-from app.pages.vendored import FONTS, by_package, package_of
+from mhc_scope.files import CHECKOUT, NODE_MODULES
+from mhc_scope.pages.vendored import FONTS, by_package, package_of
 
 # Packages whose code stands in the file of another, as its source map says.
 INSIDE = {

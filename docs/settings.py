@@ -1,15 +1,15 @@
-"""Write docs/settings.md, the table of the server's settings, from `app/settings.py`. `make settings` runs it."""
+"""Write docs/settings.md, the table of the server's settings, from `mhc_scope.settings`. `make settings` runs it."""
 
 from pathlib import Path
 from typing import Any
 
-from app.settings import Settings
+from mhc_scope.settings import Settings
 
 TARGET = Path(__file__).with_name("settings.md")
 HEAD = """# Settings of the server
 
 Each setting is a flag of `mhc-scope serve` and an environment variable; a flag wins over its variable.
-`make settings` writes this file from `app/settings.py`.
+`make settings` writes this file from `app/mhc_scope/settings.py`.
 
 | variable | flag | default | meaning |
 |---|---|---|---|

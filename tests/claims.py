@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
-from app.api import openapi
-from app.api.routers import KEYED_ROUTERS, ROUTERS
-from app.presets import PRESETS
 from mhc_core.figures import PANELS
 from mhc_core.spec.families import FAMILIES
+from mhc_scope.api import openapi
+from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
+from mhc_scope.presets import PRESETS
 from tests.conftest import ROOT
 
 # Papers, what is cited from them, and methods, models and packages of others. mHC Scope is this program.
@@ -28,7 +28,7 @@ NAMED = re.compile(
 )
 TABLE = ROOT / "docs" / "claims.md"
 # Files whose strings are no text for readers, and presets, which are read as they are shown.
-UNSEEN = ("app/store/migrations", "app/presets", "static/js/share/standalonelook.js")
+UNSEEN = ("app/mhc_scope/store/migrations", "app/mhc_scope/presets", "static/js/share/standalonelook.js")
 ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"({]|mHC|examples/)")
 DOCUMENTS = ("README", "docs/measured")
 PLACES = ("preset ", "panel ", *DOCUMENTS, "connection kinds", "interface")
@@ -103,7 +103,7 @@ def _read_others() -> Iterator[tuple[str, str]]:
     for panel in PANELS.values():
         views = [text for view in panel.views for text in (view.title, view.meaning)]
         yield from ((f"panel {panel.key}", text) for text in (panel.meaning, *vars(panel.help).values(), *views))
-    for room in ("app", "mhc_core"):
+    for room in ("app", "mhc_core", "mhc_probe"):
         for path in sorted((ROOT / room).rglob("*.py")):
             if not _is_unseen(path):
                 yield from ((_room(path), text) for text in read_python(path.read_text()))

@@ -21,7 +21,7 @@ _context = multiprocessing.get_context("forkserver")
 
 def start_fork_server() -> None:
     """Start what servers and workers are forked from, unless it runs."""
-    _context.set_forkserver_preload(["app.engine.local.template", "app.main", "tests.forked"])
+    _context.set_forkserver_preload(["mhc_scope.engine.local.template", "mhc_scope.main", "tests.forked"])
     forkserver.ensure_running()
 
 
@@ -103,7 +103,7 @@ def _run(arguments: list[str], given: Path, out: Path, err: Path) -> None:
     # An operator's settings must not reach a test.
     for name in [name for name in os.environ if name.startswith("MHC_")]:
         del os.environ[name]
-    from app.cli import main
+    from mhc_scope.cli import main
 
     sys.exit(main(arguments))
 

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from app.store.frames import unpack_line
+from mhc_scope.store.frames import unpack_line
 from tests.conftest import Server
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.presets import PRESETS
 from mhc_core.cost.paper_models import paper_shapes
+from mhc_scope.presets import PRESETS
 from tests.claims import (
     NAMED,
     Row,

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from app.settings import Settings
+from mhc_scope.settings import Settings
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"

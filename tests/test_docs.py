@@ -15,8 +15,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from app.settings import Settings
 from mhc_core import __version__
+from mhc_scope.settings import Settings
 from tests.apart import run_apart
 from tests.conftest import Server
 

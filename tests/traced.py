@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from app.store.database import Database
-from app.store.runs import RunStore
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
 from mhc_probe import attach
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import RunStore
 from tests.apart import run_loop
 from tests.conftest import Server, start_server
 from tests.probe.attach.attachable import backward, build_deepseek

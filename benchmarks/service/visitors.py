@@ -11,8 +11,8 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from app.services.identity import new_cookie
 from benchmarks.service.files import CONNECTIONS, load_files
+from mhc_scope.services.identity import new_cookie
 
 API = "/api/v1"
 SSE = {"Accept": "text/event-stream"}

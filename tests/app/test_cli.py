@@ -76,7 +76,7 @@ def test_schema_is_that_of_the_core(call: Call) -> None:
 
 
 def test_help_lists_every_setting(call: Call) -> None:
-    from app.settings import Settings
+    from mhc_scope.settings import Settings
 
     shown = call("serve", "--help").stdout
     for name in Settings.model_fields:

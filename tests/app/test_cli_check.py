@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app.cli import main
+from mhc_scope.cli import main
 from tests.conftest import ROOT
 
 PLAIN = "tests.probe.conformance.plain:PlainMHC"

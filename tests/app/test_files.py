@@ -4,8 +4,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from app.files import CHECKOUT, COMMENTED, NODE_MODULES, STATIC, list_files, read_file
-from app.pages.vendored import list_carried
+from mhc_scope.files import CHECKOUT, COMMENTED, NODE_MODULES, STATIC, list_files, read_file
+from mhc_scope.pages.vendored import list_carried
 from tests.core.figures.filled import find_node
 
 CARRIED = [f"{NODE_MODULES}/{path}" for path in list_carried()]

@@ -52,7 +52,9 @@ class Checkout:
 
     def require_own_packages(self) -> None:
         """Fail where Python would import the packages of another folder, such as an installed one."""
-        found = self.call_python("-c", "import app, mhc_core; print(app.__file__, mhc_core.__file__, sep='\\n')")
+        found = self.call_python(
+            "-c", "import mhc_core, mhc_scope; print(mhc_core.__file__, mhc_scope.__file__, sep='\\n')"
+        )
         for path in found.stdout.splitlines():
             if not Path(path).is_relative_to(self.folder):
                 raise RuntimeError(f"{self.folder} would run {path}")

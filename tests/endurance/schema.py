@@ -20,9 +20,9 @@ from typing import Any
 
 import httpx
 
-from app.api.http.contents import ITEM_SCHEMA
 from benchmarks.rows import Row
 from mhc_core.spec import RunSpec
+from mhc_scope.api.http.contents import ITEM_SCHEMA
 from tests.conftest import Server, free_port, start_server
 
 TOOL = "schemathesis>=4.32,<4.33"

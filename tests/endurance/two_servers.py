@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 from sqlalchemy import Column, select
 
-from app.store.tables import runs, servers
 from benchmarks.rows import Row
+from mhc_scope.store.tables import runs, servers
 from tests.endurance.site.kinds import Place, open_cluster
 from tests.endurance.site.ledger import find_damage, find_live
 from tests.endurance.site.servers import mark, wait_until_gone

@@ -37,9 +37,9 @@ STRATA = (
     Stratum("metrics", "mhc_core/metrics/*.py", 35, ("tests/core/metrics",)),
     Stratum("measure", "mhc_core/measure/*.py", 40, ("tests/core/measure",)),
     Stratum("theory", "mhc_core/theory/*.py", 25, ("tests/core/theory",)),
-    Stratum("services", "app/services/*.py", 30, ("tests/app/services", "tests/app/api")),
-    Stratum("store", "app/store/*.py", 20, ("tests/app/store",)),
-    Stratum("stream", "app/api/http/stream.py", 20, ("tests/app/api/test_stream.py",)),
+    Stratum("services", "app/mhc_scope/services/*.py", 30, ("tests/app/services", "tests/app/api")),
+    Stratum("store", "app/mhc_scope/store/*.py", 20, ("tests/app/store",)),
+    Stratum("stream", "app/mhc_scope/api/http/stream.py", 20, ("tests/app/api/test_stream.py",)),
 )
 
 

@@ -1,4 +1,4 @@
-/** What a saved file carries so that its sliders work: the page's own modules, and what draws figures. As `app/offline` does. */
+/** What a saved file carries so that its sliders work: the page's own modules, and what draws figures. As `app/mhc_scope/offline` does. */
 
 import { toBase64 } from './pack.js';
 import { MissingPart } from './paper.js';

@@ -4,8 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
-from app.api.http.stream import Feed, Form
-from app.store.notifications import Hub
+from mhc_scope.api.http.stream import Feed, Form
+from mhc_scope.store.notifications import Hub
 from tests.apart import run_loop
 
 

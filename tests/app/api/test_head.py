@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from app.main import create_app
-from app.settings import Settings
+from mhc_scope.main import create_app
+from mhc_scope.settings import Settings
 from tests.apart import run_loop
 from tests.app.api.test_compare_stream import read_gauges
 from tests.app.api.test_rooms import SHEET, as_teacher

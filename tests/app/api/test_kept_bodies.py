@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from app.api.http.kept_bodies import KeptBody
+from mhc_scope.api.http.kept_bodies import KeptBody
 
 PATHS = ["schema", "presets", "presets/previews", "panels?runs=3&theme=light"]
 

@@ -11,15 +11,15 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from app.api.http.problems import Problem
-from app.api.http.stream import parse_cursors
-from app.api.models.descriptions import PresetsBody, PreviewsBody
-from app.api.models.figures import FigureBody, PanelsBody
-from app.api.models.results import ResultBody
-from app.api.models.verifications import VerificationBody
-from app.presets import PRESETS
 from mhc_core.figures import PANELS
 from mhc_core.metrics.registry import to_catalogue
+from mhc_scope.api.http.problems import Problem
+from mhc_scope.api.http.stream import parse_cursors
+from mhc_scope.api.models.descriptions import PresetsBody, PreviewsBody
+from mhc_scope.api.models.figures import FigureBody, PanelsBody
+from mhc_scope.api.models.results import ResultBody
+from mhc_scope.api.models.verifications import VerificationBody
+from mhc_scope.presets import PRESETS
 from tests.app.api.test_bodies import check_problem
 from tests.conftest import Server, compute
 

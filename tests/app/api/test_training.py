@@ -10,10 +10,10 @@ import httpx
 import numpy as np
 import pytest
 
-from app.settings import Settings
 from mhc_core.cost.estimates import estimate
 from mhc_core.record import codec
 from mhc_core.spec import parse_spec
+from mhc_scope.settings import Settings
 from tests.app.api.test_bodies import check_problem
 from tests.app.conftest import Call
 from tests.app.engine.test_cancel import time_cancel

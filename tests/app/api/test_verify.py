@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.frames import unpack_line
 from mhc_core.record import codec
+from mhc_scope.store.frames import unpack_line
 from tests.app.api.test_bodies import check_problem
 from tests.app.conftest import Call
 from tests.app.engine.test_cancel import LONG

@@ -10,18 +10,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.api.http.stream import Feed
-from app.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
-from app.services.identity import Client
-from app.services.runs import Runs
-from app.services.upkeep.storage import Storage
-from app.settings import Settings
-from app.store.database import Database
-from app.store.notifications import Hub
-from app.store.runs import Run
-from app.store.upkeep.space import SpaceStore
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.api.http.stream import Feed
+from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
+from mhc_scope.services.identity import Client
+from mhc_scope.services.runs import Runs
+from mhc_scope.services.upkeep.storage import Storage
+from mhc_scope.settings import Settings
+from mhc_scope.store.database import Database
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.runs import Run
+from mhc_scope.store.upkeep.space import SpaceStore
 from tests.apart import run_loop
 
 LEASE_S = 2.0

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.store.queue.leases import to_hold_s
-from app.store.queue.silence import Silence
+from mhc_scope.store.queue.leases import to_hold_s
+from mhc_scope.store.queue.silence import Silence
 from tests.app.cluster.puppet import LEASE_S, Server, check_log, make_spec, play, wait_until
 from tests.app.store.postgresql import PostgreSQL
 from tests.endurance.site.clocks import DatabaseClock

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api.http.stream import Feed
+from mhc_scope.api.http.stream import Feed
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_url, wait_until
 
 

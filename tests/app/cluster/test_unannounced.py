@@ -2,9 +2,9 @@
 
 import pytest
 
-from app.services.identity import Client
-from app.services.unannounced import Caller, CallerGone
 from mhc_core.spec import RunSpec
+from mhc_scope.services.identity import Client
+from mhc_scope.services.unannounced import Caller, CallerGone
 from tests.app.cluster.puppet import Server, make_spec, play
 
 

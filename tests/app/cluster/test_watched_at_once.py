@@ -8,11 +8,11 @@ import orjson
 import pytest
 from fastapi import Request
 
-from app.api.runs import compare_runs
-from app.services.errors import TooExpensiveError, TooManyStreamsError
-from app.services.identity import Client
-from app.services.shares import StreamPlace, StreamShares
-from app.settings import Settings
+from mhc_scope.api.runs import compare_runs
+from mhc_scope.services.errors import TooExpensiveError, TooManyStreamsError
+from mhc_scope.services.identity import Client
+from mhc_scope.services.shares import StreamPlace, StreamShares
+from mhc_scope.settings import Settings
 from tests.app.cluster.puppet import Server, make_spec, play, sqlite_url
 
 

@@ -7,8 +7,14 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from app.commands.configuration import InvalidSettings, find_unknown_variables, load_settings, to_flag, to_variable
-from app.settings import Settings
+from mhc_scope.commands.configuration import (
+    InvalidSettings,
+    find_unknown_variables,
+    load_settings,
+    to_flag,
+    to_variable,
+)
+from mhc_scope.settings import Settings
 from tests.conftest import ROOT
 
 SWITCHES = {"spans", "precompute"}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.store.database import Database
-from app.store.runs import RunStore
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import RunStore
 from tests.app.conftest import Call
 from tests.app.store.filled import add_run, do, to_url
 from tests.records import TRACE

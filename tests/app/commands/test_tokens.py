@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.store.database import Database
 from mhc_probe.client import Client, RefusedError
+from mhc_scope.store.database import Database
 from tests.apart import run_loop
 from tests.app.conftest import Call
 from tests.conftest import start_server

@@ -6,8 +6,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from app.api.http.middleware.hosts import is_allowed
-from app.settings import Settings
+from mhc_scope.api.http.middleware.hosts import is_allowed
+from mhc_scope.settings import Settings
 from tests.app.edge.sockets import ask, build, to_status
 from tests.conftest import Server, StartServer
 

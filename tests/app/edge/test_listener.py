@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from app.edge.listener import Listener, bind
+from mhc_scope.edge.listener import Listener, bind
 from tests.apart import run_loop
 
 

@@ -10,17 +10,17 @@ from typing import cast
 
 import pytest
 
-from app.edge.gate import Gate
-from app.edge.limits import Limits
-from app.edge.memory import CROWD, Crowd
-from app.edge.protocol import EdgeProtocol
+from mhc_scope.edge.gate import Gate
+from mhc_scope.edge.limits import Limits
+from mhc_scope.edge.memory import CROWD, Crowd
+from mhc_scope.edge.protocol import EdgeProtocol
 from tests.apart import run_loop
 from tests.conftest import ROOT
 
 COLLECTED = """
 import gc, time
-import app.main  # what a server has loaded
-from app.edge.memory import spare_known_objects
+import mhc_scope.main  # what a server has loaded
+from mhc_scope.edge.memory import spare_known_objects
 
 def measure():
     gc.collect()
@@ -35,7 +35,7 @@ print(before / measure())
 PIECES, PIECE_BYTES = 500, 100_000
 TRIMMED = f"""
 import os
-from app.edge.memory import give_back
+from mhc_scope.edge.memory import give_back
 from benchmarks.scale import read_resident
 
 before = read_resident(os.getpid())
@@ -47,7 +47,7 @@ print(kept, read_resident(os.getpid()) - before)
 """
 HEAPS = """
 import ctypes, sys, threading
-from app.edge.memory import share_one_heap
+from mhc_scope.edge.memory import share_one_heap
 
 if sys.argv[1:]:
     share_one_heap()
@@ -98,8 +98,8 @@ def test_what_was_freed_between_things_in_use_goes_back() -> None:
 
 def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     given = threading.Event()
-    monkeypatch.setattr("app.edge.gate.SETTLE_S", 0.0)
-    monkeypatch.setattr("app.edge.gate.give_back", given.set)
+    monkeypatch.setattr("mhc_scope.edge.gate.SETTLE_S", 0.0)
+    monkeypatch.setattr("mhc_scope.edge.gate.give_back", given.set)
 
     async def work() -> bool:
         gate = Gate(None, Limits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")

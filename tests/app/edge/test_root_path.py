@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
 from mhc_probe.client import Client
+from mhc_scope.settings import Settings
 from tests.conftest import Server, compute, start_server
 
 ROOT = "/tools/mhc"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import cast
 
-from app.edge.protocol import EdgeProtocol
-from app.edge.waiting import Waiting
+from mhc_scope.edge.protocol import EdgeProtocol
+from mhc_scope.edge.waiting import Waiting
 
 
 @dataclass(eq=False)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.presets import OPENING
+from mhc_scope.presets import OPENING
 from tests.app.engine.test_cancel import LONG, start_long
 from tests.conftest import Server, StartServer, compute, read_sse, start_server, wait_for_end
 

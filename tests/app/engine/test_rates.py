@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from app.engine.local.engine import LocalEngine
-from app.settings import Settings
 from mhc_core.cost.estimates import estimate
 from mhc_core.cost.rates import DEFAULT_RATES
 from mhc_core.spec import RunSpec
+from mhc_scope.engine.local.engine import LocalEngine
+from mhc_scope.settings import Settings
 from tests.apart import run_loop
 
 

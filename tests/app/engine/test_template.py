@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import ROOT, compute, start_server
 
-COUNT = """import os, sys, app.engine.local.template, torch
-print(len(os.listdir("/proc/self/task")), torch.cuda.is_initialized(), "app.main" in sys.modules)"""
+COUNT = """import os, sys, mhc_scope.engine.local.template, torch
+print(len(os.listdir("/proc/self/task")), torch.cuda.is_initialized(), "mhc_scope.main" in sys.modules)"""
 
 
 @pytest.mark.full

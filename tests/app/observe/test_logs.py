@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from app.observe import context
-from app.observe.logs import JsonFormatter, TextFormatter
+from mhc_scope.observe import context
+from mhc_scope.observe.logs import JsonFormatter, TextFormatter
 
 EVIL = 'two\nlines "quoted" \u2028 end'
 

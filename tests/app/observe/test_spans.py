@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from app.observe import spans
+from mhc_scope.observe import spans
 from tests.conftest import ROOT, compute, start_server
 
 WAIT_S = 30.0
@@ -119,6 +119,6 @@ def test_a_failed_run_is_an_error_and_what_ended_in_the_queue_was_not_computed(c
 
 
 def test_without_the_setting_what_sends_is_not_loaded() -> None:
-    code = "import sys, app.main; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
+    code = "import sys, mhc_scope.main; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.services.identity import new_cookie
+from mhc_scope.services.identity import new_cookie
 from tests.conftest import compute
 
 FreshSpec = Callable[..., dict[str, Any]]

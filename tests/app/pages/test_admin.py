@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.pages.admin import format_bytes, format_s
+from mhc_scope.pages.admin import format_bytes, format_s
 from tests.app.engine.test_cancel import LONG
 from tests.app.ownership.conftest import give_token
 from tests.conftest import Server, StartServer, compute, wait_for_end

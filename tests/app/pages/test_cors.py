@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from mhc_scope.settings import Settings
 from tests.conftest import Server, start_server
 
 NOTES, PAPER, STRANGER = "https://notes.example.org", "http://localhost:3000", "https://notes.example.org.evil.net"

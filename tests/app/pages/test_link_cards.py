@@ -15,16 +15,16 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from app.api.http.addresses import to_base
-from app.pages.claims import build_claim
-from app.pages.link_pictures import MAP, STREAMS
-from app.pages.raster import Canvas, measure, shorten, wrap
-from app.pages.raster_picture import UNIT_PX, place_lanes, to_ribbons
-from app.presets import OPENING
-from app.settings import Settings
 from mhc_core.figures.methods import METHODS
 from mhc_core.figures.style import THEMES
 from mhc_core.record.source import SpecSource
+from mhc_scope.api.http.addresses import to_base
+from mhc_scope.pages.claims import build_claim
+from mhc_scope.pages.link_pictures import MAP, STREAMS
+from mhc_scope.pages.raster import Canvas, measure, shorten, wrap
+from mhc_scope.pages.raster_picture import UNIT_PX, place_lanes, to_ribbons
+from mhc_scope.presets import OPENING
+from mhc_scope.settings import Settings
 from tests.app.api.test_sweeps import SWEEP, finish
 from tests.conftest import Server, StartServer, compute
 

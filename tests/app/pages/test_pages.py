@@ -11,9 +11,9 @@ import brotli
 import httpx
 import pytest
 
-from app.files import list_files, read_file
-from app.pages.assets import choose_coding
 from mhc_core.figures.style import to_shared_colors
+from mhc_scope.files import list_files, read_file
+from mhc_scope.pages.assets import choose_coding
 from tests.conftest import ROOT, Server, compute
 
 FOREIGN = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)

@@ -11,11 +11,11 @@ import httpx
 import numpy as np
 import pytest
 
-from app.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_shown
 from mhc_core.figures.methods import METHODS
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
+from mhc_scope.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_shown
 from tests.app.pages.test_link_cards import count, read_picture, read_tags
 from tests.conftest import Server, compute
 from tests.core.conftest import measure

@@ -2,8 +2,8 @@
 
 import json
 
-from app.pages.routes import to_boot
 from mhc_core.figures import to_response
+from mhc_scope.pages.routes import to_boot
 from tests.core.figures.filled import ROOT
 
 

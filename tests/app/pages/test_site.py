@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.commands import site
-from app.commands.site import GRIDS
-from app.pages.site import list_grid, to_record_path, to_sent
-from app.presets import OPENING, PRESETS
-from app.presets.records import SPECS
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+from mhc_scope.commands import site
+from mhc_scope.commands.site import GRIDS
+from mhc_scope.pages.site import list_grid, to_record_path, to_sent
+from mhc_scope.presets import OPENING, PRESETS
+from mhc_scope.presets.records import SPECS
 from tests.app.conftest import Call
 from tests.conftest import Server, compute
 

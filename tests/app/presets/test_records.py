@@ -4,14 +4,14 @@ import httpx
 import numpy as np
 import pytest
 
-from app.presets import BY_NAME, PRESETS
-from app.presets.opening import OPENING
-from app.presets.records import FOLDER, SPECS, read_record, read_result
 from mhc_core.findings import summarise
 from mhc_core.record import codec
 from mhc_core.record.frames import StartFrame
 from mhc_core.spec import NUMERICS_VERSION, run_spec
 from mhc_core.spec.run_spec import RunSpec
+from mhc_scope.presets import BY_NAME, PRESETS
+from mhc_scope.presets.opening import OPENING
+from mhc_scope.presets.records import FOLDER, SPECS, read_record, read_result
 from tests.conftest import StartServer
 from tests.core.conftest import measure
 
@@ -24,7 +24,7 @@ by_id = pytest.mark.parametrize("run_id", SPECS)
 
 
 def test_every_run_of_every_preset_has_a_record_and_no_other_file_is_there() -> None:
-    """`python -m app.presets.records` brings the folder up to date."""
+    """`python -m mhc_scope.presets.records` brings the folder up to date."""
     wanted = {spec.id for preset in (OPENING, *PRESETS) for spec in preset.specs}
     assert SPECS.keys() == wanted
     assert {path.stem for path in FOLDER.iterdir()} == wanted
@@ -48,7 +48,7 @@ def test_a_record_names_its_spec_its_numerics_and_its_device(run_id: str) -> Non
 @pytest.mark.sample(6)
 @by_id
 def test_a_record_says_what_this_version_finds_in_its_columns(run_id: str) -> None:
-    """Where this fails, the findings were changed: `python -m app.presets.records --all`."""
+    """Where this fails, the findings were changed: `python -m mhc_scope.presets.records --all`."""
     stored = read_result(run_id)
     found = summarise(SPECS[run_id], stored)
     assert stored.summary.headline.text == found.headline.text

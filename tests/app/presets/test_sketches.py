@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.presets import PRESETS, Preset
-from app.presets.preset import GROUPS
-from app.presets.records import read_result
-from app.presets.sketches import FILE, POINTS, build_sketches, read_sketches
 from mhc_core.figures import PANELS
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
+from mhc_scope.presets import PRESETS, Preset
+from mhc_scope.presets.preset import GROUPS
+from mhc_scope.presets.records import read_result
+from mhc_scope.presets.sketches import FILE, POINTS, build_sketches, read_sketches
 
 MAX_BYTES = 150_000  # every install carries the file
 NAMES = [preset.name for preset in PRESETS]
@@ -53,7 +53,7 @@ def test_a_sketch_is_a_curve_and_a_number(preset: Preset) -> None:
 
 
 def test_sketches_are_made_from_the_records() -> None:
-    """`python -m app.presets.records` writes them."""
+    """`python -m mhc_scope.presets.records` writes them."""
     assert read_sketches() == build_sketches()
 
 

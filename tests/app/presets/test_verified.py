@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.presets import PRESETS
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import to_verdict, verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
+from mhc_scope.presets import PRESETS
 
 SPECS = {spec.id: spec for preset in PRESETS for spec in preset.specs}
 

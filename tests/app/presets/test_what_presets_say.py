@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.presets import PRESETS, Preset
-from app.presets.records import read_result
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
+from mhc_scope.presets import PRESETS, Preset
+from mhc_scope.presets.records import read_result
 from tests import claims
 from tests.core.conftest import measure
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 import pytest
 
-from app.services.errors import InvalidTokenError, NoRightError, NoTokenError
-from app.services.identity import (
+from mhc_scope.services.errors import InvalidTokenError, NoRightError, NoTokenError
+from mhc_scope.services.identity import (
     SERVER,
     Claims,
     Client,
@@ -19,10 +19,10 @@ from app.services.identity import (
     to_block,
     to_viewer,
 )
-from app.settings import Settings
-from app.store.clients.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
-from app.store.database import Database
-from app.store.upkeep.beside import open_beside
+from mhc_scope.settings import Settings
+from mhc_scope.store.clients.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
+from mhc_scope.store.database import Database
+from mhc_scope.store.upkeep.beside import open_beside
 from tests.apart import run_loop
 
 HOST = "192.0.2.7"

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.store.frames import unpack_line
 from mhc_core.record import codec
+from mhc_scope.store.frames import unpack_line
 from tests.app.api.test_sweeps import SWEEP, build_grid, finish
 from tests.app.engine.test_cancel import LONG, start_long
 from tests.conftest import Server, StartServer, compute, wait_for_end

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.engine.contract import RUN, VERIFICATION
-from app.services import predictions as rooms
-from app.services.predictions import REMEMBERED, Predictions, find_quantile
 from mhc_core.cost.estimates import SPREAD, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.engine.contract import RUN, VERIFICATION
+from mhc_scope.services import predictions as rooms
+from mhc_scope.services.predictions import REMEMBERED, Predictions, find_quantile
 
 SPEC = parse_spec({"seeds": 4})
 COUNTED_S = estimate(SPEC).seconds

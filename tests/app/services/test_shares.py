@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.services.errors import (
+from mhc_core.record.source import SpecSource
+from mhc_scope.services.errors import (
     QueueFullError,
     ServerStreamsError,
     TooManyRunsError,
@@ -13,14 +14,13 @@ from app.services.errors import (
     TooMuchReadError,
     TooMuchStoredError,
 )
-from app.services.identity import SERVER, Client, to_address_key
-from app.services.shares import RUN_S, ReadShares, StoredShares, StreamShares, require_queue_share
-from app.settings import Settings
-from app.store.clients.shares import ShareStore
-from app.store.database import Database
-from app.store.runs import LiveCost, NewJob, RunStore
-from app.store.snapshots import Owner, SnapshotStore
-from mhc_core.record.source import SpecSource
+from mhc_scope.services.identity import SERVER, Client, to_address_key
+from mhc_scope.services.shares import RUN_S, ReadShares, StoredShares, StreamShares, require_queue_share
+from mhc_scope.settings import Settings
+from mhc_scope.store.clients.shares import ShareStore
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import LiveCost, NewJob, RunStore
+from mhc_scope.store.snapshots import Owner, SnapshotStore
 from tests.apart import run_loop
 
 CLASS, HOME = "192.0.2.7", "198.51.100.1"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from app.services.identity import SERVER
-from app.services.sweeps.sweep import Sweep
-from app.services.sweeps.values import SweepValues
 from mhc_core.metrics import METRICS
 from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import REDUCTIONS, Reduced
+from mhc_scope.services.identity import SERVER
+from mhc_scope.services.sweeps.sweep import Sweep
+from mhc_scope.services.sweeps.values import SweepValues
 from tests.apart import run_loop
 
 

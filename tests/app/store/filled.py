@@ -9,10 +9,10 @@ from typing import TypeVar
 import orjson
 from sqlalchemy import update
 
-from app.store.database import Database
-from app.store.runs import NewJob, RunStore
-from app.store.tables import runs
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.tables import runs
 from tests.apart import run_loop
 
 T = TypeVar("T")

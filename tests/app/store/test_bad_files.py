@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.store.database import Database
+from mhc_scope.store.database import Database
 from tests.app.conftest import Call
 from tests.app.store.filled import add_run, do, to_url
 

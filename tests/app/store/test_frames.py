@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.database import Database
-from app.store.frame_log import VIEWER_BYTES, FrameLog
-from app.store.frames import pack_line, unpack_line
-from app.store.notifications import Hub
-from app.store.runs import NewJob, RunStore
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.database import Database
+from mhc_scope.store.frame_log import VIEWER_BYTES, FrameLog
+from mhc_scope.store.frames import pack_line, unpack_line
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.runs import NewJob, RunStore
 from tests.app.store.filled import build_lines, do, to_url
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.store.database import Database
-from app.store.snapshots import RENEW_EVERY_S, Owner, Snapshot, SnapshotStore
+from mhc_scope.store.database import Database
+from mhc_scope.store.snapshots import RENEW_EVERY_S, Owner, Snapshot, SnapshotStore
 from tests.apart import run_loop
 
 NOW = 1_800_000_000.0

@@ -9,17 +9,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, text
 
-from app.store import migrations, schema
-from app.store.database import Database
-from app.store.errors import UnusableDatabase
-from app.store.live_traces import LiveTraceStore
-from app.store.queue.queue import Queue
-from app.store.runs import NewJob, RunStore
-from app.store.schema import upgrade
-from app.store.snapshots import SnapshotStore
-from app.store.tables import metadata
-from app.store.upkeep.sweeping import sweep
 from mhc_core.record.source import SpecSource
+from mhc_scope.store import migrations, schema
+from mhc_scope.store.database import Database
+from mhc_scope.store.errors import UnusableDatabase
+from mhc_scope.store.live_traces import LiveTraceStore
+from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.schema import upgrade
+from mhc_scope.store.snapshots import SnapshotStore
+from mhc_scope.store.tables import metadata
+from mhc_scope.store.upkeep.sweeping import sweep
 from tests.apart import run_loop
 from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE

@@ -15,10 +15,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from app.store import migrations
-from app.store.database import Database
-from app.store.schema import UnusableDatabase, upgrade
-from app.store.tables import metadata
+from mhc_scope.store import migrations
+from mhc_scope.store.database import Database
+from mhc_scope.store.schema import UnusableDatabase, upgrade
+from mhc_scope.store.tables import metadata
 from tests.app.conftest import Call
 from tests.conftest import ROOT
 
@@ -165,7 +165,7 @@ def test_the_server_refuses_in_one_sentence(call: Call, path: Path) -> None:
 
 def test_a_start_that_changes_nothing_does_not_load_alembic(path: Path) -> None:
     upgrade_file(path)
-    start = f"from app.store.schema import upgrade; upgrade('sqlite:///{path}')"
+    start = f"from mhc_scope.store.schema import upgrade; upgrade('sqlite:///{path}')"
     code = f"import sys; {start}; print('alembic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from app.store import database
-from app.store.database import Database
-from app.store.errors import StoreUnavailable
+from mhc_scope.store import database
+from mhc_scope.store.database import Database
+from mhc_scope.store.errors import StoreUnavailable
 from tests.app.store.postgresql import PostgreSQL
 from tests.conftest import StartServer
 from tests.endurance.site.relay import Relay

@@ -8,16 +8,16 @@ from typing import TypeVar
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.store.database import Database
-from app.store.errors import DataInUse
-from app.store.frame_log import FrameLog
-from app.store.notifications import Hub
-from app.store.queue.queue import Queue
-from app.store.runs import NewJob, RunStore
-from app.store.snapshots import SnapshotStore
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame, ForwardFrame, Frame
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.database import Database
+from mhc_scope.store.errors import DataInUse
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.snapshots import SnapshotStore
 from tests.apart import run_loop
 from tests.records import START, TRACE
 

@@ -12,11 +12,11 @@ import torch
 from nbclient import NotebookClient
 from playwright.sync_api import Browser, Page, expect
 
-from app.offline.document import write_document
-from app.offline.widget import MODULE, Widget
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from mhc_probe import attach
+from mhc_scope.offline.document import write_document
+from mhc_scope.offline.widget import MODULE, Widget
 from tests.browser.share.test_saved_hand import move
 from tests.conftest import ROOT
 from tests.core.conftest import CONNECTIONS, build_spec, measure
@@ -44,7 +44,7 @@ window.model = {
 window.leave = render({ model, el: document.getElementById('el') });
 </script>"""
 NOTEBOOK = """
-from app.offline.widget import Widget
+from mhc_scope.offline.widget import Widget
 from tests.core.conftest import build_spec, measure
 widget = Widget(measure(build_spec()), layer=1)
 widget

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from app.files import CHECKOUT, list_files, read_file
+from mhc_scope.files import CHECKOUT, list_files, read_file
 from tests.browser.conftest import OpenPage, Watch, open_settings, wait_until_done
 from tests.conftest import Server, compute
 

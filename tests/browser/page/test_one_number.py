@@ -25,9 +25,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Request
 
-from app.presets import BY_NAME
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.presets import BY_NAME
 from tests.browser.conftest import OpenPage, read_result, wait_until_done
 from tests.conftest import Server
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from app.presets import BY_NAME, Preset
 from mhc_core.figures import PANELS
 from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.methods import to_run_styles
 from mhc_core.record.reduction import reduce_metric
+from mhc_scope.presets import BY_NAME, Preset
 from tests.browser.conftest import OpenPage, create_link, expect_layer, read_result, type_setting, wait_until_done
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server, start_server

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from app.presets import TRAINED
-from app.presets.records import read_result
 from mhc_core.record.result import Result
+from mhc_scope.presets import TRAINED
+from mhc_scope.presets.records import read_result
 from tests.browser.conftest import Watch, load_page, wait_until_done
 from tests.conftest import Server, start_server
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.presets import PRESETS
 from mhc_core.figures.methods import METHODS
 from mhc_core.figures.style import THEMES
+from mhc_scope.presets import PRESETS
 from tests.browser.audit import audit, grow
 from tests.browser.conftest import OpenPage, to_css, to_rgb, wait_until
 from tests.browser.share.test_standalone import open_findings, open_sections

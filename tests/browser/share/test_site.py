@@ -13,9 +13,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Response, Route, expect
 
-from app.commands import site
-from app.presets import OPENING, PRESETS, Preset
-from app.presets.records import read_result
+from mhc_scope.commands import site
+from mhc_scope.presets import OPENING, PRESETS, Preset
+from mhc_scope.presets.records import read_result
 from tests.browser.conftest import wait_until, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.conftest import Server, compute, free_port

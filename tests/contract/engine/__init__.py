@@ -1,4 +1,4 @@
-"""The contract of engines (`app/engine/contract.py`): cases that every engine must pass."""
+"""The contract of engines (`app/mhc_scope/engine/contract.py`): cases that every engine must pass."""
 
 import pytest
 

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from app.engine.contract import RUN, Engine, Job
+from mhc_scope.engine.contract import RUN, Engine, Job
 from tests.contract.engine.harness import Harness
 from tests.contract.engine.recorder import End, Recorder
 

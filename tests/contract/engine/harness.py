@@ -8,9 +8,9 @@ import signal
 from abc import ABC, abstractmethod
 from typing import Any
 
-from app.engine.contract import Engine
-from app.engine.registry import build_engine
-from app.settings import GIB, Settings
+from mhc_scope.engine.contract import Engine
+from mhc_scope.engine.registry import build_engine
+from mhc_scope.settings import GIB, Settings
 from tests.contract.engine.ray_cluster import find_actors, start_cluster
 from tests.forked import find_workers, start_fork_server
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.engine.contract import EndStatus
+from mhc_scope.engine.contract import EndStatus
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import httpx
 import numpy as np
 import pytest
 
-from app.api.models.composites import CompositeBody
 from mhc_core import figures
 from mhc_core.figures.fill.composites import multiply, set_interval, to_cell_texts, to_gains, to_label, to_signed_logs
 from mhc_core.figures.fill.numbers import format_value
@@ -14,6 +13,7 @@ from mhc_core.figures.fill.sources import look_up
 from mhc_core.figures.style import THEMES
 from mhc_core.metrics.intervals import multiply_interval
 from mhc_core.record import codec
+from mhc_scope.api.models.composites import CompositeBody
 from tests.app.api.test_bodies import check_problem
 from tests.conftest import compute
 from tests.core.figures.filled import decode_result, encode_lines, fill_in_page

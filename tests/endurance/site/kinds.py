@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.engine import make_url
 
-from app.settings import Settings
+from mhc_scope.settings import Settings
 from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.contract.engine.ray_cluster import RayCluster
 from tests.endurance.site.servers import Site

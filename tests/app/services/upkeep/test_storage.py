@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.services.errors import StorageFullError
-from app.services.upkeep.housekeeping import Housekeeping
-from app.services.upkeep.storage import Storage, count_excess, explain_full
-from app.settings import Settings
-from app.store.database import Database
-from app.store.runs import RunStore
-from app.store.upkeep.space import Space, SpaceStore
+from mhc_scope.services.errors import StorageFullError
+from mhc_scope.services.upkeep.housekeeping import Housekeeping
+from mhc_scope.services.upkeep.storage import Storage, count_excess, explain_full
+from mhc_scope.settings import Settings
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import RunStore
+from mhc_scope.store.upkeep.space import Space, SpaceStore
 from tests.app.store.filled import add_run, do, to_url
 
 SMALL = Settings(max_store_bytes=1000, min_free_bytes=100)
@@ -81,7 +81,7 @@ def test_a_run_that_was_used_lately_is_spared_though_the_store_is_full(tmp_path:
 
 
 def test_a_full_store_is_swept_before_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.services.upkeep.housekeeping.MIN_PAUSE_S", 0.01)
+    monkeypatch.setattr("mhc_scope.services.upkeep.housekeeping.MIN_PAUSE_S", 0.01)
     path = tmp_path / "mhc-scope.db"
 
     async def work(database: Database) -> None:

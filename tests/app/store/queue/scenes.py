@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from app.store.database import Database
+from mhc_scope.store.database import Database
 from tests.apart import run_loop
 
 

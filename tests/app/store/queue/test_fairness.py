@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.store.queue.fairness import HALF_LIFE_S, OWN, Waiting, decay, order_fairly
+from mhc_scope.store.queue.fairness import HALF_LIFE_S, OWN, Waiting, decay, order_fairly
 
 
 def make(*clients: str, seconds: float = 1.0) -> list[Waiting]:

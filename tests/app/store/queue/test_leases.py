@@ -5,16 +5,16 @@ from collections.abc import Awaitable, Callable
 import pytest
 from sqlalchemy import update
 
-from app.store.database import Database
-from app.store.queue.leases import MAX_SERVER_LOSSES, Lease, LeaseLost, TornLog, to_beat_s, to_hold_s
-from app.store.queue.queue import Queue
-from app.store.queue.reconcile import RENEW_AT
-from app.store.queue.silence import MIN_HOLDS
-from app.store.queue.usage import charge, read_used
-from app.store.runs import NewJob, RunStore
-from app.store.tables import runs
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.database import Database
+from mhc_scope.store.queue.leases import MAX_SERVER_LOSSES, Lease, LeaseLost, TornLog, to_beat_s, to_hold_s
+from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.queue.reconcile import RENEW_AT
+from mhc_scope.store.queue.silence import MIN_HOLDS
+from mhc_scope.store.queue.usage import charge, read_used
+from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.tables import runs
 from tests.app.store.queue import scenes
 
 LINES = [b'{"run":"r","index":%d,"type":"forward"}\n' % index for index in range(9)]

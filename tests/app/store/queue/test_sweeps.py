@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from app.store.database import Database
-from app.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen, drop_ended
-from app.store.tables import sweeps
+from mhc_scope.store.database import Database
+from mhc_scope.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen, drop_ended
+from mhc_scope.store.tables import sweeps
 from tests.app.store.queue import scenes
 
 LEASE_S = 1.0

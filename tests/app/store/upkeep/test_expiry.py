@@ -5,11 +5,11 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from app.store.database import Database
-from app.store.snapshots import Owner, SnapshotStore
-from app.store.tables import runs
-from app.store.upkeep import expiry
-from app.store.upkeep.expiry import drop_expired
+from mhc_scope.store.database import Database
+from mhc_scope.store.snapshots import Owner, SnapshotStore
+from mhc_scope.store.tables import runs
+from mhc_scope.store.upkeep import expiry
+from mhc_scope.store.upkeep.expiry import drop_expired
 from tests.app.store.filled import add_run, do, to_url
 
 NOW = time.time()

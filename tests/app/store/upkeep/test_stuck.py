@@ -5,10 +5,10 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from app.store.database import Database
-from app.store.live_traces import LiveTraceStore
-from app.store.tables import runs
-from app.store.upkeep.probe import count_stuck
+from mhc_scope.store.database import Database
+from mhc_scope.store.live_traces import LiveTraceStore
+from mhc_scope.store.tables import runs
+from mhc_scope.store.upkeep.probe import count_stuck
 from tests.apart import run_loop
 from tests.records import TRACE
 

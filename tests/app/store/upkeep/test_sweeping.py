@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, func, select
 
-from app.store.database import Database
-from app.store.runs import NewJob, RunStore
-from app.store.snapshots import SnapshotStore
-from app.store.tables import frames, runs
-from app.store.upkeep import sweeping
-from app.store.upkeep.sweeping import drop_oldest, give_back, sweep
 from mhc_core.record.source import SpecSource
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.snapshots import SnapshotStore
+from mhc_scope.store.tables import frames, runs
+from mhc_scope.store.upkeep import sweeping
+from mhc_scope.store.upkeep.sweeping import drop_oldest, give_back, sweep
 from tests.app.store.filled import DAY_S, add_run, do, to_url
 from tests.records import TRACE
 

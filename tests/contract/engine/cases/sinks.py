@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.engine.contract import SinkError
+from mhc_scope.engine.contract import SinkError
 from tests.contract.engine.bench import LONG, Bench
 
 

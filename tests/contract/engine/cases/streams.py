@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from app.engine.contract import RUN, VERIFICATION, Job
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.record import codec
 from mhc_core.spec import parse_spec
+from mhc_scope.engine.contract import RUN, VERIFICATION, Job
 from tests.contract.engine.bench import SMALL, Bench
 
 DEEP = SMALL | {"depth": 64}

@@ -1,0 +1,25 @@
+"""Route of composites: the mixing of any interval of layers, multiplied."""
+
+import asyncio
+
+from fastapi import APIRouter, Depends
+
+from mhc_core.metrics.intervals import multiply_interval
+from mhc_scope.api.dependencies import Service, charge_reading, find_done, load_result
+from mhc_scope.api.http.queries import LayerIndex, check_interval
+from mhc_scope.api.models.composites import CompositeBody
+from mhc_scope.api.models.links import API
+
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
+
+
+@router.get("/runs/{run_id}/composite")
+async def get_composite(
+    run_id: str, service: Service, first: LayerIndex = None, last: LayerIndex = None
+) -> CompositeBody:
+    """H_last ... H_first with its sums and gains, of matrices averaged over samples; all layers without an interval."""
+    run = await find_done(service, run_id)
+    result = await load_result(service, run)
+    first, last = check_interval(first, last, result.depth)
+    composite = await asyncio.to_thread(multiply_interval, result.matrices["h_res"], first, last)
+    return CompositeBody.build(run_id, first, last, composite)

@@ -1,0 +1,62 @@
+"""Routes of costs compared: every connection at one stack, and the paper's models on paper."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from mhc_core.cost.estimates import ConnectionCost, compare_connections
+from mhc_core.cost.paper_models import PaperCosts, paper_shapes
+from mhc_core.figures.panels.costs import MEASURES, build_costs, to_added
+from mhc_core.figures.style import THEMES, ThemeName
+from mhc_core.spec import parse_spec
+from mhc_scope.api.dependencies import Service
+from mhc_scope.api.http.bodies import SPEC_BODY
+from mhc_scope.api.http.contents import describe_texts
+from mhc_scope.api.http.drawing import respond_figure
+from mhc_scope.api.models.figures import FigureBody
+from mhc_scope.api.models.links import API
+
+router = APIRouter(prefix=API, tags=["description"])
+
+CSV = describe_texts({"text/csv": "One row a connection; the first line names the columns."})
+WITH_SPEC = {"requestBody": SPEC_BODY}
+
+
+@router.post("/costs", openapi_extra=WITH_SPEC)
+async def compare_costs(request: Request, service: Service) -> list[ConnectionCost]:
+    """Predicted cost of every connection at the stack of a spec; those whose rules it breaks are left out."""
+    return compare_connections(parse_spec(await request.body()), service.engine.rates)
+
+
+@router.post("/costs.csv", response_class=Response, responses={200: {"content": CSV}}, openapi_extra=WITH_SPEC)
+async def get_costs_csv(request: Request, service: Service) -> Response:
+    """The same, one row a connection, with what each adds as a share of the residual connection's cost."""
+    return Response(to_csv(await compare_costs(request, service)), media_type="text/csv")
+
+
+@router.post("/costs/figure", response_model=FigureBody, openapi_extra=WITH_SPEC)
+async def get_costs_figure(request: Request, service: Service, theme: ThemeName = "light") -> Response:
+    """What each connection adds in time and memory traffic, as a Plotly figure: `plotly.io.from_json` reads it."""
+    costs = await compare_costs(request, service)
+    return await respond_figure(lambda: build_costs(costs, THEMES[theme]))
+
+
+@router.get("/costs/paper")
+async def get_paper_costs() -> PaperCosts:
+    """What HC and mHC add to the mHC paper's 3B, 9B and 27B models at n = 4: parameters, arithmetic, memory traffic."""
+    return paper_shapes()
+
+
+def to_csv(costs: Sequence[ConnectionCost]) -> str:
+    """Counts and seconds, then the shares added, one row a connection."""
+    added = {measure: to_added(costs, measure) for measure in MEASURES}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["connection", *MEASURES, *(f"{measure}_added" for measure in MEASURES)])
+    for row, cost in enumerate(costs):
+        shares = [added[measure][row] for measure in MEASURES]
+        writer.writerow([cost.connection, *(getattr(cost, measure) for measure in MEASURES), *shares])
+    return text.getvalue()

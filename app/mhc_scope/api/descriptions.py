@@ -1,0 +1,78 @@
+"""Routes that describe: what can be set, what is measured, what it would cost, where to start."""
+
+from functools import cache
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from mhc_core.figures.style import MAX_RUNS
+from mhc_core.metrics.registry import to_catalogue
+from mhc_core.record import codec
+from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.api.dependencies import Service
+from mhc_scope.api.http.bodies import SPEC_BODY
+from mhc_scope.api.http.kept_bodies import KeptBody
+from mhc_scope.api.http.problems import to_item
+from mhc_scope.api.models.descriptions import EstimateBody, MetricsBody, PresetsBody, PreviewsBody
+from mhc_scope.api.models.links import API
+from mhc_scope.engine.contract import RUN
+from mhc_scope.presets import PRESETS
+from mhc_scope.presets.sketches import read_sketches
+from mhc_scope.services.admission import check_cost
+
+router = APIRouter(prefix=API, tags=["description"])
+
+Together = Annotated[int, Query(ge=1, le=MAX_RUNS, description="Runs to be submitted together, this one among them.")]
+
+
+@router.post("/estimate", openapi_extra={"requestBody": SPEC_BODY})
+async def estimate_run(request: Request, service: Service, together: Together = 1) -> EstimateBody:
+    """Predicted parameters, FLOPs, bytes, memory and seconds, and whether this server would take the spec."""
+    spec = parse_spec(await request.body())
+    cost = service.predictions.predict(RUN, spec, together)
+    errors = [to_item(error) for error in check_cost(spec, cost, request.app.state.settings)]
+    return EstimateBody(**cost.model_dump(), id=spec.id, admitted=not errors, errors=errors)
+
+
+@router.get("/schema", response_model=dict[str, Any])
+async def get_schema(request: Request) -> Response:
+    """JSON schema of a spec; `control`, `unit`, `step` and `applies` in it make the page's controls."""
+    return _write_schema().respond(request)
+
+
+@router.get("/metrics-catalogue", response_model=MetricsBody)
+async def list_metrics() -> dict[str, Any]:
+    """Every metric: key, title, unit, scale, shape, meaning, formula, source."""
+    return {"metrics": to_catalogue()}
+
+
+@router.get("/presets", response_model=PresetsBody)
+async def list_presets(request: Request) -> Response:
+    """Named comparisons, the first is `default`."""
+    return _write_presets().respond(request)
+
+
+@router.get("/presets/previews", response_model=PreviewsBody)
+async def list_previews(request: Request) -> Response:
+    """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
+
+    Each is of a run of this version, made before and stored with the code.
+    """
+    return _write_previews().respond(request)
+
+
+@cache
+def _write_schema() -> KeptBody:
+    return KeptBody(codec.to_json(RunSpec.model_json_schema()))
+
+
+@cache
+def _write_presets() -> KeptBody:
+    return KeptBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
+
+
+@cache
+def _write_previews() -> KeptBody:
+    previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
+    return KeptBody(codec.to_json({"previews": previews}))

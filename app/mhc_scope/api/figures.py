@@ -1,0 +1,116 @@
+"""Routes of figures: the page's templates, and the same figures filled with finished runs for notebooks."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import StringConstraints
+from starlette.responses import Response
+
+from mhc_core import figures
+from mhc_core.figures.run_names import to_labels
+from mhc_core.figures.style import ThemeName
+from mhc_core.record import codec
+from mhc_core.record.source import SpecSource
+from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
+from mhc_scope.api.http.kept_bodies import KeptBody
+from mhc_scope.api.http.kept_files import CHANGELESS, respond_file
+from mhc_scope.api.http.problems import invalid_query, not_found
+from mhc_scope.api.http.queries import LayerIndex, check_interval, refuse_unknown
+from mhc_scope.api.models.figures import FigureBody, FigureItem, PanelsBody
+from mhc_scope.api.models.links import API, to_address
+from mhc_scope.services.encoding.jobs import AskedFigure
+
+router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_unknown)])
+
+Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
+_panels: dict[tuple[int, ThemeName], KeptBody] = {}
+RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
+
+
+@router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)
+async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
+    """Every panel: its meaning and its Plotly figure without data."""
+    if (body := _panels.get((runs, theme))) is None:
+        body = _panels[runs, theme] = await asyncio.to_thread(_write_panels, runs, theme)
+    headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
+    if body.etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return body.respond(request, headers)
+
+
+@router.get("/runs/{run_id}/figures")
+async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
+    """The figures there are of a run."""
+    await find_done(service, run_id)
+    base = to_address(f"{API}/runs/{run_id}/figures")
+    return [
+        FigureItem(key=panel.key, title=panel.title, meaning=panel.meaning, href=f"{base}/{panel.key}")
+        for panel in figures.PANELS.values()
+    ]
+
+
+@router.get("/runs/{run_id}/figures/{panel}", response_model=FigureBody, dependencies=[Depends(charge_reading)])
+async def get_figure(
+    request: Request,
+    run_id: str,
+    panel: str,
+    service: Service,
+    encoder: Encoding,
+    others: Annotated[str, Query(alias="with", max_length=200, description="More run ids, by commas.")] = "",
+    layer: Annotated[int | None, Query(ge=0, description="The cursor, a layer from 0; the last by default.")] = None,
+    theme: ThemeName = "light",
+    view: Annotated[str | None, Query(max_length=40, description="One of the panel's views.")] = None,
+    difference: Annotated[bool, Query(description="Each run against the first: B - A, on log axes B / A.")] = False,
+    label: Annotated[list[Label] | None, Query(description="What each run is called, in their order.")] = None,
+    step: Annotated[int | None, Query(ge=0, description="A step of training from 0, for runs that train.")] = None,
+    first: LayerIndex = None,
+    last: LayerIndex = None,
+) -> Response:
+    """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
+    _require_view(panel, view)
+    ids = [run_id, *filter(None, others.split(","))]
+    if len(ids) > figures.MAX_RUNS:
+        raise invalid_query("with", len(ids) - 1, f"at most {figures.MAX_RUNS - 1} more runs")
+    if difference and len(ids) < 2:
+        raise invalid_query("difference", True, "at least one more run, `with`")
+    runs = [await find_done(service, name) for name in ids]
+    is_large = any(map(encoder.is_large, runs))
+    # Of a trace, only its frames say how many steps there are.
+    is_outside = is_large and all(isinstance(run.source, SpecSource) for run in runs)
+    results = [await (load_start if is_outside else load_result)(service, run) for run in runs]
+    top = max(result.depth for result in results) - 1
+    if layer is not None and layer > top:
+        raise invalid_query("layer", layer, f"0 to {top}")
+    cursor = top if layer is None else layer
+    labels = label or to_labels([result.label for result in results])
+    if len(labels) != len(runs):
+        raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
+    interval = check_interval(first, last, top + 1)
+    _check_step(step, max(result.train_steps for result in results))
+    asked = AskedFigure(panel, tuple(labels), cursor, theme, view, difference, step, interval)
+    if not is_outside:
+        return Response(await asyncio.to_thread(asked.draw, results), media_type="application/json")
+    is_packed = "gzip" in request.headers.get("accept-encoding", "")
+    path = await encoder.get_figure(runs, asked, is_packed=is_packed)
+    headers = {"ETag": f'"{path.name}"', "Vary": "Accept-Encoding"} | (
+        {"Content-Encoding": "gzip"} if is_packed else {}
+    )
+    return await respond_file(request, path, max(run.finished_at or 0.0 for run in runs), headers, "application/json")
+
+
+def _check_step(step: int | None, steps: int) -> None:
+    if step is not None and step >= steps:
+        raise invalid_query("step", step, f"0 to {steps - 1}" if steps else "no step: none of these runs trains")
+
+
+def _require_view(panel: str, view: str | None) -> None:
+    if panel not in figures.PANELS:
+        raise not_found("panel", panel)
+    views = [item.key for item in figures.PANELS[panel].views]
+    if view is not None and view not in views:
+        raise invalid_query("view", view, f"one of {', '.join(views)}")
+
+
+def _write_panels(runs: int, theme: ThemeName) -> KeptBody:
+    return KeptBody(codec.to_json(figures.to_response(runs, theme)))

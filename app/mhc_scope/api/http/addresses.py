@@ -1,0 +1,21 @@
+"""Absolute addresses, for those who read a page elsewhere: previews of links cannot follow relative ones."""
+
+import re
+
+from starlette.requests import Request
+
+from mhc_scope.api.models.links import to_address
+
+# A name or an address with a port, and nothing that could end an attribute or begin a path.
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+
+
+def to_base(request: Request, public_base: str) -> str | None:
+    """Where `/` of this server is found: as the operator says, else as the request says; None if its Host is no host.
+
+    A sender chooses the Host of its request, but only that sender sees the answer: caches do not keep pages.
+    """
+    if public_base:
+        return public_base
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host}{to_address('')}" if HOST.fullmatch(host) else None

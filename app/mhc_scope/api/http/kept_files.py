@@ -1,0 +1,74 @@
+"""Answers from files that are kept: whole, a part that a broken download goes on with, or that nothing has changed."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import BinaryIO
+
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+
+from mhc_scope.api.http.contents import Responses
+
+CHANGELESS: Responses = {304: {"description": "The caller's copy, which `If-None-Match` names, still holds"}}
+PART = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+CHUNK_BYTES = 2**16
+# Chunks that are on their way at a time, over all downloads: everything else is answered between two of them.
+TURNS = 4
+
+
+def is_held(request: Request, etag: str) -> bool:
+    """Whether the caller has this version already."""
+    held = request.headers.get("if-none-match", "")
+    return any(part.strip().removeprefix("W/") in (etag, "*") for part in held.split(",")) if held else False
+
+
+async def respond_file(
+    request: Request, path: Path, changed_at: float, headers: dict[str, str], media_type: str
+) -> Response:
+    """The file, or the part of it that `Range` asks for; `headers` has its ETag.
+
+    What cannot be served as one part is served whole, which every server may do.
+    """
+    file = await asyncio.to_thread(path.open, "rb")  # now: deleting the file later does not change this answer
+    size = file.seek(0, 2)
+    is_same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
+    part = read_part(request.headers.get("range", ""), size) if is_same else None
+    first, end = part or (0, size)
+    told = {
+        "Accept-Ranges": "bytes",
+        "Content-Length": str(end - first),
+        "Last-Modified": formatdate(changed_at, usegmt=True),
+    }
+    if part is not None:
+        told["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    turns = request.app.state.download_turns
+    chunks = _read_chunks(file, first, end, turns)
+    return StreamingResponse(chunks, 206 if part else 200, {**headers, **told}, media_type)
+
+
+def read_part(asked: str, size: int) -> tuple[int, int] | None:
+    """First byte and the one behind the last, of a `Range` that asks for one part that there is; else None."""
+    found = PART.fullmatch(asked)
+    if found is None:
+        return None
+    first, last = found.groups()
+    if not first:
+        begin, end = (max(0, size - int(last)), size) if last else (0, 0)
+    else:
+        begin, end = int(first), min(size, int(last) + 1) if last else size
+    return (begin, end) if begin < end else None
+
+
+async def _read_chunks(file: BinaryIO, first: int, end: int, turns: asyncio.Semaphore) -> AsyncIterator[bytes]:
+    with file:
+        file.seek(first)
+        while first < end:
+            async with turns:
+                chunk = await asyncio.to_thread(file.read, min(CHUNK_BYTES, end - first))
+            if not chunk:
+                raise OSError(f"{file.name} is shorter than it was")
+            first += len(chunk)
+            yield chunk

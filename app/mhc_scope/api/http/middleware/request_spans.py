@@ -1,0 +1,36 @@
+"""Spans of requests, which FastAPI makes: which requests have one, and what it says."""
+
+from collections.abc import MutableMapping
+from typing import Any
+
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry.trace import get_current_span
+
+from mhc_scope.observe import context, spans
+
+PROBES = ("/livez", "/readyz", "/metrics")
+
+
+def configure(is_wanted: bool) -> TelemetryConfig:
+    """What FastAPI is to send. All is said, for FastAPI's own variables would else send bodies and queries.
+
+    Raises
+    ------
+    NoTelemetry
+        Where spans are wanted, and the extra is not installed.
+    """
+    only: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
+    if not is_wanted:
+        return {**only, "tracing": False}
+    return {**only, "tracing": True, "tracer_provider": spans.start(), "exclude": is_probe}
+
+
+def is_probe(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a machine asks, every few seconds, how the server is."""
+    return str(scope.get("path", "")).endswith(PROBES)
+
+
+def note_ids() -> None:
+    """Give the span of the request at hand, where it has one, the ids of the log."""
+    for name, value in context.read().items():
+        get_current_span().set_attribute(f"{spans.NAMESPACE}.{name}", value)

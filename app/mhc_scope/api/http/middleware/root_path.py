@@ -1,0 +1,27 @@
+"""The path below which a proxy shows the server."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mhc_scope.api.models.links import set_root
+
+
+def to_route(scope: Scope) -> str:
+    """The path of a request as the routes have it, without what a proxy shows the server below."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+class RootPath:
+    """ASGI middleware: the path of a request as the browser has it, whether or not a proxy took its beginning off."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Tell the routes, and those who write addresses."""
+        if scope["type"] == "http":
+            path, root = scope["path"], self._root
+            has_root = path == root or path.startswith(f"{root}/")
+            scope = {**scope, "root_path": root, "path": path if has_root else root + path}
+            set_root(root)
+        await self._app(scope, receive, send)

@@ -1,0 +1,231 @@
+"""A run's frames as they arise: Server-Sent Events, or one JSON object a line.
+
+A viewer reads the frame log and nothing else: a live run, a late viewer, a reconnect and a finished run are
+one case. All that can be refused is refused before the first byte.
+"""
+
+import asyncio
+import logging
+import re
+import zlib
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import AsyncExitStack
+from typing import Literal
+
+import orjson
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from mhc_core.record import codec
+from mhc_scope.api.http.middleware.head import is_head
+from mhc_scope.api.http.problems import invalid_query
+from mhc_scope.api.models.runs import SubmittedBody
+from mhc_scope.services.runs import UNSTARTED, Runs, Submitted
+from mhc_scope.services.shares import StreamPlace
+from mhc_scope.settings import Settings
+from mhc_scope.store.errors import StoreUnavailable
+from mhc_scope.store.notifications import Subscription
+from mhc_scope.store.runs import Run
+
+log = logging.getLogger("mhc.api")
+
+Form = Literal["sse", "ndjson"]
+SSE, NDJSON = "text/event-stream", "application/x-ndjson"
+# What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
+CONTENTS = {
+    SSE: "Server-Sent Events. `event` is the type of a frame, `data` the frame as JSON, of schema `Frame`, and `id` is "
+    "its index. Before the first frame `status` tells the place in the queue; `closing` says why the stream "
+    "ends before its runs: the server stops, or cannot read its database now. It can be taken up again.",
+    NDJSON: "One frame a line as JSON, of schema `Frame`.",
+}
+FOLLOWED = "An event `submitted`, whose data is the answer as JSON, then the events of `/runs/events`."
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept-Encoding"}
+# 4 ms for a comparison; a higher level is 3 times slower for 10 % less.
+PACK_LEVEL = 1
+GZIP_WBITS = 31
+# An index of a frame, -1 for none; as patterns of the description, where nothing says the same.
+INDEX = "(-1|[0-9]{1,9})"
+ONE_INDEX, INDICES = f"^{INDEX}?$", f"^({INDEX}(,{INDEX})*)?$"
+# How soon an EventSource comes back to a server that has stopped.
+RECONNECT_MS = 1000
+
+
+def respond(
+    request: Request, service: Runs, place: StreamPlace, runs: Sequence[Run], after: str | None, viewer: str
+) -> Response:
+    """The stream of one or several runs, from behind the given indices.
+
+    Raises
+    ------
+    NoRoomError
+        Where the client has as many streams as it may, or the server.
+    """
+    settings: Settings = request.app.state.settings
+    # A reconnecting EventSource repeats its first URL and knows better where it was.
+    cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
+    if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
+        return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
+    form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
+    if is_head(request):
+        place.require_room()
+        return _send(request, _stream_nothing(), form, AsyncExitStack())
+    feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
+    held = AsyncExitStack()
+    held.callback(place.take().give_back)
+    subscription = held.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
+    return _send(request, feed.follow(subscription), form, held)
+
+
+def respond_submitted(
+    request: Request,
+    service: Runs,
+    held: AsyncExitStack,
+    subscription: Subscription,
+    submitted: Sequence[Submitted],
+    have: Collection[str],
+) -> Response:
+    """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks.
+
+    `held` is what the stream takes, its place and its subscription, and closes when it is over. Once the first event is
+    sent, the caller knows its runs: they go on when it leaves.
+    """
+    settings: Settings = request.app.state.settings
+    cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
+    feed = Feed(service, settings.heartbeat_s, cursors, "sse")
+
+    async def follow() -> AsyncIterator[bytes]:
+        if await request.is_disconnected():
+            return
+        bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
+        yield b"event: submitted\ndata: " + orjson.dumps(bodies) + b"\n\n"
+        service.announce(item.run_id for item in submitted)
+        async for chunk in feed.follow(subscription):
+            yield chunk
+
+    return _send(request, follow(), "sse", held, 202 if any(item.is_new for item in submitted) else 200)
+
+
+class CountedStream(StreamingResponse):
+    """A stream that has a place and a subscription, which are given back however it ends."""
+
+    held: AsyncExitStack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.held.aclose()
+
+
+def _send(
+    request: Request, chunks: AsyncIterator[bytes], form: Form, held: AsyncExitStack, status: int = 200
+) -> Response:
+    headers = dict(HEADERS)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
+    response = CountedStream(chunks, status, headers, SSE if form == "sse" else NDJSON)
+    response.held = held
+    return response
+
+
+async def _stream_nothing() -> AsyncIterator[bytes]:
+    """An empty body, for an answer to HEAD."""
+    return
+    yield
+
+
+async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Chunks compressed one by one, each readable as soon as it arrives: frames shrink to a third."""
+    packer = zlib.compressobj(PACK_LEVEL, wbits=GZIP_WBITS)
+    async for chunk in chunks:
+        yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
+    yield packer.flush()
+
+
+def parse_cursors(text: str | None, runs: int) -> list[int]:
+    """The index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
+    parts = text.split(",") if text else ["-1"] * runs
+    if len(parts) != runs or not all(re.fullmatch(INDEX, part) for part in parts):
+        raise invalid_query("after", text, f"{runs} frame indices from -1, separated by commas")
+    return [int(part) for part in parts]
+
+
+class Feed:
+    """What one viewer is sent."""
+
+    def __init__(self, service: Runs, heartbeat_s: float, cursors: dict[str, int], form: Form) -> None:
+        self._service, self._heartbeat_s, self._form = service, heartbeat_s, form
+        self._cursors = cursors
+        self._open = list(cursors)
+        self._told: dict[str, int | None] = {}
+
+    async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        """Chunks until every run has ended, the viewer has gone, or the server stops or loses its database."""
+        if self._form == "sse":
+            yield f"retry: {RECONNECT_MS}\n\n".encode()
+        while self._open:
+            idle = True
+            for run_id in list(self._open):
+                try:
+                    chunk = await self._next_chunk(run_id)
+                except StoreUnavailable as error:
+                    log.warning("a stream is cut off, and may be taken up again: %s", error)
+                    for chunk in self._to_closing(str(error)):
+                        yield chunk
+                    return
+                if chunk:
+                    idle = False
+                    yield chunk
+                    await asyncio.sleep(0)  # frames in memory to a client that reads fast, or has gone: no other waits
+            if not idle:
+                continue
+            if self._service.hub.closing:
+                for chunk in self._to_closing("the server is stopping"):
+                    yield chunk
+                return
+            if self._open and not await subscription.wait(self._heartbeat_s) and self._form == "sse":
+                yield b": heartbeat\n\n"
+
+    async def _next_chunk(self, run_id: str) -> bytes:
+        """The next lines of a run; else its place, if that has changed; else nothing."""
+        # Asked before reading: an end that is reported in between is then found by the next round.
+        position = self._service.position(run_id)
+        lines = await self._service.log.read(run_id, self._cursors[run_id])
+        if lines:
+            if codec.frame_type(lines[-1]) == "end":
+                self._open.remove(run_id)
+            return self._to_chunk(run_id, lines)
+        if position is None:
+            # Its end may have been stored since the log was read; then the next round finds it.
+            if not await self._service.is_live(run_id) and not await self._service.log.read(
+                run_id, self._cursors[run_id]
+            ):
+                self._open.remove(run_id)
+        elif self._told.get(run_id) != position:
+            self._told[run_id] = position
+            return self._to_status(run_id, position)
+        return b""
+
+    def _to_chunk(self, run_id: str, lines: Sequence[bytes]) -> bytes:
+        if self._form == "ndjson":
+            self._cursors[run_id] += len(lines)
+            return b"".join(lines)
+        events = []
+        for line in lines:
+            self._cursors[run_id] += 1
+            event_id = ",".join(map(str, self._cursors.values()))
+            events.append(f"id: {event_id}\nevent: {codec.frame_type(line)}\ndata: ".encode() + line + b"\n")
+        return b"".join(events)
+
+    def _to_closing(self, reason: str) -> list[bytes]:
+        """Why a stream ends before its runs; lines of JSON have no place for it."""
+        return [b"event: closing\ndata: " + orjson.dumps({"reason": reason}) + b"\n\n"] if self._form == "sse" else []
+
+    def _to_status(self, run_id: str, position: int) -> bytes:
+        """An event outside the log, without an id: the run waits at this place, or has left the queue."""
+        if self._form == "ndjson" or self._cursors[run_id] >= 0:
+            return b""
+        status = {"run": run_id, "status": "queued" if position else "running", "position": position or None}
+        return b"event: status\ndata: " + orjson.dumps(status) + b"\n\n"

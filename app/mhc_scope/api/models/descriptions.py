@@ -1,0 +1,94 @@
+"""Bodies that describe: metrics, presets and their previews, and what a spec would cost."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from mhc_core.cost.estimates import Estimate
+from mhc_core.metrics.registry import Metric
+from mhc_core.record.reduction import Reduction
+from mhc_scope.api.models.problems import FieldError
+from mhc_scope.presets.preset import Reference
+
+
+class MetricsBody(BaseModel):
+    """The catalogue, in the order of declaration."""
+
+    metrics: list[Metric]
+
+
+class GroupBody(BaseModel):
+    """Where in the gallery a preset stands."""
+
+    key: str
+    title: str
+
+
+class PresetRun(BaseModel):
+    """One run of a preset."""
+
+    label: str
+    id: str
+    spec: dict[str, Any]
+
+
+class PreviewedMetric(BaseModel):
+    """The column that a preview draws."""
+
+    key: str
+    title: str
+    scale: str
+
+
+class PresetBody(BaseModel):
+    """A named comparison."""
+
+    name: str
+    title: str
+    description: str
+    group: GroupBody
+    specs: list[PresetRun]
+    metric: PreviewedMetric
+    reduce: Reduction = Field(description="How that column becomes the headline of each run.")
+    told: str = Field(description="What that number is.")
+    panel: str = Field(description="The panel that shows it.")
+    view: str | None = Field(description="Which of the panel's views; null for the first.")
+    reference: Reference | None = Field(description="What others say of it.")
+    plays: str | None = Field(description="The field that is played when it is opened.")
+
+
+class PresetsBody(BaseModel):
+    """Presets, the first is `default`."""
+
+    presets: list[PresetBody]
+
+
+class PreviewedRun(BaseModel):
+    """One curve of a preview, and its number."""
+
+    id: str
+    curve: list[float | None] = Field(description="On the scale of the metric; null where it has no number.")
+    value: float | None
+    log10: float | None
+    status: str = Field(description="Status of the number: finite, or why it is none.")
+
+
+class PreviewBody(BaseModel):
+    """The sketch of one preset; runs in its order."""
+
+    name: str
+    runs: list[PreviewedRun]
+
+
+class PreviewsBody(BaseModel):
+    """A sketch of each preset."""
+
+    previews: list[PreviewBody]
+
+
+class EstimateBody(Estimate):
+    """Predicted cost, and whether this server would take the spec."""
+
+    id: str
+    admitted: bool
+    errors: list[FieldError] = Field(description="Why not.")

@@ -1,0 +1,84 @@
+"""The OpenAPI description of the API."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from mhc_core import __version__
+from mhc_core.record.schema import build_schemas
+from mhc_core.spec import RunSpec
+from mhc_scope.api.http import problems
+from mhc_scope.api.http.contents import REF
+from mhc_scope.api.http.credentials import ANYONE, SCHEMES
+from mhc_scope.api.models.problems import ProblemBody
+from mhc_scope.api.models.rooms import RoomRequest
+from mhc_scope.api.models.snapshots import SnapshotRequest
+from mhc_scope.api.models.sweeps import SweepRequest
+from mhc_scope.api.models.traces import EndRequest
+
+# What routes parse themselves, or send where the framework does not look.
+MODELS: dict[str, type[BaseModel]] = {
+    "RunSpec": RunSpec,
+    "SnapshotRequest": SnapshotRequest,
+    "RoomRequest": RoomRequest,
+    "SweepRequest": SweepRequest,
+    "EndRequest": EndRequest,
+    "Problem": ProblemBody,
+}
+# Bodies whose field `spec` is a spec; only the core validates it.
+WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest", "TwinBody")
+UNUSED = ("HTTPValidationError", "ValidationError")
+
+
+def describe(app: FastAPI, root: str = "") -> dict[str, Any]:
+    """The OpenAPI description of an app below the path `root`.
+
+    Specs are parsed and frames are written by the core, so its schemas are put in here; every error is a problem.
+    """
+    if app.openapi_schema:
+        return app.openapi_schema
+    openapi = get_openapi(
+        title="mHC Scope",
+        version=__version__,
+        description="How signals travel through deep stacks, layer by layer, measured by real passes.",
+        routes=app.routes,
+        servers=[{"url": root}] if root else None,
+    )
+    schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
+    _add_models(schemas)
+    openapi["components"]["securitySchemes"], openapi["security"] = SCHEMES, ANYONE
+    for unused in UNUSED:
+        schemas.pop(unused, None)
+    for methods in openapi["paths"].values():
+        for operation in methods.values():
+            _make_errors_problems(operation["responses"])
+    app.openapi_schema = openapi
+    return openapi
+
+
+def _add_models(schemas: dict[str, Any]) -> None:
+    for name, model in MODELS.items():
+        schema = model.model_json_schema(ref_template=REF)
+        schemas |= schema.pop("$defs", {}) | {name: schema}
+    for name in WITH_SPEC:
+        fields = schemas[name]["properties"]
+        fields["spec"] = _refer_to_spec(fields["spec"])
+    schemas |= build_schemas(REF)
+
+
+def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the spec's own in place of any object."""
+    if "anyOf" in schema:
+        return schema | {"anyOf": [_refer_to_spec(item) for item in schema["anyOf"]]}
+    if schema["type"] != "object":
+        return schema
+    kept = {key: schema[key] for key in schema.keys() & {"description"}}
+    return {"$ref": REF.format(model="RunSpec"), **kept}
+
+
+def _make_errors_problems(responses: dict[str, Any]) -> None:
+    responses.pop("422", None)
+    content = {problems.MEDIA_TYPE: {"schema": {"$ref": REF.format(model="Problem")}}}
+    responses["default"] = {"description": "Errors: problem+json (see below)", "content": content}

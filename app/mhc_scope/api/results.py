@@ -1,0 +1,88 @@
+"""Routes of results: a finished run as columns, in the formats that people take away."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import Response
+
+from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result
+from mhc_scope.api.http.contents import describe_bytes, describe_texts
+from mhc_scope.api.http.kept_files import CHANGELESS, is_held, respond_file
+from mhc_scope.api.http.problems import invalid_query
+from mhc_scope.api.models.links import API
+from mhc_scope.api.models.results import ResultBody
+from mhc_scope.services.encoding.encoder import name_code
+from mhc_scope.services.encoding.jobs import FORMS
+
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
+
+Form = Literal["nested", "packed"]
+ARRAYS = "Arrays of two or more dimensions in JSON: nested lists, or packed as in frames, `{dtype, bdata, shape}`."
+Arrays = Annotated[Form, Query(description=ARRAYS)]
+
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv", "npz": "application/octet-stream"}
+CSV = describe_texts({MEDIA_TYPES["csv"]: "One row a layer; `left_out` in the first row names what has no column."})
+NPZ = describe_bytes(MEDIA_TYPES["npz"], "Arrays by name, as numpy reads them.")
+
+
+class Download:
+    """One who asks for a result: of which run, and what is there to answer with."""
+
+    def __init__(self, request: Request, run_id: str, service: Service, encoder: Encoding) -> None:
+        self.request, self._run_id, self._service, self._encoder = request, run_id, service, encoder
+
+    async def respond(self, ending: str, arrays: Form = "nested", vary: str = "Accept-Encoding") -> Response:
+        """The result; of a large run a file, which another process has written."""
+        run = await find_done(self._service, self._run_id)
+        form = f"json-{arrays}" if ending == "json" else ending
+        is_large = self._encoder.is_large(run)
+        # The middleware, which compresses what is small, would hold the server up with what is large.
+        is_packed = is_large and ending != "npz" and "gzip" in self.request.headers.get("accept-encoding", "")
+        # A finished run never changes, and its id names the numerics; how it is written may change.
+        etag = f'"{run.id}-{form}-{name_code()}{"-gzip" if is_packed else ""}"'
+        headers = {"ETag": etag, "Cache-Control": "private, max-age=86400", "Vary": vary}
+        if is_held(self.request, etag):
+            return Response(status_code=304, headers=headers)
+        if ending != "json":
+            headers["Content-Disposition"] = f'attachment; filename="mhc-scope-{run.id}.{ending}"'
+        if not is_large:
+            result = await load_result(self._service, run)
+            body = await asyncio.to_thread(FORMS[form], run.id, result)
+            return Response(body, headers=headers, media_type=MEDIA_TYPES[ending])
+        if is_packed:
+            headers["Content-Encoding"] = "gzip"
+        path = await self._encoder.get_result(run, form, is_packed=is_packed)
+        return await respond_file(self.request, path, run.finished_at or 0.0, headers, MEDIA_TYPES[ending])
+
+
+@router.get("/runs/{run_id}/result", response_model=ResultBody, responses={200: {"content": CSV | NPZ}, **CHANGELESS})
+async def get_result(asked: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
+    """The whole result as columns, in the first of JSON, CSV and NPZ that `Accept` names; JSON without it."""
+    accept = asked.request.headers.get("accept", "")
+    ending = next((name for name, media in MEDIA_TYPES.items() if media in accept), "json")
+    return await asked.respond(ending, arrays, vary="Accept, Accept-Encoding")
+
+
+@router.get("/runs/{run_id}/result.json", response_model=ResultBody, responses=CHANGELESS)
+async def get_result_json(asked: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
+    """The whole result as columns."""
+    return await asked.respond("json", arrays)
+
+
+@router.get("/runs/{run_id}/result.csv", response_class=Response, responses={200: {"content": CSV}, **CHANGELESS})
+async def get_result_csv(asked: Annotated[Download, Depends()]) -> Response:
+    """The columns over layers as a table. Matrices and the steps of training are left out, and named in it."""
+    return await asked.respond("csv")
+
+
+@router.get("/runs/{run_id}/result.npz", response_class=Response, responses={200: {"content": NPZ}, **CHANGELESS})
+async def get_result_npz(asked: Annotated[Download, Depends()]) -> Response:
+    """The whole result as an archive of numpy arrays."""
+    return await asked.respond("npz")
+
+
+@router.get("/runs/{run_id}/result.{ending}", include_in_schema=False)
+async def refuse_ending(ending: str) -> None:
+    """There is no other format."""
+    raise invalid_query("ending", ending, f"one of {', '.join(MEDIA_TYPES)}")

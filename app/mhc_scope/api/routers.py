@@ -1,0 +1,32 @@
+"""Everything under /api/v1, in the order in which addresses are matched and documented."""
+
+from mhc_scope.api import (
+    composites,
+    costs,
+    descriptions,
+    figures,
+    results,
+    rooms,
+    runs,
+    snapshots,
+    sweeps,
+    traces,
+    verifications,
+)
+
+# For those who may look.
+ROUTERS = (
+    sweeps.router,  # before runs, because no run has the id sweep
+    runs.router,
+    results.router,
+    composites.router,
+    verifications.router,
+    figures.router,
+    traces.router,
+    snapshots.router,
+    rooms.router,
+    descriptions.router,
+    costs.router,
+)
+# For callers who have the secret of what they name, known or not.
+KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router, rooms.keyed_router)

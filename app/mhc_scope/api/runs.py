@@ -1,0 +1,171 @@
+"""Routes of runs: start, look, follow, cancel."""
+
+import asyncio
+import math
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from mhc_core.spec import parse_spec
+from mhc_scope.api.dependencies import Runner, Service, StreamPlace, Viewer, find_run
+from mhc_scope.api.http import stream
+from mhc_scope.api.http.bodies import MAX_SPECS, SPEC_BODY, SPECS_BODY, parse_comparison
+from mhc_scope.api.http.contents import Responses, describe_items, describe_texts
+from mhc_scope.api.http.problems import invalid_query
+from mhc_scope.api.models.links import API
+from mhc_scope.api.models.runs import CancelBody, RunBody, SubmittedBody
+from mhc_scope.services.unannounced import Caller, CallerGone
+
+router = APIRouter(prefix=API, tags=["runs"])
+
+LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
+HAVE = "Ids of runs that the caller has whole, separated by commas: a stream leaves their frames out."
+MIXED = (
+    "Allow seeds and inputs that differ. Part of what differs between such runs is chance: it says how much one draw "
+    "differs from another, and not what another connection does."
+)
+MAX_HAVE = 2000
+CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as nginx has it: no one reads this answer
+POST_RESPONSES: Responses = {
+    202: {"description": "Accepted: it waits or is computed"},
+    200: {"description": "Known: nothing new is computed", "model": SubmittedBody},
+}
+# JSON comes first: clients that are generated from the description take the first form that they know.
+COMPARE_CONTENT = {"application/json": {}, **describe_texts({stream.SSE: stream.FOLLOWED})}
+COMPARE_RESPONSES: Responses = {
+    code: {"description": answer["description"], "model": list[SubmittedBody], "content": COMPARE_CONTENT}
+    for code, answer in POST_RESPONSES.items()
+}
+STREAM_RESPONSES: Responses = {
+    200: {"description": "Frames", "content": describe_items(stream.CONTENTS, "Frame")},
+    204: {"description": "The run has ended and nothing is left to send"},
+}
+
+
+@router.post(
+    "/runs",
+    status_code=202,
+    response_model=SubmittedBody,
+    responses=POST_RESPONSES,
+    openapi_extra={"requestBody": SPEC_BODY},
+)
+async def submit_run(request: Request, service: Service, client: Runner) -> Response:
+    """Start a run, or find it where the same spec is known: 202 new, 200 known."""
+    spec = parse_spec(await request.body())
+    (submitted,) = await service.submit([spec], client)
+    body = SubmittedBody.build(submitted)
+    headers = {"Location": body.links.self}
+    return JSONResponse(body.model_dump(), 202 if submitted.is_new else 200, headers)
+
+
+@router.post(
+    "/runs/compare",
+    status_code=202,
+    response_model=list[SubmittedBody],
+    responses=COMPARE_RESPONSES,
+    openapi_extra={"requestBody": SPECS_BODY},
+)
+async def compare_runs(
+    request: Request,
+    service: Service,
+    client: Runner,
+    place: StreamPlace,
+    viewer: Viewer,
+    limit_s: Annotated[float, Query(gt=0, description=LIMIT)] = math.inf,
+    have: Annotated[str, Query(max_length=MAX_HAVE, description=HAVE)] = "",
+    mixed: Annotated[bool, Query(description=MIXED)] = False,
+) -> Response:
+    """Start several runs that share their seed and input: all of them or none.
+
+    With `Accept: text/event-stream` the answer goes on: an event `submitted` holds what else is the whole answer,
+    and the events of all runs follow as from `/runs/events`, which saves a second request. Where the connection closes
+    before that event, runs that nobody else asked for or watches are cancelled.
+    """
+    specs = parse_comparison(await request.body(), mixed)
+    if stream.SSE in request.headers.get("accept", ""):
+        place.require_room()  # before anything is started; the place itself is taken when the stream begins
+        held, caller = AsyncExitStack(), Caller(request.is_disconnected)
+        held.push_async_callback(service.withdraw, caller)
+        # Watched from now on: who asked for one of these first may cancel it meanwhile, where nobody else watches.
+        subscription = held.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
+        try:
+            submitted = await service.submit(specs, client, limit_s, caller)
+            held.callback(place.take().give_back)
+        except CallerGone:
+            await held.aclose()
+            return Response(status_code=CLIENT_CLOSED_REQUEST)
+        except BaseException:
+            await held.aclose()
+            raise
+        return stream.respond_submitted(request, service, held, subscription, submitted, have.split(","))
+    submitted = await service.submit(specs, client, limit_s)
+    bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
+    return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
+
+
+@router.get("/runs/events", response_class=Response, responses=STREAM_RESPONSES)
+async def stream_runs(
+    request: Request,
+    service: Service,
+    place: StreamPlace,
+    viewer: Viewer,
+    ids: Annotated[str, Query(max_length=400, description="Run ids, separated by commas.")],
+    after: Annotated[
+        str | None,
+        Query(
+            max_length=200, description="Last index seen of each run.", json_schema_extra={"pattern": stream.INDICES}
+        ),
+    ] = None,
+) -> Response:
+    """Several runs on one connection; `id:` is the list of last indices, and resumes like a single stream."""
+    names = ids.split(",")
+    if not 1 <= len(names) <= MAX_SPECS or len(set(names)) != len(names):
+        raise invalid_query("ids", ids, f"1 to {MAX_SPECS} different run ids, separated by commas")
+    runs = await asyncio.gather(*(find_run(service, name) for name in names))
+    return stream.respond(request, service, place, runs, after, viewer)
+
+
+@router.get("/runs/{run_id}")
+async def get_run(run_id: str, service: Service) -> RunBody:
+    """Status, spec, cost, timings, versions, device and summary."""
+    run = await find_run(service, run_id)
+    return RunBody.build(run, service.position(run_id))
+
+
+@router.get("/runs/{run_id}/events", response_class=Response, responses=STREAM_RESPONSES)
+async def stream_run(
+    request: Request,
+    run_id: str,
+    service: Service,
+    place: StreamPlace,
+    viewer: Viewer,
+    after: Annotated[
+        str | None,
+        Query(max_length=20, description="Last index seen.", json_schema_extra={"pattern": stream.ONE_INDEX}),
+    ] = None,
+) -> Response:
+    """Frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
+    run = await find_run(service, run_id)
+    return stream.respond(request, service, place, [run], after, viewer)
+
+
+@router.delete("/runs/{run_id}")
+async def cancel_run(run_id: str, service: Service, client: Runner, viewer: Viewer) -> CancelBody:
+    """Cancel a run of the caller's own, unless another viewer's event stream is open on it. Idempotent."""
+    run = await find_run(service, run_id)
+    if not client.owns(run.client):
+        detail = f"the run is {run.status}"
+        if run.is_live:
+            detail = "the run goes on: another client asked for it first"
+        return CancelBody(id=run_id, status=run.status, watchers=0, detail=detail)
+    cancelled = await service.cancel(run, viewer)
+    status = cancelled.run.status
+    detail = f"the run is {status}"
+    if cancelled.is_wanted:
+        detail = "the run goes on: another client has just asked for it too"
+    if cancelled.watchers:
+        detail = f"the run goes on: {cancelled.watchers} other event streams are open on it"
+    return CancelBody(id=run_id, status=status, watchers=cancelled.watchers, detail=detail)

@@ -1,0 +1,141 @@
+"""Routes of snapshots."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from mhc_core.figures.panels.map import build_map
+from mhc_core.figures.style import THEMES, ThemeName
+from mhc_scope.api.dependencies import (
+    Bearer,
+    Client,
+    FoundSnapshot,
+    KeyedClient,
+    Runner,
+    Service,
+    Snapshots,
+    SweepService,
+    Values,
+    find_done,
+)
+from mhc_scope.api.http.bodies import parse_model, refer_to
+from mhc_scope.api.http.contents import Responses
+from mhc_scope.api.http.credentials import BROWSER, KEY, TOKEN, require
+from mhc_scope.api.http.drawing import respond_figure
+from mhc_scope.api.http.problems import not_found
+from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
+from mhc_scope.api.models.figures import FigureBody
+from mhc_scope.api.models.links import API
+from mhc_scope.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
+from mhc_scope.api.models.sweeps import ValuesBody
+from mhc_scope.services.ownership import new_key, require_owner, to_owner
+from mhc_scope.services.runs import Runs
+from mhc_scope.services.shares import StoredShares
+from mhc_scope.services.sweeps.stored import StoredSweep, from_stored, list_done, to_stored
+from mhc_scope.services.sweeps.sweeps import Sweeps
+from mhc_scope.services.sweeps.values import MeasuredSweep
+from mhc_scope.store.snapshots import SnapshotStore
+
+router = APIRouter(prefix=API, tags=["snapshots"])
+# Who has a view's key may delete it: this route asks for nothing else.
+keyed_router = APIRouter(prefix=API, tags=["snapshots"])
+
+BODY = refer_to(SnapshotRequest)
+
+Mine = Annotated[bool, Query(description="Always true: the server lists only your own snapshots.")]
+
+POST_RESPONSES: Responses = {
+    201: {"description": "The view is kept"},
+    200: {"description": "Known: the same view was kept before", "model": KeptSnapshotBody},
+}
+
+
+@router.post(
+    "/snapshots",
+    status_code=201,
+    response_model=KeptSnapshotBody,
+    responses=POST_RESPONSES,
+    openapi_extra={"requestBody": BODY},
+)
+async def create_snapshot(
+    request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots, client: Runner
+) -> Response:
+    """Keep a view: 201 new, 200 where the same view is known. Its runs must be done.
+
+    A new view is told with its `key`, which is told only now. It is kept for good where a client with a token keeps it,
+    else until no one has looked at it for the server's time.
+    """
+    stored: StoredShares = request.app.state.stored
+    await stored.require_room(client)
+    view = parse_model(SnapshotRequest, await request.body())
+    for run_id in view.runs:
+        await find_done(service, run_id)
+    await service.storage.require_space()
+    sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
+    held = [] if sweep is None else list_done(sweep)
+    key = new_key()
+    owner = to_owner(client, key, request.app.state.settings.keep_snapshot_s)
+    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held, owner)
+    body = KeptSnapshotBody.build_kept(snapshot, key if is_new else None)
+    return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
+
+
+async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, name: str) -> StoredSweep:
+    """What is to be stored of a sweep, or what a snapshot holds of one."""
+    known = await sweeps.find(name)
+    if known is not None:
+        return await to_stored(known, service)
+    snapshot = await snapshots.get(name)
+    if snapshot is None or snapshot.sweep is None:
+        raise not_found("sweep", name)
+    return snapshot.sweep
+
+
+@router.get("/snapshots")
+async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True) -> list[OwnSnapshotBody]:
+    """The caller's own stored views, the latest first. Others' are found by their links alone."""
+    return [OwnSnapshotBody.build(snapshot) for snapshot in await snapshots.list_of(client.key)]
+
+
+@keyed_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
+async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: Bearer) -> DeletedBody:
+    """Forget a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
+
+    Its link and its frames lead nowhere from then on. Idempotent but for 404.
+    """
+    snapshot = await snapshots.get(snapshot_id)
+    if snapshot is None:
+        raise not_found("snapshot", snapshot_id)
+    require_owner(snapshot, client, key)
+    await snapshots.delete(snapshot)
+    return DeletedBody(id=snapshot_id)
+
+
+@router.get("/snapshots/{snapshot_id}")
+async def get_snapshot(snapshot: FoundSnapshot) -> SnapshotBody:
+    """A stored view."""
+    return SnapshotBody.build(snapshot)
+
+
+async def find_stored_grid(snapshot: FoundSnapshot, values: Values, asked: AskedNumber) -> MeasuredSweep:
+    """The numbers of a stored view's sweep that a query asks for."""
+    if snapshot.sweep is None:
+        raise not_found("sweep", snapshot.id)
+    return await values.measure(from_stored(snapshot.sweep), asked.metric, asked.reduction)
+
+
+StoredGrid = Annotated[MeasuredSweep, Depends(find_stored_grid)]
+
+
+@router.get("/snapshots/{snapshot_id}/sweep/values")
+async def get_stored_values(measured: StoredGrid) -> ValuesBody:
+    """One number of each cell of the sweep that a view was stored with: a metric, reduced over layers."""
+    return ValuesBody.build(measured)
+
+
+@router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
+async def get_stored_figure(measured: StoredGrid, theme: ThemeName = "light") -> Response:
+    """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

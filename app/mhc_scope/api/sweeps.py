@@ -1,0 +1,89 @@
+"""Routes of sweeps: a grid of runs over one or two fields, one number of each cell, and the map of them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from starlette.responses import Response
+
+from mhc_core.figures.panels.map import build_map
+from mhc_core.figures.style import THEMES, ThemeName
+from mhc_core.record.grid import Axis
+from mhc_scope.api.dependencies import FoundSweep, Runner, SweepService, Values
+from mhc_scope.api.http.bodies import parse_model, refer_to
+from mhc_scope.api.http.contents import Responses
+from mhc_scope.api.http.drawing import respond_figure
+from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
+from mhc_scope.api.models.figures import FigureBody
+from mhc_scope.api.models.links import API
+from mhc_scope.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
+from mhc_scope.services.sweeps.values import MeasuredSweep
+
+router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
+
+POST_RESPONSES: Responses = {
+    202: {"description": "Accepted: cells are held, wait or are computed"},
+    200: {"description": "Known: nothing new is computed", "model": SweepBody},
+}
+BODY = refer_to(SweepRequest)
+
+
+def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
+    asked = parse_model(SweepRequest, body)
+    return asked.spec, asked.x.to_axis(), None if asked.y is None else asked.y.to_axis()
+
+
+async def find_grid(sweep: FoundSweep, values: Values, asked: AskedNumber) -> MeasuredSweep:
+    """The numbers of a sweep that a query asks for."""
+    return await values.measure(sweep, asked.metric, asked.reduction)
+
+
+FoundGrid = Annotated[MeasuredSweep, Depends(find_grid)]
+
+
+@router.post(
+    "", status_code=202, response_model=SweepBody, responses=POST_RESPONSES, openapi_extra={"requestBody": BODY}
+)
+async def start_sweep(request: Request, sweeps: SweepService, client: Runner) -> Response:
+    """Start a grid of runs over one or two fields: 202 while cells are to be computed, 200 where all are known.
+
+    The server holds cells back: no more are under way than it has workers, and they count among this client's runs.
+    """
+    sweep = await sweeps.start(*_to_grid(await request.body()), client)
+    body = SweepBody.build(sweep)
+    return JSONResponse(body.model_dump(), 202 if sweep.is_open else 200, {"Location": body.links.self})
+
+
+@router.post("/estimate", openapi_extra={"requestBody": BODY})
+async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimate:
+    """What a grid would cost; one that would be refused is refused here in the same words. Starts nothing."""
+    base, x, y = _to_grid(await request.body())
+    runs, seconds = await sweeps.predict(base, x, y)
+    return SweepEstimate(runs=runs, seconds=seconds, workers=request.app.state.settings.worker_count)
+
+
+@router.get("/{sweep_id}")
+async def get_sweep(sweep: FoundSweep) -> SweepBody:
+    """How far it is. It goes on after a restart, and where its server is lost; it is kept as long as runs are."""
+    return SweepBody.build(sweep)
+
+
+@router.delete("/{sweep_id}")
+async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
+    """Compute no more cells, unless another client asked for the sweep too. Idempotent.
+
+    Runs under way are cancelled unless someone watches them.
+    """
+    return SweepBody.build(await sweeps.leave(sweep, client))
+
+
+@router.get("/{sweep_id}/values")
+async def get_sweep_values(measured: FoundGrid) -> ValuesBody:
+    """One number of each cell: a metric, reduced over layers."""
+    return ValuesBody.build(measured)
+
+
+@router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
+async def get_sweep_figure(measured: FoundGrid, theme: ThemeName = "light") -> Response:
+    """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

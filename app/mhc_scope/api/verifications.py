@@ -1,0 +1,101 @@
+"""Routes of verification: a finished run against the laws that apply to it and against its recomputation."""
+
+import asyncio
+
+from fastapi import APIRouter, Depends
+from starlette.responses import JSONResponse, Response
+
+from mhc_core.measure.traces.consistency import check_record
+from mhc_core.measure.verification import verify
+from mhc_core.record import codec
+from mhc_core.record.frames import RecomputationFrame
+from mhc_core.record.result import Result
+from mhc_core.record.source import TraceSource
+from mhc_scope.api.dependencies import Runner, Service, charge_reading, find_done, load_result
+from mhc_scope.api.http.contents import Responses
+from mhc_scope.api.http.problems import Problem, not_found
+from mhc_scope.api.models.links import API, to_links
+from mhc_scope.api.models.verifications import VerificationBody
+from mhc_scope.engine.contract import VERIFICATION
+from mhc_scope.services.runs import Runs, read_spec
+from mhc_scope.store.runs import Run
+
+router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
+
+# A POST is held open this long for the verdict; small runs need less.
+WAIT_S = 20.0
+RESPONSES: Responses = {
+    200: {"description": "The checks"},
+    202: {"description": "The recomputation waits or is computed: ask again with GET", "model": VerificationBody},
+}
+
+
+@router.post("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
+async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
+    """Hold a finished run against every law that applies, and recompute it in float64.
+
+    The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds. A
+    trace, whose model is not here, is held against the relations between its own numbers.
+    """
+    run = await find_done(service, run_id)
+    if isinstance(run.source, TraceSource):
+        return await _check_trace(service, run)
+    submitted = await service.submit_verification(run, client)
+    if submitted.status != "done":
+        await _wait_for_end(service, submitted.run_id)
+    return await _respond(service, run)
+
+
+@router.get("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
+async def get_verification(run_id: str, service: Service) -> Response:
+    """The verdict on a run whose verification was asked for by POST; 409 where its recomputation failed, with why."""
+    run = await find_done(service, run_id)
+    if isinstance(run.source, TraceSource):
+        return await _check_trace(service, run)
+    return await _respond(service, run)
+
+
+async def _check_trace(service: Runs, run: Run) -> Response:
+    """A trace cannot be computed again: it is held against its own numbers, at once."""
+    checks = await asyncio.to_thread(check_record, await load_result(service, run))
+    body = VerificationBody.build(run.id, checks)
+    return Response(codec.to_json(body.model_dump()), media_type="application/json")
+
+
+async def _respond(service: Runs, run: Run) -> Response:
+    job = await service.store.find_job(VERIFICATION, run.id)
+    if job is None:
+        raise not_found("verification of run", run.id)
+    if job.is_live:
+        body = VerificationBody(run=run.id, status=job.status, verdict=None, summary="", checks=[])
+        return JSONResponse(body.model_dump(), 202, {"Location": f"{to_links(run.id).self}/verify", "Retry-After": "1"})
+    if job.status != "done":
+        raise Problem("not-ready", 409, f"the recomputation of run {run.id} is {job.status}: {job.reason}")
+    await service.store.touch(job)
+    (line, *_) = await service.log.read(job.id, -1)
+    return await _answer(service, run, line)
+
+
+async def _answer(service: Runs, run: Run, line: bytes | None) -> Response:
+    result = await load_result(service, run)
+    body = await asyncio.to_thread(_verify, run, result, line)
+    return Response(codec.to_json(body.model_dump()), media_type="application/json")
+
+
+def _verify(run: Run, result: Result, line: bytes | None) -> VerificationBody:
+    recomputed = None if line is None else codec.decode_line(line)
+    assert recomputed is None or isinstance(recomputed, RecomputationFrame), "a verification has one frame"
+    checks = verify(read_spec(run), result, recomputed)
+    return VerificationBody.build(run.id, checks)
+
+
+async def _wait_for_end(service: Runs, job_id: str) -> None:
+    """Until the job has ended, or for `WAIT_S`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + WAIT_S
+    with service.hub.subscribe([job_id], viewer="") as subscription:
+        while (left := until - loop.time()) > 0 and not service.hub.closing:
+            job = await service.store.get(job_id)
+            if job is None or not job.is_live:
+                return
+            await subscription.wait(left)

@@ -1,0 +1,154 @@
+"""The command line: `serve`, `run`, `verify`, `schema`, what operators have in `commands`, and what packages add."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tqdm import tqdm
+
+from mhc_core import __version__
+from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+from mhc_scope.commands import COMMANDS
+from mhc_scope.commands.serve import serve
+
+GROUP = "mhc_scope.commands"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a command; returns the exit code: 0, 1 where a verification or a check fails, or 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
+    parser.add_argument("--version", action="version", version=f"mhc-scope {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", add_help=False, help="serve the page and the API; --help lists settings")
+    run = commands.add_parser("run", help="compute one spec here, and write its columns")
+    run.add_argument("spec", help="a JSON file; - reads standard input")
+    run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
+    check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
+    check.add_argument("spec", help="a JSON file; - reads standard input")
+    commands.add_parser("schema", help="print the JSON schema of a spec")
+    for command in (*COMMANDS, *_load_commands()):
+        command.add_parser(commands)
+    known, rest = parser.parse_known_args(arguments)
+    if known.command == "serve":
+        return serve(rest)
+    if rest:
+        parser.error(f"unknown arguments: {' '.join(rest)}")
+    if "run" in known:
+        return int(known.run(known))
+    if known.command == "run":
+        return run_once(known.spec, known.out)
+    if known.command == "verify":
+        return verify_once(known.spec)
+    print(json.dumps(RunSpec.model_json_schema(), indent=2))
+    return 0
+
+
+def _load_commands() -> Iterable[ModuleType]:
+    """Commands that other packages add: an entry point of the group is a tuple of modules as in `COMMANDS`.
+
+    The probe belongs to this distribution, but its folder may be left out.
+    """
+    for point in entry_points(group=GROUP):
+        if find_spec(point.module.partition(".")[0]) is not None:
+            yield from point.load()
+
+
+def run_once(source: str, out: Path | None) -> int:
+    """Compute a spec in this process: a progress bar, then the findings in words."""
+    try:
+        spec = _read_spec(source)
+        write = None if out is None else _choose_writer(out)
+        result = _compute(spec)
+        if out is not None and write is not None:
+            out.write_bytes(write(spec.id, result))
+    except (SpecError, SpecErrors, OSError) as error:
+        return _explain(error)
+    print(*(finding.text for finding in result.summary.findings), sep="\n")
+    return 0
+
+
+def verify_once(source: str) -> int:
+    """Compute a spec in this process and print what verification says of it, one line a check."""
+    from mhc_core.findings.numerals import format_value
+    from mhc_core.measure.recomputation import recompute
+    from mhc_core.measure.verification import summarise_checks, to_verdict, verify
+
+    try:
+        spec = _read_spec(source)
+        result = _compute(spec)
+        checks = verify(spec, result, recompute(spec))
+    except (SpecError, SpecErrors, OSError) as error:
+        return _explain(error)
+    row = "{:9}{:19}{:26}{:>6}{:>14}{:>14}{:>12}  {}"
+    print(row.format("verdict", "law", "metric", "layer", "expected", "measured", "tolerance", "statement"))
+    for check in checks:
+        known = (check.expected, check.measured, check.tolerance)
+        numbers = ("" if n is None else format_value(n, status=str(n), digits=6) for n in known)
+        layer = "" if check.layer is None else check.layer + 1
+        metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
+        print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
+    print(summarise_checks(checks), "", "What each check can find, and what it cannot:", sep="\n")
+    print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
+    return 1 if to_verdict(checks) == "fails" else 0
+
+
+def _read_spec(source: str) -> RunSpec:
+    return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
+
+
+def _explain(error: SpecError | SpecErrors | OSError) -> int:
+    """Print a user's mistake; returns the exit code."""
+    if isinstance(error, OSError):
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    else:
+        print(*getattr(error, "errors", [error]), sep="\n", file=sys.stderr)
+    return 2
+
+
+def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
+    """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
+    from mhc_scope.services.results import WRITERS
+
+    return WRITERS[_check_out(out, *WRITERS)]
+
+
+def _check_out(out: Path, *endings: str) -> str:
+    """The ending of a name that can be written; else an error, before anything is computed."""
+    ending = out.suffix.removeprefix(".")
+    if ending not in endings:
+        raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(endings)}")
+    if not out.parent.is_dir():
+        raise SpecError("--out", str(out.parent), "a folder that exists")
+    return ending
+
+
+def _compute(spec: RunSpec) -> Any:
+    import torch
+
+    from mhc_core.cost.estimates import estimate
+    from mhc_core.cost.rates import calibrate
+    from mhc_core.cost.threads import choose_threads
+    from mhc_core.findings.numerals import format_value
+    from mhc_core.measure.run import run
+    from mhc_core.record.result import Result
+
+    torch.set_num_threads(choose_threads(spec, torch.get_num_threads()))
+    cost = estimate(spec, calibrate())
+    seconds, peak = format_value(cost.seconds, digits=2), format_value(cost.peak_bytes / 1e9, digits=2)
+    print(f"about {seconds} s and {peak} GB on a CPU", file=sys.stderr)
+    result = Result()
+    steps = spec.train.steps
+    with tqdm(total=steps or 2 * spec.depth, unit="step" if steps else "layer", desc=f"run {spec.id}") as bar:
+        for frame in run(spec):
+            result.add(frame)
+            if steps:
+                bar.update(frame.type == "step")
+            elif frame.type in ("forward", "backward"):
+                bar.update(frame.layer >= 0)
+    return result

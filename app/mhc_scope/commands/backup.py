@@ -1,0 +1,55 @@
+"""`backup` and `restore`: a copy of the database, taken beside a running server and put back where none runs."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mhc_scope.commands import places
+from mhc_scope.commands.configuration import InvalidSettings
+
+
+def add_parser(commands: Any) -> None:
+    """Add both commands."""
+    backup = commands.add_parser("backup", help="copy the database, also while a server uses it")
+    backup.add_argument("file", type=Path, help="where to write; it is whole or not there")
+    backup.add_argument("--force", action="store_true", help="replace the file where there is one")
+    restore = commands.add_parser("restore", help="make a copy the database, while no server runs")
+    restore.add_argument("file", type=Path, help="what backup wrote; it is checked first")
+    restore.add_argument("--force", action="store_true", help="replace the database where there is one")
+    for parser, run in ((backup, run_backup), (restore, run_restore)):
+        places.add_data(parser)
+        parser.set_defaults(run=run)
+
+
+def run_backup(known: argparse.Namespace) -> int:
+    """Copy the database; returns the exit code."""
+    from mhc_scope.store.errors import UnusableDatabase
+    from mhc_scope.store.upkeep.copies import back_up
+
+    try:
+        path = places.find_file(places.to_settings(known))
+        if known.file.exists() and (not known.force or known.file.samefile(path)):
+            wanted = "--force replaces it, unless it is the database itself"
+            raise UnusableDatabase(f"there is a file {known.file}: {wanted}")
+        size = back_up(path, known.file)
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{known.file}: {size} bytes, a copy of {path}")
+    return 0
+
+
+def run_restore(known: argparse.Namespace) -> int:
+    """Put a copy in place; returns the exit code."""
+    from mhc_scope.store.errors import UnusableDatabase
+    from mhc_scope.store.upkeep.copies import restore
+
+    try:
+        path = places.find_file(places.to_settings(known))
+        restore(known.file, path, is_forced=known.force)
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{path}: restored from {known.file}")
+    return 0

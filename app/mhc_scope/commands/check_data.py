@@ -1,0 +1,35 @@
+"""`check-data`: whether a database is sound."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from mhc_scope.commands.configuration import InvalidSettings, load_settings, print_unknown_variables
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("check-data", help="whether the database of a data folder is sound")
+    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.set_defaults(run=run)
+
+
+def run(known: argparse.Namespace) -> int:
+    """Print what is wrong, one line each; returns the exit code: 0, 1 where something is, 2 where it cannot be read."""
+    from mhc_scope.store.errors import UnusableDatabase
+    from mhc_scope.store.schema import open_current
+    from mhc_scope.store.upkeep.checking import Counted, check
+
+    counted, wrong = Counted(), 0
+    print_unknown_variables()
+    try:
+        with open_current(load_settings(data=known.data).sqlalchemy_url) as connection:
+            for problem in check(connection, counted):
+                wrong += 1
+                print(problem)
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{counted.runs} runs, {counted.frames} frames and {counted.views} views: {wrong or 'nothing'} wrong")
+    return 1 if wrong else 0

@@ -1,0 +1,41 @@
+"""Which database a command works on: the flags of `serve` and the variables behind them."""
+
+import argparse
+from pathlib import Path
+
+from mhc_scope.commands.configuration import load_settings, print_unknown_variables
+from mhc_scope.settings import Settings
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """Let it say which data folder."""
+    parser.add_argument("--data", type=Path, help="folder of the database, as of serve")
+
+
+def to_settings(known: argparse.Namespace) -> Settings:
+    """The settings as a server started with these flags would have them.
+
+    Raises
+    ------
+    InvalidSettings
+        Where a variable or a flag is not valid.
+    """
+    print_unknown_variables()
+    return load_settings(data=known.data, database_url=getattr(known, "database_url", None))
+
+
+def find_file(settings: Settings) -> Path:
+    """The file of an SQLite database.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is PostgreSQL, which brings its own tools.
+    """
+    from mhc_scope.store.errors import UnusableDatabase
+    from mhc_scope.store.schema import find_file as find
+
+    path = find(settings.sqlalchemy_url)
+    if path is None:
+        raise UnusableDatabase("the database is PostgreSQL: back it up with pg_dump, and restore it with pg_restore")
+    return path

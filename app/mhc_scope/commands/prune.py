@@ -1,0 +1,64 @@
+"""`prune`: drop runs that no one has used for a while, also beside a running server."""
+
+import argparse
+import asyncio
+import re
+import sys
+import time
+from typing import Any
+
+from mhc_scope.commands import places
+from mhc_scope.commands.configuration import InvalidSettings
+from mhc_scope.settings import Settings
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser("prune", help="drop runs that no one has used for a while, also beside a server")
+    parser.add_argument("--older-than", default="7d", help="time since the last use, such as 12h or 7d (default)")
+    parser.add_argument("--traces", action="store_true", help="traces too, which cannot be computed again")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be dropped, and drop nothing")
+    parser.add_argument("--vacuum", action="store_true", help="write the file anew, as small as it can be; no server")
+    places.add_data(parser)
+    parser.set_defaults(run=run)
+
+
+def run(known: argparse.Namespace) -> int:
+    """Drop them; returns the exit code."""
+    from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
+
+    found = DURATION.fullmatch(known.older_than)
+    if found is None:
+        print(
+            f"--older-than: got {known.older_than!r}, wanted a number with s, m, h, d or w, such as 7d", file=sys.stderr
+        )
+        return 2
+    since = time.time() - float(found[1]) * UNITS_S[found[2]]
+    try:
+        print(asyncio.run(_prune(places.to_settings(known), since, known)))
+    except (UnusableDatabase, StoreUnavailable, InvalidSettings, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
+    """What was dropped, in a sentence."""
+    from mhc_scope.presets import OPENING
+    from mhc_scope.store.database import Database
+    from mhc_scope.store.upkeep import sweeping
+
+    spare, traces_since = [spec.id for spec in OPENING.specs], since if known.traces else 0.0
+    database = Database(settings.sqlalchemy_url, is_beside=not known.vacuum)
+    try:
+        count, size = await sweeping.count_unused(database, since, traces_since, spare)
+        if known.dry_run:
+            return f"{count} runs of {size} bytes would be dropped"
+        dropped = await sweeping.sweep(database, since, traces_since, spare)
+        pages = await (sweeping.vacuum(database) if known.vacuum else sweeping.give_back(database))
+        return f"dropped {dropped} runs of {size} bytes; {pages} pages given back to the disk"
+    finally:
+        await database.close()

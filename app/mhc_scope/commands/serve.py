@@ -1,0 +1,52 @@
+"""`serve`: the page and the API, until a signal. Its flags are the settings, which read them themselves."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from mhc_scope.commands.configuration import InvalidSettings, find_unknown_variables, load_settings
+from mhc_scope.observe import logs
+
+log = logging.getLogger("mhc.settings")
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serve until a signal."""
+    try:
+        settings = load_settings(arguments)
+    except InvalidSettings as error:
+        print(error, file=sys.stderr)
+        return 2
+
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that goes away must not end the server
+    os.umask(0o077)  # the database and its folder are for this user alone
+    from mhc_scope.engine.registry import prepare_engine
+
+    prepare_engine(settings)
+
+    from mhc_scope.edge.memory import share_one_heap
+
+    share_one_heap()
+
+    # Late: with torch they take a second or two, which no mistake in the arguments should cost.
+    from mhc_scope.edge.server import Server
+    from mhc_scope.engine.registry import UnknownEngine
+    from mhc_scope.files import MissingAsset
+    from mhc_scope.main import create_app
+    from mhc_scope.observe.spans import NoTelemetry
+    from mhc_scope.store.errors import UnusableDatabase
+
+    try:
+        app = create_app(settings)
+    # OSError: no folder for the data.
+    except (MissingAsset, NoTelemetry, UnknownEngine, UnusableDatabase, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    logs.configure(settings.log_format)
+    for sentence in find_unknown_variables():
+        log.warning(sentence)
+    server = Server(app, settings)
+    server.run()
+    return 0 if server.started else 1

@@ -1,0 +1,97 @@
+"""All connections of the server: who is let in, who gives way, and whose time is over."""
+
+import asyncio
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from mhc_scope.api.http.middleware.proxies import TrustedProxies
+from mhc_scope.edge.files import FileAnswers
+from mhc_scope.edge.limits import Limits
+from mhc_scope.edge.memory import Crowd, give_back
+from mhc_scope.edge.waiting import Waiting
+from mhc_scope.services.identity import to_block
+
+if TYPE_CHECKING:
+    from mhc_scope.edge.protocol import EdgeProtocol
+
+# Connections over the limit of an address that may wait for a request, as it may be a probe. Where there are more, the
+# oldest is refused without one.
+MAX_EXCESS = 16
+SETTLE_S = 5.0  # until what connections held has been let go of
+
+
+class Gate:
+    """Counts connections, closes those that wait too long, and finds room where descriptors are scarce."""
+
+    def __init__(
+        self, app: Any, limits: Limits, proxies: str, root_path: str, files: FileAnswers | None = None
+    ) -> None:
+        self.limits, self.root_path, self.files = limits, root_path, files
+        self.waiting = Waiting()
+        self._proxies = TrustedProxies(app, proxies).trusted_hosts
+        self._all: set[EdgeProtocol] = set()
+        self._by_address: Counter[str] = Counter()
+        self._excess: defaultdict[str, dict[EdgeProtocol, None]] = defaultdict(dict)  # the oldest first
+        self._timer: asyncio.TimerHandle | None = None
+        self._crowd = Crowd()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at all connections now and then."""
+        self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def admit(self, protocol: "EdgeProtocol", now: float) -> None:
+        """A new connection: count it, and refuse it where its address has too many or no descriptor is left."""
+        self._all.add(protocol)
+        if protocol.address not in self._proxies:
+            protocol.block = to_block(protocol.address)
+        self.waiting.begin(protocol, now)
+        if protocol.block is not None:
+            self._count(protocol, protocol.block)
+        over = len(self._all) - self.limits.room
+        if over <= 0 or self._free_one(protocol):
+            return
+        protocol.answer_probes("the server has as many connections as it may have", 503)
+        if over > self.limits.probes:
+            protocol.give_way()
+
+    def _count(self, protocol: "EdgeProtocol", block: str) -> None:
+        self._by_address[block] += 1
+        if self._by_address[block] <= self.limits.per_address:
+            return
+        protocol.answer_probes(f"{block} has {self.limits.per_address} connections, as many as it may have", 429)
+        excess = self._excess[block]
+        excess[protocol] = None
+        if len(excess) > MAX_EXCESS:
+            next(one for one in excess if one in self.waiting).give_way()  # the newcomer waits, if no other does
+
+    def forget(self, protocol: "EdgeProtocol") -> None:
+        """A connection has ended."""
+        self._all.discard(protocol)
+        self.waiting.end(protocol)
+        if protocol.block is not None:
+            self._excess[protocol.block].pop(protocol, None)
+            self._by_address[protocol.block] -= 1
+            if self._by_address[protocol.block] <= 0:
+                del self._by_address[protocol.block], self._excess[protocol.block]
+            protocol.block = None
+
+    def _free_one(self, newcomer: "EdgeProtocol") -> bool:
+        """Close a connection that has no whole request; False where there is none."""
+        found = self.waiting.choose(newcomer)
+        if found is not None:
+            found.give_way()
+        return found is not None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            for protocol in list(self._all):
+                protocol.keep_time(loop.time())
+            if self._crowd.has_left(len(self._all)):
+                loop.call_later(SETTLE_S, loop.run_in_executor, None, give_back)
+        finally:
+            self.start(loop)

@@ -1,0 +1,53 @@
+"""What one connection may take of time, and all of them of descriptors."""
+
+import os
+import resource
+from dataclasses import dataclass
+
+from mhc_scope.settings import Settings
+
+# Bytes a second, below which a body or an answer counts as standing still. A phone at the edge of a network has more.
+MIN_RATE = 500
+# Descriptors, where the system sets no limit.
+MANY = 2**20
+# Descriptors kept for files, pipes of workers and the database, beside those that are open at the start.
+KEPT = 64
+# Connections over the room there is, which may only ask whether the server is alive.
+PROBES = 64
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of all connections.
+
+    Attributes
+    ----------
+    header_s: time until the head of a request is whole.
+    body_s: time in which a body must bring `MIN_RATE` bytes a second.
+    unread_s: time in which a client must take `MIN_RATE` bytes a second of what waits for it.
+    per_address: connections of one address that is no proxy.
+    room: connections that there are descriptors for.
+    probes: connections over the room, for probes.
+    """
+
+    header_s: float
+    body_s: float
+    unread_s: float
+    per_address: int
+    room: int
+    probes: int
+
+    @classmethod
+    def build(cls, settings: Settings) -> "Limits":
+        """By the settings, and the descriptors that this process has left: called when all else is open."""
+        allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        left = (MANY if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
+        probes = min(PROBES, left // 8)
+        room = left - probes - min(KEPT, left // 8)
+        times = (settings.header_s, settings.body_s, settings.unread_s)
+        return cls(*times, settings.connections_per_address, room, probes)
+
+    @property
+    def tick_s(self) -> float:
+        """Time between two looks at all connections."""
+        return min(1.0, self.header_s / 4, self.body_s / 4, self.unread_s / 4)

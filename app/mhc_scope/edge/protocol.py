@@ -1,0 +1,165 @@
+"""HTTP on one connection: uvicorn's protocol with limits of time."""
+
+import asyncio
+import fcntl
+import struct
+import termios
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+
+from mhc_scope.api.http.problems import MEDIA_TYPE, Problem, to_response
+from mhc_scope.edge.gate import Gate
+from mhc_scope.edge.pace import Pace
+from mhc_scope.edge.probes import ProbesOnly
+from mhc_scope.pages.security import BARE_HEADERS
+
+RETRY_AFTER_S = 5
+
+
+class EdgeProtocol(H11Protocol):
+    """Closes a connection whose client is too slow.
+
+    A head must be whole in time, a body must go on, and what is sent must be read. A client that has begun a request
+    is told so with a 408; one that does not read is cut off, and its event stream can resume behind the last frame.
+    """
+
+    def __init__(self, *args: Any, gate: Gate, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._gate = gate
+        self.address = ""
+        self.block: str | None = None
+        self._has_begun = self._has_answered = False
+        self._limit: Problem | None = None
+        self._received = 0
+        self._body: Pace | None = None
+        self._unread: Pace | None = None
+
+    def answer_probes(self, why: str, status: int) -> None:
+        """Answer only whether the server is alive, and `why` to all else."""
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        self._limit = Problem("too-many-connections", status, why, headers=headers)
+        self.app = ProbesOnly(self.app, self._gate.root_path, self._limit)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether an answer waits to be read."""
+        return self.transport.get_write_buffer_size() > 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count it."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self._gate.admit(self, self.loop.time())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count it no more."""
+        self._gate.forget(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Note that something came, and when a head began; answer at once what is ready."""
+        self._received += len(data)
+        if self._is_idle and self._gate.files is not None and (answer := self._gate.files.find(data)) is not None:
+            self._send(*answer)
+            return
+        if self in self._gate.waiting and not self._has_begun:
+            self._has_begun = True
+            self._gate.waiting.begin(self, self.loop.time())
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._gate.waiting.end(self)
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether all that was asked has been answered and taken, and nothing of a next request has come."""
+        is_between = self in self._gate.waiting and not self._has_begun
+        return is_between and self._limit is None and not self.is_sending and not self.transport.is_closing()
+
+    def _send(self, head: bytes, body: bytes) -> None:
+        """Answer with a file, and wait for the next request as uvicorn does."""
+        dated = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        self._gate.waiting.end(self)
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", dated, head, b"\r\n", body)))
+        self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        self._has_answered, self._has_begun, self._body = True, False, None
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._has_begun = bool(self.conn.trailing_data[0])
+            self._gate.waiting.begin(self, self.loop.time())
+
+    def pause_writing(self) -> None:
+        """More is to be sent than the client has read."""
+        super().pause_writing()
+        self._unread = Pace(self._gate.limits.unread_s, self.loop.time(), -self._count_pending())
+
+    def resume_writing(self) -> None:
+        """The client has read."""
+        super().resume_writing()
+        self._unread = None
+
+    def keep_time(self, now: float) -> None:
+        """Close the connection where its client has taken too long."""
+        limits = self._gate.limits
+        if self._unread is not None:
+            if self._unread.is_too_slow(now, -self._count_pending()):
+                self.drop()
+        elif (since := self._gate.waiting.since(self)) is not None:
+            if now - since > limits.header_s and not self.is_sending:
+                self._end_waiting()
+        elif self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
+            self._body = self._body or Pace(limits.body_s, now, self._received)
+            if self._body.is_too_slow(now, self._received):
+                self.refuse(Problem("timeout", 408, f"the body hardly went on for {limits.body_s:g} s"))
+        else:
+            self._body = None
+
+    def _end_waiting(self) -> None:
+        if self._has_begun:
+            limit_s = self._gate.limits.header_s
+            self.refuse(Problem("timeout", 408, f"the head of the request was not whole after {limit_s:g} s"))
+        elif not self._has_answered:
+            self.give_way()  # Between two requests uvicorn keeps the time.
+
+    def _count_pending(self) -> int:
+        """Bytes that the client has not taken: those held here, and those that the kernel holds for it."""
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        if descriptor < 0:
+            return 0
+        (queued,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, struct.pack("i", 0)))
+        return self.transport.get_write_buffer_size() + int(queued)
+
+    def give_way(self) -> None:
+        """Close a connection that waits, with the reason where it is one too many."""
+        if self._limit is None:
+            self.drop()
+        else:
+            self.refuse(self._limit)
+
+    def drop(self) -> None:
+        """Cut the connection off."""
+        self._gate.waiting.end(self)  # it is over: the next that needs room must not count on it
+        self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self.refuse(Problem("http", 400, msg))
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, unless an answer has begun, and close."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE) and not self.is_sending:
+            path = self.scope["path"] if self.scope and self.conn.our_state is h11.SEND_RESPONSE else ""
+            self.transport.write(_to_bytes(problem, bytes(to_response(problem, path).body)))
+        self._gate.waiting.end(self)
+        self.transport.close()
+
+
+def _to_bytes(problem: Problem, body: bytes) -> bytes:
+    own = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close"}
+    lines = [f"{name}: {value}" for name, value in (own | problem.headers | BARE_HEADERS).items()]
+    head = f"HTTP/1.1 {problem.status} {STATUS_PHRASES[problem.status].decode()}\r\n" + "\r\n".join(lines) + "\r\n\r\n"
+    return head.encode() + body

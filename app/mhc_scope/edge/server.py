@@ -1,0 +1,87 @@
+"""uvicorn with limits at the connection, and with a private port."""
+
+import asyncio
+import logging
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.config import STARTUP_FAILURE
+
+from mhc_scope.edge.files import FileAnswers
+from mhc_scope.edge.gate import Gate
+from mhc_scope.edge.limits import Limits
+from mhc_scope.edge.listener import Listener, bind
+from mhc_scope.edge.memory import spare_known_objects
+from mhc_scope.edge.protocol import EdgeProtocol
+from mhc_scope.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
+GRACE_S = 5
+
+
+class Server(uvicorn.Server):
+    """Serves the app at its port, and at the private port where the settings have one."""
+
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+        config = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            http=EdgeProtocol,
+            ws="none",
+            timeout_keep_alive=settings.idle_s,
+            timeout_graceful_shutdown=GRACE_S,
+            proxy_headers=False,  # the app has a layer of its own for them
+            access_log=False,
+            server_header=False,
+            log_config=None,
+        )
+        super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, then listen.
+
+        In the place of uvicorn's own, whose listeners spin where descriptors run out.
+        """
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        try:
+            found = [bind(host, port) for host, port in self._settings.addresses]
+        except OSError as error:
+            logger.error("cannot listen: %s", error)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        spare_known_objects()
+        settings = self._settings
+        state = self._app.state
+        files = FileAnswers(state.assets, settings.root, settings.host_names, state.instruments)
+        self._gate = Gate(self._app, Limits.build(settings), settings.forwarded_allow_ips, settings.root, files)
+        loop = asyncio.get_running_loop()
+        self._gate.start(loop)
+        self.servers = [Listener(loop, sock, self._build_protocol) for socks in found for sock in socks]  # type: ignore[misc]
+        for listener in self.servers:
+            host, port = listener.address  # type: ignore[attr-defined]
+            logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+        self.started = True
+
+    def _build_protocol(self) -> EdgeProtocol:
+        return EdgeProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, gate=self._gate
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close everything, slow clients included."""
+        await super().shutdown(sockets)
+        self._gate.stop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """From the signal handler: among others, end open event streams, which would keep the server up."""
+        super().handle_exit(sig, frame)
+        asyncio.get_running_loop().call_soon_threadsafe(self._app.state.begin_stop)

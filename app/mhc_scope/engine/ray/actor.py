@@ -1,0 +1,89 @@
+"""What runs in the cluster: one actor of Ray, which computes as a worker process of the engine of one machine does."""
+
+import os
+import queue
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, cast
+
+import orjson
+
+from mhc_scope.engine.local.pipe import Answers
+from mhc_scope.engine.local.worker import execute, limit_memory, warm_up
+
+
+@dataclass(frozen=True)
+class Introduction:
+    """What an actor says of itself once it is warm."""
+
+    place: str
+    versions: dict[str, str]
+    rates: bytes  # JSON of `mhc_core.cost.rates.Rates`
+
+
+def read_versions() -> dict[str, str]:
+    """Versions that decide which numbers come out. Builds of torch for CPU and for CUDA count as one."""
+    import torch
+
+    from mhc_core import __version__
+
+    return {"mhc_core": __version__, "torch": torch.__version__.partition("+")[0]}
+
+
+class _Batches:
+    """A pipe to the thread that yields: each write is one batch."""
+
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.write = self.queue.put
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+
+class Actor:
+    """Computes one job at a time. `cancel` and `stay` run in threads beside it (concurrency group `control`)."""
+
+    def __init__(self, threads: int, memory_bytes: int) -> None:
+        self._threads, self._memory_bytes = threads, memory_bytes
+        self._batches = _Batches()
+        self._lock = threading.Lock()
+        self._cancelled, self._number, self._stopped_number = threading.Event(), 0, 0
+
+    def introduce(self) -> Introduction:
+        """Limit the memory, run everything once, and measure the rates."""
+        limit_memory(self._memory_bytes)
+        rates = warm_up()
+        self._answers = Answers(cast(BinaryIO, self._batches))
+        return Introduction(f"process {os.getpid()} on {socket.gethostname()}", read_versions(), rates)
+
+    def compute(self, number: int, job: dict[str, Any]) -> Iterator[bytes]:
+        """Lines of a job in batches, as they arise; the last line is `#end {"status", "reason"}`."""
+        with self._lock:
+            self._number, self._cancelled = number, threading.Event()
+            if self._stopped_number == number:
+                self._cancelled.set()
+        threading.Thread(target=self._execute, args=(job, self._cancelled), daemon=True).start()
+        is_over = False
+        while not is_over:
+            batch = self._batches.queue.get()
+            is_over = batch.rstrip(b"\n").rpartition(b"\n")[2].startswith(b"#end ")
+            yield batch
+
+    def cancel(self, number: int) -> None:
+        """Stop the job of this number between two frames; it may not have begun yet."""
+        with self._lock:
+            self._stopped_number = number
+            if self._number == number:
+                self._cancelled.set()
+
+    def stay(self) -> None:
+        """Never returns: the caller learns that the actor has died."""
+        threading.Event().wait()
+
+    def _execute(self, job: dict[str, Any], cancelled: threading.Event) -> None:
+        status, reason = execute(job, cancelled, self._answers, self._threads, self._memory_bytes)
+        end = b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n"
+        self._answers.send(end, is_last=True)

@@ -1,0 +1,124 @@
+"""The bridge: a process that is Ray's driver, and a server's only way into the cluster.
+
+`python -m mhc_scope.engine.ray.bridge FD`; `bridge_process.py` starts it and says what goes over the socket.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+import orjson
+import ray
+
+from mhc_scope.engine.ray.options import Options
+from mhc_scope.engine.ray.slot import Slot
+
+log = logging.getLogger("mhc.bridge")
+
+FIND_S = 10.0
+
+
+class Bridge:
+    """Slots by their numbers."""
+
+    def __init__(self, options: Options, writer: asyncio.StreamWriter) -> None:
+        self._options, self._writer = options, writer
+        self._slots: dict[int, Slot] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader) -> None:
+        """Until the server closes its end, or dies with something that it has not read."""
+        with suppress(ConnectionResetError):
+            while line := await reader.readline():
+                self._obey(orjson.loads(line))
+
+    async def close(self) -> None:
+        """End all workers, and what waits for them: after `ray.shutdown` a call would begin anew with some cluster."""
+        for slot in list(self._slots.values()):
+            slot.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        if "open" in message:
+            number = message["open"]
+            slot = self._slots[number] = Slot(self._options, self._teller(number), self._end_teller(number))
+            self._do(slot, slot.open())
+        elif "close" in message:
+            if message["close"] in self._slots:  # else it ended by itself just now
+                self._slots[message["close"]].close()
+        elif message["worker"] in self._slots:
+            self._command(self._slots[message["worker"]], message["command"])
+
+    def _command(self, slot: Slot, command: dict[str, Any]) -> None:
+        if "cancel" in command:
+            slot.cancel(command["cancel"])
+        else:
+            self._do(slot, slot.run(command))
+
+    def _do(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(self._guard(slot, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    @staticmethod
+    async def _guard(slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+        """What fails here for a reason that no one foresaw ends the worker, and not only the task."""
+        try:
+            await work
+        except Exception as error:
+            log.exception("a worker's task failed")
+            slot.fail(f"{type(error).__name__}: {error}")
+
+    def _teller(self, number: int) -> Callable[[bytes], None]:
+        def tell(lines: bytes) -> None:
+            self._write({"worker": number, "bytes": len(lines)}, lines)
+
+        return tell
+
+    def _end_teller(self, number: int) -> Callable[[str], None]:
+        def report_end(reason: str) -> None:
+            del self._slots[number]
+            self._write({"worker": number, "gone": reason})
+
+        return report_end
+
+    def _write(self, header: dict[str, Any], payload: bytes = b"") -> None:
+        if not self._writer.is_closing():  # else the server is gone, and this process ends
+            self._writer.write(orjson.dumps(header) + b"\n" + payload)
+
+
+async def main(descriptor: int) -> None:
+    """Connect to the cluster, and serve."""
+    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=2**24)
+    options = Options.decode(await reader.readline())
+    await find_head(options.address)
+    # The address is given, or Ray would start a cluster of its own.
+    ray.init(address=options.address, logging_level=logging.WARNING)
+    bridge = Bridge(options, writer)
+    try:
+        await bridge.serve(reader)
+    finally:
+        await bridge.close()
+        ray.shutdown()
+
+
+async def find_head(address: str) -> None:
+    """End this process where nothing listens: Ray itself would try for minutes, and say little."""
+    host, _, port = address.rpartition(":")
+    try:
+        async with asyncio.timeout(FIND_S):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError as error:  # TimeoutError is one
+        sys.exit(f"no Ray cluster answers at {address}: {error or 'no answer'}")
+    writer.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    asyncio.run(main(int(sys.argv[1])))

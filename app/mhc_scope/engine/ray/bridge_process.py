@@ -1,0 +1,126 @@
+"""The server's end of the bridge: starts the process where it is missing, and tells its workers apart.
+
+To the bridge go JSON lines: `{"open": n}`, `{"worker": n, "command": {...}}`, `{"close": n}`. From it come JSON lines
+`{"worker": n, "bytes": count}`, each followed by so many bytes of whole lines, and `{"worker": n, "gone": reason}`.
+"""
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from typing import Any
+
+import orjson
+
+from mhc_scope.engine.ray.options import Options
+from mhc_scope.engine.ray.ray_worker import RayWorker
+
+log = logging.getLogger("mhc.engine")
+
+# Without its socket a bridge ends its workers and then itself; one that is stuck in Ray is killed.
+STOP_S = 1.5
+HEADER_BYTES = 2**16
+
+
+class BridgeProcess:
+    """One bridge at a time, for all workers of a server."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._numbers = itertools.count(1)
+        self._workers: dict[int, RayWorker] = {}
+        self._starting = asyncio.Lock()
+        self._process: Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the bridge, where one runs."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def open_worker(self) -> RayWorker:
+        """A worker; it is of use once `next_lines` has brought `#ready` and its rates."""
+        async with self._starting:
+            if self._listening is None or self._listening.done():
+                await self._start()
+        number = next(self._numbers)
+        worker = self._workers[number] = RayWorker(number, self._send)
+        self._send({"open": number})
+        return worker
+
+    async def stop(self) -> None:
+        """End the bridge, and with it what it has in the cluster."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None:
+            await self._end(self._process)
+        if self._listening is not None:
+            await asyncio.wait({self._listening})
+
+    async def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # A session of its own: Ctrl-C is for the server. What Ray prints goes where the server complains.
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "mhc_scope.engine.ray.bridge", str(theirs.fileno()),
+                pass_fds=[theirs.fileno()], stdin=DEVNULL, stdout=2, start_new_session=True,
+                env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"},
+            )  # fmt: skip
+        reader, self._writer = await asyncio.open_connection(sock=ours, limit=HEADER_BYTES)
+        self._writer.write(self._options.encode())
+        self._listening = asyncio.create_task(self._listen(reader, self._writer, self._process))
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(orjson.dumps(message) + b"\n")
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, process: Process) -> None:
+        """Until the bridge ends, which ends all its workers."""
+        try:
+            while header := await reader.readline():
+                message = orjson.loads(header)
+                payload = await reader.readexactly(message.get("bytes", 0))
+                self._pass_on(message, payload)
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # It died while it wrote; its end is told below.
+        finally:
+            writer.close()
+            await self._end(process)
+            self._forget_workers(f"the bridge to the cluster ended ({explain(process.returncode)})")
+
+    def _pass_on(self, message: dict[str, Any], payload: bytes) -> None:
+        worker = self._workers.get(message["worker"])
+        if worker is None:
+            return  # It was closed meanwhile.
+        if "gone" in message:
+            del self._workers[message["worker"]]
+            worker.note_end(message["gone"])
+        else:
+            worker.receive(payload.splitlines(keepends=True))
+
+    def _forget_workers(self, reason: str) -> None:
+        workers, self._workers = self._workers, {}
+        if any(not worker.was_killed for worker in workers.values()):
+            log.error("%s; another is started", reason)
+        for worker in workers.values():
+            worker.note_end(reason)
+
+    @staticmethod
+    async def _end(process: Process) -> None:
+        try:
+            async with asyncio.timeout(STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def explain(code: int | None) -> str:
+    """What an exit code says, for people."""
+    if code is not None and code < 0:
+        return f"signal {-code}"
+    return f"code {code}; the lines above say why, as where no cluster answers at its address"

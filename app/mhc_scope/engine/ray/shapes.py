@@ -1,0 +1,65 @@
+"""What a run asks the cluster for: CPUs, GPUs and memory, by what its spec is predicted to take."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mhc_core.cost.estimates import estimate
+from mhc_core.cost.threads import choose_threads
+from mhc_core.measure.recomputation import estimate_recomputation
+from mhc_core.spec import SpecErrors, parse_spec
+from mhc_scope.engine.contract import VERIFICATION
+from mhc_scope.engine.ray.options import Options
+from mhc_scope.settings import GIB
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Resources of one worker."""
+
+    cpus: float
+    gpus: float
+    memory_bytes: float
+
+    def covers(self, other: "Shape") -> bool:
+        """Whether a worker of this shape may do what asks for the other; a GPU is not held for what needs none."""
+        return self.cpus >= other.cpus and self.gpus == other.gpus and self.memory_bytes >= other.memory_bytes
+
+    def fits_in(self, other: "Shape") -> bool:
+        """Whether a machine of the other shape has it at all."""
+        return self.cpus <= other.cpus and self.gpus <= other.gpus and self.memory_bytes <= other.memory_bytes
+
+    def __str__(self) -> str:
+        gpus = f", {self.gpus:g} GPU" if self.gpus else ""
+        return f"{self.cpus:g} CPU{gpus} and {self.memory_bytes / GIB:.1f} GiB"
+
+
+def usual_shape(options: Options) -> Shape:
+    """What a worker holds that waits for its first run: enough for a spec with small tensors."""
+    return Shape(1, options.gpus, min(GIB, options.memory_bytes))
+
+
+def shape_of(job: dict[str, Any], options: Options) -> Shape:
+    """What a job asks for. One that is not valid needs nothing; its worker says what is wrong with it."""
+    try:
+        spec = parse_spec(job["spec"])
+    except SpecErrors:
+        return usual_shape(options)
+    cost = estimate_recomputation(spec) if job["kind"] == VERIFICATION else estimate(spec)
+    memory = GIB
+    while memory < cost.peak_bytes:  # few sizes, so that a worker is seldom replaced by another
+        memory *= 2
+    return Shape(
+        choose_threads(spec, options.cpus),
+        0.0 if spec.device == "cpu" else options.gpus,
+        min(memory, options.memory_bytes),
+    )
+
+
+def explain_lack(wanted: Shape, machines: Iterable[Shape]) -> str | None:
+    """Why the cluster can never give this, or None where it can."""
+    machines = list(machines)
+    if any(wanted.fits_in(machine) for machine in machines):
+        return None
+    found = "; ".join(sorted({str(machine) for machine in machines})) or "no machine"
+    return f"the run needs {wanted} on one machine, and the cluster has none such: it has {found}"

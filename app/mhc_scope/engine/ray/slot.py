@@ -1,0 +1,210 @@
+"""The bridge's end of one worker: an actor, which gives way to one of another shape where a job needs it."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import ray
+from ray.exceptions import RayError
+
+from mhc_scope.engine.ray.actor import Actor, Introduction, read_versions
+from mhc_scope.engine.ray.options import Options
+from mhc_scope.engine.ray.shapes import Shape, explain_lack, shape_of, usual_shape
+
+log = logging.getLogger("mhc.bridge")
+
+LOST = (
+    "the worker process in the cluster was killed (SIGKILL), by the system for want of memory or from outside, "
+    "or lost with its machine"
+)
+# A worker that has not come by then, as where others hold what it needs, is mentioned in the log.
+PATIENCE_S = 15.0
+# A worker that grew for a run gives back what it holds more than others when it has had nothing to do for this long.
+GIVE_BACK_S = 10.0
+MAX_REASON = 500
+# Restarts are the slot's business: Ray must not compute again what was half told already.
+# Beside the thread that computes there are two others, which its stubs do not know.
+declare: Any = ray.remote
+REMOTE = declare(max_restarts=0, max_task_retries=0, concurrency_groups={"control": 2})(Actor)
+
+
+class NoRoom(RuntimeError):
+    """The cluster does not give what a job needs; the text says what."""
+
+
+class Slot:
+    """`tell(lines)` takes lines for the server, `report_end(reason)` is called once, when the worker is gone."""
+
+    def __init__(self, options: Options, tell: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
+        self._options, self._tell, self._report_end = options, tell, report_end
+        self._actor: Any = None
+        self._shape = usual_shape(options)
+        self._refusal: str | None = None
+        self._numbers, self._number, self._job_id = itertools.count(1), 0, ""
+        self._watch: asyncio.Task[None] | None = None
+        self._replacing: asyncio.Task[Introduction] | None = None
+        self._giving_back: asyncio.Task[None] | None = None  # waits, and can be cancelled
+        self._returning: asyncio.Task[None] | None = None  # is at it, and has to be waited for
+        self._is_over = False
+
+    async def open(self) -> None:
+        """Get an actor of the usual shape, however long others use what it needs."""
+        try:
+            introduction = await self._replace(self._shape, None)
+        except (NoRoom, RayError) as error:
+            self.fail(str(error))
+        else:
+            self._tell(b"#ready " + introduction.rates + b"\n")
+
+    async def run(self, job: dict[str, Any]) -> None:
+        """Compute a job and tell its lines."""
+        self._number, self._job_id = next(self._numbers), job["run"]
+        await self._settle()
+        try:
+            await self._provide(shape_of(job, self._options))
+        except NoRoom as error:
+            self._give_up("failed", str(error))
+        except asyncio.CancelledError:
+            self._give_up("cancelled", None)
+        except RayError:
+            log.exception("no worker for %s", job["run"])
+            self.fail(LOST)
+        else:
+            await self._pass_on(job)
+        if self._shape != usual_shape(self._options) and not self._is_over:
+            self._giving_back = asyncio.create_task(self._give_back())
+
+    def cancel(self, job_id: str) -> None:
+        """Stop the job between two frames, or while it waits for resources."""
+        if job_id != self._job_id:
+            return
+        if self._replacing is not None:
+            self._replacing.cancel()
+        elif self._actor is not None:
+            self._actor.cancel.options(concurrency_group="control").remote(self._number)
+
+    def close(self) -> None:
+        """End the actor at once, whatever it does."""
+        self.fail("it was stopped")
+
+    def fail(self, reason: str) -> None:
+        """The worker is gone; the first reason counts. Of a traceback of Ray its last line is told."""
+        if not self._is_over:
+            self._is_over = True
+            if self._giving_back is not None:
+                self._giving_back.cancel()
+            self._release()
+            self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
+
+    async def _pass_on(self, job: dict[str, Any]) -> None:
+        if self._refusal is not None:
+            return self._tell_job_end("failed", self._refusal)
+        lines = self._actor.compute.options(num_returns="streaming").remote(self._number, job)
+        try:
+            async for line in lines:
+                self._tell(await line)
+        except RayError as error:
+            log.warning("a worker is lost: %s", str(error).splitlines()[0])
+            self.fail(LOST)
+        finally:
+            ray.cancel(lines)
+        return None
+
+    async def _provide(self, wanted: Shape) -> None:
+        """Have an actor that covers the shape."""
+        if self._shape.covers(wanted):
+            return
+        if lack := explain_lack(wanted, list_machines()):
+            raise NoRoom(lack)
+        self._replacing = asyncio.ensure_future(self._replace(wanted, self._options.wait_s))
+        try:
+            await self._replacing
+        except TimeoutError:
+            message = f"the cluster had no {wanted} free on one machine for {self._options.wait_s:g} s"
+            raise NoRoom(message) from None
+        finally:
+            self._replacing = None
+
+    async def _replace(self, shape: Shape, wait_s: float | None) -> Introduction:
+        """An actor of another shape in place of the one that is there."""
+        if lack := explain_lack(shape, list_machines()):
+            raise NoRoom(lack)
+        self._release()
+        actor = REMOTE.options(num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes)).remote(
+            int(shape.cpus), self._options.memory_bytes
+        )
+        self._actor = actor
+        notice = asyncio.get_running_loop().call_later(
+            PATIENCE_S, log.warning, "a worker with %s has not come yet", shape
+        )
+        try:
+            async with asyncio.timeout(wait_s):
+                introduction: Introduction = await actor.introduce.remote()
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            notice.cancel()
+        self._shape, self._refusal = shape, explain_skew(introduction)
+        self._watch = asyncio.create_task(self._notice_death(actor))
+        return introduction
+
+    async def _notice_death(self, actor: Any) -> None:
+        try:
+            await actor.stay.options(concurrency_group="control").remote()
+        except RayError:
+            self.fail(LOST)
+
+    def _release(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._actor is not None:
+            ray.kill(self._actor)
+        self._actor = self._watch = None
+
+    async def _give_back(self) -> None:
+        """Become a usual worker again, unless a job comes before."""
+        await asyncio.sleep(GIVE_BACK_S)
+        task, self._giving_back = self._giving_back, None  # From here on a job waits for it, and does not stop it.
+        self._returning = task
+        try:
+            await self._replace(usual_shape(self._options), self._options.wait_s)
+        except (NoRoom, RayError, TimeoutError) as error:
+            self.fail(f"it gave back what it held, and then got nothing: {error}")
+
+    async def _settle(self) -> None:
+        """Have no change under way that no job asked for."""
+        if self._giving_back is not None:
+            self._giving_back.cancel()
+            self._giving_back = None
+        if self._returning is not None:
+            await asyncio.wait({self._returning})
+            self._returning = None
+
+    def _give_up(self, status: str, reason: str | None) -> None:
+        """End a job that has not begun, and with it the worker, where it gave way to one that did not come."""
+        if self._actor is None:
+            self.fail(reason or "it was stopped while it was replaced")
+        else:
+            self._tell_job_end(status, reason)
+
+    def _tell_job_end(self, status: str, reason: str | None) -> None:
+        self._tell(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
+
+
+def list_machines() -> list[Shape]:
+    """What each machine of the cluster has in all, used or not."""
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Shape(each.get("CPU", 0), each.get("GPU", 0), each.get("memory", 0)) for each in found]
+
+
+def explain_skew(introduction: Introduction) -> str | None:
+    """Why the numbers of this worker would not be this server's, or None where they are."""
+    ours, theirs = read_versions(), introduction.versions
+    if ours == theirs:
+        return None
+    said = [", ".join(f"{name} {version}" for name, version in each.items()) for each in (theirs, ours)]
+    return f"the worker ({introduction.place}) has {said[0]}, the server {said[1]}: install the same on both"

@@ -1,0 +1,161 @@
+"""The app: settings in, routes out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+
+from mhc_scope.api import openapi
+from mhc_scope.api.dependencies import require_read
+from mhc_scope.api.http import problems
+from mhc_scope.api.http.kept_files import TURNS
+from mhc_scope.api.http.middleware import request_spans
+from mhc_scope.api.http.middleware.body_limit import BodyLimit
+from mhc_scope.api.http.middleware.cookies import ClientCookies
+from mhc_scope.api.http.middleware.head import HeadAsGet
+from mhc_scope.api.http.middleware.hosts import AllowedHosts
+from mhc_scope.api.http.middleware.proxies import TrustedProxies
+from mhc_scope.api.http.middleware.request_log import RequestLog
+from mhc_scope.api.http.middleware.root_path import RootPath
+from mhc_scope.api.http.stream import NDJSON
+from mhc_scope.api.models.links import API
+from mhc_scope.api.models.traces import MAX_BATCH_BYTES
+from mhc_scope.api.operators import routes as operations
+from mhc_scope.api.operators.instruments import Instruments, RequestMetrics
+from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
+from mhc_scope.engine.registry import build_engine
+from mhc_scope.observe import spans
+from mhc_scope.pages import admin, link_cards, routes, security, sign_in
+from mhc_scope.pages.assets import FOLDERS, Assets
+from mhc_scope.pages.link_pictures import Pictures
+from mhc_scope.pages.routes import Pages
+from mhc_scope.services.encoding.encoder import Encoder
+from mhc_scope.services.encoding.files import EncodedFiles
+from mhc_scope.services.identity import Identities
+from mhc_scope.services.live_traces import LiveTraces
+from mhc_scope.services.rooms import Rooms
+from mhc_scope.services.runs import Runs
+from mhc_scope.services.shares import ReadShares, StoredShares, StreamShares
+from mhc_scope.services.sweeps.sweeps import Sweeps
+from mhc_scope.services.sweeps.values import SweepValues
+from mhc_scope.services.traces import Traces
+from mhc_scope.services.upkeep.housekeeping import Housekeeping
+from mhc_scope.services.upkeep.readiness import Inspector
+from mhc_scope.services.upkeep.storage import Storage
+from mhc_scope.settings import Settings
+from mhc_scope.store.clients.shares import ShareStore
+from mhc_scope.store.clients.tokens import TokenStore
+from mhc_scope.store.database import Database
+from mhc_scope.store.live_traces import LiveTraceStore
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.sweeps import SweepStore
+from mhc_scope.store.rooms import RoomStore
+from mhc_scope.store.snapshots import SnapshotStore
+from mhc_scope.store.upkeep.measures import Measures
+from mhc_scope.store.upkeep.space import SpaceStore
+
+# Streams compress themselves, chunk by chunk; an archive is compressed already.
+NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Everything wired together; what must be started and stopped is in the lifespan.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where another server uses the data folder, or its database is not one of this version.
+    UnknownEngine
+        Where the settings name an engine that there is not.
+    NoTelemetry
+        Where they ask for spans, and the packages for them are missing.
+    """
+    app = FastAPI(
+        lifespan=_live,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        telemetry=request_spans.configure(settings.spans),
+    )
+    assets = app.state.assets = Assets(settings.root)
+    app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
+    app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
+    app.state.engine = build_engine(settings)
+    app.state.database = Database(settings.sqlalchemy_url)
+    app.state.encoded = EncodedFiles(settings.data / "encoded", settings.encoded_bytes)
+    app.state.begin_stop = partial(_begin_stop, app)
+    app.state.identities = Identities(settings, TokenStore(app.state.database))
+    app.state.streams, app.state.reads = StreamShares(settings), ReadShares(settings)
+    app.state.stored = StoredShares(settings, ShareStore(app.state.database))
+    app.openapi = lambda: openapi.describe(app, settings.root)  # type: ignore[method-assign]
+    for router in (*ROUTERS, link_cards.router, routes.router):
+        app.include_router(router, dependencies=[Depends(require_read)])
+    for router in (*KEYED_ROUTERS, operations.router, admin.router, sign_in.router):
+        app.include_router(router)
+    app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
+    for prefix in FOLDERS:
+        app.add_route(f"{prefix}/{{path:path}}", assets.respond, include_in_schema=False)
+    problems.install(app, security.BARE_HEADERS, routes.show_problem)
+    # The last one added is the outermost.
+    app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
+    app.add_middleware(HeadAsGet)
+    streamed = {f"{API}/traces": settings.max_trace_bytes, f"{API}/traces/": MAX_BATCH_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
+    if settings.origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
+    app.add_middleware(AllowedHosts, names=settings.host_names)
+    own = {settings.public_origin} if settings.public_url else set()
+    app.add_middleware(security.SecurityHeaders, origins={*settings.origins, *own})
+    app.add_middleware(ClientCookies, public_url=settings.public_url)
+    app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    app.add_middleware(RequestLog)
+    app.add_middleware(RootPath, root_path=settings.root)
+    app.add_middleware(TrustedProxies, trusted=settings.forwarded_allow_ips)
+    return app
+
+
+def _begin_stop(app: FastAPI) -> None:
+    """Close event streams and stop restoring deleted files. Running requests may still finish."""
+    app.state.hub.close()
+    app.state.database.begin_stop()
+    app.state.encoded.begin_stop()
+
+
+@asynccontextmanager
+async def _live(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    database, hub = app.state.database, app.state.hub
+    app.state.snapshots = SnapshotStore(database)
+    storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
+    app.state.runs = Runs(settings, database, app.state.engine, hub, storage)
+    app.state.inspector = Inspector(settings, app.state.runs, database)
+    app.state.traces = Traces(settings, app.state.runs.store, app.state.stored, storage)
+    app.state.rooms = Rooms(settings, RoomStore(database), app.state.runs.log)
+    app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
+    app.state.sweeps = Sweeps(settings, app.state.runs, SweepStore(database, settings.lease_s))
+    app.state.sweep_values = SweepValues(app.state.runs)
+    housekeeping = Housekeeping(settings, database, storage)
+    app.state.measures = Measures(database)
+    app.state.download_turns = asyncio.Semaphore(TURNS)
+    app.state.encoder = Encoder(settings, app.state.runs.log, app.state.encoded)
+    try:
+        await app.state.encoder.start()
+        await app.state.runs.start()
+        await app.state.sweeps.go_on()
+        await housekeeping.start()
+        await app.state.live_traces.start()
+        yield
+    finally:
+        app.state.begin_stop()
+        app.state.encoder.stop()
+        await housekeeping.stop()
+        await app.state.sweeps.stop()
+        await app.state.live_traces.stop()
+        await app.state.runs.stop()
+        await database.close()
+        await asyncio.to_thread(spans.stop)  # it may wait for those who collect

@@ -1,0 +1,46 @@
+"""One claim about the runs of a view, from what is stored of them: "HC ×790, mHC ×1.00, same 64 layers"."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from mhc_core.findings.words import format_magnitude
+from mhc_core.record.source import SpecSource
+from mhc_core.spec import MULTI_STREAM
+from mhc_scope.store.runs import Run
+
+Direction = Literal["fwd", "bwd"]
+DIRECTIONS: tuple[Direction, Direction] = ("fwd", "bwd")
+
+
+def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd") -> str | None:
+    """The largest gain of a run over its layers, as "×790" or "8.2×10³⁶⁷"; None where it is unknown."""
+    findings = [] if summary is None else summary["findings"]
+    numbers: dict[str, float | None]
+    numbers = next((finding["numbers"] for finding in findings if finding["key"] == "connection"), {})
+    log10 = numbers.get(f"gain_{direction}_log10")
+    if log10 is None:
+        return None
+    text = format_magnitude(log10)
+    return text if "×" in text else f"×{text}"
+
+
+def build_claim(labels: Sequence[str], runs: Sequence[Run]) -> str | None:
+    """The gains of the runs that mix streams; None where no gain is known."""
+    gains = [
+        f"{label} {gain}"
+        for label, run in zip(labels, runs, strict=True)
+        if _has_streams(run) and (gain := to_gain_text(run.summary)) is not None
+    ]
+    if not gains:
+        return None
+    depths = {run.source.spec["depth"] for run in runs if isinstance(run.source, SpecSource)}
+    if len(depths) != 1:
+        return ", ".join(gains)
+    (depth,) = depths
+    layers = "1 layer" if depth == 1 else f"{depth} layers"
+    return f"{', '.join(gains)}, {'same ' if len(runs) > 1 else ''}{layers}"
+
+
+def _has_streams(run: Run) -> bool:
+    """Whether a run mixes streams, so that its gain is not 1 by design. A trace may."""
+    return not isinstance(run.source, SpecSource) or run.spec["connection"]["kind"] in MULTI_STREAM

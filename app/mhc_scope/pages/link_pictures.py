@@ -1,0 +1,192 @@
+"""The picture of a link: what a chat or a feed shows of a view, drawn from its stored runs.
+
+A claim, the streams of each run on one linear scale, and at the right the number of each run. A view with a map shows
+that map instead of the streams, because it covered them when the view was shared.
+"""
+
+import asyncio
+import io
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.fill.sources import Columns
+from mhc_core.figures.methods import to_run_styles
+from mhc_core.figures.style import MAX_RUNS, THEMES, Theme
+from mhc_core.findings.gains import BY_DESIGN
+from mhc_core.record.source import Source, SpecSource
+from mhc_scope.pages.claims import DIRECTIONS, to_gain_text
+from mhc_scope.pages.raster import Canvas, measure, shorten
+from mhc_scope.pages.raster_map import draw_map
+from mhc_scope.pages.raster_picture import Lanes, draw_ribbons, find_largest, place_lanes, read_sizes
+from mhc_scope.store.runs import Run
+
+WIDTH, HEIGHT = 1200, 630
+THEME: Final = "dark"
+REVISION = 4  # goes up when the same view is drawn differently
+KEPT = 64  # pictures held in memory, of about 100 KB
+MARGIN = 48
+
+STREAMS = (196, 158, 756, 408)  # left, top, width, height
+NAMES = (MARGIN, 136)  # left, width
+NUMBERS = (976, WIDTH - MARGIN - 976)
+MAP = (596, 228, 452, 330)
+NUMBER_SIZES = (50, 40, 30, 24)  # the largest that fits
+ROOM = 64  # least distance of two runs' names
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One run of a picture; `number` is its headline number, `remark` what stands below it."""
+
+    label: str
+    columns: Columns
+    number: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Map:
+    """The map of a picture: its figure (`figures.map`), what its number is, and its settings."""
+
+    figure: go.Figure
+    title: str
+    axes: str
+
+
+@dataclass(frozen=True)
+class Headlines:
+    """The number of each run in a preset's view, and what it is."""
+
+    what: str
+    texts: Sequence[str]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a picture shows; runs beyond the first four are counted in `more`."""
+
+    title: str
+    foot: str
+    runs: Sequence[Shown]
+    more: int = 0
+    map: Map | None = None
+
+
+def to_view(
+    title: str,
+    runs: Sequence[Run],
+    labels: Sequence[str],
+    results: Sequence[Columns],
+    shown: Map | None = None,
+    headlines: Headlines | None = None,
+) -> View:
+    """A view of finished runs; `headlines` replace their gains, as in a preset's view."""
+    found = []
+    for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
+        number, remark = (headlines.texts[place], "") if headlines else _read_gain(run)
+        found.append(Shown(label, result, number, remark))
+    foot = _to_foot([run.source for run in runs], results[0])
+    foot = f"{headlines.what} · {foot}" if headlines else f"Gain of the mixing · {foot}"
+    return View(title or ", ".join(labels), foot, found, max(0, len(runs) - MAX_RUNS), shown)
+
+
+def _read_gain(run: Run) -> tuple[str, str]:
+    """The largest gain forward, and in words that backward where it differs, or why there is none."""
+    headline = "" if run.summary is None else run.summary["headline"]["text"]
+    forward, backward = (to_gain_text(run.summary, direction) for direction in DIRECTIONS)
+    if forward is None:
+        return "–", headline
+    if headline == BY_DESIGN:
+        return "×1", "by design"
+    return forward, "" if backward in (None, forward) else f"backward {backward}"
+
+
+def _to_foot(sources: Sequence[Source], result: Columns) -> str:
+    """What was measured, in few words; the drift where all runs that have one have the same."""
+    source = sources[0]
+    if not isinstance(source, SpecSource):
+        return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
+    connections = [other.spec["connection"] for other in sources if isinstance(other, SpecSource)]
+    drifts = {connection["noise"] for connection in connections if "noise" in connection}
+    drift = f" · drift {drifts.pop():g}" if len(drifts) == 1 else ""
+    return f"{source.spec['depth']} layers{drift} · seed {source.spec['seed']}"
+
+
+def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:
+    """The picture as PNG, 1200 x 630."""
+    canvas = Canvas(WIDTH, HEIGHT, theme)
+    _draw_head(canvas, view)
+    order = _order(view)
+    lanes = place_lanes([read_sizes(view.runs[run].columns).shape[1] for run in order], STREAMS)
+    styles = to_run_styles([run.columns.method for run in view.runs], theme.name)
+    colors = [(style or theme.blank).color for style in styles]
+    if view.map is None:
+        placed = [(view.runs[run].columns, colors[run], lane) for run, lane in zip(order, lanes, strict=True)]
+        draw_ribbons(canvas, placed, STREAMS)
+    else:
+        left, top = MAP[:2]
+        canvas.text(left, top - 40, shorten(view.map.title, 18, WIDTH - MARGIN - left), 18, theme.ink)
+        canvas.text(left, top - 14, shorten(view.map.axes, 18, WIDTH - MARGIN - left), 18, theme.muted)
+        draw_map(canvas, view.map.figure, MAP)
+    for run, y in zip(order, _spread(lanes), strict=True):
+        _draw_names(canvas, view.runs[run], colors[run], y, NUMBERS[0] if view.map is None else NAMES[0] + 220)
+    file = io.BytesIO()
+    canvas.finish().save(file, "PNG")
+    return file.getvalue()
+
+
+def _order(view: View) -> list[int]:
+    """Runs from top to bottom: the loudest last, for its ribbons burst their lanes."""
+    return sorted(range(len(view.runs)), key=lambda run: find_largest(read_sizes(view.runs[run].columns)))
+
+
+def _spread(lanes: Sequence[Lanes]) -> list[float]:
+    """Where the names of the runs are: in the middle of their lanes, and apart from each other."""
+    places: list[float] = []
+    for lane in lanes:
+        places.append(max(lane.middle, places[-1] + ROOM if places else lane.middle))
+    over = max(0.0, places[-1] - (STREAMS[1] + STREAMS[3] - 18)) if places else 0.0
+    return [place - over for place in places]
+
+
+def _draw_head(canvas: Canvas, view: View) -> None:
+    theme = canvas.theme
+    canvas.text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
+    more = f" · and {view.more} more runs" if view.more else ""
+    canvas.text(WIDTH - MARGIN, 62, view.foot + more, 18, theme.muted, "rs")
+    canvas.text(MARGIN, 118, shorten(view.title, 42, WIDTH - 2 * MARGIN, True), 42, theme.ink, bold=True)
+
+
+def _draw_names(canvas: Canvas, run: Shown, color: str, y: float, numbers_left: float) -> None:
+    """The name of a run left of its streams, and its number right of them."""
+    theme, (left, width) = canvas.theme, NAMES
+    streams = read_sizes(run.columns).shape[1]
+    canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
+    canvas.text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
+    room = NUMBERS[1]
+    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= room), NUMBER_SIZES[-1])
+    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, room, True), size, color, bold=True)
+    if run.remark:
+        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, room), 16, theme.muted)
+
+
+class Pictures:
+    """Draws pictures one at a time, off the event loop, and keeps the last ones."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._turn = asyncio.Lock()  # one thread and about 40 MB, however many requests come
+
+    async def get(self, key: str, load: Callable[[], Awaitable[View]]) -> bytes:
+        """The picture known as `key`, or drawn from what `load` gives."""
+        async with self._turn:
+            if key not in self._kept:
+                self._kept[key] = await asyncio.to_thread(draw, await load())
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]

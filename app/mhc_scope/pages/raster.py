@@ -1,0 +1,178 @@
+"""A canvas of pixels for the picture of a link: texts, lines and filled shapes."""
+
+import io
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from mhc_core.figures.fill.numbers import nice_step
+from mhc_core.figures.style import Theme
+from mhc_scope.files import NODE_MODULES, read_file
+from mhc_scope.pages.vendored import FONTS
+
+SCALE = 2  # everything is drawn so much larger and then shrunk: Pillow's lines have no soft edges
+DASH_SCALE = 1.5
+
+Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, width, height
+
+_RAISED = re.compile(r"(.*?)<sup>(.*?)</sup>")
+
+
+@cache
+def load_font(size: int, is_bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which knows every sign in our sentences, at `size` pixels of the picture."""
+    return ImageFont.truetype(io.BytesIO(read_file(f"{NODE_MODULES}/{FONTS[is_bold]}")), size * SCALE)
+
+
+def measure(text: str, size: int, is_bold: bool = False) -> float:
+    """Width of a text in pixels of the picture."""
+    return load_font(size, is_bold).getlength(text) / SCALE
+
+
+def shorten(text: str, size: int, width: float, is_bold: bool = False) -> str:
+    """The text, or as much of it as fits with an ellipsis."""
+    if measure(text, size, is_bold) <= width:
+        return text
+    while text and measure(f"{text}…", size, is_bold) > width:
+        text = text[:-1].rstrip()
+    return f"{text}…"
+
+
+def wrap(text: str, size: int, width: float, lines: int, is_bold: bool = False) -> list[str]:
+    """At most so many lines that fit; the last one says by an ellipsis that there is more."""
+    words = text.split()
+    wrapped: list[str] = []
+    while words and len(wrapped) < lines - 1:
+        count = 1
+        while count < len(words) and measure(" ".join(words[: count + 1]), size, is_bold) <= width:
+            count += 1
+        wrapped.append(shorten(" ".join(words[:count]), size, width, is_bold))
+        words = words[count:]
+    return [*wrapped, shorten(" ".join(words), size, width, is_bold)] if words else wrapped
+
+
+class Canvas:
+    """A picture in the making; places and sizes are pixels of the finished one."""
+
+    def __init__(self, width: int, height: int, theme: Theme) -> None:
+        self.width, self.height, self.theme = width, height, theme
+        self._image = Image.new("RGB", (width * SCALE, height * SCALE), theme.card)
+        self._draw = ImageDraw.Draw(self._image, "RGBA")
+
+    def finish(self) -> Image.Image:
+        """The picture."""
+        return self._image.resize((self.width, self.height), Image.Resampling.LANCZOS)
+
+    def text(
+        self, x: float, y: float, text: str, size: int, color: str, anchor: str = "ls", bold: bool = False
+    ) -> None:
+        """One line. `anchor` as Pillow says it: l, m or r, then s for the baseline or m for the middle."""
+        self._draw.text((x * SCALE, y * SCALE), text, color, load_font(size, bold), anchor)
+
+    def tick(self, x: float, y: float, text: str, size: int, color: str, is_right: bool = True) -> None:
+        """A tick's label with its right end at `x`, or its left one; of `10<sup>3</sup>` the 3 is raised."""
+        base, power = _RAISED.fullmatch(text).groups() if _RAISED.fullmatch(text) else (text, "")  # type: ignore[union-attr]
+        small = round(size * 0.72)
+        if not is_right:
+            x += measure(base, size) + measure(power, small)
+        self.text(x, y - size * 0.36, power, small, color, "rm")
+        self.text(x - measure(power, small), y, base, size, color, "rm")
+
+    def line(self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0) -> None:
+        """A line through `points`; `dash` as Plotly says it: solid, or lengths in pixels."""
+        ink = _with_alpha(color, alpha)
+        for part in _cut(points, _lengths(dash)):
+            scaled = [(x * SCALE, y * SCALE) for x, y in part]
+            self._draw.line(scaled, ink, round(width * SCALE), "curve")
+
+    def box(self, box: Box, color: str) -> None:
+        """A filled rectangle."""
+        left, top, width, height = box
+        corners = (left, top, left + width, top + height)
+        self._draw.rectangle([round(side * SCALE) for side in corners], color)
+
+    def area(self, points: Sequence[Point], fill: str) -> None:
+        """A filled shape; `fill` is Plotly's `rgba(r,g,b,a)`."""
+        red, green, blue, alpha = (float(part) for part in re.findall(r"[\d.]+", fill))
+        scaled = [(x * SCALE, y * SCALE) for x, y in points]
+        self._draw.polygon(scaled, (round(red), round(green), round(blue), round(255 * alpha)))
+
+    @contextmanager
+    def clip(self, box: Box) -> Iterator[None]:
+        """What is drawn within changes nothing outside of the box."""
+        before, (left, top, width, height) = self._image.copy(), box
+        corners = [round(side * SCALE) for side in (left, top, left + width, top + height)]
+        yield
+        before.paste(self._image.crop((corners[0], corners[1], corners[2], corners[3])), (corners[0], corners[1]))
+        self._image = before
+        self._draw = ImageDraw.Draw(self._image, "RGBA")
+
+    def shade(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
+        """A filled shape whose colour changes from left to right, through these colours at these places."""
+        places = [x * SCALE for x, _ in colors]
+        parts = np.array([_to_parts(color) for _, color in colors], dtype=np.float64)
+        columns = np.arange(self._image.width)
+        row = np.stack([np.interp(columns, places, parts[:, part]) for part in range(3)], axis=1).astype(np.uint8)
+        fill = Image.fromarray(np.broadcast_to(row, (self._image.height, *row.shape)).copy(), "RGB")
+        self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
+
+    def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float, radius: float = 14.0) -> None:
+        """A soft light around shapes."""
+        mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(radius * SCALE))
+        self._image.paste(color, (0, 0, *self._image.size), mask)
+
+    def _to_mask(self, shapes: Sequence[Sequence[Point]], alpha: float) -> Image.Image:
+        """Drawn twice as large once more: Pillow rounds corners to whole pixels, which thin shapes show as steps."""
+        mask = Image.new("L", (2 * self._image.width, 2 * self._image.height))
+        draw = ImageDraw.Draw(mask)
+        for points in shapes:
+            draw.polygon([(2 * x * SCALE, 2 * y * SCALE) for x, y in points], round(255 * alpha))
+        return mask.reduce(2)
+
+
+def layer_ticks(low: float, high: float) -> range:
+    step = max(1, round(nice_step((high - low) / 6)))
+    return range(math.ceil(low / step) * step, math.floor(high) + 1, step)
+
+
+def _lengths(dash: str) -> list[float]:
+    return [] if dash == "solid" else [DASH_SCALE * float(part.removesuffix("px")) for part in dash.split(",")]
+
+
+def _cut(points: Sequence[Point], lengths: list[float]) -> Iterator[list[Point]]:
+    """The drawn parts of a dashed line."""
+    if not lengths:
+        yield list(points)
+        return
+    turn, left_over = 0, lengths[0]
+    part = [points[0]]
+    for (x, y), (next_x, next_y) in itertools.pairwise(points):
+        total = math.hypot(next_x - x, next_y - y)
+        done = 0.0
+        while total - done > left_over:
+            done += left_over
+            corner = (x + (next_x - x) * done / total, y + (next_y - y) * done / total)
+            if turn % 2 == 0:
+                yield [*part, corner]
+            turn += 1
+            left_over, part = lengths[turn % len(lengths)], [corner]
+        left_over -= total - done
+        part.append((next_x, next_y))
+    if turn % 2 == 0 and len(part) > 1:
+        yield part
+
+
+def _with_alpha(color: str, alpha: float) -> tuple[int, int, int, int]:
+    return *_to_parts(color), round(255 * alpha)
+
+
+def _to_parts(color: str) -> tuple[int, int, int]:
+    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return red, green, blue

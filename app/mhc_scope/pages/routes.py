@@ -1,0 +1,205 @@
+"""The pages: a template each, with what the browser needs to know before its first request."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from mhc_core import __version__
+from mhc_core.figures import PANELS
+from mhc_core.figures.style import ThemeName, to_shared_colors
+from mhc_core.record import codec
+from mhc_scope.api.dependencies import (
+    FoundRoom,
+    FoundSnapshot,
+    RoomService,
+    Service,
+    Snapshots,
+    find_room,
+    find_run,
+    find_view,
+)
+from mhc_scope.api.http.middleware.root_path import to_route
+from mhc_scope.api.http.problems import TITLES, Problem
+from mhc_scope.api.models.links import API, to_address
+from mhc_scope.api.models.rooms import RoomBody
+from mhc_scope.api.models.snapshots import SnapshotBody
+from mhc_scope.files import TEMPLATES, read_file
+from mhc_scope.pages.assets import Assets
+from mhc_scope.pages.docs import describe, describe_credentials
+from mhc_scope.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
+from mhc_scope.pages.security import page_policy
+from mhc_scope.pages.view_rules import to_view_rules
+from mhc_scope.settings import Settings
+from mhc_scope.store.rooms import Room
+
+router = APIRouter(include_in_schema=False)
+
+CARDS = {"picture": "How the signal travels"}  # that are no panel and are not called by their key
+
+
+EMBED = "/embed/"
+GONE = (
+    "This server has no snapshot and no run named “{name}”. A run that is in no snapshot is kept for a day at most. To "
+    "keep a figure, embed it from a snapshot (Share)."
+)
+
+
+class Pages:
+    """Renders templates."""
+
+    def __init__(self, assets: Assets, root: str = "") -> None:
+        self._assets, self._root = assets, root
+        loader = FunctionLoader(lambda name: read_file(f"{TEMPLATES}/{name}").decode())
+        self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+
+    def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
+        """A page with its policy."""
+        policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
+        html = self._fill(name, policy=None, **values)
+        return HTMLResponse(html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
+
+    def render_file(self, name: str, **values: Any) -> str:
+        """A page for a file server, which sends no policy: the page states it itself."""
+        return self._fill(name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values)
+
+    def _fill(self, name: str, **values: Any) -> str:
+        return self._environment.get_template(name).render(
+            asset=self._assets.address,
+            modules=self._assets.modules,
+            import_map=Markup(self._assets.import_map),
+            version=__version__,
+            root=self._root,
+            colors=to_shared_colors(),
+            **values,
+        )
+
+
+def to_boot(page: str, **values: Any) -> Markup:
+    """Data for a `<script type="application/json">`: JSON in which nothing can end the element."""
+    known = {"page": page, "root": to_address(""), "version": __version__, "rules": to_view_rules()}
+    text = codec.to_json({**known, **values}).decode()
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def describe_workers(request: Request) -> dict[str, float]:
+    """How many runs this server computes at once, and up to which predicted time one more, 0 where none."""
+    settings: Settings = request.app.state.settings
+    return {"workers": settings.worker_count, "short_run_s": settings.spare_run_s}
+
+
+def get_pages(request: Request) -> Pages:
+    """The pages of this app."""
+    pages: Pages = request.app.state.pages
+    return pages
+
+
+def show_problem(request: Request, problem: Problem) -> Response | None:
+    """An error as a page, for a browser that opens an address of a page; None for everyone else."""
+    path = to_route(request.scope)
+    is_page = request.method == "GET" and not path.startswith(f"{API}/")
+    if not is_page or "text/html" not in request.headers.get("accept", ""):
+        return None
+    title, detail, is_framed = TITLES[problem.kind], problem.detail, path.startswith(EMBED)
+    if problem.kind == "not-found":
+        title = "Page not found"
+    if is_framed and problem.kind == "not-found":
+        title, detail = "This figure is gone", GONE.format(name=path.removeprefix(EMBED)[:60])
+    ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
+    page = get_pages(request).render(
+        "problem.html",
+        status=problem.status,
+        frame_ancestors=ancestors,
+        title=title,
+        detail=detail,
+        is_framed=is_framed,
+        needs_token=problem.kind == "no-token" and not is_framed,
+        path=to_address(path),
+    )
+    page.headers.update(problem.headers)
+    return page
+
+
+@router.get("/")
+async def get_index(
+    request: Request,
+    service: Service,
+    rooms: RoomService,
+    room: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """The instrument, in a room of a course where the query names one."""
+    card = await build_default_preview(request, service)
+    entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
+    boot = to_boot("index", **describe_workers(request), **entered)
+    return get_pages(request).render("index.html", boot=boot, card=card)
+
+
+@router.get("/p/{name}")
+async def get_preset_page(request: Request, service: Service, preset: FoundPreset) -> Response:
+    """A preset: its runs, and what is said of them."""
+    card = await build_preset_preview(request, service, preset)
+    boot = to_boot("index", preset=preset.to_plain())
+    return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
+
+
+def to_boot_room(room: Room) -> dict[str, str]:
+    """What the page is told of the room that it is in."""
+    return {"id": room.id, "title": room.title}
+
+
+@router.get("/r/{room_id}")
+async def get_room_page(request: Request, room: FoundRoom) -> Response:
+    """A room: its sheet and views to start from; for its teacher also what was saved in it."""
+    body = RoomBody.build(room)
+    boot = to_boot("room", room=to_boot_room(room))
+    return get_pages(request).render("room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
+
+
+@router.get("/rooms")
+async def get_new_room_page(request: Request) -> Response:
+    """A form that makes a room."""
+    return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
+
+
+@router.get("/s/{snapshot_id}")
+async def get_snapshot_page(request: Request, service: Service, stored: FoundSnapshot) -> Response:
+    """A stored view."""
+    snapshot = SnapshotBody.build(stored).model_dump(mode="json")
+    card = await build_snapshot_preview(request, service, stored)
+    boot = to_boot("snapshot", snapshot=snapshot, **describe_workers(request))
+    return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card)
+
+
+@router.get("/embed/{name}")
+async def get_embed_page(
+    request: Request,
+    name: str,
+    service: Service,
+    snapshots: Snapshots,
+    panel: Annotated[str, Query(max_length=40)] = "gain",
+    theme: ThemeName = "light",
+    view: Annotated[str, Query(max_length=40)] = "",
+) -> Response:
+    """One panel of a snapshot or of a run, to be framed by any site."""
+    snapshot = await find_view(request, snapshots, name)
+    runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
+    shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
+    kept = {name: shown[name] for name in ("state", "sweep")}
+    boot = to_boot("embed", runs=runs, panel=panel, theme=theme, view=view, **kept)
+    title = PANELS[panel].title if panel in PANELS else CARDS.get(panel, panel.capitalize())
+    return get_pages(request).render("embed.html", frame_ancestors="*", boot=boot, title=title, theme=theme)
+
+
+@router.get("/docs")
+async def get_docs(request: Request) -> Response:
+    """The routes, drawn from the OpenAPI description."""
+    openapi = request.app.openapi()
+    sections, credentials = describe(openapi), describe_credentials(openapi)
+    return get_pages(request).render("docs.html", sections=sections, credentials=credentials, problems=TITLES)
+
+
+async def get_openapi(request: Request) -> Response:
+    """The OpenAPI description itself."""
+    return JSONResponse(request.app.openapi())

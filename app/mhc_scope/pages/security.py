@@ -1,0 +1,115 @@
+"""Security headers on every answer, and the refusal of requests that another site's page makes."""
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mhc_scope.api.http.problems import Problem, to_response
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+# For what is not a page: nothing may be loaded, run or framed.
+BARE_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+BARE_HEADERS = {**HEADERS, "Content-Security-Policy": BARE_POLICY}
+
+# What a page is made of never becomes a page itself, so that rules for pages would only be 40 kB of a first visit.
+PARTS = ("text/javascript", "text/css", "font/")
+PART_HEADERS = {"X-Content-Type-Options": "nosniff"}
+
+# For pages with forms: with no-referrer a browser would send `Origin: null` with what their buttons send.
+FORM_HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
+
+FOREIGN_SITES = ("cross-site", "same-site")
+
+# What pages of listed origins may send and read. No cookie is let through: without a token they are their address.
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "HEAD", "POST", "DELETE"),
+    "allow_headers": ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"),
+    "expose_headers": ("Content-Disposition", "ETag", "Location", "Retry-After"),
+    "allow_private_network": True,
+}
+
+
+def require_own_page(request: Request) -> None:
+    """Refuse a POST that another site's page, or nothing that can be told, has sent."""
+    origin, host = request.headers.get("origin"), request.headers.get("host")
+    if origin is None or urlsplit(origin).netloc != host:
+        raise Problem("foreign-origin", 403, "this is for the buttons of this page; scripts have the HTTP interface")
+
+
+def page_policy(import_map_hash: str, *, frame_ancestors: str | None = "'none'") -> str:
+    """Content-Security-Policy of a page: everything from this host, and the import map by its hash.
+
+    `frame_ancestors` is None for a policy within the page itself, where browsers reject that rule.
+    """
+    rules: dict[str, str | None] = {
+        "default-src": "'none'",
+        "script-src": f"'self' '{import_map_hash}'",
+        # Plotly sets styles on elements, and draws its export through a blob.
+        "style-src": "'self' 'unsafe-inline'",
+        "img-src": "'self' data: blob:",
+        "connect-src": "'self'",
+        "font-src": "'self'",
+        "frame-ancestors": frame_ancestors,
+        "base-uri": "'none'",
+        "form-action": "'self'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items() if value is not None)
+
+
+class SecurityHeaders:
+    """ASGI middleware: adds the headers, and turns away writes from foreign pages.
+
+    A browser sends `Origin` with every POST and DELETE of a page. Without this check any site that a visitor
+    opens could start runs on a server that only the visitor's machine can reach. Pages of `origins` may write.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Collection[str]) -> None:
+        self._app, self._origins = app, origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap `send`."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                complete(MutableHeaders(scope=message))
+            await send(message)
+
+        origin = _foreign_origin(scope)
+        if origin is not None and origin not in self._origins:
+            detail = f"this request comes from a page of {origin}, not of this server"
+            response = to_response(Problem("foreign-origin", 403, detail), scope["path"])
+            return await response(scope, receive, send_with_headers)
+        return await self._app(scope, receive, send_with_headers)
+
+
+def complete(headers: MutableHeaders) -> None:
+    """Add the security headers that an answer does not have."""
+    is_part = headers.get("content-type", "").startswith(PARTS)
+    for name, value in (PART_HEADERS if is_part else BARE_HEADERS).items():
+        headers.setdefault(name, value)
+
+
+def _foreign_origin(scope: Scope) -> str | None:
+    if scope["method"] in SAFE_METHODS:
+        return None
+    headers = Headers(scope=scope)
+    origin = headers.get("origin")
+    if origin is None and headers.get("sec-fetch-site") in FOREIGN_SITES:
+        return "another site"  # a browser that leaves the origin out still says this
+    if origin is None or origin.partition("://")[2] == headers.get("host"):
+        return None
+    return origin

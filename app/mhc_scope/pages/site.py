@@ -1,0 +1,200 @@
+"""The page as files for any file server: what `mhc-scope site` writes.
+
+The browser asks for the same paths as from a server, and `static/js/net/site.js` answers them from these files:
+
+    index.html, preset-NAME.html, view-ID.html    pages; they are in one folder, and all addresses in them are relative
+    static/, vendor/                              what pages load, under the names that a server gives it
+    api/                                          answers that are the same for everyone, and the list of runs
+    records/ID.frames                             the frames of a run, one a line, gzip
+
+Nothing is ever deleted, so that links into a site stay valid when it is written again.
+"""
+
+import gzip
+import json
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from markupsafe import Markup
+
+from mhc_core.cost.estimates import ConnectionCost
+from mhc_core.cost.paper_models import paper_shapes
+from mhc_core.figures import MAX_RUNS, to_response
+from mhc_core.figures.panels.costs import build_costs
+from mhc_core.figures.style import THEMES, ThemeName
+from mhc_core.metrics.registry import to_catalogue
+from mhc_core.record import codec
+from mhc_core.record.start import StartFrame
+from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.api.costs import to_csv
+from mhc_scope.api.models.snapshots import SnapshotBody
+from mhc_scope.pages.assets import Assets
+from mhc_scope.pages.link_cards import MAX_DESCRIPTION, SUMMARY, Card
+from mhc_scope.pages.routes import Pages, to_boot
+from mhc_scope.presets import OPENING, PRESETS
+from mhc_scope.presets.sketches import read_sketches
+from mhc_scope.store.snapshots import Snapshot
+
+ROOT = "."
+INDEX = "api/runs.json"
+KIND = "connection.kind"
+Grid = Mapping[str, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class WrittenRun:
+    """A run of the site: its id, its first frame, and the spec that it was computed from; None for a trace."""
+
+    id: str
+    start: StartFrame
+    spec: RunSpec | None
+
+
+class Site:
+    """A folder that becomes a site.
+
+    Parameters
+    ----------
+    folder: empty, not there yet, or a site that was written before.
+
+    Raises
+    ------
+    FileExistsError
+        Where the folder holds something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if folder.exists() and any(folder.iterdir()) and not (folder / INDEX).is_file():
+            raise FileExistsError(17, "it is not empty, and holds no site", str(folder))
+        self._folder = folder
+        self.bytes = 0
+
+    def find_record(self, run_id: str) -> list[bytes] | None:
+        """The frames of a run that an earlier call wrote; None where there are none."""
+        path = self._folder / to_record_path(run_id)
+        return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
+
+    def write_record(self, run_id: str, lines: Sequence[bytes]) -> WrittenRun:
+        """Write all frames of a finished run, its end among them."""
+        start = codec.decode_line(lines[0])
+        assert isinstance(start, StartFrame)
+        self._write(to_record_path(run_id), gzip.compress(b"".join(lines), mtime=0))
+        spec = None if start.spec is None else parse_spec(start.spec)
+        return WrittenRun(run_id, start, spec)
+
+    def write_answers(self, runs: Iterable[WrittenRun], costs: Mapping[RunSpec, list[ConnectionCost]]) -> None:
+        """Write what the interface of a server would answer, and which runs there are."""
+        bodies: dict[str, Any] = {
+            "schema": RunSpec.model_json_schema(),
+            "presets": {"presets": [preset.to_plain() for preset in PRESETS]},
+            "previews": {"previews": [{"name": name, "runs": runs} for name, runs in read_sketches().items()]},
+            "metrics": {"metrics": to_catalogue()},
+            "paper-costs": paper_shapes().model_dump(),
+            "costs": [_to_costs(spec, found) for spec, found in costs.items()],
+            "runs": [_to_entry(run) for run in runs],
+        }
+        for theme in get_args(ThemeName):
+            for count in range(1, MAX_RUNS + 1):
+                bodies[f"panels-{count}-{theme}"] = to_response(count, theme)
+        for name, body in bodies.items():
+            self._write(f"api/{name}.json", codec.to_json(body))
+
+    def write_pages(self, grid: Grid, views: Sequence[Snapshot]) -> None:
+        """Write the pages and what they load."""
+        assets = Assets(ROOT)
+        pages = Pages(assets, ROOT)
+        for path, body in assets.bodies().items():
+            self._write(path.removeprefix("/"), body)
+
+        def write_page(path: str, title: str, description: str, boot: Markup, **more: Any) -> None:
+            summary = textwrap.shorten(description or SUMMARY, MAX_DESCRIPTION, placeholder=" …")
+            card = Card(title, summary, url=None, picture=None, picture_path=None, alt="")
+            self._write(path, pages.render_file(boot=boot, card=card, **more).encode())
+
+        told: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
+        write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **told), name="index.html")
+        for preset in PRESETS:
+            boot = to_boot("index", preset=preset.to_plain(), **told)
+            path = f"preset-{preset.name}.html"
+            write_page(path, preset.title, preset.description, boot, name="preset.html", preset=preset)
+        for view in views:
+            snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
+            boot = to_boot("snapshot", snapshot=snapshot, **told)
+            write_page(f"view-{view.id}.html", view.title, view.note, boot, name="snapshot.html", snapshot=snapshot)
+        self._write(".nojekyll", b"")  # GitHub Pages then serves the files as they are
+
+    def _write(self, path: str, body: bytes) -> None:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(body)
+        self.bytes += len(body)
+
+
+def to_record_path(run_id: str) -> str:
+    """Where the frames of a run are. No web server knows the ending, so none unpacks the file on the way."""
+    return f"records/{run_id}.frames"
+
+
+def list_grid(grid: Grid) -> list[RunSpec]:
+    """The runs of the opening view at every point of a grid; where a setting does not apply to a run, once."""
+    found: dict[str, RunSpec] = {}
+    for spec in OPENING.specs:
+        points: list[dict[str, Any]] = [spec.model_dump(mode="json")]
+        for path, values in grid.items():
+            points = [_put(point, path, value) for point in points for value in values]
+        found |= {made.id: made for made in map(parse_spec, points)}
+    return list(found.values())
+
+
+def _put(spec: dict[str, Any], path: str, value: float) -> dict[str, Any]:
+    part, _, leaf = path.rpartition(".")
+    if not part:
+        return {**spec, leaf: value}
+    return {**spec, part: {**spec[part], leaf: value}} if leaf in spec[part] else spec
+
+
+def to_sent(spec: RunSpec) -> dict[str, Any]:
+    """A spec as the page sends it: its connection, and what differs from the defaults of the schema."""
+    schema = RunSpec.model_json_schema()
+    sent: dict[str, Any] = {}
+    for name, value in spec.model_dump(mode="json").items():
+        if not isinstance(value, dict):
+            if value != schema["properties"][name]["default"]:
+                sent[name] = value
+            continue
+        fields = schema["$defs"][schema["properties"][name]["$ref"].rpartition("/")[2]]["properties"]
+        kept = {
+            leaf: inner
+            for leaf, inner in value.items()
+            if f"{name}.{leaf}" == KIND or inner != fields[leaf].get("default")
+        }
+        if kept:
+            sent[name] = kept
+    return sent
+
+
+def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
+    """The answers of the routes of costs for a stack."""
+    figures = {theme: json.loads(build_costs(costs, THEMES[theme]).to_json()) for theme in get_args(ThemeName)}
+    return {
+        "spec": to_sent(spec),
+        "costs": [cost.model_dump() for cost in costs],
+        "csv": to_csv(costs),
+        "figures": figures,
+    }
+
+
+def _to_entry(run: WrittenRun) -> dict[str, Any]:
+    """`is_current`: whether a server of this version would answer the spec with this run."""
+    sent = None if run.spec is None else to_sent(run.spec)
+    is_current = run.spec is not None and run.spec.id == run.id
+    return {
+        "id": run.id,
+        "spec": sent,
+        "is_current": is_current,
+        "depth": run.start.layers,
+        "cost": None if run.start.cost is None else codec.to_fields(run.start.cost),
+    }

@@ -1,0 +1,55 @@
+"""The fixed list of files that are taken from others, out of node_modules: what is served, and what a wheel carries.
+
+Needs the standard library alone, for setup.py reads it where nothing is installed.
+"""
+
+# Name in the import map -> file.
+MODULES = {
+    "preact": "preact/dist/preact.mjs",
+    "preact/hooks": "preact/hooks/dist/hooks.mjs",
+    "htm": "htm/dist/htm.mjs",
+    "htm/preact": "htm/preact/index.mjs",
+    "@preact/signals": "@preact/signals/dist/signals.mjs",
+    "@preact/signals-core": "@preact/signals-core/dist/signals-core.mjs",
+    "eventsource-parser": "eventsource-parser/dist/parse.js",
+    # For PDF files, loaded when one is asked for. The fonts are no modules: the map tells where they are.
+    "jspdf": "jspdf/dist/jspdf.umd.min.js",
+    "svg2pdf.js": "svg2pdf.js/dist/svg2pdf.umd.min.js",
+    "dejavu-sans/400.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-400-normal.woff",
+    "dejavu-sans/700.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-700-normal.woff",
+}
+# Name for `asset("vendor/...")` -> file: a classic script, and the font that docs/font.py takes characters from.
+NAMED = {
+    "plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js",
+    "inter": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
+}
+# Those that a page needs before its first line runs. They import each other: a browser would find them one by one.
+STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-core", "eventsource-parser")
+# Files that those of the same package import.
+PARTS = ("eventsource-parser/dist/errors.js",)
+# The fonts of the pictures that the server draws itself, by whether they are bold.
+FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.woff"]}
+
+
+def by_package() -> dict[str, list[str]]:
+    """The files that a browser is sent, by their package."""
+    packages: dict[str, list[str]] = {}
+    for path in sorted({*MODULES.values(), *NAMED.values(), *PARTS}):
+        packages.setdefault(package_of(path), []).append(path)
+    return packages
+
+
+def package_of(path: str) -> str:
+    """The package that a path in node_modules belongs to."""
+    parts = path.split("/")
+    return "/".join(parts[: 2 if path.startswith("@") else 1])
+
+
+def list_carried() -> list[str]:
+    """Paths in node_modules of everything that the product needs, with what says its version.
+
+    The texts of licences are in docs/licences.md, which a wheel holds beside our own.
+    """
+    needed = [*MODULES.values(), *NAMED.values(), *PARTS, *FONTS.values()]
+    about = {f"{package_of(path)}/package.json" for path in needed}
+    return sorted({*needed, *about})

@@ -1,0 +1,38 @@
+"""What server and page both know of views: letters, names and looks of runs, the first view, maps, hash keys, costs."""
+
+from typing import Any
+
+from mhc_core.connections.math.presets import list_projecting
+from mhc_core.figures.at_once import to_at_once_rules
+from mhc_core.figures.methods import to_plain_methods
+from mhc_core.figures.panels.costs import MEASURES
+from mhc_core.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
+from mhc_core.figures.style import MAX_RUNS
+from mhc_core.spec import FAMILIES, MANIFOLD
+from mhc_scope.presets import DEFAULT, KEY, OPENING, TRAINED
+
+
+def to_view_rules() -> dict[str, Any]:
+    """The rules as plain data, for the page."""
+    return {
+        "letters": LETTERS[:MAX_RUNS],
+        "name_length": NAME_LENGTH,
+        "kinds": [spec.connection.kind for spec in DEFAULT.specs],
+        "opening": [spec.model_dump(mode="json") for spec in OPENING.specs],
+        "trained": [spec.model_dump(mode="json") for spec in TRAINED.specs],
+        "connections": {
+            kind: {
+                "name": family.name,
+                "year": family.year,
+                "has_streams": family.streams != "one",
+                "mixing": family.mixing,
+            }
+            for kind, family in FAMILIES.items()
+        },
+        "map": {"metric": MAP[0], "reduce": MAP[1]},
+        "keys": KEYS | {"preset": KEY},
+        "costs": MEASURES,
+        "methods": to_plain_methods(),
+        "at_once": to_at_once_rules(),
+        "dynamic": {"inits": list_projecting(), "kinds": MANIFOLD},
+    }

@@ -1,0 +1,25 @@
+"""Named comparisons to start from; the runs of the first are those that a hash names none for."""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qsl
+
+from mhc_scope.presets.opening import OPENING
+from mhc_scope.presets.papers import HC_FIGURES, MHC_FIGURES
+from mhc_scope.presets.preset import Preset
+from mhc_scope.presets.signals import SIGNALS, STARTS
+from mhc_scope.presets.stacks import COMPARISONS, STACKS, TRAINED
+
+__all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_shown"]
+
+KEY = "preset"  # of a page's state
+
+PRESETS: tuple[Preset, ...] = (*COMPARISONS, *MHC_FIGURES, *HC_FIGURES, *STACKS, *SIGNALS, *STARTS)
+DEFAULT = PRESETS[0]
+BY_NAME = {preset.name: preset for preset in PRESETS}
+
+
+def find_shown(state: str, run_ids: Sequence[str]) -> Preset | None:
+    """The preset that a page's state names, where these are its very runs; None once anything was changed."""
+    preset = BY_NAME.get(dict(parse_qsl(state)).get(KEY, ""))
+    is_unchanged = preset is not None and [spec.id for spec in preset.specs] == list(run_ids)
+    return preset if is_unchanged else None

@@ -1,0 +1,67 @@
+"""What is refused to every caller, and by which figure: predicted cost, traces that are read or grow."""
+
+from collections.abc import Sequence
+
+from mhc_core.cost.estimates import Estimate
+from mhc_core.findings.numerals import format_value
+from mhc_core.spec import RunSpec, SpecError
+from mhc_scope.services.errors import QueueFullError, TooExpensiveError, TooManyLiveTracesError
+from mhc_scope.settings import Settings
+
+# Fields that cost grows with, and where to read them.
+SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens", "train.steps")
+MAX_UPLOADS = 4  # traces that are read at a time; each holds one frame in memory
+
+
+def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
+    """Why this server does not admit the spec: one error a size field and figure; empty where it does."""
+    errors = []
+    if cost.seconds > settings.max_run_seconds:
+        got, limit = f"{format_value(cost.seconds, digits=3)} s", f"{settings.max_run_seconds:g} s"
+        errors += [_to_error(field, got, limit, "time") for field in _large_fields(spec)]
+    if cost.peak_bytes > settings.max_run_bytes:
+        got, limit = f"{format_value(cost.peak_bytes / 1e9, digits=3)} GB", f"{settings.max_run_bytes / 1e9:.3g} GB"
+        errors += [_to_error(field, got, limit, "memory") for field in _large_fields(spec)]
+    return errors
+
+
+def _to_error(field: str, got: str, limit: str, what: str) -> SpecError:
+    text = f"This run needs about {got} of {what}; this server allows {limit}."
+    return SpecError(field, f"{got} predicted", f"at most {limit} of predicted {what}", text)
+
+
+def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> None:
+    """Refuse a spec that is predicted to cost too much."""
+    errors = check_cost(spec, cost, settings)
+    if errors:
+        *others, last = dict.fromkeys(error.field for error in errors)
+        fields = f"{', '.join(others)} or {last}" if others else last
+        raise TooExpensiveError(f"{' '.join(dict.fromkeys(map(str, errors)))} Lower {fields}.", errors)
+
+
+def require_trace_room(being_read: int) -> None:
+    """Refuse a trace while as many are being read as memory is there for."""
+    if being_read >= MAX_UPLOADS:
+        raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
+
+
+def require_live_room(growing: int, settings: Settings) -> None:
+    """Refuse one more trace that grows."""
+    if growing >= settings.max_live_traces:
+        raise TooManyLiveTracesError(
+            f"{growing} traces are being recorded; this server allows {settings.max_live_traces}."
+        )
+
+
+def _large_fields(spec: RunSpec) -> Sequence[str]:
+    """The size fields that stand above their defaults; every size field where none does."""
+    default = RunSpec()
+    return [path for path in SIZES if _value(spec, path) > _value(default, path)] or SIZES
+
+
+def _value(spec: RunSpec, path: str) -> int:
+    value: object = spec
+    for name in path.split("."):
+        value = getattr(value, name)
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,276 @@
+"""Traces that grow while a model trains elsewhere: their owner sends frames by index, as often as it has to.
+
+What is stored is stored once: frames that come again are passed over, and a gap is refused with the index that is due.
+A trace outlives the server; one that no one feeds for long is closed as failed.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mhc_core.record.codec import encode_frame
+from mhc_core.record.container import Checker, Limits
+from mhc_core.record.container.texts import check_text
+from mhc_core.record.frames import AnyFrame, EndFrame
+from mhc_core.record.summary import EndStatus
+from mhc_core.spec import SpecError
+from mhc_scope.services.admission import require_live_room
+from mhc_scope.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
+from mhc_scope.services.identity import Client
+from mhc_scope.services.runs import ID_LENGTH, Runs
+from mhc_scope.settings import Settings
+from mhc_scope.store.live_traces import LiveTraceStore
+from mhc_scope.store.runs import Run
+
+log = logging.getLogger("mhc.traces")
+
+TOKEN_BYTES = 24
+MAX_LOOK_S = 30.0  # between two looks for traces that no one feeds
+NO_NEWS = "no news of the model for {:g} s"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A new live trace, and the token of those who may write it."""
+
+    record_id: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Fed:
+    """How far a live trace is: the index that is due next, and its status."""
+
+    record_id: str
+    due: int
+    status: str
+
+
+@dataclass
+class Growing:
+    """What is known of a live trace while it grows; built from the store anew after a restart."""
+
+    checker: Checker
+    size_bytes: int
+
+
+class LiveTraces:
+    """All live traces of this server."""
+
+    def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
+        self._settings, self._runs, self._store = settings, runs, store
+        self._limits = Limits(size_bytes=settings.max_trace_bytes)
+        self._growing: dict[str, Growing] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._fed_at: dict[str, float] = {}
+        self._opening = asyncio.Lock()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Take over what an earlier process left; owners have as long to come back as if they had just been here."""
+        for run_id in await self._store.list_open():
+            self._note(run_id)
+        self._watch = asyncio.create_task(self._close_silent_for_ever())
+
+    async def stop(self) -> None:
+        """Leave live traces to the next process."""
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def open(self, lines: Sequence[bytes], client: Client) -> Opened:
+        """Begin a live trace with its first frames, the first of them `start`.
+
+        Raises
+        ------
+        RefusedError
+            Where they are no beginning of a trace, or there are as many live traces as are allowed.
+        """
+        async with self._opening:  # or several at once would find the same room
+            return await self._open(lines, client)
+
+    async def _open(self, lines: Sequence[bytes], client: Client) -> Opened:
+        self.require_room()
+        await self._runs.storage.require_space()
+        growing = Growing(_new_checker(), 0)
+        frames = await asyncio.to_thread(_check, growing.checker, lines)
+        if growing.checker.start is None or isinstance(frames[-1], EndFrame):
+            got = "no lines" if growing.checker.start is None else "a trace with its end"
+            raise _refuse(SpecError("frames", got, "the first frames of a trace that goes on"))
+        run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
+        encoded = self._encode(run_id, growing, frames, 0)
+        self._runs.log.begin(run_id)
+        source = growing.checker.start.get_source()
+        await self._store.open(run_id, source, token, client.key, client.address)
+        self._growing[run_id] = growing
+        self._note(run_id)
+        await self._runs.log.append(run_id, 0, encoded)
+        return Opened(run_id, token)
+
+    def require_room(self) -> None:
+        """Refuse one more where there are as many as are allowed."""
+        require_live_room(len(self._fed_at), self._settings)
+
+    async def require_owner(self, run_id: str, token: str) -> Run:
+        """The record, for those who have its token.
+
+        Raises
+        ------
+        RefusedError
+            Where there is no such live trace, or the token is another.
+        """
+        live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
+        if live is None or run is None:
+            raise UnknownTraceError(f"No trace with the id {run_id[:ID_LENGTH]!r} is being recorded.")
+        if not live.accepts(token):
+            raise WrongTokenError("The token is not the one that was returned when this trace was created.")
+        return run
+
+    async def feed(self, run: Run, first: int, lines: Sequence[bytes]) -> Fed:
+        """Add frames; the index of the first is `first`. Those that are there already are passed over.
+
+        Raises
+        ------
+        RefusedError
+            Where frames are missing before them, one is not valid (then none is stored), or the trace has ended.
+        """
+        async with self._locks[run.id]:
+            run = await self._runs.store.get(run.id) or run
+            if not run.is_live:
+                _require_known(run, first, lines)
+                return Fed(run.id, run.frames, run.status)
+            if first > run.frames:
+                raise GapError(run.frames, first)
+            self._note(run.id)
+            new = lines[run.frames - first :]
+            if new:
+                await self._runs.storage.require_space()
+            return await self._take(run, new) if new else Fed(run.id, run.frames, run.status)
+
+    async def end(self, run: Run, status: EndStatus, reason: str | None) -> Fed:
+        """Close a live trace. Where it has ended already, that is how it stays.
+
+        Raises
+        ------
+        RefusedError
+            Where it is said to be done and is not whole.
+        """
+        async with self._locks[run.id]:
+            run = await self._runs.store.get(run.id) or run
+            if run.is_live:
+                growing = await self._find_growing(run)
+                _require_plain(reason)
+                if status == "done":
+                    _require_whole(growing.checker)
+                await self._finish(run.id, run.frames, status, reason)
+                return Fed(run.id, run.frames + 1, status)
+            return Fed(run.id, run.frames, run.status)
+
+    # Below: helpers. Those that write are called with the lock of the trace.
+
+    async def _take(self, run: Run, lines: Sequence[bytes]) -> Fed:
+        growing = await self._find_growing(run)
+        checker = growing.checker.fork()  # a batch is taken whole or not at all
+        frames = await asyncio.to_thread(_check, checker, lines)
+        end = frames.pop() if isinstance(frames[-1], EndFrame) else None
+        if isinstance(end, EndFrame) and end.status == "done":
+            _require_whole(checker)
+        grown = Growing(checker, growing.size_bytes)
+        encoded = self._encode(run.id, grown, frames, run.frames)
+        if encoded:
+            await self._runs.log.append(run.id, run.frames, encoded)
+        self._growing[run.id] = grown
+        count = run.frames + len(frames)
+        if not isinstance(end, EndFrame):
+            return Fed(run.id, count, run.status)
+        await self._finish(run.id, count, end.status, end.reason)
+        return Fed(run.id, count + 1, end.status)
+
+    def _encode(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
+        """The lines of frames, counted in what the trace may hold."""
+        lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
+        size = growing.size_bytes + sum(map(len, lines))
+        if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
+            wanted = f"at most {self._limits.size_bytes} bytes and {self._limits.lines} frames in all"
+            raise _refuse(SpecError("frames", f"{size} bytes in {first + len(lines)} frames", wanted))
+        growing.size_bytes = size
+        return lines
+
+    async def _find_growing(self, run: Run) -> Growing:
+        """What is known of the trace; read from its log where this process has not seen it yet."""
+        if run.id not in self._growing:
+            checker, size = _new_checker(), 0
+            async for line in self._runs.log.read_all(run.id):
+                checker.take(line)
+                size += len(line)
+            self._growing[run.id] = Growing(checker, size)
+        return self._growing[run.id]
+
+    async def _finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
+        await self._runs.log.finish(run_id, index, status, reason)
+        self._runs.ended[status] += 1
+        self._runs.fed.discard(run_id)
+        self._fed_at.pop(run_id, None)
+        self._growing.pop(run_id, None)
+        self._locks.pop(run_id, None)
+
+    def _note(self, run_id: str) -> None:
+        """There is news of the trace."""
+        self._runs.fed.add(run_id)
+        self._fed_at[run_id] = time.monotonic()
+
+    async def _close_silent_for_ever(self) -> None:
+        limit = self._settings.live_trace_s
+        while True:
+            await asyncio.sleep(min(MAX_LOOK_S, limit / 4))
+            try:
+                for run_id in [name for name, at in self._fed_at.items() if time.monotonic() - at > limit]:
+                    await self._close_silent(run_id, limit)
+            except Exception:
+                log.exception("live traces without news could not be closed; the next try follows")
+
+    async def _close_silent(self, run_id: str, limit: float) -> None:
+        async with self._locks[run_id]:
+            run = await self._runs.store.get(run_id)
+            if run is not None and run.is_live and time.monotonic() - self._fed_at.get(run_id, 0.0) > limit:
+                await self._finish(run_id, run.frames, "failed", NO_NEWS.format(limit))
+
+
+def _require_known(run: Run, first: int, lines: Sequence[bytes]) -> None:
+    """Refuse frames that a trace which has ended lacks; its own end, sent again, is not among them."""
+    lacking = lines[max(0, run.frames - 1 - first) :]
+    if first > run.frames or any(b'"type":"end"' not in line for line in lacking):
+        raise HasEndedError(f"This trace is {run.status} and takes no more frames.")
+
+
+def _new_checker() -> Checker:
+    # The owner does not know the id of the record when it encodes the first frame.
+    return Checker(only_traces=True, names_run=False)
+
+
+def _check(checker: Checker, lines: Sequence[bytes]) -> list[AnyFrame]:
+    try:
+        return [checker.take(line) for line in lines]
+    except SpecError as error:
+        raise _refuse(error) from None
+
+
+def _require_whole(checker: Checker) -> None:
+    try:
+        checker.finish()
+    except SpecError as error:
+        raise _refuse(error) from None
+
+
+def _require_plain(reason: str | None) -> None:
+    try:
+        check_text(reason or "", "reason")
+    except SpecError as error:
+        raise _refuse(error) from None
+
+
+def _refuse(error: SpecError) -> InvalidTraceError:
+    return InvalidTraceError(str(error), [error])

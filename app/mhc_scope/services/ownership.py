@@ -1,0 +1,44 @@
+"""Whose a stored view is: that of the client that made it, and of those who have its key."""
+
+import secrets
+import time
+
+from mhc_scope.services.errors import NotOwnerError
+from mhc_scope.services.identity import Client
+from mhc_scope.store.clients.tokens import hash_secret, read_token_id
+from mhc_scope.store.snapshots import Owner, Snapshot
+
+KEY_BYTES = 24
+
+
+def new_key() -> str:
+    """A secret for the maker of a view."""
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+def to_owner(client: Client, key: str, keep_s: float) -> Owner:
+    """What is stored of the client that makes a view, and how long the view is kept.
+
+    Who has a token that may run keeps views for good: an operator knows them, and can ask them. Others' links are made
+    in passing, and no one could ever tell which are still wanted, other than by their being opened.
+    """
+    is_for_good = client.key.startswith("token:") and client.rights in ("run", "admin")
+    return Owner(
+        client.key, client.address, hash_secret(key), None if is_for_good else time.time() + keep_s, client.room or None
+    )
+
+
+def require_owner(snapshot: Snapshot, client: Client, key: str | None) -> None:
+    """Refuse those who are not the owner and have not the key.
+
+    Raises
+    ------
+    NotOwnerError
+        Says what would do.
+    """
+    is_key = key is not None and read_token_id(key) is None
+    if is_key and secrets.compare_digest(hash_secret(key or ""), snapshot.key_hash or ""):
+        return
+    if not is_key and client.owns(snapshot.client):
+        return
+    raise NotOwnerError("Only the client that stored this view can delete it, or the view's key as a bearer token.")

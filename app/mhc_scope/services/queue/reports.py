@@ -1,0 +1,155 @@
+"""What the engine reports of the runs that this server holds a lease of, and how it is stored."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from mhc_scope.engine.contract import Crash, EndStatus, Sink, SinkError
+from mhc_scope.observe import spans
+from mhc_scope.services.predictions import Predictions
+from mhc_scope.store.errors import StoreUnavailable
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.leases import MAX_ATTEMPTS, Lease, LeaseLost, TornLog
+from mhc_scope.store.queue.queue import Queue
+
+log = logging.getLogger("mhc.runs")
+
+T = TypeVar("T")
+# Between two tries to store the same thing; doubled each time.
+RETRY_S, RETRY_MAX_S = 0.05, 1.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended; `seconds` is what it took of a worker."""
+
+    index: int
+    status: EndStatus
+    reason: str | None
+    seconds: float
+
+
+@dataclass
+class Held:
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
+
+    lease: Lease
+    client: str
+    attempts: int
+    kind: str
+    queued_at: float
+    seconds: float
+    begun_s: float | None = None
+    ending: Ending | None = None
+
+
+class Reports(Sink):
+    """Stores what is reported, again and again where the database cannot be written.
+
+    `wake` is called when a worker waits; `note_over` with run and client when a run is computed here no more.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        log: FrameLog,
+        hub: Hub,
+        predictions: Predictions,
+        patience_s: float,
+        wake: Callable[[], None],
+        note_over: Callable[[str, str], None],
+    ) -> None:
+        self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
+        self._patience_s, self._wake, self._note_over = patience_s, wake, note_over
+        self.held: dict[str, Held] = {}
+        self.ended: Counter[str] = Counter()
+        self.frames_stored = 0
+
+    async def on_start(self, job_id: str) -> None:
+        """A worker has the run."""
+        self.held[job_id].begun_s = time.monotonic()
+        self._predictions.begin(job_id)
+        self._hub.publish(job_id)
+
+    async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
+        """Store what is not stored yet. What is must have come out the same, or the log would be torn."""
+        lease = self.held[job_id].lease
+        try:
+            await self._persist(lambda: self._log.append(job_id, first, lines, lease))
+        except (LeaseLost, TornLog, StoreUnavailable) as error:
+            raise SinkError(str(error)) from None
+        self.frames_stored += len(lines)
+
+    async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
+        """Close the log, or let the run wait again where its worker was lost for the first time."""
+        held = self.held[job_id]
+        self._predictions.end(job_id, is_done=status == "done")
+        seconds = 0.0 if held.begun_s is None else time.monotonic() - held.begun_s
+        ending = Ending(index, status, reason, seconds)
+        try:
+            await self._persist(lambda: self._store_end(job_id, held, ending))
+        except StoreUnavailable as error:
+            log.error("the end of run %s is kept until it can be stored: %s", job_id, error)
+            held.ending = ending
+
+    def on_moved(self, job_ids: Sequence[str]) -> None:
+        """Places are those of the queue of all servers, not of the engine."""
+
+    def on_free(self) -> None:
+        """There is a worker for the next run."""
+        self._wake()
+
+    async def store_late_ends(self) -> None:
+        """Try once more to store ends that could not be.
+
+        Raises
+        ------
+        StoreUnavailable
+            Where they still cannot.
+        """
+        for job_id, held in list(self.held.items()):
+            if held.ending is not None:
+                await self._store_end(job_id, held, held.ending)
+
+    async def _store_end(self, job_id: str, held: Held, ending: Ending) -> None:
+        try:
+            if isinstance(ending.reason, Crash) and held.attempts < MAX_ATTEMPTS:
+                if await self._queue.put_back(held.lease, held.client, ending.seconds):
+                    log.warning("run %s is tried once more: %s", job_id, ending.reason)
+                else:
+                    self.ended["cancelled"] += 1
+                self._log.forget(job_id)
+                self._hub.publish(job_id)
+            else:
+                index, status, reason = ending.index, ending.status, ending.reason
+                await self._log.finish(job_id, index, status, reason, held.lease, ending.seconds)
+                self.ended[ending.status] += 1
+                _record_span(job_id, held, ending)
+        except LeaseLost as error:
+            log.warning("what was computed is dropped: %s", error)
+            self._log.forget(job_id)
+        del self.held[job_id]
+        self._note_over(job_id, held.client)
+
+    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Write, and try again while the database cannot be written, for as long as patience lasts."""
+        until, pause = time.monotonic() + self._patience_s, RETRY_S
+        while True:
+            try:
+                return await write()
+            except StoreUnavailable:
+                if time.monotonic() + pause > until:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_MAX_S)
+
+
+def _record_span(run_id: str, held: Held, ending: Ending) -> None:
+    now = time.time()
+    begun_at = None if held.begun_s is None else now - ending.seconds
+    spans.record_run(spans.RunTimes(run_id, held.kind, held.client, ending.status, held.queued_at, begun_at, now))

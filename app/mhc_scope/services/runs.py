@@ -1,0 +1,297 @@
+"""The life of a run: admitted, queued, computed, stored, watched, dropped. Joins the engine to the store."""
+
+import asyncio
+import hashlib
+import math
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mhc_core.record.source import SpecSource
+from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.engine.contract import RUN, VERIFICATION, Engine
+from mhc_scope.presets import OPENING
+from mhc_scope.presets.records import SPECS, read_record
+from mhc_scope.services.admission import require_admissible
+from mhc_scope.services.errors import NoSpecError
+from mhc_scope.services.identity import SERVER, Client
+from mhc_scope.services.predictions import Predictions
+from mhc_scope.services.queue.dispatcher import Dispatcher
+from mhc_scope.services.queue.neighbours import Neighbours
+from mhc_scope.services.shares import require_queue_share
+from mhc_scope.services.unannounced import Caller, CallerGone, Unannounced
+from mhc_scope.services.upkeep.storage import Storage
+from mhc_scope.settings import Settings
+from mhc_scope.store.database import Database
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.runs import Cost, NewJob, Run, RunStore
+
+ID_LENGTH = 20
+# Status of a run that was not started, because it would take longer than the caller wants to wait.
+UNSTARTED = "unstarted"
+NO_VIEWER = ""  # excludes no one's streams
+# A run that another server computes is stopped by it, or ended once its lease is over and it was not renewed.
+FIRST_LOOK_S, LOOK_S, STOP_S = 0.005, 0.05, 5.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A job that someone asks for; `of_run` is the run that it is about, where its kind is about another run."""
+
+    kind: str
+    spec: RunSpec
+    of_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Result of submitting a run; `cost` is what it is predicted to take, as when it was accepted first."""
+
+    run_id: str
+    status: str
+    position: int | None
+    is_new: bool
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """Result of cancelling a run, which is left alone where others watch it or another client has just asked for it."""
+
+    run: Run
+    watchers: int
+    is_wanted: bool
+
+
+class Runs:
+    """Everything that happens to runs, here and, where the database is shared, on other servers."""
+
+    def __init__(self, settings: Settings, database: Database, engine: Engine, hub: Hub, storage: Storage) -> None:
+        self._settings, self.engine, self.hub, self.storage = settings, engine, hub, storage
+        self.store = RunStore(database)
+        self.log = FrameLog(self.store, hub, settings.log_cache_bytes, is_shared=database.is_shared)
+        self.predictions = Predictions(engine, settings.worker_count)
+        self._queue = Queue(database, settings.lease_s)
+        self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
+        self._neighbours = Neighbours(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
+        self._submitting = asyncio.Lock()
+        self._unannounced = Unannounced()
+        self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
+
+    async def start(self) -> None:
+        """Start the engine, take over what an earlier process left, and store the opening comparison."""
+        await self._dispatcher.start()
+        if self._neighbours is not None:
+            self._neighbours.start()
+        if self._settings.precompute:
+            await self.submit(OPENING.specs, SERVER)
+
+    async def stop(self) -> None:
+        """Stop computing; runs under way are queued again for another server, or the next process."""
+        if self._neighbours is not None:
+            await self._neighbours.stop()
+        await self._dispatcher.stop()
+
+    @property
+    def ended(self) -> Counter[str]:
+        """How many runs have ended here since the start, by status."""
+        return self._dispatcher.reports.ended
+
+    @property
+    def frames_stored(self) -> int:
+        """Frames stored since the start."""
+        return self._dispatcher.reports.frames_stored
+
+    @property
+    def waiting(self) -> int:
+        """Runs that wait, on all servers."""
+        return len(self._dispatcher.board.waiting)
+
+    async def find(self, run_id: str) -> Run | None:
+        """The stored run; a record that ships with the package is stored when it is requested for the first time."""
+        run = await self.store.get(run_id)
+        if run is not None or not self._settings.precompute or run_id not in SPECS:
+            return run
+        lines = await asyncio.to_thread(read_record, run_id)
+        if lines is None:
+            return None
+        spec = SPECS[run_id]
+        cost = self.predictions.predict(RUN, spec, 1).model_dump()
+        await self.store.add_record(run_id, SpecSource(spec=spec.canonical()), lines, cost=cost)
+        return await self.store.get(run_id)
+
+    async def submit(
+        self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf, caller: Caller | None = None
+    ) -> list[Submitted]:
+        """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
+
+        Nothing is queued where what is not known is predicted to take more than `limit_s` in all. With a `caller`, the
+        runs may be withdrawn until they are announced.
+
+        Raises
+        ------
+        RefusedError
+            Where a spec would cost too much, or there is no room.
+        CallerGone
+            Where the caller has gone before its turn.
+        """
+        found = await self._submit({spec.id: Asked(RUN, spec) for spec in specs}, client, limit_s, caller)
+        return [found[spec.id] for spec in specs]
+
+    def announce(self, run_ids: Iterable[str]) -> None:
+        """Record that a caller has received the ids of the runs: they continue when it disconnects."""
+        self._unannounced.announce(run_ids)
+
+    async def withdraw(self, caller: Caller) -> None:
+        """Cancel runs whose ids the caller never received, unless another caller requested or watches them."""
+        if not self._unannounced.waits(caller):
+            return
+        async with self._submitting:  # or another could find a run live that is cancelled now
+            for run_id in self._unannounced.leave(caller):
+                if not await self._count_watchers(run_id, viewer=NO_VIEWER):
+                    await self._dispatcher.cancel(run_id, is_forced=False)
+
+    async def submit_verification(self, run: Run, client: Client) -> Submitted:
+        """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
+
+        Raises
+        ------
+        RefusedError
+            Where the run has no spec, it would cost too much, or there is no room.
+        """
+        asked = Asked(VERIFICATION, read_spec(run), run.id)
+        known = await self.store.find_job(VERIFICATION, run.id)
+        job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
+        return (await self._submit({job_id: asked}, client))[job_id]
+
+    async def _submit(
+        self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf, caller: Caller | None = None
+    ) -> dict[str, Submitted]:
+        """What became of each."""
+        for run_id in by_id:
+            await self._settle(run_id, client)
+        async with self._submitting:
+            if caller is not None and await caller.is_gone():
+                raise CallerGone
+            usable = await asyncio.gather(*map(self._usable, by_id))
+            known = dict(zip(by_id, usable, strict=True))
+            fresh = {run_id: asked for run_id, asked in by_id.items() if known[run_id] is None}
+            predicted = {
+                run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
+            }
+            if client != SERVER and fresh:
+                await self.storage.require_space()
+                for run_id, asked in fresh.items():
+                    require_admissible(asked.spec, predicted[run_id], self._settings)
+                seconds = [cost.seconds for cost in predicted.values()]
+                require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
+            is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
+            costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
+            put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()
+            self._note_asked(by_id.keys() - put, put, caller)
+        return {
+            run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], run_id in put, is_started)
+            for run_id, run in known.items()
+        }
+
+    async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
+        """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
+        watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
+        is_wanted = False
+        if run.is_live and not watchers:
+            is_wanted = not await self._dispatcher.cancel(run.id, is_forced=viewer is None)
+            run = await self._wait_for_stop(run.id) or run
+        return Cancelled(run, watchers, is_wanted)
+
+    def position(self, run_id: str) -> int | None:
+        """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
+        return 0 if run_id in self.fed else self._dispatcher.board.places.get(run_id)
+
+    async def is_live(self, run_id: str) -> bool:
+        """Whether more of its log is to come: asked where `position` knows nothing, as of what has just been queued."""
+        run = await self.store.get(run_id)
+        return run is not None and run.is_live
+
+    # Below: helpers.
+
+    def _note_asked(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
+        """Without a caller, the ids are in the answer to this request. A caller receives them later."""
+        if caller is None:
+            self._unannounced.announce(known)
+        else:
+            self._unannounced.join(known, caller)
+            self._unannounced.add(put, caller)
+
+    async def _count_watchers(self, run_id: str, viewer: str) -> int:
+        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
+        return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
+
+    async def _settle(self, run_id: str, client: Client) -> None:
+        """Wait for a run that is being stopped, here or elsewhere; of another client's, say that it is wanted."""
+        await self.engine.settle(run_id)
+        run = await self._wait_for_stop(run_id)
+        if run and run.is_live and run.client != client.key and not await self._queue.want(run_id):
+            await self._wait_for_stop(run_id)  # it has been told to stop since
+
+    async def _wait_for_stop(self, run_id: str) -> Run | None:
+        """The run; where another server is asked to stop it, not before it has, or its lease is over."""
+        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_LOOK_S
+        while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
+            if time.monotonic() > until:
+                break
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LOOK_S)
+        return run
+
+    async def _usable(self, run_id: str) -> Run | None:
+        """The stored run, unless it has to be computed again."""
+        run = await self._wait_for_stop(run_id) or await self.find(run_id)
+        if run is None or run.status in ("failed", "cancelled"):
+            return None
+        await self.store.touch(run)
+        return run
+
+    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: Client) -> frozenset[str]:
+        """Put them into the queue; ids of those that no one else has put there meanwhile."""
+        jobs = {
+            run_id: NewJob(
+                asked.kind,
+                SpecSource(spec=asked.spec.canonical()),
+                costs[run_id],
+                asked.of_run,
+                client.key,
+                client.address,
+            )
+            for run_id, asked in fresh.items()
+        }
+        return (await self._dispatcher.take_turn(jobs)).put
+
+    def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_new: bool, is_started: bool) -> Submitted:
+        if known is None and not is_started:
+            return Submitted(run_id, UNSTARTED, None, False, cost)
+        if known is not None and not known.is_live:
+            return Submitted(run_id, known.status, None, False, cost)
+        position = self.position(run_id)
+        status = known.status if known and position is None else "queued" if position else "running"
+        return Submitted(run_id, status, position or None, is_new, cost)
+
+
+def read_spec(run: Run) -> RunSpec:
+    """What the run was computed from.
+
+    Raises
+    ------
+    NoSpecError
+        Where its source is a trace.
+    """
+    if not isinstance(run.source, SpecSource):
+        raise NoSpecError(f"Record {run.id} is a trace. It has no spec, so it cannot be computed again.")
+    return parse_spec(run.spec)
+
+
+def to_job_id(kind: str, of_run: str) -> str:
+    """The id of a job about another run; no one but the server sees it."""
+    return hashlib.sha256(f"{kind} of {of_run}".encode()).hexdigest()[:ID_LENGTH]

@@ -1,0 +1,157 @@
+"""A grid of runs over one or two fields of a spec. A cell is a run like any other."""
+
+import copy
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mhc_core.record.grid import Axis
+from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
+from mhc_scope.services.errors import InvalidRequestError
+from mhc_scope.services.identity import Client
+from mhc_scope.store.queue.sweeps import SweepRow
+
+HELD = "held"
+LIVE = ("queued", "running")
+
+
+@dataclass
+class Sweep:
+    """A grid of runs.
+
+    Attributes
+    ----------
+    id: the same for the same grid.
+    base: the spec that the fields are put into.
+    x, y: columns and rows of the grid; one row without y.
+    ids: run ids, row by row.
+    places: run id -> the values of its first cell, the cheapest run first. A field that does not apply gives several
+        cells one run.
+    states: run id -> held, a run's status, or gone: dropped since.
+    reasons: why a run failed.
+    """
+
+    id: str
+    client: Client
+    base: dict[str, Any]
+    x: Axis
+    y: Axis | None
+    ids: list[list[str]]
+    places: dict[str, tuple[Any, Any]]
+    states: dict[str, str]
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def viewer(self) -> str:
+        """Its name among those who watch runs."""
+        return f"sweep-{self.id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether cells are held, waiting or computed."""
+        return any(state == HELD or state in LIVE for state in self.states.values())
+
+    def count(self) -> dict[str, int]:
+        """How many runs are in which state."""
+        return dict(Counter(self.states.values()))
+
+    def list_in(self, states: Iterable[str]) -> list[str]:
+        """Run ids in one of these states."""
+        wanted = set(states)
+        return [run_id for run_id, state in self.states.items() if state in wanted]
+
+    def spec_of(self, run_id: str) -> RunSpec:
+        """The spec of a cell."""
+        return parse_spec(put_values(self.base, self.x, self.y, self.places[run_id]))
+
+    def to_row(self) -> SweepRow:
+        """As it is stored."""
+        axes = {"x": vars(self.x), "y": None if self.y is None else vars(self.y)}
+        grid = {"spec": self.base, **axes, "ids": self.ids}
+        client, asked_by = self.client, asdict(self.client)
+        return SweepRow(self.id, grid, self.states, self.reasons, asked_by, client.key, client.address, self.is_open)
+
+    @classmethod
+    def from_row(cls, row: SweepRow) -> "Sweep":
+        """What was stored."""
+        x, y = (axis and Axis(axis["field"], tuple(axis["values"])) for axis in (row.grid["x"], row.grid["y"]))
+        ids, client = row.grid["ids"], Client(**row.asked_by)
+        cells = [(column, line) for line in (y.values if y else (None,)) for column in x.values]
+        places: dict[str, tuple[Any, Any]] = {}
+        for run_id, values in zip(itertools.chain(*ids), cells, strict=True):
+            places.setdefault(run_id, values)
+        return cls(row.id, client, row.grid["spec"], x, y, ids, places, row.states, row.reasons)
+
+
+def axis_names(y: Axis | None) -> Sequence[str]:
+    """Fields of a request that say how many cells there are."""
+    return ("x.values",) if y is None else ("x.values", "y.values")
+
+
+def require_size(x: Axis, y: Axis | None, limit: int) -> None:
+    """Refuse axes with more than `limit` cells, one field twice, or one value twice.
+
+    Raises
+    ------
+    InvalidRequestError, SpecErrors
+        With the field.
+    """
+    cells = len(x.values) * (1 if y is None else len(y.values))
+    if cells > limit:
+        error = [SpecError(name, f"{cells} cells", f"at most {limit} cells in all") for name in axis_names(y)]
+        raise InvalidRequestError(str(error[0]), error)
+    if y is not None and y.field == x.field:
+        raise SpecErrors([SpecError("y.field", y.field, f"another field than x, which is {x.field}")])
+    for name, axis in (("x", x), ("y", y)):
+        texts = [json.dumps(value) for value in axis.values] if axis else []
+        for place, text in enumerate(texts):
+            if text in texts[:place]:
+                raise SpecErrors([SpecError(f"{name}.values.{place}", axis and axis.values[place], "each value once")])
+
+
+def build(base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Sweep:
+    """The grid of a base spec.
+
+    Raises
+    ------
+    SpecErrors
+        Where a cell is no valid spec.
+    """
+    ids: list[list[str]] = []
+    places: dict[str, tuple[Any, Any]] = {}
+    errors: dict[str, SpecError] = {}
+    for row in (None,) if y is None else y.values:
+        ids.append([])
+        for column in x.values:
+            try:
+                run_id = parse_spec(put_values(base, x, y, (column, row))).id
+            except SpecErrors as found:
+                errors |= {str(error): error for error in found.errors}
+                continue
+            places.setdefault(run_id, (column, row))
+            ids[-1].append(run_id)
+    if errors:
+        raise SpecErrors(list(errors.values()))
+    name = json.dumps([ids, x.field, x.values, y and [y.field, y.values]])
+    sweep_id = hashlib.sha256(name.encode()).hexdigest()[:20]
+    states = dict.fromkeys(itertools.chain(*ids), HELD)
+    return Sweep(sweep_id, client, base, x, y, ids, places, states)
+
+
+def put_values(base: dict[str, Any], x: Axis, y: Axis | None, values: tuple[Any, Any]) -> dict[str, Any]:
+    """The base with the values of one cell; what the paths meet is left to the spec's own validation."""
+    spec = copy.deepcopy(base)
+    for axis, value in zip((x, y), values, strict=True):
+        if axis is None:
+            continue
+        *parts, leaf = axis.field.split(".")
+        target = spec
+        for part in parts:
+            inner = target.get(part)
+            target[part] = target = inner if isinstance(inner, dict) else {}
+        target[leaf] = value
+    return spec

@@ -1,0 +1,138 @@
+"""Traces that people bring: read in bounded memory, checked whole, stored as records like those of runs."""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from mhc_core.record.codec import encode_frame
+from mhc_core.record.container import Limits, read_frames
+from mhc_core.record.frames import EndFrame, StartFrame
+from mhc_core.record.source import Source
+from mhc_core.spec import SpecError
+from mhc_scope.services.admission import require_trace_room
+from mhc_scope.services.errors import InvalidTraceError
+from mhc_scope.services.identity import Client
+from mhc_scope.services.runs import ID_LENGTH
+from mhc_scope.services.shares import StoredShares
+from mhc_scope.services.upkeep.storage import Storage
+from mhc_scope.settings import Settings
+from mhc_scope.store.runs import RunStore
+
+HEAD = b'{"run":"'  # every line begins with it
+WRITE_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Added:
+    """Result of bringing a trace; `frames` leaves out `end`, which the store adds."""
+
+    record_id: str
+    frames: int
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A trace whose frames have been checked, and lie in a file; `end` is how its training ended."""
+
+    record_id: str
+    source: Source
+    frames: int
+    end: EndFrame
+
+
+class Traces:
+    """Takes containers, a bounded number at a time."""
+
+    def __init__(self, settings: Settings, store: RunStore, shares: StoredShares, storage: Storage) -> None:
+        self._store, self._shares, self._storage = store, shares, storage
+        self._limits = Limits(size_bytes=settings.max_trace_bytes)
+        self._open = 0
+
+    async def add(self, chunks: AsyncIterator[bytes], client: Client) -> Added:
+        """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
+
+        Raises
+        ------
+        RefusedError
+            Where it is not a whole trace, the client keeps as much as it may, or others are being read.
+        """
+        await self._storage.require_space()
+        await self._shares.require_room(client)
+        require_trace_room(self._open)
+        self._open += 1
+        try:
+            with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
+                await _write(packed, chunks)
+                return await self._store_checked(packed, unpacked, client)
+        finally:
+            self._open -= 1
+
+    async def require_room(self, client: Client) -> None:
+        """Refuse a client that keeps as much as it may, and any while memory is there for no more traces."""
+        require_trace_room(self._open)
+        await self._shares.require_room(client)
+
+    async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: Client) -> Added:
+        try:
+            trace = await asyncio.to_thread(unpack, packed, unpacked, self._limits)
+        except SpecError as error:
+            raise InvalidTraceError(str(error), [error]) from None
+        known = await self._store.get(trace.record_id)
+        if known is not None:
+            await self._store.touch(known)
+            return Added(trace.record_id, trace.frames, False)
+        await self._storage.require_space()  # others may have filled it while this one was read
+        lines = _name_lines(unpacked, trace.record_id)
+        end = trace.end
+        is_new = await self._store.add_record(
+            trace.record_id, trace.source, lines, end.status, end.reason, client.key, client.address
+        )
+        return Added(trace.record_id, trace.frames, is_new)
+
+
+async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
+    """Chunks to a file, off the event loop; the network's own are small."""
+    held = bytearray()
+    async for chunk in chunks:
+        held += chunk
+        if len(held) >= WRITE_BYTES:
+            await asyncio.to_thread(file.write, bytes(held))
+            held.clear()
+    await asyncio.to_thread(file.write, bytes(held))
+
+
+def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: Limits) -> Unpacked:
+    """Check a container's frames and write their lines, without an id yet; one frame is in memory at a time.
+
+    Raises
+    ------
+    SpecError
+        Names what is wrong.
+    """
+    digest, count, source, end = hashlib.sha256(), 0, None, EndFrame(status="done", reason=None)
+    for frame in read_frames(packed, limits, only_traces=True):
+        if isinstance(frame, EndFrame):
+            end = frame
+            continue
+        if isinstance(frame, StartFrame):
+            source = frame.get_source()
+        line = encode_frame(frame, "", count)
+        digest.update(line)
+        unpacked.write(line)
+        count += 1
+    assert source is not None, "a record that was read begins with its start frame"
+    if end.status != "done":  # the same frames of a training that went well are another trace
+        digest.update(encode_frame(end, "", count))
+    return Unpacked(digest.hexdigest()[:ID_LENGTH], source, count, end)
+
+
+def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:
+    """The lines of `unpack` under their id."""
+    unpacked.seek(0)
+    for line in unpacked:
+        assert line.startswith(HEAD + b'"'), "lines were written without an id"
+        yield HEAD + record_id.encode() + line[len(HEAD) :]

@@ -1,0 +1,77 @@
+"""Traces that are still written from outside: who may write is known by the hash of a token."""
+
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from mhc_core.record import codec
+from mhc_core.record.source import Source
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import LIVE
+from mhc_scope.store.tables import live_traces, runs
+
+
+@dataclass(frozen=True)
+class LiveTrace:
+    """One row: a record that grows, or grew, from outside."""
+
+    run_id: str
+    token_hash: str
+
+    def accepts(self, token: str) -> bool:
+        """Whether this is the token that was given out with the trace."""
+        return secrets.compare_digest(hash_token(token), self.token_hash)
+
+
+class LiveTraceStore:
+    """Reads and writes of such rows; the frames are in the store of runs."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, run_id: str, source: Source, token: str, client: str = "", address: str = "") -> None:
+        """A record without frames, under way."""
+        now = time.time()
+        values = {
+            "id": run_id,
+            "kind": "run",
+            "source": codec.to_plain(source),
+            "status": "running",
+            "cost": {},
+            "client": client,
+            "address": address,
+            "created_at": now,
+            "started_at": now,
+            "used_at": now,
+        }
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(runs).values(values))
+            connection.execute(insert(live_traces).values(run_id=run_id, token_hash=hash_token(token)))
+
+        await self._database.call(work)
+
+    async def find(self, run_id: str) -> LiveTrace | None:
+        """The row, if there is one."""
+        if "\0" in run_id:  # PostgreSQL takes no such text
+            return None
+        query = select(live_traces).where(live_traces.c.run_id == run_id)
+
+        def work(connection: Connection) -> LiveTrace | None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else LiveTrace(**row._mapping)
+
+        return await self._database.call(work)
+
+    async def list_open(self) -> list[str]:
+        """Ids of those that have not ended."""
+        query = select(runs.c.id).join(live_traces, live_traces.c.run_id == runs.c.id).where(runs.c.status.in_(LIVE))
+        return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a token: it is random and long, so that one round of a hash hides it."""
+    return hashlib.sha256(token.encode()).hexdigest()

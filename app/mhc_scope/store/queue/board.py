@@ -1,0 +1,73 @@
+"""The queue as it stands: who waits in which order, and what is under way, on every server."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from mhc_scope.store.queue.fairness import Waiting, order_fairly
+from mhc_scope.store.queue.usage import read_used
+from mhc_scope.store.tables import runs
+
+LIVE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Board:
+    """Ids of runs that wait, the next one first; of those under way; and how many live runs each client has.
+
+    `seconds` is what those that wait are predicted to take.
+    """
+
+    waiting: tuple[str, ...] = ()
+    running: frozenset[str] = frozenset()
+    of_client: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Run -> its place in the queue, 1 for the next; 0 where it is under way."""
+        return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
+
+    def find_short(self, short_s: float, behind: int) -> tuple[str, ...]:
+        """The first behind so many that wait which takes no longer than this; none where no run does."""
+        return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
+
+    def without(self, run_id: str, client: str) -> "Board":
+        """The board after a run under way of this client has ended."""
+        left = {**self.of_client, client: self.of_client.get(client, 1) - 1}
+        return replace(self, running=self.running - {run_id}, of_client=left)
+
+
+def read_live(connection: Connection) -> list[Row[Any]]:
+    """Live runs, oldest first."""
+    columns = (runs.c.id, runs.c.client, runs.c.address, runs.c.status, runs.c.cost)
+    query = select(*columns).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at, runs.c.id)
+    return list(connection.execute(query))
+
+
+def read_board(connection: Connection, now: float) -> Board:
+    """The queue in its fair order."""
+    live = read_live(connection)
+    waiting = [Waiting(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
+    order = order_fairly(waiting, _sum_used(connection, live, now)) if waiting else []
+    running = frozenset(row.id for row in live if row.status == "running")
+    seconds = {run.id: run.seconds for run in waiting}
+    return Board(tuple(order), running, Counter(row.client for row in live), seconds)
+
+
+def predict_seconds(cost: Mapping[str, float]) -> float:
+    """What a run is predicted to take; a trace that grows takes nothing."""
+    return float(cost.get("seconds_likely", cost.get("seconds", 0.0)))
+
+
+def _sum_used(connection: Connection, live: Iterable[Row[Any]], now: float) -> dict[str, float]:
+    """What clients have used lately, and what is under way for them."""
+    used = defaultdict(float, read_used(connection, now))
+    for row in live:
+        if row.status == "running":
+            used[row.client] += predict_seconds(row.cost)
+    return used

@@ -1,0 +1,55 @@
+"""How a run that no worker holds ends, or waits again."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from sqlalchemy import Connection, select, update
+
+from mhc_core.record import codec
+from mhc_core.record.summary import EndStatus
+from mhc_scope.store.frames import append_lines
+from mhc_scope.store.queue.dialect import notify
+from mhc_scope.store.tables import runs
+
+FREE = {"server": None, "leased_until": None, "fence": runs.c.fence + 1}
+
+
+def end_run(
+    connection: Connection, run_id: str, index: int, status: EndStatus, reason: str | None, now: float
+) -> bytes:
+    """Close the log behind `index` frames with an `end`, which is returned, and wake viewers everywhere."""
+    plain = None if reason is None else reason.replace("\0", "\\0")  # which PostgreSQL's texts cannot hold
+    line = codec.encode_end(run_id, index, status, plain)
+    append_lines(connection, run_id, index, [line])
+    values = {"status": status, "reason": plain, "finished_at": now, "leased_until": None}
+    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+    notify(connection, "log", run_id)
+    return line
+
+
+# Why a run lost its worker, and what that counts as. A stop of the server counts as nothing.
+Cause = Literal["worker lost", "server lost", "server stopped"]
+COUNTS: Mapping[Cause, dict[str, Any]] = {
+    "worker lost": {},  # the attempt was counted when it began
+    "server lost": {"attempts": runs.c.attempts - 1, "server_losses": runs.c.server_losses + 1},
+    "server stopped": {"attempts": runs.c.attempts - 1},
+}
+
+
+def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
+    """Let the run wait again, with the frames that it has."""
+    values = {"status": "queued", "started_at": None, **COUNTS[cause], **FREE}
+    connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+    notify(connection, "log", run_id)
+
+
+def let_go(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
+    """Requeue a run that lost its worker or its server; one that someone has asked to stop ends. Whether it waits."""
+    query = select(runs.c.frames, runs.c.is_cancel_asked).where(runs.c.id == run_id)
+    row = connection.execute(query.with_for_update()).one()
+    if not row.is_cancel_asked:
+        requeue(connection, run_id, cause)
+        return True
+    connection.execute(update(runs).where(runs.c.id == run_id).values(FREE))
+    end_run(connection, run_id, row.frames, "cancelled", None, now)
+    return False

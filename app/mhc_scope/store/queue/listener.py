@@ -1,0 +1,50 @@
+"""Hears what other servers tell by way of PostgreSQL. What is missed while the connection is cut, polling finds."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from mhc_scope.store.postgresql import ALIVE
+from mhc_scope.store.queue.dialect import CHANNEL
+
+log = logging.getLogger("mhc.store")
+
+LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
+
+
+class Listener:
+    """A thread with a connection of its own; `hear` is called in it with sender, kind and run."""
+
+    def __init__(self, url: str, hear: Callable[[str, str, str], None]) -> None:
+        self._address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._hear = hear
+        self._is_stopped = threading.Event()
+        self._thread = threading.Thread(target=self._listen_for_ever, name="listener", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, within `LOOK_S` where the connection is there."""
+        self._is_stopped.set()
+        self._thread.join(STOP_S)
+
+    def _listen_for_ever(self) -> None:
+        while not self._is_stopped.is_set():
+            try:
+                self._listen()
+            except psycopg.Error as error:
+                log.warning("no news of other servers, polling instead: %s", str(error).strip())
+                self._is_stopped.wait(RETRY_S)
+
+    def _listen(self) -> None:
+        with psycopg.connect(self._address, autocommit=True, **ALIVE) as connection:
+            connection.execute(f"LISTEN {CHANNEL}".encode())
+            while not self._is_stopped.is_set():
+                for message in connection.notifies(timeout=LOOK_S):
+                    sender, kind, run_id = message.payload.split(" ", 2)
+                    self._hear(sender, kind, run_id)

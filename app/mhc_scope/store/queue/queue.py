@@ -1,0 +1,197 @@
+"""The queue of all servers, one transaction a call: who puts a run, who claims it, who gives it back."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, select, update
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.queue import reconcile, servers
+from mhc_scope.store.queue.board import LIVE, Board, read_board
+from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
+from mhc_scope.store.queue.ends import end_run, let_go
+from mhc_scope.store.queue.leases import Lease, require_lease, to_hold_s
+from mhc_scope.store.queue.reconcile import Beat, Leases
+from mhc_scope.store.queue.servers import Watched
+from mhc_scope.store.queue.silence import Silence
+from mhc_scope.store.queue.usage import charge, forget_old
+from mhc_scope.store.runs import NewJob, Run, put_jobs, to_run
+from mhc_scope.store.tables import live_traces, runs
+
+Answer = Literal["stops", "wanted", "over"]
+# Who has asked for a run opens a stream on it within this time, if any: from then on it is watched.
+WANTED_S = 30.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The queue after a turn: what was put into it, and which runs this server has claimed."""
+
+    board: Board
+    put: frozenset[str]
+    claimed: list[Run]
+
+
+class Queue:
+    """What one server does with the queue."""
+
+    def __init__(self, database: Database, lease_s: float) -> None:
+        self._database, self._hold_s = database, to_hold_s(lease_s)
+        self.server, self.is_shared = database.server, database.is_shared
+        self._leases: Leases = Silence(self._hold_s)
+        self._servers: Silence[str] = Silence(self._hold_s)
+
+    async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
+        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
+
+        Of those behind them, `short_s` claims one run more that is predicted to take no longer; it comes last.
+        """
+
+        def work(connection: Connection) -> Turn:
+            now = read_clock(connection)
+            if fresh or free or short_s is not None:
+                lock_queue(connection)
+            put = put_jobs(connection, fresh, now)
+            board = read_board(connection, now)
+            chosen = board.waiting[:free]
+            if short_s is not None:
+                chosen += board.find_short(short_s, behind=free)
+            if not chosen:
+                _tell(connection, put)
+                return Turn(board, put, [])
+            claimed = self._claim(connection, chosen, now)
+            _tell(connection, put | {run.id for run in claimed})
+            return Turn(read_board(connection, now), put, claimed)
+
+        return await self._database.call(work)
+
+    async def put_back(self, lease: Lease, client: str, seconds: float) -> bool:
+        """Let a run wait again whose worker was lost; False where it was asked to stop, and is cancelled now.
+
+        Raises
+        ------
+        LeaseLost
+            Where it is another server's now.
+        """
+
+        def work(connection: Connection) -> bool:
+            lock_queue(connection)
+            require_lease(connection, lease)
+            now = read_clock(connection)
+            charge(connection, client, seconds, now)
+            waits = let_go(connection, lease.run_id, now, "worker lost")
+            notify(connection, "queue")
+            return waits
+
+        return await self._database.call(work)
+
+    async def want(self, run_id: str) -> bool:
+        """Note that a client that the run does not belong to asks for it; False where it is over, or being stopped."""
+
+        def work(connection: Connection) -> bool:
+            values = {"wanted_at": read_clock(connection)}
+            mine = (runs.c.id == run_id, runs.c.status.in_(LIVE), runs.c.is_cancel_asked.is_(False))
+            return connection.execute(update(runs).where(*mine).values(values)).rowcount > 0
+
+        return await self._database.call(work)
+
+    async def ask_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
+        """End a run that waits; of one under way note that its server shall stop it.
+
+        In one transaction with the look at who wants it: else another client that has just been told that the run is
+        computed would see it cancelled. Of a run that is wanted nothing is changed, unless it is forced.
+        """
+        of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
+
+        def work(connection: Connection) -> Answer:
+            lock_queue(connection)
+            columns = (runs.c.status, runs.c.frames, runs.c.wanted_at)
+            query = select(*columns).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
+            row = connection.execute(query.with_for_update()).one_or_none()
+            if row is None or row.status not in LIVE:
+                return "over"
+            now = read_clock(connection)
+            if not is_forced and row.wanted_at is not None and now - row.wanted_at < WANTED_S:
+                return "wanted"
+            if row.status == "queued":
+                end_run(connection, run_id, row.frames, "cancelled", None, now)
+                notify(connection, "queue")
+            else:
+                connection.execute(update(runs).where(runs.c.id == run_id).values(is_cancel_asked=True))
+                notify(connection, "cancel", run_id)
+            return "stops"
+
+        return await self._database.call(work)
+
+    async def beat(self, held: Collection[tuple[str, int]]) -> Beat:
+        """Say that this server is there and computes these, run and fence; free what no server computes."""
+
+        def work(connection: Connection) -> Beat:
+            lock_queue(connection)  # two servers may take each other for dead
+            now = read_clock(connection)
+            if self.is_shared:
+                self._note_alive(connection, now)
+            leases = self._leases if self.is_shared else None
+            return reconcile.beat(connection, self.server, held, now, self._hold_s, leases)
+
+        return await self._database.call(work)
+
+    async def join(self) -> None:
+        """Say that this server has started."""
+
+        def work(connection: Connection) -> None:
+            lock_queue(connection)
+            now = read_clock(connection)
+            forget_old(connection, now)
+            self._note_alive(connection, now)
+
+        await self._database.call(work)
+
+    async def leave(self) -> None:
+        """Give back the runs under way: this server stops."""
+        await self._database.call(lambda connection: servers.leave(connection, self.server))
+
+    async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
+        """Status and frames of runs: what has changed since, a viewer has not seen."""
+        query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {row.id: (row.status, row.frames) for row in rows}
+
+    async def put_watchers(self, watched: Watched) -> None:
+        """Let other servers know who watches which run here."""
+
+        def work(connection: Connection) -> None:
+            lock_queue(connection)
+            self._note_alive(connection, read_clock(connection))
+            servers.put_watchers(connection, self.server, watched)
+
+        await self._database.call(work)
+
+    async def count_watchers(self, run_id: str, exclude: str) -> int:
+        """Streams open on a run at other servers."""
+        return await self._database.read(
+            lambda connection: servers.count_watchers(connection, run_id, self.server, exclude)
+        )
+
+    def _note_alive(self, connection: Connection, now: float) -> None:
+        servers.note_alive(connection, self.server, now, self._hold_s, self._servers)
+
+    def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[Run]:
+        values = {
+            "status": "running",
+            "server": self.server,
+            "leased_until": now + self._hold_s,
+            "fence": runs.c.fence + 1,
+            "attempts": runs.c.attempts + 1,
+            "started_at": now,
+            "is_cancel_asked": False,
+        }
+        connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(values))
+        found = {row.id: to_run(row) for row in connection.execute(select(runs).where(runs.c.id.in_(run_ids)))}
+        return [found[run_id] for run_id in run_ids]
+
+
+def _tell(connection: Connection, changed: Collection[str]) -> None:
+    if changed:
+        notify(connection, "queue")

@@ -1,0 +1,30 @@
+"""Seconds that clients have used lately."""
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mhc_scope.store.queue.fairness import HALF_LIFE_S, OWN, decay
+from mhc_scope.store.tables import usage
+
+FORGET_S = 20 * HALF_LIFE_S  # by then a millionth is left
+
+
+def charge(connection: Connection, client: str, seconds: float, now: float) -> None:
+    """Add to what the client has used. The queue is locked: two servers may charge the same client."""
+    if client == OWN or seconds <= 0:
+        return
+    row = connection.execute(select(usage).where(usage.c.client == client)).one_or_none()
+    if row is None:
+        connection.execute(insert(usage).values(client=client, seconds=seconds, at=now))
+        return
+    total = decay(row.seconds, now - row.at) + seconds
+    connection.execute(update(usage).where(usage.c.client == client).values(seconds=total, at=now))
+
+
+def read_used(connection: Connection, now: float) -> dict[str, float]:
+    """Client -> seconds used lately."""
+    return {row.client: decay(row.seconds, now - row.at) for row in connection.execute(select(usage))}
+
+
+def forget_old(connection: Connection, now: float) -> None:
+    """Drop clients that have used nothing for long."""
+    connection.execute(delete(usage).where(usage.c.at < now - FORGET_S))

@@ -1,0 +1,94 @@
+"""Rooms of courses: what a teacher made, and which views and runs are theirs."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.pins import list_held, unpin_unheld
+from mhc_scope.store.runs import LIVE
+from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.tables import frames, rooms, runs, snapshots
+
+ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were asked for in it
+
+
+@dataclass(frozen=True)
+class Room:
+    """One row.
+
+    Attributes
+    ----------
+    key_hash: of the key that the teacher has.
+    sheet: Markdown, as it was written.
+    presets: each with title, description and state, which is the hash of a view.
+    max_seconds: predicted seconds of runs that may wait or be computed for all in the room.
+    client: key of the client that made it.
+    """
+
+    id: str
+    key_hash: str
+    title: str
+    sheet: str
+    presets: list[dict[str, str]]
+    max_seconds: float
+    client: str
+    created_at: float
+
+
+class RoomStore:
+    """Reads and writes of rooms."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, room: Room) -> None:
+        """Store a new room."""
+        await self._database.call(lambda connection: connection.execute(insert(rooms).values(asdict(room))))
+
+    async def get(self, room_id: str) -> Room | None:
+        """The room, if it is known."""
+        if "\0" in room_id:  # PostgreSQL takes no such text
+            return None
+
+        def work(connection: Connection) -> Room | None:
+            row = connection.execute(select(rooms).where(rooms.c.id == room_id)).one_or_none()
+            return None if row is None else Room(**row._mapping)
+
+        return await self._database.read(work)
+
+    async def change(self, room_id: str, values: dict[str, Any]) -> None:
+        """Replace what the teacher wrote."""
+        query = update(rooms).where(rooms.c.id == room_id).values(values)
+        await self._database.call(lambda connection: connection.execute(query))
+
+    async def count(self) -> int:
+        """Rooms that there are."""
+        return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
+
+    async def list_views(self, room_id: str) -> list[Snapshot]:
+        """The views that were saved in it, newest first."""
+        query = select(snapshots).where(snapshots.c.room == room_id).order_by(snapshots.c.created_at.desc())
+
+        def work(connection: Connection) -> list[Snapshot]:
+            return [Snapshot(**row._mapping) for row in connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def delete(self, room_id: str) -> tuple[int, int]:
+        """Delete the room, its views, and the finished runs that no other view holds; says how many of both."""
+
+        def work(connection: Connection) -> tuple[int, int]:
+            own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
+            connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
+            unpin_unheld(connection, {run_id for view in own for run_id in list_held(view.runs, view.sweep)})
+            of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
+            doomed = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
+            ids = list(connection.execute(doomed).scalars())
+            connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))
+            connection.execute(delete(runs).where(runs.c.id.in_(ids)))
+            connection.execute(delete(rooms).where(rooms.c.id == room_id))
+            return len(own), len(ids)
+
+        return await self._database.call(work)

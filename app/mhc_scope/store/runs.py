@@ -1,0 +1,319 @@
+"""Records as rows: what was asked or brought, what became of it, and its frames."""
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Text, cast, delete, func, insert, null, select, update
+from sqlalchemy.exc import IntegrityError
+
+from mhc_core.record import codec
+from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse_source
+from mhc_core.record.summary import EndStatus
+from mhc_scope.store.database import Database
+from mhc_scope.store.frames import append_lines, read_lines
+from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
+from mhc_scope.store.queue.ends import end_run
+from mhc_scope.store.queue.leases import Lease, TornLog, require_lease
+from mhc_scope.store.queue.usage import charge
+from mhc_scope.store.tables import frames, runs
+
+RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+LIVE: tuple[RunStatus, ...] = ("queued", "running")
+DROPPED = "dropped"  # Its frames are being deleted: for everyone else it is not there any more.
+Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
+
+# A read costs no write more often than this.
+TOUCH_EVERY_S = 600.0
+BATCH = 64  # lines that are inserted together
+IS_KNOWN = runs.c.status != DROPPED
+# By the row's text: PostgreSQL reads no key of a JSON object that holds U+0000, which the text of a spec may have. In
+# a text of a spec the quotes would be escaped.
+IS_TRACE = cast(runs.c.source, Text).like(f'%"kind": "{TRACE}"%')
+# Columns of an earlier attempt, where a run starts again.
+ATTEMPT = ("reason", "device", "versions", "summary", "started_at", "finished_at", "server", "leased_until")
+EMPTY: dict[str, Any] = {**dict.fromkeys(ATTEMPT, null()), "fence": runs.c.fence + 1}
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job to be queued; `of_run` is the run that it is about, where its kind is about another run."""
+
+    kind: str
+    source: Source
+    cost: Cost
+    of_run: str | None = None
+    client: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class LiveCost:
+    """A run that waits or runs: who asked for it, and the seconds that it was predicted to take."""
+
+    client: str
+    address: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row: a record, and the job that makes it."""
+
+    id: str
+    kind: str
+    of_run: str | None
+    source: Source
+    status: RunStatus
+    reason: str | None
+    cost: Cost
+    device: dict[str, Any] | None
+    versions: dict[str, Any] | None
+    summary: dict[str, Any] | None
+    frames: int
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    used_at: float
+    pinned: bool
+    client: str  # key of the client that asked for it; empty for the server's own
+    address: str
+    server: str | None  # the server that computes it, until `leased_until`
+    leased_until: float | None
+    fence: int  # grows with every lease, so that a server that lost its lease can write nothing
+    attempts: int  # times that a worker has begun it, without those that ended because the server was lost or stopped
+    server_losses: int  # times that its server was lost while a worker computed it
+    is_cancel_asked: bool
+    wanted_at: float | None  # when a client that it does not belong to asked for it last, while it was live
+    bytes: int  # stored, of its frames
+
+    @property
+    def is_live(self) -> bool:
+        """Waiting or being computed."""
+        return self.status in LIVE
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has a whole result; a trace whose training failed has what was seen of it until then."""
+        is_told = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
+        return self.status == "done" or is_told
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What was computed. For code that computes; a record whose source is a trace has none."""
+        assert isinstance(self.source, SpecSource), f"record {self.id} has no spec"
+        return self.source.spec
+
+
+class RunStore:
+    """Reads and writes of runs and frames."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, run_id: str) -> Run | None:
+        """The run, if it is known."""
+        if "\0" in run_id:  # PostgreSQL takes no such text
+            return None
+
+        def work(connection: Connection) -> Run | None:
+            row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
+            return None if row is None else to_run(row)
+
+        return await self._database.read(work)
+
+    async def find_job(self, kind: str, of_run: str) -> Run | None:
+        """The job of this kind about a run, if there is one."""
+        query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
+
+        def work(connection: Connection) -> Run | None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else to_run(row)
+
+        return await self._database.read(work)
+
+    async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
+        """Jobs by id, new or starting again: without frames, waiting."""
+        await self._database.call(lambda connection: put_jobs(connection, fresh, read_clock(connection)))
+
+    async def add_record(
+        self,
+        record_id: str,
+        source: Source,
+        lines: Iterable[bytes],
+        status: EndStatus = "done",
+        reason: str | None = None,
+        client: str = "",
+        address: str = "",
+        cost: Cost | None = None,
+    ) -> bool:
+        """Store a complete record, such as a trace or one that ships, and close its log; False where the id is known.
+
+        `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
+        transaction, and not held in memory together.
+        """
+        now = time.time()
+        times = {"created_at": now, "finished_at": now, "used_at": now}
+        values: dict[str, Any] = {
+            "id": record_id,
+            "kind": "run",
+            "source": codec.to_plain(source),
+            "status": status,
+            "reason": reason,
+            "cost": cost or {},
+            "client": client,
+            "address": address,
+            **times,
+        }
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(select(runs.c.id).where(runs.c.id == record_id, IS_KNOWN)).one_or_none() is not None:
+                return False
+            connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of one that is being dropped
+            connection.execute(delete(runs).where(runs.c.id == record_id))
+            connection.execute(insert(runs).values(values))
+            remaining, count = iter(lines), 0
+            while batch := list(islice(remaining, BATCH)):
+                append_lines(connection, record_id, count, batch)
+                count += len(batch)
+            append_lines(connection, record_id, count, [codec.encode_end(record_id, count, status, reason)])
+            return True
+
+        try:
+            return await self._database.call(work)
+        except IntegrityError:
+            if await self.get(record_id) is None:
+                raise
+            return False  # another server has stored it meanwhile
+
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
+        """Add frames; the index of the first says where, and an index can be stored once.
+
+        With a lease, frames may come again, as from a run that was begun anew: they must be those that are stored.
+        Without one the run is a trace that others write, and is noted as used.
+
+        Raises
+        ------
+        LeaseLost
+            Where the run is another server's now. Nothing is stored.
+        TornLog
+            Where frames came again, and are others.
+        """
+
+        def work(connection: Connection) -> None:
+            if lease is None:
+                append_lines(connection, run_id, first, lines)
+                connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
+            else:
+                stored = require_lease(connection, lease, is_live=True).frames
+                if stored > first:
+                    _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
+                if new := lines[max(0, stored - first) :]:
+                    append_lines(connection, run_id, max(first, stored), new)
+            notify(connection, "log", run_id)
+
+        await self._database.call(work)
+
+    async def finish(
+        self,
+        run_id: str,
+        index: int,
+        status: EndStatus,
+        reason: str | None,
+        lease: Lease | None = None,
+        seconds: float = 0.0,
+    ) -> bytes:
+        """Close the log with an `end` frame, which is returned; `seconds` of computing are charged to the client.
+
+        With a lease it may be asked again, as where it is not known whether the transaction was made.
+
+        Raises
+        ------
+        LeaseLost
+            Where the run is another server's now. Nothing is stored.
+        """
+
+        def work(connection: Connection) -> bytes:
+            now = read_clock(connection)
+            if lease is None:
+                return end_run(connection, run_id, index, status, reason, now)
+            lock_queue(connection)
+            row = require_lease(connection, lease)
+            if row.status not in LIVE:
+                (line,) = read_lines(connection, run_id, row.frames - 2, 1)
+                return line
+            client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
+            charge(connection, client, seconds, now)
+            notify(connection, "queue")
+            return end_run(connection, run_id, row.frames, status, reason, now)
+
+        return await self._database.call(work)
+
+    async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
+        """Lines behind index `after`, in order; `read_lines` says how many."""
+        return await self._database.read(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
+
+    async def list_live_costs(self) -> list[LiveCost]:
+        """Runs that wait or run, on every server; not traces, which cost no time here."""
+        seconds = runs.c.cost["seconds"].as_float()
+        query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
+        return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
+
+    async def touch(self, run: Run) -> None:
+        """Note that the run is used, so that the sweep spares it."""
+        now = time.time()
+        if now - run.used_at > TOUCH_EVERY_S:
+            query = update(runs).where(runs.c.id == run.id).values(used_at=now)
+            await self._database.call(lambda connection: connection.execute(query))
+
+    async def count_by_status(self) -> dict[str, int]:
+        """How many runs are stored, by status."""
+        query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return {status: count for status, count in rows}  # noqa: C416
+
+
+def to_run(row: Row[Any]) -> Run:
+    """A row of `runs`."""
+    return Run(**{**row._mapping, "source": parse_source(row.source)})
+
+
+def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:
+    """Put jobs into the queue, new or starting again; those that are live or done by now stay. Ids of those put."""
+    # Locked: a run that is dropped at this moment would be gone before it waits again.
+    query = select(runs.c.id, runs.c.status).where(runs.c.id.in_(fresh)).with_for_update()
+    status = {row.id: row.status for row in connection.execute(query)} if fresh else {}
+    put = {run_id: job for run_id, job in fresh.items() if status.get(run_id) not in (*LIVE, "done")}
+    rows = [{"id": run_id, **_to_values(job, now)} for run_id, job in put.items()]
+    if again := put.keys() & status.keys():
+        connection.execute(delete(frames).where(frames.c.run_id.in_(again)))
+    for row in rows:
+        if row["id"] in again:  # not deleted: snapshots hold it, others watch it, and its fence must go on growing
+            connection.execute(update(runs).where(runs.c.id == row["id"]).values(EMPTY | row))
+    if new := [row for row in rows if row["id"] not in again]:
+        connection.execute(insert(runs), new)
+    return frozenset(put)
+
+
+def _to_values(job: NewJob, now: float) -> dict[str, Any]:
+    """Columns of a run that waits."""
+    return {
+        **asdict(job),
+        "status": "queued",
+        "frames": 0,
+        "bytes": 0,
+        "attempts": 0,
+        "server_losses": 0,
+        "is_cancel_asked": False,
+        "wanted_at": None,
+        "created_at": now,
+        "used_at": now,
+    }
+
+
+def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:
+    if list(lines[: len(stored)]) != list(stored):
+        raise TornLog("computed again, it gave other frames than those stored")

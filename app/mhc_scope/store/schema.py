@@ -1,0 +1,254 @@
+"""Brings a database to the tables of this version, or refuses it and leaves it as it was."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    insert,
+    inspect,
+    select,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from mhc_scope.store import sqlite as sqlite_file
+from mhc_scope.store.errors import UnusableDatabase
+from mhc_scope.store.migrations import HEAD, RELEASED, REVISIONS
+from mhc_scope.store.tables import metadata
+
+# The tables of release 0.1, which had no revisions: table -> columns.
+RELEASED_TABLES = {
+    "runs": {"id", "spec", "status", "reason", "cost", "device", "versions", "summary", "frames", "pinned"}
+    | {"created_at", "started_at", "finished_at", "used_at"},
+    "frames": {"run_id", "idx", "line"},
+    "snapshots": {"id", "runs", "state", "title", "created_at", "note", "sweep"},
+}
+# Columns of snapshots that older files lack: the release added them when it opened such a file.
+LATE_COLUMNS = {"note": "TEXT DEFAULT '' NOT NULL", "sweep": "JSON"}
+# Where Alembic keeps the revision of a database.
+revisions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+POSTGRESQL_LOCK = 0x6D4843  # an arbitrary number; servers that start together migrate one after the other
+
+
+def upgrade(url: str) -> None:
+    """Create the tables, or bring those of an earlier version up to date, in one transaction.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where the database is of a newer version or of another program, or cannot be read.
+    """
+    path = find_file(url)
+    if path is None:
+        _transact(url, _migrate)
+        return
+    sqlite_file.require_sound(path)
+    if not path.exists():
+        _create_file(path)
+    else:
+        _transact(url, _migrate)
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(sqlite_file.FILE_MODE)
+
+
+def require_current(url: str) -> None:
+    """Refuse a database that is not there, or that `upgrade` would change.
+
+    Raises
+    ------
+    UnusableDatabase
+        Says why.
+    """
+    _require_there(url)
+    _transact(url, _require_head)
+
+
+def require_known(url: str) -> None:
+    """Refuse a database that `upgrade` would refuse; nothing is changed.
+
+    Raises
+    ------
+    UnusableDatabase
+        Says why.
+    """
+    _require_there(url)
+    _transact(url, _classify)
+
+
+@contextlib.contextmanager
+def open_current(url: str) -> Iterator[Connection]:
+    """A connection to a database of this version, for looks at it beside a server.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is not there, is of another version, or cannot be read.
+    """
+    require_current(url)
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise UnusableDatabase(f"the database {engine.url.database} cannot be read: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _require_there(url: str) -> None:
+    path = find_file(url)
+    if path is not None and not path.exists():
+        raise UnusableDatabase(f"there is no database {path}")
+    if path is not None:
+        sqlite_file.require_sound(path)
+
+
+def find_file(url: str) -> Path | None:
+    """The file of an SQLite database."""
+    parts = make_url(url)
+    return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
+
+
+def _create_file(path: Path) -> None:
+    """A new SQLite database, whole under its name or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, sqlite_file.FILE_MODE))
+    with contextlib.closing(sqlite3.connect(part)) as database:
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # pages that a sweep frees can be given back to the disk
+        database.execute("VACUUM")  # writes that down
+    _transact(f"sqlite:///{part}", _migrate)
+    sqlite_file.put_in_place(part, path)
+
+
+def _transact(url: str, work: Callable[[Connection], object]) -> None:
+    engine = _create_engine(url)
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
+            work(connection)
+    except DBAPIError as error:
+        raise UnusableDatabase(f"the database {engine.url.database} cannot be opened: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def is_current(url: str) -> bool:
+    """Whether there is a database with the tables of this version; creates nothing."""
+    name = make_url(url)
+    if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
+        return False
+    engine = _create_engine(url)
+    try:
+        with engine.connect() as connection:
+            is_ours = inspect(connection).has_table(revisions.name)
+            return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
+    except DBAPIError:
+        return False  # why is told to those who go on and open it
+    finally:
+        engine.dispose()
+
+
+def _create_engine(url: str) -> Engine:
+    """An engine for the migration alone. SQLite's driver would end the transaction before each change of a table."""
+    engine = create_engine(url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _leave_transactions_to_us(connection: Any, record: Any) -> None:
+    connection.isolation_level = None
+    # A table that is copied is dropped once; with foreign keys on, that would drop the rows that refer to it.
+    connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
+    """The revision of a database, None where it is new or a release of the time before revisions; and its columns."""
+    present = {
+        table: {column["name"] for column in inspect(connection).get_columns(table)}
+        for table in inspect(connection).get_table_names()
+    }
+    if revisions.name in present:
+        return _read_revision(connection), present
+    if present:
+        _require_released(connection, present)
+    return None, present
+
+
+def _migrate(connection: Connection) -> None:
+    revision, present = _classify(connection)
+    if not present:
+        _create(connection)
+    elif revision is not None:
+        if revision != HEAD:
+            _apply(connection, "upgrade", HEAD)
+    else:
+        _add_late_columns(connection, present["snapshots"])
+        _apply(connection, "stamp", RELEASED)
+        _apply(connection, "upgrade", HEAD)
+
+
+def _create(connection: Connection) -> None:
+    """A new database: the tables as they are now, which is what all revisions together make."""
+    metadata.create_all(connection)
+    revisions.create(connection)
+    connection.execute(insert(revisions).values(version_num=HEAD))
+
+
+def _read_revision(connection: Connection) -> str:
+    found = connection.execute(select(revisions.c.version_num)).scalars().all()
+    if len(found) != 1 or found[0] not in REVISIONS:
+        raise UnusableDatabase(
+            f"the database {connection.engine.url.database} has the schema {', '.join(found) or 'of no revision'}, and "
+            f"this version knows schemas up to {HEAD}: update this program, or choose another data folder"
+        )
+    return str(found[0])
+
+
+def _require_head(connection: Connection) -> None:
+    if revisions.name not in inspect(connection).get_table_names() or _read_revision(connection) != HEAD:
+        raise UnusableDatabase(
+            f"the database {connection.engine.url.database} is of an earlier version: a start of the server updates it"
+        )
+
+
+def _require_released(connection: Connection, present: dict[str, set[str]]) -> None:
+    complete = present | {"snapshots": present.get("snapshots", set()) | LATE_COLUMNS.keys()}
+    if complete != RELEASED_TABLES:
+        raise UnusableDatabase(
+            f"the database {connection.engine.url.database} holds tables that this program does not know: "
+            f"{', '.join(sorted(present))}. Choose another data folder"
+        )
+
+
+def _add_late_columns(connection: Connection, present: set[str]) -> None:
+    for name, definition in LATE_COLUMNS.items():
+        if name not in present:
+            connection.exec_driver_sql(f"ALTER TABLE snapshots ADD COLUMN {name} {definition}")
+
+
+def _apply(connection: Connection, command: str, revision: str) -> None:
+    """Let Alembic do it. Imported here: it takes 0.2 s, and most starts change nothing."""
+    from alembic import command as commands
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    folder = Path(__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    getattr(commands, command)(config, revision)

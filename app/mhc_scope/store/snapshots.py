@@ -1,0 +1,134 @@
+"""Snapshots: runs and the page's state, behind a short link. They hold their runs as long as they are kept."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.pins import list_held, unpin_unheld
+from mhc_scope.store.tables import runs, snapshots
+
+ID_LENGTH = 12
+# A read prolongs a view no more often than this.
+RENEW_EVERY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One stored view; `sweep` is the one behind its map, where it has one."""
+
+    id: str
+    runs: list[str]
+    state: str
+    title: str
+    created_at: float
+    note: str = ""
+    sweep: dict[str, Any] | None = None
+    client: str = ""
+    address: str = ""
+    key_hash: str | None = None  # of a secret that its maker was told
+    expires_at: float | None = None  # unless it is looked at before; None where it is kept for good
+    bytes: int = 0  # of its own, without its runs
+    room: str | None = None  # of the course in which it was stored
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who stores a view, and until when it is kept."""
+
+    client: str = ""
+    address: str = ""
+    key_hash: str | None = None
+    expires_at: float | None = None
+    room: str | None = None
+
+
+class SnapshotStore:
+    """Reads and writes of snapshots."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(
+        self,
+        run_ids: Sequence[str],
+        state: str,
+        title: str,
+        note: str = "",
+        sweep: dict[str, Any] | None = None,
+        held: Sequence[str] = (),
+        owner: Owner | None = None,
+    ) -> tuple[Snapshot, bool]:
+        """Store a view and pin its runs and those `held`. The same view is the same snapshot; the flag says if new.
+
+        A known view stays its first owner's, and is kept as long as either wants it.
+        """
+        by = owner or Owner()
+        # Ids are older than notes, notes than sweeps, and sweeps than rooms.
+        later: list[Any] = [note, sweep, {"room": by.room} if by.room else None]
+        body = json.dumps([list(run_ids), state, title, *filter(None, later)])
+        snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
+        kept = {"bytes": len(body), **vars(by)}
+        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
+        pinned = [*run_ids, *held]
+
+        def work(connection: Connection) -> tuple[Snapshot, bool]:
+            known = _find(connection, snapshot_id)
+            if known is None:
+                connection.execute(insert(snapshots).values(**vars(fresh)))
+                connection.execute(update(runs).where(runs.c.id.in_(pinned)).values(pinned=True))
+            elif is_longer(by.expires_at, known):
+                _renew(connection, snapshot_id, by.expires_at)
+            return known or fresh, known is None
+
+        return await self._database.call(work)
+
+    async def get(self, snapshot_id: str) -> Snapshot | None:
+        """The snapshot, if it is known."""
+        if "\0" in snapshot_id:  # PostgreSQL takes no such text
+            return None
+        return await self._database.read(lambda connection: _find(connection, snapshot_id))
+
+    async def renew(self, snapshot: Snapshot, expires_at: float) -> None:
+        """Keep a view that is looked at until then, where it is not kept longer."""
+        if is_longer(expires_at, snapshot):
+            await self._database.call(lambda connection: _renew(connection, snapshot.id, expires_at))
+
+    async def list_of(self, client: str) -> list[Snapshot]:
+        """The views of a client, the latest first."""
+        query = select(snapshots).where(snapshots.c.client == client).order_by(snapshots.c.created_at.desc())
+
+        def work(connection: Connection) -> list[Snapshot]:
+            return [Snapshot(**row._mapping) for row in connection.execute(query)]
+
+        return await self._database.read(work)
+
+    async def delete(self, snapshot: Snapshot) -> None:
+        """Forget a view, and let go of the runs that no other view holds."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
+            unpin_unheld(connection, list_held(snapshot.runs, snapshot.sweep))
+
+        await self._database.call(work)
+
+
+def is_longer(expires_at: float | None, snapshot: Snapshot) -> bool:
+    """Whether a view would be kept longer so, by so much that it is worth to be written."""
+    if snapshot.expires_at is None or expires_at is None:
+        return snapshot.expires_at is not None
+    return expires_at - snapshot.expires_at > RENEW_EVERY_S
+
+
+def _find(connection: Connection, snapshot_id: str) -> Snapshot | None:
+    row = connection.execute(select(snapshots).where(snapshots.c.id == snapshot_id)).one_or_none()
+    return None if row is None else Snapshot(**row._mapping)
+
+
+def _renew(connection: Connection, snapshot_id: str, expires_at: float | None) -> None:
+    connection.execute(update(snapshots).where(snapshots.c.id == snapshot_id).values(expires_at=expires_at))

@@ -1,0 +1,204 @@
+"""What is particular to SQLite: one owner of the folder, how a connection is set up, and a file that went away."""
+
+import contextlib
+import fcntl
+import logging
+import math
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine
+
+from mhc_scope.store.errors import DataInUse, UnusableDatabase
+
+log = logging.getLogger("mhc.store")
+
+# Before this release two connections could corrupt a database in WAL mode.
+WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
+# How long a call waits for another process that has the database locked, its time in our own queue included.
+MAX_WAIT_S = 5.0
+# A copy in steps is begun anew so often; after each step others may write.
+MAX_BEGUN, STEP_PAUSE_S = 4, 0.02
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+
+
+class SqliteFile:
+    """The file of a database, and the lock on its folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def lock(self) -> None:
+        """Hold the folder for this process; the kernel lets go when the process ends, however it ends.
+
+        Raises
+        ------
+        UnusableDatabase
+            Where another process holds it, or it cannot be written.
+        """
+        folder = self.path.parent
+        try:
+            folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise UnusableDatabase(f"the data folder {folder} cannot be written: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise DataInUse(f"another server uses the data folder {folder}") from None
+        self._lock = handle
+
+    def unlock(self) -> None:
+        """Let go of the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def remember(self) -> None:
+        """Note which file is open under this name."""
+        self._identity = self._identify()
+
+    def has_moved(self) -> bool:
+        """Whether the file that is open is no longer the one of this name."""
+        return self._identity is not None and self._identify() != self._identity
+
+    def find_again(self, engine: Engine, upgrade: Callable[[], None]) -> None:
+        """Go on with the file of this name; where there is none, write what is still open as it was.
+
+        Raises
+        ------
+        UnusableDatabase
+            Where the folder cannot be written, or another server has it.
+        """
+        self.unlock()
+        self.lock()
+        if self._identify() is None:
+            self._rescue(engine)
+            log.warning("%s was deleted while it was in use; it was written anew, nothing is lost", self.path)
+        else:
+            log.warning("%s is another file than the one that was in use; going on with it", self.path)
+        engine.dispose()
+        upgrade()
+        with engine.connect():
+            self.remember()
+
+    def _rescue(self, engine: Engine) -> None:
+        try:
+            raw = engine.raw_connection()
+        except sqlite3.OperationalError:
+            raise UnusableDatabase(f"the database {self.path} was deleted: restore a backup") from None
+        try:
+            assert isinstance(raw.driver_connection, sqlite3.Connection)
+            copy_to(raw.driver_connection, self.path)
+        finally:
+            raw.close()
+
+    def _identify(self) -> tuple[int, int] | None:
+        # Never opened: closing it would drop SQLite's own locks, which are the process's.
+        with contextlib.suppress(FileNotFoundError):
+            found = self.path.stat()
+            return found.st_dev, found.st_ino
+        return None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A new connection of the server's engine. It creates no file: one that went away is not to be an empty one."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
+
+
+def set_pragmas(connection: Any, record: Any) -> None:
+    """For each new connection of the server's engine."""
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA journal_mode={'WAL' if WAL_IS_SAFE else 'DELETE'}")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def limit_wait(connection: Connection, waited_s: float) -> None:
+    """Let this transaction wait for locks for what is left of `MAX_WAIT_S`; calls queued behind it have waited too."""
+    left_ms = max(0, round(1000 * (MAX_WAIT_S - waited_s)))
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={left_ms}")
+
+
+def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
+    """Write a consistent copy of a database: whole under its name, or not at all.
+
+    Raises
+    ------
+    OSError
+        Where the folder cannot be written.
+    sqlite3.Error
+        Where the source cannot be read, or the disk is full.
+    """
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+    try:
+        with contextlib.closing(sqlite3.connect(part)) as target:
+            _copy(source, target, pages)
+        put_in_place(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) -> None:
+    """Some pages at a time; all at once where others write so often that it begins anew and anew."""
+    least, begun = math.inf, 1
+
+    def watch(status: int, remaining: int, total: int) -> None:
+        nonlocal least, begun
+        begun += remaining > least
+        least = remaining
+        if begun > MAX_BEGUN:
+            raise _Disturbed
+
+    try:
+        source.backup(target, pages=pages, progress=watch, sleep=STEP_PAUSE_S)
+    except _Disturbed:
+        source.backup(target)
+
+
+class _Disturbed(Exception):
+    """A copy was begun anew too often."""
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    """Give a file that is written its name, durably."""
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def require_sound(path: Path) -> None:
+    """Refuse a file that cannot be a database in use, before anything is written.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is a folder, empty or not writable. A file that is not there is fine.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise UnusableDatabase(f"the database {path} is not a file: choose another data folder")
+    if path.stat().st_size == 0:
+        raise UnusableDatabase(f"the database {path} is empty: restore a backup, or delete the file to begin anew")
+    if not os.access(path, os.W_OK):
+        raise UnusableDatabase(f"the database {path} cannot be written: its file or its disk is read-only")

@@ -1,0 +1,54 @@
+"""A short look into the database from another process than the server's, which may be running."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.errors import DataInUse, UnusableDatabase
+from mhc_scope.store.schema import is_current
+
+WAIT_S = 20  # for a transaction of the server's
+
+
+@contextmanager
+def open_beside(url: str) -> Iterator[Connection]:
+    """One transaction, on a database that is created or brought up to date first where no server uses it.
+
+    SQLite lets processes take turns: the folder's lock is not needed for one short transaction.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is in use by a server of another version, or is none of this program's.
+    """
+    _prepare(url)
+    is_sqlite = make_url(url).get_backend_name() == "sqlite"
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": WAIT_S} if is_sqlite else {})
+    if is_sqlite:
+        event.listen(engine, "connect", lambda connection, record: connection.execute("PRAGMA foreign_keys=ON"))
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        raise UnusableDatabase(f"the database {engine.url.database} refused: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+def _prepare(url: str) -> None:
+    """Bring the tables up to date. That is left to a server where one runs."""
+    if is_current(url):
+        return
+    try:
+        asyncio.run(Database(url).close())
+    except DataInUse as error:
+        folder = Path(make_url(url).database or "").parent
+        detail = f"a server of another version uses the data folder {folder}: stop it, or use its own version"
+        raise UnusableDatabase(detail) from error

@@ -1,0 +1,121 @@
+"""Whether a database is sound: its pages, its references, its logs of frames, and its ids."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from mhc_core.record import codec
+from mhc_core.record.source import SpecSource
+from mhc_core.spec import NUMERICS_VERSION, SpecError, SpecErrors, parse_spec
+from mhc_scope.store.frames import unpack_line
+from mhc_scope.store.pins import list_held
+from mhc_scope.store.runs import DROPPED, LIVE, Run, to_run
+from mhc_scope.store.tables import frames, live_traces, runs, snapshots
+
+LOOKED_AT_ONCE = 100
+MAX_DAMAGE = 20
+ID_LENGTH = 20
+
+
+@dataclass
+class Counted:
+    """How much has been looked at."""
+
+    runs: int = 0
+    frames: int = 0
+    views: int = 0
+
+
+def check(connection: Connection, counted: Counted) -> Iterator[str]:
+    """One sentence for each thing that is wrong; what is looked at is added to `counted`.
+
+    A server may run beside it: what it changed meanwhile is not taken for damage.
+    """
+    if connection.dialect.name == "sqlite":
+        yield from _check_file(connection)
+    for run in _list_runs(connection):
+        counted.runs += 1
+        problems = list(check_run(connection, run, counted))
+        if problems and _find_run(connection, run.id) == run:
+            yield from (f"run {run.id}: {problem}" for problem in problems)
+    yield from _check_views(connection, counted)
+
+
+def check_run(connection: Connection, run: Run, counted: Counted) -> Iterator[str]:
+    """What is wrong with a run: its log is to be contiguous with one end, its bytes counted, its id a hash of it."""
+    query = select(frames.c.idx, frames.c.line).where(frames.c.run_id == run.id).order_by(frames.c.idx)
+    digest, count, size, ends, last = hashlib.sha256(), 0, 0, 0, b""
+    for index, stored in connection.execute(query):
+        line = _unpack(stored)
+        if index != count or line is None or not line.startswith(f'{{"run":"{run.id}","index":{index},'.encode()):
+            yield f"frame {count} is missing or damaged"
+            return
+        is_end = codec.frame_type(line) == "end"
+        if not is_end or b'"status":"done"' not in line:
+            digest.update(line.replace(f'"run":"{run.id}"'.encode(), b'"run":""', 1))
+        count, size, ends, last = count + 1, size + len(stored), ends + is_end, line
+    counted.frames += count
+    if (count, size) != (run.frames, run.bytes) and not run.is_live:
+        yield f"it has {count} frames of {size} bytes, and its row says {run.frames} of {run.bytes}"
+    is_ended = ends == 1 and codec.frame_type(last) == "end" and f'"status":"{run.status}"'.encode() in last
+    if not (ends == 0 if run.is_live else is_ended):
+        yield f"its status is {run.status}, and its log has {ends} ends"
+    if not run.is_live and not _has_its_id(connection, run, digest.hexdigest()[:ID_LENGTH]):
+        yield "its id is not the hash of what it holds"
+
+
+def _check_file(connection: Connection) -> Iterator[str]:
+    for (found,) in connection.exec_driver_sql(f"PRAGMA integrity_check({MAX_DAMAGE})"):
+        if found != "ok":
+            yield f"the file is damaged: {found}"
+    for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+        yield f"row {row} of {table} refers to a row of {parent} that is not there"
+
+
+def _list_runs(connection: Connection) -> Iterator[Run]:
+    """All that are there, some at a time."""
+    last: str | None = ""
+    while last is not None:
+        query = select(runs).where(runs.c.id > last, runs.c.status != DROPPED).order_by(runs.c.id)
+        page = [to_run(row) for row in connection.execute(query.limit(LOOKED_AT_ONCE))]
+        yield from page
+        last = page[-1].id if page else None
+
+
+def _find_run(connection: Connection, run_id: str) -> Run | None:
+    row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
+    return None if row is None else to_run(row)
+
+
+def _unpack(stored: bytes) -> bytes | None:
+    try:
+        return unpack_line(stored)
+    except zlib.error:
+        return None
+
+
+def _has_its_id(connection: Connection, run: Run, of_frames: str) -> bool:
+    if run.kind != "run":
+        return True  # jobs about a run are called after it, by a rule that has changed
+    if isinstance(run.source, SpecSource):
+        if (run.versions or {}).get("numerics") != NUMERICS_VERSION:
+            return True  # by the rules of its time, or it never began
+        try:
+            return parse_spec(run.spec).id == run.id
+        except (SpecError, SpecErrors):
+            return False
+    is_fed = connection.execute(select(live_traces).where(live_traces.c.run_id == run.id)).one_or_none() is not None
+    return is_fed or of_frames == run.id
+
+
+def _check_views(connection: Connection, counted: Counted) -> Iterator[str]:
+    for view in connection.execute(select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)).all():
+        counted.views += 1
+        held = set(list_held(view.runs, view.sweep))
+        pinned = select(runs.c.id).where(runs.c.id.in_(held), runs.c.pinned, runs.c.status.not_in((*LIVE, DROPPED)))
+        missing = held - set(connection.execute(pinned).scalars())
+        if missing:
+            yield f"view {view.id}: it holds runs that are not there or not kept: {', '.join(sorted(missing))}"

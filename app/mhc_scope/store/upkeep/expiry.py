@@ -1,0 +1,56 @@
+"""Drops snapshots whose time is over, and lets go of the runs that no other snapshot holds."""
+
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, select, update
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.pins import list_held
+from mhc_scope.store.tables import runs, snapshots
+
+EXPIRED_AT_ONCE = 100
+LOOKED_AT_ONCE = 500
+
+
+async def drop_expired(database: Database, now: float) -> int:
+    """Drop snapshots that expired before `now`; returns how many."""
+    dropped = 0
+    while expired := await database.call(partial(_find_expired, now)):
+        held = {run_id for row in expired for run_id in list_held(row.runs, row.sweep)}
+        held -= await _find_held_elsewhere(database, now)
+        ids = [row.id for row in expired]
+        dropped += await database.call(partial(_drop, now, ids, held))
+    return dropped
+
+
+def _find_expired(now: float, connection: Connection) -> list[Any]:
+    query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)
+    return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_AT_ONCE)))
+
+
+async def _find_held_elsewhere(database: Database, now: float) -> set[str]:
+    """Runs that other snapshots hold; looked for some at a time."""
+    held, last = set[str](), ""
+    while True:
+        page = await database.call(partial(_list_kept, now, snapshots.c.id > last, LOOKED_AT_ONCE))
+        if not page:
+            return held
+        held.update(run_id for row in page for run_id in list_held(row.runs, row.sweep))
+        last = page[-1].id
+
+
+def _list_kept(now: float, where: ColumnElement[bool], limit: int | None, connection: Connection) -> list[Any]:
+    is_kept = snapshots.c.expires_at.is_(None) | (snapshots.c.expires_at >= now)
+    query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep).where(is_kept, where)
+    return list(connection.execute(query.order_by(snapshots.c.id).limit(limit)))
+
+
+def _drop(now: float, ids: list[str], held: set[str], connection: Connection) -> int:
+    # Since the look, one may have been stored that holds the same runs, and the time of one may have been put off.
+    is_new = (snapshots.c.created_at > now - 60.0) | snapshots.c.id.in_(ids)
+    for row in _list_kept(now, is_new, None, connection):
+        held = held - set(list_held(row.runs, row.sweep))
+    connection.execute(update(runs).where(runs.c.id.in_(held)).values(pinned=False))
+    doomed = snapshots.c.id.in_(ids) & (snapshots.c.expires_at < now)
+    return connection.execute(delete(snapshots).where(doomed)).rowcount

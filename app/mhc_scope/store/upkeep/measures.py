@@ -1,0 +1,105 @@
+"""What an operator asks the database: who waits, what was computed, and who uses how much."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import DROPPED, LIVE
+from mhc_scope.store.tables import runs, snapshots, usage
+
+
+@dataclass(frozen=True)
+class LiveRun:
+    """A run that waits or is computed."""
+
+    id: str
+    kind: str
+    client: str
+    status: str
+    created_at: float
+    started_at: float | None
+    cost: Mapping[str, Any]
+
+    @property
+    def predicted_s(self) -> float:
+        """Seconds that it will take, as was told when it was accepted."""
+        return float(self.cost.get("seconds_likely", 0.0))
+
+
+@dataclass(frozen=True)
+class EndedRun:
+    """A run that is over; times are seconds since 1970."""
+
+    id: str
+    kind: str
+    client: str
+    status: str
+    reason: str | None
+    created_at: float
+    started_at: float | None
+    finished_at: float
+
+
+@dataclass(frozen=True)
+class ClientUse:
+    """What a client has here: runs and the bytes of their frames, snapshots, and the seconds that it used lately."""
+
+    client: str
+    runs: int
+    bytes: int
+    snapshots: int
+    seconds: float
+
+
+class Measures:
+    """Reads for operators; nothing is written."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list_live(self) -> list[LiveRun]:
+        """Runs that wait or are computed, the oldest first."""
+        names = ("id", "kind", "client", "status", "created_at", "started_at", "cost")
+        query = select(*(runs.c[name] for name in names)).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
+        return await self._database.read(lambda c: [LiveRun(**row._mapping) for row in c.execute(query)])
+
+    async def list_ended(self, since: float, limit: int) -> list[EndedRun]:
+        """Runs that ended after a time, the last first."""
+        names = ("id", "kind", "client", "status", "reason", "created_at", "started_at", "finished_at")
+        query = select(*(runs.c[name] for name in names)).where(runs.c.finished_at > since, runs.c.status != DROPPED)
+        query = query.order_by(runs.c.finished_at.desc()).limit(limit)
+        return await self._database.read(lambda c: [EndedRun(**row._mapping) for row in c.execute(query)])
+
+    async def list_clients(self, limit: int) -> list[ClientUse]:
+        """Clients by the bytes that they have here, the largest first."""
+
+        def work(connection: Connection) -> list[ClientUse]:
+            held = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(runs.c.client)
+            views = select(snapshots.c.client, func.count()).group_by(snapshots.c.client)
+            used: dict[str, float] = dict(connection.execute(select(usage.c.client, usage.c.seconds)).tuples().all())
+            shared: dict[str, int] = dict(connection.execute(views).tuples().all())
+            stored = {client: (count, int(size)) for client, count, size in connection.execute(held)}
+            return [
+                ClientUse(client, *stored.get(client, (0, 0)), shared.get(client, 0), used.get(client, 0.0))
+                for client in {*used, *shared, *stored}
+            ]
+
+        found = await self._database.read(work)
+        return sorted(found, key=lambda use: (-use.bytes, -use.seconds, use.client))[:limit]
+
+    async def count_bytes(self) -> tuple[int, int]:
+        """Bytes of all frames, as far as their runs know them, and of the whole database."""
+
+        def work(connection: Connection) -> tuple[int, int]:
+            known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()
+            if connection.dialect.name == "sqlite":
+                pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+                whole = pages * connection.execute(text("PRAGMA page_size")).scalar_one()
+            else:
+                whole = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
+            return int(known), int(whole)
+
+        return await self._database.read(work)

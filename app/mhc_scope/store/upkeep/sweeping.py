@@ -1,0 +1,176 @@
+"""Drops what nothing holds and no one uses, in small steps that leave the database to requests in between.
+
+A run is marked first, in one transaction with the look whether it may go: from then on it is not there for anyone.
+Its frames are deleted behind that, some at a time, and its row last. A step that a crash cut short is taken up by the
+next sweep.
+"""
+
+import asyncio
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, case, delete, exists, func, select, update
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import DROPPED, IS_TRACE, LIVE
+from mhc_scope.store.tables import frames, live_traces, runs
+
+T = TypeVar("T")
+
+# One step deletes at most so much, which takes a few milliseconds.
+STEP_ROWS, STEP_BYTES = 200, 1_000_000
+STEP_PAGES = 128  # pages given back to the disk in one step
+MARKED_AT_ONCE = 50
+# After a step, the database is left alone for as long as the step took, and for no less than this.
+PAUSE_S = 0.005
+
+
+class Marked(NamedTuple):
+    """A run that is being dropped."""
+
+    id: str
+    frames: int
+    bytes: int
+
+
+async def sweep(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
+    """Drop finished runs that nothing holds and no one has used; returns how many.
+
+    Traces, which no one can compute again, have a time of their own.
+    """
+    old = _is_old(unused_since, traces_since)
+    dropped = 0
+    await _delete_marked(database)
+    while found := await database.call(partial(_mark, old & _is_free(spare), math.inf)):
+        dropped += len(found)
+        await _delete_marked(database)
+    return dropped
+
+
+async def count_unused(
+    database: Database, unused_since: float, traces_since: float, spare: Collection[str]
+) -> tuple[int, int]:
+    """How many runs `sweep` would drop, and their bytes."""
+    old = _is_old(unused_since, traces_since)
+    query = select(func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).where(old & _is_free(spare))
+    count, size = await database.call(lambda connection: connection.execute(query).one())
+    return int(count), int(size)
+
+
+async def drop_oldest(database: Database, excess_bytes: int, unused_since: float, spare: Collection[str]) -> int:
+    """Drop runs as `sweep` does, those first that were not used for longest, until so many bytes are free again.
+
+    Traces are left alone. Returns the bytes that were freed: fewer, where too few runs are unused.
+    """
+    freed, old = 0, runs.c.used_at < unused_since
+    while freed < excess_bytes:
+        found = await database.call(partial(_mark, old & ~IS_TRACE & _is_free(spare), excess_bytes - freed))
+        if not found:
+            break
+        freed += sum(run.bytes for run in found)
+        await _delete_marked(database)
+    return freed
+
+
+async def give_back(database: Database) -> int:
+    """Give unused pages back to the disk, where the database was made for it; returns how many."""
+    if not database.is_sqlite or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
+        return 0
+    pages = 0
+    while freed := await _pause_after(database, _free_pages):
+        pages += freed
+    return pages
+
+
+async def vacuum(database: Database) -> int:
+    """Write an SQLite file anew without unused pages, and so that they can be given back from here on.
+
+    It needs room for a second copy, and no one else may use the database. Returns how many pages this saves.
+    """
+
+    def work(connection: Connection) -> int:
+        before = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        _get_raw(connection).executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
+        return int(before - connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+    return await database.call(work) if database.is_sqlite else 0
+
+
+def _is_old(unused_since: float, traces_since: float) -> ColumnElement[bool]:
+    return runs.c.used_at < case((IS_TRACE, traces_since), else_=unused_since)
+
+
+def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
+    return ~runs.c.pinned & runs.c.status.not_in((*LIVE, DROPPED)) & runs.c.id.not_in(spare)
+
+
+def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[Marked]:
+    """Mark the oldest that may go, as many as hold the excess."""
+    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARKED_AT_ONCE)
+    found, held = [], 0
+    for run in connection.execute(query):
+        if held >= excess_bytes:
+            break
+        held += run.bytes
+        found.append(Marked(*run))
+    # `of_run` is cleared: the run may be asked for again before this one's last row is gone.
+    chosen = runs.c.id.in_([run.id for run in found]) & wanted
+    connection.execute(update(runs).where(chosen).values(status=DROPPED, of_run=None))
+    return found
+
+
+async def _delete_marked(database: Database) -> None:
+    while await _pause_after(database, _delete_some):
+        pass
+
+
+def _delete_some(connection: Connection) -> int:
+    """One step; returns how many marked runs it looked at, 0 where none are left."""
+    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARKED_AT_ONCE)
+    marked, done = [Marked(*run) for run in connection.execute(query)], 0.0
+    for run in marked:
+        done += _delete_frames(connection, run, 1.0 - done)
+        if done >= 1.0:
+            break
+    return len(marked)
+
+
+def _delete_frames(connection: Connection, run: Marked, share: float) -> float:
+    """Delete the first frames of a run that `share` of a step has room for, and its row with the last of them.
+
+    Returns the share of a step that this took.
+    """
+    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was asked for again meanwhile
+    cost = max(1 / STEP_ROWS, run.bytes / max(1, run.frames) / STEP_BYTES)
+    count = max(1, int(share / cost))
+    first = connection.execute(select(func.min(frames.c.idx)).where(frames.c.run_id == run.id)).scalar()
+    if first is not None:
+        connection.execute(delete(frames).where(frames.c.run_id == run.id, frames.c.idx < first + count, is_marked))
+    if first is None or first + count >= run.frames:
+        connection.execute(delete(live_traces).where(live_traces.c.run_id == run.id, is_marked))
+        connection.execute(delete(runs).where(runs.c.id == run.id, runs.c.status == DROPPED))
+    return count * cost if first is not None else 1 / STEP_ROWS
+
+
+def _free_pages(connection: Connection) -> int:
+    before = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    # As a script: `execute` would free one page and stop.
+    _get_raw(connection).executescript(f"PRAGMA incremental_vacuum({STEP_PAGES})")
+    return int(before - connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+
+def _get_raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
+
+
+async def _pause_after(database: Database, step: Callable[[Connection], T]) -> T:
+    started = time.monotonic()
+    result = await database.call(step)
+    await asyncio.sleep(max(PAUSE_S, time.monotonic() - started))
+    return result
