@@ -32,6 +32,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY docs/licences.md docs/licences.md
 COPY mhc_core mhc_core
 COPY mhc_probe mhc_probe
+COPY mhc_service mhc_service
 COPY app app
 COPY templates templates
 COPY static static

@@ -103,7 +103,7 @@ def _read_others() -> Iterator[tuple[str, str]]:
     for panel in PANELS.values():
         views = [text for view in panel.views for text in (view.title, view.meaning)]
         yield from ((f"panel {panel.key}", text) for text in (panel.meaning, *vars(panel.help).values(), *views))
-    for room in ("app", "mhc_core", "mhc_probe"):
+    for room in ("app", "mhc_core", "mhc_probe", "mhc_service"):
         for path in sorted((ROOT / room).rglob("*.py")):
             if not _is_unseen(path):
                 yield from ((_room(path), text) for text in read_python(path.read_text()))

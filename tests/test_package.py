@@ -14,7 +14,7 @@ from mhc_scope.files import CHECKOUT, NODE_MODULES, is_installed, list_files
 from mhc_scope.pages.vendored import FONTS, list_carried
 
 # Where sentences, labels and names stand that may come to be drawn, with the files that hold them.
-SOURCES = dict.fromkeys(("app", "mhc_core", "mhc_probe"), "*.py")
+SOURCES = dict.fromkeys(("app", "mhc_core", "mhc_probe", "mhc_service"), "*.py")
 SOURCES |= {"static/js": "*.js", "static/css": "*.css", "templates": "*.html"}
 
 # Names and titles that people write.

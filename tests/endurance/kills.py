@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rows import Row
-from tests.app.engine.test_ray_cluster import list_children
 from tests.contract.engine.ray_cluster import RayCluster, find_actors
 from tests.endurance.site.kinds import CPUS, Place, open_cluster, open_sqlite
 from tests.endurance.site.ledger import Ledger, find_damage, find_live
 from tests.endurance.site.load import under_load
 from tests.endurance.site.servers import mark, wait_until_gone
+from tests.service.test_ray_cluster import list_children
 
 CLIENTS = 4
 TRIES, FIND_S, WORK_S, REST_S = 5, 280.0, 30.0, (0.0, 1.0)

@@ -25,7 +25,7 @@ LIBRARIES = (
     "httpx",
     "orjson",
 )
-OUR_PACKAGES = ("mhc_core", "mhc_probe", "mhc_scope", "tests")
+OUR_PACKAGES = ("mhc_core", "mhc_probe", "mhc_scope", "mhc_service", "tests")
 NOTHING_RAN = 5
 TESTS, COMPILE_S = ("tests/core", "tests/oracles", "tests/app", "tests/contract"), 300.0
 # Libraries that were imported before pytest may be plugins of it.

@@ -1,6 +1,6 @@
-"""The engines that there are. An engine is imported only where it is chosen: its libraries may be large, or missing."""
+"""The engines that there are: the local one, and those that other packages declare as entry points."""
 
-from collections.abc import Callable
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -9,35 +9,18 @@ from mhc_scope.settings import Settings
 if TYPE_CHECKING:  # it takes torch with it, and an engine can be prepared before that
     from mhc_scope.engine.contract import Engine
 
+LOCAL = "local"
+GROUP = "mhc_scope.engines"
+"""Each entry point is a function that takes the settings and returns an engine, or raises `UnknownEngine`."""
+
 
 class UnknownEngine(ValueError):
     """No engine has this name, or it lacks what it needs."""
 
 
-def _build_local(settings: Settings) -> "Engine":
-    from mhc_scope.engine.local.engine import LocalEngine
-
-    return LocalEngine(settings)
-
-
-def _build_ray(settings: Settings) -> "Engine":
-    from mhc_scope.engine.ray.engine import RayEngine
-
-    if find_spec("ray") is None:
-        raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")
-    if not settings.ray_address:
-        raise UnknownEngine(
-            "MHC_RAY_ADDRESS, --ray-address: got nothing, wanted host:port of the head of a Ray cluster"
-        )
-    return RayEngine(settings)
-
-
-ENGINES: dict[str, Callable[[Settings], "Engine"]] = {"local": _build_local, "ray": _build_ray}
-
-
 def prepare_engine(settings: Settings) -> None:
     """Begin what takes a while and needs no app: the local engine's processes import beside this one."""
-    if settings.engine == "local":
+    if settings.engine == LOCAL:
         from mhc_scope.engine.local.forks import begin_template
 
         begin_template()
@@ -51,6 +34,12 @@ def build_engine(settings: Settings) -> "Engine":
     UnknownEngine
         Where there is none of that name, or it lacks what it needs.
     """
-    if settings.engine not in ENGINES:
-        raise UnknownEngine(f"MHC_ENGINE, --engine: got {settings.engine!r}, wanted {' or '.join(ENGINES)}")
-    return ENGINES[settings.engine](settings)
+    if settings.engine == LOCAL:
+        from mhc_scope.engine.local.engine import LocalEngine
+
+        return LocalEngine(settings)
+    others = {point.name: point for point in entry_points(group=GROUP) if find_spec(point.module.partition(".")[0])}
+    if settings.engine not in others:
+        raise UnknownEngine(f"MHC_ENGINE, --engine: got {settings.engine!r}, wanted {' or '.join((LOCAL, *others))}")
+    engine: Engine = others[settings.engine].load()(settings)
+    return engine

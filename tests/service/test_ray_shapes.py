@@ -7,10 +7,10 @@ import pytest
 from mhc_core.cost.estimates import estimate
 from mhc_core.spec import parse_spec
 from mhc_scope.engine.contract import RUN, VERIFICATION
-from mhc_scope.engine.ray.options import Options
-from mhc_scope.engine.ray.shapes import Shape, explain_lack, shape_of, usual_shape
 from mhc_scope.engine.registry import UnknownEngine, build_engine
 from mhc_scope.settings import GIB, Settings
+from mhc_service.ray.options import Options
+from mhc_service.ray.shapes import Shape, explain_lack, shape_of, usual_shape
 
 OPTIONS = Options("head:6379", cpus=4, gpus=0.0, wait_s=60.0, memory_bytes=16 * GIB)
 ON_GPUS = Options("head:6379", cpus=4, gpus=0.5, wait_s=60.0, memory_bytes=16 * GIB)

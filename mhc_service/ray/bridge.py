@@ -1,6 +1,6 @@
 """The bridge: a process that is Ray's driver, and a server's only way into the cluster.
 
-`python -m mhc_scope.engine.ray.bridge FD`; `bridge_process.py` starts it and says what goes over the socket.
+`python -m mhc_service.ray.bridge FD`; `bridge_process.py` starts it and says what goes over the socket.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import ray
 
-from mhc_scope.engine.ray.options import Options
-from mhc_scope.engine.ray.slot import Slot
+from mhc_service.ray.options import Options
+from mhc_service.ray.slot import Slot
 
 log = logging.getLogger("mhc.bridge")
 

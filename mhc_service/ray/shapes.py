@@ -9,8 +9,8 @@ from mhc_core.cost.threads import choose_threads
 from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import SpecErrors, parse_spec
 from mhc_scope.engine.contract import VERIFICATION
-from mhc_scope.engine.ray.options import Options
 from mhc_scope.settings import GIB
+from mhc_service.ray.options import Options
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
-from mhc_scope.engine.ray.options import Options
-from mhc_scope.engine.ray.ray_worker import RayWorker
+from mhc_service.ray.options import Options
+from mhc_service.ray.ray_worker import RayWorker
 
 log = logging.getLogger("mhc.engine")
 
@@ -66,7 +66,7 @@ class BridgeProcess:
         with theirs:
             # A session of its own: Ctrl-C is for the server. What Ray prints goes where the server complains.
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "mhc_scope.engine.ray.bridge", str(theirs.fileno()),
+                sys.executable, "-m", "mhc_service.ray.bridge", str(theirs.fileno()),
                 pass_fds=[theirs.fileno()], stdin=DEVNULL, stdout=2, start_new_session=True,
                 env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_AUTO_CONNECT": "0"},
             )  # fmt: skip

@@ -1,10 +1,13 @@
 """The engine of a cluster: the queue and slots of the engine of one machine, with workers that are elsewhere."""
 
+from importlib.util import find_spec
+
 from mhc_scope.engine.local.engine import LocalEngine
-from mhc_scope.engine.ray.bridge_process import BridgeProcess
-from mhc_scope.engine.ray.options import Options
+from mhc_scope.engine.registry import UnknownEngine
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
+from mhc_service.ray.bridge_process import BridgeProcess
+from mhc_service.ray.options import Options
 
 
 class RayEngine(LocalEngine):
@@ -26,3 +29,20 @@ class RayEngine(LocalEngine):
 
     async def _spawn(self) -> Worker:
         return await self._bridge.open_worker()
+
+
+def build_engine(settings: Settings) -> RayEngine:
+    """The engine, where Ray is installed and the settings say where its cluster is.
+
+    Raises
+    ------
+    UnknownEngine
+        Where one of both is missing.
+    """
+    if find_spec("ray") is None:
+        raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")
+    if not settings.ray_address:
+        raise UnknownEngine(
+            "MHC_RAY_ADDRESS, --ray-address: got nothing, wanted host:port of the head of a Ray cluster"
+        )
+    return RayEngine(settings)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from mhc_scope.engine.ray.actor import Introduction
-from mhc_scope.engine.ray.bridge import Bridge
-from mhc_scope.engine.ray.engine import RayEngine
-from mhc_scope.engine.ray.options import Options
-from mhc_scope.engine.ray.slot import GIVE_BACK_S, explain_skew
 from mhc_scope.settings import Settings
+from mhc_service.ray.actor import Introduction
+from mhc_service.ray.bridge import Bridge
+from mhc_service.ray.engine import RayEngine
+from mhc_service.ray.options import Options
+from mhc_service.ray.slot import GIVE_BACK_S, explain_skew
 from tests.conftest import start_server
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
@@ -29,7 +29,7 @@ WIDE = SMALL | {"depth": 3, "width": 1024, "input": {"kind": "gaussian", "batch"
 
 PRETENCE = """
 import sys
-if "mhc_scope.engine.ray.bridge" in sys.orig_argv:
+if "mhc_service.ray.bridge" in sys.orig_argv:
     import mhc_core
     mhc_core.__version__ = "9.9.9"
 """
@@ -269,9 +269,7 @@ def test_a_killed_server_leaves_nothing_in_the_cluster(tmp_path: Path) -> None:
 def list_children(pid: int) -> list[int]:
     """Children that are bridges: a server has others."""
     children = [int(each) for path in Path(f"/proc/{pid}/task").glob("*/children") for each in path.read_text().split()]
-    return [
-        child for child in children if b"mhc_scope.engine.ray.bridge" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    return [child for child in children if b"mhc_service.ray.bridge" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def is_running(pid: int) -> bool:

@@ -10,9 +10,9 @@ import orjson
 import ray
 from ray.exceptions import RayError
 
-from mhc_scope.engine.ray.actor import Actor, Introduction, read_versions
-from mhc_scope.engine.ray.options import Options
-from mhc_scope.engine.ray.shapes import Shape, explain_lack, shape_of, usual_shape
+from mhc_service.ray.actor import Actor, Introduction, read_versions
+from mhc_service.ray.options import Options
+from mhc_service.ray.shapes import Shape, explain_lack, shape_of, usual_shape
 
 log = logging.getLogger("mhc.bridge")
 
