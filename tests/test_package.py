@@ -1,7 +1,10 @@
 """What a wheel carries: everything that the product reads, and signs for everything that it writes."""
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -25,6 +28,34 @@ def test_a_checkout_reads_its_own_files() -> None:
     assert not is_installed()
     assert Path(__file__).resolve().parent.parent == CHECKOUT
     assert "templates/index.html" in list_files("templates")
+
+
+DISPLAY = """
+from mhc_core.figures.notebook import build_bundle
+from mhc_core.measure.run import run
+from mhc_core.record.result import Result
+from mhc_core.spec import parse_spec
+from mhc_scope.cli import main
+from mhc_scope.offline.widget import Widget
+
+result = Result()
+for frame in run(parse_spec({"depth": 2, "width": 8, "input": {"tokens": 8}})):
+    result.add(frame)
+print(sorted(build_bundle(result)), Widget.__name__, main.__module__)
+"""
+
+
+def test_an_app_of_someone_else_breaks_nothing(tmp_path: Path) -> None:
+    """An app.py next to a notebook, and another distribution's package of that name."""
+    (tmp_path / "app.py").write_text("raise RuntimeError('this is the app.py of a user')")
+    (tmp_path / "other" / "app").mkdir(parents=True)
+    (tmp_path / "other" / "app" / "__init__.py").write_text("raise RuntimeError('this is the app of another package')")
+    for path in (tmp_path, tmp_path / "other"):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])}
+        command = [sys.executable, "-c", DISPLAY]
+        done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "application/vnd.plotly.v1+json" in done.stdout
 
 
 def test_all_files_of_others_are_there() -> None:
