@@ -275,7 +275,8 @@ class PlotBox {
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
       this.showPlot(this.shown, width, wanted);
     const pointed = [cursor, state.step.peek(), wanted].join('|');
-    if (pointed !== this.pointed) this.placeCursor();
+    // After all figures of this turn: what changes the document between two canvases has its styles computed twice.
+    if (pointed !== this.pointed) queueMicrotask(() => this.placeCursor());
     this.pointed = pointed;
   }
 

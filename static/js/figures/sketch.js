@@ -81,14 +81,15 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
     if (xaxis.showgrid !== false) stroke(pen, [x, area.top], [x, bottom]);
-    write(pen, text, x, bottom + TICK_GAP, 'center', 'top');
+    write(pen, text, [x, bottom + TICK_GAP], 'center', 'top', font);
   }
   for (const { value, text } of ticksOf(yaxis)) {
     const y = area.toY(value);
     stroke(pen, [area.left, y], [right, y]);
-    write(pen, text, area.left - TICK_GAP, y, 'right', 'middle');
+    write(pen, text, [area.left - TICK_GAP, y], 'right', 'middle', font);
   }
-  write(pen, xaxis.title?.text ?? '', area.left + area.width / 2, height - TITLE_GAP, 'center', 'middle');
+  const below = /** @type {[number, number]} */ ([area.left + area.width / 2, height - TITLE_GAP]);
+  write(pen, xaxis.title?.text ?? '', below, 'center', 'middle', font);
 }
 
 /** Where Plotly puts ticks. @param {any} axis @returns {{value: number, text: string}[]} */
@@ -153,33 +154,41 @@ function drawNote(pen, note, { font }, area) {
   const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.xanchor] ?? 0;
   const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
   const y = note.yref === 'y' ? area.toY(note.y) : area.top + area.height * (1 - note.y);
-  setFont(pen, { ...font, ...note.font });
+  const used = { ...font, ...note.font };
+  setFont(pen, used);
   const baseline = /** @type {Record<string, CanvasTextBaseline>} */ ({
     top: 'top',
     middle: 'middle',
     bottom: 'bottom',
   });
-  write(pen, note.text, x + (note.xshift ?? 0), y - (note.yshift ?? 0), note.xanchor, baseline[note.yanchor]);
+  const at = /** @type {[number, number]} */ ([x + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
+  write(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {{size: number, family: string, color: string}} font */
+/** @typedef {{size: number, family: string, color: string}} Font */
+
+/** @param {CanvasRenderingContext2D} pen @param {Font} font */
 function setFont(pen, { size, family, color }) {
-  Object.assign(pen, { font: `${size}px ${family}`, fillStyle: color });
+  pen.fillStyle = color;
+  setSize(pen, size, family);
 }
 
-/** Words, with a power of ten where there is one. @param {CanvasRenderingContext2D} pen @param {string} text @param {number} x @param {number} y @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline */
-function write(pen, text, x, y, align, baseline) {
+/** Browsers skip a font that is written as the one before; another one has the page's styles computed. @param {CanvasRenderingContext2D} pen @param {number} size @param {string} family */
+function setSize(pen, size, family) {
+  pen.font = `${size}px ${family}`;
+}
+
+/** Words, with a power of ten where there is one, in the font that is set. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
+function write(pen, text, [x, y], align, baseline, { size, family }) {
   const [, before, power] = text.match(/^(.*?)<sup>(.*)<\/sup>$/) ?? [text, text, ''];
   Object.assign(pen, { textAlign: align, textBaseline: baseline });
   if (!power) {
     pen.fillText(before, x, y);
     return;
   }
-  const [size, family] = [parseFloat(pen.font), pen.font];
-  const small = family.replace(/^[\d.]+px/, `${SUPERSCRIPT.size * size}px`);
-  pen.font = small;
+  setSize(pen, SUPERSCRIPT.size * size, family);
   const room = pen.measureText(power).width;
   pen.fillText(power, x, y - SUPERSCRIPT.rise * size); // aligned to the right, as numbers of the upright axis are
-  pen.font = family;
+  setSize(pen, size, family);
   pen.fillText(before, x - room, y);
 }

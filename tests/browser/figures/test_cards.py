@@ -64,6 +64,15 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     expect(label).to_contain_text("weight 1")
 
 
+def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(open_page: OpenPage) -> None:
+    card = card_of(open_page("/#v=1&depth=8&width=16"), "similarity")
+    caption = card.locator(".meaning")
+    expect(caption).to_contain_text("consecutive layers' inputs")
+    card.get_by_role("button", name="tokens", exact=True).click()
+    expect(caption).to_contain_text("Mean cosine similarity of the tokens' inputs")
+    expect(card.locator(".unit")).to_have_text("mean over pairs of tokens")
+
+
 @pytest.mark.full
 def test_theory_is_next_to_measurement_or_says_why_not(see_page: OpenPage) -> None:
     page = see_page("/#v=1&depth=8")

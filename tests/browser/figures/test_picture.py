@@ -5,11 +5,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from mhc_core.figures.methods import to_run_styles
 from mhc_core.figures.style import ThemeName
-from tests.browser.conftest import OpenPage, Watch, wait_until, wait_until_done
+from tests.browser.conftest import OpenPage, Watch, expect_layer, wait_until, wait_until_done
 from tests.browser.figures.test_cards import show_table
 from tests.conftest import Server, compute
 
@@ -132,19 +132,31 @@ def test_nothing_is_drawn_beyond_the_strips(open_page: OpenPage, server: Server)
     assert reach[0] / scale > 150
 
 
+# Where branches are scaled by depth, sizes wait for the server, so the ribbons of the old depth stay in sight.
+@pytest.mark.parametrize("scaling", ["", "&block.scaling=inv_sqrt_depth"], ids=["known", "awaited"])
 def test_a_drag_to_fewer_layers_stays_within_the_strips_and_so_does_a_refused_run(
-    open_page: OpenPage, server: Server, watch: Watch
+    open_page: OpenPage, server: Server, watch: Watch, scaling: str
 ) -> None:
     watch.allow("422")
-    page = open_page("/#v=1&depth=64&width=16&connection.noise=1")
+    page = open_page(f"/#v=1&depth=64&width=16&connection.noise=1{scaling}")
     width = page.locator(".picture-box").evaluate("box => box.clientWidth")
     depth = page.locator("#field-depth")
+    held: list[Route] = []
+    page.route("**/runs/compare*", lambda route: held.append(route))  # nothing is computed meanwhile
     for value in ("30", "12", "4"):
         depth.evaluate("(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }", value)
         page.wait_for_timeout(60)
         assert page.locator(".picture-box canvas").first.evaluate(REACH)[1] < width - 400
-    page.route("**/runs/compare*", lambda route: route.fulfill(status=422, json={"title": "Refused", "errors": []}))
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=422, json={"title": "Refused", "errors": []})
+
+    page.route("**/runs/compare*", refuse)
+    for route in held:
+        refuse(route)
     depth.evaluate("slider => { slider.value = 8; slider.dispatchEvent(new Event('change')); }")
+    expect(page.get_by_role("alert")).to_contain_text("Refused")
+    expect_layer(page, 17, 64)  # the last whole runs are back
     page.wait_for_timeout(1000)
     assert page.locator(".picture-box canvas").first.evaluate(REACH)[1] < width - 400
 

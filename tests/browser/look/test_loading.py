@@ -28,7 +28,8 @@ MODULES = """() => {
 RULES = """(text) => {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(text);
-    return [...sheet.cssRules].map((rule) => rule.cssText);
+    // Values with variables are kept as they are written, over several lines too; the indentation of these is removed.
+    return [...sheet.cssRules].map((rule) => rule.cssText.replace(/\\s+/g, ' '));
 }"""
 
 

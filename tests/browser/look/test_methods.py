@@ -15,6 +15,39 @@ MARKS = """() => [...document.querySelectorAll('.results-table tbody th')]
 SWATCHES = "() => [...document.querySelectorAll('.compared .swatch line')].map((line) => line.getAttribute('stroke'))"
 
 
+# What the curves of a chart are while a hand moves: the dashes of their lines, and how many filled shapes there are.
+HELD = """key => new Promise((resolve) => {
+    const { setLineDash, fill } = CanvasRenderingContext2D.prototype;
+    const isOfChart = (pen) => pen.canvas.matches(`#panel-${key} .sketch`);
+    const drawn = { dashes: [], filled: 0 };
+    CanvasRenderingContext2D.prototype.setLineDash = function (dash) {
+        if (isOfChart(this)) drawn.dashes.push(dash.join());
+        return setLineDash.call(this, dash);
+    };
+    CanvasRenderingContext2D.prototype.fill = function (...rest) {
+        if (isOfChart(this)) drawn.filled++;
+        return fill.apply(this, rest);
+    };
+    const slider = document.getElementById('field-depth');
+    slider.value = String(slider.valueAsNumber - 1);
+    slider.dispatchEvent(new Event('input', { bubbles: true }));
+    requestAnimationFrame(() => requestAnimationFrame(() => resolve(drawn)));
+})"""
+AT_REST = """key => document.querySelector(`#panel-${key} .plot`).data
+  .filter((trace) => trace.meta.end && trace.visible !== false).map((trace) => [trace.mode, trace.line.dash])"""
+
+
+@pytest.mark.parametrize("kinds", ["residual,none,hc,mhc", "mhc_lite,kromhc,orthostochastic,identity_hc", "hc,frac"])
+def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(open_page: OpenPage, kinds: str) -> None:
+    page = open_page(f"/#v=1&runs={kinds}&depth=8&width=16")
+    lines = page.evaluate(AT_REST, "activation")
+    assert {mode for mode, _ in lines} == {"lines"}
+    drawn = page.evaluate(HELD, "activation")
+    assert drawn["filled"] == 0, "no marker"
+    dashes = ["" if dash == "solid" else dash.replace("px", "") for _, dash in lines]
+    assert drawn["dashes"] == dashes
+
+
 @pytest.mark.full
 def test_mhc_is_blue_in_the_first_place_and_when_a_run_before_it_is_removed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc,hc&depth=8&width=16", theme="light")

@@ -304,9 +304,8 @@ def test_closed_sections_and_heads_say_what_their_numbers_are_of(open_page: Open
     page = open_page("/")
     hc = read_result(server, parse_spec({"connection": {"kind": "hc"}}))
     cosines = hc.layers["cos_prev"][np.isfinite(hc.layers["cos_prev"])]
-    expect(page.locator("#section-similarity summary")).to_contain_text(
-        f"HC {cosines.min():.2f} to {cosines.max():.2f} · mHC"
-    )
+    shown = f"HC {cosines.min():.2f} to {cosines.max():.2f} · mHC".replace("-", "−")
+    expect(page.locator("#section-similarity summary")).to_contain_text(shown)
     assert cosines.min() < 0, "signs flip"
     expect(page.locator("#section-mixing summary")).to_contain_text(
         f"HC ×{hc.layers['gain_fwd'].max():.2f} · mHC ×1.00"

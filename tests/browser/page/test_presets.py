@@ -1,10 +1,13 @@
 """Presets as pages: opened by their links, they say their claim, show their panel, and take their own headline."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from mhc_core.figures import PANELS
 from mhc_core.figures.fill.numbers import format_value
@@ -32,6 +35,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
+@contextmanager
+def stop_workers(server: Server) -> Iterator[None]:
+    """Let nothing be computed until the block ends."""
+    workers = server.worker_pids()
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+
+
 def banner(page: Page) -> Locator:
     return page.get_by_role("region", name="Preset")
 
@@ -40,6 +57,14 @@ def to_headlines(server: Server, preset: Preset) -> list[str]:
     results = [read_result(server, spec) for spec in preset.specs]
     numbers = [reduce_metric(result, preset.metric, preset.reduction) for result in results]
     return [format_value(number.value, number.log10, number.status) for number in numbers]
+
+
+# Before all others, which would have it compute.
+def test_a_preset_on_a_fresh_server_is_drawn_though_no_worker_runs(open_page: OpenPage, server: Server) -> None:
+    with stop_workers(server):
+        page = open_page("/p/mhc_fig_2")
+        assert page.locator("#panel-training .plot .scatterlayer .js-line").count() >= 3
+        assert page.locator("#panel-gain .plot .scatterlayer .js-line").count() >= 3
 
 
 @pytest.mark.parametrize(
@@ -74,6 +99,25 @@ def test_a_preset_opened_by_its_link(open_page: OpenPage, server: Server, name: 
         expect(card.locator("[aria-pressed=true]")).to_have_text(view.title)
     assert page.evaluate("scrollY") == 0
     assert page.url.endswith(f"/p/{name}")
+
+
+def test_the_card_of_a_preset_whose_training_is_queued_says_that_it_is_computed(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&runs=hc&depth=4&width=16")
+
+    def answer_in_part(route: Route) -> None:
+        response = route.fetch()
+        submitted, *frames = response.text().split("\n\n")
+        start = next(frame for frame in frames if '"type":"start"' in frame)
+        route.fulfill(response=response, body=f"{submitted}\n\n{start}\n\n")
+
+    page.route("**/runs/compare*", answer_in_part)  # the first run begins, and the others wait
+    page.route("**/runs/events*", lambda _: None)
+    page.get_by_role("button", name="Examples").click()
+    page.get_by_role("link", name=BY_NAME["mhc_fig_2"].title, exact=True).click()
+    plot = page.locator("#panel-training .plot")
+    expect(plot).to_contain_text("Computing A Residual, B HC, C mHC …")
+    expect(plot).not_to_contain_text("No run")
+    expect(plot.locator(".xtick, .ytick")).to_have_count(0)
 
 
 @pytest.mark.full

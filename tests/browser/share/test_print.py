@@ -2,10 +2,12 @@
 
 import re
 import zlib
+from io import BytesIO
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
+from pypdf import PdfReader
 
 from mhc_core.figures.methods import METHODS
 from mhc_core.figures.style import THEMES
@@ -160,6 +162,22 @@ def test_a_narrow_frame_is_printed_whole(open_page: OpenPage, server: Server) ->
     expect(page.locator("html")).to_have_class("embed printing")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.locator(".plot").evaluate("plot => plot.layout.width <= innerWidth")
+
+
+def test_a_printed_pdf_holds_the_picture(open_page: OpenPage) -> None:
+    page = open_page("/#v=1&depth=8")
+    pages = PdfReader(BytesIO(page.pdf(format="A4", prefer_css_page_size=True))).pages
+    # The card's letters on screen are on canvases, which browsers may print empty.
+    words = " ".join(" ".join(sheet.extract_text() for sheet in pages).split())
+    assert "Inside layer 3 of HC" in words
+
+
+@pytest.mark.parametrize("noise", [0.3, 0.5])
+def test_the_foot_of_paper_names_the_drift(open_page: OpenPage, noise: float) -> None:
+    page = open_page(f"/#v=1&depth=8&connection.noise={noise}")
+    page.emulate_media(media="print")
+    foot = page.locator(".only-print").filter(has_text="mHC Scope")
+    expect(foot).to_contain_text(f"depth 8, width 64, drift {noise}, seed 0")
 
 
 def test_paper_has_every_column_of_the_results(open_page: OpenPage) -> None:
