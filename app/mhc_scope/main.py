@@ -10,22 +10,21 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
 from mhc_scope.api import openapi
+from mhc_scope.api import operators as operations
 from mhc_scope.api.dependencies import require_read
-from mhc_scope.api.http import problems
+from mhc_scope.api.http import problems, request_spans
+from mhc_scope.api.http.body_limit import BodyLimit
+from mhc_scope.api.http.cookies import ClientCookies
+from mhc_scope.api.http.head import HeadAsGet
+from mhc_scope.api.http.hosts import AllowedHosts
 from mhc_scope.api.http.kept_files import TURNS
-from mhc_scope.api.http.middleware import request_spans
-from mhc_scope.api.http.middleware.body_limit import BodyLimit
-from mhc_scope.api.http.middleware.cookies import ClientCookies
-from mhc_scope.api.http.middleware.head import HeadAsGet
-from mhc_scope.api.http.middleware.hosts import AllowedHosts
-from mhc_scope.api.http.middleware.proxies import TrustedProxies
-from mhc_scope.api.http.middleware.request_log import RequestLog
-from mhc_scope.api.http.middleware.root_path import RootPath
+from mhc_scope.api.http.proxies import TrustedProxies
+from mhc_scope.api.http.request_log import RequestLog
+from mhc_scope.api.http.root_path import RootPath
 from mhc_scope.api.http.stream import NDJSON
+from mhc_scope.api.instruments import Instruments, RequestMetrics
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.traces import MAX_BATCH_BYTES
-from mhc_scope.api.operators import routes as operations
-from mhc_scope.api.operators.instruments import Instruments, RequestMetrics
 from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
 from mhc_scope.engine.registry import build_engine
 from mhc_scope.observe import spans
@@ -33,30 +32,30 @@ from mhc_scope.pages import admin, link_cards, routes, security, sign_in
 from mhc_scope.pages.assets import FOLDERS, Assets
 from mhc_scope.pages.link_pictures import Pictures
 from mhc_scope.pages.routes import Pages
-from mhc_scope.services.encoding.encoder import Encoder
-from mhc_scope.services.encoding.files import EncodedFiles
+from mhc_scope.services.encoded_files import EncodedFiles
+from mhc_scope.services.encoder import Encoder
+from mhc_scope.services.housekeeping import Housekeeping
 from mhc_scope.services.identity import Identities
 from mhc_scope.services.live_traces import LiveTraces
+from mhc_scope.services.readiness import Inspector
 from mhc_scope.services.rooms import Rooms
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.shares import ReadShares, StoredShares, StreamShares
-from mhc_scope.services.sweeps.sweeps import Sweeps
-from mhc_scope.services.sweeps.values import SweepValues
+from mhc_scope.services.storage import Storage
+from mhc_scope.services.sweep_values import SweepValues
+from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.services.traces import Traces
-from mhc_scope.services.upkeep.housekeeping import Housekeeping
-from mhc_scope.services.upkeep.readiness import Inspector
-from mhc_scope.services.upkeep.storage import Storage
 from mhc_scope.settings import Settings
-from mhc_scope.store.clients.shares import ShareStore
-from mhc_scope.store.clients.tokens import TokenStore
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
+from mhc_scope.store.measures import Measures
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.sweeps import SweepStore
 from mhc_scope.store.rooms import RoomStore
+from mhc_scope.store.shares import ShareStore
 from mhc_scope.store.snapshots import SnapshotStore
-from mhc_scope.store.upkeep.measures import Measures
-from mhc_scope.store.upkeep.space import SpaceStore
+from mhc_scope.store.space import SpaceStore
+from mhc_scope.store.tokens import TokenStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")

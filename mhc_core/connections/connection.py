@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mhc_core.connections.math.stream_products import read_streams, write_streams
 from mhc_core.connections.output import build_output
+from mhc_core.connections.stream_products import read_streams, write_streams
 from mhc_core.spec import RunSpec
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from mhc_core.connections import build_connection
-from mhc_core.connections.math.noise import draw_standard_noise
+from mhc_core.connections.noise import draw_standard_noise
 from mhc_core.spec import RunSpec
 from mhc_core.spec.families import DRIFTING
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from mhc_core.blocks.norms import normalise
 from mhc_core.connections.connection import Connection, Mixing, SampleMajor, StreamMajor
-from mhc_core.connections.math.noise import draw_mixing_noise
+from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
 GATE = 0.01

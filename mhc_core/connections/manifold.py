@@ -16,8 +16,8 @@ from torch import nn
 
 from mhc_core.blocks.norms import NORM_EPS, normalise
 from mhc_core.connections.connection import Connection, Mixing, SampleMajor, StreamMajor
-from mhc_core.connections.math.presets import Preset, build_preset
-from mhc_core.connections.math.projection import project
+from mhc_core.connections.inits import Preset, build_preset
+from mhc_core.connections.projection import project
 from mhc_core.spec import RunSpec
 
 

@@ -5,9 +5,9 @@ from itertools import permutations
 import torch
 
 from mhc_core.connections.connection import Connection
+from mhc_core.connections.inits import build_preset
 from mhc_core.connections.manifold import ResidualMap, build_manifold
-from mhc_core.connections.math.noise import draw_mixing_noise
-from mhc_core.connections.math.presets import build_preset
+from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
 

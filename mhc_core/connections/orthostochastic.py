@@ -4,7 +4,7 @@ import torch
 
 from mhc_core.connections.connection import Connection
 from mhc_core.connections.manifold import ResidualMap, build_manifold
-from mhc_core.connections.math.noise import draw_mixing_noise
+from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from mhc_core.blocks.norms import NORM_EPS
-from mhc_core.connections.math.projection import project
+from mhc_core.connections.projection import project
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from mhc_core.metrics import METRICS
-from mhc_core.record import container
-from mhc_core.record.forms import display, tables
+from mhc_core.record import container, display, tables
 from mhc_core.record.frames import (
     AnyFrame,
     BackwardFrame,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.record.forms.display import to_bundle
-from mhc_core.record.forms.tables import Table, to_pandas, to_polars, write_parquet
+from mhc_core.record.display import to_bundle
 from mhc_core.record.result import Result
+from mhc_core.record.tables import Table, to_pandas, to_polars, write_parquet
 from mhc_probe.client.errors import ClientError
 
 # Gives the status of a record as it is now, with what it measured if it is done.

@@ -14,8 +14,8 @@ from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.ends import Expand, Reduce, check_expand, check_reduce
 from mhc_probe.conformance.finding import find_subjects
 from mhc_probe.conformance.lines import LINES
-from mhc_probe.conformance.lines.verdicts import fails, holds
 from mhc_probe.conformance.report import Line, Report
+from mhc_probe.conformance.verdicts import fails, holds
 
 
 def check(

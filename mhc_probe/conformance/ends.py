@@ -7,8 +7,8 @@ import torch
 from mhc_probe.conformance.bench import Bench, NotApplicable
 from mhc_probe.conformance.calling import BATCH, TOKENS
 from mhc_probe.conformance.claim import Claim
-from mhc_probe.conformance.lines.verdicts import format_number, judge
 from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.verdicts import format_number, judge
 
 Expand = Callable[[torch.Tensor], torch.Tensor]
 Reduce = Callable[[torch.Tensor], torch.Tensor]

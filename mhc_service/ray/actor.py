@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from mhc_scope.engine.local.pipe import Answers
-from mhc_scope.engine.local.worker import execute, limit_memory, warm_up
+from mhc_scope.engine.pipe import Answers
+from mhc_scope.engine.worker_process import execute, limit_memory, warm_up
 
 
 @dataclass(frozen=True)

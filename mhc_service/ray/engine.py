@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from mhc_scope.engine.local.engine import LocalEngine
+from mhc_scope.engine.local import LocalEngine
 from mhc_scope.engine.registry import UnknownEngine
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings

@@ -20,7 +20,7 @@ ALLOWED |= sys.stdlib_module_names
 BY_NAME = "an import by name, which no test can follow"
 ASKED_FOR = {
     "mhc_core/figures": {"plotly"},
-    "mhc_core/record/forms/tables.py": {"pandas", "polars"},
+    "mhc_core/record/tables.py": {"pandas", "polars"},
     "mhc_probe/__init__.py": {BY_NAME},  # its own modules
     "mhc_probe/client": {"httpx", "tqdm"},
     "mhc_probe/commands/targets.py": {BY_NAME},  # what the user names

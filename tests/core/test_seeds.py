@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections.math.noise import draw_mixing_noise
+from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.rng import normal
 from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure

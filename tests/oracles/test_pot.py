@@ -5,7 +5,7 @@ import ot
 import pytest
 import torch
 
-from mhc_core.connections.math.sinkhorn import sinkhorn
+from mhc_core.connections.sinkhorn import sinkhorn
 from tests.oracles.conftest import draw
 
 

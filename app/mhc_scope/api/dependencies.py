@@ -10,27 +10,27 @@ from fastapi import Depends, Query, Request
 
 from mhc_core.record import codec
 from mhc_core.record.result import Result
-from mhc_scope.api.http.middleware.cookies import COOKIE, TOKEN_COOKIE
-from mhc_scope.api.http.middleware.proxies import FROM_PROXY
+from mhc_scope.api.http.cookies import COOKIE, TOKEN_COOKIE
 from mhc_scope.api.http.problems import Problem, not_found
+from mhc_scope.api.http.proxies import FROM_PROXY
 from mhc_scope.engine.contract import RUN
 from mhc_scope.observe import context
 from mhc_scope.services import identity, shares
-from mhc_scope.services.encoding.encoder import Encoder
+from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.live_traces import LiveTraces
 from mhc_scope.services.results import read_result
 from mhc_scope.services.rooms import Rooms
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.shares import ReadShares, StreamShares
-from mhc_scope.services.sweeps.sweep import Sweep
-from mhc_scope.services.sweeps.sweeps import Sweeps
-from mhc_scope.services.sweeps.values import SweepValues
+from mhc_scope.services.sweep import Sweep
+from mhc_scope.services.sweep_values import SweepValues
+from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.services.traces import Traces
-from mhc_scope.store.clients.tokens import read_token_id
+from mhc_scope.store.measures import Measures
 from mhc_scope.store.rooms import ROOM_ADDRESS, Room
 from mhc_scope.store.runs import Run
 from mhc_scope.store.snapshots import Snapshot, SnapshotStore
-from mhc_scope.store.upkeep.measures import Measures
+from mhc_scope.store.tokens import read_token_id
 
 ROOM_HEADER = "X-Room"  # names the room of a course that a request is made in
 # What a proxy adds to a request.

@@ -19,7 +19,7 @@ from mhc_scope.api.http.problems import invalid_query, not_found
 from mhc_scope.api.http.queries import LayerIndex, check_interval, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody, FigureItem, PanelsBody
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.services.encoding.jobs import AskedFigure
+from mhc_scope.services.encoder_jobs import AskedFigure
 
 router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_unknown)])
 

@@ -12,8 +12,8 @@ from mhc_scope.api.http.kept_files import CHANGELESS, is_held, respond_file
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.results import ResultBody
-from mhc_scope.services.encoding.encoder import name_code
-from mhc_scope.services.encoding.jobs import FORMS
+from mhc_scope.services.encoder import name_code
+from mhc_scope.services.encoder_jobs import FORMS
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 

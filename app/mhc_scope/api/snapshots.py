@@ -33,9 +33,9 @@ from mhc_scope.api.models.sweeps import ValuesBody
 from mhc_scope.services.ownership import new_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.shares import StoredShares
-from mhc_scope.services.sweeps.stored import StoredSweep, from_stored, list_done, to_stored
-from mhc_scope.services.sweeps.sweeps import Sweeps
-from mhc_scope.services.sweeps.values import MeasuredSweep
+from mhc_scope.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored
+from mhc_scope.services.sweep_values import MeasuredSweep
+from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])

@@ -17,7 +17,7 @@ from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
-from mhc_scope.services.sweeps.values import MeasuredSweep
+from mhc_scope.services.sweep_values import MeasuredSweep
 
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
 

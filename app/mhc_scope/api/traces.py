@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from mhc_core.measure.traces.twin import build_twin
+from mhc_core.measure.twin import build_twin
 from mhc_core.record.source import TraceSource
 from mhc_scope.api.dependencies import (
     LiveService,

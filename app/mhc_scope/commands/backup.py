@@ -24,8 +24,8 @@ def add_parser(commands: Any) -> None:
 
 def run_backup(known: argparse.Namespace) -> int:
     """Copy the database; returns the exit code."""
+    from mhc_scope.store.copies import back_up
     from mhc_scope.store.errors import UnusableDatabase
-    from mhc_scope.store.upkeep.copies import back_up
 
     try:
         path = places.find_file(places.to_settings(known))
@@ -42,8 +42,8 @@ def run_backup(known: argparse.Namespace) -> int:
 
 def run_restore(known: argparse.Namespace) -> int:
     """Put a copy in place; returns the exit code."""
+    from mhc_scope.store.copies import restore
     from mhc_scope.store.errors import UnusableDatabase
-    from mhc_scope.store.upkeep.copies import restore
 
     try:
         path = places.find_file(places.to_settings(known))

@@ -17,9 +17,9 @@ def add_parser(commands: Any) -> None:
 
 def run(known: argparse.Namespace) -> int:
     """Print what is wrong, one line each; returns the exit code: 0, 1 where something is, 2 where it cannot be read."""
+    from mhc_scope.store.checking import Counted, check
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import open_current
-    from mhc_scope.store.upkeep.checking import Counted, check
 
     counted, wrong = Counted(), 0
     print_unknown_variables()

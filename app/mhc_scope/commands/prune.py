@@ -48,8 +48,8 @@ def run(known: argparse.Namespace) -> int:
 async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
     """What was dropped, in a sentence."""
     from mhc_scope.presets import OPENING
+    from mhc_scope.store import retention as sweeping
     from mhc_scope.store.database import Database
-    from mhc_scope.store.upkeep import sweeping
 
     spare, traces_since = [spec.id for spec in OPENING.specs], since if known.traces else 0.0
     database = Database(settings.sqlalchemy_url, is_beside=not known.vacuum)

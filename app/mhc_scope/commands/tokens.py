@@ -35,8 +35,8 @@ def run(known: argparse.Namespace) -> int:
     if known.action == "add" and (mistake := _find_mistake(known)):
         print(mistake, file=sys.stderr)
         return 2
+    from mhc_scope.store.beside import open_beside
     from mhc_scope.store.schema import UnusableDatabase
-    from mhc_scope.store.upkeep.beside import open_beside
 
     try:
         with open_beside(places.to_settings(known).sqlalchemy_url) as connection:
@@ -55,7 +55,7 @@ def _find_mistake(known: argparse.Namespace) -> str | None:
 
 
 def _add(connection: Any, known: argparse.Namespace) -> int:
-    from mhc_scope.store.clients.tokens import add_token
+    from mhc_scope.store.tokens import add_token
 
     expires_at = time.time() + known.days * DAY_S if known.days else None
     token, text = add_token(connection, known.name.strip(), known.rights, expires_at)
@@ -69,7 +69,7 @@ def _add(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _list(connection: Any, known: argparse.Namespace) -> int:
-    from mhc_scope.store.clients.tokens import list_tokens
+    from mhc_scope.store.tokens import list_tokens
 
     row = "{:18}{:7}{:28}{}"
     print(row.format("id", "rights", "holds", "name"))
@@ -79,7 +79,7 @@ def _list(connection: Any, known: argparse.Namespace) -> int:
 
 
 def _remove(connection: Any, known: argparse.Namespace) -> int:
-    from mhc_scope.store.clients.tokens import remove_token
+    from mhc_scope.store.tokens import remove_token
 
     if remove_token(connection, known.id):
         print(f"Token {known.id} is refused from now on.")

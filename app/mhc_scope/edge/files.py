@@ -7,8 +7,8 @@ understood in two ways is answered here: one GET, whole, with headers that chang
 import re
 from collections.abc import Collection
 
-from mhc_scope.api.http.middleware.hosts import is_allowed
-from mhc_scope.api.operators.instruments import Instruments
+from mhc_scope.api.http.hosts import is_allowed
+from mhc_scope.api.instruments import Instruments
 from mhc_scope.pages.assets import FOLDERS, Assets
 from mhc_scope.pages.security import complete
 

@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from mhc_scope.api.http.middleware.proxies import TrustedProxies
+from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.limits import Limits
 from mhc_scope.edge.memory import Crowd, give_back

@@ -21,7 +21,7 @@ class UnknownEngine(ValueError):
 def prepare_engine(settings: Settings) -> None:
     """Begin what takes a while and needs no app: the local engine's processes import beside this one."""
     if settings.engine == LOCAL:
-        from mhc_scope.engine.local.forks import begin_template
+        from mhc_scope.engine.forks import begin_template
 
         begin_template()
 
@@ -35,7 +35,7 @@ def build_engine(settings: Settings) -> "Engine":
         Where there is none of that name, or it lacks what it needs.
     """
     if settings.engine == LOCAL:
-        from mhc_scope.engine.local.engine import LocalEngine
+        from mhc_scope.engine.local import LocalEngine
 
         return LocalEngine(settings)
     others = {point.name: point for point in entry_points(group=GROUP) if find_spec(point.module.partition(".")[0])}

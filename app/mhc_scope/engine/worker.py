@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Worker(Protocol):
-    """Takes commands and answers in lines; `mhc_scope.engine.local.worker` says which."""
+    """Takes commands and answers in lines; `mhc_scope.engine.worker_process` says which."""
 
     @property
     def name(self) -> str:

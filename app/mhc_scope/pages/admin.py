@@ -12,12 +12,12 @@ from starlette.responses import RedirectResponse, Response
 
 from mhc_scope.api.dependencies import Encoding, Service, get_measures
 from mhc_scope.api.http.problems import not_found
-from mhc_scope.api.operators.instruments import count_free_bytes
+from mhc_scope.api.instruments import count_free_bytes
 from mhc_scope.pages.admin_access import require_operator
 from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page
-from mhc_scope.services.upkeep.storage import Storage
-from mhc_scope.store.upkeep.measures import Measures
+from mhc_scope.services.storage import Storage
+from mhc_scope.store.measures import Measures
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 

@@ -21,8 +21,8 @@ import brotli
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mhc_scope.api.http.middleware.root_path import to_route
 from mhc_scope.api.http.problems import not_found
+from mhc_scope.api.http.root_path import to_route
 from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
 from mhc_scope.pages.vendored import MODULES, NAMED, PARTS, STARTED, by_package
 

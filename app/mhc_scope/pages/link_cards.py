@@ -24,9 +24,9 @@ from mhc_scope.pages.claims import build_claim
 from mhc_scope.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
 from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_shown
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweeps.stored import from_stored
-from mhc_scope.services.sweeps.sweep import Sweep
-from mhc_scope.services.sweeps.values import SweepValues
+from mhc_scope.services.stored_sweeps import from_stored
+from mhc_scope.services.sweep import Sweep
+from mhc_scope.services.sweep_values import SweepValues
 from mhc_scope.store.runs import Run
 from mhc_scope.store.snapshots import Snapshot
 

@@ -21,8 +21,8 @@ from mhc_scope.api.dependencies import (
     find_run,
     find_view,
 )
-from mhc_scope.api.http.middleware.root_path import to_route
 from mhc_scope.api.http.problems import TITLES, Problem
+from mhc_scope.api.http.root_path import to_route
 from mhc_scope.api.models.links import API, to_address
 from mhc_scope.api.models.rooms import RoomBody
 from mhc_scope.api.models.snapshots import SnapshotBody

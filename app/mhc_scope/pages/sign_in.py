@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from mhc_scope.api.dependencies import read_access_token, recognise_holder
-from mhc_scope.api.http.middleware.cookies import TOKEN_COOKIE, is_safe
+from mhc_scope.api.http.cookies import TOKEN_COOKIE, is_safe
 from mhc_scope.api.models.links import to_address
 from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mhc_core.connections.math.presets import list_projecting
+from mhc_core.connections.inits import list_projecting
 from mhc_core.figures.at_once import to_at_once_rules
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES

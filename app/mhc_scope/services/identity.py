@@ -14,7 +14,7 @@ from typing import Literal
 
 from mhc_scope.services.errors import InvalidTokenError, NoRightError, NoTokenError
 from mhc_scope.settings import Settings
-from mhc_scope.store.clients.tokens import TokenStore, hash_secret, read_token_id
+from mhc_scope.store.tokens import TokenStore, hash_secret, read_token_id
 
 Rights = Literal["read", "run", "admin"]
 # Each includes those before it.

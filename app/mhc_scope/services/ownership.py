@@ -5,8 +5,8 @@ import time
 
 from mhc_scope.services.errors import NotOwnerError
 from mhc_scope.services.identity import Client
-from mhc_scope.store.clients.tokens import hash_secret, read_token_id
 from mhc_scope.store.snapshots import Owner, Snapshot
+from mhc_scope.store.tokens import hash_secret, read_token_id
 
 KEY_BYTES = 24
 

@@ -10,8 +10,8 @@ import numpy as np
 import orjson
 
 from mhc_core.record import codec
-from mhc_core.record.forms.tables import to_arrays, to_layer_table
 from mhc_core.record.result import Result
+from mhc_core.record.tables import to_arrays, to_layer_table
 
 # Parts of a result that an archive holds as arrays.
 ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", "bands")

@@ -14,11 +14,11 @@ from markdown_it import MarkdownIt
 from mhc_scope.services.errors import MayNotTeachError, NotTheTeacherError, TooManyRoomsError
 from mhc_scope.services.identity import Client
 from mhc_scope.settings import Settings
-from mhc_scope.store.clients.tokens import hash_secret
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.pins import list_held
 from mhc_scope.store.rooms import Room, RoomStore
 from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.tokens import hash_secret
 
 # No HTML, no images: a sheet is shown to everyone in the room, and loads nothing from elsewhere.
 MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")

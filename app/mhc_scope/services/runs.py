@@ -14,14 +14,14 @@ from mhc_scope.engine.contract import RUN, VERIFICATION, Engine
 from mhc_scope.presets import OPENING
 from mhc_scope.presets.records import SPECS, read_record
 from mhc_scope.services.admission import require_admissible
+from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
 from mhc_scope.services.identity import SERVER, Client
+from mhc_scope.services.neighbours import Neighbours
 from mhc_scope.services.predictions import Predictions
-from mhc_scope.services.queue.dispatcher import Dispatcher
-from mhc_scope.services.queue.neighbours import Neighbours
 from mhc_scope.services.shares import require_queue_share
+from mhc_scope.services.storage import Storage
 from mhc_scope.services.unannounced import Caller, CallerGone, Unannounced
-from mhc_scope.services.upkeep.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.frame_log import FrameLog

@@ -23,8 +23,8 @@ from mhc_scope.services.errors import (
 )
 from mhc_scope.services.identity import SERVER, Client, to_address_key
 from mhc_scope.settings import Settings
-from mhc_scope.store.clients.shares import ShareStore
 from mhc_scope.store.runs import LiveCost
+from mhc_scope.store.shares import ShareStore
 
 WHOSE = ("this client", "all clients of this address")
 # What a run costs the server beside its computation: rows, a turn in the queue, a stream. Small runs are not free.

@@ -17,7 +17,7 @@ from mhc_scope.services.errors import InvalidTraceError
 from mhc_scope.services.identity import Client
 from mhc_scope.services.runs import ID_LENGTH
 from mhc_scope.services.shares import StoredShares
-from mhc_scope.services.upkeep.storage import Storage
+from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import RunStore
 

@@ -1,4 +1,4 @@
-/** Sinkhorn-Knopp of one matrix, as `mhc_core/connections/math/sinkhorn.py`: columns first, rows last. */
+/** Sinkhorn-Knopp of one matrix, as `mhc_core/connections/sinkhorn.py`: columns first, rows last. */
 
 /** Rounds a result to the type of the run: to float32, or not at all. @typedef {(value: number) => number} Round */
 

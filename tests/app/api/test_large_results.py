@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 
-from mhc_scope.services.encoding.files import SPARED_S, EncodedFiles
+from mhc_scope.services.encoded_files import SPARED_S, EncodedFiles
 from tests.conftest import Server, StartServer, compute, start_server
 
 SPEC = {

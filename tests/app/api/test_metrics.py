@@ -14,8 +14,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mhc_scope.api.operators.instruments import LATE_S, Instruments, count_free_bytes
-from mhc_scope.store.upkeep.measures import EndedRun
+from mhc_scope.api.instruments import LATE_S, Instruments, count_free_bytes
+from mhc_scope.store.measures import EndedRun
 from tests.app.engine.test_cancel import LONG
 from tests.conftest import ROOT, Server, compute
 

@@ -16,12 +16,12 @@ from mhc_scope.api.http.stream import Feed
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from mhc_scope.services.identity import Client
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.upkeep.storage import Storage
+from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.runs import Run
-from mhc_scope.store.upkeep.space import SpaceStore
+from mhc_scope.store.space import SpaceStore
 from tests.apart import run_loop
 
 LEASE_S = 2.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mhc_scope.store.copies import back_up
 from mhc_scope.store.database import Database
-from mhc_scope.store.upkeep.copies import back_up
 from tests.app.conftest import Call
 from tests.app.store.filled import add_run, do, to_url
 

@@ -12,11 +12,11 @@ from mhc_core.record import codec
 from mhc_core.record.frames import AnyFrame, ForwardFrame
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
+from mhc_scope.store.checking import Counted, check
 from mhc_scope.store.database import Database
 from mhc_scope.store.frames import pack_line
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
-from mhc_scope.store.upkeep.checking import Counted, check
 from tests.app.conftest import Call
 from tests.app.store.filled import do, to_url
 from tests.records import START

@@ -5,7 +5,7 @@ import sys
 
 WORKER = """
 import os, time
-from mhc_scope.engine.local.pipe import Answers
+from mhc_scope.engine.pipe import Answers
 reader, writer = os.pipe()
 os.close(reader)
 answers = Answers(os.fdopen(writer, "wb"))

@@ -7,7 +7,7 @@ from typing import Any
 from mhc_core.cost.estimates import estimate
 from mhc_core.cost.rates import DEFAULT_RATES
 from mhc_core.spec import RunSpec
-from mhc_scope.engine.local.engine import LocalEngine
+from mhc_scope.engine.local import LocalEngine
 from mhc_scope.settings import Settings
 from tests.apart import run_loop
 

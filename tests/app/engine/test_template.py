@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, compute, start_server
 
-COUNT = """import os, sys, mhc_scope.engine.local.template, torch
+COUNT = """import os, sys, mhc_scope.engine.template, torch
 print(len(os.listdir("/proc/self/task")), torch.cuda.is_initialized(), "mhc_scope.main" in sys.modules)"""
 
 

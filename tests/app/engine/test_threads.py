@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from mhc_scope.engine.local import worker
+from mhc_scope.engine import worker_process as worker
 
 SMALL: dict[str, Any] = {
     "depth": 1,

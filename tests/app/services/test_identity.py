@@ -20,9 +20,9 @@ from mhc_scope.services.identity import (
     to_viewer,
 )
 from mhc_scope.settings import Settings
-from mhc_scope.store.clients.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
+from mhc_scope.store.beside import open_beside
 from mhc_scope.store.database import Database
-from mhc_scope.store.upkeep.beside import open_beside
+from mhc_scope.store.tokens import TokenStore, add_token, hash_secret, list_tokens, remove_token
 from tests.apart import run_loop
 
 HOST = "192.0.2.7"

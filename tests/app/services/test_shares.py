@@ -17,9 +17,9 @@ from mhc_scope.services.errors import (
 from mhc_scope.services.identity import SERVER, Client, to_address_key
 from mhc_scope.services.shares import RUN_S, ReadShares, StoredShares, StreamShares, require_queue_share
 from mhc_scope.settings import Settings
-from mhc_scope.store.clients.shares import ShareStore
 from mhc_scope.store.database import Database
 from mhc_scope.store.runs import LiveCost, NewJob, RunStore
+from mhc_scope.store.shares import ShareStore
 from mhc_scope.store.snapshots import Owner, SnapshotStore
 from tests.apart import run_loop
 

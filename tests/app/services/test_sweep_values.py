@@ -6,8 +6,8 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import REDUCTIONS, Reduced
 from mhc_scope.services.identity import SERVER
-from mhc_scope.services.sweeps.sweep import Sweep
-from mhc_scope.services.sweeps.values import SweepValues
+from mhc_scope.services.sweep import Sweep
+from mhc_scope.services.sweep_values import SweepValues
 from tests.apart import run_loop
 
 

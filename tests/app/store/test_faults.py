@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
+from mhc_scope.store.checking import Counted, check
 from mhc_scope.store.database import Database
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.schema import open_current
-from mhc_scope.store.upkeep.checking import Counted, check
 from tests.app.edge.sockets import build, connect
 from tests.app.engine.test_cancel import LONG, start_long
 from tests.app.store.filled import add_run, do, to_url

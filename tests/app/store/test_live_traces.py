@@ -7,8 +7,8 @@ from mhc_core.record.source import SpecSource
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.retention import sweep
 from mhc_scope.store.runs import NewJob, RunStore
-from mhc_scope.store.upkeep.sweeping import sweep
 from tests.apart import run_loop
 from tests.records import TRACE
 

@@ -6,11 +6,11 @@ from pydantic import ValidationError
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.models.rooms import RoomRequest
 from mhc_scope.api.models.snapshots import SnapshotRequest
-from mhc_scope.store.clients.shares import ShareStore
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.rooms import RoomStore
 from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.shares import ShareStore
 from mhc_scope.store.snapshots import SnapshotStore
 from tests.apart import run_loop
 from tests.records import TRACE

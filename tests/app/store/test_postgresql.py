@@ -15,11 +15,11 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.errors import UnusableDatabase
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.retention import sweep
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.schema import upgrade
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.tables import metadata
-from mhc_scope.store.upkeep.sweeping import sweep
 from tests.apart import run_loop
 from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE

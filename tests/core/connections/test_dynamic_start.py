@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mhc_core.connections.math.presets import PRESETS, list_projecting
+from mhc_core.connections.inits import PRESETS, list_projecting
 from mhc_core.spec import MANIFOLD, MULTI_STREAM
 from tests.core.conftest import build_spec, measure
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mhc_core.connections import Mixing, build_connection
-from mhc_core.connections.math.noise import draw_mixing_noise
+from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import SpecErrors
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure

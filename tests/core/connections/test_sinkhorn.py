@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.connections.math.sinkhorn import sinkhorn
+from mhc_core.connections.sinkhorn import sinkhorn
 from tests.core import reference
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mhc_core.measure.traces.consistency import DETECTS, check_record
+from mhc_core.measure.consistency import DETECTS, check_record
 from mhc_core.record.result import Result
 from tests.core.conftest import CONNECTIONS, build_spec, run_frames
 from tests.records import anonymise

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from benchmarks.faults import FAULTS, cool_attention, fuse_attention, planted
+from mhc_core.measure.consistency import DETECTS as OF_RECORDS
 from mhc_core.measure.detection import DETECTS, IDENTITIES
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.traces.consistency import DETECTS as OF_RECORDS
 from mhc_core.measure.verification import verify
 from tests.core.conftest import CONNECTIONS, build_spec, collect, require
 from tests.core.measure.test_verify import failures

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from mhc_core.measure.traces.twin import MAX_DEPTH, MAX_STREAMS, build_twin
+from mhc_core.measure.twin import MAX_DEPTH, MAX_STREAMS, build_twin
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.spec.connection import InitPreset

@@ -18,7 +18,7 @@ KEYS = ["h_res", "h_pre", "cka", "unfolded", "act_rms", "step_grad_rms", "step_h
 NO_POLARS = """
 import sys
 sys.modules["polars"] = None
-from mhc_core.record.forms.tables import to_polars
+from mhc_core.record.tables import to_polars
 to_polars({"layer": [0]})
 """
 

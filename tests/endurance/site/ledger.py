@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 from sqlalchemy import create_engine, func, select
 
+from mhc_scope.store.checking import Counted, check
 from mhc_scope.store.schema import open_current
 from mhc_scope.store.tables import runs
-from mhc_scope.store.upkeep.checking import Counted, check
 from tests.endurance.site.viewers import Followed
 
 NDJSON = {"Accept": "application/x-ndjson"}

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from mhc_core.connections.math.sinkhorn import sinkhorn
+from mhc_core.connections.sinkhorn import sinkhorn
 from mhc_probe.conformance import check
 from mhc_probe.conformance.laws import SCALAR, draw_slow_logits, fit_scalar, fit_sinkhorn
 from tests.probe.conformance.wrong import WRONG

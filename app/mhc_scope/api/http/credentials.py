@@ -5,7 +5,7 @@ What holds for most operations stands at the top of the description. An operatio
 
 from typing import Any
 
-from mhc_scope.api.http.middleware.cookies import COOKIE
+from mhc_scope.api.http.cookies import COOKIE
 
 TOKEN, BROWSER, KEY, OPERATOR = "token", "cookie", "key", "operator"
 

@@ -18,7 +18,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mhc_core.record import codec
-from mhc_scope.api.http.middleware.head import is_head
+from mhc_scope.api.http.head import is_head
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.runs import SubmittedBody
 from mhc_scope.services.runs import UNSTARTED, Runs, Submitted

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import Reduction, to_title
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.services.sweeps.sweep import Sweep
-from mhc_scope.services.sweeps.values import MeasuredSweep
+from mhc_scope.services.sweep import Sweep
+from mhc_scope.services.sweep_values import MeasuredSweep
 
 
 class AxisBody(BaseModel):

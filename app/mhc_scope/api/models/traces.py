@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mhc_core.measure.traces.twin import Twin
+from mhc_core.measure.twin import Twin
 from mhc_scope.api.models.links import Links, to_links
 
 MAX_BATCH_BYTES = 2**24  # of frames that are sent together

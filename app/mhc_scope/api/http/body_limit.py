@@ -1,0 +1,130 @@
+"""The limit on the size of a request body."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mhc_core.spec import SpecError
+from mhc_scope.api.http.problems import Problem, to_response
+from mhc_scope.api.http.root_path import to_route
+
+# A connection that is closed with unread data is reset, which may take the answer with it. So what a client sends after
+# it was refused is read and thrown away: up to so much, for so long, and until nothing has come for so long.
+DRAIN_BYTES, DRAIN_S, DRAIN_IDLE_S = 100_000_000, 10.0, 1.0
+
+
+class BodyLimit:
+    """ASGI middleware: counts a request's body while it streams in and answers 413 where it is too long.
+
+    A length that is announced is refused before the body: a client that waits for `100 Continue` need not send it. A
+    body is read whole before its route runs, as none that is admitted is long. The routes of `streamed`, path -> its
+    own limit, are given theirs as it comes instead; a path that ends in / stands for all below it.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:
+        self._app, self._max_bytes, self._streamed = app, max_bytes, streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse what announces too much, and count what comes."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        own = self._find_own(to_route(scope))
+        limit, headers = self._max_bytes if own is None else own, Headers(scope=scope)
+        declared = headers.get("content-length", "")
+        announced = int(declared) if declared.isdecimal() else 0
+        if announced > limit:
+            more = headers.get("expect", "").lower() != "100-continue"
+            return await _refuse(to_problem(announced, limit), scope, _Body(receive, send, more=more))
+        if scope["method"] in ("GET", "HEAD"):
+            return await self._app(scope, receive, send)
+        body = _Body(receive, send)
+        if own is None:
+            return await self._read_first(scope, body)
+        return await self._app(scope, partial(body.receive_at_most, limit), body.send)
+
+    def _find_own(self, path: str) -> int | None:
+        """The limit of a route that is given its body as it comes; None for others."""
+        if path in self._streamed:
+            return self._streamed[path]
+        return next((limit for key, limit in self._streamed.items() if key[-1] == "/" and path.startswith(key)), None)
+
+    async def _read_first(self, scope: Scope, body: "_Body") -> None:
+        chunks = []
+        try:
+            while body.more:
+                message = await body.receive_at_most(self._max_bytes)
+                if message["type"] == "http.disconnect":
+                    return None
+                chunks.append(message.get("body", b""))
+        except Problem as problem:
+            return await _refuse(problem, scope, body)
+        return await self._app(scope, _replay(b"".join(chunks), body.receive), body.send)
+
+
+class _Body:
+    """The body of a request and its answer.
+
+    Attributes
+    ----------
+    more: whether more of the body is to come.
+    """
+
+    def __init__(self, receive: Receive, send: Send, *, more: bool = True) -> None:
+        self.receive, self._send, self.more = receive, send, more
+        self._size, self._is_refused = 0, False
+
+    def refuse(self) -> None:
+        """What is still sent belongs to no request."""
+        self._is_refused = True
+
+    async def receive_at_most(self, limit: int) -> Message:
+        """The next message; 413 where it passes the limit."""
+        message = await self.receive()
+        self._size, self.more = self._size + len(message.get("body", b"")), message.get("more_body", False)
+        if self._size > limit:
+            self.refuse()
+            raise to_problem(self._size, limit)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass the answer on; behind one to a body that was refused, the connection stays open for a while."""
+        is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if is_last and self._is_refused and self.more:
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        left = DRAIN_BYTES
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while self.more and left > 0:
+                    async with asyncio.timeout(DRAIN_IDLE_S):
+                        message = await self.receive()
+                    left -= len(message.get("body", b""))
+                    self.more = message.get("more_body", False)
+
+
+async def _refuse(problem: Problem, scope: Scope, body: _Body) -> None:
+    body.refuse()
+    await to_response(problem, scope["path"])(scope, body.receive, body.send)
+
+
+def to_problem(got: int, limit: int) -> Problem:
+    """A body of at least `got` bytes is too long."""
+    error = SpecError("body", f"{got} bytes or more", f"at most {limit} bytes")
+    return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again

@@ -1,0 +1,73 @@
+"""One line in the log for each request, and an id by which it is found: the caller's, or one made here."""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mhc_scope.api.http import request_spans
+from mhc_scope.observe import context
+
+log = logging.getLogger("mhc.request")
+
+HEADER = "X-Request-ID"
+SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+class RequestLog:
+    """ASGI middleware: says what was asked and what was answered, when the answer is over.
+
+    Never a query, a header or a body: tokens and cookies are there.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap `send`."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = choose_id(Headers(scope=scope).get(HEADER))
+        context.begin(context.Context(request=request_id))
+        started, answer = time.perf_counter(), _Answer()
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
+                _note_run(scope)
+                request_spans.note_ids()
+            else:
+                answer.bytes += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            return await self._app(scope, receive, send_counted)
+        finally:
+            _write(scope, answer, 1000 * (time.perf_counter() - started))
+
+
+class _Answer:
+    """What has been sent; no status where the caller went away before."""
+
+    status: int | None = None
+    bytes = 0
+
+
+def choose_id(given: str | None) -> str:
+    """The caller's id, where it is short and plain; else a new one."""
+    return given if given is not None and SANE.fullmatch(given) else uuid.uuid4().hex
+
+
+def _write(scope: Scope, answer: _Answer, ms: float) -> None:
+    told = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
+    log.info("%s %s", scope["method"], scope["path"][:200], extra=told)
+
+
+def _note_run(scope: Scope) -> None:
+    run_id = scope.get("path_params", {}).get("run_id")
+    if isinstance(run_id, str):
+        context.note(run=run_id[:64])

@@ -1,0 +1,304 @@
+"""The engine of one machine: a queue and a fixed number of warm worker processes.
+
+Where it has two or more, there is one more for short jobs that come when all of these are busy.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+import orjson
+
+from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
+from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
+from mhc_scope.engine.line import Entry, Line
+from mhc_scope.engine.process import WorkerProcess
+from mhc_scope.engine.worker import Worker
+from mhc_scope.settings import Settings
+
+log = logging.getLogger("mhc.engine")
+
+READY, END = b"#ready ", b"#end "
+# A worker looks for a cancel between two frames. If it has not answered by then, the run ends without its answer ...
+CANCEL_GRACE_S = 0.15
+# ... and the worker has this much longer, about twice what a new one takes to start, before it is killed.
+KILL_GRACE_S = 1.0
+# A worker that dies before it is ready is tried again after this, doubled each time.
+RETRY_S, RETRY_MAX_S = 0.5, 30.0
+# A spare worker that has had nothing to do for so long is replaced by a new one, which holds a tenth of the memory.
+SPARE_IDLE_S = 60.0
+
+
+class LocalEngine(Engine):
+    """Worker processes on this machine, one task each in the event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._line, self._spare_line = Line(), Line(SPARE_IDLE_S)
+        self._entries: dict[str, Entry] = {}
+        self._workers: dict[Worker, Rates] = {}
+        self._rates = DEFAULT_RATES
+        self._are_warm = asyncio.Event()  # all workers, each for the first time
+        self._spare: Worker | None = None  # once it is warm
+        self._slots: list[asyncio.Task[None]] = []
+        self._deaths = 0
+        self._sink: Sink
+
+    async def start(self, sink: Sink) -> None:
+        """Start one slot a worker; workers warm up meanwhile."""
+        self._sink = sink
+        lines = [self._line] * self._settings.worker_count + [self._spare_line] * self._has_spare
+        self._slots = [asyncio.create_task(self._keep_slot(line)) for line in lines]
+
+    async def stop(self) -> None:
+        """Cancel the slots; each kills its worker."""
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+        for entry in self._entries.values():
+            entry.settled.set()
+        self._entries.clear()
+        for line in (self._line, self._spare_line):
+            line.jobs.clear()
+
+    def submit(self, job: Job) -> None:
+        """Put a job at the end of the queue."""
+        assert job.id not in self._entries, f"job {job.id} is already here"
+        entry = self._entries[job.id] = Entry(job, self._spare_line if job.is_spare else self._line)
+        entry.line.put(entry)
+
+    async def cancel(self, job_id: str) -> None:
+        """Take the job out of the queue, or stop its worker."""
+        entry = self._entries.get(job_id)
+        if entry is None:
+            return
+        if entry in entry.line.jobs:
+            entry.line.jobs.remove(entry)
+            entry.verdict = ("cancelled", None)
+            self._notify_moved()
+            await self._end(entry, "cancelled", None)
+        elif entry.verdict is None:
+            self._stop_job(entry, "cancelled", None)
+        await entry.settled.wait()
+
+    async def settle(self, job_id: str) -> None:
+        """Wait out a stop that is under way."""
+        entry = self._entries.get(job_id)
+        if entry is not None and entry.verdict is not None:
+            await entry.settled.wait()
+
+    def position(self, job_id: str) -> int | None:
+        """Place in the queue; 0 when it has left the queue."""
+        entry = self._entries.get(job_id)
+        if entry is None:
+            return None
+        return entry.line.jobs.index(entry) + 1 if entry in entry.line.jobs else 0
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue."""
+        return len(self._line.jobs) + len(self._spare_line.jobs)
+
+    @property
+    def running(self) -> int:
+        """Jobs under way."""
+        return len(self._entries) - self.waiting
+
+    @property
+    def free(self) -> int:
+        """Jobs that would begin at once; what the spare worker does takes nothing from the others."""
+        return max(0, self.ready_workers - len(self._entries) + self._count_spare())
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether the spare worker waits for a job."""
+        return self._spare is not None and not self._count_spare()
+
+    @property
+    def _has_spare(self) -> bool:
+        return self._settings.spare_run_s > 0
+
+    def _count_spare(self) -> int:
+        return sum(entry.line is self._spare_line for entry in self._entries.values())
+
+    @property
+    def rates(self) -> Rates:
+        """The median of what the workers have measured."""
+        return self._rates
+
+    @property
+    def ready_workers(self) -> int:
+        """Workers that have warmed up."""
+        return len(self._workers)
+
+    @property
+    def worker_deaths(self) -> int:
+        """Workers that ended without being asked to."""
+        return self._deaths
+
+    # One slot: a worker, replaced whenever it dies.
+
+    async def _keep_slot(self, line: Line) -> None:
+        retry_s = RETRY_S
+        while True:
+            if line is self._spare_line:
+                await self._are_warm.wait()  # it shall not hold them up
+            try:
+                was_ready = await self._serve_worker(line)
+            except Exception:
+                log.exception("a worker could not be started, or its slot failed")
+                was_ready = False
+            retry_s = RETRY_S if was_ready else min(2 * retry_s, RETRY_MAX_S)
+            if not was_ready:
+                log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
+                await asyncio.sleep(retry_s)
+
+    async def _serve_worker(self, line: Line) -> bool:
+        """Give jobs to one worker until it dies, or has no more for too long; says whether it ever became ready."""
+        worker = await self._spawn()
+        try:
+            first = await worker.next_lines()
+            if not first or not first[0].startswith(READY):
+                return False
+            self._note_ready(worker, line, first[0])
+            idle_s = None  # a new one may wait for ever
+            while (entry := await self._take_job(worker, line, idle_s)) is not None:
+                if not await self._execute(worker, entry):
+                    break
+                idle_s = line.idle_s
+            return True
+        finally:
+            self._workers.pop(worker, None)
+            self._spare = None if self._spare is worker else self._spare
+            worker.kill()
+            reason = await worker.explain_end()
+            if not worker.was_killed:
+                self._deaths += 1
+                log.warning("worker %s is gone: %s", worker.name, reason)
+
+    def _note_ready(self, worker: Worker, line: Line, answer: bytes) -> None:
+        if line is self._spare_line:  # it has measured how fast a machine is that may be busy with others
+            self._spare = worker
+            return
+        self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
+        self._rates = combine(list(self._workers.values()))
+        if len(self._workers) == self._settings.worker_count:
+            self._are_warm.set()
+
+    async def _spawn(self) -> Worker:
+        return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
+
+    async def _take_job(self, worker: Worker, line: Line, idle_s: float | None) -> Entry | None:
+        """The next job, or None when the worker dies while it waits, or has waited for too long."""
+        arrival, death = asyncio.create_task(self._next_job(line)), asyncio.create_task(worker.wait())
+        try:
+            await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
+            if arrival.done() and not death.done():
+                return arrival.result()
+            if arrival.done():
+                line.put_first(arrival.result())
+            return None
+        finally:
+            arrival.cancel()
+            death.cancel()
+
+    async def _next_job(self, line: Line) -> Entry:
+        if not line.jobs:
+            self._sink.on_free()
+        await line.wait()
+        entry = line.jobs.popleft()
+        self._notify_moved()
+        return entry
+
+    def _notify_moved(self) -> None:
+        self._sink.on_moved([entry.job.id for entry in self._line.jobs])
+
+    # One job.
+
+    async def _execute(self, worker: Worker, entry: Entry) -> bool:
+        """Run a job to its end and report it; says whether the worker can take another."""
+        entry.worker = worker
+        deadline_s = self._settings.run_deadline_s
+        reason = f"it took longer than {deadline_s:g} s, the deadline of this server"
+        deadline = asyncio.get_running_loop().call_later(deadline_s, self._stop_job, entry, "failed", reason)
+        try:
+            if entry.verdict is not None:  # Stopped on its way from the queue to the worker.
+                await self._end(entry, *entry.verdict)
+                return True
+            worker.send({"run": entry.job.id, "kind": entry.job.kind, "spec": entry.job.spec})
+            if not entry.is_second_try:
+                await self._sink.on_start(entry.job.id)  # While the worker begins.
+            report = await self._pass_on(worker, entry)
+            if report is not None:
+                await self._end(entry, *self._judge(entry, report))
+                return True
+            if entry.given_up.done() and entry.verdict is not None:
+                await self._end(entry, *entry.verdict)
+                return await self._wait_for_answer(worker)
+            reason = await worker.explain_end()
+            if entry.frames == 0 and entry.verdict is None and not entry.is_second_try:
+                # A run's first frame comes before anything is computed: its worker was dead when it was given the run.
+                # Of a verification, which has one frame, this cannot be told: it may be tried once more than others.
+                entry.is_second_try = True
+                entry.line.put_first(entry)
+            else:
+                await self._end(entry, *(entry.verdict or ("failed", Crash(reason))))
+        except SinkError as error:
+            await self._end(entry, "failed", str(error))
+        except Exception as error:
+            log.exception("run %s could not be stored", entry.job.id)
+            await self._end(entry, "failed", f"the server could not store it: {type(error).__name__}")
+        finally:
+            deadline.cancel()
+            entry.worker = None
+        return False
+
+    async def _pass_on(self, worker: Worker, entry: Entry) -> dict[str, Any] | None:
+        """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
+        while batch := await worker.next_lines(entry.given_up):
+            report = batch.pop() if batch[-1].startswith(END) else None
+            if batch:
+                await self._sink.on_lines(entry.job.id, entry.frames, batch)
+                entry.frames += len(batch)
+            if report is not None:
+                ended: dict[str, Any] = orjson.loads(report.removeprefix(END))
+                return ended
+        return None
+
+    async def _wait_for_answer(self, worker: Worker) -> bool:
+        """Whether a worker that was asked to stop does so before its time is up; what it still says is dropped."""
+        try:
+            async with asyncio.timeout(KILL_GRACE_S):
+                while batch := await worker.next_lines():
+                    if batch[-1].startswith(END):
+                        return True
+        except TimeoutError:
+            worker.kill()
+        return False
+
+    def _stop_job(self, entry: Entry, status: EndStatus, reason: str | None) -> None:
+        """Ask the worker to stop, and do not wait for it long."""
+        entry.verdict = entry.verdict or (status, reason)
+        if entry.worker is not None:
+            entry.worker.send({"cancel": entry.job.id})
+            asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, entry)
+
+    @staticmethod
+    def _give_up(entry: Entry) -> None:
+        if entry.worker is not None and not entry.given_up.done():
+            entry.given_up.set_result(None)
+
+    @staticmethod
+    def _judge(entry: Entry, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+        """A stop from outside explains a run that its worker broke off, but undoes none that was done."""
+        if report["status"] == "cancelled" and entry.verdict is not None:
+            return entry.verdict
+        return report["status"], report["reason"]
+
+    async def _end(self, entry: Entry, status: EndStatus, reason: str | None) -> None:
+        try:
+            await self._sink.on_end(entry.job.id, entry.frames, status, reason)
+        except Exception:
+            log.exception("the end of run %s could not be stored", entry.job.id)
+        self._entries.pop(entry.job.id, None)
+        entry.settled.set()

@@ -1,0 +1,176 @@
+"""A worker process: takes jobs from one pipe, writes encoded frames to another.
+
+Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}` and `{"cancel": id}`. Answers, one a line:
+a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`.
+Started by `mhc_scope.engine.process`.
+"""
+
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Generator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import orjson
+
+from mhc_core.record import codec
+from mhc_scope.engine.pipe import Answers
+
+if TYPE_CHECKING:
+    from mhc_core.record.frames import AnyFrame
+
+NICENESS = 10
+AUTOGROUP_S = 0.1
+
+WARM_UP_SPEC = {
+    "depth": 2,
+    "width": 8,
+    "block": {"heads": 2},
+    "input": {"kind": "text", "text": "warm", "batch": 1, "tokens": 8},
+}
+
+
+def serve(
+    commands: Connection, answers: Connection, errors: Connection, threads: int, memory_bytes: int, server_pid: int
+) -> None:
+    """Serve commands until the server closes their pipe; what libraries print goes to `errors`."""
+    os.dup2(errors.fileno(), 1)
+    os.dup2(errors.fileno(), 2)
+    _give_way(server_pid)
+    sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
+    limit_memory(memory_bytes)
+    rates = warm_up()
+    sender.send(b"#ready " + rates + b"\n")
+    while True:
+        job = receiver.next_job()
+        status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes)
+        sender.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
+
+
+def execute(
+    job: dict[str, Any], cancelled: threading.Event, answers: Answers, threads: int, memory_bytes: int
+) -> tuple[str, str | None]:
+    """Do a job and send its frames; says how it ended and why."""
+    from mhc_core.spec import SpecError
+
+    try:
+        frames = _compute(job["kind"], job["spec"], threads)
+        for index, frame in enumerate(frames):
+            if cancelled.is_set():
+                frames.close()
+                return "cancelled", None
+            answers.send(codec.encode_frame(frame, job["run"], index))
+    except SpecError as error:  # A device that this machine lacks.
+        return "failed", str(error)
+    except Exception as error:
+        if _is_out_of_memory(error):
+            return "failed", f"out of memory: a worker may allocate {memory_bytes / 2**30:.1f} GiB"
+        # The run carries the reason to its viewers; the server's log gets the whole trace.
+        traceback.print_exc()
+        return "failed", f"{type(error).__name__}: {error}"
+    return "done", None
+
+
+def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFrame]":
+    import torch
+
+    from mhc_core.cost.threads import choose_threads
+    from mhc_core.measure.recomputation import recompute
+    from mhc_core.measure.run import run
+    from mhc_core.spec import parse_spec
+
+    spec = parse_spec(body)
+    torch.set_num_threads(choose_threads(spec, threads))
+    if kind == "run":
+        yield from run(spec)
+    elif kind == "verification":
+        yield recompute(spec)
+    else:
+        raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
+
+
+class _Commands:
+    """Reads commands in a thread of its own, so that a cancel is seen while a run is computed."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.cancelled = threading.Event()
+        self._source, self._current = source, ""
+        self._jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def next_job(self) -> dict[str, Any]:
+        return self._jobs.get()
+
+    def _listen(self) -> None:
+        for line in self._source:
+            command = orjson.loads(line)
+            if "run" in command:
+                self._current = command["run"]
+                self.cancelled.clear()
+                self._jobs.put(command)
+            elif command["cancel"] == self._current:
+                self.cancelled.set()
+        os._exit(0)  # The parent is gone; no one reads what is being computed.
+
+
+def _give_way(server_pid: int) -> None:
+    """Be polite, and bear the server's number as a name: `ps -o comm` tells whose worker it is."""
+    # A session of its own: Ctrl-C does not reach it, for stopping is the server's decision, and Linux weighs its
+    # niceness against all others.
+    os.setsid()
+    os.nice(NICENESS)
+    if sys.platform == "linux":
+        _be_nice_to_other_sessions()
+        Path("/proc/self/comm").write_text(f"mhc of {server_pid}")
+
+
+def _be_nice_to_other_sessions() -> None:
+    """Lower the weight of this process's session, where Linux has one for each (`man 7 sched`, autogroup).
+
+    There the niceness of a process counts within its session only: a browser on the same machine, which has one of its
+    own, would share the cores with the workers half and half.
+    """
+    path = Path("/proc/self/autogroup")
+    while path.exists():
+        try:
+            path.write_text(str(NICENESS))
+            return
+        except BlockingIOError:  # without root the kernel takes one such request every 0.1 s
+            time.sleep(AUTOGROUP_S)
+        except OSError as error:  # as where /proc is read-only: no reason to compute nothing
+            print(f"a worker's session keeps its weight: {error}", file=sys.stderr)
+            return
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Let this process allocate so much data memory and no more."""
+    # RLIMIT_DATA counts memory that can be written; RLIMIT_AS would count what torch only reserves.
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+
+
+def warm_up() -> bytes:
+    """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
+    import torch
+
+    import mhc_scope.engine.template  # noqa: F401  (where a worker is not forked, this is the first time)
+    from mhc_core.cost.rates import calibrate
+    from mhc_core.measure.run import run
+    from mhc_core.spec import parse_spec
+
+    torch.set_num_threads(1)
+    for index, frame in enumerate(run(parse_spec(WARM_UP_SPEC))):
+        codec.encode_frame(frame, "warm-up", index)
+    return calibrate().model_dump_json().encode()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    # On a CPU torch raises a plain RuntimeError.
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

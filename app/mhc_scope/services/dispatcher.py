@@ -1,0 +1,224 @@
+"""Gives the engine runs of the queue that all servers share, and keeps what the queue says of them true.
+
+Two loops: one takes a turn whenever a worker is free or the queue has changed, the other says from time to time that
+this server is alive, and frees runs whose server is not.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from mhc_core.spec import RunSpec, SpecErrors, parse_spec
+from mhc_scope.engine.contract import RUN, Engine, Job
+from mhc_scope.services.predictions import Predictions
+from mhc_scope.services.reports import Held, Reports
+from mhc_scope.settings import Settings
+from mhc_scope.store.database import take_note
+from mhc_scope.store.errors import StoreUnavailable
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.board import Board, predict_seconds
+from mhc_scope.store.queue.leases import Lease, to_beat_s
+from mhc_scope.store.queue.queue import Queue, Turn
+from mhc_scope.store.runs import NewJob, Run
+
+log = logging.getLogger("mhc.queue")
+
+STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
+# Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also looks this often, to be safe.
+LOOK_S = 0.05
+MAX_IDLE_BEAT_S = 5.0  # of a server that is alone and computes nothing: each beat writes to its disk
+RETRY_S = 1.0
+
+
+class Dispatcher:
+    """The part of one server in the queue of all."""
+
+    def __init__(
+        self, settings: Settings, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions
+    ) -> None:
+        self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
+        patience_s = settings.store_patience_s
+        self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
+        self.board = Board()
+        self._short_s = settings.short_run_s
+        self._beat_s = to_beat_s(settings.lease_s)
+        self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
+        self._turn = asyncio.Lock()
+        self._woken, self._beat_due = asyncio.Event(), asyncio.Event()
+        self._loops: list[asyncio.Task[None]] = []
+        self._stops: dict[str, asyncio.Task[None]] = {}
+
+    async def start(self) -> None:
+        """Bring up the engine, and take over what no server computes."""
+        await self._queue.join()
+        await self._engine.start(self.reports)
+        await self.beat()
+        await self.take_turn()
+        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._beat_for_ever())]
+
+    async def stop(self) -> None:
+        """Stop computing; runs under way wait again, for another server or the next process."""
+        for task in (*self._loops, *self._stops.values()):
+            task.cancel()
+        await asyncio.gather(*self._loops, *self._stops.values(), return_exceptions=True)
+        await self._engine.stop()
+        try:
+            await self.reports.store_late_ends()
+            await self._queue.leave()
+        except StoreUnavailable as error:
+            log.warning("runs under way are left to others once their leases are over: %s", error)
+
+    def wake(self) -> None:
+        """Take a turn soon."""
+        self._woken.set()
+
+    def beat_soon(self) -> None:
+        """Look at once whether a run shall be stopped."""
+        self._beat_due.set()
+
+    async def take_turn(self, fresh: Mapping[str, NewJob] | None = None) -> Turn:
+        """Put jobs into the queue, and give the engine as many runs as it has free workers.
+
+        Raises
+        ------
+        StoreUnavailable
+            Where the database cannot be used now.
+        """
+        # Shielded: what has been claimed must reach the engine, even if who asked goes away.
+        turn = asyncio.ensure_future(self._take_turn(fresh or {}))
+        turn.add_done_callback(take_note)
+        return await asyncio.shield(turn)
+
+    async def cancel(self, run_id: str, is_forced: bool) -> bool:
+        """Stop a run that is computed here, end one that waits, or ask the server that computes it.
+
+        False where another client has just asked for it, and nothing is forced: then it goes on.
+        """
+        async with self._turn:
+            answer = await self._queue.ask_cancel(run_id, is_forced)
+            is_held = run_id in self.reports.held
+        if answer == "wanted":
+            return False
+        if is_held:
+            await self._engine.cancel(run_id)
+        elif answer == "stops":
+            self._log.forget(run_id)
+            self._hub.publish(run_id)
+            await self.take_turn()  # which moves those behind it
+        return True
+
+    async def beat(self) -> None:
+        """Renew leases, free runs that no server computes, and stop those that shall not go on.
+
+        Raises
+        ------
+        StoreUnavailable
+            Where the database cannot be used now.
+        """
+        self._beat_due.clear()
+        async with self._turn:  # or a run that has just been claimed would look as if no one computed it
+            held = dict(self.reports.held)
+            found = await self._queue.beat([(run_id, one.lease.fence) for run_id, one in held.items()])
+        for run_id in (*found.gone, *found.to_cancel):
+            self._stop_soon(run_id, held[run_id])
+        for run_id in found.freed:
+            log.warning("run %s was under way, and no server computed it", run_id)
+            self._log.forget(run_id)
+            self._hub.publish(run_id)
+        if found.freed:
+            self.wake()
+        await self.reports.store_late_ends()
+
+    # Below: helpers.
+
+    async def _take_turn(self, fresh: Mapping[str, NewJob]) -> Turn:
+        async with self._turn:
+            self._woken.clear()
+            free, short_s = self._engine.free, self._short_s if self._engine.has_spare else None
+            turn = await self._queue.take_turn(fresh, free, short_s)
+            for run_id in turn.put:  # it may have ended here before, and waits now: its old end is none
+                self._log.forget(run_id)
+            for place, run in enumerate(turn.claimed):
+                await self._begin(run, is_spare=place >= free)
+            self._show(turn.board)
+        return turn
+
+    async def _begin(self, run: Run, *, is_spare: bool) -> None:
+        assert run.server is not None
+        lease = Lease(run.id, run.server, run.fence)
+        spec = _read_current(run)
+        if spec is None:
+            await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, lease)
+            return
+        if self._engine.position(run.id) is not None:  # under an earlier lease, which was lost
+            await self._engine.cancel(run.id)
+        seconds = predict_seconds(run.cost)
+        self.reports.held[run.id] = Held(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
+        if run.frames:
+            self._log.forget(run.id)
+        else:
+            self._log.begin(run.id, lease)
+        self._predictions.expect(run.id, run.kind, spec)
+        self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
+
+    def _show(self, board: Board) -> None:
+        """Let those who wait see their place."""
+        before, self.board = self.board.places, board
+        for run_id in board.places.keys() | before.keys():
+            if board.places.get(run_id) != before.get(run_id):
+                self._hub.publish(run_id)
+
+    def _note_over(self, run_id: str, client: str) -> None:
+        self.board = self.board.without(run_id, client)
+        self.wake()
+
+    def _stop_soon(self, run_id: str, held: Held) -> None:
+        """Stop a job, unless it has ended by now; the end may take longer than a heartbeat."""
+        if self.reports.held.get(run_id) is held and run_id not in self._stops:
+            self._stops[run_id] = asyncio.create_task(self._engine.cancel(run_id))
+            self._stops[run_id].add_done_callback(lambda _: self._stops.pop(run_id, None))
+
+    async def _take_turns(self) -> None:
+        while True:
+            while not self._woken.is_set() and not (self._engine.free and self.board.waiting):
+                await _wait(self._woken, LOOK_S if self.board.waiting else None)
+            await self._try(self.take_turn(), "no turn could be taken")
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            is_idle = not self._queue.is_shared and not self.reports.held
+            await _wait(self._beat_due, self._idle_beat_s if is_idle else self._beat_s)
+            await self._try(self.beat(), "no heartbeat")
+
+    async def _try(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
+        try:
+            await work
+        except StoreUnavailable as error:
+            log.warning("%s; the next try is in %g s: %s", otherwise, RETRY_S, error)
+            await asyncio.sleep(RETRY_S)
+        except Exception:
+            log.exception("%s; the next try is in %g s", otherwise, RETRY_S)
+            await asyncio.sleep(RETRY_S)
+
+
+def has_outdated_numerics(run: Run) -> bool:
+    """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
+    return run.kind == RUN and parse_spec(run.spec).id != run.id
+
+
+def _read_current(run: Run) -> RunSpec | None:
+    """The spec, where this version computes what its id names."""
+    try:
+        return None if has_outdated_numerics(run) else parse_spec(run.spec)
+    except SpecErrors:  # of an earlier version, which knew other fields
+        return None
+
+
+async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,122 @@
+"""Large results as files: found, or made once however many ask for them at the same time."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import mhc_core
+import mhc_scope
+from mhc_scope.services.encoded_files import EncodedFiles
+from mhc_scope.services.encoder_jobs import AskedFigure, write_figure, write_result
+from mhc_scope.services.encoder_pool import EncodingPool
+from mhc_scope.services.errors import EncodingFailedError
+from mhc_scope.settings import Settings
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.runs import Run
+
+PACKAGES = [Path(folder) for package in (mhc_core, mhc_scope) for folder in package.__path__]
+WRITTEN_BYTES = 2**20
+LARGE_FRAMES = 500  # of runs that earlier versions stored, whose bytes no one has counted
+
+
+class Encoder:
+    """Writes what is expensive in other processes, and keeps it."""
+
+    def __init__(self, settings: Settings, log: FrameLog, files: EncodedFiles) -> None:
+        self._log, self.files = log, files
+        self.pool = EncodingPool(settings.encoders, settings.encoder_queue)
+        self._inside_bytes = settings.encode_inside_bytes
+        self._made: dict[str, asyncio.Task[Path]] = {}
+
+    async def start(self) -> None:
+        """Drop what an earlier process left unfinished."""
+        await asyncio.to_thread(self.files.clean)
+
+    def stop(self) -> None:
+        """End the processes."""
+        self.pool.stop()
+
+    def is_large(self, run: Run) -> bool:
+        """Whether its frames are so many bytes that adding them up would hold the server up."""
+        return run.bytes > self._inside_bytes or (run.bytes == 0 and run.frames > LARGE_FRAMES)
+
+    async def get_result(self, run: Run, form: str, *, is_packed: bool) -> Path:
+        """A file that holds the result in that form, compressed by gzip where `is_packed`.
+
+        Raises
+        ------
+        RefusedError
+            Where too many files are being written, or this one could not be.
+        """
+        key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
+        return await self._get(key, [run], write_result, run.id, form, is_packed)
+
+    async def get_figure(self, runs: Sequence[Run], asked: AskedFigure, *, is_packed: bool) -> Path:
+        """A file that holds the figure of these runs as JSON.
+
+        Raises
+        ------
+        RefusedError
+            Where too many files are being written, or this one could not be.
+        """
+        together = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
+        key = f"{together}-{asked.name}{'.gz' if is_packed else ''}"
+        return await self._get(key, runs, write_figure, asked, is_packed)
+
+    async def _get(self, key: str, runs: Sequence[Run], work: Callable[..., None], *arguments: Any) -> Path:
+        """`work` is given the runs' files of frames, then the arguments, then the file to make."""
+        if (path := await asyncio.to_thread(self.files.find, key)) is not None:
+            return path
+        if key not in self._made:
+            self.pool.require_room()
+            self._made[key] = asyncio.create_task(self._make(key, runs, work, *arguments))
+            self._made[key].add_done_callback(lambda _: self._made.pop(key))
+        # Shielded: others wait for it too, and who asks again finds it made.
+        return await asyncio.shield(self._made[key])
+
+    async def _make(self, key: str, runs: Sequence[Run], work: Callable[..., None], *arguments: Any) -> Path:
+        try:
+            with self.files.work() as folder:
+                frames = [folder / f"{index}.ndjson" for index in range(len(runs))]
+                for run, path in zip(runs, frames, strict=True):
+                    await spool(self._log.read_all(run.id), path)
+                await self.pool.run(work, frames, *arguments, folder / "made")
+                return await asyncio.to_thread(self.files.put, key, folder / "made")
+        except OSError as error:
+            raise EncodingFailedError(f"The file could not be written: {error.strerror}.") from error
+        except BrokenProcessPool as error:
+            raise EncodingFailedError("The process that wrote the file ended unexpectedly.") from error
+
+
+async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
+    """Write the lines to a file, some at a time, so that they are never in memory together."""
+    with path.open("wb") as file:
+        waiting, size = [], 0
+        async for line in lines:
+            waiting.append(line)
+            size += len(line)
+            if size >= WRITTEN_BYTES:
+                await asyncio.to_thread(_write, file, waiting)
+                waiting, size = [], 0
+        await asyncio.to_thread(_write, file, waiting)
+
+
+def to_name(run: Run) -> str:
+    """Names what a finished run's files are made from: its frames, and the code that writes them."""
+    return f"{run.id}-{run.finished_at or 0:.3f}-{name_code()}"
+
+
+@cache
+def name_code() -> str:
+    """Changes with every change of this program, so that no file of an earlier version is passed on."""
+    files = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
+    told = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _write(file: BinaryIO, lines: list[bytes]) -> None:
+    file.writelines(lines)

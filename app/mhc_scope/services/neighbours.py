@@ -1,0 +1,88 @@
+"""What this server hears of others that use the same database, and what it lets them know."""
+
+import asyncio
+import logging
+
+from mhc_scope.services.dispatcher import Dispatcher
+from mhc_scope.store.errors import StoreUnavailable
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.queue import Queue
+
+log = logging.getLogger("mhc.queue")
+
+POLL_S = 1.0  # what was not heard, as while the connection was cut, is seen by then
+GATHER_S = 0.02  # viewers that come together are told together
+
+
+class Neighbours:
+    """Wakes viewers here for what happens elsewhere, and lets others know who watches here."""
+
+    def __init__(self, queue: Queue, dispatcher: Dispatcher, hub: Hub, url: str) -> None:
+        from mhc_scope.store.queue.listener import Listener  # its library is there where PostgreSQL is used
+
+        self._queue, self._dispatcher, self._hub = queue, dispatcher, hub
+        self._listener = Listener(url, self._hear)
+        self._watched_changed = asyncio.Event()
+        self._progress: dict[str, tuple[str, int]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin."""
+        self._loop = asyncio.get_running_loop()
+        self._hub.on_watch = self._watched_changed.set
+        self._listener.start()
+        self._loops = [asyncio.create_task(loop) for loop in (self._poll_for_ever(), self._tell_for_ever())]
+
+    async def stop(self) -> None:
+        """End."""
+        self._hub.on_watch = None
+        await asyncio.to_thread(self._listener.stop)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    def _hear(self, sender: str, kind: str, run_id: str) -> None:
+        """In the listener's thread."""
+        if sender != self._queue.server:
+            self._loop.call_soon_threadsafe(self._take, kind, run_id)
+
+    def _take(self, kind: str, run_id: str) -> None:
+        if kind == "log":
+            self._hub.publish(run_id)
+        elif kind == "queue":
+            self._dispatcher.wake()
+        elif kind == "cancel" and run_id in self._dispatcher.reports.held:
+            self._dispatcher.beat_soon()
+
+    async def _poll_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            self._dispatcher.wake()
+            self._watched_changed.set()
+            try:
+                await self._poll()
+            except StoreUnavailable as error:
+                log.warning("other servers' runs cannot be seen now: %s", error)
+            except Exception:
+                log.exception("other servers' runs cannot be seen; the next try is in %g s", POLL_S)
+
+    async def _poll(self) -> None:
+        """Wake viewers of runs of other servers that have changed."""
+        elsewhere = [run_id for run_id in self._hub.list_watched() if run_id not in self._dispatcher.reports.held]
+        now = await self._queue.read_progress(elsewhere) if elsewhere else {}
+        for run_id, progress in now.items():
+            if self._progress.get(run_id) != progress:
+                self._hub.publish(run_id)
+        self._progress = now
+
+    async def _tell_for_ever(self) -> None:
+        while True:
+            await self._watched_changed.wait()
+            await asyncio.sleep(GATHER_S)
+            self._watched_changed.clear()
+            try:
+                await self._queue.put_watchers(self._hub.count_viewers())
+            except StoreUnavailable as error:
+                log.warning("other servers do not hear who watches here: %s", error)
+            except Exception:  # as where a run was dropped meanwhile
+                log.exception("other servers do not hear who watches here; the next try is in %g s", POLL_S)

@@ -1,1 +1,0 @@
-"""The part of one server in the queue of all: what it claims, reports, and hears of others."""

@@ -1,0 +1,80 @@
+"""Room for what is stored: what is taken, what is left, and when nothing more is taken in."""
+
+import asyncio
+import time
+
+from mhc_scope.services.errors import StorageFullError
+from mhc_scope.settings import Settings
+from mhc_scope.store.space import Space, SpaceStore
+
+# A measurement holds for so long: a burst of requests costs one.
+FRESH_S = 1.0
+# Above this share of its cap the store drops old runs, until it is below the other one.
+NEAR_FULL, ENOUGH = 0.95, 0.90
+
+
+class Storage:
+    """Holds the store to its caps.
+
+    Attributes
+    ----------
+    is_near_full: set where runs should be dropped soon; housekeeping waits for it.
+    """
+
+    def __init__(self, settings: Settings, store: SpaceStore) -> None:
+        self._settings, self._store = settings, store
+        self._measured: tuple[float, Space] | None = None
+        self.is_near_full = asyncio.Event()
+
+    async def measure(self) -> Space:
+        """What is used and free, not older than a second."""
+        now = time.monotonic()
+        if self._measured is None or now - self._measured[0] > FRESH_S:
+            self._measured = now, await self._store.measure()
+        return self._measured[1]
+
+    async def require_space(self) -> None:
+        """Refuse what would be stored where the store is full or its disk nearly so.
+
+        Raises
+        ------
+        StorageFullError
+            Says which, and how full it is.
+        """
+        space = await self.measure()
+        if count_excess(space, self._settings, NEAR_FULL):
+            self.is_near_full.set()
+        why = explain_full(space, self._settings)
+        if why is not None:
+            raise StorageFullError(f"{why}. Stored runs can be read; new ones are accepted once there is space.")
+
+    def forget(self) -> None:
+        """The next look measures anew: much has been stored or dropped."""
+        self._measured = None
+
+    async def count_excess(self) -> int:
+        """Bytes that have to go before there is room enough again; 0 where the store is not near its caps."""
+        self.forget()
+        space = await self.measure()
+        return count_excess(space, self._settings, ENOUGH) if count_excess(space, self._settings, NEAR_FULL) else 0
+
+
+def explain_full(space: Space, settings: Settings) -> str | None:
+    """Why nothing more can be stored; None where it can."""
+    if space.used_bytes >= settings.max_store_bytes:
+        return f"the database holds {_format(space.used_bytes)}; {_format(settings.max_store_bytes)} are allowed"
+    if space.free_bytes is not None and space.free_bytes < settings.min_free_bytes:
+        kept = _format(settings.min_free_bytes)
+        return f"{_format(space.free_bytes)} are free on the disk of the database; {kept} are kept free"
+    return None
+
+
+def count_excess(space: Space, settings: Settings, share: float) -> int:
+    """Bytes above a share of the cap, or that the disk lacks where as much of its margin shall be there again."""
+    over_cap = space.used_bytes - share * settings.max_store_bytes
+    lacking = settings.min_free_bytes / share - space.free_bytes if space.free_bytes is not None else 0
+    return max(0, round(over_cap), round(lacking))
+
+
+def _format(size: int) -> str:
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"

@@ -1,0 +1,171 @@
+"""Sweeps as they are asked for: admitted as a whole, fed by the server that was asked, shown and ended by any.
+
+After a restart, or where a server was lost, another goes on with what it fed.
+"""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from mhc_core.cost.estimates import Estimate
+from mhc_core.findings.numerals import format_value
+from mhc_core.record.grid import Axis
+from mhc_core.spec import RunSpec, SpecError
+from mhc_scope.engine.contract import RUN
+from mhc_scope.services.admission import check_cost, require_admissible
+from mhc_scope.services.errors import NotOwnerError, QueueFullError, TooExpensiveError, TooManyRunsError
+from mhc_scope.services.identity import SERVER, Client
+from mhc_scope.services.runs import Runs
+from mhc_scope.services.sweep import HELD, Sweep, axis_names, build, require_size
+from mhc_scope.services.sweep_feeder import Feeder
+from mhc_scope.settings import Settings
+from mhc_scope.store.errors import StoreUnavailable
+from mhc_scope.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen
+
+log = logging.getLogger("mhc.sweeps")
+
+LIMITS = Limits(client=4, address=48, all=64)
+MAX_ASKERS = 1000
+POLL_S = 0.1  # until the server that feeds a sweep has ended it
+
+
+class Sweeps:
+    """All sweeps, of all servers."""
+
+    def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
+        self._settings, self._runs, self._store = settings, runs, store
+        self._feeder = Feeder(settings, runs, store)
+        self._starting = asyncio.Lock()
+        self._adopting: asyncio.Task[None] | None = None
+
+    async def go_on(self) -> None:
+        """Feed what no server feeds any more: now, and where there are others, from here on."""
+        await self._adopt()
+        if self._store.is_shared:
+            self._adopting = asyncio.create_task(self._adopt_for_ever())
+
+    async def find(self, sweep_id: str) -> Sweep | None:
+        """The sweep, if it is known."""
+        fed = self._feeder.get(sweep_id)
+        if fed is not None:
+            return fed
+        row = await self._store.find(sweep_id)
+        return None if row is None else Sweep.from_row(row)
+
+    async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Sweep:
+        """Admit a grid as a whole and begin with it; a known one goes on, with what failed or was cancelled as well.
+
+        Raises
+        ------
+        SpecErrors
+            Where a cell is no valid spec.
+        RefusedError
+            Where there are too many cells, one or all of them would cost too much, or too many sweeps are under way.
+        """
+        require_size(x, y, self._settings.grid_cells)
+        sweep = await asyncio.to_thread(build, base, x, y, client)
+        async with self._starting:
+            row = await self._store.join(sweep.id, client.key, MAX_ASKERS)
+            if row is None:
+                await self._admit(sweep)
+                row = await self._open(sweep)
+            if row is not None:
+                return self._feeder.get(row.id) or Sweep.from_row(row)
+            await self._feeder.begin(sweep)
+            return sweep
+
+    async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
+        """How many runs a grid is, and the predicted seconds of all; what `start` would refuse of it is refused."""
+        require_size(x, y, self._settings.grid_cells)
+        sweep = await asyncio.to_thread(build, base, x, y, SERVER)
+        return len(sweep.states), await self._admit(sweep)
+
+    async def leave(self, sweep: Sweep, client: Client) -> Sweep:
+        """Cancel a sweep for one of those who asked for it; it goes on for the others. Returns it as it is then.
+
+        Raises
+        ------
+        NotOwnerError
+            Where this client did not ask for it.
+        """
+        askers = await self._store.list_askers(sweep.id)
+        own = {key for key in askers if client.owns(key)}
+        if not own and client.rights != "admin":
+            raise NotOwnerError("This sweep belongs to another client.")
+        if own >= askers or client.rights == "admin":
+            return await self._cancel(sweep)
+        if sweep.is_open:
+            await self._store.leave(sweep.id, own)
+        return sweep
+
+    async def stop(self) -> None:
+        """Feed no more; others may."""
+        if self._adopting is not None:
+            self._adopting.cancel()
+        await self._feeder.stop()
+
+    # Below: helpers.
+
+    async def _open(self, sweep: Sweep) -> SweepRow | None:
+        try:
+            return await self._store.open(sweep.to_row(), LIMITS, MAX_ASKERS)
+        except TooManyOpen as error:
+            limit = getattr(LIMITS, error.whose)
+            if error.whose == "all":
+                raise QueueFullError(f"{limit} sweeps are running, the limit of this server.") from None
+            detail = f"This {error.whose} has {limit} sweeps running; {limit} are allowed."
+            raise TooManyRunsError(detail) from None
+
+    async def _cancel(self, sweep: Sweep) -> Sweep:
+        """End it where it is fed, which may take another server's lease if that server is lost."""
+        await self._feeder.cancel(sweep.id)
+        ended = await self._store.find(sweep.id)
+        if ended is None or not ended.is_open:
+            return sweep if ended is None else Sweep.from_row(ended)
+        await self._store.ask_cancel(sweep.id)
+        until = time.monotonic() + 2 * self._settings.lease_s
+        while ended is not None and ended.is_open and time.monotonic() < until:
+            await asyncio.sleep(POLL_S)
+            ended = await self._store.find(sweep.id)
+        return sweep if ended is None else Sweep.from_row(ended)
+
+    async def _adopt(self) -> None:
+        for row in await self._store.take_over():
+            log.info("going on with sweep %s", row.id)
+            await self._feeder.begin(Sweep.from_row(row))
+
+    async def _adopt_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.lease_s / 2)
+            try:
+                await self._adopt()
+            except StoreUnavailable as error:
+                log.warning("lost sweeps could not be looked for: %s", error)
+            except Exception:
+                log.exception("lost sweeps could not be gone on with")
+
+    async def _admit(self, sweep: Sweep) -> float:
+        """Refuse a grid with a cell that this server would not run, or that costs too much in all; its seconds else."""
+        predictions = self._runs.predictions
+
+        def predict() -> list[tuple[str, RunSpec, Estimate]]:
+            specs = ((run_id, sweep.spec_of(run_id)) for run_id in sweep.states)
+            return [(run_id, spec, predictions.predict(RUN, spec, len(sweep.states))) for run_id, spec in specs]
+
+        costs = await asyncio.to_thread(predict)
+        costs.sort(key=lambda item: item[2].seconds)
+        for _, spec, cost in reversed(costs):
+            if check_cost(spec, cost, self._settings):
+                require_admissible(spec, cost, self._settings)
+        seconds, limit = sum(cost.seconds for *_, cost in costs), self._settings.max_grid_seconds
+        if seconds > limit:
+            wanted = f"at most {limit:g} s of predicted time for all cells together"
+            got = f"{format_value(seconds, digits=3)} s predicted"
+            text = (
+                f"This sweep needs about {format_value(seconds, digits=3)} s; this server allows {limit:g} s for one."
+            )
+            errors = [SpecError(name, got, wanted, text) for name in axis_names(sweep.y)]
+            raise TooExpensiveError(str(errors[0]), errors)
+        sweep.states = {run_id: HELD for run_id, *_ in costs}
+        return seconds

@@ -1,1 +1,0 @@
-"""Sweeps: grids of runs over one or two fields of a spec."""

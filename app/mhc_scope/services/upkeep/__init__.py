@@ -1,1 +1,0 @@
-"""What a server does for its store beside requests: room, readiness, sweeps."""

@@ -1,1 +1,0 @@
-"""What is done to the store beside requests: sweeping, expiry, room, copies, checks."""

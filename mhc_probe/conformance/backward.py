@@ -1,0 +1,222 @@
+"""Gradients against finite differences: of the streams, of the branch's output and of every parameter."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
+from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.verdicts import fails, format_number, holds
+
+STEP = 0.02  # of a direction of the size of what is moved: float32 and the third derivative then err alike
+AGREES = 3e-3  # of the length of the difference
+ROUGH = 0.05  # above it, differences of two steps disagree so much that neither is a derivative
+DIRECTIONS = 2
+
+Outputs = dict[str, torch.Tensor]
+
+
+class Mismatch(NamedTuple):
+    """A derivative of `output` by `input` along one direction: by finite differences, `wanted`, and by autograd, `got`.
+
+    error: their difference, as a share of the length of the change. allowed: what finite differences can be away.
+    """
+
+    input: str
+    output: str
+    error: float
+    allowed: float
+    wanted: float
+    got: float
+
+    @property
+    def excess(self) -> float:
+        """How many times the error is what is allowed."""
+        return self.error / self.allowed
+
+
+def check_backward(bench: Bench, claim: Claim) -> Line:
+    """The gradient of the streams, through the mixing and through the coefficients."""
+    return _check(
+        bench,
+        ["the streams"],
+        "mixing backward",
+        "the gradient of the streams is the derivative of what is computed from them",
+        "coefficients computed from a detached state, or a part of the graph that is detached or replaced",
+    )
+
+
+def check_branch(bench: Bench, claim: Claim) -> Line:
+    """The gradient of the branch's output."""
+    if bench.subject(bench.x).write is None:
+        raise NotApplicable("the module returns coefficients, and no code that applies them was given as write=")
+    return _check(
+        bench,
+        ["the branch's output"],
+        "branch backward",
+        "the gradient of the branch's output is H_post times that of the next state",
+        "a gradient that is scaled or detached where the branch's output is added",
+    )
+
+
+def check_gradients(bench: Bench, claim: Claim) -> Line:
+    """Every entry of every parameter moves a coefficient, and its gradient says how much."""
+    name, why = "gradients", "each parameter gets the gradient of what it does"
+    roles = bench.roles
+    if not list(bench.subject.module.parameters()):
+        raise NotApplicable("the module has no parameters")
+    if roles.error:
+        return fails(
+            name, why, "a backward pass", f"it raises: {roles.error.splitlines()[0]}", "print(bench.roles.error)"
+        )
+    show = "print(bench.roles.detached, bench.roles.dead)"
+    if roles.detached:
+        got = f"no gradient, though they have an effect: {_list(roles.detached)}"
+        return fails(name, why, "a gradient for each entry that has an effect", got, show, "a detach or a no_grad")
+    if roles.dead and claim.family.residual in ("sinkhorn", "free"):
+        likely = "a parameter that is created and not used, or whose result is overwritten"
+        return fails(name, why, "an effect of each entry", f"none: {_list(roles.dead)}", show, likely)
+    line = _check(
+        bench,
+        [name for name, parameter in bench.subject.module.named_parameters() if parameter.numel()],
+        name,
+        why,
+        "a straight-through estimate, a scaled gradient, or a backward pass written by hand",
+    )
+    if line.verdict == "holds" and roles.dead:
+        return Line(name, "design", f"design: H_res leaves entries without effect: {_list(roles.dead)}")
+    return line
+
+
+def _check(bench: Bench, inputs: list[str], name: str, why: str, likely: str) -> Line:
+    bench.reset()
+    worst = max((find_mismatch(bench, what) for what in inputs), key=lambda found: found.excess)
+    expected = f"finite differences to {format_number(worst.allowed)}"
+    if worst.excess < 1:
+        return holds(name, why, f"{format_number(worst.error)} away from finite differences")
+    got = (
+        f"{format_number(worst.error)} away: {worst.output} changes by {format_number(worst.wanted)} "
+        f"along one direction of {worst.input}, and by {format_number(worst.got)} according to autograd"
+    )
+    show = f"from mhc_probe.conformance.backward import find_mismatch\nprint(find_mismatch(bench, {worst.input!r}))"
+    return fails(name, why, expected, got, show, likely)
+
+
+def find_mismatch(bench: Bench, what: str) -> Mismatch:
+    """The largest disagreement of autograd with finite differences, for "the streams", "the branch's output" or the
+    parameter of that name.
+
+    Raises
+    ------
+    NotMeasured
+        Where values jump along the direction, or the backward pass raises an error.
+    """
+    found = [_compare(bench, what, salt) for salt in range(DIRECTIONS)]
+    return max((mismatch for by_output in found for mismatch in by_output), key=lambda mismatch: mismatch.excess)
+
+
+def _compare(bench: Bench, what: str, salt: int) -> list[Mismatch]:
+    run, leaf = _open(bench, what)
+    start = leaf.detach().clone()
+    size = start.square().mean().sqrt() if start.abs().max() > 0 else 1.0
+    direction = bench.draw(*start.shape, salt=500 + salt) * size
+    whole, half = (_differentiate(run, start, direction, step) for step in (STEP, STEP / 2))
+    with torch.enable_grad():
+        outputs = run(leaf)
+    return [
+        _weigh(bench, what, name, outputs[name], leaf, direction, whole[name], half[name], salt) for name in outputs
+    ]
+
+
+def _weigh(
+    bench: Bench,
+    what: str,
+    name: str,
+    output: torch.Tensor,
+    leaf: torch.Tensor,
+    direction: torch.Tensor,
+    whole: torch.Tensor,
+    half: torch.Tensor,
+    salt: int,
+) -> Mismatch:
+    """Compare along the difference itself, and along a random weight of the output."""
+    change, length = (4 * half - whole) / 3, half.norm().item()  # Richardson's extrapolation
+    size = output.detach().double().norm().item()
+    if not torch.isfinite(change).all():
+        raise NotMeasured(f"{name} is not finite")
+    rough = ((whole - half).norm() / max(length, 1e-30)).item() if length > 1e-4 * size else 0.0
+    if rough > ROUGH:
+        raise NotMeasured(
+            f"{name} jumps along {what}: finite differences of two steps are {format_number(rough)} apart"
+        )
+    random = bench.draw(*output.shape, salt=600 + salt).double()
+    found = []
+    for weight in (change / max(length, 1e-30), random):
+        wanted = (weight * change).sum().item()
+        got = _pull_back(output, weight, leaf, direction)
+        scale = max(length, 1e-4 * size)
+        error = abs(got - wanted) / scale if math.isfinite(got) else math.inf
+        found.append(Mismatch(what, name, error, AGREES + 3 * rough, wanted, got))
+    return max(found, key=lambda mismatch: mismatch.excess)
+
+
+def _pull_back(output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor) -> float:
+    """The derivative of a weighted output along a direction, from the gradient; 0 where there is none."""
+    if not output.requires_grad:
+        return 0.0
+    try:
+        value = (output.double() * weight).sum()
+        (grad,) = torch.autograd.grad(value, leaf, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        raise NotMeasured(f"the backward pass raises: {str(error).splitlines()[0]}") from error
+    return 0.0 if grad is None else (grad.double() * direction.double()).sum().item()
+
+
+@torch.no_grad()
+def _differentiate(
+    run: Callable[[torch.Tensor], Outputs], start: torch.Tensor, direction: torch.Tensor, step: float
+) -> Outputs:
+    """The central difference of every output along a direction, in float64."""
+    after, before = run(start + step * direction), run(start - step * direction)
+    return {name: (after[name].double() - before[name].double()) / (2 * step) for name in after}
+
+
+def _open(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outputs], torch.Tensor]:
+    """A function of one input, and that input as a leaf of its graph."""
+    module = bench.subject.module
+    y = bench.draw(*bench.x.shape[:2], bench.width, salt=91)
+    if what == "the streams":
+        return lambda x: _list_outputs(bench, x, y), bench.x.clone().requires_grad_()
+    if what == "the branch's output":
+        return lambda given: _list_outputs(bench, bench.x, given), y.requires_grad_()
+    parameter = module.get_parameter(what)
+
+    def run(value: torch.Tensor) -> Outputs:
+        if value is parameter:
+            return _list_outputs(bench, bench.x, y)
+        kept = parameter.detach().clone()
+        parameter.copy_(value)
+        outputs = _list_outputs(bench, bench.x, y)
+        parameter.copy_(kept)
+        return outputs
+
+    return run, parameter
+
+
+def _list_outputs(bench: Bench, x: torch.Tensor, y: torch.Tensor) -> Outputs:
+    called = bench.subject(x)
+    found = {
+        "the branch's input": called.u,
+        "the next state": None if called.write is None else called.write(y),
+        "H_post": called.h_post,
+        "H_res": called.h_res,
+        "the next H_pre": called.next_pre,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _list(entries: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count} {'entry' if count == 1 else 'entries'})" for name, count in entries.items())

@@ -1,0 +1,202 @@
+"""The part of the logits that comes from the state: used, gated, and made of a normalised state."""
+
+import torch
+
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Observed, center
+from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.ranges import find_law
+from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.sinkhorn import FITS, find_layout, make
+from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
+
+VARIES = 1e-4
+BENT = 0.1  # of a change that is linear in float32 to 1e-5, and in bfloat16 to 0.05
+SCALES = (0.125, 64.0)  # an eps of 1e-5 in a norm is not seen at 1/8
+
+
+def check_bias(bench: Bench, claim: Claim) -> Line:
+    """Every coefficient has a static part, whose entries move one coefficient each."""
+    name, why = "bias", "each coefficient has a bias of its own"
+    if not claim.family.reads_streams:
+        raise NotApplicable("this family has no biases")
+    wanted = ("pre", "post") if claim.family.residual == "doubly stochastic" else claim.targets
+    missing = [f"H_{target}" for target in wanted if target not in bench.roles.bias]
+    show = "print(bench.roles.bias, bench.roles.entangled)"
+    if "H_res" in missing and bench.roles.entangled:
+        target, parameter = next(iter(bench.roles.entangled.items()))
+        got = f"{parameter}, which moves H_res, moves H_{target} too"
+        return fails(name, why, "parameters of H_res that move H_res alone", got, show, _ENTANGLED[target])
+    if missing and _lacks_res(bench, claim):
+        raise NotMeasured("no parameter moves H_res: see mixing applied")
+    if missing:
+        likely = "a static part that is left out, or that is no parameter"
+        return fails(name, why, "a bias for each", f"none for {', '.join(missing)}", show, likely)
+    for target in wanted:
+        if bench.list_owners(target) is None:
+            got = f"entries of the bias of H_{target} that move several coefficients alike"
+            likely = f"a mean or another map over streams after the logits of H_{target}"
+            return fails(name, why, f"each moves one entry of H_{target}", got, show, likely)
+    return holds(name, why, "all found")
+
+
+_ENTANGLED = {
+    "pre": "the branch reads the streams after the mixing, not before",
+    "post": "the branch's output is added before the mixing, so that H_res mixes it too",
+}
+
+
+def check_order(bench: Bench, claim: Claim) -> Line:
+    """Entry k of a bias belongs to stream k."""
+    name, why = "stream order", "entry k of a bias belongs to stream k, where streams are read, written and mixed"
+    if not claim.family.reads_streams:
+        raise NotApplicable("this family has no biases")
+    moved = []
+    for target in ("pre", "post"):
+        owners = None if target not in bench.roles.bias else bench.list_owners(target)
+        if owners is not None and owners != list(range(bench.n)):
+            moved.append(f"H_{target} of streams {', '.join(str(owner + 1) for owner in owners)}")
+    has_order = claim.family.residual == "sinkhorn" and bench.n > 2 and "res" in bench.roles.bias
+    if has_order and bench.list_owners("res") is not None and find_layout(bench) == "neither":
+        moved.append("H_res in an order that is neither (output, input) nor (input, output)")
+    show = "print({target: bench.list_owners(target) for target in bench.roles.bias})"
+    got = f"entries 1 to {bench.n} move {' and '.join(moved)}" if moved else "the same order"
+    likely = "an index of streams that is off by one, a roll or a flip between reading and writing"
+    return judge(name, why, "the same order", got, show, likely, is_right=not moved)
+
+
+def _lacks_res(bench: Bench, claim: Claim) -> bool:
+    known = bench.roles.bias.keys() | bench.roles.phi.keys()
+    return "res" in claim.targets and "res" not in known and {"pre", "post"} <= bench.roles.bias.keys()
+
+
+@torch.no_grad()
+def check_dynamic(bench: Bench, claim: Claim) -> Line:
+    """Coefficients differ from token to token."""
+    name, why = "dynamic part", "coefficients come from the state of each token"
+    bench.reset()
+    values = _by_target(bench.observe())
+    spread = {t: (values[t] - values[t][:1, :1]).abs().max().item() for t in claim.targets if t in values}
+    if max(spread.values()) < VARIES:
+        unused = [name for name in bench.roles.dead if bench.subject.module.get_parameter(name).numel() >= bench.width]
+        if not unused:
+            raise NotApplicable("coefficients are static: no parameter is a projection")
+        got = f"none; {', '.join(unused)} unused"
+        return fails(name, why, "differences between tokens", got, _SHOW, "a projection that is created and not used")
+    if _lacks_res(bench, claim):
+        spread.pop("res", None)
+    still = [f"H_{target}" for target, value in spread.items() if value < VARIES]
+    if still:
+        got, likely = f"none in {', '.join(still)}", "a static part alone, where others are dynamic"
+        return fails(name, why, "differences between tokens", got, _SHOW, likely)
+    return holds(name, why)
+
+
+_SHOW = "print(bench.observe().h_pre.std((0, 1)), bench.observe().h_post.std((0, 1)))"
+
+
+@torch.no_grad()
+def check_gate(bench: Bench, claim: Claim) -> Line:
+    """Logits are linear in a gate."""
+    name, why = "gate", "a gate multiplies the dynamic part of each logit, and nothing else"
+    if not claim.family.reads_streams:
+        raise NotApplicable("this family has no gates")
+    dynamic = [target for target in claim.targets if target in bench.roles.phi]
+    if not dynamic and bench.is_dynamic:
+        raise NotMeasured("coefficients come from the state, but no parameter moves one of them alone")
+    if not dynamic:
+        raise NotApplicable("coefficients are static")
+    show = "print(bench.roles.gate)"
+    missing = [f"H_{target}" for target in dynamic if target not in bench.roles.gate]
+    if missing and bench.roles.entangled:
+        raise NotMeasured("parameters of H_res move other coefficients too: see bias")
+    if missing:
+        likely = "a gate that is left out, or that is no parameter"
+        return fails(name, why, "one gate for each", f"none for {', '.join(missing)}", show, likely)
+    gated = [f"H_{target}" for target in dynamic if _has_gated_bias(bench, target)]
+    if gated:
+        got = f"no effect of the bias of {', '.join(gated)} where the gates are 0"
+        return fails(name, why, "a bias outside the gate", got, show, "the gate multiplies the bias too: a (v phi + b)")
+    steps = [_logits_at_gate(bench, claim, gate) for gate in (0.0, 0.5, 1.0)]
+    worst = 0.0
+    for target in set(dynamic) & steps[0].keys():
+        zero, half, whole = (step[target] for step in steps)
+        size = (whole - zero).abs().max().clamp_min(1e-30)
+        bent = ((whole - zero) - 2 * (half - zero)).abs().max() / size
+        rest = (zero - zero[:1, :1]).abs().max() / size
+        worst = max(worst, bent.item(), rest.item())
+    got = f"{format_number(worst)} of the change is not linear"
+    likely = "a sigmoid, a tanh or another map around the gate"
+    return judge(name, why, "a dynamic part linear in the gate", got, show, likely, is_right=worst < BENT)
+
+
+def _has_gated_bias(bench: Bench, target: str) -> bool:
+    """Whether a bias has an effect, but none where all gates are zero."""
+    if target not in bench.roles.bias:
+        return False
+    changes = []
+    for gate in (0.0, 0.6):
+        bench.reset()
+        bench.set_places(list(bench.roles.gate.values()), gate)
+        before = _by_target(bench.observe())[target]
+        bench.set_places(bench.roles.bias[target][:1], 3.0)
+        changes.append((_by_target(bench.observe())[target] - before).abs().max().item())
+    bench.reset()
+    return changes[0] < 0.01 * changes[1]
+
+
+def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.Tensor]:
+    """What a gate enters linearly: logits, or the coefficients themselves where they are free.
+
+    Logits of H_res show but for what is added to its rows and columns, which centring takes away.
+    """
+    bench.reset()
+    bench.set_places(list(bench.roles.gate.values()), gate)
+    found = {target: value.double() for target, value in _by_target(bench.observe()).items()}
+    bench.reset()
+    if not claim.family.pre:
+        return found
+    laws = {"sigmoid": 1.0, "2 sigmoid": 2.0}
+    for target in ("pre", "post"):
+        most = laws.get(find_law(bench, target)[0]) if target in bench.roles.bias else None
+        value = found.pop(target)
+        if most is not None:
+            found[target] = torch.logit(value / most, 1e-7)
+    if "res" in found and not _takes_exp(bench, claim):
+        del found["res"]
+    if "res" in found:
+        found["res"] = center(found["res"].clamp_min(1e-30).log())
+    return found
+
+
+def _takes_exp(bench: Bench, claim: Claim) -> bool:
+    if claim.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
+        return False
+    made = make(bench, claim)
+    return made.mild_fit.law.positive == "exp" and made.slow_fit.error < FITS
+
+
+@torch.no_grad()
+def check_norm(bench: Bench, claim: Claim) -> Line:
+    """A state of another size has the same coefficients."""
+    bench.reset()
+    if not bench.roles.phi and not bench.roles.gain:
+        if bench.is_dynamic:
+            raise NotMeasured("coefficients come from the state, but no projection was found")
+        raise NotApplicable("coefficients are static")
+    plain, *scaled = (_by_target(bench.observe(scale * bench.x)) for scale in (1.0, *SCALES))
+    targets = plain.keys() - (set() if claim.family.reads_streams else {"pre"})
+    change = max((plain[target] - other[target]).abs().max().item() for target in targets for other in scaled)
+    return judge(
+        "norm",
+        "the state is normalised before it is projected",
+        f"the same coefficients for {' and '.join(f'{scale:g}' for scale in SCALES)} times the state",
+        f"differences up to {format_number(change)}",
+        f"for scale in {(1.0, *SCALES)}:\n    print(bench.observe(scale * bench.x).h_pre[0, 0])",
+        "a norm that is left out, with an eps above 1e-3, or applied to the streams instead of the projection's input",
+        is_right=change < 1e-3,
+    )
+
+
+def _by_target(observed: Observed) -> dict[str, torch.Tensor]:
+    found = {"pre": observed.h_pre, "post": observed.h_post}
+    return found if observed.h_res is None else found | {"res": observed.h_res}

@@ -1,0 +1,103 @@
+"""H_pre and H_post of chosen logits: which map of single numbers they follow."""
+
+import torch
+
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
+from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.laws import fit_scalar
+from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.verdicts import format_number, judge
+
+CLOSE = 0.006  # bfloat16 leaves 0.004, which another line is about; a clamp at 5 takes 0.0067
+VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
+
+
+def check_pre(bench: Bench, claim: Claim) -> Line:
+    """H_pre = sigmoid(t_pre)."""
+    return _check(bench, "pre", claim.family.pre)
+
+
+def check_post(bench: Bench, claim: Claim) -> Line:
+    """H_post = 2 sigmoid(t_post)."""
+    return _check(bench, "post", claim.family.post)
+
+
+def _check(bench: Bench, target: str, expected: str) -> Line:
+    if not expected:
+        raise NotApplicable("this family does not bound it")
+    if target not in bench.roles.bias:
+        return _check_bounds(bench, target, expected)
+    law, error, low, high = find_law(bench, target)
+    limits = f"from {format_number(low)} to {format_number(high)}"
+    got = f"{law}, {limits}" if error < CLOSE else f"no known map, {limits}"
+    return judge(
+        f"range of H_{target}",
+        f"H_{target} = {expected} of its logits",
+        expected,
+        got,
+        f"for t in (-30.0, 0.0, 30.0):\n    print(bench.mixing({target}=torch.full(({bench.n},), t)).h_{target}[0, 0])",
+        _explain(target, law if error < CLOSE else ""),
+        is_right=law == expected and error < CLOSE,
+    )
+
+
+def _explain(target: str, law: str) -> str:
+    """The likely mistake behind a law; "" means that no law is known."""
+    if not law:
+        return f"logits that are clamped, or H_{target} that is scaled or multiplied with something else"
+    known = {
+        ("pre", "2 sigmoid"): "H_pre and H_post are swapped",
+        ("pre", "sigmoid / n"): "the branch reads the mean of the weighted streams, not their sum",
+        ("post", "sigmoid"): "the factor 2 of H_post is missing",
+    }
+    return known.get((target, law), f"H_{target} is {law}")
+
+
+def follows_law(bench: Bench, claim: Claim, target: str) -> bool:
+    """Whether H_pre or H_post follows the map that the family promises; without a bias nothing contradicts it."""
+    if target not in bench.roles.bias:
+        return True
+    expected = claim.family.pre if target == "pre" else claim.family.post
+    try:
+        law, error, _, _ = find_law(bench, target)
+    except NotMeasured:
+        return False
+    return law == expected and error < CLOSE
+
+
+def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
+    """The map of single logits that a target follows, by how much it misses, and the least and largest value seen.
+
+    Raises
+    ------
+    NotMeasured
+        Where the target has no bias that could be set.
+    """
+    logits = torch.tensor(VALUES).unsqueeze(1) + 0.3 * torch.arange(bench.n)
+    rows = []
+    for row in logits:
+        observed = bench.mixing(pre=row) if target == "pre" else bench.mixing(post=row)
+        rows.append((observed.h_pre if target == "pre" else observed.h_post).mean((0, 1)).cpu())
+    law, error = fit_scalar(logits, torch.stack(rows))
+    return law, error, rows[0].min().item(), rows[-1].max().item()
+
+
+def _check_bounds(bench: Bench, target: str, expected: str) -> Line:
+    """Without a bias: states that saturate the logits."""
+    if target not in bench.roles.phi:
+        raise NotMeasured(f"no bias and no projection of H_{target} alone was found")
+    bench.reset()
+    bench.scale_entries(bench.roles.phi[target], 1e4)
+    observed = bench.observe()
+    bench.reset()
+    got = observed.h_pre if target == "pre" else observed.h_post
+    low, high, most = got.min().item(), got.max().item(), 2.0 if expected.startswith("2") else 1.0
+    return judge(
+        f"range of H_{target}",
+        f"H_{target} = {expected} of its logits, seen at its limits",
+        f"0 to {most:g}",
+        f"{format_number(low)} to {format_number(high)}",
+        f"print(bench.observe().h_{target}.aminmax())",
+        f"another map than {expected}, or H_{target} that does not come from the state that is read",
+        is_right=abs(low) < CLOSE and abs(high - most) < CLOSE,
+    )

@@ -1,0 +1,168 @@
+"""The same parameters in our own connection, on the same states."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from mhc_core.connections import Mixing
+from mhc_core.connections.hc import DynamicHC
+from mhc_core.connections.manifold import DynamicManifold
+from mhc_core.connections.mhc import build_mhc
+from mhc_core.spec import RunSpec, SpecErrors, parse_spec
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Observed
+from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.roles import Place
+from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_left_to_others
+from mhc_probe.conformance.verdicts import format_number, judge
+
+AGREES = 2e-3
+
+
+@torch.no_grad()
+def check_reference(bench: Bench, claim: Claim) -> Line:
+    """Coefficients of our connection with the parameters of the module."""
+    if claim.name not in ("mhc", "hc"):
+        raise NotApplicable("our connection of this family has other parameters")
+    roles = bench.roles
+    for target in claim.targets:
+        if any(target not in known for known in (roles.bias, roles.phi, roles.gate)):
+            if not bench.is_dynamic:
+                raise NotApplicable("coefficients are static: their laws are other lines")
+            raise NotMeasured(f"no bias, projection and gate of H_{target} were found")
+    if any(bench.subject.module.get_parameter(name).squeeze().ndim > 1 for name in roles.gain):
+        raise NotApplicable("the projection is a product, and ours is one matrix: see logits")
+    bench.reset()
+    observed = bench.observe()
+    differences = [_compare(observed, theirs) for theirs in _list_references(bench, claim)]
+    if not differences:
+        raise NotApplicable("projections have a shape that ours do not have: see logits")
+    nearest = min(differences)
+    return judge(
+        "reference",
+        "our connection with the same parameters has the same coefficients",
+        f"differences below {AGREES:g}",
+        format_number(nearest),
+        "from mhc_probe.conformance.claim import Claim\n"
+        "from mhc_probe.conformance.reference import check_reference\n"
+        f"print(bench.observe().h_res[0, 0], check_reference(bench, Claim({claim.name!r})).got)",
+        "a factor in the logits, a norm that divides by the length instead of the rms, or another order of the state",
+        is_right=nearest < AGREES,
+    )
+
+
+def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
+    """Mixing of ours, for each way in which a projection may index the state."""
+    states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
+    for x in states:
+        build = _build_hc if claim.name == "hc" else _build_mhc
+        mixing = build(bench, claim, x.flatten(0, 1).float().cpu())
+        if mixing is not None:
+            yield mixing
+
+
+def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
+    connection = DynamicHC(_parse(bench, claim, "hc"))
+    layer, phi, sizes = connection.mixers[0], {}, {"pre": 1, "post": 1, "res": bench.n}
+    for target in claim.targets:
+        projection = _get_projection(bench, target)
+        if projection is None or projection.shape != (bench.width, sizes[target]):
+            return None
+        phi[target] = projection
+    parameters = {
+        "a_m": _get(bench, bench.need_bias("pre")),
+        "b": _get(bench, bench.need_bias("post")),
+        "a_r": _get(bench, bench.need_bias("res")).view(bench.n, bench.n).T,
+        "w_m": phi["pre"],
+        "w_b": phi["post"],
+        "w_r": phi["res"],
+        "s_a": _get(bench, [bench.roles.gate["pre"]])[0],
+        "s_b": _get(bench, [bench.roles.gate["post"]])[0],
+    }
+    _set_parameters(layer, parameters)
+    mixing: Mixing = layer(x_NnC)
+    return mixing
+
+
+def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
+    law, n = get_law(bench, claim).law, bench.n
+    if law.eps > claim.most_eps:
+        raise NotMeasured("ours takes no eps of that size: see eps")
+    phi = [_spread(bench, target) for target in claim.targets]
+    if any(part is None for part in phi):
+        return None
+    is_per_stream = len(bench.roles.phi["post"].indices) == bench.width
+    connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
+    assert isinstance(connection, DynamicManifold)
+    layer = connection.mixers[0]
+    is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
+    res = _get(bench, bench.need_bias("res")).view(n, n)
+    phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
+    parameters = {
+        "phi": torch.cat([phi[0], phi[1], (phi_res.mT if is_turned else phi_res).flatten(1)], 1),  # type: ignore[list-item]
+        "b_pre": _get(bench, bench.need_bias("pre")),
+        "b_post": _get(bench, bench.need_bias("post")),
+        "b_res": (res.T if is_turned else res).flatten(),
+        "a": _get(bench, [bench.roles.gate[target] for target in claim.targets]),
+    }
+    _set_parameters(layer, parameters)
+    mixing: Mixing = layer(x_NnC)
+    return mixing._replace(h_res=mixing.h_res.mT) if is_turned else mixing
+
+
+def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
+    connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
+    if claim.name == "mhc":
+        connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
+    # Parameters are replaced, and with them the width, which a spec limits more than need be.
+    try:
+        return parse_spec({"depth": 1, "width": 16, "block": {"kind": "mlp"}, "connection": connection})
+    except SpecErrors as error:
+        raise NotApplicable(f"ours has no such connection: {error}") from error
+
+
+def _set_parameters(layer: nn.Module, parameters: dict[str, torch.Tensor]) -> None:
+    for name, value in parameters.items():
+        setattr(layer, name, nn.Parameter(value))
+
+
+def _get(bench: Bench, places: list[Place]) -> torch.Tensor:
+    values = [bench.subject.module.get_parameter(place.name).view(-1)[place.entry] for place in places]
+    return torch.stack(values).float().cpu()
+
+
+def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
+    """A target's projection as (inputs, logits), whichever axis of its parameter is which; None where it is no matrix.
+
+    Logits are in the order of the bias's entries, as the parameter stores both.
+    """
+    name, indices = bench.roles.phi[target]
+    parameter, is_res, per_stream = bench.subject.module.get_parameter(name), target == "res", bench.width
+    sizes = {per_stream: 1, per_stream * bench.n: bench.n} if is_res else {per_stream: 1}
+    logits = sizes.get(len(indices)) or len(indices) // (bench.n * bench.width)
+    if not logits or len(indices) % logits:
+        return None
+    shape, inputs = parameter.squeeze().shape, len(indices) // logits
+    values = parameter.detach().view(-1)[indices.to(parameter.device)].float().cpu()
+    if len(shape) == 2 and shape[1] == inputs and shape[0] != inputs:
+        return values.view(logits, inputs).T
+    return values.view(inputs, logits)
+
+
+def _spread(bench: Bench, target: str) -> torch.Tensor | None:
+    """A projection as ours, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
+    phi, n = _get_projection(bench, target), bench.n
+    if phi is None:
+        return None
+    ranks = [bench.roles.bias[target].index(place) for place in bench.need_bias(target)]
+    if len(phi) == n * bench.width:
+        return phi[:, ranks] if phi.shape[1] == len(ranks) else None
+    per_stream = torch.einsum("st,ck->sctk", torch.eye(n), phi)  # each stream's logits from that stream alone
+    return per_stream.reshape(n * bench.width, -1)[:, ranks]
+
+
+def _compare(observed: Observed, ours: Mixing) -> float:
+    pairs = zip((observed.h_pre, observed.h_post, observed.h_res), ours, strict=True)
+    differences = [(got.flatten(0, 1).cpu() - our).abs().max() for got, our in pairs if got is not None]
+    return torch.stack(differences).max().item()

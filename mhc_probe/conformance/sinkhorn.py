@@ -1,0 +1,276 @@
+"""H_res of chosen logits: which way round it is applied, and how it was made doubly stochastic."""
+
+from typing import NamedTuple
+
+import torch
+
+from mhc_probe.conformance.bench import BASE, Bench, NotApplicable, NotMeasured
+from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.laws import POSITIVE, Fit, draw_slow_logits, fit_sinkhorn
+from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.verdicts import fails, format_number, holds, judge, to_code
+
+SUM = 0.02  # of a row or a column for mild logits: above what rounds and eps leave
+FITS = 1e-3  # largest difference of a law that explains the matrix
+CLAMPS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10)
+WIDE = 100.0  # a logit whose exponential float32 does not hold
+COARSE = 0.03  # up to here the map is right, but computed too coarsely to tell rounds
+
+
+class Made(NamedTuple):
+    """H_res (n, n) of mild positive logits and of slow ones, and the laws that explain them best."""
+
+    mild: torch.Tensor
+    mild_matrix: torch.Tensor
+    mild_fit: Fit
+    slow: torch.Tensor
+    slow_matrix: torch.Tensor
+    slow_fit: Fit
+
+
+def make(bench: Bench, claim: Claim) -> Made:
+    """Measure both matrices, once a bench."""
+    if claim.family.residual != "sinkhorn":
+        raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
+    kept: Made | None = bench.notes.get("sinkhorn")
+    if kept is None:
+        generator = torch.Generator().manual_seed(bench.seed)
+        mild = 0.5 + 2 * torch.rand(bench.n, bench.n, generator=generator)
+        slow = draw_slow_logits(bench.n, claim.rounds, bench.seed)
+        matrices = [get_matrix(bench, logits) for logits in (mild, slow)]
+        fits = [fit_sinkhorn(mild, matrices[0], tuple(POSITIVE)), fit_sinkhorn(slow, matrices[1])]
+        bench.notes["sinkhorn"] = kept = Made(mild, matrices[0], fits[0], slow, matrices[1], fits[1])
+    return kept
+
+
+def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
+    """H_res (n, n) for these logits."""
+    h_res = bench.mixing(res=logits).h_res
+    if h_res is None:
+        raise NotMeasured("no H_res was found")
+    return h_res.mean((0, 1)).cpu()
+
+
+def get_law(bench: Bench, claim: Claim) -> Fit:
+    """The law of the slow logits.
+
+    Raises
+    ------
+    NotMeasured
+        Where no law explains them.
+    """
+    made = make(bench, claim)
+    if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:
+        raise NotMeasured("logits are not exponentiated: see exp")
+    if made.mild_fit.law.halves != "both":
+        raise NotMeasured(f"{made.mild_fit.law.halves} are normalised: see rows and columns")
+    if made.slow_fit.error > FITS:
+        difference = format_number(made.slow_fit.error)
+        raise NotMeasured(f"no law explains H_res better than to {difference}: too coarse, or another method")
+    return made.slow_fit
+
+
+def find_layout(bench: Bench) -> str:
+    """How logits stand in their parameter: "output first", "input first", or "input beside H_pre" as HC has them.
+
+    "neither" where entries stand in another order, and with two streams, where it makes no difference.
+    """
+    ordered, plain, n = bench.need_bias("res"), bench.roles.bias["res"], bench.n
+    shape = bench.subject.module.get_parameter(plain[0].name).shape
+    if bench.roles.bias.get("pre", plain)[0].name == plain[0].name and len(shape) == 2 and shape[0] == n < shape[1]:
+        return "input beside H_pre"
+    if n == 2:
+        return "neither"
+    if ordered == plain:
+        return "output first"
+    if ordered == [plain[j * n + i] for i in range(n) for j in range(n)]:
+        return "input first"
+    return "neither"
+
+
+def check_orientation(bench: Bench, claim: Claim) -> Line:
+    """Rows of what Sinkhorn ends with are outputs: paper's mHC, Eq. 3 and Eq. 9."""
+    name, why = "orientation", "rows of H_res, which the rounds leave exact, index the output"
+    if claim.family.residual == "free":
+        return _check_free(bench)
+    last, layout = get_law(bench, claim).law.last, find_layout(bench)
+    if is_left_to_others(bench):
+        how = "as it is" if last == "rows" else "transposed"
+        raise NotApplicable(f"other code applies the returned matrix; it must do so {how}, for its {last} are exact")
+    if last == "rows":
+        return holds(name, why, "" if layout == "neither" else f"logits stand {layout}")
+    if layout == "input beside H_pre":
+        return Line(name, "design", "design: rows index the input, as H_pre beside H_res in one matrix does")
+    matrix = make(bench, claim).slow_matrix
+    rows, columns = (format_number((matrix.sum(dim) - 1).abs().max().item()) for dim in (1, 0))
+    got = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
+    if layout == "input first" or _is_returned_as_applied(bench):
+        likely = "H_res is applied transposed, as x.mT @ H_res or by an einsum whose indices are swapped"
+        return fails(name, why, "exact row sums", got, _show(make(bench, claim).slow), likely)
+    raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
+
+
+def is_left_to_others(bench: Bench) -> bool:
+    """Whether nothing is known of how H_res is applied."""
+    return bench.subject(bench.x).write is None
+
+
+def _is_returned_as_applied(bench: Bench) -> bool:
+    """Whether other code applies the returned matrix as it is, so that its direction is that code's."""
+    returned, applied = bench.subject(bench.x).h_res, bench.observe().h_res
+    if bench.subject.write is None or returned is None or applied is None:
+        return False
+    return bool((returned - applied).abs().max() < FITS)
+
+
+def _check_free(bench: Bench) -> Line:
+    name, why = "orientation", "rows of A_r, which stands beside A_m, index the input"
+    layout = find_layout(bench)
+    if layout != "input beside H_pre":
+        raise NotApplicable("free matrices that stand alone have no direction that could be told from outside")
+    plain, n = bench.roles.bias["res"], bench.n
+    is_input_first = bench.need_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
+    show = "print(bench.mixing(res=torch.arange(16.).view(4, 4)).h_res[0, 0])"
+    likely = "A_r is applied without the transpose"
+    return judge(name, why, "A_r applied transposed", "A_r as it is stored", show, likely, is_right=is_input_first)
+
+
+def check_exp(bench: Bench, claim: Claim) -> Line:
+    """M_0 = exp(t_res)."""
+    made = make(bench, claim)
+    law, error = made.mild_fit
+    name, why = "exp", "logits are exponentiated before the rounds"
+    if error < COARSE and law.positive == "exp":
+        return _check_clamp(made)
+    if error >= COARSE and any((made.mild_matrix.sum(dim) - 1).abs().max() > SUM for dim in (0, 1)):
+        raise NotMeasured("sums of H_res are not 1: see rows and columns")
+    got = law.positive if error < COARSE else f"no known map (nearest: {law.positive}, off by {format_number(error)})"
+    negative = fit_sinkhorn(-made.mild, made.mild_matrix).error < COARSE
+    likely = "the sign of the logits is wrong" if negative else "a map that is not exp, or logits that are scaled"
+    return fails(name, why, "exp", got, _show(made.mild), likely)
+
+
+def _check_clamp(made: Made) -> Line:
+    """Whether logits of any size are exponentiated, or a clamp stands before."""
+    name, why = "exp", "logits are exponentiated before the rounds"
+    if made.slow_fit.error < FITS:
+        return holds(name, why, "exp")
+    for limit in CLAMPS:
+        if fit_sinkhorn(made.slow.clamp(-limit, limit), made.slow_matrix).error < FITS:
+            likely = "logits are clamped before the exponential"
+            return fails(name, why, "exp", f"exp of logits clamped to {limit:g}", _show(made.slow), likely)
+    if made.slow_fit.error < COARSE:
+        return holds(name, why, "exp")
+    away, most = format_number(made.slow_fit.error), format_number(made.slow.abs().max().item())
+    got = f"exp for small logits alone; up to {away} away for logits up to {most}"
+    return fails(name, why, "exp", got, _show(made.slow), "logits are limited, or rounds that are not Sinkhorn's")
+
+
+def check_rows(bench: Bench, claim: Claim) -> Line:
+    """Rows sum to 1."""
+    return _check_sums(bench, claim, "rows", 1)
+
+
+def check_columns(bench: Bench, claim: Claim) -> Line:
+    """Columns sum to 1."""
+    return _check_sums(bench, claim, "columns", 0)
+
+
+def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
+    if claim.family.residual == "doubly stochastic":
+        h_res = bench.observe().h_res
+        if h_res is None:
+            raise NotMeasured("no H_res was found")
+        sums, show = h_res.sum(dim - 2), f"print(bench.observe().h_res.sum({dim - 2}))"
+    else:
+        made = make(bench, claim)
+        sums, show = made.mild_matrix.sum(dim), _show(made.mild)
+    worst = sums.flatten()[(sums - 1).abs().argmax()].item()
+    likely = (
+        "the residual is added a second time" if abs(worst - 2) < SUM else f"{name} are not normalised, or too seldom"
+    )
+    return judge(
+        name, f"{name} of H_res sum to 1", "1", format_number(worst), show, likely, is_right=abs(worst - 1) < SUM
+    )
+
+
+def check_order(bench: Bench, claim: Claim) -> Line:
+    """Columns first, rows last."""
+    name, why = "order", "each round divides columns, then rows"
+    last, layout = get_law(bench, claim).law.last, find_layout(bench)
+    if is_left_to_others(bench) and last == "columns":
+        raise NotApplicable("it depends on how other code applies the returned matrix: see orientation")
+    if last == "rows":
+        return holds(name, why)
+    if layout == "input beside H_pre":
+        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre stands beside H_res")
+    if layout == "input first" or _is_returned_as_applied(bench):
+        return holds(name, f"{why}, of the matrix as it is stored")
+    got = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
+    likely = "the two divisions of a round are swapped"
+    return fails(name, why, "columns first, rows last", got, _show(make(bench, claim).slow), likely)
+
+
+def check_rounds(bench: Bench, claim: Claim) -> Line:
+    """As many rounds as said."""
+    rounds = get_law(bench, claim).law.rounds
+    show, expected = _show(make(bench, claim).slow), f"{claim.rounds} rounds"
+    likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
+    return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == claim.rounds)
+
+
+def check_eps(bench: Bench, claim: Claim) -> Line:
+    """What is added to sums is small."""
+    eps, most = get_law(bench, claim).law.eps, claim.most_eps
+    show = _show(make(bench, claim).mild)
+    got = f"about {eps:g}"
+    likely = "an eps that was chosen for float16; say another one with eps="
+    return judge("eps", "what is added to sums is small", f"at most {most:g}", got, show, likely, is_right=eps <= most)
+
+
+@torch.no_grad()
+def check_wide(bench: Bench, claim: Claim) -> Line:
+    """Logits far from zero, of all tokens and of some."""
+    name, why = "wide logits", "a constant added to all logits of one token does not change its H_res"
+    if claim.family.residual != "sinkhorn":
+        raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
+    far = bench.mixing(res=torch.full((bench.n, bench.n), WIDE)).h_res
+    if far is None:
+        raise NotMeasured("no H_res was found")
+    if not _is_uniform(far):
+        return Line(name, "design", f"design: the exponential overflows for logits of {WIDE:g}: subtract their maximum")
+    if "res" not in bench.roles.phi:
+        return holds(name, why)
+    h_res = shift_tokens(bench)
+    if h_res is None or _is_uniform(h_res):
+        return holds(name, why)
+    got = f"entries from {format_number(h_res.min().item())} to {format_number(h_res.max().item())}"
+    show = "from mhc_probe.conformance.sinkhorn import shift_tokens\nprint(shift_tokens(bench)[0])"
+    likely = "the maximum of all tokens is subtracted, so that all exponentials of a token with smaller logits are 0"
+    return fails(name, why, f"entries of {1 / bench.n:g}", got, show, likely)
+
+
+@torch.no_grad()
+def shift_tokens(bench: Bench) -> torch.Tensor | None:
+    """H_res (B, T, n, n) where all logits of a token are equal, but 100 for one token and -100 for the next."""
+    places, entries = bench.need_bias("res"), bench.roles.phi["res"]
+    bench.reset()
+    bench.set_places(places, BASE - bench.res_offset)
+    if "res" in bench.roles.gate:
+        bench.set_places([bench.roles.gate["res"]], 1.0)
+    flat = bench.subject.module.get_parameter(entries.name).view(-1)
+    flat[entries.indices.to(flat.device)] = WIDE * bench.n**2 / len(entries.indices)
+    signs = torch.ones(bench.x.shape[:2]).to(bench.x)
+    signs[:, ::2] = -1
+    h_res = bench.observe(bench.x + 8 * signs[..., None, None]).h_res
+    bench.reset()
+    return h_res
+
+
+def _is_uniform(h_res: torch.Tensor) -> bool:
+    return bool(((h_res - 1 / h_res.shape[-1]).abs() < SUM).all())
+
+
+def _show(logits: torch.Tensor) -> str:
+    code = f"h_res = bench.mixing(res={to_code(logits)}).h_res[0, 0]\n"
+    return f"{code}print(h_res, h_res.sum(0), h_res.sum(1))"
