@@ -2,7 +2,6 @@
 
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
-import { followAhead } from './ahead/ahead.js';
 import { current, Heading } from './cards/lesson.js';
 import { STEPS } from './cards/lessonsteps.js';
 import { TrainingProgress } from './cards/progress.js';
@@ -10,17 +9,17 @@ import { Results } from './cards/results.js';
 import { Featured, Sections } from './cards/sections.js';
 import { Strip } from './cards/strip.js';
 import { verified } from './cards/verifying.js';
+import { Continue } from './controls/continueview.js';
 import { followCursor } from './controls/cursor.js';
 import { followKeys } from './controls/keys.js';
-import { RoomBanner } from './controls/parts/roombanner.js';
-import { SkipLinks } from './controls/parts/skip.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
+import { RoomBanner } from './controls/roombanner.js';
+import { SkipLinks } from './controls/skip.js';
 import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
 import { DropZone, followDrops } from './controls/traces.js';
-import { Continue } from './controls/views/continue.js';
-import { followVisits } from './controls/views/visits.js';
+import { followVisits } from './controls/visits.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
 import { ApiError, getPresets, getSchema, insist, toSignIn } from './net/api.js';
@@ -30,6 +29,7 @@ import { magnifyKind } from './picture/shown.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
+import { followAhead } from './state/ahead.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
@@ -94,7 +94,7 @@ const LATER = {
   },
   views: {
     isWanted: () => opened.value === 'views',
-    load: () => import('./controls/views/dialog.js').then((part) => part.ViewsDialog),
+    load: () => import('./controls/viewsdialog.js').then((part) => part.ViewsDialog),
   },
   verify: {
     isWanted: () => verified.value !== null,
@@ -106,7 +106,7 @@ const LATER = {
   },
   stage: {
     isWanted: () => presented.value !== null,
-    load: () => import('./controls/present/stage.js').then((part) => part.Stage),
+    load: () => import('./controls/stage.js').then((part) => part.Stage),
   },
 };
 

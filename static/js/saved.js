@@ -1,11 +1,11 @@
 /** In a file that was saved of a view: sliders for what follows from its runs, without a server. What else the file shows needs no script. */
 
 import { fillDifference } from './data/difference.js';
+import { looks } from './data/dress.js';
 import { fill } from './data/fill.js';
 import { depthOf, methodOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
-import { looks } from './lines/dress.js';
 import { magnifiedOf, toCursor, toFrame, toPlan, toStill } from './picture/geometry/picture.js';
 import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';

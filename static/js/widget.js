@@ -1,11 +1,11 @@
 /** The page's figures of records that the document itself holds, with one cursor: for the frame of a notebook, without a server. */
 
 import { addFrame, createColumns } from './data/columns.js';
+import { looks } from './data/dress.js';
 import { fill } from './data/fill.js';
 import { depthOf, sayUnheard } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
-import { looks } from './lines/dress.js';
 import { addSliders, isKnown, sayGains, toSliders } from './share/sliders.js';
 
 /**

@@ -8,7 +8,7 @@ import { writeNumbers } from '../../static/js/data/ink.js';
 import { withRules } from '../../static/js/data/rules.js';
 import { atStep, canFollow } from '../../static/js/data/steps.js';
 import { toPart } from '../../static/js/instant/part.js';
-import { looks } from '../../static/js/lines/dress.js';
+import { looks } from '../../static/js/data/dress.js';
 
 const toPlain = (_, value) =>
   ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value;

@@ -6,17 +6,14 @@ const FOLDER = new URL('../../static/js/', import.meta.url);
 
 /** Folders from what knows nothing of the page to what draws it. A folder imports those of a lower rank; app.js and embed.js import all. */
 const RANKS = [
-  ['lines'],
   ['data', 'net'],
   ['instant'],
-  ['state/view', 'state/past', 'picture/geometry'],
+  ['state/view', 'picture/geometry'],
   ['state'],
-  ['ahead'],
   ['ui'],
   ['figures'],
   ['share'],
   ['cards', 'map', 'picture'],
-  ['controls/parts', 'controls/views', 'controls/present'],
   ['controls'],
   [''],
 ];

@@ -13,8 +13,8 @@ import { chosenStyles } from '../state/styles.js';
 import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences, toInner } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { FieldHelp } from './fieldhelp.js';
 import { Control, listPaths, targetOf, toListed } from './fields.js';
-import { FieldHelp } from './parts/fieldhelp.js';
 import { OpenTrace, Twin } from './traces.js';
 
 const SHOWN_LETTERS = 11; // of a model's name that a choice has room for

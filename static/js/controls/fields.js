@@ -2,9 +2,9 @@
 
 import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
-import { DEPTH, isNear } from '../ahead/ahead.js';
 import { commit, dragTo } from '../state/actions.js';
 import { openingView } from '../state/address.js';
+import { DEPTH, isNear } from '../state/ahead.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
@@ -12,8 +12,8 @@ import { checkNumber } from '../state/view/refusals.js';
 import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, toInner } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
 import { html, still } from '../ui/html.js';
-import { DYNAMIC, DynamicNote } from './parts/dynamicnote.js';
-import { FieldHelp } from './parts/fieldhelp.js';
+import { DYNAMIC, DynamicNote } from './dynamicnote.js';
+import { FieldHelp } from './fieldhelp.js';
 import { PlayButton } from './play.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */

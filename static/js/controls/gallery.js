@@ -2,8 +2,8 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
+import { toRunStyles, toShareOfInk } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
-import { toRunStyles, toShareOfInk } from '../lines/dress.js';
 import { ApiError, getPreviews } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { theme } from '../state/look.js';
@@ -12,8 +12,8 @@ import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { toSpark } from './parts/spark.js';
 import { playSetting } from './play.js';
+import { toSpark } from './spark.js';
 
 /** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
 

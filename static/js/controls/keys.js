@@ -6,12 +6,12 @@ import { hasServer } from '../net/sent.js';
 import { share } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { setTheme, theme } from '../state/look.js';
-import { recall, remember } from '../state/past/memory.js';
+import { recall, remember } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/view/spec.js';
 import { openDialog, openSettings } from '../ui/opened.js';
-import { presentCard } from './present/steps.js';
+import { presentCard } from './stagesteps.js';
 
 const KEY = 'single-keys';
 const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';

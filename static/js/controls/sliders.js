@@ -14,7 +14,7 @@ import { html, still } from '../ui/html.js';
 import { openSettings } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';
 import { RangeInput } from './fields.js';
-import { SiteNote } from './parts/sitenote.js';
+import { SiteNote } from './sitenote.js';
 
 /** @typedef {import('../../types').Field} Field */
 

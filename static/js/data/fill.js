@@ -1,6 +1,6 @@
 /** Fill a panel's template with the columns of runs. `mhc_core/figures/fill/fill.py` does the same; a test holds them equal. */
 
-import { dress } from '../lines/dress.js';
+import { dress } from './dress.js';
 import {
   cellLabel,
   cellNote,

@@ -1,8 +1,8 @@
 /** The cursors of layer and step over a plot, drawn in HTML, so that moving them redraws no figure; and the values there. */
 
 import { formatFactor } from '../data/gain.js';
+import { outermost } from '../data/outermost.js';
 import { stepsOn } from '../data/steps.js';
-import { outermost } from '../lines/outermost.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 

@@ -2,9 +2,9 @@
 
 import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
-import { pushStep, renameStep } from './past/trail.js';
 import { findPreset, isSame, nameIn, pathOf, toView } from './presets.js';
 import { fields } from './signals.js';
+import { pushStep, renameStep } from './trail.js';
 import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
 import { fromSpecs } from './view/spec.js';
 

@@ -1,6 +1,6 @@
 /** What the server sent with the page itself. */
 
-import { looks } from '../lines/dress.js';
+import { looks } from '../data/dress.js';
 import { hasServer, sent } from '../net/sent.js';
 import { connections, writtenStops } from './view/spec.js';
 

@@ -3,7 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { carryRules } from '../data/rules.js';
 import { getPanels, insist } from '../net/api.js';
-import { recall, remember } from './past/memory.js';
+import { recall, remember } from './memory.js';
 import * as state from './signals.js';
 
 /** @typedef {'auto' | 'light' | 'dark'} ThemeChoice */

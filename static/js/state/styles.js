@@ -2,8 +2,8 @@
 
 import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
+import { toRunStyles } from '../data/dress.js';
 import { methodOf } from '../data/record.js';
-import { toRunStyles } from '../lines/dress.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
 

@@ -66,9 +66,9 @@ def test_what_makes_the_map_comes_with_the_map(open_page: OpenPage) -> None:
     ("key", "title", "module"),
     [
         ("?", "Help", "js/controls/help.js"),
-        ("v", "Your views", "js/controls/views/dialog.js"),
+        ("v", "Your views", "js/controls/viewsdialog.js"),
         ("s", "Share", "js/controls/sharedialog.js"),
-        ("f", "How the signal travels", "js/controls/present/stage.js"),
+        ("f", "How the signal travels", "js/controls/stage.js"),
     ],
 )
 def test_a_dialog_comes_when_its_key_is_pressed(open_page: OpenPage, key: str, title: str, module: str) -> None:

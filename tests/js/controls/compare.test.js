@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toCompared } from '../../../static/js/controls/views/compare.js';
+import { toCompared } from '../../../static/js/controls/compareviews.js';
 import { fields } from '../schema.js';
 
 const runsOf = (kinds, base = {}) => ({ base, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toSpark } from '../../../static/js/controls/parts/spark.js';
+import { toSpark } from '../../../static/js/controls/spark.js';
 import { ladder, playStops } from '../../../static/js/state/view/grid.js';
 
 test('curves share one scale, and each spans the width', () => {

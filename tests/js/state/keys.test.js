@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { dropKey, KEY, keepKey, keyOf } from '../../../static/js/state/past/keys.js';
+import { dropKey, KEY, keepKey, keyOf } from '../../../static/js/state/keys.js';
 
 let kept = new Map();
 

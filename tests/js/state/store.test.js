@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { changeList, readList, writeList } from '../../../static/js/state/past/store.js';
+import { changeList, readList, writeList } from '../../../static/js/state/store.js';
 
 const isText = (item) => typeof item === 'string';
 let kept = new Map();

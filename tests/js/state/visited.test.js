@@ -7,7 +7,7 @@ import {
   isVisited,
   MAX_VIEWS,
   restoreViews,
-} from '../../../static/js/state/past/visited.js';
+} from '../../../static/js/state/visited.js';
 
 const view = (key, seen, words = {}) => ({
   key: String(key),

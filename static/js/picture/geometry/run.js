@@ -1,8 +1,8 @@
 /** A run as the picture shows it, from its columns, and the colours of all. No browser here. */
 
+import { toRunStyles } from '../../data/dress.js';
 import { formatFactor, gainOf } from '../../data/gain.js';
 import { modelOf, specOf } from '../../data/record.js';
-import { toRunStyles } from '../../lines/dress.js';
 import { toReading } from './reading.js';
 
 /** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Figure} Figure */

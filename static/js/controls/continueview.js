@@ -1,14 +1,14 @@
 /** One line on the page that opens: back to the view that was left, with Back for the steps before it. Never unasked; it stays until it is used or closed, for nothing may jump under a hand. */
 
 import { signal } from '@preact/signals';
-import { ROOT } from '../../net/sent.js';
-import { openAddress } from '../../state/actions.js';
-import { boot } from '../../state/boot.js';
-import { leftSteps, resume } from '../../state/past/trail.js';
-import * as state from '../../state/signals.js';
-import { notify } from '../../ui/clipboard.js';
-import { html } from '../../ui/html.js';
-import { titleOf, viewAt } from './reading.js';
+import { ROOT } from '../net/sent.js';
+import { openAddress } from '../state/actions.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { leftSteps, resume } from '../state/trail.js';
+import { notify } from '../ui/clipboard.js';
+import { html } from '../ui/html.js';
+import { titleOf, viewAt } from './viewreading.js';
 
 const HOME = `${ROOT}/`;
 const left = leftSteps();

@@ -1,11 +1,11 @@
 /** How large a figure is drawn so that it fills a screen: its letters and lines grow with it. */
 
-import { heightOf } from '../../figures/plotbox.js';
-import { fillShown } from '../../figures/shown.js';
-import { toPictureHeight } from '../../picture/files.js';
-import * as state from '../../state/signals.js';
+import { heightOf } from '../figures/plotbox.js';
+import { fillShown } from '../figures/shown.js';
+import { toPictureHeight } from '../picture/files.js';
+import * as state from '../state/signals.js';
 
-/** @typedef {{width: number, height: number}} Size @typedef {import('../../../types').Panel} Panel */
+/** @typedef {{width: number, height: number}} Size @typedef {import('../../types').Panel} Panel */
 
 /** Curves are drawn for a screen that is so wide, and magnified from there. */
 const DRAWN_PX = 940;

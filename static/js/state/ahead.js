@@ -8,12 +8,12 @@ import { effect, signal } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { keepRecord, keptIds, recallRecord, recallSpec } from '../state/kept.js';
-import { showMore } from '../state/runner.js';
-import * as state from '../state/signals.js';
-import { isBeginning } from '../state/slots.js';
-import { settingOf, stopsOf, TRACE, toSpecs } from '../state/view/spec.js';
 import { chooseDepth } from './deeper.js';
+import { keepRecord, keptIds, recallRecord, recallSpec } from './kept.js';
+import { showMore } from './runner.js';
+import * as state from './signals.js';
+import { isBeginning } from './slots.js';
+import { settingOf, stopsOf, TRACE, toSpecs } from './view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').View} View */
 /** What is under way: for which view, how deep, and how it is given up. @typedef {{family: string, depth: number, end: AbortController}} Asked */

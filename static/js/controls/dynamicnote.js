@@ -1,10 +1,10 @@
 /** Where dynamic mixing changes nothing, why, and what would make it do something. */
 
-import { commit } from '../../state/actions.js';
-import { boot } from '../../state/boot.js';
-import * as state from '../../state/signals.js';
-import { appliesTo, nameOf, settingOf } from '../../state/view/spec.js';
-import { html } from '../../ui/html.js';
+import { commit } from '../state/actions.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { appliesTo, nameOf, settingOf } from '../state/view/spec.js';
+import { html } from '../ui/html.js';
 
 export const DYNAMIC = 'connection.dynamic';
 const INIT = 'connection.init';
@@ -40,14 +40,14 @@ function listInert() {
   });
 }
 
-/** A run's value of a setting; null where it means nothing for the run. @param {import('../../../types').Choice} choice @param {string} path */
+/** A run's value of a setting; null where it means nothing for the run. @param {import('../../types').Choice} choice @param {string} path */
 function settled(choice, path) {
   const field = state.fields.value.get(path);
   const { value: view } = state.view;
   return field && appliesTo(state.fields.value, view, choice, field) ? settingOf(view, choice, field) : null;
 }
 
-/** Set it where each run takes it from. @param {number[]} runs @param {string} path @param {import('../../../types').Value} value */
+/** Set it where each run takes it from. @param {number[]} runs @param {string} path @param {import('../../types').Value} value */
 function put(runs, path, value) {
   const { runs: choices } = state.settings.value;
   commit(() => {

@@ -1,13 +1,13 @@
 /** What an address of this page shows, and what a view is called in a list of them. */
 
-import { openingView } from '../../state/address.js';
-import { boot } from '../../state/boot.js';
-import { findPreset, isSame, nameIn, toView } from '../../state/presets.js';
-import { fields } from '../../state/signals.js';
-import { fromHash, presetIn } from '../../state/view/hash.js';
-import { nameOf, toLabels } from '../../state/view/spec.js';
+import { openingView } from '../state/address.js';
+import { boot } from '../state/boot.js';
+import { findPreset, isSame, nameIn, toView } from '../state/presets.js';
+import { fields } from '../state/signals.js';
+import { fromHash, presetIn } from '../state/view/hash.js';
+import { nameOf, toLabels } from '../state/view/spec.js';
 
-/** @typedef {import('../../../types').View} View */
+/** @typedef {import('../../types').View} View */
 
 const MAX_SAID = 3; // settings in a title
 const MAX_LETTERS = 40; // of a setting

@@ -1,6 +1,6 @@
 /** The first two stops of Tab: past the top bar. */
 
-import { html } from '../../ui/html.js';
+import { html } from '../ui/html.js';
 
 const FIGURES = 'main :is(.panel, .picture-card)';
 const SLIDERS = '#field-depth';

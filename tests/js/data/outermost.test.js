@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { outermost } from '../../../static/js/lines/outermost.js';
+import { outermost } from '../../../static/js/data/outermost.js';
 
 /** Streams over two layers as one line that breaks between them. */
 function toTrace(streams, parts) {

@@ -2,22 +2,22 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { ROOT } from '../../net/sent.js';
-import { commit, openAddress } from '../../state/actions.js';
-import { boot } from '../../state/boot.js';
-import { pushStep } from '../../state/past/trail.js';
-import { MAX_VIEWS, nameOfView } from '../../state/past/visited.js';
-import { areAllKnown } from '../../state/presets.js';
-import * as state from '../../state/signals.js';
-import { fromHash } from '../../state/view/hash.js';
-import { useDraft } from '../../ui/draft.js';
-import { html } from '../../ui/html.js';
-import { Dialog } from '../../ui/menu.js';
-import { closeDialog, opened } from '../../ui/opened.js';
-import { toCompared } from './compare.js';
+import { ROOT } from '../net/sent.js';
+import { commit, openAddress } from '../state/actions.js';
+import { boot } from '../state/boot.js';
+import { areAllKnown } from '../state/presets.js';
+import * as state from '../state/signals.js';
+import { pushStep } from '../state/trail.js';
+import { fromHash } from '../state/view/hash.js';
+import { MAX_VIEWS, nameOfView } from '../state/visited.js';
+import { useDraft } from '../ui/draft.js';
+import { html } from '../ui/html.js';
+import { Dialog } from '../ui/menu.js';
+import { closeDialog, opened } from '../ui/opened.js';
+import { toCompared } from './compareviews.js';
 import { describe, drop, dropAll, dropped, noteVisit, restore, shownKey, stored } from './visits.js';
 
-/** @typedef {import('../../state/past/visited.js').Visited} Visited */
+/** @typedef {import('../state/visited.js').Visited} Visited */
 
 /** Keys of those that are to be compared. */
 const ticked = signal(/** @type {string[]} */ ([]));
@@ -72,7 +72,7 @@ function comparedNow() {
   return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
 }
 
-/** @param {import('../../../types').View} view */
+/** @param {import('../../types').View} view */
 function compare(view) {
   closeDialog();
   commit(() => (state.view.value = view));

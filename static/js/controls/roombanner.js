@@ -1,8 +1,8 @@
 /** Shown while the page is in a room of a course. */
 
-import { ROOT } from '../../net/sent.js';
-import { leaveRoom, room } from '../../state/room.js';
-import { html } from '../../ui/html.js';
+import { ROOT } from '../net/sent.js';
+import { leaveRoom, room } from '../state/room.js';
+import { html } from '../ui/html.js';
 
 export function RoomBanner() {
   const { value: entered } = room;

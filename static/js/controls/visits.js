@@ -1,22 +1,22 @@
 /** Keeps the list of views that someone has looked at: one entry when all runs are done and the view has stayed, or is shared. */
 
 import { effect, signal } from '@preact/signals';
-import { gainOf, sayGain } from '../../data/gain.js';
-import { links } from '../../share/share.js';
-import { isOwn, openingView, urlOf } from '../../state/address.js';
-import { boot } from '../../state/boot.js';
-import { changeList, readList, writeList } from '../../state/past/store.js';
-import { addView, describeView, dropViews, isVisited, KEY, restoreViews } from '../../state/past/visited.js';
-import * as state from '../../state/signals.js';
-import { toHash } from '../../state/view/hash.js';
-import { titleOf } from './reading.js';
+import { gainOf, sayGain } from '../data/gain.js';
+import { links } from '../share/share.js';
+import { isOwn, openingView, urlOf } from '../state/address.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { changeList, readList, writeList } from '../state/store.js';
+import { toHash } from '../state/view/hash.js';
+import { addView, describeView, dropViews, isVisited, KEY, restoreViews } from '../state/visited.js';
+import { titleOf } from './viewreading.js';
 
-/** @typedef {import('../../state/past/visited.js').Visited} Visited */
+/** @typedef {import('../state/visited.js').Visited} Visited */
 
 /** How long a view stays until it counts as looked at. */
 const STAY_MS = 3000;
 
-/** @type {import('../../state/past/store.js').Stored} */
+/** @type {import('../state/store.js').Stored} */
 const NOTHING = { items: [], trouble: '' };
 export const stored = signal(NOTHING);
 /** What was deleted last, to bring it back. */
@@ -49,7 +49,7 @@ function toVisited() {
   };
 }
 
-/** The gain as everywhere on the page; empty where it is not known. @param {import('../../../types').Columns} columns */
+/** The gain as everywhere on the page; empty where it is not known. @param {import('../../types').Columns} columns */
 function toHeadline(columns) {
   const gain = gainOf(columns);
   return gain === null ? '' : sayGain(gain, columns);

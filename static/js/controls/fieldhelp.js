@@ -1,10 +1,10 @@
 /** The "?" next to a control: what the setting means, its range and default, and its name in the API. */
 
-import { nameOf } from '../../state/view/spec.js';
-import { html, still } from '../../ui/html.js';
-import { Popover } from '../../ui/menu.js';
+import { nameOf } from '../state/view/spec.js';
+import { html, still } from '../ui/html.js';
+import { Popover } from '../ui/menu.js';
 
-/** @typedef {import('../../../types').Field} Field */
+/** @typedef {import('../../types').Field} Field */
 
 /** @param {{field: Field, id: string}} props `id` of the words, by which the control itself refers to them */
 export const FieldHelp = still(function FieldHelp({ field, id }) {

@@ -1,9 +1,9 @@
 /** Two views as one: the runs of both, each once; where that is too many, the runs that differ, in pairs of one connection. No browser here. */
 
-import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../../state/view/spec.js';
-import { toAsked, toMixed } from '../../state/view/traces.js';
+import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../state/view/spec.js';
+import { toAsked, toMixed } from '../state/view/traces.js';
 
-/** @typedef {import('../../../types').Field} Field @typedef {import('../../../types').View} View */
+/** @typedef {import('../../types').Field} Field @typedef {import('../../types').View} View */
 /** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */
 
 /**

@@ -3,7 +3,7 @@
  * before. The tab that changed its view last is the one that is continued.
  */
 
-import { ROOT } from '../../net/sent.js';
+import { ROOT } from '../net/sent.js';
 import { readList, writeList } from './store.js';
 
 const KEY = 'trail';

@@ -1,8 +1,8 @@
 /** One sentence below the sliders of a page without a server: where they stop, or what is missing. */
 
-import { boot } from '../../state/boot.js';
-import * as state from '../../state/signals.js';
-import { html } from '../../ui/html.js';
+import { boot } from '../state/boot.js';
+import * as state from '../state/signals.js';
+import { html } from '../ui/html.js';
 
 const COMPUTE = html`Run <code>mhc-scope serve</code> to compute`;
 

@@ -1,25 +1,25 @@
 /** One card fills the screen, for a lecture: its figure, the runs with their numbers, and where one is. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { useTemplate } from '../../cards/card.js';
-import { LessonText } from '../../cards/lesson.js';
-import { Headline } from '../../cards/results.js';
-import { Swatch } from '../../cards/swatch.js';
-import { shownOf } from '../../data/drawing.js';
-import { shownStep, toTitle, unitOf } from '../../figures/places.js';
-import { Plot } from '../../figures/plotbox.js';
-import { endPresentation, presented } from '../../figures/presented.js';
-import { Picture } from '../../picture/card.js';
-import { KEY as PICTURE } from '../../picture/shown.js';
-import { preset } from '../../state/presets.js';
-import * as state from '../../state/signals.js';
-import { stylesOf } from '../../state/styles.js';
-import { html } from '../../ui/html.js';
-import { Dialog } from '../../ui/menu.js';
-import { fitIn } from './fit.js';
-import { describePlace, listCards, moveCard, moveStep } from './steps.js';
+import { useTemplate } from '../cards/card.js';
+import { LessonText } from '../cards/lesson.js';
+import { Headline } from '../cards/results.js';
+import { Swatch } from '../cards/swatch.js';
+import { shownOf } from '../data/drawing.js';
+import { shownStep, toTitle, unitOf } from '../figures/places.js';
+import { Plot } from '../figures/plotbox.js';
+import { endPresentation, presented } from '../figures/presented.js';
+import { Picture } from '../picture/card.js';
+import { KEY as PICTURE } from '../picture/shown.js';
+import { preset } from '../state/presets.js';
+import * as state from '../state/signals.js';
+import { stylesOf } from '../state/styles.js';
+import { html } from '../ui/html.js';
+import { Dialog } from '../ui/menu.js';
+import { fitIn } from './stagefit.js';
+import { describePlace, listCards, moveCard, moveStep } from './stagesteps.js';
 
-/** @typedef {import('../../../types').Panel} Panel @typedef {import('../../../types').Columns} Columns */
+/** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Columns} Columns */
 
 /** @type {Record<string, () => void>} */
 const ACTS = {
@@ -117,7 +117,7 @@ function Room({ panel }) {
   return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${Fitted} panel=${panel} size=${size} />` : null}</div>`;
 }
 
-/** @param {{panel: Panel | undefined, size: import('./fit.js').Size}} props */
+/** @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
 function Fitted({ panel, size }) {
   [state.slots.value, state.dataTick.value, state.templates.value];
   const { magnified, height } = fitIn(panel, size);
@@ -134,7 +134,7 @@ function Figure({ panel, height }) {
   const template = useTemplate(state.viewOf(panel));
   const toHeight = height === null ? undefined : () => height;
   return html`<${Plot} template=${template} title=${panel.title} toHeight=${toHeight}
-    toStep=${(/** @type {import('../../../types').Figure} */ figure) => shownStep(panel, figure)} />`;
+    toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`;
 }
 
 function Foot() {

@@ -1,13 +1,13 @@
 /** Where a lecture is and where it goes: along the steps of the story or the presets, and from card to card. */
 
-import { current, go } from '../../cards/lesson.js';
-import { STEPS } from '../../cards/lessonsteps.js';
-import { present, presented } from '../../figures/presented.js';
-import { TITLE } from '../../picture/geometry/words.js';
-import { KEY as PICTURE } from '../../picture/shown.js';
-import { openPreset } from '../../state/actions.js';
-import { origin, presets } from '../../state/presets.js';
-import * as state from '../../state/signals.js';
+import { current, go } from '../cards/lesson.js';
+import { STEPS } from '../cards/lessonsteps.js';
+import { present, presented } from '../figures/presented.js';
+import { TITLE } from '../picture/geometry/words.js';
+import { KEY as PICTURE } from '../picture/shown.js';
+import { openPreset } from '../state/actions.js';
+import { origin, presets } from '../state/presets.js';
+import * as state from '../state/signals.js';
 
 /** All that fills a screen, in the order of the page. */
 export const listCards = () => [{ key: PICTURE, title: TITLE }, ...state.shownPanels.value];
