@@ -13,7 +13,7 @@ from benchmarks.rows import Row, print_rows
 from benchmarks.side_by_side import clock, median_ratio, time_interleaved
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_frame, to_fields, to_typed_array
-from mhc_core.record.values import Part
+from mhc_core.record.values import ProtocolPart
 from mhc_core.spec import parse_spec
 
 RUN = "0" * 20
@@ -43,7 +43,7 @@ def _pack(value: Any) -> Any:
 
 def _to_dicts(value: Any) -> Any:
     """A frame without its types, arrays as they are."""
-    if isinstance(value, Part):
+    if isinstance(value, ProtocolPart):
         return {key: _to_dicts(item) for key, item in to_fields(value).items()}
     return [_to_dicts(item) for item in value] if isinstance(value, list) else value
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mhc_probe.hearing.joined import Joined
 
 
-class Site(NamedTuple):
+class LayerSite(NamedTuple):
     """One layer before anything has run: what it is called, and the parameters of its connection."""
 
     name: str
@@ -68,7 +68,7 @@ class Listener(Protocol):
 class Adapter(ABC):
     """One family of models. Keeps nothing of a pass: one adapter serves many attachments."""
 
-    sites: Sequence[Site]
+    sites: Sequence[LayerSite]
     needs_proof = False  # whether a pass that does not bear the family out speaks against it
 
     @abstractmethod

@@ -16,7 +16,7 @@ from torch import nn
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
-from mhc_probe.candidates import Candidates, Listening
+from mhc_probe.candidates import Candidates, RecordedPasses
 from mhc_probe.families.finder import build_candidates
 from mhc_probe.hearing import compiled, padding
 from mhc_probe.hearing.gradients import ParameterNorms
@@ -36,7 +36,7 @@ class Attachment:
     def __init__(self, model: nn.Module, candidates: Candidates) -> None:
         self.model, self.candidates = compiled.unwrap(model), candidates
         self._norms = ParameterNorms(candidates.parameters())
-        self._listening = [Listening(adapter, Passes(self._norms)) for adapter in candidates.adapters]
+        self._listening = [RecordedPasses(adapter, Passes(self._norms)) for adapter in candidates.adapters]
         for item in self._listening:
             item.passes.rivals = [other.passes for other in self._listening if other is not item]
         self._context = ExitStack()

@@ -6,12 +6,12 @@ from typing import NamedTuple
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, Site
+from mhc_probe.adapter import Adapter, LayerSite
 from mhc_probe.hearing.joined import Joined, NoPassError, join
 from mhc_probe.hearing.listener import Passes
 
 
-class Listening(NamedTuple):
+class RecordedPasses(NamedTuple):
     """An adapter and the passes that it heard."""
 
     adapter: Adapter
@@ -30,7 +30,7 @@ class Candidates:
         self._is_settled = False
 
     @property
-    def sites(self) -> Sequence[Site]:
+    def sites(self) -> Sequence[LayerSite]:
         """The layers, once a pass has been heard."""
         return self.adapters[0].sites
 
@@ -38,7 +38,7 @@ class Candidates:
         """Parameters of all adapters."""
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
-    def choose(self, heard: Sequence[Listening]) -> tuple[Joined, Passes]:
+    def choose(self, heard: Sequence[RecordedPasses]) -> tuple[Joined, Passes]:
         """The whole pass as the first adapter hears it that its states bear out; later attachments use it alone.
 
         Where the states bear out none, it is the first that does not need it: of a layer with a norm behind its sum, no
@@ -49,7 +49,7 @@ class Candidates:
         NoPassError, SpecError
             Where no adapter suits.
         """
-        found: list[tuple[Joined, Listening]] = []
+        found: list[tuple[Joined, RecordedPasses]] = []
         errors: dict[Adapter, Exception] = {}
         left = [item for item in heard if item.adapter in self.adapters]
         for item in [item for item in left if item.passes.is_claimed] or left:
@@ -70,11 +70,11 @@ class Candidates:
             raise self._find_error(left, errors)
         return self._settle(*found[0])
 
-    def _settle(self, joined: Joined, item: Listening) -> tuple[Joined, Passes]:
+    def _settle(self, joined: Joined, item: RecordedPasses) -> tuple[Joined, Passes]:
         self.adapters, self._is_settled = [item.adapter], True
         return joined, item.passes
 
-    def _find_error(self, heard: Sequence[Listening], errors: dict[Adapter, Exception]) -> Exception:
+    def _find_error(self, heard: Sequence[RecordedPasses], errors: dict[Adapter, Exception]) -> Exception:
         """What is nearest to the cause."""
         claimed = [item for item in heard if item.passes.is_claimed]
         if claimed or not any(item.passes.returned or item.passes.heard for item in heard):

@@ -42,7 +42,7 @@ from mhc_scope.services.rooms import Rooms
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.shares import ReadShares, StoredShares, StreamShares
 from mhc_scope.services.storage import Storage
-from mhc_scope.services.sweep_values import SweepValues
+from mhc_scope.services.sweep_values import SweepReader
 from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.services.traces import Traces
 from mhc_scope.settings import Settings
@@ -137,7 +137,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     app.state.rooms = Rooms(settings, RoomStore(database), app.state.runs.log)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps = Sweeps(settings, app.state.runs, SweepStore(database, settings.lease_s))
-    app.state.sweep_values = SweepValues(app.state.runs)
+    app.state.sweep_values = SweepReader(app.state.runs)
     housekeeping = Housekeeping(settings, database, storage)
     app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)

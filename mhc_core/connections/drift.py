@@ -10,7 +10,7 @@ from mhc_core.spec import RunSpec
 from mhc_core.spec.families import DRIFTING
 
 
-class Drift(NamedTuple):
+class DriftDraws(NamedTuple):
     """The raw parameters of layer l are origin + noise * draws[l], in float32, whatever the run's type.
 
     origin: m values, the same in every layer. draws: N(0, 1), (L, m).
@@ -20,7 +20,7 @@ class Drift(NamedTuple):
     draws: torch.Tensor
 
 
-def describe_drift(spec: RunSpec) -> Drift | None:
+def describe_drift(spec: RunSpec) -> DriftDraws | None:
     """The drift of static mixing; None where it depends on tokens, is trained, or nothing drifts."""
     if spec.connection.kind not in DRIFTING or spec.connection.dynamic or spec.train.steps:
         return None
@@ -29,4 +29,4 @@ def describe_drift(spec: RunSpec) -> Drift | None:
     if raw is None:  # KromHC of one stream has no logits
         return None
     origin = raw.detach().float().flatten()
-    return Drift(origin, draw_standard_noise(spec, len(origin)))
+    return DriftDraws(origin, draw_standard_noise(spec, len(origin)))

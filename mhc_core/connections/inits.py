@@ -21,7 +21,7 @@ Project = Callable[[int, int], torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Preset:
+class InitialMixing:
     """Biases of all layers, the projection's draw, the gates, and what is particular to the implementation."""
 
     b_pre: torch.Tensor
@@ -32,7 +32,7 @@ class Preset:
     norm_per_stream: bool = False
 
 
-def build_preset(spec: RunSpec) -> Preset:
+def build_preset(spec: RunSpec) -> InitialMixing:
     """The preset that the spec names."""
     return PRESETS[spec.connection.init](spec)
 
@@ -62,35 +62,35 @@ def _zero(spec: RunSpec) -> Project:
     return lambda layer, logits: torch.zeros(n * spec.width, 2 * n + logits)
 
 
-def _residual(spec: RunSpec) -> Preset:
+def _residual(spec: RunSpec) -> InitialMixing:
     """Ours: H_pre = 1/n and H_post = 1 exactly, so that identical streams give the plain residual network."""
     n = spec.connection.streams
     b_pre = -math.log(n - 1) if n > 1 else SURE
-    return Preset(_constant(spec, b_pre), _constant(spec, 0.0), NEAR_IDENTITY, _zero(spec))
+    return InitialMixing(_constant(spec, b_pre), _constant(spec, 0.0), NEAR_IDENTITY, _zero(spec))
 
 
-def _mhc_lite(spec: RunSpec) -> Preset:
+def _mhc_lite(spec: RunSpec) -> InitialMixing:
     turn = 2 * _one_hot(spec) - 1
-    return Preset(turn, turn.clone(), NEAR_IDENTITY, _zero(spec))
+    return InitialMixing(turn, turn.clone(), NEAR_IDENTITY, _zero(spec))
 
 
-def _lucidrains(spec: RunSpec) -> Preset:
-    return Preset(_one_hot(spec), _constant(spec, 1.0), 1.0, _zero(spec), norm_per_stream=True)
+def _lucidrains(spec: RunSpec) -> InitialMixing:
+    return InitialMixing(_one_hot(spec), _constant(spec, 1.0), 1.0, _zero(spec), norm_per_stream=True)
 
 
-def _megatron(spec: RunSpec) -> Preset:
+def _megatron(spec: RunSpec) -> InitialMixing:
     def xavier(fan_in: int, fan_out: int) -> float:
         return math.sqrt(2 / (fan_in + fan_out))
 
-    return Preset(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, _draw(spec, xavier))
+    return InitialMixing(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, _draw(spec, xavier))
 
 
-def _deepseek_v4(spec: RunSpec) -> Preset:
+def _deepseek_v4(spec: RunSpec) -> InitialMixing:
     draw = _draw(spec, lambda *_: 0.02)
-    return Preset(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, draw, gate=1.0)
+    return InitialMixing(_constant(spec, 0.0), _constant(spec, 0.0), 0.0, draw, gate=1.0)
 
 
-PRESETS: dict[str, Callable[[RunSpec], Preset]] = {
+PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
     "residual": _residual,
     "mhc_lite": _mhc_lite,
     "lucidrains": _lucidrains,

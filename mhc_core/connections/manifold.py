@@ -16,7 +16,7 @@ from torch import nn
 
 from mhc_core.blocks.norms import NORM_EPS, normalise
 from mhc_core.connections.connection import Connection, Mixing, SampleMajor, StreamMajor
-from mhc_core.connections.inits import Preset, build_preset
+from mhc_core.connections.inits import InitialMixing, build_preset
 from mhc_core.connections.projection import project
 from mhc_core.spec import RunSpec
 
@@ -76,7 +76,7 @@ class DynamicManifoldLayer(nn.Module):
 
     def __init__(
         self,
-        preset: Preset,
+        preset: InitialMixing,
         b_res: torch.Tensor,
         layer: int,
         residual_map: ResidualMap,

@@ -88,7 +88,7 @@ def name_untrained(key: str) -> str:
 
 
 @dataclass(frozen=True)
-class Layer:
+class ReferenceLayer:
     """What one layer did, in float64.
 
     Attributes
@@ -115,7 +115,7 @@ class Layer:
     grad_mixing: dict[str, Array]
 
 
-def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[Layer]:
+def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[ReferenceLayer]:
     """What every layer did.
 
     Parameters
@@ -131,14 +131,16 @@ def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[Layer
     ]
 
 
-def _read_layer(stack: Stack, parameters: dict[str, Array], layer: int, x_nNC: Array, output: LayerOutput) -> Layer:
+def _read_layer(
+    stack: Stack, parameters: dict[str, Array], layer: int, x_nNC: Array, output: LayerOutput
+) -> ReferenceLayer:
     to_streams, spec = stack.connection.streams, stack.spec
     grad = output.state.grad
     assert grad is not None
     weights = list(stack.branches[layer].parameters())
     grad_h_res = _grad(output.mixing.h_res)
     logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.connection.kind in MANIFOLD else np.empty(0)
-    return Layer(
+    return ReferenceLayer(
         x_nNC=_read(to_streams(output.state)),
         g_nNC=_read(to_streams(grad)),
         u_NC=_read(output.u),
@@ -165,7 +167,7 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
     return found
 
 
-def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[Layer]) -> dict[str, Array]:
+def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
     """Every column and matrix that the run carries, index = layer; nan where the catalogue says that there is none.
 
     Parameters
@@ -195,7 +197,7 @@ def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
 # One layer.
 
 
-def _measure_layer(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
+def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     m_NC = _merge(spec, layer.x_nNC)
     is_parts = spec.connection.kind in PARTS
     g_NC = np.concatenate(layer.g_nNC, 1) if is_parts else layer.g_nNC.sum(0)
@@ -227,7 +229,7 @@ def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
     return {"stream_cosines": cosines, "stream_cos": float(cosines[others].mean())}
 
 
-def _measure_mixing(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
+def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     """Coefficients as the run shows them, and what is said of each mean H_res alone."""
     read = "h_read" if spec.connection.kind in PARTS else "h_pre"
     found: dict[str, Array | float] = {}
@@ -269,7 +271,7 @@ def _miss_doubly_stochastic(matrices: Array) -> Array:
     return found
 
 
-def _measure_pull(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
+def _measure_pull(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     """Norm of the gradient of the mixing's parameters, and how much of it H_res and its logits can follow."""
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
@@ -290,7 +292,9 @@ def _measure_pull(spec: RunSpec, layer: Layer) -> dict[str, Array | float]:
 # A layer and the one before it.
 
 
-def _measure_passing(spec: RunSpec, start_nNC: Array, layers: Sequence[Layer]) -> list[dict[str, Array | float]]:
+def _measure_passing(
+    spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]
+) -> list[dict[str, Array | float]]:
     """branch_share: what the branch writes to each stream over that and what mixing passes on, by squared size."""
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     entering, found = start_nNC, []
@@ -309,7 +313,7 @@ def _measure_passing(spec: RunSpec, start_nNC: Array, layers: Sequence[Layer]) -
     return found  # type: ignore[return-value]
 
 
-def _compare_neighbours(layers: Sequence[Layer]) -> dict[str, Array]:
+def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
     """Median and percentiles over samples of the cosine between a layer's branch input and the last one's."""
     spread = [np.full(3, np.nan)]
     for before, layer in pairwise(layers):
@@ -320,7 +324,7 @@ def _compare_neighbours(layers: Sequence[Layer]) -> dict[str, Array]:
 # All layers.
 
 
-def _compare_layers(spec: RunSpec, layers: Sequence[Layer]) -> Array:
+def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
     """CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan where a layer has none."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
     grams = np.array([_multiply_features(_merge(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers])
@@ -349,7 +353,7 @@ def _multiply_features(m_PC: Array, eps: float) -> Array:
     return gram
 
 
-def _multiply_out(layers: Sequence[Layer]) -> dict[str, Array]:
+def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
     """Composites upwards H_l ... H_1 and downwards H_L ... H_l, and what layers read of each other through them."""
     h_res = np.array([_average(layer.h_res, 2) for layer in layers])
     n = h_res.shape[1]
@@ -392,7 +396,7 @@ def _scale(values: Array, log: Array) -> Array:
     return np.sign(values) * np.exp(np.log(np.abs(values)) + log)
 
 
-def _multiply_tokens(layers: Sequence[Layer]) -> dict[str, Array]:
+def _multiply_tokens(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
     """Gains of each token's own products: of their mean, and least, median, mean and largest over tokens."""
     up = [_measure_tokens(*product) for product in _accumulate(layer.h_res for layer in layers)]
     transposed = (np.swapaxes(layer.h_res, 1, 2) for layer in reversed(layers))
@@ -420,7 +424,7 @@ def _measure_tokens(product_Nnn: Array, log_N: Array) -> dict[str, float]:
     return {name: float(np.exp(value)) for name, value in logs.items()}
 
 
-def _unfold(layers: Sequence[Layer], h_res_Lnn: Array) -> Array:
+def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
     """w[k, j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, from the layer that reads back to the embedding."""
     depth = len(layers)
     reads_Ln = np.array([_average(layer.h_pre, 1) for layer in layers])

@@ -28,7 +28,7 @@ MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
 
 
 @dataclass(frozen=True)
-class Coefficients:
+class ReferenceCoefficients:
     """One layer's mixing, each array with a leading axis N where it is dynamic.
 
     Attributes
@@ -46,7 +46,9 @@ def read_parameters(stack: Stack) -> dict[str, Array]:
     return {name: p.detach().cpu().double().numpy() for name, p in stack.connection.named_parameters()}
 
 
-def compute_coefficients(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> Coefficients:
+def compute_coefficients(
+    spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array
+) -> ReferenceCoefficients:
     """The mixing of one layer, by the formula of its family.
 
     Parameters
@@ -57,11 +59,11 @@ def compute_coefficients(spec: RunSpec, parameters: dict[str, Array], layer: int
     kind = spec.connection.kind
     if kind not in MULTI_STREAM:
         one = np.ones(1)
-        return Coefficients(one, one, np.full((1, 1), float(kind == "residual")))
+        return ReferenceCoefficients(one, one, np.full((1, 1), float(kind == "residual")))
     if kind in MANIFOLD:
         t_pre, t_post, t_res = compute_logits(spec, parameters, layer, x_nNC)
         eps = spec.connection.sinkhorn_eps if kind in SINKHORN else 0.0
-        return Coefficients(_sigmoid(t_pre) + eps, 2 * _sigmoid(t_post), map_logits(spec, t_res, lambda x: x))
+        return ReferenceCoefficients(_sigmoid(t_pre) + eps, 2 * _sigmoid(t_post), map_logits(spec, t_res, lambda x: x))
     return _compute_free(spec, _select(spec, parameters, layer), np.moveaxis(x_nNC, 0, 1))
 
 
@@ -73,7 +75,7 @@ def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str
     return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
 
 
-def _compute_free(spec: RunSpec, own: dict[str, Array], x_NnC: Array) -> Coefficients:
+def _compute_free(spec: RunSpec, own: dict[str, Array], x_NnC: Array) -> ReferenceCoefficients:
     """HC (arXiv 2409.19606) and Frac-Connections (arXiv 2503.14125, Eq. 11-14): A + s tanh(norm(x) W)."""
     is_parts = spec.connection.kind in PARTS
     names = ("y", "b", "a") if is_parts else ("a_m", "b", "a_r")
@@ -85,7 +87,7 @@ def _compute_free(spec: RunSpec, own: dict[str, Array], x_NnC: Array) -> Coeffic
         post = post + own["s_b"] * post_moved[..., 0]
         res = res + own["s_a"] * res_moved
     # The papers index rows by the input.
-    return Coefficients(np.swapaxes(pre, -1, -2) if is_parts else pre, post, np.swapaxes(res, -1, -2))
+    return ReferenceCoefficients(np.swapaxes(pre, -1, -2) if is_parts else pre, post, np.swapaxes(res, -1, -2))
 
 
 def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> tuple[Array, Array, Array]:
@@ -239,7 +241,7 @@ def _first_samples(stack: Stack, layer: int, outputs: list[LayerOutput]) -> torc
     return state.detach()[:MOVED_SAMPLES]
 
 
-def _compare(mixing: object, due: Coefficients) -> list[float]:
+def _compare(mixing: object, due: ReferenceCoefficients) -> list[float]:
     parts = [part.detach().cpu().double().numpy() for part in mixing]  # type: ignore[attr-defined]
     errors = []
     for got, expected in zip(parts, (due.h_pre, due.h_post, due.h_res), strict=True):

@@ -32,14 +32,14 @@ ALWAYS_UNKNOWN = (
 
 
 @dataclass(frozen=True)
-class Twin:
+class TwinSpec:
     """A spec, and in sentences what of the model could not be told."""
 
     spec: RunSpec
     unknown: list[str]
 
 
-def build_twin(result: Result) -> Twin:
+def build_twin(result: Result) -> TwinSpec:
     """The twin of a trace whose start frame and forward frames have come."""
     unknown = list(ALWAYS_UNKNOWN)
     depth = min(result.depth, MAX_DEPTH)
@@ -50,7 +50,7 @@ def build_twin(result: Result) -> Twin:
         "block": {"kind": _choose_block(result.blocks, unknown)},
         "connection": _choose_connection(result, depth, unknown),
     }
-    return Twin(parse_spec(fields), unknown)
+    return TwinSpec(parse_spec(fields), unknown)
 
 
 def _choose_block(blocks: list[str], unknown: list[str]) -> str:

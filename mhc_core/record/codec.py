@@ -10,7 +10,7 @@ import orjson
 from mhc_core.record.frames import FRAME, AnyFrame, EndFrame
 from mhc_core.record.packed import from_typed_array, to_typed_array
 from mhc_core.record.summary import EndStatus
-from mhc_core.record.values import Part
+from mhc_core.record.values import ProtocolPart
 
 __all__ = [
     "decode_line",
@@ -69,7 +69,7 @@ def to_json(value: Any) -> bytes:
     return orjson.dumps(to_plain(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
-def to_fields(part: Part) -> dict[str, Any]:
+def to_fields(part: ProtocolPart) -> dict[str, Any]:
     """The fields of a frame, or of a part of one, that travel: those that are set or have no default."""
     return {
         name: value
@@ -95,6 +95,6 @@ def to_plain(value: Any) -> Any:
         if value.ndim >= 2:
             return to_typed_array(value)
         return np.ascontiguousarray(value) if value.ndim else value[()]
-    if isinstance(value, Part):
+    if isinstance(value, ProtocolPart):
         return to_plain(to_fields(value))
     return [to_plain(item) for item in value] if isinstance(value, list | tuple) else value

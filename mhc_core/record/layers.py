@@ -6,11 +6,11 @@ They carry `step` where the stack was trained before: the number of updates made
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_core.record.values import LayerStatus, Part, Row, Status, Values
+from mhc_core.record.values import LayerStatus, ProtocolPart, Row, Status, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForwardFrame(Part):
+class ForwardFrame(ProtocolPart):
     """One layer on the way up: states, branch, mixing matrices."""
 
     type: Literal["forward"] = "forward"
@@ -27,7 +27,7 @@ class ForwardFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimilarityFrame(Part):
+class SimilarityFrame(ProtocolPart):
     """CKA of one layer with itself and every layer before it."""
 
     type: Literal["similarity"] = "similarity"
@@ -42,7 +42,7 @@ class SimilarityFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LossFrame(Part):
+class LossFrame(ProtocolPart):
     """The loss, between the way up and the way down."""
 
     type: Literal["loss"] = "loss"
@@ -54,7 +54,7 @@ class LossFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackwardFrame(Part):
+class BackwardFrame(ProtocolPart):
     """One layer on the way down: gradients."""
 
     type: Literal["backward"] = "backward"
@@ -71,7 +71,7 @@ class BackwardFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MixingFrame(Part):
+class MixingFrame(ProtocolPart):
     """What is known only after the pass: products of mixing matrices, and gradients of the mixing, in float64."""
 
     type: Literal["mixing"] = "mixing"

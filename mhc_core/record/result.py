@@ -25,11 +25,11 @@ from mhc_core.record.frames import (
 )
 from mhc_core.record.source import Source
 from mhc_core.record.start import CkaEstimator, Law
-from mhc_core.record.values import Part, Values
+from mhc_core.record.values import ProtocolPart, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seeds(Part):
+class Seeds(ProtocolPart):
     """What a bands frame says beside the bands."""
 
     first: int

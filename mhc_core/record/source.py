@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, TypeAdapter
 
-from mhc_core.record.values import Part
+from mhc_core.record.values import ProtocolPart
 from mhc_core.spec import FAMILIES
 
 TRACE = "trace"
@@ -13,7 +13,7 @@ TRACE = "trace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpecSource(Part):
+class SpecSource(ProtocolPart):
     """A spec that was computed."""
 
     kind: Literal["spec"] = "spec"
@@ -39,7 +39,7 @@ class SpecSource(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Model(Part):
+class Model(ProtocolPart):
     """The model that a trace was taken of."""
 
     name: str
@@ -49,7 +49,7 @@ class Model(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TraceSource(Part):
+class TraceSource(ProtocolPart):
     """A trace of a model from elsewhere."""
 
     kind: Literal["trace"] = "trace"

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mhc_core.record.summary import Story
-from mhc_core.record.values import LayerStatus, Part, Row, Status, Values
+from mhc_core.record.values import LayerStatus, ProtocolPart, Row, Status, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepFrame(Part):
+class StepFrame(ProtocolPart):
     """One step of training: what its pass measured, before the update."""
 
     type: Literal["step"] = "step"
@@ -29,7 +29,7 @@ class StepFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Converged(Part):
+class Converged(ProtocolPart):
     """Whether bound and rounding of a singular value are small beside it."""
 
     sigma_max: bool
@@ -37,7 +37,7 @@ class Converged(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JacobianFrame(Part):
+class JacobianFrame(ProtocolPart):
     """Extreme singular values of the stack's Jacobian."""
 
     type: Literal["jacobian"] = "jacobian"
@@ -53,7 +53,7 @@ class JacobianFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgressFrame(Part):
+class ProgressFrame(ProtocolPart):
     """How much of a long stage is done."""
 
     type: Literal["progress"] = "progress"
@@ -63,7 +63,7 @@ class ProgressFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BandsFrame(Part):
+class BandsFrame(ProtocolPart):
     """Percentiles over several seeds of every metric with one value a layer."""
 
     type: Literal["bands"] = "bands"
@@ -82,7 +82,7 @@ class BandsFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecomputationFrame(Part):
+class RecomputationFrame(ProtocolPart):
     """A spec computed once more, in float64 and by plain autograd: the one frame of a verification.
 
     Of a run that trains it is the first step, before any update.

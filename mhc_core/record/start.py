@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator
 
 from mhc_core.record.source import Source, SpecSource, TraceSource
-from mhc_core.record.values import Part, Row, Value
+from mhc_core.record.values import ProtocolPart, Row, Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost(Part):
+class Cost(ProtocolPart):
     """Predicted cost of a run."""
 
     parameters: int
@@ -26,7 +26,7 @@ class Cost(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device(Part):
+class Device(ProtocolPart):
     """The device that computed."""
 
     type: str
@@ -36,7 +36,7 @@ class Device(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Versions(Part):
+class Versions(ProtocolPart):
     """Versions of what measured."""
 
     mhc_scope: str
@@ -47,7 +47,7 @@ class Versions(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextInput(Part):
+class TextInput(ProtocolPart):
     """UTF-8 bytes of a text."""
 
     kind: Literal["text"]
@@ -60,7 +60,7 @@ class TextInput(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CorpusInput(Part):
+class CorpusInput(ProtocolPart):
     """UTF-8 bytes of the text that comes with the package."""
 
     kind: Literal["corpus"]
@@ -76,14 +76,14 @@ class CorpusInput(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrawnInput(Part):
+class DrawnInput(ProtocolPart):
     """Vectors drawn at random."""
 
     kind: Literal["gaussian", "correlated"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DigitsInput(Part):
+class DigitsInput(ProtocolPart):
     """Images of handwritten digits."""
 
     kind: Literal["digits"]
@@ -99,7 +99,7 @@ class DigitsInput(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedInput(Part):
+class CapturedInput(ProtocolPart):
     """What someone fed a model of their own."""
 
     kind: Literal["captured"] = "captured"
@@ -111,7 +111,7 @@ Input = Annotated[TextInput | CorpusInput | DrawnInput | DigitsInput | CapturedI
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CkaEstimator(Part):
+class CkaEstimator(ProtocolPart):
     """How CKA was estimated."""
 
     estimator: str
@@ -121,7 +121,7 @@ class CkaEstimator(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Law(Part):
+class Law(ProtocolPart):
     """A curve of theory beside one metric, to eight digits; null where beyond float64."""
 
     law: str
@@ -146,7 +146,7 @@ class Law(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle(Part):
+class Obstacle(ProtocolPart):
     """A premise that the spec does not meet, for which no law stands beside a metric."""
 
     field: str
@@ -158,7 +158,7 @@ class Obstacle(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drift(Part):
+class Drift(ProtocolPart):
     """Raw parameters behind static residual mixing, at any drift: those of layer l are origin + noise * draws[l]."""
 
     origin: Row
@@ -168,7 +168,7 @@ class Drift(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartFrame(Part):
+class StartFrame(ProtocolPart):
     """What was measured. A run has a `spec`; a trace has a `source` instead, and knows of nothing below `input`."""
 
     type: Literal["start"] = "start"

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_core.record.values import Part
+from mhc_core.record.values import ProtocolPart
 
 EndStatus = Literal["done", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Headline(Part):
+class Headline(ProtocolPart):
     """The one number that stands for a record."""
 
     label: str
@@ -22,7 +22,7 @@ class Headline(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding(Part):
+class Finding(ProtocolPart):
     """One sentence, made from its numbers."""
 
     key: str
@@ -35,7 +35,7 @@ class Finding(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story(Part):
+class Story(ProtocolPart):
     """What is known in words at one step of a trace that grows."""
 
     headline: Headline
@@ -44,7 +44,7 @@ class Story(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SummaryFrame(Part):
+class SummaryFrame(ProtocolPart):
     """The record in words."""
 
     type: Literal["summary"] = "summary"
@@ -54,7 +54,7 @@ class SummaryFrame(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndFrame(Part):
+class EndFrame(ProtocolPart):
     """How it ended. The engine appends it; nothing follows."""
 
     type: Literal["end"] = "end"

@@ -19,7 +19,7 @@ _PACKED_KEYS = {"dtype", "bdata", "shape"}
 _NUMBERS = {float, int, NoneType}
 
 
-class Part:
+class ProtocolPart:
     """A part of the protocol: a frozen dataclass whose docstrings become the descriptions in the JSON schema.
 
     A field whose default is None travels only where it is set. A field without a default always travels.

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mhc_core.spec.part import Part, control
+from mhc_core.spec.part import SpecPart, control
 
 BlockKind = Literal["mlp", "transformer", "conv", "pair"]
 BranchScaling = Literal["constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"]
@@ -15,7 +15,7 @@ DEPTH_SCALED: tuple[BranchScaling, ...] = ("inv_sqrt_depth", "skipinit", "deepno
 MAX_HEADS = 64
 
 
-class BlockSpec(Part):
+class BlockSpec(SpecPart):
     """What a layer computes: the branch F."""
 
     kind: BlockKind = Field(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from mhc_core.spec.families import CONNECTION_KINDS, COPYING, DRIFTING, MANIFOLD, MULTI_STREAM, SINKHORN
-from mhc_core.spec.part import Part, control
+from mhc_core.spec.part import SpecPart, control
 
 if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
@@ -15,7 +15,7 @@ InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek
 MAX_STREAMS = 16
 
 
-class ConnectionSpec(Part):
+class ConnectionSpec(SpecPart):
     """How a layer's branch is joined to the stream or streams that pass it by."""
 
     kind: ConnectionKind = Field(

@@ -5,14 +5,14 @@ from typing import Literal
 from pydantic import Field
 
 from mhc_core.spec.default_text import DEFAULT_TEXT
-from mhc_core.spec.part import Part, control
+from mhc_core.spec.part import SpecPart, control
 
 InputKind = Literal["text", "corpus", "gaussian", "correlated", "digits"]
 # Inputs that are bytes, each through an embedding, with the loss of predicting the next one.
 BYTE_INPUTS = ("text", "corpus")
 
 
-class InputSpec(Part):
+class InputSpec(SpecPart):
     """What enters the stack, and with it the loss."""
 
     kind: InputKind = Field(

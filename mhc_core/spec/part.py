@@ -39,7 +39,7 @@ def control(
     return extra
 
 
-class Part(BaseModel):
+class SpecPart(BaseModel):
     """Frozen and strict: no unknown fields, no numbers that are not finite, no type for another."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)

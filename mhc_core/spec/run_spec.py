@@ -18,7 +18,7 @@ from mhc_core.spec.connection import MAX_STREAMS, ConnectionSpec
 from mhc_core.spec.errors import SpecError, list_divisors, to_spec_errors
 from mhc_core.spec.families import FAMILIES, MANIFOLD, MULTI_STREAM, PARTS
 from mhc_core.spec.input import InputSpec
-from mhc_core.spec.part import POSITIVE, Part, control
+from mhc_core.spec.part import POSITIVE, SpecPart, control
 from mhc_core.spec.rules import add_rules
 from mhc_core.spec.train import TrainSpec
 
@@ -30,7 +30,7 @@ DEFAULT_SEED = 0
 UNBOUNDED = "its loss is linear in the output, so training would lower it without end"
 
 
-class RunSpec(Part):
+class RunSpec(SpecPart):
     """One run: a stack, its input and its seed. `{}` is valid and is mHC in the default comparison."""
 
     model_config = ConfigDict(json_schema_extra=add_rules)

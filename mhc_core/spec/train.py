@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from mhc_core.spec.part import POSITIVE, Part, control
+from mhc_core.spec.part import POSITIVE, SpecPart, control
 
 
-class TrainSpec(Part):
+class TrainSpec(SpecPart):
     """Training on the input: the stack is measured as initialised, trained, and measured again."""
 
     steps: int = Field(

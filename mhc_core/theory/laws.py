@@ -17,7 +17,7 @@ from mhc_core.theory.drift import find_drift_walk
 from mhc_core.theory.gaussian import Array
 from mhc_core.theory.network import Network
 from mhc_core.theory.premises import (
-    Obstacle,
+    UnmetPremise,
     describe_network,
     find_obstacles,
     is_doubly_stochastic,
@@ -77,17 +77,17 @@ def predict(spec: RunSpec) -> list[Curve]:
     return [curve for curve in _predict(spec) if curve.speaks_L.any()]
 
 
-def find_silence(spec: RunSpec) -> dict[str, Obstacle]:
+def find_silence(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none does here: the premise that is not met."""
     weak = {curve.metric: _too_weak(spec, curve) for curve in _predict(spec) if not curve.speaks_L.any()}
     return find_obstacles(spec) | weak
 
 
-def _too_weak(spec: RunSpec, curve: Curve) -> Obstacle:
+def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
     wanted = "{}, so that the band spans less than a factor of 100 in some layer"
     if curve.law == "drift_gain":
-        return Obstacle("connection.noise", spec.connection.noise, wanted.format("less"))
-    return Obstacle("width", spec.width, wanted.format("more"))
+        return UnmetPremise("connection.noise", spec.connection.noise, wanted.format("less"))
+    return UnmetPremise("width", spec.width, wanted.format("more"))
 
 
 def _predict(spec: RunSpec) -> list[Curve]:

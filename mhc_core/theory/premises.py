@@ -22,7 +22,7 @@ UNIFORM_FOR_TOKENS = ("residual", "lucidrains")  # and for every token, where it
 
 
 @dataclass(frozen=True)
-class Obstacle:
+class UnmetPremise:
     """A premise that a spec does not meet: the field, what it holds, and what the law wants of it."""
 
     field: str
@@ -30,7 +30,7 @@ class Obstacle:
     wanted: str
 
 
-def find_obstacles(spec: RunSpec) -> dict[str, Obstacle]:
+def find_obstacles(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
     found = {key: find(spec) for key, find in SPOKEN_OF.items()}
     return {key: obstacle for key, obstacle in found.items() if obstacle is not None}
@@ -59,57 +59,59 @@ def is_free(spec: RunSpec) -> bool:
     return _free_obstacle(spec) is None
 
 
-def _row_obstacle(spec: RunSpec) -> Obstacle | None:
+def _row_obstacle(spec: RunSpec) -> UnmetPremise | None:
     if spec.connection.kind not in SINKHORN:
         return _column_obstacle(spec)
     if spec.maps_coarsely:
         return _rounding(spec)
     if spec.connection.sinkhorn_iters == 0:
-        return Obstacle("connection.sinkhorn_iters", 0, "1 or more, for rows that sum to 1")
+        return UnmetPremise("connection.sinkhorn_iters", 0, "1 or more, for rows that sum to 1")
     if spec.connection.sinkhorn_eps > 0:
-        return Obstacle("connection.sinkhorn_eps", spec.connection.sinkhorn_eps, "0, for rows that sum to 1")
+        return UnmetPremise("connection.sinkhorn_eps", spec.connection.sinkhorn_eps, "0, for rows that sum to 1")
     return None
 
 
-def _column_obstacle(spec: RunSpec) -> Obstacle | None:
+def _column_obstacle(spec: RunSpec) -> UnmetPremise | None:
     """Of rows and columns both."""
     connection = spec.connection
     if connection.kind == "residual" and spec.block.scaling == "deepnorm":
-        return Obstacle("block.scaling", "deepnorm", "a skip path that is not enlarged")
+        return UnmetPremise("block.scaling", "deepnorm", "a skip path that is not enlarged")
     if connection.kind in SINKHORN:
-        return Obstacle(
+        return UnmetPremise(
             "connection.kind", connection.kind, "columns that sum to 1 by construction; Sinkhorn ends on the rows"
         )
     if connection.kind == "hc":
         if connection.noise > 0:
-            return Obstacle("connection.noise", connection.noise, "0, for mixing that is the identity")
+            return UnmetPremise("connection.noise", connection.noise, "0, for mixing that is the identity")
         return _training(spec)
     if connection.kind not in ("residual", *MANIFOLD):
-        return Obstacle("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
+        return UnmetPremise("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
     return _rounding(spec) if spec.maps_coarsely else None
 
 
-def _rounding(spec: RunSpec) -> Obstacle:
-    return Obstacle("connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding")
+def _rounding(spec: RunSpec) -> UnmetPremise:
+    return UnmetPremise(
+        "connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding"
+    )
 
 
-def _free_obstacle(spec: RunSpec) -> Obstacle | None:
+def _free_obstacle(spec: RunSpec) -> UnmetPremise | None:
     connection = spec.connection
     if connection.kind != "hc":
-        return Obstacle("connection.kind", connection.kind, "hc, whose mixing is unconstrained")
+        return UnmetPremise("connection.kind", connection.kind, "hc, whose mixing is unconstrained")
     if connection.noise == 0:
-        return Obstacle("connection.noise", 0.0, "more than 0")
+        return UnmetPremise("connection.noise", 0.0, "more than 0")
     if connection.streams == 1:
-        return Obstacle("connection.streams", 1, "2 or more")
+        return UnmetPremise("connection.streams", 1, "2 or more")
     return _training(spec)
 
 
-def _training(spec: RunSpec) -> Obstacle | None:
+def _training(spec: RunSpec) -> UnmetPremise | None:
     steps = spec.train.steps
-    return Obstacle("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
+    return UnmetPremise("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
 
 
-def _gain_obstacle(spec: RunSpec, *, backward: bool) -> Obstacle | None:
+def _gain_obstacle(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
     is_drifting = spec.connection.kind == "hc" and spec.connection.noise > 0
     if is_drifting:
         return _free_obstacle(spec)
@@ -128,18 +130,18 @@ def describe_network(spec: RunSpec) -> Network | None:
     return _network(spec, scale, skip) if scale.any() else _identity(spec, scale)
 
 
-def _network_obstacle(spec: RunSpec) -> Obstacle | None:
+def _network_obstacle(spec: RunSpec) -> UnmetPremise | None:
     found = _stream_obstacle(spec) or _training(spec)
     if found is not None:
         return found
     if spec.width < MIN_WIDTH:
-        return Obstacle("width", spec.width, f"{MIN_WIDTH} or more: the law is of wide layers")
+        return UnmetPremise("width", spec.width, f"{MIN_WIDTH} or more: the law is of wide layers")
     if spec.input.kind == "digits":
-        return Obstacle("input.kind", "digits", "text, corpus, gaussian or correlated")
+        return UnmetPremise("input.kind", "digits", "text, corpus, gaussian or correlated")
     return _branch_obstacle(spec)
 
 
-def _stream_obstacle(spec: RunSpec) -> Obstacle | None:
+def _stream_obstacle(spec: RunSpec) -> UnmetPremise | None:
     """Where streams are not all the same, so that the stack is no single-stream one.
 
     Several streams: rows of H_res that sum to 1 and one H_post for all keep identical streams identical, and the
@@ -149,68 +151,72 @@ def _stream_obstacle(spec: RunSpec) -> Obstacle | None:
     if is_single(spec):
         return None
     if connection.kind not in COPYING:
-        return Obstacle("connection.kind", connection.kind, "one stream, or copies of it")
+        return UnmetPremise("connection.kind", connection.kind, "one stream, or copies of it")
     if spec.block.norm_position != "pre":
-        return Obstacle("block.norm_position", spec.block.norm_position, "pre, where there are several streams")
+        return UnmetPremise("block.norm_position", spec.block.norm_position, "pre, where there are several streams")
     if connection.kind == "hc":
         wanted = "0, for streams that stay alike"
-        return Obstacle("connection.noise", connection.noise, wanted) if connection.noise > 0 else None
+        return UnmetPremise("connection.noise", connection.noise, wanted) if connection.noise > 0 else None
     if (found := _row_obstacle(spec)) is not None:
         return found
     if connection.dynamic and connection.init not in UNIFORM_FOR_TOKENS:
         names = " or ".join(UNIFORM_FOR_TOKENS)
-        return Obstacle("connection.init", connection.init, f"{names}, where mixing is dynamic")  # else phi is not zero
+        return UnmetPremise(
+            "connection.init", connection.init, f"{names}, where mixing is dynamic"
+        )  # else phi is not zero
     if connection.init not in UNIFORM_POST:
         names = ", ".join(UNIFORM_POST)
-        return Obstacle("connection.init", connection.init, f"one H_post for all streams, as of {names}")
+        return UnmetPremise("connection.init", connection.init, f"one H_post for all streams, as of {names}")
     return None
 
 
-def _branch_obstacle(spec: RunSpec) -> Obstacle | None:
+def _branch_obstacle(spec: RunSpec) -> UnmetPremise | None:
     block, skips = spec.block, spec.connection.kind != "none"
     if not _scales(spec).any():
         if not skips:
-            return Obstacle("connection.kind", "none", "a skip path, where branches start at zero")
-        return Obstacle("block.norm_position", "post", "pre or none") if block.norm_position == "post" else None
+            return UnmetPremise("connection.kind", "none", "a skip path, where branches start at zero")
+        return UnmetPremise("block.norm_position", "post", "pre or none") if block.norm_position == "post" else None
     if block.kind != "mlp":
-        return Obstacle("block.kind", block.kind, "mlp")
+        return UnmetPremise("block.kind", block.kind, "mlp")
     if block.scaling == "deepnorm":
-        return Obstacle("block.scaling", "deepnorm", "another scaling")
+        return UnmetPremise("block.scaling", "deepnorm", "another scaling")
     activation = ACTIVATIONS[block.activation]
     if not (skips or activation.odd or activation.degree_one or block.norm_position != "none"):
         # Samples that are small by chance shrink faster than others, and soon no mean tells of them.
-        return Obstacle("block.norm_position", "none", f"pre or post for {block.activation} that nothing passes by")
+        return UnmetPremise("block.norm_position", "none", f"pre or post for {block.activation} that nothing passes by")
     # Outputs of a single relu matrix share a mean, which adds up coherently past a skip, and which layernorm removes.
     centred = block.mlp_ratio > 0 or activation.odd
     layernorm = block.norm_position != "none" and block.norm == "layernorm"
     if not centred and (skips or layernorm):
         where = "past a skip" if skips else "under layernorm"
-        return Obstacle("block.mlp_ratio", 0, f"1 or more for {block.activation} {where}")
+        return UnmetPremise("block.mlp_ratio", 0, f"1 or more for {block.activation} {where}")
     return None
 
 
-def _size_obstacle(spec: RunSpec) -> Obstacle | None:
+def _size_obstacle(spec: RunSpec) -> UnmetPremise | None:
     is_normed = spec.block.norm_position == "post" and is_single(spec)
     return None if is_normed else _network_obstacle(spec)
 
 
-def _gradient_obstacle(spec: RunSpec) -> Obstacle | None:
+def _gradient_obstacle(spec: RunSpec) -> UnmetPremise | None:
     found = _network_obstacle(spec)
     if found is None and spec.input.kind in BYTE_INPUTS:
-        return Obstacle("input.kind", spec.input.kind, "gaussian or correlated, whose loss is linear in the output")
+        return UnmetPremise("input.kind", spec.input.kind, "gaussian or correlated, whose loss is linear in the output")
     return found
 
 
-def _cosine_obstacle(spec: RunSpec) -> Obstacle | None:
+def _cosine_obstacle(spec: RunSpec) -> UnmetPremise | None:
     found = _network_obstacle(spec)
     if found is None and spec.connection.kind != "none":
-        return Obstacle("connection.kind", spec.connection.kind, "none: the law is of layers that nothing passes by")
+        return UnmetPremise(
+            "connection.kind", spec.connection.kind, "none: the law is of layers that nothing passes by"
+        )
     if found is None and spec.input.kind in BYTE_INPUTS:
-        return Obstacle("input.kind", spec.input.kind, "gaussian or correlated")
+        return UnmetPremise("input.kind", spec.input.kind, "gaussian or correlated")
     return found
 
 
-SPOKEN_OF: dict[str, Callable[[RunSpec], Obstacle | None]] = {
+SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
     "composite_gain_fwd": partial(_gain_obstacle, backward=False),
     "composite_gain_bwd": partial(_gain_obstacle, backward=True),
     "act_rms": _size_obstacle,

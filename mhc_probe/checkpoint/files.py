@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mhc_core.spec import SpecError
-from mhc_probe.checkpoint.safetensors import Entry, read_header, show_name
+from mhc_probe.checkpoint.safetensors import TensorLocation, read_header, show_name
 
 INDEX, SINGLE, CONFIG = "model.safetensors.index.json", "model.safetensors", "config.json"
 MAX_JSON_BYTES = 100_000_000
@@ -17,7 +17,7 @@ class Checkpoint(NamedTuple):
 
     title: str
     """Name of the file or of its folder, as people may read it."""
-    entries: dict[str, Entry]
+    entries: dict[str, TensorLocation]
     """Tensors by name."""
     config: dict[str, Any]
     """What config.json says, that of the text model in it where there is one; {} without such a file."""
@@ -56,7 +56,7 @@ def _find_source(path: Path) -> Path:
     return found[0]
 
 
-def _read_shards(index: Path) -> dict[str, Entry]:
+def _read_shards(index: Path) -> dict[str, TensorLocation]:
     shard_of = _read_object(index).get("weight_map")
     if not isinstance(shard_of, dict) or not all(isinstance(name, str) for name in shard_of.values()):
         raise SpecError(f"{index.name}: weight_map", type(shard_of).__name__, "the name of a file for each tensor")

@@ -12,12 +12,12 @@ import numpy as np
 
 from mhc_core.spec import SpecError
 from mhc_probe.checkpoint.safetensors import read_values
-from mhc_probe.checkpoint.sites import BASE, INJECTION, MAX_STREAMS, PROJECTION, SCALE, Site
+from mhc_probe.checkpoint.sites import BASE, INJECTION, MAX_STREAMS, PROJECTION, SCALE, CheckpointLayer
 
 MAX_ROUNDS = 1000
 
 
-class Settings(NamedTuple):
+class MixingSettings(NamedTuple):
     """What a checkpoint's config says of its connections, or what these families have without it."""
 
     eps: float
@@ -47,12 +47,12 @@ class Form(NamedTuple):
     scales: int
     to_streams: Callable[[int], float]
     """n by the number of biases; no whole number where they do not fit."""
-    to_mixing: Callable[[np.ndarray, int, Settings], tuple[np.ndarray, np.ndarray, np.ndarray]]
+    to_mixing: Callable[[np.ndarray, int, MixingSettings], tuple[np.ndarray, np.ndarray, np.ndarray]]
     settings: tuple[str, ...]
     """Those that count."""
 
 
-def read_settings(config: Mapping[str, Any]) -> Settings:
+def read_settings(config: Mapping[str, Any]) -> MixingSettings:
     """Settings of the connections, with what the families have where the config does not say.
 
     Raises
@@ -66,10 +66,10 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     if rounds != int(rounds):
         raise SpecError("config.json: hc_sinkhorn_iters", rounds, "a whole number")
     assumed = tuple(name for name in ("hc_eps", "hc_sinkhorn_iters", "hc_magnitude") if name not in config)
-    return Settings(float(eps), int(rounds), float(magnitude), assumed)
+    return MixingSettings(float(eps), int(rounds), float(magnitude), assumed)
 
 
-def read_mixing(sites: Sequence[Site], settings: Settings) -> StaticMixing:
+def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> StaticMixing:
     """Read the biases of all connections, and nothing else.
 
     Raises
@@ -87,7 +87,7 @@ def read_mixing(sites: Sequence[Site], settings: Settings) -> StaticMixing:
     return StaticMixing(h_pre, h_post, h_res, assumed)
 
 
-def _gate(sites: Sequence[Site]) -> StaticMixing:
+def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
     """H_post = 2 sigmoid(0), and nothing between streams."""
     shapes = {site.parts[INJECTION].shape if INJECTION in site.parts else None for site in sites}
     shape = shapes.pop()
@@ -97,7 +97,7 @@ def _gate(sites: Sequence[Site]) -> StaticMixing:
     return StaticMixing(None, np.ones((layers, n)), np.tile(np.eye(n), (layers, 1, 1)), ())
 
 
-def _find_form(site: Site) -> Form:
+def _find_form(site: CheckpointLayer) -> Form:
     shape = _get_shape(site, SCALE)
     for form in FORMS:
         if shape == (form.scales,):
@@ -105,7 +105,7 @@ def _find_form(site: Site) -> Form:
     raise SpecError(f"checkpoint: {site.name}, {SCALE}", shape, "3 of H_pre, H_post and H_res, or 2 without H_res")
 
 
-def _count_streams(site: Site, form: Form) -> int:
+def _count_streams(site: CheckpointLayer, form: Form) -> int:
     shape = _get_shape(site, BASE)
     n = form.to_streams(shape[0]) if len(shape) == 1 else 0.0
     if n != int(n) or not 1 <= n <= MAX_STREAMS:
@@ -113,7 +113,7 @@ def _count_streams(site: Site, form: Form) -> int:
     return int(n)
 
 
-def _read_biases(site: Site, form: Form, n: int) -> np.ndarray:
+def _read_biases(site: CheckpointLayer, form: Form, n: int) -> np.ndarray:
     if _get_shape(site, SCALE) != (form.scales,) or _count_streams(site, form) != n:
         raise SpecError(f"checkpoint: {site.name}", _get_shape(site, BASE), "the same streams as in the first layer")
     base = site.parts[BASE]
@@ -123,7 +123,7 @@ def _read_biases(site: Site, form: Form, n: int) -> np.ndarray:
     return read_values(base)
 
 
-def _get_shape(site: Site, part: str) -> tuple[int, ...]:
+def _get_shape(site: CheckpointLayer, part: str) -> tuple[int, ...]:
     if part not in site.parts:
         raise SpecError(f"checkpoint: {site.name}, {part}", "nothing", "a tensor: is a file missing?")
     return site.parts[part].shape
@@ -136,13 +136,13 @@ def _read_number(config: Mapping[str, Any], name: str, default: float, most: flo
     return float(value)
 
 
-def _mix(base: np.ndarray, n: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _mix(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """H_res by Sinkhorn; the matrix that is projected is applied transposed."""
     comb = project(base[2 * n :].reshape(n, n), settings.rounds, settings.eps)
     return _sigmoid(base[:n]) + settings.eps, 2 * _sigmoid(base[n : 2 * n]), comb.T
 
 
-def _pass(base: np.ndarray, n: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pass(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Streams pass every layer unmixed."""
     h_post = settings.magnitude * _sigmoid(base[n:]) + settings.eps
     return _sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mhc_probe.checkpoint.safetensors import READABLE, Entry, read_chunks, read_values
-from mhc_probe.checkpoint.sites import PROJECTION, SCALE, Site
+from mhc_probe.checkpoint.safetensors import READABLE, TensorLocation, read_chunks, read_values
+from mhc_probe.checkpoint.sites import PROJECTION, SCALE, CheckpointLayer
 
 
 class Reach(NamedTuple):
@@ -22,7 +22,7 @@ class Reach(NamedTuple):
     """None where H_res is the identity."""
 
 
-def measure_reach(sites: Sequence[Site], streams: int) -> Reach | None:
+def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | None:
     """Read all projections, a chunk at a time; None where there are none, or where they are quantised."""
     if any(PROJECTION not in site.parts or site.parts[PROJECTION].dtype not in READABLE for site in sites):
         return None
@@ -32,7 +32,7 @@ def measure_reach(sites: Sequence[Site], streams: int) -> Reach | None:
     return Reach(h_pre, h_post, h_res[0] if h_res else None)
 
 
-def _measure_parts(site: Site, n: int) -> Iterator[float]:
+def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:
     """Mean square of s |w| over the rows of H_pre, of H_post, and of H_res where it has any."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     first = 0
@@ -41,7 +41,7 @@ def _measure_parts(site: Site, n: int) -> Iterator[float]:
         first += rows
 
 
-def _sum_squares(entry: Entry, first: int, last: int) -> float:
+def _sum_squares(entry: TensorLocation, first: int, last: int) -> float:
     """Sum of squares over rows `first` to `last`, exclusive."""
     width = entry.shape[1]
     return float(sum(chunk @ chunk for chunk in read_chunks(entry, first * width, last * width)))

@@ -18,14 +18,14 @@ from mhc_core.record.start import CapturedInput
 from mhc_probe.checkpoint.files import Checkpoint
 from mhc_probe.checkpoint.mixing import StaticMixing
 from mhc_probe.checkpoint.reach import measure_reach
-from mhc_probe.checkpoint.sites import Site
+from mhc_probe.checkpoint.sites import CheckpointLayer
 from mhc_probe.checkpoint.summary import summarise_checkpoint
 
 MAX_NAME = 100
 TABLES = {"BOOL", "I16", "U16", "I32", "U32", "I64", "U64"}  # types of tables and masks; weights may be packed in bytes
 
 
-def build_frames(checkpoint: Checkpoint, sites: list[Site], mixing: StaticMixing) -> list[AnyFrame]:
+def build_frames(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: StaticMixing) -> list[AnyFrame]:
     """`start`, one `forward` a layer with its mixing alone, `mixing`, `summary`."""
     means = {"h_post": mixing.h_post, "h_res": mixing.h_res} | ({} if mixing.h_pre is None else {"h_pre": mixing.h_pre})
     frames: list[AnyFrame] = [_build_start(checkpoint, sites, mixing), *_build_layers(means)]
@@ -36,7 +36,7 @@ def build_frames(checkpoint: Checkpoint, sites: list[Site], mixing: StaticMixing
     return [*frames, summarise_checkpoint(mixing, measure_reach(sites, mixing.h_res.shape[1]), result)]
 
 
-def _build_start(checkpoint: Checkpoint, sites: list[Site], mixing: StaticMixing) -> StartFrame:
+def _build_start(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: StaticMixing) -> StartFrame:
     parameters = sum(math.prod(entry.shape) for entry in checkpoint.entries.values() if entry.dtype not in TABLES)
     version = checkpoint.config.get("transformers_version")
     return StartFrame(

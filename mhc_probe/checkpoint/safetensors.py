@@ -29,7 +29,7 @@ BITS = {
 READABLE = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
-class Entry(NamedTuple):
+class TensorLocation(NamedTuple):
     """Where one tensor lies: its bytes go from `start` to `end` of the file."""
 
     path: Path
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     end: int
 
 
-def read_header(path: Path) -> dict[str, Entry]:
+def read_header(path: Path) -> dict[str, TensorLocation]:
     """The tensors of a file by their names, without reading any of them.
 
     Raises
@@ -59,7 +59,7 @@ def read_header(path: Path) -> dict[str, Entry]:
     return entries
 
 
-def read_values(entry: Entry) -> np.ndarray:
+def read_values(entry: TensorLocation) -> np.ndarray:
     """The values of one tensor, in float64 and in its shape.
 
     Raises
@@ -71,7 +71,7 @@ def read_values(entry: Entry) -> np.ndarray:
     return np.concatenate([np.empty(0), *chunks]).reshape(entry.shape)
 
 
-def read_chunks(entry: Entry, first: int, last: int) -> Iterator[np.ndarray]:
+def read_chunks(entry: TensorLocation, first: int, last: int) -> Iterator[np.ndarray]:
     """Values `first` to `last`, exclusive, of one tensor in float64, some megabytes at a time; see `read_values`."""
     if entry.dtype not in READABLE:
         raise SpecError(f"{entry.path.name}: dtype", entry.dtype, f"one of {', '.join(READABLE)}")
@@ -116,7 +116,7 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Entry:
+def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> TensorLocation:
     """One tensor, its offsets counted from the start of the file."""
     field = f"{path.name}: {show_name(name)}"
     if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
@@ -130,7 +130,7 @@ def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Entr
         raise SpecError(f"{field}.data_offsets", offsets, f"a start and an end within {size - data} bytes")
     if (offsets[1] - offsets[0]) * 8 != math.prod(shape) * BITS[dtype]:
         raise SpecError(f"{field}.data_offsets", offsets, f"as many bytes as {dtype} of shape {shape} has")
-    return Entry(path, dtype, tuple(shape), data + offsets[0], data + offsets[1])
+    return TensorLocation(path, dtype, tuple(shape), data + offsets[0], data + offsets[1])
 
 
 def show_name(name: str) -> str:
@@ -143,7 +143,7 @@ def _are_counts(items: Any) -> bool:
     return isinstance(items, list) and all(type(item) is int and item >= 0 for item in items)
 
 
-def _check_cover(path: Path, entries: dict[str, Entry], data: int, size: int) -> None:
+def _check_cover(path: Path, entries: dict[str, TensorLocation], data: int, size: int) -> None:
     """Tensors neither overlap nor leave a gap, and end where the file ends."""
     place = data
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):

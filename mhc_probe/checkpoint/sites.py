@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from mhc_core.spec import SpecError
-from mhc_probe.checkpoint.safetensors import Entry
+from mhc_probe.checkpoint.safetensors import TensorLocation
 
 MAX_LAYERS, MAX_STREAMS = 1024, 64
 BRANCHES = ("attention", "mlp")  # of every block, in this order
@@ -35,17 +35,17 @@ _NAME = re.compile(
 )
 
 
-class Site(NamedTuple):
+class CheckpointLayer(NamedTuple):
     """The connection of one layer."""
 
     name: str
     """As the checkpoint calls it."""
     branch: str
-    parts: dict[str, Entry]
+    parts: dict[str, TensorLocation]
     """Its parameters by the names in `ENDS`."""
 
 
-def find_sites(entries: Mapping[str, Entry], blocks: int | None) -> list[Site]:
+def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> list[CheckpointLayer]:
     """The connections in the order of the layers, two a block.
 
     Parameters
@@ -77,16 +77,16 @@ def find_sites(entries: Mapping[str, Entry], blocks: int | None) -> list[Site]:
     return [found[key] for key in wanted_sites]
 
 
-def _group(entries: Mapping[str, Entry]) -> dict[tuple[str, int, str], Site]:
+def _group(entries: Mapping[str, TensorLocation]) -> dict[tuple[str, int, str], CheckpointLayer]:
     """Connections by tower, block and branch."""
-    sites: dict[tuple[str, int, str], Site] = {}
+    sites: dict[tuple[str, int, str], CheckpointLayer] = {}
     for name, entry in entries.items():
         match = _NAME.fullmatch(name)
         if match is None:
             continue
         branch, end = STARTS[match["start"]], match["end"]
         key = (match["tower"] or "", int(match["block"]), branch)
-        site = sites.setdefault(key, Site(name.removesuffix(end).rstrip("._"), branch, {}))
+        site = sites.setdefault(key, CheckpointLayer(name.removesuffix(end).rstrip("._"), branch, {}))
         if end in site.parts:
             raise SpecError(f"checkpoint: {name}", "another name of it too", "one name for each parameter")
         site.parts[end] = entry

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from mhc_probe.conformance.calling import BATCH, TOKENS, Called, Subject
-from mhc_probe.conformance.roles import SEEN, Entries, Place, Roles, find_roles
+from mhc_probe.conformance.roles import SEEN, Entries, ParameterEntry, Roles, find_roles
 
 BASE = 1.0  # a logit for which maps other than exp are defined too
 VISIBLE = 1e-5  # an entry of H_res whose logarithm float32 still measures
@@ -58,7 +58,7 @@ class Bench:
         parameter = next(iter(self.subject.module.parameters()), torch.zeros(()))
         self.dtype, self.device = parameter.dtype, parameter.device
         self.n, self.width = subject.n, subject.width
-        self._ordered: dict[str, list[Place]] = {}
+        self._ordered: dict[str, list[ParameterEntry]] = {}
         self.notes: dict[str, Any] = {}  # what lines keep for other lines
         self.x = self.draw(BATCH, TOKENS, self.n, self.width)
         self.randomise()
@@ -129,7 +129,7 @@ class Bench:
 
     # ---- logits
 
-    def set_places(self, places: list[Place], values: torch.Tensor | float) -> None:
+    def set_places(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:
         """Write values to entries of parameters."""
         wanted = values if isinstance(values, torch.Tensor) else torch.full((len(places),), values)
         with torch.no_grad():
@@ -172,7 +172,7 @@ class Bench:
             return None
         return [ordered.index(place) for place in places]
 
-    def need_bias(self, target: str) -> list[Place]:
+    def need_bias(self, target: str) -> list[ParameterEntry]:
         """Entries that are the bias of a target, in the order of the streams, or of (output, input) of H_res.
 
         Raises
@@ -189,7 +189,7 @@ class Bench:
         return self._ordered[target]
 
     @torch.no_grad()
-    def _order(self, target: str, places: list[Place]) -> list[Place]:
+    def _order(self, target: str, places: list[ParameterEntry]) -> list[ParameterEntry]:
         self.stop_dynamic()
         base = _center_log(self._measure()[target][0, 0])
         changes = []

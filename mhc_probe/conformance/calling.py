@@ -22,7 +22,7 @@ BATCH, TOKENS = 3, 5  # of the states that a module is called with
 Write = Callable[..., torch.Tensor]  # write(state, y, returned) -> the next state, in the module's own layout
 
 
-class Layout(NamedTuple):
+class StreamLayout(NamedTuple):
     """How a module takes its streams; `joins_tokens` says that B and T are one axis of all that goes in and out."""
 
     name: str
@@ -36,12 +36,14 @@ def _unfold(x: torch.Tensor, n: int) -> torch.Tensor:
 
 
 LAYOUTS = (
-    Layout("x", lambda x: x, lambda x, n: x),
-    Layout("x.flatten(2)", lambda x: x.flatten(2), lambda x, n: x.unflatten(-1, (n, -1))),
-    Layout("x.movedim(2, 1).flatten(0, 1)", lambda x: x.movedim(2, 1).flatten(0, 1), _unfold),
-    Layout("x.flatten(0, 1)", lambda x: x.flatten(0, 1), lambda x, n: x.unflatten(0, (BATCH, -1)), joins_tokens=True),
-    Layout("x.movedim(2, 1)", lambda x: x.movedim(2, 1), lambda x, n: x.movedim(1, 2)),
-    Layout("x.movedim(2, 0)", lambda x: x.movedim(2, 0), lambda x, n: x.movedim(0, 2)),
+    StreamLayout("x", lambda x: x, lambda x, n: x),
+    StreamLayout("x.flatten(2)", lambda x: x.flatten(2), lambda x, n: x.unflatten(-1, (n, -1))),
+    StreamLayout("x.movedim(2, 1).flatten(0, 1)", lambda x: x.movedim(2, 1).flatten(0, 1), _unfold),
+    StreamLayout(
+        "x.flatten(0, 1)", lambda x: x.flatten(0, 1), lambda x, n: x.unflatten(0, (BATCH, -1)), joins_tokens=True
+    ),
+    StreamLayout("x.movedim(2, 1)", lambda x: x.movedim(2, 1), lambda x, n: x.movedim(1, 2)),
+    StreamLayout("x.movedim(2, 0)", lambda x: x.movedim(2, 0), lambda x, n: x.movedim(0, 2)),
 )
 
 
@@ -76,7 +78,7 @@ class Subject:
     module: nn.Module
     n: int
     width: int
-    layout: Layout
+    layout: StreamLayout
     takes_branch: bool = False
     carried: bool = False
     write: Write | None = None

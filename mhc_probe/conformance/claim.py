@@ -9,7 +9,7 @@ Residual = Literal["sinkhorn", "doubly stochastic", "identity", "free"]
 
 
 @dataclass(frozen=True)
-class Family:
+class FamilyPromise:
     """What a family promises: its H_res, the law of H_pre and H_post ("" where they are free), and how it starts.
 
     `reads_streams` says that the branch's input is one sum of whole streams, and not of single channels.
@@ -24,13 +24,13 @@ class Family:
 
 
 FAMILIES = {
-    "mhc": Family("sinkhorn"),
-    "mhc_lite": Family("doubly stochastic"),
-    "kromhc": Family("doubly stochastic"),
-    "orthostochastic": Family("doubly stochastic"),
-    "identity_hc": Family("identity"),
-    "gated": Family("identity", pre="", reads_streams=False),
-    "hc": Family("free", pre="", post="", starts_as_residual=True, output="sum"),
+    "mhc": FamilyPromise("sinkhorn"),
+    "mhc_lite": FamilyPromise("doubly stochastic"),
+    "kromhc": FamilyPromise("doubly stochastic"),
+    "orthostochastic": FamilyPromise("doubly stochastic"),
+    "identity_hc": FamilyPromise("identity"),
+    "gated": FamilyPromise("identity", pre="", reads_streams=False),
+    "hc": FamilyPromise("free", pre="", post="", starts_as_residual=True, output="sum"),
 }
 
 
@@ -57,7 +57,7 @@ class Claim:
             raise SpecError("output", self.output, "one of sum, mean, any")
 
     @property
-    def family(self) -> Family:
+    def family(self) -> FamilyPromise:
         """What the family promises."""
         return FAMILIES[self.name]
 

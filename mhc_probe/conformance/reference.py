@@ -13,7 +13,7 @@ from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Observed
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.roles import Place
+from mhc_probe.conformance.roles import ParameterEntry
 from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_left_to_others
 from mhc_probe.conformance.verdicts import format_number, judge
 
@@ -127,7 +127,7 @@ def _set_parameters(layer: nn.Module, parameters: dict[str, torch.Tensor]) -> No
         setattr(layer, name, nn.Parameter(value))
 
 
-def _get(bench: Bench, places: list[Place]) -> torch.Tensor:
+def _get(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
     values = [bench.subject.module.get_parameter(place.name).view(-1)[place.entry] for place in places]
     return torch.stack(values).float().cpu()
 

@@ -19,7 +19,7 @@ SEEN = 1e-5  # by which a coefficient has to change
 Measure = Callable[[], dict[str, torch.Tensor]]  # coefficients by target, with their graph
 
 
-class Place(NamedTuple):
+class ParameterEntry(NamedTuple):
     """One entry of a parameter: its name in the module, and the entry in the flat parameter."""
 
     name: str
@@ -41,8 +41,8 @@ class Roles:
     parameter whose n^2 entries move that target together with H_res. `error` is what the backward pass raised.
     """
 
-    bias: dict[str, list[Place]] = field(default_factory=dict)
-    gate: dict[str, Place] = field(default_factory=dict)
+    bias: dict[str, list[ParameterEntry]] = field(default_factory=dict)
+    gate: dict[str, ParameterEntry] = field(default_factory=dict)
     phi: dict[str, Entries] = field(default_factory=dict)
     gain: list[str] = field(default_factory=list)
     dead: dict[str, int] = field(default_factory=dict)
@@ -85,16 +85,16 @@ def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
         index = int(many.nonzero()[0])
         for target, row in zip(TARGETS, effect, strict=True):
             if row[index]:
-                roles.gate.setdefault(target, Place(name, index))
+                roles.gate.setdefault(target, ParameterEntry(name, index))
     elif many.all() and name not in roles.entangled.values():
         roles.gain.append(name)
         return
     for target, row in zip(TARGETS, effect, strict=True):
         indices = (row & ~many).nonzero().flatten()
         if len(indices) == (n * n if target == "res" else n):
-            roles.bias.setdefault(target, [Place(name, int(index)) for index in indices])
+            roles.bias.setdefault(target, [ParameterEntry(name, int(index)) for index in indices])
         elif len(indices) == 1:
-            roles.gate.setdefault(target, Place(name, int(indices)))
+            roles.gate.setdefault(target, ParameterEntry(name, int(indices)))
         elif len(indices):
             roles.phi.setdefault(target, Entries(name, indices))
 

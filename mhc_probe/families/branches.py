@@ -33,7 +33,7 @@ class Branches(Residual):
         self.fault: str | None = None  # why the newest pass is not one of such a model
 
     def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _Hearing(self, listener)
+        hearing = _BranchHooks(self, listener)
         sites: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             sites[layer].append(site)
@@ -61,7 +61,7 @@ class Branches(Residual):
         return name_module(self.model, self.layers[site]) or f"layer {site + 1}"
 
 
-class _Open(NamedTuple):
+class _OpenBranch(NamedTuple):
     """A branch that has returned, while its output is not yet added: numbers of what it read and what it returned."""
 
     site: int
@@ -72,7 +72,7 @@ class _Open(NamedTuple):
 class _Sum(NamedTuple):
     """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand by itself."""
 
-    branch: _Open
+    branch: _OpenBranch
     x: torch.Tensor
     c: float
     y: torch.Tensor | None
@@ -87,7 +87,7 @@ class _Multiple(NamedTuple):
     c: float
 
 
-class _Hearing(TorchFunctionMode):
+class _BranchHooks(TorchFunctionMode):
     """Hooks of one attachment, and what it keeps of the operations between the branches."""
 
     def __init__(self, adapter: Branches, listener: Listener) -> None:
@@ -101,7 +101,7 @@ class _Hearing(TorchFunctionMode):
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # of the branches that are being called
         self._called: set[int] = set()
-        self._open: list[_Open] = []
+        self._open: list[_OpenBranch] = []
         self._has_sums = False
 
     # ---- the code that calls the branches
@@ -175,7 +175,7 @@ class _Hearing(TorchFunctionMode):
         site = next((site for site in sites if site not in self._called), None)
         if read is not None and returned is not None and site is not None:
             self._called.add(site)
-            self._open.append(_Open(site, read, self._lineage.number(returned)))
+            self._open.append(_OpenBranch(site, read, self._lineage.number(returned)))
 
     # ---- sums
 

@@ -12,7 +12,7 @@ from mhc_probe.families.values import list_tensors
 from mhc_probe.laws import measure_read_error
 
 
-class Coefficients(NamedTuple):
+class ConnectionCall(NamedTuple):
     """One call of a connection.
 
     Attributes
@@ -29,7 +29,7 @@ class Coefficients(NamedTuple):
     matrix: torch.Tensor | None
 
 
-def find_coefficients(state: torch.Tensor, output: Any) -> Coefficients | None:
+def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None:
     """What a connection returned for a state, by shapes alone; None where that is no u with a vector of weights.
 
     Where n and C can be taken for each other, a matrix tells them apart, or else that streams are fewer than channels.
@@ -38,7 +38,7 @@ def find_coefficients(state: torch.Tensor, output: Any) -> Coefficients | None:
     return max(found, key=lambda reading: (reading.matrix is not None, reading.u.shape[-1]), default=None)
 
 
-def _list_readings(state: torch.Tensor, output: Any) -> Iterator[Coefficients]:
+def _list_readings(state: torch.Tensor, output: Any) -> Iterator[ConnectionCall]:
     tensors = [x for x in list_tensors(output) if x.is_floating_point() and x is not state]
     for axis, lead, n, width in _list_layouts(state.shape, tensors):
         u = next((x for x in tensors if x.shape == (*lead, width)), None)
@@ -46,7 +46,7 @@ def _list_readings(state: torch.Tensor, output: Any) -> Iterator[Coefficients]:
         vectors = [_flatten(x, n) for x in rest if x.shape in ((*lead, n), (*lead, n, 1), (n,))]
         matrix = next((_flatten(x, n, n) for x in rest if x.shape in ((*lead, n, n), (n, n))), None)
         if u is not None and vectors:
-            yield Coefficients(axis, u, vectors, matrix)
+            yield ConnectionCall(axis, u, vectors, matrix)
 
 
 def find_read_weights(

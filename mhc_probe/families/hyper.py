@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, Listener, Site, Written
-from mhc_probe.families.coefficients import Coefficients, find_coefficients, find_read_weights
+from mhc_probe.adapter import Adapter, LayerSite, Listener, Written
+from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights
 from mhc_probe.families.values import find_like, find_state
 from mhc_probe.hearing.joined import Joined
 from mhc_probe.hearing.listener import is_in_backward
@@ -25,7 +25,7 @@ from mhc_probe.mixing import find_mixings
 KINDS = {"attn": "attention", "attention": "attention", "mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp"}
 
 
-class Place(NamedTuple):
+class ConnectionPlace(NamedTuple):
     """A connection, the block that it is a part of, and the block's other parts by name."""
 
     connection: nn.Module
@@ -38,14 +38,14 @@ class HyperConnections(Adapter):
 
     needs_proof = True  # shapes of weights may be those of a connection by chance
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, places: Sequence[ConnectionPlace]) -> None:
         self.places = places
-        self.sites = [Site("branch", list(place.connection.parameters())) for place in places]
+        self.sites = [LayerSite("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
 
     def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _Hearing(self, listener)
+        hearing = _HyperHooks(self, listener)
         undo: list[Callable[[], None]] = []
         for site, (connection, _, _) in enumerate(self.places):
             undo.append(connection.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
@@ -63,7 +63,7 @@ class HyperConnections(Adapter):
     def find_inner(self) -> nn.Module:
         return self.places[0].block
 
-    def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> Coefficients | None:
+    def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> ConnectionCall | None:
         """What a connection yielded; keeps where the streams are in such a state."""
         found = find_coefficients(state, output)
         if found is None:
@@ -107,12 +107,12 @@ class HyperConnections(Adapter):
 
 
 @dataclass
-class _Open:
+class _OpenLayer:
     """A layer from its connection's call to that of the next."""
 
     site: int
     state: torch.Tensor
-    found: Coefficients
+    found: ConnectionCall
     h_pre: torch.Tensor | None = None
     h_post: torch.Tensor | None = None
     y: torch.Tensor | None = None
@@ -128,12 +128,12 @@ class _Open:
         return Written(after, self.y, self.h_pre, self.h_post, matrices, self.name, weights)
 
 
-class _Hearing:
+class _HyperHooks:
     """Hooks of one attachment."""
 
     def __init__(self, adapter: HyperConnections, listener: Listener) -> None:
         self.adapter, self.listener = adapter, listener
-        self.open: _Open | None = None
+        self.open: _OpenLayer | None = None
         self.seen: set[int] = set()
 
     def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
@@ -148,7 +148,7 @@ class _Hearing:
             return
         self._leave_last(site, state)
         self.seen.add(site)
-        self.open = _Open(site, state, found) if self.listener.enter(site, state) else None
+        self.open = _OpenLayer(site, state, found) if self.listener.enter(site, state) else None
         if self.open is not None:
             self.listener.read(site, found.u)
             if not is_in_backward():
@@ -161,7 +161,7 @@ class _Hearing:
             self._leave(state)  # what enters here, whatever the block has made of what left the last layer
 
     @torch.no_grad()
-    def _tell_vectors_apart(self, layer: _Open, operands: Sequence[torch.Tensor]) -> None:
+    def _tell_vectors_apart(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
         """H_pre is what makes u of the streams, among what is returned or else what was computed with on the way."""
         u, vectors = layer.found.u, layer.found.vectors
         x_nNC, u_NC = self.adapter.to_streams(layer.state.detach()), self.adapter.to_rows(u.detach())

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, Listener, Site, Written
+from mhc_probe.adapter import Adapter, LayerSite, Listener, Written
 from mhc_probe.families.paths import name_layers
 from mhc_probe.families.values import find_state
 from mhc_probe.hearing.joined import Joined
@@ -27,7 +27,7 @@ class Residual(Adapter):
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
         self.model, self.layers = model, layers
-        self.sites = [Site(type(layer).__name__, []) for layer in self.layers]
+        self.sites = [LayerSite(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
 
     def listen(self, listener: Listener) -> list[Callable[[], None]]:

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, Listener, Site, Written
+from mhc_probe.adapter import Adapter, LayerSite, Listener, Written
 from mhc_probe.families.hyper import find_autocast, name_branch
 from mhc_probe.families.values import list_tensors
 from mhc_probe.hearing.joined import Joined
@@ -45,11 +45,11 @@ class SplitConnections(Adapter):
         self.streams = int(self.connections[0].num_residual_streams)
         self.channels_first = bool(getattr(self.connections[0], "channel_first", False))
         self._apart: set[torch.Size] = set()
-        self.sites = [Site("branch", _list_own(connection)) for connection in self.connections]
+        self.sites = [LayerSite("branch", _list_own(connection)) for connection in self.connections]
         self.model = model
 
     def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _Hearing(self, listener)
+        hearing = _SplitHooks(self, listener)
         undo: list[Callable[[], None]] = []
         for site, connection in enumerate(self.connections):
             for name, replace in zip(METHODS, (hearing.read, hearing.write), strict=True):
@@ -104,7 +104,7 @@ class _Open:
     holds_none: bool
 
 
-class _Hearing:
+class _SplitHooks:
     """Takes the place of the two methods, calls them and returns what they return."""
 
     def __init__(self, adapter: SplitConnections, listener: Listener) -> None:

@@ -10,7 +10,7 @@ from mhc_core.spec import SpecError
 from mhc_probe.families.paths import CONTAINERS, extend_path, name_layers
 
 
-class Stack(NamedTuple):
+class LayerList(NamedTuple):
     """A list of modules that may be layers.
 
     Attributes
@@ -51,11 +51,11 @@ def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
     return (_take_in_turn(stacks) if _are_parallel(stacks) else []), refusal
 
 
-def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) -> Iterator[Stack]:
+def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) -> Iterator[LayerList]:
     """Outermost lists of layers: what is within a layer is part of it."""
     rows = _find_rows(module) if isinstance(module, nn.ModuleList | nn.Sequential) else []
     if rows:
-        yield Stack(path, rows, owner, isinstance(module, nn.Sequential))
+        yield LayerList(path, rows, owner, isinstance(module, nn.Sequential))
         return
     for name, child in module.named_children():
         yield from find_stacks(child, extend_path(path, module, name), module)
@@ -95,7 +95,7 @@ def _list_vectors(layer: nn.Module) -> set[tuple[str, int]]:
     return {(name, len(parameter)) for name, parameter in layer.named_parameters() if parameter.ndim == 1}
 
 
-def _are_parallel(stacks: Sequence[Stack]) -> bool:
+def _are_parallel(stacks: Sequence[LayerList]) -> bool:
     """Whether the code of one module may call the entries of all lists in turn."""
     owners = {stack.owner for stack in stacks}
     return (
@@ -105,18 +105,18 @@ def _are_parallel(stacks: Sequence[Stack]) -> bool:
     )
 
 
-def _take_in_turn(stacks: Sequence[Stack]) -> list[nn.Module]:
+def _take_in_turn(stacks: Sequence[LayerList]) -> list[nn.Module]:
     return [layer for row in zip(*(stack.layers for stack in stacks), strict=True) for layer in row]
 
 
-def _propose(model: nn.Module, stacks: Sequence[Stack]) -> str:
+def _propose(model: nn.Module, stacks: Sequence[LayerList]) -> str:
     """The longest run of layers that are built alike, in the list that has it."""
     expression = name_layers(model, max((_find_run(stack) for stack in stacks), key=len))
     assert expression is not None, "the layers are parts of the model"
     return expression
 
 
-def _find_run(stack: Stack) -> list[nn.Module]:
+def _find_run(stack: LayerList) -> list[nn.Module]:
     """The longest run of layers with the same vectors: a layer that changes the state has others."""
     shapes = [[_list_vectors(layer) for layer in row] for row in stack.rows]
     runs, first = [], 0
@@ -127,5 +127,5 @@ def _find_run(stack: Stack) -> list[nn.Module]:
     return max(runs, key=len)
 
 
-def _name_class(stack: Stack) -> str:
+def _name_class(stack: LayerList) -> str:
     return type(stack.layers[0]).__name__

@@ -22,11 +22,11 @@ class AwayError(Exception):
         self.wait_s = wait_s
 
 
-class RefusedError(Exception):
+class DestinationRefusedError(Exception):
     """A place will not take these lines, now or later."""
 
 
-class Place(Protocol):
+class DeliveryTarget(Protocol):
     """Where lines go."""
 
     @property
@@ -65,7 +65,7 @@ QUIET = Parcel([], 0)
 class Courier:
     """A thread that brings parcels to a place in their order, and tries again where that is away."""
 
-    def __init__(self, place: Place, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, place: DeliveryTarget, max_waiting: int = MAX_WAITING) -> None:
         self.place, self.max_waiting = place, max_waiting
         self._parcels: deque[Parcel] = deque()
         self._waiting = 0
@@ -124,7 +124,7 @@ class Courier:
                 self._rest(wait_s if error.wait_s is None else error.wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 continue
-            except RefusedError as error:
+            except DestinationRefusedError as error:
                 self._has_tried.set()
                 self._refuse(f"{self.place.name} takes no more of the trace, training goes on: {error}")
                 return

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from mhc_core.record.summary import EndStatus, Finding
 from mhc_core.spec import SpecError
 from mhc_probe.monitor.alarms import Alarm
-from mhc_probe.monitor.courier import PATIENCE_S, Courier, Place
+from mhc_probe.monitor.courier import PATIENCE_S, Courier, DeliveryTarget
 from mhc_probe.monitor.file import GrowingFile
 from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.record import GrowingRecord
@@ -45,7 +45,7 @@ class Track:
     While more waits than may, observations are left out: those that follow join on without a gap.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: DeliveryTarget) -> None:
         self.place, self.record, self.courier = place, GrowingRecord(), Courier(place)
         self.left_out = 0
         self.alarms: list[Finding] = []

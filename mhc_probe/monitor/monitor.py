@@ -19,7 +19,7 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_probe.attachment import attach
-from mhc_probe.monitor.alarms import Alarm, Board, Course, Limits, find_signs
+from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, find_signs
 from mhc_probe.monitor.callbacks import build_lightning_callback, build_transformers_callback
 from mhc_probe.monitor.destinations import open_destinations
 from mhc_probe.monitor.listening import Listening
@@ -78,7 +78,7 @@ class Monitor:
         self.last: Observation | None = None
         self._candidates = attach(model, layers).candidates
         self._limits = limits or Limits()
-        self._board, self._course = Board(), Course(self._limits)
+        self._board, self._course = AlarmLog(), History(self._limits)
         self._own = {id(parameter) for parameter in model.parameters()}
         self._optimizer: Optimizer | None = None
         self._loss: torch.Tensor | float | None = None

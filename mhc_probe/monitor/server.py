@@ -15,7 +15,7 @@ import orjson
 from mhc_core.record.codec import frame_type
 from mhc_core.record.container.credentials import to_headers
 from mhc_core.spec import SpecError
-from mhc_probe.monitor.courier import MAX_WAITING, AwayError, RefusedError
+from mhc_probe.monitor.courier import MAX_WAITING, AwayError, DestinationRefusedError
 
 PREFIX = "/api/v1/traces"
 TIMEOUT_S = 20.0
@@ -85,7 +85,7 @@ class LiveServer:
         try:
             name, self._token, self.link = (str(answer[key]) for key in ("id", "token", "url"))
         except (KeyError, TypeError):
-            raise RefusedError("its answer names no trace; is it a server of this product?") from None
+            raise DestinationRefusedError("its answer names no trace; is it a server of this product?") from None
         self._address = f"{self.url}{PREFIX}/{name}"
         _print(f"mHC Scope: the live page of this training is {self.link}")
 
@@ -119,10 +119,10 @@ class LiveServer:
         try:
             return json.loads(text) if text else None
         except ValueError:
-            raise RefusedError("its answer is no JSON; is it a server of this product?") from None
+            raise DestinationRefusedError("its answer is no JSON; is it a server of this product?") from None
 
 
-class _GapError(RefusedError):
+class _GapError(DestinationRefusedError):
     """The server waits for an earlier line."""
 
     def __init__(self, due: int) -> None:
@@ -182,7 +182,7 @@ def _classify(error: HTTPError) -> Exception:
     if error.code >= 500 or error.code in LATER:
         wait = error.headers.get("Retry-After", "")
         return AwayError(detail, float(wait) if wait.isdecimal() else None)
-    return RefusedError(detail)
+    return DestinationRefusedError(detail)
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -14,18 +14,18 @@ from mhc_service.ray.options import Options
 
 
 @dataclass(frozen=True)
-class Shape:
+class WorkerResources:
     """Resources of one worker."""
 
     cpus: float
     gpus: float
     memory_bytes: float
 
-    def covers(self, other: "Shape") -> bool:
+    def covers(self, other: "WorkerResources") -> bool:
         """Whether a worker of this shape may do what asks for the other; a GPU is not held for what needs none."""
         return self.cpus >= other.cpus and self.gpus == other.gpus and self.memory_bytes >= other.memory_bytes
 
-    def fits_in(self, other: "Shape") -> bool:
+    def fits_in(self, other: "WorkerResources") -> bool:
         """Whether a machine of the other shape has it at all."""
         return self.cpus <= other.cpus and self.gpus <= other.gpus and self.memory_bytes <= other.memory_bytes
 
@@ -34,12 +34,12 @@ class Shape:
         return f"{self.cpus:g} CPU{gpus} and {self.memory_bytes / GIB:.1f} GiB"
 
 
-def usual_shape(options: Options) -> Shape:
+def usual_shape(options: Options) -> WorkerResources:
     """What a worker holds that waits for its first run: enough for a spec with small tensors."""
-    return Shape(1, options.gpus, min(GIB, options.memory_bytes))
+    return WorkerResources(1, options.gpus, min(GIB, options.memory_bytes))
 
 
-def shape_of(job: dict[str, Any], options: Options) -> Shape:
+def shape_of(job: dict[str, Any], options: Options) -> WorkerResources:
     """What a job asks for. One that is not valid needs nothing; its worker says what is wrong with it."""
     try:
         spec = parse_spec(job["spec"])
@@ -49,14 +49,14 @@ def shape_of(job: dict[str, Any], options: Options) -> Shape:
     memory = GIB
     while memory < cost.peak_bytes:  # few sizes, so that a worker is seldom replaced by another
         memory *= 2
-    return Shape(
+    return WorkerResources(
         choose_threads(spec, options.cpus),
         0.0 if spec.device == "cpu" else options.gpus,
         min(memory, options.memory_bytes),
     )
 
 
-def explain_lack(wanted: Shape, machines: Iterable[Shape]) -> str | None:
+def explain_lack(wanted: WorkerResources, machines: Iterable[WorkerResources]) -> str | None:
     """Why the cluster can never give this, or None where it can."""
     machines = list(machines)
     if any(wanted.fits_in(machine) for machine in machines):

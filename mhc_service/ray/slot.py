@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from mhc_service.ray.actor import Actor, Introduction, read_versions
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import Shape, explain_lack, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usual_shape
 
 log = logging.getLogger("mhc.bridge")
 
@@ -113,7 +113,7 @@ class Slot:
             ray.cancel(lines)
         return None
 
-    async def _provide(self, wanted: Shape) -> None:
+    async def _provide(self, wanted: WorkerResources) -> None:
         """Have an actor that covers the shape."""
         if self._shape.covers(wanted):
             return
@@ -128,7 +128,7 @@ class Slot:
         finally:
             self._replacing = None
 
-    async def _replace(self, shape: Shape, wait_s: float | None) -> Introduction:
+    async def _replace(self, shape: WorkerResources, wait_s: float | None) -> Introduction:
         """An actor of another shape in place of the one that is there."""
         if lack := explain_lack(shape, list_machines()):
             raise NoRoom(lack)
@@ -195,10 +195,10 @@ class Slot:
         self._tell(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
 
 
-def list_machines() -> list[Shape]:
+def list_machines() -> list[WorkerResources]:
     """What each machine of the cluster has in all, used or not."""
     found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [Shape(each.get("CPU", 0), each.get("GPU", 0), each.get("memory", 0)) for each in found]
+    return [WorkerResources(each.get("CPU", 0), each.get("GPU", 0), each.get("memory", 0)) for each in found]
 
 
 def explain_skew(introduction: Introduction) -> str | None:

@@ -10,19 +10,19 @@ from mhc_scope.engine.contract import RUN, VERIFICATION
 from mhc_scope.engine.registry import UnknownEngine, build_engine
 from mhc_scope.settings import GIB, Settings
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import Shape, explain_lack, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usual_shape
 
 OPTIONS = Options("head:6379", cpus=4, gpus=0.0, wait_s=60.0, memory_bytes=16 * GIB)
 ON_GPUS = Options("head:6379", cpus=4, gpus=0.5, wait_s=60.0, memory_bytes=16 * GIB)
 WIDE: dict[str, Any] = {"width": 1024, "input": {"kind": "gaussian", "batch": 16, "tokens": 256}}
 
 
-def ask(spec: dict[str, Any], options: Options = OPTIONS, kind: str = RUN) -> Shape:
+def ask(spec: dict[str, Any], options: Options = OPTIONS, kind: str = RUN) -> WorkerResources:
     return shape_of({"kind": kind, "spec": spec}, options)
 
 
 def test_a_small_run_asks_for_what_a_worker_holds_anyway() -> None:
-    assert ask({}) == usual_shape(OPTIONS) == Shape(1, 0.0, GIB)
+    assert ask({}) == usual_shape(OPTIONS) == WorkerResources(1, 0.0, GIB)
 
 
 def test_a_wide_run_asks_for_its_threads_and_for_memory_by_its_estimate() -> None:
@@ -49,18 +49,18 @@ def test_a_spec_that_is_not_valid_needs_nothing_special() -> None:
 
 
 def test_a_worker_with_a_gpu_does_not_cover_what_needs_none() -> None:
-    assert not Shape(4, 0.5, 8 * GIB).covers(Shape(1, 0.0, GIB))
-    assert Shape(4, 0.0, 8 * GIB).covers(Shape(1, 0.0, GIB))
+    assert not WorkerResources(4, 0.5, 8 * GIB).covers(WorkerResources(1, 0.0, GIB))
+    assert WorkerResources(4, 0.0, 8 * GIB).covers(WorkerResources(1, 0.0, GIB))
 
 
 def test_what_no_machine_has_is_said_with_what_there_is() -> None:
-    machines = [Shape(2, 0.0, 4 * GIB), Shape(16, 0.0, 8 * GIB)]
-    assert explain_lack(Shape(2, 0.0, 8 * GIB), machines) is None
-    assert explain_lack(Shape(2, 1.0, GIB), machines) == (
+    machines = [WorkerResources(2, 0.0, 4 * GIB), WorkerResources(16, 0.0, 8 * GIB)]
+    assert explain_lack(WorkerResources(2, 0.0, 8 * GIB), machines) is None
+    assert explain_lack(WorkerResources(2, 1.0, GIB), machines) == (
         "the run needs 2 CPU, 1 GPU and 1.0 GiB on one machine, and the cluster has none such: "
         "it has 16 CPU and 8.0 GiB; 2 CPU and 4.0 GiB"
     )
-    assert "no machine" in str(explain_lack(Shape(1, 0.0, GIB), []))
+    assert "no machine" in str(explain_lack(WorkerResources(1, 0.0, GIB), []))
 
 
 def test_the_address_of_a_cluster_is_asked_for() -> None:

@@ -22,14 +22,14 @@ from mhc_scope.services.results import read_result
 from mhc_scope.services.rooms import Rooms
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.shares import ReadShares, StreamShares
-from mhc_scope.services.sweep import Sweep
-from mhc_scope.services.sweep_values import SweepValues
+from mhc_scope.services.sweep import SweepGrid
+from mhc_scope.services.sweep_values import SweepReader
 from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.services.traces import Traces
 from mhc_scope.store.measures import Measures
 from mhc_scope.store.rooms import ROOM_ADDRESS, Room
-from mhc_scope.store.runs import Run
-from mhc_scope.store.snapshots import Snapshot, SnapshotStore
+from mhc_scope.store.runs import StoredRun
+from mhc_scope.store.snapshots import SnapshotStore, StoredSnapshot
 from mhc_scope.store.tokens import read_token_id
 
 ROOM_HEADER = "X-Room"  # names the room of a course that a request is made in
@@ -50,9 +50,9 @@ def get_sweeps(request: Request) -> Sweeps:
     return sweeps
 
 
-def get_values(request: Request) -> SweepValues:
+def get_values(request: Request) -> SweepReader:
     """The numbers of this app's sweeps."""
-    values: SweepValues = request.app.state.sweep_values
+    values: SweepReader = request.app.state.sweep_values
     return values
 
 
@@ -110,18 +110,18 @@ def read_access_token(request: Request) -> str | None:
     return request.cookies.get(TOKEN_COOKIE) if bearer is None else bearer
 
 
-async def get_client(request: Request) -> identity.Client:
+async def get_client(request: Request) -> identity.ClientIdentity:
     """Who asks, which shares and rights hang on."""
     return await _recognise(request, read_access_token(request))
 
 
-async def get_keyed_client(request: Request) -> identity.Client:
+async def get_keyed_client(request: Request) -> identity.ClientIdentity:
     """The same, for routes whose bearer may be the key of what they name instead of an access token."""
     bearer, kept = read_bearer(request), request.cookies.get(TOKEN_COOKIE)
     return await _recognise(request, bearer if bearer and read_token_id(bearer) else kept)
 
 
-async def recognise_holder(request: Request, token: str) -> identity.Client:
+async def recognise_holder(request: Request, token: str) -> identity.ClientIdentity:
     """Who has the access token; only the address of the request counts beside it.
 
     Raises
@@ -134,7 +134,7 @@ async def recognise_holder(request: Request, token: str) -> identity.Client:
     return await identities.recognise(identity.Claims(host, token))
 
 
-async def _recognise(request: Request, token: str | None) -> identity.Client:
+async def _recognise(request: Request, token: str | None) -> identity.ClientIdentity:
     host = request.client.host if request.client else "unknown"
     name = _read_name(request) if request.scope.get(FROM_PROXY) else None
     claims = identity.Claims(host, token, name, request.cookies.get(COOKIE))
@@ -144,7 +144,7 @@ async def _recognise(request: Request, token: str | None) -> identity.Client:
     return await _into_room(request, client)
 
 
-async def _into_room(request: Request, client: identity.Client) -> identity.Client:
+async def _into_room(request: Request, client: identity.ClientIdentity) -> identity.ClientIdentity:
     """The client, in the room of a course where the request names one."""
     name = request.headers.get(ROOM_HEADER)
     if not name:
@@ -163,19 +163,19 @@ def _read_name(request: Request) -> str | None:
     return names[0].strip() if names else None
 
 
-def require_read(client: Annotated[identity.Client, Depends(get_client)]) -> identity.Client:
+def require_read(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
     """One who may look."""
     identity.require_rights(client, "read")
     return client
 
 
-def require_run(client: Annotated[identity.Client, Depends(get_client)]) -> identity.Client:
+def require_run(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
     """One who may start, bring and keep things."""
     identity.require_rights(client, "run")
     return client
 
 
-def require_admin(client: Annotated[identity.Client, Depends(get_client)]) -> identity.Client:
+def require_admin(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
     """One who may do anything."""
     identity.require_rights(client, "admin")
     return client
@@ -212,7 +212,7 @@ def is_at_operators_door(request: Request) -> bool:
 
 
 def get_viewer(
-    client: Annotated[identity.Client, Depends(get_client)],
+    client: Annotated[identity.ClientIdentity, Depends(get_client)],
     viewer: Annotated[
         str | None,
         Query(max_length=64, description="A token of the caller's own, which tells its streams from others of its."),
@@ -226,14 +226,14 @@ Service = Annotated[Runs, Depends(get_service)]
 TraceService = Annotated[Traces, Depends(get_traces)]
 LiveService = Annotated[LiveTraces, Depends(get_live_traces)]
 SweepService = Annotated[Sweeps, Depends(get_sweeps)]
-Values = Annotated[SweepValues, Depends(get_values)]
+Values = Annotated[SweepReader, Depends(get_values)]
 RoomService = Annotated[Rooms, Depends(get_rooms)]
 Snapshots = Annotated[SnapshotStore, Depends(get_snapshots)]
 Encoding = Annotated[Encoder, Depends(get_encoder)]
 Streams = Annotated[StreamShares, Depends(get_streams)]
-Client = Annotated[identity.Client, Depends(get_client)]
-KeyedClient = Annotated[identity.Client, Depends(get_keyed_client)]
-Runner = Annotated[identity.Client, Depends(require_run)]
+Client = Annotated[identity.ClientIdentity, Depends(get_client)]
+KeyedClient = Annotated[identity.ClientIdentity, Depends(get_keyed_client)]
+Runner = Annotated[identity.ClientIdentity, Depends(require_run)]
 Bearer = Annotated[str | None, Depends(read_bearer)]
 Viewer = Annotated[str, Depends(get_viewer)]
 
@@ -246,7 +246,7 @@ def get_place(streams: Streams, client: Client) -> shares.StreamPlace:
 StreamPlace = Annotated[shares.StreamPlace, Depends(get_place)]
 
 
-async def find_run(service: Runs, run_id: str) -> Run:
+async def find_run(service: Runs, run_id: str) -> StoredRun:
     """The run, noted as used. Other jobs, such as verifications, are not shown."""
     run = await service.find(run_id)
     if run is None or run.kind != RUN:
@@ -255,7 +255,7 @@ async def find_run(service: Runs, run_id: str) -> Run:
     return run
 
 
-async def find_done(service: Runs, run_id: str) -> Run:
+async def find_done(service: Runs, run_id: str) -> StoredRun:
     """The run, if it has a whole result."""
     run = await find_run(service, run_id)
     if not run.is_whole:
@@ -264,12 +264,12 @@ async def find_done(service: Runs, run_id: str) -> Run:
     return run
 
 
-async def load_result(service: Runs, run: Run) -> Result:
+async def load_result(service: Runs, run: StoredRun) -> Result:
     """The run's columns."""
     return await read_result(service.log.read_all(run.id))
 
 
-async def load_start(service: Runs, run: Run) -> Result:
+async def load_start(service: Runs, run: StoredRun) -> Result:
     """What the run's first frame says: its source, layers and streams."""
     result = Result(keeps_frames=False)
     for line in await service.log.read(run.id, -1, 1):
@@ -285,7 +285,7 @@ async def charge_reading(request: Request, service: Service, client: Client, run
     reads.charge(client, sum(run.bytes for run in runs if run is not None))
 
 
-async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> Snapshot | None:
+async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
     """The snapshot of that id, if there is one; it is looked at, and therefore kept longer."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
@@ -293,7 +293,7 @@ async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str
     return snapshot
 
 
-async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> Snapshot:
+async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
     """The snapshot of that id."""
     snapshot = await find_view(request, snapshots, snapshot_id)
     if snapshot is None:
@@ -301,7 +301,7 @@ async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str
     return snapshot
 
 
-async def find_sweep(sweeps: SweepService, sweep_id: str) -> Sweep:
+async def find_sweep(sweeps: SweepService, sweep_id: str) -> SweepGrid:
     """The sweep of that id."""
     sweep = await sweeps.find(sweep_id)
     if sweep is None:
@@ -327,5 +327,5 @@ async def find_own_room(
 
 FoundRoom = Annotated[Room, Depends(find_room)]
 OwnRoom = Annotated[Room, Depends(find_own_room)]
-FoundSnapshot = Annotated[Snapshot, Depends(find_snapshot)]
-FoundSweep = Annotated[Sweep, Depends(find_sweep)]
+FoundSnapshot = Annotated[StoredSnapshot, Depends(find_snapshot)]
+FoundSweep = Annotated[SweepGrid, Depends(find_sweep)]

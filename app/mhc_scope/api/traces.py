@@ -29,7 +29,7 @@ from mhc_scope.api.http.problems import Problem
 from mhc_scope.api.models.links import API, to_address, to_links
 from mhc_scope.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
 from mhc_scope.services.errors import NotATraceError
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["traces"])
 # Who has a trace's token may feed it: these routes ask for nothing else.
@@ -48,12 +48,12 @@ POST_RESPONSES: Responses = {
 VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 
-async def find_owned(trace_id: str, request: Request, live: LiveService) -> Run:
+async def find_owned(trace_id: str, request: Request, live: LiveService) -> StoredRun:
     """The live trace, for those who have its token; asked before anything of the body is read."""
     return await live.require_owner(trace_id, read_bearer(request) or "")
 
 
-Owned = Annotated[Run, Depends(find_owned)]
+Owned = Annotated[StoredRun, Depends(find_owned)]
 FirstIndex = Annotated[int, Query(ge=0, le=2**31, description="Index of the first of these frames.")]
 
 

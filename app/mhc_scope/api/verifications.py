@@ -18,7 +18,7 @@ from mhc_scope.api.models.links import API, to_links
 from mhc_scope.api.models.verifications import VerificationBody
 from mhc_scope.engine.contract import VERIFICATION
 from mhc_scope.services.runs import Runs, read_spec
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
@@ -55,14 +55,14 @@ async def get_verification(run_id: str, service: Service) -> Response:
     return await _respond(service, run)
 
 
-async def _check_trace(service: Runs, run: Run) -> Response:
+async def _check_trace(service: Runs, run: StoredRun) -> Response:
     """A trace cannot be computed again: it is held against its own numbers, at once."""
     checks = await asyncio.to_thread(check_record, await load_result(service, run))
     body = VerificationBody.build(run.id, checks)
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
-async def _respond(service: Runs, run: Run) -> Response:
+async def _respond(service: Runs, run: StoredRun) -> Response:
     job = await service.store.find_job(VERIFICATION, run.id)
     if job is None:
         raise not_found("verification of run", run.id)
@@ -76,13 +76,13 @@ async def _respond(service: Runs, run: Run) -> Response:
     return await _answer(service, run, line)
 
 
-async def _answer(service: Runs, run: Run, line: bytes | None) -> Response:
+async def _answer(service: Runs, run: StoredRun, line: bytes | None) -> Response:
     result = await load_result(service, run)
     body = await asyncio.to_thread(_verify, run, result, line)
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
 
 
-def _verify(run: Run, result: Result, line: bytes | None) -> VerificationBody:
+def _verify(run: StoredRun, result: Result, line: bytes | None) -> VerificationBody:
     recomputed = None if line is None else codec.decode_line(line)
     assert recomputed is None or isinstance(recomputed, RecomputationFrame), "a verification has one frame"
     checks = verify(read_spec(run), result, recomputed)

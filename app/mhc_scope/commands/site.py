@@ -14,8 +14,8 @@ from mhc_scope.commands.configuration import InvalidSettings
 
 if TYPE_CHECKING:
     from mhc_core.spec import RunSpec
-    from mhc_scope.pages.site import Grid, Site, WrittenRun
-    from mhc_scope.store.snapshots import Snapshot
+    from mhc_scope.pages.site import Grid, StaticSite, WrittenRun
+    from mhc_scope.store.snapshots import StoredSnapshot
 
 # Settings for which the runs of the opening view are written; sliders stop at them.
 GRIDS: dict[str, "Grid"] = {
@@ -60,10 +60,10 @@ def run(known: argparse.Namespace) -> int:
 
 def write_site(known: argparse.Namespace) -> str:
     """What was written, in a sentence."""
-    from mhc_scope.pages.site import Site, list_grid
+    from mhc_scope.pages.site import StaticSite, list_grid
     from mhc_scope.presets.records import SPECS
 
-    site = Site(known.folder)
+    site = StaticSite(known.folder)
     grid = GRIDS[known.grid]
     views, records = asyncio.run(_read_views(places.to_settings(known), known.view)) if known.view else ([], {})
     runs = {run_id: site.write_record(run_id, lines) for run_id, lines in records.items()}
@@ -75,7 +75,7 @@ def write_site(known: argparse.Namespace) -> str:
     return f"{known.folder}: {len(runs)} runs, {site.bytes / 1e6:.1f} MB. Serve it with any file server."
 
 
-def _write_runs(site: "Site", specs: Iterable["RunSpec"]) -> Iterable["WrittenRun"]:
+def _write_runs(site: "StaticSite", specs: Iterable["RunSpec"]) -> Iterable["WrittenRun"]:
     """Write the runs: those that ship or were written before as they are, the others computed now."""
     for spec in tqdm(specs, unit="run", desc="runs"):
         yield site.write_record(spec.id, _read_shipped(spec.id) or site.find_record(spec.id) or _compute(spec))
@@ -114,7 +114,7 @@ def _compare_costs(grid: "Grid") -> dict["RunSpec", Any]:
     return {spec: compare_connections(spec, rates) for spec in stacks if spec.connection.kind == widest}
 
 
-async def _read_views(settings: Any, ids: Iterable[str]) -> tuple[list["Snapshot"], dict[str, list[bytes]]]:
+async def _read_views(settings: Any, ids: Iterable[str]) -> tuple[list["StoredSnapshot"], dict[str, list[bytes]]]:
     """Snapshots, and the frames of their runs by id."""
     from mhc_scope.store.database import Database
     from mhc_scope.store.frame_log import FrameLog

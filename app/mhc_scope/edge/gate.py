@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
-from mhc_scope.edge.limits import Limits
+from mhc_scope.edge.limits import ConnectionLimits
 from mhc_scope.edge.memory import Crowd, give_back
-from mhc_scope.edge.waiting import Waiting
+from mhc_scope.edge.waiting import WaitingConnections
 from mhc_scope.services.identity import to_block
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ class Gate:
     """Counts connections, closes those that wait too long, and finds room where descriptors are scarce."""
 
     def __init__(
-        self, app: Any, limits: Limits, proxies: str, root_path: str, files: FileAnswers | None = None
+        self, app: Any, limits: ConnectionLimits, proxies: str, root_path: str, files: FileAnswers | None = None
     ) -> None:
         self.limits, self.root_path, self.files = limits, root_path, files
-        self.waiting = Waiting()
+        self.waiting = WaitingConnections()
         self._proxies = TrustedProxies(app, proxies).trusted_hosts
         self._all: set[EdgeProtocol] = set()
         self._by_address: Counter[str] = Counter()

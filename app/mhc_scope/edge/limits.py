@@ -17,7 +17,7 @@ PROBES = 64
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """Limits of all connections.
 
     Attributes
@@ -38,7 +38,7 @@ class Limits:
     probes: int
 
     @classmethod
-    def build(cls, settings: Settings) -> "Limits":
+    def build(cls, settings: Settings) -> "ConnectionLimits":
         """By the settings, and the descriptors that this process has left: called when all else is open."""
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         left = (MANY if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))

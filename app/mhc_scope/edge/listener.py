@@ -18,7 +18,7 @@ UNSENT_BYTES = 2**17
 QUIET_S = 60.0
 
 
-class Listener:
+class ListeningSocket:
     """One listening socket. uvicorn closes it like a server of asyncio.
 
     asyncio's own goes on accepting where it cannot, and writes a page of the log each time.

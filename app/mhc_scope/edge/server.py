@@ -12,8 +12,8 @@ from uvicorn.config import STARTUP_FAILURE
 
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.gate import Gate
-from mhc_scope.edge.limits import Limits
-from mhc_scope.edge.listener import Listener, bind
+from mhc_scope.edge.limits import ConnectionLimits
+from mhc_scope.edge.listener import ListeningSocket, bind
 from mhc_scope.edge.memory import spare_known_objects
 from mhc_scope.edge.protocol import EdgeProtocol
 from mhc_scope.settings import Settings
@@ -62,10 +62,12 @@ class Server(uvicorn.Server):
         settings = self._settings
         state = self._app.state
         files = FileAnswers(state.assets, settings.root, settings.host_names, state.instruments)
-        self._gate = Gate(self._app, Limits.build(settings), settings.forwarded_allow_ips, settings.root, files)
+        self._gate = Gate(
+            self._app, ConnectionLimits.build(settings), settings.forwarded_allow_ips, settings.root, files
+        )
         loop = asyncio.get_running_loop()
         self._gate.start(loop)
-        self.servers = [Listener(loop, sock, self._build_protocol) for socks in found for sock in socks]  # type: ignore[misc]
+        self.servers = [ListeningSocket(loop, sock, self._build_protocol) for socks in found for sock in socks]  # type: ignore[misc]
         for listener in self.servers:
             host, port = listener.address  # type: ignore[attr-defined]
             logger.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)

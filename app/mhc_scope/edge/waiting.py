@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from mhc_scope.edge.protocol import EdgeProtocol
 
 
-class Waiting:
+class WaitingConnections:
     """By address, the longest waiting first.
 
     Each connection of a proxy stands for itself, as others are behind it.

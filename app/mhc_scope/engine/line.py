@@ -9,19 +9,19 @@ from mhc_scope.engine.worker import Worker
 
 
 @dataclass(eq=False)
-class Line:
+class JobQueue:
     """Jobs that wait for the same workers; one that has had no job for `idle_s` since its last ends, None for never."""
 
     idle_s: float | None = None
-    jobs: deque["Entry"] = field(default_factory=deque)
+    jobs: deque["QueuedJob"] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def put(self, entry: "Entry") -> None:
+    def put(self, entry: "QueuedJob") -> None:
         """At its end."""
         self.jobs.append(entry)
         self.arrived.set()
 
-    def put_first(self, entry: "Entry") -> None:
+    def put_first(self, entry: "QueuedJob") -> None:
         """Before all others: it was its turn."""
         self.jobs.appendleft(entry)
         self.arrived.set()
@@ -34,11 +34,11 @@ class Line:
 
 
 @dataclass(eq=False)
-class Entry:
+class QueuedJob:
     """A job that has been submitted and has not ended."""
 
     job: Job
-    line: Line
+    line: JobQueue
     frames: int = 0  # Passed on so far.
     is_second_try: bool = False  # The worker that it was first given to was dead already.
     worker: Worker | None = None

@@ -11,7 +11,7 @@ import orjson
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
-from mhc_scope.engine.line import Entry, Line
+from mhc_scope.engine.line import JobQueue, QueuedJob
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
@@ -34,8 +34,8 @@ class LocalEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._line, self._spare_line = Line(), Line(SPARE_IDLE_S)
-        self._entries: dict[str, Entry] = {}
+        self._line, self._spare_line = JobQueue(), JobQueue(SPARE_IDLE_S)
+        self._entries: dict[str, QueuedJob] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
         self._are_warm = asyncio.Event()  # all workers, each for the first time
@@ -64,7 +64,7 @@ class LocalEngine(Engine):
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = Entry(job, self._spare_line if job.is_spare else self._line)
+        entry = self._entries[job.id] = QueuedJob(job, self._spare_line if job.is_spare else self._line)
         entry.line.put(entry)
 
     async def cancel(self, job_id: str) -> None:
@@ -138,7 +138,7 @@ class LocalEngine(Engine):
 
     # One slot: a worker, replaced whenever it dies.
 
-    async def _keep_slot(self, line: Line) -> None:
+    async def _keep_slot(self, line: JobQueue) -> None:
         retry_s = RETRY_S
         while True:
             if line is self._spare_line:
@@ -153,7 +153,7 @@ class LocalEngine(Engine):
                 log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
                 await asyncio.sleep(retry_s)
 
-    async def _serve_worker(self, line: Line) -> bool:
+    async def _serve_worker(self, line: JobQueue) -> bool:
         """Give jobs to one worker until it dies, or has no more for too long; says whether it ever became ready."""
         worker = await self._spawn()
         try:
@@ -176,7 +176,7 @@ class LocalEngine(Engine):
                 self._deaths += 1
                 log.warning("worker %s is gone: %s", worker.name, reason)
 
-    def _note_ready(self, worker: Worker, line: Line, answer: bytes) -> None:
+    def _note_ready(self, worker: Worker, line: JobQueue, answer: bytes) -> None:
         if line is self._spare_line:  # it has measured how fast a machine is that may be busy with others
             self._spare = worker
             return
@@ -188,7 +188,7 @@ class LocalEngine(Engine):
     async def _spawn(self) -> Worker:
         return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
 
-    async def _take_job(self, worker: Worker, line: Line, idle_s: float | None) -> Entry | None:
+    async def _take_job(self, worker: Worker, line: JobQueue, idle_s: float | None) -> QueuedJob | None:
         """The next job, or None when the worker dies while it waits, or has waited for too long."""
         arrival, death = asyncio.create_task(self._next_job(line)), asyncio.create_task(worker.wait())
         try:
@@ -202,7 +202,7 @@ class LocalEngine(Engine):
             arrival.cancel()
             death.cancel()
 
-    async def _next_job(self, line: Line) -> Entry:
+    async def _next_job(self, line: JobQueue) -> QueuedJob:
         if not line.jobs:
             self._sink.on_free()
         await line.wait()
@@ -215,7 +215,7 @@ class LocalEngine(Engine):
 
     # One job.
 
-    async def _execute(self, worker: Worker, entry: Entry) -> bool:
+    async def _execute(self, worker: Worker, entry: QueuedJob) -> bool:
         """Run a job to its end and report it; says whether the worker can take another."""
         entry.worker = worker
         deadline_s = self._settings.run_deadline_s
@@ -253,7 +253,7 @@ class LocalEngine(Engine):
             entry.worker = None
         return False
 
-    async def _pass_on(self, worker: Worker, entry: Entry) -> dict[str, Any] | None:
+    async def _pass_on(self, worker: Worker, entry: QueuedJob) -> dict[str, Any] | None:
         """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
@@ -276,7 +276,7 @@ class LocalEngine(Engine):
             worker.kill()
         return False
 
-    def _stop_job(self, entry: Entry, status: EndStatus, reason: str | None) -> None:
+    def _stop_job(self, entry: QueuedJob, status: EndStatus, reason: str | None) -> None:
         """Ask the worker to stop, and do not wait for it long."""
         entry.verdict = entry.verdict or (status, reason)
         if entry.worker is not None:
@@ -284,18 +284,18 @@ class LocalEngine(Engine):
             asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, entry)
 
     @staticmethod
-    def _give_up(entry: Entry) -> None:
+    def _give_up(entry: QueuedJob) -> None:
         if entry.worker is not None and not entry.given_up.done():
             entry.given_up.set_result(None)
 
     @staticmethod
-    def _judge(entry: Entry, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+    def _judge(entry: QueuedJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
         """A stop from outside explains a run that its worker broke off, but undoes none that was done."""
         if report["status"] == "cancelled" and entry.verdict is not None:
             return entry.verdict
         return report["status"], report["reason"]
 
-    async def _end(self, entry: Entry, status: EndStatus, reason: str | None) -> None:
+    async def _end(self, entry: QueuedJob, status: EndStatus, reason: str | None) -> None:
         try:
             await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:

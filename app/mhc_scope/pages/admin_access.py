@@ -7,7 +7,7 @@ from fastapi import Request
 
 from mhc_scope.api.dependencies import is_at_operators_door, read_access_token, recognise_holder
 from mhc_scope.api.http.problems import Problem
-from mhc_scope.services.errors import RefusedError
+from mhc_scope.services.errors import RefusalError
 from mhc_scope.services.identity import require_rights
 
 ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as password"'}
@@ -22,7 +22,7 @@ async def require_operator(request: Request) -> None:
         raise Problem("no-token", 401, "this needs the token of an admin", headers=ASK)
     try:
         require_rights(await recognise_holder(request, token), "admin")
-    except RefusedError as error:
+    except RefusalError as error:
         raise Problem("no-token", 401, str(error), headers=ASK) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from mhc_core.findings.words import format_magnitude
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import MULTI_STREAM
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 Direction = Literal["fwd", "bwd"]
 DIRECTIONS: tuple[Direction, Direction] = ("fwd", "bwd")
@@ -24,7 +24,7 @@ def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd"
     return text if "×" in text else f"×{text}"
 
 
-def build_claim(labels: Sequence[str], runs: Sequence[Run]) -> str | None:
+def build_claim(labels: Sequence[str], runs: Sequence[StoredRun]) -> str | None:
     """The gains of the runs that mix streams; None where no gain is known."""
     gains = [
         f"{label} {gain}"
@@ -41,6 +41,6 @@ def build_claim(labels: Sequence[str], runs: Sequence[Run]) -> str | None:
     return f"{', '.join(gains)}, {'same ' if len(runs) > 1 else ''}{layers}"
 
 
-def _has_streams(run: Run) -> bool:
+def _has_streams(run: StoredRun) -> bool:
     """Whether a run mixes streams, so that its gain is not 1 by design. A trace may."""
     return not isinstance(run.source, SpecSource) or run.spec["connection"]["kind"] in MULTI_STREAM

@@ -21,14 +21,14 @@ from mhc_scope.api.dependencies import FoundSnapshot, Service, find_done, load_r
 from mhc_scope.api.http.addresses import to_base
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.pages.claims import build_claim
-from mhc_scope.pages.link_pictures import REVISION, THEME, Headlines, Map, Pictures, View, to_view
+from mhc_scope.pages.link_pictures import REVISION, THEME, Headlines, Map, PictureContent, Pictures, to_view
 from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_shown
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.stored_sweeps import from_stored
-from mhc_scope.services.sweep import Sweep
-from mhc_scope.services.sweep_values import SweepValues
-from mhc_scope.store.runs import Run
-from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.services.sweep import SweepGrid
+from mhc_scope.services.sweep_values import SweepReader
+from mhc_scope.store.runs import StoredRun
+from mhc_scope.store.snapshots import StoredSnapshot
 
 router = APIRouter(include_in_schema=False)
 
@@ -56,7 +56,7 @@ class Card:
 class AskedMap:
     """The map that a stored view opens with."""
 
-    sweep: Sweep
+    sweep: SweepGrid
     metric: str
     reduction: Reduction
 
@@ -88,7 +88,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
     return _to_card(request, url, preset.title, preset.description, picture, _describe_streams(preset.labels))
 
 
-async def build_snapshot_preview(request: Request, service: Runs, snapshot: Snapshot) -> Card:
+async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
     """The card of a stored view: its title or its claim, and its note or a finding of each run."""
     runs = await _find_done_ones(service, snapshot.runs)
     labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
@@ -140,7 +140,7 @@ async def _respond(
     if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
 
-    async def load() -> View:
+    async def load() -> PictureContent:
         own = [run.source.label for run in runs] if preset is None else preset.labels
         labels = names or to_labels(own, to_names(state))
         shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
@@ -158,7 +158,7 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     return Headlines(to_title(METRICS[preset.metric], preset.reduction), texts)
 
 
-def _find_map(snapshot: Snapshot) -> AskedMap | None:
+def _find_map(snapshot: StoredSnapshot) -> AskedMap | None:
     """None where the view holds no sweep, or its state asks for no map of it that the page could open."""
     asked = to_map(snapshot.state)
     if snapshot.sweep is None or asked is None or asked[0] not in METRICS:
@@ -167,14 +167,14 @@ def _find_map(snapshot: Snapshot) -> AskedMap | None:
     return AskedMap(from_stored(snapshot.sweep), asked[0], found[0]) if found else None
 
 
-async def _load_map(values: SweepValues, asked: AskedMap) -> Map:
+async def _load_map(values: SweepReader, asked: AskedMap) -> Map:
     measured = await values.measure(asked.sweep, asked.metric, asked.reduction)
     figure = await asyncio.to_thread(build_map, measured.grid, THEMES[THEME])
     kind, x, y = _name_axes(asked.sweep)
     return Map(figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑"))
 
 
-def _name_axes(sweep: Sweep) -> tuple[str, str, str]:
+def _name_axes(sweep: SweepGrid) -> tuple[str, str, str]:
     """What joins the layers of the runs, and the settings to the right and upwards."""
     connection = {"kind": RunSpec().connection.kind} | dict(sweep.base.get("connection") or {})
     return KIND_NAMES[connection["kind"]], *to_axis_titles(sweep.x, sweep.y)
@@ -186,12 +186,12 @@ def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
     return f"{text}. Largest gain: {claim}" if claim else text
 
 
-async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[Run]:
+async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
     found = [await service.find(run_id) for run_id in run_ids]
     return [run for run in found if run is not None and run.status == "done"]
 
 
-def _describe(labels: Sequence[str], runs: Sequence[Run]) -> str:
+def _describe(labels: Sequence[str], runs: Sequence[StoredRun]) -> str:
     firsts = [(run.summary or {"findings": []})["findings"][:1] for run in runs]
     return " ".join(f"{label}: {found[0]['text']}" for label, found in zip(labels, firsts, strict=True) if found)
 

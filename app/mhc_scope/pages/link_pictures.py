@@ -22,7 +22,7 @@ from mhc_scope.pages.claims import DIRECTIONS, to_gain_text
 from mhc_scope.pages.raster import Canvas, measure, shorten
 from mhc_scope.pages.raster_map import draw_map
 from mhc_scope.pages.raster_picture import Lanes, draw_ribbons, find_largest, place_lanes, read_sizes
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
@@ -66,7 +66,7 @@ class Headlines:
 
 
 @dataclass(frozen=True)
-class View:
+class PictureContent:
     """What a picture shows; runs beyond the first four are counted in `more`."""
 
     title: str
@@ -78,12 +78,12 @@ class View:
 
 def to_view(
     title: str,
-    runs: Sequence[Run],
+    runs: Sequence[StoredRun],
     labels: Sequence[str],
     results: Sequence[Columns],
     shown: Map | None = None,
     headlines: Headlines | None = None,
-) -> View:
+) -> PictureContent:
     """A view of finished runs; `headlines` replace their gains, as in a preset's view."""
     found = []
     for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
@@ -91,10 +91,10 @@ def to_view(
         found.append(Shown(label, result, number, remark))
     foot = _to_foot([run.source for run in runs], results[0])
     foot = f"{headlines.what} · {foot}" if headlines else f"Gain of the mixing · {foot}"
-    return View(title or ", ".join(labels), foot, found, max(0, len(runs) - MAX_RUNS), shown)
+    return PictureContent(title or ", ".join(labels), foot, found, max(0, len(runs) - MAX_RUNS), shown)
 
 
-def _read_gain(run: Run) -> tuple[str, str]:
+def _read_gain(run: StoredRun) -> tuple[str, str]:
     """The largest gain forward, and in words that backward where it differs, or why there is none."""
     headline = "" if run.summary is None else run.summary["headline"]["text"]
     forward, backward = (to_gain_text(run.summary, direction) for direction in DIRECTIONS)
@@ -116,7 +116,7 @@ def _to_foot(sources: Sequence[Source], result: Columns) -> str:
     return f"{source.spec['depth']} layers{drift} · seed {source.spec['seed']}"
 
 
-def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:
+def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
     """The picture as PNG, 1200 x 630."""
     canvas = Canvas(WIDTH, HEIGHT, theme)
     _draw_head(canvas, view)
@@ -139,7 +139,7 @@ def draw(view: View, theme: Theme = THEMES[THEME]) -> bytes:
     return file.getvalue()
 
 
-def _order(view: View) -> list[int]:
+def _order(view: PictureContent) -> list[int]:
     """Runs from top to bottom: the loudest last, for its ribbons burst their lanes."""
     return sorted(range(len(view.runs)), key=lambda run: find_largest(read_sizes(view.runs[run].columns)))
 
@@ -153,7 +153,7 @@ def _spread(lanes: Sequence[Lanes]) -> list[float]:
     return [place - over for place in places]
 
 
-def _draw_head(canvas: Canvas, view: View) -> None:
+def _draw_head(canvas: Canvas, view: PictureContent) -> None:
     theme = canvas.theme
     canvas.text(MARGIN, 62, "mHC Scope", 24, theme.muted, bold=True)
     more = f" · and {view.more} more runs" if view.more else ""
@@ -181,7 +181,7 @@ class Pictures:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._turn = asyncio.Lock()  # one thread and about 40 MB, however many requests come
 
-    async def get(self, key: str, load: Callable[[], Awaitable[View]]) -> bytes:
+    async def get(self, key: str, load: Callable[[], Awaitable[PictureContent]]) -> bytes:
         """The picture known as `key`, or drawn from what `load` gives."""
         async with self._turn:
             if key not in self._kept:

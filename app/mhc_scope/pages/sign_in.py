@@ -14,8 +14,8 @@ from mhc_scope.api.http.cookies import TOKEN_COOKIE, is_safe
 from mhc_scope.api.models.links import to_address
 from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page
-from mhc_scope.services.errors import RefusedError
-from mhc_scope.services.identity import Client
+from mhc_scope.services.errors import RefusalError
+from mhc_scope.services.identity import ClientIdentity
 
 router = APIRouter(prefix="/sign-in", include_in_schema=False)
 
@@ -31,7 +31,7 @@ async def get_sign_in_page(request: Request, after: Next = "") -> Response:
         return _render(request, after)
     try:
         holder = await recognise_holder(request, token)
-    except RefusedError as error:
+    except RefusalError as error:
         return _render(request, after, mistake=f"{error} Sign in with another, or sign out.", kept=True)
     return _render(request, after, holder=holder, kept=True)
 
@@ -43,7 +43,7 @@ async def sign_in(request: Request) -> Response:
     after, token = fields.get("next", [""])[0], fields.get("token", [""])[0].strip()
     try:
         await recognise_holder(request, token)
-    except RefusedError as error:
+    except RefusalError as error:
         page = _render(request, after, mistake=str(error))
         page.status_code = 401
         return page
@@ -74,7 +74,7 @@ def to_own_address(after: str) -> str:
 
 
 def _render(
-    request: Request, after: str, *, holder: Client | None = None, mistake: str = "", kept: bool = False
+    request: Request, after: str, *, holder: ClientIdentity | None = None, mistake: str = "", kept: bool = False
 ) -> Response:
     page = get_pages(request).render(
         "sign_in.html", after=to_own_address(after), holder=holder, mistake=mistake, kept=kept

@@ -36,7 +36,7 @@ from mhc_scope.pages.link_cards import MAX_DESCRIPTION, SUMMARY, Card
 from mhc_scope.pages.routes import Pages, to_boot
 from mhc_scope.presets import OPENING, PRESETS
 from mhc_scope.presets.sketches import read_sketches
-from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.snapshots import StoredSnapshot
 
 ROOT = "."
 INDEX = "api/runs.json"
@@ -53,7 +53,7 @@ class WrittenRun:
     spec: RunSpec | None
 
 
-class Site:
+class StaticSite:
     """A folder that becomes a site.
 
     Parameters
@@ -102,7 +102,7 @@ class Site:
         for name, body in bodies.items():
             self._write(f"api/{name}.json", codec.to_json(body))
 
-    def write_pages(self, grid: Grid, views: Sequence[Snapshot]) -> None:
+    def write_pages(self, grid: Grid, views: Sequence[StoredSnapshot]) -> None:
         """Write the pages and what they load."""
         assets = Assets(ROOT)
         pages = Pages(assets, ROOT)

@@ -12,16 +12,16 @@ from typing import Any
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_scope.engine.contract import RUN, Engine, Job
 from mhc_scope.services.predictions import Predictions
-from mhc_scope.services.reports import Held, Reports
+from mhc_scope.services.reports import LeasedRun, Reports
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import take_note
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.board import Board, predict_seconds
+from mhc_scope.store.queue.board import QueueState, predict_seconds
 from mhc_scope.store.queue.leases import Lease, to_beat_s
 from mhc_scope.store.queue.queue import Queue, Turn
-from mhc_scope.store.runs import NewJob, Run
+from mhc_scope.store.runs import NewJob, StoredRun
 
 log = logging.getLogger("mhc.queue")
 
@@ -41,7 +41,7 @@ class Dispatcher:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
         patience_s = settings.store_patience_s
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
-        self.board = Board()
+        self.board = QueueState()
         self._short_s = settings.short_run_s
         self._beat_s = to_beat_s(settings.lease_s)
         self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
@@ -145,7 +145,7 @@ class Dispatcher:
             self._show(turn.board)
         return turn
 
-    async def _begin(self, run: Run, *, is_spare: bool) -> None:
+    async def _begin(self, run: StoredRun, *, is_spare: bool) -> None:
         assert run.server is not None
         lease = Lease(run.id, run.server, run.fence)
         spec = _read_current(run)
@@ -155,7 +155,7 @@ class Dispatcher:
         if self._engine.position(run.id) is not None:  # under an earlier lease, which was lost
             await self._engine.cancel(run.id)
         seconds = predict_seconds(run.cost)
-        self.reports.held[run.id] = Held(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
+        self.reports.held[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
             self._log.forget(run.id)
         else:
@@ -163,7 +163,7 @@ class Dispatcher:
         self._predictions.expect(run.id, run.kind, spec)
         self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
-    def _show(self, board: Board) -> None:
+    def _show(self, board: QueueState) -> None:
         """Let those who wait see their place."""
         before, self.board = self.board.places, board
         for run_id in board.places.keys() | before.keys():
@@ -174,7 +174,7 @@ class Dispatcher:
         self.board = self.board.without(run_id, client)
         self.wake()
 
-    def _stop_soon(self, run_id: str, held: Held) -> None:
+    def _stop_soon(self, run_id: str, held: LeasedRun) -> None:
         """Stop a job, unless it has ended by now; the end may take longer than a heartbeat."""
         if self.reports.held.get(run_id) is held and run_id not in self._stops:
             self._stops[run_id] = asyncio.create_task(self._engine.cancel(run_id))
@@ -203,12 +203,12 @@ class Dispatcher:
             await asyncio.sleep(RETRY_S)
 
 
-def has_outdated_numerics(run: Run) -> bool:
+def has_outdated_numerics(run: StoredRun) -> bool:
     """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
     return run.kind == RUN and parse_spec(run.spec).id != run.id
 
 
-def _read_current(run: Run) -> RunSpec | None:
+def _read_current(run: StoredRun) -> RunSpec | None:
     """The spec, where this version computes what its id names."""
     try:
         return None if has_outdated_numerics(run) else parse_spec(run.spec)

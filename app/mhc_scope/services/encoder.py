@@ -16,7 +16,7 @@ from mhc_scope.services.encoder_pool import EncodingPool
 from mhc_scope.services.errors import EncodingFailedError
 from mhc_scope.settings import Settings
 from mhc_scope.store.frame_log import FrameLog
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 PACKAGES = [Path(folder) for package in (mhc_core, mhc_scope) for folder in package.__path__]
 WRITTEN_BYTES = 2**20
@@ -40,11 +40,11 @@ class Encoder:
         """End the processes."""
         self.pool.stop()
 
-    def is_large(self, run: Run) -> bool:
+    def is_large(self, run: StoredRun) -> bool:
         """Whether its frames are so many bytes that adding them up would hold the server up."""
         return run.bytes > self._inside_bytes or (run.bytes == 0 and run.frames > LARGE_FRAMES)
 
-    async def get_result(self, run: Run, form: str, *, is_packed: bool) -> Path:
+    async def get_result(self, run: StoredRun, form: str, *, is_packed: bool) -> Path:
         """A file that holds the result in that form, compressed by gzip where `is_packed`.
 
         Raises
@@ -55,7 +55,7 @@ class Encoder:
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
         return await self._get(key, [run], write_result, run.id, form, is_packed)
 
-    async def get_figure(self, runs: Sequence[Run], asked: AskedFigure, *, is_packed: bool) -> Path:
+    async def get_figure(self, runs: Sequence[StoredRun], asked: AskedFigure, *, is_packed: bool) -> Path:
         """A file that holds the figure of these runs as JSON.
 
         Raises
@@ -67,7 +67,7 @@ class Encoder:
         key = f"{together}-{asked.name}{'.gz' if is_packed else ''}"
         return await self._get(key, runs, write_figure, asked, is_packed)
 
-    async def _get(self, key: str, runs: Sequence[Run], work: Callable[..., None], *arguments: Any) -> Path:
+    async def _get(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
         """`work` is given the runs' files of frames, then the arguments, then the file to make."""
         if (path := await asyncio.to_thread(self.files.find, key)) is not None:
             return path
@@ -78,7 +78,7 @@ class Encoder:
         # Shielded: others wait for it too, and who asks again finds it made.
         return await asyncio.shield(self._made[key])
 
-    async def _make(self, key: str, runs: Sequence[Run], work: Callable[..., None], *arguments: Any) -> Path:
+    async def _make(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
         try:
             with self.files.work() as folder:
                 frames = [folder / f"{index}.ndjson" for index in range(len(runs))]
@@ -105,7 +105,7 @@ async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
         await asyncio.to_thread(_write, file, waiting)
 
 
-def to_name(run: Run) -> str:
+def to_name(run: StoredRun) -> str:
     """Names what a finished run's files are made from: its frames, and the code that writes them."""
     return f"{run.id}-{run.finished_at or 0:.3f}-{name_code()}"
 

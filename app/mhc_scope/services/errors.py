@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mhc_core.spec import SpecError
 
 
-class RefusedError(Exception):
+class RefusalError(Exception):
     """A refusal: one sentence for people, and the fields that are at fault."""
 
     def __init__(self, detail: str, errors: Sequence[SpecError] = ()) -> None:
@@ -14,55 +14,55 @@ class RefusedError(Exception):
         self.errors = list(errors)
 
 
-class InvalidRequestError(RefusedError):
+class InvalidRequestError(RefusalError):
     """The request cannot be carried out as it stands."""
 
 
-class TooExpensiveError(RefusedError):
+class TooExpensiveError(RefusalError):
     """It is predicted to cost more than this server admits."""
 
 
-class InvalidTokenError(RefusedError):
+class InvalidTokenError(RefusalError):
     """The access token is unknown or has expired."""
 
 
-class NoTokenError(RefusedError):
+class NoTokenError(RefusalError):
     """The caller may do this only with an access token, and gave none."""
 
 
-class NoRightError(RefusedError):
+class NoRightError(RefusalError):
     """The caller is known, and has not the right to do this."""
 
 
-class NotOwnerError(RefusedError):
+class NotOwnerError(RefusalError):
     """What is asked is for the owner alone."""
 
 
-class NoSpecError(RefusedError):
+class NoSpecError(RefusalError):
     """The record was not computed from a spec, so it cannot be computed again."""
 
 
-class InvalidTraceError(RefusedError):
+class InvalidTraceError(RefusalError):
     """The file is no trace, or its frames are not what they say."""
 
 
-class NotATraceError(RefusedError):
+class NotATraceError(RefusalError):
     """The record was computed from a spec, and what is asked is for traces."""
 
 
-class UnknownTraceError(RefusedError):
+class UnknownTraceError(RefusalError):
     """There is no such live trace."""
 
 
-class WrongTokenError(RefusedError):
+class WrongTokenError(RefusalError):
     """The caller may not write this trace."""
 
 
-class HasEndedError(RefusedError):
+class HasEndedError(RefusalError):
     """The trace has ended, and takes nothing more."""
 
 
-class GapError(RefusedError):
+class GapError(RefusalError):
     """Frames are missing before those that were sent.
 
     Attributes
@@ -76,7 +76,7 @@ class GapError(RefusedError):
         self.due = due
 
 
-class NoRoomError(RefusedError):
+class NoRoomError(RefusalError):
     """There is no room now; the same request may succeed later.
 
     Attributes
@@ -136,11 +136,11 @@ class QueueFullError(NoRoomError):
     """The server's queue is full."""
 
 
-class NotTheTeacherError(RefusedError):
+class NotTheTeacherError(RefusalError):
     """The caller has not the key of the room."""
 
 
-class MayNotTeachError(RefusedError):
+class MayNotTeachError(RefusalError):
     """The caller may not make rooms here."""
 
 

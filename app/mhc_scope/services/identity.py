@@ -27,7 +27,7 @@ IPV6_PREFIX = 64  # what one household or one machine is given, and may change a
 
 
 @dataclass(frozen=True)
-class Client:
+class ClientIdentity:
     """One who asks.
 
     Attributes
@@ -57,7 +57,7 @@ class Client:
 
 
 # Runs that the server starts on its own count against no client.
-SERVER = Client("", "", "admin")
+SERVER = ClientIdentity("", "", "admin")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Identities:
         self._anonymous: Rights | None = None if settings.anonymous == "none" else settings.anonymous
         self._tokens = tokens
 
-    async def recognise(self, claims: Claims) -> Client:
+    async def recognise(self, claims: Claims) -> ClientIdentity:
         """The client.
 
         Raises
@@ -89,11 +89,11 @@ class Identities:
         if claims.token is not None:
             return await self._find_holder(claims.token, address)
         if claims.name:
-            return Client(to_named_key(claims.name), address, "run", is_known=True)
+            return ClientIdentity(to_named_key(claims.name), address, "run", is_known=True)
         key = to_address_key(address) if claims.cookie is None else to_cookie_key(claims.cookie)
-        return Client(key or to_address_key(address), address, self._anonymous)
+        return ClientIdentity(key or to_address_key(address), address, self._anonymous)
 
-    async def _find_holder(self, text: str, address: str) -> Client:
+    async def _find_holder(self, text: str, address: str) -> ClientIdentity:
         token_id = read_token_id(text)
         token = None if token_id is None else await self._tokens.find(token_id)
         # Compared also where there is no such token, so that the time tells nothing.
@@ -102,10 +102,10 @@ class Identities:
             raise InvalidTokenError("This server does not know the token.")
         if token.expires_at is not None and token.expires_at <= time.time():
             raise InvalidTokenError("The token has expired.")
-        return Client(f"token:{token.id}", address, token.rights, is_known=True)
+        return ClientIdentity(f"token:{token.id}", address, token.rights, is_known=True)
 
 
-def require_rights(client: Client, wanted: Rights) -> None:
+def require_rights(client: ClientIdentity, wanted: Rights) -> None:
     """Refuse a client that may not do so much.
 
     Raises
@@ -158,7 +158,7 @@ def to_named_key(name: str) -> str:
     return f"name:{name}" if len(name) <= MAX_NAME and name.isprintable() else f"name-hash:{_digest(name)}"
 
 
-def to_viewer(client: Client, own: str | None) -> str:
+def to_viewer(client: ClientIdentity, own: str | None) -> str:
     """Whose streams are meant: a text of the caller's own, which means nothing in the mouth of another client."""
     return _digest(f"{client.key}\n{own or ''}")
 

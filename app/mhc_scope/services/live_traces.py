@@ -13,18 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mhc_core.record.codec import encode_frame
-from mhc_core.record.container import Checker, Limits
+from mhc_core.record.container import Checker, ContainerLimits
 from mhc_core.record.container.texts import check_text
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_scope.services.admission import require_live_room
 from mhc_scope.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
-from mhc_scope.services.identity import Client
+from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import ID_LENGTH, Runs
 from mhc_scope.settings import Settings
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 log = logging.getLogger("mhc.traces")
 
@@ -42,7 +42,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Fed:
+class LiveTraceState:
     """How far a live trace is: the index that is due next, and its status."""
 
     record_id: str
@@ -63,7 +63,7 @@ class LiveTraces:
 
     def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
-        self._limits = Limits(size_bytes=settings.max_trace_bytes)
+        self._limits = ContainerLimits(size_bytes=settings.max_trace_bytes)
         self._growing: dict[str, Growing] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._fed_at: dict[str, float] = {}
@@ -81,7 +81,7 @@ class LiveTraces:
         if self._watch is not None:
             self._watch.cancel()
 
-    async def open(self, lines: Sequence[bytes], client: Client) -> Opened:
+    async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> Opened:
         """Begin a live trace with its first frames, the first of them `start`.
 
         Raises
@@ -92,7 +92,7 @@ class LiveTraces:
         async with self._opening:  # or several at once would find the same room
             return await self._open(lines, client)
 
-    async def _open(self, lines: Sequence[bytes], client: Client) -> Opened:
+    async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> Opened:
         self.require_room()
         await self._runs.storage.require_space()
         growing = Growing(_new_checker(), 0)
@@ -114,7 +114,7 @@ class LiveTraces:
         """Refuse one more where there are as many as are allowed."""
         require_live_room(len(self._fed_at), self._settings)
 
-    async def require_owner(self, run_id: str, token: str) -> Run:
+    async def require_owner(self, run_id: str, token: str) -> StoredRun:
         """The record, for those who have its token.
 
         Raises
@@ -129,7 +129,7 @@ class LiveTraces:
             raise WrongTokenError("The token is not the one that was returned when this trace was created.")
         return run
 
-    async def feed(self, run: Run, first: int, lines: Sequence[bytes]) -> Fed:
+    async def feed(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
         """Add frames; the index of the first is `first`. Those that are there already are passed over.
 
         Raises
@@ -141,16 +141,16 @@ class LiveTraces:
             run = await self._runs.store.get(run.id) or run
             if not run.is_live:
                 _require_known(run, first, lines)
-                return Fed(run.id, run.frames, run.status)
+                return LiveTraceState(run.id, run.frames, run.status)
             if first > run.frames:
                 raise GapError(run.frames, first)
             self._note(run.id)
             new = lines[run.frames - first :]
             if new:
                 await self._runs.storage.require_space()
-            return await self._take(run, new) if new else Fed(run.id, run.frames, run.status)
+            return await self._take(run, new) if new else LiveTraceState(run.id, run.frames, run.status)
 
-    async def end(self, run: Run, status: EndStatus, reason: str | None) -> Fed:
+    async def end(self, run: StoredRun, status: EndStatus, reason: str | None) -> LiveTraceState:
         """Close a live trace. Where it has ended already, that is how it stays.
 
         Raises
@@ -166,12 +166,12 @@ class LiveTraces:
                 if status == "done":
                     _require_whole(growing.checker)
                 await self._finish(run.id, run.frames, status, reason)
-                return Fed(run.id, run.frames + 1, status)
-            return Fed(run.id, run.frames, run.status)
+                return LiveTraceState(run.id, run.frames + 1, status)
+            return LiveTraceState(run.id, run.frames, run.status)
 
     # Below: helpers. Those that write are called with the lock of the trace.
 
-    async def _take(self, run: Run, lines: Sequence[bytes]) -> Fed:
+    async def _take(self, run: StoredRun, lines: Sequence[bytes]) -> LiveTraceState:
         growing = await self._find_growing(run)
         checker = growing.checker.fork()  # a batch is taken whole or not at all
         frames = await asyncio.to_thread(_check, checker, lines)
@@ -185,9 +185,9 @@ class LiveTraces:
         self._growing[run.id] = grown
         count = run.frames + len(frames)
         if not isinstance(end, EndFrame):
-            return Fed(run.id, count, run.status)
+            return LiveTraceState(run.id, count, run.status)
         await self._finish(run.id, count, end.status, end.reason)
-        return Fed(run.id, count + 1, end.status)
+        return LiveTraceState(run.id, count + 1, end.status)
 
     def _encode(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
         """The lines of frames, counted in what the trace may hold."""
@@ -199,7 +199,7 @@ class LiveTraces:
         growing.size_bytes = size
         return lines
 
-    async def _find_growing(self, run: Run) -> Growing:
+    async def _find_growing(self, run: StoredRun) -> Growing:
         """What is known of the trace; read from its log where this process has not seen it yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
@@ -239,7 +239,7 @@ class LiveTraces:
                 await self._finish(run_id, run.frames, "failed", NO_NEWS.format(limit))
 
 
-def _require_known(run: Run, first: int, lines: Sequence[bytes]) -> None:
+def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
     """Refuse frames that a trace which has ended lacks; its own end, sent again, is not among them."""
     lacking = lines[max(0, run.frames - 1 - first) :]
     if first > run.frames or any(b'"type":"end"' not in line for line in lacking):

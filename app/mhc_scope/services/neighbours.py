@@ -18,10 +18,10 @@ class Neighbours:
     """Wakes viewers here for what happens elsewhere, and lets others know who watches here."""
 
     def __init__(self, queue: Queue, dispatcher: Dispatcher, hub: Hub, url: str) -> None:
-        from mhc_scope.store.queue.listener import Listener  # its library is there where PostgreSQL is used
+        from mhc_scope.store.queue.listener import NotificationListener  # its library is there where PostgreSQL is used
 
         self._queue, self._dispatcher, self._hub = queue, dispatcher, hub
-        self._listener = Listener(url, self._hear)
+        self._listener = NotificationListener(url, self._hear)
         self._watched_changed = asyncio.Event()
         self._progress: dict[str, tuple[str, int]] = {}
         self._loops: list[asyncio.Task[None]] = []

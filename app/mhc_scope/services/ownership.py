@@ -4,8 +4,8 @@ import secrets
 import time
 
 from mhc_scope.services.errors import NotOwnerError
-from mhc_scope.services.identity import Client
-from mhc_scope.store.snapshots import Owner, Snapshot
+from mhc_scope.services.identity import ClientIdentity
+from mhc_scope.store.snapshots import Owner, StoredSnapshot
 from mhc_scope.store.tokens import hash_secret, read_token_id
 
 KEY_BYTES = 24
@@ -16,7 +16,7 @@ def new_key() -> str:
     return secrets.token_urlsafe(KEY_BYTES)
 
 
-def to_owner(client: Client, key: str, keep_s: float) -> Owner:
+def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
     """What is stored of the client that makes a view, and how long the view is kept.
 
     Who has a token that may run keeps views for good: an operator knows them, and can ask them. Others' links are made
@@ -28,7 +28,7 @@ def to_owner(client: Client, key: str, keep_s: float) -> Owner:
     )
 
 
-def require_owner(snapshot: Snapshot, client: Client, key: str | None) -> None:
+def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | None) -> None:
     """Refuse those who are not the owner and have not the key.
 
     Raises

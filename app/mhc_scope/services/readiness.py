@@ -20,7 +20,7 @@ STUCK_S = 15.0
 
 
 @dataclass(frozen=True)
-class Check:
+class ReadinessCheck:
     """One thing that is looked at; `why` it is not well. The server takes no runs where one that is `needed` is not."""
 
     name: str
@@ -42,7 +42,7 @@ class Probe:
 class Readiness:
     """All checks, and the room there is, where it is known."""
 
-    checks: list[Check]
+    checks: list[ReadinessCheck]
     space: Space | None
 
     @property
@@ -67,11 +67,11 @@ class Inspector:
         workers = None if self._runs.engine.ready_workers else "no worker has warmed up"
         stopping = "the server is stopping" if self._runs.hub.closing else None
         checks = [
-            Check("database", probe.why, is_needed=True),
-            Check("room", room),
-            Check("runs", stuck),
-            Check("workers", workers, is_needed=True),
-            Check("accepting", stopping, is_needed=True),
+            ReadinessCheck("database", probe.why, is_needed=True),
+            ReadinessCheck("room", room),
+            ReadinessCheck("runs", stuck),
+            ReadinessCheck("workers", workers, is_needed=True),
+            ReadinessCheck("accepting", stopping, is_needed=True),
         ]
         return Readiness(checks, probe.space)
 

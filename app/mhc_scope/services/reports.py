@@ -35,7 +35,7 @@ class Ending:
 
 
 @dataclass
-class Held:
+class LeasedRun:
     """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
 
     lease: Lease
@@ -66,7 +66,7 @@ class Reports(Sink):
     ) -> None:
         self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
         self._patience_s, self._wake, self._note_over = patience_s, wake, note_over
-        self.held: dict[str, Held] = {}
+        self.held: dict[str, LeasedRun] = {}
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
 
@@ -116,7 +116,7 @@ class Reports(Sink):
             if held.ending is not None:
                 await self._store_end(job_id, held, held.ending)
 
-    async def _store_end(self, job_id: str, held: Held, ending: Ending) -> None:
+    async def _store_end(self, job_id: str, held: LeasedRun, ending: Ending) -> None:
         try:
             if isinstance(ending.reason, Crash) and held.attempts < MAX_ATTEMPTS:
                 if await self._queue.put_back(held.lease, held.client, ending.seconds):
@@ -149,7 +149,7 @@ class Reports(Sink):
             pause = min(2 * pause, RETRY_MAX_S)
 
 
-def _record_span(run_id: str, held: Held, ending: Ending) -> None:
+def _record_span(run_id: str, held: LeasedRun, ending: Ending) -> None:
     now = time.time()
     begun_at = None if held.begun_s is None else now - ending.seconds
     spans.record_run(spans.RunTimes(run_id, held.kind, held.client, ending.status, held.queued_at, begun_at, now))

@@ -12,12 +12,12 @@ from typing import IO, Any
 from markdown_it import MarkdownIt
 
 from mhc_scope.services.errors import MayNotTeachError, NotTheTeacherError, TooManyRoomsError
-from mhc_scope.services.identity import Client
+from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.settings import Settings
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.pins import list_held
 from mhc_scope.store.rooms import Room, RoomStore
-from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tokens import hash_secret
 
 # No HTML, no images: a sheet is shown to everyone in the room, and loads nothing from elsewhere.
@@ -41,7 +41,7 @@ class Rooms:
     def __init__(self, settings: Settings, store: RoomStore, log: FrameLog) -> None:
         self._settings, self.store, self._log = settings, store, log
 
-    async def open(self, plan: RoomPlan, client: Client) -> tuple[Room, str]:
+    async def open(self, plan: RoomPlan, client: ClientIdentity) -> tuple[Room, str]:
         """A new room, and its key, which is known to no one else and stored nowhere.
 
         Raises
@@ -67,7 +67,7 @@ class Rooms:
         assert changed is not None
         return changed
 
-    def require_key(self, room: Room, key: str, client: Client) -> None:
+    def require_key(self, room: Room, key: str, client: ClientIdentity) -> None:
         """Refuse all but the teacher and admins."""
         if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
             raise NotTheTeacherError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
@@ -92,7 +92,7 @@ class Rooms:
         seconds = limit if plan.max_seconds is None else min(plan.max_seconds, limit)
         return {"title": plan.title, "sheet": plan.sheet, "presets": plan.presets, "max_seconds": seconds}
 
-    def _require_teacher(self, client: Client) -> None:
+    def _require_teacher(self, client: ClientIdentity) -> None:
         if self._settings.rooms_by == "token" and client.rights != "admin" and not client.is_known:
             raise MayNotTeachError("Creating rooms needs a token. Ask whoever runs this server.")
 
@@ -102,7 +102,7 @@ def render_sheet(text: str) -> str:
     return str(MARKDOWN.render(text))
 
 
-def _to_plain(view: Snapshot) -> dict[str, object]:
+def _to_plain(view: StoredSnapshot) -> dict[str, object]:
     names = ("id", "runs", "state", "title", "note", "created_at", "sweep")
     return {name: getattr(view, name) for name in names}
 

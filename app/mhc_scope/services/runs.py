@@ -16,7 +16,7 @@ from mhc_scope.presets.records import SPECS, read_record
 from mhc_scope.services.admission import require_admissible
 from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
-from mhc_scope.services.identity import SERVER, Client
+from mhc_scope.services.identity import SERVER, ClientIdentity
 from mhc_scope.services.neighbours import Neighbours
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.shares import require_queue_share
@@ -27,7 +27,7 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.queue import Queue
-from mhc_scope.store.runs import Cost, NewJob, Run, RunStore
+from mhc_scope.store.runs import Cost, NewJob, RunStore, StoredRun
 
 ID_LENGTH = 20
 # Status of a run that was not started, because it would take longer than the caller wants to wait.
@@ -38,7 +38,7 @@ FIRST_LOOK_S, LOOK_S, STOP_S = 0.005, 0.05, 5.0
 
 
 @dataclass(frozen=True)
-class Asked:
+class JobRequest:
     """A job that someone asks for; `of_run` is the run that it is about, where its kind is about another run."""
 
     kind: str
@@ -61,7 +61,7 @@ class Submitted:
 class Cancelled:
     """Result of cancelling a run, which is left alone where others watch it or another client has just asked for it."""
 
-    run: Run
+    run: StoredRun
     watchers: int
     is_wanted: bool
 
@@ -110,7 +110,7 @@ class Runs:
         """Runs that wait, on all servers."""
         return len(self._dispatcher.board.waiting)
 
-    async def find(self, run_id: str) -> Run | None:
+    async def find(self, run_id: str) -> StoredRun | None:
         """The stored run; a record that ships with the package is stored when it is requested for the first time."""
         run = await self.store.get(run_id)
         if run is not None or not self._settings.precompute or run_id not in SPECS:
@@ -124,7 +124,7 @@ class Runs:
         return await self.store.get(run_id)
 
     async def submit(
-        self, specs: Sequence[RunSpec], client: Client, limit_s: float = math.inf, caller: Caller | None = None
+        self, specs: Sequence[RunSpec], client: ClientIdentity, limit_s: float = math.inf, caller: Caller | None = None
     ) -> list[Submitted]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
 
@@ -138,7 +138,7 @@ class Runs:
         CallerGone
             Where the caller has gone before its turn.
         """
-        found = await self._submit({spec.id: Asked(RUN, spec) for spec in specs}, client, limit_s, caller)
+        found = await self._submit({spec.id: JobRequest(RUN, spec) for spec in specs}, client, limit_s, caller)
         return [found[spec.id] for spec in specs]
 
     def announce(self, run_ids: Iterable[str]) -> None:
@@ -154,7 +154,7 @@ class Runs:
                 if not await self._count_watchers(run_id, viewer=NO_VIEWER):
                     await self._dispatcher.cancel(run_id, is_forced=False)
 
-    async def submit_verification(self, run: Run, client: Client) -> Submitted:
+    async def submit_verification(self, run: StoredRun, client: ClientIdentity) -> Submitted:
         """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
 
         Raises
@@ -162,13 +162,17 @@ class Runs:
         RefusedError
             Where the run has no spec, it would cost too much, or there is no room.
         """
-        asked = Asked(VERIFICATION, read_spec(run), run.id)
+        asked = JobRequest(VERIFICATION, read_spec(run), run.id)
         known = await self.store.find_job(VERIFICATION, run.id)
         job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
         return (await self._submit({job_id: asked}, client))[job_id]
 
     async def _submit(
-        self, by_id: dict[str, Asked], client: Client, limit_s: float = math.inf, caller: Caller | None = None
+        self,
+        by_id: dict[str, JobRequest],
+        client: ClientIdentity,
+        limit_s: float = math.inf,
+        caller: Caller | None = None,
     ) -> dict[str, Submitted]:
         """What became of each."""
         for run_id in by_id:
@@ -197,7 +201,7 @@ class Runs:
             for run_id, run in known.items()
         }
 
-    async def cancel(self, run: Run, viewer: str | None) -> Cancelled:
+    async def cancel(self, run: StoredRun, viewer: str | None) -> Cancelled:
         """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
         watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
         is_wanted = False
@@ -229,14 +233,14 @@ class Runs:
         elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
         return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
 
-    async def _settle(self, run_id: str, client: Client) -> None:
+    async def _settle(self, run_id: str, client: ClientIdentity) -> None:
         """Wait for a run that is being stopped, here or elsewhere; of another client's, say that it is wanted."""
         await self.engine.settle(run_id)
         run = await self._wait_for_stop(run_id)
         if run and run.is_live and run.client != client.key and not await self._queue.want(run_id):
             await self._wait_for_stop(run_id)  # it has been told to stop since
 
-    async def _wait_for_stop(self, run_id: str) -> Run | None:
+    async def _wait_for_stop(self, run_id: str) -> StoredRun | None:
         """The run; where another server is asked to stop it, not before it has, or its lease is over."""
         until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_LOOK_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
@@ -246,7 +250,7 @@ class Runs:
             pause = min(2 * pause, LOOK_S)
         return run
 
-    async def _usable(self, run_id: str) -> Run | None:
+    async def _usable(self, run_id: str) -> StoredRun | None:
         """The stored run, unless it has to be computed again."""
         run = await self._wait_for_stop(run_id) or await self.find(run_id)
         if run is None or run.status in ("failed", "cancelled"):
@@ -254,7 +258,9 @@ class Runs:
         await self.store.touch(run)
         return run
 
-    async def _enqueue(self, fresh: dict[str, Asked], costs: dict[str, Cost], client: Client) -> frozenset[str]:
+    async def _enqueue(
+        self, fresh: dict[str, JobRequest], costs: dict[str, Cost], client: ClientIdentity
+    ) -> frozenset[str]:
         """Put them into the queue; ids of those that no one else has put there meanwhile."""
         jobs = {
             run_id: NewJob(
@@ -269,7 +275,9 @@ class Runs:
         }
         return (await self._dispatcher.take_turn(jobs)).put
 
-    def _to_submitted(self, run_id: str, known: Run | None, cost: Cost, is_new: bool, is_started: bool) -> Submitted:
+    def _to_submitted(
+        self, run_id: str, known: StoredRun | None, cost: Cost, is_new: bool, is_started: bool
+    ) -> Submitted:
         if known is None and not is_started:
             return Submitted(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:
@@ -279,7 +287,7 @@ class Runs:
         return Submitted(run_id, status, position or None, is_new, cost)
 
 
-def read_spec(run: Run) -> RunSpec:
+def read_spec(run: StoredRun) -> RunSpec:
     """What the run was computed from.
 
     Raises

@@ -21,7 +21,7 @@ from mhc_scope.services.errors import (
     TooMuchReadError,
     TooMuchStoredError,
 )
-from mhc_scope.services.identity import SERVER, Client, to_address_key
+from mhc_scope.services.identity import SERVER, ClientIdentity, to_address_key
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import LiveCost
 from mhc_scope.store.shares import ShareStore
@@ -36,7 +36,9 @@ KEPT_PART = 8
 READ_KB = 100  # the least that a read counts as
 
 
-def require_queue_share(client: Client, new_s: Sequence[float], live: Sequence[LiveCost], settings: Settings) -> None:
+def require_queue_share(
+    client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost], settings: Settings
+) -> None:
     """Refuse runs of `new_s` predicted seconds each that do not fit beside those that wait or run.
 
     One request always fits a share of which nothing is taken: what a single one may cost is bounded elsewhere.
@@ -90,7 +92,7 @@ class StreamShares:
         self._open: Counter[str] = Counter()
         self.open = 0  # streams of all clients
 
-    def require_room(self, client: Client) -> None:
+    def require_room(self, client: ClientIdentity) -> None:
         """Refuse one more stream where there is no room for it now.
 
         Raises
@@ -110,7 +112,7 @@ class StreamShares:
         if self.open >= room:
             raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}.")
 
-    def take(self, client: Client) -> "StreamTicket":
+    def take(self, client: ClientIdentity) -> "StreamTicket":
         """A place, to be given back when the stream has ended; `require_room` says when it is refused."""
         self.require_room(client)
         keys = _to_keys(client)
@@ -135,7 +137,7 @@ class StreamShares:
 class StreamPlace:
     """Where one client opens event streams."""
 
-    def __init__(self, shares: StreamShares, client: Client) -> None:
+    def __init__(self, shares: StreamShares, client: ClientIdentity) -> None:
         self._shares, self._client = shares, client
 
     def require_room(self) -> None:
@@ -167,7 +169,7 @@ class ReadShares:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._settings = settings
 
-    def charge(self, client: Client, size_bytes: int) -> None:
+    def charge(self, client: ClientIdentity, size_bytes: int) -> None:
         """Count a read of `size_bytes`, of the client and of its address.
 
         Raises
@@ -196,7 +198,7 @@ class StoredShares:
     def __init__(self, settings: Settings, store: ShareStore) -> None:
         self._settings, self._store = settings, store
 
-    async def require_room(self, client: Client) -> None:
+    async def require_room(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, itself or with others of its address.
 
         What it brings now is not known yet; each request has a limit of its own.
@@ -215,12 +217,12 @@ class StoredShares:
                 raise TooMuchStoredError(detail)
 
 
-def _to_keys(client: Client) -> tuple[str, str]:
+def _to_keys(client: ClientIdentity) -> tuple[str, str]:
     """What a request of a client counts against."""
     return f"client {client.key}", f"at {client.address}"
 
 
-def _to_limits(client: Client, of_client: float, of_address: float) -> tuple[float, float]:
+def _to_limits(client: ClientIdentity, of_client: float, of_address: float) -> tuple[float, float]:
     """The share of a client, and that of its address."""
     is_address = client.key == to_address_key(client.address)
     return max(of_client, of_address / 2) if is_address else of_client, of_address

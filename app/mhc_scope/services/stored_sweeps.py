@@ -10,13 +10,13 @@ from typing import Any
 from mhc_core.record.grid import Axis
 from mhc_scope.services.identity import SERVER
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, LIVE, Sweep
+from mhc_scope.services.sweep import HELD, LIVE, SweepGrid
 
 MISSING = "missing"
 StoredSweep = dict[str, Any]  # JSON
 
 
-async def to_stored(sweep: Sweep, runs: Runs) -> StoredSweep:
+async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
     """The sweep as it is now; of runs that are done only those that are still there."""
     states = {run_id: MISSING if state in (HELD, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
     for run_id in [run_id for run_id, state in states.items() if state == "done"]:
@@ -28,12 +28,12 @@ async def to_stored(sweep: Sweep, runs: Runs) -> StoredSweep:
     return {"id": sweep.id, "spec": sweep.base, **axes, "ids": sweep.ids, "states": states, "reasons": reasons}
 
 
-def from_stored(stored: StoredSweep) -> Sweep:
+def from_stored(stored: StoredSweep) -> SweepGrid:
     """A sweep that is over."""
     x, y = (None if axis is None else Axis(axis["field"], tuple(axis["values"])) for axis in (stored["x"], stored["y"]))
     assert x is not None
     kept = {name: stored[name] for name in ("id", "ids", "states", "reasons")}
-    return Sweep(**kept, client=SERVER, base=stored["spec"], x=x, y=y, places={})
+    return SweepGrid(**kept, client=SERVER, base=stored["spec"], x=x, y=y, places={})
 
 
 def list_done(stored: StoredSweep) -> list[str]:

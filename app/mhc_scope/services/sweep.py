@@ -12,7 +12,7 @@ from typing import Any
 from mhc_core.record.grid import Axis
 from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 from mhc_scope.services.errors import InvalidRequestError
-from mhc_scope.services.identity import Client
+from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.store.queue.sweeps import SweepRow
 
 HELD = "held"
@@ -20,7 +20,7 @@ LIVE = ("queued", "running")
 
 
 @dataclass
-class Sweep:
+class SweepGrid:
     """A grid of runs.
 
     Attributes
@@ -36,7 +36,7 @@ class Sweep:
     """
 
     id: str
-    client: Client
+    client: ClientIdentity
     base: dict[str, Any]
     x: Axis
     y: Axis | None
@@ -76,10 +76,10 @@ class Sweep:
         return SweepRow(self.id, grid, self.states, self.reasons, asked_by, client.key, client.address, self.is_open)
 
     @classmethod
-    def from_row(cls, row: SweepRow) -> "Sweep":
+    def from_row(cls, row: SweepRow) -> "SweepGrid":
         """What was stored."""
         x, y = (axis and Axis(axis["field"], tuple(axis["values"])) for axis in (row.grid["x"], row.grid["y"]))
-        ids, client = row.grid["ids"], Client(**row.asked_by)
+        ids, client = row.grid["ids"], ClientIdentity(**row.asked_by)
         cells = [(column, line) for line in (y.values if y else (None,)) for column in x.values]
         places: dict[str, tuple[Any, Any]] = {}
         for run_id, values in zip(itertools.chain(*ids), cells, strict=True):
@@ -113,7 +113,7 @@ def require_size(x: Axis, y: Axis | None, limit: int) -> None:
                 raise SpecErrors([SpecError(f"{name}.values.{place}", axis and axis.values[place], "each value once")])
 
 
-def build(base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Sweep:
+def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
     """The grid of a base spec.
 
     Raises
@@ -139,7 +139,7 @@ def build(base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Swee
     name = json.dumps([ids, x.field, x.values, y and [y.field, y.values]])
     sweep_id = hashlib.sha256(name.encode()).hexdigest()[:20]
     states = dict.fromkeys(itertools.chain(*ids), HELD)
-    return Sweep(sweep_id, client, base, x, y, ids, places, states)
+    return SweepGrid(sweep_id, client, base, x, y, ids, places, states)
 
 
 def put_values(base: dict[str, Any], x: Axis, y: Axis | None, values: tuple[Any, Any]) -> dict[str, Any]:

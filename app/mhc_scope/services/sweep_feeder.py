@@ -9,9 +9,9 @@ import logging
 import time
 from dataclasses import dataclass
 
-from mhc_scope.services.errors import NoRoomError, RefusedError
+from mhc_scope.services.errors import NoRoomError, RefusalError
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, LIVE, Sweep
+from mhc_scope.services.sweep import HELD, LIVE, SweepGrid
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.queue.sweeps import SweepStore
@@ -28,10 +28,10 @@ class SweepLost(Exception):
 
 
 @dataclass
-class Fed:
+class OpenSweep:
     """A sweep that is fed here, and what of it is in the store."""
 
-    sweep: Sweep
+    sweep: SweepGrid
     task: "asyncio.Task[None] | None" = None
     kept: str = ""
     kept_at: float = 0.0
@@ -42,16 +42,16 @@ class Feeder:
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
-        self._fed: dict[str, Fed] = {}
+        self._fed: dict[str, OpenSweep] = {}
 
-    def get(self, sweep_id: str) -> Sweep | None:
+    def get(self, sweep_id: str) -> SweepGrid | None:
         """The sweep, where it is fed here."""
         fed = self._fed.get(sweep_id)
         return None if fed is None else fed.sweep
 
-    async def begin(self, sweep: Sweep) -> None:
+    async def begin(self, sweep: SweepGrid) -> None:
         """Feed a sweep whose lease this server has."""
-        fed = self._fed[sweep.id] = Fed(sweep)
+        fed = self._fed[sweep.id] = OpenSweep(sweep)
         try:
             await self._fill(sweep)
         finally:
@@ -82,7 +82,7 @@ class Feeder:
 
     # Below: helpers.
 
-    async def _feed(self, fed: Fed) -> None:
+    async def _feed(self, fed: OpenSweep) -> None:
         while fed.sweep.is_open:
             try:
                 await self._keep(fed)
@@ -101,7 +101,7 @@ class Feeder:
                     fed.sweep.states[run_id], fed.sweep.reasons[run_id] = "failed", COULD_NOT
         await self._end(fed)
 
-    async def _end(self, fed: Fed) -> None:
+    async def _end(self, fed: OpenSweep) -> None:
         """Store how it ended; until that is done it is shown from here."""
         sweep = fed.sweep
         while True:
@@ -113,7 +113,7 @@ class Feeder:
                 log.warning("the end of sweep %s cannot be stored yet: %s", sweep.id, error)
                 await asyncio.sleep(RETRY_S)
 
-    async def _keep(self, fed: Fed) -> None:
+    async def _keep(self, fed: OpenSweep) -> None:
         """Let other servers see how far it is, and hold the lease; end it where another server was asked to."""
         sweep, now = fed.sweep, time.monotonic()
         told = repr((sweep.states, sweep.reasons))
@@ -127,7 +127,7 @@ class Feeder:
         if is_cancel_asked:
             await self._cancel_cells(sweep)
 
-    async def _cancel_cells(self, sweep: Sweep) -> None:
+    async def _cancel_cells(self, sweep: SweepGrid) -> None:
         for run_id in sweep.list_in(LIVE):
             run = await self._runs.store.get(run_id)
             if run is not None:
@@ -135,7 +135,7 @@ class Feeder:
         for run_id in sweep.list_in((HELD, *LIVE)):
             sweep.states[run_id] = "cancelled"
 
-    async def _fill(self, sweep: Sweep) -> None:
+    async def _fill(self, sweep: SweepGrid) -> None:
         """Submit held cells until as many are under way as there are workers, or there is no room for more."""
         for run_id in sweep.list_in((HELD,)):
             if len(sweep.list_in(LIVE)) >= self._settings.worker_count:
@@ -144,12 +144,12 @@ class Feeder:
                 (submitted,) = await self._runs.submit([sweep.spec_of(run_id)], sweep.client)
             except NoRoomError:
                 return
-            except RefusedError as error:
+            except RefusalError as error:
                 sweep.states[run_id], sweep.reasons[run_id] = "failed", str(error)
                 continue
             sweep.states[run_id] = submitted.status
 
-    async def _wait_for_end(self, fed: Fed) -> None:
+    async def _wait_for_end(self, fed: OpenSweep) -> None:
         """Until a run under way has ended, or there may be room again."""
         sweep = fed.sweep
         live = sweep.list_in(LIVE)
@@ -165,7 +165,7 @@ class Feeder:
                 await subscription.wait(LOOK_S)
                 await self._keep(fed)
 
-    async def _look(self, sweep: Sweep, run_id: str) -> None:
+    async def _look(self, sweep: SweepGrid, run_id: str) -> None:
         position = self._runs.position(run_id)
         if position is not None:
             sweep.states[run_id] = "queued" if position else "running"

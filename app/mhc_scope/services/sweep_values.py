@@ -10,7 +10,7 @@ from mhc_core.record.reduction import REDUCTIONS, Reduced, Reduction, reduce_met
 from mhc_core.record.result import Result
 from mhc_scope.services.results import read_result
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import Sweep
+from mhc_scope.services.sweep import SweepGrid
 
 CACHED_RUNS = 1024
 Numbers = dict[tuple[str, Reduction], Reduced]
@@ -20,11 +20,11 @@ Numbers = dict[tuple[str, Reduction], Reduced]
 class MeasuredSweep:
     """A sweep, and one metric of its cells."""
 
-    sweep: Sweep
+    sweep: SweepGrid
     grid: Grid
 
 
-class SweepValues:
+class SweepReader:
     """Reads the results of cells, each once: from then on every metric of it is at hand."""
 
     def __init__(self, runs: Runs) -> None:
@@ -33,7 +33,7 @@ class SweepValues:
         # Numbers and figure of a map are asked for at once: each run is read for the first.
         self._reading = asyncio.Lock()
 
-    async def measure(self, sweep: Sweep, key: str, reduction: Reduction) -> MeasuredSweep:
+    async def measure(self, sweep: SweepGrid, key: str, reduction: Reduction) -> MeasuredSweep:
         """The metric of every cell as it is now: what ends while others are read is read as well."""
         found: dict[str, Reduced] = {}
         seen: dict[str, str] = {}
@@ -54,7 +54,7 @@ class SweepValues:
         )
         return MeasuredSweep(sweep, grid)
 
-    async def _look_up(self, sweep: Sweep, run_id: str, key: str, reduction: Reduction) -> Reduced:
+    async def _look_up(self, sweep: SweepGrid, run_id: str, key: str, reduction: Reduction) -> Reduced:
         if sweep.states[run_id] != "done":
             return Reduced(None, None, sweep.states[run_id])
         async with self._reading:

@@ -15,17 +15,17 @@ from mhc_core.spec import RunSpec, SpecError
 from mhc_scope.engine.contract import RUN
 from mhc_scope.services.admission import check_cost, require_admissible
 from mhc_scope.services.errors import NotOwnerError, QueueFullError, TooExpensiveError, TooManyRunsError
-from mhc_scope.services.identity import SERVER, Client
+from mhc_scope.services.identity import SERVER, ClientIdentity
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, Sweep, axis_names, build, require_size
+from mhc_scope.services.sweep import HELD, SweepGrid, axis_names, build, require_size
 from mhc_scope.services.sweep_feeder import Feeder
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
-from mhc_scope.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen
+from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen
 
 log = logging.getLogger("mhc.sweeps")
 
-LIMITS = Limits(client=4, address=48, all=64)
+LIMITS = SweepLimits(client=4, address=48, all=64)
 MAX_ASKERS = 1000
 POLL_S = 0.1  # until the server that feeds a sweep has ended it
 
@@ -45,15 +45,15 @@ class Sweeps:
         if self._store.is_shared:
             self._adopting = asyncio.create_task(self._adopt_for_ever())
 
-    async def find(self, sweep_id: str) -> Sweep | None:
+    async def find(self, sweep_id: str) -> SweepGrid | None:
         """The sweep, if it is known."""
         fed = self._feeder.get(sweep_id)
         if fed is not None:
             return fed
         row = await self._store.find(sweep_id)
-        return None if row is None else Sweep.from_row(row)
+        return None if row is None else SweepGrid.from_row(row)
 
-    async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: Client) -> Sweep:
+    async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
         """Admit a grid as a whole and begin with it; a known one goes on, with what failed or was cancelled as well.
 
         Raises
@@ -71,7 +71,7 @@ class Sweeps:
                 await self._admit(sweep)
                 row = await self._open(sweep)
             if row is not None:
-                return self._feeder.get(row.id) or Sweep.from_row(row)
+                return self._feeder.get(row.id) or SweepGrid.from_row(row)
             await self._feeder.begin(sweep)
             return sweep
 
@@ -81,7 +81,7 @@ class Sweeps:
         sweep = await asyncio.to_thread(build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
 
-    async def leave(self, sweep: Sweep, client: Client) -> Sweep:
+    async def leave(self, sweep: SweepGrid, client: ClientIdentity) -> SweepGrid:
         """Cancel a sweep for one of those who asked for it; it goes on for the others. Returns it as it is then.
 
         Raises
@@ -107,7 +107,7 @@ class Sweeps:
 
     # Below: helpers.
 
-    async def _open(self, sweep: Sweep) -> SweepRow | None:
+    async def _open(self, sweep: SweepGrid) -> SweepRow | None:
         try:
             return await self._store.open(sweep.to_row(), LIMITS, MAX_ASKERS)
         except TooManyOpen as error:
@@ -117,23 +117,23 @@ class Sweeps:
             detail = f"This {error.whose} has {limit} sweeps running; {limit} are allowed."
             raise TooManyRunsError(detail) from None
 
-    async def _cancel(self, sweep: Sweep) -> Sweep:
+    async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
         """End it where it is fed, which may take another server's lease if that server is lost."""
         await self._feeder.cancel(sweep.id)
         ended = await self._store.find(sweep.id)
         if ended is None or not ended.is_open:
-            return sweep if ended is None else Sweep.from_row(ended)
+            return sweep if ended is None else SweepGrid.from_row(ended)
         await self._store.ask_cancel(sweep.id)
         until = time.monotonic() + 2 * self._settings.lease_s
         while ended is not None and ended.is_open and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
             ended = await self._store.find(sweep.id)
-        return sweep if ended is None else Sweep.from_row(ended)
+        return sweep if ended is None else SweepGrid.from_row(ended)
 
     async def _adopt(self) -> None:
         for row in await self._store.take_over():
             log.info("going on with sweep %s", row.id)
-            await self._feeder.begin(Sweep.from_row(row))
+            await self._feeder.begin(SweepGrid.from_row(row))
 
     async def _adopt_for_ever(self) -> None:
         while True:
@@ -145,7 +145,7 @@ class Sweeps:
             except Exception:
                 log.exception("lost sweeps could not be gone on with")
 
-    async def _admit(self, sweep: Sweep) -> float:
+    async def _admit(self, sweep: SweepGrid) -> float:
         """Refuse a grid with a cell that this server would not run, or that costs too much in all; its seconds else."""
         predictions = self._runs.predictions
 

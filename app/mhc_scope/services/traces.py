@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from mhc_core.record.codec import encode_frame
-from mhc_core.record.container import Limits, read_frames
+from mhc_core.record.container import ContainerLimits, read_frames
 from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
 from mhc_scope.services.admission import require_trace_room
 from mhc_scope.services.errors import InvalidTraceError
-from mhc_scope.services.identity import Client
+from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import ID_LENGTH
 from mhc_scope.services.shares import StoredShares
 from mhc_scope.services.storage import Storage
@@ -26,7 +26,7 @@ WRITE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Added:
+class AddedRecording:
     """Result of bringing a trace; `frames` leaves out `end`, which the store adds."""
 
     record_id: str
@@ -49,10 +49,10 @@ class Traces:
 
     def __init__(self, settings: Settings, store: RunStore, shares: StoredShares, storage: Storage) -> None:
         self._store, self._shares, self._storage = store, shares, storage
-        self._limits = Limits(size_bytes=settings.max_trace_bytes)
+        self._limits = ContainerLimits(size_bytes=settings.max_trace_bytes)
         self._open = 0
 
-    async def add(self, chunks: AsyncIterator[bytes], client: Client) -> Added:
+    async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:
         """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
 
         Raises
@@ -71,12 +71,12 @@ class Traces:
         finally:
             self._open -= 1
 
-    async def require_room(self, client: Client) -> None:
+    async def require_room(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, and any while memory is there for no more traces."""
         require_trace_room(self._open)
         await self._shares.require_room(client)
 
-    async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: Client) -> Added:
+    async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: ClientIdentity) -> AddedRecording:
         try:
             trace = await asyncio.to_thread(unpack, packed, unpacked, self._limits)
         except SpecError as error:
@@ -84,14 +84,14 @@ class Traces:
         known = await self._store.get(trace.record_id)
         if known is not None:
             await self._store.touch(known)
-            return Added(trace.record_id, trace.frames, False)
+            return AddedRecording(trace.record_id, trace.frames, False)
         await self._storage.require_space()  # others may have filled it while this one was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
         is_new = await self._store.add_record(
             trace.record_id, trace.source, lines, end.status, end.reason, client.key, client.address
         )
-        return Added(trace.record_id, trace.frames, is_new)
+        return AddedRecording(trace.record_id, trace.frames, is_new)
 
 
 async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
@@ -105,7 +105,7 @@ async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
     await asyncio.to_thread(file.write, bytes(held))
 
 
-def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: Limits) -> Unpacked:
+def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Unpacked:
     """Check a container's frames and write their lines, without an id yet; one frame is in memory at a time.
 
     Raises

@@ -12,7 +12,7 @@ from mhc_core.record.source import SpecSource
 from mhc_core.spec import NUMERICS_VERSION, SpecError, SpecErrors, parse_spec
 from mhc_scope.store.frames import unpack_line
 from mhc_scope.store.pins import list_held
-from mhc_scope.store.runs import DROPPED, LIVE, Run, to_run
+from mhc_scope.store.runs import DROPPED, LIVE, StoredRun, to_run
 from mhc_scope.store.tables import frames, live_traces, runs, snapshots
 
 LOOKED_AT_ONCE = 100
@@ -44,7 +44,7 @@ def check(connection: Connection, counted: Counted) -> Iterator[str]:
     yield from _check_views(connection, counted)
 
 
-def check_run(connection: Connection, run: Run, counted: Counted) -> Iterator[str]:
+def check_run(connection: Connection, run: StoredRun, counted: Counted) -> Iterator[str]:
     """What is wrong with a run: its log is to be contiguous with one end, its bytes counted, its id a hash of it."""
     query = select(frames.c.idx, frames.c.line).where(frames.c.run_id == run.id).order_by(frames.c.idx)
     digest, count, size, ends, last = hashlib.sha256(), 0, 0, 0, b""
@@ -75,7 +75,7 @@ def _check_file(connection: Connection) -> Iterator[str]:
         yield f"row {row} of {table} refers to a row of {parent} that is not there"
 
 
-def _list_runs(connection: Connection) -> Iterator[Run]:
+def _list_runs(connection: Connection) -> Iterator[StoredRun]:
     """All that are there, some at a time."""
     last: str | None = ""
     while last is not None:
@@ -85,7 +85,7 @@ def _list_runs(connection: Connection) -> Iterator[Run]:
         last = page[-1].id if page else None
 
 
-def _find_run(connection: Connection, run_id: str) -> Run | None:
+def _find_run(connection: Connection, run_id: str) -> StoredRun | None:
     row = connection.execute(select(runs).where(runs.c.id == run_id)).one_or_none()
     return None if row is None else to_run(row)
 
@@ -97,7 +97,7 @@ def _unpack(stored: bytes) -> bytes | None:
         return None
 
 
-def _has_its_id(connection: Connection, run: Run, of_frames: str) -> bool:
+def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
     if run.kind != "run":
         return True  # jobs about a run are called after it, by a rule that has changed
     if isinstance(run.source, SpecSource):

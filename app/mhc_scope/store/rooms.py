@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from mhc_scope.store.database import Database
 from mhc_scope.store.pins import list_held, unpin_unheld
 from mhc_scope.store.runs import LIVE
-from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tables import frames, rooms, runs, snapshots
 
 ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were asked for in it
@@ -67,12 +67,12 @@ class RoomStore:
         """Rooms that there are."""
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
-    async def list_views(self, room_id: str) -> list[Snapshot]:
+    async def list_views(self, room_id: str) -> list[StoredSnapshot]:
         """The views that were saved in it, newest first."""
         query = select(snapshots).where(snapshots.c.room == room_id).order_by(snapshots.c.created_at.desc())
 
-        def work(connection: Connection) -> list[Snapshot]:
-            return [Snapshot(**row._mapping) for row in connection.execute(query)]
+        def work(connection: Connection) -> list[StoredSnapshot]:
+            return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
 
         return await self._database.read(work)
 

@@ -60,7 +60,7 @@ class LiveCost:
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredRun:
     """One row: a record, and the job that makes it."""
 
     id: str
@@ -114,22 +114,22 @@ class RunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def get(self, run_id: str) -> Run | None:
+    async def get(self, run_id: str) -> StoredRun | None:
         """The run, if it is known."""
         if "\0" in run_id:  # PostgreSQL takes no such text
             return None
 
-        def work(connection: Connection) -> Run | None:
+        def work(connection: Connection) -> StoredRun | None:
             row = connection.execute(select(runs).where(runs.c.id == run_id, IS_KNOWN)).one_or_none()
             return None if row is None else to_run(row)
 
         return await self._database.read(work)
 
-    async def find_job(self, kind: str, of_run: str) -> Run | None:
+    async def find_job(self, kind: str, of_run: str) -> StoredRun | None:
         """The job of this kind about a run, if there is one."""
         query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
 
-        def work(connection: Connection) -> Run | None:
+        def work(connection: Connection) -> StoredRun | None:
             row = connection.execute(query).one_or_none()
             return None if row is None else to_run(row)
 
@@ -262,7 +262,7 @@ class RunStore:
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
         return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
-    async def touch(self, run: Run) -> None:
+    async def touch(self, run: StoredRun) -> None:
         """Note that the run is used, so that the sweep spares it."""
         now = time.time()
         if now - run.used_at > TOUCH_EVERY_S:
@@ -276,9 +276,9 @@ class RunStore:
         return {status: count for status, count in rows}  # noqa: C416
 
 
-def to_run(row: Row[Any]) -> Run:
+def to_run(row: Row[Any]) -> StoredRun:
     """A row of `runs`."""
-    return Run(**{**row._mapping, "source": parse_source(row.source)})
+    return StoredRun(**{**row._mapping, "source": parse_source(row.source)})
 
 
 def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:

@@ -19,7 +19,7 @@ RENEW_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class StoredSnapshot:
     """One stored view; `sweep` is the one behind its map, where it has one."""
 
     id: str
@@ -63,7 +63,7 @@ class SnapshotStore:
         sweep: dict[str, Any] | None = None,
         held: Sequence[str] = (),
         owner: Owner | None = None,
-    ) -> tuple[Snapshot, bool]:
+    ) -> tuple[StoredSnapshot, bool]:
         """Store a view and pin its runs and those `held`. The same view is the same snapshot; the flag says if new.
 
         A known view stays its first owner's, and is kept as long as either wants it.
@@ -74,10 +74,10 @@ class SnapshotStore:
         body = json.dumps([list(run_ids), state, title, *filter(None, later)])
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         kept = {"bytes": len(body), **vars(by)}
-        fresh = Snapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
+        fresh = StoredSnapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
         pinned = [*run_ids, *held]
 
-        def work(connection: Connection) -> tuple[Snapshot, bool]:
+        def work(connection: Connection) -> tuple[StoredSnapshot, bool]:
             known = _find(connection, snapshot_id)
             if known is None:
                 connection.execute(insert(snapshots).values(**vars(fresh)))
@@ -88,27 +88,27 @@ class SnapshotStore:
 
         return await self._database.call(work)
 
-    async def get(self, snapshot_id: str) -> Snapshot | None:
+    async def get(self, snapshot_id: str) -> StoredSnapshot | None:
         """The snapshot, if it is known."""
         if "\0" in snapshot_id:  # PostgreSQL takes no such text
             return None
         return await self._database.read(lambda connection: _find(connection, snapshot_id))
 
-    async def renew(self, snapshot: Snapshot, expires_at: float) -> None:
+    async def renew(self, snapshot: StoredSnapshot, expires_at: float) -> None:
         """Keep a view that is looked at until then, where it is not kept longer."""
         if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _renew(connection, snapshot.id, expires_at))
 
-    async def list_of(self, client: str) -> list[Snapshot]:
+    async def list_of(self, client: str) -> list[StoredSnapshot]:
         """The views of a client, the latest first."""
         query = select(snapshots).where(snapshots.c.client == client).order_by(snapshots.c.created_at.desc())
 
-        def work(connection: Connection) -> list[Snapshot]:
-            return [Snapshot(**row._mapping) for row in connection.execute(query)]
+        def work(connection: Connection) -> list[StoredSnapshot]:
+            return [StoredSnapshot(**row._mapping) for row in connection.execute(query)]
 
         return await self._database.read(work)
 
-    async def delete(self, snapshot: Snapshot) -> None:
+    async def delete(self, snapshot: StoredSnapshot) -> None:
         """Forget a view, and let go of the runs that no other view holds."""
 
         def work(connection: Connection) -> None:
@@ -118,16 +118,16 @@ class SnapshotStore:
         await self._database.call(work)
 
 
-def is_longer(expires_at: float | None, snapshot: Snapshot) -> bool:
+def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:
     """Whether a view would be kept longer so, by so much that it is worth to be written."""
     if snapshot.expires_at is None or expires_at is None:
         return snapshot.expires_at is not None
     return expires_at - snapshot.expires_at > RENEW_EVERY_S
 
 
-def _find(connection: Connection, snapshot_id: str) -> Snapshot | None:
+def _find(connection: Connection, snapshot_id: str) -> StoredSnapshot | None:
     row = connection.execute(select(snapshots).where(snapshots.c.id == snapshot_id)).one_or_none()
-    return None if row is None else Snapshot(**row._mapping)
+    return None if row is None else StoredSnapshot(**row._mapping)
 
 
 def _renew(connection: Connection, snapshot_id: str, expires_at: float | None) -> None:

@@ -5,9 +5,9 @@ no code of the file, checks every value, and needs memory for one frame.
 """
 
 from mhc_core.record.container.check import Checker
-from mhc_core.record.container.limits import Limits
+from mhc_core.record.container.limits import ContainerLimits
 from mhc_core.record.container.publishing import PublishError, publish
 from mhc_core.record.container.reading import read_frames
 from mhc_core.record.container.writing import write_frames
 
-__all__ = ["Checker", "Limits", "PublishError", "publish", "read_frames", "write_frames"]
+__all__ = ["Checker", "ContainerLimits", "PublishError", "publish", "read_frames", "write_frames"]

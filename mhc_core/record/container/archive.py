@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from mhc_core.record.container.limits import MAX_DIRECTORY_BYTES, MAX_MANIFEST_BYTES, RATIO_FREE_BYTES, Limits
+from mhc_core.record.container.limits import MAX_DIRECTORY_BYTES, MAX_MANIFEST_BYTES, RATIO_FREE_BYTES, ContainerLimits
 from mhc_core.record.container.manifest import Manifest, parse_manifest
 from mhc_core.spec import SpecError
 
@@ -46,7 +46,7 @@ class Archive:
     manifest: what it says it holds.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
+    def __init__(self, archive: zipfile.ZipFile, limits: ContainerLimits) -> None:
         self._archive, self._limits = archive, limits
         self._members = _find_members(archive)
         self.manifest = parse_manifest(self._read_manifest())
@@ -92,7 +92,7 @@ class Archive:
 
 
 @contextmanager
-def open_archive(file: BinaryIO, limits: Limits) -> Iterator[Archive]:
+def open_archive(file: BinaryIO, limits: ContainerLimits) -> Iterator[Archive]:
     """Open a container. What is damaged is noticed here or while its lines are read, inside of this context.
 
     Raises
@@ -107,7 +107,7 @@ def open_archive(file: BinaryIO, limits: Limits) -> Iterator[Archive]:
         yield opened
 
 
-def _require_sizes(opened: Archive, limits: Limits) -> None:
+def _require_sizes(opened: Archive, limits: ContainerLimits) -> None:
     member = opened._members[FRAMES]
     if member.file_size > limits.size_bytes:
         raise SpecError(FRAMES, f"{member.file_size} bytes", f"at most {limits.size_bytes} bytes")

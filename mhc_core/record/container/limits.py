@@ -10,7 +10,7 @@ MAX_MANIFEST_BYTES = 16_384
 
 
 @dataclass(frozen=True)
-class Limits:
+class ContainerLimits:
     """Bounds on the frames of one container.
 
     Attributes

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from mhc_core.record.container.archive import open_archive
 from mhc_core.record.container.check import Checker
-from mhc_core.record.container.limits import Limits
+from mhc_core.record.container.limits import ContainerLimits
 from mhc_core.record.container.manifest import Manifest
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.source import TraceSource
@@ -13,7 +13,9 @@ from mhc_core.record.start import StartFrame
 from mhc_core.spec import SpecError
 
 
-def read_frames(file: BinaryIO, limits: Limits | None = None, *, only_traces: bool = False) -> Iterator[AnyFrame]:
+def read_frames(
+    file: BinaryIO, limits: ContainerLimits | None = None, *, only_traces: bool = False
+) -> Iterator[AnyFrame]:
     """Frames of a container, the first of them `start`. Only one is in memory at a time.
 
     Parameters
@@ -29,7 +31,7 @@ def read_frames(file: BinaryIO, limits: Limits | None = None, *, only_traces: bo
         noticed after all frames were yielded: a caller keeps none of them before the iterator has ended.
     """
     checker = Checker(only_traces=only_traces)
-    with open_archive(file, limits or Limits()) as archive:
+    with open_archive(file, limits or ContainerLimits()) as archive:
         for line in archive.lines():
             frame = checker.take(line)
             if isinstance(frame, StartFrame):

@@ -68,7 +68,7 @@ class Alarm:
         return build_finding(f"alarm_{self.kind}", f"After {self.iteration} updates: {self.text}", self.panel, numbers)
 
 
-class Board:
+class AlarmLog:
     """All alarms so far. An alarm that stays is raised once; one that went and came back, again."""
 
     def __init__(self) -> None:

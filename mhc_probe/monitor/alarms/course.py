@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from mhc_core.findings.words import format_magnitude, format_number
-from mhc_probe.adapter import Site
+from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor.alarms.board import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
@@ -36,7 +36,7 @@ class _Point:
     columns: dict[str, np.ndarray]
 
 
-class Course:
+class History:
     """What was observed so far, as much of it as alarms need."""
 
     def __init__(self, limits: Limits) -> None:
@@ -46,7 +46,7 @@ class Course:
         self._first: tuple[int, np.ndarray, list[float]] | None = None
         self._has_moved = False
 
-    def find_signs(self, observation: Observation, sites: Sequence[Site]) -> list[Alarm]:
+    def find_signs(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
         """What has gone wrong up to this observation, which is remembered; `sites` are the layers that it is of."""
         loss = _read_loss(observation)
         columns = {key: observation.read_log10(key) for key in FOLLOWED}

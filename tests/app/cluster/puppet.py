@@ -14,13 +14,13 @@ from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.api.http.stream import Feed
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
-from mhc_scope.services.identity import Client
+from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 from mhc_scope.store.space import SpaceStore
 from tests.apart import run_loop
 
@@ -143,10 +143,10 @@ class Server:
 
     async def submit(self, spec: RunSpec, client: str = "me") -> str:
         """Post a spec; its id."""
-        (submitted,) = await self.runs.submit([spec], Client(client, client))
+        (submitted,) = await self.runs.submit([spec], ClientIdentity(client, client))
         return submitted.run_id
 
-    async def get(self, run_id: str) -> Run:
+    async def get(self, run_id: str) -> StoredRun:
         """The run as it is stored."""
         run = await self.runs.store.get(run_id)
         assert run is not None

@@ -3,7 +3,7 @@
 import pytest
 
 from mhc_core.spec import RunSpec
-from mhc_scope.services.identity import Client
+from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.unannounced import Caller, CallerGone
 from tests.app.cluster.puppet import Server, make_spec, play
 
@@ -16,7 +16,7 @@ def build_caller(*, is_gone: bool = False) -> Caller:
 
 
 async def submit(server: Server, spec: RunSpec, caller: Caller | None, client: str = "me") -> str:
-    (submitted,) = await server.runs.submit([spec], Client(client, client), caller=caller)
+    (submitted,) = await server.runs.submit([spec], ClientIdentity(client, client), caller=caller)
     return submitted.run_id
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from mhc_scope.edge.listener import Listener, bind
+from mhc_scope.edge.listener import ListeningSocket, bind
 from tests.apart import run_loop
 
 
@@ -25,7 +25,7 @@ def test_no_part_of_an_answer_waits_for_the_other_side() -> None:
     async def ask() -> int:
         loop = asyncio.get_running_loop()
         told: asyncio.Future[int] = loop.create_future()
-        listener = Listener(loop, bind("127.0.0.1", 0)[0], lambda: Seen(told))
+        listener = ListeningSocket(loop, bind("127.0.0.1", 0)[0], lambda: Seen(told))
         _, writer = await asyncio.open_connection(*listener.address)
         try:
             async with asyncio.timeout(10):

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from mhc_scope.edge.gate import Gate
-from mhc_scope.edge.limits import Limits
+from mhc_scope.edge.limits import ConnectionLimits
 from mhc_scope.edge.memory import CROWD, Crowd
 from mhc_scope.edge.protocol import EdgeProtocol
 from tests.apart import run_loop
@@ -102,7 +102,7 @@ def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mhc_scope.edge.gate.give_back", given.set)
 
     async def work() -> bool:
-        gate = Gate(None, Limits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")
+        gate = Gate(None, ConnectionLimits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")
         gate.start(asyncio.get_running_loop())
         guests = [cast(EdgeProtocol, Guest(f"10.0.0.{k}")) for k in range(CROWD)]
         for guest in guests:

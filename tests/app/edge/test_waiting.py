@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from mhc_scope.edge.protocol import EdgeProtocol
-from mhc_scope.edge.waiting import Waiting
+from mhc_scope.edge.waiting import WaitingConnections
 
 
 @dataclass(eq=False)
@@ -15,7 +15,7 @@ class Connection:
     is_sending: bool = False
 
 
-def build(waiting: Waiting, *blocks: str | None) -> list[EdgeProtocol]:
+def build(waiting: WaitingConnections, *blocks: str | None) -> list[EdgeProtocol]:
     """Connections of these addresses, which have waited since 0, 1, 2 and so on."""
     found = [cast(EdgeProtocol, Connection(block)) for block in blocks]
     for now, protocol in enumerate(found):
@@ -24,7 +24,7 @@ def build(waiting: Waiting, *blocks: str | None) -> list[EdgeProtocol]:
 
 
 def test_the_longest_waiting_of_the_address_that_has_most() -> None:
-    waiting = Waiting()
+    waiting = WaitingConnections()
     _, first, second, third = build(waiting, "lone", "many", "many", "many")
     newcomer = first
     assert waiting.choose(newcomer) is second
@@ -33,7 +33,7 @@ def test_the_longest_waiting_of_the_address_that_has_most() -> None:
 
 
 def test_connections_of_a_proxy_stand_for_themselves() -> None:
-    waiting = Waiting()
+    waiting = WaitingConnections()
     first, _, _, many, _ = build(waiting, None, None, None, "many", "many")
     assert waiting.choose(first) is many
     waiting.end(many)
@@ -41,7 +41,7 @@ def test_connections_of_a_proxy_stand_for_themselves() -> None:
 
 
 def test_one_who_takes_an_answer_does_not_give_way() -> None:
-    waiting = Waiting()
+    waiting = WaitingConnections()
     taking, other = build(waiting, "a", "a")
     taking.is_sending = True  # type: ignore[misc]
     assert waiting.choose(taking) is other
@@ -49,7 +49,7 @@ def test_one_who_takes_an_answer_does_not_give_way() -> None:
 
 
 def test_it_knows_since_when_one_waits() -> None:
-    waiting = Waiting()
+    waiting = WaitingConnections()
     first, second = build(waiting, "a", "a")
     waiting.begin(first, 7.0)
     assert (waiting.since(first), waiting.since(second)) == (7.0, 1)

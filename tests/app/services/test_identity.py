@@ -10,7 +10,7 @@ from mhc_scope.services.errors import InvalidTokenError, NoRightError, NoTokenEr
 from mhc_scope.services.identity import (
     SERVER,
     Claims,
-    Client,
+    ClientIdentity,
     Identities,
     Rights,
     new_cookie,
@@ -28,10 +28,10 @@ from tests.apart import run_loop
 HOST = "192.0.2.7"
 
 
-def recognise(url: str, claims: Claims, anonymous: Literal["run", "read", "none"] = "run") -> Client:
+def recognise(url: str, claims: Claims, anonymous: Literal["run", "read", "none"] = "run") -> ClientIdentity:
     """As a server on that database does."""
 
-    async def ask() -> Client:
+    async def ask() -> ClientIdentity:
         database = Database(url)
         try:
             return await Identities(Settings(anonymous=anonymous), TokenStore(database)).recognise(claims)
@@ -117,7 +117,7 @@ def test_an_expired_or_removed_token_is_refused(url: str) -> None:
 
 def test_a_name_of_the_proxy_comes_before_the_cookie(url: str) -> None:
     client = recognise(url, Claims(HOST, None, "ann", new_cookie()), "none")
-    assert client == Client("name:ann", HOST, "run", is_known=True)
+    assert client == ClientIdentity("name:ann", HOST, "run", is_known=True)
     long = [recognise(url, Claims(HOST, None, "a" * 200 + end)).key for end in "bc"]
     assert len(set(long)) == 2
     assert all(len(key) <= 96 for key in long)
@@ -153,22 +153,22 @@ def test_what_an_anonymous_client_may_do(
 
 def test_a_known_client_is_told_that_its_rights_do_not_do() -> None:
     with pytest.raises(NoRightError, match="needs the right to run; you have the right to read"):
-        require_rights(Client("token:a", HOST, "read", is_known=True), "run")
+        require_rights(ClientIdentity("token:a", HOST, "read", is_known=True), "run")
 
 
 def test_a_client_owns_what_is_its_own_and_an_admin_everything() -> None:
-    ann, ben = Client("cookie:a", HOST), Client("cookie:b", HOST)
+    ann, ben = ClientIdentity("cookie:a", HOST), ClientIdentity("cookie:b", HOST)
     assert ann.owns("cookie:a")
     assert not ben.owns("cookie:a")
     assert not ann.owns("")  # the server's own
     assert SERVER.owns("cookie:a")
     # A script is known by its address alone: what it made belongs to all there.
     assert ann.owns(to_address_key(HOST))
-    assert not Client("cookie:a", "198.51.100.1").owns(to_address_key(HOST))
+    assert not ClientIdentity("cookie:a", "198.51.100.1").owns(to_address_key(HOST))
 
 
 def test_a_viewer_is_a_clients_own() -> None:
-    ann, ben = Client("cookie:a", HOST), Client("cookie:b", HOST)
+    ann, ben = ClientIdentity("cookie:a", HOST), ClientIdentity("cookie:b", HOST)
     assert to_viewer(ann, "x") == to_viewer(ann, "x") != to_viewer(ann, "y")
     # Neither another's text nor another's key or address makes one its viewer.
     for text in ("x", ann.key, HOST, "", f"\n{ann.key}", to_viewer(ann, "x")):

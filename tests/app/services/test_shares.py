@@ -14,7 +14,7 @@ from mhc_scope.services.errors import (
     TooMuchReadError,
     TooMuchStoredError,
 )
-from mhc_scope.services.identity import SERVER, Client, to_address_key
+from mhc_scope.services.identity import SERVER, ClientIdentity, to_address_key
 from mhc_scope.services.shares import RUN_S, ReadShares, StoredShares, StreamShares, require_queue_share
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
@@ -27,12 +27,12 @@ CLASS, HOME = "192.0.2.7", "198.51.100.1"
 QUEUE = Settings(client_queue_s=10, address_queue_s=40, queue_s=60, queue_size=500, workers=2)
 
 
-def student(number: int, address: str = CLASS) -> Client:
+def student(number: int, address: str = CLASS) -> ClientIdentity:
     """One of many with a cookie of their own."""
-    return Client(f"cookie:{number}", address)
+    return ClientIdentity(f"cookie:{number}", address)
 
 
-def live(client: Client, *seconds: float) -> list[LiveCost]:
+def live(client: ClientIdentity, *seconds: float) -> list[LiveCost]:
     """Runs under way."""
     return [LiveCost(client.key, client.address, value) for value in seconds]
 
@@ -91,7 +91,7 @@ def test_a_class_behind_one_address_fits_the_default_shares() -> None:
 
 
 def test_scripts_of_an_address_are_one_client_with_half_of_its_share() -> None:
-    script = Client(to_address_key(CLASS), CLASS)
+    script = ClientIdentity(to_address_key(CLASS), CLASS)
     require_queue_share(script, [5], live(script, *[5] * 3), QUEUE)
     with pytest.raises(TooManyRunsError, match="for this client; 20 s"):
         require_queue_share(script, [5], live(script, *[5] * 4), QUEUE)
@@ -103,7 +103,7 @@ def test_a_full_server_says_so_in_other_words() -> None:
     with pytest.raises(QueueFullError, match="all clients together"):
         require_queue_share(student(1, HOME), [5], waiting, QUEUE)
     # The server's own runs are no client's.
-    require_queue_share(Client("", "203.0.113.1"), [5], live(SERVER, 30), QUEUE)
+    require_queue_share(ClientIdentity("", "203.0.113.1"), [5], live(SERVER, 30), QUEUE)
 
 
 def test_the_length_of_the_queue_is_bounded() -> None:

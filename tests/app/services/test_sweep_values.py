@@ -6,21 +6,23 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import REDUCTIONS, Reduced
 from mhc_scope.services.identity import SERVER
-from mhc_scope.services.sweep import Sweep
-from mhc_scope.services.sweep_values import SweepValues
+from mhc_scope.services.sweep import SweepGrid
+from mhc_scope.services.sweep_values import SweepReader
 from tests.apart import run_loop
 
 
-def build_sweep(**states: str) -> Sweep:
+def build_sweep(**states: str) -> SweepGrid:
     """One row of runs in these states."""
     places: dict[str, tuple[Any, Any]] = {run_id: (place, None) for place, run_id in enumerate(states)}
-    return Sweep("s", SERVER, {}, Axis("depth", tuple(range(1, len(states) + 1))), None, [list(states)], places, states)
+    return SweepGrid(
+        "s", SERVER, {}, Axis("depth", tuple(range(1, len(states) + 1))), None, [list(states)], places, states
+    )
 
 
-class Interrupted(SweepValues):
+class Interrupted(SweepReader):
     """While one run is read another one ends, as a worker that is at it makes it end."""
 
-    def __init__(self, sweep: Sweep, meanwhile: dict[str, str]) -> None:
+    def __init__(self, sweep: SweepGrid, meanwhile: dict[str, str]) -> None:
         super().__init__(None)  # type: ignore[arg-type]
         self._sweep, self._meanwhile = sweep, meanwhile
 
@@ -50,5 +52,5 @@ class Emptied:
 
 def test_a_run_that_is_dropped_is_gone_and_has_no_number() -> None:
     sweep = build_sweep(a="done")
-    grid = run_loop(SweepValues(Emptied()).measure(sweep, "composite_gain_fwd", "max")).grid  # type: ignore[arg-type]
+    grid = run_loop(SweepReader(Emptied()).measure(sweep, "composite_gain_fwd", "max")).grid  # type: ignore[arg-type]
     assert (grid.status, grid.values, sweep.states) == ([["gone"]], [[None]], {"a": "gone"})

@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.snapshots import RENEW_EVERY_S, Owner, Snapshot, SnapshotStore
+from mhc_scope.store.snapshots import RENEW_EVERY_S, Owner, SnapshotStore, StoredSnapshot
 from tests.apart import run_loop
 
 NOW = 1_800_000_000.0
-Act = Callable[[SnapshotStore, Snapshot], Awaitable[object]]
+Act = Callable[[SnapshotStore, StoredSnapshot], Awaitable[object]]
 
 
-def store_then(folder: Path, first: float | None, act: Act) -> Snapshot:
+def store_then(folder: Path, first: float | None, act: Act) -> StoredSnapshot:
     """The view as it is after something was done with it."""
 
-    async def check() -> Snapshot:
+    async def check() -> StoredSnapshot:
         database = Database(f"sqlite:///{folder / 'mhc-scope.db'}")
         views = SnapshotStore(database)
         stored, is_new = await views.put(["r"], "s", "t", owner=Owner("cookie:a", "192.0.2.7", "hash", first))
@@ -44,7 +44,7 @@ def store_then(folder: Path, first: float | None, act: Act) -> Snapshot:
 def test_a_view_is_kept_as_long_as_either_wants(
     tmp_path: Path, first: float | None, second: float | None, kept: float | None
 ) -> None:
-    async def store_again(views: SnapshotStore, stored: Snapshot) -> None:
+    async def store_again(views: SnapshotStore, stored: StoredSnapshot) -> None:
         again, is_new = await views.put(["r"], "s", "t", owner=Owner("cookie:b", "198.51.100.1", "other", second))
         assert (again.id, is_new) == (stored.id, False)
 

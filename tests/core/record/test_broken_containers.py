@@ -9,12 +9,12 @@ from typing import Any, BinaryIO
 import pytest
 
 from mhc_core.record.codec import encode_frame
-from mhc_core.record.container import Limits, read_frames
+from mhc_core.record.container import ContainerLimits, read_frames
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.broken_traces import BROKEN, pack, read_lines
 
-LIMITS = Limits(size_bytes=64_000_000)
+LIMITS = ContainerLimits(size_bytes=64_000_000)
 MAX_SENTENCE = 500
 
 
@@ -26,7 +26,7 @@ def open_file(content: bytes) -> Iterator[BinaryIO]:
         yield file
 
 
-def read(content: bytes, limits: Limits = LIMITS) -> int:
+def read(content: bytes, limits: ContainerLimits = LIMITS) -> int:
     """How many frames a container has."""
     with open_file(content) as file:
         return sum(1 for _ in read_frames(file, limits, only_traces=True))
@@ -49,12 +49,12 @@ def test_it_is_refused_by_its_field(name: str) -> None:
 @pytest.mark.parametrize(
     ("limits", "field"),
     [
-        (Limits(size_bytes=1000), "frames.ndjson"),
-        (Limits(lines=10), "frames.ndjson"),
-        (Limits(line_bytes=500), "frames[1]"),
+        (ContainerLimits(size_bytes=1000), "frames.ndjson"),
+        (ContainerLimits(lines=10), "frames.ndjson"),
+        (ContainerLimits(line_bytes=500), "frames[1]"),
     ],
 )
-def test_limits_are_kept(limits: Limits, field: str) -> None:
+def test_limits_are_kept(limits: ContainerLimits, field: str) -> None:
     with pytest.raises(SpecError) as refused:
         read(pack(read_lines()), limits)
     assert refused.value.field == field

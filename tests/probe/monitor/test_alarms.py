@@ -14,9 +14,9 @@ from mhc_core.measure.probe import build_loss_frame
 from mhc_core.record.frames import LossFrame
 from mhc_core.record.result import Result
 from mhc_probe import Monitor
-from mhc_probe.adapter import Site
+from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor import Alarm, Limits
-from mhc_probe.monitor.alarms import Course, find_signs
+from mhc_probe.monitor.alarms import History, find_signs
 from mhc_probe.monitor.alarms.course import FOLLOWED
 from mhc_probe.monitor.observation import Observation
 from tests.probe.monitor.models import KINDS, NAMES, draw_batches, train
@@ -142,8 +142,8 @@ class Told:
     """A course that is told losses and columns."""
 
     def __init__(self, observation: Observation, *mixing: torch.nn.Parameter) -> None:
-        self.observation, self.course = deepcopy(observation), Course(Limits())
-        self.sites = [Site("branch", list(mixing))]
+        self.observation, self.course = deepcopy(observation), History(Limits())
+        self.sites = [LayerSite("branch", list(mixing))]
 
     def tell(self, iteration: int, loss: float, **columns: np.ndarray) -> list[Alarm]:
         result = deepcopy(self.observation.result)

@@ -32,7 +32,7 @@ from mhc_scope.services.errors import (
     NotOwnerError,
     NotTheTeacherError,
     QueueFullError,
-    RefusedError,
+    RefusalError,
     ServerStreamsError,
     StorageFullError,
     TooExpensiveError,
@@ -95,7 +95,7 @@ TITLES = {
 
 
 # Kind and HTTP status of every refusal of a service.
-REFUSALS: dict[type[RefusedError], tuple[str, int]] = {
+REFUSALS: dict[type[RefusalError], tuple[str, int]] = {
     InvalidRequestError: ("invalid-body", 422),
     InvalidTraceError: ("invalid-trace", 422),
     TooExpensiveError: ("too-expensive", 422),
@@ -176,7 +176,7 @@ def from_spec_errors(errors: SpecErrors) -> Problem:
     return Problem(kind, status, _shorten(str(errors), 1000), errors=errors.errors)
 
 
-def from_refusal(error: RefusedError) -> Problem:
+def from_refusal(error: RefusalError) -> Problem:
     """A service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
@@ -221,7 +221,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
         return to_response(from_spec_errors(error), request.url.path)
 
     async def on_refusal(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RefusedError)
+        assert isinstance(error, RefusalError)
         return answer(request, from_refusal(error))
 
     async def on_store(request: Request, error: Exception) -> Response:
@@ -251,7 +251,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(SpecErrors, on_spec_errors)
-    app.add_exception_handler(RefusedError, on_refusal)
+    app.add_exception_handler(RefusalError, on_refusal)
     app.add_exception_handler(StoreUnavailable, on_store)
     app.add_exception_handler(RequestValidationError, on_query)
     app.add_exception_handler(HTTPException, on_http)

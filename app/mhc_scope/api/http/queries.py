@@ -14,7 +14,7 @@ LayerIndex = Annotated[int | None, Query(description="A layer, from 0 and inclus
 
 
 @dataclass(frozen=True)
-class Asked:
+class CellMetric:
     """Which number of each cell of a sweep."""
 
     metric: str
@@ -24,11 +24,11 @@ class Asked:
 def get_asked(
     metric: Annotated[str, Query(max_length=80, description="A key of the metrics catalogue.")] = "composite_gain_fwd",
     reduce: Annotated[Reduction, Query(description="How a column over layers becomes one number.")] = "max",
-) -> Asked:
+) -> CellMetric:
     """The number that a query asks for."""
     if metric not in METRICS:
         raise invalid_query("metric", metric, f"one of {', '.join(METRICS)}")
-    return Asked(metric, reduce)
+    return CellMetric(metric, reduce)
 
 
 def refuse_unknown(request: Request) -> None:
@@ -40,7 +40,7 @@ def refuse_unknown(request: Request) -> None:
             raise invalid_query(name, value, f"one of the parameters {', '.join(known)}" if known else "no parameter")
 
 
-AskedNumber = Annotated[Asked, Depends(get_asked)]
+AskedNumber = Annotated[CellMetric, Depends(get_asked)]
 
 
 def check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from mhc_scope.services.shares import StreamPlace
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.notifications import Subscription
-from mhc_scope.store.runs import Run
+from mhc_scope.store.runs import StoredRun
 
 log = logging.getLogger("mhc.api")
 
@@ -52,7 +52,7 @@ RECONNECT_MS = 1000
 
 
 def respond(
-    request: Request, service: Runs, place: StreamPlace, runs: Sequence[Run], after: str | None, viewer: str
+    request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
 ) -> Response:
     """The stream of one or several runs, from behind the given indices.
 

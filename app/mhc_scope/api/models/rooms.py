@@ -8,7 +8,7 @@ from mhc_scope.api.models.fields import NO_NUL, to_time
 from mhc_scope.api.models.links import to_address
 from mhc_scope.services.rooms import RoomPlan, render_sheet
 from mhc_scope.store.rooms import Room
-from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.snapshots import StoredSnapshot
 
 MAX_TITLE, MAX_SHEET, MAX_DESCRIPTION, MAX_STATE, MAX_PRESETS = 120, 20_000, 400, 16_000, 40
 
@@ -87,7 +87,7 @@ class SavedViewBody(BaseModel):
     created_at: datetime
 
     @classmethod
-    def build(cls, view: Snapshot) -> "SavedViewBody":
+    def build(cls, view: StoredSnapshot) -> "SavedViewBody":
         """From the stored row."""
         kept = {name: getattr(view, name) for name in ("id", "title", "note", "runs")}
         return cls(url=to_address(f"/s/{view.id}"), created_at=to_time(view.created_at), **kept)

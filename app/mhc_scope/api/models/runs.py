@@ -9,7 +9,7 @@ from mhc_core.record.source import SpecSource
 from mhc_scope.api.models.fields import to_time
 from mhc_scope.api.models.links import Links, to_links
 from mhc_scope.services.runs import Submitted
-from mhc_scope.store.runs import Cost, Run
+from mhc_scope.store.runs import Cost, StoredRun
 
 
 class SubmittedBody(BaseModel):
@@ -61,7 +61,7 @@ class RunBody(BaseModel):
     links: Links
 
     @classmethod
-    def build(cls, run: Run, position: int | None) -> "RunBody":
+    def build(cls, run: StoredRun, position: int | None) -> "RunBody":
         """From the stored row and the place in the queue."""
         kept = {name: getattr(run, name) for name in cls.model_fields.keys() & vars(run).keys()}
         spec = run.source.spec if isinstance(run.source, SpecSource) else None
@@ -77,7 +77,7 @@ class CancelBody(BaseModel):
     detail: str
 
 
-def _to_timings(run: Run) -> Timings:
+def _to_timings(run: StoredRun) -> Timings:
     started, finished = run.started_at, run.finished_at
     return Timings(
         created_at=to_time(run.created_at),

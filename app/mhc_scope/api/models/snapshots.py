@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mhc_scope.api.models.fields import NO_NUL, to_time
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.store.snapshots import Snapshot
+from mhc_scope.store.snapshots import StoredSnapshot
 
 MAX_STATE, MAX_TITLE, MAX_NOTE, MAX_RUNS = 16_000, 200, 1_000, 8
 
@@ -53,7 +53,7 @@ class SnapshotBody(BaseModel):
     sweep: StoredSweepBody | None
 
     @classmethod
-    def build(cls, snapshot: Snapshot) -> "SnapshotBody":
+    def build(cls, snapshot: StoredSnapshot) -> "SnapshotBody":
         """From the stored row."""
         kept = {**vars(snapshot), **to_times(snapshot), "sweep": None}
         if snapshot.sweep is not None:
@@ -70,7 +70,7 @@ class KeptSnapshotBody(SnapshotBody):
     key: str | None = Field(description="With it the view can be deleted; told once, and only where the view is new.")
 
     @classmethod
-    def build_kept(cls, snapshot: Snapshot, key: str | None) -> "KeptSnapshotBody":
+    def build_kept(cls, snapshot: StoredSnapshot, key: str | None) -> "KeptSnapshotBody":
         """From the stored row, and the key where it may be told."""
         return cls(**vars(SnapshotBody.build(snapshot)), key=key)
 
@@ -86,7 +86,7 @@ class OwnSnapshotBody(BaseModel):
     bytes: int = Field(description="Of the view's own texts and sweep, without its runs.")
 
     @classmethod
-    def build(cls, snapshot: Snapshot) -> "OwnSnapshotBody":
+    def build(cls, snapshot: StoredSnapshot) -> "OwnSnapshotBody":
         """From the stored row."""
         kept = {name: getattr(snapshot, name) for name in ("id", "title", "bytes")}
         return cls(url=to_address(f"/s/{snapshot.id}"), **kept, **to_times(snapshot))
@@ -98,7 +98,7 @@ class DeletedBody(BaseModel):
     id: str
 
 
-def to_times(snapshot: Snapshot) -> dict[str, datetime | None]:
+def to_times(snapshot: StoredSnapshot) -> dict[str, datetime | None]:
     """When it was stored, and until when it is kept."""
     expires_at = None if snapshot.expires_at is None else to_time(snapshot.expires_at)
     return {"created_at": to_time(snapshot.created_at), "expires_at": expires_at}

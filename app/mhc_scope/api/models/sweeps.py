@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mhc_core.record.grid import Axis
 from mhc_core.record.reduction import Reduction, to_title
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.services.sweep import Sweep
+from mhc_scope.services.sweep import SweepGrid
 from mhc_scope.services.sweep_values import MeasuredSweep
 
 
@@ -59,7 +59,7 @@ class SweepBody(BaseModel):
     links: SweepLinks
 
     @classmethod
-    def build(cls, sweep: Sweep) -> "SweepBody":
+    def build(cls, sweep: SweepGrid) -> "SweepBody":
         """As it is now."""
         base, run = to_address(f"{API}/runs/sweep/{sweep.id}"), to_address(f"{API}/runs/{{id}}")
         links = SweepLinks(self=base, values=f"{base}/values", figure=f"{base}/figure", run=run)

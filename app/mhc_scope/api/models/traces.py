@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mhc_core.measure.twin import Twin
+from mhc_core.measure.twin import TwinSpec
 from mhc_scope.api.models.links import Links, to_links
 
 MAX_BATCH_BYTES = 2**24  # of frames that are sent together
@@ -59,6 +59,6 @@ class TwinBody(BaseModel):
     unknown: list[str] = Field(description="What the record does not tell, and what the twin has instead; sentences.")
 
     @classmethod
-    def build(cls, twin: Twin) -> "TwinBody":
+    def build(cls, twin: TwinSpec) -> "TwinBody":
         """From the twin."""
         return cls(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from mhc_scope.store.queue.fairness import Waiting, order_fairly
+from mhc_scope.store.queue.fairness import WaitingRun, order_fairly
 from mhc_scope.store.queue.usage import read_used
 from mhc_scope.store.tables import runs
 
@@ -16,7 +16,7 @@ LIVE = ("queued", "running")
 
 
 @dataclass(frozen=True)
-class Board:
+class QueueState:
     """Ids of runs that wait, the next one first; of those under way; and how many live runs each client has.
 
     `seconds` is what those that wait are predicted to take.
@@ -36,7 +36,7 @@ class Board:
         """The first behind so many that wait which takes no longer than this; none where no run does."""
         return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
 
-    def without(self, run_id: str, client: str) -> "Board":
+    def without(self, run_id: str, client: str) -> "QueueState":
         """The board after a run under way of this client has ended."""
         left = {**self.of_client, client: self.of_client.get(client, 1) - 1}
         return replace(self, running=self.running - {run_id}, of_client=left)
@@ -49,14 +49,14 @@ def read_live(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
-def read_board(connection: Connection, now: float) -> Board:
+def read_board(connection: Connection, now: float) -> QueueState:
     """The queue in its fair order."""
     live = read_live(connection)
-    waiting = [Waiting(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
+    waiting = [WaitingRun(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
     order = order_fairly(waiting, _sum_used(connection, live, now)) if waiting else []
     running = frozenset(row.id for row in live if row.status == "running")
     seconds = {run.id: run.seconds for run in waiting}
-    return Board(tuple(order), running, Counter(row.client for row in live), seconds)
+    return QueueState(tuple(order), running, Counter(row.client for row in live), seconds)
 
 
 def predict_seconds(cost: Mapping[str, float]) -> float:

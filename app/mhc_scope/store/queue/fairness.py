@@ -10,7 +10,7 @@ OWN = ""  # the server's own runs, which come first
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingRun:
     """A run that waits; `seconds` is what it is predicted to take."""
 
     id: str
@@ -23,13 +23,13 @@ def decay(seconds: float, age_s: float) -> float:
     return seconds * 0.5 ** (max(0.0, age_s) / HALF_LIFE_S)
 
 
-def order_fairly(waiting: Iterable[Waiting], used: Mapping[str, float]) -> list[str]:
+def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> list[str]:
     """Ids in the order in which they shall begin; `waiting` has the oldest first.
 
     It plays the round through: a run that begins is counted at once as used by its client. Among clients that have
     used the same, the oldest run comes first.
     """
-    of_client: defaultdict[str, deque[tuple[int, Waiting]]] = defaultdict(deque)
+    of_client: defaultdict[str, deque[tuple[int, WaitingRun]]] = defaultdict(deque)
     for age, run in enumerate(waiting):
         of_client[run.client].append((age, run))
     heap = [(_weigh(used, client), runs[0][0], client) for client, runs in of_client.items()]

@@ -15,7 +15,7 @@ log = logging.getLogger("mhc.store")
 LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 
 
-class Listener:
+class NotificationListener:
     """A thread with a connection of its own; `hear` is called in it with sender, kind and run."""
 
     def __init__(self, url: str, hear: Callable[[str, str, str], None]) -> None:

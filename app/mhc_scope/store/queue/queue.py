@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from mhc_scope.store.database import Database
 from mhc_scope.store.queue import reconcile, servers
-from mhc_scope.store.queue.board import LIVE, Board, read_board
+from mhc_scope.store.queue.board import LIVE, QueueState, read_board
 from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
 from mhc_scope.store.queue.ends import end_run, let_go
 from mhc_scope.store.queue.leases import Lease, require_lease, to_hold_s
@@ -16,7 +16,7 @@ from mhc_scope.store.queue.reconcile import Beat, Leases
 from mhc_scope.store.queue.servers import Watched
 from mhc_scope.store.queue.silence import Silence
 from mhc_scope.store.queue.usage import charge, forget_old
-from mhc_scope.store.runs import NewJob, Run, put_jobs, to_run
+from mhc_scope.store.runs import NewJob, StoredRun, put_jobs, to_run
 from mhc_scope.store.tables import live_traces, runs
 
 Answer = Literal["stops", "wanted", "over"]
@@ -28,9 +28,9 @@ WANTED_S = 30.0
 class Turn:
     """The queue after a turn: what was put into it, and which runs this server has claimed."""
 
-    board: Board
+    board: QueueState
     put: frozenset[str]
-    claimed: list[Run]
+    claimed: list[StoredRun]
 
 
 class Queue:
@@ -177,7 +177,7 @@ class Queue:
     def _note_alive(self, connection: Connection, now: float) -> None:
         servers.note_alive(connection, self.server, now, self._hold_s, self._servers)
 
-    def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[Run]:
+    def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
         values = {
             "status": "running",
             "server": self.server,

@@ -38,7 +38,7 @@ class SweepRow:
 
 
 @dataclass(frozen=True)
-class Limits:
+class SweepLimits:
     """Open sweeps that a client, an address and all together may have."""
 
     client: int
@@ -72,7 +72,7 @@ class SweepStore:
         """Make the client one more of those who asked for a sweep that is under way; None where it is not."""
         return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_askers))
 
-    async def open(self, row: SweepRow, limits: Limits, max_askers: int) -> SweepRow | None:
+    async def open(self, row: SweepRow, limits: SweepLimits, max_askers: int) -> SweepRow | None:
         """Begin with a sweep here, unless it is under way: then the client is one more of those who asked for it.
 
         Returns the row of one that is under way, and None where this server has the lease now.
@@ -180,7 +180,7 @@ def _join(connection: Connection, sweep_id: str, client: str, limit: int) -> Swe
     return row
 
 
-def _require_room(connection: Connection, row: SweepRow, limits: Limits) -> None:
+def _require_room(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
     shares = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
     for whose, is_counted in shares.items():
         query = select(func.count()).select_from(sweeps).where(sweeps.c.is_open, is_counted)

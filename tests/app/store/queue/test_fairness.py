@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mhc_scope.store.queue.fairness import HALF_LIFE_S, OWN, Waiting, decay, order_fairly
+from mhc_scope.store.queue.fairness import HALF_LIFE_S, OWN, WaitingRun, decay, order_fairly
 
 
-def make(*clients: str, seconds: float = 1.0) -> list[Waiting]:
+def make(*clients: str, seconds: float = 1.0) -> list[WaitingRun]:
     """Runs named after their client and place, the oldest first."""
-    return [Waiting(f"{client}{place}", client, seconds) for place, client in enumerate(clients)]
+    return [WaitingRun(f"{client}{place}", client, seconds) for place, client in enumerate(clients)]
 
 
 def test_clients_take_turns_and_each_ones_oldest_run_comes_first() -> None:
@@ -26,7 +26,7 @@ def test_who_used_much_lately_waits_until_others_have_used_as_much() -> None:
 
 
 def test_long_runs_count_as_long() -> None:
-    waiting = [Waiting("a0", "a", 10.0), Waiting("a1", "a", 10.0), *make("b", "b", "b")]
+    waiting = [WaitingRun("a0", "a", 10.0), WaitingRun("a1", "a", 10.0), *make("b", "b", "b")]
     assert order_fairly(waiting, {}) == ["a0", "b0", "b1", "b2", "a1"]
 
 
@@ -47,7 +47,7 @@ def test_use_halves_with_time_and_a_clock_set_back_does_no_harm() -> None:
 def test_no_run_is_lost_and_no_client_is_overtaken_by_one_that_used_more(
     runs: list[tuple[str, float]], used: dict[str, float]
 ) -> None:
-    waiting = [Waiting(str(place), client, seconds) for place, (client, seconds) in enumerate(runs)]
+    waiting = [WaitingRun(str(place), client, seconds) for place, (client, seconds) in enumerate(runs)]
     order = order_fairly(waiting, used)
     assert sorted(order) == sorted(run.id for run in waiting)
     by_id, total = {run.id: run for run in waiting}, {client: used.get(client, 0.0) for client in "abc"}

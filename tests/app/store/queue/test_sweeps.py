@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.queue.sweeps import Limits, SweepRow, SweepStore, TooManyOpen, drop_ended
+from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen, drop_ended
 from mhc_scope.store.tables import sweeps
 from tests.app.store.queue import scenes
 
 LEASE_S = 1.0
-LIMITS = Limits(client=2, address=3, all=4)
+LIMITS = SweepLimits(client=2, address=3, all=4)
 GRID = {"spec": {"input": {"text": "a\0b"}}, "x": {"field": "depth", "values": [2, 4]}, "y": None, "ids": [["p", "q"]]}
 HELD = {"q": "held", "p": "held"}  # the cheapest first, and not by name
 
