@@ -15,7 +15,7 @@ def build_transformers_callback(monitor: "Monitor") -> Any:
     """A `TrainerCallback`: the trainer's `global_step` is the count of updates."""
     from transformers import TrainerCallback
 
-    class MonitorCallback(TrainerCallback):
+    class MonitorTrainerCallback(TrainerCallback):
         """Starts, counts and ends with the trainer."""
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
@@ -27,14 +27,14 @@ def build_transformers_callback(monitor: "Monitor") -> Any:
         def on_train_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
             monitor.stop()
 
-    return MonitorCallback()
+    return MonitorTrainerCallback()
 
 
 def build_lightning_callback(monitor: "Monitor") -> Any:
     """A Lightning `Callback`: its trainer's `global_step` is the count of updates, and its loss is told."""
     base: type = _find_lightning_callback()
 
-    class MonitorCallback(base):
+    class MonitorLightningCallback(base):
         """Starts, counts and ends with the trainer."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
@@ -56,7 +56,7 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
             monitor.stop("failed", f"{type(exception).__name__}: {exception}")
 
-    return MonitorCallback()
+    return MonitorLightningCallback()
 
 
 def _find_lightning_callback() -> type:
