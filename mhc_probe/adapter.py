@@ -14,7 +14,7 @@ from mhc_core.spec import SpecError
 from mhc_probe.hearing.operations import Operations
 
 if TYPE_CHECKING:
-    from mhc_probe.hearing.joined import Joined
+    from mhc_probe.hearing.joined import JoinedPasses
 
 
 class LayerSite(NamedTuple):
@@ -24,7 +24,7 @@ class LayerSite(NamedTuple):
     mixing: list[nn.Parameter]
 
 
-class Written(NamedTuple):
+class LayerPass(NamedTuple):
     """What a layer did: the state after it, its branch's output, and how it was mixed in.
 
     Attributes
@@ -58,7 +58,7 @@ class Listener(Protocol):
     def read(self, site: int, u: torch.Tensor) -> None:
         """The layer's branch reads u (..., C); not called where it reads the one state itself."""
 
-    def leave(self, site: int, written: Written) -> None:
+    def leave(self, site: int, written: LayerPass) -> None:
         """The layer has been left. May be told again, with a state that is nearer to the next layer."""
 
     def claim(self) -> None:
@@ -100,7 +100,7 @@ class Adapter(ABC):
         return None
 
     @abstractmethod
-    def is_borne_out(self, heard: "Joined", autocast: torch.dtype | None) -> bool:
+    def is_borne_out(self, heard: "JoinedPasses", autocast: torch.dtype | None) -> bool:
         """Whether states and coefficients of a whole pass are those of a model of the family."""
 
     @abstractmethod

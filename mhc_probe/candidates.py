@@ -7,7 +7,7 @@ from torch import nn
 
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerSite
-from mhc_probe.hearing.joined import Joined, NoPassError, join
+from mhc_probe.hearing.joined import JoinedPasses, NoPassError, join
 from mhc_probe.hearing.listener import Passes
 
 
@@ -38,7 +38,7 @@ class Candidates:
         """Parameters of all adapters."""
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
-    def choose(self, heard: Sequence[RecordedPasses]) -> tuple[Joined, Passes]:
+    def choose(self, heard: Sequence[RecordedPasses]) -> tuple[JoinedPasses, Passes]:
         """The whole pass as the first adapter hears it that its states bear out; later attachments use it alone.
 
         Where the states bear out none, it is the first that does not need it: of a layer with a norm behind its sum, no
@@ -49,7 +49,7 @@ class Candidates:
         NoPassError, SpecError
             Where no adapter suits.
         """
-        found: list[tuple[Joined, RecordedPasses]] = []
+        found: list[tuple[JoinedPasses, RecordedPasses]] = []
         errors: dict[Adapter, Exception] = {}
         left = [item for item in heard if item.adapter in self.adapters]
         for item in [item for item in left if item.passes.is_claimed] or left:
@@ -70,7 +70,7 @@ class Candidates:
             raise self._find_error(left, errors)
         return self._settle(*found[0])
 
-    def _settle(self, joined: Joined, item: RecordedPasses) -> tuple[Joined, Passes]:
+    def _settle(self, joined: JoinedPasses, item: RecordedPasses) -> tuple[JoinedPasses, Passes]:
         self.adapters, self._is_settled = [item.adapter], True
         return joined, item.passes
 

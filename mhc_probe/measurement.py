@@ -22,14 +22,14 @@ from mhc_core.record.source import TraceSource
 from mhc_core.record.start import CapturedInput
 from mhc_core.stack import LayerOutput
 from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.joined import Joined, JoinedLayer
+from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.mixing import find_mixings
 from mhc_probe.unknown import mark_unknown
 
 
 @torch.no_grad()
 def build_frames(
-    heard: Joined, norms: ParameterNorms, source: TraceSource, autocast: torch.dtype | None
+    heard: JoinedPasses, norms: ParameterNorms, source: TraceSource, autocast: torch.dtype | None
 ) -> list[AnyFrame]:
     """The frames of a record, in the order of a run's."""
     layout = lay_out(heard)
@@ -63,7 +63,7 @@ def summarise(frames: Sequence[AnyFrame], dtype: torch.dtype) -> AnyFrame:
     return summarise_captured(str(dtype).removeprefix("torch."), result)
 
 
-def lay_out(heard: Joined) -> Layout:
+def lay_out(heard: JoinedPasses) -> Layout:
     """What the probes must know; states come as (n, N, C)."""
     streams, samples, width = heard.state_nNC.shape
     return Layout(
@@ -78,7 +78,7 @@ def lay_out(heard: Joined) -> Layout:
     )
 
 
-def _climb(probe: ForwardProbe, heard: Joined, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+def _climb(probe: ForwardProbe, heard: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
     frames: list[AnyFrame] = [*probe.observe_input(heard.state_nNC)]
     state = heard.state_nNC
     for place, (layer, mixing) in enumerate(zip(heard.layers, mixings, strict=True)):
@@ -90,7 +90,7 @@ def _climb(probe: ForwardProbe, heard: Joined, mixings: Sequence[Mixing]) -> lis
     return frames
 
 
-def _descend(probe: BackwardProbe, heard: Joined, norms: ParameterNorms) -> list[BackwardFrame]:
+def _descend(probe: BackwardProbe, heard: JoinedPasses, norms: ParameterNorms) -> list[BackwardFrame]:
     """Frames of the places to which a gradient came, the last layer first."""
     frames: list[BackwardFrame] = []
     below = [heard.grad_input_nNC, *(layer.grad_after_nNC for layer in heard.layers)]
@@ -126,7 +126,7 @@ def _multiply_down(mixings: Sequence[Mixing], together: int) -> TokenProducts:
     return products
 
 
-def _collect_mixing_norms(heard: Joined, norms: ParameterNorms) -> dict[str, np.ndarray]:
+def _collect_mixing_norms(heard: JoinedPasses, norms: ParameterNorms) -> dict[str, np.ndarray]:
     """Column (L), nan where a layer's mixing takes no gradient; {} where none does."""
     groups = [[norms.gradient[p] for p in layer.mixing if p in norms.gradient] for layer in heard.layers]
     if not any(groups):

@@ -6,11 +6,11 @@ Shapes: L layers, n streams, N samples.
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_probe.hearing.joined import Joined, JoinedLayer
+from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
 
 
-def find_mixings(heard: Joined, autocast: torch.dtype | None) -> list[Mixing]:
+def find_mixings(heard: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
     """Coefficients of every layer, all with N or all without; nan where the states do not obey them.
 
     A branch whose output the states do not obey, as the block does more to it, is replaced by what they do obey.

@@ -11,7 +11,7 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, MixingFrame
 from mhc_core.record.values import Status
-from mhc_probe.hearing.joined import Joined, JoinedLayer
+from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 
 # What a layer may lack, and the metrics that are made of it.
 NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
@@ -30,7 +30,7 @@ MADE_OF = {
 COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 
-def mark_unknown(frames: Sequence[AnyFrame], heard: Joined, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+def mark_unknown(frames: Sequence[AnyFrame], heard: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
     """The same frames, with `unknown` in place of `nan` where a number is made of what was not heard."""
     missing = [_find_missing(heard, place, mixing) for place, mixing in enumerate(mixings)]
     marked = [
@@ -67,7 +67,7 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
     return any(frame.status.get(key) == "nan" for key in COEFFICIENTS)
 
 
-def _find_missing(heard: Joined, place: int, mixing: Mixing) -> set[str]:
+def _find_missing(heard: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
     """Keys of the metrics of a layer that lack what they are made of."""
     layer, before = heard.layers[place], heard.layers[max(place - 1, 0)]
     reads_state = len(heard.state_nNC) == 1  # what is read is then the state itself
@@ -83,7 +83,7 @@ def _find_missing(heard: Joined, place: int, mixing: Mixing) -> set[str]:
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
 
 
-def _is_unheard(heard: Joined, layer: JoinedLayer, place: int) -> bool:
+def _is_unheard(heard: JoinedPasses, layer: JoinedLayer, place: int) -> bool:
     """Whether the states do not tell the matrix, though they and all coefficients are numbers."""
     entering = heard.layers[place - 1].after_nNC if place else heard.state_nNC
     coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]

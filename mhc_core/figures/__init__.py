@@ -15,7 +15,7 @@ from mhc_core.figures.fill.parts import COMPOSITES, to_part
 from mhc_core.figures.fill.rules import RULES
 from mhc_core.figures.fill.sources import Columns
 from mhc_core.figures.fill.steps import (
-    Trained,
+    TrainingResult,
     at_step,
     can_follow,
     count_trained,
@@ -61,7 +61,7 @@ PANELS: dict[str, Panel] = {panel.key: panel for panel in _ORDER}
 
 def figure(
     key: str,
-    results: Sequence[Trained],
+    results: Sequence[TrainingResult],
     labels: list[str],
     cursor: int,
     theme: ThemeName,
@@ -115,14 +115,14 @@ def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme
     return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
 
 
-def _to_shown_step(template: dict[str, Any], results: Sequence[Trained], step: int) -> int:
+def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:
     """The step that a panel shows: of what is kept at few steps, the nearest of them."""
     trained = next((result for result in results if count_trained(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
 
 
-def _format_layers(template: dict[str, Any], results: Sequence[Trained], cursor: int) -> str:
+def _format_layers(template: dict[str, Any], results: Sequence[TrainingResult], cursor: int) -> str:
     """The layers whose mixing the detail panel draws, as people count them."""
     name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
     if name != "product":

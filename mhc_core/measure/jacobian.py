@@ -20,7 +20,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.metrics.jacobian import measure_bidiagonal
 from mhc_core.record.columns import to_status
 from mhc_core.record.frames import JacobianFrame
-from mhc_core.record.stages import Converged
+from mhc_core.record.stages import Convergence
 from mhc_core.rng import normal
 from mhc_core.stack import Stack
 
@@ -132,7 +132,7 @@ def _to_frame(found: Bidiagonal, dimension: int) -> JacobianFrame:
         status={key: flag for key, flag in flags.items() if flag},
         products=len(found.alpha),
         dimension=dimension,
-        converged=Converged(**{end: _is_converged(values, end) for end in ("sigma_max", "sigma_min")}),
+        converged=Convergence(**{end: _is_converged(values, end) for end in ("sigma_max", "sigma_min")}),
     )
 
 

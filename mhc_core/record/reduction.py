@@ -34,7 +34,7 @@ def to_title(metric: Metric, reduction: Reduction) -> str:
 
 
 @dataclass(frozen=True)
-class Reduced:
+class ReducedNumber:
     """One number.
 
     Attributes
@@ -50,10 +50,10 @@ class Reduced:
     status: str
 
 
-ABSENT = Reduced(None, None, "absent")
+ABSENT = ReducedNumber(None, None, "absent")
 
 
-def reduce_metric(result: Result, key: str, reduction: Reduction) -> Reduced:
+def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumber:
     """A metric of a run as one number.
 
     `first` and `last` take the first and last entry along the first axis (layers, or steps of training) and of what
@@ -70,7 +70,7 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> Reduced:
         values, log10 = values[place], None if log10 is None else log10[place]
         flags = {place: flags[place]} if place in flags else {}
     if status := _decide(set(flags.values()), reduction, log10):
-        return Reduced(None, None, status)
+        return ReducedNumber(None, None, status)
     # Of a true zero no logarithm travels.
     numbers = values if log10 is None else np.where(values == 0, -np.inf, log10)
     known = ~np.isnan(numbers)
@@ -85,15 +85,15 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> Reduced:
         return _to_reduced(middle, middle if log10 is None else np.power(10.0, middle), log10 is not None)
 
 
-def _to_reduced(number: float, value: float, is_log: bool) -> Reduced:
+def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
     """From an entry on the scale of the metric and the value itself, nan where it left its type."""
     if not is_log:
-        return Reduced(float(value), None, "finite")
+        return ReducedNumber(float(value), None, "finite")
     if np.isneginf(number):
-        return Reduced(0.0, None, "finite")
+        return ReducedNumber(0.0, None, "finite")
     if not np.isfinite(value) or value == 0:
-        return Reduced(None, float(number), "overflow" if number > 0 else "underflow")
-    return Reduced(float(value), float(number), "finite")
+        return ReducedNumber(None, float(number), "overflow" if number > 0 else "underflow")
+    return ReducedNumber(float(value), float(number), "finite")
 
 
 def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:

@@ -29,7 +29,7 @@ class StepFrame(ProtocolPart):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Converged(ProtocolPart):
+class Convergence(ProtocolPart):
     """Whether bound and rounding of a singular value are small beside it."""
 
     sigma_max: bool
@@ -49,7 +49,7 @@ class JacobianFrame(ProtocolPart):
     """Pairs of products with vectors that were made."""
     dimension: int
     """Entries of a vector."""
-    converged: Converged
+    converged: Convergence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import torch
 
-from mhc_probe.conformance.bench import MISFIT, Bench, NotApplicable, Observed
+from mhc_probe.conformance.bench import MISFIT, Bench, NotApplicable, ObservedMixing
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
@@ -79,7 +79,7 @@ def check_tokens(bench: Bench, claim: Claim) -> Line:
 
 
 def _list_outputs(bench: Bench, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    observed: Observed = bench.observe(x)
+    observed: ObservedMixing = bench.observe(x)
     found = {"u": bench.subject(x).u, "H_post": observed.h_post}
     return found if observed.h_res is None else found | {"H_res": observed.h_res}
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from mhc_probe.conformance.calling import BATCH, TOKENS, Called, Subject
+from mhc_probe.conformance.calling import BATCH, TOKENS, ModuleCall, Subject
 from mhc_probe.conformance.roles import SEEN, Entries, ParameterEntry, Roles, find_roles
 
 BASE = 1.0  # a logit for which maps other than exp are defined too
@@ -28,11 +28,11 @@ class NotMeasured(Exception):
     """The line applies, but the module does something that prevents the measurement; the message says what."""
 
 
-class Entangled(NotMeasured):
+class EntangledBias(NotMeasured):
     """Entries of a bias move several coefficients alike."""
 
 
-class Observed(NamedTuple):
+class ObservedMixing(NamedTuple):
     """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None where unknown.
 
     Where H_pre is carried from layer to layer, h_pre is that made for the next one.
@@ -113,7 +113,7 @@ class Bench:
         known = {"pre": observed.h_pre, "post": observed.h_post, "res": observed.h_res}
         return {target: value for target, value in known.items() if value is not None}
 
-    def observe(self, x: torch.Tensor | None = None, subject: Subject | None = None) -> Observed:
+    def observe(self, x: torch.Tensor | None = None, subject: Subject | None = None) -> ObservedMixing:
         """Measure the coefficients on a state (B, T, n, C)."""
         inverse = self._inverse if x is None else None
         x = self.x if x is None else x
@@ -123,7 +123,7 @@ class Bench:
     def _inverse(self) -> torch.Tensor:
         return invert(self.x)
 
-    def observe_initial(self, x: torch.Tensor) -> Observed:
+    def observe_initial(self, x: torch.Tensor) -> ObservedMixing:
         """Measure the coefficients with the parameters as they came."""
         return self.observe(x, self.initial)
 
@@ -168,7 +168,7 @@ class Bench:
         places = self.roles.bias[target]
         try:
             ordered = self.need_bias(target)
-        except Entangled:
+        except EntangledBias:
             return None
         return [ordered.index(place) for place in places]
 
@@ -209,7 +209,7 @@ class Bench:
             owners = signed.argmax(1).tolist()
             if (second < 0.9 * most).all() and sorted(owners) == list(range(len(places))):
                 return [places[owners.index(entry)] for entry in range(len(places))]
-        raise Entangled(f"entries of the bias of H_{target} move several coefficients alike")
+        raise EntangledBias(f"entries of the bias of H_{target} move several coefficients alike")
 
     @cached_property
     @torch.no_grad()
@@ -234,7 +234,7 @@ class Bench:
     @torch.no_grad()
     def mixing(
         self, pre: torch.Tensor | None = None, post: torch.Tensor | None = None, res: torch.Tensor | None = None
-    ) -> Observed:
+    ) -> ObservedMixing:
         """Coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
 
         Raises
@@ -278,7 +278,7 @@ def invert(x: torch.Tensor) -> torch.Tensor:
     return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
 
 
-def measure(x: torch.Tensor, called: Called, inverse: torch.Tensor | None = None) -> Observed:
+def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = None) -> ObservedMixing:
     """Solve for the coefficients of one call on a state x (B, T, n, C), whose inverse may be known."""
     inverse = invert(x) if inverse is None else inverse
     exact = x.detach().to(inverse.dtype)
@@ -289,7 +289,7 @@ def measure(x: torch.Tensor, called: Called, inverse: torch.Tensor | None = None
         h_pre = called.next_pre
     if called.write is None:
         assert called.h_post is not None
-        return Observed(h_pre, called.h_post, called.h_res, misfit_read, 0.0)
+        return ObservedMixing(h_pre, called.h_post, called.h_res, misfit_read, 0.0)
     passed = called.write(torch.zeros_like(called.u)).to(exact.dtype)
     h_res = passed @ inverse
     added = called.write(torch.ones_like(called.u)).to(exact.dtype) - passed
@@ -302,7 +302,7 @@ def measure(x: torch.Tensor, called: Called, inverse: torch.Tensor | None = None
         _misfit(written, h_post.unsqueeze(-1) * y.to(exact.dtype).unsqueeze(-2)),
         _misfit(added, h_post.unsqueeze(-1).expand_as(added)),
     )
-    return Observed(h_pre, h_post, h_res, misfit_read, misfit_write)
+    return ObservedMixing(h_pre, h_post, h_res, misfit_read, misfit_write)
 
 
 def _misfit(got: torch.Tensor, explained: torch.Tensor) -> float:

@@ -47,7 +47,7 @@ LAYOUTS = (
 )
 
 
-class Called(NamedTuple):
+class ModuleCall(NamedTuple):
     """One call, understood.
 
     u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where nothing is known of it.
@@ -84,7 +84,7 @@ class Subject:
     write: Write | None = None
     in_place: bool = False
 
-    def __call__(self, x: torch.Tensor, h_pre: torch.Tensor | None = None) -> Called:
+    def __call__(self, x: torch.Tensor, h_pre: torch.Tensor | None = None) -> ModuleCall:
         """Call the module on a state (B, T, n, C); h_pre (B, T, n) where it is carried, 1 by default.
 
         Raises
@@ -128,7 +128,7 @@ class Subject:
     def _to_native(self, x: torch.Tensor) -> torch.Tensor:
         return self.layout.to_native(x).clone()  # the module may write into it
 
-    def _call_with_branch(self, x: torch.Tensor) -> Called:
+    def _call_with_branch(self, x: torch.Tensor) -> ModuleCall:
         heard: list[torch.Tensor] = []
 
         def run(y: torch.Tensor) -> torch.Tensor:
@@ -141,18 +141,18 @@ class Subject:
         run(x.new_zeros(*x.shape[:2], x.shape[3]))
         if not heard or heard[0].shape != (*x.shape[:2], x.shape[3]):
             raise NotUnderstood
-        return Called(heard[0], run)
+        return ModuleCall(heard[0], run)
 
-    def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> Called:
+    def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
         if not u:
             raise NotUnderstood
         carried = _vectors(tensors, x)
-        return Called(
+        return ModuleCall(
             u[0], lambda y: self._to_state(_first(function(self._join(y))), x), next_pre=carried[0] if carried else None
         )
 
-    def _with_coefficients(self, returned: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> Called:
+    def _with_coefficients(self, returned: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
         matrices = [part for part in tensors if part.shape == (*x.shape[:3], x.shape[2])]
         vectors = _vectors(tensors, x)
@@ -170,7 +170,7 @@ class Subject:
             next_pre = vectors[1] if self.carried else None
             vectors = [h_post]
         write = None if self.write is None else self._bind_write(returned, x)
-        return Called(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, strangers)
+        return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, strangers)
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         assert self.write is not None

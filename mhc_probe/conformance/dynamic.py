@@ -2,7 +2,7 @@
 
 import torch
 
-from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Observed, center
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing, center
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.ranges import find_law
 from mhc_probe.conformance.report import Line
@@ -197,6 +197,6 @@ def check_norm(bench: Bench, claim: Claim) -> Line:
     )
 
 
-def _by_target(observed: Observed) -> dict[str, torch.Tensor]:
+def _by_target(observed: ObservedMixing) -> dict[str, torch.Tensor]:
     found = {"pre": observed.h_pre, "post": observed.h_post}
     return found if observed.h_res is None else found | {"res": observed.h_res}

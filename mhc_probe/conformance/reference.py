@@ -10,7 +10,7 @@ from mhc_core.connections.hc import DynamicHC
 from mhc_core.connections.manifold import DynamicManifold
 from mhc_core.connections.mhc import build_mhc
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
-from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Observed
+from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.roles import ParameterEntry
@@ -162,7 +162,7 @@ def _spread(bench: Bench, target: str) -> torch.Tensor | None:
     return per_stream.reshape(n * bench.width, -1)[:, ranks]
 
 
-def _compare(observed: Observed, ours: Mixing) -> float:
+def _compare(observed: ObservedMixing, ours: Mixing) -> float:
     pairs = zip((observed.h_pre, observed.h_post, observed.h_res), ours, strict=True)
     differences = [(got.flatten(0, 1).cpu() - our).abs().max() for got, our in pairs if got is not None]
     return torch.stack(differences).max().item()

@@ -17,7 +17,7 @@ WIDE = 100.0  # a logit whose exponential float32 does not hold
 COARSE = 0.03  # up to here the map is right, but computed too coarsely to tell rounds
 
 
-class Made(NamedTuple):
+class SinkhornFit(NamedTuple):
     """H_res (n, n) of mild positive logits and of slow ones, and the laws that explain them best."""
 
     mild: torch.Tensor
@@ -28,18 +28,18 @@ class Made(NamedTuple):
     slow_fit: Fit
 
 
-def make(bench: Bench, claim: Claim) -> Made:
+def make(bench: Bench, claim: Claim) -> SinkhornFit:
     """Measure both matrices, once a bench."""
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
-    kept: Made | None = bench.notes.get("sinkhorn")
+    kept: SinkhornFit | None = bench.notes.get("sinkhorn")
     if kept is None:
         generator = torch.Generator().manual_seed(bench.seed)
         mild = 0.5 + 2 * torch.rand(bench.n, bench.n, generator=generator)
         slow = draw_slow_logits(bench.n, claim.rounds, bench.seed)
         matrices = [get_matrix(bench, logits) for logits in (mild, slow)]
         fits = [fit_sinkhorn(mild, matrices[0], tuple(POSITIVE)), fit_sinkhorn(slow, matrices[1])]
-        bench.notes["sinkhorn"] = kept = Made(mild, matrices[0], fits[0], slow, matrices[1], fits[1])
+        bench.notes["sinkhorn"] = kept = SinkhornFit(mild, matrices[0], fits[0], slow, matrices[1], fits[1])
     return kept
 
 
@@ -150,7 +150,7 @@ def check_exp(bench: Bench, claim: Claim) -> Line:
     return fails(name, why, "exp", got, _show(made.mild), likely)
 
 
-def _check_clamp(made: Made) -> Line:
+def _check_clamp(made: SinkhornFit) -> Line:
     """Whether logits of any size are exponentiated, or a clamp stands before."""
     name, why = "exp", "logits are exponentiated before the rounds"
     if made.slow_fit.error < FITS:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Listener, Written
+from mhc_probe.adapter import LayerPass, Listener
 from mhc_probe.families.paths import CONTAINERS, name_module
 from mhc_probe.families.residual import Residual, subtract
 from mhc_probe.families.values import find_state, list_tensors
@@ -232,7 +232,7 @@ class _BranchHooks(TorchFunctionMode):
             y = subtract(after, before, found.c) if after.shape == before.shape else None
         weights = list(layer.parameters())
         h_res = ((found.c * one).view(1, 1),)
-        self.listener.leave(found.branch.site, Written(after, y, one, one, h_res, type(layer).__name__, weights))
+        self.listener.leave(found.branch.site, LayerPass(after, y, one, one, h_res, type(layer).__name__, weights))
 
 
 def _fits(other: torch.Tensor, tensor: torch.Tensor) -> bool:

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerSite, Listener, Written
+from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
 from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights
 from mhc_probe.families.values import find_like, find_state
-from mhc_probe.hearing.joined import Joined
+from mhc_probe.hearing.joined import JoinedPasses
 from mhc_probe.hearing.listener import is_in_backward
 from mhc_probe.laws import find_tolerance
 from mhc_probe.mixing import find_mixings
@@ -87,7 +87,7 @@ class HyperConnections(Adapter):
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n), or layers="
         return SpecError("model", next(iter(self._unread.values())), wanted)
 
-    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
         """Whether the coefficients make what a branch reads, or the state that follows, in one layer at least.
 
         States that are not finite do not tell; then the shapes of the coefficients count. A state that a layer does not
@@ -120,12 +120,12 @@ class _OpenLayer:
     parts: list[nn.Module] = field(default_factory=list)
     is_left: bool = False
 
-    def build(self, after: torch.Tensor) -> Written:
+    def build(self, after: torch.Tensor) -> LayerPass:
         """What the layer did."""
         matrix, n = self.found.matrix, self.found.vectors[0].shape[-1]
         matrices = (torch.eye(n, device=after.device),) if matrix is None else (matrix, matrix.mT)
         weights = list(dict.fromkeys(parameter for part in self.parts for parameter in part.parameters()))
-        return Written(after, self.y, self.h_pre, self.h_post, matrices, self.name, weights)
+        return LayerPass(after, self.y, self.h_pre, self.h_post, matrices, self.name, weights)
 
 
 class _HyperHooks:

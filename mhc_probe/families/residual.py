@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerSite, Listener, Written
+from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
 from mhc_probe.families.paths import name_layers
 from mhc_probe.families.values import find_state
-from mhc_probe.hearing.joined import Joined
+from mhc_probe.hearing.joined import JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -55,7 +55,7 @@ class Residual(Adapter):
             self._axis[x.shape] = find_channels(self.layers[0], x.shape)
         return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
 
-    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
         return any(layer.h_res for layer in heard.layers)
 
     def propose(self, sites: Sequence[int]) -> str | None:
@@ -92,10 +92,10 @@ class _Call:
             self.listener.leave(site, self._build(layer, after, factor))
 
     @torch.no_grad()
-    def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> Written:
+    def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> LayerPass:
         before, self.before = self.before, torch.empty(0)
         one = torch.ones(1, dtype=torch.float32, device=after.device)
-        write = partial(Written, after=after, h_pre=one, name=type(layer).__name__, weights=list(layer.parameters()))
+        write = partial(LayerPass, after=after, h_pre=one, name=type(layer).__name__, weights=list(layer.parameters()))
         if not factor or after.shape != before.shape:
             return write(y=None, h_post=None, h_res=())
         return write(y=subtract(after, before, factor), h_post=one, h_res=((factor * one).view(1, 1),))

@@ -17,10 +17,10 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerSite, Listener, Written
+from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
 from mhc_probe.families.hyper import find_autocast, name_branch
 from mhc_probe.families.values import list_tensors
-from mhc_probe.hearing.joined import Joined
+from mhc_probe.hearing.joined import JoinedPasses
 from mhc_probe.laws import find_tolerance, measure_read_error
 
 METHODS = ("width_connection", "depth_connection")
@@ -82,7 +82,7 @@ class SplitConnections(Adapter):
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
         return self._channels_last(x).flatten(0, -2)
 
-    def is_borne_out(self, heard: Joined, autocast: torch.dtype | None) -> bool:
+    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
         return True
 
     def propose(self, sites: Sequence[int]) -> str | None:
@@ -144,7 +144,7 @@ class _SplitHooks:
             beta = kwargs.get("beta")
             h_post = None if beta is None else beta.reshape(-1, self.adapter.streams)
             weights = list(dict.fromkeys(parameter for part in layer.parts for parameter in part.parameters()))
-            self.listener.leave(site, Written(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
+            self.listener.leave(site, LayerPass(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
         return after
 
     @torch.no_grad()

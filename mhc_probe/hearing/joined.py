@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, Written
+from mhc_probe.adapter import Adapter, LayerPass
 from mhc_probe.hearing.passes import HeardLayer, Pass
 
 
@@ -30,7 +30,7 @@ class JoinedLayer:
 
 
 @dataclass
-class Joined:
+class JoinedPasses:
     """What was heard, as of one pass. `dtype` is that of the states."""
 
     dtype: torch.dtype
@@ -44,7 +44,7 @@ class NoPassError(RuntimeError):
     """No pass has reached all layers."""
 
 
-def join(passes: Sequence[Pass], adapter: Adapter) -> Joined:
+def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
     """All passes as one whose samples are those of all.
 
     Raises
@@ -60,7 +60,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> Joined:
     rows = [_Rows(heard, adapter) for heard in chosen]
     first = [order[0] for order in orders]
     losses = [float(heard.loss) for heard in chosen if heard.loss is not None]
-    return Joined(
+    return JoinedPasses(
         dtype=first[0].state.values.dtype,
         state_nNC=_require([row.streams(layer.state.values) for row, layer in zip(rows, first, strict=True)]),
         grad_input_nNC=_join([row.streams(heard.grad_input) for row, heard in zip(rows, chosen, strict=True)], 1),
@@ -162,7 +162,7 @@ def _join_layer(layers: Sequence[HeardLayer], rows: Sequence[_Rows], adapter: Ad
     def gather(read: Callable[[_Rows, HeardLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
         return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
 
-    def gather_coefficients(read: Callable[[Written], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:
+    def gather_coefficients(read: Callable[[LayerPass], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:
         parts = [read(layer.get_written()) for layer in layers]
         if parts[0] is not None and parts[0].ndim == static_ndim:  # the same in all passes
             return parts[0].to(rows[0].device)
@@ -186,7 +186,7 @@ def _join_layer(layers: Sequence[HeardLayer], rows: Sequence[_Rows], adapter: Ad
     )
 
 
-def _get_matrix(k: int, written: Written) -> torch.Tensor:
+def _get_matrix(k: int, written: LayerPass) -> torch.Tensor:
     return written.h_res[k]
 
 

@@ -7,7 +7,7 @@ recomputed layer the gradients are taken where the first forward pass has no gra
 
 import torch
 
-from mhc_probe.adapter import Written
+from mhc_probe.adapter import LayerPass
 from mhc_probe.hearing.gradients import ParameterNorms
 from mhc_probe.hearing.operations import Operations
 from mhc_probe.hearing.passes import Pass
@@ -75,7 +75,7 @@ class Passes:
     def read(self, site: int, u: torch.Tensor) -> None:
         self.heard[-1].read(site, u)
 
-    def leave(self, site: int, written: Written) -> None:
+    def leave(self, site: int, written: LayerPass) -> None:
         if self._is_muted:  # since the layer was entered
             return
         heard = self.heard[-1]

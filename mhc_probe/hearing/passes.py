@@ -7,7 +7,7 @@ from weakref import ref
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from mhc_probe.adapter import Written
+from mhc_probe.adapter import LayerPass
 
 
 class Copy:
@@ -30,7 +30,7 @@ class HeardLayer:
     site: int
     state: Copy
     u: torch.Tensor | None = None
-    written: Written | None = None
+    written: LayerPass | None = None
     after: Copy | None = None
     grad_after: torch.Tensor | None = None
     grad_u: torch.Tensor | None = None
@@ -43,7 +43,7 @@ class HeardLayer:
         """Whether every gradient can come that a layer has."""
         return self.hears_after and (self.u is None or self.hears_u)
 
-    def get_written(self) -> Written:
+    def get_written(self) -> LayerPass:
         """What the layer did; of a layer that has been left."""
         assert self.written is not None, "the layer has been left"
         return self.written
@@ -79,7 +79,7 @@ class Pass:
         if u.requires_grad:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
-    def leave(self, site: int, written: Written) -> None:
+    def leave(self, site: int, written: LayerPass) -> None:
         """What the layer made of the state. Told again, it replaces what was told before."""
         layer = self.layers[site]
         if layer.after is not None and layer.after.is_of(written.after):
@@ -118,6 +118,6 @@ def _refuse_second(taken: torch.Tensor | None) -> None:
         raise RuntimeError("a second backward pass through one forward pass: a probe hears one")
 
 
-def _detach(written: Written, after: torch.Tensor) -> Written:
+def _detach(written: LayerPass, after: torch.Tensor) -> LayerPass:
     parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
-    return Written(after, parts[0], parts[1], parts[2], tuple(h.detach() for h in written.h_res), *written[5:])
+    return LayerPass(after, parts[0], parts[1], parts[2], tuple(h.detach() for h in written.h_res), *written[5:])

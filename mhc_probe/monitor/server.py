@@ -42,7 +42,7 @@ class LiveServer:
         self._is_announced = False
         self._access = to_headers()
         self._address, self._token = "", ""
-        self._sent = _Sent()
+        self._sent = _SentLines()
         self._taken = 0  # lines of what is being delivered that the server has
 
     @property
@@ -130,7 +130,7 @@ class _GapError(DestinationRefusedError):
         self.due = due
 
 
-class _Sent:
+class _SentLines:
     """Lines that were taken; the newest are kept, as a server may lose what it did not write in time."""
 
     def __init__(self) -> None:

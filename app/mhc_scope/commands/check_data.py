@@ -17,11 +17,11 @@ def add_parser(commands: Any) -> None:
 
 def run(known: argparse.Namespace) -> int:
     """Print what is wrong, one line each; returns the exit code: 0, 1 where something is, 2 where it cannot be read."""
-    from mhc_scope.store.checking import Counted, check
+    from mhc_scope.store.checking import CheckCounts, check
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import open_current
 
-    counted, wrong = Counted(), 0
+    counted, wrong = CheckCounts(), 0
     print_unknown_variables()
     try:
         with open_current(load_settings(data=known.data).sqlalchemy_url) as connection:

@@ -39,7 +39,7 @@ ROOM = 64  # least distance of two runs' names
 
 
 @dataclass(frozen=True)
-class Shown:
+class PictureRun:
     """One run of a picture; `number` is its headline number, `remark` what stands below it."""
 
     label: str
@@ -71,7 +71,7 @@ class PictureContent:
 
     title: str
     foot: str
-    runs: Sequence[Shown]
+    runs: Sequence[PictureRun]
     more: int = 0
     map: Map | None = None
 
@@ -88,7 +88,7 @@ def to_view(
     found = []
     for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
         number, remark = (headlines.texts[place], "") if headlines else _read_gain(run)
-        found.append(Shown(label, result, number, remark))
+        found.append(PictureRun(label, result, number, remark))
     foot = _to_foot([run.source for run in runs], results[0])
     foot = f"{headlines.what} · {foot}" if headlines else f"Gain of the mixing · {foot}"
     return PictureContent(title or ", ".join(labels), foot, found, max(0, len(runs) - MAX_RUNS), shown)
@@ -161,7 +161,7 @@ def _draw_head(canvas: Canvas, view: PictureContent) -> None:
     canvas.text(MARGIN, 118, shorten(view.title, 42, WIDTH - 2 * MARGIN, True), 42, theme.ink, bold=True)
 
 
-def _draw_names(canvas: Canvas, run: Shown, color: str, y: float, numbers_left: float) -> None:
+def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_left: float) -> None:
     """The name of a run left of its streams, and its number right of them."""
     theme, (left, width) = canvas.theme, NAMES
     streams = read_sizes(run.columns).shape[1]

@@ -34,7 +34,7 @@ NO_NEWS = "no news of the model for {:g} s"
 
 
 @dataclass(frozen=True)
-class Opened:
+class NewLiveTrace:
     """A new live trace, and the token of those who may write it."""
 
     record_id: str
@@ -81,7 +81,7 @@ class LiveTraces:
         if self._watch is not None:
             self._watch.cancel()
 
-    async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> Opened:
+    async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
         """Begin a live trace with its first frames, the first of them `start`.
 
         Raises
@@ -92,7 +92,7 @@ class LiveTraces:
         async with self._opening:  # or several at once would find the same room
             return await self._open(lines, client)
 
-    async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> Opened:
+    async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
         self.require_room()
         await self._runs.storage.require_space()
         growing = Growing(_new_checker(), 0)
@@ -108,7 +108,7 @@ class LiveTraces:
         self._growing[run_id] = growing
         self._note(run_id)
         await self._runs.log.append(run_id, 0, encoded)
-        return Opened(run_id, token)
+        return NewLiveTrace(run_id, token)
 
     def require_room(self) -> None:
         """Refuse one more where there are as many as are allowed."""

@@ -29,7 +29,7 @@ UNKNOWN = [math.log(SPREAD) * share for share in (-1.0, 0.0, 1.0)]
 
 
 @dataclass
-class _Expected:
+class _ExpectedJob:
     """A job that has been submitted: what was counted for it, and where it has begun, when, and whether others ran."""
 
     kind: str
@@ -46,7 +46,7 @@ class Predictions:
         self._ratios: dict[tuple[str, bool], deque[float]] = {
             (kind, is_shared): deque(UNKNOWN, REMEMBERED) for kind in COUNT for is_shared in (False, True)
         }
-        self._expected: dict[str, _Expected] = {}
+        self._expected: dict[str, _ExpectedJob] = {}
 
     def predict(self, kind: str, spec: RunSpec, together: int = 1) -> Estimate:
         """Cost of a job, `together` with so many submitted at once, itself among them."""
@@ -63,7 +63,7 @@ class Predictions:
 
     def expect(self, job_id: str, kind: str, spec: RunSpec) -> None:
         """The job is submitted."""
-        self._expected[job_id] = _Expected(kind, COUNT[kind](spec, self._engine.rates).seconds)
+        self._expected[job_id] = _ExpectedJob(kind, COUNT[kind](spec, self._engine.rates).seconds)
 
     def begin(self, job_id: str) -> None:
         """A worker has the job."""

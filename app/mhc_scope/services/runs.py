@@ -21,7 +21,7 @@ from mhc_scope.services.neighbours import Neighbours
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.shares import require_queue_share
 from mhc_scope.services.storage import Storage
-from mhc_scope.services.unannounced import Caller, CallerGone, Unannounced
+from mhc_scope.services.unannounced import Caller, CallerGone, UnannouncedRuns
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.frame_log import FrameLog
@@ -47,7 +47,7 @@ class JobRequest:
 
 
 @dataclass(frozen=True)
-class Submitted:
+class Submission:
     """Result of submitting a run; `cost` is what it is predicted to take, as when it was accepted first."""
 
     run_id: str
@@ -58,7 +58,7 @@ class Submitted:
 
 
 @dataclass(frozen=True)
-class Cancelled:
+class Cancellation:
     """Result of cancelling a run, which is left alone where others watch it or another client has just asked for it."""
 
     run: StoredRun
@@ -78,7 +78,7 @@ class Runs:
         self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
         self._neighbours = Neighbours(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
         self._submitting = asyncio.Lock()
-        self._unannounced = Unannounced()
+        self._unannounced = UnannouncedRuns()
         self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
 
     async def start(self) -> None:
@@ -125,7 +125,7 @@ class Runs:
 
     async def submit(
         self, specs: Sequence[RunSpec], client: ClientIdentity, limit_s: float = math.inf, caller: Caller | None = None
-    ) -> list[Submitted]:
+    ) -> list[Submission]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
 
         Nothing is queued where what is not known is predicted to take more than `limit_s` in all. With a `caller`, the
@@ -154,7 +154,7 @@ class Runs:
                 if not await self._count_watchers(run_id, viewer=NO_VIEWER):
                     await self._dispatcher.cancel(run_id, is_forced=False)
 
-    async def submit_verification(self, run: StoredRun, client: ClientIdentity) -> Submitted:
+    async def submit_verification(self, run: StoredRun, client: ClientIdentity) -> Submission:
         """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
 
         Raises
@@ -173,7 +173,7 @@ class Runs:
         client: ClientIdentity,
         limit_s: float = math.inf,
         caller: Caller | None = None,
-    ) -> dict[str, Submitted]:
+    ) -> dict[str, Submission]:
         """What became of each."""
         for run_id in by_id:
             await self._settle(run_id, client)
@@ -201,14 +201,14 @@ class Runs:
             for run_id, run in known.items()
         }
 
-    async def cancel(self, run: StoredRun, viewer: str | None) -> Cancelled:
+    async def cancel(self, run: StoredRun, viewer: str | None) -> Cancellation:
         """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
         watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
         is_wanted = False
         if run.is_live and not watchers:
             is_wanted = not await self._dispatcher.cancel(run.id, is_forced=viewer is None)
             run = await self._wait_for_stop(run.id) or run
-        return Cancelled(run, watchers, is_wanted)
+        return Cancellation(run, watchers, is_wanted)
 
     def position(self, run_id: str) -> int | None:
         """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
@@ -277,14 +277,14 @@ class Runs:
 
     def _to_submitted(
         self, run_id: str, known: StoredRun | None, cost: Cost, is_new: bool, is_started: bool
-    ) -> Submitted:
+    ) -> Submission:
         if known is None and not is_started:
-            return Submitted(run_id, UNSTARTED, None, False, cost)
+            return Submission(run_id, UNSTARTED, None, False, cost)
         if known is not None and not known.is_live:
-            return Submitted(run_id, known.status, None, False, cost)
+            return Submission(run_id, known.status, None, False, cost)
         position = self.position(run_id)
         status = known.status if known and position is None else "queued" if position else "running"
-        return Submitted(run_id, status, position or None, is_new, cost)
+        return Submission(run_id, status, position or None, is_new, cost)
 
 
 def read_spec(run: StoredRun) -> RunSpec:

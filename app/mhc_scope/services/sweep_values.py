@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from mhc_core.metrics import METRICS
 from mhc_core.record.grid import Grid
-from mhc_core.record.reduction import REDUCTIONS, Reduced, Reduction, reduce_metric
+from mhc_core.record.reduction import REDUCTIONS, ReducedNumber, Reduction, reduce_metric
 from mhc_core.record.result import Result
 from mhc_scope.services.results import read_result
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.sweep import SweepGrid
 
 CACHED_RUNS = 1024
-Numbers = dict[tuple[str, Reduction], Reduced]
+Numbers = dict[tuple[str, Reduction], ReducedNumber]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SweepReader:
 
     async def measure(self, sweep: SweepGrid, key: str, reduction: Reduction) -> MeasuredSweep:
         """The metric of every cell as it is now: what ends while others are read is read as well."""
-        found: dict[str, Reduced] = {}
+        found: dict[str, ReducedNumber] = {}
         seen: dict[str, str] = {}
         while changed := [run_id for run_id, state in sweep.states.items() if seen.get(run_id) != state]:
             for run_id in changed:
@@ -54,13 +54,13 @@ class SweepReader:
         )
         return MeasuredSweep(sweep, grid)
 
-    async def _look_up(self, sweep: SweepGrid, run_id: str, key: str, reduction: Reduction) -> Reduced:
+    async def _look_up(self, sweep: SweepGrid, run_id: str, key: str, reduction: Reduction) -> ReducedNumber:
         if sweep.states[run_id] != "done":
-            return Reduced(None, None, sweep.states[run_id])
+            return ReducedNumber(None, None, sweep.states[run_id])
         async with self._reading:
             if run_id not in self._numbers and not await self._read(run_id):
                 sweep.states[run_id] = "gone"
-                return Reduced(None, None, "gone")
+                return ReducedNumber(None, None, "gone")
         self._numbers.move_to_end(run_id)
         return self._numbers[run_id][key, reduction]
 

@@ -35,7 +35,7 @@ class AddedRecording:
 
 
 @dataclass(frozen=True)
-class Unpacked:
+class UploadedRecording:
     """A trace whose frames have been checked, and lie in a file; `end` is how its training ended."""
 
     record_id: str
@@ -105,7 +105,7 @@ async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
     await asyncio.to_thread(file.write, bytes(held))
 
 
-def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Unpacked:
+def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> UploadedRecording:
     """Check a container's frames and write their lines, without an id yet; one frame is in memory at a time.
 
     Raises
@@ -127,7 +127,7 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Unp
     assert source is not None, "a record that was read begins with its start frame"
     if end.status != "done":  # the same frames of a training that went well are another trace
         digest.update(encode_frame(end, "", count))
-    return Unpacked(digest.hexdigest()[:ID_LENGTH], source, count, end)
+    return UploadedRecording(digest.hexdigest()[:ID_LENGTH], source, count, end)
 
 
 def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:

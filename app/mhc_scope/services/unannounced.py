@@ -18,7 +18,7 @@ class Caller:
         self.is_gone = is_gone
 
 
-class Unannounced:
+class UnannouncedRuns:
     """Ids of queued runs that no caller has received, each with the callers that wait for it."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ ID_LENGTH = 20
 
 
 @dataclass
-class Counted:
+class CheckCounts:
     """How much has been looked at."""
 
     runs: int = 0
@@ -29,7 +29,7 @@ class Counted:
     views: int = 0
 
 
-def check(connection: Connection, counted: Counted) -> Iterator[str]:
+def check(connection: Connection, counted: CheckCounts) -> Iterator[str]:
     """One sentence for each thing that is wrong; what is looked at is added to `counted`.
 
     A server may run beside it: what it changed meanwhile is not taken for damage.
@@ -44,7 +44,7 @@ def check(connection: Connection, counted: Counted) -> Iterator[str]:
     yield from _check_views(connection, counted)
 
 
-def check_run(connection: Connection, run: StoredRun, counted: Counted) -> Iterator[str]:
+def check_run(connection: Connection, run: StoredRun, counted: CheckCounts) -> Iterator[str]:
     """What is wrong with a run: its log is to be contiguous with one end, its bytes counted, its id a hash of it."""
     query = select(frames.c.idx, frames.c.line).where(frames.c.run_id == run.id).order_by(frames.c.idx)
     digest, count, size, ends, last = hashlib.sha256(), 0, 0, 0, b""
@@ -111,7 +111,7 @@ def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
     return is_fed or of_frames == run.id
 
 
-def _check_views(connection: Connection, counted: Counted) -> Iterator[str]:
+def _check_views(connection: Connection, counted: CheckCounts) -> Iterator[str]:
     for view in connection.execute(select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)).all():
         counted.views += 1
         held = set(list_held(view.runs, view.sweep))

@@ -29,7 +29,7 @@ MARKED_AT_ONCE = 50
 PAUSE_S = 0.005
 
 
-class Marked(NamedTuple):
+class ExpiringRun(NamedTuple):
     """A run that is being dropped."""
 
     id: str
@@ -108,7 +108,7 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
     return ~runs.c.pinned & runs.c.status.not_in((*LIVE, DROPPED)) & runs.c.id.not_in(spare)
 
 
-def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[Marked]:
+def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
     """Mark the oldest that may go, as many as hold the excess."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARKED_AT_ONCE)
     found, held = [], 0
@@ -116,7 +116,7 @@ def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connecti
         if held >= excess_bytes:
             break
         held += run.bytes
-        found.append(Marked(*run))
+        found.append(ExpiringRun(*run))
     # `of_run` is cleared: the run may be asked for again before this one's last row is gone.
     chosen = runs.c.id.in_([run.id for run in found]) & wanted
     connection.execute(update(runs).where(chosen).values(status=DROPPED, of_run=None))
@@ -131,7 +131,7 @@ async def _delete_marked(database: Database) -> None:
 def _delete_some(connection: Connection) -> int:
     """One step; returns how many marked runs it looked at, 0 where none are left."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARKED_AT_ONCE)
-    marked, done = [Marked(*run) for run in connection.execute(query)], 0.0
+    marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:
         done += _delete_frames(connection, run, 1.0 - done)
         if done >= 1.0:
@@ -139,7 +139,7 @@ def _delete_some(connection: Connection) -> int:
     return len(marked)
 
 
-def _delete_frames(connection: Connection, run: Marked, share: float) -> float:
+def _delete_frames(connection: Connection, run: ExpiringRun, share: float) -> float:
     """Delete the first frames of a run that `share` of a step has room for, and its row with the last of them.
 
     Returns the share of a step that this took.

@@ -159,15 +159,15 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) ->
         begun += remaining > least
         least = remaining
         if begun > MAX_BEGUN:
-            raise _Disturbed
+            raise _CopyConflict
 
     try:
         source.backup(target, pages=pages, progress=watch, sleep=STEP_PAUSE_S)
-    except _Disturbed:
+    except _CopyConflict:
         source.backup(target)
 
 
-class _Disturbed(Exception):
+class _CopyConflict(Exception):
     """A copy was begun anew too often."""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from mhc_core.figures.fill.fill import Figure, fill
-from mhc_core.figures.fill.sources import MAX_DECADES, Columns, Derived, to_unknown
+from mhc_core.figures.fill.sources import MAX_DECADES, Columns, DerivedColumns, to_unknown
 from mhc_core.metrics import METRICS
 
 LOGARITHMIC = ("log10.", "middle.log10.", "stream_log10.", "steps_log10.")
@@ -81,10 +81,10 @@ def to_difference(template: Figure) -> Figure:
     return figure
 
 
-def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> Derived:
+def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> DerivedColumns:
     """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
     unknown = to_unknown(result) | to_unknown(base)
-    found = Derived(result.depth, result.cka_estimator, result.laws, result.method, unknown=unknown)
+    found = DerivedColumns(result.depth, result.cka_estimator, result.laws, result.method, unknown=unknown)
     found.iterations = result.iterations
     with np.errstate(invalid="ignore", over="ignore"):
         for key in sorted({*keys, "step_loss"}):

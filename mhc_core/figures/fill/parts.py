@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mhc_core.figures.fill.sources import Columns, Derived, to_unknown
+from mhc_core.figures.fill.sources import Columns, DerivedColumns, to_unknown
 from mhc_core.metrics.mixing import measure_composites
 
 COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
@@ -28,8 +28,8 @@ def _can_tell(result: Columns) -> bool:
     return stack is not None and len(stack) == result.depth and not any(key in result.bands for key in COMPOSITES)
 
 
-def _over(result: Columns, first: int, last: int) -> Derived:
-    found = Derived(
+def _over(result: Columns, first: int, last: int) -> DerivedColumns:
+    found = DerivedColumns(
         result.depth,
         result.cka_estimator,
         result.laws,

@@ -72,7 +72,7 @@ class Columns(Protocol):
 
 
 @dataclass
-class Derived:
+class DerivedColumns:
     """Columns that are made from a run's own."""
 
     depth: int
@@ -93,7 +93,7 @@ class Derived:
 
 def to_unknown(result: Columns) -> set[str]:
     """Metrics without data at the step that is shown; none where no step is chosen."""
-    return result.unknown if isinstance(result, Derived) else set()
+    return result.unknown if isinstance(result, DerivedColumns) else set()
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:

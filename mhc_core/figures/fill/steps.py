@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mhc_core.figures.fill.sources import Columns, Derived, to_unknown
+from mhc_core.figures.fill.sources import Columns, DerivedColumns, to_unknown
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_matrices
 from mhc_core.record.reduction import log10_of
@@ -41,7 +41,7 @@ UNKNOWN = (
 )
 
 
-class Trained(Columns, Protocol):
+class TrainingResult(Columns, Protocol):
     """The parts of a result that know of steps."""
 
     kept: dict[str, np.ndarray]
@@ -68,7 +68,7 @@ def name_step(results: Sequence[Columns], step: int) -> int:
     return names.pop() if is_watched(results) and len(names) == 1 else step + 1
 
 
-def nearest_kept(result: Trained, step: int) -> int | None:
+def nearest_kept(result: TrainingResult, step: int) -> int | None:
     """Of the steps at which matrices are kept the place of the one next to `step`; of two the earlier."""
     places = range(len(result.kept_steps))
     return min(places, key=lambda place: abs(result.kept_steps[place] - step), default=None)
@@ -79,7 +79,7 @@ def shows_kept(template: dict[str, Any]) -> bool:
     return any(trace["meta"]["key"] in KEPT for trace in template["data"])
 
 
-def can_follow(template: dict[str, Any], results: Sequence[Trained], step: int) -> bool:
+def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> bool:
     """Whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack.
 
     That is so of runs that an earlier version stored, and of maps of layer by layer in deep stacks.
@@ -90,7 +90,7 @@ def can_follow(template: dict[str, Any], results: Sequence[Trained], step: int) 
     return is_noted or not any(keys & to_unknown(columns) for columns in shown)
 
 
-def at_step(result: Trained, step: int | None) -> Columns:
+def at_step(result: TrainingResult, step: int | None) -> Columns:
     """The columns as they were at a step, from 0; what is kept at few steps, at the nearest of them.
 
     All are as the step began, before its update, on its batch. What the run has and the step's frame lacks is
@@ -101,7 +101,7 @@ def at_step(result: Trained, step: int | None) -> Columns:
     if step is None or trained == 0:
         return result
     row = min(step, trained - 1)
-    found = Derived(
+    found = DerivedColumns(
         depth=result.depth,
         cka_estimator=result.cka_estimator,
         laws=result.laws,
@@ -140,7 +140,7 @@ def _has(columns: Columns, key: str) -> bool:
     return key in columns.layers or key in columns.matrices
 
 
-def _put_status(found: Derived, key: str, flags: Any) -> None:
+def _put_status(found: DerivedColumns, key: str, flags: Any) -> None:
     """Flags of a step by layer; of a matrix that is lost as a whole there is one word, and nothing to draw."""
     if isinstance(flags, dict):
         found.status[key] = flags

@@ -12,7 +12,7 @@ from mhc_core.record import codec
 from mhc_core.record.frames import AnyFrame, ForwardFrame
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
-from mhc_scope.store.checking import Counted, check
+from mhc_scope.store.checking import CheckCounts, check
 from mhc_scope.store.database import Database
 from mhc_scope.store.frames import pack_line
 from mhc_scope.store.runs import NewJob, RunStore
@@ -89,7 +89,7 @@ DAMAGES: dict[str, tuple[Callable[[sqlite3.Connection], object], str]] = {
 
 def list_problems(path: Path) -> list[str]:
     async def work(database: Database) -> list[str]:
-        return await database.call(lambda connection: list(check(connection, Counted())))
+        return await database.call(lambda connection: list(check(connection, CheckCounts())))
 
     return do(to_url(path), work)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from mhc_core.metrics import METRICS
 from mhc_core.record.grid import Axis
-from mhc_core.record.reduction import REDUCTIONS, Reduced
+from mhc_core.record.reduction import REDUCTIONS, ReducedNumber
 from mhc_scope.services.identity import SERVER
 from mhc_scope.services.sweep import SweepGrid
 from mhc_scope.services.sweep_values import SweepReader
@@ -28,7 +28,7 @@ class Interrupted(SweepReader):
 
     async def _read(self, run_id: str) -> bool:
         self._sweep.states |= self._meanwhile
-        self._numbers[run_id] = {(key, how): Reduced(1.0, 0.0, "finite") for key in METRICS for how in REDUCTIONS}
+        self._numbers[run_id] = {(key, how): ReducedNumber(1.0, 0.0, "finite") for key in METRICS for how in REDUCTIONS}
         return True
 
 

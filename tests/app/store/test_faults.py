@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mhc_scope.store.checking import Counted, check
+from mhc_scope.store.checking import CheckCounts, check
 from mhc_scope.store.database import Database
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.schema import open_current
@@ -43,7 +43,7 @@ def require_problem(answer: httpx.Response, kind: str) -> None:
 
 def list_damage(data: Path) -> list[str]:
     with open_current(f"sqlite:///{data / NAME}") as connection:
-        return list(check(connection, Counted()))
+        return list(check(connection, CheckCounts()))
 
 
 def read_frames(http: httpx.Client, run_id: str) -> bytes:

@@ -13,7 +13,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.codec import decode_line, encode_frame, to_fields
 from mhc_core.record.frames import JacobianFrame, SummaryFrame
 from mhc_core.record.result import Result
-from mhc_core.record.stages import Converged
+from mhc_core.record.stages import Convergence
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, collect, find_one, require, run_frames, shake
@@ -130,7 +130,7 @@ def test_an_orthogonal_linear_stack_keeps_every_length(dtype: str) -> None:
     spec = build_spec(depth=30, width=32, dtype=dtype, connection=PLAIN, block=block, jacobian=10)
     found = jacobian(build_stack(spec))
     np.testing.assert_allclose(found.values["jacobian_ritz"], 1, rtol=1e-5)
-    assert found.converged == Converged(sigma_max=True, sigma_min=True)
+    assert found.converged == Convergence(sigma_max=True, sigma_min=True)
 
 
 def test_branches_of_nothing_leave_the_identity() -> None:
@@ -139,7 +139,7 @@ def test_branches_of_nothing_leave_the_identity() -> None:
     assert found.products == 1  # one vector shows all that there is
     assert found.values["jacobian_sigma_max"] == pytest.approx(1, abs=1e-14)
     assert found.values["jacobian_sigma_min"] == pytest.approx(1, abs=1e-14)
-    assert found.converged == Converged(sigma_max=True, sigma_min=True)
+    assert found.converged == Convergence(sigma_max=True, sigma_min=True)
 
 
 @pytest.mark.parametrize("streams", [2, 4])
@@ -231,7 +231,7 @@ def test_a_jacobian_beyond_its_type_has_a_status_and_no_value() -> None:
     keys = {key for key, metric in METRICS.items() if metric.table == "jacobian"}
     assert set(found.values) == set(found.status) == keys
     assert np.isnan([np.max(value) for value in found.values.values()]).all()
-    assert found.converged == Converged(sigma_max=False, sigma_min=False)
+    assert found.converged == Convergence(sigma_max=False, sigma_min=False)
 
 
 def test_the_frame_comes_where_the_spec_asks_for_it() -> None:
@@ -283,8 +283,8 @@ def test_the_finding_does_not_claim_what_has_not_converged() -> None:
     for name, frames in (("few", few), ("more", more)):
         (finding,) = [f for f in find_one(frames, SummaryFrame).findings if f.key == "jacobian"]
         text[name] = finding.text
-    assert find_one(few, JacobianFrame).converged == Converged(sigma_max=False, sigma_min=False)
+    assert find_one(few, JacobianFrame).converged == Convergence(sigma_max=False, sigma_min=False)
     assert text["few"].startswith("The Jacobian's singular values have not converged after 2 pairs of products")
-    assert find_one(more, JacobianFrame).converged == Converged(sigma_max=True, sigma_min=False)
+    assert find_one(more, JacobianFrame).converged == Convergence(sigma_max=True, sigma_min=False)
     assert "largest singular value is" in text["more"]
     assert "has not converged" in text["more"]

@@ -5,7 +5,7 @@ import pytest
 
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import ABSENT, REDUCTIONS, Reduced, Reduction, reduce_metric
+from mhc_core.record.reduction import ABSENT, REDUCTIONS, ReducedNumber, Reduction, reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 from tests.core.conftest import require
@@ -80,24 +80,27 @@ NAN = float("nan")
     ("values", "log10", "status", "wanted"),
     [
         # Beyond the type but known by its logarithm.
-        ([1.0, NAN], [0.0, 401.0], {1: "overflow"}, {"max": Reduced(None, 401.0, "overflow"), "first": 1.0}),
+        ([1.0, NAN], [0.0, 401.0], {1: "overflow"}, {"max": ReducedNumber(None, 401.0, "overflow"), "first": 1.0}),
         # Lost altogether: the largest is not known, the first and the least are.
         ([1.0, NAN], [0.0, NAN], {1: "overflow"}, {"max": "overflow", "median": "overflow", "min": 1.0, "first": 1.0}),
         ([1.0, NAN], [0.0, NAN], {1: "nan"}, {"max": "nan", "min": "nan", "last": "nan", "first": 1.0}),
         ([1.0, NAN], [0.0, NAN], {1: "underflow"}, {"max": 1.0, "min": "underflow", "median": "underflow"}),
         # A true zero has no logarithm and is a number.
-        ([0.0, 10.0], [NAN, 1.0], {}, {"min": Reduced(0.0, None, "finite"), "max": 10.0}),
+        ([0.0, 10.0], [NAN, 1.0], {}, {"min": ReducedNumber(0.0, None, "finite"), "max": 10.0}),
         # No layer before the first.
         ([NAN, 2.0], [NAN, np.log10(2)], {}, {"max": 2.0, "median": 2.0, "first": "absent"}),
     ],
 )
 def test_what_left_its_range(
-    values: list[float], log10: list[float], status: dict[int, str], wanted: dict[Reduction, Reduced | float | str]
+    values: list[float],
+    log10: list[float],
+    status: dict[int, str],
+    wanted: dict[Reduction, ReducedNumber | float | str],
 ) -> None:
     result = build_column(values, log10, status)
     for reduction, expected in wanted.items():
         found = reduce_metric(result, "act_rms", reduction)
-        if isinstance(expected, Reduced):
+        if isinstance(expected, ReducedNumber):
             assert found == expected
         elif isinstance(expected, str):
             assert (found.value, found.status) == (None, expected), reduction

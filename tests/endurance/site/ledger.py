@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 from sqlalchemy import create_engine, func, select
 
-from mhc_scope.store.checking import Counted, check
+from mhc_scope.store.checking import CheckCounts, check
 from mhc_scope.store.schema import open_current
 from mhc_scope.store.tables import runs
 from tests.endurance.site.viewers import Followed
@@ -118,7 +118,7 @@ def find_live(database_url: str) -> list[str]:
 def find_damage(database_url: str) -> list[str]:
     """What `mhc-scope check` finds."""
     with open_current(database_url) as connection:
-        return list(check(connection, Counted()))
+        return list(check(connection, CheckCounts()))
 
 
 def count_runs(database_url: str) -> int:

@@ -12,7 +12,7 @@ from mhc_core.record.frames import ForwardFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
 from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.joined import Joined, JoinedLayer
+from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.measurement import build_frames
 
 LAYERS, SAMPLES, WIDTH, LOST = 4, 6, 8, 1
@@ -30,7 +30,7 @@ LACKING: list[tuple[int, dict[str, Any]]] = [
 ]
 
 
-def draw(streams: int) -> Joined:
+def draw(streams: int) -> JoinedPasses:
     """A pass that keeps x' = H_res x + H_post y in every layer."""
     torch.manual_seed(0)
     state = start = torch.randn(streams, SAMPLES, WIDTH)
@@ -42,10 +42,10 @@ def draw(streams: int) -> Joined:
         state = torch.einsum("ij,jbc->ibc", h_res, state) + torch.einsum("n,bc->nbc", h_post, y)
         grads = (torch.randn_like(state), torch.randn_like(y))
         layers.append(JoinedLayer(f"layer {place}", [], [], state, u, y, h_pre, h_post, [h_res], *grads))
-    return Joined(torch.float32, start, torch.randn_like(start), layers, 1.0)
+    return JoinedPasses(torch.float32, start, torch.randn_like(start), layers, 1.0)
 
 
-def measure(heard: Joined) -> Result:
+def measure(heard: JoinedPasses) -> Result:
     result = Result()
     for frame in build_frames(heard, ParameterNorms([]), SOURCE, None):
         result.add(frame)

@@ -21,7 +21,7 @@ from mhc_core.record import codec
 from mhc_scope.api.http.head import is_head
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.runs import SubmittedBody
-from mhc_scope.services.runs import UNSTARTED, Runs, Submitted
+from mhc_scope.services.runs import UNSTARTED, Runs, Submission
 from mhc_scope.services.shares import StreamPlace
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
@@ -82,7 +82,7 @@ def respond_submitted(
     service: Runs,
     held: AsyncExitStack,
     subscription: Subscription,
-    submitted: Sequence[Submitted],
+    submitted: Sequence[Submission],
     have: Collection[str],
 ) -> Response:
     """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks.

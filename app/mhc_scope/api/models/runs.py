@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.models.fields import to_time
 from mhc_scope.api.models.links import Links, to_links
-from mhc_scope.services.runs import Submitted
+from mhc_scope.services.runs import Submission
 from mhc_scope.store.runs import Cost, StoredRun
 
 
@@ -22,7 +22,7 @@ class SubmittedBody(BaseModel):
     links: Links
 
     @classmethod
-    def build(cls, submitted: Submitted) -> "SubmittedBody":
+    def build(cls, submitted: Submission) -> "SubmittedBody":
         """From the result of submitting."""
         return cls(
             id=submitted.run_id,
