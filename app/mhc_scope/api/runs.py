@@ -132,7 +132,7 @@ async def stream_runs(
 async def get_run(run_id: str, service: Service) -> RunBody:
     """Status, spec, cost, timings, versions, device and summary."""
     run = await find_run(service, run_id)
-    return RunBody.build(run, service.position(run_id))
+    return RunBody.build(run, service.position(run_id), service.explain_wait(run))
 
 
 @router.get("/runs/{run_id}/events", response_class=Response, responses=STREAM_RESPONSES)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mhc_core.findings.numerals import format_value
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.engine.contract import RUN, VERIFICATION, Engine
@@ -213,6 +214,21 @@ class Runs:
     def position(self, run_id: str) -> int | None:
         """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
         return 0 if run_id in self.fed else self._dispatcher.board.places.get(run_id)
+
+    def explain_wait(self, run: StoredRun) -> str | None:
+        """Why a queued run has not begun, in one sentence; None of any other run."""
+        if run.status != "queued":
+            return None
+        state, workers = self._dispatcher.board, self.engine.ready_workers
+        place = state.places.get(run.id)
+        if place is None:
+            return "It has just been queued; its place is not known yet."
+        if workers == 0:
+            return f"Place {place} of {len(state.waiting)}: no worker of this server is ready yet."
+        ahead_s = sum(state.seconds[other] for other in state.waiting[: place - 1])
+        running = f"{len(state.running)} {'run is' if len(state.running) == 1 else 'runs are'} being computed"
+        ahead = f", and those ahead of it need about {format_value(ahead_s, digits=2)} s" if place > 1 else ""
+        return f"Place {place} of {len(state.waiting)}: {running}{ahead}; clients that used less lately come first."
 
     async def is_live(self, run_id: str) -> bool:
         """Whether more of its log is to come: asked where `position` knows nothing, as of what has just been queued."""

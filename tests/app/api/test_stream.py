@@ -1,6 +1,7 @@
 """Frames: the same bytes live, afterwards, and in two halves; computed once, watched by many."""
 
 import json
+import re
 import threading
 import time
 import zlib
@@ -196,7 +197,14 @@ def test_who_waits_is_told_the_place(lone_client: httpx.Client, fresh_spec: Fres
     third = http.post("/runs", json=fresh_spec()).json()
     assert (second["status"], second["position"]) == ("queued", 1)
     assert (third["status"], third["position"]) == ("queued", 2)
-    assert http.get(f"/runs/{third['id']}").json()["position"] == 2
+    shown = http.get(f"/runs/{third['id']}").json()
+    assert shown["position"] == 2
+    assert re.fullmatch(
+        r"Place 2 of 2: 1 run is being computed, and those ahead of it need about [\d.]+ s; clients that used less "
+        r"lately come first\.",
+        shown["wait"],
+    )
+    assert http.get(f"/runs/{first}").json()["wait"] is None
     text = http.get(f"/runs/{third['id']}/events").text
     told = [json.loads(event["data"]) for event in read_sse(text) if event.get("event") == "status"]
     assert [status["position"] for status in told[:2]] == [2, 1]

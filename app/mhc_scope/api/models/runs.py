@@ -50,6 +50,7 @@ class RunBody(BaseModel):
     status: str
     reason: str | None
     position: int | None
+    wait: str | None = Field(description="Why a queued run has not begun, in one sentence; null of any other.")
     spec: dict[str, Any] | None = Field(description="Null where the record is a trace.")
     cost: Cost
     timings: Timings
@@ -61,11 +62,13 @@ class RunBody(BaseModel):
     links: Links
 
     @classmethod
-    def build(cls, run: StoredRun, position: int | None) -> "RunBody":
-        """From the stored row and the place in the queue."""
+    def build(cls, run: StoredRun, position: int | None, wait: str | None) -> "RunBody":
+        """From the stored row, the place in the queue and why it waits."""
         kept = {name: getattr(run, name) for name in cls.model_fields.keys() & vars(run).keys()}
         spec = run.source.spec if isinstance(run.source, SpecSource) else None
-        return cls(**kept, spec=spec, position=position or None, timings=_to_timings(run), links=to_links(run.id))
+        return cls(
+            **kept, spec=spec, position=position or None, wait=wait, timings=_to_timings(run), links=to_links(run.id)
+        )
 
 
 class CancelBody(BaseModel):
