@@ -17,6 +17,11 @@ from tests.browser.conftest import FLAGS, find_chromium, wait_until_done
 from tests.conftest import Server
 
 TARGET_S = 1.0
+# By whether it is chosen in an open page: what is measured, and why it may miss the target.
+TITLES = {
+    True: ("a preset chosen in an open page, all figures in sight", "not yet known where the time goes"),
+    False: ("a preset opened by its link", "what a first visit loads comes first"),
+}
 AGAINST = f"{len(PRESETS)} presets, a fresh server and browser for each"
 
 # `preset.numbers` are what the page says of each run, which it takes from the runs' own columns.
@@ -92,12 +97,11 @@ def measure() -> list[Row]:
                     found.append(open_preset(browser, server, preset, is_chosen=is_chosen))
             print(f"{preset.name:20} {seconds[True][-1]:.2f} s {seconds[False][-1]:.2f} s", file=sys.stderr, flush=True)
         browser.close()
-    titles = {True: "a preset chosen in an open page, all figures in sight", False: "a preset opened by its link"}
     rows = []
-    for is_chosen, title in titles.items():
+    for is_chosen, (title, reason) in TITLES.items():
         found = seconds[is_chosen]
         rows.append(Row(f"{title}: median", AGAINST, statistics.median(found), "s"))
-        rows.append(Row(f"{title}: slowest", AGAINST, max(found), "s", TARGET_S))
+        rows.append(Row(f"{title}: slowest", AGAINST, max(found), "s", TARGET_S, reason=reason))
     return rows
 
 

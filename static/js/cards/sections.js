@@ -4,7 +4,7 @@ import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
 import { toNames } from '../data/labels.js';
-import { formatFixed, formatValue } from '../data/numbers.js';
+import { formatSigned, formatValue, largest } from '../data/numbers.js';
 import { noteView } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
@@ -109,16 +109,6 @@ function sayEach(has, say) {
     .join(' · ');
 }
 
-/** The largest magnitude of those that are finite; a loop, for a matrix has a million entries. @param {ArrayLike<number>} values */
-function largest(values) {
-  let most = 0;
-  for (let index = 0; index < values.length; index++) {
-    const size = Math.abs(values[index]);
-    if (size > most && size < Infinity) most = size;
-  }
-  return most;
-}
-
 function sayMixing() {
   const has = (/** @type {Columns} */ { log10, start }) => log10.has('gain_fwd') && (start?.streams ?? 1) > 1;
   const text = sayEach(has, ({ log10 }) => {
@@ -136,9 +126,7 @@ function saySimilarity() {
     ({ layers }) => {
       const cosines = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).filter(Number.isFinite);
       if (cosines.length === 0) return null;
-      return [Math.min(...cosines), Math.max(...cosines)]
-        .map((cosine) => formatFixed(cosine, 2).replace('-', '−'))
-        .join(' to ');
+      return [Math.min(...cosines), Math.max(...cosines)].map((cosine) => formatSigned(cosine, 2)).join(' to ');
     },
   );
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;

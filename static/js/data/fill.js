@@ -12,7 +12,7 @@ import {
   lostLabels,
   note,
 } from './labels.js';
-import { logTicks } from './numbers.js';
+import { largest, logTicks } from './numbers.js';
 import { depthOf, methodOf } from './record.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -297,16 +297,6 @@ function centerColors(figure, results) {
   });
   const bound = linearBound(Math.max(0, ...sizes));
   Object.assign(axis, { cmin: -bound, cmax: bound });
-}
-
-/** The largest finite magnitude. @param {ArrayLike<number>} values */
-function largest(values) {
-  let found = 0;
-  for (let index = 0; index < values.length; index++) {
-    const size = Math.abs(values[index]);
-    if (size > found && size < Infinity) found = size;
-  }
-  return found;
 }
 
 /** Of rows without numbers a matrix says where they are, and why. @param {Figure} figure @param {(Columns | null)[]} results */

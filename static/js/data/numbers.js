@@ -32,6 +32,19 @@ export function formatFixed(value, digits) {
   return Number(text) === 0 ? text.replace('-', '') : text;
 }
 
+/** The same with a minus sign, as sentences have it; a hyphen is shorter. @param {number} value @param {number} digits */
+export const formatSigned = (value, digits) => formatFixed(value, digits).replace('-', '−');
+
+/** The largest finite magnitude; in a loop, for a matrix may have a million entries. @param {ArrayLike<number>} values */
+export function largest(values) {
+  let found = 0;
+  for (let index = 0; index < values.length; index++) {
+    const size = Math.abs(values[index]);
+    if (size > found && size < Infinity) found = size;
+  }
+  return found;
+}
+
 /** scaled × 2^exponent as `formatValue` says it, in so many digits; a double need not hold it. @param {number} scaled @param {number} exponent @param {number} [digits] */
 export function formatScaled(scaled, exponent, digits = 4) {
   if (!Number.isFinite(scaled)) return 'nan';

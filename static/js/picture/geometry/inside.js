@@ -2,7 +2,7 @@
 
 import { multiply, rowSums, toLog10 } from '../../data/composites.js';
 import { formatGain } from '../../data/gain.js';
-import { formatFixed, range } from '../../data/numbers.js';
+import { formatSigned, range } from '../../data/numbers.js';
 import { logAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 import { toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.js';
@@ -190,7 +190,7 @@ export function sayRow({ mix, streams: n, layers }, layer) {
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
     return 'Every row of H_res sums to 1, so mixing leaves a signal that all streams share as it is.';
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
-  const sum = formatFixed(sums[row], 2).replace('-', '−');
+  const sum = formatSigned(sums[row], 2);
   return `Row ${row + 1} of H_res sums to ${sum}: in stream ${row + 1}, mixing multiplies a signal that all streams share by ${sum}.`;
 }
 
