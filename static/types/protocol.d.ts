@@ -74,7 +74,7 @@ export interface CkaEstimator {
 }
 
 /** Whether bound and rounding of a singular value are small beside it. */
-export interface Converged {
+export interface Convergence {
   sigma_max: boolean;
   sigma_min: boolean;
 }
@@ -210,7 +210,7 @@ export interface JacobianFrame {
   products: number;
   /** Entries of a vector. */
   dimension: number;
-  converged: Converged;
+  converged: Convergence;
 }
 
 /** A curve of theory beside one metric, to eight digits; null where beyond float64. */
