@@ -205,7 +205,7 @@ def measure(browser: Browser, url: str) -> list[Row]:
 
 def main() -> None:
     """Write the report, print the rows."""
-    with open_chromium("--rooms-by", "anyone") as (browser, server):
+    with open_chromium("--service", "--rooms-by", "anyone") as (browser, server):
         print_rows(measure(browser, server.url))
 
 

@@ -109,8 +109,7 @@ def count_computations(http: httpx.Client, seed: int) -> int:
 
 
 def _count_ended(http: httpx.Client) -> int:
-    lines = http.get("/metrics").text.splitlines()
-    return sum(int(float(line.split()[1])) for line in lines if line.startswith("mhc_runs_ended{"))
+    return sum(http.get("/readyz").json()["ended"].values())
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""For groups: what a server needs that computes on a cluster. The instrument runs without it."""
+"""For groups: accounts, quotas, courses, operators, and the engine of a cluster. The instrument runs without it."""

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from mhc_scope.settings import Settings
+from mhc_service.settings import ServiceSettings
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -63,15 +63,15 @@ def test_servers_are_told_settings_that_there_are_with_values_that_they_take(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = read_environments()[place]
-    known = {f"MHC_{name.upper()}" for name in Settings.model_fields}
+    known = {f"MHC_{name.upper()}" for name in ServiceSettings.model_fields}
     assert set(environment) <= known
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    settings = Settings()
+    settings = ServiceSettings()
     assert (settings.engine, settings.ray_address.rpartition(":")[2]) == ("ray", "6379")
     monkeypatch.setenv("MHC_RAY_ADDRESS", "nonsense")
     with pytest.raises(ValidationError):
-        Settings()
+        ServiceSettings()
 
 
 def list_images() -> list[str]:

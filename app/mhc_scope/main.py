@@ -9,12 +9,10 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
-from mhc_scope.api import openapi
-from mhc_scope.api import operators as operations
+from mhc_scope.api import health, openapi
 from mhc_scope.api.dependencies import require_read
 from mhc_scope.api.http import problems, request_spans
 from mhc_scope.api.http.body_limit import BodyLimit
-from mhc_scope.api.http.cookies import ClientCookies
 from mhc_scope.api.http.head import HeadAsGet
 from mhc_scope.api.http.hosts import AllowedHosts
 from mhc_scope.api.http.kept_files import TURNS
@@ -22,25 +20,23 @@ from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.api.http.request_log import RequestLog
 from mhc_scope.api.http.root_path import RootPath
 from mhc_scope.api.http.stream import NDJSON
-from mhc_scope.api.instruments import Instruments, RequestMetrics
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.traces import MAX_BATCH_BYTES
 from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
 from mhc_scope.engine.registry import build_engine
+from mhc_scope.extension import Extension, load_extension
 from mhc_scope.observe import spans
-from mhc_scope.pages import admin, link_cards, routes, security, sign_in
+from mhc_scope.pages import link_cards, routes, security
 from mhc_scope.pages.assets import FOLDERS, Assets
 from mhc_scope.pages.link_pictures import Pictures
 from mhc_scope.pages.routes import Pages
 from mhc_scope.services.encoded_files import EncodedFiles
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.housekeeping import Housekeeping
-from mhc_scope.services.identity import Identities
 from mhc_scope.services.live_traces import LiveTraces
+from mhc_scope.services.policy import OpenPolicy, Policy
 from mhc_scope.services.readiness import Inspector
-from mhc_scope.services.rooms import Rooms
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.shares import ReadShares, StoredShares, StreamShares
 from mhc_scope.services.storage import Storage
 from mhc_scope.services.sweep_values import SweepReader
 from mhc_scope.services.sweeps import Sweeps
@@ -48,14 +44,10 @@ from mhc_scope.services.traces import Traces
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.measures import Measures
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.sweeps import SweepStore
-from mhc_scope.store.rooms import RoomStore
-from mhc_scope.store.shares import ShareStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.space import SpaceStore
-from mhc_scope.store.tokens import TokenStore
 
 # Streams compress themselves, chunk by chunk; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -70,6 +62,8 @@ def create_app(settings: Settings) -> FastAPI:
         Where another server uses the data folder, or its database is not one of this version.
     UnknownEngine
         Where the settings name an engine that there is not.
+    MissingExtension
+        Where they ask for the service, and it is not installed.
     NoTelemetry
         Where they ask for spans, and the packages for them are missing.
     """
@@ -82,19 +76,21 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=request_spans.configure(settings.spans),
     )
     assets = app.state.assets = Assets(settings.root)
-    app.state.settings, app.state.hub, app.state.instruments = settings, Hub(), Instruments()
+    extension = load_extension() if settings.service else None
+    app.state.settings, app.state.hub, app.state.count_file = settings, Hub(), _count_nothing
     app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
     app.state.encoded = EncodedFiles(settings.data / "encoded", settings.encoded_bytes)
     app.state.begin_stop = partial(_begin_stop, app)
-    app.state.identities = Identities(settings, TokenStore(app.state.database))
-    app.state.streams, app.state.reads = StreamShares(settings), ReadShares(settings)
-    app.state.stored = StoredShares(settings, ShareStore(app.state.database))
-    app.openapi = lambda: openapi.describe(app, settings.root)  # type: ignore[method-assign]
+    app.state.policy = _build_policy(extension, settings, app.state.database)
+    schemes, models = extension.describe() if extension else ({}, {})
+    app.openapi = lambda: openapi.describe(app, settings.root, schemes, models)  # type: ignore[method-assign]
+    if extension:
+        extension.add_routes(app)
     for router in (*ROUTERS, link_cards.router, routes.router):
         app.include_router(router, dependencies=[Depends(require_read)])
-    for router in (*KEYED_ROUTERS, operations.router, admin.router, sign_in.router):
+    for router in (*KEYED_ROUTERS, health.router):
         app.include_router(router)
     app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
     for prefix in FOLDERS:
@@ -110,12 +106,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(AllowedHosts, names=settings.host_names)
     own = {settings.public_origin} if settings.public_url else set()
     app.add_middleware(security.SecurityHeaders, origins={*settings.origins, *own})
-    app.add_middleware(ClientCookies, public_url=settings.public_url)
-    app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+    if extension:
+        extension.add_middleware(app)
     app.add_middleware(RequestLog)
     app.add_middleware(RootPath, root_path=settings.root)
     app.add_middleware(TrustedProxies, trusted=settings.forwarded_allow_ips)
     return app
+
+
+def _build_policy(extension: Extension | None, settings: Settings, database: Database) -> Policy:
+    return OpenPolicy(settings) if extension is None else extension.build_policy(settings, database)
+
+
+def _count_nothing(folder: str) -> None:
+    """Count no file of the page: only the service has metrics."""
 
 
 def _begin_stop(app: FastAPI) -> None:
@@ -131,15 +135,13 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     database, hub = app.state.database, app.state.hub
     app.state.snapshots = SnapshotStore(database)
     storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
-    app.state.runs = Runs(settings, database, app.state.engine, hub, storage)
+    app.state.runs = Runs(settings, app.state.policy, database, app.state.engine, hub, storage)
     app.state.inspector = Inspector(settings, app.state.runs, database)
-    app.state.traces = Traces(settings, app.state.runs.store, app.state.stored, storage)
-    app.state.rooms = Rooms(settings, RoomStore(database), app.state.runs.log)
+    app.state.traces = Traces(settings, app.state.runs.store, app.state.policy, storage)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
     app.state.sweeps = Sweeps(settings, app.state.runs, SweepStore(database, settings.lease_s))
     app.state.sweep_values = SweepReader(app.state.runs)
     housekeeping = Housekeeping(settings, database, storage)
-    app.state.measures = Measures(database)
     app.state.download_turns = asyncio.Semaphore(TURNS)
     app.state.encoder = Encoder(settings, app.state.runs.log, app.state.encoded)
     try:

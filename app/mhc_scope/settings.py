@@ -50,20 +50,11 @@ class Settings(BaseSettings):
         "localhost, this machine's name and that of the public URL are allowed anyway.",
     )
     root_path: str = Field("", description="Path below which a proxy shows the server, such as /tools/mhc.")
-    private_host: str = Field("127.0.0.1", description="Address of the private port.")
-    private_port: Port = Field(0, description="Port at which operators read /metrics; 0 means none.")
     header_s: PositiveFloat = Field(10.0, description="Time until the head of a request must be whole.")
     body_s: PositiveFloat = Field(30.0, description="Time without progress after which a body is given up.")
     unread_s: PositiveFloat = Field(30.0, description="Time after which a client that does not read is cut off.")
     idle_s: PositiveInt = Field(75, description="Time that a connection is kept between two requests.")
     connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
-
-    sso_header: str = Field(
-        "", description="Header in which such a proxy names who has signed in, such as X-Remote-User; empty means none."
-    )
-    anonymous: Literal["run", "read", "none"] = Field(
-        "run", description="What a client without a token or a name may do: run, read or none."
-    )
 
     cors_origins: str = Field(
         "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
@@ -71,20 +62,8 @@ class Settings(BaseSettings):
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
     engine: str = Field(
-        "local", description="What computes runs: local, worker processes on this machine, or ray, a cluster."
-    )
-    ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
-    ray_cpus: PositiveInt = Field(
-        2, description="CPUs of the cluster that a run with large tensors asks for; others one."
-    )
-    ray_gpus: float = Field(
-        0.0,
-        ge=0,
-        le=64,
-        description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one.",
-    )
-    ray_wait_s: PositiveFloat = Field(
-        60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
+        "local",
+        description="What computes runs: local, worker processes on this machine; with the service also ray, a cluster.",
     )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
@@ -103,30 +82,12 @@ class Settings(BaseSettings):
 
     queue_size: PositiveInt = Field(4096, description="Runs that may wait, over all clients.")
     queue_s: PositiveFloat = Field(1200.0, description="Predicted time of runs waiting or running, over all clients.")
-    address_queue_s: PositiveFloat = Field(600.0, description="The same of all clients of one address.")
-    client_queue_s: PositiveFloat = Field(120.0, description="The same of one client.")
     max_streams: PositiveInt = Field(512, description="Event streams open at once, over all clients.")
-    address_streams: PositiveInt = Field(400, description="The same of all clients of one address.")
-    client_streams: PositiveInt = Field(16, description="The same of one client.")
-    client_read_bytes: PositiveInt = Field(
-        200_000_000, description="Frames that one client may have read a minute, as results and figures."
-    )
-    address_read_bytes: PositiveInt = Field(2_000_000_000, description="The same of all clients of one address.")
-    max_client_bytes: PositiveInt = Field(1 * GIB, description="What one client may keep, in traces and views.")
-    max_address_bytes: PositiveInt = Field(5 * GIB, description="The same of all clients of one address.")
     max_body_bytes: PositiveInt = Field(1_000_000, description="Largest request body.")
     max_trace_bytes: PositiveInt = Field(64_000_000, description="Largest trace that is taken, packed and unpacked.")
     max_live_traces: PositiveInt = Field(16, description="Traces that may grow at a time, over all clients.")
     live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
     heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
-
-    rooms_by: Literal["token", "anyone"] = Field(
-        "token", description="Who makes rooms for courses: clients with a token, or anyone."
-    )
-    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
-    max_room_seconds: PositiveFloat = Field(
-        600.0, description="Largest predicted time of runs that a room may have waiting or running."
-    )
 
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
@@ -152,6 +113,9 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
     spans: bool = Field(
         False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
+    )
+    service: bool = Field(
+        False, description="Serve groups: accounts, quotas, courses, operators and clusters. It adds settings."
     )
     precompute: bool = Field(
         True,
@@ -179,14 +143,6 @@ class Settings(BaseSettings):
         if parts.drivername not in (POSTGRESQL, "sqlite"):
             raise ValueError(f"got a URL of {parts.drivername}, {wanted}")
         return url
-
-    @field_validator("ray_address")
-    @classmethod
-    def _check_ray_address(cls, address: str) -> str:
-        parts = urlsplit(f"//{address}")
-        if address and not (parts.hostname and parts.port and parts.netloc == address):
-            raise ValueError("wanted an address such as 10.0.0.5:6379")
-        return address
 
     @field_validator("public_url")
     @classmethod
@@ -246,7 +202,7 @@ class Settings(BaseSettings):
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where to listen."""
-        return [(self.host, self.port)] + ([(self.private_host, self.private_port)] if self.private_port else [])
+        return [(self.host, self.port)]
 
     @property
     def host_names(self) -> set[str]:

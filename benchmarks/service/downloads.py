@@ -33,7 +33,7 @@ def start(data: Path) -> subprocess.Popen[bytes]:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
 
-    shares = ["--client-read-bytes", "100000000000", "--address-read-bytes", "100000000000"]
+    shares = ["--service", "--client-read-bytes", "100000000000", "--address-read-bytes", "100000000000"]
     flags = ["--no-precompute", *shares, "--port", str(PORT), "--data", str(data)]
     with (data / "server.log").open("wb") as log:
         server = subprocess.Popen([sys.executable, "-m", "app", "serve", *flags], stderr=log, preexec_fn=limit)

@@ -28,7 +28,7 @@ from benchmarks.rows import Row, format_table
 from benchmarks.scale import read_resident
 from benchmarks.service.serving import DESCRIPTORS, begin, read_log, serve, to_p95
 from benchmarks.service.visitors import API, Failed, Tally, Visitor
-from mhc_scope.services.identity import new_cookie
+from mhc_service.identity import new_cookie
 from tests.conftest import Server
 
 LARGE = {"width": 16, "input": {"tokens": 16}, "connection": {"kind": "mhc", "streams": 8}}

@@ -29,7 +29,7 @@ from benchmarks.rows import Row, format_table
 from benchmarks.service.serving import begin, read_log, serve, to_p95
 from benchmarks.service.visitors import API, Event, Failed, Tally, Visitor
 from mhc_scope.presets import OPENING
-from mhc_scope.services.identity import to_cookie_key
+from mhc_service.identity import to_cookie_key
 from tests.conftest import Server
 
 SPECS: list[dict[str, Any]] = [spec.model_dump(mode="json") for spec in OPENING.specs]

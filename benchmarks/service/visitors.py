@@ -12,7 +12,7 @@ import httpx
 import orjson
 
 from benchmarks.service.files import CONNECTIONS, load_files
-from mhc_scope.services.identity import new_cookie
+from mhc_service.identity import new_cookie
 
 API = "/api/v1"
 SSE = {"Accept": "text/event-stream"}

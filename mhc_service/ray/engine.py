@@ -8,12 +8,13 @@ from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
 from mhc_service.ray.bridge_process import BridgeProcess
 from mhc_service.ray.options import Options
+from mhc_service.settings import ServiceSettings
 
 
 class RayEngine(LocalEngine):
     """As many actors of a Ray cluster as the settings name workers, behind one bridge."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(settings)
         self._bridge = BridgeProcess(Options.from_settings(settings))
 
@@ -41,6 +42,8 @@ def build_engine(settings: Settings) -> RayEngine:
     """
     if find_spec("ray") is None:
         raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")
+    if not isinstance(settings, ServiceSettings):
+        raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs --service")
     if not settings.ray_address:
         raise UnknownEngine(
             "MHC_RAY_ADDRESS, --ray-address: got nothing, wanted host:port of the head of a Ray cluster"

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 import orjson
 
-from mhc_scope.settings import Settings
+from mhc_service.settings import ServiceSettings
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Options:
     memory_bytes: int  # that one worker may allocate
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> "Options":
+    def from_settings(cls, settings: ServiceSettings) -> "Options":
         """As the operator has set them."""
         return cls(
             settings.ray_address,

@@ -50,7 +50,7 @@ enabled = false
 """
 # Nothing that it asks for is too expensive; what is asked for is given up soon.
 FLAGS = ("--no-precompute", "--workers", "1", "--max-run-seconds", "1e12", "--max-run-bytes", "1e18")
-MORE_FLAGS = ("--run-deadline-s", "0.5", "--rooms-by", "anyone", "--heartbeat-s", "0.2")
+MORE_FLAGS = ("--service", "--run-deadline-s", "0.5", "--rooms-by", "anyone", "--heartbeat-s", "0.2")
 REQUEST_S = 60.0
 QUIET = ("--no-color", "--no-shrink", "--continue-on-failure", "--generation-database", "none")
 

@@ -12,16 +12,15 @@ from typing import Any
 
 import pytest
 
-from mhc_scope.settings import Settings
 from mhc_service.ray.actor import Introduction
 from mhc_service.ray.bridge import Bridge
 from mhc_service.ray.engine import RayEngine
 from mhc_service.ray.options import Options
 from mhc_service.ray.slot import GIVE_BACK_S, explain_skew
-from tests.conftest import start_server
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
 from tests.contract.engine.ray_cluster import GIB, RayCluster, find_actors, read_stat, start_cluster
+from tests.service.conftest import start_service
 
 pytestmark = pytest.mark.full
 Case = Callable[[Bench], Awaitable[None]]
@@ -204,7 +203,7 @@ def test_a_larger_worker_takes_the_place_of_a_small_one_and_gives_back_what_it_h
 
 def test_no_cluster_at_the_address_leaves_jobs_waiting_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
-        engine = RayEngine(Settings(engine="ray", ray_address="127.0.0.1:9", workers=1))
+        engine = RayEngine(ServiceSettings(engine="ray", ray_address="127.0.0.1:9", workers=1))
         bench = Bench(RayHarness(), workers=1)
         bench.engine = engine
         await bench.start()
@@ -255,7 +254,7 @@ def list_bridges() -> list[int]:
 def test_a_killed_server_leaves_nothing_in_the_cluster(tmp_path: Path) -> None:
     flags = ("--engine", "ray", "--ray-address", start_cluster().address, "--workers", "1")
     before = set(find_actors())
-    server = start_server(tmp_path, *flags, "--no-precompute", forked=False)
+    server = start_service(tmp_path, *flags, "--no-precompute", forked=False)
     (bridge,) = list_children(server.process.pid)
     assert set(find_actors()) - before
     server.kill()

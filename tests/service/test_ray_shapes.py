@@ -8,9 +8,10 @@ from mhc_core.cost.estimates import estimate
 from mhc_core.spec import parse_spec
 from mhc_scope.engine.contract import RUN, VERIFICATION
 from mhc_scope.engine.registry import UnknownEngine, build_engine
-from mhc_scope.settings import GIB, Settings
+from mhc_scope.settings import GIB
 from mhc_service.ray.options import Options
 from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usual_shape
+from mhc_service.settings import ServiceSettings
 
 OPTIONS = Options("head:6379", cpus=4, gpus=0.0, wait_s=60.0, memory_bytes=16 * GIB)
 ON_GPUS = Options("head:6379", cpus=4, gpus=0.5, wait_s=60.0, memory_bytes=16 * GIB)
@@ -65,10 +66,10 @@ def test_what_no_machine_has_is_said_with_what_there_is() -> None:
 
 def test_the_address_of_a_cluster_is_asked_for() -> None:
     with pytest.raises(UnknownEngine, match="--ray-address: got nothing"):
-        build_engine(Settings(engine="ray"))
+        build_engine(ServiceSettings(engine="ray"))
 
 
 @pytest.mark.parametrize("address", ["head", "head:", ":6379", "ray://head:10001", "head:6379/x", "head:99999"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.5:6379|out of range"):
-        Settings(engine="ray", ray_address=address)
+        ServiceSettings(engine="ray", ray_address=address)

@@ -1,5 +1,7 @@
 """The OpenAPI description of the API."""
 
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +15,6 @@ from mhc_scope.api.http import problems
 from mhc_scope.api.http.contents import REF
 from mhc_scope.api.http.credentials import ANYONE, SCHEMES
 from mhc_scope.api.models.problems import ProblemBody
-from mhc_scope.api.models.rooms import RoomRequest
 from mhc_scope.api.models.snapshots import SnapshotRequest
 from mhc_scope.api.models.sweeps import SweepRequest
 from mhc_scope.api.models.traces import EndRequest
@@ -22,7 +23,6 @@ from mhc_scope.api.models.traces import EndRequest
 MODELS: dict[str, type[BaseModel]] = {
     "RunSpec": RunSpec,
     "SnapshotRequest": SnapshotRequest,
-    "RoomRequest": RoomRequest,
     "SweepRequest": SweepRequest,
     "EndRequest": EndRequest,
     "Problem": ProblemBody,
@@ -32,9 +32,15 @@ WITH_SPEC = ("PresetRun", "RunBody", "SweepRequest", "TwinBody")
 UNUSED = ("HTTPValidationError", "ValidationError")
 
 
-def describe(app: FastAPI, root: str = "") -> dict[str, Any]:
-    """The OpenAPI description of an app below the path `root`.
+def describe(
+    app: FastAPI,
+    root: str = "",
+    schemes: Mapping[str, dict[str, str]] = MappingProxyType({}),
+    models: Mapping[str, type[BaseModel]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return the OpenAPI description of an app below the path `root`.
 
+    `schemes` and `models` are what an extension adds: kinds of credentials, and bodies that its routes read themselves.
     Specs are parsed and frames are written by the core, so its schemas are put in here; every error is a problem.
     """
     if app.openapi_schema:
@@ -47,19 +53,27 @@ def describe(app: FastAPI, root: str = "") -> dict[str, Any]:
         servers=[{"url": root}] if root else None,
     )
     schemas = openapi.setdefault("components", {}).setdefault("schemas", {})
-    _add_models(schemas)
-    openapi["components"]["securitySchemes"], openapi["security"] = SCHEMES, ANYONE
+    _add_models(schemas, {**MODELS, **models})
+    known = {**schemes, **SCHEMES}
+    openapi["components"]["securitySchemes"], openapi["security"] = known, _keep_known(ANYONE, known)
     for unused in UNUSED:
         schemas.pop(unused, None)
     for methods in openapi["paths"].values():
         for operation in methods.values():
             _make_errors_problems(operation["responses"])
+            if "security" in operation:
+                operation["security"] = _keep_known(operation["security"], known)
     app.openapi_schema = openapi
     return openapi
 
 
-def _add_models(schemas: dict[str, Any]) -> None:
-    for name, model in MODELS.items():
+def _keep_known(security: list[dict[str, list[str]]], schemes: Collection[str]) -> list[dict[str, list[str]]]:
+    """Leave out kinds of credentials that this server does not have."""
+    return [item for item in security if item.keys() <= set(schemes)]
+
+
+def _add_models(schemas: dict[str, Any], models: Mapping[str, type[BaseModel]]) -> None:
+    for name, model in models.items():
         schema = model.model_json_schema(ref_template=REF)
         schemas |= schema.pop("$defs", {}) | {name: schema}
     for name in WITH_SPEC:

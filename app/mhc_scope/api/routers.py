@@ -6,7 +6,6 @@ from mhc_scope.api import (
     descriptions,
     figures,
     results,
-    rooms,
     runs,
     snapshots,
     sweeps,
@@ -24,9 +23,8 @@ ROUTERS = (
     figures.router,
     traces.router,
     snapshots.router,
-    rooms.router,
     descriptions.router,
     costs.router,
 )
 # For callers who have the secret of what they name, known or not.
-KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router, rooms.keyed_router)
+KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router)

@@ -9,10 +9,11 @@ from starlette.responses import Response
 from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
 from mhc_scope.api.dependencies import (
-    Bearer,
     Client,
     FoundSnapshot,
+    InstalledPolicy,
     KeyedClient,
+    ResourceKey,
     Runner,
     Service,
     Snapshots,
@@ -32,7 +33,6 @@ from mhc_scope.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSna
 from mhc_scope.api.models.sweeps import ValuesBody
 from mhc_scope.services.ownership import new_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.shares import StoredShares
 from mhc_scope.services.stored_sweeps import StoredSweep, from_stored, list_done, to_stored
 from mhc_scope.services.sweep_values import MeasuredSweep
 from mhc_scope.services.sweeps import Sweeps
@@ -60,15 +60,19 @@ POST_RESPONSES: Responses = {
     openapi_extra={"requestBody": BODY},
 )
 async def create_snapshot(
-    request: Request, service: Service, sweeps: SweepService, snapshots: Snapshots, client: Runner
+    request: Request,
+    service: Service,
+    sweeps: SweepService,
+    snapshots: Snapshots,
+    policy: InstalledPolicy,
+    client: Runner,
 ) -> Response:
     """Keep a view: 201 new, 200 where the same view is known. Its runs must be done.
 
     A new view is told with its `key`, which is told only now. It is kept for good where a client with a token keeps it,
     else until no one has looked at it for the server's time.
     """
-    stored: StoredShares = request.app.state.stored
-    await stored.require_room(client)
+    await policy.require_storage(client)
     view = parse_model(SnapshotRequest, await request.body())
     for run_id in view.runs:
         await find_done(service, run_id)
@@ -100,7 +104,7 @@ async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True
 
 
 @keyed_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
-async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: Bearer) -> DeletedBody:
+async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: ResourceKey) -> DeletedBody:
     """Forget a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
 
     Its link and its frames lead nowhere from then on. Idempotent but for 404.

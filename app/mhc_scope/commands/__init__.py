@@ -5,6 +5,6 @@ A command adds its parser with `set_defaults(run=run)`; add its module to `COMMA
 
 from types import ModuleType
 
-from mhc_scope.commands import backup, check_data, prune, site, tokens
+from mhc_scope.commands import backup, check_data, prune, site
 
-COMMANDS: tuple[ModuleType, ...] = (backup, check_data, prune, site, tokens)
+COMMANDS: tuple[ModuleType, ...] = (backup, check_data, prune, site)

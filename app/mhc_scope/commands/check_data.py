@@ -22,9 +22,10 @@ def run(known: argparse.Namespace) -> int:
     from mhc_scope.store.schema import open_current
 
     counted, wrong = CheckCounts(), 0
-    print_unknown_variables()
     try:
-        with open_current(load_settings(data=known.data).sqlalchemy_url) as connection:
+        settings = load_settings(data=known.data)
+        print_unknown_variables(settings)
+        with open_current(settings.sqlalchemy_url) as connection:
             for problem in check(connection, counted):
                 wrong += 1
                 print(problem)

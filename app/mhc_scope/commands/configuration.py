@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from mhc_scope.extension import MissingExtension, find_extension, load_extension
 from mhc_scope.settings import Settings
 
 PREFIX = "MHC_"
@@ -36,32 +37,63 @@ def load_settings(arguments: Sequence[str] | None = None, **flags: Any) -> Setti
         Where a variable or a flag is not valid.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    kind = _choose_type(arguments or ())
     try:
         if arguments is None:
-            return Settings(**given)
-        return Settings(_cli_parse_args=list(arguments), _cli_prog_name="mhc-scope serve", _cli_exit_on_error=False)
+            return kind(**given)
+        return kind(_cli_parse_args=list(arguments), _cli_prog_name="mhc-scope serve", _cli_exit_on_error=False)
     except SettingsError as error:
-        raise InvalidSettings(_explain_flags(str(error))) from None
+        raise InvalidSettings(_explain_flags(str(error), kind)) from None
     except ValidationError as error:
         named = {to_flag(name) for name in given} | {word.partition("=")[0] for word in arguments or ()}
-        raise InvalidSettings("\n".join(_explain(item, named) for item in error.errors(include_url=False))) from None
+        lines = (_explain(item, named, kind) for item in error.errors(include_url=False))
+        raise InvalidSettings("\n".join(lines)) from None
 
 
-def find_unknown_variables() -> Iterator[str]:
+class _Choice(BaseSettings):
+    """The one setting that says which settings there are."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+
+    service: bool = False
+
+
+def _choose_type(arguments: Sequence[str]) -> type[Settings]:
+    """Return the settings of the instrument, or with `--service` those of the service.
+
+    A value of MHC_SERVICE that is no boolean is left to the settings, which name it in their error.
+    """
+    flags = [word for word in arguments if word in ("--service", "--no-service")]
+    try:
+        is_service = flags[-1] == "--service" if flags else _Choice().service
+        return load_extension().settings_type if is_service else Settings
+    except ValidationError:
+        return Settings
+    except MissingExtension as error:
+        raise InvalidSettings(str(error)) from None
+
+
+def find_unknown_variables(settings: Settings) -> Iterator[str]:
     """A sentence for each `MHC_*` variable of the environment that no setting has.
 
     They are reported and do not stop a server: containers inherit variables that nobody set for it (Kubernetes adds
     some for each service), and an older release must start with the variables of a newer one.
     """
-    known = {to_variable(name) for name in Settings.model_fields} | OF_CLIENTS
+    known = {to_variable(name) for name in type(settings).model_fields} | OF_CLIENTS
+    extension = find_extension()
+    added = {to_variable(name) for name in extension.settings_type.model_fields} if extension else set()
     for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+        if not name.upper().startswith(PREFIX) or name.upper() in known:
+            continue
+        if name.upper() in added:
+            yield f"the variable {name} is ignored: it is a setting of --service"
+        else:
             yield f"the variable {name} is ignored: there is no such setting{_suggest(name.upper(), known)}"
 
 
-def print_unknown_variables() -> None:
+def print_unknown_variables(settings: Settings) -> None:
     """Write them to standard error."""
-    for sentence in find_unknown_variables():
+    for sentence in find_unknown_variables(settings):
         print(f"warning: {sentence}", file=sys.stderr)
 
 
@@ -75,35 +107,38 @@ def to_variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}"
 
 
-def _explain(item: Any, flags: set[str]) -> str:
+def _explain(item: Any, flags: set[str], kind: type[Settings]) -> str:
     if not item["loc"]:  # of several settings together
         return str(item["ctx"]["error"])
     name = str(item["loc"][0])
     shown = to_flag(name) if {to_flag(name), f"--no{to_flag(name)[1:]}"} & flags else to_variable(name)
     inner = item.get("ctx", {}).get("error")
-    wanted = str(inner) if isinstance(inner, ValueError) else f"wanted {_describe_allowed(name)}"
+    wanted = str(inner) if isinstance(inner, ValueError) else f"wanted {_describe_allowed(name, kind)}"
     return f"{shown}: {wanted}" if name in SECRET else f"{shown}: got {item['input']!r}, {wanted}"
 
 
-def _describe_allowed(name: str) -> str:
-    schema: dict[str, Any] = Settings.model_json_schema()["properties"][name]
+def _describe_allowed(name: str, kind: type[Settings]) -> str:
+    schema: dict[str, Any] = kind.model_json_schema()["properties"][name]
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     if schema["type"] not in ("integer", "number"):
         return {"boolean": "true or false", "string": "text"}[schema["type"]]
-    kind = {"integer": "an integer", "number": "a number"}[schema["type"]]
+    number = {"integer": "an integer", "number": "a number"}[schema["type"]]
     if "exclusiveMinimum" in schema:
-        return f"{kind} above {schema['exclusiveMinimum']:g}"
+        return f"{number} above {schema['exclusiveMinimum']:g}"
     if "maximum" in schema:
-        return f"{kind} from {schema['minimum']:g} to {schema['maximum']:g}"
-    return f"{kind} of at least {schema['minimum']:g}"
+        return f"{number} from {schema['minimum']:g} to {schema['maximum']:g}"
+    return f"{number} of at least {schema['minimum']:g}"
 
 
-def _explain_flags(problem: str) -> str:
+def _explain_flags(problem: str, kind: type[Settings]) -> str:
     """What argparse says of a command line, with the flag that an unknown one resembles."""
     said = problem.removeprefix("error parsing CLI: ")
     unknown = said.removeprefix("unrecognized arguments: ").partition(" ")[0].partition("=")[0]
-    known = {to_flag(name) for name in Settings.model_fields}
+    known = {to_flag(name) for name in kind.model_fields}
+    extension = find_extension()
+    if extension and unknown in {to_flag(name) for name in extension.settings_type.model_fields} - known:
+        return f"mhc-scope serve: {unknown} is a setting of --service; --service --help lists all flags"
     hint = _suggest(unknown, known) if unknown.startswith("--") else ""
     return f"mhc-scope serve: {said}{hint}; --help lists all flags"
 

@@ -20,8 +20,9 @@ def to_settings(known: argparse.Namespace) -> Settings:
     InvalidSettings
         Where a variable or a flag is not valid.
     """
-    print_unknown_variables()
-    return load_settings(data=known.data, database_url=getattr(known, "database_url", None))
+    settings = load_settings(data=known.data, database_url=getattr(known, "database_url", None))
+    print_unknown_variables(settings)
+    return settings
 
 
 def find_file(settings: Settings) -> Path:

@@ -45,7 +45,7 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
-    for sentence in find_unknown_variables():
+    for sentence in find_unknown_variables(settings):
         log.warning(sentence)
     server = Server(app, settings)
     server.run()

@@ -5,10 +5,9 @@ understood in two ways is answered here: one GET, whole, with headers that chang
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from mhc_scope.api.http.hosts import is_allowed
-from mhc_scope.api.instruments import Instruments
 from mhc_scope.pages.assets import FOLDERS, Assets
 from mhc_scope.pages.security import complete
 
@@ -34,15 +33,13 @@ class FileAnswers:
     assets: the files.
     root: path below which a proxy shows the server, which it may take off or leave.
     names: what a request may call the server.
-    instruments: counts the answers.
+    count: called with the folder of each file that is answered, such as `/static`.
     """
 
-    def __init__(self, assets: Assets, root: str, names: Collection[str], instruments: Instruments) -> None:
+    def __init__(self, assets: Assets, root: str, names: Collection[str], count: Callable[[str], None]) -> None:
         self._assets, self._root, self._names = assets, root, frozenset(names)
         self._begins = tuple(f"GET {prefix}{folder}/".encode() for folder in FOLDERS for prefix in {"", root})
-        self._counts = {
-            folder: instruments.requests.labels("GET", f"{folder}/{{path:path}}", 200) for folder in FOLDERS
-        }
+        self._count = count
         self._made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def find(self, request: bytes) -> tuple[bytes, bytes] | None:
@@ -58,7 +55,7 @@ class FileAnswers:
         path = found[1].decode().removeprefix(self._root)
         answer = self._get(path, headers.get("accept-encoding", ""))
         if answer is not None:
-            self._counts["/" + path.split("/")[1]].inc()
+            self._count("/" + path.split("/")[1])
         return answer
 
     def _knows(self, host: str) -> bool:

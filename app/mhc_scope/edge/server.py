@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
         spare_known_objects()
         settings = self._settings
         state = self._app.state
-        files = FileAnswers(state.assets, settings.root, settings.host_names, state.instruments)
+        files = FileAnswers(state.assets, settings.root, settings.host_names, state.count_file)
         self._gate = Gate(
             self._app, ConnectionLimits.build(settings), settings.forwarded_allow_ips, settings.root, files
         )

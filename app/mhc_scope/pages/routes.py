@@ -12,19 +12,15 @@ from mhc_core.figures import PANELS
 from mhc_core.figures.style import ThemeName, to_shared_colors
 from mhc_core.record import codec
 from mhc_scope.api.dependencies import (
-    FoundRoom,
     FoundSnapshot,
-    RoomService,
     Service,
     Snapshots,
-    find_room,
     find_run,
     find_view,
 )
 from mhc_scope.api.http.problems import TITLES, Problem
 from mhc_scope.api.http.root_path import to_route
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.api.models.rooms import RoomBody
 from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import Assets
@@ -33,7 +29,6 @@ from mhc_scope.pages.link_cards import FoundPreset, build_default_preview, build
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
 from mhc_scope.settings import Settings
-from mhc_scope.store.rooms import Room
 
 router = APIRouter(include_in_schema=False)
 
@@ -123,17 +118,17 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
 
 
 @router.get("/")
-async def get_index(
-    request: Request,
-    service: Service,
-    rooms: RoomService,
-    room: Annotated[str | None, Query(max_length=40)] = None,
-) -> Response:
-    """The instrument, in a room of a course where the query names one."""
+async def get_index(request: Request, service: Service) -> Response:
+    """Show the instrument."""
+    return await render_index(request, service)
+
+
+async def render_index(request: Request, service: Service, **boot: Any) -> Response:
+    """Return the page of the instrument, with what an extension adds to its start data."""
     card = await build_default_preview(request, service)
-    entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
-    boot = to_boot("index", **describe_workers(request), **entered)
-    return get_pages(request).render("index.html", boot=boot, card=card)
+    return get_pages(request).render(
+        "index.html", boot=to_boot("index", **describe_workers(request), **boot), card=card
+    )
 
 
 @router.get("/p/{name}")
@@ -142,25 +137,6 @@ async def get_preset_page(request: Request, service: Service, preset: FoundPrese
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
-
-
-def to_boot_room(room: Room) -> dict[str, str]:
-    """What the page is told of the room that it is in."""
-    return {"id": room.id, "title": room.title}
-
-
-@router.get("/r/{room_id}")
-async def get_room_page(request: Request, room: FoundRoom) -> Response:
-    """A room: its sheet and views to start from; for its teacher also what was saved in it."""
-    body = RoomBody.build(room)
-    boot = to_boot("room", room=to_boot_room(room))
-    return get_pages(request).render("room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
-
-
-@router.get("/rooms")
-async def get_new_room_page(request: Request) -> Response:
-    """A form that makes a room."""
-    return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
 
 
 @router.get("/s/{snapshot_id}")

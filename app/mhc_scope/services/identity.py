@@ -1,34 +1,22 @@
-"""Who asks. What they may do, and what their share is, hangs on it.
-
-A client is known, in this order, by an access token, by the name that a trusted proxy gives, by a cookie that holds
-nothing but a random number, or by its address alone.
-"""
+"""Who sends a request, as the server knows it: a client with an address and rights."""
 
 import hashlib
 import ipaddress
-import re
-import secrets
-import time
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_scope.services.errors import InvalidTokenError, NoRightError, NoTokenError
-from mhc_scope.settings import Settings
-from mhc_scope.store.tokens import TokenStore, hash_secret, read_token_id
+from mhc_scope.services.errors import NoRightError, NoTokenError
 
 Rights = Literal["read", "run", "admin"]
 # Each includes those before it.
 ORDER: tuple[Rights, ...] = ("read", "run", "admin")
 
-COOKIE_BYTES = 24
-COOKIE = re.compile(r"[A-Za-z0-9_-]{32}")
-MAX_NAME = 80  # of a client that a proxy names; a longer one is known by a hash
 IPV6_PREFIX = 64  # what one household or one machine is given, and may change addresses within
 
 
 @dataclass(frozen=True)
 class ClientIdentity:
-    """One who asks.
+    """The client that sends a request.
 
     Attributes
     ----------
@@ -60,51 +48,6 @@ class ClientIdentity:
 SERVER = ClientIdentity("", "", "admin")
 
 
-@dataclass(frozen=True)
-class Claims:
-    """What a request says of who sends it; `name` only where a trusted proxy says it."""
-
-    host: str
-    token: str | None = None
-    name: str | None = None
-    cookie: str | None = None
-
-
-class Identities:
-    """Tells who asks."""
-
-    def __init__(self, settings: Settings, tokens: TokenStore) -> None:
-        self._anonymous: Rights | None = None if settings.anonymous == "none" else settings.anonymous
-        self._tokens = tokens
-
-    async def recognise(self, claims: Claims) -> ClientIdentity:
-        """The client.
-
-        Raises
-        ------
-        InvalidTokenError
-            Where a token is given that is unknown or has expired: it is never taken for no token.
-        """
-        address = to_block(claims.host)
-        if claims.token is not None:
-            return await self._find_holder(claims.token, address)
-        if claims.name:
-            return ClientIdentity(to_named_key(claims.name), address, "run", is_known=True)
-        key = to_address_key(address) if claims.cookie is None else to_cookie_key(claims.cookie)
-        return ClientIdentity(key or to_address_key(address), address, self._anonymous)
-
-    async def _find_holder(self, text: str, address: str) -> ClientIdentity:
-        token_id = read_token_id(text)
-        token = None if token_id is None else await self._tokens.find(token_id)
-        # Compared also where there is no such token, so that the time tells nothing.
-        is_right = secrets.compare_digest(hash_secret(text), token.token_hash if token else "")
-        if token is None or not is_right:
-            raise InvalidTokenError("This server does not know the token.")
-        if token.expires_at is not None and token.expires_at <= time.time():
-            raise InvalidTokenError("The token has expired.")
-        return ClientIdentity(f"token:{token.id}", address, token.rights, is_known=True)
-
-
 def require_rights(client: ClientIdentity, wanted: Rights) -> None:
     """Refuse a client that may not do so much.
 
@@ -123,7 +66,7 @@ def require_rights(client: ClientIdentity, wanted: Rights) -> None:
 
 
 def to_block(host: str) -> str:
-    """The block of addresses that shares a budget: an IPv4 address as it is, of IPv6 the first 64 bits.
+    """Return the block of addresses that shares a budget: an IPv4 address as it is, of IPv6 the first 64 bits.
 
     What is no address, such as the name of a Unix socket, is a block of its own.
     """
@@ -138,30 +81,21 @@ def to_block(host: str) -> str:
     return str(ipaddress.IPv6Network((address, IPV6_PREFIX), strict=False))
 
 
-def new_cookie() -> str:
-    """A random value for a client that has none."""
-    return secrets.token_urlsafe(COOKIE_BYTES)
-
-
-def to_cookie_key(cookie: str) -> str | None:
-    """The key of a client with this cookie; None where this server gave out no such value."""
-    return f"cookie:{_digest(cookie)}" if COOKIE.fullmatch(cookie) else None
-
-
 def to_address_key(address: str) -> str:
-    """The key of all clients of an address of which nothing else is known."""
+    """Return the key of all clients of an address of which nothing else is known."""
     return f"address:{address}"
 
 
-def to_named_key(name: str) -> str:
-    """The key of a client whom a trusted proxy names."""
-    return f"name:{name}" if len(name) <= MAX_NAME and name.isprintable() else f"name-hash:{_digest(name)}"
-
-
 def to_viewer(client: ClientIdentity, own: str | None) -> str:
-    """Whose streams are meant: a text of the caller's own, which means nothing in the mouth of another client."""
-    return _digest(f"{client.key}\n{own or ''}")
+    """Return whose streams are meant: the text `own` of one client means nothing when another client sends it."""
+    return hash_text(f"{client.key}\n{own or ''}")
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def hash_text(text: str) -> str:
+    """Return 32 hexadecimal digits of SHA-256; any text has them, lone surrogates included."""
+    return hash_secret(text)[:32]
+
+
+def hash_secret(text: str) -> str:
+    """Return what is stored of a secret: it is random and long, so that one round of a hash hides it."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -4,9 +4,8 @@ import secrets
 import time
 
 from mhc_scope.services.errors import NotOwnerError
-from mhc_scope.services.identity import ClientIdentity
+from mhc_scope.services.identity import ClientIdentity, hash_secret
 from mhc_scope.store.snapshots import Owner, StoredSnapshot
-from mhc_scope.store.tokens import hash_secret, read_token_id
 
 KEY_BYTES = 24
 
@@ -29,16 +28,17 @@ def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
 
 
 def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | None) -> None:
-    """Refuse those who are not the owner and have not the key.
+    """Refuse those who are not the owner; a client that sends a key needs the right one.
 
     Raises
     ------
     NotOwnerError
         Says what would do.
     """
-    is_key = key is not None and read_token_id(key) is None
-    if is_key and secrets.compare_digest(hash_secret(key or ""), snapshot.key_hash or ""):
-        return
-    if not is_key and client.owns(snapshot.client):
+    if key is None:
+        is_owner = client.owns(snapshot.client)
+    else:
+        is_owner = secrets.compare_digest(hash_secret(key), snapshot.key_hash or "")
+    if is_owner:
         return
     raise NotOwnerError("Only the client that stored this view can delete it, or the view's key as a bearer token.")

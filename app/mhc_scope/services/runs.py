@@ -19,8 +19,8 @@ from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
 from mhc_scope.services.identity import SERVER, ClientIdentity
 from mhc_scope.services.neighbours import Neighbours
+from mhc_scope.services.policy import Policy
 from mhc_scope.services.predictions import Predictions
-from mhc_scope.services.shares import require_queue_share
 from mhc_scope.services.storage import Storage
 from mhc_scope.services.unannounced import Caller, CallerGone, UnannouncedRuns
 from mhc_scope.settings import Settings
@@ -70,8 +70,11 @@ class Cancellation:
 class Runs:
     """Everything that happens to runs, here and, where the database is shared, on other servers."""
 
-    def __init__(self, settings: Settings, database: Database, engine: Engine, hub: Hub, storage: Storage) -> None:
-        self._settings, self.engine, self.hub, self.storage = settings, engine, hub, storage
+    def __init__(
+        self, settings: Settings, policy: Policy, database: Database, engine: Engine, hub: Hub, storage: Storage
+    ) -> None:
+        self._settings, self._policy = settings, policy
+        self.engine, self.hub, self.storage = engine, hub, storage
         self.store = RunStore(database)
         self.log = FrameLog(self.store, hub, settings.log_cache_bytes, is_shared=database.is_shared)
         self.predictions = Predictions(engine, settings.worker_count)
@@ -192,7 +195,7 @@ class Runs:
                 for run_id, asked in fresh.items():
                     require_admissible(asked.spec, predicted[run_id], self._settings)
                 seconds = [cost.seconds for cost in predicted.values()]
-                require_queue_share(client, seconds, await self.store.list_live_costs(), self._settings)
+                self._policy.require_queue_room(client, seconds, await self.store.list_live_costs())
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()

@@ -15,8 +15,8 @@ from mhc_core.spec import SpecError
 from mhc_scope.services.admission import require_trace_room
 from mhc_scope.services.errors import InvalidTraceError
 from mhc_scope.services.identity import ClientIdentity
+from mhc_scope.services.policy import Policy
 from mhc_scope.services.runs import ID_LENGTH
-from mhc_scope.services.shares import StoredShares
 from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import RunStore
@@ -47,8 +47,8 @@ class UploadedRecording:
 class Traces:
     """Takes containers, a bounded number at a time."""
 
-    def __init__(self, settings: Settings, store: RunStore, shares: StoredShares, storage: Storage) -> None:
-        self._store, self._shares, self._storage = store, shares, storage
+    def __init__(self, settings: Settings, store: RunStore, policy: Policy, storage: Storage) -> None:
+        self._store, self._policy, self._storage = store, policy, storage
         self._limits = ContainerLimits(size_bytes=settings.max_trace_bytes)
         self._open = 0
 
@@ -61,7 +61,7 @@ class Traces:
             Where it is not a whole trace, the client keeps as much as it may, or others are being read.
         """
         await self._storage.require_space()
-        await self._shares.require_room(client)
+        await self._policy.require_storage(client)
         require_trace_room(self._open)
         self._open += 1
         try:
@@ -74,7 +74,7 @@ class Traces:
     async def require_room(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, and any while memory is there for no more traces."""
         require_trace_room(self._open)
-        await self._shares.require_room(client)
+        await self._policy.require_storage(client)
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: ClientIdentity) -> AddedRecording:
         try:

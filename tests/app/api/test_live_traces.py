@@ -211,17 +211,6 @@ def test_a_body_above_the_limit_is_refused(owner: Owner) -> None:
     check_problem(owner.feed(1, [b" " * (2**24 + 1)]), 413, "body", "at most")
 
 
-def test_the_server_s_figures_follow_it(http: httpx.Client, server: Server, lines: list[bytes]) -> None:
-    def read_running() -> list[str]:
-        text = httpx.get(f"{server.url}/metrics").text
-        return [line for line in text.splitlines() if line.startswith('mhc_runs{status="running"}')]
-
-    owner = Owner(http, lines[:1])
-    assert read_running() == ['mhc_runs{status="running"} 1.0']
-    owner.end()
-    assert read_running() == [], "a status that no record has any more"
-
-
 def test_others_cannot_end_it(owner: Owner) -> None:
     """DELETE is for runs that are computed here."""
     owner.http.delete(f"/runs/{owner.id}")

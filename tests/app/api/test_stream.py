@@ -227,5 +227,5 @@ def test_too_many_streams_are_refused(launch: StartServer, fresh_spec: FreshSpec
 
 
 def _count_frames(server: Server) -> int:
-    lines = httpx.get(f"{server.url}/metrics").text.splitlines()
-    return int(float(next(line.split()[1] for line in lines if line.startswith("mhc_frames_stored "))))
+    frames: int = httpx.get(f"{server.url}/readyz").json()["frames_stored"]
+    return frames

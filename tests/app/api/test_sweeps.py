@@ -11,7 +11,6 @@ import plotly.io
 import pytest
 
 from tests.app.api.test_bodies import check_problem
-from tests.app.engine.test_cancel import LONG
 from tests.app.engine.test_crash import wait_for_worker
 from tests.conftest import Server, StartServer, compute
 
@@ -111,22 +110,6 @@ def test_what_a_killed_worker_computed_is_computed_again(
     wait_until(lone_client, body["id"], is_running)
     os.kill(wait_for_worker(lone_server), signal.SIGKILL)
     assert finish(lone_client, body["id"])["counts"] == {"done": 3}
-
-
-@pytest.mark.full
-def test_the_server_holds_what_the_clients_share_has_no_room_for(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "2", "--address-queue-s", "0.001", "--client-queue-s", "0.001", "--queue-size", "2")
-    with httpx.Client(base_url=own.api, timeout=60) as http:
-        blocking = http.post("/runs", json=fresh_spec(**LONG)).json()["id"]
-        body = http.post(SWEEP, json=build_grid(fresh_spec())).json()
-        assert body["counts"] == {"held": 6}, "the client has its one run under way"
-        assert http.post("/runs", json=fresh_spec()).status_code == 429
-        http.delete(f"/runs/{blocking}")
-        most = 0
-        while (now := http.get(f"{SWEEP}/{body['id']}").json())["is_open"]:
-            most = max(most, now["counts"].get("running", 0) + now["counts"].get("queued", 0))
-        assert most == 1
-        assert now["counts"] == {"done": 6}
 
 
 def test_a_run_in_between_waits_for_no_more_than_what_is_under_way(

@@ -32,10 +32,9 @@ def verify(http: httpx.Client, run_id: str) -> dict[str, Any]:
     return body
 
 
-def count_jobs(server: Server) -> float:
-    text = httpx.get(f"{server.url}/metrics").text
-    (line,) = (line for line in text.splitlines() if line.startswith("mhc_frames_stored "))
-    return float(line.split()[1])
+def count_jobs(server: Server) -> int:
+    frames: int = httpx.get(f"{server.url}/readyz").json()["frames_stored"]
+    return frames
 
 
 @pytest.mark.parametrize("connection", ["none", "residual", "hc", "mhc", "kromhc"])

@@ -15,6 +15,7 @@ from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.api.http.stream import Feed
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from mhc_scope.services.identity import ClientIdentity
+from mhc_scope.services.policy import OpenPolicy
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
@@ -114,7 +115,9 @@ class Server:
         settings = {"precompute": False, "lease_s": LEASE_S, "workers": workers} | settings
         self.settings = Settings(database_url=url, **settings)
         self.database, self.hub, self.engine = Database(url), Hub(), Puppet(workers)
-        self.runs = Runs(self.settings, self.database, self.engine, self.hub, self._build_storage())
+        self.runs = Runs(
+            self.settings, OpenPolicy(self.settings), self.database, self.engine, self.hub, self._build_storage()
+        )
 
     def _build_storage(self) -> Storage:
         return Storage(self.settings, SpaceStore(self.database, self.settings.sqlalchemy_url))

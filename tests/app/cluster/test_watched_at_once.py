@@ -9,9 +9,9 @@ import pytest
 from fastapi import Request
 
 from mhc_scope.api.runs import compare_runs
-from mhc_scope.services.errors import TooExpensiveError, TooManyStreamsError
+from mhc_scope.services.errors import ServerStreamsError, TooExpensiveError
 from mhc_scope.services.identity import ClientIdentity
-from mhc_scope.services.shares import StreamPlace, StreamShares
+from mhc_scope.services.streams import StreamLimit, StreamPlace
 from mhc_scope.settings import Settings
 from tests.app.cluster.puppet import Server, make_spec, play, sqlite_url
 
@@ -32,9 +32,9 @@ def test_who_asked_first_does_not_end_a_run_for_one_whose_stream_is_about_to_beg
         server, spec = await Server(sqlite_url(tmp_path)).start(), make_spec(1)
         run_id = await server.submit(spec, "ann")
         await server.engine.step(run_id)
-        ben, shares = ClientIdentity("ben", "192.0.2.1"), StreamShares(Settings())
+        ben, streams = ClientIdentity("ben", "192.0.2.1"), StreamLimit(8)
         request = build_request(orjson.dumps([spec.canonical()]))
-        about_to_begin = await compare_runs(request, server.runs, ben, StreamPlace(shares, ben), "page of ben")
+        about_to_begin = await compare_runs(request, server.runs, ben, StreamPlace(streams, ben), "page of ben")
         assert await server.cancel(run_id, "page of ann") == "running"
         assert about_to_begin.status_code == 200
         await server.stop()
@@ -45,11 +45,11 @@ def test_who_asked_first_does_not_end_a_run_for_one_whose_stream_is_about_to_beg
 def test_a_comparison_that_finds_no_place_for_its_stream_leaves_no_run(tmp_path: Path) -> None:
     async def act() -> None:
         server, specs = await Server(sqlite_url(tmp_path)).start(), [make_spec(1), make_spec(2)]
-        ben, shares = ClientIdentity("ben", "192.0.2.1"), StreamShares(Settings(client_streams=1))
+        ben, streams = ClientIdentity("ben", "192.0.2.1"), StreamLimit(1)
         requests = [build_request(orjson.dumps([spec.canonical()])) for spec in specs]  # both find room at first
-        posts = [compare_runs(one, server.runs, ben, StreamPlace(shares, ben), "page of ben") for one in requests]
+        posts = [compare_runs(one, server.runs, ben, StreamPlace(streams, ben), "page of ben") for one in requests]
         answer, refusal = await asyncio.gather(*posts, return_exceptions=True)
-        assert (answer.status_code, type(refusal)) == (202, TooManyStreamsError)  # type: ignore[union-attr]
+        assert (answer.status_code, type(refusal)) == (202, ServerStreamsError)  # type: ignore[union-attr]
         assert [(await server.get(spec.id)).status for spec in specs] == ["running", "cancelled"]
         await server.stop()
 
@@ -59,12 +59,12 @@ def test_a_comparison_that_finds_no_place_for_its_stream_leaves_no_run(tmp_path:
 def test_a_comparison_that_is_refused_watches_nothing(tmp_path: Path) -> None:
     async def act() -> None:
         server, spec = await Server(sqlite_url(tmp_path), max_run_seconds=1e-9).start(), make_spec(1)
-        ben, shares = ClientIdentity("ben", "192.0.2.1"), StreamShares(Settings())
+        ben, streams = ClientIdentity("ben", "192.0.2.1"), StreamLimit(8)
         request = build_request(orjson.dumps([spec.canonical()]))
         with pytest.raises(TooExpensiveError):
-            await compare_runs(request, server.runs, ben, StreamPlace(shares, ben), "page of ben")
+            await compare_runs(request, server.runs, ben, StreamPlace(streams, ben), "page of ben")
         assert server.runs.hub.list_watched() == []
-        assert shares.open == 0
+        assert streams.open == 0
         await server.stop()
 
     play(act())

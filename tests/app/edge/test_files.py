@@ -127,15 +127,3 @@ def test_a_head_without_a_body(sock: socket.socket, address: str) -> None:
     assert (status, body) == (200, b"")
     assert int(headers["content-length"]) > 0
     assert ask(sock, build("/livez", HOST))[0] == 200
-
-
-def test_what_is_answered_so_is_counted(server: Server, address: str) -> None:
-    def count() -> float:
-        counted = r'requests_total\{method="GET",route="/static/\{path:path\}",status="200"\} (\S+)'
-        found = re.search(counted, httpx.get(f"{server.url}/metrics").text)
-        assert found is not None
-        return float(found[1])
-
-    before = count()
-    httpx.get(server.url + address)
-    assert count() == before + 1

@@ -15,17 +15,15 @@ PLACES = (
     "/s/{}",
     "/embed/{}",
     "/p/{}",
-    "/r/{}",
     "/nothing/{}",
     "/?x={}",
     "/docs?x={}",
-    "/sign-in?next=/{}",
     "/api/v1/runs/{}",
     "/api/v1/runs/events?ids={}",
     "/api/v1/runs/x/figures/{}",
     "/api/v1/panels?theme={}",
 )
-HEADERS = ("X-Request-ID", "Accept", "Referer", "User-Agent", "Cookie", "X-Room", "Last-Event-ID")
+HEADERS = ("X-Request-ID", "Accept", "Referer", "User-Agent", "Cookie", "Last-Event-ID")
 
 
 @pytest.fixture(scope="module")

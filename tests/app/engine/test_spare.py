@@ -17,7 +17,7 @@ FreshSpec = Callable[..., dict[str, Any]]
 WORKERS, MAX_TRIES = 2, 20
 # A minute and more, in little memory; its first layers come at once.
 HEAVY = {"depth": 128, "width": 32, "input": {"batch": 8, "tokens": 64}, "train": {"steps": 200}}
-LIMITS = ("--max-run-seconds", "--client-queue-s", "--address-queue-s", "--queue-s")
+LIMITS = ("--max-run-seconds", "--queue-s")
 FLAGS = ("--workers", str(WORKERS), *(word for limit in LIMITS for word in (limit, "1e9")))
 
 

@@ -264,8 +264,6 @@ def test_openapi_documents_the_spec(web: httpx.Client) -> None:
 
 def test_operations(web: httpx.Client) -> None:
     assert web.get("/livez").json() == {"status": "alive"}
-    assert web.get("/readyz").json()["workers"] >= 1
-    metrics = web.get("/metrics").text
-    for name in ("mhc_runs", "mhc_queue_waiting", "mhc_workers_ready", "mhc_streams_open", "mhc_frames_stored"):
-        assert re.search(rf"^{name}", metrics, re.MULTILINE)
-    assert 'route="/api/v1/runs/{run_id}"' in metrics or 'route="/api/v1/runs"' in metrics
+    ready = web.get("/readyz").json()
+    assert ready["workers"] >= 1
+    assert {"waiting", "running", "streams", "frames_stored", "ended"} <= ready.keys()

@@ -4,14 +4,14 @@ import pytest
 from pydantic import ValidationError
 
 from mhc_core.record.source import SpecSource
-from mhc_scope.api.models.rooms import RoomRequest
 from mhc_scope.api.models.snapshots import SnapshotRequest
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.rooms import RoomStore
 from mhc_scope.store.runs import NewJob, RunStore
-from mhc_scope.store.shares import ShareStore
 from mhc_scope.store.snapshots import SnapshotStore
+from mhc_service.rooms.models import RoomRequest
+from mhc_service.rooms.store import RoomStore
+from mhc_service.stored_bytes import StoredBytes
 from tests.apart import run_loop
 from tests.records import TRACE
 
@@ -28,7 +28,7 @@ def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url:
             assert run.source == source
             assert len(await store.list_live_costs()) == 1
             assert await store.add_record("t", TRACE, [])
-            assert await ShareStore(database).sum_stored("", "") != (0, 0), "the trace is found beside it"
+            assert await StoredBytes(database).sum_stored("", "") != (0, 0), "the trace is found beside it"
             assert await store.get("a\0b") is None
             assert await SnapshotStore(database).get("a\0b") is None
             assert await LiveTraceStore(database).find("a\0b") is None

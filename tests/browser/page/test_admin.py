@@ -1,6 +1,7 @@
 """The operator's page in a browser: readable on a phone, in the dark and without script, and its buttons work."""
 
 import re
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -9,8 +10,17 @@ from playwright.sync_api import Browser, expect
 from tests.app.engine.test_cancel import LONG
 from tests.browser.audit import audit
 from tests.conftest import Server, wait_for_end
+from tests.service.conftest import start_service
 
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, **LONG}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of the service."""
+    running = start_service(tmp_path_factory.mktemp("admin"), "--no-precompute")
+    yield running
+    running.kill()
 
 
 @pytest.mark.full

@@ -5,16 +5,17 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.app.ownership.conftest import give_token
 from tests.browser.conftest import Watch, load_page, wait_until_done
 from tests.browser.look.test_access import audit
-from tests.conftest import Server, start_server
+from tests.conftest import Server
+from tests.service.conftest import start_service
+from tests.service.ownership.conftest import give_token
 
 
 @pytest.fixture(scope="module")
 def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server where those without a token look only."""
-    running = start_server(tmp_path_factory.mktemp("reading"), "--no-precompute", "--anonymous", "read")
+    running = start_service(tmp_path_factory.mktemp("reading"), "--no-precompute", "--anonymous", "read")
     yield running
     running.kill()
 

@@ -8,7 +8,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Watch, create_link, load_page, open_share, wait_until_done
 from tests.browser.look.test_access import audit
-from tests.conftest import Server, start_server
+from tests.conftest import Server
+from tests.service.conftest import start_service
 
 SHEET = "## Task\n\nDrag **depth** to 64.\n\n<b>not bold</b>"
 
@@ -16,7 +17,7 @@ SHEET = "## Task\n\nDrag **depth** to 64.\n\n<b>not bold</b>"
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server where anyone makes rooms."""
-    running = start_server(
+    running = start_service(
         tmp_path_factory.mktemp("course"), "--no-precompute", "--workers", "1", "--rooms-by", "anyone"
     )
     yield running

@@ -17,7 +17,7 @@ from tests.endurance.play.databases import Database, Postgresql, Sqlite
 Store = Literal["sqlite", "postgresql"]
 
 # Tiny runs of one client, many at once: its shares are not what is tried here.
-ROOMY = ("--client-queue-s", "600", "--client-streams", "400", "--connections-per-address", "1000")
+ROOMY = ("--service", "--client-queue-s", "600", "--client-streams", "400", "--connections-per-address", "1000")
 LEAVE_S = 60.0  # a process that outlives its server by so long does not end by itself
 
 

@@ -14,7 +14,7 @@ from tests.apart import run_loop
 from tests.conftest import StartServer, free_port
 
 FreshSpec = Callable[..., dict[str, Any]]
-ONE_RUN = ("--workers", "1", "--address-queue-s", "0.001", "--client-queue-s", "0.001")
+ONE_RUN = ("--workers", "1", "--queue-s", "0.001")
 RETRY_AFTER_S = 1  # what this server says
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 
@@ -26,7 +26,7 @@ def test_a_full_server_is_asked_again_when_it_says(launch: StartServer, fresh_sp
         run = patient.submit(slow)
         with pytest.raises(RefusedError) as caught:
             hasty.submit(fresh_spec())
-        assert (caught.value.status, caught.value.kind) == (429, "too-many-runs")
+        assert (caught.value.status, caught.value.kind) == (503, "queue-full")
         started = time.monotonic()
         second = patient.submit(fresh_spec())
         assert time.monotonic() - started >= RETRY_AFTER_S

@@ -1,38 +1,19 @@
 """How callers say who they are, for the OpenAPI description: tools that read it offer a place for each.
 
 What holds for most operations stands at the top of the description. An operation that has needs of its own says so.
+The description leaves out the kinds that a server does not have: without accounts there is only `key`.
 """
 
 from typing import Any
 
-from mhc_scope.api.http.cookies import COOKIE
-
 TOKEN, BROWSER, KEY, OPERATOR = "token", "cookie", "key", "operator"
 
 SCHEMES: dict[str, dict[str, str]] = {
-    TOKEN: {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An access token, which the operator makes with `mhc-scope token add`. Its rights are `read`, "
-        "`run` or `admin`.",
-    },
-    BROWSER: {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": COOKIE,
-        "description": "A random number that identifies a browser. The server sets it with a page.",
-    },
     KEY: {
         "type": "http",
         "scheme": "bearer",
         "description": "The secret returned when the resource was created: the `key` of a snapshot or of a room, or "
         "the `token` of a trace that is being recorded.",
-    },
-    OPERATOR: {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "An access token with the right `admin`. Not needed on the private port, or on this machine "
-        "where there is no private port.",
     },
 }
 
@@ -41,6 +22,6 @@ ANYONE: list[dict[str, list[str]]] = [{TOKEN: []}, {BROWSER: []}, {}]
 
 
 def require(*schemes: str, is_optional: bool = False) -> dict[str, Any]:
-    """What an operation adds to its description: one of these is needed, or with `is_optional` may be there."""
+    """Return what an operation adds to its description: one of these is needed, or with `is_optional` may be there."""
     needed: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     return {"security": needed + ([{}] if is_optional else [])}

@@ -22,7 +22,7 @@ from mhc_scope.api.http.head import is_head
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.runs import SubmittedBody
 from mhc_scope.services.runs import UNSTARTED, Runs, Submission
-from mhc_scope.services.shares import StreamPlace
+from mhc_scope.services.streams import StreamPlace
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.notifications import Subscription

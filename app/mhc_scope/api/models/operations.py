@@ -32,3 +32,7 @@ class ReadinessBody(BaseModel):
     free_bytes: int | None = Field(description="On the disk of the database; null where that is another machine's.")
     workers: int = Field(description="Workers that have warmed up.")
     waiting: int = Field(description="Runs in the queue.")
+    running: int = Field(description="Runs being computed here.")
+    streams: int = Field(description="Event streams open.")
+    frames_stored: int = Field(description="Frames stored since the start.")
+    ended: dict[str, int] = Field(description="Runs that have ended here since the start, by status.")

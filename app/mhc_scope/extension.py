@@ -1,0 +1,67 @@
+"""What another package may add to the server: settings, a policy, routes and middleware.
+
+`mhc-scope serve --service` looks for the entry point `service` of the group `mhc_scope.extensions`.
+"""
+
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mhc_scope.settings import Settings
+
+if TYPE_CHECKING:  # they take a second to import, which no mistake in the arguments should cost
+    from fastapi import FastAPI
+
+    from mhc_scope.services.policy import Policy
+    from mhc_scope.store.database import Database
+
+GROUP, NAME = "mhc_scope.extensions", "service"
+
+
+class MissingExtension(RuntimeError):
+    """`--service` is given, and no package provides it."""
+
+
+class Extension(Protocol):
+    """What the entry point names."""
+
+    settings_type: type[Settings]
+
+    def build_policy(self, settings: Settings, database: "Database") -> "Policy":
+        """Return who may do what, and how much."""
+        ...
+
+    def add_routes(self, app: "FastAPI") -> None:
+        """Add routes. They come before the instrument's own, so that they may answer an address of it."""
+        ...
+
+    def add_middleware(self, app: "FastAPI") -> None:
+        """Add middleware around that of the instrument."""
+        ...
+
+    def describe(self) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
+        """Return what the API description gets: kinds of credentials, and models of request bodies, by name."""
+        ...
+
+
+def find_extension() -> Extension | None:
+    """Return the installed extension; None where no package provides it, or its folder was left out."""
+    for point in entry_points(group=GROUP, name=NAME):
+        if find_spec(point.module.partition(".")[0]) is not None:
+            found: Extension = point.load()
+            return found
+    return None
+
+
+def load_extension() -> Extension:
+    """Return the installed extension.
+
+    Raises
+    ------
+    MissingExtension
+        Where no package provides it.
+    """
+    found = find_extension()
+    if found is None:
+        raise MissingExtension("MHC_SERVICE, --service: no installed package provides the service (mhc_service)")
+    return found

@@ -1,0 +1,146 @@
+"""Who may do what, and how much.
+
+The default is for one person, or for people who trust each other: everyone may run, and only the server as a whole has
+limits. An add-on brings another policy, with accounts and quotas (`mhc_scope.extension`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mhc_core.findings.numerals import format_value
+from mhc_scope.services.errors import InvalidTokenError, QueueFullError
+from mhc_scope.services.identity import ClientIdentity, to_address_key, to_block
+from mhc_scope.services.streams import StreamLimit
+from mhc_scope.settings import Settings
+from mhc_scope.store.runs import LiveCost
+
+# What a run costs the server beside its computation: rows, a turn in the queue, a stream. Small runs are not free.
+RUN_S = 0.1
+MAX_RETRY_S = 60.0
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request shows of its sender.
+
+    Attributes
+    ----------
+    host: the sender's address; behind a trusted proxy, that of the proxy's client.
+    token: the bearer token; None without one, or where it is the key of what the request names.
+    headers: in the order in which they came, with names in lower case.
+    cookies: by name.
+    is_from_proxy: whether a trusted proxy forwarded the request.
+    """
+
+    host: str
+    token: str | None = None
+    headers: Sequence[tuple[str, str]] = ()
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    is_from_proxy: bool = False
+
+
+class Policy(Protocol):
+    """Decides who a client is, what it may do, and how much."""
+
+    streams: StreamLimit
+
+    async def identify(self, credentials: Credentials) -> ClientIdentity:
+        """Return the client that sends a request.
+
+        Raises
+        ------
+        InvalidTokenError
+            Where a token is given that is unknown or has expired: it is never taken for no token.
+        """
+        ...
+
+    def is_token(self, text: str) -> bool:
+        """Return whether a bearer is an access token by its form, and not the key of a view or a trace."""
+        ...
+
+    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+        """Refuse runs of `new_s` predicted seconds each that do not fit beside the `live` ones.
+
+        One request is always admitted where nothing waits or runs: what a single one may cost is bounded elsewhere.
+
+        Raises
+        ------
+        NoRoomError
+            Where they do not fit; it says when to try again.
+        """
+        ...
+
+    def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
+        """Count a read of `size_bytes` of frames.
+
+        Raises
+        ------
+        TooMuchReadError
+            Where the client has read as much as it may; then nothing is counted.
+        """
+        ...
+
+    async def require_storage(self, client: ClientIdentity) -> None:
+        """Refuse a client that keeps as many bytes of traces and views as it may.
+
+        Raises
+        ------
+        TooMuchStoredError
+            Names both figures.
+        """
+        ...
+
+
+class OpenPolicy:
+    """Lets everyone run, and bounds the server as a whole. A client is known by its address."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.streams = StreamLimit(settings.max_streams)
+
+    async def identify(self, credentials: Credentials) -> ClientIdentity:
+        """Return the client of an address."""
+        if credentials.token is not None:
+            raise InvalidTokenError(
+                "This server has no accounts, so it knows no access token: send the request without."
+            )
+        address = to_block(credentials.host)
+        return ClientIdentity(to_address_key(address), address)
+
+    def is_token(self, text: str) -> bool:
+        """Return False: there are no access tokens."""
+        return False
+
+    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+        """Refuse runs where the server has as much predicted work, or as many waiting runs, as it takes."""
+        settings = self._settings
+        new, taken = sum_seconds(new_s), sum_seconds(item.seconds for item in live)
+        if taken and taken + new > settings.queue_s:
+            detail = describe_taken("all clients together", taken, settings.queue_s)
+            raise QueueFullError(detail, to_wait_s(taken + new - settings.queue_s, settings))
+        waiting = max(0, len(live) - settings.worker_count)
+        if waiting + len(new_s) > settings.queue_size:
+            raise QueueFullError(f"The queue is full: {waiting} of {settings.queue_size} runs are waiting.")
+
+    def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
+        """Count nothing."""
+
+    async def require_storage(self, client: ClientIdentity) -> None:
+        """Refuse no one: the size of the database is bounded as a whole."""
+
+
+def sum_seconds(seconds: Iterable[float]) -> float:
+    """Return the predicted seconds of runs, each counted with what it costs beside its computation."""
+    return sum(max(RUN_S, value) for value in seconds)
+
+
+def describe_taken(whose: str, taken: float, limit: float) -> str:
+    """Say how much work there is, and how much is allowed."""
+    got = format_value(taken, digits=3)
+    return f"About {got} s of work is queued or running for {whose}; {limit:g} s is allowed."
+
+
+def to_wait_s(excess_s: float, settings: Settings) -> float:
+    """Return after how long there may be room: once the workers have done as much as is too much."""
+    return min(MAX_RETRY_S, excess_s / settings.worker_count)

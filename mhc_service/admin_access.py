@@ -1,0 +1,38 @@
+"""Who sees the operator's page: an admin, by the token that a browser asks for, or a request from an operator's place."""
+
+import base64
+import binascii
+
+from fastapi import Request
+
+from mhc_scope.api.http.problems import Problem
+from mhc_scope.services.errors import RefusalError
+from mhc_scope.services.identity import require_rights
+from mhc_service.cookies import read_access_token
+from mhc_service.operators import identify_holder, is_operator_request
+
+ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as password"'}
+
+
+async def require_operator(request: Request) -> None:
+    """Refuse everyone else; a browser then asks for a name, which is of no matter, and a password, the token."""
+    token = read_access_token(request) or read_password(request)
+    if token is None:
+        if is_operator_request(request):
+            return
+        raise Problem("no-token", 401, "this needs the token of an admin", headers=ASK)
+    try:
+        require_rights(await identify_holder(request, token), "admin")
+    except RefusalError as error:
+        raise Problem("no-token", 401, str(error), headers=ASK) from None
+
+
+def read_password(request: Request) -> str | None:
+    """The password that a browser has asked for; None without one."""
+    scheme, _, packed = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(packed, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

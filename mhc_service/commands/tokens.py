@@ -1,0 +1,98 @@
+"""`token`: give out access tokens, list them, and take them back."""
+
+import argparse
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from mhc_scope.commands import places
+from mhc_scope.commands.configuration import InvalidSettings
+
+DAY_S = 86_400.0
+MAX_NAME = 80
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command and its three actions."""
+    parser = commands.add_parser("token", help="give out access tokens, also beside a running server")
+    actions = parser.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="a new token; it is printed once")
+    add.add_argument("name", help="who it is for")
+    add.add_argument("--rights", choices=("read", "run", "admin"), default="run", help="run (default) includes read")
+    add.add_argument("--days", type=float, default=90.0, help="how long it holds; 0 means until it is removed")
+    listing = actions.add_parser("list", help="all tokens, without their secrets")
+    remove = actions.add_parser("remove", help="refuse a token from now on")
+    remove.add_argument("id", help="as list shows it")
+    for action in (add, listing, remove):
+        places.add_data(action)
+        action.add_argument("--database-url", help="URL of the database, as of serve")
+    parser.set_defaults(run=run)
+
+
+def run(known: argparse.Namespace) -> int:
+    """Do it in one transaction; returns the exit code."""
+    if known.action == "add" and (mistake := _find_mistake(known)):
+        print(mistake, file=sys.stderr)
+        return 2
+    from mhc_scope.store.beside import open_beside
+    from mhc_scope.store.schema import UnusableDatabase
+
+    try:
+        with open_beside(places.to_settings(known).sqlalchemy_url) as connection:
+            return int(ACTIONS[known.action](connection, known))
+    except (UnusableDatabase, InvalidSettings, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _find_mistake(known: argparse.Namespace) -> str | None:
+    if not (known.name.isprintable() and 1 <= len(known.name.strip()) <= MAX_NAME):
+        return f"name: got {known.name[:MAX_NAME]!r}, wanted 1 to {MAX_NAME} printable characters"
+    if not 0 <= known.days <= 36_500:
+        return f"--days: got {known.days:g}, wanted 0 to 36500"
+    return None
+
+
+def _add(connection: Any, known: argparse.Namespace) -> int:
+    from mhc_service.tokens import add_token
+
+    expires_at = time.time() + known.days * DAY_S if known.days else None
+    token, text = add_token(connection, known.name.strip(), known.rights, expires_at)
+    print(text)
+    print(
+        f"Token {token.id} of {token.name!r} may {token.rights}, {_to_end(expires_at)}. It is not shown again: send it "
+        "as `Authorization: Bearer TOKEN`.",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _list(connection: Any, known: argparse.Namespace) -> int:
+    from mhc_service.tokens import list_tokens
+
+    row = "{:18}{:7}{:28}{}"
+    print(row.format("id", "rights", "holds", "name"))
+    for token in list_tokens(connection):
+        print(row.format(token.id, token.rights, _to_end(token.expires_at), token.name))
+    return 0
+
+
+def _remove(connection: Any, known: argparse.Namespace) -> int:
+    from mhc_service.tokens import remove_token
+
+    if remove_token(connection, known.id):
+        print(f"Token {known.id} is refused from now on.")
+        return 0
+    print(f"id: got {known.id!r}, wanted that of a token, as `mhc-scope token list` shows it", file=sys.stderr)
+    return 2
+
+
+def _to_end(expires_at: float | None) -> str:
+    if expires_at is None:
+        return "until it is removed"
+    ended = "expired" if expires_at <= time.time() else "until"
+    return f"{ended} {datetime.fromtimestamp(expires_at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+ACTIONS = {"add": _add, "list": _list, "remove": _remove}

@@ -1,0 +1,74 @@
+"""The cookie by which a browser is known again: a random number, and nothing about the person."""
+
+from http.cookies import SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request, cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mhc_scope.api.dependencies import read_bearer
+from mhc_scope.api.http.root_path import to_route
+from mhc_service.identity import new_cookie, to_cookie_key
+
+COOKIE = "mhc_client"
+TOKEN_COOKIE = "mhc_token"  # an access token, of a person who has signed in with it
+MAX_AGE_S = 34_560_000  # 400 days, the most that browsers keep one
+SITE = ("same-origin", "none")
+
+
+class ClientCookies:
+    """ASGI middleware: gives a browser that has none its cookie, with a page or with its first answer.
+
+    Scripts get none: a client library that keeps cookies would become another client between two of its calls. Nor do
+    framed figures, in which browsers send no cookie to a server other than the page's.
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str) -> None:
+        self._app, self._public_url = app, public_url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap `send` where the request has no cookie of ours."""
+        if scope["type"] != "http" or not _wants_cookie(scope):
+            return await self._app(scope, receive, send)
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if _is_of_browser(scope) or headers.get("content-type", "").startswith("text/html"):
+                    headers.append("set-cookie", self._build(scope))
+            await send(message)
+
+        return await self._app(scope, receive, send_with_cookie)
+
+    def _build(self, scope: Scope) -> str:
+        cookie = SimpleCookie()
+        cookie[COOKIE] = new_cookie()
+        kept = cookie[COOKIE]
+        kept["path"], kept["max-age"] = scope.get("root_path") or "/", str(MAX_AGE_S)
+        kept["httponly"], kept["samesite"] = True, "Lax"
+        kept["secure"] = is_safe(scope, self._public_url)
+        return kept.OutputString()
+
+
+def read_access_token(request: Request) -> str | None:
+    """Return the access token of a request: its bearer, else that of the person who has signed in; None without one."""
+    bearer = read_bearer(request)  # an empty one is a wrong one, and not none
+    return request.cookies.get(TOKEN_COOKIE) if bearer is None else bearer
+
+
+def is_safe(scope: Scope, public_url: str) -> bool:
+    """Whether browsers reach this server by https alone."""
+    return scope.get("scheme") == "https" or public_url.startswith("https:")
+
+
+def _wants_cookie(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    if "authorization" in headers or to_route(scope).startswith(("/embed/", "/static/", "/vendor/")):
+        return False
+    cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+    return cookie is None or to_cookie_key(cookie) is None
+
+
+def _is_of_browser(scope: Scope) -> bool:
+    """Whether a page of ours asks; browsers say so where the connection is safe."""
+    return Headers(scope=scope).get("sec-fetch-site", "") in SITE

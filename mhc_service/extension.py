@@ -1,0 +1,59 @@
+"""What the service adds to the server, as `mhc_scope.extension.Extension` says. Heavy imports wait until needed."""
+
+from typing import TYPE_CHECKING
+
+from mhc_service.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from mhc_scope.services.policy import Policy
+    from mhc_scope.settings import Settings
+    from mhc_scope.store.database import Database
+
+
+class ServiceExtension:
+    """Accounts, quotas, courses and operators."""
+
+    settings_type = ServiceSettings
+
+    def build_policy(self, settings: "Settings", database: "Database") -> "Policy":
+        """Return the policy with accounts and quotas."""
+        from mhc_service.policy import ServicePolicy
+
+        assert isinstance(settings, ServiceSettings)
+        return ServicePolicy(settings, database)
+
+    def add_routes(self, app: "FastAPI") -> None:
+        """Add rooms, signing in, the operator's page and /metrics."""
+        from fastapi import Depends
+
+        from mhc_scope.api.dependencies import require_read
+        from mhc_service import admin, operators, sign_in
+        from mhc_service.instruments import Instruments
+        from mhc_service.rooms import pages, routes
+
+        app.state.instruments = Instruments()
+        app.state.count_file = app.state.instruments.count_file
+        for router in (pages.router, routes.router):
+            app.include_router(router, dependencies=[Depends(require_read)])
+        for router in (routes.keyed_router, operators.router, admin.router, sign_in.router):
+            app.include_router(router)
+
+    def add_middleware(self, app: "FastAPI") -> None:
+        """Add the count of answers, and the cookie of a browser."""
+        from mhc_service.cookies import ClientCookies
+        from mhc_service.instruments import RequestMetrics
+
+        app.add_middleware(ClientCookies, public_url=app.state.settings.public_url)
+        app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+
+    def describe(self) -> "tuple[dict[str, dict[str, str]], dict[str, type]]":
+        """Return the credentials and the models of request bodies that the API description lists."""
+        from mhc_service.credentials import SCHEMES
+        from mhc_service.rooms.models import RoomRequest
+
+        return SCHEMES, {"RoomRequest": RoomRequest}
+
+
+SERVICE = ServiceExtension()

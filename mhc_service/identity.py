@@ -1,0 +1,68 @@
+"""Tell clients apart: in this order by an access token, by the name that a trusted proxy gives, by a cookie that holds
+nothing but a random number, or by the address alone.
+"""
+
+import re
+import secrets
+import time
+
+from mhc_scope.services.errors import InvalidTokenError
+from mhc_scope.services.identity import ClientIdentity, Rights, hash_secret, hash_text, to_address_key, to_block
+from mhc_service.settings import ServiceSettings
+from mhc_service.tokens import TokenStore, read_token_id
+
+COOKIE_BYTES = 24
+COOKIE = re.compile(r"[A-Za-z0-9_-]{32}")
+MAX_NAME = 80  # of a client that a proxy names; a longer one is known by a hash
+
+
+class Identities:
+    """Finds the client of a request."""
+
+    def __init__(self, settings: ServiceSettings, tokens: TokenStore) -> None:
+        self._anonymous: Rights | None = None if settings.anonymous == "none" else settings.anonymous
+        self._tokens = tokens
+
+    async def identify(
+        self, host: str, *, token: str | None = None, name: str | None = None, cookie: str | None = None
+    ) -> ClientIdentity:
+        """Return the client at the address `host`; `name` is given only where a trusted proxy says it.
+
+        Raises
+        ------
+        InvalidTokenError
+            Where a token is given that is unknown or has expired: it is never taken for no token.
+        """
+        address = to_block(host)
+        if token is not None:
+            return await self._find_holder(token, address)
+        if name:
+            return ClientIdentity(to_named_key(name), address, "run", is_known=True)
+        key = to_address_key(address) if cookie is None else to_cookie_key(cookie)
+        return ClientIdentity(key or to_address_key(address), address, self._anonymous)
+
+    async def _find_holder(self, text: str, address: str) -> ClientIdentity:
+        token_id = read_token_id(text)
+        token = None if token_id is None else await self._tokens.find(token_id)
+        # Compared also where there is no such token, so that the time tells nothing.
+        is_right = secrets.compare_digest(hash_secret(text), token.token_hash if token else "")
+        if token is None or not is_right:
+            raise InvalidTokenError("This server does not know the token.")
+        if token.expires_at is not None and token.expires_at <= time.time():
+            raise InvalidTokenError("The token has expired.")
+        return ClientIdentity(f"token:{token.id}", address, token.rights, is_known=True)
+
+
+def new_cookie() -> str:
+    """Return a random value for a client that has none."""
+    return secrets.token_urlsafe(COOKIE_BYTES)
+
+
+def to_cookie_key(cookie: str) -> str | None:
+    """Return the key of a client with this cookie; None where this server gave out no such value."""
+    return f"cookie:{hash_text(cookie)}" if COOKIE.fullmatch(cookie) else None
+
+
+def to_named_key(name: str) -> str:
+    """Return the key of a client whom a trusted proxy names."""
+    return f"name:{name}" if len(name) <= MAX_NAME and name.isprintable() else f"name-hash:{hash_text(name)}"

@@ -1,0 +1,92 @@
+"""Who is an operator, and the figures that operators read at /metrics."""
+
+import ipaddress
+
+import prometheus_client as prometheus
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from mhc_scope.api.dependencies import Service, get_client
+from mhc_scope.api.http.contents import describe_texts
+from mhc_scope.api.http.credentials import OPERATOR, require
+from mhc_scope.api.http.problems import Problem
+from mhc_scope.services.identity import ClientIdentity
+from mhc_service.instruments import Instruments
+from mhc_service.measures import Measures
+from mhc_service.policy import ServicePolicy
+
+router = APIRouter(tags=["operations"])
+
+# What a proxy adds to a request.
+FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
+METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text format."})
+
+
+async def require_operator(request: Request) -> None:
+    """Refuse everyone but operators.
+
+    Raises
+    ------
+    Problem
+        Where the request comes neither from an operator's place nor with an admin's token.
+    """
+    if is_operator_request(request):
+        return
+    client = await get_client(request)
+    if client.rights != "admin":
+        port = request.app.state.settings.private_port
+        wanted = f"port {port}" if port else "this machine"
+        status, headers = (403, {}) if client.is_known else (401, {"WWW-Authenticate": "Bearer"})
+        detail = f"Only requests from {wanted} or with an admin token are answered."
+        raise Problem("private", status, detail, headers=headers)
+
+
+def is_operator_request(request: Request) -> bool:
+    """Return True on the private port, or, where there is none, from this machine without a proxy header.
+
+    A scraper beside the server then needs no setting.
+    """
+    _, port = request.scope["server"]
+    private: int = request.app.state.settings.private_port
+    if private:
+        return bool(port == private)
+    try:
+        is_local = request.client is not None and ipaddress.ip_address(request.client.host).is_loopback
+    except ValueError:
+        return False
+    return is_local and not FORWARDED & set(request.headers.keys())
+
+
+async def identify_holder(request: Request, token: str) -> ClientIdentity:
+    """Return who has the access token.
+
+    Raises
+    ------
+    InvalidTokenError
+        Where it is not one of this server's, or has expired.
+    """
+    policy: ServicePolicy = request.app.state.policy
+    return await policy.identify_holder(request.client.host if request.client else "unknown", token)
+
+
+def get_measures(request: Request) -> Measures:
+    """Return what operators read from the database."""
+    return Measures(request.app.state.database)
+
+
+@router.get(
+    "/metrics",
+    dependencies=[Depends(require_operator)],
+    response_class=Response,
+    responses={200: {"content": METRICS}},
+    openapi_extra=require(OPERATOR),
+)
+async def get_metrics(request: Request, service: Service) -> Response:
+    """Counters and gauges as Prometheus reads them."""
+    state = request.app.state
+    instruments: Instruments = state.instruments
+    await instruments.observe(service, state.policy.streams, get_measures(request), state.encoder, state.settings.data)
+    return Response(
+        prometheus.generate_latest(instruments.registry),
+        headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST},
+    )

@@ -1,0 +1,87 @@
+"""The policy of a server for groups: accounts, rooms of courses, and quotas of each client and each address."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mhc_scope.api.http.problems import Problem, not_found
+from mhc_scope.services.identity import ClientIdentity
+from mhc_scope.services.policy import Credentials, OpenPolicy
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import LiveCost
+from mhc_service.cookies import COOKIE, TOKEN_COOKIE
+from mhc_service.identity import Identities
+from mhc_service.quotas import QuotaStreams, ReadQuota, StorageQuota, require_queue_quota
+from mhc_service.rooms.store import ROOM_ADDRESS, RoomStore
+from mhc_service.settings import ServiceSettings
+from mhc_service.stored_bytes import StoredBytes
+from mhc_service.tokens import TokenStore, read_token_id
+
+ROOM_HEADER = "x-room"  # names the room of a course that a request is made in
+
+
+class ServicePolicy(OpenPolicy):
+    """Adds accounts and quotas to the limits of the server as a whole."""
+
+    def __init__(self, settings: ServiceSettings, database: Database) -> None:
+        super().__init__(settings)
+        self._service = settings
+        self._identities = Identities(settings, TokenStore(database))
+        self._rooms = RoomStore(database)
+        self._reads = ReadQuota(settings)
+        self._storage = StorageQuota(settings, StoredBytes(database))
+        self.streams = QuotaStreams(settings)
+
+    async def identify(self, credentials: Credentials) -> ClientIdentity:
+        """Return the client, in the room of a course where the request names one."""
+        token = credentials.cookies.get(TOKEN_COOKIE) if credentials.token is None else credentials.token
+        client = await self._identities.identify(
+            credentials.host,
+            token=token,
+            name=self._read_name(credentials) if credentials.is_from_proxy else None,
+            cookie=credentials.cookies.get(COOKIE),
+        )
+        return await self._enter_room(client, credentials)
+
+    async def identify_holder(self, host: str, token: str) -> ClientIdentity:
+        """Return who has the access token; only the address counts beside it.
+
+        Raises
+        ------
+        InvalidTokenError
+            Where it is not one of this server's, or has expired.
+        """
+        return await self._identities.identify(host, token=token)
+
+    def is_token(self, text: str) -> bool:
+        """Return whether a bearer is an access token by its form."""
+        return read_token_id(text) is not None
+
+    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+        """Refuse runs that exceed the quota of the client or of its address, or what the server takes."""
+        require_queue_quota(client, new_s, live, self._service)
+        super().require_queue_room(client, new_s, live)
+
+    def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
+        """Count a read, of the client and of its address."""
+        self._reads.charge(client, size_bytes)
+
+    async def require_storage(self, client: ClientIdentity) -> None:
+        """Refuse a client that keeps as much as it may, itself or with others of its address."""
+        await self._storage.require_room(client)
+
+    async def _enter_room(self, client: ClientIdentity, credentials: Credentials) -> ClientIdentity:
+        name = next((value for header, value in credentials.headers if header == ROOM_HEADER), "")
+        if not name:
+            return client
+        room = await self._rooms.get(name)
+        if room is None:
+            raise not_found("room", name)
+        return replace(client, address=f"{ROOM_ADDRESS}{room.id}", room=room.id, room_s=room.max_seconds)
+
+    def _read_name(self, credentials: Credentials) -> str | None:
+        """Return who has signed in at the proxy. Two names mean that it let the sender's own header through."""
+        wanted = self._service.sso_header.lower()
+        names = [value for header, value in credentials.headers if wanted and header == wanted]
+        if len(names) > 1:
+            raise Problem("http", 400, "The proxy sent more than one user name.")
+        return names[0].strip() if names else None

@@ -1,0 +1,165 @@
+"""What a client may take of the server, in seconds and bytes: its own quota, and that of its address.
+
+A client without a token can make itself a new one with each request, and not change its address; so each quota is kept
+twice. An address may be a whole class, so that its quota is some times larger, and it is never all of the server.
+Scripts that send no cookie are one client, that of their address: together they may take half of what the address may.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from mhc_scope.services.errors import (
+    ServerStreamsError,
+    TooManyRunsError,
+    TooManyStreamsError,
+    TooMuchReadError,
+    TooMuchStoredError,
+)
+from mhc_scope.services.identity import SERVER, ClientIdentity, to_address_key
+from mhc_scope.services.policy import describe_taken, sum_seconds, to_wait_s
+from mhc_scope.services.streams import StreamLimit
+from mhc_scope.store.runs import LiveCost
+from mhc_service.settings import ServiceSettings
+from mhc_service.stored_bytes import StoredBytes
+
+WHOSE = ("this client", "all clients of this address")
+KILO = 1000  # reads are counted in kB
+# Of all streams one in so many is kept for addresses that have no more than one client may have.
+KEPT_PART = 8
+READ_KB = 100  # the least that a read counts as
+
+
+def require_queue_quota(
+    client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost], settings: ServiceSettings
+) -> None:
+    """Refuse runs of `new_s` predicted seconds each that do not fit beside the `live` ones of a client.
+
+    One request always fits a quota of which nothing is taken: what a single one may cost is bounded elsewhere.
+
+    Raises
+    ------
+    TooManyRunsError
+        Where the quota of the client or of its address is used up.
+    """
+    new = sum_seconds(new_s)
+    of_others = [item for item in live if item.client != SERVER.key]
+    all_taken = (
+        sum_seconds(item.seconds for item in of_others if item.client == client.key),
+        sum_seconds(item.seconds for item in of_others if item.address == client.address),
+    )
+    of_address = client.room_s if client.room else settings.address_queue_s
+    limits = _to_limits(client, settings.client_queue_s, of_address)
+    for whose, taken, limit in zip(WHOSE, all_taken, limits, strict=True):
+        if taken and taken + new > limit:
+            raise TooManyRunsError(describe_taken(whose, taken, limit), to_wait_s(taken + new - limit, settings))
+
+
+class QuotaStreams(StreamLimit):
+    """Counts event streams of the server, of each client and of each address."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        super().__init__(settings.max_streams)
+        self._settings = settings
+        self._open: Counter[str] = Counter()
+
+    def require_room(self, client: ClientIdentity) -> None:
+        """Refuse one more stream of a client.
+
+        Raises
+        ------
+        TooManyStreamsError
+            Where the client, or its address, has as many as it may.
+        ServerStreamsError
+            Where the server has.
+        """
+        keys = _to_keys(client)
+        limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
+        for whose, key, limit in zip(WHOSE, keys, limits, strict=True):
+            if self._open[key] >= limit:
+                detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed."
+                raise TooManyStreamsError(detail)
+        room, to_whom = self._find_room(self._open[keys[1]])
+        if self.open >= room:
+            raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}.")
+
+    def _count(self, client: ClientIdentity, change: int) -> None:
+        super()._count(client, change)
+        for key in _to_keys(client):
+            self._open[key] += change
+            if not self._open[key]:
+                del self._open[key]
+
+    def _find_room(self, of_address: int) -> tuple[int, str]:
+        """Return how many streams there may be when an address with `of_address` of them asks, and for whom."""
+        room, few = self.most, self._settings.client_streams
+        return (room, "") if of_address < few else (room - room // KEPT_PART, f" to addresses with more than {few}")
+
+
+class ReadQuota:
+    """Bytes of frames that were read for results and figures, in the last minute."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._settings = settings
+
+    def charge(self, client: ClientIdentity, size_bytes: int) -> None:
+        """Count a read of `size_bytes`, of the client and of its address.
+
+        Raises
+        ------
+        TooMuchReadError
+            Where either has read as much as it may; then nothing is counted.
+        """
+        limits = _to_limits(client, self._settings.client_read_bytes, self._settings.address_read_bytes)
+        windows = [RateLimitItemPerMinute(max(READ_KB, int(limit / KILO))) for limit in limits]
+        for whose, key, window in zip(WHOSE, _to_keys(client), windows, strict=True):
+            if not self._limiter.test(window, key, cost=_to_kb(size_bytes, window)):
+                megabytes = window.amount * KILO / 1e6
+                raise TooMuchReadError(f"Reading is limited to {megabytes:g} MB of frames per minute for {whose}.")
+        for key, window in zip(_to_keys(client), windows, strict=True):
+            self._limiter.hit(window, key, cost=_to_kb(size_bytes, window))
+
+
+def _to_kb(size_bytes: int, limit: RateLimitItemPerMinute) -> int:
+    """A record that alone is larger than the limit can be read once a minute."""
+    return min(limit.amount, max(READ_KB, size_bytes // KILO))
+
+
+class StorageQuota:
+    """What clients keep here: traces and views, in bytes."""
+
+    def __init__(self, settings: ServiceSettings, store: StoredBytes) -> None:
+        self._settings, self._store = settings, store
+
+    async def require_room(self, client: ClientIdentity) -> None:
+        """Refuse a client that keeps as much as it may, itself or with others of its address.
+
+        What it brings now is not known yet; each request has a limit of its own.
+
+        Raises
+        ------
+        TooMuchStoredError
+            Names both figures.
+        """
+        stored = await self._store.sum_stored(client.key, client.address)
+        limits = _to_limits(client, self._settings.max_client_bytes, self._settings.max_address_bytes)
+        for whose, taken, limit in zip(WHOSE, stored, limits, strict=True):
+            if taken >= limit:
+                got, allowed = f"{taken / 1e6:.1f} MB", f"{limit / 1e6:.1f} MB"
+                detail = f"{got} of traces and views are stored for {whose}; {allowed} is allowed."
+                raise TooMuchStoredError(detail)
+
+
+def _to_keys(client: ClientIdentity) -> tuple[str, str]:
+    """What a request of a client counts against."""
+    return f"client {client.key}", f"at {client.address}"
+
+
+def _to_limits(client: ClientIdentity, of_client: float, of_address: float) -> tuple[float, float]:
+    """Return the quota of a client, and that of its address."""
+    is_address = client.key == to_address_key(client.address)
+    return max(of_client, of_address / 2) if is_address else of_client, of_address

@@ -1,0 +1,38 @@
+"""What routes of rooms are given: the rooms of the app, and the one that an address names."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from mhc_scope.api.dependencies import KeyedClient, Service, read_bearer
+from mhc_scope.api.http.problems import not_found
+from mhc_service.rooms.rooms import Rooms
+from mhc_service.rooms.store import Room, RoomStore
+
+
+def get_rooms(request: Request, service: Service) -> Rooms:
+    """Return the rooms of this app."""
+    return Rooms(request.app.state.settings, RoomStore(request.app.state.database), service.log)
+
+
+RoomService = Annotated[Rooms, Depends(get_rooms)]
+
+
+async def find_room(rooms: RoomService, room_id: str) -> Room:
+    """Return the room of that id."""
+    room = await rooms.store.get(room_id)
+    if room is None:
+        raise not_found("room", room_id)
+    return room
+
+
+FoundRoom = Annotated[Room, Depends(find_room)]
+
+
+async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: FoundRoom) -> Room:
+    """Return the same for its teacher; asked before anything of the body is read."""
+    rooms.require_key(room, read_bearer(request) or "", client)
+    return room
+
+
+OwnRoom = Annotated[Room, Depends(find_own_room)]

@@ -1,0 +1,46 @@
+"""Pages of rooms: the room itself, a form that makes one, and the instrument inside of one."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from starlette.responses import Response
+
+from mhc_scope.api.dependencies import Service
+from mhc_scope.pages.routes import get_pages, render_index, to_boot
+from mhc_service.rooms.dependencies import FoundRoom, RoomService, find_room
+from mhc_service.rooms.models import RoomBody
+from mhc_service.rooms.store import Room
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def get_index_in_room(
+    request: Request,
+    service: Service,
+    rooms: RoomService,
+    room: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """Show the instrument, in a room where the query names one."""
+    entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
+    return await render_index(request, service, **entered)
+
+
+@router.get("/r/{room_id}")
+async def get_room_page(request: Request, room: FoundRoom) -> Response:
+    """Show a room: its sheet and views to start from; for its teacher also what was saved in it."""
+    body = RoomBody.build(room)
+    boot = to_boot("room", room=to_boot_room(room))
+    return get_pages(request).render("room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
+
+
+@router.get("/rooms")
+async def get_new_room_page(request: Request) -> Response:
+    """Show a form that makes a room."""
+    return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
+
+
+def to_boot_room(room: Room) -> dict[str, str]:
+    """Return what the page needs of the room that it is in."""
+    return {"id": room.id, "title": room.title}

@@ -1,0 +1,71 @@
+"""The settings that the service adds: accounts, quotas, courses, operators and the cluster."""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+
+from mhc_scope.settings import GIB, Port, Settings
+
+
+class ServiceSettings(Settings):
+    """The settings of a server for groups; docs/settings.md is written from the field descriptions."""
+
+    sso_header: str = Field(
+        "",
+        description="Header in which a trusted proxy names who has signed in, such as X-Remote-User; empty means none.",
+    )
+    anonymous: Literal["run", "read", "none"] = Field(
+        "run", description="What a client without a token or a name may do: run, read or none."
+    )
+    private_host: str = Field("127.0.0.1", description="Address of the private port.")
+    private_port: Port = Field(0, description="Port at which operators read /metrics; 0 means none.")
+
+    client_queue_s: PositiveFloat = Field(
+        120.0, description="Predicted time of runs waiting or running, of one client."
+    )
+    address_queue_s: PositiveFloat = Field(600.0, description="The same of all clients of one address.")
+    client_streams: PositiveInt = Field(16, description="Event streams open at the same time, of one client.")
+    address_streams: PositiveInt = Field(400, description="The same of all clients of one address.")
+    client_read_bytes: PositiveInt = Field(
+        200_000_000, description="Frames that one client may have read a minute, as results and figures."
+    )
+    address_read_bytes: PositiveInt = Field(2_000_000_000, description="The same of all clients of one address.")
+    max_client_bytes: PositiveInt = Field(1 * GIB, description="What one client may keep, in traces and views.")
+    max_address_bytes: PositiveInt = Field(5 * GIB, description="The same of all clients of one address.")
+
+    rooms_by: Literal["token", "anyone"] = Field(
+        "token", description="Who makes rooms for courses: clients with a token, or anyone."
+    )
+    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
+    max_room_seconds: PositiveFloat = Field(
+        600.0, description="Largest predicted time of runs that a room may have waiting or running."
+    )
+
+    ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
+    ray_cpus: PositiveInt = Field(
+        2, description="CPUs of the cluster that a run with large tensors asks for; others one."
+    )
+    ray_gpus: float = Field(
+        0.0,
+        ge=0,
+        le=64,
+        description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one.",
+    )
+    ray_wait_s: PositiveFloat = Field(
+        60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
+    )
+
+    @field_validator("ray_address")
+    @classmethod
+    def _check_ray_address(cls, address: str) -> str:
+        parts = urlsplit(f"//{address}")
+        if address and not (parts.hostname and parts.port and parts.netloc == address):
+            raise ValueError("wanted an address such as 10.0.0.5:6379")
+        return address
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where to listen: the port, and the private port where there is one."""
+        private = [(self.private_host, self.private_port)] if self.private_port else []
+        return super().addresses + private

@@ -1,0 +1,31 @@
+"""What clients keep in the store, in bytes."""
+
+from sqlalchemy import Connection, func, or_, select
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.runs import IS_TRACE
+from mhc_scope.store.tables import runs, snapshots
+
+
+class StoredBytes:
+    """Sums over rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def sum_stored(self, client: str, address: str) -> tuple[int, int]:
+        """Bytes that a client keeps, and all clients of an address: traces, runs of views, and the views themselves.
+
+        Other runs are dropped when no one uses them, and are no one's.
+        """
+        is_kept = or_(runs.c.pinned, IS_TRACE)
+
+        def work(connection: Connection) -> tuple[int, int]:
+            sums = []
+            for name, value in (("client", client), ("address", address)):
+                of_runs = select(func.sum(runs.c.bytes)).where(runs.c[name] == value, is_kept)
+                of_views = select(func.sum(snapshots.c.bytes)).where(snapshots.c[name] == value)
+                sums.append(sum(int(connection.execute(query).scalar() or 0) for query in (of_runs, of_views)))
+            return sums[0], sums[1]
+
+        return await self._database.read(work)

@@ -1,0 +1,76 @@
+"""Access tokens: who has one is a client with rights. Only a hash is stored."""
+
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from mhc_scope.services.identity import hash_secret
+from mhc_scope.store.database import Database
+from mhc_scope.store.tables import tokens
+
+ID_BYTES, SECRET_BYTES = 8, 32
+TOKEN = re.compile(r"mhc_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True)
+class Token:
+    """One row."""
+
+    id: str
+    token_hash: str
+    name: str
+    rights: Literal["read", "run", "admin"]
+    created_at: float
+    expires_at: float | None
+
+
+class TokenStore:
+    """What the server asks of tokens."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, token_id: str) -> Token | None:
+        """The token of that id, expired or not."""
+        query = select(tokens).where(tokens.c.id == token_id)
+
+        def work(connection: Connection) -> Token | None:
+            row = connection.execute(query).one_or_none()
+            return None if row is None else _to_token(row)
+
+        return await self._database.read(work)
+
+
+def add_token(
+    connection: Connection, name: str, rights: Literal["read", "run", "admin"], expires_at: float | None
+) -> tuple[Token, str]:
+    """A new token, and its text, which can be told only now."""
+    token_id = secrets.token_hex(ID_BYTES)
+    text = f"mhc_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    token = Token(token_id, hash_secret(text), name, rights, time.time(), expires_at)
+    connection.execute(insert(tokens).values(vars(token)))
+    return token, text
+
+
+def list_tokens(connection: Connection) -> list[Token]:
+    """All tokens, the oldest first."""
+    return [_to_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.created_at))]
+
+
+def remove_token(connection: Connection, token_id: str) -> bool:
+    """Whether there was one of that id; it is refused from now on."""
+    return connection.execute(delete(tokens).where(tokens.c.id == token_id)).rowcount > 0
+
+
+def read_token_id(text: str) -> str | None:
+    """The id that a token's text begins with; None where it is no text of a token."""
+    found = TOKEN.fullmatch(text)
+    return None if found is None else found[1]
+
+
+def _to_token(row: Row[tuple[object, ...]]) -> Token:
+    return Token(**row._mapping)
