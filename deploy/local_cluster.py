@@ -37,7 +37,7 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / f"server-{port}.log"
         given = {"--port": str(port), "--data": str(folder / f"data-{port}"), **flags}
-        command = [sys.executable, "-m", "app", "serve", *(word for pair in given.items() for word in pair)]
+        command = [sys.executable, "-m", "app", "serve", "--service", *(word for pair in given.items() for word in pair)]
         with self.log.open("wb") as log:
             # Ctrl-C is for this program, which stops servers before what they need.
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

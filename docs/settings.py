@@ -1,28 +1,46 @@
-"""Write docs/settings.md, the table of the server's settings, from `mhc_scope.settings`. `make settings` runs it."""
+"""Write docs/settings.md, the tables of the server's settings, from their classes. `make settings` runs it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from mhc_scope.settings import Settings
+from mhc_service.settings import ServiceSettings
 
 TARGET = Path(__file__).with_name("settings.md")
 HEAD = """# Settings of the server
 
 Each setting is a flag of `mhc-scope serve` and an environment variable; a flag wins over its variable.
-`make settings` writes this file from `app/mhc_scope/settings.py`.
+`make settings` writes this file from `app/mhc_scope/settings.py` and `mhc_service/settings.py`.
 
-| variable | flag | default | meaning |
+## Of the instrument
+
+"""
+SERVICE = """
+## Of the service
+
+With `--service` there are these as well:
+
+"""
+COLUMNS = """| variable | flag | default | meaning |
 |---|---|---|---|
 """
 
 
 def describe() -> str:
-    """The whole document."""
+    """Return the whole document."""
+    own = Settings.model_fields.keys()
+    added = [name for name in ServiceSettings.model_fields if name not in own]
+    return HEAD + COLUMNS + _to_rows(own) + SERVICE + COLUMNS + _to_rows(added)
+
+
+def _to_rows(names: Iterable[str]) -> str:
     rows = []
-    for name, field in Settings.model_fields.items():
+    for name in names:
+        field = ServiceSettings.model_fields[name]
         flag = name.replace("_", "-")
         rows.append(f"| `MHC_{name.upper()}` | `--{flag}` | {_format_default(field.default)} | {field.description} |\n")
-    return HEAD + "".join(rows)
+    return "".join(rows)
 
 
 def _format_default(default: Any) -> str:

@@ -16,7 +16,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from mhc_core import __version__
-from mhc_scope.settings import Settings
+from mhc_service.settings import ServiceSettings
 from tests.apart import run_apart
 from tests.conftest import Server
 
@@ -33,11 +33,11 @@ def test_the_settings_page_is_what_the_generator_writes() -> None:
     written = (ROOT / "docs" / "settings.md").read_text()
     assert written == runpy.run_path(str(ROOT / "docs" / "settings.py"))["describe"](), "`make settings` writes it"
     rows = re.findall(r"^\| `(MHC_\w+)` \| `(--[\w-]+)` \|", written, re.MULTILINE)
-    assert rows == [(f"MHC_{name.upper()}", f"--{name.replace('_', '-')}") for name in Settings.model_fields]
+    assert rows == [(f"MHC_{name.upper()}", f"--{name.replace('_', '-')}") for name in ServiceSettings.model_fields]
 
 
 def test_documents_name_settings_that_exist() -> None:
-    known = {f"MHC_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    known = {f"MHC_{name.upper()}" for name in ServiceSettings.model_fields} | OTHER_VARIABLES
     for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").glob("*.md")]:
         named = set(re.findall(r"\bMHC_[A-Z_]*[A-Z]\b", document.read_text()))
         assert named <= known, f"{document.name} names {sorted(named - known)}"

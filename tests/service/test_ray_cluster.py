@@ -17,6 +17,7 @@ from mhc_service.ray.bridge import Bridge
 from mhc_service.ray.engine import RayEngine
 from mhc_service.ray.options import Options
 from mhc_service.ray.slot import GIVE_BACK_S, explain_skew
+from mhc_service.settings import ServiceSettings
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
 from tests.contract.engine.ray_cluster import GIB, RayCluster, find_actors, read_stat, start_cluster
