@@ -33,11 +33,12 @@ class LocalCluster:
 class Server:
     """One `python -m app serve` with workers in the cluster."""
 
-    def __init__(self, folder: Path, port: int, flags: dict[str, str]) -> None:
+    def __init__(self, folder: Path, port: int, settings: dict[str, str]) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / f"server-{port}.log"
-        given = {"--port": str(port), "--data": str(folder / f"data-{port}"), **flags}
-        command = [sys.executable, "-m", "app", "serve", "--service", *(word for pair in given.items() for word in pair)]
+        given = {"--port": str(port), "--data": str(folder / f"data-{port}"), **settings}
+        flags = [word for pair in given.items() for word in pair]
+        command = [sys.executable, "-m", "app", "serve", "--service", *flags]
         with self.log.open("wb") as log:
             # Ctrl-C is for this program, which stops servers before what they need.
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -1,4 +1,4 @@
-"""Who sees the operator's page: an admin, by the token that a browser asks for, or a request from an operator's place."""
+"""Who sees the operator's page: an admin, by the token that a browser asks for, or an operator's place."""
 
 import base64
 import binascii

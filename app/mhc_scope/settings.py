@@ -63,7 +63,7 @@ class Settings(BaseSettings):
 
     engine: str = Field(
         "local",
-        description="What computes runs: local, worker processes on this machine; with the service also ray, a cluster.",
+        description="What computes runs: local, worker processes on this machine; with --service also ray, a cluster.",
     )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")

@@ -70,7 +70,7 @@ def open_cluster(folder: Path, *flags: str, is_forked: bool = False) -> Iterator
         url = stack.enter_context(open_database()).create_database()
         ray = RayCluster(NODES, CPUS)
         stack.callback(ray.stop)
-        engine = ("--engine", "ray", "--ray-address", ray.address)
+        engine = ("--service", "--engine", "ray", "--ray-address", ray.address)
         site = Site(folder, ("--workers", "1", "--database-url", url, *engine, *flags), 2, is_forked=is_forked)
         stack.callback(site.stop)
         site.start()
