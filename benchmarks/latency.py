@@ -7,16 +7,16 @@ import os
 import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
 
 from benchmarks.rows import Row, print_rows
+from tests.limited import to_command
 
 ROUNDS, VIEWERS = 25, 20
 START_S = 60.0
@@ -24,25 +24,14 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 
 @contextmanager
-def serve(data: str, workers: int = 0) -> Iterator[httpx.Client]:
+def serve(data: str, workers: int = 0, limits: Sequence[str] = ()) -> Iterator[httpx.Client]:
     """A server of our own with so many warm workers, or one a core."""
     workers = workers or len(os.sched_getaffinity(0))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "app",
-        "serve",
-        "--no-precompute",
-        "--port",
-        str(port),
-        "--data",
-        data,
-        "--workers",
-        str(workers),
-    ]
+    where = ("--port", str(port), "--data", data, "--workers", str(workers))
+    command = to_command(["serve", "--no-precompute", *where, *limits])
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:

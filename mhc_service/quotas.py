@@ -12,6 +12,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from mhc_scope import limits
 from mhc_scope.services.errors import (
     ServerStreamsError,
     TooManyRunsError,
@@ -62,7 +63,7 @@ class QuotaStreams(StreamLimit):
     """Counts event streams of the server, of each client and of each address."""
 
     def __init__(self, settings: ServiceSettings) -> None:
-        super().__init__(settings.max_streams)
+        super().__init__(limits.MAX_STREAMS)
         self._settings = settings
         self._open: Counter[str] = Counter()
 

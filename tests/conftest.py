@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pytest
 
 from tests import sampling
 from tests.forked import ForkedServer, find_workers, fork_server
+from tests.limited import to_command
 
 # Small tensors gain nothing from threads, and lose much where others share the cores. Said before torch or numpy is
 # imported; processes that tests start take it over, and servers give their workers threads themselves.
@@ -103,9 +103,7 @@ def _execute(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
     # An operator's settings must not reach a test.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
     with log.open("ab") as sink:
-        return subprocess.Popen(
-            [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment, stdout=sink, stderr=sink
-        )
+        return subprocess.Popen(to_command(arguments), cwd=ROOT, env=environment, stdout=sink, stderr=sink)
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +117,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def lone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A shared server with one worker, for tests of the queue and of the worker."""
-    flags = ("--no-precompute", "--workers", "1", "--heartbeat-s", "0.2")
+    flags = ("--no-precompute", "--workers", "1", "HEARTBEAT_S=0.2")
     running = start_server(tmp_path_factory.mktemp("lone"), *flags)
     yield running
     running.kill()

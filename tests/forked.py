@@ -104,8 +104,9 @@ def _run(arguments: list[str], given: Path, out: Path, err: Path) -> None:
     for name in [name for name in os.environ if name.startswith("MHC_")]:
         del os.environ[name]
     from mhc_scope.cli import main
+    from tests.limited import apply_limits
 
-    sys.exit(main(arguments))
+    sys.exit(main(apply_limits(arguments)))
 
 
 def _end_with_tests() -> None:

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 
+from mhc_scope import limits
 from mhc_scope.api import health, openapi
 from mhc_scope.api.dependencies import require_read
 from mhc_scope.api.http import problems, request_spans
@@ -81,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = Database(settings.sqlalchemy_url)
-    app.state.encoded = EncodedFiles(settings.data / "encoded", settings.encoded_bytes)
+    app.state.encoded = EncodedFiles(settings.data / "encoded", limits.ENCODED_BYTES)
     app.state.begin_stop = partial(_begin_stop, app)
     app.state.policy = _build_policy(extension, settings, app.state.database)
     schemes, models = extension.describe() if extension else ({}, {})
@@ -99,8 +100,8 @@ def create_app(settings: Settings) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(HeadAsGet)
-    streamed = {f"{API}/traces": settings.max_trace_bytes, f"{API}/traces/": MAX_BATCH_BYTES}
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes, streamed=streamed)
+    streamed = {f"{API}/traces": limits.MAX_TRACE_BYTES, f"{API}/traces/": MAX_BATCH_BYTES}
+    app.add_middleware(BodyLimit, max_bytes=limits.MAX_BODY_BYTES, streamed=streamed)
     if settings.origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.origins, **security.CORS)
     app.add_middleware(AllowedHosts, names=settings.host_names)

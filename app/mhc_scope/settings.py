@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from mhc_scope import limits
+
 GIB = 2**30
 
 # What may stand in an address without being written otherwise, part by part.
@@ -49,13 +51,8 @@ class Settings(BaseSettings):
         description="Names that a request may call the server by, separated by commas; * allows all. Addresses, "
         "localhost, this machine's name and that of the public URL are allowed anyway.",
     )
-    root_path: str = Field("", description="Path below which a proxy shows the server, such as /tools/mhc.")
-    header_s: PositiveFloat = Field(10.0, description="Time until the head of a request must be whole.")
-    body_s: PositiveFloat = Field(30.0, description="Time without progress after which a body is given up.")
-    unread_s: PositiveFloat = Field(30.0, description="Time after which a client that does not read is cut off.")
-    idle_s: PositiveInt = Field(75, description="Time that a connection is kept between two requests.")
     connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
-
+    root_path: str = Field("", description="Path below which a proxy shows the server, such as /tools/mhc.")
     cors_origins: str = Field(
         "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
     )
@@ -66,50 +63,20 @@ class Settings(BaseSettings):
         description="What computes runs: local, worker processes on this machine; with --service also ray, a cluster.",
     )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
-    worker_memory_bytes: PositiveInt = Field(8 * GIB, description="Data memory that one worker may allocate.")
+    worker_memory_bytes: PositiveInt = Field(
+        8 * GIB,
+        description="Data memory that one worker may allocate; a run that is predicted to need more than half of it is refused.",
+    )
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
-    short_run_s: float = Field(
-        2.0,
-        ge=0,
-        description="Predicted time of a run up to which one more worker takes it, where there are two or more and all "
-        "are busy; 0 means none does.",
-    )
     max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
-    max_run_bytes: PositiveFloat = Field(4.0 * GIB, description="Largest predicted memory of an admitted spec.")
 
-    grid_cells: PositiveInt = Field(256, description="Largest number of cells of a sweep, which is a grid of runs.")
-    max_grid_seconds: PositiveFloat = Field(600.0, description="Largest predicted time of all cells of a sweep.")
-
-    queue_size: PositiveInt = Field(4096, description="Runs that may wait, over all clients.")
     queue_s: PositiveFloat = Field(1200.0, description="Predicted time of runs waiting or running, over all clients.")
-    max_streams: PositiveInt = Field(512, description="Event streams open at once, over all clients.")
-    max_body_bytes: PositiveInt = Field(1_000_000, description="Largest request body.")
-    max_trace_bytes: PositiveInt = Field(64_000_000, description="Largest trace that is taken, packed and unpacked.")
-    max_live_traces: PositiveInt = Field(16, description="Traces that may grow at a time, over all clients.")
-    live_trace_s: PositiveFloat = Field(3600.0, description="Silence after which a growing trace is closed as failed.")
-    heartbeat_s: PositiveFloat = Field(15.0, description="Silence on a stream before a heartbeat comment.")
-
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
-    keep_trace_s: PositiveFloat = Field(2_592_000.0, description="The same of a trace, which cannot be computed again.")
-    keep_snapshot_s: PositiveFloat = Field(
-        15_552_000.0, description="The same of a stored view, unless a client with a token keeps it: 180 days."
-    )
-    sweep_s: PositiveFloat = Field(600.0, description="Time between two sweeps of old runs.")
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
     min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
-    log_cache_bytes: PositiveInt = Field(64_000_000, description="Frames held in memory beside the database.")
     lease_s: PositiveFloat = Field(
         10.0, description="Time within which other servers take over the runs of one that is silent."
     )
-    store_patience_s: PositiveFloat = Field(
-        30.0, description="Time that a frame waits for a database that cannot be written, before its run fails."
-    )
-    encoders: PositiveInt = Field(1, description="Processes that write large results, beside the workers.")
-    encoder_queue: PositiveInt = Field(32, description="Large results that may wait to be written.")
-    encode_inside_bytes: int = Field(
-        200_000, ge=0, description="Stored frames up to this are written out by the server itself, which is faster."
-    )
-    encoded_bytes: PositiveInt = Field(GIB // 2, description="Large results kept in the data folder once written.")
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
     spans: bool = Field(
         False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
@@ -218,6 +185,11 @@ class Settings(BaseSettings):
         return f"{parts.scheme}://{parts.netloc}" if self.public_url else ""
 
     @property
+    def max_run_bytes(self) -> float:
+        """Largest predicted memory of an admitted spec: predictions are right to a factor of two."""
+        return self.worker_memory_bytes / 2
+
+    @property
     def worker_count(self) -> int:
         """Worker processes to keep."""
         return self.workers or count_cores()
@@ -225,7 +197,7 @@ class Settings(BaseSettings):
     @property
     def spare_run_s(self) -> float:
         """Predicted time of a run up to which a spare worker takes it; 0 where there is none."""
-        return self.short_run_s if self.engine == "local" and self.worker_count > 1 else 0.0
+        return limits.SHORT_RUN_S if self.engine == "local" and self.worker_count > 1 else 0.0
 
     @property
     def threads_per_worker(self) -> int:

@@ -38,7 +38,7 @@ LEASE_S = 6.0  # outlives the longest lock
 STEPS, WORKERS = 8, 2
 PART = 10  # sequences that have a seed: one that breaks a law ends its part
 MAX_KILLS = 2  # a worker that is lost before it is ready is started again later and later
-FLAGS = ("--workers", str(WORKERS), "--heartbeat-s", "1", "--lease-s", f"{LEASE_S:g}")
+FLAGS = ("--workers", str(WORKERS), "HEARTBEAT_S=1", "--lease-s", f"{LEASE_S:g}")
 
 places = st.integers(0, 1)
 _seeds = itertools.count(int(time.time()) % 2**30)  # no run of an earlier sequence is known

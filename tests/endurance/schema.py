@@ -49,8 +49,8 @@ include-path-regex = "/runs/"
 enabled = false
 """
 # Nothing that it asks for is too expensive; what is asked for is given up soon.
-FLAGS = ("--no-precompute", "--workers", "1", "--max-run-seconds", "1e12", "--max-run-bytes", "1e18")
-MORE_FLAGS = ("--service", "--run-deadline-s", "0.5", "--rooms-by", "anyone", "--heartbeat-s", "0.2")
+FLAGS = ("--no-precompute", "--workers", "1", "--max-run-seconds", "1e12", "--worker-memory-bytes", str(2**61))
+MORE_FLAGS = ("--service", "--run-deadline-s", "0.5", "--rooms-by", "anyone", "HEARTBEAT_S=0.2")
 REQUEST_S = 60.0
 QUIET = ("--no-color", "--no-shrink", "--continue-on-failure", "--generation-database", "none")
 

@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def lone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A shared server with one worker."""
-    flags = ("--no-precompute", "--workers", "1", "--heartbeat-s", "0.2")
+    flags = ("--no-precompute", "--workers", "1", "HEARTBEAT_S=0.2")
     running = start_service(tmp_path_factory.mktemp("lone-service"), *flags)
     yield running
     running.kill()

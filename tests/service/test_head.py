@@ -107,7 +107,7 @@ def test_every_route_answers_head_as_get(
 
 
 def test_head_of_a_large_result_is_that_of_its_file(launch: StartServer) -> None:
-    own = launch("--workers", "1", "--encode-inside-bytes", "1")
+    own = launch("--workers", "1", "ENCODE_INSIDE_BYTES=1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         run_id = compute(http, SPEC)
         for ending in ("json", "csv", "npz"):
@@ -147,7 +147,7 @@ def test_no_byte_of_a_body_is_sent(served: Server) -> None:
 
 
 def test_head_of_an_event_stream_opens_none(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--max-streams", "1")
+    own = launch("--workers", "1", "MAX_STREAMS=1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         run_id = start_long(http, fresh_spec(**LONG))
         path = f"/runs/{run_id}/events"

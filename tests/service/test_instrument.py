@@ -71,7 +71,7 @@ def test_the_queue_of_a_client_is_bounded(launch: StartServer, fresh_spec: Fresh
 
 @pytest.mark.full
 def test_cells_of_a_sweep_wait_while_the_client_has_no_room(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "2", "--address-queue-s", "0.001", "--client-queue-s", "0.001", "--queue-size", "2")
+    own = launch("--workers", "2", "--address-queue-s", "0.001", "--client-queue-s", "0.001", "QUEUE_SIZE=2")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         blocking = http.post("/runs", json=fresh_spec(**LONG)).json()["id"]
         body = http.post(SWEEP, json=build_grid(fresh_spec())).json()

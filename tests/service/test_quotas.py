@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mhc_core.record.source import SpecSource
+from mhc_scope import limits
 from mhc_scope.services.errors import (
     QueueFullError,
     ServerStreamsError,
@@ -25,7 +26,7 @@ from mhc_service.stored_bytes import StoredBytes
 from tests.apart import run_loop
 
 CLASS, HOME = "192.0.2.7", "198.51.100.1"
-QUEUE = ServiceSettings(client_queue_s=10, address_queue_s=40, queue_s=60, queue_size=500, workers=2)
+QUEUE = ServiceSettings(client_queue_s=10, address_queue_s=40, queue_s=60, workers=2)
 
 
 def require_room(
@@ -115,16 +116,18 @@ def test_a_full_server_says_so_in_other_words() -> None:
     require_room(ClientIdentity("", "203.0.113.1"), [5], live(SERVER, 30), QUEUE)
 
 
-def test_the_length_of_the_queue_is_bounded() -> None:
-    settings = ServiceSettings(queue_size=3, workers=1)
+def test_the_length_of_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "QUEUE_SIZE", 3)
+    settings = ServiceSettings(workers=1)
     waiting = [item for number in range(3) for item in live(student(number, f"203.0.113.{number}"), 0.1)]
     require_room(student(9, HOME), [0.1], waiting, settings)
     with pytest.raises(QueueFullError, match="2 of 3 runs are waiting"):
         require_room(student(9, HOME), [0.1, 0.1], waiting, settings)
 
 
-def test_streams_are_counted_as_they_are_taken() -> None:
-    shares = QuotaStreams(ServiceSettings(client_streams=2, address_streams=3, max_streams=4))
+def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_STREAMS", 4)
+    shares = QuotaStreams(ServiceSettings(client_streams=2, address_streams=3))
     ann, ben = student(1), student(2)
     tickets = [shares.take(ann), shares.take(ann)]
     with pytest.raises(TooManyStreamsError, match="2 event streams are open for this client"):

@@ -8,6 +8,7 @@ from fastapi import Depends, Query, Request
 
 from mhc_core.record import codec
 from mhc_core.record.result import Result
+from mhc_scope import limits
 from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.http.proxies import FROM_PROXY
 from mhc_scope.engine.contract import RUN
@@ -202,7 +203,7 @@ async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str
     """The snapshot of that id, if there is one; it is looked at, and therefore kept longer."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
-        await snapshots.renew(snapshot, time.time() + request.app.state.settings.keep_snapshot_s)
+        await snapshots.renew(snapshot, time.time() + limits.KEEP_SNAPSHOT_S)
     return snapshot
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
+from mhc_scope import limits
 from mhc_scope.api.dependencies import (
     Client,
     FoundSnapshot,
@@ -80,7 +81,7 @@ async def create_snapshot(
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
     held = [] if sweep is None else list_done(sweep)
     key = new_key()
-    owner = to_owner(client, key, request.app.state.settings.keep_snapshot_s)
+    owner = to_owner(client, key, limits.KEEP_SNAPSHOT_S)
     snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held, owner)
     body = KeptSnapshotBody.build_kept(snapshot, key if is_new else None)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})

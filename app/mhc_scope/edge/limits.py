@@ -4,6 +4,7 @@ import os
 import resource
 from dataclasses import dataclass
 
+from mhc_scope import limits
 from mhc_scope.settings import Settings
 
 # Bytes a second, below which a body or an answer counts as standing still. A phone at the edge of a network has more.
@@ -44,7 +45,7 @@ class ConnectionLimits:
         left = (MANY if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)
         room = left - probes - min(KEPT, left // 8)
-        times = (settings.header_s, settings.body_s, settings.unread_s)
+        times = (limits.HEADER_S, limits.BODY_S, limits.UNREAD_S)
         return cls(*times, settings.connections_per_address, room, probes)
 
     @property

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.config import STARTUP_FAILURE
 
+from mhc_scope import limits
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.gate import Gate
 from mhc_scope.edge.limits import ConnectionLimits
@@ -35,7 +36,7 @@ class Server(uvicorn.Server):
             port=settings.port,
             http=EdgeProtocol,
             ws="none",
-            timeout_keep_alive=settings.idle_s,
+            timeout_keep_alive=limits.IDLE_S,
             timeout_graceful_shutdown=GRACE_S,
             proxy_headers=False,  # the app has a layer of its own for them
             access_log=False,

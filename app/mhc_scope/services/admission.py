@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
 from mhc_core.spec import RunSpec, SpecError
+from mhc_scope import limits
 from mhc_scope.services.errors import QueueFullError, TooExpensiveError, TooManyLiveTracesError
 from mhc_scope.settings import Settings
 
@@ -45,11 +46,11 @@ def require_trace_room(being_read: int) -> None:
         raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
 
 
-def require_live_room(growing: int, settings: Settings) -> None:
+def require_live_room(growing: int) -> None:
     """Refuse one more trace that grows."""
-    if growing >= settings.max_live_traces:
+    if growing >= limits.MAX_LIVE_TRACES:
         raise TooManyLiveTracesError(
-            f"{growing} traces are being recorded; this server allows {settings.max_live_traces}."
+            f"{growing} traces are being recorded; this server allows {limits.MAX_LIVE_TRACES}."
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
+from mhc_scope import limits
 from mhc_scope.engine.contract import RUN, Engine, Job
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.reports import LeasedRun, Reports
@@ -39,10 +40,10 @@ class Dispatcher:
         self, settings: Settings, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions
     ) -> None:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
-        patience_s = settings.store_patience_s
+        patience_s = limits.STORE_PATIENCE_S
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
         self.board = QueueState()
-        self._short_s = settings.short_run_s
+        self._short_s = limits.SHORT_RUN_S
         self._beat_s = to_beat_s(settings.lease_s)
         self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
         self._turn = asyncio.Lock()

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import mhc_core
 import mhc_scope
+from mhc_scope import limits
 from mhc_scope.services.encoded_files import EncodedFiles
 from mhc_scope.services.encoder_jobs import AskedFigure, write_figure, write_result
 from mhc_scope.services.encoder_pool import EncodingPool
@@ -28,8 +29,8 @@ class Encoder:
 
     def __init__(self, settings: Settings, log: FrameLog, files: EncodedFiles) -> None:
         self._log, self.files = log, files
-        self.pool = EncodingPool(settings.encoders, settings.encoder_queue)
-        self._inside_bytes = settings.encode_inside_bytes
+        self.pool = EncodingPool(limits.ENCODERS, limits.ENCODER_QUEUE)
+        self._inside_bytes = limits.ENCODE_INSIDE_BYTES
         self._made: dict[str, asyncio.Task[Path]] = {}
 
     async def start(self) -> None:

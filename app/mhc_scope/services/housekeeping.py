@@ -5,6 +5,7 @@ import contextlib
 import logging
 from functools import partial
 
+from mhc_scope import limits
 from mhc_scope.presets import OPENING
 from mhc_scope.services.clock import PatientClock
 from mhc_scope.services.storage import Storage
@@ -45,7 +46,7 @@ class Housekeeping:
         """Drop what is over its time; then, where the store is nearly full, runs that were not used for longest."""
         now, settings = self._clock.now(), self._settings
         views = await drop_expired(self._database, now)
-        old = await sweep(self._database, now - settings.keep_s, now - settings.keep_trace_s, self._spare)
+        old = await sweep(self._database, now - settings.keep_s, now - limits.KEEP_TRACE_S, self._spare)
         await self._database.call(partial(drop_ended, before=now - settings.keep_s))
         freed = 0
         if excess := await self._storage.count_excess():
@@ -60,12 +61,12 @@ class Housekeeping:
             try:
                 await self.sweep()
             except Exception:
-                log.exception("old runs could not be swept; the next try is in %g s", self._settings.sweep_s)
+                log.exception("old runs could not be swept; the next try is in %g s", limits.SWEEP_S)
 
     async def _wait(self) -> None:
-        pause_s = min(MIN_PAUSE_S, self._settings.sweep_s)
+        pause_s = min(MIN_PAUSE_S, limits.SWEEP_S)
         await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.sweep_s - pause_s):
+            async with asyncio.timeout(limits.SWEEP_S - pause_s):
                 await self._storage.is_near_full.wait()
         self._storage.is_near_full.clear()

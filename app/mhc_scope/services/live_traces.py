@@ -18,6 +18,7 @@ from mhc_core.record.container.texts import check_text
 from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
+from mhc_scope import limits
 from mhc_scope.services.admission import require_live_room
 from mhc_scope.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
 from mhc_scope.services.identity import ClientIdentity
@@ -63,7 +64,7 @@ class LiveTraces:
 
     def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
-        self._limits = ContainerLimits(size_bytes=settings.max_trace_bytes)
+        self._limits = ContainerLimits(size_bytes=limits.MAX_TRACE_BYTES)
         self._growing: dict[str, Growing] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._fed_at: dict[str, float] = {}
@@ -112,7 +113,7 @@ class LiveTraces:
 
     def require_room(self) -> None:
         """Refuse one more where there are as many as are allowed."""
-        require_live_room(len(self._fed_at), self._settings)
+        require_live_room(len(self._fed_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
         """The record, for those who have its token.
@@ -223,7 +224,7 @@ class LiveTraces:
         self._fed_at[run_id] = time.monotonic()
 
     async def _close_silent_for_ever(self) -> None:
-        limit = self._settings.live_trace_s
+        limit = limits.LIVE_TRACE_S
         while True:
             await asyncio.sleep(min(MAX_LOOK_S, limit / 4))
             try:

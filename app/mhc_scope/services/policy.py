@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mhc_core.findings.numerals import format_value
+from mhc_scope import limits
 from mhc_scope.services.errors import InvalidTokenError, QueueFullError
 from mhc_scope.services.identity import ClientIdentity, to_address_key, to_block
 from mhc_scope.services.streams import StreamLimit
@@ -97,7 +98,7 @@ class OpenPolicy:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.streams = StreamLimit(settings.max_streams)
+        self.streams = StreamLimit(limits.MAX_STREAMS)
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
         """Return the client of an address."""
@@ -120,8 +121,8 @@ class OpenPolicy:
             detail = describe_taken("all clients together", taken, settings.queue_s)
             raise QueueFullError(detail, to_wait_s(taken + new - settings.queue_s, settings))
         waiting = max(0, len(live) - settings.worker_count)
-        if waiting + len(new_s) > settings.queue_size:
-            raise QueueFullError(f"The queue is full: {waiting} of {settings.queue_size} runs are waiting.")
+        if waiting + len(new_s) > limits.QUEUE_SIZE:
+            raise QueueFullError(f"The queue is full: {waiting} of {limits.QUEUE_SIZE} runs are waiting.")
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
         """Count nothing."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope import limits
 from mhc_scope.engine.contract import RUN, VERIFICATION, Engine
 from mhc_scope.presets import OPENING
 from mhc_scope.presets.records import SPECS, read_record
@@ -76,7 +77,7 @@ class Runs:
         self._settings, self._policy = settings, policy
         self.engine, self.hub, self.storage = engine, hub, storage
         self.store = RunStore(database)
-        self.log = FrameLog(self.store, hub, settings.log_cache_bytes, is_shared=database.is_shared)
+        self.log = FrameLog(self.store, hub, limits.LOG_CACHE_BYTES, is_shared=database.is_shared)
         self.predictions = Predictions(engine, settings.worker_count)
         self._queue = Queue(database, settings.lease_s)
         self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)

@@ -12,6 +12,7 @@ from mhc_core.cost.estimates import Estimate
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.grid import Axis
 from mhc_core.spec import RunSpec, SpecError
+from mhc_scope import limits
 from mhc_scope.engine.contract import RUN
 from mhc_scope.services.admission import check_cost, require_admissible
 from mhc_scope.services.errors import NotOwnerError, QueueFullError, TooExpensiveError, TooManyRunsError
@@ -63,7 +64,7 @@ class Sweeps:
         RefusedError
             Where there are too many cells, one or all of them would cost too much, or too many sweeps are under way.
         """
-        require_size(x, y, self._settings.grid_cells)
+        require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, client)
         async with self._starting:
             row = await self._store.join(sweep.id, client.key, MAX_ASKERS)
@@ -77,7 +78,7 @@ class Sweeps:
 
     async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
         """How many runs a grid is, and the predicted seconds of all; what `start` would refuse of it is refused."""
-        require_size(x, y, self._settings.grid_cells)
+        require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
 
@@ -158,7 +159,7 @@ class Sweeps:
         for _, spec, cost in reversed(costs):
             if check_cost(spec, cost, self._settings):
                 require_admissible(spec, cost, self._settings)
-        seconds, limit = sum(cost.seconds for *_, cost in costs), self._settings.max_grid_seconds
+        seconds, limit = sum(cost.seconds for *_, cost in costs), limits.MAX_GRID_SECONDS
         if seconds > limit:
             wanted = f"at most {limit:g} s of predicted time for all cells together"
             got = f"{format_value(seconds, digits=3)} s predicted"

@@ -12,6 +12,7 @@ from mhc_core.record.container import ContainerLimits, read_frames
 from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
+from mhc_scope import limits
 from mhc_scope.services.admission import require_trace_room
 from mhc_scope.services.errors import InvalidTraceError
 from mhc_scope.services.identity import ClientIdentity
@@ -49,7 +50,7 @@ class Traces:
 
     def __init__(self, settings: Settings, store: RunStore, policy: Policy, storage: Storage) -> None:
         self._store, self._policy, self._storage = store, policy, storage
-        self._limits = ContainerLimits(size_bytes=settings.max_trace_bytes)
+        self._limits = ContainerLimits(size_bytes=limits.MAX_TRACE_BYTES)
         self._open = 0
 
     async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:

@@ -99,7 +99,7 @@ def test_what_is_refused_is_no_stream(client: httpx.Client, fresh_spec: FreshSpe
 
 
 def test_too_many_streams_start_nothing(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--max-streams", "1", ready="/livez")
+    own = launch("--workers", "1", "MAX_STREAMS=1", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         spec, long = fresh_spec(), fresh_spec(**LONG)
         with http.stream("POST", "/runs/compare", json=[long], headers=SSE) as only:
@@ -137,7 +137,7 @@ def test_runs_of_clients_that_disconnect_at_once_are_not_computed(launch: StartS
 
 
 def test_pending_submissions_take_no_place_of_a_stream(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--max-streams", "2")
+    own = launch("--workers", "1", "MAX_STREAMS=2")
     with contextlib.closing(sqlite3.connect(own.data / "mhc-scope.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")  # so that submissions wait
         for _ in range(8):

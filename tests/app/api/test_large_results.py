@@ -29,7 +29,7 @@ SPEC = {
 }
 PLAIN = {"Accept-Encoding": "identity"}
 # Everything is large here.
-OUTSIDE = ("--no-precompute", "--workers", "1", "--encode-inside-bytes", "0")
+OUTSIDE = ("--no-precompute", "--workers", "1", "ENCODE_INSIDE_BYTES=0")
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_a_process_that_dies_is_replaced(launch: StartServer) -> None:
 
 @pytest.mark.full
 def test_too_many_that_wait_are_refused(launch: StartServer) -> None:
-    server = launch(*OUTSIDE[1:], "--encoder-queue", "1")
+    server = launch(*OUTSIDE[1:], "ENCODER_QUEUE=1")
     with httpx.Client(base_url=server.api, timeout=60) as http:
         ids = [compute(http, {**SPEC, "seed": 90 + k}) for k in range(2)]
         http.get(f"/runs/{ids[0]}/result.csv")

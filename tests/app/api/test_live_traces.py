@@ -24,7 +24,7 @@ LIVE = 4
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    running = start_server(tmp_path_factory.mktemp("live"), *FLAGS, "--max-live-traces", str(LIVE), ready="/livez")
+    running = start_server(tmp_path_factory.mktemp("live"), *FLAGS, f"MAX_LIVE_TRACES={LIVE}", ready="/livez")
     yield running
     running.kill()
 
@@ -218,7 +218,7 @@ def test_others_cannot_end_it(owner: Owner) -> None:
 
 
 def test_a_trace_without_news_fails(launch: StartServer, lines: list[bytes]) -> None:
-    server = launch("--workers", "1", "--live-trace-s", "1", ready="/livez")
+    server = launch("--workers", "1", "LIVE_TRACE_S=1", ready="/livez")
     with httpx.Client(base_url=server.api, timeout=60) as http:
         silent, heard = Owner(http, lines[:1]), Owner(http, lines[:1])
         until, index = time.monotonic() + 2.5, 1

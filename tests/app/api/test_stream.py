@@ -214,7 +214,7 @@ def test_who_waits_is_told_the_place(lone_client: httpx.Client, fresh_spec: Fres
 
 
 def test_too_many_streams_are_refused(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--max-streams", "2", ready="/livez")
+    own = launch("--workers", "1", "MAX_STREAMS=2", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         run_id = http.post("/runs", json=fresh_spec(**LONG)).json()["id"]
         url = f"/runs/{run_id}/events"

@@ -224,7 +224,7 @@ def test_a_refused_grid_starts_nothing(client: httpx.Client, fresh_spec: FreshSp
 
 
 def test_limits_are_settings(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--grid-cells", "5", "--max-grid-seconds", "0.001", ready="/livez")
+    own = launch("--workers", "1", "GRID_CELLS=5", "MAX_GRID_SECONDS=0.001", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         check_problem(http.post(SWEEP, json=build_grid(fresh_spec())), 422, "y.values", "at most 5 cells")
         small = {"spec": fresh_spec(), "x": X}

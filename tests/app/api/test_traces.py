@@ -34,7 +34,7 @@ FLAT_BYTES = 100_000_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that takes many traces; it computes nothing."""
-    flags = ("--no-precompute", "--workers", "1", "--max-trace-bytes", str(MAX_BYTES))
+    flags = ("--no-precompute", "--workers", "1", f"MAX_TRACE_BYTES={MAX_BYTES}")
     running = start_server(tmp_path_factory.mktemp("traces"), *flags, ready="/livez")
     yield running
     running.kill()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mhc_scope import limits
 from mhc_scope.api.http.stream import Feed
 from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_url, wait_until
 
@@ -134,9 +135,11 @@ def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
+def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STORE_PATIENCE_S", 0.1)
+
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path), store_patience_s=0.1).start()
+        server = await Server(sqlite_url(tmp_path)).start()
         run_id = await server.submit(make_spec(1))
         watching = asyncio.create_task(server.follow(run_id))
         await server.engine.step(run_id)
@@ -154,9 +157,13 @@ def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.full
-def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(tmp_path: Path) -> None:
+def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "STORE_PATIENCE_S", 0.1)
+
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path), store_patience_s=0.1).start()
+        server = await Server(sqlite_url(tmp_path)).start()
         run_id = await server.submit(make_spec(1))
         other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -185,9 +192,13 @@ def test_a_delete_that_meets_the_loss_of_the_worker_is_obeyed(tmp_path: Path) ->
 
 
 @pytest.mark.full
-def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(tmp_path: Path) -> None:
+def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOG_CACHE_BYTES", 1)
+
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path), log_cache_bytes=1).start()
+        server = await Server(sqlite_url(tmp_path)).start()
         run_id = await server.submit(make_spec(1))
         await server.compute(run_id)
         feed = Feed(server.runs, 0.5, {run_id: 0}, "sse")

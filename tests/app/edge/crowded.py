@@ -3,20 +3,20 @@
 import contextlib
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
 
 from tests.conftest import ROOT, START_S, Server, free_port
+from tests.limited import to_command
 
 
 def start_with_descriptors(data: Path, descriptors: int, *flags: str, start_s: float = START_S) -> Server:
     """Start `python -m app serve` under `ulimit -n`, and wait until it is ready."""
     data.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), data / "server.log"
-    command = [sys.executable, "-m", "app", "serve", "--port", str(port), "--data", str(data), *flags]
+    command = to_command(["serve", "--port", str(port), "--data", str(data), *flags])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
     with log.open("ab") as sink:
         limited = ["bash", "-c", f'ulimit -n {descriptors} && exec "$@"', "bash", *command]

@@ -39,7 +39,7 @@ BROKEN = {
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that nothing is computed on."""
-    flags = ("--no-precompute", "--workers", "1", "--body-s", "2")
+    flags = ("--no-precompute", "--workers", "1", "BODY_S=2")
     running = start_server(tmp_path_factory.mktemp("target"), *flags, ready="/livez")
     yield running
     assert httpx.get(f"{running.url}/livez").status_code == 200

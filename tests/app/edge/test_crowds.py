@@ -19,7 +19,7 @@ ALLOWED = 256  # connections of one address, by default
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with few descriptors, which waits long for a head."""
-    flags = ("--no-precompute", "--workers", "1", "--header-s", "120", "--body-s", "120")
+    flags = ("--no-precompute", "--workers", "1", "HEADER_S=120", "BODY_S=120")
     running = start_with_descriptors(tmp_path_factory.mktemp("narrow"), DESCRIPTORS, *flags)
     yield running
     running.kill()

@@ -18,7 +18,7 @@ MEGABYTE = bytes(2**20)
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that nothing is computed on."""
     running = start_server(
-        tmp_path_factory.mktemp("target"), "--no-precompute", "--workers", "1", "--body-s", "30", ready="/livez"
+        tmp_path_factory.mktemp("target"), "--no-precompute", "--workers", "1", "BODY_S=30", ready="/livez"
     )
     yield running
     assert "Traceback" not in running.log.read_text()

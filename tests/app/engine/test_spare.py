@@ -74,7 +74,7 @@ def test_the_three_runs_of_a_comparison_begin_together(launch: StartServer, fres
 
 @pytest.mark.full
 def test_an_operator_may_have_none(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    with keep_busy(launch(*FLAGS, "--short-run-s", "0"), fresh_spec) as (http, heavy):
+    with keep_busy(launch(*FLAGS, "SHORT_RUN_S=0"), fresh_spec) as (http, heavy):
         short = http.post("/runs", json=fresh_spec()).json()["id"]
         time.sleep(1)
         assert read_statuses(http, [*heavy, short]) == ["running", "running", "queued"]

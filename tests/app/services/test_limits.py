@@ -79,7 +79,7 @@ def test_a_limit_of_time_is_a_positive_number(client: httpx.Client, fresh_spec: 
 
 
 def test_the_queue_is_bounded(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--queue-size", "2", ready="/livez")
+    own = launch("--workers", "1", "QUEUE_SIZE=2", ready="/livez")
     with httpx.Client(base_url=own.api, timeout=30) as http:
         accepted, refused = [], None
         for _ in range(4):

@@ -51,7 +51,7 @@ def read_frames(http: httpx.Client, run_id: str) -> bytes:
 
 
 def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--log-cache-bytes", "1")
+    own = launch("--workers", "1", "LOG_CACHE_BYTES=1")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         done = compute(http, fresh_spec())
         frames = read_frames(http, done)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mhc_scope import limits
 from tests.contract.engine.bench import Bench
 from tests.contract.engine.harness import HARNESSES
 
@@ -46,6 +47,14 @@ class Loop:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_spare() -> Iterator[None]:
+    """Keep engines from starting a spare worker, which is beside those that are counted and killed here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "SHORT_RUN_S", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def runner() -> Iterator[Loop]:
     """The event loop."""
     loop = Loop()
@@ -57,7 +66,7 @@ def runner() -> Iterator[Loop]:
     scope="session",
     params=[pytest.param(name, marks=[] if name == "local" else pytest.mark.full) for name in HARNESSES],
 )
-def benches(request: pytest.FixtureRequest, runner: Loop) -> Iterator[dict[str, Bench]]:
+def benches(request: pytest.FixtureRequest, runner: Loop, no_spare: None) -> Iterator[dict[str, Bench]]:
     """The engines that cases share, all started at once: their workers warm up while others compute."""
     harness = HARNESSES[request.param]
     started = {

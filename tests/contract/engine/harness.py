@@ -10,7 +10,8 @@ from typing import Any
 
 from mhc_scope.engine.contract import Engine
 from mhc_scope.engine.registry import build_engine
-from mhc_scope.settings import GIB, Settings
+from mhc_scope.settings import GIB
+from mhc_service.settings import ServiceSettings
 from tests.contract.engine.ray_cluster import find_actors, start_cluster
 from tests.forked import find_workers, start_fork_server
 
@@ -22,8 +23,7 @@ class Harness(ABC):
 
     def build(self, **settings: Any) -> Engine:
         """An engine with these settings, not started."""
-        # Without a spare worker, which an engine may have: it is beside those that are counted and killed here.
-        return build_engine(Settings(engine=self.name, short_run_s=0, **settings))
+        return build_engine(ServiceSettings(engine=self.name, **settings))
 
     @abstractmethod
     def list_workers(self) -> list[int]:

@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx
 from tests.conftest import ROOT, Server, free_port
 from tests.contract.engine.ray_cluster import read_stat
 from tests.forked import fork_server
+from tests.limited import to_command
 
 READY_S, STOP_S, GONE_S = 600.0, 60.0, 20.0
 MARK = "ENDURANCE_TRIAL"  # a variable that all processes of a trial inherit, by which those that are left are found
@@ -117,9 +117,7 @@ class Site:
         # An operator's settings must not reach a trial.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
         with log.open("ab") as sink:
-            return subprocess.Popen(
-                [sys.executable, "-m", "app", *given], cwd=ROOT, env=kept | self._environment, stdout=sink, stderr=sink
-            )
+            return subprocess.Popen(to_command(given), cwd=ROOT, env=kept | self._environment, stdout=sink, stderr=sink)
 
 
 def mark() -> str:

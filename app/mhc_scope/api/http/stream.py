@@ -18,12 +18,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mhc_core.record import codec
+from mhc_scope import limits
 from mhc_scope.api.http.head import is_head
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.runs import SubmittedBody
 from mhc_scope.services.runs import UNSTARTED, Runs, Submission
 from mhc_scope.services.streams import StreamPlace
-from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.notifications import Subscription
 from mhc_scope.store.runs import StoredRun
@@ -61,7 +61,6 @@ def respond(
     NoRoomError
         Where the client has as many streams as it may, or the server.
     """
-    settings: Settings = request.app.state.settings
     # A reconnecting EventSource repeats its first URL and knows better where it was.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
     if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
@@ -70,7 +69,7 @@ def respond(
     if is_head(request):
         place.require_room()
         return _send(request, _stream_nothing(), form, AsyncExitStack())
-    feed = Feed(service, settings.heartbeat_s, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
+    feed = Feed(service, limits.HEARTBEAT_S, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
     held = AsyncExitStack()
     held.callback(place.take().give_back)
     subscription = held.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
@@ -90,9 +89,8 @@ def respond_submitted(
     `held` is what the stream takes, its place and its subscription, and closes when it is over. Once the first event is
     sent, the caller knows its runs: they go on when it leaves.
     """
-    settings: Settings = request.app.state.settings
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
-    feed = Feed(service, settings.heartbeat_s, cursors, "sse")
+    feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
 
     async def follow() -> AsyncIterator[bytes]:
         if await request.is_disconnected():
