@@ -64,8 +64,7 @@ class Settings(BaseSettings):
     )
     workers: int = Field(0, ge=0, description="Worker processes; 0 means one per CPU core.")
     worker_memory_bytes: PositiveInt = Field(
-        8 * GIB,
-        description="Data memory that one worker may allocate; a run that is predicted to need more than half of it is refused.",
+        8 * GIB, description="Data memory that one worker may allocate; a run may be predicted to need half of it."
     )
     run_deadline_s: PositiveFloat = Field(300.0, description="Time after which a run is stopped as failed.")
     max_run_seconds: PositiveFloat = Field(60.0, description="Largest predicted time of an admitted spec.")
