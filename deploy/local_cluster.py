@@ -17,8 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.app.store.postgresql import find_programs, run_server
-from tests.conftest import free_port
 from tests.contract.engine.ray_cluster import RayCluster
+from tests.ports import free_port
 
 READY_S, STOP_S = 180.0, 30.0
 

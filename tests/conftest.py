@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +15,10 @@ import httpx
 import pytest
 
 from tests import sampling
-from tests.forked import ForkedServer, find_workers, fork_server
+from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.forked import ForkedServer, find_workers, fork_server, run_command
 from tests.limited import to_command
+from tests.ports import free_port
 
 # Small tensors gain nothing from threads, and lose much where others share the cores. Said before torch or numpy is
 # imported; processes that tests start take it over, and servers give their workers threads themselves.
@@ -32,13 +33,6 @@ START_S = 120.0  # workers are nice: on a busy machine they wait long for their 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave to `make test-full` what the samples of `tests/sampling.py` leave out."""
     sampling.mark_full(items)
-
-
-def free_port() -> int:
-    """A free loopback port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -72,6 +66,7 @@ class Server:
 
 
 StartServer = Callable[..., Server]
+Call = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def start_server(
@@ -188,3 +183,19 @@ def compute(http: httpx.Client, spec: dict[str, Any]) -> str:
     end = wait_for_end(http, run_id)
     assert end["status"] == "done", end["reason"]
     return run_id
+
+
+@pytest.fixture
+def call(tmp_path: Path) -> Call:
+    """`python -m app` with these arguments, and with a text for its standard input: `call("run", "-", stdin="{}")`."""
+    return lambda *arguments, stdin="": run_command(arguments, stdin, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for all tests; they must leave it running."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    with run_server(programs) as running:
+        yield running

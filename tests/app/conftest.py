@@ -1,35 +1,15 @@
 """What tests of the service share."""
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import httpx
 import pytest
 
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
+from tests.app.store.postgresql import PostgreSQL
 from tests.conftest import Server
-from tests.forked import run_command
 from tests.traced import Trace, capture_trace
-
-Call = Callable[..., CompletedProcess[str]]
-
-
-@pytest.fixture
-def call(tmp_path: Path) -> Call:
-    """`python -m app` with these arguments, and with a text for its standard input: `call("run", "-", stdin="{}")`."""
-    return lambda *arguments, stdin="": run_command(arguments, stdin, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """One PostgreSQL server for all tests; they must leave it running."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with run_server(programs) as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.app.conftest import Call
-from tests.conftest import ROOT, start_server
+from tests.conftest import ROOT, Call, start_server
 
 
 def test_it_starts_as_people_start_it() -> None:

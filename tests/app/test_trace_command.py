@@ -7,8 +7,7 @@ import pytest
 
 from mhc_core.record.result import Result
 from mhc_probe.checkpoint import read_checkpoint
-from tests.app.conftest import Call
-from tests.conftest import Server
+from tests.conftest import Call, Server
 from tests.probe.checkpoint.stored import draw_connections, write_file
 
 

@@ -20,7 +20,8 @@ from playwright.sync_api import Browser, expect
 
 from mhc_core.record.result import Result
 from tests.browser.conftest import Watch, load_page
-from tests.conftest import ROOT, START_S, free_port
+from tests.conftest import ROOT, START_S
+from tests.ports import free_port
 from tests.probe.checkpoint.stored import draw_connections, write_file
 
 pytestmark = pytest.mark.full

@@ -23,7 +23,8 @@ import httpx
 from benchmarks.rows import Row
 from mhc_core.spec import RunSpec
 from mhc_scope.api.http.contents import ITEM_SCHEMA
-from tests.conftest import Server, free_port, start_server
+from tests.conftest import Server, start_server
+from tests.ports import free_port
 
 TOOL = "schemathesis>=4.32,<4.33"
 CHECK = "positive_data_acceptance"

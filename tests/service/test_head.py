@@ -10,7 +10,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from mhc_scope.main import create_app
-from mhc_scope.settings import Settings
+from mhc_service.settings import ServiceSettings
 from tests.apart import run_loop
 from tests.app.api.test_compare_stream import read_gauges
 from tests.app.api.test_sweeps import finish
@@ -36,7 +36,7 @@ NOT_THERE = {
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Paths of all GET routes."""
-    app = create_app(Settings(data=tmp_path_factory.mktemp("routes"), precompute=False))
+    app = create_app(ServiceSettings(service=True, data=tmp_path_factory.mktemp("routes"), precompute=False))
     run_loop(app.state.database.close())
     return [str(route.path) for route in iter_route_contexts(app.routes) if "GET" in (route.methods or ())]
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.app.api.test_live_traces import Owner, encode
+from tests.app.api.test_live_traces import OCTETS, Owner, encode
 from tests.app.api.test_sweeps import SWEEP, build_grid
 from tests.app.engine.test_cancel import LONG
 from tests.conftest import Server, StartServer
@@ -25,6 +26,7 @@ def test_a_file_answered_on_the_connection_is_counted(server: Server) -> None:
         found = re.search(counted, httpx.get(f"{server.url}/metrics").text)
         return 0.0 if found is None else float(found[1])
 
+    httpx.get(server.url + address[1])  # the first answer in a coding takes the long way
     before = count()
     httpx.get(server.url + address[1])
     assert count() == before + 1
@@ -83,3 +85,15 @@ def test_cells_of_a_sweep_wait_while_the_client_has_no_room(launch: StartServer,
             most = max(most, now["counts"].get("running", 0) + now["counts"].get("queued", 0))
         assert most == 1
         assert now["counts"] == {"done": 6}
+
+
+def test_what_a_client_keeps_is_bounded(launch: StartServer, tmp_path: Path) -> None:
+    server = launch("--workers", "1", "--max-client-bytes", "1", "--max-address-bytes", "1", ready="/livez")
+    path = tmp_path / "ours.mhct"
+    capture_trace().result.save(path)
+    content = path.read_bytes()
+    with httpx.Client(base_url=server.api, timeout=60) as http:
+        assert http.post("/traces", content=content, headers=OCTETS).status_code == 201
+        refused = http.post("/traces", content=content, headers=OCTETS)
+    assert refused.status_code == 429
+    assert (refused.json()["type"], refused.headers["retry-after"]) == ("/docs#problem-too-much-stored", "3600")

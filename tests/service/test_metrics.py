@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mhc_service.instruments import LATE_S, Instruments, count_free_bytes
 from mhc_service.measures import EndedRun
 from tests.app.engine.test_cancel import LONG
-from tests.conftest import ROOT, Server, compute
+from tests.conftest import ROOT, Server, StartServer, compute
 
 FreshSpec = Callable[..., dict[str, Any]]
 Labels = frozenset[tuple[str, str]]
@@ -113,7 +113,8 @@ def test_open_streams_are_told_by_their_route(lone_server: Server, fresh_spec: F
         time.sleep(0.05)
 
 
-def test_bytes_are_those_of_the_files(server: Server, fresh_spec: FreshSpec) -> None:
+def test_bytes_are_those_of_the_files(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    server = launch("--workers", "1")
     with httpx.Client(base_url=server.api, timeout=60) as http:
         before = find(read_metrics(server), "mhc_store_bytes", part="frames")
         run_id = compute(http, fresh_spec())

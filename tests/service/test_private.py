@@ -5,8 +5,8 @@ import stat
 import httpx
 import pytest
 
-from tests.app.conftest import Call
-from tests.conftest import Server, StartServer, free_port
+from tests.conftest import Call, Server, StartServer
+from tests.ports import free_port
 
 
 def test_this_machine_reads_metrics_unless_a_proxy_asks(server: Server) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mhc_probe.client import Client, RefusedError
 from mhc_scope.store.database import Database
 from tests.apart import run_loop
-from tests.app.conftest import Call
+from tests.conftest import Call
 from tests.service.conftest import start_service
 
 TOKEN = re.compile(r"mhc_([0-9a-f]{16})_[\w-]{43}")

@@ -5,9 +5,8 @@ import re
 import httpx
 import pytest
 
-from tests.app.conftest import Call
 from tests.app.store.postgresql import PostgreSQL
-from tests.conftest import StartServer
+from tests.conftest import Call, StartServer
 from tests.service.test_tokens import TOKEN
 
 pytestmark = pytest.mark.full

@@ -6,8 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.app.conftest import Call
-from tests.conftest import compute
+from tests.conftest import Call, compute
 from tests.core.drawn import draw_written_out
 
 BATCHES, BATCH = 40, 5

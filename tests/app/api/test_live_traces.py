@@ -11,8 +11,9 @@ import pytest
 from mhc_core.record.codec import encode_frame
 from mhc_core.record.frames import AnyFrame
 from tests.app.api.test_bodies import check_problem
-from tests.conftest import Server, StartServer, free_port, start_server
+from tests.conftest import Server, StartServer, start_server
 from tests.core.conftest import build_spec, run_frames
+from tests.ports import free_port
 from tests.records import anonymise
 from tests.traced import capture_trace
 

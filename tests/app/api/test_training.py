@@ -15,9 +15,8 @@ from mhc_core.record import codec
 from mhc_core.spec import parse_spec
 from mhc_scope.settings import Settings
 from tests.app.api.test_bodies import check_problem
-from tests.app.conftest import Call
 from tests.app.engine.test_cancel import time_cancel
-from tests.conftest import StartServer, compute, wait_for_end
+from tests.conftest import Call, StartServer, compute, wait_for_end
 
 FreshSpec = Callable[..., dict[str, Any]]
 NDJSON = {"Accept": "application/x-ndjson"}

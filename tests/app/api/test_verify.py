@@ -13,9 +13,8 @@ import pytest
 from mhc_core.record import codec
 from mhc_scope.store.frames import unpack_line
 from tests.app.api.test_bodies import check_problem
-from tests.app.conftest import Call
 from tests.app.engine.test_cancel import LONG
-from tests.conftest import Server, StartServer, compute
+from tests.conftest import Call, Server, StartServer, compute
 
 FreshSpec = Callable[..., dict[str, Any]]
 MLP = {"kind": "mlp", "activation": "relu", "mlp_ratio": 2}

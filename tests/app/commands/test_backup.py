@@ -12,8 +12,8 @@ import pytest
 
 from mhc_scope.store.copies import back_up
 from mhc_scope.store.database import Database
-from tests.app.conftest import Call
 from tests.app.store.filled import add_run, do, to_url
+from tests.conftest import Call
 
 NAME = "mhc-scope.db"
 

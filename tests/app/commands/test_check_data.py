@@ -17,8 +17,8 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.frames import pack_line
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
-from tests.app.conftest import Call
 from tests.app.store.filled import do, to_url
+from tests.conftest import Call
 from tests.records import START
 
 NAME = "mhc-scope.db"

@@ -17,9 +17,9 @@ from mhc_scope.commands.configuration import (
 from mhc_scope.settings import Settings
 from tests.conftest import ROOT
 
-SWITCHES = {"spans", "precompute"}
+SWITCHES = {"spans", "precompute", "service"}
 # The engine is checked where engines are known.
-ANY_TEXT = {"data", "engine", "forwarded_allow_ips", "host", "private_host", "sso_header"}
+ANY_TEXT = {"data", "engine", "forwarded_allow_ips", "host"}
 POSTGRESQL = "postgresql+psycopg://ann:s%40@db:5432/scope?sslmode=require"
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from mhc_scope.store.database import Database
 from mhc_scope.store.runs import RunStore
-from tests.app.conftest import Call
 from tests.app.store.filled import add_run, do, to_url
+from tests.conftest import Call
 from tests.records import TRACE
 
 NAME = "mhc-scope.db"

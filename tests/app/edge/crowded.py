@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT, START_S, Server, free_port
+from tests.conftest import ROOT, START_S, Server
 from tests.limited import to_command
+from tests.ports import free_port
 
 
 def start_with_descriptors(data: Path, descriptors: int, *flags: str, start_s: float = START_S) -> Server:

@@ -15,7 +15,8 @@ from playwright.sync_api import sync_playwright
 
 from tests.app.edge.nginx import PROGRAM, run_nginx
 from tests.browser.conftest import FLAGS, Watch, find_chromium, load_page
-from tests.conftest import Server, compute, free_port, start_server
+from tests.conftest import Server, compute, start_server
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.full,

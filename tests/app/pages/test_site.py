@@ -17,8 +17,7 @@ from mhc_scope.commands.site import GRIDS
 from mhc_scope.pages.site import list_grid, to_record_path, to_sent
 from mhc_scope.presets import OPENING, PRESETS
 from mhc_scope.presets.records import SPECS
-from tests.app.conftest import Call
-from tests.conftest import Server, compute
+from tests.conftest import Call, Server, compute
 
 LOADED = re.compile(r'(?:src|href|url\(|"[\w.@/-]+": )=?"([^"]+)"')  # also in styles and in the import map
 VIEW = {"state": "v=1&depth=4&width=16", "title": "A view"}

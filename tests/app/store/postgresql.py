@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.conftest import free_port
+from tests.ports import free_port
 
 START_S = 60.0
 # No real data is at stake.

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mhc_scope.store.database import Database
-from tests.app.conftest import Call
 from tests.app.store.filled import add_run, do, to_url
+from tests.conftest import Call
 
 NAME = "mhc-scope.db"
 

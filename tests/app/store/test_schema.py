@@ -19,8 +19,7 @@ from mhc_scope.store import migrations
 from mhc_scope.store.database import Database
 from mhc_scope.store.schema import UnusableDatabase, upgrade
 from mhc_scope.store.tables import metadata
-from tests.app.conftest import Call
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 
 RELEASED = (Path(__file__).parent / "released.sql").read_text()
 NAME = "mhc-scope.db"

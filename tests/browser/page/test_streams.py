@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Page, Request, expect
 from tests.browser.conftest import wait_until, wait_until_done
 from tests.browser.page.test_page import curves
 from tests.browser.relay import Relay
-from tests.conftest import Server, StartServer, compute, free_port, start_server, wait_for_end
+from tests.conftest import Server, StartServer, compute, start_server, wait_for_end
+from tests.ports import free_port
 
 NDJSON = {"Accept": "application/x-ndjson"}
 # Some seconds long: with one worker the second run still waits while the first is computed.

@@ -18,7 +18,8 @@ from mhc_scope.presets import OPENING, PRESETS, Preset
 from mhc_scope.presets.records import read_result
 from tests.browser.conftest import wait_until, wait_until_done
 from tests.browser.look.test_access import audit
-from tests.conftest import Server, compute, free_port
+from tests.conftest import Server, compute
+from tests.ports import free_port
 
 GRID = {"depth": [8, 64], "connection.streams": [4], "connection.noise": [0.1, 0.3]}
 SPECS = [{"depth": 6, "width": 16, "connection": {"kind": kind}} for kind in ("hc", "mhc")]

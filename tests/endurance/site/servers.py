@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import ROOT, Server, free_port
+from tests.conftest import ROOT, Server
 from tests.contract.engine.ray_cluster import read_stat
 from tests.forked import fork_server
 from tests.limited import to_command
+from tests.ports import free_port
 
 READY_S, STOP_S, GONE_S = 600.0, 60.0, 20.0
 MARK = "ENDURANCE_TRIAL"  # a variable that all processes of a trial inherit, by which those that are left are found

@@ -11,7 +11,8 @@ from mhc_probe.client import AsyncClient, Client, LostError, RefusedError
 from mhc_probe.client.exchange import Answer, Ask, Lost, Patience, Pause, ask, read_retry_after
 from mhc_probe.client.following import Following
 from tests.apart import run_loop
-from tests.conftest import StartServer, free_port
+from tests.conftest import StartServer
+from tests.ports import free_port
 
 FreshSpec = Callable[..., dict[str, Any]]
 ONE_RUN = ("--workers", "1", "--queue-s", "0.001")

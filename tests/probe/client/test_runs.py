@@ -17,7 +17,8 @@ from mhc_probe.client import ArgumentError, AsyncClient, Client, ClientError, Lo
 from tests.apart import run_loop
 from tests.app.engine.test_cancel import LONG
 from tests.browser.relay import Relay
-from tests.conftest import Server, free_port
+from tests.conftest import Server
+from tests.ports import free_port
 
 FreshSpec = Callable[..., dict[str, Any]]
 

@@ -6,7 +6,8 @@ import time
 import httpx
 
 from mhc_probe import Monitor
-from tests.conftest import StartServer, free_port
+from tests.conftest import StartServer
+from tests.ports import free_port
 from tests.probe.monitor.models import Tiny, build_optimizer, draw_batches, train
 
 STEPS = 12
