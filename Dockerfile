@@ -41,7 +41,7 @@ COPY --from=page /page/node_modules static/node_modules
 FROM base AS gpu
 RUN pip install --constraint constraints.txt "torch>=2.9"
 COPY --from=source /srv /srv
-RUN pip install --constraint constraints.txt --editable ".[cluster,postgres]"
+RUN pip install --constraint constraints.txt --editable ".[service,cluster,postgres]"
 VOLUME /data
 USER 10001:10001
 
@@ -50,6 +50,6 @@ ARG TORCH_INDEX=""
 RUN pip install --constraint constraints.txt ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"} "torch>=2.9" \
     && python -c "import torch, sys; sys.exit(torch.version.cuda and 'TORCH_INDEX is missing: see the top of Dockerfile')"
 COPY --from=source /srv /srv
-RUN pip install --constraint constraints.txt --editable ".[cluster,postgres]"
+RUN pip install --constraint constraints.txt --editable ".[service,cluster,postgres]"
 VOLUME /data
 USER 10001:10001

@@ -76,7 +76,8 @@ bench: setup-dev chromium
 	$(BIN)/python -m benchmarks
 
 # What others install, in dist/: a wheel that carries the page, and the sources that make the same wheel.
-wheel: setup-dev
+wheel: setup
+	$(PIP_INSTALL) build
 	$(BIN)/python -m build --outdir dist
 
 # The page's types of frames, from the protocol.

@@ -1,7 +1,9 @@
 """What the service adds to the server, as `mhc_scope.extension.Extension` says. Heavy imports wait until needed."""
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from mhc_scope.extension import MissingExtension
 from mhc_service.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from mhc_scope.settings import Settings
     from mhc_scope.store.database import Database
 
+NEEDED = ("limits", "markdown_it", "prometheus_client")
+
 
 class ServiceExtension:
     """Accounts, quotas, courses and operators."""
@@ -18,7 +22,16 @@ class ServiceExtension:
     settings_type = ServiceSettings
 
     def build_policy(self, settings: "Settings", database: "Database") -> "Policy":
-        """Return the policy with accounts and quotas."""
+        """Return the policy with accounts and quotas.
+
+        Raises
+        ------
+        MissingExtension
+            Where a package that the service needs is not installed.
+        """
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise MissingExtension(f"--service needs {', '.join(missing)}: pip install 'mhc-scope[service]'")
         from mhc_service.policy import ServicePolicy
 
         assert isinstance(settings, ServiceSettings)

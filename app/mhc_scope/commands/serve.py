@@ -33,6 +33,7 @@ def serve(arguments: Sequence[str]) -> int:
     # Late: with torch they take a second or two, which no mistake in the arguments should cost.
     from mhc_scope.edge.server import Server
     from mhc_scope.engine.registry import UnknownEngine
+    from mhc_scope.extension import MissingExtension
     from mhc_scope.files import MissingAsset
     from mhc_scope.main import create_app
     from mhc_scope.observe.spans import NoTelemetry
@@ -41,7 +42,7 @@ def serve(arguments: Sequence[str]) -> int:
     try:
         app = create_app(settings)
     # OSError: no folder for the data.
-    except (MissingAsset, NoTelemetry, UnknownEngine, UnusableDatabase, OSError) as error:
+    except (MissingAsset, MissingExtension, NoTelemetry, UnknownEngine, UnusableDatabase, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
