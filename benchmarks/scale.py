@@ -24,8 +24,8 @@ NDJSON = {"Accept": "application/x-ndjson"}
 PACKED = {"Accept-Encoding": "gzip"}
 KINDS = ("residual", "hc", "mhc")
 API = "/api/v1"
-# One client stands here for many.
-NO_LIMITS = ("MHC_MAX_RUN_SECONDS", "MHC_CLIENT_QUEUE_S", "MHC_ADDRESS_QUEUE_S", "MHC_QUEUE_S", "MHC_CLIENT_STREAMS")
+# One client here stands for many.
+NO_LIMITS = ("MHC_MAX_RUN_SECONDS", "MHC_QUEUE_S")
 
 
 @dataclass
