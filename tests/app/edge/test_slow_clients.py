@@ -22,7 +22,7 @@ HALF_HEAD = b"POST /api/v1/runs HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 @pytest.fixture(scope="module")
 def hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that waits a second."""
-    times = [word for name in ("header", "body", "unread", "idle") for word in (f"--{name}-s", "1")]
+    times = [f"{name}_S=1" for name in ("HEADER", "BODY", "UNREAD", "IDLE")]
     running = start_server(tmp_path_factory.mktemp("hasty"), "--no-precompute", "--workers", "1", *times)
     yield running
     running.kill()
