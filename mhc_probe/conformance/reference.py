@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import Mixing, build_connection
 from mhc_core.connections.hc import DynamicHC
 from mhc_core.connections.manifold import DynamicManifold
-from mhc_core.connections.mhc import build_mhc
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing
 from mhc_probe.conformance.claim import Claim
@@ -93,7 +92,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     if any(part is None for part in phi):
         return None
     is_per_stream = len(bench.roles.phi["post"].indices) == bench.width
-    connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
+    connection = build_connection(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
     is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
