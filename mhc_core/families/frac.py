@@ -23,7 +23,7 @@ def require_divisor(n: int, width: int) -> str | None:
 
 FAMILY = Family(
     name="Frac",
-    summary="Frac-Connections, which split the width into parts instead of copying it, 2025",
+    summary="Frac-Connections, which split the width into parts instead of copying it",
     year=2025,
     place=8,
     look=Look("#305025", "#6b945c", "3px,2px,3px,6px", "star"),

@@ -18,7 +18,7 @@ def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, A
 
 FAMILY = Family(
     name="HC",
-    summary="Hyper-Connections, 2024",
+    summary="Hyper-Connections",
     year=2024,
     place=2,
     look=Look("#b84718", "#f28b50", "solid", "square"),

@@ -54,7 +54,7 @@ def require_power_of_two(n: int, width: int) -> str | None:
 
 FAMILY = Family(
     name="KromHC",
-    summary="Kronecker products, 2026",
+    summary="Kronecker products",
     year=2026,
     place=5,
     look=Look("#9c58aa", "#e5a4ef", "5px,5px", "triangle-down"),

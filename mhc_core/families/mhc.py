@@ -31,7 +31,7 @@ def _take_log_share(t: Array, axis: int) -> Array:
 
 FAMILY = Family(
     name="mHC",
-    summary="Manifold-Constrained Hyper-Connections by Sinkhorn, 2025",
+    summary="Manifold-Constrained Hyper-Connections by Sinkhorn",
     year=2025,
     place=3,
     look=Look("#0f66b0", "#5cb0f0", "solid", "diamond", 2.25),

@@ -49,7 +49,7 @@ def require_few(n: int, width: int) -> str | None:
 
 FAMILY = Family(
     name="mHC-lite",
-    summary="a combination of permutations, 2026",
+    summary="a combination of permutations",
     year=2026,
     place=4,
     look=Look("#29815d", "#77dfb3", "9px,3px,2px,3px", "triangle-up"),

@@ -4,7 +4,7 @@ from mhc_core.family import Family, Look
 
 FAMILY = Family(
     name="Residual",
-    summary="the state passes each layer by, 2015",
+    summary="the state passes each layer by",
     year=2015,
     place=1,
     look=Look("#5b6472", "#aab2bd", "2px,3px", "circle", 3.0),

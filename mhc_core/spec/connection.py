@@ -14,6 +14,10 @@ def _list_kinds(applies: Callable[[Family], bool]) -> tuple[str, ...]:
     return tuple(kind for kind, family in FAMILIES.items() if applies(family))
 
 
+def _describe(family: Family) -> str:
+    return family.summary if family.year is None else f"{family.summary}, {family.year}"
+
+
 CONNECTION_KINDS = tuple(FAMILIES)
 WITH_STREAMS = _list_kinds(lambda family: family.has_streams)
 BY_TOKEN = _list_kinds(lambda family: family.by_token)
@@ -37,7 +41,7 @@ class ConnectionSpec(SpecPart):
         "mhc",
         title="Connection",
         description="How layers are joined: "
-        + ", ".join(f"{kind} ({family.summary})" for kind, family in FAMILIES.items())
+        + ", ".join(f"{kind} ({_describe(family)})" for kind, family in FAMILIES.items())
         + ".",
         json_schema_extra=control("select"),
     )

@@ -22,7 +22,7 @@ AGREES = 2e-3
 @torch.no_grad()
 def check_reference(bench: Bench, claim: Claim) -> Line:
     """Coefficients of our connection with the parameters of the module."""
-    if claim.name not in ("mhc", "hc"):
+    if claim.family.residual not in ("sinkhorn", "free"):
         raise NotApplicable("our connection of this family has other parameters")
     roles = bench.roles
     for target in claim.targets:
@@ -55,7 +55,7 @@ def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
     """Mixing of ours, for each way in which a projection may index the state."""
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
-        build = _build_hc if claim.name == "hc" else _build_mhc
+        build = _build_hc if claim.family.residual == "free" else _build_mhc
         mixing = build(bench, claim, x.flatten(0, 1).float().cpu())
         if mixing is not None:
             yield mixing
@@ -112,7 +112,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
 
 def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
     connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
-    if claim.name == "mhc":
+    if claim.family.residual == "sinkhorn":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
     # Parameters are replaced, and with them the width, which a spec limits more than need be.
     try:
