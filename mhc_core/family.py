@@ -167,6 +167,10 @@ class Family:
         return self.has_streams and self.drawn == "nothing"
 
 
+class InvalidFamily(Exception):
+    """A connection of another package that cannot be used; the message names its entry point."""
+
+
 def load(target: Any) -> Any:
     """Return what "module:name" names; anything else is returned as it is."""
     if not isinstance(target, str):

@@ -1,8 +1,8 @@
 """The families of connections: the files of this folder, and those that other packages add.
 
 Another package declares an entry point of the group `mhc_scope.connections`, whose name is the kind and whose object is
-a `Family`. For one session, the environment variable `MHC_CONNECTIONS` names more of them as "module:Family", separated
-by commas; `mhc-scope serve --connection` sets it. The kind is then the family's name in lower case.
+a `Family`. For one session, the environment variable `MHC_CONNECTION` names more of them as "module:Family", separated
+by commas; `mhc-scope --connection` sets it. The kind is then the family's name in lower case.
 """
 
 import os
@@ -11,14 +11,10 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from mhc_core.family import Family, load
+from mhc_core.family import Family, InvalidFamily, load
 
 GROUP = "mhc_scope.connections"
-VARIABLE = "MHC_CONNECTIONS"
-
-
-class InvalidFamily(Exception):
-    """A connection of another package that cannot be used; the message names its entry point."""
+VARIABLE = "MHC_CONNECTION"
 
 
 def collect_families() -> dict[str, Family]:
@@ -45,12 +41,12 @@ def _list_own() -> Iterator[tuple[str, Family]]:
 
 def _list_installed() -> Iterator[tuple[str, Family]]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        yield point.name, _load(point.value, f"Entry point {point.name!r} of the group {GROUP}")
+        yield point.name, _load(point.value, f"Entry point {point.name} = {point.value} of the group {GROUP}")
 
 
 def _list_named() -> Iterator[tuple[str, Family]]:
     for target in filter(None, os.environ.get(VARIABLE, "").split(",")):
-        family = _load(target, f"Connection {target!r} of {VARIABLE}")
+        family = _load(target, f"Connection {target} of {VARIABLE}")
         yield family.name.lower().replace("-", "_").replace(" ", "_"), family
 
 
@@ -58,9 +54,9 @@ def _load(target: str, where: str) -> Family:
     try:
         family = load(target)
     except Exception as error:  # whatever a foreign module raises
-        raise InvalidFamily(f"{where} ({target}) cannot be loaded: {type(error).__name__}: {error}") from error
+        raise InvalidFamily(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(family, Family):
-        raise InvalidFamily(f"{where} ({target}) is a {type(family).__name__}, not a mhc_core.family.Family.")
+        raise InvalidFamily(f"{where} is a {type(family).__name__}, not a mhc_core.family.Family.")
     return family
 
 

@@ -51,7 +51,7 @@ def _name_product(spec: RunSpec, result: Result) -> str:
         if spec.maps_coarsely and not family.is_identity:
             how = f" (up to rounding to {connection.mapping_dtype})"
     elif family.norm_bounded:
-        kind = "norm-bounded mixing"
+        kind = "spectrally bounded mixing"
     elif family.iterates and connection.sinkhorn_iters == 0:
         how = " (exp without Sinkhorn)"
     elif family.iterates:

@@ -14,7 +14,7 @@ from mhc_core.spec import CONNECTION_KINDS, FAMILIES, RunSpec, parse_spec, run_s
 from tests.contract.specs import COMPARISONS, SPECS
 
 IDS = json.loads((Path(__file__).parent / "data" / "ids.json").read_text())
-# The connections of that release. Later ones have no id of it, so they cannot join the thirty: tests of the core run them.
+# The connections of that release. Later ones have no id of it and cannot join the thirty; tests of the core run them.
 RELEASED_KINDS = (
     "none", "residual", "hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc", "frac",
 )  # fmt: skip
