@@ -247,7 +247,7 @@ def check_resolution(run: Run, said: dict[str, str]) -> None:
 
 
 def check_no_path(run: Run, said: dict[str, str]) -> None:
-    require(run.spec.connection.kind == "none" and not matrices_of(run.result).any(), "something passes by")
+    require(not run.spec.family.skips and not matrices_of(run.result).any(), "something passes by")
 
 
 def _check_identity(run: Run, norm: bool) -> None:
@@ -278,7 +278,7 @@ def check_product(run: Run, said: dict[str, str]) -> None:
 
 
 def check_free(run: Run, said: dict[str, str]) -> None:
-    require(run.spec.connection.kind in ("hc", "frac"), "mixing is not free")
+    require(run.spec.family.drawn == "entries", "mixing is not free")
     check_product(run, said)
 
 
@@ -823,7 +823,7 @@ class _Said(dict[str, str]):
 def read_headline(run: Run, text: str) -> None:
     """The headline is the largest gain forward, of every run, and next to it that backward; or why there is none."""
     if text == "no skip path":
-        require(run.spec.connection.kind == "none", text)
+        require(not run.spec.family.skips, text)
     elif text == "gain 1× (by design)":
         sums = [abs(_known(matrices_of(run.result)).sum(axis) - 1) for axis in (1, 2)]
         off = max(side.max(initial=0.0) for side in sums)

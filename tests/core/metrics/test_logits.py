@@ -10,13 +10,12 @@ from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.metrics.logits import MAX_LAYERS, measure_rounding
 from mhc_core.stack import build_stack
 from tests.core import measures, reference
-from tests.core.conftest import CONNECTIONS, build_spec, measure
+from tests.core.conftest import CONNECTIONS, build_spec, measure, select_connections
 from tests.core.metrics.cases import Case, trace_spec
 from tests.core.reference import Array
 
-MAPPED = ("mhc", "mhc_lite", "kromhc", "orthostochastic")
 COLUMNS = ("res_logit_range", "ds_error_float32", "ds_error_bfloat16")
-WITH_LOGITS = [name for name in CONNECTIONS if name.removesuffix("-dynamic") in MAPPED]
+WITH_LOGITS = select_connections(lambda family: family.drawn == "logits")
 
 
 def find_logits(spec: Any, layer: int) -> Array:
@@ -64,7 +63,7 @@ def test_the_range_of_logits_and_what_float32_leaves(name: str) -> None:
         logits = find_logits(spec, layer)
         widest = max(row.max() - row.min() for row in logits)
         assert result.layers["res_logit_range"][layer] == pytest.approx(widest, rel=1e-10)
-        worst = max(measures.deviation(matrix) for matrix in reference._residual_matrix(spec.connection, logits))
+        worst = max(measures.deviation(matrix) for matrix in reference.find_residual_matrices(spec.connection, logits))
         assert result.layers["ds_error_float32"][layer] == pytest.approx(worst, rel=1e-4, abs=5e-7)
 
 
