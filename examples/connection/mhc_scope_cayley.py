@@ -40,7 +40,7 @@ def compute_cayley(logits: Array, settings: MapSettings, to_type: Round) -> Arra
 FAMILY = Family(
     name="Cayley",
     summary="orthogonal mixing",
-    look=Look("#00707f", "#4fc3d1", "7px,2px,2px,2px", "hourglass"),
+    look=Look("#520df2", "#8655f6", "7px,2px,2px,2px", "hourglass"),
     rows="free",
     columns="free",
     norm_bounded=True,

@@ -82,7 +82,7 @@ def test_the_page_has_the_installed_connection(server_with_cayley: Server) -> No
     assert found is not None
     rules = json.loads(found[1])["rules"]
     assert rules["connections"]["cayley"]["name"] == "Cayley"
-    assert rules["methods"]["cayley"]["light"][0] == "#00707f"
+    assert rules["methods"]["cayley"]["light"][0] == "#520df2"
     assert "cayley" in rules["dynamic"]["kinds"]
     assert "cayley" not in rules["at_once"]["maps"]  # the page waits for the server
 

@@ -282,6 +282,22 @@ def check_free(run: Run, said: dict[str, str]) -> None:
     check_product(run, said)
 
 
+def check_bounded(run: Run, said: dict[str, str]) -> None:
+    known = _known(matrices_of(run.result))
+    if len(known):
+        largest = np.linalg.norm(known, 2, axis=(1, 2)).max()
+        require(largest < 1 + (2e-2 if run.spec.maps_coarsely else 1e-5), f"a spectral norm of {largest}")
+    check_product(run, said)
+
+
+def check_unnamed(run: Run, said: dict[str, str]) -> None:
+    """Mixing of which no property is said: its family has none."""
+    family = run.spec.family
+    has_one = family.drawn == "entries" or family.is_doubly_stochastic or family.norm_bounded or family.iterates
+    require(not has_one, "the mixing has a property that is not said")
+    check_product(run, said)
+
+
 def check_doubly_stochastic(run: Run, said: dict[str, str]) -> None:
     known = _known(matrices_of(run.result))
     coarse = said["rounded"] is not None
@@ -716,6 +732,8 @@ TEMPLATES = (
     Template("connection", r"One stream: nothing is mixed\. DeepNorm scales it up before each addition, and a norm "
              r"follows\.", check_deepnorm, True),
     Template("connection", rf"{_name_product('unconstrained mixing')} {GAIN}\.", check_free, True),
+    Template("connection", rf"{_name_product('spectrally bounded mixing')} {GAIN}\.", check_bounded, True),
+    Template("connection", rf"{_name_product('mixing')} {GAIN}\.", check_unnamed, True),
     Template("connection", _name_product("doubly stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
              + rf" {GAIN}\.", check_doubly_stochastic, True),
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),

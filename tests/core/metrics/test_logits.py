@@ -89,9 +89,9 @@ def test_the_columns_foretell_a_run_that_maps_in_that_type(name: str, dtype: str
     # Dynamic matrices lie otherwise in memory there, and an exponential's last digit depends on that.
     unit = {"float32": 1e-7, "bfloat16": 2**-9}[dtype] if connection.get("dynamic") else 1e-12
     np.testing.assert_allclose(worst, result.layers[f"ds_error_{dtype}"], rtol=1e-6, atol=unit)
-    # Dynamic logits of the two runs differ, as one has rounded what it is made of.
+    # Dynamic logits of the two runs differ, as one has rounded what it is made of. Sums far from 1 have larger errors.
     slack = {"float32": 1e-6, "bfloat16": 5e-3}[dtype] if connection.get("dynamic") else 1e-9
-    np.testing.assert_allclose(worst, foretold, rtol=1e-4, atol=slack)
+    np.testing.assert_allclose(worst, foretold, rtol=1e-4, atol=slack * max(1.0, foretold.max()))
 
 
 def test_a_single_stream_and_a_single_logit_have_no_range() -> None:
