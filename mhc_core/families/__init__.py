@@ -2,7 +2,7 @@
 
 Another package declares an entry point of the group `mhc_scope.connections`, whose name is the kind and whose object is
 a `Family`. For one session, the environment variable `MHC_CONNECTION` names more of them as "module:Family", separated
-by commas; `mhc-scope --connection` sets it. The kind is then the family's name in lower case.
+by commas; `mhc-scope serve --connection` sets it. The kind is then the family's name in lower case.
 """
 
 import os
