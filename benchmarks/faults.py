@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mhc_core import stack as stacks
 from mhc_core.blocks import transformer
 from mhc_core.connections import Mixing
-from mhc_core.spec import MULTI_STREAM, SINKHORN, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
 
 TOO_LARGE = 1.05
@@ -133,8 +133,8 @@ FAULTS: dict[str, tuple[Fault, Callable[[RunSpec], bool]]] = {
     "weights 5 % too large": (enlarge_weights, lambda spec: True),
     "one layer without its skip": (drop_skip, lambda spec: spec.connection.kind != "none"),
     "norm left out in one layer": (drop_norm, lambda spec: spec.block.norm_position != "none"),
-    "H_res transposed": (transpose_mixing, lambda spec: spec.connection.kind in MULTI_STREAM),
-    "one Sinkhorn round for twenty": (shorten_sinkhorn, lambda spec: spec.connection.kind in SINKHORN),
+    "H_res transposed": (transpose_mixing, lambda spec: spec.family.has_streams),
+    "one Sinkhorn round for twenty": (shorten_sinkhorn, lambda spec: spec.family.iterates),
     "attention mask missing": (drop_mask, lambda spec: spec.block.kind == "transformer"),
     "gradient times 1.05": (enlarge_gradient, lambda spec: True),
 }

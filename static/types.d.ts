@@ -359,7 +359,8 @@ export interface ViewRules {
       name: string;
       year: number | null;
       has_streams: boolean;
-      mixing: 'fixed' | 'free' | 'sinkhorn' | 'exact' | 'identity';
+      /** Whether the drift moves the entries of the mixing themselves, which nothing bounds. */
+      is_free: boolean;
     }
   >;
   /** What a map shows by default. */
@@ -376,6 +377,11 @@ export interface ViewRules {
 }
 /** What lets the page know columns without asking. */
 export interface AtOnceRules {
+  /**
+   * By connection, the formula of `MAPS` that gives its mixing; of another connection nothing is known at once. `layers`: up to which
+   * float32 products agree with the server's to 1e-6, null for no limit. `iterates`: whether the formula repeats Sinkhorn rounds.
+   */
+  maps: Record<string, { formula: string; iterates: boolean; layers: number | null }>;
   /** Version of the numerics that the server computes with. */
   numerics: number;
   /** Metrics of which a shallower stack's column is the beginning of a deeper one's. */

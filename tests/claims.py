@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI
 
 from mhc_core.figures import PANELS
-from mhc_core.spec.families import FAMILIES
+from mhc_core.spec import FAMILIES
 from mhc_scope.api import openapi
 from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
 from mhc_scope.presets import PRESETS

@@ -58,6 +58,11 @@ class Settings(BaseSettings):
     )
     public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
 
+    connection: str = Field(
+        "",
+        description="Connections of your own as module:Family, separated by commas. Connections of installed packages "
+        "need no setting.",
+    )
     engine: str = Field(
         "local",
         description="What computes runs: local, worker processes on this machine; with --service also ray, a cluster.",

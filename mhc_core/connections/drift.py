@@ -7,7 +7,6 @@ import torch
 from mhc_core.connections import build_connection
 from mhc_core.connections.noise import draw_standard_noise
 from mhc_core.spec import RunSpec
-from mhc_core.spec.families import DRIFTING
 
 
 class DriftDraws(NamedTuple):
@@ -22,7 +21,7 @@ class DriftDraws(NamedTuple):
 
 def describe_drift(spec: RunSpec) -> DriftDraws | None:
     """The drift of static mixing; None where it depends on tokens, is trained, or nothing drifts."""
-    if spec.connection.kind not in DRIFTING or spec.connection.dynamic or spec.train.steps:
+    if spec.family.drawn == "nothing" or spec.connection.dynamic or spec.train.steps:
         return None
     still = spec.model_copy(update={"depth": 1, "connection": spec.connection.model_copy(update={"noise": 0.0})})
     raw = build_connection(still).raw_residual()

@@ -8,7 +8,6 @@ connection's own type. Two things stay as they are: rms(v), a sum over many entr
 orthostochastic mixing is solved for in float64.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -17,28 +16,23 @@ from torch import nn
 from mhc_core.blocks.norms import NORM_EPS, normalise
 from mhc_core.connections.connection import Connection, Mixing, SampleMajor, StreamMajor
 from mhc_core.connections.inits import InitialMixing, build_preset
+from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.connections.projection import project
+from mhc_core.family import ResidualMap, load
 from mhc_core.spec import RunSpec
 
 
-class ResidualMap(ABC):
-    """How a family turns m raw logits into an n x n residual mixing matrix."""
-
-    eps = 0.0  # added to h_pre and to a learned head, which one implementation does
-
-    @abstractmethod
-    def initial(self, spec: RunSpec) -> torch.Tensor:
-        """Raw logits of all layers, drift included: (L, m)."""
-
-    @abstractmethod
-    def __call__(self, raw: torch.Tensor) -> torch.Tensor:
-        """Logits (..., m) to matrices (..., n, n), rows index the output."""
+def build_manifold(spec: RunSpec) -> Connection:
+    """Build the connection of a family with a map, static or dynamic by the spec."""
+    residual_map: ResidualMap = load(spec.family.map)(spec.connection.map_settings)
+    connection = DynamicManifold if spec.connection.dynamic else StaticManifold
+    return connection(spec, residual_map)
 
 
-def build_manifold(spec: RunSpec, residual_map: ResidualMap) -> Connection:
-    """A manifold-constrained connection, static or dynamic by the spec."""
-    family = DynamicManifold if spec.connection.dynamic else StaticManifold
-    return family(spec, residual_map)
+def draw_logits(spec: RunSpec, residual_map: ResidualMap, certainty: float) -> torch.Tensor:
+    """Draw the raw logits of all layers, drift included: (L, m)."""
+    start = torch.tensor(residual_map.start(certainty))
+    return start + draw_mixing_noise(spec, len(start))
 
 
 def find_mapping_dtype(spec: RunSpec) -> torch.dtype | None:
@@ -54,7 +48,7 @@ class StaticManifold(StreamMajor):
         preset = build_preset(spec)
         self.residual_map, self.mapping_dtype = residual_map, find_mapping_dtype(spec)
         self.b_pre, self.b_post = nn.Parameter(preset.b_pre), nn.Parameter(preset.b_post)
-        self.b_res = nn.Parameter(residual_map.initial(spec))
+        self.b_res = nn.Parameter(draw_logits(spec, residual_map, preset.certainty))
 
     def static_mixing(self) -> Mixing:
         dtype = self.mapping_dtype or self.coefficient_dtype
@@ -110,7 +104,8 @@ class DynamicManifold(SampleMajor):
 
     def __init__(self, spec: RunSpec, residual_map: ResidualMap) -> None:
         super().__init__(spec, residual_map.eps)
-        preset, b_res, dtype = build_preset(spec), residual_map.initial(spec), find_mapping_dtype(spec)
+        preset, dtype = build_preset(spec), find_mapping_dtype(spec)
+        b_res = draw_logits(spec, residual_map, preset.certainty)
         self.residual_map = residual_map
         self.mixers = nn.ModuleList(
             DynamicManifoldLayer(preset, b_res[layer], layer, residual_map, dtype) for layer in range(spec.depth)
@@ -137,6 +132,3 @@ def _to_mixing(
     if residual_map.eps:
         h_pre = h_pre + residual_map.eps
     return Mixing(h_pre.to(dtype), (2 * torch.sigmoid(t_post)).to(dtype), residual_map(t_res).to(dtype))
-
-
-BuildMap = Callable[[RunSpec], ResidualMap]

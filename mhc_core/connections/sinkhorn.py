@@ -4,6 +4,22 @@ from typing import Any
 
 import torch
 
+from mhc_core.family import MapSettings, ResidualMap
+
+
+class SinkhornMap(ResidualMap):
+    """n^2 logits, exponentiated and normalised in turn: doubly stochastic in the limit of many rounds."""
+
+    def __init__(self, settings: MapSettings) -> None:
+        super().__init__(settings)
+        self.rounds, self.eps = settings.rounds, settings.eps
+
+    def start(self, certainty: float) -> list[float]:
+        return [0.0 if row == column else -certainty for row in range(self.n) for column in range(self.n)]
+
+    def __call__(self, raw: torch.Tensor) -> torch.Tensor:
+        return sinkhorn(raw.unflatten(-1, (self.n, self.n)), self.rounds, self.eps)
+
 
 def sinkhorn(logits: torch.Tensor, rounds: int, eps: float = 0.0) -> torch.Tensor:
     """exp(logits) after `rounds` rounds of column normalisation, then row normalisation.

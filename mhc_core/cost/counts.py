@@ -10,15 +10,15 @@ Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA a
 
 from mhc_core.blocks import branch_type
 from mhc_core.metrics.catalogue.logits import MAX_SAMPLES
-from mhc_core.spec import BYTE_INPUTS, COPYING, FAMILIES, FREE, MULTI_STREAM, PARTS, SINKHORN, RunSpec
+from mhc_core.spec import BYTE_INPUTS, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
 SLACK_BYTES = 5e6
 MAX_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
 MAX_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
-# Free mixing projects each stream by itself, the others all streams together.
-STREAM_PASSES = {True: 48, False: 40}  # over all streams, of dynamic mixing up and down, by whether it is free
+# Families without a map project each stream by itself, the others all streams together.
+STREAM_PASSES = {True: 48, False: 40}  # of dynamic mixing up and down, by whether it projects each stream by itself
 DYNAMIC_CALLS = {True: 70, False: 45}  # beside Sinkhorn's, by the same
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
@@ -32,7 +32,7 @@ def count_parameters(spec: RunSpec) -> int:
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
         branches += spec.depth
-    if spec.connection.kind not in MULTI_STREAM:
+    if not spec.family.has_streams:
         return branches + ends
     return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
 
@@ -41,7 +41,7 @@ def _mixing_parameters(spec: RunSpec) -> int:
     n, width, logits = spec.streams, spec.width, _vectors(spec) + _raw_logits(spec)
     if not spec.connection.dynamic:
         return logits
-    if _is_free(spec):
+    if _projects_apart(spec):
         return logits + width * _copies(spec) // n * logits // n + 2
     return logits + n * width * logits + 3
 
@@ -49,25 +49,26 @@ def _mixing_parameters(spec: RunSpec) -> int:
 def _vectors(spec: RunSpec) -> int:
     """Coefficients of one layer beside its residual mixing: H_pre and H_post, or of parts a read matrix and H_post."""
     n = spec.streams
-    return n * n + n if spec.connection.kind in PARTS else 2 * n
+    return n * n + n if spec.family.streams == "parts" else 2 * n
 
 
 def _copies(spec: RunSpec) -> int:
     """Streams of full width: parts of the width are one together."""
-    return 1 if spec.connection.kind in PARTS else spec.streams
+    return 1 if spec.family.streams == "parts" else spec.streams
 
 
-def _is_free(spec: RunSpec) -> bool:
-    return spec.connection.kind in FREE
+def _projects_apart(spec: RunSpec) -> bool:
+    """Whether dynamic mixing projects each stream by itself."""
+    return not spec.family.is_mapped
 
 
 def _raw_logits(spec: RunSpec) -> int:
     """Parameters of one layer's residual mixing matrix."""
-    return FAMILIES[spec.connection.kind].logits(spec.streams)
+    return spec.family.logits(spec.streams)
 
 
 def _head_parameters(spec: RunSpec) -> int:
-    if spec.connection.kind not in COPYING or spec.output != "head":
+    if spec.family.streams != "copies" or spec.output != "head":
         return 0
     n = spec.streams
     return n * spec.width * n + n + 1 if spec.connection.dynamic else n
@@ -89,8 +90,8 @@ def _mixing_flops(spec: RunSpec) -> float:
     part = width * _copies(spec) // n  # features of a stream
     flops = 2.0 * part * (n * n + _vectors(spec))
     if spec.connection.dynamic:
-        inputs = part if _is_free(spec) else n * part
-        flops += 2 * inputs * (_vectors(spec) + _raw_logits(spec)) + 4 * n * n * _rounds(spec)
+        inputs = part if _projects_apart(spec) else n * part
+        flops += 2 * inputs * (_vectors(spec) + _raw_logits(spec)) + spec.family.operations(n, _rounds(spec))
     return flops
 
 
@@ -130,19 +131,19 @@ def count_pass_bytes(spec: RunSpec) -> float:
 def _mixing_bytes(spec: RunSpec) -> float:
     """Beyond the residual connection's, per token and layer."""
     n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
-    if spec.connection.kind not in MULTI_STREAM:
+    if not spec.family.has_streams:
         return 0.0
     if not spec.connection.dynamic:
         return (20 * n - 1) * width * item
-    streams = STREAM_PASSES[_is_free(spec)]
+    streams = STREAM_PASSES[_projects_apart(spec)]
     return (streams * n * width + 10 * spec.streams**2 * _rounds(spec)) * item
 
 
 def count_pass_calls(spec: RunSpec) -> float:
     """Operator calls of all layers, forward; about 1.5 times as many come down."""
-    layer = 2 if spec.connection.kind in MULTI_STREAM else 0
+    layer = 2 if spec.family.has_streams else 0
     if is_dynamic(spec):
-        layer = DYNAMIC_CALLS[_is_free(spec)] + ROUND_CALLS * _rounds(spec)
+        layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
 
 
@@ -195,7 +196,7 @@ def count_tape_bytes(spec: RunSpec) -> float:
     """Values that autograd keeps until the way down."""
     n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
     norm = {"pre": 1, "post": n, "none": 0}[spec.block.norm_position]
-    copied = 1 if spec.connection.kind in MULTI_STREAM else 0
+    copied = 1 if spec.family.has_streams else 0
     layer = (n + 1 + norm + copied) * width * item + _mixing_kept(spec)
     branches = sum(branch_type(spec, index).count_kept(spec) for index in range(spec.depth))
     return count_samples(spec) * (branches * item + spec.depth * layer)
@@ -204,13 +205,13 @@ def count_tape_bytes(spec: RunSpec) -> float:
 def _mixing_kept(spec: RunSpec) -> float:
     """Bytes that the mixing keeps per token and layer: normed or converted streams, logits, Sinkhorn's rounds."""
     n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
-    if spec.connection.kind not in MULTI_STREAM:
+    if not spec.family.has_streams:
         return 0.0
     kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
-    if spec.connection.kind in PARTS and not spec.connection.dynamic:
+    if spec.family.streams == "parts" and not spec.connection.dynamic:
         kept += 2 * width * item  # the parts laid out for their products
     if spec.connection.dynamic:
-        kept += (_copies(spec) * width if _is_free(spec) else 0) * item
+        kept += (_copies(spec) * width if _projects_apart(spec) else 0) * item
         kept += (4 * (_vectors(spec) + _raw_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
     return kept
 
@@ -265,7 +266,7 @@ def count_kept_probe_bytes(spec: RunSpec) -> float:
 
 def count_probe_calls(spec: RunSpec) -> float:
     layer = 270.0
-    if spec.connection.kind in MULTI_STREAM:
+    if spec.family.has_streams:
         layer += 180 if spec.connection.dynamic else 40
     return spec.depth * layer + 2000
 
@@ -278,12 +279,12 @@ def count_samples(spec: RunSpec) -> int:
 
 
 def is_dynamic(spec: RunSpec) -> bool:
-    return spec.connection.dynamic and spec.connection.kind in MULTI_STREAM
+    return spec.connection.dynamic and spec.family.by_token
 
 
 def _rounds(spec: RunSpec) -> int:
     """Sinkhorn's rounds for every sample and layer."""
-    return spec.connection.sinkhorn_iters if spec.connection.kind in SINKHORN else 0
+    return spec.connection.sinkhorn_iters if spec.family.iterates else 0
 
 
 def _kept_samples(spec: RunSpec) -> int:

@@ -36,7 +36,7 @@ from mhc_core.cost.counts import (
 )
 from mhc_core.cost.rates import DEFAULT_RATES, SMALL_PRODUCT, UP_AND_DOWN, Rates
 from mhc_core.cost.shares import MEASURES, REFERENCE, format_added
-from mhc_core.spec import CONNECTION_KINDS, SINKHORN, RunSpec
+from mhc_core.spec import CONNECTION_KINDS, RunSpec
 
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
 # A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
@@ -250,7 +250,7 @@ def _count_jacobian(spec: RunSpec) -> Work:
 def _count_twice_differentiated_calls(spec: RunSpec) -> float:
     """Operator calls a layer and product that a pass does not have: gradients of the gradients of softmax."""
     share = name_layers(spec).count("attention") / spec.depth
-    rounds = spec.connection.sinkhorn_iters if is_dynamic(spec) and spec.connection.kind in SINKHORN else 0
+    rounds = spec.connection.sinkhorn_iters if is_dynamic(spec) and spec.family.iterates else 0
     mixing = 80 if is_dynamic(spec) else 0
     return 30 + 70 * share + mixing + 8 * rounds
 
@@ -273,6 +273,6 @@ def count_jacobian_bytes(spec: RunSpec) -> float:
     kept = (2 * spec.block.mlp_ratio + 4) * spec.width + 3 * _attention_values(spec)
     if is_dynamic(spec):
         kept += 6 * n * spec.width
-        kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.connection.kind in SINKHORN else 0
+        kept += 5 * n * n * spec.connection.sinkhorn_iters if spec.family.iterates else 0
     tape = count_samples(spec) * spec.depth * kept * ITEM_BYTES[spec.dtype]
     return tape + 2 * spec.jacobian * _vector_bytes(spec)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mhc_core.families import FAMILIES
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.similarity import MANY_LAYERS
 from mhc_core.spec import NUMERICS_VERSION, RunSpec
@@ -20,6 +21,11 @@ def to_at_once_rules() -> dict[str, Any]:
         "absolute": [key for key, metric in METRICS.items() if metric.precision and metric.precision[1]],
         "depth_scaled": DEPTH_SCALED,
         "cka_layers": MANY_LAYERS,
+        "maps": {
+            kind: {"formula": family.page_map.formula, "iterates": family.iterates, "layers": family.page_map.layers}
+            for kind, family in FAMILIES.items()
+            if family.page_map is not None
+        },
     }
 
 

@@ -5,38 +5,19 @@ Runs of one method beside each other keep its hue and its marker, and differ by 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from mhc_core.families import FAMILIES
+from mhc_core.family import Look
 from mhc_core.figures.style import MAX_RUNS, THEMES, RunStyle, Theme, ThemeName, mix, to_contrast
 from mhc_core.record.source import TRACE
 
-
-@dataclass(frozen=True)
-class Method:
-    """One method's colour in each theme, its dash, its marker and the width of its lines in pixels."""
-
-    light: str
-    dark: str
-    dash: str
-    marker: str
-    width: float = 2.0
-
-
-# The three of the first view are grey, orange-red and blue. The others were searched for: of one hue in both themes,
-# and far from each other for all readers, those without green cones included (`tests/core/figures/test_methods.py`).
-METHODS = {
-    "none": Method("#61263e", "#b77586", "4px,2px", "x"),
-    "residual": Method("#5b6472", "#aab2bd", "2px,3px", "circle", 3.0),
-    "hc": Method("#b84718", "#f28b50", "solid", "square"),
-    "mhc": Method("#0f66b0", "#5cb0f0", "solid", "diamond", 2.25),
-    "mhc_lite": Method("#29815d", "#77dfb3", "9px,3px,2px,3px", "triangle-up"),
-    "kromhc": Method("#9c58aa", "#e5a4ef", "5px,5px", "triangle-down"),
-    "orthostochastic": Method("#5b510c", "#8f8936", "12px,3px", "pentagon"),
-    "identity_hc": Method("#562763", "#9a7db1", "9px,3px,2px,3px,2px,3px", "cross"),
-    "frac": Method("#305025", "#6b945c", "3px,2px,3px,6px", "star"),
-    TRACE: Method("#bc4f4d", "#f8827c", "14px,3px,4px,3px", "hexagon"),
+# Each family states its look. The three of the first view are grey, orange-red and blue. The others were searched for:
+# of one hue in both themes, and far from each other for all readers, those without green cones included
+# (`tests/core/figures/test_methods.py`).
+METHODS = {kind: family.look for kind, family in FAMILIES.items()} | {
+    TRACE: Look("#bc4f4d", "#f8827c", "14px,3px,4px,3px", "hexagon")
 }
 # What the second to the fourth run of a method have in its place.
 MORE_DASHES = ("16px,5px", "5px,2px,1px,2px", "1px,3px,1px,1px")
@@ -58,7 +39,7 @@ def to_plain_methods() -> dict[str, dict[str, Any]]:
     return {kind: _to_plain(method) for kind, method in METHODS.items()}
 
 
-def _to_plain(method: Method) -> dict[str, Any]:
+def _to_plain(method: Look) -> dict[str, Any]:
     found: dict[str, Any] = {"marker": method.marker}
     for name, theme in THEMES.items():
         styles = [_to_style(method, place, theme) for place in range(MAX_RUNS)]
@@ -67,7 +48,7 @@ def _to_plain(method: Method) -> dict[str, Any]:
     return found
 
 
-def _to_style(method: Method, place: int, theme: Theme) -> RunStyle:
+def _to_style(method: Look, place: int, theme: Theme) -> RunStyle:
     color: str = getattr(method, theme.name)
     if place == 0:
         return RunStyle(color, method.dash, method.marker, method.width)

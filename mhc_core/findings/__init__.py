@@ -66,8 +66,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_mapping(spec, result),
     ]
     told += [_of_first_seed(spec, found) for found in of_one_pass]
-    has_path = spec.connection.kind != "none"
-    headline = build_headline(result, has_path=has_path, is_fixed=is_doubly_stochastic(spec))
+    headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
     return SummaryFrame(headline=headline, findings=[found for found in told if found])
 
 

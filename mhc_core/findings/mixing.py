@@ -6,7 +6,7 @@ from mhc_core.findings.gains import describe_product, number_gains, read_gains
 from mhc_core.findings.words import build_finding, count, format_number, format_percent, is_dynamic, to_finite
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
-from mhc_core.spec import DOUBLY_STOCHASTIC, FREE, MANIFOLD, SINKHORN, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.theory.premises import is_row_stochastic
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
@@ -19,7 +19,7 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
     text = _describe_path(spec, result)
     if text is None:
         text = describe_product(_name_product(spec, result), gains, spec.dtype, has_seeds=has_seeds)
-        is_iterated = spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters > 0
+        is_iterated = spec.family.iterates and spec.connection.sinkhorn_iters > 0
         least = to_finite(np.min(result.layers["composite_min_col_sum"])) if is_iterated and not has_seeds else None
         if least is not None:
             numbers["min_col_sum"] = least
@@ -29,9 +29,9 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
 
 def _describe_path(spec: RunSpec, result: Result) -> str | None:
     """What passes the layers by where nothing is mixed; None where matrices are multiplied."""
-    if spec.connection.kind == "none":
+    if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
-    if spec.connection.kind != "residual":
+    if spec.family.has_streams:
         return None
     if (result.matrices["h_res"] > 1).any():
         return "One stream: nothing is mixed. DeepNorm scales it up before each addition, and a norm follows"
@@ -42,17 +42,19 @@ def _describe_path(spec: RunSpec, result: Result) -> str | None:
 
 def _name_product(spec: RunSpec, result: Result) -> str:
     """The matrices whose product a gain is of; dynamic ones are averaged over tokens first."""
-    connection = spec.connection
+    connection, family = spec.connection, spec.family
     kind, how = "mixing", ""
-    if connection.kind in FREE:
+    if family.drawn == "entries":
         kind = "unconstrained mixing"
-    elif connection.kind in DOUBLY_STOCHASTIC:
+    elif family.is_doubly_stochastic:
         kind = "doubly stochastic mixing"
-        if spec.maps_coarsely and connection.kind != "identity_hc":
+        if spec.maps_coarsely and not family.is_identity:
             how = f" (up to rounding to {connection.mapping_dtype})"
-    elif connection.sinkhorn_iters == 0:
+    elif family.norm_bounded:
+        kind = "spectrally bounded mixing"
+    elif family.iterates and connection.sinkhorn_iters == 0:
         how = " (exp without Sinkhorn)"
-    else:
+    elif family.iterates:
         how = f" ({count(connection.sinkhorn_iters, 'Sinkhorn round')})"
     if is_dynamic(result):
         how += ", averaged over tokens,"
@@ -65,7 +67,7 @@ def _name_product(spec: RunSpec, result: Result) -> str:
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
     """By how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
-    if spec.connection.kind not in SINKHORN or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
+    if not spec.family.iterates or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
     columns = np.abs(result.layers["h_res_col_sum"] - 1).max(1)
     # The mean over tokens hides the worst of them.
@@ -87,7 +89,8 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
 def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     """Streams start identical; uniform H_post and rows of H_res that sum to 1 keep them so (equations section 3)."""
     cosine = result.layers.get("stream_cos")
-    if spec.connection.kind not in MANIFOLD or cosine is None or not np.all(cosine > 1 - 1e-5):
+    is_constrained = spec.family.is_mapped and spec.family.rows != "free"
+    if not is_constrained or cosine is None or not np.all(cosine > 1 - 1e-5):
         return None
     uneven = np.ptp(result.matrices["h_post"], axis=1).max()
     rows = np.abs(result.layers["h_res_row_sum"] - 1).max()

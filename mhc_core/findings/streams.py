@@ -7,8 +7,7 @@ from mhc_core.metrics.mixing import composite, unscale
 from mhc_core.metrics.shares import to_shares
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
-from mhc_core.spec import SINKHORN, RunSpec
-from mhc_core.spec.families import DRIFTING
+from mhc_core.spec import RunSpec
 
 IGNORED = 0.1  # of an even share of the read weights
 UNIFORM = 0.05  # by which entries of the product may differ from 1/n, relative to it
@@ -76,7 +75,7 @@ def describe_uniform(result: Result) -> Finding | None:
 def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
     """H_res as at the start, though training has lowered the loss."""
     start = result.kept.get("step_h_res")
-    if start is None or spec.streams == 1 or spec.connection.kind not in DRIFTING or result.kept_steps[0] != 0:
+    if start is None or spec.streams == 1 or spec.family.drawn == "nothing" or result.kept_steps[0] != 0:
         return None
     if not result.loss_untrained - result.loss >= LEARNED * abs(result.loss_untrained):
         return None
@@ -99,7 +98,7 @@ def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
     if single is None or connection.mapping_dtype != "bfloat16":
         return None
     errors = result.layers.get("ds_error_tokens", result.layers["ds_error"])
-    is_projected = connection.kind not in SINKHORN or connection.sinkhorn_iters
+    is_projected = not spec.family.iterates or connection.sinkhorn_iters
     if not is_projected or not (np.isfinite(errors).all() and np.isfinite(single).all()):
         return None
     worst, least = float(errors.max()), float(single.max())

@@ -14,9 +14,10 @@ import torch
 
 from mhc_core.blocks.norms import normalise
 from mhc_core.blocks.transformer import Attention
-from mhc_core.connections.manifold import DynamicManifold, ResidualMap, StaticManifold
+from mhc_core.connections.manifold import DynamicManifold, StaticManifold
+from mhc_core.family import ResidualMap
 from mhc_core.rng import normal
-from mhc_core.spec import PARTS, SINKHORN, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
 Array = np.ndarray
@@ -63,7 +64,7 @@ def measure_identities(
     if lost_L.any():
         found["adjoint_lost"] = lost_L.astype(float)
     found |= dict(zip(("weights", "weights_spread"), _check_weights(stack), strict=True))
-    if logits and spec.connection.kind in SINKHORN and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
+    if logits and spec.family.iterates and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
         found["projection"] = _check_projection(spec, logits)
     if spec.block.norm_position == "pre":
         found["norm"] = _check_norm(stack, outputs)
@@ -90,16 +91,16 @@ def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
     """The state after a layer, streams (n, N, C), from the one before it, the coefficients and the branch's output."""
     h_post, h_res, y_NC = (to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
     count = len(x_nNC)
-    if spec.connection.kind == "none":
+    if not spec.family.skips:
         h_res = np.zeros((1, 1))
-    parts = y_NC.reshape(len(y_NC), count, -1) if spec.connection.kind in PARTS else y_NC[:, None].repeat(count, 1)
+    parts = y_NC.reshape(len(y_NC), count, -1) if spec.family.streams == "parts" else y_NC[:, None].repeat(count, 1)
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0  # (2 N)^(1/4), two layers a block
     mixed = np.einsum("...ij,jNc->iNc" if h_res.ndim == 2 else "Nij,jNc->iNc", h_res, skip * x_nNC)
     added = np.einsum("i,Nic->iNc" if h_post.ndim == 1 else "Ni,Nic->iNc", h_post, parts)
     state: Array = mixed + added
     if spec.block.norm_position != "post":
         return state
-    axes = (0, 2) if spec.connection.kind in PARTS else 2  # parts are normed together
+    axes = (0, 2) if spec.family.streams == "parts" else 2  # parts are normed together
     centred = state - state.mean(axes, keepdims=True) if spec.block.norm == "layernorm" else state
     found: Array = centred / np.sqrt((centred**2).mean(axes, keepdims=True))
     return found
@@ -371,7 +372,7 @@ def _batch_shape(spec: RunSpec) -> tuple[int, int, int]:
 
 
 def _last(stack: Stack) -> int:
-    return stack.spec.width // (stack.spec.streams if stack.spec.connection.kind in PARTS else 1)
+    return stack.spec.width // (stack.spec.streams if stack.spec.family.streams == "parts" else 1)
 
 
 def _to_streams(stack: Stack, state: torch.Tensor) -> Array:

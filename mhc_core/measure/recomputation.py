@@ -23,7 +23,7 @@ from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.rng import normal
-from mhc_core.spec import DOUBLY_STOCHASTIC, MULTI_STREAM, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack, build_stack
 
 Array = np.ndarray
@@ -140,7 +140,7 @@ def _overhear(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[
     """Fills with every layer's output as the stack runs, until undone; gradients at what was made are kept."""
     heard: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
-    is_learned = stack.spec.connection.kind in MULTI_STREAM  # elsewhere coefficients are 0 and 1
+    is_learned = stack.spec.family.has_streams  # elsewhere coefficients are 0 and 1
 
     def layer(index: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
         if mixing is not None and is_learned:
@@ -165,7 +165,7 @@ def _overhear(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[
 
 def _keeps_mean(spec: RunSpec) -> bool:
     """Whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the state."""
-    is_exact = spec.connection.kind in DOUBLY_STOCHASTIC and not spec.maps_coarsely
+    is_exact = spec.family.is_doubly_stochastic and not spec.maps_coarsely
     return is_exact and spec.block.norm_position != "post"
 
 

@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.rng import normal
-from mhc_core.spec import MANIFOLD, PARTS, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
 Array = np.ndarray
@@ -139,7 +139,7 @@ def _read_layer(
     assert grad is not None
     weights = list(stack.branches[layer].parameters())
     grad_h_res = _grad(output.mixing.h_res)
-    logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.connection.kind in MANIFOLD else np.empty(0)
+    logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.family.is_mapped else np.empty(0)
     return ReferenceLayer(
         x_nNC=_read(to_streams(output.state)),
         g_nNC=_read(to_streams(grad)),
@@ -199,7 +199,7 @@ def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
 
 def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     m_NC = _merge(spec, layer.x_nNC)
-    is_parts = spec.connection.kind in PARTS
+    is_parts = spec.family.streams == "parts"
     g_NC = np.concatenate(layer.g_nNC, 1) if is_parts else layer.g_nNC.sum(0)
     gradient = _norm_of_all(layer.grad_weights)
     found: dict[str, Array | float] = {
@@ -231,7 +231,7 @@ def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
 
 def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     """Coefficients as the run shows them, and what is said of each mean H_res alone."""
-    read = "h_read" if spec.connection.kind in PARTS else "h_pre"
+    read = "h_read" if spec.family.streams == "parts" else "h_pre"
     found: dict[str, Array | float] = {}
     for key, part in ((read, layer.h_pre), ("h_post", layer.h_post), ("h_res", layer.h_res)):
         if layer.h_res.ndim == 3:
@@ -300,7 +300,7 @@ def _measure_passing(
     entering, found = start_nNC, []
     for layer in layers:
         count = len(entering)
-        parts = np.split(layer.y_NC, count, 1) if spec.connection.kind in PARTS else [layer.y_NC] * count
+        parts = np.split(layer.y_NC, count, 1) if spec.family.streams == "parts" else [layer.y_NC] * count
         shares = []
         for i in range(count):
             written = _rms(layer.h_post[..., i, None] * parts[i])
@@ -526,7 +526,7 @@ def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[st
 
 
 def _merge(spec: RunSpec, x_nNC: Array) -> Array:
-    return np.concatenate(x_nNC, 1) if spec.connection.kind in PARTS else x_nNC.sum(0) / len(x_nNC)
+    return np.concatenate(x_nNC, 1) if spec.family.streams == "parts" else x_nNC.sum(0) / len(x_nNC)
 
 
 def _rms(x: Array) -> float:

@@ -1,28 +1,23 @@
 """Mixing coefficients of every family a second time, in plain numpy from the raw parameters.
 
-It shares no code with `mhc_core.connections`; it reads parameters by their names. `compute_coefficients` follows each
-paper's formula, `check_coefficients` compares a stack with it at the stack's own parameters and at moved ones: at its
-start a sigmoid can have the value of a softmax, and a projection of zero hides what it multiplies.
+It shares no code with `mhc_core.connections`; it reads parameters by their names. `compute_coefficients` follows the
+numpy formula that each family states. `check_coefficients` compares a stack with it at the stack's own parameters and
+at moved ones: at its start a sigmoid can equal a softmax, and a projection of zero hides what it multiplies.
 
 Arithmetic is float64, or rounded to a coarser type after every operation, see `ROUND`.
 Shapes: L layers, n streams, N samples, C width, m logits of one H_res, D = n C.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 import torch
 
+from mhc_core.family import Array, Round, compute_sigmoid, divide_by_rms
 from mhc_core.rng import normal
-from mhc_core.spec import MANIFOLD, MULTI_STREAM, PARTS, SINKHORN, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
-Array = np.ndarray
-Round = Callable[[Array], Array]
-
-TINY = 1e-20  # under the root of every norm, as the mHC paper has it
 MOVE = 0.3  # standard deviation by which parameters are moved
 MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
 
@@ -56,15 +51,18 @@ def compute_coefficients(
     parameters: of the whole connection, see `read_parameters`.
     x_nNC: the streams that enter the layer; static mixing ignores them.
     """
-    kind = spec.connection.kind
-    if kind not in MULTI_STREAM:
+    family = spec.family
+    if not family.has_streams:
         one = np.ones(1)
-        return ReferenceCoefficients(one, one, np.full((1, 1), float(kind == "residual")))
-    if kind in MANIFOLD:
+        return ReferenceCoefficients(one, one, np.full((1, 1), float(family.skips)))
+    if family.is_mapped:
         t_pre, t_post, t_res = compute_logits(spec, parameters, layer, x_nNC)
-        eps = spec.connection.sinkhorn_eps if kind in SINKHORN else 0.0
-        return ReferenceCoefficients(_sigmoid(t_pre) + eps, 2 * _sigmoid(t_post), map_logits(spec, t_res, lambda x: x))
-    return _compute_free(spec, _select(spec, parameters, layer), np.moveaxis(x_nNC, 0, 1))
+        eps = spec.connection.sinkhorn_eps if family.iterates else 0.0
+        h_pre, h_post = compute_sigmoid(t_pre) + eps, 2 * compute_sigmoid(t_post)
+        return ReferenceCoefficients(h_pre, h_post, map_logits(spec, t_res, lambda x: x))
+    assert family.mixing_reference is not None, "a family without a map has its formula in numpy"
+    x_NnC = np.moveaxis(x_nNC, 0, 1) if spec.connection.dynamic else None
+    return ReferenceCoefficients(*family.mixing_reference(_select(spec, parameters, layer), x_NnC))
 
 
 def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
@@ -75,29 +73,14 @@ def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str
     return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
 
 
-def _compute_free(spec: RunSpec, own: dict[str, Array], x_NnC: Array) -> ReferenceCoefficients:
-    """HC (arXiv 2409.19606) and Frac-Connections (arXiv 2503.14125, Eq. 11-14): A + s tanh(norm(x) W)."""
-    is_parts = spec.connection.kind in PARTS
-    names = ("y", "b", "a") if is_parts else ("a_m", "b", "a_r")
-    pre, post, res = (own[name] for name in names)
-    if spec.connection.dynamic:
-        normed = _divide_by_rms(x_NnC)
-        pre_moved, post_moved, res_moved = (np.tanh(normed @ own[f"w_{name[-1]}"]) for name in names)
-        pre = pre + own["s_a"] * (pre_moved if is_parts else pre_moved[..., 0])
-        post = post + own["s_b"] * post_moved[..., 0]
-        res = res + own["s_a"] * res_moved
-    # The papers index rows by the input.
-    return ReferenceCoefficients(np.swapaxes(pre, -1, -2) if is_parts else pre, post, np.swapaxes(res, -1, -2))
-
-
 def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> tuple[Array, Array, Array]:
     """Logits of H_pre, H_post and H_res, (m) or (N, m): t = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7)."""
     n, own = spec.streams, _select(spec, parameters, layer)
     t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
     if spec.connection.dynamic:
         x_NnC = np.moveaxis(x_nNC, 0, 1)
-        v_NnC = _divide_by_rms(x_NnC) if spec.connection.init == "lucidrains" else x_NnC
-        raw = _divide_by_rms(v_NnC.reshape(len(v_NnC), -1)) @ own["phi"]
+        v_NnC = divide_by_rms(x_NnC) if spec.connection.init == "lucidrains" else x_NnC
+        raw = divide_by_rms(v_NnC.reshape(len(v_NnC), -1)) @ own["phi"]
         a_pre, a_post, a_res = own["a"]
         t_pre = t_pre + a_pre * raw[:, :n]
         t_post = t_post + a_post * raw[:, n : 2 * n]
@@ -110,55 +93,8 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
 
 def map_logits(spec: RunSpec, logits: Array, to_type: Round) -> Array:
     """H_res (..., n, n) of raw logits (..., m), every intermediate result rounded by `to_type`."""
-    kind, n, lead = spec.connection.kind, spec.streams, logits.shape[:-1]
-    t = to_type(logits)
-    if kind in SINKHORN:
-        return _run_sinkhorn(
-            t.reshape(*lead, n, n), spec.connection.sinkhorn_iters, spec.connection.sinkhorn_eps, to_type
-        )
-    if kind == "mhc_lite":
-        orders = [np.eye(n)[list(order)] for order in permutations(range(n))]
-        shares = np.exp(t - t.max(-1, keepdims=True))
-        shares = to_type(shares / shares.sum(-1, keepdims=True))
-        return to_type(np.einsum("...k,kij->...ij", shares, np.array(orders)))
-    if kind == "kromhc":
-        product = np.ones((*lead, 1, 1))
-        for k in range(t.shape[-1]):
-            p, q = to_type(_sigmoid(t[..., k])), to_type(_sigmoid(-t[..., k]))
-            pair = np.stack([np.stack([p, q], -1), np.stack([q, p], -1)], -2)
-            size = 2 * product.shape[-1]
-            product = to_type(product[..., :, None, :, None] * pair[..., None, :, None, :]).reshape(*lead, size, size)
-        return product
-    if kind == "orthostochastic":
-        square = t.reshape(*lead, n, n)
-        skew = square - np.swapaxes(square, -1, -2)
-        # Cayley transform. Its matrix is never singular; it is solved for in float64 whatever the type.
-        orthogonal = np.linalg.solve(np.eye(n) + skew, np.eye(n) - skew)
-        return to_type(orthogonal**2)
-    assert kind == "identity_hc", f"no reference for the mixing of {kind}"
-    return np.broadcast_to(np.eye(n), (*lead, n, n))
-
-
-def _run_sinkhorn(t: Array, rounds: int, eps: float, to_type: Round) -> Array:
-    """mHC Eq. 8-9: columns, then rows. In the logarithm, or with eps as DeepSeek-V4 adds it."""
-    if rounds == 0:
-        return to_type(np.exp(t))
-    if eps:
-        matrix = to_type(to_type(np.exp(_take_log_share(t, -2))) + eps)
-        for turn in range(2 * rounds - 1):
-            axis = -1 if turn % 2 == 0 else -2
-            matrix = to_type(matrix / to_type(to_type(matrix.sum(axis, keepdims=True)) + eps))
-        return matrix
-    for turn in range(2 * rounds - 1):
-        t = to_type(_take_log_share(t, -2 if turn % 2 == 0 else -1))
-    return to_type(np.exp(_take_log_share(t, -1)))
-
-
-def _take_log_share(t: Array, axis: int) -> Array:
-    """log(e^t / sum e^t) over an axis."""
-    moved = t - t.max(axis, keepdims=True)
-    found: Array = moved - np.log(np.exp(moved).sum(axis, keepdims=True))
-    return found
+    assert spec.family.map_reference is not None, "a family with a map has its formula in numpy"
+    return spec.family.map_reference(logits, spec.connection.map_settings, to_type)
 
 
 def _to_float32(x: Array) -> Array:
@@ -173,18 +109,6 @@ def _to_bfloat16(x: Array) -> Array:
 
 
 ROUND: dict[str, Round] = {"float32": _to_float32, "bfloat16": _to_bfloat16}
-
-
-def _sigmoid(t: Array) -> Array:
-    found: Array = 0.5 * (1 + np.tanh(0.5 * t))
-    # 1 + tanh loses the digits of what is close to 0.
-    small = np.exp(np.minimum(t, 0))
-    return np.where(t < 0, small / (1 + small), found)
-
-
-def _divide_by_rms(x: Array) -> Array:
-    found: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + TINY)
-    return found
 
 
 # The comparison.

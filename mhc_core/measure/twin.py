@@ -1,9 +1,11 @@
 """The twin of a trace: a synthetic stack with the same depth, streams, block and initialisation, as near as told.
 
 What joins the layers is told by the mixing that was measured: one stream is a residual connection; rows and columns
-that sum to 1 are mHC; other mixing is HC. Of the initialisations of mHC the nearest is taken.
+that sum to 1 are mHC; other mixing is HC. The kinds are the first families of these properties. Of the initialisations
+of mHC the nearest is taken.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -12,11 +14,23 @@ import torch
 
 from mhc_core.connections import build_connection
 from mhc_core.connections.connection import StreamMajor
+from mhc_core.families import FAMILIES
+from mhc_core.family import Family
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.spec.connection import InitPreset
 
 Array = np.ndarray
+
+
+def _find_kind(fits: Callable[[Family], bool]) -> str:
+    """The first kind of connection that fits."""
+    return next(kind for kind, family in FAMILIES.items() if fits(family))
+
+
+ONE_STREAM = _find_kind(lambda family: not family.has_streams and family.skips)
+ITERATED = _find_kind(lambda family: family.iterates)
+FREE = _find_kind(lambda family: family.streams == "copies" and family.drawn == "entries")
 
 MAX_DEPTH, MAX_STREAMS = 1024, 16  # of a spec; a test holds them equal
 SUM_ERROR = 0.05  # Sinkhorn rounds leave less, bfloat16 and rows alone leave more
@@ -74,22 +88,22 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
     if result.streams == 1:
         if h_res is None or not np.allclose(h_res, 1.0):
             unknown.append("what passes a layer by, which is not the plain state: the twin's skip is the identity")
-        return {"kind": "residual"}
+        return {"kind": ONE_STREAM}
     streams = min(result.streams, MAX_STREAMS)
     if streams < result.streams:
         unknown.append(f"{result.streams} streams: the twin has {streams}, the most that a spec takes")
     if h_res is None or not np.isfinite(h_res).all():
         unknown.append("the mixing of the streams, which the trace lacks or has lost: the twin has the default one")
-        return {"kind": "mhc", "streams": streams, "noise": 0.0}
+        return {"kind": ITERATED, "streams": streams, "noise": 0.0}
     spread = _find_spread(result)
     fields: dict[str, Any] = {"streams": streams, "noise": 0.0, "dynamic": spread > STILL}
     unknown.append("how far training has moved the mixing: the twin's has not drifted from its initialisation")
     if max(np.abs(h_res.sum(axis) - 1).max() for axis in (1, 2)) > SUM_ERROR:
-        return {"kind": "hc", **fields}
+        return {"kind": FREE, **fields}
     init = _find_nearest_init(result, depth, streams, spread)
     if init == "deepseek_v4":
         fields["sinkhorn_eps"] = 1e-6
-    return {"kind": "mhc", **fields, "init": init}
+    return {"kind": ITERATED, **fields, "init": init}
 
 
 def _find_spread(result: Result) -> float:
@@ -110,7 +124,7 @@ def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) 
 @torch.no_grad()
 def _measure_distance(result: Result, init: str, depth: int, streams: int) -> float:
     """Mean of the absolute differences between what was measured and how this initialisation starts."""
-    connection = {"kind": "mhc", "streams": streams, "noise": 0.0, "init": init}
+    connection = {"kind": ITERATED, "streams": streams, "noise": 0.0, "init": init}
     stack = parse_spec({"depth": depth, "width": WIDTH, "block": {"heads": 1}, "connection": connection})
     built = build_connection(stack)
     assert isinstance(built, StreamMajor), "static mixing is stream-major"

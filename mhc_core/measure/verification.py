@@ -19,7 +19,7 @@ from mhc_core.measure.rounding import LEAST, MOST, find_tolerance, lift, to_log1
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import JacobianFrame, RecomputationFrame
 from mhc_core.record.result import Result
-from mhc_core.spec import MANIFOLD, PARTS, RunSpec
+from mhc_core.spec import RunSpec
 from mhc_core.theory.bands import FALSE_ALARM, Band
 from mhc_core.theory.laws import MIXING_EPS, OWN, Curve, predict
 from mhc_core.theory.premises import is_doubly_stochastic, is_free, is_row_stochastic
@@ -226,14 +226,14 @@ def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
 
 def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[Check]:
     """Coefficients against the formulas of their family."""
-    wide = MAP_WIDE[spec.connection.mapping_dtype if spec.connection.kind in MANIFOLD else "auto"]
+    wide = MAP_WIDE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
     checks = []
     for name, (key, text, source) in MAPS.items():
         error = (recomputed.identities or {}).get(name)
         if error is not None:
             errors = np.array(error, dtype=np.float64)
             known = np.isfinite(errors)
-            key = "h_read" if name == "map_pre" and spec.connection.kind in PARTS else key
+            key = "h_read" if name == "map_pre" and spec.family.streams == "parts" else key
             checks.append(compare(name, key, 0 * errors, errors, wide, known, text, source, scale="linear"))
     return checks
 

@@ -22,8 +22,9 @@ class SpecSource(ProtocolPart):
 
     @property
     def label(self) -> str:
-        """What joins the layers."""
-        return FAMILIES[self.method].name
+        """What joins the layers: its name, or its kind where the package that adds it is not installed here."""
+        family = FAMILIES.get(self.method)
+        return self.method if family is None else family.name
 
     @property
     def method(self) -> str:

@@ -1,20 +1,9 @@
 """What to run: the one definition behind validation, OpenAPI, the page's controls and the command line."""
 
+from mhc_core.families import FAMILIES
 from mhc_core.spec.block import BlockSpec
-from mhc_core.spec.connection import ConnectionSpec
+from mhc_core.spec.connection import CONNECTION_KINDS, ConnectionSpec
 from mhc_core.spec.errors import SpecError, SpecErrors
-from mhc_core.spec.families import (
-    CONNECTION_KINDS,
-    COPYING,
-    DOUBLY_STOCHASTIC,
-    FAMILIES,
-    FREE,
-    MANIFOLD,
-    MULTI_STREAM,
-    PARTS,
-    SINKHORN,
-    Family,
-)
 from mhc_core.spec.input import BYTE_INPUTS, InputSpec
 from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, parse_spec
 from mhc_core.spec.titles import find_title
@@ -23,19 +12,11 @@ from mhc_core.spec.train import TrainSpec
 __all__ = [
     "BYTE_INPUTS",
     "CONNECTION_KINDS",
-    "COPYING",
     "DEFAULT_SEED",
-    "DOUBLY_STOCHASTIC",
     "FAMILIES",
-    "FREE",
-    "MANIFOLD",
-    "MULTI_STREAM",
     "NUMERICS_VERSION",
-    "PARTS",
-    "SINKHORN",
     "BlockSpec",
     "ConnectionSpec",
-    "Family",
     "InputSpec",
     "RunSpec",
     "SpecError",

@@ -1,11 +1,30 @@
 """How layers are joined: the connection of a spec."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mhc_core.spec.families import CONNECTION_KINDS, COPYING, DRIFTING, MANIFOLD, MULTI_STREAM, SINKHORN
+from mhc_core.families import FAMILIES
+from mhc_core.family import Family, MapSettings
 from mhc_core.spec.part import SpecPart, control
+
+
+def _list_kinds(applies: Callable[[Family], bool]) -> tuple[str, ...]:
+    return tuple(kind for kind, family in FAMILIES.items() if applies(family))
+
+
+def _describe(family: Family) -> str:
+    return family.summary if family.year is None else f"{family.summary}, {family.year}"
+
+
+CONNECTION_KINDS = tuple(FAMILIES)
+WITH_STREAMS = _list_kinds(lambda family: family.has_streams)
+BY_TOKEN = _list_kinds(lambda family: family.by_token)
+COPYING = _list_kinds(lambda family: family.streams == "copies")
+MAPPED = _list_kinds(lambda family: family.is_mapped)
+DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
+ITERATING = _list_kinds(lambda family: family.iterates)
 
 if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
@@ -21,10 +40,9 @@ class ConnectionSpec(SpecPart):
     kind: ConnectionKind = Field(
         "mhc",
         title="Connection",
-        description="How layers are joined: none (plain feed-forward), residual (2015), hc (Hyper-Connections, 2024), "
-        "mhc (Manifold-Constrained Hyper-Connections, 2025) by Sinkhorn, and its relatives: mhc_lite (permutations), "
-        "kromhc (Kronecker products), orthostochastic (squared orthogonal), identity_hc (no residual mixing). frac "
-        "splits the width into parts instead of copying it (Frac-Connections, 2025).",
+        description="How layers are joined: "
+        + ", ".join(f"{kind} ({_describe(family)})" for kind, family in FAMILIES.items())
+        + ".",
         json_schema_extra=control("select"),
     )
     streams: int = Field(
@@ -33,13 +51,13 @@ class ConnectionSpec(SpecPart):
         le=MAX_STREAMS,
         title="Streams",
         description="Parallel residual streams; of frac, the parts of the width. The papers' large models have 4.",
-        json_schema_extra=control("slider", unit="streams", step=1, applies={"connection.kind": MULTI_STREAM}),
+        json_schema_extra=control("slider", unit="streams", step=1, applies={"connection.kind": WITH_STREAMS}),
     )
     dynamic: bool = Field(
         False,
         title="Dynamic mixing",
         description="Mixing coefficients depend on each token through learned projections, as in mHC and dynamic HC.",
-        json_schema_extra=control("checkbox", applies={"connection.kind": MULTI_STREAM}),
+        json_schema_extra=control("checkbox", applies={"connection.kind": BY_TOKEN}),
     )
     output: Literal["auto", "mean", "sum", "head"] = Field(
         "auto",
@@ -53,7 +71,7 @@ class ConnectionSpec(SpecPart):
         title="Initialisation",
         description="How the mixing of mHC and its relatives starts, by public implementation. HC always starts as "
         "its paper says.",
-        json_schema_extra=control("select", applies={"connection.kind": MANIFOLD}),
+        json_schema_extra=control("select", applies={"connection.kind": MAPPED}),
     )
     noise: float = Field(
         0.3,
@@ -74,7 +92,7 @@ class ConnectionSpec(SpecPart):
         le=200,
         title="Sinkhorn rounds",
         description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the mHC paper uses 20.",
-        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": SINKHORN}),
+        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": ITERATING}),
     )
     sinkhorn_eps: float = Field(
         0.0,
@@ -82,7 +100,7 @@ class ConnectionSpec(SpecPart):
         le=1e-3,
         title="Sinkhorn eps",
         description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The mHC paper has none.",
-        json_schema_extra=control("number", applies={"connection.kind": SINKHORN}),
+        json_schema_extra=control("number", applies={"connection.kind": ITERATING}),
     )
     mapping_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -90,5 +108,15 @@ class ConnectionSpec(SpecPart):
         description="Type in which logits, sigmoid and the map to H_res are computed; the coefficients that result are "
         "used as always. auto: float32, or float64 where the run is float64. bfloat16 shows what rounding leaves of "
         "sums of 1.",
-        json_schema_extra=control("select", applies={"connection.kind": MANIFOLD}, later=True),
+        json_schema_extra=control("select", applies={"connection.kind": MAPPED}, later=True),
     )
+
+    @property
+    def family(self) -> Family:
+        """What is known of this kind of connection."""
+        return FAMILIES[self.kind]
+
+    @property
+    def map_settings(self) -> MapSettings:
+        """The settings of the map from logits to H_res."""
+        return MapSettings(self.streams, self.sinkhorn_iters, self.sinkhorn_eps)

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mhc_core.spec.families import FAMILIES
+from mhc_core.families import FAMILIES
 
 Schema = dict[str, Any]
 

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from mhc_core.family import Family
 from mhc_core.spec.block import GRID_BLOCKS, MAX_HEADS, BlockSpec
 from mhc_core.spec.connection import MAX_STREAMS, ConnectionSpec
 from mhc_core.spec.errors import SpecError, list_divisors, to_spec_errors
-from mhc_core.spec.families import FAMILIES, MANIFOLD, MULTI_STREAM, PARTS
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.part import POSITIVE, SpecPart, control
 from mhc_core.spec.rules import add_rules
@@ -129,9 +129,9 @@ class RunSpec(SpecPart):
 
     def _check_streams(self) -> None:
         n = self.connection.streams
-        if (wanted := FAMILIES[self.connection.kind].rule(n, self.width)) is not None:
+        if (wanted := self.family.rule(n, self.width)) is not None:
             text = f"Streams ({n}) must be {wanted}."
-            if self.connection.kind in PARTS:
+            if self.family.streams == "parts":
                 text = f"Streams ({n}) must divide width ({self.width}). Use {list_divisors(self.width, MAX_STREAMS)}."
             raise SpecError("connection.streams", n, wanted, text)
 
@@ -154,21 +154,26 @@ class RunSpec(SpecPart):
         return _keep_applying(type(self), full, full)
 
     @property
+    def family(self) -> Family:
+        """What is known of the connection: the properties of its mixing."""
+        return self.connection.family
+
+    @property
     def streams(self) -> int:
         """Streams that the run really has: the expansion rate, or 1 where the connection knows no streams."""
-        return self.connection.streams if self.connection.kind in MULTI_STREAM else 1
+        return self.connection.streams if self.family.has_streams else 1
 
     @property
     def output(self) -> str:
         """How copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
         if self.connection.output != "auto":
             return self.connection.output
-        return "head" if self.connection.kind in MANIFOLD and self.connection.init == "deepseek_v4" else "mean"
+        return "head" if self.family.is_mapped and self.connection.init == "deepseek_v4" else "mean"
 
     @property
     def maps_coarsely(self) -> bool:
         """Whether mixing is made in a type coarser than that of its coefficients, which then sum to 1 only roughly."""
-        chosen = self.connection.mapping_dtype if self.connection.kind in MANIFOLD else "auto"
+        chosen = self.connection.mapping_dtype if self.family.is_mapped else "auto"
         return chosen == "bfloat16" or (chosen == "float32" and self.dtype == "float64")
 
     @property

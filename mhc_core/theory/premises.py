@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mhc_core.families import FAMILIES
+from mhc_core.family import Family
 from mhc_core.inputs.text import count_same_pairs
-from mhc_core.spec import BYTE_INPUTS, COPYING, MANIFOLD, MULTI_STREAM, SINKHORN, RunSpec
+from mhc_core.spec import BYTE_INPUTS, RunSpec
 from mhc_core.theory.activations import ACTIVATIONS
 from mhc_core.theory.network import Network
 
@@ -38,7 +40,7 @@ def find_obstacles(spec: RunSpec) -> dict[str, UnmetPremise]:
 
 def is_single(spec: RunSpec) -> bool:
     """One stream."""
-    return spec.connection.kind not in MULTI_STREAM
+    return not spec.family.has_streams
 
 
 # Mixing.
@@ -59,8 +61,13 @@ def is_free(spec: RunSpec) -> bool:
     return _free_obstacle(spec) is None
 
 
+def _starts_from_identity(family: Family) -> bool:
+    """Whether H_res of copied streams is I + s G as initialised, G independent and standard normal."""
+    return family.streams == "copies" and family.drawn == "entries"
+
+
 def _row_obstacle(spec: RunSpec) -> UnmetPremise | None:
-    if spec.connection.kind not in SINKHORN:
+    if spec.family.rows != "rounds":
         return _column_obstacle(spec)
     if spec.maps_coarsely:
         return _rounding(spec)
@@ -73,18 +80,18 @@ def _row_obstacle(spec: RunSpec) -> UnmetPremise | None:
 
 def _column_obstacle(spec: RunSpec) -> UnmetPremise | None:
     """Of rows and columns both."""
-    connection = spec.connection
-    if connection.kind == "residual" and spec.block.scaling == "deepnorm":
+    connection, family = spec.connection, spec.family
+    if is_single(spec) and family.skips and spec.block.scaling == "deepnorm":
         return UnmetPremise("block.scaling", "deepnorm", "a skip path that is not enlarged")
-    if connection.kind in SINKHORN:
+    if family.columns == "limit":
         return UnmetPremise(
             "connection.kind", connection.kind, "columns that sum to 1 by construction; Sinkhorn ends on the rows"
         )
-    if connection.kind == "hc":
+    if _starts_from_identity(family):
         if connection.noise > 0:
             return UnmetPremise("connection.noise", connection.noise, "0, for mixing that is the identity")
         return _training(spec)
-    if connection.kind not in ("residual", *MANIFOLD):
+    if family.columns != "exact":
         return UnmetPremise("connection.kind", connection.kind, "mixing whose sums are 1, or HC's")
     return _rounding(spec) if spec.maps_coarsely else None
 
@@ -97,8 +104,9 @@ def _rounding(spec: RunSpec) -> UnmetPremise:
 
 def _free_obstacle(spec: RunSpec) -> UnmetPremise | None:
     connection = spec.connection
-    if connection.kind != "hc":
-        return UnmetPremise("connection.kind", connection.kind, "hc, whose mixing is unconstrained")
+    if not _starts_from_identity(spec.family):
+        kinds = " or ".join(kind for kind, family in FAMILIES.items() if _starts_from_identity(family))
+        return UnmetPremise("connection.kind", connection.kind, f"{kinds}, whose mixing is unconstrained")
     if connection.noise == 0:
         return UnmetPremise("connection.noise", 0.0, "more than 0")
     if connection.streams == 1:
@@ -112,8 +120,7 @@ def _training(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _gain_obstacle(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
-    is_drifting = spec.connection.kind == "hc" and spec.connection.noise > 0
-    if is_drifting:
+    if _starts_from_identity(spec.family) and spec.connection.noise > 0:
         return _free_obstacle(spec)
     return _column_obstacle(spec) if backward else _row_obstacle(spec)
 
@@ -126,7 +133,7 @@ def describe_network(spec: RunSpec) -> Network | None:
     if _network_obstacle(spec) is not None:
         return None
     scale = _post(spec) * _scales(spec)
-    skip = 0.0 if spec.connection.kind == "none" else 1.0
+    skip = float(spec.family.skips)
     return _network(spec, scale, skip) if scale.any() else _identity(spec, scale)
 
 
@@ -150,15 +157,17 @@ def _stream_obstacle(spec: RunSpec) -> UnmetPremise | None:
     connection = spec.connection
     if is_single(spec):
         return None
-    if connection.kind not in COPYING:
+    if spec.family.streams != "copies":
         return UnmetPremise("connection.kind", connection.kind, "one stream, or copies of it")
     if spec.block.norm_position != "pre":
         return UnmetPremise("block.norm_position", spec.block.norm_position, "pre, where there are several streams")
-    if connection.kind == "hc":
+    if _starts_from_identity(spec.family):
         wanted = "0, for streams that stay alike"
         return UnmetPremise("connection.noise", connection.noise, wanted) if connection.noise > 0 else None
     if (found := _row_obstacle(spec)) is not None:
         return found
+    if not spec.family.is_mapped:
+        return UnmetPremise("connection.kind", connection.kind, "a connection whose H_post the initialisation sets")
     if connection.dynamic and connection.init not in UNIFORM_FOR_TOKENS:
         names = " or ".join(UNIFORM_FOR_TOKENS)
         return UnmetPremise(
@@ -171,10 +180,10 @@ def _stream_obstacle(spec: RunSpec) -> UnmetPremise | None:
 
 
 def _branch_obstacle(spec: RunSpec) -> UnmetPremise | None:
-    block, skips = spec.block, spec.connection.kind != "none"
+    block, skips = spec.block, spec.family.skips
     if not _scales(spec).any():
         if not skips:
-            return UnmetPremise("connection.kind", "none", "a skip path, where branches start at zero")
+            return UnmetPremise("connection.kind", spec.connection.kind, "a skip path, where branches start at zero")
         return UnmetPremise("block.norm_position", "post", "pre or none") if block.norm_position == "post" else None
     if block.kind != "mlp":
         return UnmetPremise("block.kind", block.kind, "mlp")
@@ -207,7 +216,7 @@ def _gradient_obstacle(spec: RunSpec) -> UnmetPremise | None:
 
 def _cosine_obstacle(spec: RunSpec) -> UnmetPremise | None:
     found = _network_obstacle(spec)
-    if found is None and spec.connection.kind != "none":
+    if found is None and spec.family.skips:
         return UnmetPremise(
             "connection.kind", spec.connection.kind, "none: the law is of layers that nothing passes by"
         )
@@ -262,7 +271,7 @@ def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
 
 def _post(spec: RunSpec) -> float:
     """The factor of H_post on branches, the same for all streams."""
-    return 1.0 if is_single(spec) or spec.connection.kind == "hc" else UNIFORM_POST[spec.connection.init]
+    return UNIFORM_POST[spec.connection.init] if spec.family.is_mapped else 1.0
 
 
 def _scales(spec: RunSpec) -> np.ndarray:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mhc_core import families
+from mhc_core.family import Family
 from mhc_core.spec import SpecError
 
 Residual = Literal["sinkhorn", "doubly stochastic", "identity", "free"]
@@ -23,15 +25,24 @@ class FamilyPromise:
     output: Literal["sum", "mean", "any"] = "any"
 
 
+def _to_promise(family: Family) -> FamilyPromise | None:
+    """What the properties of a family promise; None where no line of the check speaks of such mixing."""
+    if family.streams != "copies":
+        return None
+    if family.drawn == "entries":
+        return FamilyPromise("free", pre="", post="", starts_as_residual=True, output="sum")
+    if not family.is_mapped:
+        return None
+    if family.iterates:
+        return FamilyPromise("sinkhorn")
+    if family.is_identity:
+        return FamilyPromise("identity")
+    return FamilyPromise("doubly stochastic") if family.is_doubly_stochastic else None
+
+
 FAMILIES = {
-    "mhc": FamilyPromise("sinkhorn"),
-    "mhc_lite": FamilyPromise("doubly stochastic"),
-    "kromhc": FamilyPromise("doubly stochastic"),
-    "orthostochastic": FamilyPromise("doubly stochastic"),
-    "identity_hc": FamilyPromise("identity"),
-    "gated": FamilyPromise("identity", pre="", reads_streams=False),
-    "hc": FamilyPromise("free", pre="", post="", starts_as_residual=True, output="sum"),
-}
+    kind: promise for kind, family in families.FAMILIES.items() if (promise := _to_promise(family)) is not None
+} | {"gated": FamilyPromise("identity", pre="", reads_streams=False)}
 
 
 @dataclass(frozen=True)

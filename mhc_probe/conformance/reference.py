@@ -5,10 +5,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import Mixing, build_connection
 from mhc_core.connections.hc import DynamicHC
 from mhc_core.connections.manifold import DynamicManifold
-from mhc_core.connections.mhc import build_mhc
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing
 from mhc_probe.conformance.claim import Claim
@@ -23,7 +22,7 @@ AGREES = 2e-3
 @torch.no_grad()
 def check_reference(bench: Bench, claim: Claim) -> Line:
     """Coefficients of our connection with the parameters of the module."""
-    if claim.name not in ("mhc", "hc"):
+    if claim.family.residual not in ("sinkhorn", "free"):
         raise NotApplicable("our connection of this family has other parameters")
     roles = bench.roles
     for target in claim.targets:
@@ -56,7 +55,7 @@ def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
     """Mixing of ours, for each way in which a projection may index the state."""
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
-        build = _build_hc if claim.name == "hc" else _build_mhc
+        build = _build_hc if claim.family.residual == "free" else _build_mhc
         mixing = build(bench, claim, x.flatten(0, 1).float().cpu())
         if mixing is not None:
             yield mixing
@@ -93,7 +92,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     if any(part is None for part in phi):
         return None
     is_per_stream = len(bench.roles.phi["post"].indices) == bench.width
-    connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
+    connection = build_connection(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
     is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
@@ -113,7 +112,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
 
 def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
     connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
-    if claim.name == "mhc":
+    if claim.family.residual == "sinkhorn":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
     # Parameters are replaced, and with them the width, which a spec limits more than need be.
     try:

@@ -1,11 +1,13 @@
 """Specs and runs small enough to check by hand: four layers of eight features, two sequences of six tokens, float64."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
 
+from mhc_core.families import FAMILIES
+from mhc_core.family import Family
 from mhc_core.measure.run import run
 from mhc_core.record.frames import AnyFrame, StepFrame
 from mhc_core.record.result import Result
@@ -25,26 +27,26 @@ SMALL: dict[str, Any] = {
     "input": {"batch": 2, "tokens": 6},
 }
 
+
+def _list_connections() -> Iterator[tuple[str, dict[str, Any]]]:
+    for kind, family in FAMILIES.items():
+        yield kind, {"kind": kind} | ({"init": "mhc_lite"} if family.is_mapped else {})
+        if family.by_token:
+            init = "deepseek_v4" if family.iterates else "megatron"
+            yield f"{kind}-dynamic", {"kind": kind, "dynamic": True} | ({"init": init} if family.is_mapped else {})
+
+
 # Every way of joining layers, by a name that a failing test can show.
-CONNECTIONS: dict[str, dict[str, Any]] = {
-    "none": {"kind": "none"},
-    "residual": {"kind": "residual"},
-    "hc": {"kind": "hc"},
-    "hc-dynamic": {"kind": "hc", "dynamic": True},
-    "mhc": {"kind": "mhc", "init": "mhc_lite"},
-    "mhc-dynamic": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
-    "mhc_lite": {"kind": "mhc_lite", "init": "mhc_lite"},
-    "mhc_lite-dynamic": {"kind": "mhc_lite", "init": "megatron", "dynamic": True},
-    "kromhc": {"kind": "kromhc", "init": "mhc_lite"},
-    "kromhc-dynamic": {"kind": "kromhc", "init": "megatron", "dynamic": True},
-    "orthostochastic": {"kind": "orthostochastic", "init": "mhc_lite"},
-    "orthostochastic-dynamic": {"kind": "orthostochastic", "init": "megatron", "dynamic": True},
-    "identity_hc": {"kind": "identity_hc", "init": "mhc_lite"},
-    "identity_hc-dynamic": {"kind": "identity_hc", "init": "megatron", "dynamic": True},
-    "frac": {"kind": "frac"},
-    "frac-dynamic": {"kind": "frac", "dynamic": True},
-}
-MULTI_STREAM = [name for name in CONNECTIONS if name not in ("none", "residual")]
+CONNECTIONS = dict(_list_connections())
+
+
+def select_connections(fits: Callable[[Family], bool]) -> list[str]:
+    """Names of the connections whose family fits."""
+    return [name for name, connection in CONNECTIONS.items() if fits(FAMILIES[connection["kind"]])]
+
+
+MULTI_STREAM = select_connections(lambda family: family.has_streams)
+PARTS = select_connections(lambda family: family.streams == "parts")
 
 
 def build_spec(base: dict[str, Any] = SMALL, **fields: Any) -> RunSpec:

@@ -48,10 +48,10 @@ def trace(stack: Stack) -> Trace:
     spec, found = stack.spec, Trace()
     parameters = {name: value.detach().double().numpy() for name, value in stack.named_parameters()}
     parameters |= {name: value.double().numpy() for name, value in stack.named_buffers() if "ids" not in name}
-    is_frac = spec.connection.kind == "frac"
+    is_parts = spec.family.streams == "parts"
     n, shape = stack.connection.n, (spec.input.batch, spec.input.tokens, spec.width)
     embedded = _embed(stack, parameters)
-    x = np.stack(np.split(embedded, n, axis=-1) if is_frac else [embedded] * n)
+    x = np.stack(np.split(embedded, n, axis=-1) if is_parts else [embedded] * n)
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found.states.append(x)
     found.merged.append(embedded)
@@ -59,14 +59,14 @@ def trace(stack: Stack) -> Trace:
         pre, post, res = _coefficients(stack, parameters, layer, x)
         u = _read(pre, x, shape)
         y = _branch(stack, parameters, layer, u)
-        written = np.split(y, n, axis=-1) if is_frac else [y] * n
+        written = np.split(y, n, axis=-1) if is_parts else [y] * n
         new = np.zeros_like(x)
         for i in range(n):
             for j in range(n):
                 new[i] += skip * res[..., i, j, None] * x[j]
             new[i] += post[..., i, None] * written[i]
         x = _post_norm(spec, new) if spec.block.norm_position == "post" else new
-        found.merged.append(np.concatenate(x, axis=-1) if is_frac else x.mean(0))
+        found.merged.append(np.concatenate(x, axis=-1) if is_parts else x.mean(0))
         for column, value in zip(
             (found.states, found.u, found.y, found.h_pre, found.h_post, found.h_res),
             (x, u, y, pre, post, res),
@@ -103,7 +103,7 @@ def _read(pre: Array, x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _post_norm(spec: Any, x: Array) -> Array:
-    if spec.connection.kind != "frac":
+    if spec.family.streams != "parts":
         return _norm(x, spec.block.norm)
     return np.stack(np.split(_norm(np.concatenate(x, axis=-1), spec.block.norm), len(x), axis=-1))
 
@@ -131,32 +131,19 @@ def _sigmoid(t: Array) -> Array:
 
 def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tuple[Array, Array, Array]:
     """h_pre, h_post (B, T, n) and h_res (B, T, n, n) of one layer."""
-    connection, n = stack.spec.connection, len(x)
-    if connection.kind in ("none", "residual"):
+    connection, family, n = stack.spec.connection, stack.spec.family, len(x)
+    if not family.has_streams:
         one = np.ones(x.shape[1:3])
-        return one[..., None], one[..., None], one[..., None, None] * (connection.kind == "residual")
+        return one[..., None], one[..., None], one[..., None, None] * family.skips
     prefix = f"connection.mixers.{layer}." if connection.dynamic else "connection."
 
     def get(name: str) -> Array:
         value = p[prefix + name]
         return value if connection.dynamic else value[layer]
 
-    if connection.kind == "hc":
-        a_m, b, a_r = get("a_m"), get("b"), get("a_r")
-        if connection.dynamic:
-            normed = np.moveaxis(_norm(x, "rmsnorm"), 0, 2)  # (B, T, n, C)
-            a_m = a_m + get("s_a") * np.tanh(normed @ get("w_m"))[..., 0]
-            b = b + get("s_b") * np.tanh(normed @ get("w_b"))[..., 0]
-            a_r = a_r + get("s_a") * np.tanh(normed @ get("w_r"))
-        pre, post, res = a_m, b, np.swapaxes(a_r, -1, -2)
-    elif connection.kind == "frac":
-        y, b, a = get("y"), get("b"), get("a")
-        if connection.dynamic:
-            normed = np.moveaxis(_norm(x, "rmsnorm"), 0, 2)  # (B, T, m, C / m)
-            y = y + get("s_a") * np.tanh(normed @ get("w_y"))
-            b = b + get("s_b") * np.tanh(normed @ get("w_b"))[..., 0]
-            a = a + get("s_a") * np.tanh(normed @ get("w_a"))
-        pre, post, res = np.swapaxes(y, -1, -2), b, np.swapaxes(a, -1, -2)
+    if not family.is_mapped:
+        normed = np.moveaxis(_norm(x, "rmsnorm"), 0, 2) if connection.dynamic else None  # (B, T, n, C), or parts
+        pre, post, res = COEFFICIENTS[connection.kind](get, normed)
     else:
         t_pre, t_post, t_res = get("b_pre"), get("b_post"), get("b_res")
         if connection.dynamic:
@@ -169,37 +156,77 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
             t_pre = t_pre + a_pre * raw[..., :n]
             t_post = t_post + a_post * raw[..., n : 2 * n]
             t_res = t_res + a_res * raw[..., 2 * n :]
-        eps = connection.sinkhorn_eps if connection.kind == "mhc" else 0.0
+        eps = connection.sinkhorn_eps if stack.spec.family.iterates else 0.0
         pre, post = _sigmoid(t_pre) + eps, 2 * _sigmoid(t_post)
-        res = _residual_matrix(connection, t_res)
+        res = find_residual_matrices(connection, t_res)
     lead = x.shape[1:3]
-    pre = np.broadcast_to(pre, (*lead, n, n) if connection.kind == "frac" else (*lead, n))
+    pre = np.broadcast_to(pre, (*lead, n, n) if family.streams == "parts" else (*lead, n))
     return pre, np.broadcast_to(post, (*lead, n)), np.broadcast_to(res, (*lead, n, n))
 
 
-def _residual_matrix(connection: Any, t: Array) -> Array:
-    """H_res of each family from its raw logits (..., m), by its definition."""
-    n, lead = connection.streams, t.shape[:-1]
-    if connection.kind == "mhc":
-        return sinkhorn(t.reshape(*lead, n, n), connection.sinkhorn_iters, connection.sinkhorn_eps)
-    if connection.kind == "identity_hc":
-        return np.broadcast_to(np.eye(n), (*lead, n, n))
-    flat = t.reshape(-1, t.shape[-1])
-    return np.stack([_one_matrix(connection.kind, row, n) for row in flat]).reshape(*lead, n, n)
+def _hyper(get: Callable[[str], Array], normed: Array | None) -> tuple[Array, Array, Array]:
+    a_m, b, a_r = get("a_m"), get("b"), get("a_r")
+    if normed is not None:
+        a_m = a_m + get("s_a") * np.tanh(normed @ get("w_m"))[..., 0]
+        b = b + get("s_b") * np.tanh(normed @ get("w_b"))[..., 0]
+        a_r = a_r + get("s_a") * np.tanh(normed @ get("w_r"))
+    return a_m, b, np.swapaxes(a_r, -1, -2)
 
 
-def _one_matrix(kind: str, t: Array, n: int) -> Array:
-    if kind == "mhc_lite":
-        weights = np.exp(t - t.max()) / np.exp(t - t.max()).sum()
-        return sum(w * np.eye(n)[list(order)] for w, order in zip(weights, permutations(range(n)), strict=True))
-    if kind == "kromhc":
-        product = np.ones((1, 1))
-        for p in _sigmoid(t):
-            product = np.kron(product, np.array([[p, 1 - p], [1 - p, p]]))
-        return product
-    square = t.reshape(n, n)
-    skew = square - square.T
+def _fraction(get: Callable[[str], Array], normed: Array | None) -> tuple[Array, Array, Array]:
+    y, b, a = get("y"), get("b"), get("a")
+    if normed is not None:
+        y = y + get("s_a") * np.tanh(normed @ get("w_y"))
+        b = b + get("s_b") * np.tanh(normed @ get("w_b"))[..., 0]
+        a = a + get("s_a") * np.tanh(normed @ get("w_a"))
+    return np.swapaxes(y, -1, -2), b, np.swapaxes(a, -1, -2)
+
+
+# All coefficients of one layer from its parameters, by the definition of each family without a map.
+COEFFICIENTS: dict[str, Callable[[Callable[[str], Array], Array | None], tuple[Array, Array, Array]]] = {
+    "hc": _hyper,
+    "frac": _fraction,
+}
+
+
+def _project(t: Array, connection: Any) -> Array:
+    n = connection.streams
+    return sinkhorn(t.reshape(n, n), connection.sinkhorn_iters, connection.sinkhorn_eps)
+
+
+def _combine(t: Array, connection: Any) -> Array:
+    n, weights = connection.streams, np.exp(t - t.max()) / np.exp(t - t.max()).sum()
+    return sum(w * np.eye(n)[list(order)] for w, order in zip(weights, permutations(range(n)), strict=True))
+
+
+def _multiply(t: Array, connection: Any) -> Array:
+    product = np.ones((1, 1))
+    for p in _sigmoid(t):
+        product = np.kron(product, np.array([[p, 1 - p], [1 - p, p]]))
+    return product
+
+
+def _square(t: Array, connection: Any) -> Array:
+    n = connection.streams
+    skew = t.reshape(n, n) - t.reshape(n, n).T
     return (np.linalg.inv(np.eye(n) + skew) @ (np.eye(n) - skew)) ** 2
+
+
+# H_res of one layer and token from its raw logits (m), by the definition of each family that has a map.
+RESIDUAL_MATRICES: dict[str, Callable[[Array, Any], Array]] = {
+    "mhc": _project,
+    "mhc_lite": _combine,
+    "kromhc": _multiply,
+    "orthostochastic": _square,
+    "identity_hc": lambda t, connection: np.eye(connection.streams),
+}
+
+
+def find_residual_matrices(connection: Any, t: Array) -> Array:
+    """H_res (..., n, n) from raw logits (..., m)."""
+    flat = t.reshape(math.prod(t.shape[:-1]), t.shape[-1])
+    matrices = [RESIDUAL_MATRICES[connection.kind](row, connection) for row in flat]
+    return np.stack(matrices).reshape(*t.shape[:-1], connection.streams, connection.streams)
 
 
 def _branch(stack: Stack, p: dict[str, Array], layer: int, u: Array) -> Array:
@@ -291,14 +318,14 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
 
 def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
     connection = stack.spec.connection
-    if connection.kind in ("none", "residual", "frac"):
+    if stack.spec.family.streams != "copies":
         return np.concatenate(x, axis=-1)
     output = connection.output
     if output == "auto":
-        output = "head" if connection.init == "deepseek_v4" and connection.kind != "hc" else "mean"
+        output = "head" if connection.init == "deepseek_v4" and stack.spec.family.is_mapped else "mean"
     if output != "head":
         return x.mean(0) if output == "mean" else x.sum(0)
-    eps = connection.sinkhorn_eps if connection.kind == "mhc" else 0.0
+    eps = connection.sinkhorn_eps if stack.spec.family.iterates else 0.0
     if not connection.dynamic:
         weights = _sigmoid(p["connection.output.b"]) + eps
         return np.einsum("n,nbtc->btc", weights, x)

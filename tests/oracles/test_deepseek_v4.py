@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from mhc_core.connections import build_connection
 from mhc_core.connections.connection import Mixing
 from mhc_core.connections.manifold import DynamicManifold, DynamicManifoldLayer
-from mhc_core.connections.mhc import build_mhc
 from mhc_core.connections.output import DynamicHead
 from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
@@ -57,7 +57,7 @@ def ours(n: int, width: int, dtype: torch.dtype) -> tuple[DynamicManifoldLayer, 
             "connection": {"streams": n, "dynamic": True, "init": "deepseek_v4", "sinkhorn_eps": EPS, "noise": 0.0},
         }
     )
-    connection = build_mhc(spec).to(dtype)
+    connection = build_connection(spec).to(dtype)
     assert isinstance(connection, DynamicManifold)
     layer, head = connection.mixers[0], connection.output
     assert isinstance(layer, DynamicManifoldLayer)

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from mhc_core.findings.words import format_magnitude
 from mhc_core.record.source import SpecSource
-from mhc_core.spec import MULTI_STREAM
+from mhc_core.spec import FAMILIES
 from mhc_scope.store.runs import StoredRun
 
 Direction = Literal["fwd", "bwd"]
@@ -43,4 +43,4 @@ def build_claim(labels: Sequence[str], runs: Sequence[StoredRun]) -> str | None:
 
 def _has_streams(run: StoredRun) -> bool:
     """Whether a run mixes streams, so that its gain is not 1 by design. A trace may."""
-    return not isinstance(run.source, SpecSource) or run.spec["connection"]["kind"] in MULTI_STREAM
+    return not isinstance(run.source, SpecSource) or FAMILIES[run.spec["connection"]["kind"]].has_streams

@@ -8,7 +8,8 @@ from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES
 from mhc_core.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
 from mhc_core.figures.style import MAX_RUNS
-from mhc_core.spec import FAMILIES, MANIFOLD
+from mhc_core.spec import FAMILIES
+from mhc_core.spec.connection import MAPPED
 from mhc_scope.presets import DEFAULT, KEY, OPENING, TRAINED
 
 
@@ -24,8 +25,8 @@ def to_view_rules() -> dict[str, Any]:
             kind: {
                 "name": family.name,
                 "year": family.year,
-                "has_streams": family.streams != "one",
-                "mixing": family.mixing,
+                "has_streams": family.has_streams,
+                "is_free": family.drawn == "entries",
             }
             for kind, family in FAMILIES.items()
         },
@@ -34,5 +35,5 @@ def to_view_rules() -> dict[str, Any]:
         "costs": MEASURES,
         "methods": to_plain_methods(),
         "at_once": to_at_once_rules(),
-        "dynamic": {"inits": list_projecting(), "kinds": MANIFOLD},
+        "dynamic": {"inits": list_projecting(), "kinds": MAPPED},
     }

@@ -31,7 +31,7 @@ export function know(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isSame = isSameMixing(base, wanted);
   const begun = isSame ? rules.prefix.filter((key) => keepsLayers(base, wanted, rules, key)) : READS;
-  const h_res = isDynamic(base) ? null : isSame ? cutH(base, wanted.layers) : mix(base, wanted);
+  const h_res = isDynamic(base) ? null : isSame ? cutH(base, wanted.layers) : mix(base, wanted, rules.maps);
   if (!h_res && (!isSame || begun.length === 0)) return null;
   const known = createColumns();
   known.start = startOf(base, wanted);

@@ -1,17 +1,16 @@
-/** Raw parameters of one layer to its residual mixing matrix, by family, as the files of `mhc_core/connections` do. Rows are outputs. */
+/** Raw parameters of one layer to its residual mixing matrix, as the files of `mhc_core/families` do. Rows are outputs. */
 
 import { sinkhorn } from './sinkhorn.js';
 
 /** @typedef {{n: number, rounds: number, eps: number, round: import('./sinkhorn.js').Round}} MapSettings */
 /** @typedef {(raw: Float64Array, settings: MapSettings) => Float64Array} ResidualMap */
 
-/** Families whose mixing is drawn; of another nothing is known at once. @type {Record<string, ResidualMap>} */
+/** Formulas by the names that the server sends: each connection names one of them, or none. @type {Record<string, ResidualMap>} */
 export const MAPS = {
-  hc: transpose,
-  frac: transpose,
-  mhc: (raw, settings) => sinkhorn(raw, settings.n, settings),
-  mhc_lite: mixPermutations,
-  kromhc: multiplyKronecker,
+  transpose,
+  sinkhorn: (raw, settings) => sinkhorn(raw, settings.n, settings),
+  permutations: mixPermutations,
+  kronecker: multiplyKronecker,
   orthostochastic: squareOrthogonal,
 };
 

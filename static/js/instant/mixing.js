@@ -7,14 +7,6 @@ import { MAPS } from './maps.js';
 
 /** Work of Sinkhorn beyond which a hand would feel it, in entries times rounds: some 40 ms. */
 const MAX_WORK = 1e6;
-/**
- * Layers up to which products agree with the server's to 1e-6 in float32, whose exp() differs in the last place from machine to machine:
- * what that leaves of each matrix adds up (8e-7 at most over 250 draws of 128 layers). The sums of mHC-lite are in another order on each
- * machine. Other families take no exp(). Doubles are far from all this.
- * @type {Record<string, number>}
- */
-const MAX_ROUNDED_LAYERS = { mhc: 128, kromhc: 128, mhc_lite: 0 };
-
 /** Draws as numbers, by start frame. @type {WeakMap<object, Float64Array>} */
 const decoded = new WeakMap();
 
@@ -31,17 +23,19 @@ function drawsOf(drift) {
  * H_res of the first layers at another drift or number of rounds, (layers, n, n); null where it is not known to 1e-6.
  * @param {Columns} base a record with draws
  * @param {{layers: number, noise: number, rounds: number}} wanted
+ * @param {import('../../types').AtOnceRules['maps']} maps
  * @returns {Matrix | null}
  */
-export function mix(base, { layers, noise, rounds }) {
+export function mix(base, { layers, noise, rounds }, maps) {
   const { start } = base;
   const { connection, dtype } = /** @type {Record<string, any>} */ (start?.spec ?? {});
-  const map = MAPS[connection?.kind];
+  const known = maps[connection?.kind];
+  const map = MAPS[known?.formula];
   if (!start?.drift || !map) return null;
   const n = start.streams;
   const isDouble = dtype === 'float64' && connection.mapping_dtype !== 'float32';
-  if (!isDouble && layers > (MAX_ROUNDED_LAYERS[connection.kind] ?? Infinity)) return null;
-  if (connection.kind === 'mhc' && layers * n * n * rounds > MAX_WORK) return null;
+  if (!isDouble && layers > (known.layers ?? Infinity)) return null;
+  if (known.iterates && layers * n * n * rounds > MAX_WORK) return null;
   const round = isDouble ? (/** @type {number} */ value) => value : Math.fround;
   const settings = { n, rounds, eps: connection.sinkhorn_eps ?? 0, round };
   const data = new Float64Array(layers * n * n);

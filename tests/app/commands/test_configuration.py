@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 
 SWITCHES = {"spans", "precompute", "service"}
 # The engine is checked where engines are known.
-ANY_TEXT = {"data", "engine", "forwarded_allow_ips", "host"}
+ANY_TEXT = {"connection", "data", "engine", "forwarded_allow_ips", "host"}
 POSTGRESQL = "postgresql+psycopg://ann:s%40@db:5432/scope?sslmode=require"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mhc_core.connections.inits import PRESETS, list_projecting
-from mhc_core.spec import MANIFOLD, MULTI_STREAM
+from mhc_core.spec.connection import BY_TOKEN, MAPPED
 from tests.core.conftest import build_spec, measure
 
 
@@ -25,18 +25,18 @@ def test_it_changes_something_where_the_start_draws_projections_and_nowhere_else
     assert found > 1e-4 if init in list_projecting() else found < 1e-5
 
 
-@pytest.mark.parametrize("kind", MULTI_STREAM)
+@pytest.mark.parametrize("kind", BY_TOKEN)
 def test_it_changes_nothing_at_the_default_start(kind: str) -> None:
     assert differ(connection={"kind": kind}) < 1e-5
 
 
 @pytest.mark.sample(3)
-@pytest.mark.parametrize("kind", MULTI_STREAM)
+@pytest.mark.parametrize("kind", BY_TOKEN)
 def test_training_makes_it_differ(kind: str) -> None:
     assert differ(connection={"kind": kind}, train={"steps": 20}) > 1e-6
 
 
 @pytest.mark.sample(3)
-@pytest.mark.parametrize("kind", MANIFOLD)
+@pytest.mark.parametrize("kind", MAPPED)
 def test_the_start_that_the_page_offers_makes_it_differ(kind: str) -> None:
     assert differ(connection={"kind": kind, "init": "deepseek_v4"}) > 1e-4

@@ -9,13 +9,13 @@ import torch
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.verification import to_verdict, verify
 from mhc_core.stack import build_stack
-from tests.core.conftest import CONNECTIONS, build_spec, measure, shake
+from tests.core.conftest import CONNECTIONS, build_spec, measure, select_connections, shake
 
-MANIFOLD = [name for name in CONNECTIONS if "hc" in name and not name.startswith("hc")]
+MAPPED = select_connections(lambda family: family.is_mapped)
 DYNAMIC = {"init": "megatron", "dynamic": True}
 
 
-@pytest.mark.parametrize("name", MANIFOLD)
+@pytest.mark.parametrize("name", MAPPED)
 def test_coefficients_made_in_bfloat16_are_numbers_of_bfloat16_in_their_own_type(name: str) -> None:
     spec = build_spec(dtype="float32", connection={**CONNECTIONS[name], "mapping_dtype": "bfloat16"})
     stack = build_stack(spec)

@@ -247,7 +247,7 @@ def check_resolution(run: Run, said: dict[str, str]) -> None:
 
 
 def check_no_path(run: Run, said: dict[str, str]) -> None:
-    require(run.spec.connection.kind == "none" and not matrices_of(run.result).any(), "something passes by")
+    require(not run.spec.family.skips and not matrices_of(run.result).any(), "something passes by")
 
 
 def _check_identity(run: Run, norm: bool) -> None:
@@ -278,7 +278,23 @@ def check_product(run: Run, said: dict[str, str]) -> None:
 
 
 def check_free(run: Run, said: dict[str, str]) -> None:
-    require(run.spec.connection.kind in ("hc", "frac"), "mixing is not free")
+    require(run.spec.family.drawn == "entries", "mixing is not free")
+    check_product(run, said)
+
+
+def check_bounded(run: Run, said: dict[str, str]) -> None:
+    known = _known(matrices_of(run.result))
+    if len(known):
+        largest = np.linalg.norm(known, 2, axis=(1, 2)).max()
+        require(largest < 1 + (2e-2 if run.spec.maps_coarsely else 1e-5), f"a spectral norm of {largest}")
+    check_product(run, said)
+
+
+def check_unnamed(run: Run, said: dict[str, str]) -> None:
+    """Mixing of which no property is said: its family has none."""
+    family = run.spec.family
+    has_one = family.drawn == "entries" or family.is_doubly_stochastic or family.norm_bounded or family.iterates
+    require(not has_one, "the mixing has a property that is not said")
     check_product(run, said)
 
 
@@ -716,6 +732,8 @@ TEMPLATES = (
     Template("connection", r"One stream: nothing is mixed\. DeepNorm scales it up before each addition, and a norm "
              r"follows\.", check_deepnorm, True),
     Template("connection", rf"{_name_product('unconstrained mixing')} {GAIN}\.", check_free, True),
+    Template("connection", rf"{_name_product('spectrally bounded mixing')} {GAIN}\.", check_bounded, True),
+    Template("connection", rf"{_name_product('mixing')} {GAIN}\.", check_unnamed, True),
     Template("connection", _name_product("doubly stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
              + rf" {GAIN}\.", check_doubly_stochastic, True),
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
@@ -823,7 +841,7 @@ class _Said(dict[str, str]):
 def read_headline(run: Run, text: str) -> None:
     """The headline is the largest gain forward, of every run, and next to it that backward; or why there is none."""
     if text == "no skip path":
-        require(run.spec.connection.kind == "none", text)
+        require(not run.spec.family.skips, text)
     elif text == "gain 1× (by design)":
         sums = [abs(_known(matrices_of(run.result)).sum(axis) - 1) for axis in (1, 2)]
         off = max(side.max(initial=0.0) for side in sums)

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from mhc_core.connections.mhc_lite import PermutationMap
+from mhc_core.families.mhc_lite import PermutationMap
 from mhc_core.measure.step_probe import StepProbe
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack

@@ -88,7 +88,7 @@ class Autograd:
     def shared(self, layer: int) -> torch.Tensor:
         """The gradient along a shift of all streams, or at all parts of the width side by side."""
         grad = self.streams(layer)
-        return torch.cat(list(grad), 1) if self.stack.spec.connection.kind == "frac" else grad.sum(0)
+        return torch.cat(list(grad), 1) if self.stack.spec.family.streams == "parts" else grad.sum(0)
 
     def mixing_norm(self, layer: int) -> float:
         own = [p.grad for p in self.stack.connection.layer_parameters(layer)]

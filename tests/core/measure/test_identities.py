@@ -11,7 +11,7 @@ from mhc_core.measure.detection import DETECTS, IDENTITIES
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import verify
-from tests.core.conftest import CONNECTIONS, build_spec, collect, require
+from tests.core.conftest import CONNECTIONS, build_spec, collect, require, select_connections
 from tests.core.measure.test_verify import failures
 
 BASE: dict[str, Any] = {
@@ -40,7 +40,7 @@ def test_true_stacks_obey_every_relation(name: str, block: str, position: str, w
             assert key == "adjoint" or not np.isnan(errors).any()
             assert np.nan_to_num(errors).max() <= largest, key
     assert (np.abs(found["weights"]) <= 1e-5 + 4.5 * np.array(found["weights_spread"])).all()
-    assert ("projection" in found) == (name in ("mhc", "mhc-dynamic"))
+    assert ("projection" in found) == (name in ITERATING)
     assert ("norm" in found) == (position == "pre")
     assert ("causality" in found) == (block in ("transformer", "mlp"))
     assert ("attention" in found) == (block == "transformer")
@@ -54,6 +54,7 @@ def test_scaled_stacks_obey_them_too(scaling: tuple[str, str]) -> None:
 
 
 DEEP: dict[str, Any] = {"width": 16, "device": "cpu", "input": {"kind": "gaussian", "batch": 2, "tokens": 8}}
+ITERATING = select_connections(lambda family: family.iterates)
 PLAIN_GELU = {"kind": "mlp", "activation": "gelu", "norm_position": "none", "branch_scale": 0.7}
 LIMITS: dict[str, dict[str, Any]] = {
     "states above 1e154": {"depth": 600, "connection": {"kind": "hc", "noise": 1.0}, "block": {"kind": "mlp"}},

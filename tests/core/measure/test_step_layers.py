@@ -14,7 +14,7 @@ from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
 from tests.core import measures, reference
-from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, by_layer, collect, run_frames, shake
+from tests.core.conftest import CONNECTIONS, MULTI_STREAM, PARTS, build_spec, by_layer, collect, run_frames, shake
 from tests.core.metrics.test_paths import unfold_by_hand
 from tests.core.plain import train_plainly
 from tests.core.trained import ONE_WINDOW, TEXT, step_frames, take_one_step
@@ -74,8 +74,8 @@ def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> No
     assert ("step_stream_cos" in values) == ("stream_cos" in before.layers) == (name in MULTI_STREAM)
     if name in MULTI_STREAM:
         np.testing.assert_allclose(values["step_stream_cos"], before.layers["stream_cos"], atol=1e-9)
-    assert ("step_unfolded" in values) == ("unfolded" in before.matrices) == (not name.startswith("frac"))
-    if not name.startswith("frac"):
+    assert ("step_unfolded" in values) == ("unfolded" in before.matrices) == (name not in PARTS)
+    if name not in PARTS:
         np.testing.assert_allclose(values["step_unfolded"], before.matrices["unfolded"], rtol=1e-12, atol=1e-14)
     assert step.status == {}
 
@@ -118,7 +118,7 @@ def test_a_later_step_is_of_the_weights_and_the_batch_of_that_step(name: str) ->
         streams, merged = x.reshape(len(x), -1, x.shape[-1]), found.merged[layer + 1]
         before = flat[layer - 1] if layer else None
         assert_layer(values, layer, streams, merged.reshape(-1, merged.shape[-1]), flat[layer], before)
-    if not name.startswith("frac"):
+    if name not in PARTS:
         np.testing.assert_allclose(values["step_unfolded"], unfold_by_hand(*means), rtol=1e-11, atol=1e-13)
 
 

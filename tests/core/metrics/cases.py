@@ -8,7 +8,7 @@ from mhc_core.stack import build_stack
 from tests.core.conftest import CONNECTIONS, build_spec
 from tests.core.reference import Trace, trace
 
-NOISY = {name: {**connection, "noise": 0.6} if "hc" in name else connection for name, connection in CONNECTIONS.items()}
+NOISY = {name: {**connection, "noise": 0.6} for name, connection in CONNECTIONS.items()}
 LITTLE: dict[str, Any] = {"input": {"batch": 2, "tokens": 16}}
 
 Case = tuple[str, Result, Trace]

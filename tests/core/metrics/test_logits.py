@@ -10,13 +10,12 @@ from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.metrics.logits import MAX_LAYERS, measure_rounding
 from mhc_core.stack import build_stack
 from tests.core import measures, reference
-from tests.core.conftest import CONNECTIONS, build_spec, measure
+from tests.core.conftest import CONNECTIONS, build_spec, measure, select_connections
 from tests.core.metrics.cases import Case, trace_spec
 from tests.core.reference import Array
 
-MAPPED = ("mhc", "mhc_lite", "kromhc", "orthostochastic")
 COLUMNS = ("res_logit_range", "ds_error_float32", "ds_error_bfloat16")
-WITH_LOGITS = [name for name in CONNECTIONS if name.removesuffix("-dynamic") in MAPPED]
+WITH_LOGITS = select_connections(lambda family: family.drawn == "logits")
 
 
 def find_logits(spec: Any, layer: int) -> Array:
@@ -64,7 +63,7 @@ def test_the_range_of_logits_and_what_float32_leaves(name: str) -> None:
         logits = find_logits(spec, layer)
         widest = max(row.max() - row.min() for row in logits)
         assert result.layers["res_logit_range"][layer] == pytest.approx(widest, rel=1e-10)
-        worst = max(measures.deviation(matrix) for matrix in reference._residual_matrix(spec.connection, logits))
+        worst = max(measures.deviation(matrix) for matrix in reference.find_residual_matrices(spec.connection, logits))
         assert result.layers["ds_error_float32"][layer] == pytest.approx(worst, rel=1e-4, abs=5e-7)
 
 
@@ -90,9 +89,9 @@ def test_the_columns_foretell_a_run_that_maps_in_that_type(name: str, dtype: str
     # Dynamic matrices lie otherwise in memory there, and an exponential's last digit depends on that.
     unit = {"float32": 1e-7, "bfloat16": 2**-9}[dtype] if connection.get("dynamic") else 1e-12
     np.testing.assert_allclose(worst, result.layers[f"ds_error_{dtype}"], rtol=1e-6, atol=unit)
-    # Dynamic logits of the two runs differ, as one has rounded what it is made of.
+    # Dynamic logits of the two runs differ, as one has rounded what it is made of. Sums far from 1 have larger errors.
     slack = {"float32": 1e-6, "bfloat16": 5e-3}[dtype] if connection.get("dynamic") else 1e-9
-    np.testing.assert_allclose(worst, foretold, rtol=1e-4, atol=slack)
+    np.testing.assert_allclose(worst, foretold, rtol=1e-4, atol=slack * max(1.0, foretold.max()))
 
 
 def test_a_single_stream_and_a_single_logit_have_no_range() -> None:

@@ -12,7 +12,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.start import CkaEstimator
 from mhc_core.stack import build_stack
 from tests.core import measures
-from tests.core.conftest import MULTI_STREAM, build_spec, measure, shake
+from tests.core.conftest import MULTI_STREAM, PARTS, build_spec, measure, shake
 from tests.core.metrics.cases import LITTLE, NOISY, Case
 from tests.core.reference import trace
 
@@ -73,7 +73,7 @@ def test_cka_of_every_two_layers(case: Case) -> None:
 def test_mixing_coefficients(case: Case) -> None:
     name, result, wanted = case
     for layer in range(4):
-        read = "h_read" if name.startswith("frac") else "h_pre"
+        read = "h_read" if name in PARTS else "h_pre"
         for key, column in ((read, wanted.h_pre), ("h_post", wanted.h_post), ("h_res", wanted.h_res)):
             samples = column[layer]
             np.testing.assert_allclose(result.matrices[key][layer], samples.mean(0), rtol=1e-10, atol=1e-13)
@@ -99,7 +99,7 @@ def test_mixing_coefficients(case: Case) -> None:
         assert result.layers["gain_fwd"][layer] == pytest.approx(measures.amax_forward(h_res), rel=1e-10)
         assert result.layers["gain_bwd"][layer] == pytest.approx(measures.amax_backward(h_res), rel=1e-10)
     assert ("h_res_std" in result.matrices) == ("dynamic" in name) == ("ds_error_tokens" in result.layers)
-    assert ("h_pre" in result.matrices) != name.startswith("frac")
+    assert ("h_pre" in result.matrices) != (name in PARTS)
 
 
 def test_composites(case: Case) -> None:

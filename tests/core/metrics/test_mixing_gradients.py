@@ -14,9 +14,9 @@ from mhc_core.measure.run import run
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
-from tests.core.conftest import CONNECTIONS, build_spec, measure
+from tests.core.conftest import CONNECTIONS, build_spec, measure, select_connections
 
-MANIFOLD = [name for name in CONNECTIONS if "hc" in name and not name.startswith(("hc", "identity"))]
+WITH_LOGITS = select_connections(lambda family: family.drawn == "logits")
 
 
 def gradients_by_autograd(stack: Stack) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -39,7 +39,7 @@ def gradients_by_autograd(stack: Stack) -> tuple[list[np.ndarray], list[np.ndarr
     return at_h_res, [named[f"mixers.{k}.b_res"].grad.numpy() for k in range(len(used))]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("name", MANIFOLD)
+@pytest.mark.parametrize("name", WITH_LOGITS)
 def test_signal_and_share_are_ratios_of_autograds_gradients(name: str) -> None:
     spec = build_spec(depth=5, connection={**CONNECTIONS[name], "noise": 0.6})
     result, stack = measure(spec), build_stack(spec)

@@ -22,7 +22,7 @@ export const connections = {};
 export const writtenStops = {};
 
 /** Whether nothing bounds the mixing of a kind of connection. @param {string | null} kind */
-export const isFree = (kind) => kind !== null && connections[kind]?.mixing === 'free';
+export const isFree = (kind) => kind !== null && connections[kind]?.is_free === true;
 
 /** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
 const NAMES = {

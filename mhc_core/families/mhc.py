@@ -1,0 +1,46 @@
+"""Manifold-Constrained Hyper-Connections (mHC, arXiv 2512.24880, Eq. 8-9): H_res by Sinkhorn-Knopp."""
+
+import numpy as np
+
+from mhc_core.family import Array, Family, Look, MapSettings, PageMap, Round
+
+
+def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Array:
+    """Compute columns, then rows, in turn: in the logarithm, or with eps as DeepSeek-V4 adds it."""
+    n, rounds, eps = settings.streams, settings.rounds, settings.eps
+    t = to_type(logits).reshape(*logits.shape[:-1], n, n)
+    if rounds == 0:
+        return to_type(np.exp(t))
+    if eps:
+        matrix = to_type(to_type(np.exp(_take_log_share(t, -2))) + eps)
+        for turn in range(2 * rounds - 1):
+            axis = -1 if turn % 2 == 0 else -2
+            matrix = to_type(matrix / to_type(to_type(matrix.sum(axis, keepdims=True)) + eps))
+        return matrix
+    for turn in range(2 * rounds - 1):
+        t = to_type(_take_log_share(t, -2 if turn % 2 == 0 else -1))
+    return to_type(np.exp(_take_log_share(t, -1)))
+
+
+def _take_log_share(t: Array, axis: int) -> Array:
+    """log(e^t / sum e^t) over an axis."""
+    moved = t - t.max(axis, keepdims=True)
+    found: Array = moved - np.log(np.exp(moved).sum(axis, keepdims=True))
+    return found
+
+
+FAMILY = Family(
+    name="mHC",
+    summary="Manifold-Constrained Hyper-Connections by Sinkhorn",
+    year=2025,
+    place=3,
+    look=Look("#0f66b0", "#5cb0f0", "solid", "diamond", 2.25),
+    rows="rounds",
+    columns="limit",
+    norm_bounded=False,  # only in the limit
+    iterates=True,
+    operations=lambda n, rounds: 4 * n * n * rounds,
+    map="mhc_core.connections.sinkhorn:SinkhornMap",
+    map_reference=compute_sinkhorn,
+    page_map=PageMap("sinkhorn", layers=128),
+)

@@ -1,0 +1,17 @@
+"""No connection: each layer replaces the signal. This is what residual learning was invented against."""
+
+from mhc_core.family import Family, Look
+
+FAMILY = Family(
+    name="Plain",
+    summary="plain feed-forward",
+    place=0,
+    look=Look("#61263e", "#b77586", "4px,2px", "x"),
+    streams="one",
+    skips=False,
+    rows="free",
+    columns="free",
+    by_token=False,
+    drawn="nothing",
+    build="mhc_core.connections.residual:build_none",
+)

@@ -1,0 +1,52 @@
+"""Orthostochastic mixing: squared entries of an orthogonal matrix, whose rows and columns have unit norm."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mhc_core.family import Array, Family, Look, MapSettings, PageMap, ResidualMap, Round
+
+if TYPE_CHECKING:
+    import torch
+
+
+class OrthogonalMap(ResidualMap):
+    """n^2 logits T through the Cayley transform Q = (I + A)^-1 (I - A), A = T - T^t; H_res = Q^2 entry by entry.
+
+    A = 0 gives the identity, where every preset starts: Cayley has no finite logits for the uniform matrix.
+    """
+
+    def start(self, certainty: float) -> list[float]:
+        return [0.0] * self.n**2
+
+    def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        import torch
+
+        # In float64: with logits of 50 the system's condition costs a float32 solve its last three digits.
+        t = raw.double().unflatten(-1, (self.n, self.n))
+        skew = t - t.mT
+        eye = torch.eye(self.n, dtype=t.dtype, device=t.device)
+        # (I + A)^-1 (I - A) = 2 (I + A)^-1 - I. I + A is never singular; `inv` would ask the device whether it is, and
+        # the host would wait in every layer.
+        orthogonal = 2 * torch.linalg.inv_ex(eye + skew).inverse - eye
+        return orthogonal.square().to(raw.dtype)
+
+
+def square_orthogonal(logits: Array, settings: MapSettings, to_type: Round) -> Array:
+    """Compute the squared Cayley transform. It is solved for in float64 in every type; I + A is never singular."""
+    n = settings.streams
+    square = to_type(logits).reshape(*logits.shape[:-1], n, n)
+    skew = square - np.swapaxes(square, -1, -2)
+    orthogonal = np.linalg.solve(np.eye(n) + skew, np.eye(n) - skew)
+    return to_type(orthogonal**2)
+
+
+FAMILY = Family(
+    name="Orthostochastic",
+    summary="squared entries of an orthogonal matrix",
+    place=6,
+    look=Look("#5b510c", "#8f8936", "12px,3px", "pentagon"),
+    map=OrthogonalMap,
+    map_reference=square_orthogonal,
+    page_map=PageMap("orthostochastic"),
+)

@@ -1,0 +1,15 @@
+"""The residual connection (arXiv 1512.03385): the state passes each layer by unchanged."""
+
+from mhc_core.family import Family, Look
+
+FAMILY = Family(
+    name="Residual",
+    summary="the state passes each layer by",
+    year=2015,
+    place=1,
+    look=Look("#5b6472", "#aab2bd", "2px,3px", "circle", 3.0),
+    streams="one",
+    by_token=False,
+    drawn="nothing",
+    build="mhc_core.connections.residual:build_residual",
+)

@@ -1,0 +1,196 @@
+"""What the program must know of a kind of connection: the properties of its mixing, its formulas, its look.
+
+Every other module reads these properties and never asks for a name. `mhc_core/families` has one file a family; another
+package adds one through the entry point group `mhc_scope.connections`. This module and the files of families import
+torch only inside functions: a client without torch reads specs and records too.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Array = np.ndarray
+Round = Callable[[Array], Array]
+Rule = Callable[[int, int], str | None]
+"""Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
+Streams = Literal["one", "copies", "parts"]
+Sums = Literal["exact", "rounds", "limit", "free"]
+Drawn = Literal["nothing", "entries", "logits"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """The look of a family in figures: its colour in each theme, dash, marker, and the width of its lines in pixels."""
+
+    light: str
+    dark: str
+    dash: str
+    marker: str
+    width: float = 2.0
+
+
+@dataclass(frozen=True)
+class PageMap:
+    """The formula by which the page computes H_res itself while a slider moves.
+
+    formula: a key of `MAPS` in `static/js/instant/maps.js`.
+    layers: up to which float32 products agree with ours to 1e-6; None for no limit. exp() of float32 differs in the
+        last place from machine to machine, and what that leaves of each matrix adds up: 8e-7 at most over 250 draws of
+        128 layers.
+    """
+
+    formula: str
+    layers: int | None = None
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """The settings of a residual map: streams n; rounds and eps of Sinkhorn, which only an iterating family reads."""
+
+    streams: int
+    rounds: int = 20
+    eps: float = 0.0
+
+
+class ResidualMap(ABC):
+    """A map from m raw logits to an n x n residual mixing matrix."""
+
+    eps = 0.0  # added to H_pre and to a learned head, as one implementation does
+
+    def __init__(self, settings: MapSettings) -> None:
+        self.n = settings.streams
+
+    @abstractmethod
+    def start(self, certainty: float) -> list[float]:
+        """Return the m logits of one layer before the drift.
+
+        certainty: by how much the logit that keeps streams apart exceeds the others: 8 is near the identity.
+        """
+
+    @abstractmethod
+    def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        """Map logits (..., m) to matrices (..., n, n); rows index the output."""
+
+
+def _allow_any(n: int, width: int) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A kind of connection.
+
+    Attributes
+    ----------
+    name: in figures and tables. summary: what joins the layers, in a few words. year: of the paper.
+    place: the position in lists; families of the same place are sorted by kind.
+    look: in figures.
+    streams: one stream; n copies of the embedding; or n parts of the width.
+    skips: whether the state passes each layer by.
+    rows, columns: whether the sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn round without eps.
+        limit: in the limit of many rounds. free: they can be any number.
+    norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
+    signed: whether entries of H_res can be negative.
+    iterates: whether Sinkhorn rounds and eps are settings of this family.
+    by_token: whether mixing can depend on tokens.
+    drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
+    logits: parameters of one layer's H_res, by n.
+    operations: additions and multiplications that the map needs per token and layer, by n and rounds.
+    rule: which n are allowed.
+    map: the class that maps logits to H_res. Families with a map share the sigmoids of H_pre and H_post, the projection
+        of tokens and the initialisations (mHC, arXiv 2512.24880, Eq. 7).
+    map_reference: the formula of the map in numpy, for Verify: logits (..., m), settings and a rounding function, which
+        is applied after every operation, to (..., n, n).
+    build: where there is no map: the function of a spec that returns the connection, as "module:function".
+    mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
+        parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res.
+    page_map: the same formula on the page; without one the page waits for the server while a slider moves.
+
+    A map or `build` may be the string "module:name": it is imported when a stack is built.
+    """
+
+    name: str
+    summary: str
+    look: Look
+    year: int | None = None
+    place: int = 1000
+    streams: Streams = "copies"
+    skips: bool = True
+    rows: Sums = "exact"
+    columns: Sums = "exact"
+    norm_bounded: bool = True
+    signed: bool = False
+    iterates: bool = False
+    by_token: bool = True
+    drawn: Drawn = "logits"
+    logits: Callable[[int], int] = lambda n: n * n
+    operations: Callable[[int, int], float] = lambda n, rounds: 0.0
+    rule: Rule = _allow_any
+    map: str | Callable[[MapSettings], ResidualMap] | None = None
+    map_reference: Callable[[Array, MapSettings, Round], Array] | None = None
+    build: str | Callable[[Any], Any] | None = None
+    mixing_reference: Callable[[dict[str, Array], Array | None], tuple[Array, Array, Array]] | None = None
+    page_map: PageMap | None = None
+
+    def __post_init__(self) -> None:
+        if (self.map is None) == (self.build is None):
+            raise ValueError(f"Family {self.name!r} needs either a map or a build function, and not both.")
+        needed = "map_reference" if self.map is not None else "mixing_reference"
+        if self.has_streams and getattr(self, needed) is None:
+            raise ValueError(f"Family {self.name!r} needs {needed}: Verify compares its coefficients with it.")
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether the family has several streams."""
+        return self.streams != "one"
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether H_res is a map of logits, so that initialisations and mixing precision apply."""
+        return self.map is not None
+
+    @property
+    def is_doubly_stochastic(self) -> bool:
+        """Whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
+        return self.has_streams and self.rows == self.columns == "exact"
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether H_res of several streams is the identity, which nothing can move."""
+        return self.has_streams and self.drawn == "nothing"
+
+
+class InvalidFamily(Exception):
+    """A connection of another package that cannot be used; the message names its entry point."""
+
+
+def load(target: Any) -> Any:
+    """Return what "module:name" names; anything else is returned as it is."""
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def compute_sigmoid(t: Array) -> Array:
+    """Compute 1 / (1 + exp(-t)) in numpy, for formulas that Verify compares with."""
+    found: Array = 0.5 * (1 + np.tanh(0.5 * t))
+    # 1 + tanh loses the digits of what is close to 0.
+    small = np.exp(np.minimum(t, 0))
+    return np.where(t < 0, small / (1 + small), found)
+
+
+def divide_by_rms(x: Array) -> Array:
+    """Divide by the root mean square of the last axis in numpy, for formulas that Verify compares with."""
+    found: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + TINY)
+    return found
+
+
+TINY = 1e-20  # under the root of every norm, as the mHC paper has it

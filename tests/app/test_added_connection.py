@@ -1,0 +1,123 @@
+"""A connection of another package: `examples/connection` is installed, and a server runs, draws and checks it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.app.api.test_verify import verify
+from tests.conftest import ROOT, Server, compute, start_server
+
+EXAMPLE = ROOT / "examples" / "connection"
+BOOT = re.compile(r'<script type="application/json" id="boot">(.*?)</script>', re.DOTALL)
+SPEC: dict[str, Any] = {"depth": 4, "width": 16, "input": {"tokens": 16}, "seed": 11}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that pip has installed the example into, without a network."""
+    source, target = tmp_path_factory.mktemp("source") / "connection", tmp_path_factory.mktemp("target")
+    shutil.copytree(EXAMPLE, source)  # a build writes next to its sources
+    flags = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
+    subprocess.run([sys.executable, "-m", "pip", "install", *flags, str(source)], check=True, timeout=120)
+    return target
+
+
+@pytest.fixture(scope="module")
+def server_with_cayley(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(installed), prepend=os.pathsep)
+        running = start_server(tmp_path_factory.mktemp("data"), "--no-precompute", "--workers", "1", forked=False)
+    yield running
+    running.kill()
+
+
+@pytest.fixture
+def http(server_with_cayley: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server_with_cayley.api, timeout=60) as client:
+        yield client
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_installed_connection_is_computed_and_every_check_of_it_holds(http: httpx.Client, dynamic: bool) -> None:
+    init = "deepseek_v4" if dynamic else "residual"
+    run_id = compute(http, {**SPEC, "connection": {"kind": "cayley", "dynamic": dynamic, "init": init}})
+    columns = http.get(f"/runs/{run_id}/result").json()
+    assert np.isfinite(np.array(columns["layers"]["composite_gain_fwd"], dtype=float)).all()
+    h_res = np.array(columns["matrices"]["h_res"])
+    assert h_res.shape == (4, 4, 4)
+    assert h_res.min() < 0
+    if not dynamic:  # else it is a mean over tokens
+        np.testing.assert_allclose(h_res @ h_res.transpose(0, 2, 1), np.broadcast_to(np.eye(4), (4, 4, 4)), atol=1e-6)
+    body = verify(http, run_id)
+    assert body["verdict"] == "holds", body["summary"]
+    laws = {check["law"] for check in body["checks"]}
+    assert {"recomputation", "map_pre", "map_post", "map_res"} <= laws
+    assert not laws & {"rows_exact", "doubly_stochastic", "drift_gain"}
+
+
+def test_an_installed_connection_has_costs_figures_and_a_place_in_the_schema(http: httpx.Client) -> None:
+    spec = {**SPEC, "connection": {"kind": "cayley", "dynamic": True}}
+    costs = {cost["connection"]: cost for cost in http.post("/costs", json=spec).json()}
+    assert costs["cayley"]["parameters"] == costs["orthostochastic"]["parameters"]
+    assert costs["cayley"]["flops"] > costs["orthostochastic"]["flops"]  # which declares no operations
+    kinds = http.get("/schema").json()["$defs"]["ConnectionSpec"]["properties"]["kind"]["enum"]
+    assert kinds[-1] == "cayley"
+    figure = http.get(f"/runs/{compute(http, spec)}/figures/gain")
+    assert figure.status_code == 200, figure.text
+    assert "Cayley" in figure.text
+
+
+def test_the_page_has_the_installed_connection(server_with_cayley: Server) -> None:
+    found = BOOT.search(httpx.get(server_with_cayley.url).text)
+    assert found is not None
+    rules = json.loads(found[1])["rules"]
+    assert rules["connections"]["cayley"]["name"] == "Cayley"
+    assert rules["methods"]["cayley"]["light"][0] == "#520df2"
+    assert "cayley" in rules["dynamic"]["kinds"]
+    assert "cayley" not in rules["at_once"]["maps"]  # the page waits for the server
+
+
+def run_schema(path: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
+    environment = {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}{os.pathsep}{ROOT / 'app'}"}
+    command = [sys.executable, "-m", "app", "schema", *flags]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_flag_adds_a_connection_of_a_module_for_one_process() -> None:
+    assert "cayley" not in run_schema(EXAMPLE).stdout
+    done = run_schema(EXAMPLE, "--connection", "mhc_scope_cayley:FAMILY")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cayley" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("", "cannot be loaded: AttributeError: module 'mhc_scope_cayley' has no attribute 'FAMILY'"),
+        ("FAMILY = 1", "is a int, not a mhc_core.family.Family."),
+        ("import not_there", "cannot be loaded: ModuleNotFoundError: No module named 'not_there'"),
+    ],
+)
+def test_an_entry_point_that_cannot_be_used_is_named(installed: Path, tmp_path: Path, module: str, said: str) -> None:
+    shutil.copytree(installed, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "mhc_scope_cayley.py").write_text(module)
+    done = run_schema(tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    start = "Entry point cayley = mhc_scope_cayley:FAMILY of the group mhc_scope.connections "
+    assert done.stderr == f"{start}{said}\n"
+
+
+def test_a_second_connection_of_a_kind_is_refused(installed: Path) -> None:
+    done = run_schema(installed, "--connection", "mhc_scope_cayley:FAMILY")
+    assert done.returncode == 2
+    assert done.stderr == "Two connections are called 'cayley': rename the one of your package.\n"
