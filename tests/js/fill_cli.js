@@ -3,12 +3,12 @@
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { fillDifference } from '../../static/js/data/difference.js';
+import { looks } from '../../static/js/data/dress.js';
 import { fill } from '../../static/js/data/fill.js';
 import { writeNumbers } from '../../static/js/data/ink.js';
 import { withRules } from '../../static/js/data/rules.js';
 import { atStep, canFollow } from '../../static/js/data/steps.js';
 import { toPart } from '../../static/js/instant/part.js';
-import { looks } from '../../static/js/data/dress.js';
 
 const toPlain = (_, value) =>
   ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value;

@@ -162,7 +162,12 @@ function drawNote(pen, note, { font }, area) {
     bottom: 'bottom',
   });
   const at = /** @type {[number, number]} */ ([x + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
-  write(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
+  if (!note.textangle) return write(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
+  pen.save();
+  pen.translate(...at);
+  pen.rotate((note.textangle * Math.PI) / 180);
+  write(pen, note.text, [0, 0], note.xanchor, baseline[note.yanchor], used);
+  pen.restore();
 }
 
 /** @typedef {{size: number, family: string, color: string}} Font */

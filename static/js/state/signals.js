@@ -97,10 +97,13 @@ export const layers = computed(() => {
 /** Whether a trace is shown, which has no spec. */
 export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
-/** Whether a run here trains. */
+/** Whether a run here trains, or one that is awaited will. */
 export const isTraining = computed(() => {
   dataTick.value;
-  return slots.value.some((slot) => trainSteps(slot.columns) > 0);
+  if (slots.value.some((slot) => trainSteps(slot.columns) > 0)) return true;
+  return (
+    slots.value.every(({ columns }) => columns.start === null) && specs.value.some((spec) => spec.train?.steps > 0)
+  );
 });
 
 /** All panels, but that of training where no run trains. */
