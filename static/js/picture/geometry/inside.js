@@ -26,7 +26,7 @@ const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
 const BESIDE_PX = 540; // from here on there is room next to the streams
 const MAP_PX = { cell: 16, most: 64 };
 const LEAST_MAP_PX = 54; // as high as the words next to it
-const KEY = { cell: 9, cells: 9, gap: 6 }; // pixels of a cell, and around all
+const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // pixels of a cell and around all; digits are wide
 
 /** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
 export function toInside(reading, run, name, layout, layer, isBehind = false) {
@@ -239,7 +239,7 @@ function toCell(x, y, cell, share) {
 
 /** The colours of a map from its least weight to its largest. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
 function toKey(low, high, first, left, y) {
-  const start = left + WIDER * widthOf(low, SMALL) + KEY.gap;
+  const start = left + KEY.wide * widthOf(low, SMALL) + KEY.gap;
   const cells = range(0, KEY.cells - 1).map((index) =>
     toCell(start + KEY.cell * index, y - KEY.cell / 2, KEY.cell, first + ((1 - first) * index) / (KEY.cells - 1)),
   );

@@ -9,8 +9,9 @@ import { FADES } from './strip.js';
 
 export const TITLE = 'How the signal travels';
 export const MEANING =
-  'A stream is a copy of the residual state. A residual network has one stream, HC and mHC have several. Each layer reads a weighted sum of ' +
-  'the streams, mixes them and writes its output back to each. The width of a ribbon is the size of the signal in that stream.';
+  'A stream is a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
+  'Each layer reads a weighted sum of the streams, mixes them and writes its output back to each. ' +
+  'The width of a ribbon is the size of the signal in that stream.';
 
 /** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
 export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
