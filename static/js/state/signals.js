@@ -97,18 +97,25 @@ export const layers = computed(() => {
 /** Whether a trace is shown, which has no spec. */
 export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
-/** Whether a run here trains, or one that is awaited will. */
+/** Whether a run here trains. */
 export const isTraining = computed(() => {
   dataTick.value;
-  if (slots.value.some((slot) => trainSteps(slot.columns) > 0)) return true;
-  return (
-    slots.value.every(({ columns }) => columns.start === null) && specs.value.some((spec) => spec.train?.steps > 0)
-  );
+  return slots.value.some((slot) => trainSteps(slot.columns) > 0);
+});
+
+/** Whether runs are awaited of which one will train: their specs say so before their first frames. */
+const isTrainingAwaited = computed(() => {
+  dataTick.value;
+  const hasBegun = slots.value.some(({ columns }) => columns.start !== null);
+  return !hasBegun && specs.value.some((spec) => spec.train?.steps > 0);
 });
 
 /** All panels, but that of training where no run trains. */
 export const shownPanels = computed(
-  () => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? [],
+  () =>
+    templates.value?.panels.filter(
+      (panel) => panel.group !== 'training' || isTraining.value || isTrainingAwaited.value,
+    ) ?? [],
 );
 
 /** The views that were chosen on cards: one and the same while other parts of the view change. */

@@ -105,3 +105,47 @@ def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
             assert len(values) > 2
             assert [value for value in values if value[0] < left - 1 or value[2] > right + 1] == [], layer
             assert [value for value in values if any(cover(value, tool) for tool in tools)] == [], layer
+
+
+# Whether words of the results' head are cut at the right edge of their box, and whether they hide the shadow there.
+HEADS = """box => {
+    const edge = box.getBoundingClientRect().right;
+    return [...box.querySelectorAll('thead th')].map((head) => {
+        const range = document.createRange();
+        range.selectNodeContents(head);
+        const { left, right } = range.getBoundingClientRect();
+        const { backgroundColor } = getComputedStyle(head);
+        return { isCut: left < edge && right > edge, hidesShadow: backgroundColor !== 'rgba(0, 0, 0, 0)' };
+    });
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 430])
+def test_columns_of_the_results_are_whole_on_a_phone(see_page: OpenPage, width: int) -> None:
+    page = see_page("/", width=width, height=844)
+    heads = page.locator(".results .table-box").evaluate(HEADS)
+    assert len(heads) == 7
+    assert [head for head in heads if head["isCut"] or head["hidesShadow"]] == []
+
+
+def test_numbers_of_an_axis_stay_clear_of_the_values_above_on_a_phone(see_page: OpenPage) -> None:
+    page = see_page("/", width=390, height=844)
+    for panel in ("gain", "gain_bwd", "activation", "gradient"):
+        page.locator(f"#panel-{panel}").scroll_into_view_if_needed()
+        wait_until_drawn(page, panel)
+        [(_, _, _, bottom)] = page.locator(f"#panel-{panel} .chart-head").evaluate_all(BOXES)
+        ticks = page.locator(f"#panel-{panel} .ytick text").evaluate_all(BOXES)
+        assert min(top for _, top, _, _ in ticks) >= bottom, panel
+
+
+def test_words_inside_a_layer_end_before_the_padding_of_the_card(open_page: OpenPage) -> None:
+    page = open_page("/", width=390, height=844)
+    page.emulate_media(media="print")  # the same words at the same places, as text
+    words = page.locator(".picture-paper text").filter(has_text="Row 1 of H_res")
+    expect(words.first).to_be_visible()
+    [(left, _, right, _)] = page.locator(".picture-paper svg").evaluate_all(BOXES)
+    lines = page.locator(".picture-paper text").evaluate_all(BOXES)
+    (start, *_), *_ = words.evaluate_all(BOXES)
+    padding = start - left
+    assert padding > 12
+    assert max(line[2] for line in lines if line[0] == pytest.approx(start, abs=1)) <= right - padding + 1

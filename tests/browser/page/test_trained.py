@@ -61,6 +61,21 @@ def test_trained_runs_open_with_their_measured_drift_and_noise_leads_back(open_s
     expect(page.get_by_role("slider", name="Drift σ")).to_be_visible()
 
 
+def test_the_last_step_is_drawn_with_log_until_someone_chooses(open_shipped: Callable[[str], Page]) -> None:
+    page = open_shipped("/")
+    scale = page.get_by_role("switch", name="Logarithmic widths")
+    for step, is_log in (("5: What four", "true"), ("4: Doubly", "false"), ("5: What four", "true")):
+        page.get_by_role("button", name=step).click()
+        wait_until_done(page)
+        expect(scale).to_have_attribute("aria-checked", is_log)
+    scale.click()
+    expect(scale).to_have_attribute("aria-checked", "false")
+    assert "view.picture=linear" in page.url
+    page.reload()
+    wait_until_done(page)
+    expect(scale).to_have_attribute("aria-checked", "false")
+
+
 @pytest.mark.full
 def test_back_leads_from_trained_runs_to_the_view_before(open_shipped: Callable[[str], Page]) -> None:
     page = open_shipped("/")

@@ -69,7 +69,7 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(say({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
   assert.deepEqual(say({ range, peak: 64 }, 2), SEEDS);
   assert.deepEqual(say({ range: null, peak: null }, 2), []);
-  assert.deepEqual(say({}, 0), ['gain of the mixing,', 'largest over depth']);
+  assert.deepEqual(say({}, 0), ['gain of the mixing', 'largest over depth']);
   assert.deepEqual(say({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
   assert.deepEqual([say({ range, peak: 58 }, 2, phone), say({}, 0, phone)], [['at layer 58'], []]);

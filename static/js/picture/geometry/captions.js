@@ -125,7 +125,7 @@ export function sayBelow({ range: spread, reading, peak }, isFirst, { bands, for
       ? ['gain of the mixing']
       : [];
   if (where.length > 0) return rows.length < room ? (spread ? [...where, ...rows] : [...rows, ...where]) : rows;
-  return isFirst && !spread && rows.length < room ? ['gain of the mixing,', 'largest over depth'] : rows;
+  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over depth'] : rows;
 }
 
 /** The layers' numbers under the strips. @param {Layout} layout @returns {Shape[]} */
