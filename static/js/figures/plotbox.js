@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
 import { axisNote, toNames } from '../data/labels.js';
 import { niceStep } from '../data/numbers.js';
-import { widthOf } from '../picture/geometry/shapes.js';
+import { WIDER, widthOf } from '../picture/geometry/shapes.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -52,7 +52,9 @@ export function heightOf(figure, isNarrow, width = 0) {
 
 const SMALL = {
   margin: { l: 34, t: 12, b: 18 },
+  end_px: 4, // right of words on a curve
   what_px: 14, // of the words on an axis
+  what_at_px: 11, // from the edge to their middle, which Plotly puts 3 px further out
   tick_px: 12, // between a tick's number and what is on either side of it
   raised: 0.7, // of a power
   narrow_px: 240,
@@ -108,7 +110,12 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
     if (width < SMALL.narrow_px) note.text = note.text.replace(/ (at|up to) layer \d+/, '');
   }
   if (names !== labels) margin.r -= 2 * SMALL.letter_px;
-  annotations.push(axisNote(meta.what, SMALL.what_px / 2 - margin.l, meta.muted));
+  for (const note of annotations) {
+    if (note.xref !== 'x' || note.xanchor !== 'left') continue; // what is said where a curve ends
+    const x = margin.l + ((width - margin.l - margin.r) * (note.x - low)) / (high - low);
+    note.xshift = Math.min(0, width - x - SMALL.end_px - WIDER * widthOf(note.text, font.size));
+  }
+  annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
 }
 
 /** About how wide the numbers of an axis are, in pixels. @param {any} axis @param {number} size of letters */

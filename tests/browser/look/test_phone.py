@@ -138,14 +138,24 @@ def test_numbers_of_an_axis_stay_clear_of_the_values_above_on_a_phone(see_page: 
         assert min(top for _, top, _, _ in ticks) >= bottom, panel
 
 
+# How many pixels of the magnified layer are drawn within so many pixels of the right edge, and in the whole of it.
+DRAWN = """(canvas, [top_px, edge_px]) => {
+    const scale = canvas.width / canvas.getBoundingClientRect().width;
+    const top = canvas.height - Math.round(top_px * scale);
+    const { data, width } = canvas.getContext('2d').getImageData(0, top, canvas.width, canvas.height - top);
+    const drawn = [];
+    for (let at = 3; at < data.length; at += 4) if (data[at] > 0) drawn.push(((at - 3) / 4) % width);
+    return [drawn.filter((x) => x >= width - edge_px * scale).length, drawn.length];
+}"""
+
+
 def test_words_inside_a_layer_end_before_the_padding_of_the_card(open_page: OpenPage) -> None:
     page = open_page("/", width=390, height=844)
-    page.emulate_media(media="print")  # the same words at the same places, as text
-    words = page.locator(".picture-paper text").filter(has_text="Row 1 of H_res")
-    expect(words.first).to_be_visible()
-    [(left, _, right, _)] = page.locator(".picture-paper svg").evaluate_all(BOXES)
-    lines = page.locator(".picture-paper text").evaluate_all(BOXES)
-    (start, *_), *_ = words.evaluate_all(BOXES)
-    padding = start - left
-    assert padding > 12
-    assert max(line[2] for line in lines if line[0] == pytest.approx(start, abs=1)) <= right - padding + 1
+    page.get_by_role("button", name="Inside layer 17").click()
+    wait_until_done(page)
+    canvas = page.locator(".picture-box canvas").nth(1)
+    inside_px, padding_px = 450, 18  # below the line that parts it from the strips
+    assert canvas.bounding_box()["height"] > inside_px + 200  # type: ignore[index]
+    at_edge, all_drawn = canvas.evaluate(DRAWN, [inside_px, padding_px])
+    assert all_drawn > 1000
+    assert at_edge == 0

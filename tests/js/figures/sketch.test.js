@@ -84,7 +84,7 @@ test('words along the upright axis are turned about their middle', () => {
   drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure({ annotations: [note] })), SIZE);
   const names = target.calls.map(([name]) => name).slice(-5);
   assert.deepEqual(names, ['save', 'translate', 'rotate', 'fillText', 'restore']);
-  assert.deepEqual(target.calls.at(-4), ['translate', 10, 60]);
+  assert.deepEqual(target.calls.at(-4), ['translate', 7, 60]);
   assert.deepEqual(target.calls.at(-3), ['rotate', -Math.PI / 2]);
 });
 
