@@ -97,7 +97,7 @@ function sayFour({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
     return 'Hyper-Connections (HC) with 1 stream have nothing to mix. Raise “Streams” below the picture.';
-  return `Hyper-Connections (HC) use ${streams} streams, copies of the state: a layer reads their weighted sum (H_pre), can mix them (H_res), adds to each (H_post).`;
+  return `Hyper-Connections (HC) use ${streams} streams, copies of the state: layers read a weighted sum (H_pre), can mix them (H_res), add to each (H_post).`;
 }
 
 /** @param {Runs} runs */

@@ -53,7 +53,7 @@ export function heightOf(figure, isNarrow, width = 0) {
 const SMALL = {
   margin: { l: 34, t: 12, b: 18 },
   end_px: 4, // right of words on a curve
-  what_px: 14, // of the words on an axis
+  what_px: 17, // of the words on an axis
   what_at_px: 11, // from the edge to their middle, which Plotly puts 3 px further out
   tick_px: 12, // between a tick's number and what is on either side of it
   raised: 0.7, // of a power
