@@ -128,7 +128,7 @@ def test_the_story_counts_the_comparisons_of_losses(script: dict[str, Any], runs
     rows = [row for depth in (12, 24, 64) for row in script["compare_losses"](runs, depth)]
     differences = [np.median(row["differences"]) for row in rows if row["connection"] != "residual"]
     assert all(difference > 0 for difference in differences)
-    said = f"one stream had lower loss in all {len(differences)} comparisons"
+    said = f"at equal compute, one had lower loss in all {len(differences)} comparisons"
     assert said in (ROOT / "static" / "js" / "cards" / "lessonsteps.js").read_text()
 
 

@@ -196,7 +196,8 @@ def _label_lines(
             place = {"point": lost["point"], "x": trace["x"][lost["point"]], "middle": middle}
             losses.append({**place, "share": share, "text": text, "color": color})
         end = _line_end(trace, result, lost, span)
-        ends += [] if end is None else [{**end, "color": color}]
+        ends += [] if end is None else [{**end, "color": color, "run": trace["meta"]["run"]}]
+    ends.sort(key=lambda end: end["run"])  # traces are drawn from the last run to the first
     labels = end_labels(ends, narrow)
     layout["annotations"] += lost_labels(losses, span, narrow) + labels
     return max([0, *(len(label["text"]) for label in labels)])

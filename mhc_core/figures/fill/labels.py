@@ -3,18 +3,30 @@
 `static/js/data/labels.js` says the same.
 """
 
+from itertools import pairwise
 from typing import Any
 
 from mhc_core.figures.fill.numbers import say_status
 
 GAP = 0.085  # least distance of two labels, in heights of the plot
+SAME = 0.005  # places that close are one: their lines are drawn over each other
 HIGH = 0.8  # above this there is no room for a label
 Annotation = dict[str, Any]
 
 
+def _order(places: list[float]) -> list[int]:
+    """Indexes of places from the lowest to the highest; of those that are one, the first is the highest."""
+    rising = sorted(range(len(places)), key=lambda index: places[index])
+    bases = list(places)
+    for below, index in pairwise(rising):
+        if places[index] - bases[below] < SAME:
+            bases[index] = bases[below]
+    return sorted(rising, key=lambda index: (bases[index], -index))
+
+
 def spread(places: list[float], gap: float = GAP) -> list[float]:
     """Move places between 0 and 1 apart until neighbours keep the gap, in their order."""
-    order = sorted(range(len(places)), key=lambda index: (places[index], -index))
+    order = _order(places)
     moved = list(places)
     floor = 0.0
     for index in order:

@@ -63,6 +63,10 @@ READING = (
     "rounds leave. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
     "extremes, so they widen with the number of tokens."
 )
+OF_MIXING_ALONE = (
+    " It is the gain of the mixing matrices alone. The gradient also passes the branches, and in a pre-norm stack the "
+    "last norm first divides it by the size of the signal: it can be small where this gain is large."
+)
 SOURCE = (
     "mHC, arXiv 2512.24880, section 3.1. At 27B the paper reports up to about 3000 for HC (Fig. 3) and about 1.6 for "
     "mHC (Fig. 7)."
@@ -121,7 +125,7 @@ PANEL_BACKWARD = Panel(
     "layer. 1 leaves it unchanged.",
     help=Help(
         formula="max_j |Σ_i M_ij|, M = H_res_L … H_res_l",
-        reading=READING,
+        reading=READING + OF_MIXING_ALONE,
         symbol="Amax gain, backward",
         source=SOURCE,
     ),

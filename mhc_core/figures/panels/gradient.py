@@ -28,8 +28,10 @@ PANEL = Panel(
     help=Help(
         formula="rms(Σ_i g_l[i]), g_l = d loss / d x_l",
         reading="Flat is good: early and late layers learn at the same rate. A curve that falls by powers of ten "
-        "means that one end of the stack gets almost no gradient, or the other end far too much. At a training step it "
-        "is measured on that step's batch, before the update.",
+        "means that one end of the stack gets almost no gradient, or the other end far too much. In a pre-norm stack "
+        "the last norm divides it by the size of the signal, so it starts small where activations end large; the "
+        "backward gain, which is of the mixing alone, leaves that out. At a training step it is measured on that "
+        "step's batch, before the update.",
         symbol="∂ loss / ∂ x_l",
         source="The sum over streams is the only gradient that can be compared across stream counts. For "
         "identical streams it equals the gradient of the residual network.",

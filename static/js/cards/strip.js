@@ -15,10 +15,16 @@ import { Missing } from './missing.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
-const PANELS = ['gain', 'gain_bwd', 'activation', 'gradient'];
+/** The charts, and what their numbers are of. @type {Record<string, string>} */
+const PANELS = {
+  gain: 'mixing alone',
+  gain_bwd: 'mixing alone',
+  activation: 'mean of streams',
+  gradient: 'sum over streams',
+};
 
 /** Whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
-export const isInStrip = (key) => key !== undefined && PANELS.includes(key);
+export const isInStrip = (key) => key !== undefined && key in PANELS;
 
 const panelsOfStrip = () => state.shownPanels.value.filter(({ key }) => isInStrip(key));
 
@@ -34,7 +40,7 @@ function Chart({ panel }) {
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const whole = useTemplate(view);
-  const template = useMemo(() => toSmall(whole), [whole]);
+  const template = useMemo(() => toSmall(whole, PANELS[panel.key]), [whole]);
   const findings = useFindings(panel.key);
   const id = `panel-${panel.key}`;
   const items = useMemo(

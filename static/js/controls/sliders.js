@@ -65,7 +65,7 @@ function Switch({ isTrained }) {
   }, [isTrained, view]);
   const choose = () => showView(isTrained ? (before.current ?? openingView()) : trainedView());
   return html`<button type="button" class="slider-switch" role="switch" aria-checked=${isTrained} aria-label="Trained stacks instead of noise"
-    title="Compare stacks whose mixing training has moved, without noise" onClick=${choose}><span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
+    title="Compare stacks whose mixing training has moved, without noise" onClick=${choose}>mixing: <span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
 }
 
 /** How far training moved the mixing of each run. */
@@ -80,7 +80,7 @@ function TrainedDrift() {
       : [{ steps: trainSteps(columns), text: `${names[run]} ${Number(drift.toPrecision(2))}` }];
   });
   const said = found.map(({ text }) => text).join(', ');
-  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${said ? `After ${found[0].steps} steps: ${said}` : 'Measured after training'}</p>`;
+  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${said ? html`<span>Drift of H_res after ${found[0].steps} steps:</span> ${said}` : 'Measured after training'}</p>`;
 }
 
 /** Drift is noise that a slider sets, or what training did. The help is out of the way once the slider moves. @param {{field: Field}} props */

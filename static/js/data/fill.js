@@ -187,9 +187,10 @@ function labelLines(figure, results, span, layers, narrow) {
       });
     }
     const end = lineEnd(trace, result, lost, span);
-    if (end) ends.push({ ...end, color });
+    if (end) ends.push({ ...end, color, run: trace.meta.run });
   }
   const { rules } = figure.layout.meta;
+  ends.sort((one, other) => one.run - other.run); // traces are drawn from the last run to the first
   const labels = endLabels(ends, narrow, rules);
   figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...labels);
   return Math.max(0, ...labels.map(({ text }) => [...text].length));

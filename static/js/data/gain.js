@@ -26,6 +26,18 @@ export function gainOf(columns, key = 'composite_gain_fwd') {
   return isWhole && known.length > 0 ? Math.max(...known) : null;
 }
 
+/** Log10 of 1.005: gains below are 1.00 in the digits that are shown. */
+export const ONE = 0.0021661;
+
+/** The layer, from 1, at which the forward gain is largest; null where it does not rise above 1, and of several seeds, whose largest are at several. @param {Columns} columns @returns {number | null} */
+export function peakOf(columns) {
+  const gain = gainOf(columns);
+  if (gain === null || gain < ONE || columns.bands.has('composite_gain_fwd')) return null;
+  const logs = /** @type {Float64Array | undefined} */ (columns.log10.get('composite_gain_fwd'));
+  const layer = logs?.indexOf(gain) ?? -1;
+  return layer < 0 ? null : layer + 1;
+}
+
 /** As `×790`. @param {number} log10 @param {number} [digits] */
 export const formatGain = (log10, digits) => `×${formatFactor(log10, digits)}`;
 

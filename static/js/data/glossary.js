@@ -3,7 +3,7 @@
 /** @type {Record<string, string>} */
 export const GLOSSARY = {
   stream:
-    'The residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several.',
+    'A copy of the residual state: layers read a weighted sum of the copies and write back to each. Residual networks have one, HC and mHC several. We measured no benefit of four; papers report benefits for large language models.',
   branch: 'What a layer computes, such as attention or an MLP. It reads the streams and adds its output to them.',
   layer: 'One branch together with the mixing of the streams around it.',
   gain: 'The largest factor by which the product of the mixing matrices amplifies a signal that all streams share. Forward for the signal, backward for the gradient; 1 keeps its size.',

@@ -4,13 +4,27 @@ import { sayStatus } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
+/** Places that close are one: their lines are drawn over each other. */
+const SAME = 0.005;
+
+/** Indexes of places from the lowest to the highest; of those that are one, the first is the highest. @param {number[]} places */
+function orderOf(places) {
+  const rising = places.map((_, index) => index).sort((a, b) => places[a] - places[b]);
+  const bases = [...places];
+  rising.forEach((index, at) => {
+    const below = bases[rising[at - 1]];
+    if (at > 0 && places[index] - below < SAME) bases[index] = below;
+  });
+  return rising.sort((a, b) => bases[a] - bases[b] || b - a);
+}
+
 /**
  * Move places between 0 and 1 apart until neighbours keep the gap, in their order.
  * @param {number[]} places
  * @param {number} gap
  */
 export function spread(places, gap) {
-  const order = places.map((_, index) => index).sort((a, b) => places[a] - places[b] || b - a);
+  const order = orderOf(places);
   const moved = [...places];
   let floor = 0;
   for (const index of order) {
@@ -195,6 +209,12 @@ export function cellNote(text, x, y, color, ground) {
     text,
     font: { color, size: 12 },
   };
+}
+
+/** Words along an upright axis, centred so many pixels from it. @param {string} text @param {number} xshift @param {string} color */
+export function axisNote(text, xshift, color) {
+  const place = { xref: 'x domain', x: 0, xanchor: 'center', xshift, yref: 'y domain', y: 0.5, yanchor: 'middle' };
+  return { ...place, textangle: -90, showarrow: false, text, font: { color, size: 12 } };
 }
 
 /** A sentence in the middle of an empty figure. @param {string} text @param {string} color */

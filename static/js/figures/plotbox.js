@@ -3,9 +3,9 @@
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
-import { toNames } from '../data/labels.js';
+import { axisNote, toNames } from '../data/labels.js';
 import { niceStep } from '../data/numbers.js';
-import { widthOf } from '../picture/geometry/shapes.js';
+import { WIDER, widthOf } from '../picture/geometry/shapes.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -51,7 +51,10 @@ export function heightOf(figure, isNarrow, width = 0) {
 }
 
 const SMALL = {
-  margin: { l: 34, t: 6, b: 18 },
+  margin: { l: 34, t: 12, b: 18 },
+  end_px: 4, // right of words on a curve
+  what_px: 17, // of the words on an axis
+  what_at_px: 11, // from the edge to their middle, which Plotly puts 3 px further out
   tick_px: 12, // between a tick's number and what is on either side of it
   raised: 0.7, // of a power
   narrow_px: 240,
@@ -61,8 +64,8 @@ const SMALL = {
   ticks: 4,
 };
 
-/** A template for a small chart: narrow margins, no axis title, ticks at the first and the last layer. @param {Figure} template @returns {Figure} */
-export function toSmall(template) {
+/** A template for a small chart: narrow margins, ticks at the first and the last layer, and at the upright axis what its numbers are of. @param {Figure} template @param {string} what @returns {Figure} */
+export function toSmall(template, what) {
   const { layout, data } = template;
   const { margin, xaxis, yaxis, meta } = layout;
   return {
@@ -77,6 +80,7 @@ export function toSmall(template) {
       meta: {
         ...meta,
         isSmall: true,
+        what,
         rules: { ...meta.rules, label_gap: SMALL.label_gap, letter_px: SMALL.letter_px },
       },
     },
@@ -86,7 +90,7 @@ export function toSmall(template) {
 export const smallHeight = () => SMALL.height;
 
 /** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
-function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font } }, labels, width) {
+function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, meta } }, labels, width) {
   const layers = data
     .filter((trace) => trace.visible !== false)
     .flatMap(({ x }) => (x?.length ? [x[0], x[x.length - 1]] : []));
@@ -95,7 +99,7 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font } },
     layers.length > 0
       ? [Math.max(Math.ceil(low), Math.min(...layers)), Math.min(Math.floor(high), Math.max(...layers))]
       : [];
-  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px);
+  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px) + SMALL.what_px;
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
   const names = toNames(labels);
   for (const note of annotations) {
@@ -106,6 +110,12 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font } },
     if (width < SMALL.narrow_px) note.text = note.text.replace(/ (at|up to) layer \d+/, '');
   }
   if (names !== labels) margin.r -= 2 * SMALL.letter_px;
+  for (const note of annotations) {
+    if (note.xref !== 'x' || note.xanchor !== 'left') continue; // what is said where a curve ends
+    const x = margin.l + ((width - margin.l - margin.r) * (note.x - low)) / (high - low);
+    note.xshift = Math.min(0, width - x - SMALL.end_px - WIDER * widthOf(note.text, font.size));
+  }
+  annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
 }
 
 /** About how wide the numbers of an axis are, in pixels. @param {any} axis @param {number} size of letters */

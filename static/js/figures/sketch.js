@@ -8,7 +8,7 @@ import { niceStep, range } from '../data/numbers.js';
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
 
 const TICK_GAP = 4; // from the axis to its numbers
-const NOTE_PAD = { left: 2, right: -2 }; // of Plotly's annotations
+const NOTE_PAD = { left: 2, right: -2, turned: -3 }; // of Plotly's annotations
 const TITLE_GAP = 12; // from the bottom
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
 const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // of the line's own
@@ -151,7 +151,7 @@ function fillBetween(pen, lower, upper, area) {
 
 /** @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
 function drawNote(pen, note, { font }, area) {
-  const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.xanchor] ?? 0;
+  const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.textangle ? 'turned' : note.xanchor] ?? 0;
   const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
   const y = note.yref === 'y' ? area.toY(note.y) : area.top + area.height * (1 - note.y);
   const used = { ...font, ...note.font };
@@ -162,7 +162,12 @@ function drawNote(pen, note, { font }, area) {
     bottom: 'bottom',
   });
   const at = /** @type {[number, number]} */ ([x + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
-  write(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
+  if (!note.textangle) return write(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
+  pen.save();
+  pen.translate(...at);
+  pen.rotate((note.textangle * Math.PI) / 180);
+  write(pen, note.text, [0, 0], note.xanchor, baseline[note.yanchor], used);
+  pen.restore();
 }
 
 /** @typedef {{size: number, family: string, color: string}} Font */

@@ -19,14 +19,20 @@ const USUAL_STREAMS = 4;
 /** What of a panel says that it shows a step of training. */
 const FOLLOWER = /** @type {any} */ ({ key: KEY, follows_step: true });
 
-/** Whether widths are logarithmic: part of the view, as the choices of other cards are. */
-export const isLog = computed(() => state.view.value.cards?.[KEY] === 'log');
+/** Whether a run of the view trains: its signal grows so much that ribbons to a linear scale would cover each other. */
+const isTrained = computed(() => state.specs.value.some((spec) => spec.train?.steps > 0));
+
+/** Whether widths are logarithmic: part of the view, as the choices of other cards are; until it is chosen, those of trained runs are. */
+export const isLog = computed(() => {
+  const chosen = state.view.value.cards?.[KEY];
+  return chosen === undefined ? isTrained.value : chosen === 'log';
+});
 
 /** @param {boolean} isOn */
 export function setLog(isOn) {
   const { cards, ...rest } = state.view.value;
   const { [KEY]: _, ...others } = cards ?? {};
-  const chosen = isOn ? { ...others, [KEY]: 'log' } : others;
+  const chosen = isOn === isTrained.value ? others : { ...others, [KEY]: isOn ? 'log' : 'linear' };
   state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
   noteView();
 }

@@ -103,9 +103,19 @@ export const isTraining = computed(() => {
   return slots.value.some((slot) => trainSteps(slot.columns) > 0);
 });
 
+/** Whether runs are awaited of which one will train: their specs say so before their first frames. */
+const isTrainingAwaited = computed(() => {
+  dataTick.value;
+  const hasBegun = slots.value.some(({ columns }) => columns.start !== null);
+  return !hasBegun && specs.value.some((spec) => spec.train?.steps > 0);
+});
+
 /** All panels, but that of training where no run trains. */
 export const shownPanels = computed(
-  () => templates.value?.panels.filter((panel) => panel.group !== 'training' || isTraining.value) ?? [],
+  () =>
+    templates.value?.panels.filter(
+      (panel) => panel.group !== 'training' || isTraining.value || isTrainingAwaited.value,
+    ) ?? [],
 );
 
 /** The views that were chosen on cards: one and the same while other parts of the view change. */

@@ -98,6 +98,19 @@ def test_hcs_gain_is_460_after_64_layers_and_790_at_its_peak() -> None:
     assert (gains.max(), gains.argmax() + 1) == (pytest.approx(790, abs=0.5), 58)
 
 
+def test_the_gradient_starts_as_small_as_the_signal_ends_large() -> None:
+    """What the help of both gains and gradients says: HC's backward gain is large, and its gradient small."""
+    results = run("default")
+    hc, residual = results["HC"].layers, results["Residual"].layers
+    assert hc["composite_gain_bwd"][16] == pytest.approx(81.3, abs=0.05)
+    assert hc["grad_rms"][16] < residual["grad_rms"][16]
+    assert hc["grad_rms"][-1] < 0.05 * residual["grad_rms"][-1]
+    ends = [layers["grad_rms"][-1] * layers["act_rms"][-1] for layers in (hc, residual)]
+    assert ends[0] == pytest.approx(ends[1], rel=0.02), "the last norm divides it by the size of the signal"
+    growth = [layers["grad_rms"][16] / layers["grad_rms"][-1] for layers in (hc, residual)]
+    assert growth[0] > 5 * growth[1], "from the last layer down the mixing amplifies it"
+
+
 @full
 def test_hcs_gain_is_in_the_billions_after_256_layers() -> None:
     assert run("deep")["HC"].layers["composite_gain_fwd"][-1] == pytest.approx(9.1e9, rel=0.005)

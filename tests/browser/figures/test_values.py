@@ -25,6 +25,26 @@ def test_the_charts_have_one_cursor_and_their_values_in_their_titles(see_page: O
     assert re.search(r"^at 5: 1\.00 ", gain.inner_text()), "the residual network"
 
 
+def test_a_chart_says_at_its_axis_what_its_numbers_are_of(see_page: OpenPage) -> None:
+    page = see_page(VIEW)
+    said = {"gain": "mixing alone", "gain_bwd": "mixing alone", "activation": "mean of streams"}
+    for panel, words in (said | {"gradient": "sum over streams"}).items():
+        wait_until_drawn(page, panel)
+        axis = page.locator(f"#panel-{panel} .annotation-text", has_text=words)
+        expect(axis).to_have_count(1)
+        box, chart, values = (
+            part.bounding_box()
+            for part in (axis, page.locator(f"#panel-{panel}"), page.locator(f"#panel-{panel} .ytick text").first)
+        )
+        assert box is not None
+        assert chart is not None
+        assert values is not None
+        assert box["height"] > box["width"], "along the axis"
+        assert chart["x"] <= box["x"]
+        half_px = 7  # of its letters: the box has room for lines above and below
+        assert box["x"] + box["width"] / 2 + half_px <= values["x"], panel
+
+
 # How far the numbers of a chart's upright axis are from its left edge, and the words on curves from its right.
 ROOMS = """chart => {
     const edges = (item) => item.getBoundingClientRect();

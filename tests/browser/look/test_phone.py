@@ -105,3 +105,57 @@ def test_values_at_the_cursor_are_whole_on_a_phone(open_page: OpenPage) -> None:
             assert len(values) > 2
             assert [value for value in values if value[0] < left - 1 or value[2] > right + 1] == [], layer
             assert [value for value in values if any(cover(value, tool) for tool in tools)] == [], layer
+
+
+# Whether words of the results' head are cut at the right edge of their box, and whether they hide the shadow there.
+HEADS = """box => {
+    const edge = box.getBoundingClientRect().right;
+    return [...box.querySelectorAll('thead th')].map((head) => {
+        const range = document.createRange();
+        range.selectNodeContents(head);
+        const { left, right } = range.getBoundingClientRect();
+        const { backgroundColor } = getComputedStyle(head);
+        return { isCut: left < edge && right > edge, hidesShadow: backgroundColor !== 'rgba(0, 0, 0, 0)' };
+    });
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 430])
+def test_columns_of_the_results_are_whole_on_a_phone(see_page: OpenPage, width: int) -> None:
+    page = see_page("/", width=width, height=844)
+    heads = page.locator(".results .table-box").evaluate(HEADS)
+    assert len(heads) == 7
+    assert [head for head in heads if head["isCut"] or head["hidesShadow"]] == []
+
+
+def test_numbers_of_an_axis_stay_clear_of_the_values_above_on_a_phone(see_page: OpenPage) -> None:
+    page = see_page("/", width=390, height=844)
+    for panel in ("gain", "gain_bwd", "activation", "gradient"):
+        page.locator(f"#panel-{panel}").scroll_into_view_if_needed()
+        wait_until_drawn(page, panel)
+        [(_, _, _, bottom)] = page.locator(f"#panel-{panel} .chart-head").evaluate_all(BOXES)
+        ticks = page.locator(f"#panel-{panel} .ytick text").evaluate_all(BOXES)
+        assert min(top for _, top, _, _ in ticks) >= bottom, panel
+
+
+# How many pixels of the magnified layer are drawn within so many pixels of the right edge, and in the whole of it.
+DRAWN = """(canvas, [top_px, edge_px]) => {
+    const scale = canvas.width / canvas.getBoundingClientRect().width;
+    const top = canvas.height - Math.round(top_px * scale);
+    const { data, width } = canvas.getContext('2d').getImageData(0, top, canvas.width, canvas.height - top);
+    const drawn = [];
+    for (let at = 3; at < data.length; at += 4) if (data[at] > 0) drawn.push(((at - 3) / 4) % width);
+    return [drawn.filter((x) => x >= width - edge_px * scale).length, drawn.length];
+}"""
+
+
+def test_words_inside_a_layer_end_before_the_padding_of_the_card(open_page: OpenPage) -> None:
+    page = open_page("/", width=390, height=844)
+    page.get_by_role("button", name="Inside layer 17").click()
+    wait_until_done(page)
+    canvas = page.locator(".picture-box canvas").nth(1)
+    inside_px, padding_px = 450, 18  # below the line that parts it from the strips
+    assert canvas.bounding_box()["height"] > inside_px + 200  # type: ignore[index]
+    at_edge, all_drawn = canvas.evaluate(DRAWN, [inside_px, padding_px])
+    assert all_drawn > 1000
+    assert at_edge == 0

@@ -7,14 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from mhc_core.figures import PANELS
 from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.methods import to_run_styles
 from mhc_core.record.reduction import reduce_metric
 from mhc_scope.presets import BY_NAME, Preset
-from tests.browser.conftest import OpenPage, create_link, expect_layer, read_result, type_setting, wait_until_done
+from tests.browser.conftest import (
+    OpenPage,
+    Watch,
+    create_link,
+    expect_layer,
+    load_page,
+    read_result,
+    type_setting,
+    wait_until_done,
+)
 from tests.browser.look.test_access import audit, looks
 from tests.conftest import Server, start_server
 
@@ -65,6 +74,22 @@ def test_a_preset_on_a_fresh_server_is_drawn_though_no_worker_runs(open_page: Op
         page = open_page("/p/mhc_fig_2")
         assert page.locator("#panel-training .plot .scatterlayer .js-line").count() >= 3
         assert page.locator("#panel-gain .plot .scatterlayer .js-line").count() >= 3
+
+
+def test_training_that_waits_for_a_worker_has_its_card(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    busy = start_server(tmp_path_factory.mktemp("busy"), "--no-precompute", "--workers", "1")
+    context = browser.new_context()
+    try:
+        with stop_workers(busy):
+            page = load_page(context, Watch(busy.url), "/p/mhc_fig_2", wait=False)
+            card = page.locator("#panel-training")
+            expect(card).to_contain_text("Computing A Residual, B HC, C mHC …")
+            expect(page.locator(".cursor-row")).to_have_count(0)
+    finally:
+        context.close()
+        busy.kill()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from mhc_core.figures.fill.labels import GAP, end_labels, find_lost, format_status, lost_labels
+from mhc_core.figures.fill.labels import GAP, end_labels, find_lost, format_status, lost_labels, spread
 
 COLOR = "#000000"
 
@@ -34,6 +34,16 @@ def test_on_a_narrow_figure_the_letter_stands_for_the_run_and_what_happened_is_s
     assert lost_labels([_loss(2, 0.5)], (0.0, 1.0), narrow=True)[0]["text"] == "✕ B overflow at layer 5"
     ends = [{"place": 1.0, "text": text, "color": COLOR} for text in ("B HC: nan", "C ours")]
     assert [label["text"] for label in end_labels(ends, narrow=True)] == ["B nan", "C"]
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-7, -1e-7, 0.004, -0.004])
+def test_names_of_lines_over_each_other_are_in_the_order_of_the_runs(noise: float) -> None:
+    residual, hc, mhc = spread([0.02, 0.3, 0.02 + noise])
+    assert hc > residual > mhc
+    first, second = spread([1.0, 1.0 - noise])
+    assert first > second
+    apart = spread([0.02, 0.03])
+    assert apart[1] > apart[0]
 
 
 @pytest.mark.parametrize(("status", "word"), [("nan", "nan"), ("overflow", "overflow"), ("unknown", "not known")])

@@ -20,6 +20,17 @@ test('labels keep their order and their distance within the plot', () => {
   }
 });
 
+test('names of lines that lie over each other are in the order of the runs, the first on top', () => {
+  for (const noise of [0, 1e-7, -1e-7, 0.004, -0.004]) {
+    const [residual, hc, mhc] = spread([0.02, 0.3, 0.02 + noise], 0.1);
+    assert.ok(hc > residual && residual > mhc, String(noise));
+    const [first, second] = spread([1, 1 - noise], 0.1);
+    assert.ok(first > second, String(noise));
+  }
+  const [residual, mhc] = spread([0.02, 0.03], 0.1);
+  assert.ok(mhc > residual, 'lines that are apart keep their own order');
+});
+
 test('a lost curve says where and why', () => {
   const status = (entries) => new Map(entries);
   assert.equal(findLost([1, 2], status([])), null);

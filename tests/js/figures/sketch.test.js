@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { axisNote } from '../../../static/js/data/labels.js';
 import { canSketch, drawSketch } from '../../../static/js/figures/sketch.js';
 
 globalThis.devicePixelRatio = 2;
@@ -75,6 +76,16 @@ test('axes have their numbers, powers apart, and none out of range', () => {
   drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure()), SIZE);
   const texts = target.calls.filter(([name]) => name === 'fillText').map(([, text]) => text);
   assert.deepEqual(texts, ['1', '2', '3', '1', '1', '10', 'layer', 'A HC']);
+});
+
+test('words along the upright axis are turned about their middle', () => {
+  const target = canvas();
+  const note = axisNote('mean of streams', -40, '#777');
+  drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure({ annotations: [note] })), SIZE);
+  const names = target.calls.map(([name]) => name).slice(-5);
+  assert.deepEqual(names, ['save', 'translate', 'rotate', 'fillText', 'restore']);
+  assert.deepEqual(target.calls.at(-4), ['translate', 7, 60]);
+  assert.deepEqual(target.calls.at(-3), ['rotate', -Math.PI / 2]);
 });
 
 test('ticks of a linear axis are even and plain', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sayRange, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
+import { sayBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
 import { toLayout } from '../../../static/js/picture/geometry/layout.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { widthOf } from '../../../static/js/picture/geometry/shapes.js';
@@ -59,12 +59,40 @@ test('a gain of any size fits between the strips and the magnified layer', () =>
   assert.deepEqual(toGain(null, ['words'], 1, layout), []);
 });
 
-test('the range over seeds is under a gain; the first run says what the numbers are', () => {
-  assert.deepEqual(sayRange({ range: { low: '24', high: '19,000', words: '5 to 95 % of seeds' } }, false), [
-    '5 to 95 % of seeds:',
-    '×24 to ×19,000',
-  ]);
-  assert.deepEqual([sayRange({}, true), sayRange({ range: null }, false)], [['gain of the mixing'], []]);
+const range = { low: '24', high: '19,000', words: '5 to 95 % of seeds' };
+const SEEDS = ['5 to 95 % of seeds:', '×24 to ×19,000'];
+const reading = { layers: 64 };
+
+test('under a gain are its layer, unless it is the last, and its range over seeds; the first run says what the numbers are', () => {
+  const roomy = toLayout(1376, [1, 4, 4], 64);
+  const say = (more, run, layout = roomy) => sayBelow({ reading, ...more }, run === 0, layout, run);
+  assert.deepEqual(say({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
+  assert.deepEqual(say({ range, peak: 64 }, 2), SEEDS);
+  assert.deepEqual(say({ range: null, peak: null }, 2), []);
+  assert.deepEqual(say({}, 0), ['gain of the mixing', 'largest over depth']);
+  assert.deepEqual(say({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
+  const phone = toLayout(366, [1, 4, 4], 64);
+  assert.deepEqual([say({ range, peak: 58 }, 2, phone), say({}, 0, phone)], [['at layer 58'], []]);
+});
+
+test('what is under a gain stays clear of the gain below it, whatever the number of runs', () => {
+  for (const width of [366, 700, 1376])
+    for (const count of [1, 2, 3, 4]) {
+      const crowded = toLayout(width, new Array(count).fill(4), 64);
+      const texts = crowded.bands.flatMap((_, run) =>
+        toGain('790', sayBelow({ reading, range, peak: 58 }, run === 0, crowded, run), run, crowded),
+      );
+      texts.forEach((text, at) => {
+        const next = texts[at + 1];
+        if (next)
+          assert.ok(text.y + text.size / 2 <= next.y - next.size / 2 + 1, `${width} px, ${count} runs: ${next.text}`);
+      });
+      if (width !== 366)
+        assert.ok(
+          texts.some(({ text }) => text === SEEDS[1]),
+          'the range is there',
+        );
+    }
 });
 
 test('the layers are numbered in even steps, the last one too', () => {

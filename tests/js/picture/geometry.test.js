@@ -386,14 +386,14 @@ test('the sentence on a layer names the row with the largest sum', () => {
       [2, 0.43],
       [0, 1],
     ]),
-    /^Row 1 of H_res sums to 2\.43: in stream 1, mixing multiplies .* by 2\.43\.$/,
+    /^Row 1 of H_res sums to 2\.43: mixing multiplies a shared signal in stream 1 by 2\.43\.$/,
   );
   assert.match(
     say([
       [0.5, 0.4],
       [-1, -0.5],
     ]),
-    /^Row 2 of H_res sums to −1\.50: in stream 2, mixing multiplies .* by −1\.50\.$/,
+    /^Row 2 of H_res sums to −1\.50: mixing multiplies a shared signal in stream 2 by −1\.50\.$/,
   );
   assert.match(
     say([
@@ -414,9 +414,52 @@ test('the product of the layers so far is a map with its gain', () => {
   const layout = toLayout(WIDE, [2], 3);
   const shapes = toInside(reading, 0, 'HC', layout, 2); // [[1, 3], [0, 1]]
   assert.ok(textsOf(shapes).includes('Product of layers 1 to 3:') && textsOf(shapes).includes('×4.00'));
-  const cells = shapes.filter(({ kind }) => kind === 'area');
-  assert.equal(cells.length, 4);
+  const cells = shapes.filter(({ kind }) => kind === 'area').slice(0, 4);
   assert.ok(cells[1].opacity > cells[0].opacity && cells[0].opacity > cells[2].opacity);
+});
+
+/** The scale of the map of a layer: its shapes, and the words on either side of them. */
+function keyOf(rows, width = WIDE) {
+  const n = rows.length;
+  const reading = toReading(toEvenColumns(1, () => ({ h_res: pack(rows) })));
+  const layout = toLayout(width, [n], 1, { isOpen: true });
+  const shapes = toInside(reading, 0, 'HC', layout, 0);
+  const [low, high] = shapes.filter(({ kind }) => kind === 'text').slice(-2);
+  return { layout, shapes, low, high, cells: shapes.filter(({ kind }) => kind === 'area').slice(n * n) };
+}
+
+test('the scale of the map goes from its least weight to its largest, in the colours of its cells', () => {
+  const signed = keyOf([
+    [1, -3],
+    [0, 1],
+  ]);
+  assert.deepEqual([signed.low.text, signed.high.text], ['−3.00', '3.00']);
+  const [first, last] = [signed.cells[0], signed.cells.at(-1)];
+  assert.deepEqual([first.color, last.color, first.opacity, last.opacity], ['minus', 'plus', 1, 1]);
+  const weights = signed.shapes.filter(({ kind }) => kind === 'area').slice(0, 4);
+  assert.deepEqual([weights[1].color, weights[1].opacity], ['minus', 1], 'the largest weight');
+  const positive = keyOf([
+    [0.5, 0.5],
+    [0.1, 0.9],
+  ]);
+  assert.deepEqual([positive.low.text, positive.high.text], ['0', '0.900']);
+  assert.ok(positive.cells.every(({ color }) => color === 'plus'));
+});
+
+test('all that is said inside a layer is in its card, with room at the edges', () => {
+  for (const width of [366, 700, WIDE])
+    for (const n of [2, 4, 16]) {
+      const rows = Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? -123.45 : -0.5)));
+      const { layout, shapes, low, high, cells } = keyOf(rows, width);
+      const { right, bottom } = layout.inside;
+      for (const { kind, x, y, text, size, anchor } of shapes) {
+        if (kind !== 'text') continue;
+        const end = anchor === 'start' ? x + widthOf(text, size) : anchor === 'end' ? x : x + widthOf(text, size) / 2;
+        assert.ok(end <= right - 12 && y + size / 2 <= bottom - 6, `${width} px, ${n} streams: ${text}`);
+      }
+      assert.ok(low.x + widthOf(low.text, 12) < cells[0].points[0], 'the least weight is left of the scale');
+      assert.ok(high.x > Math.max(...cells.at(-1).points.filter((_, index) => index % 2 === 0)));
+    }
 });
 
 test('the run that is asked for by its kind is magnified where it is there', () => {

@@ -29,7 +29,7 @@ test('a sentence says streams, sizes, and what the layer at the cursor makes of 
 });
 
 test('the caption says what the widths are, of a signal on its way too', () => {
-  assert.match(sayCaption(false), /^Ribbon width is the size of the signal, to one linear scale\. Thin lines/);
+  assert.match(sayCaption(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
   assert.match(sayCaption(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
   assert.doesNotMatch(sayCaption(false, { isMixed: false }), /Thin/);
   assert.match(sayCaption(true), /the logarithm of the signal’s size/);
@@ -39,6 +39,16 @@ test('the caption says what the widths are, of a signal on its way too', () => {
       sayCaption(isLog, { leg: 'backward' }),
       /gradient, relative to each run’s gradient after the last layer/,
     );
+});
+
+test('a gain that is reached before the last layer is said to be reached there', () => {
+  assert.match(toSentence({ ...residual, gain: '790', peak: 1 }, 0), /gain of the mixing ×790 at layer 1, sizes/);
+  assert.match(toSentence({ ...residual, gain: '1', peak: null }, 0), /gain of the mixing ×1, sizes/);
+  assert.match(
+    toSentence({ ...residual, gain: '9', peak: 2 }, 0),
+    /gain of the mixing ×9, sizes/,
+    'the last of 2 layers',
+  );
 });
 
 test('a run that failed before its first layer says so', () => {

@@ -4,7 +4,7 @@ import { shortenName } from '../../data/labels.js';
 import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
-import { fitText, toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
 import { sayCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
@@ -13,8 +13,9 @@ const SMALL = 12;
 const ROW_PX = 15;
 const NAME = { wide: 16, medium: 16, narrow: 14 };
 const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // sizes of letters, the first that fits
+const BELOW_PX = { wide: 25, medium: 25, narrow: 17 }; // from a gain to the line below it
 const MAX_ROWS = 2;
-const BACK = { pad: 4, half: 8, wide: 1.08, opacity: 0.88 }; // behind a name that stands on the strips
+const BACK = { pad: 4, half: 8, opacity: 0.88 }; // behind a name that stands on the strips
 
 const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
 
@@ -35,7 +36,7 @@ export function toLabel({ label, name: whole = label, reading, end }, name, run,
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
     const line = fitText(words, SMALL, room - left);
-    const end = left + BACK.wide * widthOf(line, SMALL) + BACK.pad;
+    const end = left + WIDER * widthOf(line, SMALL) + BACK.pad;
     return [
       toArea(toCorners(x - BACK.pad, y - BACK.half, end, y + BACK.half), 'card', BACK.opacity),
       head,
@@ -101,19 +102,30 @@ export function toGain(gain, below, run, { bands, form }) {
   const text = `×${gain}`;
   const sizes = GAINS[form];
   const size = sizes.find((one) => widthOf(text, one, true) <= room) ?? sizes[sizes.length - 1];
-  const rows = form === 'narrow' ? [] : below;
   return [
     toText(x, y, text, run, { size, isBold: true }),
-    ...rows.map((row, index) => toText(x, y + 25 + ROW_PX * index, row, 'muted')),
+    ...below.map((row, index) => toText(x, y + BELOW_PX[form] + ROW_PX * index, row, 'muted')),
   ];
 }
 
-/** @param {Shown} shown @param {boolean} isFirst the first run says what the numbers are @returns {string[]} */
-export function sayRange({ range: spread }, isFirst) {
-  if (spread) {
-    return [`${spread.words}:`, `×${spread.low} to ×${spread.high}`];
-  }
-  return isFirst ? ['gain of the mixing'] : [];
+/**
+ * The lines below a gain, as many as its strip has room for: at which layer it is reached where that is not the last one, next to which it
+ * stands, and its range over seeds.
+ * @param {Shown} shown @param {boolean} isFirst the first run says what the numbers are @param {Layout} layout @param {number} run
+ * @returns {string[]}
+ */
+export function sayBelow({ range: spread, reading, peak }, isFirst, { bands, form }, run) {
+  const where = peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : [];
+  if (form === 'narrow') return where;
+  const { top, bottom } = bands[run];
+  const room = 1 + Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
+  const rows = spread
+    ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`]
+    : isFirst
+      ? ['gain of the mixing']
+      : [];
+  if (where.length > 0) return rows.length < room ? (spread ? [...where, ...rows] : [...rows, ...where]) : rows;
+  return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over depth'] : rows;
 }
 
 /** The layers' numbers under the strips. @param {Layout} layout @returns {Shape[]} */

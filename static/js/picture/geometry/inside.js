@@ -1,11 +1,11 @@
 /** One layer of one run magnified: what its branch reads, how streams mix, where it writes, and the product of all layers up to it. No browser here. */
 
 import { multiply, rowSums, toLog10 } from '../../data/composites.js';
-import { formatGain } from '../../data/gain.js';
+import { formatFactor, formatGain } from '../../data/gain.js';
 import { formatSigned, range } from '../../data/numbers.js';
 import { logAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
-import { toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
 
 /** @typedef {import('./layout.js').Layout} Layout @typedef {import('./reading.js').Reading} Reading @typedef {import('./reading.js').Weights} Weights @typedef {import('./shapes.js').Shape} Shape */
 /** One weight of a layer, between two points of the picture. @typedef {{weight: number, spread: number, points: number[]}} Link */
@@ -25,6 +25,8 @@ const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
 const BESIDE_PX = 540; // from here on there is room next to the streams
 const MAP_PX = { cell: 16, most: 64 };
+const LEAST_MAP_PX = 54; // as high as the words next to it
+const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // pixels of a cell and around all; digits are wide
 
 /** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
 export function toInside(reading, run, name, layout, layer, isBehind = false) {
@@ -169,13 +171,13 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
 function toWords(reading, layer, frame, { branch }) {
   const isBelow = frame.right - frame.left < BESIDE_PX;
   const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
-  const room = frame.right - PAD_PX - left;
+  const room = (frame.right - PAD_PX - left) / WIDER;
   const sentence = sayRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];
-  const y = isBelow ? branch + 38 : frame.top + 84;
+  const y = isBelow ? branch + 32 : frame.top + 84;
   return [
     ...rows.map((row, index) => toText(left, y + ROW_PX * index, row, 'muted')),
-    ...toProduct(reading, layer, left, y + ROW_PX * rows.length + 8),
+    ...toProduct(reading, layer, left, y + ROW_PX * rows.length + 2),
   ];
 }
 
@@ -188,16 +190,16 @@ export function sayRow({ mix, streams: n, layers }, layer) {
   const sums = range(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));
   if (!sums.every(Number.isFinite)) return '';
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
-    return 'Every row of H_res sums to 1, so mixing leaves a signal that all streams share as it is.';
+    return 'Every row of H_res sums to 1, so mixing leaves a shared signal as it is.';
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
   const sum = formatSigned(sums[row], 2);
-  return `Row ${row + 1} of H_res sums to ${sum}: in stream ${row + 1}, mixing multiplies a signal that all streams share by ${sum}.`;
+  return `Row ${row + 1} of H_res sums to ${sum}: mixing multiplies a shared signal in stream ${row + 1} by ${sum}.`;
 }
 
 /** @param {number[]} values */
 const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
 
-/** The product of the matrices up to a layer as a map of its weights, with its largest row sum. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
+/** The product of the matrices up to a layer as a map of its weights, with its largest row sum and a scale of its colours. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
 function toProduct({ mix, streams: n }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
   const product = multiply(mix.mean, 'first-cursor', layer);
@@ -208,13 +210,38 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   const cells = Array.from(product.scaled, (weight, index) => {
     const [x, y] = [left + (index % n) * cell, top + Math.floor(index / n) * cell];
     const share = most > 0 ? Math.abs(weight) / most : 0;
-    return toArea(toCorners(x, y, x + cell - 1, y + cell - 1), weight < 0 ? 'minus' : 'plus', 0.08 + 0.92 * share);
+    return toCell(x, y, cell, weight < 0 ? -share : share);
   });
   const words = layer === 0 ? 'Layer 1:' : `Product of layers 1 to ${layer + 1}:`;
-  const [x, y] = [left + n * cell + 12, top + (n * cell) / 2];
+  const x = left + n * cell + 12;
+  const hasNegative = product.scaled.some((weight) => weight < 0);
+  const largest = formatFactor(toLog10(most, product.exponent));
   return [
     ...cells,
-    toText(x, y - 9, words, 'muted'),
-    toText(x, y + 10, formatGain(log10), 'ink', { size: 16, isBold: true }),
+    toText(x, top + 8, words, 'muted'),
+    toText(x, top + 28, formatGain(log10), 'ink', { size: 16, isBold: true }),
+    toText(x, top + 48, 'Cell: weight, column → row', 'muted'),
+    ...toKey(
+      hasNegative ? `−${largest}` : '0',
+      largest,
+      hasNegative ? -1 : 0,
+      left,
+      top + Math.max(n * cell, LEAST_MAP_PX) + 13,
+    ),
   ];
+}
+
+/** One weight of a map. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
+function toCell(x, y, cell, share) {
+  const corners = toCorners(x, y, x + cell - 1, y + cell - 1);
+  return toArea(corners, share < 0 ? 'minus' : 'plus', 0.08 + 0.92 * Math.abs(share));
+}
+
+/** The colours of a map from its least weight to its largest. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
+function toKey(low, high, first, left, y) {
+  const start = left + KEY.wide * widthOf(low, SMALL) + KEY.gap;
+  const cells = range(0, KEY.cells - 1).map((index) =>
+    toCell(start + KEY.cell * index, y - KEY.cell / 2, KEY.cell, first + ((1 - first) * index) / (KEY.cells - 1)),
+  );
+  return [toText(left, y, low, 'muted'), ...cells, toText(start + KEY.cell * KEY.cells + KEY.gap, y, high, 'muted')];
 }

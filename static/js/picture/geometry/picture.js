@@ -1,6 +1,6 @@
 /** The whole picture in shapes: what stays until the data change, and what follows the cursor. No browser here. */
 
-import { sayRange, toAxis, toGain, toLabel, toNames } from './captions.js';
+import { sayBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
@@ -11,9 +11,9 @@ import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } fr
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
  * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gain.js`),
- * `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
+ * `peak` the layer, from 1, at which it is reached, `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
  * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
- * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null,
+ * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
  * `isFading`: whether a ribbon is so wide that it fades. `isMixed`: whether lines of mixing are drawn, or may come.
  * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
@@ -56,7 +56,7 @@ export function toStill(plan) {
 function toSides({ layout, runs, names, order }) {
   return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
-    ...toGain(shown.gain, sayRange(shown, run === order[0]), run, layout),
+    ...toGain(shown.gain, sayBelow(shown, run === order[0], layout, run), run, layout),
   ]);
 }
 

@@ -1,7 +1,7 @@
 /** A run as the picture shows it, from its columns, and the colours of all. No browser here. */
 
 import { toRunStyles } from '../../data/dress.js';
-import { formatFactor, gainOf } from '../../data/gain.js';
+import { formatFactor, gainOf, peakOf } from '../../data/gain.js';
 import { modelOf, specOf } from '../../data/record.js';
 import { toReading } from './reading.js';
 
@@ -27,6 +27,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
     streams,
     reading: toReading(columns, mixed),
     gain: isStep ? null : sayGain(mixed),
+    peak: isStep ? null : peakOf(mixed),
     course: isStep ? null : courseOf(columns),
     end: columns.end?.status ?? null,
   };

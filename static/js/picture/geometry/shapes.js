@@ -45,6 +45,9 @@ export function toClip({ left, right, top, bottom }, shapes) {
 /** Corners of a rectangle. @param {number} left @param {number} top @param {number} right @param {number} bottom */
 export const toCorners = (left, top, right, bottom) => [left, top, right, top, right, bottom, left, bottom];
 
+/** By how much a text may be wider than that. */
+export const WIDER = 1.08;
+
 /** About how wide a text is, in pixels. @param {string} text @param {number} size of letters @param {boolean} [isBold] */
 export function widthOf(text, size, isBold = false) {
   const usual = isBold ? LETTER.bold : LETTER.usual;

@@ -215,7 +215,9 @@ function toRunningGain({ runs, layout }, run, leg, front) {
   const end = course.forward.length;
   const forward = leg === 'forward' && front < end ? largestOf(course.forward.slice(0, Math.ceil(front))) : null;
   const back =
-    leg === 'backward' ? [`backward ×${formatFactor(largestOf(course.backward.slice(Math.floor(front))))}`] : [];
+    leg === 'backward' && layout.form !== 'narrow'
+      ? [`backward ×${formatFactor(largestOf(course.backward.slice(Math.floor(front))))}`]
+      : [];
   return toGain(forward === null ? gain : formatFactor(forward), back, run, layout);
 }
 

@@ -9,8 +9,9 @@ import { FADES } from './strip.js';
 
 export const TITLE = 'How the signal travels';
 export const MEANING =
-  'A stream is the residual path: the signal that flows past every layer. A residual network has one stream, HC and mHC have several. ' +
-  'Each layer reads the streams, mixes them and writes its output to them. The width of a ribbon is the size of the signal in that stream.';
+  'A stream is a copy of the residual state. A residual network has one stream, HC and mHC have several. ' +
+  'Each layer reads a weighted sum of the streams, mixes them and writes its output back to each. ' +
+  'The width of a ribbon is the size of the signal in that stream.';
 
 /** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
 export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
@@ -22,8 +23,8 @@ export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true
     ? 'Ribbon width is the logarithm of the signal’s size.'
     : leg
       ? 'Ribbon width is the size of the signal. When a ribbon outgrows the card, all runs are drawn ten times smaller.'
-      : `Ribbon width is the size of the signal, to one linear scale.${isFading ? ` Beyond ${FADES.heights} times the height of the card a ribbon fades.` : ''}`;
-  return isMixed ? `${width} Thin lines: mixing between streams, dashed where negative.` : width;
+      : `Ribbon width is the signal’s size, to one linear scale.${isFading ? ` Beyond ${FADES.heights} times the height of the card a ribbon fades.` : ''}`;
+  return isMixed ? `${width} Thin lines: mixing, dashed where negative.` : width;
 }
 
 /** A weight between two streams, in words. @param {import('./strip.js').Exchange} exchange */
@@ -36,13 +37,15 @@ export function sayExchange({ source, target, weight, from, to }) {
 export const HELP = {
   formula: 'x_{l+1}[i] = Σ_j H_res[i,j] x_l[j] + H_post[i] F(Σ_j H_pre[j] x_l[j])',
   reading:
-    'All runs have one scale, which does not change with the settings: a ribbon twice as wide is a signal twice as large. A signal that ' +
+    'All runs have one scale, which does not change with the settings: a ribbon twice as wide is a signal twice as large. Trained runs are ' +
+    'drawn with log until you choose. A signal that ' +
     'outgrows the card is cut off at its edge and turns paler, up to a thousand times the height of its lane; beyond ten times the height of the card it fades. With log, equal steps in width ' +
     'are equal factors. A line between two ribbons is a weight of H_res, multiplied over the layers that it spans; point at it to read it. ' +
     'The large number is the gain of the mixing: how many times larger at most a signal that all streams share becomes through the ' +
-    'product of the first l mixing matrices, over all l. Inside layer: lines into the branch are what it reads of each stream, lines out ' +
+    'product of the first l mixing matrices, over all l; where that is not the last layer, it is named. Inside layer: lines into the branch are what it reads of each stream, lines out ' +
     'of it where it writes, lines across how streams mix, with the size of each stream before and after. For dynamic mixing it is the ' +
-    'mean over tokens, and the lighter band is their standard deviation.',
+    'mean over tokens, and the lighter band is their standard deviation. The map below is the product of H_res up to that layer: row i, ' +
+    'column j is the weight with which stream j before layer 1 enters stream i.',
   symbol: 'x_l[i], H_pre, H_res, H_post',
   source:
     'The metrics act_rms_streams, grad_rms_streams, h_pre (h_read where the branch reads parts apart), h_res, h_post and composite_gain_fwd',
@@ -51,12 +54,13 @@ export const HELP = {
 const FEW = 6; // sizes that a sentence can hold
 
 /** What a run shows, in one sentence, with its numbers at one layer. @param {Shown} shown @param {number} layer from 0 */
-export function toSentence({ label, name = label, reading, gain, end }, layer) {
+export function toSentence({ label, name = label, reading, gain, peak, end }, layer) {
   if (!reading) return `${name}: ${end ?? 'no layer has come yet'}`;
   const span = spanOf([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
-  const gains = gain === null ? '' : `, gain of the mixing ×${gain}`;
+  const where = peak && peak < reading.layers ? ` at layer ${peak}` : '';
+  const gains = gain === null ? '' : `, gain of the mixing ×${gain}${where}`;
   return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 
