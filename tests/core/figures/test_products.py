@@ -49,7 +49,7 @@ def test_page_and_rest_multiply_alike(
     detail = next(panel for panel in template if panel["key"] == "detail")
     figure = next(view["figure"] for view in detail["views"] if view["key"] == "up_to")
     figure["data"][0]["meta"]["fill"] = {"z": f"product.{span}.h_res", "name": "label"}
-    (theirs, _) = fill_in_page(figure, [lines[run]], [CURSOR])
+    (theirs,) = fill_in_page(figure, [lines[run]], [CURSOR])
     signs, log10 = to_weights(theirs["data"][0]["z"])
 
     end = result.depth - 1 if last is None else last
