@@ -1,4 +1,4 @@
-/** Fills templates as the page does on a wide card, for `tests/core/figures`: a case as JSON a line on stdin, its figures a line on stdout. */
+/** Fills templates as the page does, for `tests/core/figures`: a case as JSON a line on stdin, its figures a line on stdout. */
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
@@ -28,6 +28,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     labels,
     cursors,
     difference = false,
+    narrow = false,
     step: asked = null,
   } = JSON.parse(line);
   Object.assign(looks, methods);
@@ -38,7 +39,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { interval, composites } = template.layout.meta;
   const results = (interval && composites && toPart(stepped, { first: interval[0], last: interval[1] })) || stepped;
   const draw = difference ? fillDifference : fill;
-  const figures = cursors.map((cursor) => draw(template, results, labels, cursor));
+  const figures = cursors.map((cursor) => draw(template, results, labels, cursor, narrow));
   for (const { layout } of figures) delete layout.meta.rules; // Python's figures have none
   process.stdout.write(`${JSON.stringify(figures, toPlain)}\n`);
 }

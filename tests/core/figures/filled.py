@@ -122,11 +122,12 @@ def fill_in_page(
     difference: bool = False,
     step: int | None = None,
     labels: list[str] = LABELS,
+    narrow: bool = False,
 ) -> list[Any]:
-    """The figure as the page fills it on a wide card, for each cursor."""
+    """The figure as the page fills it on a wide or a narrow card, for each cursor."""
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": labels, "cursors": cursors, "difference": difference}
-    case |= {"step": step, "rules": asdict(RULES), "methods": to_plain_methods()}
+    case |= {"step": step, "narrow": narrow, "rules": asdict(RULES), "methods": to_plain_methods()}
     page = _start_page()
     assert page.stdin is not None
     assert page.stdout is not None

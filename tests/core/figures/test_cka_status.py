@@ -20,7 +20,7 @@ from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.record.frames import SimilarityFrame
 from mhc_core.spec import parse_spec
 from tests.conftest import compute
-from tests.core.figures.filled import decode_result, fill_in_page
+from tests.core.figures.filled import ROOT, decode_result, fill_in_page
 
 SMALL: dict[str, Any] = {"depth": 6, "width": 8, "block": {"heads": 2}, "connection": {"kind": "hc"}}
 CONSTANT = {**SMALL, "input": {"tokens": 8, "text": "a" * 40}}
@@ -61,21 +61,9 @@ def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
     assert notes(fill_in_page(template, lines, [2], labels=LABELS)[0]) == []
 
 
-@pytest.mark.parametrize(
-    ("lost", "last_known", "said"),
-    [
-        ([50, 51], 49, "from layer 51 on"),
-        ([0, 1, 2], -1, "from layer 1 on"),
-        ([0, 1], 5, "up to layer 2"),
-        ([0], 5, "at layer 1"),
-        ([3], 5, "at layer 4"),
-        ([2, 3], 5, "in layers 3–4"),
-        ([1, 3], 5, "in 2 of the layers 2–4"),
-        ([1, 5], 4, "in 2 layers from 2 on"),
-    ],
-)
-def test_layers_without_numbers_are_named(lost: list[int], last_known: int, said: str) -> None:
-    assert format_places(lost, last_known) == said
+def test_layers_without_numbers_are_named() -> None:
+    for lost, last_known, said in json.loads((ROOT / "tests" / "lost_rows.json").read_text()):
+        assert format_places(lost, last_known) == said
 
 
 def test_steps_without_numbers_are_called_as_their_trainer_calls_them() -> None:
