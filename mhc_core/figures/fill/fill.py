@@ -61,7 +61,7 @@ def fill(
         write_sums(layout, shown, results, cursor)
     layout["annotations"] = [_name_matrix(trace, layout) for trace in shown] if "grid" in meta else []
     if "axes" in meta:
-        _show_legend(layout, shown)
+        _show_legend(layout, shown, labels)
     if shown:
         meta["remarks"] = list_remarks(layout, shown, results) + _remark_unknown(figure, results, labels)
     else:
@@ -85,12 +85,16 @@ def _remark_unknown(figure: Figure, results: list[Columns | None], labels: list[
     return [f"{names}: {figure['layout']['meta']['unknown']}"] if names else []
 
 
-def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]]) -> None:
+def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]], labels: list[str]) -> None:
     """Each run once, in their order; a click on it hides its band as well."""
     layout["showlegend"] = True
+    named = {trace["meta"]["run"] for trace in shown if trace["meta"]["end"]}
     for trace in shown:
         run = trace["meta"]["run"]
-        trace |= {"showlegend": trace["meta"]["end"], "legendgroup": str(run), "legendrank": run + 1}
+        is_listed = trace["meta"]["end"] or run not in named
+        trace |= {"showlegend": is_listed, "legendgroup": str(run), "legendrank": run + 1}
+        if run not in named:  # such as the median of tokens, of which only this can be compared
+            trace["legendgrouptitle"] = {"text": labels[run]}
 
 
 def _visible(figure: Figure) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
 
 
 # Keys of traces that say where names and numbers are written, which is up to each side.
-WRITTEN = ("showlegend", "legendgroup", "legendrank", "texttemplate")
+WRITTEN = ("showlegend", "legendgroup", "legendrank", "legendgrouptitle", "texttemplate")
 AXIS = ("type", "range", "autorange", "tickvals", "domain", "visible")
 
 

@@ -75,7 +75,8 @@ def test_each_run_is_named_once(key: str, view: View, comparison: str, differenc
         assert not drawn.layout.annotations
         listed = sorted((trace for trace in shown if trace.showlegend), key=lambda trace: trace.legendrank)
         assert [trace.meta["run"] for trace in listed] == runs, "in the order of the runs"
-        assert all(trace.name[0] == LABELS[trace.meta["run"]][0] for trace in listed)
+        for trace in listed:
+            assert (trace.legendgrouptitle.text or trace.name)[0] == LABELS[trace.meta["run"]][0]
     assert_apart(drawn)
 
 
