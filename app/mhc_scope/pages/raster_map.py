@@ -5,8 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.style import sample_color
+from mhc_core.findings.numerals import format_value
 from mhc_scope.pages.raster import Box, Canvas, measure, shorten
 
 GAP = 2  # between cells

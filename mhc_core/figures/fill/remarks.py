@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.figures.fill.numbers import say_status
 from mhc_core.figures.fill.sources import Columns, to_unknown
+from mhc_core.findings.numerals import say_status
 
 Trace = dict[str, Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mhc_core.figures.fill import composites
-from mhc_core.figures.fill.numbers import format_fixed, format_value
 from mhc_core.figures.fill.sources import Columns, find_product
+from mhc_core.findings.numerals import format_fixed, format_value
 
 CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a figure that leave room for numbers
 LARGE = 1e3  # from here on two digits behind the point say nothing

@@ -8,9 +8,9 @@ import pytest
 
 from mhc_core import figures
 from mhc_core.figures.fill.composites import multiply, set_interval, to_cell_texts, to_gains, to_label, to_signed_logs
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.fill.sources import look_up
 from mhc_core.figures.style import THEMES
+from mhc_core.findings.numerals import format_value
 from mhc_core.metrics.intervals import multiply_interval
 from mhc_core.record import codec
 from mhc_scope.api.models.composites import CompositeBody

@@ -28,24 +28,14 @@ def list_shown(drawn: go.Figure) -> list[Any]:
 
 
 def list_boxes(drawn: go.Figure) -> Iterable[Box]:
-    """About where the texts are that we place ourselves."""
+    """About where the names above matrices are."""
     layout = drawn.layout
     width, height = WIDTH - MARGINS_PX, layout.height - layout.margin.t - layout.margin.b
     for note in layout.annotations:
-        lines = note.text.split("<br>")
-        across, up = LETTER_PX * max(map(len, lines)), LINE_PX * len(lines)
-        x, y = (_to_place(layout, axis, place) for axis, place in ((note.xref, note.x), (note.yref, note.y)))
-        left = x * width - {"left": 0.0, "center": across / 2}[note.xanchor]
-        bottom = y * height - {"bottom": 0.0, "middle": up / 2}[note.yanchor]
-        yield left, bottom, left + across, bottom + up
-
-
-def _to_place(layout: Any, axis: str, place: float) -> float:
-    if axis == "paper":
-        return place
-    name = axis.removesuffix(" domain")
-    low, high = layout[f"{name[0]}axis{name[1:]}"].domain
-    return float(low + place * (high - low))
+        if note.xref != "paper":  # or it is the one sentence in an empty figure
+            left = width * layout[f"xaxis{note.xref.removesuffix(' domain')[1:]}"].domain[0]
+            bottom = height * layout[f"yaxis{note.yref.removesuffix(' domain')[1:]}"].domain[1]
+            yield left, bottom, left + LETTER_PX * len(note.text), bottom + LINE_PX
 
 
 def assert_apart(drawn: go.Figure) -> None:

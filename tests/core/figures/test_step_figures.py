@@ -20,7 +20,7 @@ from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.record.frames import AnyFrame, SimilarityFrame, StepFrame
 from mhc_core.spec import parse_spec
 from tests.conftest import compute
-from tests.core.figures.filled import decode_result, fill_in_page
+from tests.core.figures.filled import assert_same_values, decode_result, fill_in_page
 
 TRAINED: dict[str, Any] = {
     "depth": 6, "width": 8, "block": {"heads": 2}, "input": {"tokens": 8}, "connection": {"kind": "hc"},
@@ -82,10 +82,7 @@ def test_the_page_says_what_python_says_of_new_and_old_runs(key: str, difference
     ours = (fill_difference if difference else fill)(template, results, LABELS, 2)
     assert sentences(ours) == sentences(theirs)
     assert len(sentences(ours)) == 1
-    assert [trace["meta"] for trace in drawn(ours)] == [trace["meta"] for trace in drawn(theirs)]
-    for mine, its in zip(drawn(ours), drawn(theirs), strict=True):
-        data = "z" if "z" in mine else "y"
-        np.testing.assert_allclose(np.array(mine[data], float), np.array(its[data], float), rtol=1e-6)
+    assert_same_values(ours, theirs, key)
     assert len(drawn(ours)) == (0 if difference else 1), "of the old run nothing is drawn"
     assert sentences(ours)[0].startswith("B old: ") != difference
 
