@@ -63,7 +63,7 @@ def fill(
     if "axes" in meta:
         _show_legend(layout, shown, labels)
     if shown:
-        meta["remarks"] = list_remarks(layout, shown, results) + _remark_unknown(figure, results, labels)
+        meta["remarks"] = list_remarks(figure, results, labels)
     else:
         _explain_nothing(figure, results)
     return figure
@@ -78,11 +78,6 @@ def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
     if text is not None:
         middle = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
         layout["annotations"] = [{**middle, "text": text, "showarrow": False, "font": {"color": meta["muted"]}}]
-
-
-def _remark_unknown(figure: Figure, results: list[Columns | None], labels: list[str]) -> list[str]:
-    names = ", ".join(labels[run] for run in find_unknown(figure, results))
-    return [f"{names}: {figure['layout']['meta']['unknown']}"] if names else []
 
 
 def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]], labels: list[str]) -> None:

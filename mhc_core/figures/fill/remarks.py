@@ -15,29 +15,27 @@ def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> l
     """Runs without data at the step that is shown, in figures that say what that means."""
     if "unknown" not in figure["layout"]["meta"]:
         return []
-    unknown = [set() if result is None else to_unknown(result) for result in results]
-    runs = {trace["meta"]["run"] for trace in figure["data"] if _is_of(trace, unknown)}
-    return sorted(runs)
+    missing = [set() if result is None else to_unknown(result) for result in results]
+    keys = {(trace["meta"]["run"], trace["meta"]["key"]) for trace in figure["data"]}
+    return sorted({run for run, key in keys if run < len(missing) and key in missing[run]})
 
 
-def _is_of(trace: Trace, unknown: list[set[str]]) -> bool:
-    run = trace["meta"]["run"]
-    return run < len(unknown) and trace["meta"]["key"] in unknown[run]
-
-
-def list_remarks(layout: dict[str, Any], shown: Sequence[Trace], results: Sequence[Columns | None]) -> list[str]:
+def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:
     """A sentence for each run that has no numbers in some layers or steps: which, and why."""
-    remarks: list[str] = []
-    for trace in sorted(shown, key=lambda item: int(item["meta"]["run"])):
-        result = results[trace["meta"]["run"]]
-        assert result is not None, "a visible trace has a run"
-        text = None
-        if "lost_rows" in layout["meta"]:
-            text = _describe_rows(trace, result, layout["meta"]["lost_rows"])
-        elif trace["meta"].get("end"):
-            text = _describe_curve(trace, result, layout["meta"].get("interval", (0, result.depth - 1)))
+    meta, remarks = figure["layout"]["meta"], []
+    for trace in sorted(figure["data"], key=lambda item: int(item["meta"]["run"])):
+        result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
+        text = None if result is None else _describe(trace, result, meta)
         remarks += [] if text is None else [f"{trace['name']}: {text}"]
-    return remarks
+    names = ", ".join(labels[run] for run in find_unknown(figure, results))
+    return [*remarks, f"{names}: {meta['unknown']}"] if names else remarks
+
+
+def _describe(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
+    if "lost_rows" in meta:
+        return _describe_rows(trace, result, meta["lost_rows"])
+    is_curve = trace["meta"].get("end", False)  # not a band, nor a matrix
+    return _describe_curve(trace, result, meta.get("interval", (0, result.depth - 1))) if is_curve else None
 
 
 def _describe_curve(trace: Trace, result: Columns, interval: tuple[int, int]) -> str | None:

@@ -48,11 +48,3 @@ def test_page_and_figures_show_what_is_known(key: str, view: View, layer: int) -
     text = figures.figure(key, [decode_result(lost_lines())], LABELS, layer, "dark", view.key, step=STEP).to_json()
     assert "NaN" not in text
     assert plotly.io.from_json(text).data
-
-
-@pytest.mark.parametrize(("layer", "lost"), [(0, 0), (PART, 1), (WHOLE, 16)])
-def test_cells_without_a_number_stay_blank(layer: int, lost: int) -> None:
-    drawn = figures.figure("detail", [decode_result(lost_lines())], LABELS, layer, "light", "matrix", step=STEP)
-    z = np.asarray(drawn.data[0].z, dtype=np.float64)
-    assert np.isnan(z).sum() == lost
-    assert [text == "Σ –" for text in drawn.layout.yaxis.ticktext] == np.isnan(z).any(1).tolist()
