@@ -108,22 +108,10 @@ export interface StepRules {
 export interface FigureRules {
   min_span: Record<string, number>;
   window_columns: number;
-  letter_px: number;
   few_layers: number;
-  min_row_gap: number;
-  label_gap: number;
-  high_share: number;
   max_ticks: number;
   min_steps: number;
   room_for_one: number;
-  cells_with_numbers: number;
-  columns_abreast: number;
-  columns_with_sums: number;
-  short_sum: number;
-  cell_digits: number;
-  product_title: Record<string, any>;
-  numbers_px: number;
-  number_sizes: [number, number];
   no_difference: string;
   steps: StepRules;
 }

@@ -10,7 +10,6 @@ import plotly.graph_objects as go
 from mhc_core.figures.fill.composites import set_interval, to_span
 from mhc_core.figures.fill.difference import fill_difference, to_unit
 from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.ink import write_numbers
 from mhc_core.figures.fill.parts import COMPOSITES, to_part
 from mhc_core.figures.fill.rules import RULES
 from mhc_core.figures.fill.sources import Columns
@@ -40,7 +39,9 @@ from mhc_core.figures.panels import (
 )
 from mhc_core.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
 
-__all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "fill_panel", "to_response"]
+__all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
+
+HEIGHT, TITLE_PX, REMARK_PX = 420, 44, 17  # of a figure, its title, and a line of remarks below the title
 
 _ORDER = (
     gain.PANEL,
@@ -70,7 +71,7 @@ def figure(
     step: int | None = None,
     interval: tuple[int, int] | None = None,
 ) -> go.Figure:
-    """The panel `key` with the data of finished runs, titled, as a notebook shows it.
+    """The panel `key` with the data of finished runs, titled, as a notebook shows it: with Plotly's legend and margins.
 
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
     `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
@@ -89,7 +90,6 @@ def figure(
     of_part = to_part(shown, *part) if part and is_told else None
     shown = of_part or shown
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
-    write_numbers(filled)
     said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
     unit = to_unit(template, said) if difference else said
     places = [_format_layers(template, results, cursor)] if key == "detail" else []
@@ -99,20 +99,28 @@ def figure(
         name = name_step(results, _to_shown_step(template, results, step))
         end = "last" if is_watched(results) else "trained"
         places.append(f"step {name}" if is_of_step else end)
-    place = " · ".join(["", *places])
-    title = f"{panel.title} <span style='font-size:12px'>{unit}{place}</span>"
-    ink = {"color": THEMES[theme].ink, "size": 16}
-    filled["layout"] |= {
-        "title": {"text": title, "font": ink, "x": 0, "xref": "paper", "y": 0.97},
-        "height": 420,
-    }
-    filled["layout"]["margin"]["t"] += 44
+    _lay_out(filled["layout"], panel.title, " · ".join([unit, *places]), THEMES[theme])
     return go.Figure(filled)
 
 
-def fill_panel(key: str, results: list[Columns], labels: list[str], theme: Theme) -> dict[str, Any]:
-    """The panel `key` with the data of finished runs, at its first view, as plain data."""
-    return fill(_to_plain(PANELS[key].build(len(results), theme)), list(results), labels, 0)
+def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> None:
+    """Title with remarks below it, and margins that Plotly widens for ticks, legend and colour bar."""
+    remarks = "<br>".join(layout["meta"].get("remarks", ()))
+    below = REMARK_PX * (remarks.count("<br>") + 1) if remarks else 0
+    height = HEIGHT + below
+    layout["title"] = {
+        "text": f"{title} <span style='font-size:12px'>{unit}</span>",
+        "subtitle": {"text": remarks, "font": {"color": theme.muted, "size": 12}},
+        "font": {"color": theme.ink, "size": 16},
+        "x": 0,
+        "xref": "paper",
+        "y": 1 - TITLE_PX / 2 / height,
+        "yanchor": "middle",
+    }
+    layout["height"] = height
+    layout["margin"] |= {"r": 20, "t": layout["margin"]["t"] + TITLE_PX + below}
+    for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
+        layout[name]["automargin"] = True
 
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:

@@ -2,7 +2,7 @@
 
 A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
 `meta.fill`, axes and labels say how they follow it in `layout.meta`. `mhc_core/figures/fill` fills templates
-in Python, and `static/js/data` does the same in the page.
+in Python, and `static/js/data` does so in the page, with labels where Python leaves names to Plotly's legend.
 
 `layout.meta` knows:
 
@@ -12,7 +12,7 @@ in Python, and `static/js/data` does the same in the page.
 - `steps`: {axis: "line"|"cells"}, axes of the steps of training, where the cursor of the step stands
 - `grid`: {"direction": "rows"|"columns", "cell", "gap": sizes, "cells": [[x axis, y axis], ...]}, one cell a run;
   cells without data close up
-- `sums`: True, row and column sums of the drawn matrices as tick labels
+- `sums`: True, row and column sums of the drawn matrices as tick labels, and numbers in their cells
 - `diverging`: the colour scale of a difference of matrices
 - `symmetric`: a colour axis that spans the same on both sides of zero; `signed_log`: True, its data are on the
   logarithmic scale of `fill/scales.py`
@@ -21,10 +21,11 @@ in Python, and `static/js/data` does the same in the page.
 - `empty`: what to say when no run has anything to draw
 - `theme`: the theme's name; `colors`: of cells, those of the runs; `muted`, `ink`: colours of notes and of text
 - `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
+- `remarks`: in Python alone, a sentence for each run of which something is not drawn
 - `unknown`: what to say of runs without data at the step that is shown
 
 A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
-its last value is labelled; `look`, what of it follows the run's
+it stands for its run: the page labels its end, and Python's legend names it; `look`, what of it follows the run's
 connection (`fill/dress.py`); and `parts`: what `customdata` counts where one trace draws several lines, such as
 "stream", which the page names at the cursor.
 """
@@ -154,7 +155,7 @@ def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
 
 
 def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:
-    """A figure of curves over the layers, with labels at the ends of the lines."""
+    """A figure of curves over the layers."""
     axis: dict[str, Any] = {"scale": scale, "include": list(include)}
     if limits is not None:
         axis["limits"] = limits

@@ -1,7 +1,9 @@
 """How figures look: the colours of both themes, which the page takes from here. Those of runs are in `methods.py`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from plotly.colors import sample_colorscale, unlabel_rgb
 
 ThemeName = Literal["dark", "light"]
 MAX_RUNS = 4
@@ -10,7 +12,7 @@ FONT = "Inter, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 @dataclass(frozen=True)
 class RunStyle:
-    """How one run is drawn everywhere. `marker` is used by the pictures of links, where lines have no labels."""
+    """How one run is drawn everywhere. `marker` is Plotly's name of a symbol; curves are drawn without."""
 
     color: str
     dash: str
@@ -86,6 +88,12 @@ def mix(color: str, other: str, share: float) -> str:
     """A colour with `share` of another in it, both as #rrggbb."""
     pairs = [(int(color[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
     return "#" + "".join(f"{round(own + share * (more - own)):02x}" for own, more in pairs)
+
+
+def sample_color(scale: list[list[Any]], share: float) -> str:
+    """A colour scale's colour at `share`, from 0 to 1, as #rrggbb; beyond the ends that of the end."""
+    (color,) = sample_colorscale(scale, min(1.0, max(0.0, share)))
+    return "#" + "".join(f"{round(part):02x}" for part in unlabel_rgb(color))
 
 
 def to_contrast(color: str, ground: str) -> float:

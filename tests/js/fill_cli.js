@@ -1,11 +1,10 @@
-/** Fills templates as the page does, for `tests/core/figures/test_panels.py`: a case as JSON a line on stdin, its figures a line on stdout. */
+/** Fills templates as the page does, for `tests/core/figures`: a case as JSON a line on stdin, its figures a line on stdout. */
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { fillDifference } from '../../static/js/data/difference.js';
 import { looks } from '../../static/js/data/dress.js';
 import { fill } from '../../static/js/data/fill.js';
-import { writeNumbers } from '../../static/js/data/ink.js';
 import { withRules } from '../../static/js/data/rules.js';
 import { atStep, canFollow } from '../../static/js/data/steps.js';
 import { toPart } from '../../static/js/instant/part.js';
@@ -29,8 +28,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     labels,
     cursors,
     difference = false,
+    narrow = false,
     step: asked = null,
-    ink = false,
   } = JSON.parse(line);
   Object.assign(looks, methods);
   const template = withRules(bare, rules);
@@ -40,9 +39,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { interval, composites } = template.layout.meta;
   const results = (interval && composites && toPart(stepped, { first: interval[0], last: interval[1] })) || stepped;
   const draw = difference ? fillDifference : fill;
-  const figures = cursors
-    .flatMap((cursor) => [false, true].map((narrow) => draw(template, results, labels, cursor, narrow)))
-    .map((figure) => (ink ? writeNumbers(figure) : figure));
+  const figures = cursors.map((cursor) => draw(template, results, labels, cursor, narrow));
   for (const { layout } of figures) delete layout.meta.rules; // Python's figures have none
   process.stdout.write(`${JSON.stringify(figures, toPlain)}\n`);
 }

@@ -9,10 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.panels.map import build_map, to_axis_titles
 from mhc_core.figures.run_names import KIND_NAMES, to_labels, to_map, to_names
 from mhc_core.figures.style import THEMES
+from mhc_core.findings.numerals import format_value
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
 from mhc_core.record.result import Result

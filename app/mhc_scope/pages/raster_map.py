@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale, unlabel_rgb
 
-from mhc_core.figures.fill.numbers import format_value
+from mhc_core.figures.style import sample_color
+from mhc_core.findings.numerals import format_value
 from mhc_scope.pages.raster import Box, Canvas, measure, shorten
 
 GAP = 2  # between cells
@@ -29,7 +29,7 @@ def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
         for column, number in enumerate(numbers):
             # Values of y go upwards.
             x, y = left + column * across, top + (rows - 1 - row) * down
-            color = canvas.theme.grid if number is None else _sample(scale, (number - low) / (high - low))
+            color = canvas.theme.grid if number is None else sample_color(scale, (number - low) / (high - low))
             canvas.box((x + GAP / 2, y + GAP / 2, across - GAP, down - GAP), color)
             place = row * columns + column
             ink = texts.textfont.color[place]
@@ -50,7 +50,7 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
     left, top, width, height = box
     for step in range(BAR_STEPS):
         y = top + height * (1 - (step + 1) / BAR_STEPS)
-        canvas.box((left, y, width, height / BAR_STEPS + 0.5), _sample(scale, (step + 0.5) / BAR_STEPS))
+        canvas.box((left, y, width, height / BAR_STEPS + 0.5), sample_color(scale, (step + 0.5) / BAR_STEPS))
     places, texts = axis.colorbar.tickvals, axis.colorbar.ticktext
     if places is None:  # linear
         places = [axis.cmin, (axis.cmin + axis.cmax) / 2, axis.cmax]
@@ -66,9 +66,3 @@ def _fit_letters(texts: list[str], width: float, height: float) -> int:
         if size <= height and all(measure(text, size) <= width for text in texts):
             return size
     return 0
-
-
-def _sample(scale: list[list[Any]], share: float) -> str:
-    (color,) = sample_colorscale(scale, min(1.0, max(0.0, share)))
-    red, green, blue = (round(part) for part in unlabel_rgb(color))
-    return f"#{red:02x}{green:02x}{blue:02x}"

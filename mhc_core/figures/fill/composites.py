@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.figures.fill.numbers import UNKNOWN, format_fixed, format_power, format_scaled, say_status
+from mhc_core.findings.numerals import UNKNOWN, format_fixed, format_power, format_scaled, say_status
 from mhc_core.metrics.mixing import composite
 
 LARGE_LOG10 = 15.0  # from here on 1 + |w| is |w| in float64

@@ -20,12 +20,10 @@ STREAMED = ("Ln", "Lnn")  # shapes of columns with an entry a stream
 EMPTY = "Nothing here can be compared with run A."
 
 
-def fill_difference(
-    template: Figure, results: Sequence[Columns | None], labels: Sequence[str], cursor: int, narrow: bool = False
-) -> Figure:
+def fill_difference(template: Figure, results: Sequence[Columns | None], labels: Sequence[str], cursor: int) -> Figure:
     """As `fill`, each run against the first, which itself is not drawn."""
     if stands_alone(template):
-        return fill(template, list(results), list(labels), cursor, narrow)
+        return fill(template, list(results), list(labels), cursor)
     sign = "/" if is_ratio(template) else "−"
     compared: list[Columns | None] = [None]
     for run, result in enumerate(results[1:], start=1):
@@ -35,7 +33,7 @@ def fill_difference(
         compared.append(None if result is None or base is None else subtract(result, base, keys, sign == "/"))
     methods = [None if result is None else result.method for result in results]
     compared_labels = [f"{label} {sign} A" for label in labels]
-    return fill(to_difference(template), compared, compared_labels, cursor, narrow, methods)
+    return fill(to_difference(template), compared, compared_labels, cursor, methods)
 
 
 def stands_alone(template: Figure) -> bool:

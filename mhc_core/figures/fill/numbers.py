@@ -1,20 +1,8 @@
-"""Ticks of a logarithmic axis, and numbers as people read them. `static/js/data/numbers.js` says the same."""
+"""Ticks of a logarithmic axis. `static/js/data/numbers.js` says the same."""
 
 import math
 
-from mhc_core.findings.numerals import UNKNOWN, format_fixed, format_power, format_scaled, format_value, say_status
-
-__all__ = [
-    "UNKNOWN",
-    "decade",
-    "format_fixed",
-    "format_power",
-    "format_scaled",
-    "format_value",
-    "log_ticks",
-    "nice_step",
-    "say_status",
-]
+from mhc_core.findings.numerals import format_value
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:

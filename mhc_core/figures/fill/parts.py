@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mhc_core.figures.fill.sources import Columns, DerivedColumns, to_unknown
+from mhc_core.figures.fill.sources import Columns, DerivedColumns, derive
 from mhc_core.metrics.mixing import measure_composites
 
 COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
@@ -29,22 +29,7 @@ def _can_tell(result: Columns) -> bool:
 
 
 def _over(result: Columns, first: int, last: int) -> DerivedColumns:
-    found = DerivedColumns(
-        result.depth,
-        result.cka_estimator,
-        result.laws,
-        result.method,
-        dict(result.layers),
-        dict(result.layers_log10),
-        result.status,
-        result.matrices,
-        result.steps,
-        result.steps_log10,
-        result.steps_status,
-        result.iterations,
-        result.bands,
-        to_unknown(result),
-    )
+    found = derive(result, layers=dict(result.layers), layers_log10=dict(result.layers_log10))
     stack = result.matrices["h_res"][first : last + 1].astype(np.float64)
     composites = measure_composites(stack) if len(stack) else {}
     for key in COMPOSITES:

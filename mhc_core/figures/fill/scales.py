@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.figures.fill.numbers import decade, format_value, nice_step
+from mhc_core.figures.fill.numbers import decade, nice_step
+from mhc_core.findings.numerals import format_value
 
 MAX_TICKS = 3  # on one side of zero
 MIN_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero

@@ -32,14 +32,14 @@ cka_label        the same with the estimator of CKA; of the biased one with the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
 
 from mhc_core.figures.fill import composites
-from mhc_core.figures.fill.numbers import UNKNOWN, format_value
 from mhc_core.figures.fill.scales import to_signed_log
+from mhc_core.findings.numerals import UNKNOWN, format_value
 from mhc_core.record.start import CkaEstimator, Law
 
 PERCENTILES = ("p05", "p50", "p95")
@@ -89,6 +89,12 @@ class DerivedColumns:
     iterations: dict[int, int] = field(default_factory=dict)
     bands: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)  # metrics without data at the step that is shown
+
+
+def derive(result: Columns, **changed: Any) -> DerivedColumns:
+    """The columns of `result` with some changed; tables that are not are shared."""
+    own = {part.name: getattr(result, part.name) for part in fields(DerivedColumns) if part.name != "unknown"}
+    return DerivedColumns(**{**own, "unknown": to_unknown(result), **changed})
 
 
 def to_unknown(result: Columns) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mhc_core.figures.fill.sources import Columns, DerivedColumns, to_unknown
+from mhc_core.figures.fill.sources import Columns, DerivedColumns, derive, to_unknown
 from mhc_core.metrics import METRICS
 from mhc_core.metrics.mixing import measure_matrices
 from mhc_core.record.reduction import log10_of
@@ -101,21 +101,8 @@ def at_step(result: TrainingResult, step: int | None) -> Columns:
     if step is None or trained == 0:
         return result
     row = min(step, trained - 1)
-    found = DerivedColumns(
-        depth=result.depth,
-        cka_estimator=result.cka_estimator,
-        laws=result.laws,
-        method=result.method,
-        steps=result.steps,
-        steps_log10=result.steps_log10,
-        steps_status=result.steps_status,
-        iterations=result.iterations,
-        layers=_without(result.layers),
-        layers_log10=_without(result.layers_log10),
-        status=_without(result.status),
-        matrices=_without(result.matrices),
-        bands=_without(result.bands),
-    )
+    replaced = ("layers", "layers_log10", "status", "matrices", "bands")
+    found = derive(result, unknown=set(), **{name: _without(getattr(result, name)) for name in replaced})
     for key, source in COLUMNS.items():
         if source in result.steps:
             found.layers[key] = result.steps[source][row]

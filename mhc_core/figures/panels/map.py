@@ -10,10 +10,10 @@ from typing import Any
 import plotly.graph_objects as go
 
 from mhc_core.figures.cells import colorbar
-from mhc_core.figures.fill.ink import fit_letters, ink_on
-from mhc_core.figures.fill.numbers import format_value, log_ticks, nice_step
+from mhc_core.figures.fill.numbers import log_ticks, nice_step
 from mhc_core.figures.panel import build_figure, quiet_axis
-from mhc_core.figures.style import Theme
+from mhc_core.figures.style import Theme, sample_color, to_contrast
+from mhc_core.findings.numerals import format_value
 from mhc_core.metrics.registry import Metric
 from mhc_core.record.grid import Axis, Grid
 from mhc_core.record.reduction import to_title
@@ -23,6 +23,8 @@ from mhc_core.spec import find_title
 FACTORS = re.compile(r"gain|composite_(norm|sigma)|jacobian_sigma")
 READABLE_COLUMNS = 14  # up to this many, each cell has room for its number
 ROOM_PX = 560  # for all columns, in a figure of 700 px
+LETTER = 0.6  # of a letter's size is its width
+SIZES = (7, 12)
 CELL_DIGITS = 3  # more stand at the cursor
 CROSS = "×"
 MIN_SPAN = 0.05
@@ -84,7 +86,10 @@ def _write_cells(
     scale = [list(stop) for stop in axis.colorscale]
 
     def ink(number: float | None) -> str:
-        return theme.muted if number is None else ink_on(scale, (number - axis.cmin) / (axis.cmax - axis.cmin))
+        if number is None:
+            return theme.muted
+        color = sample_color(scale, (number - axis.cmin) / (axis.cmax - axis.cmin))
+        return max("#000000", "#ffffff", key=lambda other: to_contrast(other, color))
 
     texts = [
         _to_text(*cell, CELL_DIGITS)
@@ -105,6 +110,12 @@ def _write_cells(
         },
         hoverinfo="skip",
     )
+
+
+def fit_letters(texts: list[str], room: float) -> int:
+    """Letters that leave the longest number in its cell."""
+    fits = math.floor(room / (LETTER * max(1, *map(len, texts))))
+    return min(SIZES[1], max(SIZES[0], fits))
 
 
 def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:

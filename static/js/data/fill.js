@@ -1,4 +1,4 @@
-/** Fill a panel's template with the columns of runs. `mhc_core/figures/fill/fill.py` does the same; a test holds them equal. */
+/** Fill a panel's template with the columns of runs, and place labels. `mhc_core/figures/fill/fill.py` fills in the same numbers; tests hold them equal. */
 
 import { dress } from './dress.js';
 import {
@@ -9,6 +9,7 @@ import {
   footNote,
   formatRows,
   formatStatus,
+  LABELS,
   lostLabels,
   note,
 } from './labels.js';
@@ -17,6 +18,9 @@ import { depthOf, methodOf } from './record.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
 import { writeSums } from './sums.js';
+
+/** Room for the label of the matrix below, in parts of the grid. */
+export const MIN_ROW_GAP = 15;
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -116,7 +120,7 @@ function noteUnknown({ data, layout }, results, labels) {
 /** @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
 function fillAxes(figure, results, layers, narrow) {
   const { layout } = figure;
-  const { letter_px } = layout.meta.rules;
+  const { letter_px } = layout.meta.labels ?? LABELS;
   let longest = 0; // letters of a label right of the curves
   for (const [name, rule] of Object.entries(layout.meta.axes)) {
     const span = dataRange(figure, rule);
@@ -189,10 +193,10 @@ function labelLines(figure, results, span, layers, narrow) {
     const end = lineEnd(trace, result, lost, span);
     if (end) ends.push({ ...end, color, run: trace.meta.run });
   }
-  const { rules } = figure.layout.meta;
   ends.sort((one, other) => one.run - other.run); // traces are drawn from the last run to the first
-  const labels = endLabels(ends, narrow, rules);
-  figure.layout.annotations.push(...lostLabels(losses, span, narrow, rules), ...labels);
+  const { gap } = figure.layout.meta.labels ?? LABELS;
+  const labels = endLabels(ends, narrow, gap);
+  figure.layout.annotations.push(...lostLabels(losses, span, narrow, gap), ...labels);
   return Math.max(0, ...labels.map(({ text }) => [...text].length));
 }
 
@@ -252,10 +256,10 @@ function layerRange(figure, kind, [first, last], cursor, narrow) {
  */
 function placeCells(figure, narrow) {
   const { layout } = figure;
-  const { grid, rules } = layout.meta;
+  const { grid } = layout.meta;
   const { direction, cell, cells } = grid;
   const rows = narrow || direction === 'rows';
-  const gap = rows ? Math.max(grid.gap, rules.min_row_gap) : grid.gap;
+  const gap = rows ? Math.max(grid.gap, MIN_ROW_GAP) : grid.gap;
   const present = visible(figure).map((trace) => trace.meta.run);
   const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {

@@ -1,4 +1,4 @@
-/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. As in `mhc_core/figures/fill/ink.py`. */
+/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. */
 
 import { formatFixed } from './numbers.js';
 
@@ -7,6 +7,9 @@ import { formatFixed } from './numbers.js';
 /** Relative luminance of sRGB at which black and white are equally far. */
 const EVEN = 0.179;
 const LETTER = 0.6; // of a letter's size is its width
+const ROOM_PX = 640; // for all matrices abreast, in a picture of 700 px
+/** Least and largest letters. @type {[number, number]} */
+const SIZES = [7, 12];
 
 /** @typedef {[number, string][]} ColorScale stops from 0 to 1, colours as #rrggbb or rgb() */
 
@@ -43,10 +46,8 @@ export function luminance(rgb) {
 export function writeNumbers({ data, layout }) {
   const found = { data: [...data], layout: { ...layout } };
   const numbered = data.filter((trace) => trace.visible !== false && trace.texttemplate);
-  if (numbered.length === 0) return found; // such as a map, which the server fills
-  const { numbers_px, number_sizes } = layout.meta.rules;
   const room =
-    numbers_px /
+    ROOM_PX /
     Math.max(
       1,
       numbered.reduce((sum, trace) => sum + trace.z[0].length, 0),
@@ -68,7 +69,7 @@ export function writeNumbers({ data, layout }) {
       text,
       textfont: {
         color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))),
-        size: fitLetters(text, room, number_sizes),
+        size: fitLetters(text, room),
       },
       hoverinfo: 'skip',
       meta: { run: trace.meta.run, key: trace.meta.key, fill: {} },
@@ -79,9 +80,9 @@ export function writeNumbers({ data, layout }) {
   return found;
 }
 
-/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room in pixels @param {[number, number]} sizes */
-function fitLetters(texts, room, [least, most]) {
-  return Math.min(most, Math.max(least, lettersIn(texts, room)));
+/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room in pixels */
+function fitLetters(texts, room) {
+  return Math.min(SIZES[1], Math.max(SIZES[0], lettersIn(texts, room)));
 }
 
 /** The size of letters at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */

@@ -1,8 +1,11 @@
-/** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. As in `labels.py`. */
+/** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. Figures over REST have Plotly's legend instead. */
 
 import { sayStatus } from './numbers.js';
 
-/** @typedef {import('../../types').FigureRules} FigureRules */
+/** Least distance of two labels, in heights of the plot, and the width of a letter. A template for another size has its own in `meta.labels`. */
+export const LABELS = { gap: 0.085, letter_px: 7.2 };
+/** Above this share of the plot there is no room for a label. */
+const HIGH = 0.8;
 
 /** Places that close are one: their lines are drawn over each other. */
 const SAME = 0.005;
@@ -49,12 +52,12 @@ export function toNames(labels) {
  * A label right of every line's end, none over another.
  * @param {{place: number, text: string, color: string}[]} ends
  * @param {boolean} narrow
- * @param {FigureRules} rules
+ * @param {number} gap
  */
-export function endLabels(ends, narrow, { label_gap }) {
+export function endLabels(ends, narrow, gap) {
   const places = spread(
     ends.map((end) => end.place),
-    label_gap,
+    gap,
   );
   return ends.map((end, index) => ({
     xref: 'x domain',
@@ -119,15 +122,13 @@ export function findLost(drawn, status, unit = 'layer', numbers) {
  *   axis, `share` its height in the plot, `middle` the point in the middle of it
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
- * @param {FigureRules} rules
+ * @param {number} gap
  */
-export function lostLabels(losses, [low, high], narrow, { label_gap, high_share }) {
+export function lostLabels(losses, [low, high], narrow, gap) {
   const isRight = losses.map(({ point, middle }) => point > middle);
   // Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
-  const centres = losses.map(
-    ({ share }, index) => share + (share > high_share && !isRight[index] ? -label_gap : label_gap) / 2,
-  );
-  const places = spread(centres, label_gap);
+  const centres = losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -gap : gap) / 2);
+  const places = spread(centres, gap);
   return losses.map(({ x, text, color }, index) => {
     const said = narrow ? shorten(text) : text;
     return {

@@ -1,10 +1,16 @@
-/** The numbers of matrices on a figure: in their cells, and their sums beside them. `mhc_core/figures/fill/sums.py` says the same. */
+/** The numbers of matrices on a figure, where there is room for them: in their cells, and their sums beside them. */
 
 import { colSums, rowSums, toSumTexts, toTitle } from './composites.js';
 import { formatFixed, formatValue, range } from './numbers.js';
 import { findProduct } from './sources.js';
 
 /** @typedef {import('../../types').Columns} Columns */
+
+/** Matrix columns in the width of a card that leave room for numbers, for a label below each that lies flat, and for one that stands. */
+const [CELLS_WITH_NUMBERS, COLUMNS_ABREAST, COLUMNS_WITH_SUMS] = [16, 10, 32];
+const SHORT = 5; // letters of a sum that leave room for a sign before it
+const CELL_DIGITS = 3;
+const TITLE = { font: { size: 11 }, standoff: 4 }; // of what stands below a product
 
 /**
  * Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read.
@@ -16,33 +22,31 @@ import { findProduct } from './sources.js';
  */
 export function writeSums(layout, shown, results, cursor, narrow) {
   const abreast = narrow ? 1 : shown.length;
-  const { cells_with_numbers, columns_abreast, columns_with_sums, short_sum, cell_digits, product_title } =
-    layout.meta.rules;
   for (const trace of shown) {
     const [xName, yName] = layout.meta.grid.cells[trace.meta.run];
     const columns = trace.z.length * abreast; // in the width of the card
     const product = findProduct(trace.meta.fill.z, /** @type {Columns} */ (results[trace.meta.run]), cursor);
-    const { rows, below, span, cells } = product ? productTexts(product) : matrixTexts(trace.z, cell_digits);
-    if (product) layout[xName].title = { ...product_title, text: toTitle(product) };
-    const hasNumbers = columns <= cells_with_numbers / (narrow ? 2 : 1);
+    const { rows, below, span, cells } = product ? productTexts(product) : matrixTexts(trace.z);
+    if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
+    const hasNumbers = columns <= CELLS_WITH_NUMBERS / (narrow ? 2 : 1);
     Object.assign(
       layout[yName],
-      sumTicks(rows, hasNumbers && (columns <= columns_abreast || rows.every((text) => text.length < short_sum))),
+      sumTicks(rows, hasNumbers && (columns <= COLUMNS_ABREAST || rows.every((text) => text.length < SHORT))),
     );
     Object.assign(
       layout[xName],
-      columns > columns_with_sums
+      columns > COLUMNS_WITH_SUMS
         ? sumSpan(span, below.length)
-        : sumTicks(below, columns <= columns_abreast && below.every((text) => text.length <= short_sum)),
+        : sumTicks(below, columns <= COLUMNS_ABREAST && below.every((text) => text.length <= SHORT)),
     );
-    layout[xName].tickangle = columns > columns_abreast && columns <= columns_with_sums ? -90 : 0;
+    layout[xName].tickangle = columns > COLUMNS_ABREAST && columns <= COLUMNS_WITH_SUMS ? -90 : 0;
     trace.texttemplate = hasNumbers ? (product || cells ? '%{text}' : '%{z:.2f}') : '';
     if (cells) trace.text = cells;
   }
 }
 
-/** @param {Float64Array[]} matrix @param {number} digits */
-function matrixTexts(matrix, digits) {
+/** @param {Float64Array[]} matrix */
+function matrixTexts(matrix) {
   const rows = matrix.map((row) => Array.from(row));
   const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
   const span = [Math.min(...columnSums), Math.max(...columnSums)].map(sumText);
@@ -50,7 +54,7 @@ function matrixTexts(matrix, digits) {
     rows: rows.map((row) => sumText(total(row))),
     below: columnSums.map(sumText),
     span,
-    cells: cellTexts(rows, digits),
+    cells: cellTexts(rows),
   };
 }
 
@@ -91,8 +95,8 @@ function sumText(value) {
   return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
 }
 
-/** The numbers of cells where two digits behind the point are not what they need. @param {number[][]} rows @param {number} digits */
-function cellTexts(rows, digits) {
+/** The numbers of cells where two digits behind the point are not what they need. @param {number[][]} rows */
+function cellTexts(rows) {
   const isShort = rows.flat().every((value) => Math.abs(value) < 100);
-  return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, digits)));
+  return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, CELL_DIGITS)));
 }

@@ -3,6 +3,7 @@
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { choose, slotAt } from '../data/drawing.js';
+import { MIN_ROW_GAP } from '../data/fill.js';
 import { axisNote, toNames } from '../data/labels.js';
 import { niceStep } from '../data/numbers.js';
 import { WIDER, widthOf } from '../picture/geometry/shapes.js';
@@ -43,7 +44,7 @@ export function heightOf(figure, isNarrow, width = 0) {
     isNarrow ? least : Math.max(least, Math.min(by.most, by.share * room));
   if (!meta.grid) return Math.round(grow(LINES_PX[size], LINES_SHARE));
   const count = Math.max(1, figure.data.filter((trace) => trace.visible !== false).length);
-  const cells = count + ((count - 1) * Math.max(meta.grid.gap, meta.rules.min_row_gap)) / meta.grid.cell;
+  const cells = count + ((count - 1) * Math.max(meta.grid.gap, MIN_ROW_GAP)) / meta.grid.cell;
   const strip = isNarrow ? STRIP_PX.narrow : Math.min(STRIP_PX.most, Math.max(STRIP_PX.least, STRIPS_PX / cells));
   const isStrips = meta.grid.direction === 'rows';
   const inner = isStrips ? cells * strip : grow(MATRIX_PX[size], MATRIX_SHARE, width / cells) * (isNarrow ? cells : 1);
@@ -59,8 +60,7 @@ const SMALL = {
   raised: 0.7, // of a power
   narrow_px: 240,
   height: 168,
-  label_gap: 0.125,
-  letter_px: 6.2,
+  labels: { gap: 0.125, letter_px: 6.2 },
   ticks: 4,
 };
 
@@ -81,7 +81,7 @@ export function toSmall(template, what) {
         ...meta,
         isSmall: true,
         what,
-        rules: { ...meta.rules, label_gap: SMALL.label_gap, letter_px: SMALL.letter_px },
+        labels: SMALL.labels,
       },
     },
   };
@@ -109,7 +109,7 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
     // Where a curve ends its place says at which layer.
     if (width < SMALL.narrow_px) note.text = note.text.replace(/ (at|up to) layer \d+/, '');
   }
-  if (names !== labels) margin.r -= 2 * SMALL.letter_px;
+  if (names !== labels) margin.r -= 2 * SMALL.labels.letter_px;
   for (const note of annotations) {
     if (note.xref !== 'x' || note.xanchor !== 'left') continue; // what is said where a curve ends
     const x = margin.l + ((width - margin.l - margin.r) * (note.x - low)) / (high - low);

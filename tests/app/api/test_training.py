@@ -104,7 +104,7 @@ def test_a_figure_shows_the_step_that_is_asked_for(client: httpx.Client, fresh_s
         assert f"layer 3 · step {[1, 4, 7][place]}<" in detail["layout"]["title"]["text"], (
             "of the matrices kept next to it"
         )
-        matrix, _ = detail["data"]  # and the numbers in its cells
+        (matrix,) = detail["data"]
         np.testing.assert_array_equal(codec.from_typed_array(matrix["z"]), kept[place][2])
     whole = client.get(f"{url}/gain").json()
     np.testing.assert_allclose(whole["data"][-1]["y"], trained, rtol=1e-6)

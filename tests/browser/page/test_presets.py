@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from mhc_core.figures import PANELS
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.methods import to_run_styles
+from mhc_core.findings.numerals import format_value
 from mhc_core.record.reduction import reduce_metric
 from mhc_scope.presets import BY_NAME, Preset
 from tests.browser.conftest import (

@@ -16,10 +16,8 @@ from tests.browser.conftest import OpenPage, choose_more, create_link, wait_unti
 from tests.browser.share.test_copying import choose
 from tests.conftest import Server
 
-DRAWN = """key => { const { data, layout } = document.querySelector(`[data-panel=${key}] .plot`);
-    const traces = data.filter((trace) => trace.visible !== false);
-    return { back: layout.paper_bgcolor, words: layout.annotations.map((note) => note.text),
-        curves: traces.map((trace) => [trace.name ?? '', Array.from(trace.y, (value) => value ?? null)]) }; }"""
+DRAWN = """key => document.querySelector(`[data-panel=${key}] .plot`).data.filter((trace) => trace.visible !== false)
+    .map((trace) => [trace.name ?? '', Array.from(trace.y, (value) => value ?? null)])"""
 VIEW = "/#v=1&depth=8&layer=3&seeds=3&width=16&runs=residual,hc,mhc&difference=true&B.name=it's+%22ours%22"
 
 
@@ -53,12 +51,12 @@ def run_curl(page: Page, figure: str) -> str:
 
 
 def assert_same(page: Page, panel: str, drawn: str) -> None:
-    """The curves and names of a call are those on the page, where charts are small and have fewer words."""
+    """The curves and names of a call are those on the page."""
     wanted = page.evaluate(DRAWN, panel)
     figure = plotly.io.from_json(drawn)
     traces = [trace for trace in figure.data if trace.visible is not False]
-    assert [trace.name or "" for trace in traces] == [name for name, _ in wanted["curves"]]
-    for trace, (name, y) in zip(traces, wanted["curves"], strict=True):
+    assert [trace.name or "" for trace in traces] == [name for name, _ in wanted]
+    for trace, (name, y) in zip(traces, wanted, strict=True):
         np.testing.assert_allclose(np.array(trace.y, float), np.array(y, float), atol=1e-5, err_msg=name)
 
 

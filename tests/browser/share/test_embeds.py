@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.style import THEMES
+from mhc_core.findings.numerals import format_value
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
 from tests.browser.conftest import (

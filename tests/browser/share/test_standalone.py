@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.style import THEMES
+from mhc_core.findings.numerals import format_value
 from tests.browser.conftest import OpenPage, create_link, open_share, to_css, wait_until_done
 from tests.browser.look.test_access import audit
 from tests.browser.share.test_copying import choose

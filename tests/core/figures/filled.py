@@ -52,6 +52,11 @@ COMPARISONS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+# Keys of traces that say where names and numbers are written, which is up to each side.
+WRITTEN = ("showlegend", "legendgroup", "legendrank", "legendgrouptitle", "texttemplate")
+AXIS = ("type", "range", "autorange", "tickvals", "domain", "visible")
+
+
 OUTER = ("depth", "steps", "kept", "seeds", "cka")  # settings of the whole run
 
 
@@ -116,13 +121,13 @@ def fill_in_page(
     cursors: list[int],
     difference: bool = False,
     step: int | None = None,
-    ink: bool = False,
     labels: list[str] = LABELS,
+    narrow: bool = False,
 ) -> list[Any]:
-    """The figure as the page fills it, for each cursor wide and narrow."""
+    """The figure as the page fills it on a wide or a narrow card, for each cursor."""
     runs = [None if part is None else [json.loads(line) for line in part] for part in lines]
     case = {"template": template, "runs": runs, "labels": labels, "cursors": cursors, "difference": difference}
-    case |= {"step": step, "ink": ink, "rules": asdict(RULES), "methods": to_plain_methods()}
+    case |= {"step": step, "narrow": narrow, "rules": asdict(RULES), "methods": to_plain_methods()}
     page = _start_page()
     assert page.stdin is not None
     assert page.stdout is not None
@@ -132,6 +137,32 @@ def fill_in_page(
     assert answer, f"the page's fill ended with code {page.wait()}"
     figures: list[Any] = json.loads(answer)
     return figures
+
+
+def assert_same_values(ours: dict[str, Any], theirs: dict[str, Any], path: str, abs_tol: float = 1e-9) -> None:
+    """Both have the same data, names and looks of traces, and spans and ticks of axes; places of words may differ."""
+    assert_alike(to_values(ours), to_values(theirs), path, abs_tol)
+
+
+def to_values(figure: dict[str, Any]) -> dict[str, Any]:
+    layout = figure["layout"]
+    axes = {name: _to_axis(axis) for name, axis in layout.items() if name.startswith(("xaxis", "yaxis"))}
+    meta = {name: value for name, value in layout["meta"].items() if name != "remarks"}
+    rest = {name: layout.get(name) for name in ("coloraxis", "shapes", "paper_bgcolor")}
+    return {"data": [_to_trace(trace) for trace in figure["data"]], "axes": axes, "meta": meta, **rest}
+
+
+def _to_trace(trace: dict[str, Any]) -> dict[str, Any]:
+    # The page writes numbers of cells of its own where they need more digits.
+    is_own = "text" not in trace["meta"]["fill"]
+    return {name: value for name, value in trace.items() if name not in WRITTEN and not (name == "text" and is_own)}
+
+
+def _to_axis(axis: dict[str, Any]) -> dict[str, Any]:
+    """An axis; of sums at a matrix the sign before them is left out."""
+    texts = [text.removeprefix("Σ ") for text in axis.get("ticktext", ())]
+    title = axis.get("title") or {}
+    return {name: axis.get(name) for name in AXIS} | {"ticktext": texts, "title": title.get("text")}
 
 
 def assert_alike(ours: Any, theirs: Any, path: str, abs_tol: float = 1e-9) -> None:

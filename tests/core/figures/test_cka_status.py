@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import subprocess
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +14,13 @@ import pytest
 from mhc_core import figures
 from mhc_core.figures.fill.difference import fill_difference
 from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.labels import format_rows
+from mhc_core.figures.fill.remarks import format_places
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame, from_typed_array
 from mhc_core.record.frames import SimilarityFrame
 from mhc_core.spec import parse_spec
 from tests.conftest import compute
-from tests.core.figures.filled import ROOT, decode_result, fill_in_page, find_node
+from tests.core.figures.filled import ROOT, decode_result, fill_in_page
 
 SMALL: dict[str, Any] = {"depth": 6, "width": 8, "block": {"heads": 2}, "connection": {"kind": "hc"}}
 CONSTANT = {**SMALL, "input": {"tokens": 8, "text": "a" * 40}}
@@ -38,7 +37,7 @@ def lines_of(spec: dict[str, Any], strip: bool = False) -> list[bytes]:
 
 
 def notes(figure: dict[str, Any]) -> list[str]:
-    """Remarks on matrices, whose first line is why."""
+    """The page's remarks on matrices, whose first line is why."""
     return [item["text"] for item in figure["layout"]["annotations"] if "<br>" in item["text"]]
 
 
@@ -47,50 +46,36 @@ def test_the_page_and_python_say_that_a_representation_is_constant(difference: b
     lines = [lines_of(CONSTANT), lines_of(SMALL)]
     template = json.loads(figures.PANELS["cka"].build(2, figures.THEMES["dark"]).to_json())
     results: list[Any] = [decode_result(part) for part in lines]
-    theirs = fill_in_page(template, lines, [2], labels=LABELS, difference=difference)
-    for narrow, other in zip((False, True), theirs, strict=True):
-        ours = (fill_difference if difference else fill)(template, results, LABELS, 2, narrow)
-        assert notes(ours) == notes(other) == ["constant over samples<br>from layer 1 on"]
+    (theirs,) = fill_in_page(template, lines, [2], labels=LABELS, difference=difference)
+    assert notes(theirs) == ["constant over samples<br>from layer 1 on"]
+    ours = (fill_difference if difference else fill)(template, results, LABELS, 2)
+    (remark,) = ours["layout"]["meta"]["remarks"]
+    assert remark.endswith(": constant over samples from layer 1 on")
+    assert remark.startswith("B HC − A" if difference else "A constant")
 
 
 def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
     template = json.loads(figures.PANELS["cka"].build(1, figures.THEMES["dark"]).to_json())
     lines = [lines_of(CONSTANT, strip=True)]
-    assert (
-        notes(fill(template, [decode_result(lines[0])], LABELS, 2))
-        == notes(fill_in_page(template, lines, [2], labels=LABELS)[0])
-        == []
-    )
+    assert fill(template, [decode_result(lines[0])], LABELS, 2)["layout"]["meta"]["remarks"] == []
+    assert notes(fill_in_page(template, lines, [2], labels=LABELS)[0]) == []
 
 
-@pytest.mark.parametrize(
-    ("lost", "last_known", "said"),
-    [
-        ([50, 51], 49, "from layer 51 on"),
-        ([0, 1, 2], -1, "from layer 1 on"),
-        ([0, 1], 5, "up to layer 2"),
-        ([0], 5, "at layer 1"),
-        ([3], 5, "at layer 4"),
-        ([2, 3], 5, "in layers 3–4"),
-        ([1, 3], 5, "in 2 of the layers 2–4"),
-        ([1, 5], 4, "in 2 layers from 2 on"),
-    ],
-)
-def test_rows_without_numbers_are_named_in_both_languages(lost: list[int], last_known: int, said: str) -> None:
-    assert format_rows(lost, last_known) == said
-    script = (
-        "import { formatRows } from './static/js/data/labels.js';" + f"console.log(formatRows({lost}, {last_known}))"
-    )
-    command = [find_node(), "--input-type=module", "-e", script]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == said
+def test_layers_without_numbers_are_named() -> None:
+    for lost, last_known, said in json.loads((ROOT / "tests" / "lost_rows.json").read_text()):
+        assert format_places(lost, last_known) == said
+
+
+def test_steps_without_numbers_are_called_as_their_trainer_calls_them() -> None:
+    assert format_places([1, 2], 0, "step", [0, 100, 200]) == "from step 100 on"
+    assert format_places([1], 2, "step", [0, 100, 200]) == "at step 100"
 
 
 def test_figure_and_files_over_rest_carry_the_status(server: Any, client: httpx.Client) -> None:
     with httpx.Client(base_url=server.api, timeout=30) as http:
         run_id = compute(http, CONSTANT | {"seed": 977})
     figure = plotly.io.from_json(client.get(f"/runs/{run_id}/figures/cka").text)
-    assert "constant over samples<br>from layer 1 on" in {item.text for item in figure.layout.annotations}
+    assert "constant over samples from layer 1 on" in figure.layout.title.subtitle.text
     whole = client.get(f"/runs/{run_id}/result.json?arrays=packed").json()
     assert whole["status"]["cka"] == {str(layer): "constant" for layer in range(6)}
     assert np.isnan(from_typed_array(whole["matrices"]["cka"])).all()

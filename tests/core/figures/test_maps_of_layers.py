@@ -58,7 +58,7 @@ def test_rows_that_have_left_their_range_are_named() -> None:
     results = [decode_result(part) for part in encode_lines("overflow")]
     drawn = figures.figure("unfolded", list(results), LABELS, 0, "dark")
     first = min(results[0].status["unfolded"])
-    assert f"overflow<br>from layer {first + 1} on" in {note.text for note in drawn.layout.annotations}
+    assert drawn.layout.meta["remarks"][0] == f"A Residual: overflow from layer {first + 1} on"
 
 
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
@@ -69,13 +69,14 @@ def test_a_map_of_cka_says_where_and_why_it_ends(difference: bool) -> None:
     assert first > 0
     assert status[first] == "overflow"
     drawn = figures.figure("cka", list(results), LABELS, 0, "light", difference=difference)
-    said = [note for note in drawn.layout.annotations if "from layer" in note.text]
-    assert [(note.text, note.xref) for note in said] == [(f"overflow<br>from layer {first + 1} on", "x2 domain")]
-    assert said[0].bgcolor == "#ffffff", "it can be read on cells of any colour"
+    (said,) = drawn.layout.meta["remarks"]
+    assert said.startswith("B HC")
+    assert said.endswith(f": overflow from layer {first + 1} on")
+    assert drawn.layout.title.subtitle.text == said
     whole = figures.figure(
         "cka", [decode_result(part) for part in encode_lines("three")], LABELS, 0, "light", difference=difference
     )
-    assert not [note for note in whole.layout.annotations if "from layer" in note.text]
+    assert not whole.layout.meta["remarks"]
 
 
 def test_cka_is_shown_with_its_estimator_and_the_biased_one_with_its_number_of_samples() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from mhc_core import figures
 from mhc_core.figures.fill.composites import multiply, set_interval, to_cell_texts, to_gains, to_label, to_signed_logs
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.fill.sources import look_up
 from mhc_core.figures.style import THEMES
+from mhc_core.findings.numerals import format_value
 from mhc_core.metrics.intervals import multiply_interval
 from mhc_core.record import codec
 from mhc_scope.api.models.composites import CompositeBody
@@ -49,7 +49,7 @@ def test_page_and_rest_multiply_alike(
     detail = next(panel for panel in template if panel["key"] == "detail")
     figure = next(view["figure"] for view in detail["views"] if view["key"] == "up_to")
     figure["data"][0]["meta"]["fill"] = {"z": f"product.{span}.h_res", "name": "label"}
-    (theirs, _) = fill_in_page(figure, [lines[run]], [CURSOR])
+    (theirs,) = fill_in_page(figure, [lines[run]], [CURSOR])
     signs, log10 = to_weights(theirs["data"][0]["z"])
 
     end = result.depth - 1 if last is None else last

@@ -9,10 +9,10 @@ import plotly.io
 import pytest
 from plotly.colors import hex_to_rgb, sample_colorscale, unlabel_rgb
 
-from mhc_core.figures.fill.ink import luminance
-from mhc_core.figures.fill.numbers import format_value
 from mhc_core.figures.panels.map import _bar_ticks
+from mhc_core.findings.numerals import format_value
 from tests.app.api.test_sweeps import DEPTHS, SWEEP, build_grid, finish
+from tests.browser.audit import contrast
 
 FreshSpec = Callable[..., dict[str, Any]]
 
@@ -47,11 +47,8 @@ def test_numbers_are_legible_on_their_cells(client: httpx.Client, fresh_spec: Fr
         assert (paper.texttemplate, cells.texttemplate) == (None, None), "Plotly writes none of its own"
         assert list(zip(text.x, text.y, strict=True)) == [(x, y) for y in cells.y for x in cells.x]
         grounds = [ground_of(z, axis, paper) for row in cells.z for z in row]
-        lights = [
-            (luminance(ground), luminance(list(hex_to_rgb(ink))))
-            for ground, ink in zip(grounds, text.textfont.color, strict=True)
-        ]
-        assert min((max(pair) + 0.05) / (min(pair) + 0.05) for pair in lights) >= 4.5
+        inks = [hex_to_rgb(ink) for ink in text.textfont.color]
+        assert min(contrast(tuple(ground), ink) for ground, ink in zip(grounds, inks, strict=True)) >= 4.5
         told = zip(*(chain(*found[name]) for name in ("values", "log10", "status")), strict=True)
         assert list(text.text) == [format_value(value, log10, status, digits=3) for value, log10, status in told]
 

@@ -10,7 +10,7 @@ from mhc_core.figures.fill.difference import fill_difference
 from mhc_core.figures.fill.fill import fill
 from mhc_core.figures.fill.steps import at_step, count_trained, name_step
 from mhc_core.figures.panel import View
-from tests.core.figures.filled import assert_alike, decode_result, encode_lines, fill_in_page, list_views
+from tests.core.figures.filled import assert_same_values, decode_result, encode_lines, fill_in_page, list_views
 from tests.watched import EVERY, ITERATIONS, NAME, capture_lines, capture_watched
 
 STEP = 3
@@ -27,16 +27,15 @@ def train_beside() -> Any:
 @pytest.mark.sample(6)
 @pytest.mark.parametrize(("key", "view"), VIEWS, ids=IDS)
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
-def test_the_page_fills_what_python_fills(key: str, view: View, difference: bool) -> None:
+def test_the_page_fills_in_what_python_fills_in(key: str, view: View, difference: bool) -> None:
     lines = [capture_lines(), train_beside()]
     panels = figures.to_response(2, "dark")["panels"]
     [panel] = [item for item in panels if item["key"] == key]
     [figure] = [item["figure"] for item in panel["views"] if item["key"] == view.key]
     step = None if key == "training" else STEP
-    theirs = fill_in_page(figure, lines, [1], labels=LABELS, step=step, difference=difference)
+    (theirs,) = fill_in_page(figure, lines, [1], labels=LABELS, step=step, difference=difference)
     results: list[Any] = [at_step(decode_result(part), step) for part in lines]
-    for narrow, other in zip((False, True), theirs, strict=True):
-        assert_alike((fill_difference if difference else fill)(figure, results, LABELS, 1, narrow), other, key)
+    assert_same_values((fill_difference if difference else fill)(figure, results, LABELS, 1), theirs, key)
 
 
 def test_its_axis_and_its_title_say_the_trainer_s_numbers() -> None:

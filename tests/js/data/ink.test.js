@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inkOn, luminance } from '../../../static/js/data/ink.js';
+import { inkOn, luminance, writeNumbers } from '../../../static/js/data/ink.js';
 
 const SCALE = /** @type {[number, string][]} */ ([
   [0, '#a63a12'],
@@ -50,4 +50,44 @@ test('between stops the colour is between theirs, beyond the ends it is that of 
   );
   assert.equal(inkOn(SCALE, 7), '#ffffff');
   assert.equal(inkOn(SCALE, -1), inkOn(SCALE, 0));
+});
+
+test('a picture has the numbers of its matrices as text that is legible on each cell', () => {
+  const z = [
+    [1, 0.1, -0.4],
+    [-1, 0, 0.75],
+  ];
+  const heat = {
+    type: 'heatmap',
+    z,
+    texttemplate: '%{z:.2f}',
+    xaxis: 'x2',
+    yaxis: 'y2',
+    meta: { run: 1, key: 'h_res' },
+  };
+  const layout = { coloraxis: { colorscale: SCALE, cmin: -1, cmax: 1 }, xaxis2: {}, yaxis2: { autorange: 'reversed' } };
+  const drawn = writeNumbers(/** @type {any} */ ({ data: [heat], layout }));
+  const [cells, text] = drawn.data;
+  assert.equal(cells.texttemplate, '', 'Plotly writes none of its own');
+  assert.deepEqual([text.xaxis, text.yaxis], ['x2', 'y2']);
+  assert.deepEqual(text.text, ['1.00', '0.10', '-0.40', '-1.00', '0.00', '0.75']);
+  assert.deepEqual(
+    [text.x, text.y],
+    [
+      [1, 2, 3, 1, 2, 3],
+      [1, 1, 1, 2, 2, 2],
+    ],
+    'each in the middle of its cell',
+  );
+  const inks = z.flat().map((value) => inkOn(SCALE, (value + 1) / 2));
+  assert.deepEqual(text.textfont.color, inks);
+  assert.deepEqual(
+    [drawn.layout.xaxis2.range, drawn.layout.yaxis2.range],
+    [
+      [0.5, 3.5],
+      [2.5, 0.5],
+    ],
+    'as wide as the cells',
+  );
+  assert.deepEqual(layout.xaxis2, {}, 'the figure is left as it is');
 });

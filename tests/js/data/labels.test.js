@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { findLost, shortenName, spread, toNames } from '../../../static/js/data/labels.js';
+import {
+  endLabels,
+  findLost,
+  formatRows,
+  formatStatus,
+  LABELS,
+  lostLabels,
+  shortenName,
+  spread,
+  toNames,
+} from '../../../static/js/data/labels.js';
 import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
 
 test('labels keep their order and their distance within the plot', () => {
@@ -70,6 +80,68 @@ test('a lost curve says where and why', () => {
     { point: 0, ends: true, text: 'not known at layer 2' },
     'what was not heard is no number that went wrong',
   );
+});
+
+const color = '#000000';
+const toLoss = (point, share, text = 'B HC: overflow at layer 5') => ({
+  point,
+  x: point + 1,
+  share,
+  text,
+  middle: 5,
+  color,
+});
+
+/** Whether places lie in the plot, and no two are nearer than a label is high. @param {number[]} places from 0 to 1 */
+function assertApart(places) {
+  const sorted = [...places].sort((a, b) => a - b);
+  for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= LABELS.gap - 1e-9);
+  assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 1);
+}
+
+test('labels of curves that end near each other, or are lost there, do not overlap', () => {
+  for (const shares of [
+    [0.9, 0.9],
+    [0.95, 0.94, 0.95],
+    [0, 0],
+    [0.5, 0.52],
+    [0.79, 0.81],
+  ]) {
+    const lost = lostLabels(
+      shares.map((share) => toLoss(4, share)),
+      [-2, 8],
+      false,
+      LABELS.gap,
+    );
+    assertApart(lost.map(({ y }) => (y + 2) / 10));
+    const ends = shares.map((place, run) => ({ place, text: `run ${run}`, color }));
+    assertApart(endLabels(ends, false, LABELS.gap).map(({ y }) => y));
+  }
+});
+
+test('the label of a lost curve is on the side of the cross that has room', () => {
+  for (const [point, text, anchor] of [
+    [2, '✕ B HC: overflow at layer 5', 'left'],
+    [7, 'B HC: overflow at layer 5 ✕', 'right'],
+  ]) {
+    const [label] = lostLabels([toLoss(point, 0.5)], [0, 1], false, LABELS.gap);
+    assert.deepEqual([label.x, label.text, label.xanchor], [point + 1, text, anchor]);
+  }
+});
+
+test('on a narrow figure the letter stands for the run', () => {
+  assert.equal(lostLabels([toLoss(2, 0.5)], [0, 1], true, LABELS.gap)[0].text, '✕ B overflow at layer 5');
+  const ends = ['B HC: nan', 'C ours'].map((text) => ({ place: 1, text, color }));
+  assert.deepEqual(
+    endLabels(ends, true, LABELS.gap).map(({ text }) => text),
+    ['B nan', 'C'],
+  );
+});
+
+test('rows without numbers are named', () => {
+  const rows = JSON.parse(readFileSync(new URL('../../lost_rows.json', import.meta.url), 'utf8'));
+  for (const [lost, lastKnown, text] of rows) assert.equal(formatRows(lost, lastKnown), text);
+  assert.deepEqual(['constant', 'unknown', 'nan'].map(formatStatus), ['constant over samples', 'not known', 'nan']);
 });
 
 test('numbers as people read them', () => {
