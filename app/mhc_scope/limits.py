@@ -29,6 +29,7 @@ MAX_GRID_SECONDS = 600.0  # predicted, of all cells of a sweep
 SHORT_RUN_S = 2.0
 
 # The store.
+MIN_FREE_BYTES = GIB  # kept free on the disk of the database
 KEEP_TRACE_S = 30 * 86_400.0  # after its last use: a trace cannot be computed again
 KEEP_SNAPSHOT_S = 180 * 86_400.0  # longer than a term, so that the links of a course hold until the next one
 SWEEP_S = 600.0  # between two sweeps of old runs

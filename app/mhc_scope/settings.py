@@ -77,7 +77,6 @@ class Settings(BaseSettings):
     queue_s: PositiveFloat = Field(1200.0, description="Predicted time of runs waiting or running, over all clients.")
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
-    min_free_bytes: PositiveInt = Field(GIB, description="Room that is kept free on the disk of the database.")
     lease_s: PositiveFloat = Field(
         10.0, description="Time within which other servers take over the runs of one that is silent."
     )

@@ -23,7 +23,14 @@ HEAVY_S = 7.0  # predicted; 16 of them are within one client's share
 HEAVY = {"depth": 128, "connection": {"kind": "mhc"}}
 STEPS = 10
 CLIENT_BYTES, STORE_BYTES = 5_000_000, 60_000_000
-FLAGS = ("--max-client-bytes", str(CLIENT_BYTES), "--max-store-bytes", str(STORE_BYTES), "--min-free-bytes", "1000000")
+FLAGS = (
+    "--service",
+    "--max-client-bytes",
+    str(CLIENT_BYTES),
+    "--max-store-bytes",
+    str(STORE_BYTES),
+    "MIN_FREE_BYTES=1000000",
+)
 OF_HEAVY, OF_LIGHT, OF_OTHER = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 STATE = "x" * 15_000  # nearly the largest state that a view may have
 PAUSE_S = 0.5

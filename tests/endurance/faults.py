@@ -131,7 +131,7 @@ def full_disk(folder: Path, is_forked: bool) -> Iterator[Scene]:
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", disk], check=True)
     try:
-        with open_sqlite(folder, "--min-free-bytes", "1", is_forked=is_forked) as place:
+        with open_sqlite(folder, "MIN_FREE_BYTES=1", is_forked=is_forked) as place:
             yield Scene(place, lambda seconds: _fill_disk(disk / "ballast", seconds))
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)

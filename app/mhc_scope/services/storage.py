@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from mhc_scope import limits
 from mhc_scope.services.errors import StorageFullError
 from mhc_scope.settings import Settings
 from mhc_scope.store.space import Space, SpaceStore
@@ -63,8 +64,8 @@ def explain_full(space: Space, settings: Settings) -> str | None:
     """Why nothing more can be stored; None where it can."""
     if space.used_bytes >= settings.max_store_bytes:
         return f"the database holds {_format(space.used_bytes)}; {_format(settings.max_store_bytes)} are allowed"
-    if space.free_bytes is not None and space.free_bytes < settings.min_free_bytes:
-        kept = _format(settings.min_free_bytes)
+    if space.free_bytes is not None and space.free_bytes < limits.MIN_FREE_BYTES:
+        kept = _format(limits.MIN_FREE_BYTES)
         return f"{_format(space.free_bytes)} are free on the disk of the database; {kept} are kept free"
     return None
 
@@ -72,7 +73,7 @@ def explain_full(space: Space, settings: Settings) -> str | None:
 def count_excess(space: Space, settings: Settings, share: float) -> int:
     """Bytes above a share of the cap, or that the disk lacks where as much of its margin shall be there again."""
     over_cap = space.used_bytes - share * settings.max_store_bytes
-    lacking = settings.min_free_bytes / share - space.free_bytes if space.free_bytes is not None else 0
+    lacking = limits.MIN_FREE_BYTES / share - space.free_bytes if space.free_bytes is not None else 0
     return max(0, round(over_cap), round(lacking))
 
 

@@ -16,7 +16,13 @@ from mhc_scope.store.runs import RunStore
 from mhc_scope.store.space import Space, SpaceStore
 from tests.app.store.filled import add_run, do, to_url
 
-SMALL = Settings(max_store_bytes=1000, min_free_bytes=100)
+SMALL = Settings(max_store_bytes=1000)
+FREE_BYTES = 100
+
+
+@pytest.fixture(autouse=True)
+def _small_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MIN_FREE_BYTES", FREE_BYTES)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +47,8 @@ def test_what_has_to_go_brings_it_below_the_share() -> None:
     assert count_excess(Space(10, None), SMALL, 0.9) == 0
 
 
-def open_storage(database: Database, path: Path, **limits: int) -> tuple[Storage, Settings]:
-    settings = Settings(data=path.parent, min_free_bytes=1, **limits)  # type: ignore[arg-type]
+def open_storage(database: Database, path: Path, **sizes: int) -> tuple[Storage, Settings]:
+    settings = Settings(data=path.parent, **sizes)  # type: ignore[arg-type]
     return Storage(settings, SpaceStore(database, to_url(path))), settings
 
 

@@ -153,7 +153,7 @@ def fill(path: Path, leave: int) -> None:
 @pytest.mark.full
 def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) -> None:
     with (
-        serve(small_disk / "data", "--min-free-bytes", "4000000") as own,
+        serve(small_disk / "data", "MIN_FREE_BYTES=4000000") as own,
         httpx.Client(base_url=own.api, timeout=60) as http,
     ):
         known = fresh_spec()
@@ -172,7 +172,7 @@ def test_room_is_kept_free_on_the_disk(small_disk: Path, fresh_spec: FreshSpec) 
 
 @pytest.mark.full
 def test_a_full_disk_is_told_and_nothing_is_lost(small_disk: Path, fresh_spec: FreshSpec) -> None:
-    with serve(small_disk / "data", "--min-free-bytes", "1") as own, httpx.Client(base_url=own.api, timeout=60) as http:
+    with serve(small_disk / "data", "MIN_FREE_BYTES=1") as own, httpx.Client(base_url=own.api, timeout=60) as http:
         done = compute(http, fresh_spec())
         frames = read_frames(http, done)
         fill(small_disk / "ballast", 8192)  # more than is kept free, and less than a run takes
