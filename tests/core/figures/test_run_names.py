@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mhc_core.figures.run_names import NAME_LENGTH, shorten_name, to_labels
+from mhc_core.record.source import SpecSource
 
 NAMES: list[tuple[str, int, str]] = json.loads(
     (Path(__file__).parent.parent.parent / "short_names.json").read_text(encoding="utf-8")
@@ -25,3 +26,8 @@ def test_labels_hold_what_figures_have_room_for() -> None:
     assert len(first) == len("A ") + NAME_LENGTH
     assert first.startswith("A all-MiniLM")
     assert first.endswith("everything")
+
+
+def test_a_run_of_a_connection_that_is_not_installed_here_has_its_kind_as_label() -> None:
+    assert SpecSource(spec={"connection": {"kind": "of_someone_else"}}).label == "of_someone_else"
+    assert SpecSource(spec={"connection": {"kind": "identity_hc"}}).label == "Identity HC"
