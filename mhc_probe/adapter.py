@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.hearing.operations import Operations
+from mhc_probe.recording.operations import OperationTracker
 
 if TYPE_CHECKING:
-    from mhc_probe.hearing.joined import JoinedPasses
+    from mhc_probe.recording.joined import JoinedPasses
 
 
 class LayerSite(NamedTuple):
@@ -47,10 +47,10 @@ class LayerPass(NamedTuple):
     weights: list[nn.Parameter]
 
 
-class Listener(Protocol):
+class LayerRecorder(Protocol):
     """Takes what an adapter's hooks hear. Tensors are the model's own, with their graph."""
 
-    operations: Operations
+    operations: OperationTracker
 
     def enter(self, site: int, state: torch.Tensor) -> bool:
         """A layer has been entered with this state; False where it need not be heard, as it was already."""
@@ -61,7 +61,7 @@ class Listener(Protocol):
     def leave(self, site: int, written: LayerPass) -> None:
         """The layer has been left. May be told again, with a state that is nearer to the next layer."""
 
-    def claim(self) -> None:
+    def confirm(self) -> None:
         """What was heard proves that the model is of the adapter's family: no other adapter needs to listen."""
 
 
@@ -69,11 +69,11 @@ class Adapter(ABC):
     """One family of models. Keeps nothing of a pass: one adapter serves many attachments."""
 
     sites: Sequence[LayerSite]
-    needs_proof = False  # whether a pass that does not bear the family out speaks against it
+    needs_confirmation = False  # whether a pass that does not bear the family out speaks against it
 
     @abstractmethod
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        """Hook the model's modules, so that the listener hears of every layer; what is returned takes that back."""
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        """Hook the model's modules, so that the recorder hears of every layer; what is returned takes that back."""
 
     @abstractmethod
     def parameters(self) -> list[nn.Parameter]:
@@ -100,7 +100,7 @@ class Adapter(ABC):
         return None
 
     @abstractmethod
-    def is_borne_out(self, heard: "JoinedPasses", autocast: torch.dtype | None) -> bool:
+    def matches(self, recorded: "JoinedPasses", autocast: torch.dtype | None) -> bool:
         """Whether states and coefficients of a whole pass are those of a model of the family."""
 
     @abstractmethod

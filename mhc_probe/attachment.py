@@ -16,12 +16,12 @@ from torch import nn
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
-from mhc_probe.candidates import Candidates, RecordedPasses
+from mhc_probe.candidates import AdapterRecording, Candidates
 from mhc_probe.families.finder import build_candidates
-from mhc_probe.hearing import compiled, padding
-from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.listener import Passes
 from mhc_probe.measurement import build_frames
+from mhc_probe.recording import compiled, padding
+from mhc_probe.recording.parameter_norms import ParameterNorms
+from mhc_probe.recording.pass_recorder import PassRecorder
 
 
 class Attachment:
@@ -36,15 +36,15 @@ class Attachment:
     def __init__(self, model: nn.Module, candidates: Candidates) -> None:
         self.model, self.candidates = compiled.unwrap(model), candidates
         self._norms = ParameterNorms(candidates.parameters())
-        self._listening = [RecordedPasses(adapter, Passes(self._norms)) for adapter in candidates.adapters]
-        for item in self._listening:
-            item.passes.rivals = [other.passes for other in self._listening if other is not item]
+        self._recordings = [AdapterRecording(adapter, PassRecorder(self._norms)) for adapter in candidates.adapters]
+        for item in self._recordings:
+            item.recorder.alternatives = [other.recorder for other in self._recordings if other is not item]
         self._context = ExitStack()
 
     def __enter__(self) -> "Attachment":
         with ExitStack() as stack:  # what fails half way leaves nothing behind
             stack.enter_context(compiled.run_as_written())
-            for undo in self._hook():
+            for undo in self._register_hooks():
                 stack.callback(undo)
             self._context = stack.pop_all()
         return self
@@ -52,9 +52,9 @@ class Attachment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for item in self._listening:
-            for heard in item.passes.heard:
-                heard.remove()
+        for item in self._recordings:
+            for recorded in item.recorder.passes:
+                recorded.remove()
         self._context.close()
 
     def result(self) -> Result:
@@ -74,28 +74,28 @@ class Attachment:
 
     def frames(self) -> list[AnyFrame]:
         """The frames of the pass, in the order of a run's; see `result`."""
-        heard, passes = self.candidates.choose(self._listening)
-        return build_frames(heard, self._norms, _build_source(self.model), passes.autocast)
+        recorded, recorder = self.candidates.choose(self._recordings)
+        return build_frames(recorded, self._norms, _build_source(self.model), recorder.autocast)
 
-    def _hook(self) -> list[Callable[[], None]]:
+    def _register_hooks(self) -> list[Callable[[], None]]:
         model = self.model
         undo = [model.register_forward_pre_hook(self._begin).remove]
-        for adapter, passes in self._listening:
-            undo += padding.listen(model, adapter.find_inner(), passes)
-            undo += adapter.listen(passes)
-        undo += [handle.remove for handle in self._norms.listen()]
+        for adapter, recorder in self._recordings:
+            undo += padding.register_hooks(model, adapter.find_inner(), recorder)
+            undo += adapter.register_hooks(recorder)
+        undo += [handle.remove for handle in self._norms.register_hooks()]
         return [*undo, model.register_forward_hook(self._end).remove]
 
     def _begin(self, model: nn.Module, inputs: Any) -> None:
-        for item in self._listening:
-            item.passes.begin_call()
+        for item in self._recordings:
+            item.recorder.begin_call()
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
         """The loss, where the model returns one: alone, or as `loss` of what it returns."""
         loss = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
         is_loss = isinstance(loss, torch.Tensor) and loss.numel() == 1
-        for item in self._listening:
-            item.passes.end_call(loss.detach() if is_loss and loss is not None else None)
+        for item in self._recordings:
+            item.recorder.end_call(loss.detach() if is_loss and loss is not None else None)
 
 
 def _build_source(model: nn.Module) -> TraceSource:

@@ -7,15 +7,15 @@ from torch import nn
 
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerSite
-from mhc_probe.hearing.joined import JoinedPasses, NoPassError, join
-from mhc_probe.hearing.listener import Passes
+from mhc_probe.recording.joined import JoinedPasses, NoPassError, join
+from mhc_probe.recording.pass_recorder import PassRecorder
 
 
-class RecordedPasses(NamedTuple):
+class AdapterRecording(NamedTuple):
     """An adapter and the passes that it heard."""
 
     adapter: Adapter
-    passes: Passes
+    recorder: PassRecorder
 
 
 class Candidates:
@@ -38,7 +38,7 @@ class Candidates:
         """Parameters of all adapters."""
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
-    def choose(self, heard: Sequence[RecordedPasses]) -> tuple[JoinedPasses, Passes]:
+    def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
         """The whole pass as the first adapter hears it that its states bear out; later attachments use it alone.
 
         Where the states bear out none, it is the first that does not need it: of a layer with a norm behind its sum, no
@@ -49,38 +49,38 @@ class Candidates:
         NoPassError, SpecError
             Where no adapter suits.
         """
-        found: list[tuple[JoinedPasses, RecordedPasses]] = []
+        found: list[tuple[JoinedPasses, AdapterRecording]] = []
         errors: dict[Adapter, Exception] = {}
-        left = [item for item in heard if item.adapter in self.adapters]
-        for item in [item for item in left if item.passes.is_claimed] or left:
+        remaining = [item for item in recordings if item.adapter in self.adapters]
+        for item in [item for item in remaining if item.recorder.is_confirmed] or remaining:
             try:
-                joined = join(item.passes.heard, item.adapter)
+                joined = join(item.recorder.passes, item.adapter)
             except (NoPassError, SpecError) as error:
                 errors[item.adapter] = error
                 continue
             # A model that was proven once stays what it is, also where training makes its states infinite.
-            is_borne_out = self._is_settled or item.adapter.is_borne_out(joined, item.passes.autocast)
-            if is_borne_out:
+            is_match = self._is_settled or item.adapter.matches(joined, item.recorder.autocast)
+            if is_match:
                 return self._settle(joined, item)
-            if item.adapter.needs_proof:
+            if item.adapter.needs_confirmation:
                 errors[item.adapter] = SpecError("model", "coefficients that the states do not obey", "one that does")
             else:
                 found.append((joined, item))
         if not found:
-            raise self._find_error(left, errors)
+            raise self._find_error(remaining, errors)
         return self._settle(*found[0])
 
-    def _settle(self, joined: JoinedPasses, item: RecordedPasses) -> tuple[JoinedPasses, Passes]:
+    def _settle(self, joined: JoinedPasses, item: AdapterRecording) -> tuple[JoinedPasses, PassRecorder]:
         self.adapters, self._is_settled = [item.adapter], True
-        return joined, item.passes
+        return joined, item.recorder
 
-    def _find_error(self, heard: Sequence[RecordedPasses], errors: dict[Adapter, Exception]) -> Exception:
+    def _find_error(self, recordings: Sequence[AdapterRecording], errors: dict[Adapter, Exception]) -> Exception:
         """What is nearest to the cause."""
-        claimed = [item for item in heard if item.passes.is_claimed]
-        if claimed or not any(item.passes.returned or item.passes.heard for item in heard):
-            return errors[(claimed or heard)[-1].adapter]
-        plain = [item for item in heard if not item.adapter.needs_proof]
-        reached = [item for item in plain if any(one.layers for one in item.passes.heard)]
+        confirmed = [item for item in recordings if item.recorder.is_confirmed]
+        if confirmed or not any(item.recorder.returned or item.recorder.passes for item in recordings):
+            return errors[(confirmed or recordings)[-1].adapter]
+        plain = [item for item in recordings if not item.adapter.needs_confirmation]
+        reached = [item for item in plain if any(one.layers for one in item.recorder.passes)]
         last = plain[-1] if plain else None
         if last is not None and (last.adapter.explain() or len(reached) > 1):  # it has found sums between the layers
             return errors[last.adapter]

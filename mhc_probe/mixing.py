@@ -6,21 +6,21 @@ Shapes: L layers, n streams, N samples.
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
-def find_mixings(heard: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
+def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
     """Coefficients of every layer, all with N or all without; nan where the states do not obey them.
 
     A branch whose output the states do not obey, as the block does more to it, is replaced by what they do obey.
     """
-    n, samples, _ = heard.state_nNC.shape
+    n, samples, _ = recorded.state_nNC.shape
     if n == 1:
-        return [_build_single(layer, heard.state_nNC.device) for layer in heard.layers]
-    states = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
-    tolerance = find_tolerance(heard.dtype, autocast=autocast)
-    laws = [_Law(layer, state, tolerance) for layer, state in zip(heard.layers, states, strict=False)]
+        return [_build_single(layer, recorded.state_nNC.device) for layer in recorded.layers]
+    states = [recorded.state_nNC, *(layer.after_nNC for layer in recorded.layers)]
+    tolerance = find_tolerance(recorded.dtype, autocast=autocast)
+    laws = [_Law(layer, state, tolerance) for layer, state in zip(recorded.layers, states, strict=False)]
     known = [law for law in laws if law.errors]
     spread = max((law.spread for law in known), default=0.0)
     chosen = choose([law.errors for law in known], spread) if known else None
@@ -29,7 +29,7 @@ def find_mixings(heard: JoinedPasses, autocast: torch.dtype | None) -> list[Mixi
     if not any(law.chosen is not None for law in known):
         for law in known:
             law.try_unmixed()
-    return [_build(layer, n, samples, law.chosen) for layer, law in zip(heard.layers, laws, strict=True)]
+    return [_build(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
 
 
 class _Law:
@@ -53,14 +53,14 @@ class _Law:
 
     def _try(self, matrix: torch.Tensor) -> None:
         """Measure the error of one matrix, with the branch that was heard, or else with the one that suits best."""
-        heard = self.layer.y_NC
-        if heard is not None:
-            error = measure_write_error(*self._states, heard.float(), self._h_post, matrix)
-        if heard is None or not error < self.tolerance:
-            heard = solve_branch(*self._states, self._h_post, matrix)
-            error = measure_write_error(*self._states, heard, self._h_post, matrix)
+        branch = self.layer.y_NC
+        if branch is not None:
+            error = measure_write_error(*self._states, branch.float(), self._h_post, matrix)
+        if branch is None or not error < self.tolerance:
+            branch = solve_branch(*self._states, self._h_post, matrix)
+            error = measure_write_error(*self._states, branch, self._h_post, matrix)
         self.errors.append(error)
-        self.branches.append(heard)
+        self.branches.append(branch)
 
     @property
     def spread(self) -> float:

@@ -1,4 +1,4 @@
-"""Which numbers of a trace are not known, because what they are made of was not heard.
+"""Which numbers of a trace are not known, because what they are made of was not recorded.
 
 A number that was computed and is not finite keeps its status; `unknown` says that there was nothing to compute it from.
 """
@@ -11,7 +11,7 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, MixingFrame
 from mhc_core.record.values import Status
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 # What a layer may lack, and the metrics that are made of it.
 NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
@@ -30,9 +30,9 @@ MADE_OF = {
 COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 
-def mark_unknown(frames: Sequence[AnyFrame], heard: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
-    """The same frames, with `unknown` in place of `nan` where a number is made of what was not heard."""
-    missing = [_find_missing(heard, place, mixing) for place, mixing in enumerate(mixings)]
+def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+    """The same frames, with `unknown` in place of `nan` where a number is made of what was not recorded."""
+    missing = [_find_missing(recorded, place, mixing) for place, mixing in enumerate(mixings)]
     marked = [
         _mark(frame, missing[frame.layer])
         if isinstance(frame, ForwardFrame | BackwardFrame) and frame.layer >= 0
@@ -48,7 +48,7 @@ def _mark(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFrame:
 
 
 def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
-    """Of columns over all layers; `composites` says that all matrices that lack a number were not heard.
+    """Of columns over all layers; `composites` says that all matrices that lack a number were not recorded.
 
     Where no gradient came to a layer's mixing there is nothing to compute its norm from.
     """
@@ -67,24 +67,24 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
     return any(frame.status.get(key) == "nan" for key in COEFFICIENTS)
 
 
-def _find_missing(heard: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
+def _find_missing(recorded: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
     """Keys of the metrics of a layer that lack what they are made of."""
-    layer, before = heard.layers[place], heard.layers[max(place - 1, 0)]
-    reads_state = len(heard.state_nNC) == 1  # what is read is then the state itself
+    layer, before = recorded.layers[place], recorded.layers[max(place - 1, 0)]
+    reads_state = len(recorded.state_nNC) == 1  # what is read is then the state itself
     lacks = {
         "u": layer.u_NC is None and not reads_state,
         "y": layer.y_NC is None,
         "grad_u": layer.grad_u_NC is None,
         "h_pre": layer.h_pre is None,
         "h_post": layer.h_post is None,
-        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_unheard(heard, layer, place),
+        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_undetermined(recorded, layer, place),
     }
     missing = {key for part, keys in MADE_OF.items() if lacks[part] for key in keys}
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
 
 
-def _is_unheard(heard: JoinedPasses, layer: JoinedLayer, place: int) -> bool:
+def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, place: int) -> bool:
     """Whether the states do not tell the matrix, though they and all coefficients are numbers."""
-    entering = heard.layers[place - 1].after_nNC if place else heard.state_nNC
+    entering = recorded.layers[place - 1].after_nNC if place else recorded.state_nNC
     coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]
     return all(bool(torch.isfinite(part).all()) for part in [entering, layer.after_nNC, *coefficients])

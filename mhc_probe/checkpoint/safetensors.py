@@ -101,7 +101,7 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
         wanted = f"from 2 to {min(max(size - 8, 2), MAX_HEADER_BYTES)} bytes, as a safetensors file of {size} bytes has"
         raise SpecError(f"{path.name}: header", length, wanted)
     try:
-        header = json.loads(file.read(length), object_pairs_hook=_refuse_twins)
+        header = json.loads(file.read(length), object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
         raise SpecError(f"{path.name}: header", str(error), "JSON that names each tensor once") from None
     if not isinstance(header, dict):
@@ -109,7 +109,7 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     return header
 
 
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name stands twice")

@@ -16,10 +16,21 @@ from mhc_core.record.result import Result
 from mhc_probe.client import calls
 from mhc_probe.client.calls import Record, Spec, to_id
 from mhc_probe.client.errors import RunFailedError
-from mhc_probe.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url, read_token
-from mhc_probe.client.following import Following
+from mhc_probe.client.exchange import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    ApiRequest,
+    ApiResponse,
+    Call,
+    NoResponse,
+    Pause,
+    T,
+    check_url,
+    read_token,
+)
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import RunBar, SweepBar
+from mhc_probe.client.run_stream import RunStream
 
 
 class AsyncClient:
@@ -67,17 +78,17 @@ class AsyncClient:
 
     async def follow(self, record: Record) -> AsyncIterator[AnyFrame]:
         """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
-        following = Following(to_id(record), self._viewer, self._patience_s)
+        stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
-                async with aclosing(self._listen(following)) as chunks:
+                async with aclosing(self._open_stream(stream)) as chunks:
                     async for chunk in chunks:
-                        for frame in following.feed(chunk):
+                        for frame in stream.receive(chunk):
                             bar.take(frame)
                             yield frame
-                if following.is_over:
+                if stream.is_over:
                     return
-                await asyncio.sleep(following.pause())
+                await asyncio.sleep(stream.pause())
 
     async def result(self, record: Record) -> Result:
         """Everything that a run measured, when it is done.
@@ -156,7 +167,7 @@ class AsyncClient:
         return await self._perform(calls.get_twin(trace, self._patience_s))
 
     async def _perform(self, call: Call[T]) -> T:
-        answer: Answer | Lost | None = None
+        answer: ApiResponse | NoResponse | None = None
         while True:
             try:
                 step = call.send(answer)
@@ -169,7 +180,7 @@ class AsyncClient:
             else:
                 answer = await self._send(step)
 
-    async def _send(self, request: Ask) -> Answer | Lost:
+    async def _send(self, request: ApiRequest) -> ApiResponse | NoResponse:
         try:
             answer = await self._http.request(
                 request.method,
@@ -179,20 +190,20 @@ class AsyncClient:
                 headers=request.headers,
             )
         except httpx.TransportError as error:
-            return Lost(str(error) or type(error).__name__)
-        return Answer(answer.status_code, answer.headers, answer.content)
+            return NoResponse(str(error) or type(error).__name__)
+        return ApiResponse(answer.status_code, answer.headers, answer.content)
 
-    async def _listen(self, following: Following) -> AsyncGenerator[bytes]:
-        request = following.request
+    async def _open_stream(self, stream: RunStream) -> AsyncGenerator[bytes]:
+        request = stream.request
         try:
             async with self._http.stream(
                 request.method, request.path, params=request.params, headers=request.headers
             ) as answer:
                 is_stream = answer.status_code == 200
                 body = b"" if is_stream else await answer.aread()
-                following.begin(Answer(answer.status_code, answer.headers, body))
+                stream.begin(ApiResponse(answer.status_code, answer.headers, body))
                 if is_stream:
                     async for chunk in answer.aiter_bytes():
                         yield chunk
         except httpx.TransportError as error:
-            following.lose(str(error) or type(error).__name__)
+            stream.break_connection(str(error) or type(error).__name__)

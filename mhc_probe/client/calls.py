@@ -7,7 +7,7 @@ from typing import Any
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_probe.client.errors import ArgumentError, RefusedError
-from mhc_probe.client.exchange import API, Ask, Call, Pause, ask, ask_json
+from mhc_probe.client.exchange import API, ApiRequest, Call, Pause, send, send_json
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import SweepBar
 
@@ -30,7 +30,7 @@ def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
 
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
     """Start a run, or find it."""
-    body = yield from ask_json("POST", "/runs", limit_s, body=to_plain(spec))
+    body = yield from send_json("POST", "/runs", limit_s, body=to_plain(spec))
     return Run.read(body)
 
 
@@ -38,19 +38,19 @@ def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
     """Start several runs that share seed and input."""
     if isinstance(specs, str | Mapping | RunSpec) or not isinstance(specs, Iterable):
         raise ArgumentError("specs", specs, "a list of specs")
-    bodies = yield from ask_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
+    bodies = yield from send_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
     return [Run.read(body) for body in bodies]
 
 
 def get_run(record: Record, limit_s: float) -> Call[Run]:
     """How a run is."""
-    body = yield from ask_json("GET", f"/runs/{to_id(record)}", limit_s)
+    body = yield from send_json("GET", f"/runs/{to_id(record)}", limit_s)
     return Run.read(body)
 
 
 def cancel(record: Record, viewer: str, limit_s: float) -> Call[str]:
     """Cancel a run; its status afterwards."""
-    body = yield from ask_json("DELETE", f"/runs/{to_id(record)}", limit_s, params={"viewer": viewer})
+    body = yield from send_json("DELETE", f"/runs/{to_id(record)}", limit_s, params={"viewer": viewer})
     status: str = body["status"]
     return status
 
@@ -58,7 +58,7 @@ def cancel(record: Record, viewer: str, limit_s: float) -> Call[str]:
 def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: float) -> Call[Figure]:
     """A figure; the server is asked again while the run goes on."""
     params = to_params(options)
-    body = yield from ask_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
+    body = yield from send_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
     return Figure(body)
 
 
@@ -69,8 +69,8 @@ def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -
     if not 1 <= len(axes) <= 2:
         raise ArgumentError("axes", sorted(axes), "one or two fields of the spec, each with its values")
     x, *y = ({"field": field, "values": list(values)} for field, values in axes.items())
-    asked = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
-    body = yield from ask_json("POST", "/runs/sweep", limit_s, body=asked)
+    request = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
+    body = yield from send_json("POST", "/runs/sweep", limit_s, body=request)
     return Sweep.read(body)
 
 
@@ -95,20 +95,20 @@ def run_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], bar: SweepBar, limi
 
 def get_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
     """How far a sweep is."""
-    body = yield from ask_json("GET", f"/runs/sweep/{to_id(sweep)}", limit_s)
+    body = yield from send_json("GET", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.read(body)
 
 
 def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
     """Compute no more cells."""
-    body = yield from ask_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
+    body = yield from send_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.read(body)
 
 
 def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, limit_s: float) -> Call[SweepValues]:
     """One number of each cell."""
     params = {"metric": metric, "reduce": reduce}
-    body = yield from ask_json("GET", f"{_place_of(sweep)}/values", limit_s, params=params)
+    body = yield from send_json("GET", f"{_get_path(sweep)}/values", limit_s, params=params)
     return SweepValues.read(body)
 
 
@@ -117,7 +117,7 @@ def get_sweep_figure(
 ) -> Call[Figure]:
     """The same as a heatmap."""
     params = {"metric": metric, "reduce": reduce, "theme": theme}
-    body = yield from ask_json("GET", f"{_place_of(sweep)}/figure", limit_s, params=params)
+    body = yield from send_json("GET", f"{_get_path(sweep)}/figure", limit_s, params=params)
     return Figure(body)
 
 
@@ -128,13 +128,13 @@ def create_snapshot(
     body: dict[str, Any] = {"runs": list(map(to_id, records)), "state": state, "title": title, "note": note}
     if sweep is not None:
         body["sweep"] = to_id(sweep)
-    answer = yield from ask_json("POST", "/snapshots", limit_s, body=body)
+    answer = yield from send_json("POST", "/snapshots", limit_s, body=body)
     return Snapshot.read(answer)
 
 
 def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
     """A stored view."""
-    body = yield from ask_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
+    body = yield from send_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
     return Snapshot.read(body)
 
 
@@ -143,14 +143,14 @@ def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
     if not isinstance(trace, Result | str | Path):
         raise ArgumentError("trace", trace, "a result, or the path of a file that it was saved to")
     content = trace.to_bytes() if isinstance(trace, Result) else Path(trace).read_bytes()
-    answer = yield from ask(Ask("POST", f"{API}/traces", {}, content, {"content-type": OCTETS}), limit_s)
+    answer = yield from send(ApiRequest("POST", f"{API}/traces", {}, content, {"content-type": OCTETS}), limit_s)
     body = answer.read_json()
     return Trace(body["id"], body["url"])
 
 
 def get_twin(record: Record, limit_s: float) -> Call[Twin]:
     """A synthetic stack like a trace's model."""
-    body = yield from ask_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
+    body = yield from send_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
     return Twin(body["spec"], body["unknown"])
 
 
@@ -172,5 +172,5 @@ def to_params(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
 
 
-def _place_of(sweep: Sweep | Snapshot | str) -> str:
+def _get_path(sweep: Sweep | Snapshot | str) -> str:
     return f"/snapshots/{sweep.id}/sweep" if isinstance(sweep, Snapshot) else f"/runs/sweep/{to_id(sweep)}"

@@ -28,14 +28,14 @@ TIMEOUT_S = 60.0  # of silence; a stream says something every 15 s
 JSON = "application/json"
 # What may be over soon: no whole result yet, too many runs, a busy server, a proxy without one.
 TRANSIENT = (409, 429, 502, 503, 504)
-SURE_TO_PASS = (502, 503, 504)  # also where no Retry-After says when to come again; so does 429
+UNAVAILABLE = (502, 503, 504)  # also where no Retry-After says when to come again; so does 429
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 10.0
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """A request; `path` is the address below the server's own."""
 
     method: str
@@ -46,7 +46,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """What came back; header names are of any case."""
 
     status: int
@@ -73,7 +73,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Lost:
+class NoResponse:
     """No answer came, for this reason."""
 
     reason: str
@@ -86,10 +86,10 @@ class Pause:
     seconds: float
 
 
-Call = Generator[Ask | Pause, Answer | Lost | None, T]
+Call = Generator[ApiRequest | Pause, ApiResponse | NoResponse | None, T]
 
 
-class Patience:
+class RetrySchedule:
     """How long a client waits for a server that is busy or away, and when it comes again."""
 
     def __init__(self, limit_s: float) -> None:
@@ -138,7 +138,7 @@ def read_token(token: str | None) -> dict[str, str]:
         raise ArgumentError(error.field, error.got, error.wanted) from None
 
 
-def ask(request: Ask, limit_s: float) -> Call[Answer]:
+def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
     """Send until the server answers with a success.
 
     Everything the API takes may be sent twice: what is asked for is named by its content.
@@ -150,24 +150,24 @@ def ask(request: Ask, limit_s: float) -> Call[Answer]:
     LostError
         Where it is away for longer than `limit_s`.
     """
-    patience = Patience(limit_s)
+    patience = RetrySchedule(limit_s)
     while True:
         answer = yield request
-        if isinstance(answer, Answer) and answer.is_success:
+        if isinstance(answer, ApiResponse) and answer.is_success:
             return answer
-        pause = patience.next_pause(_read_pause(answer)) if _may_pass(answer) else None
+        pause = patience.next_pause(_read_pause(answer)) if _is_transient(answer) else None
         if pause is None:
             raise to_error(request, answer)
         yield Pause(pause)
 
 
-def ask_json(
+def send_json(
     method: str, path: str, limit_s: float, *, body: Any = None, params: Mapping[str, Any] | None = None
 ) -> Call[Any]:
     """The same with JSON on both sides, below the API's prefix."""
     headers = {} if body is None else {"content-type": JSON}
     content = None if body is None else _to_json(body)
-    answer = yield from ask(Ask(method, API + path, params or {}, content, headers), limit_s)
+    answer = yield from send(ApiRequest(method, API + path, params or {}, content, headers), limit_s)
     return answer.read_json()
 
 
@@ -178,9 +178,9 @@ def _to_json(body: Any) -> bytes:
         raise ArgumentError("body", body, f"what JSON can say ({error})") from None
 
 
-def to_error(request: Ask, answer: Answer | Lost | None) -> RefusedError | LostError:
+def to_error(request: ApiRequest, answer: ApiResponse | NoResponse | None) -> RefusedError | LostError:
     """Why there is no more asking."""
-    if isinstance(answer, Answer):
+    if isinstance(answer, ApiResponse):
         return RefusedError.read(answer.status, answer.headers, answer.body)
     reason = answer.reason if answer is not None else "no answer"
     return LostError(f"{request.method} {request.path}: {reason}")
@@ -199,12 +199,12 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _read_pause(answer: Answer | Lost | None) -> float | None:
-    return read_retry_after(answer.headers) if isinstance(answer, Answer) else None
+def _read_pause(answer: ApiResponse | NoResponse | None) -> float | None:
+    return read_retry_after(answer.headers) if isinstance(answer, ApiResponse) else None
 
 
-def _may_pass(answer: Answer | Lost | None) -> bool:
-    if not isinstance(answer, Answer):
+def _is_transient(answer: ApiResponse | NoResponse | None) -> bool:
+    if not isinstance(answer, ApiResponse):
         return True
-    is_told = answer.status in TRANSIENT and "retry-after" in answer.headers
-    return is_told or answer.status in (429, *SURE_TO_PASS)
+    has_retry_after = answer.status in TRANSIENT and "retry-after" in answer.headers
+    return has_retry_after or answer.status in (429, *UNAVAILABLE)

@@ -17,10 +17,21 @@ from mhc_core.record.result import Result
 from mhc_probe.client import calls
 from mhc_probe.client.calls import Record, Spec, to_id
 from mhc_probe.client.errors import ClientError, RunFailedError
-from mhc_probe.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url, read_token
-from mhc_probe.client.following import Following
+from mhc_probe.client.exchange import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    ApiRequest,
+    ApiResponse,
+    Call,
+    NoResponse,
+    Pause,
+    T,
+    check_url,
+    read_token,
+)
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import RunBar, SweepBar
+from mhc_probe.client.run_stream import RunStream
 
 
 class Client:
@@ -80,16 +91,16 @@ class Client:
 
     def follow(self, record: Record) -> Iterator[AnyFrame]:
         """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
-        following = Following(to_id(record), self._viewer, self._patience_s)
+        stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
-                for chunk in self._listen(following):
-                    for frame in following.feed(chunk):
+                for chunk in self._open_stream(stream):
+                    for frame in stream.receive(chunk):
                         bar.take(frame)
                         yield frame
-                if following.is_over:
+                if stream.is_over:
                     return
-                time.sleep(following.pause())
+                time.sleep(stream.pause())
 
     def result(self, record: Record) -> Result:
         """Everything that a run measured, when it is done.
@@ -178,7 +189,7 @@ class Client:
         return run.status, self.result(record_id) if run.status == "done" else None
 
     def _perform(self, call: Call[T]) -> T:
-        answer: Answer | Lost | None = None
+        answer: ApiResponse | NoResponse | None = None
         while True:
             try:
                 step = call.send(answer)
@@ -191,7 +202,7 @@ class Client:
             else:
                 answer = self._send(step)
 
-    def _send(self, request: Ask) -> Answer | Lost:
+    def _send(self, request: ApiRequest) -> ApiResponse | NoResponse:
         try:
             answer = self._http.request(
                 request.method,
@@ -201,19 +212,19 @@ class Client:
                 headers=request.headers,
             )
         except httpx.TransportError as error:
-            return Lost(str(error) or type(error).__name__)
-        return Answer(answer.status_code, answer.headers, answer.content)
+            return NoResponse(str(error) or type(error).__name__)
+        return ApiResponse(answer.status_code, answer.headers, answer.content)
 
-    def _listen(self, following: Following) -> Iterator[bytes]:
-        request = following.request
+    def _open_stream(self, stream: RunStream) -> Iterator[bytes]:
+        request = stream.request
         try:
             with self._http.stream(
                 request.method, request.path, params=request.params, headers=request.headers
             ) as answer:
                 is_stream = answer.status_code == 200
                 body = b"" if is_stream else answer.read()
-                following.begin(Answer(answer.status_code, answer.headers, body))
+                stream.begin(ApiResponse(answer.status_code, answer.headers, body))
                 if is_stream:
                     yield from answer.iter_bytes()
         except httpx.TransportError as error:
-            following.lose(str(error) or type(error).__name__)
+            stream.break_connection(str(error) or type(error).__name__)

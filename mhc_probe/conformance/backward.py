@@ -127,11 +127,12 @@ def _compare(bench: Bench, what: str, salt: int) -> list[Mismatch]:
     with torch.enable_grad():
         outputs = run(leaf)
     return [
-        _weigh(bench, what, name, outputs[name], leaf, direction, whole[name], half[name], salt) for name in outputs
+        _compare_output(bench, what, name, outputs[name], leaf, direction, whole[name], half[name], salt)
+        for name in outputs
     ]
 
 
-def _weigh(
+def _compare_output(
     bench: Bench,
     what: str,
     name: str,
@@ -156,14 +157,16 @@ def _weigh(
     found = []
     for weight in (change / max(length, 1e-30), random):
         wanted = (weight * change).sum().item()
-        got = _pull_back(output, weight, leaf, direction)
+        got = _differentiate_backward(output, weight, leaf, direction)
         scale = max(length, 1e-4 * size)
         error = abs(got - wanted) / scale if math.isfinite(got) else math.inf
         found.append(Mismatch(what, name, error, AGREES + 3 * rough, wanted, got))
     return max(found, key=lambda mismatch: mismatch.excess)
 
 
-def _pull_back(output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor) -> float:
+def _differentiate_backward(
+    output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor
+) -> float:
     """The derivative of a weighted output along a direction, from the gradient; 0 where there is none."""
     if not output.requires_grad:
         return 0.0

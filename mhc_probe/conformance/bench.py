@@ -129,7 +129,7 @@ class Bench:
 
     # ---- logits
 
-    def set_places(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:
+    def set_entries(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:
         """Write values to entries of parameters."""
         wanted = values if isinstance(values, torch.Tensor) else torch.full((len(places),), values)
         with torch.no_grad():
@@ -150,11 +150,11 @@ class Bench:
     def _static_state(self) -> dict[str, torch.Tensor]:
         self.reset()
         roles = self.roles
-        self.set_places(list(roles.gate.values()), 0.0)
+        self.set_entries(list(roles.gate.values()), 0.0)
         for entries in roles.phi.values():
             self.scale_entries(entries, 0.0)
         for places in roles.bias.values():
-            self.set_places(places, BASE)
+            self.set_entries(places, BASE)
         return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
 
     def list_owners(self, target: str) -> list[int] | None:
@@ -167,12 +167,12 @@ class Bench:
         """
         places = self.roles.bias[target]
         try:
-            ordered = self.need_bias(target)
+            ordered = self.require_bias(target)
         except EntangledBias:
             return None
         return [ordered.index(place) for place in places]
 
-    def need_bias(self, target: str) -> list[ParameterEntry]:
+    def require_bias(self, target: str) -> list[ParameterEntry]:
         """Entries that are the bias of a target, in the order of the streams, or of (output, input) of H_res.
 
         Raises
@@ -194,9 +194,9 @@ class Bench:
         base = _center_log(self._measure()[target][0, 0])
         changes = []
         for place in places:
-            self.set_places([place], BASE + 0.3)
+            self.set_entries([place], BASE + 0.3)
             changes.append((_center_log(self._measure()[target][0, 0]) - base).nan_to_num().flatten())
-            self.set_places([place], BASE)
+            self.set_entries([place], BASE)
         self.reset()
         change = torch.stack(changes)  # (entries of the bias, coefficients)
         if change.abs().max() < SEEN:
@@ -215,7 +215,7 @@ class Bench:
     @torch.no_grad()
     def res_offset(self) -> torch.Tensor:
         """What the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
-        self.need_bias("res")
+        self.require_bias("res")
         self.stop_dynamic()
         h_res = self.observe().h_res
         self.reset()
@@ -245,11 +245,11 @@ class Bench:
         if res is not None:
             res = res.view(self.n, self.n) - self.res_offset.to(res)
         wanted = {"pre": pre, "post": post, "res": res}
-        places = {target: self.need_bias(target) for target, value in wanted.items() if value is not None}
+        places = {target: self.require_bias(target) for target, value in wanted.items() if value is not None}
         self.stop_dynamic()
         for target, value in wanted.items():
             if value is not None:
-                self.set_places(places[target], value)
+                self.set_entries(places[target], value)
         observed = self.observe()
         self.reset()
         return observed

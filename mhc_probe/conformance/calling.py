@@ -52,7 +52,7 @@ class ModuleCall(NamedTuple):
 
     u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where nothing is known of it.
     h_post (B, T, n), h_res (B, T, n, n): as the module returns them, or None. next_pre: H_pre for the next layer.
-    strangers: how many tensors were returned of which nothing is known.
+    unknown_tensors: how many tensors were returned of which nothing is known.
     """
 
     u: torch.Tensor
@@ -60,7 +60,7 @@ class ModuleCall(NamedTuple):
     h_post: torch.Tensor | None = None
     h_res: torch.Tensor | None = None
     next_pre: torch.Tensor | None = None
-    strangers: int = 0
+    unknown_tensors: int = 0
 
 
 class NotUnderstood(Exception):
@@ -129,19 +129,19 @@ class Subject:
         return self.layout.to_native(x).clone()  # the module may write into it
 
     def _call_with_branch(self, x: torch.Tensor) -> ModuleCall:
-        heard: list[torch.Tensor] = []
+        inputs: list[torch.Tensor] = []
 
         def run(y: torch.Tensor) -> torch.Tensor:
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                heard.append(self._split(u))
+                inputs.append(self._split(u))
                 return self._join(y)
 
             return self._to_state(_first(self.module(self._to_native(x), branch)), x)
 
         run(x.new_zeros(*x.shape[:2], x.shape[3]))
-        if not heard or heard[0].shape != (*x.shape[:2], x.shape[3]):
+        if not inputs or inputs[0].shape != (*x.shape[:2], x.shape[3]):
             raise NotUnderstood
-        return ModuleCall(heard[0], run)
+        return ModuleCall(inputs[0], run)
 
     def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
@@ -160,7 +160,7 @@ class Subject:
             raise NotUnderstood
         next_pre = None
         passed_on = [part for part in tensors if part.numel() == x.numel()]
-        strangers = len(tensors) - len(u) - len(matrices) - len(vectors) - len(passed_on)
+        unknown_tensors = len(tensors) - len(u) - len(matrices) - len(vectors) - len(passed_on)
         if not u:
             h_pre, vectors = vectors[0], vectors[1:]
             u = [(h_pre.unsqueeze(-1) * x).sum(2)]
@@ -170,7 +170,7 @@ class Subject:
             next_pre = vectors[1] if self.carried else None
             vectors = [h_post]
         write = None if self.write is None else self._bind_write(returned, x)
-        return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, strangers)
+        return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, unknown_tensors)
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         assert self.write is not None

@@ -11,8 +11,8 @@ from torch import nn
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_probe.conformance.calling import Subject, Write
 from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.discovery import find_subjects
 from mhc_probe.conformance.ends import Expand, Reduce, check_expand, check_reduce
-from mhc_probe.conformance.finding import find_subjects
 from mhc_probe.conformance.lines import LINES
 from mhc_probe.conformance.report import Line, Report
 from mhc_probe.conformance.verdicts import fails, holds

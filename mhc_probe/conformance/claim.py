@@ -62,7 +62,7 @@ class Claim:
         return FAMILIES[self.name]
 
     @property
-    def most_eps(self) -> float:
+    def max_eps(self) -> float:
         """The largest eps that passes: ten times what is said."""
         return max(10 * self.eps, 1e-5)
 

@@ -136,9 +136,9 @@ def _has_gated_bias(bench: Bench, target: str) -> bool:
     changes = []
     for gate in (0.0, 0.6):
         bench.reset()
-        bench.set_places(list(bench.roles.gate.values()), gate)
+        bench.set_entries(list(bench.roles.gate.values()), gate)
         before = _by_target(bench.observe())[target]
-        bench.set_places(bench.roles.bias[target][:1], 3.0)
+        bench.set_entries(bench.roles.bias[target][:1], 3.0)
         changes.append((_by_target(bench.observe())[target] - before).abs().max().item())
     bench.reset()
     return changes[0] < 0.01 * changes[1]
@@ -150,7 +150,7 @@ def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.
     Logits of H_res show but for what is added to its rows and columns, which centring takes away.
     """
     bench.reset()
-    bench.set_places(list(bench.roles.gate.values()), gate)
+    bench.set_entries(list(bench.roles.gate.values()), gate)
     found = {target: value.double() for target, value in _by_target(bench.observe()).items()}
     bench.reset()
     if not claim.family.pre:

@@ -58,7 +58,7 @@ def _find_roughness(bench: Bench, target: str) -> float:
 
 def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
     """The first coefficient of a target for one logit of it, the others being 1."""
-    values = torch.ones(len(bench.need_bias(target)))
+    values = torch.ones(len(bench.require_bias(target)))
     values[0] = logit
     observed = bench.mixing(**{target: values})
     found = {"pre": observed.h_pre, "post": observed.h_post, "res": observed.h_res}[target]
@@ -72,13 +72,13 @@ def check_low_precision(bench: Bench, claim: Claim) -> Line:
     name, why = "precision in bfloat16", "with parameters and states in bfloat16, the mapping is computed in float32"
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("it is seen in H_res of Sinkhorn's rounds alone")
-    places = bench.need_bias("res")
+    places = bench.require_bias("res")
     if not bench.is_dynamic:
         raise NotApplicable("coefficients are static")
     if "res" not in bench.roles.phi:
         raise NotMeasured("no projection of H_res was found")
     bench.reset()
-    bench.set_places(places, LIFT - bench.res_offset)
+    bench.set_entries(places, LIFT - bench.res_offset)
     low = deepcopy(bench.subject.module).bfloat16()
     bench.reset()
     x = bench.x.bfloat16()
@@ -96,7 +96,7 @@ def check_low_precision(bench: Bench, claim: Claim) -> Line:
     if claim.dtype != "bfloat16":
         return Line(name, "design", "design: the mapping follows the type of the state: keep it in float32", got=got)
     show = (
-        f"places = bench.need_bias('res')\nbench.reset()\nbench.set_places(places, {LIFT:g})\n"
+        f"places = bench.require_bias('res')\nbench.reset()\nbench.set_entries(places, {LIFT:g})\n"
         "low = bench.subject.on(bench.subject.module.bfloat16())\n"
         "print(bench.observe(bench.x.bfloat16(), low).h_res[0, 0])"
     )

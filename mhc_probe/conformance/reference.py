@@ -71,9 +71,9 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
             return None
         phi[target] = projection
     parameters = {
-        "a_m": _get(bench, bench.need_bias("pre")),
-        "b": _get(bench, bench.need_bias("post")),
-        "a_r": _get(bench, bench.need_bias("res")).view(bench.n, bench.n).T,
+        "a_m": _get(bench, bench.require_bias("pre")),
+        "b": _get(bench, bench.require_bias("post")),
+        "a_r": _get(bench, bench.require_bias("res")).view(bench.n, bench.n).T,
         "w_m": phi["pre"],
         "w_b": phi["post"],
         "w_r": phi["res"],
@@ -87,7 +87,7 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
 
 def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
     law, n = get_law(bench, claim).law, bench.n
-    if law.eps > claim.most_eps:
+    if law.eps > claim.max_eps:
         raise NotMeasured("ours takes no eps of that size: see eps")
     phi = [_spread(bench, target) for target in claim.targets]
     if any(part is None for part in phi):
@@ -97,12 +97,12 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
     is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
-    res = _get(bench, bench.need_bias("res")).view(n, n)
+    res = _get(bench, bench.require_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {
         "phi": torch.cat([phi[0], phi[1], (phi_res.mT if is_turned else phi_res).flatten(1)], 1),  # type: ignore[list-item]
-        "b_pre": _get(bench, bench.need_bias("pre")),
-        "b_post": _get(bench, bench.need_bias("post")),
+        "b_pre": _get(bench, bench.require_bias("pre")),
+        "b_post": _get(bench, bench.require_bias("post")),
         "b_res": (res.T if is_turned else res).flatten(),
         "a": _get(bench, [bench.roles.gate[target] for target in claim.targets]),
     }
@@ -155,7 +155,7 @@ def _spread(bench: Bench, target: str) -> torch.Tensor | None:
     phi, n = _get_projection(bench, target), bench.n
     if phi is None:
         return None
-    ranks = [bench.roles.bias[target].index(place) for place in bench.need_bias(target)]
+    ranks = [bench.roles.bias[target].index(place) for place in bench.require_bias(target)]
     if len(phi) == n * bench.width:
         return phi[:, ranks] if phi.shape[1] == len(ranks) else None
     per_stream = torch.einsum("st,ck->sctk", torch.eye(n), phi)  # each stream's logits from that stream alone

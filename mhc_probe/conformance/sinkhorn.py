@@ -75,7 +75,7 @@ def find_layout(bench: Bench) -> str:
 
     "neither" where entries stand in another order, and with two streams, where it makes no difference.
     """
-    ordered, plain, n = bench.need_bias("res"), bench.roles.bias["res"], bench.n
+    ordered, plain, n = bench.require_bias("res"), bench.roles.bias["res"], bench.n
     shape = bench.subject.module.get_parameter(plain[0].name).shape
     if bench.roles.bias.get("pre", plain)[0].name == plain[0].name and len(shape) == 2 and shape[0] == n < shape[1]:
         return "input beside H_pre"
@@ -129,7 +129,7 @@ def _check_free(bench: Bench) -> Line:
     if layout != "input beside H_pre":
         raise NotApplicable("free matrices that stand alone have no direction that could be told from outside")
     plain, n = bench.roles.bias["res"], bench.n
-    is_input_first = bench.need_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
+    is_input_first = bench.require_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
     show = "print(bench.mixing(res=torch.arange(16.).view(4, 4)).h_res[0, 0])"
     likely = "A_r is applied without the transpose"
     return judge(name, why, "A_r applied transposed", "A_r as it is stored", show, likely, is_right=is_input_first)
@@ -221,7 +221,7 @@ def check_rounds(bench: Bench, claim: Claim) -> Line:
 
 def check_eps(bench: Bench, claim: Claim) -> Line:
     """What is added to sums is small."""
-    eps, most = get_law(bench, claim).law.eps, claim.most_eps
+    eps, most = get_law(bench, claim).law.eps, claim.max_eps
     show = _show(make(bench, claim).mild)
     got = f"about {eps:g}"
     likely = "an eps that was chosen for float16; say another one with eps="
@@ -253,11 +253,11 @@ def check_wide(bench: Bench, claim: Claim) -> Line:
 @torch.no_grad()
 def shift_tokens(bench: Bench) -> torch.Tensor | None:
     """H_res (B, T, n, n) where all logits of a token are equal, but 100 for one token and -100 for the next."""
-    places, entries = bench.need_bias("res"), bench.roles.phi["res"]
+    places, entries = bench.require_bias("res"), bench.roles.phi["res"]
     bench.reset()
-    bench.set_places(places, BASE - bench.res_offset)
+    bench.set_entries(places, BASE - bench.res_offset)
     if "res" in bench.roles.gate:
-        bench.set_places([bench.roles.gate["res"]], 1.0)
+        bench.set_entries([bench.roles.gate["res"]], 1.0)
     flat = bench.subject.module.get_parameter(entries.name).view(-1)
     flat[entries.indices.to(flat.device)] = WIDE * bench.n**2 / len(entries.indices)
     signs = torch.ones(bench.x.shape[:2]).to(bench.x)

@@ -16,13 +16,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import LayerPass, Listener
+from mhc_probe.adapter import LayerPass, LayerRecorder
 from mhc_probe.families.paths import CONTAINERS, name_module
 from mhc_probe.families.residual import Residual, subtract
 from mhc_probe.families.values import find_state, list_tensors
-from mhc_probe.hearing.lineage import Lineage
-from mhc_probe.hearing.listener import is_in_backward
-from mhc_probe.hearing.terms import HARMLESS, TermReader, Terms, list_operands
+from mhc_probe.recording.lineage import Lineage
+from mhc_probe.recording.pass_recorder import is_in_backward
+from mhc_probe.recording.terms import HARMLESS, TermReader, Terms, list_operands
 
 
 class Branches(Residual):
@@ -30,31 +30,31 @@ class Branches(Residual):
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
         super().__init__(model, layers)
-        self.fault: str | None = None  # why the newest pass is not one of such a model
+        self.mismatch: str | None = None  # why the newest pass is not one of such a model
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _BranchHooks(self, listener)
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        hooks = _BranchHooks(self, recorder)
         sites: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             sites[layer].append(site)
         undo: list[Callable[[], None]] = []
         for module in _list_callers(self.model, set(self.layers)):
-            undo.append(module.register_forward_pre_hook(hearing.begin).remove)
-            undo.append(module.register_forward_hook(hearing.end, always_call=True).remove)
+            undo.append(module.register_forward_pre_hook(hooks.begin).remove)
+            undo.append(module.register_forward_hook(hooks.end, always_call=True).remove)
         for layer, places in sites.items():
-            undo.append(layer.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
-            leave = partial(hearing.leave, places)
+            undo.append(layer.register_forward_pre_hook(hooks.enter, with_kwargs=True).remove)
+            leave = partial(hooks.leave, places)
             undo.append(layer.register_forward_hook(leave, with_kwargs=True, always_call=True).remove)
         return undo
 
     def explain(self) -> SpecError | None:
-        if self.fault is None:
+        if self.mismatch is None:
             return super().explain()
         wanted = (
             "layers that are called one after the other, each of which adds to the state that it reads. Put one step of"
             " the loop into a module that returns the next state, and list these modules as layers="
         )
-        return SpecError("layers", self.fault, wanted)
+        return SpecError("layers", self.mismatch, wanted)
 
     def describe(self, site: int) -> str:
         """A branch as a sentence calls it."""
@@ -90,13 +90,13 @@ class _Multiple(NamedTuple):
 class _BranchHooks(TorchFunctionMode):
     """Hooks of one attachment, and what it keeps of the operations between the branches."""
 
-    def __init__(self, adapter: Branches, listener: Listener) -> None:
+    def __init__(self, adapter: Branches, recorder: LayerRecorder) -> None:
         super().__init__()
-        self.adapter, self.listener = adapter, listener
+        self.adapter, self.recorder = adapter, recorder
         self._callers: list[nn.Module] = []
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
         self._reads: list[int | None] = []  # of the branches that are being called
@@ -111,8 +111,8 @@ class _BranchHooks(TorchFunctionMode):
         if is_in_backward():
             return
         if not self._callers:
-            self._forget()
-            self.adapter.fault = None
+            self._reset()
+            self.adapter.mismatch = None
             self.__enter__()
         self._callers.append(module)
 
@@ -123,10 +123,10 @@ class _BranchHooks(TorchFunctionMode):
         self._callers.pop()
         if not self._callers:
             self.__exit__(None, None, None)
-            if self._open and self._has_sums and self.adapter.fault is None:
+            if self._open and self._has_sums and self.adapter.mismatch is None:
                 name = self.adapter.describe(self._open[0].site)
-                self.adapter.fault = f"{name}, not added to what it reads"
-            self._forget()
+                self.adapter.mismatch = f"{name}, not added to what it reads"
+            self._reset()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -184,7 +184,7 @@ class _BranchHooks(TorchFunctionMode):
         found = [match for place in range(len(terms.known)) for match in self._list_matches(terms, place)]
         if len(found) > 1:
             names = " and ".join(self.adapter.describe(match.branch.site) for match in found)
-            self.adapter.fault = f"{names}, added in one sum"
+            self.adapter.mismatch = f"{names}, added in one sum"
         return found[0] if len(found) == 1 else None
 
     def _list_matches(self, terms: Terms, place: int) -> Iterator[_Sum]:
@@ -219,7 +219,7 @@ class _BranchHooks(TorchFunctionMode):
         """The state is about to be added to; what takes the sum. It may be in place: operands are read before it."""
         self._open.remove(found.branch)
         self._has_sums = True
-        if not self.listener.enter(found.branch.site, found.x):
+        if not self.recorder.enter(found.branch.site, found.x):
             return None
         y = None if found.y is None else (found.y.detach() * found.a).expand_as(found.x)
         return partial(self._leave_sum, found, found.x.detach().clone() if y is None else None, y)
@@ -232,7 +232,7 @@ class _BranchHooks(TorchFunctionMode):
             y = subtract(after, before, found.c) if after.shape == before.shape else None
         weights = list(layer.parameters())
         h_res = ((found.c * one).view(1, 1),)
-        self.listener.leave(found.branch.site, LayerPass(after, y, one, one, h_res, type(layer).__name__, weights))
+        self.recorder.leave(found.branch.site, LayerPass(after, y, one, one, h_res, type(layer).__name__, weights))
 
 
 def _fits(other: torch.Tensor, tensor: torch.Tensor) -> bool:

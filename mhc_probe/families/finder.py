@@ -7,12 +7,12 @@ from torch import nn
 from mhc_core.spec import SpecError
 from mhc_probe.candidates import Candidates
 from mhc_probe.families.branches import Branches
+from mhc_probe.families.detection import find_connections
 from mhc_probe.families.hyper import HyperConnections
-from mhc_probe.families.places import find_places
 from mhc_probe.families.residual import Residual
 from mhc_probe.families.split import SplitConnections, find_split
 from mhc_probe.families.stacks import find_layers, list_parts
-from mhc_probe.hearing.compiled import unwrap
+from mhc_probe.recording.compiled import unwrap
 
 
 def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Candidates:
@@ -31,7 +31,7 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
         return Candidates(_build_residual(model, listed))
     if split := find_split(model):
         return Candidates([SplitConnections(model, split)])
-    places = find_places(model)
+    places = find_connections(model)
     connections = [HyperConnections(places)] if places else []
     found, refusal = find_layers(model)
     if not found and not places and refusal is not None:

@@ -14,18 +14,18 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
+from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights
 from mhc_probe.families.values import find_like, find_state
-from mhc_probe.hearing.joined import JoinedPasses
-from mhc_probe.hearing.listener import is_in_backward
 from mhc_probe.laws import find_tolerance
 from mhc_probe.mixing import find_mixings
+from mhc_probe.recording.joined import JoinedPasses
+from mhc_probe.recording.pass_recorder import is_in_backward
 
 KINDS = {"attn": "attention", "attention": "attention", "mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp"}
 
 
-class ConnectionPlace(NamedTuple):
+class ConnectionSite(NamedTuple):
     """A connection, the block that it is a part of, and the block's other parts by name."""
 
     connection: nn.Module
@@ -36,25 +36,25 @@ class ConnectionPlace(NamedTuple):
 class HyperConnections(Adapter):
     """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
 
-    needs_proof = True  # shapes of weights may be those of a connection by chance
+    needs_confirmation = True  # shapes of weights may be those of a connection by chance
 
-    def __init__(self, places: Sequence[ConnectionPlace]) -> None:
+    def __init__(self, places: Sequence[ConnectionSite]) -> None:
         self.places = places
         self.sites = [LayerSite("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _HyperHooks(self, listener)
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        hooks = _HyperHooks(self, recorder)
         undo: list[Callable[[], None]] = []
         for site, (connection, _, _) in enumerate(self.places):
-            undo.append(connection.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
-            read = partial(hearing.read, site)
+            undo.append(connection.register_forward_pre_hook(hooks.enter, with_kwargs=True).remove)
+            read = partial(hooks.read, site)
             undo.append(connection.register_forward_hook(read, with_kwargs=True, always_call=True).remove)
         for block, others in {place.block: place.others for place in self.places}.items():
             for name, part in others.items():
-                undo.append(part.register_forward_hook(partial(hearing.hear_part, name)).remove)
-            undo.append(block.register_forward_hook(hearing.leave_block).remove)
+                undo.append(part.register_forward_hook(partial(hooks.record_part, name)).remove)
+            undo.append(block.register_forward_hook(hooks.leave_block).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
@@ -87,19 +87,19 @@ class HyperConnections(Adapter):
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n), or layers="
         return SpecError("model", next(iter(self._unread.values())), wanted)
 
-    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
         """Whether the coefficients make what a branch reads, or the state that follows, in one layer at least.
 
         States that are not finite do not tell; then the shapes of the coefficients count. A state that a layer does not
         change obeys any weights, and proves nothing.
         """
-        if not torch.isfinite(heard.state_nNC).all() or any(layer.h_pre is not None for layer in heard.layers):
+        if not torch.isfinite(recorded.state_nNC).all() or any(layer.h_pre is not None for layer in recorded.layers):
             return True
-        tolerance = find_tolerance(heard.dtype, autocast=autocast)
-        before = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
+        tolerance = find_tolerance(recorded.dtype, autocast=autocast)
+        before = [recorded.state_nNC, *(layer.after_nNC for layer in recorded.layers)]
         return any(
             bool(torch.isfinite(mixing.h_res).any()) and float((layer.after_nNC - x).norm() / x.norm()) > tolerance
-            for layer, x, mixing in zip(heard.layers, before, find_mixings(heard, autocast), strict=False)
+            for layer, x, mixing in zip(recorded.layers, before, find_mixings(recorded, autocast), strict=False)
         )
 
     def propose(self, sites: Sequence[int]) -> str | None:
@@ -131,28 +131,28 @@ class _OpenLayer:
 class _HyperHooks:
     """Hooks of one attachment."""
 
-    def __init__(self, adapter: HyperConnections, listener: Listener) -> None:
-        self.adapter, self.listener = adapter, listener
+    def __init__(self, adapter: HyperConnections, recorder: LayerRecorder) -> None:
+        self.adapter, self.recorder = adapter, recorder
         self.open: _OpenLayer | None = None
         self.seen: set[int] = set()
 
     def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
         state = find_state(args, kwargs)
-        self.listener.operations.collect(0 if state is None else state.numel() // 2)
+        self.recorder.operations.collect(0 if state is None else state.numel() // 2)
 
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         """The connection has returned, or has failed without an output."""
-        state, operands = find_state(args, kwargs), self.listener.operations.stop()
+        state, operands = find_state(args, kwargs), self.recorder.operations.stop()
         found = None if state is None or output is None else self.adapter.read(state, output, connection)
         if state is None or found is None:  # within a branch, or after the last layer
             return
         self._leave_last(site, state)
         self.seen.add(site)
-        self.open = _OpenLayer(site, state, found) if self.listener.enter(site, state) else None
+        self.open = _OpenLayer(site, state, found) if self.recorder.enter(site, state) else None
         if self.open is not None:
-            self.listener.read(site, found.u)
+            self.recorder.read(site, found.u)
             if not is_in_backward():
-                self._tell_vectors_apart(self.open, operands)
+                self._identify_vectors(self.open, operands)
 
     def _leave_last(self, site: int, state: torch.Tensor) -> None:
         if site in self.seen:  # another pass, or one that recomputes
@@ -161,7 +161,7 @@ class _HyperHooks:
             self._leave(state)  # what enters here, whatever the block has made of what left the last layer
 
     @torch.no_grad()
-    def _tell_vectors_apart(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
+    def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
         """H_pre is what makes u of the streams, among what is returned or else what was computed with on the way."""
         u, vectors = layer.found.u, layer.found.vectors
         x_nNC, u_NC = self.adapter.to_streams(layer.state.detach()), self.adapter.to_rows(u.detach())
@@ -169,11 +169,11 @@ class _HyperHooks:
         returned = vectors if len(vectors) > 1 else []
         layer.h_pre = find_read_weights(x_nNC, u_NC, [*operands, *returned], tolerance)
         if layer.h_pre is not None:
-            self.listener.claim()
+            self.recorder.confirm()
         rest = [x for x in vectors if layer.h_pre is None or not _is_same(x, layer.h_pre)]
         layer.h_post = rest[0] if len(rest) == 1 else None
 
-    def hear_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+    def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         """A part of the block has run: the last one before the state is written is the branch."""
         layer = self.open
         if layer is None or layer.is_left:
@@ -191,7 +191,7 @@ class _HyperHooks:
     def _leave(self, after: torch.Tensor) -> None:
         assert self.open is not None
         self.open.is_left = True
-        self.listener.leave(self.open.site, self.open.build(after))
+        self.recorder.leave(self.open.site, self.open.build(after))
 
 
 def find_autocast(x: torch.Tensor) -> torch.dtype | None:

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
+from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.families.paths import name_layers
 from mhc_probe.families.values import find_state
-from mhc_probe.hearing.joined import JoinedPasses
+from mhc_probe.recording.joined import JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -30,13 +30,13 @@ class Residual(Adapter):
         self.sites = [LayerSite(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
         calls: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             calls[layer].append(site)
         undo: list[Callable[[], None]] = []
         for layer, sites in calls.items():
-            call = _Call(self, listener, sites)
+            call = _Call(self, recorder, sites)
             undo.append(layer.register_forward_pre_hook(call.enter, with_kwargs=True).remove)
             undo.append(layer.register_forward_hook(call.leave, always_call=True).remove)
         return undo
@@ -55,8 +55,8 @@ class Residual(Adapter):
             self._axis[x.shape] = find_channels(self.layers[0], x.shape)
         return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
 
-    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        return any(layer.h_res for layer in heard.layers)
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
+        return any(layer.h_res for layer in recorded.layers)
 
     def propose(self, sites: Sequence[int]) -> str | None:
         name = name_layers(self.model, [self.layers[site] for site in sites])
@@ -66,8 +66,8 @@ class Residual(Adapter):
 class _Call:
     """Hooks on one module, which is one layer, or several where it is called again and again."""
 
-    def __init__(self, adapter: Residual, listener: Listener, sites: list[int]) -> None:
-        self.adapter, self.listener, self.sites = adapter, listener, sites
+    def __init__(self, adapter: Residual, recorder: LayerRecorder, sites: list[int]) -> None:
+        self.adapter, self.recorder, self.sites = adapter, recorder, sites
         self.site: int | None = None
         self.before = torch.empty(0)
 
@@ -75,10 +75,10 @@ class _Call:
         state = find_state(args, kwargs)
         self.site = None
         if state is not None:
-            self.site = next((site for site in self.sites if self.listener.enter(site, state)), None)
+            self.site = next((site for site in self.sites if self.recorder.enter(site, state)), None)
         if state is not None and self.site is not None:
             self.before = state.detach().clone()  # the layer may add in place
-            self.listener.operations.follow(state)
+            self.recorder.operations.follow(state)
 
     def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
         """The layer has returned, or has failed without an output."""
@@ -86,10 +86,10 @@ class _Call:
             return
         site, self.site = self.site, None
         after = find_state(output, None)
-        factor = 0.0 if after is None else self.listener.operations.find_factor(after)
-        self.listener.operations.stop()
+        factor = 0.0 if after is None else self.recorder.operations.find_factor(after)
+        self.recorder.operations.stop()
         if after is not None:
-            self.listener.leave(site, self._build(layer, after, factor))
+            self.recorder.leave(site, self._build(layer, after, factor))
 
     @torch.no_grad()
     def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> LayerPass:

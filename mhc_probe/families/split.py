@@ -17,11 +17,11 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
+from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.families.hyper import find_autocast, name_branch
 from mhc_probe.families.values import list_tensors
-from mhc_probe.hearing.joined import JoinedPasses
 from mhc_probe.laws import find_tolerance, measure_read_error
+from mhc_probe.recording.joined import JoinedPasses
 
 METHODS = ("width_connection", "depth_connection")
 
@@ -48,18 +48,18 @@ class SplitConnections(Adapter):
         self.sites = [LayerSite("branch", _list_own(connection)) for connection in self.connections]
         self.model = model
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _SplitHooks(self, listener)
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        hooks = _SplitHooks(self, recorder)
         undo: list[Callable[[], None]] = []
         for site, connection in enumerate(self.connections):
-            for name, replace in zip(METHODS, (hearing.read, hearing.write), strict=True):
+            for name, replace in zip(METHODS, (hooks.read, hooks.write), strict=True):
                 method = getattr(connection, name)
                 # On the module itself, in front of the method of its class.
                 connection.__dict__[name] = partial(replace, site, method)
                 undo.append(partial(connection.__dict__.pop, name))
         if any(getattr(connection, "branch", None) is None for connection in self.connections):
             # The branch may be anywhere in the model, or outside of it.
-            undo.append(register_module_forward_hook(hearing.hear_part).remove)
+            undo.append(register_module_forward_hook(hooks.record_part).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
@@ -82,7 +82,7 @@ class SplitConnections(Adapter):
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
         return self._channels_last(x).flatten(0, -2)
 
-    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
         return True
 
     def propose(self, sites: Sequence[int]) -> str | None:
@@ -93,7 +93,7 @@ class SplitConnections(Adapter):
 
 
 @dataclass
-class _Open:
+class _OpenLayer:
     """A layer between the two methods."""
 
     site: int
@@ -101,39 +101,39 @@ class _Open:
     h_res: tuple[torch.Tensor, ...]
     parts: list[nn.Module]
     name: str
-    holds_none: bool
+    has_no_branch: bool
 
 
 class _SplitHooks:
     """Takes the place of the two methods, calls them and returns what they return."""
 
-    def __init__(self, adapter: SplitConnections, listener: Listener) -> None:
-        self.adapter, self.listener = adapter, listener
-        self.open: _Open | None = None
+    def __init__(self, adapter: SplitConnections, recorder: LayerRecorder) -> None:
+        self.adapter, self.recorder = adapter, recorder
+        self.open: _OpenLayer | None = None
 
     def read(self, site: int, method: Callable[..., Any], residuals: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         self.open = None
-        if not self.listener.enter(site, residuals):
+        if not self.recorder.enter(site, residuals):
             return method(residuals, *args, **kwargs)
         state = residuals.detach().clone()
-        self.listener.operations.collect(state.numel())
+        self.recorder.operations.collect(state.numel())
         operands: list[torch.Tensor] = []
         try:
             output = method(residuals, *args, **kwargs)
         finally:
-            operands += self.listener.operations.stop()
+            operands += self.recorder.operations.stop()
         u = next(list_tensors(output))
         self.adapter.learn_shape(state, u)
-        self.listener.read(site, u)
+        self.recorder.read(site, u)
         branch = getattr(self.adapter.connections[site], "branch", None)
         name = "branch" if branch is None else name_branch(type(branch).__name__)
         parts = [] if branch is None else [branch]
-        self.open = _Open(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
+        self.open = _OpenLayer(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
         return output
 
-    def hear_part(self, module: nn.Module, args: Any, output: Any) -> None:
+    def record_part(self, module: nn.Module, args: Any, output: Any) -> None:
         """A module has run between the two methods: the last one, which holds others, gives the branch its name."""
-        if self.open is not None and self.open.holds_none:
+        if self.open is not None and self.open.has_no_branch:
             self.open.parts.append(module)
             self.open.name = name_branch(type(module).__name__)
 
@@ -144,7 +144,7 @@ class _SplitHooks:
             beta = kwargs.get("beta")
             h_post = None if beta is None else beta.reshape(-1, self.adapter.streams)
             weights = list(dict.fromkeys(parameter for part in layer.parts for parameter in part.parameters()))
-            self.listener.leave(site, LayerPass(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
+            self.recorder.leave(site, LayerPass(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
         return after
 
     @torch.no_grad()
@@ -166,8 +166,8 @@ class _SplitHooks:
 def _list_own(connection: nn.Module) -> list[nn.Parameter]:
     """Parameters of the connection without those of the branch that it holds."""
     branch = getattr(connection, "branch", None)
-    held = set() if branch is None else set(branch.parameters())
-    return [parameter for parameter in connection.parameters() if parameter not in held]
+    of_branch = set() if branch is None else set(branch.parameters())
+    return [parameter for parameter in connection.parameters() if parameter not in of_branch]
 
 
 def _check(connection: Any) -> None:

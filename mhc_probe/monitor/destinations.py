@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from mhc_core.record.summary import EndStatus, Finding
 from mhc_core.spec import SpecError
 from mhc_probe.monitor.alarms import Alarm
-from mhc_probe.monitor.courier import PATIENCE_S, Courier, DeliveryTarget
+from mhc_probe.monitor.delivery import PATIENCE_S, DeliveryQueue, DeliveryTarget
 from mhc_probe.monitor.file import GrowingFile
 from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.record import GrowingRecord
@@ -39,42 +39,42 @@ class Destination(Protocol):
         """The training has ended after so many updates; all alarms that there were."""
 
 
-class Track:
-    """A growing record that a courier brings to its place.
+class DeliveredTrace:
+    """A growing record that a queue brings to its place.
 
     While more waits than may, observations are left out: those that follow join on without a gap.
     """
 
-    def __init__(self, place: DeliveryTarget) -> None:
-        self.place, self.record, self.courier = place, GrowingRecord(), Courier(place)
+    def __init__(self, target: DeliveryTarget) -> None:
+        self.target, self.record, self.queue = target, GrowingRecord(), DeliveryQueue(target)
         self.left_out = 0
         self.alarms: list[Finding] = []
 
     @property
     def link(self) -> str | None:
         """The page that shows it, where there is one."""
-        return self.place.link if isinstance(self.place, LiveServer) else None
+        return self.target.link if isinstance(self.target, LiveServer) else None
 
     def announce(self) -> None:
         """Print where a live trace will be, before there is one."""
-        if isinstance(self.place, LiveServer):
-            self.place.announce()
+        if isinstance(self.target, LiveServer):
+            self.target.announce()
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
         """Send its lines on their way; the first ones are waited for, so that the page is known before an update."""
         self.alarms += [alarm.to_finding() for alarm in new]
-        if self.courier.has_room:
-            self.courier.send(self.record.add(observation, self.alarms))
+        if self.queue.has_capacity:
+            self.queue.send(self.record.add(observation, self.alarms))
         else:
             self.left_out += 1
-        if isinstance(self.place, LiveServer):
-            self.courier.wait_for_first(FIRST_PATIENCE_S)
+        if isinstance(self.target, LiveServer):
+            self.queue.wait_for_first(FIRST_PATIENCE_S)
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
         """Send the end, and wait a while for what is on its way."""
-        self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
-        if self.courier.close(PATIENCE_S):
-            self.place.finish()
+        self.queue.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
+        if self.queue.close(PATIENCE_S):
+            self.target.finish()
 
 
 def open_destinations(to: Any) -> list[Destination]:
@@ -88,12 +88,12 @@ def open_destinations(to: Any) -> list[Destination]:
     if to is None:
         return []
     if isinstance(to, str) and to.startswith(("http://", "https://")):
-        return [Track(LiveServer(to))]
+        return [DeliveredTrace(LiveServer(to))]
     if isinstance(to, str | PathLike):
         path = Path(to)
         if path.suffix not in (".mhct", ".ndjson"):
             raise SpecError("to", str(to), WANTED)
-        return [Track(GrowingFile(path))]
+        return [DeliveredTrace(GrowingFile(path))]
     if callable(getattr(to, "add_scalar", None)) or callable(getattr(to, "log", None)):
         return [Scalars(to)]
     if isinstance(to, Iterable):

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from mhc_core.spec import SpecError
-from mhc_probe.monitor.courier import AwayError
+from mhc_probe.monitor.delivery import UnavailableError
 from mhc_probe.monitor.sealing import seal
 
 logger = logging.getLogger("mhc_core.monitor")
@@ -43,9 +43,9 @@ class GrowingFile:
                     raise
                 self._whole = file.tell()
         except OSError as error:
-            raise AwayError(str(error)) from error
+            raise UnavailableError(str(error)) from error
 
-    def stay(self) -> None:
+    def keep_alive(self) -> None:
         """Nothing: a file does not ask."""
 
     def finish(self) -> None:

@@ -19,11 +19,11 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_probe.attachment import attach
-from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, find_signs
+from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, find_alarms
 from mhc_probe.monitor.callbacks import build_lightning_callback, build_transformers_callback
 from mhc_probe.monitor.destinations import open_destinations
-from mhc_probe.monitor.listening import Listening
 from mhc_probe.monitor.observation import Observation
+from mhc_probe.monitor.observer import PassObserver
 
 logger = logging.getLogger("mhc_core.monitor")
 
@@ -78,13 +78,13 @@ class Monitor:
         self.last: Observation | None = None
         self._candidates = attach(model, layers).candidates
         self._limits = limits or Limits()
-        self._board, self._course = AlarmLog(), History(self._limits)
-        self._own = {id(parameter) for parameter in model.parameters()}
+        self._alarm_log, self._history = AlarmLog(), History(self._limits)
+        self._parameter_ids = {id(parameter) for parameter in model.parameters()}
         self._optimizer: Optimizer | None = None
         self._loss: torch.Tensor | float | None = None
-        self._is_counted_by_hand = False
+        self._is_counted_manually = False
         self._due = 0
-        self._listening: Listening | None = None
+        self._observer: PassObserver | None = None
         self._handles: list[RemovableHandle] = []
         self._has_stopped = False
         # One process of several writes; they all would write the same.
@@ -98,7 +98,7 @@ class Monitor:
     @property
     def alarms(self) -> list[Alarm]:
         """What went wrong so far."""
-        return self._board.raised
+        return self._alarm_log.raised
 
     @property
     def url(self) -> str | None:
@@ -136,9 +136,9 @@ class Monitor:
         if not self._is_silent and not self._handles:
             self._handles = [
                 register_optimizer_step_pre_hook(self._before_update),
-                register_optimizer_step_post_hook(self._behind_update),
+                register_optimizer_step_post_hook(self._after_update),
             ]
-            self._listen()
+            self._start_observer()
 
     def stop(self, status: EndStatus = "done", reason: str | None = None) -> None:
         """End the trace. Only what is on its way to a slow place is waited for, some seconds."""
@@ -148,16 +148,16 @@ class Monitor:
         for handle in self._handles:
             handle.remove()
         self.read()
-        if self._listening is not None:
-            self._listening.stop()
-            self._listening = None
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer = None
         for destination in self._destinations:
             destination.end(status, reason, self.alarms, self.iteration)
 
     def step(self, iteration: int | None = None) -> None:
         """Count one update, or say how many were made; from the first call on optimisers are not counted."""
-        was_counted = not self._is_counted_by_hand and self.iteration > 0
-        self._is_counted_by_hand = True
+        was_counted = not self._is_counted_manually and self.iteration > 0
+        self._is_counted_manually = True
         self.read()
         # Called behind the optimiser, which has counted this one update already.
         following = self.iteration if was_counted else self.iteration + 1
@@ -166,21 +166,21 @@ class Monitor:
     def sync(self, iteration: int) -> None:
         """Take over the trainer's own count of updates."""
         self.iteration = iteration
-        if self._listening is not None:
-            self._listening.prepare()
+        if self._observer is not None:
+            self._observer.prepare()
         elif self._handles and not self._has_stopped and iteration >= self._due:
-            self._listen()
+            self._start_observer()
 
     def read(self) -> None:
-        """Take what was heard, before the update; where no training pass was heard, go on listening."""
-        if self._listening is None or not self._listening.has_heard:
+        """Take what was heard, before the update; where no training pass was heard, go on observer."""
+        if self._observer is None or not self._observer.has_recorded:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
         loss = None if self._loss is None else float(self._loss)
-        listening, self._listening = self._listening, None
+        observer, self._observer = self._observer, None
         self._due = self._find_next()
         try:
-            observation = listening.read(self.iteration, rate, loss)
+            observation = observer.read(self.iteration, rate, loss)
         except (RuntimeError, SpecError) as error:
             if self.last is None:  # as `attach` would, at once
                 raise
@@ -190,7 +190,7 @@ class Monitor:
 
     def report_loss(self, loss: torch.Tensor | float) -> None:
         """The loss of this pass, where the model does not return it; costs nothing between observations."""
-        if self._listening is not None:
+        if self._observer is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
 
     def to_transformers(self) -> Any:
@@ -205,21 +205,21 @@ class Monitor:
         if self._is_counted(optimizer) and not _has_closure(args, kwargs):
             self._count()
 
-    def _behind_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         # A closure makes the pass within the update.
         if self._is_counted(optimizer) and _has_closure(args, kwargs):
             self._count()
 
     def _count(self) -> None:
         self.read()
-        if not self._is_counted_by_hand:
+        if not self._is_counted_manually:
             self.sync(self.iteration + 1)
 
     def _is_counted(self, optimizer: Optimizer) -> bool:
         """Whether it is the first optimiser that holds parameters of the model: others step beside it."""
         if self._optimizer is None:
             groups = optimizer.param_groups
-            if any(id(parameter) in self._own for group in groups for parameter in group["params"]):
+            if any(id(parameter) in self._parameter_ids for group in groups for parameter in group["params"]):
                 self._optimizer = optimizer
         return optimizer is self._optimizer
 
@@ -229,14 +229,17 @@ class Monitor:
         last = following if self.updates is None else self.updates - 1
         return last if self.iteration < last < following else following
 
-    def _listen(self) -> None:
+    def _start_observer(self) -> None:
         self._loss = None
-        self._listening = Listening(self.model, self._candidates)
+        self._observer = PassObserver(self.model, self._candidates)
 
     def _take(self, observation: Observation) -> None:
         self.last = observation
-        found = [*find_signs(observation, self._limits), *self._course.find_signs(observation, self._candidates.sites)]
-        new = self._board.raise_new(observation, found)
+        found = [
+            *find_alarms(observation, self._limits),
+            *self._history.find_alarms(observation, self._candidates.sites),
+        ]
+        new = self._alarm_log.raise_new(observation, found)
         for alarm in new:
             logger.warning("after %d updates: %s", alarm.iteration, alarm.text)
         for destination in self._destinations:

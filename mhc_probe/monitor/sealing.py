@@ -9,8 +9,8 @@ from mhc_core.record.container import write_frames
 from mhc_core.record.frames import AnyFrame, EndFrame, SummaryFrame
 from mhc_core.record.result import Result
 
-UNTOLD_TYPE = "their type"  # lines do not tell the type of the states
-BROKEN_OFF = "the process that was watched ended before its trace did"
+UNKNOWN_DTYPE = "their type"  # lines do not tell the type of the states
+INTERRUPTED = "the process that was watched ended before its trace did"
 
 
 def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
@@ -44,4 +44,4 @@ def _end(frames: list[AnyFrame]) -> list[AnyFrame]:
     result = Result()
     for frame in kept:
         result.add(frame)
-    return [*kept, summarise_captured(UNTOLD_TYPE, result), EndFrame(status="failed", reason=BROKEN_OFF)]
+    return [*kept, summarise_captured(UNKNOWN_DTYPE, result), EndFrame(status="failed", reason=INTERRUPTED)]

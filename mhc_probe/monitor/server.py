@@ -15,14 +15,14 @@ import orjson
 from mhc_core.record.codec import frame_type
 from mhc_core.record.container.credentials import to_headers
 from mhc_core.spec import SpecError
-from mhc_probe.monitor.courier import MAX_WAITING, AwayError, DestinationRefusedError
+from mhc_probe.monitor.delivery import MAX_WAITING, DestinationRefusedError, UnavailableError
 
 PREFIX = "/api/v1/traces"
 TIMEOUT_S = 20.0
 MAX_BODY = 4 * 2**20  # bytes; a line alone may have more
-LATER = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
-GAP = 409
-EXPLAINED = 300  # characters of what a server says of a refusal
+RETRYABLE = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
+GAP_STATUS = 409
+MAX_DETAIL = 300  # characters of what a server says of a refusal
 
 
 class LiveServer:
@@ -72,7 +72,7 @@ class LiveServer:
             self._is_announced = True
             _print(f"mHC Scope: {self.url} will show this training live, from its first pass on")
 
-    def stay(self) -> None:
+    def keep_alive(self) -> None:
         """Post no lines, so that the server knows of the training between observations that are far apart."""
         if self._address:
             self._post_frames(self._sent.count, [])
@@ -115,7 +115,7 @@ class LiveServer:
             with error:
                 raise _classify(error) from error
         except (OSError, http.client.HTTPException) as error:
-            raise AwayError(str(error) or type(error).__name__) from error
+            raise UnavailableError(str(error) or type(error).__name__) from error
         try:
             return json.loads(text) if text else None
         except ValueError:
@@ -176,12 +176,12 @@ def _classify(error: HTTPError) -> Exception:
     """What a refusal means for what follows."""
     text = error.read(100_000).decode(errors="replace")
     problem = _parse(text)
-    detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{EXPLAINED}}"
-    if error.code == GAP and type(problem.get("due")) is int:
+    detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{MAX_DETAIL}}"
+    if error.code == GAP_STATUS and type(problem.get("due")) is int:
         return _GapError(problem["due"])
-    if error.code >= 500 or error.code in LATER:
+    if error.code >= 500 or error.code in RETRYABLE:
         wait = error.headers.get("Retry-After", "")
-        return AwayError(detail, float(wait) if wait.isdecimal() else None)
+        return UnavailableError(detail, float(wait) if wait.isdecimal() else None)
     return DestinationRefusedError(detail)
 
 

@@ -57,14 +57,14 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
     if is_kept(step):
         _keep(result, values, status)
     _put_numbers(observation, values, log10, status)
-    told = {key: flags for key, flags in status.items() if flags}
+    reported = {key: flags for key, flags in status.items() if flags}
     before = {key: result.input[key] for key in BEFORE if key in result.input} if is_kept(step) else {}
     return StepFrame(
         step=step,
         iteration=observation.iteration,
         values=values,
         log10=log10,
-        status=told,
+        status=reported,
         input=to_finite_input(before),
     )
 

@@ -11,10 +11,10 @@ MAX_ALARMS = 3  # the newest: the record's end has them all
 
 
 def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:
-    """Alarms, the newest first; what was heard, the gain and the largest size; then the other sentences of the pass."""
+    """Alarms, the newest first; what was scope, the gain and the largest size; then the other sentences of the pass."""
     [summary] = [frame for frame in observation.frames if isinstance(frame, SummaryFrame)]
-    heard = describe_heard(observation.result, observation.iteration)
+    scope = describe_heard(observation.result, observation.iteration)
     gain, *others = summary.findings
     peak = describe_peak(observation.result)
-    findings = [*reversed(alarms[-MAX_ALARMS:]), heard, gain, *([] if peak is None else [peak]), *others]
+    findings = [*reversed(alarms[-MAX_ALARMS:]), scope, gain, *([] if peak is None else [peak]), *others]
     return Story(headline=summary.headline, findings=findings)

@@ -9,7 +9,7 @@ from torch import nn
 
 from mhc_core.record.result import Result
 from tests.core.card import NAME, Card, WithCard
-from tests.probe.attach.heard import assert_same, build, hear
+from tests.probe.attach.recorded import assert_same, build, hear
 from tests.probe.attach.zoo import ZOO
 
 # Where the layers of each are.

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from mhc_core.spec import SpecError
 from mhc_probe import attach
 from tests.probe.attach.attachable import IDS
-from tests.probe.attach.heard import BOTH, EITHER, assert_same, build, feed, go, hear, keep
+from tests.probe.attach.recorded import BOTH, EITHER, assert_same, build, feed, go, hear, keep
 from tests.probe.attach.zoo import WIDTH
 
 

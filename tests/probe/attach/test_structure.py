@@ -15,7 +15,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.start import CapturedInput
 from mhc_core.spec import SpecError
 from mhc_probe import attach
-from mhc_probe.families.places import find_places
+from mhc_probe.families.detection import find_connections
 from tests.probe.attach.zoo import ZOO
 
 WIDTH, STREAMS, SAMPLES = 16, 4, (2, 7)
@@ -194,7 +194,7 @@ def test_what_only_has_the_shapes_of_a_connection_is_read_as_a_plain_layer(
 ) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(layer(), layer()), draw(*SAMPLES, WIDTH)
-    assert {type(place.connection) for place in find_places(model)} == {connection}
+    assert {type(place.connection) for place in find_connections(model)} == {connection}
     with attach(model) as probe:
         model(x).square().sum().backward()
     result, again = probe.result(), probe.result()

@@ -12,7 +12,7 @@ from torch import nn
 
 from mhc_probe import Attachment, attach
 from tests.probe.attach.attachable import IDS
-from tests.probe.attach.heard import EITHER, assert_same, build, feed, go, hear
+from tests.probe.attach.recorded import EITHER, assert_same, build, feed, go, hear
 from tests.probe.attach.zoo import ZOO
 
 

@@ -11,9 +11,9 @@ from mhc_core.findings.numerals import format_value
 from mhc_core.record.frames import ForwardFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
-from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.measurement import build_frames
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
+from mhc_probe.recording.parameter_norms import ParameterNorms
 
 LAYERS, SAMPLES, WIDTH, LOST = 4, 6, 8, 1
 SOURCE = TraceSource(model=Model(name="Drawn", parameters=0), versions={})

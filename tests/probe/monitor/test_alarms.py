@@ -16,8 +16,8 @@ from mhc_core.record.result import Result
 from mhc_probe import Monitor
 from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor import Alarm, Limits
-from mhc_probe.monitor.alarms import History, find_signs
-from mhc_probe.monitor.alarms.course import FOLLOWED
+from mhc_probe.monitor.alarms import History, find_alarms
+from mhc_probe.monitor.alarms.history import FOLLOWED
 from mhc_probe.monitor.observation import Observation
 from tests.probe.monitor.models import KINDS, NAMES, draw_batches, train
 
@@ -37,7 +37,7 @@ def change(observation: Observation, fault: Callable[[Result], None]) -> list[Al
     """The alarms of an observation that was changed."""
     result = deepcopy(observation.result)
     fault(result)
-    return find_signs(replace(observation, result=result), Limits())
+    return find_alarms(replace(observation, result=result), Limits())
 
 
 def find(observation: Observation, fault: Callable[[Result], None]) -> Alarm:
@@ -150,7 +150,7 @@ class Told:
         result.layers_log10 |= columns
         frames = [frame for frame in self.observation.frames if not isinstance(frame, LossFrame)]
         told = replace(self.observation, iteration=iteration, result=result, frames=[*frames, build_loss_frame(loss)])
-        return self.course.find_signs(told, self.sites)
+        return self.course.find_alarms(told, self.sites)
 
 
 def test_a_loss_that_jumps_names_the_layer_that_moved_first(sound: Observation) -> None:

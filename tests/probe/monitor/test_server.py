@@ -9,7 +9,7 @@ import pytest
 from mhc_core.record.codec import decode_line
 from mhc_core.spec import SpecError
 from mhc_probe import Monitor
-from mhc_probe.monitor import courier, destinations, server
+from mhc_probe.monitor import delivery, destinations, server
 from tests.probe.monitor.live_server import LiveTraces
 from tests.probe.monitor.models import Tiny, build_optimizer, draw_batches, train
 
@@ -138,7 +138,7 @@ def test_a_refusal_is_not_asked_again(traces: LiveTraces, fault: int, caplog: py
 
 def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the server is away more is observed than may wait: some is left out, and the frames count on."""
-    monkeypatch.setattr(courier.Courier.__init__, "__defaults__", (20_000,))
+    monkeypatch.setattr(delivery.DeliveryQueue.__init__, "__defaults__", (20_000,))
     traces.stop()
 
     def come_back(number: int) -> None:
@@ -168,7 +168,7 @@ def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, mo
 
 
 def test_a_server_hears_of_a_training_that_is_quiet(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "QUIET_S", 0.05)
+    monkeypatch.setattr(delivery, "KEEP_ALIVE_S", 0.05)
     model = Tiny()
     with Monitor(model, every=100, to=traces.url, layers=model.blocks):
         train(model, 1)

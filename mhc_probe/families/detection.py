@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from mhc_probe.families.hyper import ConnectionPlace
+from mhc_probe.families.hyper import ConnectionSite
 from mhc_probe.families.paths import CONTAINERS
 
 MAX_STREAMS = 16
 
 
-def find_places(model: nn.Module) -> list[ConnectionPlace]:
+def find_connections(model: nn.Module) -> list[ConnectionSite]:
     """Connections in the order in which the model holds them; a class that occurs once is no connection."""
     embedded = _find_embedded_width(model)
     found = [place for block in model.modules() for place in _find_in_block(block, embedded)]
@@ -31,13 +31,13 @@ def _find_embedded_width(model: nn.Module) -> set[int]:
     return {max(sorted(widths), key=lambda width: sum(width in shape for shape in shapes))} if widths else set()
 
 
-def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[ConnectionPlace]:
+def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[ConnectionSite]:
     children = dict(block.named_children())
     widths = {name: embedded or _list_widths(children, name) for name in children}
     connections = [name for name, child in children.items() if _is_connection(child, widths[name])]
     for name in connections:
         others = {key: part for key, part in children.items() if key not in connections}
-        yield ConnectionPlace(children[name], block, others)
+        yield ConnectionSite(children[name], block, others)
 
 
 def _is_connection(module: nn.Module, widths: set[int]) -> bool:

@@ -24,17 +24,19 @@ class ParameterNorms:
         self._before: dict[nn.Parameter, torch.Tensor | None] = {}
         self._has_begun = False
 
-    def listen(self) -> list[RemovableHandle]:
+    def register_hooks(self) -> list[RemovableHandle]:
         """Hook the parameters."""
-        held = [parameter.register_hook(partial(self._hold, parameter)) for parameter in self.parameters]
-        return held + [parameter.register_post_accumulate_grad_hook(self._take) for parameter in self.parameters]
+        handles = [parameter.register_hook(partial(self._keep_previous, parameter)) for parameter in self.parameters]
+        return handles + [
+            parameter.register_post_accumulate_grad_hook(self._store_norms) for parameter in self.parameters
+        ]
 
     def begin(self) -> None:
         """Before the first pass."""
         self._has_begun = True
 
     @torch.no_grad()
-    def _hold(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
+    def _keep_previous(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
         """Keep what the gradient holds as the first part comes: between the pass and that it may be set to zero."""
         if self._has_begun and parameter not in self._before:
             grad = parameter.grad
@@ -51,7 +53,7 @@ class ParameterNorms:
         return [norm.to(device) for norm in gradients], [norm.to(device) for norm in weights]
 
     @torch.no_grad()
-    def _take(self, parameter: torch.Tensor) -> None:
+    def _store_norms(self, parameter: torch.Tensor) -> None:
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None, "the hook comes after the gradient"
         before = self._before.get(parameter)

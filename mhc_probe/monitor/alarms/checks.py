@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mhc_core.findings.words import format_magnitude, format_number
-from mhc_probe.monitor.alarms.board import Alarm, Limits
+from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
 EXACT = 1e-2  # by which sums may differ from 1 that are normalised last, in any precision
 
 
-def find_signs(observation: Observation, limits: Limits) -> list[Alarm]:
+def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:
     """What is wrong with one pass."""
     return [alarm for check in CHECKS for alarm in check(observation, limits)]
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from mhc_core.findings.words import format_magnitude, format_number
 from mhc_probe.adapter import LayerSite
-from mhc_probe.monitor.alarms.board import Alarm, Limits
+from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
 REMEMBERED = 16  # observations
@@ -46,7 +46,7 @@ class History:
         self._first: tuple[int, np.ndarray, list[float]] | None = None
         self._has_moved = False
 
-    def find_signs(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
+    def find_alarms(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
         """What has gone wrong up to this observation, which is remembered; `sites` are the layers that it is of."""
         loss = _read_loss(observation)
         columns = {key: observation.read_log10(key) for key in FOLLOWED}

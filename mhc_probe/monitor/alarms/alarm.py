@@ -73,15 +73,15 @@ class AlarmLog:
 
     def __init__(self) -> None:
         self.raised: list[Alarm] = []
-        self._standing: set[tuple[str, str]] = set()
+        self._active: set[tuple[str, str]] = set()
 
     def raise_new(self, observation: Observation, found: Sequence[Alarm]) -> list[Alarm]:
         """Those of what was found that did not stand before."""
         new = [
             replace(alarm, iteration=observation.iteration)
             for alarm in found
-            if (alarm.kind, alarm.place) not in self._standing
+            if (alarm.kind, alarm.place) not in self._active
         ]
-        self._standing = {(alarm.kind, alarm.place) for alarm in found}
+        self._active = {(alarm.kind, alarm.place) for alarm in found}
         self.raised += new
         return new

@@ -4,13 +4,21 @@ from mhc_core.record import codec
 from mhc_core.record.frames import FRAME_KINDS, AnyFrame, EndFrame
 from mhc_probe.client.errors import LostError
 from mhc_probe.client.events import EventReader
-from mhc_probe.client.exchange import API, Answer, Ask, Lost, Patience, read_retry_after, to_error
+from mhc_probe.client.exchange import (
+    API,
+    ApiRequest,
+    ApiResponse,
+    NoResponse,
+    RetrySchedule,
+    read_retry_after,
+    to_error,
+)
 
 SSE = "text/event-stream"
 BUSY = (429, 502, 503, 504)
 
 
-class Following:
+class RunStream:
     """Where in a run's stream a client is. Each connection goes `begin`, `feed` for every chunk, and `pause`.
 
     Attributes
@@ -21,21 +29,21 @@ class Following:
     def __init__(self, run_id: str, viewer: str, limit_s: float) -> None:
         self.is_over = False
         self._path = f"{API}/runs/{run_id}/events"
-        self._viewer, self._patience = viewer, Patience(limit_s)
+        self._viewer, self._patience = viewer, RetrySchedule(limit_s)
         self._last: str | None = None
         self._retry_s: float | None = None
         self._reader = EventReader()
-        self._trouble: Answer | Lost = Lost("the stream ended before the run")
+        self._trouble: ApiResponse | NoResponse = NoResponse("the stream ended before the run")
 
     @property
-    def request(self) -> Ask:
+    def request(self) -> ApiRequest:
         """What opens the stream, behind the last frame seen."""
         headers = {"accept": SSE}
         if self._last is not None:
             headers["last-event-id"] = self._last
-        return Ask("GET", self._path, {"viewer": self._viewer}, None, headers)
+        return ApiRequest("GET", self._path, {"viewer": self._viewer}, None, headers)
 
-    def begin(self, answer: Answer | Lost) -> None:
+    def begin(self, answer: ApiResponse | NoResponse) -> None:
         """The answer's head, with its body where it is not a stream.
 
         Raises
@@ -46,7 +54,7 @@ class Following:
         self._reader = EventReader()
         self._retry_s = None
         self._trouble = answer
-        if isinstance(answer, Lost):
+        if isinstance(answer, NoResponse):
             return
         if answer.status in BUSY:
             self._retry_s = read_retry_after(answer.headers)
@@ -55,13 +63,13 @@ class Following:
         elif not answer.is_success or not answer.headers.get("content-type", "").startswith(SSE):
             raise to_error(self.request, answer)
         else:
-            self._trouble = Lost("the stream ended before the run")
+            self._trouble = NoResponse("the stream ended before the run")
 
-    def lose(self, reason: str) -> None:
+    def break_connection(self, reason: str) -> None:
         """The connection broke."""
-        self._trouble = Lost(reason)
+        self._trouble = NoResponse(reason)
 
-    def feed(self, chunk: bytes) -> list[AnyFrame]:
+    def receive(self, chunk: bytes) -> list[AnyFrame]:
         """The frames that a chunk completes."""
         frames = []
         for event in self._reader.feed(chunk):

@@ -10,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 from mhc_probe.adapter import LayerPass
 
 
-class Copy:
+class StateCopy:
     """A copy of a state, and whether another tensor is known to be the same without looking at its values."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
@@ -24,24 +24,24 @@ class Copy:
 
 
 @dataclass
-class HeardLayer:
+class RecordedLayer:
     """What one layer did, without its graph, and the gradients that came back."""
 
     site: int
-    state: Copy
+    state: StateCopy
     u: torch.Tensor | None = None
     written: LayerPass | None = None
-    after: Copy | None = None
+    after: StateCopy | None = None
     grad_after: torch.Tensor | None = None
     grad_u: torch.Tensor | None = None
-    hears_after: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
-    hears_u: bool = False
+    awaits_grad_after: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
+    awaits_grad_u: bool = False
     handles: list[RemovableHandle] = field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
         """Whether every gradient can come that a layer has."""
-        return self.hears_after and (self.u is None or self.hears_u)
+        return self.awaits_grad_after and (self.u is None or self.awaits_grad_u)
 
     def get_written(self) -> LayerPass:
         """What the layer did; of a layer that has been left."""
@@ -54,7 +54,7 @@ class Pass:
 
     def __init__(self, call: int, mask: torch.Tensor | None) -> None:
         self.call, self.mask = call, mask
-        self.layers: dict[int, HeardLayer] = {}
+        self.layers: dict[int, RecordedLayer] = {}
         self.grad_input: torch.Tensor | None = None
         self.loss: torch.Tensor | None = None
         self.handles: list[RemovableHandle] = []
@@ -66,16 +66,16 @@ class Pass:
         if before is not None and before.after is not None and before.after.is_of(state):
             copy = before.after
         else:
-            copy = Copy(state)
+            copy = StateCopy(state)
         if before is None and state.requires_grad:
             self.handles.append(state.register_hook(self._take_input))
-        self.layers[site] = HeardLayer(site, copy)
+        self.layers[site] = RecordedLayer(site, copy)
 
     def read(self, site: int, u: torch.Tensor) -> None:
         """What the branch reads."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
-        layer.hears_u = u.requires_grad
+        layer.awaits_grad_u = u.requires_grad
         if u.requires_grad:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
@@ -85,15 +85,15 @@ class Pass:
         if layer.after is not None and layer.after.is_of(written.after):
             layer.written = _detach(written, layer.after.values)
             return
-        layer.after = Copy(written.after)
+        layer.after = StateCopy(written.after)
         layer.written = _detach(written, layer.after.values)
-        self.hear_gradient(layer, written.after)
+        self.hook_gradient(layer, written.after)
 
-    def hear_gradient(self, layer: HeardLayer, after: torch.Tensor) -> None:
+    def hook_gradient(self, layer: RecordedLayer, after: torch.Tensor) -> None:
         """Take the gradient at the state that left a layer, in place of one that was to be taken."""
         for handle in layer.handles:
             handle.remove()
-        layer.hears_after = after.requires_grad
+        layer.awaits_grad_after = after.requires_grad
         layer.handles = [after.register_hook(partial(self._take_after, layer))] if after.requires_grad else []
 
     def remove(self) -> None:
@@ -105,10 +105,10 @@ class Pass:
         _refuse_second(self.grad_input)
         self.grad_input = grad.detach()
 
-    def _take_u(self, layer: HeardLayer, grad: torch.Tensor) -> None:
+    def _take_u(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         layer.grad_u = grad.detach()
 
-    def _take_after(self, layer: HeardLayer, grad: torch.Tensor) -> None:
+    def _take_after(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         _refuse_second(layer.grad_after)
         layer.grad_after = grad.detach()
 

@@ -14,28 +14,28 @@ from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, LossFr
 from mhc_core.record.result import Result
 from mhc_probe.attachment import Attachment
 from mhc_probe.candidates import Candidates
-from mhc_probe.hearing import compiled
 from mhc_probe.monitor.observation import Observation
+from mhc_probe.recording import compiled
 
 
-class Listening:
+class PassObserver:
     """Hears the next pass that builds a graph; those before it without one, as of an evaluation, go by unheard.
 
     Until then the model has one hook. Nothing that is done here changes what the model computes.
 
     Attributes
     ----------
-    has_heard: whether a pass has been heard to its end.
+    has_recorded: whether a pass has been heard to its end.
     """
 
     def __init__(self, model: nn.Module, candidates: Candidates) -> None:
         self.model = model
-        self.has_heard = False
+        self.has_recorded = False
         self._attachment = Attachment(model, candidates)
-        self._has_entered = False
+        self._is_attached = False
         self._norms: dict[nn.Parameter, torch.Tensor] = {}
         self._handles: list[RemovableHandle] = [
-            model.register_forward_pre_hook(_Door(self), prepend=True, with_kwargs=True)
+            model.register_forward_pre_hook(_PendingHook(self), prepend=True, with_kwargs=True)
         ]
         self._context: AbstractContextManager[object] | None = None
         self.prepare()
@@ -51,9 +51,9 @@ class Listening:
 
     def stop(self) -> None:
         """Take all hooks away; not from within a call of the model, which would lose its way among them."""
-        if self._has_entered:
+        if self._is_attached:
             self._attachment.__exit__(None, None, None)
-        self._has_entered = False
+        self._is_attached = False
         for handle in self._handles:
             handle.remove()
         if self._context is not None:
@@ -65,21 +65,21 @@ class Listening:
         self.stop()
         frames = self._attachment.frames()
         if loss is not None and not any(isinstance(frame, LossFrame) for frame in frames):
-            frames.insert(_count_upward(frames), build_loss_frame(loss))
+            frames.insert(_find_loss_index(frames), build_loss_frame(loss))
         result = Result()
         for frame in frames:
             result.add(frame)
         return Observation(iteration, frames, result, rate, self._join_norms())
 
-    def open(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+    def attach(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         """The model has been called: attach, where this is a pass to be heard."""
-        if self._has_entered or not torch.is_grad_enabled():
+        if self._is_attached or not torch.is_grad_enabled():
             return
         known = set(model._forward_pre_hooks)
         self._attachment.__enter__()
-        self._has_entered = True
+        self._is_attached = True
         self._handles += [
-            model.register_forward_hook(self._close),
+            model.register_forward_hook(self._end_pass),
             *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
         ]
         # The call goes on with the hooks that it began with: those that came are called here.
@@ -90,8 +90,8 @@ class Listening:
             else:
                 hook(model, args)
 
-    def _close(self, model: nn.Module, inputs: Any, output: Any) -> None:
-        self.has_heard = True
+    def _end_pass(self, model: nn.Module, inputs: Any, output: Any) -> None:
+        self.has_recorded = True
 
     def _join_norms(self) -> float | None:
         """Norm over all parameters, which may be on several devices; None where no gradient came."""
@@ -106,21 +106,21 @@ class Listening:
         self._norms[parameter] = total_norm([parameter.grad])
 
 
-class _Door:
+class _PendingHook:
     """The hook that waits for a pass. In a copy of the model, and in a file of it, it is one that does nothing."""
 
-    def __init__(self, listening: Listening) -> None:
-        self._listening = listening
+    def __init__(self, observer: PassObserver) -> None:
+        self._observer = observer
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         if not torch.compiler.is_compiling():
-            self._listening.open(model, args, kwargs)
+            self._observer.attach(model, args, kwargs)
 
-    def __reduce__(self) -> tuple[type["_Wall"], tuple[()]]:
-        return _Wall, ()
+    def __reduce__(self) -> tuple[type["_NoOpHook"], tuple[()]]:
+        return _NoOpHook, ()
 
 
-class _Wall:
+class _NoOpHook:
     """A hook that does nothing."""
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
@@ -131,7 +131,7 @@ def _list_trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def _count_upward(frames: list[AnyFrame]) -> int:
+def _find_loss_index(frames: list[AnyFrame]) -> int:
     """Where the way up ends: the place of the loss."""
     down = next((place for place, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
     if down is not None:

@@ -8,26 +8,26 @@ recomputed layer the gradients are taken where the first forward pass has no gra
 import torch
 
 from mhc_probe.adapter import LayerPass
-from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.operations import Operations
-from mhc_probe.hearing.passes import Pass
+from mhc_probe.recording.operations import OperationTracker
+from mhc_probe.recording.parameter_norms import ParameterNorms
+from mhc_probe.recording.passes import Pass
 
 
-class Passes:
-    """The passes of one attachment, in their order; an `adapter.Listener`.
+class PassRecorder:
+    """The passes of one attachment, in their order; an `adapter.LayerRecorder`.
 
     Without a graph the first pass alone is heard: the further ones of a generation read a cache, and are no passes
     over the whole text.
     """
 
     def __init__(self, norms: ParameterNorms) -> None:
-        self.operations, self.norms = Operations(), norms
-        self.heard: list[Pass] = []
+        self.operations, self.norms = OperationTracker(), norms
+        self.passes: list[Pass] = []
         self.mask: torch.Tensor | None = None
         self.autocast: torch.dtype | None = None  # the type of products where the layers run, which may be within
         self.returned = 0  # calls of the model that came to their end
-        self.rivals: list[Passes] = []  # of other adapters that listen to the same model
-        self.is_claimed, self._is_muted = False, False
+        self.alternatives: list[PassRecorder] = []  # of other adapters that listen to the same model
+        self.is_confirmed, self._is_discarded = False, False
         self._call, self._is_open = 0, False
 
     def begin_call(self) -> None:
@@ -38,67 +38,67 @@ class Passes:
         """The model has returned."""
         self._is_open = False
         self.returned += 1
-        if self.heard and self.heard[-1].call == self._call:
-            self.heard[-1].loss = loss
-            self.heard[-1].is_done = True
+        if self.passes and self.passes[-1].call == self._call:
+            self.passes[-1].loss = loss
+            self.passes[-1].is_done = True
 
-    def claim(self) -> None:
-        if not self.is_claimed:
-            self.is_claimed = True
-            for rival in self.rivals:
-                rival.mute()
+    def confirm(self) -> None:
+        if not self.is_confirmed:
+            self.is_confirmed = True
+            for alternative in self.alternatives:
+                alternative.discard()
 
-    def mute(self) -> None:
+    def discard(self) -> None:
         """Hear nothing more, and keep nothing of what was heard."""
-        for heard in self.heard:
-            heard.remove()
-        self.heard, self._is_muted = [], True
+        for recorded in self.passes:
+            recorded.remove()
+        self.passes, self._is_discarded = [], True
 
     def enter(self, site: int, state: torch.Tensor) -> bool:
-        if self._is_muted:
+        if self._is_discarded:
             return False
         if is_in_backward():
             return self._enter_again(site, state)
         if not self._is_new(site):
             return False
         if not self._continues(site):
-            if self.heard and not torch.is_grad_enabled():
+            if self.passes and not torch.is_grad_enabled():
                 return False
-            if not self.heard:
+            if not self.passes:
                 self.norms.begin()
-            self.heard.append(Pass(self._call if self._is_open else 0, self.mask))
-        self.heard[-1].enter(site, state)
+            self.passes.append(Pass(self._call if self._is_open else 0, self.mask))
+        self.passes[-1].enter(site, state)
         device = state.device.type
         self.autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         return True
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        self.heard[-1].read(site, u)
+        self.passes[-1].read(site, u)
 
     def leave(self, site: int, written: LayerPass) -> None:
-        if self._is_muted:  # since the layer was entered
+        if self._is_discarded:  # since the layer was entered
             return
-        heard = self.heard[-1]
+        recorded = self.passes[-1]
         if not is_in_backward():
-            heard.leave(site, written)
-        elif not heard.layers[site].hears_after:
-            heard.hear_gradient(heard.layers[site], written.after)
+            recorded.leave(site, written)
+        elif not recorded.layers[site].awaits_grad_after:
+            recorded.hook_gradient(recorded.layers[site], written.after)
 
     def _is_new(self, site: int) -> bool:
         """False within one call of the model for a layer that it has entered already."""
-        last = self.heard[-1] if self.heard else None
+        last = self.passes[-1] if self.passes else None
         return not (self._is_open and last is not None and last.call == self._call and site in last.layers)
 
     def _continues(self, site: int) -> bool:
         """Whether the layer belongs to the pass that is under way."""
-        last = self.heard[-1] if self.heard else None
+        last = self.passes[-1] if self.passes else None
         if last is None or last.is_done or site in last.layers:
             return False
         return last.call == (self._call if self._is_open else 0)
 
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
         """A layer that is recomputed on the way down: heard where its gradient cannot be heard otherwise."""
-        layer = self.heard[-1].layers.get(site) if self.heard else None
+        layer = self.passes[-1].layers.get(site) if self.passes else None
         return layer is not None and not layer.is_whole
 
 

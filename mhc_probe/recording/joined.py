@@ -9,7 +9,7 @@ from torch import nn
 
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerPass
-from mhc_probe.hearing.passes import HeardLayer, Pass
+from mhc_probe.recording.passes import Pass, RecordedLayer
 
 
 @dataclass
@@ -55,21 +55,21 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
         Where no pass has reached all layers.
     """
     chosen = _choose(passes, adapter)
-    orders = [list(heard.layers.values()) for heard in chosen]
+    orders = [list(recorded.layers.values()) for recorded in chosen]
     check_chain(orders[0], adapter)
-    rows = [_Rows(heard, adapter) for heard in chosen]
+    rows = [_Rows(recorded, adapter) for recorded in chosen]
     first = [order[0] for order in orders]
-    losses = [float(heard.loss) for heard in chosen if heard.loss is not None]
+    losses = [float(recorded.loss) for recorded in chosen if recorded.loss is not None]
     return JoinedPasses(
         dtype=first[0].state.values.dtype,
         state_nNC=_require([row.streams(layer.state.values) for row, layer in zip(rows, first, strict=True)]),
-        grad_input_nNC=_join([row.streams(heard.grad_input) for row, heard in zip(rows, chosen, strict=True)], 1),
+        grad_input_nNC=_join([row.streams(recorded.grad_input) for row, recorded in zip(rows, chosen, strict=True)], 1),
         layers=[_join_layer(layers, rows, adapter) for layers in zip(*orders, strict=True)],
         loss=sum(losses) / len(losses) if len(losses) == len(chosen) else None,
     )
 
 
-def check_chain(layers: Sequence[HeardLayer], adapter: Adapter) -> None:
+def check_chain(layers: Sequence[RecordedLayer], adapter: Adapter) -> None:
     """What enters a layer is what left the one before, and no layer changes the shape of the state."""
     breaks: list[tuple[int, str]] = []
     for place, layer in enumerate(layers):
@@ -89,7 +89,7 @@ ADVICE = (
 )
 
 
-def _propose(layers: Sequence[HeardLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
+def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
     """The longest run of layers without a break, as the argument that names it."""
     runs, first = [], 0
     for place in range(len(layers) + 1):
@@ -113,33 +113,33 @@ def _is_same(state: torch.Tensor, before: object) -> bool:
 def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
     """Whole passes: those with a graph, or the first where none has one."""
     whole = [
-        heard
-        for heard in passes
-        if len(heard.layers) == adapter.count_layers()
-        and all(layer.after is not None for layer in heard.layers.values())
+        recorded
+        for recorded in passes
+        if len(recorded.layers) == adapter.count_layers()
+        and all(layer.after is not None for layer in recorded.layers.values())
     ]
     if not whole or not adapter.count_layers():
-        reached = max((len(heard.layers) for heard in passes), default=0)
+        reached = max((len(recorded.layers) for recorded in passes), default=0)
         raise adapter.explain() or NoPassError(
             f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
         )
-    with_graph = [heard for heard in whole if any(layer.hears_after for layer in heard.layers.values())]
+    with_graph = [recorded for recorded in whole if any(layer.awaits_grad_after for layer in recorded.layers.values())]
     return with_graph or whole[:1]
 
 
 class _Rows:
     """Takes the samples of one pass that are no padding."""
 
-    def __init__(self, heard: Pass, adapter: Adapter) -> None:
-        state = next(iter(heard.layers.values())).state.values
+    def __init__(self, recorded: Pass, adapter: Adapter) -> None:
+        state = next(iter(recorded.layers.values())).state.values
         self.adapter, self.device = adapter, state.device
         self.samples = adapter.to_streams(state).shape[1]
         self.kept: torch.Tensor | None = None
-        if heard.mask is not None:
-            if heard.mask.numel() != self.samples:
-                shapes = f"a mask {tuple(heard.mask.shape)} beside a state {tuple(state.shape)}"
+        if recorded.mask is not None:
+            if recorded.mask.numel() != self.samples:
+                shapes = f"a mask {tuple(recorded.mask.shape)} beside a state {tuple(state.shape)}"
                 raise SpecError("attention_mask", shapes, "one value for each sample of the state")
-            kept = heard.mask.flatten().to(self.device)
+            kept = recorded.mask.flatten().to(self.device)
             self.kept = None if bool(kept.all()) else kept
 
     def streams(self, state: torch.Tensor | None) -> torch.Tensor | None:
@@ -158,8 +158,8 @@ class _Rows:
         return x if self.kept is None else x.index_select(axis, self.kept.nonzero()[:, 0])
 
 
-def _join_layer(layers: Sequence[HeardLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
-    def gather(read: Callable[[_Rows, HeardLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
+def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
+    def gather(read: Callable[[_Rows, RecordedLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
         return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
 
     def gather_coefficients(read: Callable[[LayerPass], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from mhc_probe.hearing.terms import HARMLESS, REDUCTIONS, TermReader, list_operands
+from mhc_probe.recording.terms import HARMLESS, REDUCTIONS, TermReader, list_operands
 
 
-class Operations(TorchFunctionMode):
+class OperationTracker(TorchFunctionMode):
     """Follows one state through the operations of a layer. Returns what torch returns.
 
     It listens from `follow` or `collect` to the `stop` that goes with it, which comes also where the layer fails: torch

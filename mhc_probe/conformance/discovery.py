@@ -62,10 +62,10 @@ def _understand(module: nn.Module, streams: int | None, width: int | None, write
     for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
         subject = Subject(module, n, c, layout, *mode, write)
         # A copy, as a call may leave something behind in the module.
-        strangers = _count_strangers(subject.on(deepcopy(module).eval()))
-        if strangers == 0:
+        unknown_tensors = _count_unknown_tensors(subject.on(deepcopy(module).eval()))
+        if unknown_tensors == 0:
             return subject
-        if strangers is not None and second_best is None:
+        if unknown_tensors is not None and second_best is None:
             second_best = subject
     return second_best
 
@@ -83,7 +83,7 @@ def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int 
 
 
 @torch.no_grad()
-def _count_strangers(subject: Subject) -> int | None:
+def _count_unknown_tensors(subject: Subject) -> int | None:
     """How many of the tensors that it returns are not understood; None where the call fails."""
     dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
     device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
@@ -95,4 +95,4 @@ def _count_strangers(subject: Subject) -> int | None:
             called.write(torch.zeros_like(called.u))
     except REFUSALS:
         return None
-    return called.strangers
+    return called.unknown_tensors

@@ -8,13 +8,13 @@ from typing import Protocol
 
 MAX_WAITING = 64 * 2**20  # bytes
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 30.0
-QUIET_S = 600.0  # after which a place is told that there is still someone
+KEEP_ALIVE_S = 600.0  # after which a place is told that there is still someone
 PATIENCE_S = 10.0  # at the end of training, for what is still on its way
 
 logger = logging.getLogger("mhc_core.monitor")
 
 
-class AwayError(Exception):
+class UnavailableError(Exception):
     """A place cannot take lines now; it may later, after `wait_s` where it said so."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
@@ -38,13 +38,13 @@ class DeliveryTarget(Protocol):
 
         Raises
         ------
-        AwayError
+        UnavailableError
             Where it is worth to try again.
         RefusedError
             Where it is not.
         """
 
-    def stay(self) -> None:
+    def keep_alive(self) -> None:
         """There has been nothing to take for a while; raises as `deliver` does."""
 
     def finish(self) -> None:
@@ -52,47 +52,47 @@ class DeliveryTarget(Protocol):
 
 
 @dataclass(frozen=True)
-class Parcel:
+class LineBatch:
     """The lines of one observation."""
 
     lines: list[bytes]
     size: int
 
 
-QUIET = Parcel([], 0)
+KEEP_ALIVE = LineBatch([], 0)
 
 
-class Courier:
+class DeliveryQueue:
     """A thread that brings parcels to a place in their order, and tries again where that is away."""
 
-    def __init__(self, place: DeliveryTarget, max_waiting: int = MAX_WAITING) -> None:
-        self.place, self.max_waiting = place, max_waiting
-        self._parcels: deque[Parcel] = deque()
+    def __init__(self, target: DeliveryTarget, max_waiting: int = MAX_WAITING) -> None:
+        self.target, self.max_waiting = target, max_waiting
+        self._batches: deque[LineBatch] = deque()
         self._waiting = 0
         self._changed = threading.Condition()
         self._has_ended, self._has_refused, self._has_warned = False, False, False
-        self._has_tried = threading.Event()  # the first parcel has arrived, or did not at once
-        self._thread = threading.Thread(target=self._work, name=f"monitor {place.name}", daemon=True)
+        self._has_tried = threading.Event()  # the first batch has arrived, or did not at once
+        self._thread = threading.Thread(target=self._work, name=f"monitor {target.name}", daemon=True)
         self._thread.start()
 
     @property
-    def has_room(self) -> bool:
-        """Whether one more parcel may wait."""
+    def has_capacity(self) -> bool:
+        """Whether one more batch may wait."""
         with self._changed:
             return not self._has_refused and self._waiting < self.max_waiting
 
     def send(self, lines: list[bytes]) -> None:
         """Hand lines over, at once."""
-        parcel = Parcel(lines, sum(map(len, lines)))
+        batch = LineBatch(lines, sum(map(len, lines)))
         with self._changed:
             if self._has_refused:
                 return
-            self._parcels.append(parcel)
-            self._waiting += parcel.size
+            self._batches.append(batch)
+            self._waiting += batch.size
             self._changed.notify_all()
 
     def wait_for_first(self, timeout_s: float) -> None:
-        """Wait for the answer to the first parcel, whatever it is; later calls do not wait."""
+        """Wait for the answer to the first batch, whatever it is; later calls do not wait."""
         self._has_tried.wait(timeout_s)
         self._has_tried.set()  # one wait is enough
 
@@ -103,43 +103,43 @@ class Courier:
             self._changed.notify_all()
         self._thread.join(patience_s)
         with self._changed:
-            left, was_refused = len(self._parcels), self._has_refused
+            left, was_refused = len(self._batches), self._has_refused
             self._has_refused = True  # a thread that comes back late brings nothing more
             self._changed.notify_all()
         if left:
-            logger.warning("%s: the last %d observations of the trace have not arrived", self.place.name, left)
+            logger.warning("%s: the last %d observations of the trace have not arrived", self.target.name, left)
         return not left and not was_refused
 
     def _work(self) -> None:
         wait_s = FIRST_WAIT_S
-        while (parcel := self._find_next()) is not None:
+        while (batch := self._find_next()) is not None:
             try:
-                if parcel is QUIET:
-                    self.place.stay()
+                if batch is KEEP_ALIVE:
+                    self.target.keep_alive()
                     continue
-                self.place.deliver(parcel.lines)
-            except AwayError as error:
+                self.target.deliver(batch.lines)
+            except UnavailableError as error:
                 self._has_tried.set()
-                self._warn(f"{self.place.name} is away, training goes on and the trace waits: {error}")
+                self._warn(f"{self.target.name} is away, training goes on and the trace waits: {error}")
                 self._rest(wait_s if error.wait_s is None else error.wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 continue
             except DestinationRefusedError as error:
                 self._has_tried.set()
-                self._refuse(f"{self.place.name} takes no more of the trace, training goes on: {error}")
+                self._refuse(f"{self.target.name} takes no more of the trace, training goes on: {error}")
                 return
             self._has_tried.set()
             wait_s = FIRST_WAIT_S
             with self._changed:
-                self._parcels.popleft()
-                self._waiting -= parcel.size
+                self._batches.popleft()
+                self._waiting -= batch.size
 
-    def _find_next(self) -> Parcel | None:
-        """The parcel that is due, once there is one; none for long is `QUIET`, and none at the end None."""
+    def _find_next(self) -> LineBatch | None:
+        """The batch that is due, once there is one; none for long is `KEEP_ALIVE`, and none at the end None."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._parcels or self._has_ended, QUIET_S):
-                return QUIET
-            return self._parcels[0] if self._parcels and not self._has_refused else None
+            if not self._changed.wait_for(lambda: self._batches or self._has_ended, KEEP_ALIVE_S):
+                return KEEP_ALIVE
+            return self._batches[0] if self._batches and not self._has_refused else None
 
     def _rest(self, seconds: float) -> None:
         """Wait, but no longer than until the end of training, which asks at once and then often."""
@@ -152,7 +152,7 @@ class Courier:
     def _refuse(self, text: str) -> None:
         with self._changed:
             self._has_refused = True
-            self._parcels.clear()
+            self._batches.clear()
             self._waiting = 0
         logger.warning(text)
 
