@@ -1,7 +1,7 @@
-"""What is heard of a foreign model, handed to the same probes that listen to our own stacks.
+"""Record a pass of a foreign model and measure it with the probes that measure our own stacks.
 
-Forward hooks bring states, branches and mixing; hooks on tensors and parameters bring their gradients. All of them read
-and none returns anything: the model computes what it would compute alone, bit for bit.
+Forward hooks record states, branches and mixing. Hooks on tensors and parameters record gradients. No hook returns a
+value, so that the model computes the same bits as without them.
 """
 
 import sys
@@ -25,12 +25,12 @@ from mhc_probe.recording.pass_recorder import PassRecorder
 
 
 class Attachment:
-    """A probe on a model, while it is entered.
+    """A probe on a model. It records while it is entered as a context.
 
-    Several forward passes, each with its backward pass, count as one over the samples of all, as gradients that are
-    accumulated do; without gradients the first pass counts. The backward pass may be left out; the result then has no
-    gradients. What takes no gradient, as the layers below frozen ones, has none either. Padding is left out by the
-    attention mask. A compiled model runs as it is written while it is heard.
+    Several forward passes, each with its backward pass, count as one pass over all their samples, as accumulated
+    gradients do. Without gradients only the first pass counts. Without a backward pass the result has no gradients, and
+    neither have layers that take none, such as those below frozen layers. The attention mask excludes padding. A
+    compiled model runs uncompiled while it is recorded.
     """
 
     def __init__(self, model: nn.Module, candidates: Candidates) -> None:
@@ -58,7 +58,7 @@ class Attachment:
         self._context.close()
 
     def result(self) -> Result:
-        """The pass as columns, as those of a run.
+        """Return the recorded pass as columns, like the result of a run.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Attachment:
         return result
 
     def frames(self) -> list[AnyFrame]:
-        """The frames of the pass, in the order of a run's; see `result`."""
+        """Return the frames of the recorded pass, in the order of a run's. Raises the errors of `result`."""
         recorded, recorder = self.candidates.choose(self._recordings)
         return build_frames(recorded, self._norms, _build_source(self.model), recorder.autocast)
 
@@ -91,7 +91,7 @@ class Attachment:
             item.recorder.begin_call()
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
-        """The loss, where the model returns one: alone, or as `loss` of what it returns."""
+        """Record the loss, where the model returns one: alone, or as `loss` of its output."""
         loss = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
         is_loss = isinstance(loss, torch.Tensor) and loss.numel() == 1
         for item in self._recordings:
@@ -104,14 +104,14 @@ def _build_source(model: nn.Module) -> TraceSource:
 
 
 def _find_versions(model: nn.Module) -> dict[str, str]:
-    """Versions of torch, and of the package that the model's class is from where that has one."""
+    """Return the versions of torch and of the package that defines the model's class, where it has one."""
     package = type(model).__module__.partition(".")[0]
     found = getattr(sys.modules.get(package), "__version__", None)
     return {"torch": torch.__version__} | ({} if found is None else {package: str(found)})
 
 
 def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attachment:
-    """A probe for a model; it listens while it is entered as a context.
+    """Return a probe for a model. It records while it is entered as a context.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ways in which the layers of a model may be joined, of which a pass tells the one that holds."""
+"""List the ways in which the layers of a model may be joined, and choose the one that a recorded pass confirms."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,17 +12,17 @@ from mhc_probe.recording.pass_recorder import PassRecorder
 
 
 class AdapterRecording(NamedTuple):
-    """An adapter and the passes that it heard."""
+    """An adapter and the recorder of its passes."""
 
     adapter: Adapter
     recorder: PassRecorder
 
 
 class Candidates:
-    """Adapters that suit the structure of a model, the one that proves most first. They serve many attachments.
+    """Adapters that fit the structure of a model, the most specific first. They serve many attachments.
 
-    Names and shapes of weights propose an adapter; only what the layers do to their states confirms one.
-    `refusal` is what the structure lacks for a plain residual model, where no adapter here proves to be right.
+    Names and shapes of weights propose an adapter; only the states of a pass confirm one. `refusal` is the error to
+    raise where no adapter is confirmed and the structure is not that of a plain residual model.
     """
 
     def __init__(self, adapters: Sequence[Adapter], refusal: SpecError | None = None) -> None:
@@ -31,18 +31,19 @@ class Candidates:
 
     @property
     def sites(self) -> Sequence[LayerSite]:
-        """The layers, once a pass has been heard."""
+        """Return the layers. Complete once a pass has been recorded."""
         return self.adapters[0].sites
 
     def parameters(self) -> list[nn.Parameter]:
-        """Parameters of all adapters."""
+        """Return the parameters of all adapters, without repetition."""
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
     def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
-        """The whole pass as the first adapter hears it that its states bear out; later attachments use it alone.
+        """Return the complete pass of the first adapter that its states confirm. Later attachments use this adapter
+        alone.
 
-        Where the states bear out none, it is the first that does not need it: of a layer with a norm behind its sum, no
-        way past is known.
+        Where no adapter is confirmed, choose the first that needs no confirmation: behind a norm that follows a layer's
+        sum, H_res is unknown.
 
         Raises
         ------
@@ -75,7 +76,7 @@ class Candidates:
         return joined, item.recorder
 
     def _find_error(self, recordings: Sequence[AdapterRecording], errors: dict[Adapter, Exception]) -> Exception:
-        """What is nearest to the cause."""
+        """Return the error that is closest to the cause."""
         confirmed = [item for item in recordings if item.recorder.is_confirmed]
         if confirmed or not any(item.recorder.returned or item.recorder.passes for item in recordings):
             return errors[(confirmed or recordings)[-1].adapter]

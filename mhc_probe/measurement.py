@@ -1,4 +1,4 @@
-"""Frames of what was recorded, by the same probes that listen to our own stacks.
+"""Build the frames of a recorded pass with the probes that measure our own stacks.
 
 Shapes: n streams, N samples, C width, L layers.
 """
@@ -31,7 +31,7 @@ from mhc_probe.unknown import mark_unknown
 def build_frames(
     recorded: JoinedPasses, norms: ParameterNorms, source: TraceSource, autocast: torch.dtype | None
 ) -> list[AnyFrame]:
-    """The frames of a record, in the order of a run's."""
+    """Return the frames of a record, in the order of a run's."""
     layout = build_layout(recorded)
     mixings = find_mixings(recorded, autocast)
     start = StartFrame(
@@ -58,7 +58,7 @@ def build_frames(
 
 
 def summarise(frames: Sequence[AnyFrame], dtype: torch.dtype) -> AnyFrame:
-    """The summary frame of frames that a pass gave."""
+    """Return the summary frame for the frames of a pass."""
     result = Result()
     for frame in frames:
         result.add(frame)
@@ -66,7 +66,7 @@ def summarise(frames: Sequence[AnyFrame], dtype: torch.dtype) -> AnyFrame:
 
 
 def build_layout(recorded: JoinedPasses) -> Layout:
-    """What the probes must know; states come as (n, N, C)."""
+    """Return the layout that the probes need. States are (n, N, C)."""
     streams, samples, width = recorded.state_nNC.shape
     return Layout(
         depth=len(recorded.layers),
@@ -93,7 +93,7 @@ def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: 
 
 
 def _build_backward_frames(probe: BackwardProbe, recorded: JoinedPasses, norms: ParameterNorms) -> list[BackwardFrame]:
-    """Frames of the places to which a gradient came, the last layer first."""
+    """Return the frames of the layers that received a gradient, the last layer first."""
     frames: list[BackwardFrame] = []
     below = [recorded.grad_input_nNC, *(layer.grad_after_nNC for layer in recorded.layers)]
     for place in reversed(range(len(recorded.layers))):
@@ -110,7 +110,7 @@ def _build_backward_frames(probe: BackwardProbe, recorded: JoinedPasses, norms: 
 
 
 def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None) -> torch.Tensor:
-    """Gradient at the branch's input: of a plain layer what the way past it does not bring."""
+    """Return the gradient at the branch's input. In a plain layer, subtract the part that passes it unchanged."""
     assert layer.grad_after_nNC is not None
     if layer.grad_u_NC is not None:
         return layer.grad_u_NC
@@ -120,7 +120,7 @@ def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None) -> 
 
 
 def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProducts:
-    """Each sample's own products, from the last layer backward."""
+    """Return the products of each sample's matrices, starting at the last layer."""
     products = TokenProducts(downwards=True)
     matrices = [mixing.h_res for mixing in reversed(mixings)]
     for first in range(0, len(matrices), together):
@@ -129,7 +129,7 @@ def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProduct
 
 
 def _collect_mixing_norms(recorded: JoinedPasses, norms: ParameterNorms) -> dict[str, np.ndarray]:
-    """Column (L), nan where a layer's mixing takes no gradient; {} where none does."""
+    """Return the norms as column (L), nan where a layer's mixing takes no gradient; {} where none does."""
     groups = [[norms.gradient[p] for p in layer.mixing if p in norms.gradient] for layer in recorded.layers]
     if not any(groups):
         return {}

@@ -1,4 +1,4 @@
-"""Coefficients of every layer as the probes take them: what does not hold is not known, and is nan.
+"""Build the coefficients of every layer for the probes. Coefficients that the states do not obey are unknown, and nan.
 
 Shapes: L layers, n streams, N samples.
 """
@@ -11,9 +11,10 @@ from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
 def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
-    """Coefficients of every layer, all with N or all without; nan where the states do not obey them.
+    """Return the coefficients of every layer, all with N or all without; nan where the states do not obey them.
 
-    A branch whose output the states do not obey, as the block does more to it, is replaced by what they do obey.
+    Where the states do not obey a branch's output, because the block changes it further, solve for the output that they
+    obey.
     """
     n, samples, _ = recorded.state_nNC.shape
     if n == 1:
@@ -33,9 +34,9 @@ def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[M
 
 
 class _Law:
-    """x' = H_res x + H_post y of one layer, with each matrix that may be H_res.
+    """The equation x' = H_res x + H_post y of one layer, with each candidate for H_res.
 
-    `errors` are those of the matrices; [] where H_post or every matrix is missing.
+    `errors` has one entry per candidate, and is [] where H_post or every matrix is missing.
     """
 
     def __init__(self, layer: JoinedLayer, state_nNC: torch.Tensor, tolerance: float) -> None:
@@ -52,7 +53,9 @@ class _Law:
             self._try(h_res.float().expand(samples, n, n))
 
     def _try(self, matrix: torch.Tensor) -> None:
-        """Measure the error of one matrix, with the branch that was heard, or else with the one that suits best."""
+        """Measure the error of one matrix with the recorded branch, or the least-squares branch where that does not
+        fit.
+        """
         branch = self.layer.y_NC
         if branch is not None:
             error = measure_write_error(*self._states, branch.float(), self._h_post, matrix)
@@ -64,17 +67,17 @@ class _Law:
 
     @property
     def spread(self) -> float:
-        """The largest difference between entries of matrices that may be H_res."""
+        """Return the largest difference between entries of the candidates for H_res."""
         first = self.layer.h_res[0]
         return max(float((first - other).abs().max()) for other in self.layer.h_res)
 
     def settle(self, chosen: int | None) -> None:
-        """Take the matrix that all layers tell, where this one obeys it, and the branch that goes with it."""
+        """Use the matrix that was chosen over all layers, where this layer obeys it, and the branch that goes with it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
             self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
 
     def try_unmixed(self) -> None:
-        """Whether the streams pass as they are, though matrices were yielded."""
+        """Try the identity as H_res, although the connection returned other matrices."""
         samples, n = self._h_post.shape
         unmixed = torch.eye(n, device=self._h_post.device)
         self._try(unmixed.expand(samples, n, n))
@@ -89,7 +92,7 @@ def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
 
 
 def _build(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixing:
-    """With N in front; H_post is known only together with H_res, as they are held against the states together."""
+    """Build the mixing with N in front. H_post is known only together with H_res, as the states check both at once."""
     device = layer.after_nNC.device
 
     def spread_out(part: torch.Tensor | None, *shape: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
-"""Which numbers of a trace are not known, because what they are made of was not recorded.
+"""Mark the values of a trace that are unknown, because their inputs were not recorded.
 
-A number that was computed and is not finite keeps its status; `unknown` says that there was nothing to compute it from.
+A value that was computed and is not finite keeps its status; `unknown` means that there was nothing to compute it from.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 
 def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
-    """The same frames, with `unknown` in place of `nan` where a number is made of what was not recorded."""
+    """Return the frames with `unknown` instead of `nan` where the inputs of a value were not recorded."""
     missing = [_find_missing(recorded, place, mixing) for place, mixing in enumerate(mixings)]
     marked = [
         _mark(frame, missing[frame.layer])
@@ -48,9 +48,9 @@ def _mark(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFrame:
 
 
 def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
-    """Of columns over all layers; `composites` says that all matrices that lack a number were not recorded.
+    """Mark the columns over all layers. `composites` states that no matrix has a computed nan.
 
-    Where no gradient came to a layer's mixing there is nothing to compute its norm from.
+    A layer whose mixing received no gradient has no norm to compute.
     """
     status = {
         key: {layer: _name(flag, composites or key == "mixing_grad_norm") for layer, flag in flags.items()}
@@ -68,7 +68,7 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
 
 
 def _find_missing(recorded: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
-    """Keys of the metrics of a layer that lack what they are made of."""
+    """Return the keys of a layer's metrics whose inputs are missing."""
     layer, before = recorded.layers[place], recorded.layers[max(place - 1, 0)]
     reads_state = len(recorded.state_nNC) == 1  # what is read is then the state itself
     lacks = {
@@ -84,7 +84,7 @@ def _find_missing(recorded: JoinedPasses, place: int, mixing: Mixing) -> set[str
 
 
 def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, place: int) -> bool:
-    """Whether the states do not tell the matrix, though they and all coefficients are numbers."""
+    """Return whether the states do not determine the matrix, although they and all coefficients are finite."""
     entering = recorded.layers[place - 1].after_nNC if place else recorded.state_nNC
     coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]
     return all(bool(torch.isfinite(part).all()) for part in [entering, layer.after_nNC, *coefficients])

@@ -1,8 +1,8 @@
-"""Where the connections of a checkpoint are: the names that four families of models give their parameters.
+"""Find the connections of a checkpoint by the names that four families of models give their parameters.
 
-They are told apart by what lies there, not by the model's name: three scales are those of H_pre, H_post and H_res, two
-those of H_pre and H_post alone, and a gate has none. Names are those of the modules in transformers, and those under
-which the models' authors stored them.
+The parameters decide the family, not the model's name: three scales belong to H_pre, H_post and H_res, two to H_pre and
+H_post alone, and a gate has none. Known are the names of the modules in transformers, and those under which the models'
+authors stored them.
 """
 
 import re
@@ -46,7 +46,7 @@ class CheckpointLayer(NamedTuple):
 
 
 def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> list[CheckpointLayer]:
-    """The connections in the order of the layers, two a block.
+    """Return the connections in the order of the layers, two per block.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> lis
 
 
 def _group(entries: Mapping[str, TensorLocation]) -> dict[tuple[str, int, str], CheckpointLayer]:
-    """Connections by tower, block and branch."""
+    """Return connections by tower, block and branch."""
     sites: dict[tuple[str, int, str], CheckpointLayer] = {}
     for name, entry in entries.items():
         match = _NAME.fullmatch(name)

@@ -1,4 +1,4 @@
-"""What the static mixing of a checkpoint says in words, and what such a record cannot know."""
+"""Describe the static mixing of a checkpoint in sentences, with the limits of such a record."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ ASSUMED = {"hc_eps": "an epsilon of 1e-6", "hc_sinkhorn_iters": "20 Sinkhorn rou
 
 
 def summarise_checkpoint(mixing: StaticMixing, reach: Reach | None, result: Result) -> SummaryFrame:
-    """The summary frame of a checkpoint's record: first what it is, for that bounds all other sentences."""
+    """Return the summary frame of a checkpoint's record. The source comes first, as it limits all other findings."""
     parts = [
         _describe_source(mixing),
         _describe_reach(reach),
@@ -32,7 +32,7 @@ def summarise_checkpoint(mixing: StaticMixing, reach: Reach | None, result: Resu
 
 
 def _describe_source(mixing: StaticMixing) -> Finding:
-    """What was read, what is assumed, and what is left out."""
+    """Describe the source, the assumed settings and the parts left out."""
     text = UNKNOWN + (NO_BIASES if mixing.h_pre is None else "")
     if mixing.assumed:
         text += (
@@ -42,7 +42,7 @@ def _describe_source(mixing: StaticMixing) -> Finding:
 
 
 def _describe_reach(reach: Reach | None) -> Finding:
-    """How much the biases leave out."""
+    """Describe how much the biases leave out."""
     if reach is None:
         text = "How far tokens move the coefficients is not known: there is no projection that can be read."
         return build_finding("reach", text, "mixing", {})
@@ -57,7 +57,7 @@ def _describe_reach(reach: Reach | None) -> Finding:
 
 
 def _describe_lost(mixing: StaticMixing) -> Finding | None:
-    """Layers whose biases make no matrix."""
+    """Describe layers whose biases are not finite; None where there are none."""
     lost = np.flatnonzero(~np.isfinite(mixing.h_res).all((1, 2)))
     if not len(lost):
         return None

@@ -1,4 +1,4 @@
-"""A server from scripts: submit specs, follow runs, take results away. It needs httpx, and never imports torch."""
+"""Use a server from scripts: submit specs, follow runs, download results. Needs httpx, and never imports torch."""
 
 try:
     import httpx  # noqa: F401  (said here, before a module below fails without explanation)

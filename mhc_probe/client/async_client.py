@@ -1,4 +1,4 @@
-"""The client of programs that do other things while they wait."""
+"""Provide the client for asyncio programs."""
 
 import asyncio
 import secrets
@@ -34,7 +34,7 @@ from mhc_probe.client.run_stream import RunStream
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same calls, each of which is awaited; `follow` is an asynchronous iterator."""
+    """`Client` for asyncio: the same methods, each awaited. `follow` is an asynchronous iterator."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def submit(self, spec: Spec) -> Run:
-        """Start a run, or find it where the same spec is known; it does not wait for it."""
+        """Start a run, or return the existing run of the same spec. Does not wait for the result."""
         return await self._perform(calls.submit(spec, self._patience_s))
 
     async def compare(self, specs: Sequence[Spec]) -> list[Run]:
@@ -69,15 +69,17 @@ class AsyncClient:
         return await self._perform(calls.compare(specs, self._patience_s))
 
     async def get_run(self, record: Record) -> Run:
-        """How a run is now."""
+        """Return a run with its current status."""
         return await self._perform(calls.get_run(record, self._patience_s))
 
     async def cancel(self, record: Record) -> str:
-        """Cancel a run, unless another viewer follows it; its status afterwards."""
+        """Cancel a run, unless another viewer follows it. Return its status afterwards."""
         return await self._perform(calls.cancel(record, self._viewer, self._patience_s))
 
     async def follow(self, record: Record) -> AsyncIterator[AnyFrame]:
-        """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
+        """Yield the frames of a run as they arrive, from the first to `end`. Reconnects after lost connections and
+        restarts.
+        """
         stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
@@ -91,7 +93,7 @@ class AsyncClient:
                 await asyncio.sleep(stream.pause())
 
     async def result(self, record: Record) -> Result:
-        """Everything that a run measured, when it is done.
+        """Wait for a run and return its result.
 
         Raises
         ------
@@ -106,7 +108,8 @@ class AsyncClient:
         return result
 
     async def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`.
+        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer` or
+        `view`.
 
         Raises
         ------
@@ -116,30 +119,30 @@ class AsyncClient:
         return await self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     async def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """A grid of runs over one or two fields, such as `{"depth": [16, 64]}`, when all have ended."""
+        """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""
         with closing(SweepBar(self._progress)) as bar:
             return await self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
 
     async def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """The same without waiting."""
+        """Start a grid of runs as `sweep` does, without waiting."""
         return await self._perform(calls.start_sweep(spec, axes, self._patience_s))
 
     async def get_sweep(self, sweep: Sweep | str) -> Sweep:
-        """How far a sweep is."""
+        """Return the progress of a sweep."""
         return await self._perform(calls.get_sweep(sweep, self._patience_s))
 
     async def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Compute no more cells of a sweep."""
+        """Cancel the remaining cells of a sweep."""
         return await self._perform(calls.cancel_sweep(sweep, self._patience_s))
 
     async def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
-        """One number of each cell: a metric, reduced over layers or steps."""
+        """Return one number per cell: a metric, reduced over layers or steps."""
         return await self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     async def sweep_figure(
         self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
     ) -> Figure:
-        """The same as a heatmap."""
+        """Return the values of `sweep_values` as a heatmap."""
         return await self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
 
     async def create_snapshot(
@@ -151,19 +154,21 @@ class AsyncClient:
         note: str = "",
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
-        """Keep finished runs for good, with the page's state as its address says it behind `#`."""
+        """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
         return await self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     async def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
-        """A stored view."""
+        """Return a stored view."""
         return await self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     async def publish(self, trace: str | Path | Result) -> Trace:
-        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        """Upload a trace, which the server shows like any record: the path of its file, `*.mhct`, or a result in
+        memory.
+        """
         return await self._perform(calls.publish(trace, self._patience_s))
 
     async def get_twin(self, trace: Record) -> Twin:
-        """A synthetic stack like a trace's model, to stand beside it."""
+        """Return a synthetic stack similar to a trace's model, to compare both."""
         return await self._perform(calls.get_twin(trace, self._patience_s))
 
     async def _perform(self, call: Call[T]) -> T:

@@ -1,4 +1,4 @@
-"""Every call of the API, without input and output: see `exchange`."""
+"""Define every call of the API, without network access; see `exchange`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ OCTETS = "application/octet-stream"
 
 
 def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
-    """The id of what is given as an object or by its id."""
+    """Return the id of an object that a call returned, or the id itself."""
     if isinstance(record, str):
         return record
     if not isinstance(record, Run | Trace | Sweep | Snapshot):
@@ -29,7 +29,7 @@ def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
 
 
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
-    """Start a run, or find it."""
+    """Start a run, or find the run of the same spec."""
     body = yield from send_json("POST", "/runs", limit_s, body=to_plain(spec))
     return Run.read(body)
 
@@ -43,27 +43,27 @@ def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
 
 
 def get_run(record: Record, limit_s: float) -> Call[Run]:
-    """How a run is."""
+    """Return a run with its current status."""
     body = yield from send_json("GET", f"/runs/{to_id(record)}", limit_s)
     return Run.read(body)
 
 
 def cancel(record: Record, viewer: str, limit_s: float) -> Call[str]:
-    """Cancel a run; its status afterwards."""
+    """Cancel a run and return its status afterwards."""
     body = yield from send_json("DELETE", f"/runs/{to_id(record)}", limit_s, params={"viewer": viewer})
     status: str = body["status"]
     return status
 
 
 def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: float) -> Call[Figure]:
-    """A figure; the server is asked again while the run goes on."""
+    """Return a figure. While the run is not done, the request is repeated."""
     params = to_params(options)
     body = yield from send_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
     return Figure(body)
 
 
 def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -> Call[Sweep]:
-    """Start a grid of runs, or find it."""
+    """Start a grid of runs, or find the same grid."""
     if not isinstance(axes, Mapping):
         raise ArgumentError("axes", axes, "a dict of one or two fields of the spec, each with its values")
     if not 1 <= len(axes) <= 2:
@@ -94,19 +94,19 @@ def run_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], bar: SweepBar, limi
 
 
 def get_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
-    """How far a sweep is."""
+    """Return the progress of a sweep."""
     body = yield from send_json("GET", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.read(body)
 
 
 def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
-    """Compute no more cells."""
+    """Cancel the remaining cells."""
     body = yield from send_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.read(body)
 
 
 def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, limit_s: float) -> Call[SweepValues]:
-    """One number of each cell."""
+    """Return one number per cell."""
     params = {"metric": metric, "reduce": reduce}
     body = yield from send_json("GET", f"{_get_path(sweep)}/values", limit_s, params=params)
     return SweepValues.read(body)
@@ -115,7 +115,7 @@ def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, li
 def get_sweep_figure(
     sweep: Sweep | Snapshot | str, metric: str, reduce: str, theme: str, limit_s: float
 ) -> Call[Figure]:
-    """The same as a heatmap."""
+    """Return the values of a sweep as a heatmap."""
     params = {"metric": metric, "reduce": reduce, "theme": theme}
     body = yield from send_json("GET", f"{_get_path(sweep)}/figure", limit_s, params=params)
     return Figure(body)
@@ -124,7 +124,7 @@ def get_sweep_figure(
 def create_snapshot(
     records: Sequence[Record], state: str, title: str, note: str, sweep: Sweep | Snapshot | str | None, limit_s: float
 ) -> Call[Snapshot]:
-    """Keep finished runs for good."""
+    """Keep finished runs permanently."""
     body: dict[str, Any] = {"runs": list(map(to_id, records)), "state": state, "title": title, "note": note}
     if sweep is not None:
         body["sweep"] = to_id(sweep)
@@ -133,13 +133,13 @@ def create_snapshot(
 
 
 def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
-    """A stored view."""
+    """Return a stored view."""
     body = yield from send_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
     return Snapshot.read(body)
 
 
 def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
-    """Give a trace to the server: its file, or a result in memory."""
+    """Upload a trace: the path of its file, or a result in memory."""
     if not isinstance(trace, Result | str | Path):
         raise ArgumentError("trace", trace, "a result, or the path of a file that it was saved to")
     content = trace.to_bytes() if isinstance(trace, Result) else Path(trace).read_bytes()
@@ -149,13 +149,13 @@ def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
 
 
 def get_twin(record: Record, limit_s: float) -> Call[Twin]:
-    """A synthetic stack like a trace's model."""
+    """Return a synthetic stack similar to a trace's model."""
     body = yield from send_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
     return Twin(body["spec"], body["unknown"])
 
 
 def to_plain(spec: Spec) -> dict[str, Any]:
-    """The fields of a spec, as JSON has them."""
+    """Return the fields of a spec as JSON has them."""
     if isinstance(spec, RunSpec):
         return spec.model_dump(mode="json", exclude_unset=True)
     if not isinstance(spec, Mapping):
@@ -164,7 +164,7 @@ def to_plain(spec: Spec) -> dict[str, Any]:
 
 
 def to_params(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a figure as its query has them: those that are set, records by their ids."""
+    """Return query parameters for the options of a figure that are set. Records become their ids."""
     params = {key: value for key, value in options.items() if value is not None}
     others = params.pop("others", ())
     if others:

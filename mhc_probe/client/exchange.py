@@ -1,7 +1,7 @@
-"""Requests without input and output: what the sync and the async client share.
+"""Define requests without network access, shared by the sync and the async client.
 
-A call is a generator. It yields what is to be sent, or how long to wait, and is given the answer; what it returns is
-the result of the call. The clients differ only in how they send and wait.
+A call is a generator. It yields a request to send or a pause to wait, receives the response, and returns the result of
+the call. The clients differ only in how they send and wait.
 """
 
 import os
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """A request; `path` is the address below the server's own."""
+    """A request. `path` is relative to the server's address."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class ApiRequest:
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """What came back; header names are of any case."""
+    """A response of the server. Header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,11 +55,11 @@ class ApiResponse:
 
     @property
     def is_success(self) -> bool:
-        """Whether the server did what it was asked."""
+        """Return whether the server fulfilled the request."""
         return 200 <= self.status < 300
 
     def read_json(self) -> Any:
-        """The body.
+        """Return the decoded body.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class ApiResponse:
 
 @dataclass(frozen=True)
 class NoResponse:
-    """No answer came, for this reason."""
+    """No response arrived, for this reason."""
 
     reason: str
 
@@ -90,17 +90,17 @@ Call = Generator[ApiRequest | Pause, ApiResponse | NoResponse | None, T]
 
 
 class RetrySchedule:
-    """How long a client waits for a server that is busy or away, and when it comes again."""
+    """Times of retries while a server is busy or unreachable, with a limit on the total wait."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s, self._waited_s, self._tries = limit_s, 0.0, 0
 
     def renew(self) -> None:
-        """All is well again."""
+        """Restart the schedule after a success."""
         self._waited_s, self._tries = 0.0, 0
 
     def next_pause(self, retry_after_s: float | None) -> float | None:
-        """Seconds until the next try: what the server says, else longer each time. None where patience has ended."""
+        """Return the seconds until the next try: the server's own value, else increasing; None after the limit."""
         backoff = min(FIRST_PAUSE_S * 2**self._tries, MAX_PAUSE_S) * random.uniform(0.75, 1.0)
         pause = backoff if retry_after_s is None else retry_after_s
         if self._waited_s + pause > self._limit_s:
@@ -110,7 +110,7 @@ class RetrySchedule:
 
 
 def check_url(url: str | None) -> str:
-    """The address of a server, without a slash at its end: by default that of the environment, or of this machine.
+    """Return the address of a server without a final slash; by default from the environment, or this machine.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def check_url(url: str | None) -> str:
 
 
 def read_token(token: str | None) -> dict[str, str]:
-    """Headers with the access token, by default that of the environment.
+    """Return headers with the access token, by default that of the environment.
 
     Raises
     ------
@@ -139,9 +139,9 @@ def read_token(token: str | None) -> dict[str, str]:
 
 
 def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
-    """Send until the server answers with a success.
+    """Send a request until the server answers with a success.
 
-    Everything the API takes may be sent twice: what is asked for is named by its content.
+    Every request of the API may be repeated, because its content determines the id of what it creates.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
 def send_json(
     method: str, path: str, limit_s: float, *, body: Any = None, params: Mapping[str, Any] | None = None
 ) -> Call[Any]:
-    """The same with JSON on both sides, below the API's prefix."""
+    """Send JSON to a path of the API and return the decoded response."""
     headers = {} if body is None else {"content-type": JSON}
     content = None if body is None else _to_json(body)
     answer = yield from send(ApiRequest(method, API + path, params or {}, content, headers), limit_s)
@@ -179,7 +179,7 @@ def _to_json(body: Any) -> bytes:
 
 
 def to_error(request: ApiRequest, answer: ApiResponse | NoResponse | None) -> RefusedError | LostError:
-    """Why there is no more asking."""
+    """Return the error for a response that ends the retries."""
     if isinstance(answer, ApiResponse):
         return RefusedError.read(answer.status, answer.headers, answer.body)
     reason = answer.reason if answer is not None else "no answer"
@@ -187,7 +187,7 @@ def to_error(request: ApiRequest, answer: ApiResponse | NoResponse | None) -> Re
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header says, as a number or as a date; None without one."""
+    """Return the seconds of a Retry-After header, which is a number or a date; None without one."""
     text = headers.get("retry-after", "").strip()
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""What a server answers, as a script has it."""
+"""Define the objects that calls of the client return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ PLOTLY_MEDIA_TYPE = "application/vnd.plotly.v1+json"
 
 @dataclass(frozen=True)
 class Run:
-    """A record at a server: a spec that it computes, or a trace.
+    """A record on a server: a run, or a trace.
 
     Attributes
     ----------
@@ -41,13 +41,13 @@ class Run:
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "Run":
-        """From an answer."""
+        """Build the object from a response."""
         return cls(body["id"], body["status"], body["position"], body)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace that a server has stored: a record, whose `id` is taken wherever that of a run is.
+    """A trace on a server. Its `id` is accepted wherever the id of a run is.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Trace:
 
 @dataclass(frozen=True)
 class Twin:
-    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as near as can be told.
+    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as far as these are known.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class Sweep:
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "Sweep":
-        """From an answer."""
+        """Build the object from a response."""
         return cls(body["id"], body["is_open"], body["counts"], body["reasons"], body["ids"])
 
 
@@ -127,7 +127,7 @@ class SweepValues:
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "SweepValues":
-        """From an answer."""
+        """Build the object from a response."""
         axes = [None if body[name] is None else (body[name]["field"], body[name]["values"]) for name in ("x", "y")]
         assert axes[0] is not None, "a grid has columns"
         return cls(
@@ -142,7 +142,7 @@ class SweepValues:
         )
 
     def to_table(self) -> Table:
-        """One row a cell: its place on the axes, `value`, `log10`, `status` and `run`."""
+        """Return one row per cell: its values on the axes, `value`, `log10`, `status` and `run`."""
         table: Table = {self.x[0]: self.x[1] * len(self.ids)}
         if self.y is not None:
             table[self.y[0]] = [value for value in self.y[1] for _ in self.x[1]]
@@ -150,21 +150,21 @@ class SweepValues:
         return table | {"value": self.values.ravel(), "log10": self.log10.ravel(), "status": status, "run": ids}
 
     def to_pandas(self) -> Any:
-        """`to_table` as a pandas DataFrame."""
+        """Return `to_table` as a pandas DataFrame."""
         return to_pandas(self.to_table())
 
     def to_polars(self) -> Any:
-        """`to_table` as a polars DataFrame."""
+        """Return `to_table` as a polars DataFrame."""
         return to_polars(self.to_table())
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write `to_table` as a Parquet file."""
+        """Write `to_table` to a Parquet file and return its path."""
         return write_parquet(self.to_table(), path)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A stored view: finished runs that the server keeps for good.
+    """A stored view: finished runs that the server keeps permanently.
 
     Attributes
     ----------
@@ -179,19 +179,19 @@ class Snapshot:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Snapshot":
-        """From an answer."""
+        """Build the object from a response."""
         return cls(body["id"], body["url"], body["runs"], body["title"], body["note"])
 
 
 class Figure(dict[str, Any]):
-    """A Plotly figure as plain data: `plotly.graph_objects.Figure(figure)` takes it, and a notebook shows it."""
+    """A Plotly figure as plain data. `plotly.graph_objects.Figure(figure)` accepts it, and a notebook shows it."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {PLOTLY_MEDIA_TYPE: dict(self), "text/plain": f"Figure with {len(self['data'])} traces"}
 
 
 def show_record(record_id: str, status: str, look: Look | None) -> dict[str, Any]:
-    """What a notebook shows of a record at a server: its figure and table if it is done, else how it is."""
+    """Return a record's representation in a notebook: its figure and table if it is done, else its status."""
     if look is None:
         return _to_text(record_id, status)
     try:

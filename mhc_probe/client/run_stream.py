@@ -1,4 +1,4 @@
-"""One run's frames from its event stream, whatever happens to the connection: a state without input and output."""
+"""Track the event stream of one run across connections, without network access."""
 
 from mhc_core.record import codec
 from mhc_core.record.frames import FRAME_KINDS, AnyFrame, EndFrame
@@ -19,7 +19,7 @@ BUSY = (429, 502, 503, 504)
 
 
 class RunStream:
-    """Where in a run's stream a client is. Each connection goes `begin`, `feed` for every chunk, and `pause`.
+    """The position in a run's event stream. Per connection call `begin`, `receive` for every chunk, and `pause`.
 
     Attributes
     ----------
@@ -37,14 +37,14 @@ class RunStream:
 
     @property
     def request(self) -> ApiRequest:
-        """What opens the stream, behind the last frame seen."""
+        """Return the request that opens the stream after the last frame received."""
         headers = {"accept": SSE}
         if self._last is not None:
             headers["last-event-id"] = self._last
         return ApiRequest("GET", self._path, {"viewer": self._viewer}, None, headers)
 
     def begin(self, answer: ApiResponse | NoResponse) -> None:
-        """The answer's head, with its body where it is not a stream.
+        """Take the head of the response, with its body where it is not a stream.
 
         Raises
         ------
@@ -66,11 +66,11 @@ class RunStream:
             self._trouble = NoResponse("the stream ended before the run")
 
     def break_connection(self, reason: str) -> None:
-        """The connection broke."""
+        """Store why the connection broke."""
         self._trouble = NoResponse(reason)
 
     def receive(self, chunk: bytes) -> list[AnyFrame]:
-        """The frames that a chunk completes."""
+        """Return the frames that a chunk completes."""
         frames = []
         for event in self._reader.feed(chunk):
             if event.kind not in FRAME_KINDS:  # of the queue, or that the server stops
@@ -84,7 +84,7 @@ class RunStream:
         return frames
 
     def pause(self) -> float:
-        """Seconds until the stream is opened again.
+        """Return the seconds until the stream is opened again.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The client of plain scripts."""
+"""Provide the client for synchronous scripts."""
 
 import secrets
 import time
@@ -35,11 +35,11 @@ from mhc_probe.client.run_stream import RunStream
 
 
 class Client:
-    """A server, from a script that waits for its answers. Use it as a context, or close it.
+    """A client of one server, for scripts that wait for each result. Use it as a context, or close it.
 
-    Every call raises a `ClientError`: `ArgumentError` where an argument cannot be sent, `RefusedError` where the server
-    will not, with what is wrong in which field, and `LostError` where it is away. A server that is busy is asked again
-    when it says, or later each time.
+    Every call raises a `ClientError`: `ArgumentError` where an argument is invalid, `RefusedError` where the server
+    refuses, with the fields that are wrong, and `LostError` where it is unreachable. While a server is busy, requests
+    are repeated after the time it gives, or after increasing pauses.
 
     Parameters
     ----------
@@ -70,11 +70,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._http.close()
 
     def submit(self, spec: Spec) -> Run:
-        """Start a run, or find it where the same spec is known; it does not wait for it."""
+        """Start a run, or return the existing run of the same spec. Does not wait for the result."""
         return self._bind(self._perform(calls.submit(spec, self._patience_s)))
 
     def compare(self, specs: Sequence[Spec]) -> list[Run]:
@@ -82,15 +82,17 @@ class Client:
         return list(map(self._bind, self._perform(calls.compare(specs, self._patience_s))))
 
     def get_run(self, record: Record) -> Run:
-        """How a run is now."""
+        """Return a run with its current status."""
         return self._bind(self._perform(calls.get_run(record, self._patience_s)))
 
     def cancel(self, record: Record) -> str:
-        """Cancel a run, unless another viewer follows it; its status afterwards."""
+        """Cancel a run, unless another viewer follows it. Return its status afterwards."""
         return self._perform(calls.cancel(record, self._viewer, self._patience_s))
 
     def follow(self, record: Record) -> Iterator[AnyFrame]:
-        """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
+        """Yield the frames of a run as they arrive, from the first to `end`. Reconnects after lost connections and
+        restarts.
+        """
         stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
@@ -103,7 +105,7 @@ class Client:
                 time.sleep(stream.pause())
 
     def result(self, record: Record) -> Result:
-        """Everything that a run measured, when it is done.
+        """Wait for a run and return its result.
 
         Raises
         ------
@@ -118,7 +120,8 @@ class Client:
         return result
 
     def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`.
+        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer` or
+        `view`.
 
         Raises
         ------
@@ -128,30 +131,30 @@ class Client:
         return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """A grid of runs over one or two fields, such as `{"depth": [16, 64]}`, when all have ended."""
+        """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""
         with closing(SweepBar(self._progress)) as bar:
             return self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
 
     def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """The same without waiting."""
+        """Start a grid of runs as `sweep` does, without waiting."""
         return self._perform(calls.start_sweep(spec, axes, self._patience_s))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:
-        """How far a sweep is."""
+        """Return the progress of a sweep."""
         return self._perform(calls.get_sweep(sweep, self._patience_s))
 
     def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Compute no more cells of a sweep."""
+        """Cancel the remaining cells of a sweep."""
         return self._perform(calls.cancel_sweep(sweep, self._patience_s))
 
     def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
-        """One number of each cell: a metric, reduced over layers or steps."""
+        """Return one number per cell: a metric, reduced over layers or steps."""
         return self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     def sweep_figure(
         self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
     ) -> Figure:
-        """The same as a heatmap."""
+        """Return the values of `sweep_values` as a heatmap."""
         return self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
 
     def create_snapshot(
@@ -163,26 +166,28 @@ class Client:
         note: str = "",
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
-        """Keep finished runs for good, with the page's state as its address says it behind `#`."""
+        """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
         return self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
-        """A stored view."""
+        """Return a stored view."""
         return self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     def publish(self, trace: str | Path | Result) -> Trace:
-        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        """Upload a trace, which the server shows like any record: the path of its file, `*.mhct`, or a result in
+        memory.
+        """
         return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
 
     def get_twin(self, trace: Record) -> Twin:
-        """A synthetic stack like a trace's model, to stand beside it."""
+        """Return a synthetic stack similar to a trace's model, to compare both."""
         return self._perform(calls.get_twin(trace, self._patience_s))
 
     def _bind(self, run: Run) -> Run:
         return replace(run, look=self._look)
 
     def _look(self, record_id: str) -> tuple[str, Result | None]:
-        """For a notebook, which does not wait: how a record is, and what it measured if it is done."""
+        """Return a record's status, and its result if it is done. A notebook uses it and does not wait."""
         if self._http.is_closed:
             raise ClientError("the client is closed")
         run = self._perform(calls.get_run(record_id, 0.0))

@@ -1,4 +1,4 @@
-"""`check package.module:Class`: whether someone's connection does what its family promises."""
+"""Define `check package.module:Class`: compare a connection with the laws of its family."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from mhc_core.spec import SpecError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command."""
+    """Add the parser of the command."""
     parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
     parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print the report; returns 0 where it passes, 1 where it does not, 2 where it could not be checked."""
+    """Print the report. Return 0 where it passes, 1 where it fails, 2 where it could not be checked."""
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""What the command line names: `package.module:Class`, a function that builds a module, or a module that is there."""
+"""Import what the command line names: `package.module:Class`, a function that builds a module, or a module."""
 
 import importlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from mhc_core.spec import SpecError
 
 
 def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[], nn.Module]:
-    """The module of that name, or what builds it with these keyword arguments.
+    """Return the named module, or a function that builds it with these keyword arguments.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any
 
 
 def load_name(text: str) -> Any:
-    """What stands at `package.module:name`.
+    """Return the object at `package.module:name`.
 
     Raises
     ------

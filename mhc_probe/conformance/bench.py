@@ -1,4 +1,4 @@
-"""A copy of a connection on the bench: its logits set at will, its coefficients measured from what it does.
+"""Put a copy of a connection on a test bench: set its logits, and measure its coefficients from its behaviour.
 
 Coefficients are solved for, so that it does not matter how the module stores them: u is linear in the streams, and the
 next state is linear in the streams and in the branch's output.
@@ -21,22 +21,22 @@ MISFIT = 1e-3  # above it, u or the next state is no mix of streams
 
 
 class NotApplicable(Exception):
-    """The line says nothing about this kind of module, or needs an option that was not given; the message says so."""
+    """The line does not apply to this kind of module, or needs an option that is missing. The message gives the reason."""
 
 
 class NotMeasured(Exception):
-    """The line applies, but the module does something that prevents the measurement; the message says what."""
+    """The line applies, but the module prevents the measurement. The message gives the reason."""
 
 
 class EntangledBias(NotMeasured):
-    """Entries of a bias move several coefficients alike."""
+    """Entries of a bias move several coefficients by the same amount."""
 
 
 class ObservedMixing(NamedTuple):
     """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None where unknown.
 
-    Where H_pre is carried from layer to layer, h_pre is that made for the next one.
-    misfit_read, misfit_write: the largest share of u and of the next state that no mix of streams explains.
+    Where H_pre is carried from layer to layer, h_pre is the one for the next layer. misfit_read, misfit_write: the
+    largest share of u and of the next state that no mix of streams explains.
     """
 
     h_pre: torch.Tensor
@@ -49,7 +49,8 @@ class ObservedMixing(NamedTuple):
 class Bench:
     """One connection, copied. `seed` draws states and parameters.
 
-    `initial` has its parameters as they came, and `pristine` is never called: it is copied where memory matters.
+    `initial` has the parameters of the given module. `pristine` is never called: lines that depend on the history of
+    calls copy it.
     """
 
     def __init__(self, subject: Subject, seed: int = 0) -> None:
@@ -68,13 +69,13 @@ class Bench:
             )
 
     def draw(self, *shape: int, salt: int = 0) -> torch.Tensor:
-        """Normal numbers that depend on shape, seed and salt alone."""
+        """Return normal random numbers that depend on shape, seed and salt alone."""
         generator = torch.Generator().manual_seed(1000 * self.seed + salt)
         return torch.randn(shape, generator=generator).to(self.device, self.dtype)
 
     @torch.no_grad()
     def randomise(self) -> None:
-        """Parameters as after training: none of them zero, logits of order 1."""
+        """Draw parameters as after training: none of them zero, logits of order 1."""
         for salt, parameter in enumerate(self.subject.module.parameters()):
             drawn = self.draw(*parameter.shape, salt=salt + 1)
             if parameter.numel() <= 3:
@@ -87,7 +88,7 @@ class Bench:
 
     @cached_property
     def roles(self) -> Roles:
-        """What each parameter does."""
+        """Return the role of each parameter."""
         roles = find_roles(self.subject.module, self._measure, self.n)
         original = dict(self.initial.module.named_parameters())
         with torch.no_grad():
@@ -97,7 +98,7 @@ class Bench:
 
     @cached_property
     def random_state(self) -> dict[str, torch.Tensor]:
-        """All parameters as drawn, gains as they came."""
+        """Return all parameters as drawn, with gains as the module has them."""
         return {name: value.clone() for name, value in self._after_roles().items()}
 
     def _after_roles(self) -> dict[str, torch.Tensor]:
@@ -124,7 +125,7 @@ class Bench:
         return invert(self.x)
 
     def observe_initial(self, x: torch.Tensor) -> ObservedMixing:
-        """Measure the coefficients with the parameters as they came."""
+        """Measure the coefficients with the parameters of the given module."""
         return self.observe(x, self.initial)
 
     # ---- logits
@@ -143,7 +144,7 @@ class Bench:
         flat[entries.indices.to(flat.device)] *= factor
 
     def stop_dynamic(self) -> None:
-        """Set gates and projections to zero: coefficients then come from biases alone, which are 1."""
+        """Set gates and projections to zero. Coefficients then depend on biases alone, which are 1."""
         self.subject.module.load_state_dict(self._static_state)
 
     @cached_property
@@ -158,7 +159,7 @@ class Bench:
         return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
 
     def list_owners(self, target: str) -> list[int] | None:
-        """Which coefficient each entry of a bias moves; None where one moves several alike.
+        """Return which coefficient each entry of a bias moves; None where an entry moves several by the same amount.
 
         Raises
         ------
@@ -173,7 +174,7 @@ class Bench:
         return [ordered.index(place) for place in places]
 
     def require_bias(self, target: str) -> list[ParameterEntry]:
-        """Entries that are the bias of a target, in the order of the streams, or of (output, input) of H_res.
+        """Return the entries of a target's bias, in the order of the streams, or of (output, input) for H_res.
 
         Raises
         ------
@@ -214,7 +215,7 @@ class Bench:
     @cached_property
     @torch.no_grad()
     def res_offset(self) -> torch.Tensor:
-        """What the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
+        """Return what the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
         self.require_bias("res")
         self.stop_dynamic()
         h_res = self.observe().h_res
@@ -227,7 +228,7 @@ class Bench:
     @cached_property
     @torch.no_grad()
     def is_dynamic(self) -> bool:
-        """Whether any coefficient differs from token to token."""
+        """Return whether any coefficient differs between tokens."""
         self.reset()
         return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure().values())
 
@@ -235,7 +236,7 @@ class Bench:
     def mixing(
         self, pre: torch.Tensor | None = None, post: torch.Tensor | None = None, res: torch.Tensor | None = None
     ) -> ObservedMixing:
-        """Coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
+        """Measure the coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
 
         Raises
         ------
@@ -256,30 +257,30 @@ class Bench:
 
 
 def center(matrix: torch.Tensor) -> torch.Tensor:
-    """A matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
+    """Return a matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
     rows, columns = matrix.mean(-1, keepdim=True), matrix.mean(-2, keepdim=True)
     return matrix - rows - columns + matrix.mean((-2, -1), keepdim=True)
 
 
 def _center_log(value: torch.Tensor) -> torch.Tensor:
-    """A positive matrix (n, n) as the logits that it follows from; everything else as it is."""
+    """Return the centred logits of a positive matrix (n, n), and any other value unchanged."""
     return center(value.log()) if value.ndim == 2 and bool((value > VISIBLE).all()) else value
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """A copy in float32, or in float64 where the module is, in which nothing is frozen."""
+    """Return an unfrozen copy in float32, or in float64 where the module is."""
     copied = deepcopy(module).eval().requires_grad_(True)
     is_double = any(parameter.dtype == torch.float64 for parameter in copied.parameters())
     return copied if is_double else copied.float()
 
 
 def invert(x: torch.Tensor) -> torch.Tensor:
-    """What solves for coefficients on a state (B, T, n, C): its pseudo-inverse (B, T, C, n), in float32 at least."""
+    """Return the pseudo-inverse (B, T, C, n) of a state (B, T, n, C), in float32 at least. It solves for coefficients."""
     return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
 
 
 def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = None) -> ObservedMixing:
-    """Solve for the coefficients of one call on a state x (B, T, n, C), whose inverse may be known."""
+    """Solve for the coefficients of one call on a state x (B, T, n, C). `inverse` saves inverting it again."""
     inverse = invert(x) if inverse is None else inverse
     exact = x.detach().to(inverse.dtype)
     u = called.u.to(exact.dtype)

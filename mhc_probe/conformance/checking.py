@@ -1,4 +1,4 @@
-"""The conformance check as a whole."""
+"""Run the conformance check."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,18 +88,18 @@ def open_bench(
     width: int | None = None,
     write: Write | None = None,
 ) -> Bench:
-    """The first connection of a module on the bench, for reproductions. The arguments are those of `check`."""
+    """Return a bench with the first connection of a module, for reproductions. The arguments are those of `check`."""
     return Bench(find_subjects(module, streams, width, write)[0], seed)
 
 
 def _format_opening(*, seed: int, streams: int | None, width: int | None, write: Write | None) -> str:
-    """The call of `open_bench` that repeats a check."""
+    """Return the call of `open_bench` that repeats a check."""
     given = {"seed": seed, "streams": streams, "width": width} | ({} if write is None else {"write": "write"})
     return f"open_bench({', '.join(['module', *(f'{name}={value}' for name, value in given.items() if value)])})"
 
 
 def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
-    """What could not be measured fails too, once, where no other line says why."""
+    """Yield all lines. The first that was not measured fails, where no other line fails and explains it."""
     is_explained = any(line.verdict == "fails" for line in lines)
     for line in lines:
         if line.verdict == "not measured" and not is_explained:
@@ -111,9 +111,9 @@ def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Autocast off; the caller's random numbers stay as they were.
+    """Disable autocast, and keep the caller's random state.
 
-    One thread: matrices are so small that on a busy machine several take 15 times as long.
+    Use one thread: the matrices are so small that on a busy machine several threads take 15 times as long.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -134,7 +134,7 @@ def _run(name: str, check_line: Callable[[], Line]) -> Line:
 
 
 def _check_sharing(subjects: list[Subject]) -> Line:
-    """No parameter belongs to two connections."""
+    """Check that no parameter belongs to two connections."""
     if len(subjects) == 1:
         raise NotApplicable("there is one connection: give a model, or a function that builds one")
     owners: dict[int, int] = {}
@@ -154,7 +154,7 @@ def _check_sharing(subjects: list[Subject]) -> Line:
 
 @torch.no_grad()
 def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
-    """The same results under torch.compile."""
+    """Check that torch.compile gives the same results."""
     if not is_wanted:
         raise NotApplicable("not asked for: compiled=True compares with torch.compile")
     bench.reset()

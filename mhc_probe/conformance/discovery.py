@@ -1,4 +1,4 @@
-"""The connection inside what was handed over: which module, how many streams, which width, how it is called."""
+"""Find the connection in a module, its number of streams, its width and its calling convention."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -20,7 +20,7 @@ REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, Att
 def find_subjects(
     module: nn.Module, streams: int | None = None, width: int | None = None, write: Write | None = None
 ) -> list[Subject]:
-    """The connections in a module: itself, or all modules inside of the first class that can be called as one.
+    """Return the connections in a module: itself, or all inner modules of the first class that is one.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _understand(module: nn.Module, streams: int | None, width: int | None, write
 
 
 def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int | None) -> list[tuple[int, int]]:
-    """Pairs of streams and width that shapes of parameters allow, the likeliest first."""
+    """Return pairs of streams and width that shapes of parameters allow, the likeliest first."""
     sizes = sorted({size for parameter in parameters for size in parameter.shape})
     counts = [streams] if streams else range(2, MAX_STREAMS + 1)
     pairs = []
@@ -84,7 +84,7 @@ def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int 
 
 @torch.no_grad()
 def _count_unknown_tensors(subject: Subject) -> int | None:
-    """How many of the tensors that it returns are not understood; None where the call fails."""
+    """Return how many returned tensors are not understood; None where the call fails."""
     dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
     device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
     x = torch.ones(BATCH, TOKENS, subject.n, subject.width, dtype=dtype, device=device)

@@ -1,4 +1,4 @@
-"""In which type the mapping is computed, whatever types its parameters and states have."""
+"""Check the type in which the mapping is computed, whatever types its parameters and states have."""
 
 from copy import deepcopy
 
@@ -18,7 +18,7 @@ COARSE = 0.02  # of H_res: states in bfloat16 leave 0.005, a mapping in bfloat16
 
 @torch.no_grad()
 def check_precision(bench: Bench, claim: Claim) -> Line:
-    """Logits that differ by a ten-thousandth give different coefficients."""
+    """Check that logits that differ by a ten-thousandth give different coefficients."""
     if not claim.family.reads_streams:
         raise NotApplicable("this family has no biases")
     known = [target for target in claim.targets if target in bench.roles.bias]
@@ -44,7 +44,7 @@ def _shape(bench: Bench, target: str) -> str:
 
 
 def _find_roughness(bench: Bench, target: str) -> float:
-    """Departure of a coefficient from a parabola along a short sweep, as a share of what it should change by."""
+    """Return how far a coefficient departs from a parabola along a short sweep, as a share of its expected change."""
     logits = START + SPAN * torch.linspace(0, 1, SWEEP, dtype=torch.float64)
     values = torch.stack([_get_first(bench, target, float(t)) for t in logits])
     slope = _get_first(bench, target, START + WIDE) - _get_first(bench, target, START - WIDE)
@@ -57,7 +57,7 @@ def _find_roughness(bench: Bench, target: str) -> float:
 
 
 def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
-    """The first coefficient of a target for one logit of it, the others being 1."""
+    """Return the first coefficient of a target for one value of its logit, the others being 1."""
     values = torch.ones(len(bench.require_bias(target)))
     values[0] = logit
     observed = bench.mixing(**{target: values})
@@ -68,7 +68,7 @@ def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
 
 @torch.no_grad()
 def check_low_precision(bench: Bench, claim: Claim) -> Line:
-    """With parameters and states in bfloat16, the mapping is still computed in float32."""
+    """Check that the mapping is computed in float32 with parameters and states in bfloat16."""
     name, why = "precision in bfloat16", "with parameters and states in bfloat16, the mapping is computed in float32"
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("it is seen in H_res of Sinkhorn's rounds alone")

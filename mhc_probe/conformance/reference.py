@@ -1,4 +1,4 @@
-"""The same parameters in our own connection, on the same states."""
+"""Compare with our own connection that has the same parameters, on the same states."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ AGREES = 2e-3
 
 @torch.no_grad()
 def check_reference(bench: Bench, claim: Claim) -> Line:
-    """Coefficients of our connection with the parameters of the module."""
+    """Check the coefficients against our connection with the module's parameters."""
     if claim.name not in ("mhc", "hc"):
         raise NotApplicable("our connection of this family has other parameters")
     roles = bench.roles
@@ -53,7 +53,7 @@ def check_reference(bench: Bench, claim: Claim) -> Line:
 
 
 def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
-    """Mixing of ours, for each way in which a projection may index the state."""
+    """Yield our mixing for each way in which a projection may index the state."""
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
         build = _build_hc if claim.name == "hc" else _build_mhc
@@ -133,9 +133,9 @@ def _get(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
 
 
 def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
-    """A target's projection as (inputs, logits), whichever axis of its parameter is which; None where it is no matrix.
+    """Return a target's projection as (inputs, logits), in either storage order; None where it is no matrix.
 
-    Logits are in the order of the bias's entries, as the parameter stores both.
+    Logits have the order of the bias's entries, as the parameter stores both.
     """
     name, indices = bench.roles.phi[target]
     parameter, is_res, per_stream = bench.subject.module.get_parameter(name), target == "res", bench.width
@@ -151,7 +151,7 @@ def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
 
 
 def _spread(bench: Bench, target: str) -> torch.Tensor | None:
-    """A projection as ours, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
+    """Return a projection in our form, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
     phi, n = _get_projection(bench, target), bench.n
     if phi is None:
         return None

@@ -1,4 +1,4 @@
-"""H_res of chosen logits: which way round it is applied, and how it was made doubly stochastic."""
+"""Check in which direction H_res is applied, and how it is made doubly stochastic."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ COARSE = 0.03  # up to here the map is right, but computed too coarsely to tell 
 
 
 class SinkhornFit(NamedTuple):
-    """H_res (n, n) of mild positive logits and of slow ones, and the laws that explain them best."""
+    """H_res (n, n) of mild positive logits and of slow ones, and the laws that fit them best."""
 
     mild: torch.Tensor
     mild_matrix: torch.Tensor
@@ -29,7 +29,7 @@ class SinkhornFit(NamedTuple):
 
 
 def make(bench: Bench, claim: Claim) -> SinkhornFit:
-    """Measure both matrices, once a bench."""
+    """Measure both matrices, once per bench."""
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
     kept: SinkhornFit | None = bench.notes.get("sinkhorn")
@@ -44,7 +44,7 @@ def make(bench: Bench, claim: Claim) -> SinkhornFit:
 
 
 def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
-    """H_res (n, n) for these logits."""
+    """Return H_res (n, n) for these logits."""
     h_res = bench.mixing(res=logits).h_res
     if h_res is None:
         raise NotMeasured("no H_res was found")
@@ -52,7 +52,7 @@ def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
 
 
 def get_law(bench: Bench, claim: Claim) -> Fit:
-    """The law of the slow logits.
+    """Return the law of the slow logits.
 
     Raises
     ------
@@ -71,9 +71,9 @@ def get_law(bench: Bench, claim: Claim) -> Fit:
 
 
 def find_layout(bench: Bench) -> str:
-    """How logits stand in their parameter: "output first", "input first", or "input beside H_pre" as HC has them.
+    """Return how a parameter orders the logits: "output first", "input first", or "input beside H_pre" as in HC.
 
-    "neither" where entries stand in another order, and with two streams, where it makes no difference.
+    Return "neither" for another order, and with two streams, where the order makes no difference.
     """
     ordered, plain, n = bench.require_bias("res"), bench.roles.bias["res"], bench.n
     shape = bench.subject.module.get_parameter(plain[0].name).shape
@@ -89,7 +89,7 @@ def find_layout(bench: Bench) -> str:
 
 
 def check_orientation(bench: Bench, claim: Claim) -> Line:
-    """Rows of what Sinkhorn ends with are outputs: paper's mHC, Eq. 3 and Eq. 9."""
+    """Check that the rows that Sinkhorn's rounds end with are outputs: mHC paper, Eq. 3 and Eq. 9."""
     name, why = "orientation", "rows of H_res, which the rounds leave exact, index the output"
     if claim.family.residual == "free":
         return _check_free(bench)
@@ -111,12 +111,12 @@ def check_orientation(bench: Bench, claim: Claim) -> Line:
 
 
 def is_left_to_others(bench: Bench) -> bool:
-    """Whether nothing is known of how H_res is applied."""
+    """Return whether it is unknown how H_res is applied."""
     return bench.subject(bench.x).write is None
 
 
 def _is_returned_as_applied(bench: Bench) -> bool:
-    """Whether other code applies the returned matrix as it is, so that its direction is that code's."""
+    """Return whether other code applies the returned matrix unchanged, so that this code decides its direction."""
     returned, applied = bench.subject(bench.x).h_res, bench.observe().h_res
     if bench.subject.write is None or returned is None or applied is None:
         return False
@@ -136,7 +136,7 @@ def _check_free(bench: Bench) -> Line:
 
 
 def check_exp(bench: Bench, claim: Claim) -> Line:
-    """M_0 = exp(t_res)."""
+    """Check M_0 = exp(t_res)."""
     made = make(bench, claim)
     law, error = made.mild_fit
     name, why = "exp", "logits are exponentiated before the rounds"
@@ -151,7 +151,7 @@ def check_exp(bench: Bench, claim: Claim) -> Line:
 
 
 def _check_clamp(made: SinkhornFit) -> Line:
-    """Whether logits of any size are exponentiated, or a clamp stands before."""
+    """Check whether logits of any size are exponentiated, or clamped before."""
     name, why = "exp", "logits are exponentiated before the rounds"
     if made.slow_fit.error < FITS:
         return holds(name, why, "exp")
@@ -167,12 +167,12 @@ def _check_clamp(made: SinkhornFit) -> Line:
 
 
 def check_rows(bench: Bench, claim: Claim) -> Line:
-    """Rows sum to 1."""
+    """Check that rows sum to 1."""
     return _check_sums(bench, claim, "rows", 1)
 
 
 def check_columns(bench: Bench, claim: Claim) -> Line:
-    """Columns sum to 1."""
+    """Check that columns sum to 1."""
     return _check_sums(bench, claim, "columns", 0)
 
 
@@ -195,7 +195,7 @@ def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
 
 
 def check_order(bench: Bench, claim: Claim) -> Line:
-    """Columns first, rows last."""
+    """Check that columns are divided first, rows last."""
     name, why = "order", "each round divides columns, then rows"
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
     if is_left_to_others(bench) and last == "columns":
@@ -212,7 +212,7 @@ def check_order(bench: Bench, claim: Claim) -> Line:
 
 
 def check_rounds(bench: Bench, claim: Claim) -> Line:
-    """As many rounds as said."""
+    """Check the number of rounds."""
     rounds = get_law(bench, claim).law.rounds
     show, expected = _show(make(bench, claim).slow), f"{claim.rounds} rounds"
     likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
@@ -220,7 +220,7 @@ def check_rounds(bench: Bench, claim: Claim) -> Line:
 
 
 def check_eps(bench: Bench, claim: Claim) -> Line:
-    """What is added to sums is small."""
+    """Check that the eps in the sums is small."""
     eps, most = get_law(bench, claim).law.eps, claim.max_eps
     show = _show(make(bench, claim).mild)
     got = f"about {eps:g}"
@@ -230,7 +230,7 @@ def check_eps(bench: Bench, claim: Claim) -> Line:
 
 @torch.no_grad()
 def check_wide(bench: Bench, claim: Claim) -> Line:
-    """Logits far from zero, of all tokens and of some."""
+    """Check logits far from zero, of all tokens and of some."""
     name, why = "wide logits", "a constant added to all logits of one token does not change its H_res"
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
@@ -252,7 +252,7 @@ def check_wide(bench: Bench, claim: Claim) -> Line:
 
 @torch.no_grad()
 def shift_tokens(bench: Bench) -> torch.Tensor | None:
-    """H_res (B, T, n, n) where all logits of a token are equal, but 100 for one token and -100 for the next."""
+    """Return H_res (B, T, n, n) where all logits of a token are equal: 100 for one token and -100 for the next."""
     places, entries = bench.require_bias("res"), bench.roles.phi["res"]
     bench.reset()
     bench.set_entries(places, BASE - bench.res_offset)

@@ -1,8 +1,9 @@
-"""Residual models whose sums are outside of their layers: the listed modules are branches, x = x + layer(x).
+"""Adapt residual models that add outside of their layers: the listed modules are branches, x = x + layer(x).
 
-The sum is found among the operations of the code that calls the branches: it adds what was made of a branch's output to
-a tensor of which the branch's input was made. Norms before the branch, and scales, gates and dropout behind it, are
-part of the branch. Their parameters are not counted: only those of the listed module are known to be the branch's.
+The sum is found among the operations of the code that calls the branches: it adds a tensor computed from a branch's
+output to a tensor from which the branch's input was computed. Norms before the branch, and scales, gates and dropout
+after it, belong to the branch. Their parameters are not counted: only those of the listed module are known to be the
+branch's.
 """
 
 from collections import defaultdict
@@ -26,7 +27,7 @@ from mhc_probe.recording.terms import HARMLESS, TermReader, Terms, list_operands
 
 
 class Branches(Residual):
-    """x' = c x + y, with y made of a listed module's output by the code that calls it. States are as in `Residual`."""
+    """x' = c x + y, where the calling code computes y from a listed module's output. States are as in `Residual`."""
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
         super().__init__(model, layers)
@@ -57,12 +58,12 @@ class Branches(Residual):
         return SpecError("layers", self.mismatch, wanted)
 
     def describe(self, site: int) -> str:
-        """A branch as a sentence calls it."""
+        """Return the name of a branch for a message."""
         return name_module(self.model, self.layers[site]) or f"layer {site + 1}"
 
 
 class _OpenBranch(NamedTuple):
-    """A branch that has returned, while its output is not yet added: numbers of what it read and what it returned."""
+    """A branch that has returned and is not added yet, with the numbers of its input and output tensors."""
 
     site: int
     read: int
@@ -70,7 +71,7 @@ class _OpenBranch(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand by itself."""
+    """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand itself."""
 
     branch: _OpenBranch
     x: torch.Tensor
@@ -80,7 +81,7 @@ class _Sum(NamedTuple):
 
 
 class _Multiple(NamedTuple):
-    """A tensor c x by the number that x had."""
+    """A tensor c x, with the number that x had."""
 
     x: torch.Tensor
     number: int
@@ -88,7 +89,7 @@ class _Multiple(NamedTuple):
 
 
 class _BranchHooks(TorchFunctionMode):
-    """Hooks of one attachment, and what it keeps of the operations between the branches."""
+    """Hooks of one attachment, with the operations between the branches."""
 
     def __init__(self, adapter: Branches, recorder: LayerRecorder) -> None:
         super().__init__()
@@ -107,7 +108,7 @@ class _BranchHooks(TorchFunctionMode):
     # ---- the code that calls the branches
 
     def begin(self, module: nn.Module, args: Any) -> None:
-        """A module that holds all branches is called: from the outermost one on, operations are followed."""
+        """Start following operations at the outermost call of a module that contains all branches."""
         if is_in_backward():
             return
         if not self._callers:
@@ -117,7 +118,7 @@ class _BranchHooks(TorchFunctionMode):
         self._callers.append(module)
 
     def end(self, module: nn.Module, args: Any, output: Any) -> None:
-        """It has returned, or has failed."""
+        """Stop when that module returns or raises."""
         if is_in_backward() or not self._callers or self._callers[-1] is not module:
             return
         self._callers.pop()
@@ -145,7 +146,7 @@ class _BranchHooks(TorchFunctionMode):
         return out
 
     def _record(self, name: str, terms: Terms, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> None:
-        """Keep what a result was made of, and whether it is a multiple of one tensor."""
+        """Store the sources of a result, and whether it is a multiple of one tensor."""
         made = list_operands([out])
         if not made:
             return
@@ -161,13 +162,13 @@ class _BranchHooks(TorchFunctionMode):
     # ---- branches
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """A branch is called."""
+        """Store the tensor that a branch reads."""
         if self._callers and not is_in_backward():
             state = find_state(args, kwargs)
             self._reads.append(None if state is None else self._lineage.number(state))
 
     def leave(self, sites: Sequence[int], layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """It has returned, or has failed without an output."""
+        """Store the output of a branch. A branch that raised has no output."""
         if not self._reads or is_in_backward():
             return
         read, returned = self._reads.pop(), find_state(output, None)
@@ -180,7 +181,7 @@ class _BranchHooks(TorchFunctionMode):
     # ---- sums
 
     def _find_sum(self, terms: Terms) -> _Sum | None:
-        """The branch that an operation adds to the state that it was made of, where it is one and one alone."""
+        """Return the sum that adds a branch to its own state; None where there is not exactly one."""
         found = [match for place in range(len(terms.known)) for match in self._list_matches(terms, place)]
         if len(found) > 1:
             names = " and ".join(self.adapter.describe(match.branch.site) for match in found)
@@ -188,7 +189,7 @@ class _BranchHooks(TorchFunctionMode):
         return found[0] if len(found) == 1 else None
 
     def _list_matches(self, terms: Terms, place: int) -> Iterator[_Sum]:
-        """Open branches, where the operand in that place is a multiple of the state, and another is the branch's."""
+        """Yield open branches for which this operand is a multiple of the state and another belongs to the branch."""
         tensor, factor = terms.known[place]
         known = [term for k, term in enumerate(terms.known) if k != place]
         others = [*(other for other, _ in known), *terms.others]
@@ -206,7 +207,7 @@ class _BranchHooks(TorchFunctionMode):
         return self._lineage.is_made_of(self._lineage.number(tensor), number)
 
     def _find_state(self, tensor: torch.Tensor, factor: float, read: int) -> tuple[torch.Tensor | None, float]:
-        """x and c of a tensor c x, where what the branch read was made of x."""
+        """Return x and c of a tensor c x, where the branch's input was computed from x."""
         while not self._lineage.is_made_of(read, self._lineage.number(tensor)):
             multiple = self._multiples.get(tensor)
             if multiple is None or multiple.number != self._lineage.number(multiple.x):  # changed in place since
@@ -216,7 +217,9 @@ class _BranchHooks(TorchFunctionMode):
 
     @torch.no_grad()
     def _enter_sum(self, found: _Sum) -> Callable[[torch.Tensor], None] | None:
-        """The state is about to be added to; what takes the sum. It may be in place: operands are read before it."""
+        """Record the state before the sum. Return a function that takes the sum; it may be in place, so read operands
+        now.
+        """
         self._open.remove(found.branch)
         self._has_sums = True
         if not self.recorder.enter(found.branch.site, found.x):
@@ -236,13 +239,13 @@ class _BranchHooks(TorchFunctionMode):
 
 
 def _fits(other: torch.Tensor, tensor: torch.Tensor) -> bool:
-    """Whether an operand leaves the shape of the tensor as it is, where they are combined entry by entry."""
+    """Return whether an operand keeps the shape of the tensor when both are combined entry by entry."""
     shape = (1,) * (tensor.ndim - other.ndim) + tuple(other.shape)
     return len(shape) == tensor.ndim and all(a in (1, b) for a, b in zip(shape, tensor.shape, strict=True))
 
 
 def _list_callers(model: nn.Module, layers: set[nn.Module]) -> Iterator[nn.Module]:
-    """Modules that hold all layers and have a forward pass, from the outermost to the innermost one."""
+    """Yield modules that contain all layers and have a forward pass, from the outermost to the innermost."""
     module: nn.Module | None = model if layers <= set(model.modules()) else None
     while module is not None and module not in layers:
         if not isinstance(module, CONTAINERS):

@@ -1,4 +1,4 @@
-"""Which adapters suit a model, by its structure."""
+"""Find the adapters that fit the structure of a model."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ from mhc_probe.recording.compiled import unwrap
 
 
 def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Candidates:
-    """Adapters for the model, or for those of its modules that are its layers.
+    """Return adapters for the model, or for the modules listed as its layers.
 
     Raises
     ------
@@ -40,5 +40,5 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
 
 
 def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:
-    """The sum may be within a layer, or in the code that calls it."""
+    """Return both adapters: the sum may be inside a layer, or in the code that calls it."""
     return [Residual(model, layers), Branches(model, layers)]

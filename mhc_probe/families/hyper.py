@@ -1,8 +1,8 @@
-"""Hyper-Connections of any make: a module that yields what the branch reads, and coefficients to write and to mix.
+"""Adapt Hyper-Connections of any implementation: a module that returns the branch's input and the coefficients.
 
-A connection is called with the state (..., n, C) or (..., nC) and returns, in any order, u (..., C), H_post (..., n)
-and H_res (..., n, n); without H_res the streams pass as they are, and H_pre (..., n) may be returned too. What it
-returns is held against the states: H_pre against u, H_res and its transpose against the state that comes next.
+A connection receives the state (..., n, C) or (..., nC) and returns, in any order, u (..., C), H_post (..., n) and
+H_res (..., n, n). Without H_res the streams pass unchanged; H_pre (..., n) may be returned too. The states check its
+output: u checks H_pre, and the next state checks H_res and its transpose.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ KINDS = {"attn": "attention", "attention": "attention", "mlp": "mlp", "ffn": "ml
 
 
 class ConnectionSite(NamedTuple):
-    """A connection, the block that it is a part of, and the block's other parts by name."""
+    """A connection, the block that contains it, and the block's other parts by name."""
 
     connection: nn.Module
     block: nn.Module
@@ -34,7 +34,7 @@ class ConnectionSite(NamedTuple):
 
 
 class HyperConnections(Adapter):
-    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
+    """One layer per connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
 
     needs_confirmation = True  # shapes of weights may be those of a connection by chance
 
@@ -64,7 +64,7 @@ class HyperConnections(Adapter):
         return self.places[0].block
 
     def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> ConnectionCall | None:
-        """What a connection yielded; keeps where the streams are in such a state."""
+        """Return the output of a connection, and store the layout of such a state."""
         found = find_coefficients(state, output)
         if found is None:
             self._unread[connection] = f"{type(connection).__name__} without coefficients for {tuple(state.shape)}"
@@ -88,10 +88,10 @@ class HyperConnections(Adapter):
         return SpecError("model", next(iter(self._unread.values())), wanted)
 
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        """Whether the coefficients make what a branch reads, or the state that follows, in one layer at least.
+        """Return whether the coefficients give a branch's input or the next state, in one layer at least.
 
-        States that are not finite do not tell; then the shapes of the coefficients count. A state that a layer does not
-        change obeys any weights, and proves nothing.
+        States that are not finite decide nothing; then the shapes of the coefficients count. A state that a layer does
+        not change obeys any weights, and proves nothing.
         """
         if not torch.isfinite(recorded.state_nNC).all() or any(layer.h_pre is not None for layer in recorded.layers):
             return True
@@ -108,7 +108,7 @@ class HyperConnections(Adapter):
 
 @dataclass
 class _OpenLayer:
-    """A layer from its connection's call to that of the next."""
+    """A layer from the call of its connection to that of the next."""
 
     site: int
     state: torch.Tensor
@@ -121,7 +121,7 @@ class _OpenLayer:
     is_left: bool = False
 
     def build(self, after: torch.Tensor) -> LayerPass:
-        """What the layer did."""
+        """Return the record of the layer."""
         matrix, n = self.found.matrix, self.found.vectors[0].shape[-1]
         matrices = (torch.eye(n, device=after.device),) if matrix is None else (matrix, matrix.mT)
         weights = list(dict.fromkeys(parameter for part in self.parts for parameter in part.parameters()))
@@ -141,7 +141,7 @@ class _HyperHooks:
         self.recorder.operations.collect(0 if state is None else state.numel() // 2)
 
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """The connection has returned, or has failed without an output."""
+        """Record the output of the connection. A connection that raised has no output."""
         state, operands = find_state(args, kwargs), self.recorder.operations.stop()
         found = None if state is None or output is None else self.adapter.read(state, output, connection)
         if state is None or found is None:  # within a branch, or after the last layer
@@ -162,7 +162,7 @@ class _HyperHooks:
 
     @torch.no_grad()
     def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
-        """H_pre is what makes u of the streams, among what is returned or else what was computed with on the way."""
+        """Identify H_pre among outputs and operands as the weights with u = H_pre x; the other vector is H_post."""
         u, vectors = layer.found.u, layer.found.vectors
         x_nNC, u_NC = self.adapter.to_streams(layer.state.detach()), self.adapter.to_rows(u.detach())
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
@@ -174,7 +174,7 @@ class _HyperHooks:
         layer.h_post = rest[0] if len(rest) == 1 else None
 
     def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
-        """A part of the block has run: the last one before the state is written is the branch."""
+        """Record a part of the block. The last one before the state is written is the branch."""
         layer = self.open
         if layer is None or layer.is_left:
             return
@@ -195,13 +195,13 @@ class _HyperHooks:
 
 
 def find_autocast(x: torch.Tensor) -> torch.dtype | None:
-    """The type in which products are made under autocast; None without."""
+    """Return the type of matrix products under autocast; None without autocast."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def name_branch(name: str) -> str:
-    """What a part of a block is: attention, mlp, or its own name."""
+    """Return the kind of a block's part: attention, mlp, or its own name."""
     return next((kind for key, kind in KINDS.items() if key in name.lower()), name)
 
 

@@ -1,4 +1,4 @@
-"""Residual models: one stream, and what a layer adds to it."""
+"""Adapt residual models: one stream, and the output that each layer adds to it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Residual(Adapter):
-    """x' = c x + y. State (..., C), or (B, C, ...) where the layer convolves it; n = 1.
+    """x' = c x + y. State (..., C), or (B, C, ...) where the layer is convolutional; n = 1.
 
-    c is what the layer's own operations make of the state on its way past; 1 in a plain residual layer. Where a norm
-    or an activation follows the sum the state has no way past: then neither c nor y is known.
-    A listed module is one layer, whatever it holds: of a transformer's block, attention and MLP count together.
+    c is the factor that the layer's own operations put on the state; 1 in a plain residual layer. Where a norm or an
+    activation follows the sum, c and y are unknown. A listed module is one layer, whatever it contains: attention and
+    MLP of a transformer block count together.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
@@ -64,7 +64,7 @@ class Residual(Adapter):
 
 
 class _Call:
-    """Hooks on one module, which is one layer, or several where it is called again and again."""
+    """Hooks on one module, which is one layer, or several layers where it is called repeatedly."""
 
     def __init__(self, adapter: Residual, recorder: LayerRecorder, sites: list[int]) -> None:
         self.adapter, self.recorder, self.sites = adapter, recorder, sites
@@ -81,7 +81,7 @@ class _Call:
             self.recorder.operations.follow(state)
 
     def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
-        """The layer has returned, or has failed without an output."""
+        """Record the output of the layer. A layer that raised has no output."""
         if self.site is None:
             return
         site, self.site = self.site, None
@@ -102,13 +102,13 @@ class _Call:
 
 
 def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:
-    """y of x' = c x + y, in float32 at least."""
+    """Return y of x' = c x + y, in float32 at least."""
     wide = torch.promote_types(after.dtype, torch.float32)
     return after.to(wide) - before.to(after.device, wide) * factor
 
 
 def find_channels(layer: nn.Module, shape: torch.Size) -> int:
-    """The axis of the channels in a state that enters the layer, known by its weights.
+    """Return the axis of the channels in a state that enters the layer, from the shapes of its weights.
 
     Raises
     ------
@@ -132,5 +132,5 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
 
 
 def _list_joint_maps(n: int, width: int) -> set[tuple[int, int]]:
-    """Shapes of maps, smaller number first, that only n streams of a width have."""
+    """Return the shapes of maps, smaller number first, that only n streams of a width have."""
     return {(n, n * n)} | {(rows, n * width) for rows in (n, 2 * n, n * n + n, n * n + 2 * n) if rows < n * width}

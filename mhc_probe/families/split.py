@@ -1,10 +1,10 @@
-"""Hyper-Connections in two methods, one before the branch and one after it, as the package hyper-connections has them.
+"""Adapt Hyper-Connections in two methods, one before and one after the branch, as in the package hyper-connections.
 
 width_connection(state) returns the branch's input, the mixed streams and the weights `beta` to write with;
-depth_connection(y, mixed, beta=...) returns the next state. The matrix alpha (s, 1 + s), its first column H_pre and the
-others H_res transposed, stays inside: it is found among what is computed with, and held against what was read.
-Streams lie beside the batch, state (B s, ..., C), or (B s, C, ...) where channels come first, or before the channels,
-state (B, ..., s, C).
+depth_connection(y, mixed, beta=...) returns the next state. The matrix alpha (s, 1 + s), whose first column is H_pre
+and whose other columns are H_res transposed, is not returned: it is found among the operands and checked against the
+branch's input. The streams share an axis with the batch, state (B s, ..., C), or (B s, C, ...) where channels come
+first, or precede the channels, state (B, ..., s, C).
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ METHODS = ("width_connection", "depth_connection")
 
 
 def find_split(model: nn.Module) -> list[nn.Module]:
-    """Connections of more than one stream that have both methods."""
+    """Return connections of more than one stream that have both methods."""
     return [
         module
         for module in model.modules()
@@ -36,7 +36,7 @@ def find_split(model: nn.Module) -> list[nn.Module]:
 
 
 class SplitConnections(Adapter):
-    """One layer a connection."""
+    """One layer per connection."""
 
     def __init__(self, model: nn.Module, connections: Sequence[Any]) -> None:
         self.connections = list(connections)
@@ -75,7 +75,7 @@ class SplitConnections(Adapter):
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
 
     def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
-        """Streams have an axis of their own where what is read has one less."""
+        """Store that streams have their own axis, where the branch's input has one axis less."""
         if state.ndim > u.ndim:
             self._apart.add(state.shape)
 
@@ -105,7 +105,7 @@ class _OpenLayer:
 
 
 class _SplitHooks:
-    """Takes the place of the two methods, calls them and returns what they return."""
+    """Replaces the two methods, calls them and returns their output."""
 
     def __init__(self, adapter: SplitConnections, recorder: LayerRecorder) -> None:
         self.adapter, self.recorder = adapter, recorder
@@ -132,7 +132,7 @@ class _SplitHooks:
         return output
 
     def record_part(self, module: nn.Module, args: Any, output: Any) -> None:
-        """A module has run between the two methods: the last one, which holds others, gives the branch its name."""
+        """Record a module that runs between the methods. The last one contains the others and names the branch."""
         if self.open is not None and self.open.has_no_branch:
             self.open.parts.append(module)
             self.open.name = name_branch(type(module).__name__)
@@ -151,7 +151,7 @@ class _SplitHooks:
     def _find_alpha(
         self, state: torch.Tensor, u: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
-        """H_pre and what may be H_res: the latest operand whose first column makes u of the streams."""
+        """Return H_pre and the candidates for H_res: the latest operand whose first column gives u."""
         x_nNC, u_NC = self.adapter.to_streams(state), self.adapter.to_rows(u)
         n, samples, _ = x_nNC.shape
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
@@ -164,14 +164,14 @@ class _SplitHooks:
 
 
 def _list_own(connection: nn.Module) -> list[nn.Parameter]:
-    """Parameters of the connection without those of the branch that it holds."""
+    """Return the parameters of the connection without those of its branch."""
     branch = getattr(connection, "branch", None)
     of_branch = set() if branch is None else set(branch.parameters())
     return [parameter for parameter in connection.parameters() if parameter not in of_branch]
 
 
 def _check(connection: Any) -> None:
-    """Refuse what has no one H_res between streams."""
+    """Raise where there is no single H_res between streams."""
     for name, wanted in (("num_fracs", 1), ("num_input_views", 1), ("add_branch_out_to_residual", True)):
         if getattr(connection, name, wanted) != wanted:
             got = f"{type(connection).__name__} with {name}={getattr(connection, name)}"

@@ -1,4 +1,4 @@
-"""Lines on their way to a place that may be slow, full or away. The training that makes them never waits for it."""
+"""Deliver lines to a target that may be slow, full or unavailable, without blocking the training."""
 
 import logging
 import threading
@@ -15,7 +15,7 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class UnavailableError(Exception):
-    """A place cannot take lines now; it may later, after `wait_s` where it said so."""
+    """A target cannot take lines now. It may later, after `wait_s` where it gave a time."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -23,18 +23,18 @@ class UnavailableError(Exception):
 
 
 class DestinationRefusedError(Exception):
-    """A place will not take these lines, now or later."""
+    """A target refuses these lines, now and later."""
 
 
 class DeliveryTarget(Protocol):
-    """Where lines go."""
+    """A file or server that receives lines."""
 
     @property
     def name(self) -> str:
-        """As a warning calls it."""
+        """Return the name that warnings show."""
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Take the lines that follow those taken before. All of them, or none where it raises.
+        """Store the lines that follow those delivered before: all of them, or none where it raises.
 
         Raises
         ------
@@ -45,10 +45,10 @@ class DeliveryTarget(Protocol):
         """
 
     def keep_alive(self) -> None:
-        """There has been nothing to take for a while; raises as `deliver` does."""
+        """Report that the training still runs although there are no lines. Raises the errors of `deliver`."""
 
     def finish(self) -> None:
-        """All lines have been taken, and no more will come."""
+        """Complete the trace. All lines have been delivered."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ KEEP_ALIVE = LineBatch([], 0)
 
 
 class DeliveryQueue:
-    """A thread that brings parcels to a place in their order, and tries again where that is away."""
+    """Delivers batches to a target in order, in a thread of its own, and retries while the target is unavailable."""
 
     def __init__(self, target: DeliveryTarget, max_waiting: int = MAX_WAITING) -> None:
         self.target, self.max_waiting = target, max_waiting
@@ -77,12 +77,12 @@ class DeliveryQueue:
 
     @property
     def has_capacity(self) -> bool:
-        """Whether one more batch may wait."""
+        """Return whether the queue takes one more batch."""
         with self._changed:
             return not self._has_refused and self._waiting < self.max_waiting
 
     def send(self, lines: list[bytes]) -> None:
-        """Hand lines over, at once."""
+        """Add lines to the queue and return immediately."""
         batch = LineBatch(lines, sum(map(len, lines)))
         with self._changed:
             if self._has_refused:
@@ -92,12 +92,12 @@ class DeliveryQueue:
             self._changed.notify_all()
 
     def wait_for_first(self, timeout_s: float) -> None:
-        """Wait for the answer to the first batch, whatever it is; later calls do not wait."""
+        """Wait for the result of the first delivery, whatever it is. Later calls return immediately."""
         self._has_tried.wait(timeout_s)
         self._has_tried.set()  # one wait is enough
 
     def close(self, patience_s: float = PATIENCE_S) -> bool:
-        """Wait that long for what is on its way; whether all has arrived."""
+        """Wait up to `patience_s` seconds for the queue to empty. Return whether everything was delivered."""
         with self._changed:
             self._has_ended = True
             self._changed.notify_all()
@@ -135,14 +135,14 @@ class DeliveryQueue:
                 self._waiting -= batch.size
 
     def _find_next(self) -> LineBatch | None:
-        """The batch that is due, once there is one; none for long is `KEEP_ALIVE`, and none at the end None."""
+        """Wait for the next batch. Return `KEEP_ALIVE` after a long time without one, None at the end."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._batches or self._has_ended, KEEP_ALIVE_S):
                 return KEEP_ALIVE
             return self._batches[0] if self._batches and not self._has_refused else None
 
     def _rest(self, seconds: float) -> None:
-        """Wait, but no longer than until the end of training, which asks at once and then often."""
+        """Wait before a retry. At the end of training the wait is cut short, and retries are frequent."""
         with self._changed:
             if self._has_ended:
                 self._changed.wait_for(lambda: self._has_refused, min(seconds, FIRST_WAIT_S))
@@ -157,7 +157,7 @@ class DeliveryQueue:
         logger.warning(text)
 
     def _warn(self, text: str) -> None:
-        """Once until the end: a place that is away for hours is not told of every second."""
+        """Log one warning per training, because a target can be unavailable for hours."""
         if not self._has_warned:
             logger.warning(text)
         self._has_warned = True

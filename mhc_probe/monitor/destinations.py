@@ -1,4 +1,4 @@
-"""Where a monitor writes to: what `to=` may be."""
+"""Open the destinations that `to=` names."""
 
 from collections.abc import Iterable
 from os import PathLike
@@ -23,26 +23,26 @@ WANTED = (
 
 
 class Destination(Protocol):
-    """Takes observations as they come; none of its methods raises or waits long because a place is away."""
+    """Receives observations. No method raises or blocks for long because a target is unavailable."""
 
     @property
     def link(self) -> str | None:
-        """The page that shows what was taken, where there is one."""
+        """Return the address of the page that shows the trace, where there is one."""
 
     def announce(self) -> None:
-        """Training is about to begin."""
+        """Prepare for a training that is about to start."""
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """One more observation, with the alarms that are new in it."""
+        """Add one observation, with the alarms that are new in it."""
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """The training has ended after so many updates; all alarms that there were."""
+        """End the trace after `iteration` updates, with all alarms."""
 
 
 class DeliveredTrace:
-    """A growing record that a queue brings to its place.
+    """A growing record and the queue that delivers it.
 
-    While more waits than may, observations are left out: those that follow join on without a gap.
+    Observations are skipped while the queue is full. Later ones continue the record without a gap.
     """
 
     def __init__(self, target: DeliveryTarget) -> None:
@@ -52,16 +52,18 @@ class DeliveredTrace:
 
     @property
     def link(self) -> str | None:
-        """The page that shows it, where there is one."""
+        """Return the address of the page that shows the trace, where there is one."""
         return self.target.link if isinstance(self.target, LiveServer) else None
 
     def announce(self) -> None:
-        """Print where a live trace will be, before there is one."""
+        """Print where a live trace will be shown."""
         if isinstance(self.target, LiveServer):
             self.target.announce()
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Send its lines on their way; the first ones are waited for, so that the page is known before an update."""
+        """Queue the lines of an observation. For a server, wait for the first delivery, so that the page is known
+        early.
+        """
         self.alarms += [alarm.to_finding() for alarm in new]
         if self.queue.has_capacity:
             self.queue.send(self.record.add(observation, self.alarms))
@@ -71,14 +73,14 @@ class DeliveredTrace:
             self.queue.wait_for_first(FIRST_PATIENCE_S)
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """Send the end, and wait a while for what is on its way."""
+        """Queue the end, and wait some seconds for the queue to empty."""
         self.queue.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
         if self.queue.close(PATIENCE_S):
             self.target.finish()
 
 
 def open_destinations(to: Any) -> list[Destination]:
-    """What `to=` names, opened.
+    """Open the destinations that `to=` names.
 
     Raises
     ------

@@ -29,7 +29,7 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class Monitor:
-    """Observes the first training pass, from then on one of every `every` updates, and the last where it is known.
+    """Observes the first training pass, then one of every `every` updates, and the last one where it is known.
 
     It counts updates: steps of the first optimiser that holds parameters of the model. Where no optimiser of torch
     makes them, `step()` counts, called once an update. Between observations the model has no hook. Passes whose
@@ -97,12 +97,12 @@ class Monitor:
 
     @property
     def alarms(self) -> list[Alarm]:
-        """What went wrong so far."""
+        """Return all alarms so far."""
         return self._alarm_log.raised
 
     @property
     def url(self) -> str | None:
-        """The page that shows the trace, once a server has it; None where none is written to."""
+        """Return the address of the page that shows the trace; None until a server has it."""
         return next((destination.link for destination in self._destinations if destination.link), None)
 
     def __enter__(self) -> "Monitor":
@@ -115,7 +115,7 @@ class Monitor:
         self.stop("done" if error is None else "failed", None if error is None else f"{type(error).__name__}: {error}")
 
     def start(self, iteration: int = 0, updates: int | None = None) -> None:
-        """Begin to watch.
+        """Start to observe.
 
         Parameters
         ----------
@@ -141,7 +141,7 @@ class Monitor:
             self._start_observer()
 
     def stop(self, status: EndStatus = "done", reason: str | None = None) -> None:
-        """End the trace. Only what is on its way to a slow place is waited for, some seconds."""
+        """End the trace. Waits some seconds for slow destinations."""
         if self._has_stopped:
             return
         self._has_stopped = True
@@ -155,7 +155,7 @@ class Monitor:
             destination.end(status, reason, self.alarms, self.iteration)
 
     def step(self, iteration: int | None = None) -> None:
-        """Count one update, or say how many were made; from the first call on optimisers are not counted."""
+        """Count one update, or set the count. From the first call on, steps of optimisers are not counted."""
         was_counted = not self._is_counted_manually and self.iteration > 0
         self._is_counted_manually = True
         self.read()
@@ -164,7 +164,7 @@ class Monitor:
         self.sync(following if iteration is None else iteration)
 
     def sync(self, iteration: int) -> None:
-        """Take over the trainer's own count of updates."""
+        """Set the count of updates to that of the trainer."""
         self.iteration = iteration
         if self._observer is not None:
             self._observer.prepare()
@@ -172,7 +172,7 @@ class Monitor:
             self._start_observer()
 
     def read(self) -> None:
-        """Take what was heard, before the update; where no training pass was heard, go on observer."""
+        """Take the recorded pass, before the update. Where no training pass was recorded, keep waiting for one."""
         if self._observer is None or not self._observer.has_recorded:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
@@ -189,16 +189,16 @@ class Monitor:
         self._take(observation)
 
     def report_loss(self, loss: torch.Tensor | float) -> None:
-        """The loss of this pass, where the model does not return it; costs nothing between observations."""
+        """Report the loss of this pass, where the model does not return it. Costs nothing between observations."""
         if self._observer is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
 
     def to_transformers(self) -> Any:
-        """A `TrainerCallback` for the `callbacks` of transformers' Trainer; it starts and ends with the training."""
+        """Return a `TrainerCallback` for transformers' Trainer. It starts and ends with the training."""
         return build_transformers_callback(self)
 
     def to_lightning(self) -> Any:
-        """A `Callback` for the `callbacks` of Lightning's Trainer; it starts and ends with the training."""
+        """Return a `Callback` for Lightning's Trainer. It starts and ends with the training."""
         return build_lightning_callback(self)
 
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -216,7 +216,7 @@ class Monitor:
             self.sync(self.iteration + 1)
 
     def _is_counted(self, optimizer: Optimizer) -> bool:
-        """Whether it is the first optimiser that holds parameters of the model: others step beside it."""
+        """Return whether this is the first optimiser with parameters of the model. Other optimisers are not counted."""
         if self._optimizer is None:
             groups = optimizer.param_groups
             if any(id(parameter) in self._parameter_ids for group in groups for parameter in group["params"]):
@@ -224,7 +224,7 @@ class Monitor:
         return optimizer is self._optimizer
 
     def _find_next(self) -> int:
-        """How many updates are made before the next pass that is observed."""
+        """Return the number of updates before the next observed pass."""
         following = (self.iteration // self.every + 1) * self.every
         last = following if self.updates is None else self.updates - 1
         return last if self.iteration < last < following else following
@@ -247,5 +247,5 @@ class Monitor:
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:
-    """Whether an optimiser was called, as `step(closure)`; its hooks get it as the first argument."""
+    """Return whether an optimiser was called as `step(closure)`. Its hooks receive it as the first argument."""
     return kwargs.get("closure") is not None or (len(args) > 1 and args[1] is not None)

@@ -1,4 +1,4 @@
-"""What was heard of one training pass, as frames and as columns."""
+"""Define an observation: one recorded training pass, as frames and as columns."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from mhc_core.record.result import Result
 
 @dataclass(frozen=True)
 class Observation:
-    """One pass of training.
+    """One observed pass of training.
 
     Attributes
     ----------
@@ -29,11 +29,11 @@ class Observation:
 
     @property
     def loss_frame(self) -> LossFrame | None:
-        """The loss in the model's own unit; None where it is not known."""
+        """Return the loss in the model's own unit; None where it is unknown."""
         return next((frame for frame in self.frames if isinstance(frame, LossFrame)), None)
 
     def read_log10(self, key: str) -> np.ndarray | None:
-        """log10 of a column (L), None where it was not measured.
+        """Return log10 of a column (L); None where it was not measured.
 
         -inf is of zero, inf of what has overflowed; nan is unknown.
         """

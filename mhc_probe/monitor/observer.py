@@ -1,4 +1,4 @@
-"""Hooks on a model for the time of one training pass, and next to none before it."""
+"""Hook a model for one training pass, with a single hook until that pass starts."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -19,9 +19,9 @@ from mhc_probe.recording import compiled
 
 
 class PassObserver:
-    """Hears the next pass that builds a graph; those before it without one, as of an evaluation, go by unheard.
+    """Records the next pass that builds a graph. Passes without a graph, such as evaluations, are skipped.
 
-    Until then the model has one hook. Nothing that is done here changes what the model computes.
+    Until then the model has one hook. Nothing here changes what the model computes.
 
     Attributes
     ----------
@@ -41,16 +41,16 @@ class PassObserver:
         self.prepare()
 
     def prepare(self) -> None:
-        """Have compiled models run as they are written until then, for no hook runs in compiled code.
+        """Run compiled models uncompiled until the pass is recorded, because hooks do not run in compiled code.
 
-        Again before each further update, as a model may be compiled meanwhile.
+        Call it again before each further update, as a model may be compiled in the meantime.
         """
         if self._context is None and "torch._dynamo" in sys.modules:
             self._context = compiled.run_as_written()
             self._context.__enter__()
 
     def stop(self) -> None:
-        """Take all hooks away; not from within a call of the model, which would lose its way among them."""
+        """Remove all hooks. Do not call it from within a call of the model, which would miss some of its own hooks."""
         if self._is_attached:
             self._attachment.__exit__(None, None, None)
         self._is_attached = False
@@ -61,7 +61,7 @@ class PassObserver:
             self._context = None
 
     def read(self, iteration: int, rate: float | None, loss: float | None) -> Observation:
-        """What was heard, which must be something. `loss` stands in where the model does not return its own."""
+        """Return the observation of the recorded pass. `loss` is used where the model returns none."""
         self.stop()
         frames = self._attachment.frames()
         if loss is not None and not any(isinstance(frame, LossFrame) for frame in frames):
@@ -72,7 +72,7 @@ class PassObserver:
         return Observation(iteration, frames, result, rate, self._join_norms())
 
     def attach(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        """The model has been called: attach, where this is a pass to be heard."""
+        """Attach at the call of the model, if this pass builds a graph."""
         if self._is_attached or not torch.is_grad_enabled():
             return
         known = set(model._forward_pre_hooks)
@@ -94,20 +94,20 @@ class PassObserver:
         self.has_recorded = True
 
     def _join_norms(self) -> float | None:
-        """Norm over all parameters, which may be on several devices; None where no gradient came."""
+        """Return the norm over all parameters, which may be on several devices; None where no gradient arrived."""
         norms = [*self._norms.values()]
         return float(torch.stack([norm.to(norms[0].device) for norm in norms]).norm()) if norms else None
 
     @torch.no_grad()
     def _keep_norm(self, parameter: torch.Tensor) -> None:
-        """Of what has been added up, before anyone clips it."""
+        """Store the norm of the accumulated gradient, before any clipping."""
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None
         self._norms[parameter] = total_norm([parameter.grad])
 
 
 class _PendingHook:
-    """The hook that waits for a pass. In a copy of the model, and in a file of it, it is one that does nothing."""
+    """The hook that waits for a pass. Copies and pickles of the model contain a hook that does nothing instead."""
 
     def __init__(self, observer: PassObserver) -> None:
         self._observer = observer
@@ -132,7 +132,7 @@ def _list_trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def _find_loss_index(frames: list[AnyFrame]) -> int:
-    """Where the way up ends: the place of the loss."""
+    """Return the index at which the loss frame belongs: after the forward frames."""
     down = next((place for place, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
     if down is not None:
         return down

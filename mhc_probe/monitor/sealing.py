@@ -1,4 +1,4 @@
-"""A growing trace as a container, `*.mhct`, also of a process that was killed."""
+"""Convert a growing trace to a container, `*.mhct`, also after its process was killed."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ INTERRUPTED = "the process that was watched ended before its trace did"
 
 
 def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Make a container of a file of lines, which stays.
+    """Convert a file of lines to a container. The file of lines stays.
 
-    Where the trace broke off, its summary is made here, of the first observation, and it ends as failed.
+    Where the trace was interrupted, its summary is computed here from the first observation, and it ends as failed.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
 
 
 def _end(frames: list[AnyFrame]) -> list[AnyFrame]:
-    """The frames of a trace that broke off, with what ends a record."""
+    """Return the frames of an interrupted trace, completed by a summary and an end."""
     whole = [frame for frame in frames if getattr(frame, "step", None) is None or frame.type == "step"]
     kept = [frame for frame in whole if not isinstance(frame, SummaryFrame)]
     result = Result()

@@ -1,4 +1,4 @@
-"""An observation as the `step` frame of a run that trains: its columns, and at some steps its matrices."""
+"""Build the `step` frame of an observation: its columns, and at some steps its matrices."""
 
 import math
 from typing import cast
@@ -33,15 +33,15 @@ KEPT_OCTAVE = 8  # matrices are kept at so many steps of every doubling of their
 
 
 def is_kept(step: int) -> bool:
-    """Whether a step keeps its matrices: the first 16, then 8 evenly spaced ones in every doubling.
+    """Return whether a step keeps its matrices: the first 16, then 8 evenly spaced ones in every doubling.
 
-    How many steps will come is not known, so that a record must not grow with all their matrices.
+    The number of steps is not known in advance, and a record must not grow with all their matrices.
     """
     return step % max(1, 2 ** (step.bit_length() - 1) // KEPT_OCTAVE) == 0
 
 
 def build_step_frame(observation: Observation, step: int) -> StepFrame:
-    """The frame of a step, from 0."""
+    """Return the frame of a step, counted from 0."""
     result = observation.result
     values: Values = {}
     log10: Values = {}
@@ -70,7 +70,7 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
 
 
 def _flag(result: Result, key: str) -> LayerStatus:
-    """Status by layer, also of layers that nothing was heard of."""
+    """Return the status by layer, also of layers that were not recorded."""
     column = np.asarray(result.layers[key])
     unknown = np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))
     known = cast(LayerStatus, result.status.get(key, {}))
@@ -93,7 +93,7 @@ def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus
 def _put_numbers(
     observation: Observation, values: Values, log10: Values, status: dict[str, Status | LayerStatus]
 ) -> None:
-    """Loss, rate and norm of the gradient, each where it is known."""
+    """Add loss, learning rate and norm of the gradient, each where it is known."""
     if observation.loss_frame is not None:
         values["step_loss"] = observation.loss_frame.values["loss"]
         flag = observation.loss_frame.status.get("loss")

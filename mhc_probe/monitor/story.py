@@ -1,4 +1,4 @@
-"""What a trace that grows says in words at one observation, by the findings of a finished trace."""
+"""Describe one observation of a growing trace with the findings of a finished trace."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ MAX_ALARMS = 3  # the newest: the record's end has them all
 
 
 def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:
-    """Alarms, the newest first; what was scope, the gain and the largest size; then the other sentences of the pass."""
+    """Return alarms, newest first, then what was recorded, gain and largest size, then the pass's other findings."""
     [summary] = [frame for frame in observation.frames if isinstance(frame, SummaryFrame)]
     scope = describe_heard(observation.result, observation.iteration)
     gain, *others = summary.findings

@@ -1,1 +1,1 @@
-"""What is heard while a model runs: operations on the state, passes, gradients, and what is left out."""
+"""Record forward and backward passes with hooks: operations on the state, passes, gradients, padding."""

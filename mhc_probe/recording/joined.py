@@ -1,4 +1,4 @@
-"""The passes of one attachment as one: their samples side by side, without padding."""
+"""Join the passes of one attachment into one: their samples concatenated, without padding."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class JoinedLayer:
 
 @dataclass
 class JoinedPasses:
-    """What was heard, as of one pass. `dtype` is that of the states."""
+    """The recorded passes as one. `dtype` is that of the states."""
 
     dtype: torch.dtype
     state_nNC: torch.Tensor
@@ -45,7 +45,7 @@ class NoPassError(RuntimeError):
 
 
 def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
-    """All passes as one whose samples are those of all.
+    """Return all passes as one over the samples of all.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
 
 
 def check_chain(layers: Sequence[RecordedLayer], adapter: Adapter) -> None:
-    """What enters a layer is what left the one before, and no layer changes the shape of the state."""
+    """Raise where a layer does not receive the output of the layer before, or changes the shape of the state."""
     breaks: list[tuple[int, str]] = []
     for place, layer in enumerate(layers):
         assert layer.after is not None
@@ -90,7 +90,7 @@ ADVICE = (
 
 
 def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
-    """The longest run of layers without a break, as the argument that names it."""
+    """Return advice that names the longest run of layers without a break."""
     runs, first = [], 0
     for place in range(len(layers) + 1):
         changes = place < len(layers) and any(at == place and "makes" in why for at, why in breaks)
@@ -111,7 +111,7 @@ def _is_same(state: torch.Tensor, before: object) -> bool:
 
 
 def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
-    """Whole passes: those with a graph, or the first where none has one."""
+    """Return the complete passes that have a graph, or the first complete pass where none has one."""
     whole = [
         recorded
         for recorded in passes
@@ -128,7 +128,7 @@ def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
 
 
 class _Rows:
-    """Takes the samples of one pass that are no padding."""
+    """Selects the samples of one pass that are not padding."""
 
     def __init__(self, recorded: Pass, adapter: Adapter) -> None:
         state = next(iter(recorded.layers.values())).state.values
@@ -143,15 +143,15 @@ class _Rows:
             self.kept = None if bool(kept.all()) else kept
 
     def streams(self, state: torch.Tensor | None) -> torch.Tensor | None:
-        """(n, N, C) of a state or its gradient."""
+        """Return a state or its gradient as (n, N, C)."""
         return None if state is None else self._keep(self.adapter.to_streams(state.to(self.device)), 1)
 
     def rows(self, x: torch.Tensor | None) -> torch.Tensor | None:
-        """(N, C) of what a branch reads or returns."""
+        """Return the input or output of a branch as (N, C)."""
         return None if x is None else self._keep(self.adapter.to_rows(x.to(self.device)), 0)
 
     def rows_of(self, h: torch.Tensor | None) -> torch.Tensor | None:
-        """Coefficients of each sample, (N, ...)."""
+        """Return coefficients of each sample as (N, ...)."""
         return None if h is None else self._keep(h.to(self.device), 0)
 
     def _keep(self, x: torch.Tensor, axis: int) -> torch.Tensor:
@@ -191,7 +191,7 @@ def _get_matrix(k: int, written: LayerPass) -> torch.Tensor:
 
 
 def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | None:
-    """One tensor of those of all passes; None where a pass has none. What is static is the same in all."""
+    """Concatenate the tensors of all passes; None where a pass has none. A static tensor is the same in all passes."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None

@@ -1,4 +1,4 @@
-"""Which samples are padding, by the mask that the model was given."""
+"""Find the samples that are padding, from the mask that the model receives."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ DROPS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")  # True whe
 
 
 def register_hooks(model: nn.Module, inner: nn.Module, recorder: PassRecorder) -> list[Callable[[], None]]:
-    """Hook what is called around a layer: the nearest call that is given a mask (B, T) tells the padding."""
+    """Hook the modules around a layer. The innermost call with a mask (B, T) determines the padding."""
     around = [module for module in model.modules() if any(part is inner for part in module.modules())]
     is_turned = any(getattr(module, "batch_first", True) is False for module in model.modules())
     return [

@@ -1,8 +1,8 @@
-"""Sorts what hooks hear into passes.
+"""Group the events of hooks into passes.
 
-A pass begins with the model's call, or with the first layer where a part of the model is called by itself. What is
-entered a second time within a pass counts once: as the model calls it twice, or as a backward pass recomputes it. Of a
-recomputed layer the gradients are taken where the first forward pass has no graph.
+A pass begins with the call of the model, or with the first layer where a part of the model is called alone. A layer
+that is entered twice within a pass counts once, as when the model calls it twice or a backward pass recomputes it.
+Gradients of a recomputed layer are recorded where the first forward pass has no graph.
 """
 
 import torch
@@ -14,10 +14,10 @@ from mhc_probe.recording.passes import Pass
 
 
 class PassRecorder:
-    """The passes of one attachment, in their order; an `adapter.LayerRecorder`.
+    """Records the passes of one attachment in order; an `adapter.LayerRecorder`.
 
-    Without a graph the first pass alone is heard: the further ones of a generation read a cache, and are no passes
-    over the whole text.
+    Without a graph it records the first pass alone: later passes of a generation read a cache, and do not run over the
+    whole text.
     """
 
     def __init__(self, norms: ParameterNorms) -> None:
@@ -31,11 +31,11 @@ class PassRecorder:
         self._call, self._is_open = 0, False
 
     def begin_call(self) -> None:
-        """The model has been called."""
+        """Mark the start of a call of the model."""
         self._call, self._is_open, self.mask = self._call + 1, True, None
 
     def end_call(self, loss: torch.Tensor | None) -> None:
-        """The model has returned."""
+        """Mark the end of a call of the model, and store its loss."""
         self._is_open = False
         self.returned += 1
         if self.passes and self.passes[-1].call == self._call:
@@ -49,7 +49,7 @@ class PassRecorder:
                 alternative.discard()
 
     def discard(self) -> None:
-        """Hear nothing more, and keep nothing of what was heard."""
+        """Stop recording, and drop what was recorded."""
         for recorded in self.passes:
             recorded.remove()
         self.passes, self._is_discarded = [], True
@@ -85,23 +85,25 @@ class PassRecorder:
             recorded.hook_gradient(recorded.layers[site], written.after)
 
     def _is_new(self, site: int) -> bool:
-        """False within one call of the model for a layer that it has entered already."""
+        """Return False where this call of the model has already entered the layer."""
         last = self.passes[-1] if self.passes else None
         return not (self._is_open and last is not None and last.call == self._call and site in last.layers)
 
     def _continues(self, site: int) -> bool:
-        """Whether the layer belongs to the pass that is under way."""
+        """Return whether the layer belongs to the current pass."""
         last = self.passes[-1] if self.passes else None
         if last is None or last.is_done or site in last.layers:
             return False
         return last.call == (self._call if self._is_open else 0)
 
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
-        """A layer that is recomputed on the way down: heard where its gradient cannot be heard otherwise."""
+        """Return whether to record a layer that the backward pass recomputes: only where its gradient is not recorded
+        yet.
+        """
         layer = self.passes[-1].layers.get(site) if self.passes else None
         return layer is not None and not layer.is_whole
 
 
 def is_in_backward() -> bool:
-    """Whether a backward pass is under way in this thread: what runs forward then is recomputed."""
+    """Return whether this thread is inside a backward pass; a forward pass within it is a recomputation."""
     return bool(torch._C._current_graph_task_id() != -1)

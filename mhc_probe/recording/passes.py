@@ -1,4 +1,4 @@
-"""One forward pass with its gradients, as it was heard."""
+"""Store one recorded forward pass with its gradients."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ from mhc_probe.adapter import LayerPass
 
 
 class StateCopy:
-    """A copy of a state, and whether another tensor is known to be the same without looking at its values."""
+    """A copy of a state that can identify its original without comparing values."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._original, self._version = ref(tensor), tensor._version
@@ -19,13 +19,13 @@ class StateCopy:
         self.values = tensor.detach().clone()
 
     def is_of(self, tensor: torch.Tensor) -> bool:
-        """Whether this is a copy of that very tensor, unchanged since."""
+        """Return whether this is a copy of that very tensor, unchanged since."""
         return tensor is self._original() and tensor._version == self._version
 
 
 @dataclass
 class RecordedLayer:
-    """What one layer did, without its graph, and the gradients that came back."""
+    """The input, output and coefficients of one layer, without their graph, and the gradients that arrived."""
 
     site: int
     state: StateCopy
@@ -40,11 +40,11 @@ class RecordedLayer:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every gradient can come that a layer has."""
+        """Return whether every gradient of the layer will be recorded."""
         return self.awaits_grad_after and (self.u is None or self.awaits_grad_u)
 
     def get_written(self) -> LayerPass:
-        """What the layer did; of a layer that has been left."""
+        """Return the output of the layer. Only valid after the layer has returned."""
         assert self.written is not None, "the layer has been left"
         return self.written
 
@@ -61,7 +61,7 @@ class Pass:
         self.is_done = False
 
     def enter(self, site: int, state: torch.Tensor) -> None:
-        """A layer that has not been entered before."""
+        """Add a layer that has not been entered before in this pass."""
         before = next(reversed(self.layers.values()), None)
         if before is not None and before.after is not None and before.after.is_of(state):
             copy = before.after
@@ -72,7 +72,7 @@ class Pass:
         self.layers[site] = RecordedLayer(site, copy)
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """What the branch reads."""
+        """Store the input of the branch."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
         layer.awaits_grad_u = u.requires_grad
@@ -80,7 +80,7 @@ class Pass:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
     def leave(self, site: int, written: LayerPass) -> None:
-        """What the layer made of the state. Told again, it replaces what was told before."""
+        """Store the output of the layer. A second call replaces the first."""
         layer = self.layers[site]
         if layer.after is not None and layer.after.is_of(written.after):
             layer.written = _detach(written, layer.after.values)
@@ -90,14 +90,14 @@ class Pass:
         self.hook_gradient(layer, written.after)
 
     def hook_gradient(self, layer: RecordedLayer, after: torch.Tensor) -> None:
-        """Take the gradient at the state that left a layer, in place of one that was to be taken."""
+        """Hook the gradient of the state behind a layer, and remove an earlier hook."""
         for handle in layer.handles:
             handle.remove()
         layer.awaits_grad_after = after.requires_grad
         layer.handles = [after.register_hook(partial(self._take_after, layer))] if after.requires_grad else []
 
     def remove(self) -> None:
-        """Hear no more gradients."""
+        """Remove all hooks on gradients."""
         for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):
             handle.remove()
 

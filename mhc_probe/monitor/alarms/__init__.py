@@ -1,4 +1,4 @@
-"""What has gone wrong in training, in words, with its layer and its number."""
+"""Find problems in training and describe each in a sentence with its layer and its value."""
 
 from mhc_probe.monitor.alarms.alarm import Alarm, AlarmLog, Limits
 from mhc_probe.monitor.alarms.checks import find_alarms

@@ -1,4 +1,4 @@
-"""One alarm, from where on it is raised, and all that there were."""
+"""Define an alarm, the limits that raise it, and the list of all alarms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from mhc_probe.monitor.observation import Observation
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """From where on an alarm is raised.
+    """Limits that raise an alarm when a value passes them.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """One sentence and its numbers.
+    """One problem: a sentence and its numbers.
 
     Attributes
     ----------
@@ -63,20 +63,20 @@ class Alarm:
     iteration: int = -1
 
     def to_finding(self) -> Finding:
-        """As a sentence of the record's summary."""
+        """Return the alarm as a finding for the record's summary."""
         numbers = {"iteration": self.iteration, "layer": self.layer, "value": to_finite(self.value)}
         return build_finding(f"alarm_{self.kind}", f"After {self.iteration} updates: {self.text}", self.panel, numbers)
 
 
 class AlarmLog:
-    """All alarms so far. An alarm that stays is raised once; one that went and came back, again."""
+    """All alarms so far. An active alarm is raised once; one that ends and returns is raised again."""
 
     def __init__(self) -> None:
         self.raised: list[Alarm] = []
         self._active: set[tuple[str, str]] = set()
 
     def raise_new(self, observation: Observation, found: Sequence[Alarm]) -> list[Alarm]:
-        """Those of what was found that did not stand before."""
+        """Add the alarms that were not active at the observation before, and return them."""
         new = [
             replace(alarm, iteration=observation.iteration)
             for alarm in found

@@ -1,4 +1,4 @@
-"""Alarms that need the course of training: mixing that does not move, a loss that jumps and what moved before it."""
+"""Find alarms that need several observations: mixing that does not learn, a signal or a loss that jumps."""
 
 import math
 from collections import deque
@@ -37,7 +37,7 @@ class _Point:
 
 
 class History:
-    """What was observed so far, as much of it as alarms need."""
+    """Stores the part of past observations that alarms need."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
@@ -47,7 +47,7 @@ class History:
         self._has_moved = False
 
     def find_alarms(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
-        """What has gone wrong up to this observation, which is remembered; `sites` are the layers that it is of."""
+        """Store this observation and return its alarms. `sites` are the layers of the observation."""
         loss = _read_loss(observation)
         columns = {key: observation.read_log10(key) for key in FOLLOWED}
         known = {key: column for key, column in columns.items() if column is not None}
@@ -95,7 +95,7 @@ class History:
     # ---- signal
 
     def _check_size(self) -> Iterator[Alarm]:
-        """A training can break down while its loss stays near that of guessing: norms hide the size of the signal."""
+        """Compare the signal with the observation before. Norms can hide its growth, so that the loss shows nothing."""
         if len(self.points) < 2 or "act_rms" not in self.points[-1].columns:
             return
         last, now = self.points[-2], self.points[-1]
@@ -128,7 +128,7 @@ class History:
         yield Alarm(kind="spike", text=text, layer=layer, value=loss, limit=limit, panel="training")
 
     def _find_first_to_move(self) -> tuple[int | None, str]:
-        """The layers that left their course first, and how: the earliest observation counts."""
+        """Return the layer that left its usual range first, and a sentence. The earliest observation counts."""
         points = list(self.points)
         start = max(1, len(points) - WINDOW)
         for point in points[start:]:
@@ -142,7 +142,7 @@ class History:
 
 
 def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
-    """By how many decades a column has left its median before, (L); 0 where either is unknown."""
+    """Return by how many decades a column differs from its earlier median, (L); 0 where either is unknown."""
     columns = [other.columns[key] for other in before if key in other.columns]
     if not columns:
         return np.zeros_like(point.columns[key])
@@ -152,7 +152,7 @@ def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
 
 
 def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, str]:
-    """The layer that moved most of those that had moved at one observation, and a sentence."""
+    """Return the layer that moved most at one observation, and a sentence."""
     layers = int((np.abs(np.stack([*moved.values()])) > MOVED).any(0).sum())
     key = max(moved, key=lambda key: float(np.abs(moved[key]).max()))
     layer = int(np.abs(moved[key]).argmax())
@@ -166,7 +166,7 @@ def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, 
 
 
 def _read_loss(observation: Observation) -> float | None:
-    """inf where it is not finite, None where it is unknown."""
+    """Return the loss; inf where it is not finite, None where it is unknown."""
     frame = observation.loss_frame
     if frame is None:
         return None
@@ -176,6 +176,6 @@ def _read_loss(observation: Observation) -> float | None:
 
 @torch.no_grad()
 def _digest(parameters: Sequence[nn.Parameter]) -> list[float]:
-    """Sum and sum of squares of every parameter: the same bits where none was changed."""
+    """Return sum and sum of squares of every parameter. They are bitwise equal where no parameter changed."""
     found = [part for item in parameters for part in (item.double().sum(), item.double().square().sum())]
     return torch.stack([part.cpu() for part in found]).tolist()
