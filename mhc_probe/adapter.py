@@ -1,5 +1,4 @@
-"""Define the interface between a family of models and the recorder: which modules are layers, and which tensors pass
-them.
+"""Define how the adapter of a family reports layers, and the tensors that pass them, to a recorder.
 
 Shapes: N samples (tokens of all sequences), n streams, C width.
 """
@@ -33,9 +32,9 @@ class LayerPass(NamedTuple):
     after: the state that left the layer.
     y: the branch's output, (..., C); None where it is not known.
     h_pre, h_post: (n) or (N, n); None where not known.
-    h_res: (n, n) or (N, n, n) each: matrices that may be the one, of which the state after it tells; () where none is
-        known. With several streams the one that holds is found over all layers, see `mixing.choose`.
-    name: what the branch is, where that shows only as it runs.
+    h_res: (n, n) or (N, n, n) each: candidates for H_res; () where none is known. With several
+        streams the state behind the layer decides, over all layers: see `laws.choose`.
+    name: kind of the branch, where it is known only after the call.
     weights: parameters of the branch.
     """
 
@@ -70,7 +69,7 @@ class Adapter(ABC):
     """One family of models. Stores nothing of a pass, so that one adapter serves many attachments."""
 
     sites: Sequence[LayerSite]
-    needs_confirmation = False  # whether a pass that does not bear the family out speaks against it
+    needs_confirmation = False  # whether only a pass that confirms the family allows its use
 
     @abstractmethod
     def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
@@ -97,7 +96,7 @@ class Adapter(ABC):
         return len(self.sites)
 
     def explain(self) -> SpecError | None:
-        """Return why no complete pass was recorded where the model did not run as its structure suggested, else None."""
+        """Return why no complete pass was recorded, where the model did not run as expected; else None."""
         return None
 
     @abstractmethod
@@ -106,4 +105,4 @@ class Adapter(ABC):
 
     @abstractmethod
     def propose(self, sites: Sequence[int]) -> str | None:
-        """Return the argument `layers=` that lists these sites, as an expression of `model`; None where there is none."""
+        """Return the argument `layers=` that lists these sites, as an expression of `model`; None if there is none."""

@@ -42,7 +42,7 @@ class Attachment:
         self._context = ExitStack()
 
     def __enter__(self) -> "Attachment":
-        with ExitStack() as stack:  # what fails half way leaves nothing behind
+        with ExitStack() as stack:  # remove all hooks if one of them fails
             stack.enter_context(compiled.run_as_written())
             for undo in self._register_hooks():
                 stack.callback(undo)
@@ -63,9 +63,9 @@ class Attachment:
         Raises
         ------
         RuntimeError
-            Where no whole forward pass has been heard.
+            Where no complete forward pass was recorded.
         SpecError
-            Where the layers do not pass one state on.
+            Where a layer does not receive the state of the layer before.
         """
         result = Result()
         for frame in self.frames():
@@ -115,15 +115,15 @@ def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attac
 
     Parameters
     ----------
-    model: one with Hyper-Connections, or a residual model. Its structure says where its layers may be, and the first
-        forward pass how they are joined.
-    layers: of a residual model: its layers in order. Each takes the residual stream, (..., C), as its first argument
-        and returns the next one, alone or first in a tuple; or it is a branch, which the code that calls it adds to the
-        residual stream. A list of lists counts as one list.
+    model: a model with Hyper-Connections, or a residual model. Its structure proposes the layers, and the first
+        forward pass shows how they are joined.
+    layers: the layers of a residual model in order; by default they are found. Each takes the residual stream,
+        (..., C), as its first argument and returns the next one, alone or first in a tuple; or it is a branch, which
+        the calling code adds to the residual stream. A list of lists counts as one list.
 
     Raises
     ------
     SpecError
-        Where `layers` is not given and the structure does not tell; it says what was seen and proposes `layers`.
+        Where `layers` is missing and the structure is ambiguous. The message proposes a value for `layers`.
     """
     return Attachment(model, build_candidates(model, layers))

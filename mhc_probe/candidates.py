@@ -39,8 +39,7 @@ class Candidates:
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
     def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
-        """Return the complete pass of the first adapter that its states confirm. Later attachments use this adapter
-        alone.
+        """Return the complete pass of the first adapter that its states confirm. Later attachments use only this one.
 
         Where no adapter is confirmed, choose the first that needs no confirmation: behind a norm that follows a layer's
         sum, H_res is unknown.
@@ -48,7 +47,7 @@ class Candidates:
         Raises
         ------
         NoPassError, SpecError
-            Where no adapter suits.
+            Where no adapter fits.
         """
         found: list[tuple[JoinedPasses, AdapterRecording]] = []
         errors: dict[Adapter, Exception] = {}
@@ -59,7 +58,7 @@ class Candidates:
             except (NoPassError, SpecError) as error:
                 errors[item.adapter] = error
                 continue
-            # A model that was proven once stays what it is, also where training makes its states infinite.
+            # Keep the first decision: training may make the states infinite later.
             is_match = self._is_settled or item.adapter.matches(joined, item.recorder.autocast)
             if is_match:
                 return self._settle(joined, item)
@@ -83,7 +82,7 @@ class Candidates:
         plain = [item for item in recordings if not item.adapter.needs_confirmation]
         reached = [item for item in plain if any(one.layers for one in item.recorder.passes)]
         last = plain[-1] if plain else None
-        if last is not None and (last.adapter.explain() or len(reached) > 1):  # it has found sums between the layers
+        if last is not None and (last.adapter.explain() or len(reached) > 1):  # it found sums between the layers
             return errors[last.adapter]
         if self.refusal is not None:
             return self.refusal

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-BETTER = 2.0  # by which the error of the right matrix is less
-SAME = 1e-5  # entries of matrices that differ by less are the same
+BETTER = 2.0  # factor by which the error of the right matrix must be smaller
+SAME = 1e-5  # matrices whose entries differ by less are the same
 
 
 def find_tolerance(*dtypes: torch.dtype, autocast: torch.dtype | None = None) -> float:
-    """Return the relative error that rounding causes: 4 units of the coarsest type, and of TensorFloat-32 where it is
-    on.
-    """
+    """Return the relative error that rounding causes: 4 units of the coarsest type, or 4e-3 with TensorFloat-32."""
     types = [*dtypes, *([] if autocast is None else [autocast])]
     floor = 4e-3 if torch.backends.cuda.matmul.allow_tf32 else 1e-5
     return max(floor, *(4 * torch.finfo(dtype).eps for dtype in types))
@@ -50,12 +48,12 @@ def choose(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
 
     Parameters
     ----------
-    errors_Lk: of each layer and matrix.
-    spread: the largest difference between entries of the matrices; where there is none any will do.
+    errors_Lk: the error of each layer and matrix.
+    spread: the largest difference between entries of the matrices; below 1e-5 the first matrix is chosen.
     """
     if len(errors_Lk[0]) == 1 or spread < SAME:
         return 0
-    # Streams that are all alike obey any matrix with the same row sums: other layers tell.
+    # Equal streams obey any matrix with the same row sums, so that other layers must decide.
     totals = torch.tensor(errors_Lk, dtype=torch.float64).square().sum(0).sqrt()
     order = totals.argsort()
     return int(order[0]) if totals[order[1]] > BETTER * totals[order[0]] else None

@@ -53,9 +53,7 @@ class _Law:
             self._try(h_res.float().expand(samples, n, n))
 
     def _try(self, matrix: torch.Tensor) -> None:
-        """Measure the error of one matrix with the recorded branch, or the least-squares branch where that does not
-        fit.
-        """
+        """Measure the error of one matrix with the recorded branch, or else with the least-squares branch."""
         branch = self.layer.y_NC
         if branch is not None:
             error = measure_write_error(*self._states, branch.float(), self._h_post, matrix)
@@ -72,7 +70,7 @@ class _Law:
         return max(float((first - other).abs().max()) for other in self.layer.h_res)
 
     def settle(self, chosen: int | None) -> None:
-        """Use the matrix that was chosen over all layers, where this layer obeys it, and the branch that goes with it."""
+        """Use the matrix that was chosen over all layers, with its branch, where this layer obeys it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
             self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
 

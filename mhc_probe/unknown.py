@@ -13,7 +13,7 @@ from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, Mixing
 from mhc_core.record.values import Status
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
-# What a layer may lack, and the metrics that are made of it.
+# Inputs that a layer may lack, and the metrics that need them.
 NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
 WRITING = ("h_post", "h_post_std", "write_share_max", "write_share_entropy", "branch_share")
 MADE_OF = {
@@ -70,7 +70,7 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
 def _find_missing(recorded: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
     """Return the keys of a layer's metrics whose inputs are missing."""
     layer, before = recorded.layers[place], recorded.layers[max(place - 1, 0)]
-    reads_state = len(recorded.state_nNC) == 1  # what is read is then the state itself
+    reads_state = len(recorded.state_nNC) == 1  # the branch then reads the state itself
     lacks = {
         "u": layer.u_NC is None and not reads_state,
         "y": layer.y_NC is None,

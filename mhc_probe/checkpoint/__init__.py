@@ -29,12 +29,12 @@ def read_checkpoint_frames(path: Path) -> list[AnyFrame]:
 
     Parameters
     ----------
-    path: a safetensors file, an index of several, or a folder that holds either, with config.json beside it.
+    path: a safetensors file, an index of several, or a folder that holds either, with config.json in the same folder.
 
     Raises
     ------
     SpecError
-        Where it is no whole checkpoint of a model with Hyper-Connections of a known family.
+        Where it is no complete checkpoint of a known family of Hyper-Connections.
     OSError
         Where a file cannot be read.
     """

@@ -16,11 +16,11 @@ class Checkpoint(NamedTuple):
     """The contents of a checkpoint, before any tensor is read."""
 
     title: str
-    """Name of the file or of its folder, as people may read it."""
+    """Name of the file or of its folder, for display."""
     entries: dict[str, TensorLocation]
     """Tensors by name."""
     config: dict[str, Any]
-    """What config.json says, that of the text model in it where there is one; {} without such a file."""
+    """Content of config.json, with the text model's settings on top level; {} without such a file."""
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -33,7 +33,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     SpecError
-        Where a file of it is missing, is not whole, or is not of its format.
+        Where one of its files is missing, incomplete, or of another format.
     OSError
         Where one cannot be read.
     """
@@ -64,9 +64,9 @@ def _read_shards(index: Path) -> dict[str, TensorLocation]:
     if len(names) > MAX_SHARDS:
         raise SpecError(f"{index.name}: weight_map", f"{len(names)} files", f"at most {MAX_SHARDS}")
     for name in names:
-        # A name with a folder in it would lead to files that are no part of the checkpoint.
+        # A name that contains a folder could refer to files outside of the checkpoint.
         if Path(name).name != name or not (index.parent / name).is_file():
-            raise SpecError(f"{index.name}: weight_map", name, "a file beside the index")
+            raise SpecError(f"{index.name}: weight_map", name, "a file in the folder of the index")
     shards = {name: read_header(index.parent / name) for name in names}
     for tensor, name in shard_of.items():
         if tensor not in shards[name]:

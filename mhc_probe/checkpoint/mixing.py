@@ -25,33 +25,31 @@ class MixingSettings(NamedTuple):
     magnitude: float
     """The largest value of H_post, where H_res is the identity."""
     assumed: tuple[str, ...]
-    """Which of them no config says."""
+    """Names of settings that the config does not contain."""
 
 
 class StaticMixing(NamedTuple):
     """Coefficients of all layers."""
 
     h_pre: np.ndarray | None
-    """(L, n); None of a family that reads every channel by a gate of its own."""
+    """(L, n); None for a family with a gate for each channel."""
     h_post: np.ndarray
     """(L, n)."""
     h_res: np.ndarray
     """(L, n, n), rows index the output."""
     assumed: tuple[str, ...]
-    """Names of settings that no config says and that count here."""
+    """Names of settings that the config does not contain and that this family uses."""
 
 
 class Form(NamedTuple):
-    """One way to compute coefficients: the number of biases for n streams, and the function from biases to
-    coefficients.
-    """
+    """One way to compute coefficients: the number of biases for n streams, and the function that maps them."""
 
     scales: int
     to_streams: Callable[[int], float]
-    """n by the number of biases; no whole number where they do not fit."""
+    """Returns n for a number of biases; not an integer where they do not fit."""
     to_mixing: Callable[[np.ndarray, int, MixingSettings], tuple[np.ndarray, np.ndarray, np.ndarray]]
     settings: tuple[str, ...]
-    """Those that count."""
+    """Names of the settings that it uses."""
 
 
 def read_settings(config: Mapping[str, Any]) -> MixingSettings:
@@ -156,7 +154,7 @@ def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
     As in transformers: eps is added to every entry of the softmax and to every sum, and the first round divides only
     columns.
     """
-    with np.errstate(invalid="ignore"):  # what is not finite in a checkpoint stays so
+    with np.errstate(invalid="ignore"):  # values that are not finite stay so
         shares = np.exp(logits_nn - logits_nn.max(-1, keepdims=True))
         comb: np.ndarray = shares / shares.sum(-1, keepdims=True) + eps
         comb = comb / (comb.sum(-2, keepdims=True) + eps)

@@ -26,7 +26,7 @@ def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | Non
     """Read all projections in chunks. Return None where there are none, or where they are quantised."""
     if any(PROJECTION not in site.parts or site.parts[PROJECTION].dtype not in READABLE for site in sites):
         return None
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite in a checkpoint stays so
+    with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite stay so
         squares_LP = np.array([list(_measure_parts(site, streams)) for site in sites])
     h_pre, h_post, *h_res = np.sqrt(squares_LP.mean(0)).tolist()
     return Reach(h_pre, h_post, h_res[0] if h_res else None)

@@ -22,7 +22,15 @@ from mhc_probe.checkpoint.sites import CheckpointLayer
 from mhc_probe.checkpoint.summary import summarise_checkpoint
 
 MAX_NAME = 100
-TABLES = {"BOOL", "I16", "U16", "I32", "U32", "I64", "U64"}  # types of tables and masks; weights may be packed in bytes
+TABLES = {
+    "BOOL",
+    "I16",
+    "U16",
+    "I32",
+    "U32",
+    "I64",
+    "U64",
+}  # types of tables and masks. Bytes are not listed, as weights may be packed in them
 
 
 def build_frames(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: StaticMixing) -> list[AnyFrame]:

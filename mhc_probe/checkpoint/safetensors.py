@@ -15,17 +15,17 @@ import numpy as np
 
 from mhc_core.spec import SpecError
 
-MAX_HEADER_BYTES = 100_000_000  # as the format's own library has it
+MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
-MAX_SHOWN = 100  # characters of a name in an error
-CHUNK = 2**19  # values that are read at once
-# Bits of a value of each type that the format knows.
+MAX_SHOWN = 100  # characters of a name in a message
+CHUNK = 2**19  # number of values per read
+# Bits per value of each type of the format.
 BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
     "BOOL": 8, "I8": 8, "U8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
     "I64": 64, "U64": 64, "F64": 64, "C64": 64,
 }  # fmt: skip
-# Types that coefficients can have, as numpy reads them; bfloat16 is the upper half of a float32.
+# Supported types of coefficients, as numpy types; bfloat16 is the upper half of a float32.
 READABLE = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
@@ -45,7 +45,7 @@ def read_header(path: Path) -> dict[str, TensorLocation]:
     Raises
     ------
     SpecError
-        Where the file is not whole, or not of this format.
+        Where the file is incomplete, or of another format.
     OSError
         Where it cannot be read.
     """
@@ -65,7 +65,7 @@ def read_values(entry: TensorLocation) -> np.ndarray:
     Raises
     ------
     SpecError
-        Where its type is none that holds coefficients, or where the file has become shorter.
+        Where its type is not one of `READABLE`, or where the file has become shorter.
     """
     chunks = list(read_chunks(entry, 0, math.prod(entry.shape)))
     return np.concatenate([np.empty(0), *chunks]).reshape(entry.shape)
@@ -112,7 +112,7 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name occurs twice")
     return found
 
 

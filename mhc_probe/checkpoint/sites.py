@@ -13,8 +13,8 @@ from mhc_core.spec import SpecError
 from mhc_probe.checkpoint.safetensors import TensorLocation
 
 MAX_LAYERS, MAX_STREAMS = 1024, 64
-BRANCHES = ("attention", "mlp")  # of every block, in this order
-# How a connection's parameters begin -> the branch that it leads to.
+BRANCHES = ("attention", "mlp")  # branches of every block, in this order
+# Prefix of a connection's parameters -> its branch.
 STARTS = {
     "attn_hc.": "attention",
     "hc_attn_": "attention",
@@ -39,10 +39,10 @@ class CheckpointLayer(NamedTuple):
     """The connection of one layer."""
 
     name: str
-    """As the checkpoint calls it."""
+    """Its name in the checkpoint."""
     branch: str
     parts: dict[str, TensorLocation]
-    """Its parameters by the names in `ENDS`."""
+    """Its parameters, by the names in `ENDS`."""
 
 
 def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> list[CheckpointLayer]:
@@ -51,12 +51,12 @@ def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> lis
     Parameters
     ----------
     entries: the tensors of a checkpoint.
-    blocks: how many blocks the model has, where that is known; what is stored of further ones predicts later tokens.
+    blocks: number of blocks of the model; None where unknown. Further stored blocks predict later tokens.
 
     Raises
     ------
     SpecError
-        Where there are none, where those of a block are missing, or where they are of several models.
+        Where there are none, where those of a block are missing, or where they belong to several models.
     """
     found = _group(entries)
     towers = sorted({tower for tower, _, _ in found if "mtp" not in tower})

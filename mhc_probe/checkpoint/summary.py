@@ -49,8 +49,8 @@ def _describe_reach(reach: Reach | None) -> Finding:
     sizes = {"H_pre": reach.h_pre, "H_post": reach.h_post, "H_res": reach.h_res}
     parts = [f"of {name} by {format_number(size)}" for name, size in sizes.items() if size is not None]
     text = (
-        f"Tokens move the logits {', '.join(parts[:-1])} and {parts[-1]}, in root mean square over layers and for states "
-        "of random direction. Far below 1 the biases say nearly all; at 1 or more they say little."
+        f"Tokens move the logits {', '.join(parts[:-1])} and {parts[-1]}, in root mean square over layers and for "
+        "states of random direction. Far below 1 the biases say nearly all; at 1 or more they say little."
     )
     numbers = {"reach_pre": reach.h_pre, "reach_post": reach.h_post, "reach_res": reach.h_res}
     return build_finding("reach", text, "mixing", {name: to_finite(size) for name, size in numbers.items()})

@@ -77,9 +77,7 @@ class AsyncClient:
         return await self._perform(calls.cancel(record, self._viewer, self._patience_s))
 
     async def follow(self, record: Record) -> AsyncIterator[AnyFrame]:
-        """Yield the frames of a run as they arrive, from the first to `end`. Reconnects after lost connections and
-        restarts.
-        """
+        """Yield the frames of a run as they arrive, from the first to `end`, across lost connections and restarts."""
         stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
@@ -98,7 +96,7 @@ class AsyncClient:
         Raises
         ------
         RunFailedError
-            Where it ends without a result.
+            Where the run ends without a result.
         """
         result = Result()
         async for frame in self.follow(record):
@@ -108,13 +106,12 @@ class AsyncClient:
         return result
 
     async def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer` or
-        `view`.
+        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer`.
 
         Raises
         ------
         RefusedError
-            Where the API has no such option or value; it names those that there are.
+            Where the API has no such option or value; the message lists those that exist.
         """
         return await self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
@@ -162,9 +159,7 @@ class AsyncClient:
         return await self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     async def publish(self, trace: str | Path | Result) -> Trace:
-        """Upload a trace, which the server shows like any record: the path of its file, `*.mhct`, or a result in
-        memory.
-        """
+        """Upload a trace, which the server shows like any record. It is a path to a file, `*.mhct`, or a result."""
         return await self._perform(calls.publish(trace, self._patience_s))
 
     async def get_twin(self, trace: Record) -> Twin:

@@ -11,11 +11,11 @@ from mhc_probe.client.exchange import API, ApiRequest, Call, Pause, send, send_j
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import SweepBar
 
-# What submit takes: a spec, or its fields.
+# Argument of submit: a spec, or its fields.
 Spec = RunSpec | Mapping[str, Any]
-# What names a record.
+# Argument that identifies a record: an object of the client, or an id.
 Record = Run | Trace | str
-FIRST_LOOK_S, LAST_LOOK_S = 0.1, 2.0  # between two looks at a sweep
+FIRST_LOOK_S, LAST_LOOK_S = 0.1, 2.0  # first and longest pause between two requests for a sweep
 OCTETS = "application/octet-stream"
 
 
@@ -89,7 +89,7 @@ def run_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], bar: SweepBar, limi
         except RefusedError as error:
             if error.status != 404:
                 raise
-            # A server that was restarted has forgotten the sweep, but not its runs.
+            # A restarted server has lost the sweep, but not its runs.
             sweep = yield from start_sweep(spec, axes, limit_s)
 
 

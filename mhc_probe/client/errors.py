@@ -25,9 +25,9 @@ class RunFailedError(ClientError):
 
     Attributes
     ----------
-    run_id: which one.
+    run_id: id of the run.
     status: `failed` or `cancelled`.
-    reason: why, if the server says it.
+    reason: the server's reason; None where it gives none.
     """
 
     def __init__(self, run_id: str, status: str, reason: str | None) -> None:
@@ -40,10 +40,10 @@ class RefusedError(ClientError):
 
     Attributes
     ----------
-    status: of HTTP.
-    kind: of the problem, such as `invalid-spec`; "" where the answer is not one of this server's problems.
+    status: HTTP status code.
+    kind: kind of the problem, such as `invalid-spec`; "" where the response is no problem document.
     detail: one sentence.
-    errors: field, got, wanted of each mistake.
+    errors: field, value received and value allowed, for each mistake.
     """
 
     def __init__(self, status: int, kind: str, detail: str, errors: list[SpecError]) -> None:

@@ -31,7 +31,7 @@ class EventReader:
         fields: dict[bytes, bytes] = {}
         for line in block.split(b"\n"):
             name, _, value = line.partition(b":")
-            if name:  # else a comment
+            if name:  # a line without a name is a comment
                 fields[name] = value.removeprefix(b" ")
         if b"retry" in fields:
             self.retry_s = int(fields[b"retry"]) / 1000

@@ -24,11 +24,11 @@ API = "/api/v1"
 URL_VARIABLE = "MHC_SCOPE_URL"
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_S = 60.0
-TIMEOUT_S = 60.0  # of silence; a stream says something every 15 s
+TIMEOUT_S = 60.0  # longest time without data; a stream sends data at least every 15 s
 JSON = "application/json"
-# What may be over soon: no whole result yet, too many runs, a busy server, a proxy without one.
+# Possibly temporary: result incomplete, too many runs, server busy, proxy without a server.
 TRANSIENT = (409, 429, 502, 503, 504)
-UNAVAILABLE = (502, 503, 504)  # also where no Retry-After says when to come again; so does 429
+UNAVAILABLE = (502, 503, 504)  # retried, like 429, also without Retry-After
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 10.0
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class ApiResponse:
         Raises
         ------
         RefusedError
-            Where it is another kind of text: something else than mHC Scope answers at this address.
+            Where the body is not JSON: another program than mHC Scope answers at this address.
         """
         try:
             return orjson.loads(self.body)
@@ -115,7 +115,7 @@ def check_url(url: str | None) -> str:
     Raises
     ------
     ArgumentError
-        Where it is none.
+        Where it is no such address.
     """
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
     parts = urlsplit(url)
@@ -130,7 +130,7 @@ def read_token(token: str | None) -> dict[str, str]:
     Raises
     ------
     ArgumentError
-        Where it cannot be one.
+        Where it is no valid token.
     """
     try:
         return to_headers(token)
@@ -146,9 +146,9 @@ def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
     Raises
     ------
     RefusedError
-        Where the server will not, or is busy for longer than `limit_s`.
+        Where the server refuses, or is busy for longer than `limit_s`.
     LostError
-        Where it is away for longer than `limit_s`.
+        Where it is unreachable for longer than `limit_s`.
     """
     patience = RetrySchedule(limit_s)
     while True:
@@ -175,7 +175,7 @@ def _to_json(body: Any) -> bytes:
     try:
         return codec.to_json(body)
     except TypeError as error:
-        raise ArgumentError("body", body, f"what JSON can say ({error})") from None
+        raise ArgumentError("body", body, f"what JSON can express ({error})") from None
 
 
 def to_error(request: ApiRequest, answer: ApiResponse | NoResponse | None) -> RefusedError | LostError:

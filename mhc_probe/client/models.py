@@ -12,7 +12,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.tables import Table, to_pandas, to_polars, write_parquet
 from mhc_probe.client.errors import ClientError
 
-# Gives the status of a record as it is now, with what it measured if it is done.
+# Returns the current status of a record, and its result if it is done.
 Look = Callable[[str], tuple[str, Result | None]]
 PLOTLY_MEDIA_TYPE = "application/vnd.plotly.v1+json"
 
@@ -23,11 +23,11 @@ class Run:
 
     Attributes
     ----------
-    id: under which it is stored.
-    status: queued, running, done, failed or cancelled, when it was asked for.
-    position: place in the queue, 1 for the next; None where it does not wait.
-    details: the whole answer.
-    look: of the client that made it, where that one need not be awaited; a notebook shows the record by it.
+    id: its id on the server.
+    status: queued, running, done, failed or cancelled, at the time of the request.
+    position: position in the queue, from 1; None where it is not queued.
+    details: the whole response.
+    look: function that a notebook uses to show the record; None for `AsyncClient`.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Trace:
     ----------
     id: a hash of the content.
     url: address of its page.
-    look: as that of a run.
+    look: as in `Run`.
     """
 
     id: str
@@ -71,7 +71,7 @@ class Twin:
     Attributes
     ----------
     spec: what `submit` takes.
-    unknown: what the trace does not tell, and what the twin has instead; sentences.
+    unknown: sentences on what the trace does not contain, and the twin's replacement for it.
     """
 
     spec: dict[str, Any]
@@ -84,8 +84,8 @@ class Sweep:
 
     Attributes
     ----------
-    id: under which the server knows it, until it restarts.
-    is_open: whether cells are held, waiting or computed.
+    id: its id on the server, valid until the server restarts.
+    is_open: whether cells are reserved, queued or running.
     counts: status -> number of runs.
     reasons: run id -> why it failed.
     ids: run ids, row by row: a row for each value of y.
@@ -109,9 +109,9 @@ class SweepValues:
 
     Attributes
     ----------
-    title: what the number is.
+    title: name of the number.
     metric: key of the metric.
-    x, y: dotted field of the spec, and its values; y is None of a grid of one row.
+    x, y: dotted field of the spec, and its values; y is None for a grid of one row.
     ids, status: of each cell's run, row by row; a status other than `done` says why there is no number.
     values, log10: nan where there is none.
     """
@@ -197,7 +197,7 @@ def show_record(record_id: str, status: str, look: Look | None) -> dict[str, Any
     try:
         status, result = look(record_id)
     except ClientError as error:
-        return _to_text(record_id, f"{status} when it was asked for; now {error}")
+        return _to_text(record_id, f"{status} at the last request; now {error}")
     return _to_text(record_id, status) if result is None else to_bundle(result)
 
 

@@ -23,7 +23,7 @@ class RunStream:
 
     Attributes
     ----------
-    is_over: whether the last frame has come.
+    is_over: whether the last frame was received.
     """
 
     def __init__(self, run_id: str, viewer: str, limit_s: float) -> None:
@@ -49,7 +49,7 @@ class RunStream:
         Raises
         ------
         RefusedError
-            Where the server will not.
+            Where the server refuses.
         """
         self._reader = EventReader()
         self._retry_s = None
@@ -73,7 +73,7 @@ class RunStream:
         """Return the frames that a chunk completes."""
         frames = []
         for event in self._reader.feed(chunk):
-            if event.kind not in FRAME_KINDS:  # of the queue, or that the server stops
+            if event.kind not in FRAME_KINDS:  # such as a position in the queue, or a shutdown notice
                 continue
             self._last = event.id
             frame = codec.decode_line(event.data)
@@ -89,10 +89,10 @@ class RunStream:
         Raises
         ------
         LostError, RefusedError
-            Where it has not come back for as long as the client is patient.
+            Where the total wait exceeds `limit_s`.
         """
         pause = self._patience.next_pause(self._retry_s if self._retry_s is not None else self._reader.retry_s)
         if pause is not None:
             return pause
         error = to_error(self.request, self._trouble)
-        raise LostError(f"{error}, and so for a long time") if isinstance(error, LostError) else error
+        raise LostError(f"{error}, for longer than the client waits") if isinstance(error, LostError) else error

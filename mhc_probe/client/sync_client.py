@@ -43,10 +43,10 @@ class Client:
 
     Parameters
     ----------
-    url: of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
-    token: for a server that asks for one; by default `MHC_SCOPE_TOKEN` of the environment.
-    patience_s: how long a call waits for a server that is busy or away.
-    progress: whether bars are shown; by default where standard error is a terminal.
+    url: address of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
+    token: access token, for a server that requires one; by default `MHC_SCOPE_TOKEN` of the environment.
+    patience_s: seconds that a call waits for a busy or unreachable server, by default 60.
+    progress: whether to show progress bars; by default where standard error is a terminal.
     """
 
     def __init__(
@@ -90,9 +90,7 @@ class Client:
         return self._perform(calls.cancel(record, self._viewer, self._patience_s))
 
     def follow(self, record: Record) -> Iterator[AnyFrame]:
-        """Yield the frames of a run as they arrive, from the first to `end`. Reconnects after lost connections and
-        restarts.
-        """
+        """Yield the frames of a run as they arrive, from the first to `end`, across lost connections and restarts."""
         stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
@@ -110,7 +108,7 @@ class Client:
         Raises
         ------
         RunFailedError
-            Where it ends without a result.
+            Where the run ends without a result.
         """
         result = Result()
         for frame in self.follow(record):
@@ -120,13 +118,12 @@ class Client:
         return result
 
     def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer` or
-        `view`.
+        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer`.
 
         Raises
         ------
         RefusedError
-            Where the API has no such option or value; it names those that there are.
+            Where the API has no such option or value; the message lists those that exist.
         """
         return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
@@ -174,9 +171,7 @@ class Client:
         return self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     def publish(self, trace: str | Path | Result) -> Trace:
-        """Upload a trace, which the server shows like any record: the path of its file, `*.mhct`, or a result in
-        memory.
-        """
+        """Upload a trace, which the server shows like any record. It is a path to a file, `*.mhct`, or a result."""
         return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
 
     def get_twin(self, trace: Record) -> Twin:

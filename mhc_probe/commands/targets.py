@@ -16,7 +16,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
     Raises
     ------
     SpecError
-        Where there is nothing of that name, or it builds no module.
+        Where the name does not exist, or builds no module.
     """
     found = load_name(text)
     if isinstance(found, nn.Module):
@@ -30,7 +30,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
 def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any]) -> None:
     try:
         built = build(**arguments)
-    except Exception as error:  # whatever the user's class raises
+    except Exception as error:  # the user's class may raise anything
         wanted = f"arguments that it takes, as --args '{{\"name\": value}}': {type(error).__name__}: {error}"
         raise SpecError(text, arguments, wanted) from error
     if not isinstance(built, nn.Module):
@@ -43,7 +43,7 @@ def load_name(text: str) -> Any:
     Raises
     ------
     SpecError
-        Where there is nothing of that name.
+        Where the name does not exist.
     """
     path, colon, name = text.partition(":")
     if not (path and colon and name):

@@ -12,7 +12,7 @@ def add_parser(commands: Any) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
-    parser.add_argument("--out", type=Path, help="where to write its record: .mhct")
+    parser.add_argument("--out", type=Path, help="file for its record, *.mhct; by default none is written")
     parser.set_defaults(run=run)
 
 

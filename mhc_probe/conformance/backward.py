@@ -11,9 +11,9 @@ from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds
 
-STEP = 0.02  # of a direction of the size of what is moved: float32 and the third derivative then err alike
-AGREES = 3e-3  # of the length of the difference
-ROUGH = 0.05  # above it, differences of two steps disagree so much that neither is a derivative
+STEP = 0.02  # relative to the moved value: rounding in float32 and the third derivative then cause equal errors
+AGREES = 3e-3  # allowed error, relative to the length of the difference
+ROUGH = 0.05  # above it, two step sizes disagree so much that neither is a derivative
 DIRECTIONS = 2
 
 Outputs = dict[str, torch.Tensor]

@@ -15,13 +15,13 @@ from torch import nn
 from mhc_probe.conformance.calling import BATCH, TOKENS, ModuleCall, Subject
 from mhc_probe.conformance.roles import SEEN, Entries, ParameterEntry, Roles, find_roles
 
-BASE = 1.0  # a logit for which maps other than exp are defined too
-VISIBLE = 1e-5  # an entry of H_res whose logarithm float32 still measures
-MISFIT = 1e-3  # above it, u or the next state is no mix of streams
+BASE = 1.0  # a logit at which other maps than exp are defined too
+VISIBLE = 1e-5  # smallest entry of H_res whose logarithm float32 resolves
+MISFIT = 1e-3  # above it, u or the next state is not a mix of streams
 
 
 class NotApplicable(Exception):
-    """The line does not apply to this kind of module, or needs an option that is missing. The message gives the reason."""
+    """The line does not apply to this kind of module, or needs a missing option. The message gives the reason."""
 
 
 class NotMeasured(Exception):
@@ -60,7 +60,7 @@ class Bench:
         self.dtype, self.device = parameter.dtype, parameter.device
         self.n, self.width = subject.n, subject.width
         self._ordered: dict[str, list[ParameterEntry]] = {}
-        self.notes: dict[str, Any] = {}  # what lines keep for other lines
+        self.notes: dict[str, Any] = {}  # results that lines share
         self.x = self.draw(BATCH, TOKENS, self.n, self.width)
         self.randomise()
         if subject.on(_copy(subject.module)).overwrites(self.x):
@@ -83,7 +83,7 @@ class Bench:
             elif parameter.numel() <= (self.n + 2) * self.n:
                 parameter.copy_(0.7 * drawn)  # biases
             else:
-                inputs = self.n * self.width  # of a projection, whatever axes it has
+                inputs = self.n * self.width  # inputs of a projection, whatever its axes
                 parameter.copy_(drawn * (max(parameter.shape) if parameter.numel() % inputs else inputs) ** -0.5)
 
     @cached_property
@@ -202,7 +202,7 @@ class Bench:
         change = torch.stack(changes)  # (entries of the bias, coefficients)
         if change.abs().max() < SEEN:
             raise NotMeasured(f"biases of H_{target} have no effect where gates and projections are zero")
-        # Two streams leave H_res one degree of freedom: each logit moves two entries alike, its own among them.
+        # Two streams leave H_res one degree of freedom: each logit moves two entries equally, one of them its own.
         if target == "res" and self.n == 2 and (change.diagonal() > 0.99 * change.amax(1)).all():
             return places
         for signed in (change, -change):
@@ -241,7 +241,7 @@ class Bench:
         Raises
         ------
         NotMeasured
-            Where the module has no bias that could be set so.
+            Where the module has no such bias.
         """
         if res is not None:
             res = res.view(self.n, self.n) - self.res_offset.to(res)
@@ -275,7 +275,7 @@ def _copy(module: nn.Module) -> nn.Module:
 
 
 def invert(x: torch.Tensor) -> torch.Tensor:
-    """Return the pseudo-inverse (B, T, C, n) of a state (B, T, n, C), in float32 at least. It solves for coefficients."""
+    """Return the pseudo-inverse (B, T, C, n) of a state (B, T, n, C) in float32 or wider, to solve for coefficients."""
     return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
 
 
@@ -295,7 +295,7 @@ def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = 
     h_res = passed @ inverse
     added = called.write(torch.ones_like(called.u)).to(exact.dtype) - passed
     h_post = added.mean(-1)
-    # Also for an output that is neither constant nor of length 1: the sum is linear in it, channel by channel.
+    # Also test an output that varies: the sum must be linear in it, channel by channel.
     y = 3 * torch.randn(called.u.shape, generator=torch.Generator().manual_seed(0)).to(called.u)
     written = called.write(y).to(exact.dtype) - passed
     misfit_write = max(

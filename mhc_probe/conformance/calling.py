@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-BATCH, TOKENS = 3, 5  # of the states that a module is called with
+BATCH, TOKENS = 3, 5  # sizes of the states that a module is called with
 Write = Callable[..., torch.Tensor]  # write(state, y, returned) -> the next state, in the module's own layout
 
 
@@ -119,7 +119,7 @@ class Subject:
         return replace(self, module=module)
 
     def _to_native(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layout.to_native(x).clone()  # the module may write into it
+        return self.layout.to_native(x).clone()  # a copy, as the module may overwrite its input
 
     def _call_with_branch(self, x: torch.Tensor) -> ModuleCall:
         inputs: list[torch.Tensor] = []

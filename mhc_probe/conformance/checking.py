@@ -45,15 +45,15 @@ def check(
     module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
         not share parameters).
     family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic or gated.
-    rounds, eps: what is said of Sinkhorn's rounds.
-    output: how streams are reduced, "sum" or "mean"; by default what the family says.
-    dtype: of parameters and states where the module is used. The check computes in float32, and with "bfloat16" a
+    rounds, eps: the claimed number of Sinkhorn rounds, by default 20, and their eps, by default 1e-6.
+    output: claimed reduction of the streams, "sum" or "mean"; by default that of the family.
+    dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a
         mapping that follows the type of the state fails.
-    streams, width: n and C where shapes of parameters do not tell them.
-    write: `write(state, y, returned)`, which applies what the module returned, where other code does that.
+    streams, width: n and C, if the shapes of parameters do not determine them.
+    write: `write(state, y, returned)`, which applies the returned coefficients where the module does not.
     expand, reduce: from an embedding (B, T, C) to streams in the module's layout, and from streams to (B, T, C).
-    compiled: also compare with torch.compile, which takes a minute.
-    seed: of states and parameters.
+    compiled: whether to compare with torch.compile too, which takes a minute.
+    seed: seed of states and parameters, by default 0.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _check_sharing(subjects: list[Subject]) -> Line:
     shared: set[str] = set()
     for number, subject in enumerate(subjects):
         for name, parameter in subject.module.named_parameters():
-            memory = parameter.data_ptr() or id(parameter)  # an empty one, and one on meta, has no address
+            memory = parameter.data_ptr() or id(parameter)  # an empty parameter, or one on meta, has no address
             if owners.setdefault(memory, number) != number:
                 shared.add(name)
     why = f"{len(subjects)} connections have parameters of their own"
@@ -156,7 +156,7 @@ def _check_sharing(subjects: list[Subject]) -> Line:
 def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
     """Check that torch.compile gives the same results."""
     if not is_wanted:
-        raise NotApplicable("not asked for: compiled=True compares with torch.compile")
+        raise NotApplicable("not requested: compiled=True compares with torch.compile")
     bench.reset()
     plain = bench.observe()
     torch._dynamo.reset()

@@ -11,9 +11,9 @@ from mhc_core.spec import SpecError
 from mhc_probe.conformance.calling import BATCH, LAYOUTS, TOKENS, NotUnderstood, Subject, Write, count_required
 
 MAX_STREAMS = 16
-ANY_WIDTH = 32  # tried last: static coefficients go with any
-MAX_ENTRIES = 2**24  # of parameters: a module with more is a block or a model, and its connection is inside
-# What a module raises that was handed a state of another shape.
+ANY_WIDTH = 32  # tried last: static coefficients fit any width
+MAX_ENTRIES = 2**24  # entries of parameters; a larger module is a block or a model that contains the connection
+# Errors of a module that receives a state of the wrong shape.
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, KeyError, NotUnderstood)
 
 
@@ -40,12 +40,12 @@ def find_subjects(
         type(module).__name__,
         "a connection: one that takes streams (B, T, n, C), (B, T, n C) or (B n, T, C) and returns the branch's input "
         "with H_post and H_res, or with a function that adds the branch's output; give streams= and width= where its "
-        "parameters do not tell them",
+        "parameters do not determine them",
     )
 
 
 def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    # Not `named_modules`: it leaves a module out that stands in two places.
+    # Keep duplicates: `named_modules` skips a module that occurs twice.
     return module.named_modules(remove_duplicate=False)
 
 
@@ -61,7 +61,7 @@ def _understand(module: nn.Module, streams: int | None, width: int | None, write
     second_best = None
     for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
         subject = Subject(module, n, c, layout, *mode, write)
-        # A copy, as a call may leave something behind in the module.
+        # Call a copy, because a call may change the module.
         unknown_tensors = _count_unknown_tensors(subject.on(deepcopy(module).eval()))
         if unknown_tensors == 0:
             return subject

@@ -6,12 +6,12 @@ from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Obser
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.ranges import find_law
 from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.sinkhorn import FITS, find_layout, make
+from mhc_probe.conformance.sinkhorn import FITS, find_layout, fit_h_res
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
 
 VARIES = 1e-4
-BENT = 0.1  # of a change that is linear in float32 to 1e-5, and in bfloat16 to 0.05
-SCALES = (0.125, 64.0)  # an eps of 1e-5 in a norm is not seen at 1/8
+BENT = 0.1  # share of a change; in float32 it is linear to 1e-5, in bfloat16 to 0.05
+SCALES = (0.125, 64.0)  # at 1/8, an eps of 1e-5 in a norm has no visible effect
 
 
 def check_bias(bench: Bench, claim: Claim) -> Line:
@@ -171,7 +171,7 @@ def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.
 def _takes_exp(bench: Bench, claim: Claim) -> bool:
     if claim.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
         return False
-    made = make(bench, claim)
+    made = fit_h_res(bench, claim)
     return made.mild_fit.law.positive == "exp" and made.slow_fit.error < FITS
 
 

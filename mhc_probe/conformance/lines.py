@@ -13,7 +13,7 @@ from mhc_probe.conformance.report import Line
 
 CheckLine = Callable[[Bench, Claim], Line]
 
-# By the name that the report gives; in the order of the report.
+# Checks by the line's name, in the order of the report.
 LINES: dict[str, CheckLine] = {
     "read": applied.check_read,
     "mixing applied": applied.check_forward,

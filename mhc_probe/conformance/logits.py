@@ -13,7 +13,7 @@ from mhc_probe.conformance.ranges import follows_law
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds
 
-BENT = 0.02  # of the largest odd part
+BENT = 0.02  # share of the largest odd part
 SHOW = (
     "from mhc_probe.conformance.logits import find_even, find_odd\n"
     "one, two = bench.x + 0.5, bench.draw(*bench.x.shape, salt=97)\n"

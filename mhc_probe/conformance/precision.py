@@ -9,11 +9,11 @@ from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
 
-SWEEP = 33  # logits across one 256th, which bfloat16 cannot tell apart between 1 and 2
+SWEEP = 33  # number of logits within 1/256, which bfloat16 does not resolve between 1 and 2
 START, SPAN, WIDE = 1.3, 2.0**-8, 0.25
 ROUGH = 0.05
-LIFT = 32.0  # added to all logits of H_res, which changes nothing; bfloat16 then has steps of 0.25
-COARSE = 0.02  # of H_res: states in bfloat16 leave 0.005, a mapping in bfloat16 more than 0.05
+LIFT = 32.0  # added to all logits of H_res without effect; bfloat16 then has steps of 0.25
+COARSE = 0.02  # error of H_res; states in bfloat16 cause 0.005, a mapping in bfloat16 more than 0.05
 
 
 @torch.no_grad()

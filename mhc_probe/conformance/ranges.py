@@ -8,7 +8,7 @@ from mhc_probe.conformance.laws import fit_scalar
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import format_number, judge
 
-CLOSE = 0.006  # bfloat16 leaves 0.004, which another line is about; a clamp at 5 takes 0.0067
+CLOSE = 0.006  # bfloat16 causes 0.004, which another line checks; a clamp at 5 causes 0.0067
 VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
 
 
@@ -71,7 +71,7 @@ def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
     Raises
     ------
     NotMeasured
-        Where the target has no bias that could be set.
+        Where the target has no bias to set.
     """
     logits = torch.tensor(VALUES).unsqueeze(1) + 0.3 * torch.arange(bench.n)
     rows = []

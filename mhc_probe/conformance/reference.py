@@ -96,7 +96,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
-    is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
+    is_turned = law.last == "columns" and (find_layout(bench) == "input next to H_pre" or is_left_to_others(bench))
     res = _get(bench, bench.require_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {
@@ -115,7 +115,7 @@ def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
     connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
     if claim.name == "mhc":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
-    # Parameters are replaced, and with them the width, which a spec limits more than need be.
+    # The parameters, and with them the width, are replaced: a spec allows fewer widths.
     try:
         return parse_spec({"depth": 1, "width": 16, "block": {"kind": "mlp"}, "connection": connection})
     except SpecErrors as error:

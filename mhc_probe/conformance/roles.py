@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 TARGETS = ("pre", "post", "res")
-SMALL = 256  # entries of a parameter that are moved one by one
+SMALL = 256  # largest parameter whose entries are changed one by one
 STEP = 0.5
-SEEN = 1e-5  # by which a coefficient has to change
+SEEN = 1e-5  # smallest change of a coefficient that counts
 
 Measure = Callable[[], dict[str, torch.Tensor]]  # coefficients by target, with their graph
 

@@ -10,11 +10,11 @@ from mhc_probe.conformance.laws import POSITIVE, Fit, draw_slow_logits, fit_sink
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge, to_code
 
-SUM = 0.02  # of a row or a column for mild logits: above what rounds and eps leave
-FITS = 1e-3  # largest difference of a law that explains the matrix
+SUM = 0.02  # allowed error of a sum for mild logits; rounds and eps cause less
+FITS = 1e-3  # largest error of a law that explains the matrix
 CLAMPS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10)
-WIDE = 100.0  # a logit whose exponential float32 does not hold
-COARSE = 0.03  # up to here the map is right, but computed too coarsely to tell rounds
+WIDE = 100.0  # a logit whose exponential overflows float32
+COARSE = 0.03  # up to here the map is right, but too coarse to count rounds
 
 
 class SinkhornFit(NamedTuple):
@@ -28,7 +28,7 @@ class SinkhornFit(NamedTuple):
     slow_fit: Fit
 
 
-def make(bench: Bench, claim: Claim) -> SinkhornFit:
+def fit_h_res(bench: Bench, claim: Claim) -> SinkhornFit:
     """Measure both matrices, once per bench."""
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
@@ -59,7 +59,7 @@ def get_law(bench: Bench, claim: Claim) -> Fit:
     NotMeasured
         Where no law explains them.
     """
-    made = make(bench, claim)
+    made = fit_h_res(bench, claim)
     if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:
         raise NotMeasured("logits are not exponentiated: see exp")
     if made.mild_fit.law.halves != "both":
@@ -71,14 +71,14 @@ def get_law(bench: Bench, claim: Claim) -> Fit:
 
 
 def find_layout(bench: Bench) -> str:
-    """Return how a parameter orders the logits: "output first", "input first", or "input beside H_pre" as in HC.
+    """Return how a parameter orders the logits: "output first", "input first", or "input next to H_pre" as in HC.
 
     Return "neither" for another order, and with two streams, where the order makes no difference.
     """
     ordered, plain, n = bench.require_bias("res"), bench.roles.bias["res"], bench.n
     shape = bench.subject.module.get_parameter(plain[0].name).shape
     if bench.roles.bias.get("pre", plain)[0].name == plain[0].name and len(shape) == 2 and shape[0] == n < shape[1]:
-        return "input beside H_pre"
+        return "input next to H_pre"
     if n == 2:
         return "neither"
     if ordered == plain:
@@ -99,14 +99,14 @@ def check_orientation(bench: Bench, claim: Claim) -> Line:
         raise NotApplicable(f"other code applies the returned matrix; it must do so {how}, for its {last} are exact")
     if last == "rows":
         return holds(name, why, "" if layout == "neither" else f"logits stand {layout}")
-    if layout == "input beside H_pre":
-        return Line(name, "design", "design: rows index the input, as H_pre beside H_res in one matrix does")
-    matrix = make(bench, claim).slow_matrix
+    if layout == "input next to H_pre":
+        return Line(name, "design", "design: rows index the input, as where H_pre and H_res share one matrix")
+    matrix = fit_h_res(bench, claim).slow_matrix
     rows, columns = (format_number((matrix.sum(dim) - 1).abs().max().item()) for dim in (1, 0))
     got = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
     if layout == "input first" or _is_returned_as_applied(bench):
         likely = "H_res is applied transposed, as x.mT @ H_res or by an einsum whose indices are swapped"
-        return fails(name, why, "exact row sums", got, _show(make(bench, claim).slow), likely)
+        return fails(name, why, "exact row sums", got, _show(fit_h_res(bench, claim).slow), likely)
     raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
 
 
@@ -124,10 +124,10 @@ def _is_returned_as_applied(bench: Bench) -> bool:
 
 
 def _check_free(bench: Bench) -> Line:
-    name, why = "orientation", "rows of A_r, which stands beside A_m, index the input"
+    name, why = "orientation", "rows of A_r, which is stored next to A_m, index the input"
     layout = find_layout(bench)
-    if layout != "input beside H_pre":
-        raise NotApplicable("free matrices that stand alone have no direction that could be told from outside")
+    if layout != "input next to H_pre":
+        raise NotApplicable("separately stored free matrices have no direction that can be measured")
     plain, n = bench.roles.bias["res"], bench.n
     is_input_first = bench.require_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
     show = "print(bench.mixing(res=torch.arange(16.).view(4, 4)).h_res[0, 0])"
@@ -137,7 +137,7 @@ def _check_free(bench: Bench) -> Line:
 
 def check_exp(bench: Bench, claim: Claim) -> Line:
     """Check M_0 = exp(t_res)."""
-    made = make(bench, claim)
+    made = fit_h_res(bench, claim)
     law, error = made.mild_fit
     name, why = "exp", "logits are exponentiated before the rounds"
     if error < COARSE and law.positive == "exp":
@@ -183,7 +183,7 @@ def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
             raise NotMeasured("no H_res was found")
         sums, show = h_res.sum(dim - 2), f"print(bench.observe().h_res.sum({dim - 2}))"
     else:
-        made = make(bench, claim)
+        made = fit_h_res(bench, claim)
         sums, show = made.mild_matrix.sum(dim), _show(made.mild)
     worst = sums.flatten()[(sums - 1).abs().argmax()].item()
     likely = (
@@ -202,19 +202,19 @@ def check_order(bench: Bench, claim: Claim) -> Line:
         raise NotApplicable("it depends on how other code applies the returned matrix: see orientation")
     if last == "rows":
         return holds(name, why)
-    if layout == "input beside H_pre":
-        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre stands beside H_res")
+    if layout == "input next to H_pre":
+        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre is stored next to H_res")
     if layout == "input first" or _is_returned_as_applied(bench):
         return holds(name, f"{why}, of the matrix as it is stored")
     got = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
     likely = "the two divisions of a round are swapped"
-    return fails(name, why, "columns first, rows last", got, _show(make(bench, claim).slow), likely)
+    return fails(name, why, "columns first, rows last", got, _show(fit_h_res(bench, claim).slow), likely)
 
 
 def check_rounds(bench: Bench, claim: Claim) -> Line:
     """Check the number of rounds."""
     rounds = get_law(bench, claim).law.rounds
-    show, expected = _show(make(bench, claim).slow), f"{claim.rounds} rounds"
+    show, expected = _show(fit_h_res(bench, claim).slow), f"{claim.rounds} rounds"
     likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
     return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == claim.rounds)
 
@@ -222,7 +222,7 @@ def check_rounds(bench: Bench, claim: Claim) -> Line:
 def check_eps(bench: Bench, claim: Claim) -> Line:
     """Check that the eps in the sums is small."""
     eps, most = get_law(bench, claim).law.eps, claim.max_eps
-    show = _show(make(bench, claim).mild)
+    show = _show(fit_h_res(bench, claim).mild)
     got = f"about {eps:g}"
     likely = "an eps that was chosen for float16; say another one with eps="
     return judge("eps", "what is added to sums is small", f"at most {most:g}", got, show, likely, is_right=eps <= most)

@@ -31,7 +31,7 @@ class Branches(Residual):
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
         super().__init__(model, layers)
-        self.mismatch: str | None = None  # why the newest pass is not one of such a model
+        self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
     def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
         hooks = _BranchHooks(self, recorder)
@@ -100,7 +100,7 @@ class _BranchHooks(TorchFunctionMode):
     def _reset(self) -> None:
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
-        self._reads: list[int | None] = []  # of the branches that are being called
+        self._reads: list[int | None] = []  # inputs of the branches that are running
         self._called: set[int] = set()
         self._open: list[_OpenBranch] = []
         self._has_sums = False
@@ -217,8 +217,8 @@ class _BranchHooks(TorchFunctionMode):
 
     @torch.no_grad()
     def _enter_sum(self, found: _Sum) -> Callable[[torch.Tensor], None] | None:
-        """Record the state before the sum. Return a function that takes the sum; it may be in place, so read operands
-        now.
+        """Record the state and its operands before the sum, which may be in place. Return a function that takes the
+        sum.
         """
         self._open.remove(found.branch)
         self._has_sums = True

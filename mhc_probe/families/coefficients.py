@@ -17,10 +17,10 @@ class ConnectionCall(NamedTuple):
 
     Attributes
     ----------
-    axis: of the streams in the state (..., C); None in a state (..., nC).
-    u: what the branch reads, (..., C).
+    axis: axis of the streams in a state (..., C); None in a state (..., nC).
+    u: the branch's input, (..., C).
     vectors: (N, n) or (n), H_post and perhaps H_pre.
-    matrix: (N, n, n) or (n, n), H_res or its transpose; None where none is yielded.
+    matrix: (N, n, n) or (n, n), H_res or its transpose; None where the connection returns none.
     """
 
     axis: int | None

@@ -51,7 +51,7 @@ def _is_connection(module: nn.Module, widths: set[int]) -> bool:
 
 def _list_weights(module: nn.Module) -> Iterator[tuple[int, int]]:
     """Yield outputs and inputs, in both orders, of the module's own weights and of its linear maps."""
-    # A linear map is a part of what may be a connection, and a list of modules is never called.
+    # A linear map is only a part of a connection, and a list of modules is never called.
     if isinstance(module, (nn.Linear, *CONTAINERS)):
         return
     parts = [part.weight for part in module.children() if isinstance(part, nn.Linear)]

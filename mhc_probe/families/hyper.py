@@ -36,13 +36,13 @@ class ConnectionSite(NamedTuple):
 class HyperConnections(Adapter):
     """One layer per connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
 
-    needs_confirmation = True  # shapes of weights may be those of a connection by chance
+    needs_confirmation = True  # another module may have such shapes by chance
 
     def __init__(self, places: Sequence[ConnectionSite]) -> None:
         self.places = places
         self.sites = [LayerSite("branch", list(place.connection.parameters())) for place in places]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
-        self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
+        self._unread: dict[nn.Module, str] = {}  # modules that only look like connections, such as the reduction
 
     def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
         hooks = _HyperHooks(self, recorder)
@@ -155,10 +155,10 @@ class _HyperHooks:
                 self._identify_vectors(self.open, operands)
 
     def _leave_last(self, site: int, state: torch.Tensor) -> None:
-        if site in self.seen:  # another pass, or one that recomputes
+        if site in self.seen:  # another pass, or a recomputation
             self.open, self.seen = None, set()
         elif self.open is not None and self.open.state.shape == state.shape:
-            self._leave(state)  # what enters here, whatever the block has made of what left the last layer
+            self._leave(state)  # the state that enters here, even if the block changed it in between
 
     @torch.no_grad()
     def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:

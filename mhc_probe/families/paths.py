@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-CONTAINERS = (nn.ModuleList, nn.ModuleDict)  # have no forward pass: their parts are called one by one
+CONTAINERS = (nn.ModuleList, nn.ModuleDict)  # they have no forward pass; their parts are called
 
 
 def extend_path(path: str, module: nn.Module, name: str) -> str:

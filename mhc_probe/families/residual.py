@@ -114,7 +114,7 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
     ------
     SpecError
         Where no weight has the width of the last axis, and no convolution that of the second; or where another axis
-        holds streams, which the layer mixes by a map from n to n^2 numbers, or weighs by all nC together.
+        holds streams, because a weight maps n to n^2 numbers or reads all nC together.
     """
     shapes = {tuple(sorted(parameter.shape)) for parameter in layer.parameters() if parameter.ndim == 2}
     if len(shape) > 3 and any(shapes & _list_joint_maps(n, shape[-1]) for n in shape[:-1] if n > 1):

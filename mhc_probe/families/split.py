@@ -54,11 +54,11 @@ class SplitConnections(Adapter):
         for site, connection in enumerate(self.connections):
             for name, replace in zip(METHODS, (hooks.read, hooks.write), strict=True):
                 method = getattr(connection, name)
-                # On the module itself, in front of the method of its class.
+                # As an attribute of the instance, it precedes the method of the class.
                 connection.__dict__[name] = partial(replace, site, method)
                 undo.append(partial(connection.__dict__.pop, name))
         if any(getattr(connection, "branch", None) is None for connection in self.connections):
-            # The branch may be anywhere in the model, or outside of it.
+            # The branch may be anywhere inside or outside of the model.
             undo.append(register_module_forward_hook(hooks.record_part).remove)
         return undo
 

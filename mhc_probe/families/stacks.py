@@ -15,10 +15,10 @@ class LayerList(NamedTuple):
 
     Attributes
     ----------
-    path: of the list.
+    path: Python expression of the list.
     rows: the layers; several in a row where each entry of the list is a list of its own, as of attention and an MLP.
-    owner: the module that has the list.
-    is_called: whether the list is called as a whole, rather than its entries by the code of the owner.
+    owner: the module that contains the list.
+    is_called: whether the list itself is called; otherwise the owner calls its entries.
     """
 
     path: str
@@ -73,7 +73,7 @@ def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
     """Return layers that are entries of a list, or of lists within it; [] where they differ."""
     rows = [list_parts(child) for child in module.children()]
     layers = [layer for row in rows for layer in row]
-    # A sequence of modules of different classes is rather a whole model, or a branch.
+    # An nn.Sequential of different classes is usually a whole model, or a branch.
     may_differ = isinstance(module, nn.ModuleList)
     columns = list(zip_longest(*rows))
     if len(rows) > 1 and all(None not in column and _are_alike(column, may_differ) for column in columns):
@@ -91,7 +91,7 @@ def _are_alike(layers: Sequence[nn.Module], may_differ: bool) -> bool:
 
 
 def _list_vectors(layer: nn.Module) -> set[tuple[str, int]]:
-    """Return names and lengths of vectors, such as gains of norms and biases. They show whether layers share a width."""
+    """Return names and lengths of vectors, such as gains and biases. They show whether layers share a width."""
     return {(name, len(parameter)) for name, parameter in layer.named_parameters() if parameter.ndim == 1}
 
 

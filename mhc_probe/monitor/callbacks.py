@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mhc_probe.monitor.monitor import Monitor
 
-LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # one library under two names
+LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # two names of one library
 
 
 def build_transformers_callback(monitor: "Monitor") -> Any:
@@ -38,7 +38,7 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
         """Starts, counts and ends with the trainer."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            planned = trainer.estimated_stepping_batches  # inf where training goes on until it is stopped
+            planned = trainer.estimated_stepping_batches  # inf where the training has no planned end
             monitor.start(trainer.global_step, int(planned) if math.isfinite(planned) else None)
 
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:

@@ -8,8 +8,8 @@ from typing import Protocol
 
 MAX_WAITING = 64 * 2**20  # bytes
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 30.0
-KEEP_ALIVE_S = 600.0  # after which a place is told that there is still someone
-PATIENCE_S = 10.0  # at the end of training, for what is still on its way
+KEEP_ALIVE_S = 600.0  # idle time after which the target is contacted, so that it keeps the trace
+PATIENCE_S = 10.0  # longest wait at the end of training for lines in the queue
 
 logger = logging.getLogger("mhc_core.monitor")
 
@@ -39,9 +39,9 @@ class DeliveryTarget(Protocol):
         Raises
         ------
         UnavailableError
-            Where it is worth to try again.
-        RefusedError
-            Where it is not.
+            Where a retry may succeed.
+        DestinationRefusedError
+            Where a retry cannot succeed.
         """
 
     def keep_alive(self) -> None:
@@ -71,7 +71,7 @@ class DeliveryQueue:
         self._waiting = 0
         self._changed = threading.Condition()
         self._has_ended, self._has_refused, self._has_warned = False, False, False
-        self._has_tried = threading.Event()  # the first batch has arrived, or did not at once
+        self._has_tried = threading.Event()  # the first delivery was tried, with or without success
         self._thread = threading.Thread(target=self._work, name=f"monitor {target.name}", daemon=True)
         self._thread.start()
 
@@ -94,7 +94,7 @@ class DeliveryQueue:
     def wait_for_first(self, timeout_s: float) -> None:
         """Wait for the result of the first delivery, whatever it is. Later calls return immediately."""
         self._has_tried.wait(timeout_s)
-        self._has_tried.set()  # one wait is enough
+        self._has_tried.set()  # only the first call waits
 
     def close(self, patience_s: float = PATIENCE_S) -> bool:
         """Wait up to `patience_s` seconds for the queue to empty. Return whether everything was delivered."""
@@ -104,7 +104,7 @@ class DeliveryQueue:
         self._thread.join(patience_s)
         with self._changed:
             left, was_refused = len(self._batches), self._has_refused
-            self._has_refused = True  # a thread that comes back late brings nothing more
+            self._has_refused = True  # the thread must not deliver anything after this
             self._changed.notify_all()
         if left:
             logger.warning("%s: the last %d observations of the trace have not arrived", self.target.name, left)

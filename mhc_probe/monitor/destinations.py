@@ -15,7 +15,7 @@ from mhc_probe.monitor.record import GrowingRecord
 from mhc_probe.monitor.scalars import Scalars
 from mhc_probe.monitor.server import LiveServer
 
-FIRST_PATIENCE_S = 2.0  # that a server has to take the first observation, while training waits once
+FIRST_PATIENCE_S = 2.0  # longest wait of the training for the first delivery to a server
 
 WANTED = (
     "a path that ends in .mhct or .ndjson, the URL of a server, an object with add_scalar or log, or a list of these"
@@ -61,9 +61,7 @@ class DeliveredTrace:
             self.target.announce()
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Queue the lines of an observation. For a server, wait for the first delivery, so that the page is known
-        early.
-        """
+        """Queue the lines of an observation. A server's first delivery is awaited, so that the page is known early."""
         self.alarms += [alarm.to_finding() for alarm in new]
         if self.queue.has_capacity:
             self.queue.send(self.record.add(observation, self.alarms))
@@ -85,7 +83,7 @@ def open_destinations(to: Any) -> list[Destination]:
     Raises
     ------
     SpecError
-        Where it is none of what it may be.
+        Where it names no destination.
     """
     if to is None:
         return []

@@ -24,7 +24,7 @@ class GrowingFile:
             raise SpecError("to", str(wanted), "a file in a folder that is there and can be written to")
         self.target = find_free(wanted)
         self.path = self.target.with_suffix(GROWING)
-        self._whole = 0  # bytes that belong to whole observations
+        self._whole = 0  # bytes of complete observations
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class GrowingFile:
     def deliver(self, lines: list[bytes]) -> None:
         """Append lines. After an error, cut off what was written of them."""
         try:
-            # Opened anew each time: a disk that was away has another file behind the same name.
+            # Reopen for each delivery: a disk that was unmounted has another file under the same name.
             with open(self.path, "ab", buffering=0) as file:
                 try:
                     _write_all(file.fileno(), b"".join(lines))

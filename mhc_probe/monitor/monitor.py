@@ -37,9 +37,9 @@ class Monitor:
 
     Attributes
     ----------
-    iteration: updates made so far.
-    alarms: what went wrong, in the order in which it was seen; each is logged as a warning too.
-    last: the newest observation.
+    iteration: number of updates so far.
+    alarms: all alarms in the order of their observation. Each is also logged as a warning.
+    last: the latest observation; None before the first.
     """
 
     def __init__(
@@ -55,19 +55,20 @@ class Monitor:
         """
         Parameters
         ----------
-        model: as `attach` takes it, and `layers` with it.
-        every: updates from one observation to the next.
-        to: where the trace goes; see docs/monitor.md. The address of a live page is printed to the standard error.
-        updates: how many updates the training makes in all, those before a resumption included. The last of them is
-            observed too. Where this is None, it is known only afterwards which update was the last; the trace then says
-            how many were made behind its last observation.
-        limits: from where on alarms are raised.
+        model, layers: the arguments of `attach`.
+        every: number of updates between observations, by default 100.
+        to: destination of the trace; see docs/monitor.md. By default there is no trace. The address of a live page is
+            printed to the standard error.
+        updates: total number of planned updates, including those before a resumption. The last one is observed too.
+            With None the last update is not observed; the trace then states the number of updates after its last
+            observation.
+        limits: limits of the alarms, by default `Limits()`.
 
         Raises
         ------
         SpecError
-            Where `attach` cannot tell the model's layers, `every` or `updates` is not positive, or `to` is none of what
-            it may be.
+            Where `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` names no
+            destination.
         """
         if every < 1:
             raise SpecError("every", every, "a number of updates from 1 on")
@@ -87,7 +88,7 @@ class Monitor:
         self._observer: PassObserver | None = None
         self._handles: list[RemovableHandle] = []
         self._has_stopped = False
-        # One process of several writes; they all would write the same.
+        # Only one of several processes writes, because all would write the same.
         self._is_silent = (
             torch.distributed.is_available()
             and torch.distributed.is_initialized()
@@ -119,13 +120,13 @@ class Monitor:
 
         Parameters
         ----------
-        iteration: how many updates were made before, as where training is resumed.
-        updates: how many the training makes in all, where the monitor was not told before.
+        iteration: number of updates before this start, such as before a resumption.
+        updates: total number of planned updates. Ignored where the constructor received it.
 
         Raises
         ------
         RuntimeError
-            Where it has been stopped: a trace is of one training.
+            Where the monitor was stopped: a trace belongs to one training.
         """
         if self._has_stopped:
             raise RuntimeError("this monitor has been stopped; a new one makes a trace of its own")
@@ -159,7 +160,7 @@ class Monitor:
         was_counted = not self._is_counted_manually and self.iteration > 0
         self._is_counted_manually = True
         self.read()
-        # Called behind the optimiser, which has counted this one update already.
+        # The optimiser's hook has counted this update before.
         following = self.iteration if was_counted else self.iteration + 1
         self.sync(following if iteration is None else iteration)
 
@@ -182,7 +183,7 @@ class Monitor:
         try:
             observation = observer.read(self.iteration, rate, loss)
         except (RuntimeError, SpecError) as error:
-            if self.last is None:  # as `attach` would, at once
+            if self.last is None:  # the first observation raises the errors of `attach`
                 raise
             logger.warning("after %d updates nothing could be observed: %s", self.iteration, error)
             return
@@ -206,7 +207,7 @@ class Monitor:
             self._count()
 
     def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        # A closure makes the pass within the update.
+        # With a closure, the pass runs inside the update.
         if self._is_counted(optimizer) and _has_closure(args, kwargs):
             self._count()
 

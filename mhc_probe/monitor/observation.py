@@ -14,9 +14,9 @@ class Observation:
 
     Attributes
     ----------
-    iteration: updates that were made before it.
-    frames: `start` to `summary`, as `Attachment.frames` gives them.
-    result: the same as columns.
+    iteration: number of updates before the pass.
+    frames: `start` to `summary`, as `Attachment.frames` returns them.
+    result: the frames as columns.
     rate: the optimiser's learning rate; None where no optimiser is known.
     grad_norm: norm of the gradient of all parameters, before clipping; None without a backward pass.
     """
@@ -35,7 +35,7 @@ class Observation:
     def read_log10(self, key: str) -> np.ndarray | None:
         """Return log10 of a column (L); None where it was not measured.
 
-        -inf is of zero, inf of what has overflowed; nan is unknown.
+        Zero gives -inf, an overflow inf, and an unknown value nan.
         """
         column = self.result.layers_log10.get(key)
         if column is None:

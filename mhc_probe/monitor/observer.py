@@ -25,7 +25,7 @@ class PassObserver:
 
     Attributes
     ----------
-    has_recorded: whether a pass has been heard to its end.
+    has_recorded: whether a complete forward pass was recorded.
     """
 
     def __init__(self, model: nn.Module, candidates: Candidates) -> None:
@@ -82,7 +82,7 @@ class PassObserver:
             model.register_forward_hook(self._end_pass),
             *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
         ]
-        # The call goes on with the hooks that it began with: those that came are called here.
+        # torch runs only the hooks that existed when the call started: run the new ones here.
         for key in [key for key in model._forward_pre_hooks if key not in known]:
             hook = model._forward_pre_hooks[key]
             if key in model._forward_pre_hooks_with_kwargs:

@@ -11,7 +11,7 @@ from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.step_frame import build_step_frame
 from mhc_probe.monitor.story import build_story
 
-RUN = ""  # the id of a record is known to the place that keeps it
+RUN = ""  # the store knows the id of a record
 
 
 class GrowingRecord:

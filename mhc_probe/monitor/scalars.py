@@ -52,7 +52,7 @@ class Scalars:
     def _try(self, method: Any, *arguments: Any, **named: Any) -> None:
         try:
             method(*arguments, **named)
-        except Exception as error:  # of a service that is away, in code that is not ours
+        except Exception as error:  # the writer may raise anything, such as when its service is unavailable
             if not self._has_warned:
                 logger.warning("%s takes no numbers, training goes on: %s", type(self.writer).__name__, error)
             self._has_warned = True

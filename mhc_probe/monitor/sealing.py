@@ -9,7 +9,7 @@ from mhc_core.record.container import write_frames
 from mhc_core.record.frames import AnyFrame, EndFrame, SummaryFrame
 from mhc_core.record.result import Result
 
-UNKNOWN_DTYPE = "their type"  # lines do not tell the type of the states
+UNKNOWN_DTYPE = "their type"  # lines do not contain the type of the states
 INTERRUPTED = "the process that was watched ended before its trace did"
 
 
@@ -21,7 +21,7 @@ def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     Raises
     ------
     OSError
-        Where a file cannot be read or written; what was at `target` is then as it was.
+        Where a file cannot be read or written. An existing `target` is then unchanged.
     """
     frames = [decode_line(line) for line in Path(lines).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     if not any(isinstance(frame, EndFrame) for frame in frames):

@@ -19,10 +19,10 @@ from mhc_probe.monitor.delivery import MAX_WAITING, DestinationRefusedError, Una
 
 PREFIX = "/api/v1/traces"
 TIMEOUT_S = 20.0
-MAX_BODY = 4 * 2**20  # bytes; a line alone may have more
-RETRYABLE = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
+MAX_BODY = 4 * 2**20  # bytes; a single line may exceed it
+RETRYABLE = {408, 425, 429}  # and all 5xx: a retry may succeed
 GAP_STATUS = 409
-MAX_DETAIL = 300  # characters of what a server says of a refusal
+MAX_DETAIL = 300  # characters of the server's explanation in a message
 
 
 class LiveServer:
@@ -30,7 +30,7 @@ class LiveServer:
 
     Attributes
     ----------
-    link: the page that shows the trace, once the server has it.
+    link: address of the page that shows the trace; None until the server has created it.
     """
 
     def __init__(self, url: str) -> None:
@@ -43,7 +43,7 @@ class LiveServer:
         self._access = to_headers()
         self._address, self._token = "", ""
         self._sent = _SentLines()
-        self._taken = 0  # lines of what is being delivered that the server has
+        self._taken = 0  # lines of the current delivery that the server has accepted
 
     @property
     def name(self) -> str:
@@ -61,7 +61,7 @@ class LiveServer:
                 self._start(part)
             self._sent.add(part)
             self._taken += len(part)
-        # Where nothing was observed there is no trace that could end.
+        # Without an observation there is no trace to end.
         if end is not None and self._address:
             self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
         self._taken = 0
@@ -105,7 +105,7 @@ class LiveServer:
 
     def _post(self, address: str, body: bytes) -> Any:
         """Send a POST request and return the decoded JSON answer."""
-        # The trace's own token writes it; an access token, where the server asks for one, opens it.
+        # An existing trace needs its own token. Creating one needs the access token, if the server requires it.
         access = {"Authorization": f"Bearer {self._token}"} if self._token else self._access
         headers = {"Content-Type": "application/octet-stream", **access}
         try:

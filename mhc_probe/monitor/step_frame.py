@@ -13,7 +13,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.values import LayerStatus, Status, Values
 from mhc_probe.monitor.observation import Observation
 
-# Metric of a step -> the metric of a pass that it is.
+# Metric of a step -> the same metric of a pass.
 COLUMNS = {
     "step_param_grad_norm": "param_grad_norm",
     "step_mixing_grad_norm": "mixing_grad_norm",
@@ -28,8 +28,8 @@ COLUMNS = {
 }
 MATRICES = {f"step_{key}": key for key in ("h_pre", "h_read", "h_post", "h_res", "cka", "unfolded")}
 STREAMED = {f"step_{key}": key for key in ("act_rms_streams", "grad_rms_streams", "stream_cos")}
-BEFORE = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers
-KEPT_OCTAVE = 8  # matrices are kept at so many steps of every doubling of their number
+BEFORE = ("act_rms_streams", "grad_rms_streams")  # metrics of the state before the first layer
+KEPT_OCTAVE = 8  # steps with matrices in every doubling of the number of steps
 
 
 def is_kept(step: int) -> bool:
@@ -52,7 +52,7 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
             if METRICS[key].scale == "log":
                 log10[key] = np.array(result.layers_log10[source])
     for key in values.keys() & NEIGHBOURS:
-        values[key][0] = np.nan  # the first layer has none before it
+        values[key][0] = np.nan  # the first layer has no layer before it
         status[key].pop(0, None)  # type: ignore[union-attr]
     if is_kept(step):
         _keep(result, values, status)

@@ -7,7 +7,7 @@ from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.summary import Finding, Story
 from mhc_probe.monitor.observation import Observation
 
-MAX_ALARMS = 3  # the newest: the record's end has them all
+MAX_ALARMS = 3  # only the newest; the end of the record has all
 
 
 def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:

@@ -9,7 +9,7 @@ from torch import nn
 
 def run_as_written() -> AbstractContextManager[object]:
     """Return a context in which compiled modules run uncompiled, whether they were compiled before or within it."""
-    if "torch._dynamo" not in sys.modules:  # nothing has been compiled
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled
         return nullcontext()
     context: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return context

@@ -50,7 +50,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
     Raises
     ------
     SpecError
-        Where states do not go from layer to layer, or change their shape on the way.
+        Where a layer does not receive the output of the layer before, or changes its shape.
     NoPassError
         Where no pass has reached all layers.
     """
@@ -121,7 +121,7 @@ def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
     if not whole or not adapter.count_layers():
         reached = max((len(recorded.layers) for recorded in passes), default=0)
         raise adapter.explain() or NoPassError(
-            f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
+            f"recorded {reached} of {adapter.count_layers()} layers: no complete forward pass"
         )
     with_graph = [recorded for recorded in whole if any(layer.awaits_grad_after for layer in recorded.layers.values())]
     return with_graph or whole[:1]
@@ -137,7 +137,7 @@ class _Rows:
         self.kept: torch.Tensor | None = None
         if recorded.mask is not None:
             if recorded.mask.numel() != self.samples:
-                shapes = f"a mask {tuple(recorded.mask.shape)} beside a state {tuple(state.shape)}"
+                shapes = f"a mask {tuple(recorded.mask.shape)} for a state {tuple(state.shape)}"
                 raise SpecError("attention_mask", shapes, "one value for each sample of the state")
             kept = recorded.mask.flatten().to(self.device)
             self.kept = None if bool(kept.all()) else kept
@@ -200,5 +200,5 @@ def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | Non
 
 def _require(parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
     joined = _join(parts, 1)
-    assert joined is not None, "states have been heard"
+    assert joined is not None, "states were recorded"
     return joined

@@ -14,12 +14,10 @@ class Lineage:
 
     def __init__(self) -> None:
         self._numbers = WeakIdKeyDictionary()
-        self._sources: list[tuple[int, ...]] = []  # of each number, those of the tensors that it was made of
+        self._sources: list[tuple[int, ...]] = []  # for each number, the numbers of its sources
 
     def number(self, tensor: torch.Tensor) -> int:
-        """Return the number of a tensor in its current version. A tensor that no recorded operation made has no
-        sources.
-        """
+        """Return the number of a tensor in its current version. A tensor of unknown origin has no sources."""
         found = self._numbers.get(tensor)
         return self._assign(tensor, ()) if found is None else int(found)
 

@@ -22,7 +22,7 @@ class OperationTracker(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        # id -> the tensor, kept so that its id stays its own, and the factor on the state that it holds.
+        # id -> the tensor, kept alive so that its id is not reused, and its factor c.
         self._followed: dict[int, tuple[torch.Tensor, float]] = {}
         self._terms = TermReader()
         self._size: int | None = None
@@ -71,4 +71,4 @@ class OperationTracker(TorchFunctionMode):
         if factor:
             self._followed[id(out)] = (out, factor)
         elif name not in HARMLESS:
-            self._followed.pop(id(out), None)  # changed in place by something else
+            self._followed.pop(id(out), None)  # another operation changed it in place

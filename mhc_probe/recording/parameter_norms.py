@@ -46,8 +46,8 @@ class ParameterNorms:
     def collect(
         self, parameters: Sequence[nn.Parameter], device: torch.device
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Return norms of gradients and of weights of the trainable parameters. Parameters without a gradient have no
-        entry.
+        """Return norms of gradients and of weights of the trainable parameters. Gradients that do not exist are
+        omitted.
         """
         trainable = [parameter for parameter in parameters if parameter.requires_grad]
         weights = [self.weight[p] if p in self.weight else measure_norms([p.detach()])[0] for p in trainable]

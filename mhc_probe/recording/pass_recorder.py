@@ -24,9 +24,11 @@ class PassRecorder:
         self.operations, self.norms = OperationTracker(), norms
         self.passes: list[Pass] = []
         self.mask: torch.Tensor | None = None
-        self.autocast: torch.dtype | None = None  # the type of products where the layers run, which may be within
-        self.returned = 0  # calls of the model that came to their end
-        self.alternatives: list[PassRecorder] = []  # of other adapters that listen to the same model
+        self.autocast: torch.dtype | None = (
+            None  # type of products under autocast, which may be entered inside the model
+        )
+        self.returned = 0  # completed calls of the model
+        self.alternatives: list[PassRecorder] = []  # recorders of other adapters on the same model
         self.is_confirmed, self._is_discarded = False, False
         self._call, self._is_open = 0, False
 
@@ -97,9 +99,7 @@ class PassRecorder:
         return last.call == (self._call if self._is_open else 0)
 
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
-        """Return whether to record a layer that the backward pass recomputes: only where its gradient is not recorded
-        yet.
-        """
+        """Return whether to record a recomputed layer: only where a hook on its gradient is missing."""
         layer = self.passes[-1].layers.get(site) if self.passes else None
         return layer is not None and not layer.is_whole
 

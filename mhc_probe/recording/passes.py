@@ -34,7 +34,7 @@ class RecordedLayer:
     after: StateCopy | None = None
     grad_after: torch.Tensor | None = None
     grad_u: torch.Tensor | None = None
-    awaits_grad_after: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
+    awaits_grad_after: bool = False  # a hook waits for it, on the first or a recomputed forward pass
     awaits_grad_u: bool = False
     handles: list[RemovableHandle] = field(default_factory=list)
 
@@ -115,7 +115,7 @@ class Pass:
 
 def _refuse_second(taken: torch.Tensor | None) -> None:
     if taken is not None:
-        raise RuntimeError("a second backward pass through one forward pass: a probe hears one")
+        raise RuntimeError("a second backward pass through one forward pass: a probe records one")
 
 
 def _detach(written: LayerPass, after: torch.Tensor) -> LayerPass:

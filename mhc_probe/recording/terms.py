@@ -36,8 +36,8 @@ class Terms(NamedTuple):
 
     Attributes
     ----------
-    known: operands, each with the number by which it is multiplied.
-    others: operands of which something else is made.
+    known: operands that are added, each with its factor.
+    others: operands that are used in another way.
     """
 
     known: list[tuple[torch.Tensor, float]]
@@ -93,7 +93,7 @@ def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> It
     for operand, factor in zip((first, second), _find_factors(name, args, kwargs, first, second), strict=False):
         if isinstance(operand, torch.Tensor):
             yield operand, factor
-    if name in ADDED_PRODUCTS:  # one of the two others may be one number
+    if name in ADDED_PRODUCTS:  # one of the two others may be a number
         one, other = _get(args, kwargs, 1, "tensor1"), _get(args, kwargs, 2, "tensor2")
         value, scale = float(kwargs.get("value", 1)), _to_number(other)
         if isinstance(one, torch.Tensor) and scale:

@@ -14,15 +14,15 @@ class Limits:
 
     Attributes
     ----------
-    gain: composite gain, forward or backward.
-    sums: by how much a column sum of H_res may differ from 1 where its rows sum to 1, and the other way round.
-    dead: share of the squared size of all streams that a living stream has, of an even share.
-    dominant: share that no stream may reach.
-    unmoved: entry of H_res by which mixing has to move while the loss falls.
-    patience: updates after which it has to have moved.
-    vanished: a layer's gradient over the last layer's.
-    spike: rise of the loss, of the first loss.
-    surge: size of the signal behind a layer, of what it was at the observation before.
+    gain: largest composite gain, forward or backward; 30 by default.
+    sums: largest difference of a column sum of H_res from 1 where all rows sum to 1, or the reverse; 0.1.
+    dead: smallest share of the squared size of all streams, as a fraction of an even share; 0.001.
+    dominant: largest share of one stream; 0.95.
+    unmoved: smallest change of an entry of H_res while the loss falls; 0.00001.
+    patience: number of updates after which it must have moved; 100.
+    vanished: smallest ratio of a layer's gradient to the last layer's; 0.0001.
+    spike: largest rise of the loss, as a fraction of the first loss; 0.25.
+    surge: largest growth of the signal behind a layer since the observation before, as a factor; 100.
     """
 
     gain: float = 30.0
@@ -44,13 +44,13 @@ class Alarm:
     ----------
     kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge` or
         `lost`, which is not finite.
-    text: what is wrong, where and by how much; layers and streams count from 1.
-    layer: from 0; None where it is of the whole model.
-    value: the number; inf or nan where there is none.
-    limit: what it has passed.
+    text: a sentence with place and size of the problem; layers and streams count from 1.
+    layer: index from 0; None where the alarm concerns the whole model.
+    value: the measured value; inf or nan where it is not finite.
+    limit: the limit that the value passed.
     panel: key of the panel that shows it.
-    place: what tells alarms of one kind apart, as the direction of a gain.
-    iteration: updates that were made before.
+    place: separates alarms of one kind, such as the direction of a gain.
+    iteration: number of updates before the observation.
     """
 
     kind: str

@@ -9,7 +9,7 @@ from mhc_core.findings.words import format_magnitude, format_number
 from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
-EXACT = 1e-2  # by which sums may differ from 1 that are normalised last, in any precision
+EXACT = 1e-2  # largest error of the sums that are normalised last, in any precision
 
 
 def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:

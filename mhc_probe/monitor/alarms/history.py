@@ -15,12 +15,12 @@ from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
 REMEMBERED = 16  # observations
-COMPARED = 8  # losses whose median is the level before a jump
-WINDOW = 4  # observations in which a layer may have moved before the loss did
-MOVED = math.log10(3)  # decades that a column moves by which has left its course
-NOISE = 6 * 1.4826  # median deviations that are taken for noise
-LEARNED = 0.99  # of the first loss
-# What of a layer is followed, and how a sentence calls it.
+COMPARED = 8  # number of losses whose median is the level before a jump
+WINDOW = 4  # observations in which a layer can move before the loss
+MOVED = math.log10(3)  # decades; a larger change is outside of the usual range
+NOISE = 6 * 1.4826  # median deviations that count as noise
+LEARNED = 0.99  # fraction of the first loss below which training has an effect
+# Columns of a layer that are tracked, and their names in sentences.
 FOLLOWED = {
     "branch_out_rms": "its branch's output",
     "act_rms": "the signal behind it",
@@ -73,7 +73,7 @@ class History:
             return
         updates = observation.iteration - self._first[0]
         moved = float(np.abs(now[0] - self._first[1]).max())
-        # Dynamic mixing differs from batch to batch though no parameter of it is learned.
+        # Dynamic mixing differs between batches even if none of its parameters changes.
         is_fixed = now[1] == self._first[2]
         if not is_fixed and moved >= self.limits.unmoved:
             self._has_moved = True

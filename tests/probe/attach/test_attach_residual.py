@@ -82,7 +82,7 @@ def test_without_a_graph_the_forward_pass_is_heard() -> None:
 
 def test_a_second_backward_pass_is_refused_and_no_pass_is_no_result() -> None:
     with attached() as (model, probe):
-        with pytest.raises(RuntimeError, match="no whole forward pass"):
+        with pytest.raises(RuntimeError, match="no complete forward pass"):
             probe.result()
         out = model()
         out.sum().backward(retain_graph=True)

@@ -100,7 +100,7 @@ def test_a_pass_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(RuntimeError, match="embedding"), attach(model) as probe:
         model(input_ids=IDS.float())
     assert not any(module._forward_hooks for module in model.modules())
-    with pytest.raises(RuntimeError, match="heard 0 of 3 layers"):
+    with pytest.raises(RuntimeError, match="recorded 0 of 3 layers"):
         probe.result()
 
 
