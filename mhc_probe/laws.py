@@ -12,7 +12,9 @@ SAME = 1e-5  # matrices whose entries differ by less are the same
 
 
 def find_tolerance(*dtypes: torch.dtype, autocast: torch.dtype | None = None) -> float:
-    """Return the relative error that rounding causes: 4 units of the coarsest type, or 4e-3 with TensorFloat-32."""
+    """Return the relative error of rounding: 4 eps of the coarsest type, and at least 1e-5, or 4e-3 with
+    TensorFloat-32.
+    """
     types = [*dtypes, *([] if autocast is None else [autocast])]
     floor = 4e-3 if torch.backends.cuda.matmul.allow_tf32 else 1e-5
     return max(floor, *(4 * torch.finfo(dtype).eps for dtype in types))

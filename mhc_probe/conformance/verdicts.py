@@ -13,7 +13,7 @@ def holds(name: str, why: str, got: str = "") -> Line:
 
 
 def fails(name: str, why: str, expected: str, got: str, reproduce: str = "", likely: str = "") -> Line:
-    """Return a line that fails. `reproduce` follows the opening of a bench on `module`; `likely` is the usual mistake."""
+    """Return a line that fails. `reproduce` follows the opening of a bench on `module`; `likely` is the mistake."""
     return Line(name, "fails", why, expected, got, HEADER + reproduce if reproduce else "", likely)
 
 

@@ -107,7 +107,7 @@ class DeliveryQueue:
             self._has_refused = True  # the thread must not deliver anything after this
             self._changed.notify_all()
         if left:
-            logger.warning("%s: the last %d observations of the trace have not arrived", self.target.name, left)
+            logger.warning("%s: the last %d observations of the trace were not delivered", self.target.name, left)
         return not left and not was_refused
 
     def _work(self) -> None:
@@ -120,13 +120,13 @@ class DeliveryQueue:
                 self.target.deliver(batch.lines)
             except UnavailableError as error:
                 self._has_tried.set()
-                self._warn(f"{self.target.name} is away, training goes on and the trace waits: {error}")
+                self._warn(f"{self.target.name} is unavailable; training continues and the trace waits: {error}")
                 self._rest(wait_s if error.wait_s is None else error.wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 continue
             except DestinationRefusedError as error:
                 self._has_tried.set()
-                self._refuse(f"{self.target.name} takes no more of the trace, training goes on: {error}")
+                self._refuse(f"{self.target.name} refuses the trace; training continues: {error}")
                 return
             self._has_tried.set()
             wait_s = FIRST_WAIT_S

@@ -54,7 +54,7 @@ class Scalars:
             method(*arguments, **named)
         except Exception as error:  # the writer may raise anything, such as when its service is unavailable
             if not self._has_warned:
-                logger.warning("%s takes no numbers, training goes on: %s", type(self.writer).__name__, error)
+                logger.warning("%s accepts no numbers; training continues: %s", type(self.writer).__name__, error)
             self._has_warned = True
 
 

@@ -123,7 +123,7 @@ class History:
         if loss <= limit:
             return
         layer, cause = self._find_first_to_move()
-        height = format_number(loss) if math.isfinite(loss) else "what is no number"
+        height = format_number(loss) if math.isfinite(loss) else "a value that is not finite"
         text = f"The loss jumps to {height}, from {format_number(level)}. {cause}"
         yield Alarm(kind="spike", text=text, layer=layer, value=loss, limit=limit, panel="training")
 

@@ -66,7 +66,7 @@ def attached(layers: bool = True) -> Iterator[tuple[Any, Any]]:
 def test_without_a_backward_pass_there_are_no_gradients() -> None:
     with attached() as (model, probe):
         out = model()
-    out.sum().backward()  # outside: not heard
+    out.sum().backward()  # outside: not recorded
     result = probe.result()
     assert "grad_rms" not in result.layers
     assert np.isfinite(result.layers["act_rms"]).all()
