@@ -1,4 +1,4 @@
-"""Run a model in many ways while it is recorded: recomputation, accumulation, autocast, half precision, masks, compile."""
+"""Run a model in many ways while it is recorded: recomputation, accumulation, autocast, masks, compilation."""
 
 from functools import partial
 from typing import Any

@@ -172,8 +172,8 @@ def test_a_loss_that_is_no_number_is_a_jump(sound: Observation) -> None:
     assert driver.observe(0, 4.0, act_rms=flat) == []
     (alarm,) = driver.observe(100, float("nan"), act_rms=np.array([0, 0, 0, 0, 1, 1.5]))
     assert alarm.text == (
-        "The loss jumps to a value that is not finite, from 4. 2 layers moved first, layer 6 most, seen after 100 updates: the "
-        "signal behind it grew 31.6 times."
+        "The loss jumps to a value that is not finite, from 4. 2 layers moved first, layer 6 most, seen after "
+        "100 updates: the signal behind it grew 31.6 times."
     )
 
 
