@@ -83,12 +83,12 @@ def build_layout(recorded: JoinedPasses) -> Layout:
 def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
     frames: list[AnyFrame] = [*probe.observe_input(recorded.state_nNC)]
     state = recorded.state_nNC
-    for place, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
+    for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
         u_NC = state[0] if layer.u_NC is None and len(state) == 1 else layer.u_NC
         state = layer.after_nNC
         unknown = torch.full_like(state[0], float("nan"))
         u_NC, y_NC = (unknown if part is None else part for part in (u_NC, layer.y_NC))
-        frames += probe.observe(place, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing))
+        frames += probe.observe(index, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing))
     return frames
 
 
@@ -96,14 +96,14 @@ def _build_backward_frames(probe: BackwardProbe, recorded: JoinedPasses, norms: 
     """Return the frames of the layers that received a gradient, the last layer first."""
     frames: list[BackwardFrame] = []
     below = [recorded.grad_input_nNC, *(layer.grad_after_nNC for layer in recorded.layers)]
-    for place in reversed(range(len(recorded.layers))):
-        layer = recorded.layers[place]
+    for index in reversed(range(len(recorded.layers))):
+        layer = recorded.layers[index]
         if layer.grad_after_nNC is None:
             continue
         gradients, weights = norms.collect(layer.weights, layer.grad_after_nNC.device)
         nothing = [layer.grad_after_nNC.new_zeros(())]
-        grad_u = _find_read_gradient(layer, below[place])
-        frames += probe.observe(place, layer.grad_after_nNC, grad_u, weights or nothing, gradients or nothing)
+        grad_u = _find_read_gradient(layer, below[index])
+        frames += probe.observe(index, layer.grad_after_nNC, grad_u, weights or nothing, gradients or nothing)
     if recorded.grad_input_nNC is not None:
         frames += probe.observe(INPUT_LAYER, recorded.grad_input_nNC)
     return frames + probe.finish()

@@ -16,7 +16,7 @@ from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 # Inputs that a layer may lack, and the metrics that need them.
 NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
 WRITING = ("h_post", "h_post_std", "write_share_max", "write_share_entropy", "branch_share")
-MADE_OF = {
+METRICS_OF_INPUT = {
     "u": ("branch_in_rms", *NEIGHBOURS),
     "y": ("branch_out_rms", "branch_share"),
     "grad_u": ("branch_grad_rms",),
@@ -32,7 +32,7 @@ COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
     """Return the frames with `unknown` instead of `nan` where the inputs of a value were not recorded."""
-    missing = [_find_missing(recorded, place, mixing) for place, mixing in enumerate(mixings)]
+    missing = [_find_missing(recorded, index, mixing) for index, mixing in enumerate(mixings)]
     marked = [
         _mark(frame, missing[frame.layer])
         if isinstance(frame, ForwardFrame | BackwardFrame) and frame.layer >= 0
@@ -67,9 +67,9 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
     return any(frame.status.get(key) == "nan" for key in COEFFICIENTS)
 
 
-def _find_missing(recorded: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
+def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing) -> set[str]:
     """Return the keys of a layer's metrics whose inputs are missing."""
-    layer, before = recorded.layers[place], recorded.layers[max(place - 1, 0)]
+    layer, before = recorded.layers[index], recorded.layers[max(index - 1, 0)]
     reads_state = len(recorded.state_nNC) == 1  # the branch then reads the state itself
     lacks = {
         "u": layer.u_NC is None and not reads_state,
@@ -77,14 +77,14 @@ def _find_missing(recorded: JoinedPasses, place: int, mixing: Mixing) -> set[str
         "grad_u": layer.grad_u_NC is None,
         "h_pre": layer.h_pre is None,
         "h_post": layer.h_post is None,
-        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_undetermined(recorded, layer, place),
+        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_undetermined(recorded, layer, index),
     }
-    missing = {key for part, keys in MADE_OF.items() if lacks[part] for key in keys}
+    missing = {key for part, keys in METRICS_OF_INPUT.items() if lacks[part] for key in keys}
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
 
 
-def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, place: int) -> bool:
+def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, index: int) -> bool:
     """Return whether the states do not determine the matrix, although they and all coefficients are finite."""
-    entering = recorded.layers[place - 1].after_nNC if place else recorded.state_nNC
+    entering = recorded.layers[index - 1].after_nNC if index else recorded.state_nNC
     coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]
     return all(bool(torch.isfinite(part).all()) for part in [entering, layer.after_nNC, *coefficients])

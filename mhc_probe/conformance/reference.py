@@ -14,7 +14,7 @@ from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Obser
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.roles import ParameterEntry
-from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_left_to_others
+from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_applied_elsewhere
 from mhc_probe.conformance.verdicts import format_number, judge
 
 AGREES = 2e-3
@@ -96,7 +96,7 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     connection = build_mhc(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
-    is_turned = law.last == "columns" and (find_layout(bench) == "input next to H_pre" or is_left_to_others(bench))
+    is_turned = law.last == "columns" and (find_layout(bench) == "input next to H_pre" or is_applied_elsewhere(bench))
     res = _get(bench, bench.require_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {

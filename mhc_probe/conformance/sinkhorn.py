@@ -94,7 +94,7 @@ def check_orientation(bench: Bench, claim: Claim) -> Line:
     if claim.family.residual == "free":
         return _check_free(bench)
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
-    if is_left_to_others(bench):
+    if is_applied_elsewhere(bench):
         how = "as it is" if last == "rows" else "transposed"
         raise NotApplicable(f"other code applies the returned matrix; it must do so {how}, for its {last} are exact")
     if last == "rows":
@@ -110,7 +110,7 @@ def check_orientation(bench: Bench, claim: Claim) -> Line:
     raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
 
 
-def is_left_to_others(bench: Bench) -> bool:
+def is_applied_elsewhere(bench: Bench) -> bool:
     """Return whether it is unknown how H_res is applied."""
     return bench.subject(bench.x).write is None
 
@@ -198,7 +198,7 @@ def check_order(bench: Bench, claim: Claim) -> Line:
     """Check that columns are divided first, rows last."""
     name, why = "order", "each round divides columns, then rows"
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
-    if is_left_to_others(bench) and last == "columns":
+    if is_applied_elsewhere(bench) and last == "columns":
         raise NotApplicable("it depends on how other code applies the returned matrix: see orientation")
     if last == "rows":
         return holds(name, why)

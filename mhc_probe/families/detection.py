@@ -19,9 +19,9 @@ MAX_STREAMS = 16
 def find_connections(model: nn.Module) -> list[ConnectionSite]:
     """Return connections in the model's own order. A class that occurs once is no connection."""
     embedded = _find_embedded_width(model)
-    found = [place for block in model.modules() for place in _find_in_block(block, embedded)]
-    counts = Counter(type(place.connection) for place in found)
-    return [place for place in found if counts[type(place.connection)] > 1]
+    found = [site for block in model.modules() for site in _find_in_block(block, embedded)]
+    counts = Counter(type(site.connection) for site in found)
+    return [site for site in found if counts[type(site.connection)] > 1]
 
 
 def _find_embedded_width(model: nn.Module) -> set[int]:

@@ -31,10 +31,10 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
         return Candidates(_build_residual(model, listed))
     if split := find_split(model):
         return Candidates([SplitConnections(model, split)])
-    places = find_connections(model)
-    connections = [HyperConnections(places)] if places else []
+    connection_sites = find_connections(model)
+    connections = [HyperConnections(connection_sites)] if connection_sites else []
     found, refusal = find_layers(model)
-    if not found and not places and refusal is not None:
+    if not found and not connection_sites and refusal is not None:
         raise refusal
     return Candidates([*connections, *(_build_residual(model, found) if found else [])], refusal)
 

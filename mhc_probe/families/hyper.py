@@ -38,30 +38,30 @@ class HyperConnections(Adapter):
 
     needs_confirmation = True  # another module may have such shapes by chance
 
-    def __init__(self, places: Sequence[ConnectionSite]) -> None:
-        self.places = places
-        self.sites = [LayerSite("branch", list(place.connection.parameters())) for place in places]
+    def __init__(self, connection_sites: Sequence[ConnectionSite]) -> None:
+        self.connection_sites = connection_sites
+        self.sites = [LayerSite("branch", list(site.connection.parameters())) for site in connection_sites]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # modules that only look like connections, such as the reduction
 
     def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
         hooks = _HyperHooks(self, recorder)
         undo: list[Callable[[], None]] = []
-        for site, (connection, _, _) in enumerate(self.places):
+        for site, (connection, _, _) in enumerate(self.connection_sites):
             undo.append(connection.register_forward_pre_hook(hooks.enter, with_kwargs=True).remove)
             read = partial(hooks.read, site)
             undo.append(connection.register_forward_hook(read, with_kwargs=True, always_call=True).remove)
-        for block, others in {place.block: place.others for place in self.places}.items():
+        for block, others in {site.block: site.others for site in self.connection_sites}.items():
             for name, part in others.items():
                 undo.append(part.register_forward_hook(partial(hooks.record_part, name)).remove)
             undo.append(block.register_forward_hook(hooks.leave_block).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
-        return list(dict.fromkeys(parameter for place in self.places for parameter in place.block.parameters()))
+        return list(dict.fromkeys(parameter for site in self.connection_sites for parameter in site.block.parameters()))
 
     def find_inner(self) -> nn.Module:
-        return self.places[0].block
+        return self.connection_sites[0].block
 
     def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> ConnectionCall | None:
         """Return the output of a connection, and store the layout of such a state."""
@@ -79,7 +79,7 @@ class HyperConnections(Adapter):
         return state.movedim(axis, 0).flatten(1, -2)
 
     def count_layers(self) -> int:
-        return len(self.places) - len(self._unread)
+        return len(self.connection_sites) - len(self._unread)
 
     def explain(self) -> SpecError | None:
         if not self._unread:

@@ -121,7 +121,7 @@ class DeliveryQueue:
             except UnavailableError as error:
                 self._has_tried.set()
                 self._warn(f"{self.target.name} is unavailable; training continues and the trace waits: {error}")
-                self._rest(wait_s if error.wait_s is None else error.wait_s)
+                self._wait_for_retry(wait_s if error.wait_s is None else error.wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
                 continue
             except DestinationRefusedError as error:
@@ -141,7 +141,7 @@ class DeliveryQueue:
                 return KEEP_ALIVE
             return self._batches[0] if self._batches and not self._has_refused else None
 
-    def _rest(self, seconds: float) -> None:
+    def _wait_for_retry(self, seconds: float) -> None:
         """Wait before a retry. At the end of training the wait is cut short, and retries are frequent."""
         with self._changed:
             if self._has_ended:

@@ -47,7 +47,7 @@ class DeliveredTrace:
 
     def __init__(self, target: DeliveryTarget) -> None:
         self.target, self.record, self.queue = target, GrowingRecord(), DeliveryQueue(target)
-        self.left_out = 0
+        self.skipped = 0
         self.alarms: list[Finding] = []
 
     @property
@@ -66,7 +66,7 @@ class DeliveredTrace:
         if self.queue.has_capacity:
             self.queue.send(self.record.add(observation, self.alarms))
         else:
-            self.left_out += 1
+            self.skipped += 1
         if isinstance(self.target, LiveServer):
             self.queue.wait_for_first(FIRST_PATIENCE_S)
 

@@ -133,8 +133,8 @@ def _list_trainable(model: nn.Module) -> list[nn.Parameter]:
 
 def _find_loss_index(frames: list[AnyFrame]) -> int:
     """Return the index at which the loss frame belongs: after the forward frames."""
-    down = next((place for place, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
+    down = next((index for index, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
     if down is not None:
         return down
-    up = [place for place, frame in enumerate(frames) if isinstance(frame, ForwardFrame | SimilarityFrame)]
+    up = [index for index, frame in enumerate(frames) if isinstance(frame, ForwardFrame | SimilarityFrame)]
     return up[-1] + 1

@@ -55,8 +55,8 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
         values[key][0] = np.nan  # the first layer has no layer before it
         status[key].pop(0, None)  # type: ignore[union-attr]
     if is_kept(step):
-        _keep(result, values, status)
-    _put_numbers(observation, values, log10, status)
+        _add_matrices(result, values, status)
+    _add_numbers(observation, values, log10, status)
     reported = {key: flags for key, flags in status.items() if flags}
     before = {key: result.input[key] for key in BEFORE if key in result.input} if is_kept(step) else {}
     return StepFrame(
@@ -77,7 +77,7 @@ def _flag(result: Result, key: str) -> LayerStatus:
     return {int(layer): known.get(int(layer), "unknown") for layer in unknown} | known
 
 
-def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
+def _add_matrices(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
     for key, source in MATRICES.items():
         if source not in result.matrices:
             continue
@@ -90,7 +90,7 @@ def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus
             values[key], status[key] = np.array(result.layers[source]), _flag(result, source)
 
 
-def _put_numbers(
+def _add_numbers(
     observation: Observation, values: Values, log10: Values, status: dict[str, Status | LayerStatus]
 ) -> None:
     """Add loss, learning rate and norm of the gradient, each where it is known."""

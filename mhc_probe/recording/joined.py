@@ -72,13 +72,13 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
 def check_chain(layers: Sequence[RecordedLayer], adapter: Adapter) -> None:
     """Raise where a layer does not receive the output of the layer before, or changes the shape of the state."""
     breaks: list[tuple[int, str]] = []
-    for place, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         assert layer.after is not None
         entered, left = layer.state.values, layer.after.values
         if entered.shape != left.shape:
-            breaks.append((place, f"layer {place + 1} makes a state {tuple(entered.shape)} one of {tuple(left.shape)}"))
-        if place and not _is_same(layer.state.values, layers[place - 1].after):
-            breaks.append((place, f"what enters layer {place + 1} is not what left layer {place}"))
+            breaks.append((index, f"layer {index + 1} makes a state {tuple(entered.shape)} one of {tuple(left.shape)}"))
+        if index and not _is_same(layer.state.values, layers[index - 1].after):
+            breaks.append((index, f"what enters layer {index + 1} is not what left layer {index}"))
     if breaks:
         raise SpecError("layers", breaks[0][1], f"layers that pass one state on; {_propose(layers, breaks, adapter)}")
 
@@ -92,11 +92,11 @@ ADVICE = (
 def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
     """Return advice that names the longest run of layers without a break."""
     runs, first = [], 0
-    for place in range(len(layers) + 1):
-        changes = place < len(layers) and any(at == place and "makes" in why for at, why in breaks)
-        if place == len(layers) or changes or any(at == place for at, _ in breaks):
-            runs.append((place - first, first))
-            first = place + 1 if changes else place
+    for index in range(len(layers) + 1):
+        changes = index < len(layers) and any(at == index and "makes" in why for at, why in breaks)
+        if index == len(layers) or changes or any(at == index for at, _ in breaks):
+            runs.append((index - first, first))
+            first = index + 1 if changes else index
     length, first = max(runs, key=lambda run: run[0])
     proposal = adapter.propose([layer.site for layer in layers[first : first + length]]) if length > 1 else None
     return ADVICE if proposal is None else f"try {proposal}"

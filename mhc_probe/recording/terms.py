@@ -128,8 +128,8 @@ def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], fir
     return [1.0] if is_copy else []
 
 
-def _get(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, default: Any = None) -> Any:
-    return args[place] if len(args) > place else kwargs.get(name, default)
+def _get(args: Sequence[Any], kwargs: Mapping[str, Any], index: int, name: str, default: Any = None) -> Any:
+    return args[index] if len(args) > index else kwargs.get(name, default)
 
 
 def _to_number(value: Any) -> float:

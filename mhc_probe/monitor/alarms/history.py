@@ -14,14 +14,14 @@ from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
-REMEMBERED = 16  # observations
+MAX_POINTS = 16  # observations
 COMPARED = 8  # number of losses whose median is the level before a jump
 WINDOW = 4  # observations in which a layer can move before the loss
 MOVED = math.log10(3)  # decades; a larger change is outside of the usual range
 NOISE = 6 * 1.4826  # median deviations that count as noise
 LEARNED = 0.99  # fraction of the first loss below which training has an effect
 # Columns of a layer that are tracked, and their names in sentences.
-FOLLOWED = {
+TRACKED = {
     "branch_out_rms": "its branch's output",
     "act_rms": "the signal behind it",
     "grad_rms": "the gradient at it",
@@ -41,7 +41,7 @@ class History:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.points: deque[_Point] = deque(maxlen=REMEMBERED)
+        self.points: deque[_Point] = deque(maxlen=MAX_POINTS)
         self.first_loss: float | None = None
         self._first: tuple[int, np.ndarray, list[float]] | None = None
         self._has_moved = False
@@ -49,7 +49,7 @@ class History:
     def find_alarms(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
         """Store this observation and return its alarms. `sites` are the layers of the observation."""
         loss = _read_loss(observation)
-        columns = {key: observation.read_log10(key) for key in FOLLOWED}
+        columns = {key: observation.read_log10(key) for key in TRACKED}
         known = {key: column for key, column in columns.items() if column is not None}
         self.points.append(_Point(observation.iteration, loss, known))
         if self.first_loss is None and loss is not None and math.isfinite(loss):
@@ -161,7 +161,7 @@ def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, 
     how = f"{'grew' if change > 0 else 'shrank'} {format_magnitude(abs(change))}"
     return (
         layer,
-        f"{first}, seen after {iteration} updates: {FOLLOWED[key]} {how}{' times' if math.isfinite(change) else ''}.",
+        f"{first}, seen after {iteration} updates: {TRACKED[key]} {how}{' times' if math.isfinite(change) else ''}.",
     )
 
 

@@ -17,7 +17,7 @@ from mhc_probe import Monitor
 from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor import Alarm, Limits
 from mhc_probe.monitor.alarms import History, find_alarms
-from mhc_probe.monitor.alarms.history import FOLLOWED
+from mhc_probe.monitor.alarms.history import TRACKED
 from mhc_probe.monitor.observation import Observation
 from tests.probe.monitor.models import KINDS, NAMES, draw_batches, train
 
@@ -207,7 +207,7 @@ def test_a_signal_that_surges_behind_norms(sound: Observation) -> None:
 
 def test_a_jump_at_which_all_is_lost_does_not_say_that_nothing_had_moved(sound: Observation) -> None:
     driver = HistoryDriver(sound)
-    lost = {key: np.full(6, np.nan) for key in FOLLOWED}
+    lost = {key: np.full(6, np.nan) for key in TRACKED}
     assert driver.observe(0, 4.0) == []
     (alarm,) = driver.observe(100, float("nan"), **lost)
     assert alarm.layer is None
