@@ -1,4 +1,4 @@
-"""What a family of models must tell: which modules are its layers, and what passes them.
+"""Define how the adapter of a family reports layers, and the tensors that pass them, to a recorder.
 
 Shapes: N samples (tokens of all sequences), n streams, C width.
 """
@@ -11,30 +11,30 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.hearing.operations import Operations
+from mhc_probe.recording.operations import OperationTracker
 
 if TYPE_CHECKING:
-    from mhc_probe.hearing.joined import JoinedPasses
+    from mhc_probe.recording.joined import JoinedPasses
 
 
 class LayerSite(NamedTuple):
-    """One layer before anything has run: what it is called, and the parameters of its connection."""
+    """The name of one layer and the parameters of its connection, known before any pass has run."""
 
     name: str
     mixing: list[nn.Parameter]
 
 
 class LayerPass(NamedTuple):
-    """What a layer did: the state after it, its branch's output, and how it was mixed in.
+    """What one layer did in a pass: the state behind it, its branch's output and its coefficients.
 
     Attributes
     ----------
     after: the state that left the layer.
     y: the branch's output, (..., C); None where it is not known.
     h_pre, h_post: (n) or (N, n); None where not known.
-    h_res: (n, n) or (N, n, n) each: matrices that may be the one, of which the state after it tells; () where none is
-        known. With several streams the one that holds is found over all layers, see `mixing.choose`.
-    name: what the branch is, where that shows only as it runs.
+    h_res: (n, n) or (N, n, n) each: candidates for H_res; () where none is known. With several
+        streams the state behind the layer decides, over all layers: see `laws.choose`.
+    name: kind of the branch, where it is known only after the call.
     weights: parameters of the branch.
     """
 
@@ -47,62 +47,62 @@ class LayerPass(NamedTuple):
     weights: list[nn.Parameter]
 
 
-class Listener(Protocol):
-    """Takes what an adapter's hooks hear. Tensors are the model's own, with their graph."""
+class LayerRecorder(Protocol):
+    """Receives what the hooks of an adapter see. Tensors are the model's own, with their graph."""
 
-    operations: Operations
+    operations: OperationTracker
 
     def enter(self, site: int, state: torch.Tensor) -> bool:
-        """A layer has been entered with this state; False where it need not be heard, as it was already."""
+        """Record the state that enters a layer. Return False where this pass has recorded the layer before."""
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """The layer's branch reads u (..., C); not called where it reads the one state itself."""
+        """Record u (..., C), the input of the layer's branch. Not called where the branch reads the state directly."""
 
     def leave(self, site: int, written: LayerPass) -> None:
-        """The layer has been left. May be told again, with a state that is nearer to the next layer."""
+        """Record the output of a layer. A second call replaces the first, with a state closer to the next layer."""
 
-    def claim(self) -> None:
-        """What was heard proves that the model is of the adapter's family: no other adapter needs to listen."""
+    def confirm(self) -> None:
+        """State that the pass proves the adapter's family. The recorders of other adapters then stop."""
 
 
 class Adapter(ABC):
-    """One family of models. Keeps nothing of a pass: one adapter serves many attachments."""
+    """One family of models. Stores nothing of a pass, so that one adapter serves many attachments."""
 
     sites: Sequence[LayerSite]
-    needs_proof = False  # whether a pass that does not bear the family out speaks against it
+    needs_confirmation = False  # whether only a pass that confirms the family allows its use
 
     @abstractmethod
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        """Hook the model's modules, so that the listener hears of every layer; what is returned takes that back."""
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        """Hook the model's modules so that the recorder sees every layer. Return functions that remove the hooks."""
 
     @abstractmethod
     def parameters(self) -> list[nn.Parameter]:
-        """All parameters of branches and connections."""
+        """Return all parameters of branches and connections."""
 
     @abstractmethod
     def find_inner(self) -> nn.Module:
-        """A module of the first layer: what calls it is given the mask."""
+        """Return a module of the first layer. Modules that call it receive the attention mask."""
 
     @abstractmethod
     def to_streams(self, state: torch.Tensor) -> torch.Tensor:
-        """Any state, or its gradient, as (n, N, C); samples in the order of the sequences."""
+        """Return a state, or its gradient, as (n, N, C), with samples in the order of the sequences."""
 
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
-        """What a branch reads or returns, (..., C), as (N, C)."""
+        """Return the input or output of a branch, (..., C), as (N, C)."""
         return x.flatten(0, -2)
 
     def count_layers(self) -> int:
-        """Layers of a whole pass, as far as is known once one has run."""
+        """Return the number of layers of a complete pass, as far as is known after one has run."""
         return len(self.sites)
 
     def explain(self) -> SpecError | None:
-        """Why no whole pass was heard, where what ran was not what the structure promised."""
+        """Return why no complete pass was recorded, where the model did not run as expected; else None."""
         return None
 
     @abstractmethod
-    def is_borne_out(self, heard: "JoinedPasses", autocast: torch.dtype | None) -> bool:
-        """Whether states and coefficients of a whole pass are those of a model of the family."""
+    def matches(self, recorded: "JoinedPasses", autocast: torch.dtype | None) -> bool:
+        """Return whether states and coefficients of a complete pass are those of a model of this family."""
 
     @abstractmethod
     def propose(self, sites: Sequence[int]) -> str | None:
-        """The argument `layers=` that lists these sites, as an expression of `model`; None where there is none."""
+        """Return the argument `layers=` that lists these sites, as an expression of `model`; None if there is none."""

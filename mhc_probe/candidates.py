@@ -1,4 +1,4 @@
-"""Ways in which the layers of a model may be joined, of which a pass tells the one that holds."""
+"""List the ways in which the layers of a model may be joined, and choose the one that a recorded pass confirms."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,22 +7,22 @@ from torch import nn
 
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerSite
-from mhc_probe.hearing.joined import JoinedPasses, NoPassError, join
-from mhc_probe.hearing.listener import Passes
+from mhc_probe.recording.joined import JoinedPasses, NoPassError, join
+from mhc_probe.recording.pass_recorder import PassRecorder
 
 
-class RecordedPasses(NamedTuple):
-    """An adapter and the passes that it heard."""
+class AdapterRecording(NamedTuple):
+    """An adapter and the recorder of its passes."""
 
     adapter: Adapter
-    passes: Passes
+    recorder: PassRecorder
 
 
 class Candidates:
-    """Adapters that suit the structure of a model, the one that proves most first. They serve many attachments.
+    """Adapters that fit the structure of a model, the most specific first. They serve many attachments.
 
-    Names and shapes of weights propose an adapter; only what the layers do to their states confirms one.
-    `refusal` is what the structure lacks for a plain residual model, where no adapter here proves to be right.
+    Names and shapes of weights propose an adapter; only the states of a pass confirm one. `refusal` is the error to
+    raise where no adapter is confirmed and the structure is not that of a plain residual model.
     """
 
     def __init__(self, adapters: Sequence[Adapter], refusal: SpecError | None = None) -> None:
@@ -31,58 +31,58 @@ class Candidates:
 
     @property
     def sites(self) -> Sequence[LayerSite]:
-        """The layers, once a pass has been heard."""
+        """Return the layers. Complete once a pass has been recorded."""
         return self.adapters[0].sites
 
     def parameters(self) -> list[nn.Parameter]:
-        """Parameters of all adapters."""
+        """Return the parameters of all adapters, without repetition."""
         return list(dict.fromkeys(parameter for adapter in self.adapters for parameter in adapter.parameters()))
 
-    def choose(self, heard: Sequence[RecordedPasses]) -> tuple[JoinedPasses, Passes]:
-        """The whole pass as the first adapter hears it that its states bear out; later attachments use it alone.
+    def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
+        """Return the complete pass of the first adapter that its states confirm. Later attachments use only this one.
 
-        Where the states bear out none, it is the first that does not need it: of a layer with a norm behind its sum, no
-        way past is known.
+        Where no adapter is confirmed, choose the first that needs no confirmation: behind a norm that follows a layer's
+        sum, H_res is unknown.
 
         Raises
         ------
         NoPassError, SpecError
-            Where no adapter suits.
+            Where no adapter fits.
         """
-        found: list[tuple[JoinedPasses, RecordedPasses]] = []
+        found: list[tuple[JoinedPasses, AdapterRecording]] = []
         errors: dict[Adapter, Exception] = {}
-        left = [item for item in heard if item.adapter in self.adapters]
-        for item in [item for item in left if item.passes.is_claimed] or left:
+        remaining = [item for item in recordings if item.adapter in self.adapters]
+        for item in [item for item in remaining if item.recorder.is_confirmed] or remaining:
             try:
-                joined = join(item.passes.heard, item.adapter)
+                joined = join(item.recorder.passes, item.adapter)
             except (NoPassError, SpecError) as error:
                 errors[item.adapter] = error
                 continue
-            # A model that was proven once stays what it is, also where training makes its states infinite.
-            is_borne_out = self._is_settled or item.adapter.is_borne_out(joined, item.passes.autocast)
-            if is_borne_out:
+            # Keep the first decision: training may make the states infinite later.
+            is_match = self._is_settled or item.adapter.matches(joined, item.recorder.autocast)
+            if is_match:
                 return self._settle(joined, item)
-            if item.adapter.needs_proof:
+            if item.adapter.needs_confirmation:
                 errors[item.adapter] = SpecError("model", "coefficients that the states do not obey", "one that does")
             else:
                 found.append((joined, item))
         if not found:
-            raise self._find_error(left, errors)
+            raise self._find_error(remaining, errors)
         return self._settle(*found[0])
 
-    def _settle(self, joined: JoinedPasses, item: RecordedPasses) -> tuple[JoinedPasses, Passes]:
+    def _settle(self, joined: JoinedPasses, item: AdapterRecording) -> tuple[JoinedPasses, PassRecorder]:
         self.adapters, self._is_settled = [item.adapter], True
-        return joined, item.passes
+        return joined, item.recorder
 
-    def _find_error(self, heard: Sequence[RecordedPasses], errors: dict[Adapter, Exception]) -> Exception:
-        """What is nearest to the cause."""
-        claimed = [item for item in heard if item.passes.is_claimed]
-        if claimed or not any(item.passes.returned or item.passes.heard for item in heard):
-            return errors[(claimed or heard)[-1].adapter]
-        plain = [item for item in heard if not item.adapter.needs_proof]
-        reached = [item for item in plain if any(one.layers for one in item.passes.heard)]
+    def _find_error(self, recordings: Sequence[AdapterRecording], errors: dict[Adapter, Exception]) -> Exception:
+        """Return the error that is closest to the cause."""
+        confirmed = [item for item in recordings if item.recorder.is_confirmed]
+        if confirmed or not any(item.recorder.returned or item.recorder.passes for item in recordings):
+            return errors[(confirmed or recordings)[-1].adapter]
+        plain = [item for item in recordings if not item.adapter.needs_confirmation]
+        reached = [item for item in plain if any(one.layers for one in item.recorder.passes)]
         last = plain[-1] if plain else None
-        if last is not None and (last.adapter.explain() or len(reached) > 1):  # it has found sums between the layers
+        if last is not None and (last.adapter.explain() or len(reached) > 1):  # it found sums between the layers
             return errors[last.adapter]
         if self.refusal is not None:
             return self.refusal

@@ -1,4 +1,4 @@
-"""Whether a layer does what its coefficients say, x' = H_res x + H_post y, and which of several matrices is H_res.
+"""Check whether a layer obeys its coefficients, x' = H_res x + H_post y, and find which of several matrices is H_res.
 
 Shapes: n streams, N samples, C width.
 """
@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import torch
 
-BETTER = 2.0  # by which the error of the right matrix is less
-SAME = 1e-5  # entries of matrices that differ by less are the same
+BETTER = 2.0  # factor by which the error of the right matrix must be smaller
+SAME = 1e-5  # matrices whose entries differ by less are the same
 
 
 def find_tolerance(*dtypes: torch.dtype, autocast: torch.dtype | None = None) -> float:
-    """Relative error that rounding makes: 4 units of the coarsest type, and of TensorFloat-32 where it is allowed."""
+    """Return the relative error of rounding: 4 eps of the coarsest type, and at least 1e-5, or 4e-3 with
+    TensorFloat-32.
+    """
     types = [*dtypes, *([] if autocast is None else [autocast])]
     floor = 4e-3 if torch.backends.cuda.matmul.allow_tf32 else 1e-5
     return max(floor, *(4 * torch.finfo(dtype).eps for dtype in types))
@@ -20,7 +22,7 @@ def find_tolerance(*dtypes: torch.dtype, autocast: torch.dtype | None = None) ->
 
 @torch.no_grad()
 def measure_read_error(x_nNC: torch.Tensor, h_pre_Nn: torch.Tensor, u_NC: torch.Tensor) -> float:
-    """||H_pre x - u|| / ||u||."""
+    """Return ||H_pre x - u|| / ||u||."""
     read = torch.einsum("bn,nbc->bc", h_pre_Nn.float(), x_nNC.float())
     return float((read - u_NC.float()).norm() / u_NC.float().norm())
 
@@ -29,7 +31,7 @@ def measure_read_error(x_nNC: torch.Tensor, h_pre_Nn: torch.Tensor, u_NC: torch.
 def measure_write_error(
     x_nNC: torch.Tensor, after_nNC: torch.Tensor, y_NC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> float:
-    """||H_res x + H_post y - x'|| / ||x'||."""
+    """Return ||H_res x + H_post y - x'|| / ||x'||."""
     made = torch.einsum("bij,jbc->ibc", h_res_Nnn, x_nNC) + torch.einsum("bi,bc->ibc", h_post_Nn, y_NC)
     return float((made - after_nNC).norm() / after_nNC.norm())
 
@@ -38,22 +40,22 @@ def measure_write_error(
 def solve_branch(
     x_nNC: torch.Tensor, after_nNC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> torch.Tensor:
-    """The y of x' - H_res x = H_post y in least squares, (N, C): exact where any y obeys the law."""
+    """Return the least-squares y (N, C) of x' - H_res x = H_post y. It is exact where any y obeys the law."""
     written = after_nNC - torch.einsum("bij,jbc->ibc", h_res_Nnn, x_nNC)
     return torch.einsum("bi,ibc->bc", h_post_Nn / h_post_Nn.square().sum(1, keepdim=True), written)
 
 
 def choose(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
-    """Which of k matrices of every layer is the one that the states obey; None where that cannot be told.
+    """Return the index of the matrix that the states of all layers obey; None where it cannot be determined.
 
     Parameters
     ----------
-    errors_Lk: of each layer and matrix.
-    spread: the largest difference between entries of the matrices; where there is none any will do.
+    errors_Lk: the error of each layer and matrix.
+    spread: the largest difference between entries of the matrices; below 1e-5 the first matrix is chosen.
     """
     if len(errors_Lk[0]) == 1 or spread < SAME:
         return 0
-    # Streams that are all alike obey any matrix with the same row sums: other layers tell.
+    # Equal streams obey any matrix with the same row sums, so that other layers must decide.
     totals = torch.tensor(errors_Lk, dtype=torch.float64).square().sum(0).sqrt()
     order = totals.argsort()
     return int(order[0]) if totals[order[1]] > BETTER * totals[order[0]] else None

@@ -1,4 +1,4 @@
-"""Frames of what was heard, by the same probes that listen to our own stacks.
+"""Build the frames of a recorded pass with the probes that measure our own stacks.
 
 Shapes: n streams, N samples, C width, L layers.
 """
@@ -21,94 +21,96 @@ from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
 from mhc_core.record.start import CapturedInput
 from mhc_core.stack import LayerOutput
-from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.mixing import find_mixings
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
+from mhc_probe.recording.parameter_norms import ParameterNorms
 from mhc_probe.unknown import mark_unknown
 
 
 @torch.no_grad()
 def build_frames(
-    heard: JoinedPasses, norms: ParameterNorms, source: TraceSource, autocast: torch.dtype | None
+    recorded: JoinedPasses, norms: ParameterNorms, source: TraceSource, autocast: torch.dtype | None
 ) -> list[AnyFrame]:
-    """The frames of a record, in the order of a run's."""
-    layout = lay_out(heard)
-    mixings = find_mixings(heard, autocast)
+    """Return the frames of a record, in the order of a run's."""
+    layout = build_layout(recorded)
+    mixings = find_mixings(recorded, autocast)
     start = StartFrame(
         source=source,
         device=describe_device(layout.device),
         versions=describe_versions(),
         layers=layout.depth,
-        streams=heard.state_nNC.shape[0],
-        blocks=[layer.name for layer in heard.layers],
+        streams=recorded.state_nNC.shape[0],
+        blocks=[layer.name for layer in recorded.layers],
         input=CapturedInput(samples=layout.samples),
     )
-    up = ForwardProbe(layout)
-    frames: list[AnyFrame] = [start, *_climb(up, heard, mixings)]
-    frames += [] if heard.loss is None else [build_loss_frame(heard.loss)]
-    down = BackwardProbe(layout)
-    frames += _descend(down, heard, norms)
-    products = _multiply_down(mixings, max_together(layout))
-    gains = to_gains(fetch(up.products.columns() | products.columns()))
-    frames.append(build_mixing_frame(up.mean_mixing(), gains, _collect_mixing_norms(heard, norms), down.cast))
-    frames = mark_unknown(frames, heard, mixings)
-    return [*frames, summarise(frames, heard.dtype)]
+    forward = ForwardProbe(layout)
+    frames: list[AnyFrame] = [start, *_build_forward_frames(forward, recorded, mixings)]
+    frames += [] if recorded.loss is None else [build_loss_frame(recorded.loss)]
+    backward = BackwardProbe(layout)
+    frames += _build_backward_frames(backward, recorded, norms)
+    products = _multiply_backward(mixings, max_together(layout))
+    gains = to_gains(fetch(forward.products.columns() | products.columns()))
+    frames.append(
+        build_mixing_frame(forward.mean_mixing(), gains, _collect_mixing_norms(recorded, norms), backward.cast)
+    )
+    frames = mark_unknown(frames, recorded, mixings)
+    return [*frames, summarise(frames, recorded.dtype)]
 
 
 def summarise(frames: Sequence[AnyFrame], dtype: torch.dtype) -> AnyFrame:
-    """The summary frame of frames that a pass gave."""
+    """Return the summary frame for the frames of a pass."""
     result = Result()
     for frame in frames:
         result.add(frame)
     return summarise_captured(str(dtype).removeprefix("torch."), result)
 
 
-def lay_out(heard: JoinedPasses) -> Layout:
-    """What the probes must know; states come as (n, N, C)."""
-    streams, samples, width = heard.state_nNC.shape
+def build_layout(recorded: JoinedPasses) -> Layout:
+    """Return the layout that the probes need. States are (n, N, C)."""
+    streams, samples, width = recorded.state_nNC.shape
     return Layout(
-        depth=len(heard.layers),
+        depth=len(recorded.layers),
         samples=samples,
         state_width=streams * width,
-        dtype=heard.dtype,
-        device=heard.state_nNC.device,
+        dtype=recorded.dtype,
+        device=recorded.state_nNC.device,
         to_streams=lambda state: state,
         merge=lambda x: x.mean(-3),
         merge_grad=lambda grad: grad.sum(-3),
     )
 
 
-def _climb(probe: ForwardProbe, heard: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
-    frames: list[AnyFrame] = [*probe.observe_input(heard.state_nNC)]
-    state = heard.state_nNC
-    for place, (layer, mixing) in enumerate(zip(heard.layers, mixings, strict=True)):
+def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+    frames: list[AnyFrame] = [*probe.observe_input(recorded.state_nNC)]
+    state = recorded.state_nNC
+    for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
         u_NC = state[0] if layer.u_NC is None and len(state) == 1 else layer.u_NC
         state = layer.after_nNC
         unknown = torch.full_like(state[0], float("nan"))
         u_NC, y_NC = (unknown if part is None else part for part in (u_NC, layer.y_NC))
-        frames += probe.observe(place, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing))
+        frames += probe.observe(index, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing))
     return frames
 
 
-def _descend(probe: BackwardProbe, heard: JoinedPasses, norms: ParameterNorms) -> list[BackwardFrame]:
-    """Frames of the places to which a gradient came, the last layer first."""
+def _build_backward_frames(probe: BackwardProbe, recorded: JoinedPasses, norms: ParameterNorms) -> list[BackwardFrame]:
+    """Return the frames of the layers that received a gradient, the last layer first."""
     frames: list[BackwardFrame] = []
-    below = [heard.grad_input_nNC, *(layer.grad_after_nNC for layer in heard.layers)]
-    for place in reversed(range(len(heard.layers))):
-        layer = heard.layers[place]
+    below = [recorded.grad_input_nNC, *(layer.grad_after_nNC for layer in recorded.layers)]
+    for index in reversed(range(len(recorded.layers))):
+        layer = recorded.layers[index]
         if layer.grad_after_nNC is None:
             continue
         gradients, weights = norms.collect(layer.weights, layer.grad_after_nNC.device)
         nothing = [layer.grad_after_nNC.new_zeros(())]
-        grad_u = _find_read_gradient(layer, below[place])
-        frames += probe.observe(place, layer.grad_after_nNC, grad_u, weights or nothing, gradients or nothing)
-    if heard.grad_input_nNC is not None:
-        frames += probe.observe(INPUT_LAYER, heard.grad_input_nNC)
+        grad_u = _find_read_gradient(layer, below[index])
+        frames += probe.observe(index, layer.grad_after_nNC, grad_u, weights or nothing, gradients or nothing)
+    if recorded.grad_input_nNC is not None:
+        frames += probe.observe(INPUT_LAYER, recorded.grad_input_nNC)
     return frames + probe.finish()
 
 
 def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None) -> torch.Tensor:
-    """Gradient at the branch's input: of a plain layer what the way past it does not bring."""
+    """Return the gradient at the branch's input. In a plain layer, subtract the part that passes it unchanged."""
     assert layer.grad_after_nNC is not None
     if layer.grad_u_NC is not None:
         return layer.grad_u_NC
@@ -117,8 +119,8 @@ def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None) -> 
     return torch.full((1, 1), float("nan"), device=layer.grad_after_nNC.device)
 
 
-def _multiply_down(mixings: Sequence[Mixing], together: int) -> TokenProducts:
-    """Each sample's own products, from the last layer down."""
+def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProducts:
+    """Return the products of each sample's matrices, starting at the last layer."""
     products = TokenProducts(downwards=True)
     matrices = [mixing.h_res for mixing in reversed(mixings)]
     for first in range(0, len(matrices), together):
@@ -126,11 +128,11 @@ def _multiply_down(mixings: Sequence[Mixing], together: int) -> TokenProducts:
     return products
 
 
-def _collect_mixing_norms(heard: JoinedPasses, norms: ParameterNorms) -> dict[str, np.ndarray]:
-    """Column (L), nan where a layer's mixing takes no gradient; {} where none does."""
-    groups = [[norms.gradient[p] for p in layer.mixing if p in norms.gradient] for layer in heard.layers]
+def _collect_mixing_norms(recorded: JoinedPasses, norms: ParameterNorms) -> dict[str, np.ndarray]:
+    """Return the norms as column (L), nan where a layer's mixing takes no gradient; {} where none does."""
+    groups = [[norms.gradient[p] for p in layer.mixing if p in norms.gradient] for layer in recorded.layers]
     if not any(groups):
         return {}
-    device = heard.state_nNC.device
+    device = recorded.state_nNC.device
     unknown = [torch.tensor(float("nan"), dtype=torch.float64, device=device)]
     return fetch({"mixing_grad_norm": join_norms([[norm.to(device) for norm in group] or unknown for group in groups])})

@@ -1,4 +1,4 @@
-"""Coefficients of every layer as the probes take them: what does not hold is not known, and is nan.
+"""Build the coefficients of every layer for the probes. Coefficients that the states do not obey are unknown, and nan.
 
 Shapes: L layers, n streams, N samples.
 """
@@ -6,21 +6,22 @@ Shapes: L layers, n streams, N samples.
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_branch
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
-def find_mixings(heard: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
-    """Coefficients of every layer, all with N or all without; nan where the states do not obey them.
+def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
+    """Return the coefficients of every layer, all with N or all without; nan where the states do not obey them.
 
-    A branch whose output the states do not obey, as the block does more to it, is replaced by what they do obey.
+    Where the states do not obey a branch's output, because the block changes it further, solve for the output that they
+    obey.
     """
-    n, samples, _ = heard.state_nNC.shape
+    n, samples, _ = recorded.state_nNC.shape
     if n == 1:
-        return [_build_single(layer, heard.state_nNC.device) for layer in heard.layers]
-    states = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
-    tolerance = find_tolerance(heard.dtype, autocast=autocast)
-    laws = [_Law(layer, state, tolerance) for layer, state in zip(heard.layers, states, strict=False)]
+        return [_build_single(layer, recorded.state_nNC.device) for layer in recorded.layers]
+    states = [recorded.state_nNC, *(layer.after_nNC for layer in recorded.layers)]
+    tolerance = find_tolerance(recorded.dtype, autocast=autocast)
+    laws = [_Law(layer, state, tolerance) for layer, state in zip(recorded.layers, states, strict=False)]
     known = [law for law in laws if law.errors]
     spread = max((law.spread for law in known), default=0.0)
     chosen = choose([law.errors for law in known], spread) if known else None
@@ -29,13 +30,13 @@ def find_mixings(heard: JoinedPasses, autocast: torch.dtype | None) -> list[Mixi
     if not any(law.chosen is not None for law in known):
         for law in known:
             law.try_unmixed()
-    return [_build(layer, n, samples, law.chosen) for layer, law in zip(heard.layers, laws, strict=True)]
+    return [_build(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
 
 
 class _Law:
-    """x' = H_res x + H_post y of one layer, with each matrix that may be H_res.
+    """The equation x' = H_res x + H_post y of one layer, with each candidate for H_res.
 
-    `errors` are those of the matrices; [] where H_post or every matrix is missing.
+    `errors` has one entry per candidate, and is [] where H_post or every matrix is missing.
     """
 
     def __init__(self, layer: JoinedLayer, state_nNC: torch.Tensor, tolerance: float) -> None:
@@ -52,29 +53,29 @@ class _Law:
             self._try(h_res.float().expand(samples, n, n))
 
     def _try(self, matrix: torch.Tensor) -> None:
-        """Measure the error of one matrix, with the branch that was heard, or else with the one that suits best."""
-        heard = self.layer.y_NC
-        if heard is not None:
-            error = measure_write_error(*self._states, heard.float(), self._h_post, matrix)
-        if heard is None or not error < self.tolerance:
-            heard = solve_branch(*self._states, self._h_post, matrix)
-            error = measure_write_error(*self._states, heard, self._h_post, matrix)
+        """Measure the error of one matrix with the recorded branch, or else with the least-squares branch."""
+        branch = self.layer.y_NC
+        if branch is not None:
+            error = measure_write_error(*self._states, branch.float(), self._h_post, matrix)
+        if branch is None or not error < self.tolerance:
+            branch = solve_branch(*self._states, self._h_post, matrix)
+            error = measure_write_error(*self._states, branch, self._h_post, matrix)
         self.errors.append(error)
-        self.branches.append(heard)
+        self.branches.append(branch)
 
     @property
     def spread(self) -> float:
-        """The largest difference between entries of matrices that may be H_res."""
+        """Return the largest difference between entries of the candidates for H_res."""
         first = self.layer.h_res[0]
         return max(float((first - other).abs().max()) for other in self.layer.h_res)
 
     def settle(self, chosen: int | None) -> None:
-        """Take the matrix that all layers tell, where this one obeys it, and the branch that goes with it."""
+        """Use the matrix that was chosen over all layers, with its branch, where this layer obeys it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
             self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
 
     def try_unmixed(self) -> None:
-        """Whether the streams pass as they are, though matrices were yielded."""
+        """Try the identity as H_res, although the connection returned other matrices."""
         samples, n = self._h_post.shape
         unmixed = torch.eye(n, device=self._h_post.device)
         self._try(unmixed.expand(samples, n, n))
@@ -89,7 +90,7 @@ def _build_single(layer: JoinedLayer, device: torch.device) -> Mixing:
 
 
 def _build(layer: JoinedLayer, n: int, samples: int, chosen: int | None) -> Mixing:
-    """With N in front; H_post is known only together with H_res, as they are held against the states together."""
+    """Build the mixing with N in front. H_post is known only together with H_res, as the states check both at once."""
     device = layer.after_nNC.device
 
     def spread_out(part: torch.Tensor | None, *shape: int) -> torch.Tensor:

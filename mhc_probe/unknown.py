@@ -1,6 +1,6 @@
-"""Which numbers of a trace are not known, because what they are made of was not heard.
+"""Mark the values of a trace that are unknown, because their inputs were not recorded.
 
-A number that was computed and is not finite keeps its status; `unknown` says that there was nothing to compute it from.
+A value that was computed and is not finite keeps its status; `unknown` means that there was nothing to compute it from.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, MixingFrame
 from mhc_core.record.values import Status
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
-# What a layer may lack, and the metrics that are made of it.
+# Inputs that a layer may lack, and the metrics that need them.
 NEIGHBOURS = ("cos_prev", "cos_prev_p05", "cos_prev_p95")
 WRITING = ("h_post", "h_post_std", "write_share_max", "write_share_entropy", "branch_share")
-MADE_OF = {
+METRICS_OF_INPUT = {
     "u": ("branch_in_rms", *NEIGHBOURS),
     "y": ("branch_out_rms", "branch_share"),
     "grad_u": ("branch_grad_rms",),
@@ -30,9 +30,9 @@ MADE_OF = {
 COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 
-def mark_unknown(frames: Sequence[AnyFrame], heard: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
-    """The same frames, with `unknown` in place of `nan` where a number is made of what was not heard."""
-    missing = [_find_missing(heard, place, mixing) for place, mixing in enumerate(mixings)]
+def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+    """Return the frames with `unknown` instead of `nan` where the inputs of a value were not recorded."""
+    missing = [_find_missing(recorded, index, mixing) for index, mixing in enumerate(mixings)]
     marked = [
         _mark(frame, missing[frame.layer])
         if isinstance(frame, ForwardFrame | BackwardFrame) and frame.layer >= 0
@@ -48,9 +48,9 @@ def _mark(frame: ForwardFrame | BackwardFrame, missing: set[str]) -> AnyFrame:
 
 
 def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
-    """Of columns over all layers; `composites` says that all matrices that lack a number were not heard.
+    """Mark the columns over all layers. `composites` states that no matrix has a computed nan.
 
-    Where no gradient came to a layer's mixing there is nothing to compute its norm from.
+    A layer whose mixing received no gradient has no norm to compute.
     """
     status = {
         key: {layer: _name(flag, composites or key == "mixing_grad_norm") for layer, flag in flags.items()}
@@ -67,24 +67,24 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
     return any(frame.status.get(key) == "nan" for key in COEFFICIENTS)
 
 
-def _find_missing(heard: JoinedPasses, place: int, mixing: Mixing) -> set[str]:
-    """Keys of the metrics of a layer that lack what they are made of."""
-    layer, before = heard.layers[place], heard.layers[max(place - 1, 0)]
-    reads_state = len(heard.state_nNC) == 1  # what is read is then the state itself
+def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing) -> set[str]:
+    """Return the keys of a layer's metrics whose inputs are missing."""
+    layer, before = recorded.layers[index], recorded.layers[max(index - 1, 0)]
+    reads_state = len(recorded.state_nNC) == 1  # the branch then reads the state itself
     lacks = {
         "u": layer.u_NC is None and not reads_state,
         "y": layer.y_NC is None,
         "grad_u": layer.grad_u_NC is None,
         "h_pre": layer.h_pre is None,
         "h_post": layer.h_post is None,
-        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_unheard(heard, layer, place),
+        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_undetermined(recorded, layer, index),
     }
-    missing = {key for part, keys in MADE_OF.items() if lacks[part] for key in keys}
+    missing = {key for part, keys in METRICS_OF_INPUT.items() if lacks[part] for key in keys}
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
 
 
-def _is_unheard(heard: JoinedPasses, layer: JoinedLayer, place: int) -> bool:
-    """Whether the states do not tell the matrix, though they and all coefficients are numbers."""
-    entering = heard.layers[place - 1].after_nNC if place else heard.state_nNC
+def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, index: int) -> bool:
+    """Return whether the states do not determine the matrix, although they and all coefficients are finite."""
+    entering = recorded.layers[index - 1].after_nNC if index else recorded.state_nNC
     coefficients = [*layer.h_res, *([] if layer.h_post is None else [layer.h_post])]
     return all(bool(torch.isfinite(part).all()) for part in [entering, layer.after_nNC, *coefficients])

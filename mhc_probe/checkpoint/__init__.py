@@ -1,4 +1,4 @@
-"""Weights alone: the static mixing of a stored model, read in seconds and without building it.
+"""Read the static mixing of a stored model from its weights alone, in seconds and without building the model.
 
 result = read_checkpoint(Path("model.safetensors"))
 """
@@ -17,7 +17,7 @@ __all__ = ["read_checkpoint", "read_checkpoint_frames"]
 
 
 def read_checkpoint(path: Path) -> Result:
-    """The mixing of a checkpoint as columns; see `read_checkpoint_frames`."""
+    """Return the mixing of a checkpoint as columns. See `read_checkpoint_frames`."""
     result = Result()
     for frame in read_checkpoint_frames(path):
         result.add(frame)
@@ -25,16 +25,16 @@ def read_checkpoint(path: Path) -> Result:
 
 
 def read_checkpoint_frames(path: Path) -> list[AnyFrame]:
-    """The frames of a checkpoint's record: `start`, `forward` of every layer with its mixing, `mixing`, `summary`.
+    """Return the frames of a checkpoint's record: `start`, `forward` of each layer, `mixing`, `summary`.
 
     Parameters
     ----------
-    path: a safetensors file, an index of several, or a folder that holds either, with config.json beside it.
+    path: a safetensors file, an index of several, or a folder that holds either, with config.json in the same folder.
 
     Raises
     ------
     SpecError
-        Where it is no whole checkpoint of a model with Hyper-Connections of a known family.
+        Where it is no complete checkpoint of a known family of Hyper-Connections.
     OSError
         Where a file cannot be read.
     """

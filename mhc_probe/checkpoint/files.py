@@ -1,4 +1,4 @@
-"""The files of a checkpoint: one safetensors file, or a folder of them with an index, and the config beside them."""
+"""Open the files of a checkpoint: one safetensors file, or a folder of them with an index, and its config.json."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ MAX_SHARDS = 4096
 
 
 class Checkpoint(NamedTuple):
-    """What lies in a checkpoint, before any tensor of it is read."""
+    """The contents of a checkpoint, before any tensor is read."""
 
     title: str
-    """Name of the file or of its folder, as people may read it."""
+    """Name of the file or of its folder, for display."""
     entries: dict[str, TensorLocation]
     """Tensors by name."""
     config: dict[str, Any]
-    """What config.json says, that of the text model in it where there is one; {} without such a file."""
+    """Content of config.json, with the text model's settings on top level; {} without such a file."""
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
@@ -33,7 +33,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     SpecError
-        Where a file of it is missing, is not whole, or is not of its format.
+        Where one of its files is missing, incomplete, or of another format.
     OSError
         Where one cannot be read.
     """
@@ -43,7 +43,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
 
 
 def _find_source(path: Path) -> Path:
-    """The index or the one file. An index is preferred: the single file beside it may be a part."""
+    """Return the index or the only file. Prefer an index: a single file in the same folder may be one of its parts."""
     if not path.is_dir():
         return path
     for name in (INDEX, SINGLE):
@@ -64,9 +64,9 @@ def _read_shards(index: Path) -> dict[str, TensorLocation]:
     if len(names) > MAX_SHARDS:
         raise SpecError(f"{index.name}: weight_map", f"{len(names)} files", f"at most {MAX_SHARDS}")
     for name in names:
-        # A name with a folder in it would lead to files that are no part of the checkpoint.
+        # A name that contains a folder could refer to files outside of the checkpoint.
         if Path(name).name != name or not (index.parent / name).is_file():
-            raise SpecError(f"{index.name}: weight_map", name, "a file beside the index")
+            raise SpecError(f"{index.name}: weight_map", name, "a file in the folder of the index")
     shards = {name: read_header(index.parent / name) for name in names}
     for tensor, name in shard_of.items():
         if tensor not in shards[name]:
@@ -75,7 +75,7 @@ def _read_shards(index: Path) -> dict[str, TensorLocation]:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """The text model's settings, and of the whole what it lacks."""
+    """Return the settings of the text model, completed by those of the whole model."""
     if not path.is_file():
         return {}
     config = _read_object(path)
@@ -96,7 +96,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    """The folder's name, or the file's without its endings, of the characters that a record's names may have."""
+    """Return the folder's name, or the file's without its endings, limited to the characters that a record allows."""
     name = path.resolve().name.removesuffix(".json").removesuffix(".index").removesuffix(".safetensors")
     return (
         "".join(character for character in name if character.isprintable() and character not in "<>&")[:100]

@@ -1,7 +1,7 @@
-"""Coefficients of a checkpoint where what depends on the token is zero: what its biases alone say. numpy, float64.
+"""Compute the coefficients of a checkpoint from its biases alone. numpy, float64.
 
 Shapes: L layers, n streams, C width. A connection computes raw coefficients s (x phi) + b from the streams' content x;
-here x phi = 0. Of a family without b this is a number that is the same in every checkpoint.
+here x phi = 0. For a family without b this is a number that is the same in every checkpoint.
 """
 
 import math
@@ -18,42 +18,42 @@ MAX_ROUNDS = 1000
 
 
 class MixingSettings(NamedTuple):
-    """What a checkpoint's config says of its connections, or what these families have without it."""
+    """Settings of the connections, from the checkpoint's config or from the defaults of these families."""
 
     eps: float
     rounds: int
     magnitude: float
     """The largest value of H_post, where H_res is the identity."""
     assumed: tuple[str, ...]
-    """Which of them no config says."""
+    """Names of settings that the config does not contain."""
 
 
 class StaticMixing(NamedTuple):
     """Coefficients of all layers."""
 
     h_pre: np.ndarray | None
-    """(L, n); None of a family that reads every channel by a gate of its own."""
+    """(L, n); None for a family with a gate for each channel."""
     h_post: np.ndarray
     """(L, n)."""
     h_res: np.ndarray
     """(L, n, n), rows index the output."""
     assumed: tuple[str, ...]
-    """Names of settings that no config says and that count here."""
+    """Names of settings that the config does not contain and that this family uses."""
 
 
 class Form(NamedTuple):
-    """One way of making coefficients: how many biases n streams have, and what becomes of them."""
+    """One way to compute coefficients: the number of biases for n streams, and the function that maps them."""
 
     scales: int
     to_streams: Callable[[int], float]
-    """n by the number of biases; no whole number where they do not fit."""
+    """Returns n for a number of biases; not an integer where they do not fit."""
     to_mixing: Callable[[np.ndarray, int, MixingSettings], tuple[np.ndarray, np.ndarray, np.ndarray]]
     settings: tuple[str, ...]
-    """Those that count."""
+    """Names of the settings that it uses."""
 
 
 def read_settings(config: Mapping[str, Any]) -> MixingSettings:
-    """Settings of the connections, with what the families have where the config does not say.
+    """Return the settings of the connections, with the families' defaults where the config has none.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def read_settings(config: Mapping[str, Any]) -> MixingSettings:
 
 
 def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> StaticMixing:
-    """Read the biases of all connections, and nothing else.
+    """Read the biases of all connections and return their coefficients.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> S
 
 
 def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
-    """H_post = 2 sigmoid(0), and nothing between streams."""
+    """Return H_post = 2 sigmoid(0) and the identity as H_res."""
     shapes = {site.parts[INJECTION].shape if INJECTION in site.parts else None for site in sites}
     shape = shapes.pop()
     if shapes or shape is None or len(shape) != 2 or not 1 <= shape[0] <= MAX_STREAMS or shape[1] % shape[0]:
@@ -137,24 +137,24 @@ def _read_number(config: Mapping[str, Any], name: str, default: float, most: flo
 
 
 def _mix(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """H_res by Sinkhorn; the matrix that is projected is applied transposed."""
+    """Compute H_res by Sinkhorn. The projected matrix is applied transposed."""
     comb = project(base[2 * n :].reshape(n, n), settings.rounds, settings.eps)
     return _sigmoid(base[:n]) + settings.eps, 2 * _sigmoid(base[n : 2 * n]), comb.T
 
 
 def _pass(base: np.ndarray, n: int, settings: MixingSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Streams pass every layer unmixed."""
+    """Compute coefficients of a family whose streams pass every layer unmixed."""
     h_post = settings.magnitude * _sigmoid(base[n:]) + settings.eps
     return _sigmoid(base[:n]) + settings.eps, h_post, np.eye(n)
 
 
 def project(logits_nn: np.ndarray, rounds: int, eps: float) -> np.ndarray:
-    """Softmax of the rows, then columns and rows by turns divided by their sums, columns last.
+    """Return the softmax of the rows, then divide columns and rows in turn by their sums, columns last.
 
-    As transformers has it: eps is added to every entry of the softmax and to every sum, and the first round has only
-    its columns divided.
+    As in transformers: eps is added to every entry of the softmax and to every sum, and the first round divides only
+    columns.
     """
-    with np.errstate(invalid="ignore"):  # what is not finite in a checkpoint stays so
+    with np.errstate(invalid="ignore"):  # values that are not finite stay so
         shares = np.exp(logits_nn - logits_nn.max(-1, keepdims=True))
         comb: np.ndarray = shares / shares.sum(-1, keepdims=True) + eps
         comb = comb / (comb.sum(-2, keepdims=True) + eps)

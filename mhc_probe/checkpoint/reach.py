@@ -1,4 +1,4 @@
-"""How far tokens move the coefficients of a checkpoint: the size of the part that its biases leave out. numpy, float64.
+"""Measure how far tokens move the coefficients of a checkpoint: the part that its biases leave out. numpy, float64.
 
 Raw coefficients are s (w . x) + b, where x holds the streams' content, normed to a root mean square of 1. Over states x
 of random direction, w . x has mean 0 and standard deviation |w|: s |w| is what a typical token adds to b.
@@ -14,7 +14,7 @@ from mhc_probe.checkpoint.sites import PROJECTION, SCALE, CheckpointLayer
 
 
 class Reach(NamedTuple):
-    """Root mean square over layers and over logits of what a token of random direction adds to them."""
+    """Root mean square, over layers and logits, of the change by a token of random direction."""
 
     h_pre: float
     h_post: float
@@ -23,17 +23,17 @@ class Reach(NamedTuple):
 
 
 def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | None:
-    """Read all projections, a chunk at a time; None where there are none, or where they are quantised."""
+    """Read all projections in chunks. Return None where there are none, or where they are quantised."""
     if any(PROJECTION not in site.parts or site.parts[PROJECTION].dtype not in READABLE for site in sites):
         return None
-    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite in a checkpoint stays so
+    with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite stay so
         squares_LP = np.array([list(_measure_parts(site, streams)) for site in sites])
     h_pre, h_post, *h_res = np.sqrt(squares_LP.mean(0)).tolist()
     return Reach(h_pre, h_post, h_res[0] if h_res else None)
 
 
 def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:
-    """Mean square of s |w| over the rows of H_pre, of H_post, and of H_res where it has any."""
+    """Yield the mean square of s |w| over the rows of H_pre, of H_post, and of H_res where it has any."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     first = 0
     for scale, rows in zip(scales, (n, n, n * n), strict=False):
@@ -42,6 +42,6 @@ def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:
 
 
 def _sum_squares(entry: TensorLocation, first: int, last: int) -> float:
-    """Sum of squares over rows `first` to `last`, exclusive."""
+    """Return the sum of squares over rows `first` to `last`, exclusive."""
     width = entry.shape[1]
     return float(sum(chunk @ chunk for chunk in read_chunks(entry, first * width, last * width)))

@@ -1,4 +1,4 @@
-"""From the coefficients of a checkpoint to the frames of a record."""
+"""Build the frames of a record from the coefficients of a checkpoint."""
 
 import math
 from collections.abc import Iterator
@@ -22,11 +22,19 @@ from mhc_probe.checkpoint.sites import CheckpointLayer
 from mhc_probe.checkpoint.summary import summarise_checkpoint
 
 MAX_NAME = 100
-TABLES = {"BOOL", "I16", "U16", "I32", "U32", "I64", "U64"}  # types of tables and masks; weights may be packed in bytes
+TABLES = {
+    "BOOL",
+    "I16",
+    "U16",
+    "I32",
+    "U32",
+    "I64",
+    "U64",
+}  # types of tables and masks. Bytes are not listed, as weights may be packed in them
 
 
 def build_frames(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: StaticMixing) -> list[AnyFrame]:
-    """`start`, one `forward` a layer with its mixing alone, `mixing`, `summary`."""
+    """Return `start`, one `forward` a layer with its mixing alone, `mixing`, `summary`."""
     means = {"h_post": mixing.h_post, "h_res": mixing.h_res} | ({} if mixing.h_pre is None else {"h_pre": mixing.h_pre})
     frames: list[AnyFrame] = [_build_start(checkpoint, sites, mixing), *_build_layers(means)]
     frames.append(build_mixing_frame(means, {}, {}, np.float64))
@@ -54,14 +62,14 @@ def _build_start(checkpoint: Checkpoint, sites: list[CheckpointLayer], mixing: S
 
 
 def _build_layers(means: dict[str, np.ndarray]) -> Iterator[ForwardFrame]:
-    """What is known of every layer: its coefficients, and what they say without a signal."""
+    """Yield a frame for each layer, with its coefficients and the metrics that need no signal."""
     columns = means | measure_matrices(means["h_res"]) | measure_shares(means)
     for layer, group in enumerate(to_groups(columns, np.float64)):
         yield ForwardFrame(layer=layer, **group)
 
 
 def _name_model(checkpoint: Checkpoint) -> str:
-    """The class that the config names, or the checkpoint's own name."""
+    """Return the class that the config names, or the checkpoint's own name."""
     named = checkpoint.config.get("architectures")
     if isinstance(named, list) and named and isinstance(named[0], str) and named[0].isidentifier():
         return named[0][:MAX_NAME]

@@ -1,4 +1,4 @@
-"""A safetensors file: where its tensors lie, and the few of them that are wanted.
+"""Read the header of a safetensors file, and single tensors of it.
 
 The format is 8 bytes with the length of a header, the header in JSON, then the tensors' bytes without a gap. Files are
 read with seek and read: mapping one into memory, as the safetensors library does, would count as memory of the process.
@@ -15,22 +15,22 @@ import numpy as np
 
 from mhc_core.spec import SpecError
 
-MAX_HEADER_BYTES = 100_000_000  # as the format's own library has it
+MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 MAX_DIMENSIONS = 8
-MAX_SHOWN = 100  # characters of a name in an error
-CHUNK = 2**19  # values that are read at once
-# Bits of a value of each type that the format knows.
+MAX_SHOWN = 100  # characters of a name in a message
+CHUNK = 2**19  # number of values per read
+# Bits per value of each type of the format.
 BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
     "BOOL": 8, "I8": 8, "U8": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
     "I64": 64, "U64": 64, "F64": 64, "C64": 64,
 }  # fmt: skip
-# Types that coefficients can have, as numpy reads them; bfloat16 is the upper half of a float32.
+# Supported types of coefficients, as numpy types; bfloat16 is the upper half of a float32.
 READABLE = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 
 class TensorLocation(NamedTuple):
-    """Where one tensor lies: its bytes go from `start` to `end` of the file."""
+    """The location of one tensor: bytes `start` to `end` of the file."""
 
     path: Path
     dtype: str
@@ -40,12 +40,12 @@ class TensorLocation(NamedTuple):
 
 
 def read_header(path: Path) -> dict[str, TensorLocation]:
-    """The tensors of a file by their names, without reading any of them.
+    """Return the tensors of a file by name, without reading their values.
 
     Raises
     ------
     SpecError
-        Where the file is not whole, or not of this format.
+        Where the file is incomplete, or of another format.
     OSError
         Where it cannot be read.
     """
@@ -60,19 +60,19 @@ def read_header(path: Path) -> dict[str, TensorLocation]:
 
 
 def read_values(entry: TensorLocation) -> np.ndarray:
-    """The values of one tensor, in float64 and in its shape.
+    """Return the values of one tensor, in float64 and in its shape.
 
     Raises
     ------
     SpecError
-        Where its type is none that holds coefficients, or where the file has become shorter.
+        Where its type is not one of `READABLE`, or where the file has become shorter.
     """
     chunks = list(read_chunks(entry, 0, math.prod(entry.shape)))
     return np.concatenate([np.empty(0), *chunks]).reshape(entry.shape)
 
 
 def read_chunks(entry: TensorLocation, first: int, last: int) -> Iterator[np.ndarray]:
-    """Values `first` to `last`, exclusive, of one tensor in float64, some megabytes at a time; see `read_values`."""
+    """Yield values `first` to `last`, exclusive, of one tensor in float64, in chunks; see `read_values`."""
     if entry.dtype not in READABLE:
         raise SpecError(f"{entry.path.name}: dtype", entry.dtype, f"one of {', '.join(READABLE)}")
     width = BITS[entry.dtype] // 8
@@ -94,14 +94,14 @@ def _to_float64(content: bytes, dtype: str) -> np.ndarray:
 
 
 def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
-    """The header's JSON; the file is left where the tensors' bytes begin."""
+    """Return the header's JSON, and leave the file position at the first tensor."""
     head = file.read(8)
     length = int.from_bytes(head, "little")
     if len(head) < 8 or length < 2 or length > min(size - 8, MAX_HEADER_BYTES):
         wanted = f"from 2 to {min(max(size - 8, 2), MAX_HEADER_BYTES)} bytes, as a safetensors file of {size} bytes has"
         raise SpecError(f"{path.name}: header", length, wanted)
     try:
-        header = json.loads(file.read(length), object_pairs_hook=_refuse_twins)
+        header = json.loads(file.read(length), object_pairs_hook=_refuse_duplicates)
     except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
         raise SpecError(f"{path.name}: header", str(error), "JSON that names each tensor once") from None
     if not isinstance(header, dict):
@@ -109,15 +109,15 @@ def _parse_header(file: BinaryIO, path: Path, size: int) -> dict[str, Any]:
     return header
 
 
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name occurs twice")
     return found
 
 
 def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> TensorLocation:
-    """One tensor, its offsets counted from the start of the file."""
+    """Return one tensor, with offsets from the start of the file."""
     field = f"{path.name}: {show_name(name)}"
     if not isinstance(item, dict) or item.keys() != {"dtype", "shape", "data_offsets"}:
         raise SpecError(field, item, "dtype, shape and data_offsets")
@@ -134,7 +134,7 @@ def _parse_entry(path: Path, name: str, item: Any, data: int, size: int) -> Tens
 
 
 def show_name(name: str) -> str:
-    """A tensor's name as an error shows it: not too long, and with nothing in it that a terminal would obey."""
+    """Return a tensor's name for an error: not too long, and without terminal control characters."""
     short = name if len(name) <= MAX_SHOWN else f"{name[:MAX_SHOWN]}…"
     return short if short.isprintable() else ascii(short)
 
@@ -144,7 +144,7 @@ def _are_counts(items: Any) -> bool:
 
 
 def _check_cover(path: Path, entries: dict[str, TensorLocation], data: int, size: int) -> None:
-    """Tensors neither overlap nor leave a gap, and end where the file ends."""
+    """Raise where tensors overlap, leave a gap, or end before or after the file."""
     place = data
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
         if entry.start != place:

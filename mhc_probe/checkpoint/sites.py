@@ -1,8 +1,8 @@
-"""Where the connections of a checkpoint are: the names that four families of models give their parameters.
+"""Find the connections of a checkpoint by the names that four families of models give their parameters.
 
-They are told apart by what lies there, not by the model's name: three scales are those of H_pre, H_post and H_res, two
-those of H_pre and H_post alone, and a gate has none. Names are those of the modules in transformers, and those under
-which the models' authors stored them.
+The parameters decide the family, not the model's name: three scales belong to H_pre, H_post and H_res, two to H_pre and
+H_post alone, and a gate has none. Known are the names of the modules in transformers, and those under which the models'
+authors stored them.
 """
 
 import re
@@ -13,8 +13,8 @@ from mhc_core.spec import SpecError
 from mhc_probe.checkpoint.safetensors import TensorLocation
 
 MAX_LAYERS, MAX_STREAMS = 1024, 64
-BRANCHES = ("attention", "mlp")  # of every block, in this order
-# How a connection's parameters begin -> the branch that it leads to.
+BRANCHES = ("attention", "mlp")  # branches of every block, in this order
+# Prefix of a connection's parameters -> its branch.
 STARTS = {
     "attn_hc.": "attention",
     "hc_attn_": "attention",
@@ -39,24 +39,24 @@ class CheckpointLayer(NamedTuple):
     """The connection of one layer."""
 
     name: str
-    """As the checkpoint calls it."""
+    """Its name in the checkpoint."""
     branch: str
     parts: dict[str, TensorLocation]
-    """Its parameters by the names in `ENDS`."""
+    """Its parameters, by the names in `ENDS`."""
 
 
 def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> list[CheckpointLayer]:
-    """The connections in the order of the layers, two a block.
+    """Return the connections in the order of the layers, two per block.
 
     Parameters
     ----------
     entries: the tensors of a checkpoint.
-    blocks: how many blocks the model has, where that is known; what is stored of further ones predicts later tokens.
+    blocks: number of blocks of the model; None where unknown. Further stored blocks predict later tokens.
 
     Raises
     ------
     SpecError
-        Where there are none, where those of a block are missing, or where they are of several models.
+        Where there are none, where those of a block are missing, or where they belong to several models.
     """
     found = _group(entries)
     towers = sorted({tower for tower, _, _ in found if "mtp" not in tower})
@@ -78,7 +78,7 @@ def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> lis
 
 
 def _group(entries: Mapping[str, TensorLocation]) -> dict[tuple[str, int, str], CheckpointLayer]:
-    """Connections by tower, block and branch."""
+    """Return connections by tower, block and branch."""
     sites: dict[tuple[str, int, str], CheckpointLayer] = {}
     for name, entry in entries.items():
         match = _NAME.fullmatch(name)

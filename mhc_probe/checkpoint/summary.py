@@ -1,4 +1,4 @@
-"""What the static mixing of a checkpoint says in words, and what such a record cannot know."""
+"""Describe the static mixing of a checkpoint in sentences, with the limits of such a record."""
 
 import numpy as np
 
@@ -16,46 +16,48 @@ UNKNOWN = (
     "the token is left out. Activations, gradients and similarity are not known."
 )
 NO_BIASES = " There are no biases: H_post is 1, and H_pre is not known, for a gate weighs every channel."
-SAID = {"hc_eps": "an epsilon of 1e-6", "hc_sinkhorn_iters": "20 Sinkhorn rounds", "hc_magnitude": "H_post up to 2"}
+ASSUMED = {"hc_eps": "an epsilon of 1e-6", "hc_sinkhorn_iters": "20 Sinkhorn rounds", "hc_magnitude": "H_post up to 2"}
 
 
 def summarise_checkpoint(mixing: StaticMixing, reach: Reach | None, result: Result) -> SummaryFrame:
-    """The summary frame of a checkpoint's record: first what it is, for that bounds all other sentences."""
-    told = [
+    """Return the summary frame of a checkpoint's record. The source comes first, as it limits all other findings."""
+    parts = [
         _describe_source(mixing),
         _describe_reach(reach),
         _describe_lost(mixing) or describe_captured(result),
         describe_ignored_streams(result),
         describe_uniform(result),
     ]
-    return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in told if found])
+    return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in parts if found])
 
 
 def _describe_source(mixing: StaticMixing) -> Finding:
-    """What was read, what is assumed, and what is left out."""
+    """Describe the source, the assumed settings and the parts left out."""
     text = UNKNOWN + (NO_BIASES if mixing.h_pre is None else "")
     if mixing.assumed:
-        text += f" No config.json says otherwise, so that {' and '.join(SAID[name] for name in mixing.assumed)} count."
+        text += (
+            f" No config.json says otherwise, so that {' and '.join(ASSUMED[name] for name in mixing.assumed)} count."
+        )
     return build_finding("checkpoint", text, "mixing", {"layers": len(mixing.h_post)})
 
 
 def _describe_reach(reach: Reach | None) -> Finding:
-    """How much the biases leave out."""
+    """Describe how much the biases leave out."""
     if reach is None:
         text = "How far tokens move the coefficients is not known: there is no projection that can be read."
         return build_finding("reach", text, "mixing", {})
     sizes = {"H_pre": reach.h_pre, "H_post": reach.h_post, "H_res": reach.h_res}
-    told = [f"of {name} by {format_number(size)}" for name, size in sizes.items() if size is not None]
+    parts = [f"of {name} by {format_number(size)}" for name, size in sizes.items() if size is not None]
     text = (
-        f"Tokens move the logits {', '.join(told[:-1])} and {told[-1]}, in root mean square over layers and for states "
-        "of random direction. Far below 1 the biases say nearly all; at 1 or more they say little."
+        f"Tokens move the logits {', '.join(parts[:-1])} and {parts[-1]}, in root mean square over layers and for "
+        "states of random direction. Far below 1 the biases say nearly all; at 1 or more they say little."
     )
     numbers = {"reach_pre": reach.h_pre, "reach_post": reach.h_post, "reach_res": reach.h_res}
     return build_finding("reach", text, "mixing", {name: to_finite(size) for name, size in numbers.items()})
 
 
 def _describe_lost(mixing: StaticMixing) -> Finding | None:
-    """Layers whose biases make no matrix."""
+    """Describe layers whose biases are not finite; None where there are none."""
     lost = np.flatnonzero(~np.isfinite(mixing.h_res).all((1, 2)))
     if not len(lost):
         return None

@@ -1,7 +1,7 @@
-"""A server from scripts: submit specs, follow runs, take results away. It needs httpx, and never imports torch."""
+"""Use a server from scripts: submit specs, follow runs, download results. Needs httpx, and never imports torch."""
 
 try:
-    import httpx  # noqa: F401  (said here, before a module below fails without explanation)
+    import httpx  # noqa: F401  (checked here, as a module below would fail without explanation)
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError("mhc_probe.client needs httpx: pip install 'mhc-scope[client]'", name="httpx") from error
 

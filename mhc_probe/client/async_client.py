@@ -1,4 +1,4 @@
-"""The client of programs that do other things while they wait."""
+"""Provide the client for asyncio programs."""
 
 import asyncio
 import secrets
@@ -16,14 +16,25 @@ from mhc_core.record.result import Result
 from mhc_probe.client import calls
 from mhc_probe.client.calls import Record, Spec, to_id
 from mhc_probe.client.errors import RunFailedError
-from mhc_probe.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url, read_token
-from mhc_probe.client.following import Following
+from mhc_probe.client.exchange import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    ApiRequest,
+    ApiResponse,
+    Call,
+    NoResponse,
+    Pause,
+    T,
+    check_url,
+    read_token,
+)
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import RunBar, SweepBar
+from mhc_probe.client.run_stream import RunStream
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same calls, each of which is awaited; `follow` is an asynchronous iterator."""
+    """`Client` for asyncio: the same methods, each awaited. `follow` is an asynchronous iterator."""
 
     def __init__(
         self,
@@ -46,11 +57,11 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def submit(self, spec: Spec) -> Run:
-        """Start a run, or find it where the same spec is known; it does not wait for it."""
+        """Start a run, or return the existing run of the same spec. Does not wait for the result."""
         return await self._perform(calls.submit(spec, self._patience_s))
 
     async def compare(self, specs: Sequence[Spec]) -> list[Run]:
@@ -58,34 +69,34 @@ class AsyncClient:
         return await self._perform(calls.compare(specs, self._patience_s))
 
     async def get_run(self, record: Record) -> Run:
-        """How a run is now."""
+        """Return a run with its current status."""
         return await self._perform(calls.get_run(record, self._patience_s))
 
     async def cancel(self, record: Record) -> str:
-        """Cancel a run, unless another viewer follows it; its status afterwards."""
+        """Cancel a run, unless another viewer follows it. Return its status afterwards."""
         return await self._perform(calls.cancel(record, self._viewer, self._patience_s))
 
     async def follow(self, record: Record) -> AsyncIterator[AnyFrame]:
-        """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
-        following = Following(to_id(record), self._viewer, self._patience_s)
+        """Yield the frames of a run as they arrive, from the first to `end`, across lost connections and restarts."""
+        stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
-                async with aclosing(self._listen(following)) as chunks:
+                async with aclosing(self._open_stream(stream)) as chunks:
                     async for chunk in chunks:
-                        for frame in following.feed(chunk):
+                        for frame in stream.receive(chunk):
                             bar.take(frame)
                             yield frame
-                if following.is_over:
+                if stream.is_over:
                     return
-                await asyncio.sleep(following.pause())
+                await asyncio.sleep(stream.pause())
 
     async def result(self, record: Record) -> Result:
-        """Everything that a run measured, when it is done.
+        """Wait for a run and return its result.
 
         Raises
         ------
         RunFailedError
-            Where it ends without a result.
+            Where the run ends without a result.
         """
         result = Result()
         async for frame in self.follow(record):
@@ -95,40 +106,40 @@ class AsyncClient:
         return result
 
     async def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`.
+        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer`.
 
         Raises
         ------
         RefusedError
-            Where the API has no such option or value; it names those that there are.
+            Where the API has no such option or value; the message lists those that exist.
         """
         return await self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     async def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """A grid of runs over one or two fields, such as `{"depth": [16, 64]}`, when all have ended."""
+        """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""
         with closing(SweepBar(self._progress)) as bar:
             return await self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
 
     async def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """The same without waiting."""
+        """Start a grid of runs as `sweep` does, without waiting."""
         return await self._perform(calls.start_sweep(spec, axes, self._patience_s))
 
     async def get_sweep(self, sweep: Sweep | str) -> Sweep:
-        """How far a sweep is."""
+        """Return the progress of a sweep."""
         return await self._perform(calls.get_sweep(sweep, self._patience_s))
 
     async def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Compute no more cells of a sweep."""
+        """Cancel the remaining cells of a sweep."""
         return await self._perform(calls.cancel_sweep(sweep, self._patience_s))
 
     async def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
-        """One number of each cell: a metric, reduced over layers or steps."""
+        """Return one number per cell: a metric, reduced over layers or steps."""
         return await self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     async def sweep_figure(
         self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
     ) -> Figure:
-        """The same as a heatmap."""
+        """Return the values of `sweep_values` as a heatmap."""
         return await self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
 
     async def create_snapshot(
@@ -140,23 +151,23 @@ class AsyncClient:
         note: str = "",
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
-        """Keep finished runs for good, with the page's state as its address says it behind `#`."""
+        """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
         return await self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     async def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
-        """A stored view."""
+        """Return a stored view."""
         return await self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     async def publish(self, trace: str | Path | Result) -> Trace:
-        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        """Upload a trace, which the server shows like any record. It is a path to a file, `*.mhct`, or a result."""
         return await self._perform(calls.publish(trace, self._patience_s))
 
     async def get_twin(self, trace: Record) -> Twin:
-        """A synthetic stack like a trace's model, to stand beside it."""
+        """Return a synthetic stack similar to a trace's model, to compare both."""
         return await self._perform(calls.get_twin(trace, self._patience_s))
 
     async def _perform(self, call: Call[T]) -> T:
-        answer: Answer | Lost | None = None
+        answer: ApiResponse | NoResponse | None = None
         while True:
             try:
                 step = call.send(answer)
@@ -169,7 +180,7 @@ class AsyncClient:
             else:
                 answer = await self._send(step)
 
-    async def _send(self, request: Ask) -> Answer | Lost:
+    async def _send(self, request: ApiRequest) -> ApiResponse | NoResponse:
         try:
             answer = await self._http.request(
                 request.method,
@@ -179,20 +190,20 @@ class AsyncClient:
                 headers=request.headers,
             )
         except httpx.TransportError as error:
-            return Lost(str(error) or type(error).__name__)
-        return Answer(answer.status_code, answer.headers, answer.content)
+            return NoResponse(str(error) or type(error).__name__)
+        return ApiResponse(answer.status_code, answer.headers, answer.content)
 
-    async def _listen(self, following: Following) -> AsyncGenerator[bytes]:
-        request = following.request
+    async def _open_stream(self, stream: RunStream) -> AsyncGenerator[bytes]:
+        request = stream.request
         try:
             async with self._http.stream(
                 request.method, request.path, params=request.params, headers=request.headers
             ) as answer:
                 is_stream = answer.status_code == 200
                 body = b"" if is_stream else await answer.aread()
-                following.begin(Answer(answer.status_code, answer.headers, body))
+                stream.begin(ApiResponse(answer.status_code, answer.headers, body))
                 if is_stream:
                     async for chunk in answer.aiter_bytes():
                         yield chunk
         except httpx.TransportError as error:
-            following.lose(str(error) or type(error).__name__)
+            stream.break_connection(str(error) or type(error).__name__)

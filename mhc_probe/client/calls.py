@@ -1,4 +1,4 @@
-"""Every call of the API, without input and output: see `exchange`."""
+"""Define every call of the API, without network access; see `exchange`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -7,20 +7,20 @@ from typing import Any
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_probe.client.errors import ArgumentError, RefusedError
-from mhc_probe.client.exchange import API, Ask, Call, Pause, ask, ask_json
+from mhc_probe.client.exchange import API, ApiRequest, Call, Pause, send, send_json
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import SweepBar
 
-# What submit takes: a spec, or its fields.
+# Argument of submit: a spec, or its fields.
 Spec = RunSpec | Mapping[str, Any]
-# What names a record.
+# Argument that identifies a record: an object of the client, or an id.
 Record = Run | Trace | str
-FIRST_LOOK_S, LAST_LOOK_S = 0.1, 2.0  # between two looks at a sweep
+FIRST_LOOK_S, LAST_LOOK_S = 0.1, 2.0  # first and longest pause between two requests for a sweep
 OCTETS = "application/octet-stream"
 
 
 def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
-    """The id of what is given as an object or by its id."""
+    """Return the id of an object that a call returned, or the id itself."""
     if isinstance(record, str):
         return record
     if not isinstance(record, Run | Trace | Sweep | Snapshot):
@@ -29,8 +29,8 @@ def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
 
 
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
-    """Start a run, or find it."""
-    body = yield from ask_json("POST", "/runs", limit_s, body=to_plain(spec))
+    """Start a run, or find the run of the same spec."""
+    body = yield from send_json("POST", "/runs", limit_s, body=to_plain(spec))
     return Run.read(body)
 
 
@@ -38,39 +38,39 @@ def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
     """Start several runs that share seed and input."""
     if isinstance(specs, str | Mapping | RunSpec) or not isinstance(specs, Iterable):
         raise ArgumentError("specs", specs, "a list of specs")
-    bodies = yield from ask_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
+    bodies = yield from send_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
     return [Run.read(body) for body in bodies]
 
 
 def get_run(record: Record, limit_s: float) -> Call[Run]:
-    """How a run is."""
-    body = yield from ask_json("GET", f"/runs/{to_id(record)}", limit_s)
+    """Return a run with its current status."""
+    body = yield from send_json("GET", f"/runs/{to_id(record)}", limit_s)
     return Run.read(body)
 
 
 def cancel(record: Record, viewer: str, limit_s: float) -> Call[str]:
-    """Cancel a run; its status afterwards."""
-    body = yield from ask_json("DELETE", f"/runs/{to_id(record)}", limit_s, params={"viewer": viewer})
+    """Cancel a run and return its status afterwards."""
+    body = yield from send_json("DELETE", f"/runs/{to_id(record)}", limit_s, params={"viewer": viewer})
     status: str = body["status"]
     return status
 
 
 def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: float) -> Call[Figure]:
-    """A figure; the server is asked again while the run goes on."""
+    """Return a figure. While the run is not done, the request is repeated."""
     params = to_params(options)
-    body = yield from ask_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
+    body = yield from send_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
     return Figure(body)
 
 
 def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -> Call[Sweep]:
-    """Start a grid of runs, or find it."""
+    """Start a grid of runs, or find the same grid."""
     if not isinstance(axes, Mapping):
         raise ArgumentError("axes", axes, "a dict of one or two fields of the spec, each with its values")
     if not 1 <= len(axes) <= 2:
         raise ArgumentError("axes", sorted(axes), "one or two fields of the spec, each with its values")
     x, *y = ({"field": field, "values": list(values)} for field, values in axes.items())
-    asked = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
-    body = yield from ask_json("POST", "/runs/sweep", limit_s, body=asked)
+    request = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
+    body = yield from send_json("POST", "/runs/sweep", limit_s, body=request)
     return Sweep.read(body)
 
 
@@ -89,73 +89,73 @@ def run_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], bar: SweepBar, limi
         except RefusedError as error:
             if error.status != 404:
                 raise
-            # A server that was restarted has forgotten the sweep, but not its runs.
+            # A restarted server has lost the sweep, but not its runs.
             sweep = yield from start_sweep(spec, axes, limit_s)
 
 
 def get_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
-    """How far a sweep is."""
-    body = yield from ask_json("GET", f"/runs/sweep/{to_id(sweep)}", limit_s)
+    """Return the progress of a sweep."""
+    body = yield from send_json("GET", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.read(body)
 
 
 def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
-    """Compute no more cells."""
-    body = yield from ask_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
+    """Cancel the remaining cells."""
+    body = yield from send_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
     return Sweep.read(body)
 
 
 def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, limit_s: float) -> Call[SweepValues]:
-    """One number of each cell."""
+    """Return one number per cell."""
     params = {"metric": metric, "reduce": reduce}
-    body = yield from ask_json("GET", f"{_place_of(sweep)}/values", limit_s, params=params)
+    body = yield from send_json("GET", f"{_get_path(sweep)}/values", limit_s, params=params)
     return SweepValues.read(body)
 
 
 def get_sweep_figure(
     sweep: Sweep | Snapshot | str, metric: str, reduce: str, theme: str, limit_s: float
 ) -> Call[Figure]:
-    """The same as a heatmap."""
+    """Return the values of a sweep as a heatmap."""
     params = {"metric": metric, "reduce": reduce, "theme": theme}
-    body = yield from ask_json("GET", f"{_place_of(sweep)}/figure", limit_s, params=params)
+    body = yield from send_json("GET", f"{_get_path(sweep)}/figure", limit_s, params=params)
     return Figure(body)
 
 
 def create_snapshot(
     records: Sequence[Record], state: str, title: str, note: str, sweep: Sweep | Snapshot | str | None, limit_s: float
 ) -> Call[Snapshot]:
-    """Keep finished runs for good."""
+    """Keep finished runs permanently."""
     body: dict[str, Any] = {"runs": list(map(to_id, records)), "state": state, "title": title, "note": note}
     if sweep is not None:
         body["sweep"] = to_id(sweep)
-    answer = yield from ask_json("POST", "/snapshots", limit_s, body=body)
+    answer = yield from send_json("POST", "/snapshots", limit_s, body=body)
     return Snapshot.read(answer)
 
 
 def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
-    """A stored view."""
-    body = yield from ask_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
+    """Return a stored view."""
+    body = yield from send_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
     return Snapshot.read(body)
 
 
 def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:
-    """Give a trace to the server: its file, or a result in memory."""
+    """Upload a trace: the path of its file, or a result in memory."""
     if not isinstance(trace, Result | str | Path):
         raise ArgumentError("trace", trace, "a result, or the path of a file that it was saved to")
     content = trace.to_bytes() if isinstance(trace, Result) else Path(trace).read_bytes()
-    answer = yield from ask(Ask("POST", f"{API}/traces", {}, content, {"content-type": OCTETS}), limit_s)
+    answer = yield from send(ApiRequest("POST", f"{API}/traces", {}, content, {"content-type": OCTETS}), limit_s)
     body = answer.read_json()
     return Trace(body["id"], body["url"])
 
 
 def get_twin(record: Record, limit_s: float) -> Call[Twin]:
-    """A synthetic stack like a trace's model."""
-    body = yield from ask_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
+    """Return a synthetic stack similar to a trace's model."""
+    body = yield from send_json("GET", f"/runs/{to_id(record)}/twin", limit_s)
     return Twin(body["spec"], body["unknown"])
 
 
 def to_plain(spec: Spec) -> dict[str, Any]:
-    """The fields of a spec, as JSON has them."""
+    """Return the fields of a spec as JSON has them."""
     if isinstance(spec, RunSpec):
         return spec.model_dump(mode="json", exclude_unset=True)
     if not isinstance(spec, Mapping):
@@ -164,7 +164,7 @@ def to_plain(spec: Spec) -> dict[str, Any]:
 
 
 def to_params(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a figure as its query has them: those that are set, records by their ids."""
+    """Return query parameters for the options of a figure that are set. Records become their ids."""
     params = {key: value for key, value in options.items() if value is not None}
     others = params.pop("others", ())
     if others:
@@ -172,5 +172,5 @@ def to_params(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: str(value).lower() if isinstance(value, bool) else value for key, value in params.items()}
 
 
-def _place_of(sweep: Sweep | Snapshot | str) -> str:
+def _get_path(sweep: Sweep | Snapshot | str) -> str:
     return f"/snapshots/{sweep.id}/sweep" if isinstance(sweep, Snapshot) else f"/runs/sweep/{to_id(sweep)}"

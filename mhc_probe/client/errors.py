@@ -1,4 +1,4 @@
-"""What can go wrong between a script and a server."""
+"""Define the errors of a client."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,15 @@ from mhc_core.spec.errors import SpecError
 
 
 class ClientError(Exception):
-    """Anything that a call did not do: its arguments are refused here or by the server, or the server is away."""
+    """A call failed: an argument is invalid, the server refused it, or the server is unreachable."""
 
 
 class ArgumentError(SpecError, ClientError):
-    """An argument of a call that cannot be sent: which one, what was received, what is allowed."""
+    """An argument of a call is invalid. Names the argument, the value received and the values allowed."""
 
 
 class LostError(ClientError):
-    """The server could not be reached, or went away, for as long as the client is patient."""
+    """The server was unreachable for longer than `patience_s`."""
 
 
 class RunFailedError(ClientError):
@@ -25,9 +25,9 @@ class RunFailedError(ClientError):
 
     Attributes
     ----------
-    run_id: which one.
+    run_id: id of the run.
     status: `failed` or `cancelled`.
-    reason: why, if the server says it.
+    reason: the server's reason; None where it gives none.
     """
 
     def __init__(self, run_id: str, status: str, reason: str | None) -> None:
@@ -36,14 +36,14 @@ class RunFailedError(ClientError):
 
 
 class RefusedError(ClientError):
-    """The server answered that it will not do this, and why (RFC 9457).
+    """The server refused the request, with a reason (RFC 9457).
 
     Attributes
     ----------
-    status: of HTTP.
-    kind: of the problem, such as `invalid-spec`; "" where the answer is not one of this server's problems.
+    status: HTTP status code.
+    kind: kind of the problem, such as `invalid-spec`; "" where the response is no problem document.
     detail: one sentence.
-    errors: field, got, wanted of each mistake.
+    errors: field, value received and value allowed, for each mistake.
     """
 
     def __init__(self, status: int, kind: str, detail: str, errors: list[SpecError]) -> None:
@@ -52,7 +52,7 @@ class RefusedError(ClientError):
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> "RefusedError":
-        """From an answer."""
+        """Build the error from a response."""
         if not headers.get("content-type", "").startswith("application/problem+json"):
             text = body.decode(errors="replace").strip()[:200]
             return cls(status, "", text or "the server gave no reason", [])

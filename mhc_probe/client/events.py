@@ -1,6 +1,6 @@
-"""Server-Sent Events, read from the bytes of a stream.
+"""Parse Server-Sent Events from the bytes of a stream.
 
-Lines end at line feeds alone: a text within JSON may hold other characters that Python calls ends of lines.
+Only line feeds end a line: text within JSON may contain other characters that Python counts as line ends.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """One event; `id` is None where it has none."""
+    """One event. `id` is None where it has none."""
 
     kind: str
     data: bytes
@@ -16,14 +16,14 @@ class Event:
 
 
 class EventReader:
-    """Takes chunks as they come, and gives the events that are whole."""
+    """Parses chunks in order, and returns complete events."""
 
     def __init__(self) -> None:
         self._rest = b""
         self.retry_s: float | None = None
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """The events that this chunk completes."""
+        """Return the events that this chunk completes."""
         *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
         return [event for block in blocks if (event := self._read(block)) is not None]
 
@@ -31,7 +31,7 @@ class EventReader:
         fields: dict[bytes, bytes] = {}
         for line in block.split(b"\n"):
             name, _, value = line.partition(b":")
-            if name:  # else a comment
+            if name:  # a line without a name is a comment
                 fields[name] = value.removeprefix(b" ")
         if b"retry" in fields:
             self.retry_s = int(fields[b"retry"]) / 1000

@@ -1,7 +1,7 @@
-"""Requests without input and output: what the sync and the async client share.
+"""Define requests without network access, shared by the sync and the async client.
 
-A call is a generator. It yields what is to be sent, or how long to wait, and is given the answer; what it returns is
-the result of the call. The clients differ only in how they send and wait.
+A call is a generator. It yields a request to send or a pause to wait, receives the response, and returns the result of
+the call. The clients differ only in how they send and wait.
 """
 
 import os
@@ -24,19 +24,19 @@ API = "/api/v1"
 URL_VARIABLE = "MHC_SCOPE_URL"
 DEFAULT_URL = "http://127.0.0.1:8000"
 PATIENCE_S = 60.0
-TIMEOUT_S = 60.0  # of silence; a stream says something every 15 s
+TIMEOUT_S = 60.0  # longest time without data; a stream sends data at least every 15 s
 JSON = "application/json"
-# What may be over soon: no whole result yet, too many runs, a busy server, a proxy without one.
+# Possibly temporary: result incomplete, too many runs, server busy, proxy without a server.
 TRANSIENT = (409, 429, 502, 503, 504)
-SURE_TO_PASS = (502, 503, 504)  # also where no Retry-After says when to come again; so does 429
+UNAVAILABLE = (502, 503, 504)  # retried, like 429, also without Retry-After
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.25, 10.0
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ask:
-    """A request; `path` is the address below the server's own."""
+class ApiRequest:
+    """A request. `path` is relative to the server's address."""
 
     method: str
     path: str
@@ -46,8 +46,8 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back; header names are of any case."""
+class ApiResponse:
+    """A response of the server. Header names are case-insensitive."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,16 +55,16 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """Whether the server did what it was asked."""
+        """Return whether the server fulfilled the request."""
         return 200 <= self.status < 300
 
     def read_json(self) -> Any:
-        """The body.
+        """Return the decoded body.
 
         Raises
         ------
         RefusedError
-            Where it is another kind of text: something else than mHC Scope answers at this address.
+            Where the body is not JSON: another program than mHC Scope answers at this address.
         """
         try:
             return orjson.loads(self.body)
@@ -73,8 +73,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """No answer came, for this reason."""
+class NoResponse:
+    """No response arrived, for this reason."""
 
     reason: str
 
@@ -86,21 +86,21 @@ class Pause:
     seconds: float
 
 
-Call = Generator[Ask | Pause, Answer | Lost | None, T]
+Call = Generator[ApiRequest | Pause, ApiResponse | NoResponse | None, T]
 
 
-class Patience:
-    """How long a client waits for a server that is busy or away, and when it comes again."""
+class RetrySchedule:
+    """Times of retries while a server is busy or unreachable, with a limit on the total wait."""
 
     def __init__(self, limit_s: float) -> None:
         self._limit_s, self._waited_s, self._tries = limit_s, 0.0, 0
 
     def renew(self) -> None:
-        """All is well again."""
+        """Restart the schedule after a success."""
         self._waited_s, self._tries = 0.0, 0
 
     def next_pause(self, retry_after_s: float | None) -> float | None:
-        """Seconds until the next try: what the server says, else longer each time. None where patience has ended."""
+        """Return the seconds until the next try: the server's own value, else increasing; None after the limit."""
         backoff = min(FIRST_PAUSE_S * 2**self._tries, MAX_PAUSE_S) * random.uniform(0.75, 1.0)
         pause = backoff if retry_after_s is None else retry_after_s
         if self._waited_s + pause > self._limit_s:
@@ -110,12 +110,12 @@ class Patience:
 
 
 def check_url(url: str | None) -> str:
-    """The address of a server, without a slash at its end: by default that of the environment, or of this machine.
+    """Return the address of a server without a final slash; by default from the environment, or this machine.
 
     Raises
     ------
     ArgumentError
-        Where it is none.
+        Where it is no such address.
     """
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
     parts = urlsplit(url)
@@ -125,12 +125,12 @@ def check_url(url: str | None) -> str:
 
 
 def read_token(token: str | None) -> dict[str, str]:
-    """Headers with the access token, by default that of the environment.
+    """Return headers with the access token, by default that of the environment.
 
     Raises
     ------
     ArgumentError
-        Where it cannot be one.
+        Where it is no valid token.
     """
     try:
         return to_headers(token)
@@ -138,36 +138,36 @@ def read_token(token: str | None) -> dict[str, str]:
         raise ArgumentError(error.field, error.got, error.wanted) from None
 
 
-def ask(request: Ask, limit_s: float) -> Call[Answer]:
-    """Send until the server answers with a success.
+def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
+    """Send a request until the server answers with a success.
 
-    Everything the API takes may be sent twice: what is asked for is named by its content.
+    Every request of the API may be repeated, because its content determines the id of what it creates.
 
     Raises
     ------
     RefusedError
-        Where the server will not, or is busy for longer than `limit_s`.
+        Where the server refuses, or is busy for longer than `limit_s`.
     LostError
-        Where it is away for longer than `limit_s`.
+        Where it is unreachable for longer than `limit_s`.
     """
-    patience = Patience(limit_s)
+    patience = RetrySchedule(limit_s)
     while True:
         answer = yield request
-        if isinstance(answer, Answer) and answer.is_success:
+        if isinstance(answer, ApiResponse) and answer.is_success:
             return answer
-        pause = patience.next_pause(_read_pause(answer)) if _may_pass(answer) else None
+        pause = patience.next_pause(_read_pause(answer)) if _is_transient(answer) else None
         if pause is None:
             raise to_error(request, answer)
         yield Pause(pause)
 
 
-def ask_json(
+def send_json(
     method: str, path: str, limit_s: float, *, body: Any = None, params: Mapping[str, Any] | None = None
 ) -> Call[Any]:
-    """The same with JSON on both sides, below the API's prefix."""
+    """Send JSON to a path of the API and return the decoded response."""
     headers = {} if body is None else {"content-type": JSON}
     content = None if body is None else _to_json(body)
-    answer = yield from ask(Ask(method, API + path, params or {}, content, headers), limit_s)
+    answer = yield from send(ApiRequest(method, API + path, params or {}, content, headers), limit_s)
     return answer.read_json()
 
 
@@ -175,19 +175,19 @@ def _to_json(body: Any) -> bytes:
     try:
         return codec.to_json(body)
     except TypeError as error:
-        raise ArgumentError("body", body, f"what JSON can say ({error})") from None
+        raise ArgumentError("body", body, f"what JSON can express ({error})") from None
 
 
-def to_error(request: Ask, answer: Answer | Lost | None) -> RefusedError | LostError:
-    """Why there is no more asking."""
-    if isinstance(answer, Answer):
+def to_error(request: ApiRequest, answer: ApiResponse | NoResponse | None) -> RefusedError | LostError:
+    """Return the error for a response that ends the retries."""
+    if isinstance(answer, ApiResponse):
         return RefusedError.read(answer.status, answer.headers, answer.body)
     reason = answer.reason if answer is not None else "no answer"
     return LostError(f"{request.method} {request.path}: {reason}")
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header says, as a number or as a date; None without one."""
+    """Return the seconds of a Retry-After header, which is a number or a date; None without one."""
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
@@ -199,12 +199,12 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _read_pause(answer: Answer | Lost | None) -> float | None:
-    return read_retry_after(answer.headers) if isinstance(answer, Answer) else None
+def _read_pause(answer: ApiResponse | NoResponse | None) -> float | None:
+    return read_retry_after(answer.headers) if isinstance(answer, ApiResponse) else None
 
 
-def _may_pass(answer: Answer | Lost | None) -> bool:
-    if not isinstance(answer, Answer):
+def _is_transient(answer: ApiResponse | NoResponse | None) -> bool:
+    if not isinstance(answer, ApiResponse):
         return True
-    is_told = answer.status in TRANSIENT and "retry-after" in answer.headers
-    return is_told or answer.status in (429, *SURE_TO_PASS)
+    has_retry_after = answer.status in TRANSIENT and "retry-after" in answer.headers
+    return has_retry_after or answer.status in (429, *UNAVAILABLE)

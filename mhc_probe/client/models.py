@@ -1,4 +1,4 @@
-"""What a server answers, as a script has it."""
+"""Define the objects that calls of the client return."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ from mhc_core.record.result import Result
 from mhc_core.record.tables import Table, to_pandas, to_polars, write_parquet
 from mhc_probe.client.errors import ClientError
 
-# Gives the status of a record as it is now, with what it measured if it is done.
+# Returns the current status of a record, and its result if it is done.
 Look = Callable[[str], tuple[str, Result | None]]
 PLOTLY_MEDIA_TYPE = "application/vnd.plotly.v1+json"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A record at a server: a spec that it computes, or a trace.
+    """A record on a server: a run, or a trace.
 
     Attributes
     ----------
-    id: under which it is stored.
-    status: queued, running, done, failed or cancelled, when it was asked for.
-    position: place in the queue, 1 for the next; None where it does not wait.
-    details: the whole answer.
-    look: of the client that made it, where that one need not be awaited; a notebook shows the record by it.
+    id: its id on the server.
+    status: queued, running, done, failed or cancelled, at the time of the request.
+    position: position in the queue, from 1; None where it is not queued.
+    details: the whole response.
+    look: function that a notebook uses to show the record; None for `AsyncClient`.
     """
 
     id: str
@@ -41,19 +41,19 @@ class Run:
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "Run":
-        """From an answer."""
+        """Build the object from a response."""
         return cls(body["id"], body["status"], body["position"], body)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """A trace that a server has stored: a record, whose `id` is taken wherever that of a run is.
+    """A trace on a server. Its `id` is accepted wherever the id of a run is.
 
     Attributes
     ----------
     id: a hash of the content.
     url: address of its page.
-    look: as that of a run.
+    look: as in `Run`.
     """
 
     id: str
@@ -66,12 +66,12 @@ class Trace:
 
 @dataclass(frozen=True)
 class Twin:
-    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as near as can be told.
+    """A synthetic stack with a trace's depth, streams, blocks and initialisation, as far as these are known.
 
     Attributes
     ----------
     spec: what `submit` takes.
-    unknown: what the trace does not tell, and what the twin has instead; sentences.
+    unknown: sentences on what the trace does not contain, and the twin's replacement for it.
     """
 
     spec: dict[str, Any]
@@ -84,8 +84,8 @@ class Sweep:
 
     Attributes
     ----------
-    id: under which the server knows it, until it restarts.
-    is_open: whether cells are held, waiting or computed.
+    id: its id on the server, valid until the server restarts.
+    is_open: whether cells are reserved, queued or running.
     counts: status -> number of runs.
     reasons: run id -> why it failed.
     ids: run ids, row by row: a row for each value of y.
@@ -99,7 +99,7 @@ class Sweep:
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "Sweep":
-        """From an answer."""
+        """Build the object from a response."""
         return cls(body["id"], body["is_open"], body["counts"], body["reasons"], body["ids"])
 
 
@@ -109,9 +109,9 @@ class SweepValues:
 
     Attributes
     ----------
-    title: what the number is.
+    title: name of the number.
     metric: key of the metric.
-    x, y: dotted field of the spec, and its values; y is None of a grid of one row.
+    x, y: dotted field of the spec, and its values; y is None for a grid of one row.
     ids, status: of each cell's run, row by row; a status other than `done` says why there is no number.
     values, log10: nan where there is none.
     """
@@ -127,7 +127,7 @@ class SweepValues:
 
     @classmethod
     def read(cls, body: dict[str, Any]) -> "SweepValues":
-        """From an answer."""
+        """Build the object from a response."""
         axes = [None if body[name] is None else (body[name]["field"], body[name]["values"]) for name in ("x", "y")]
         assert axes[0] is not None, "a grid has columns"
         return cls(
@@ -142,7 +142,7 @@ class SweepValues:
         )
 
     def to_table(self) -> Table:
-        """One row a cell: its place on the axes, `value`, `log10`, `status` and `run`."""
+        """Return one row per cell: its values on the axes, `value`, `log10`, `status` and `run`."""
         table: Table = {self.x[0]: self.x[1] * len(self.ids)}
         if self.y is not None:
             table[self.y[0]] = [value for value in self.y[1] for _ in self.x[1]]
@@ -150,21 +150,21 @@ class SweepValues:
         return table | {"value": self.values.ravel(), "log10": self.log10.ravel(), "status": status, "run": ids}
 
     def to_pandas(self) -> Any:
-        """`to_table` as a pandas DataFrame."""
+        """Return `to_table` as a pandas DataFrame."""
         return to_pandas(self.to_table())
 
     def to_polars(self) -> Any:
-        """`to_table` as a polars DataFrame."""
+        """Return `to_table` as a polars DataFrame."""
         return to_polars(self.to_table())
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write `to_table` as a Parquet file."""
+        """Write `to_table` to a Parquet file and return its path."""
         return write_parquet(self.to_table(), path)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A stored view: finished runs that the server keeps for good.
+    """A stored view: finished runs that the server keeps permanently.
 
     Attributes
     ----------
@@ -179,25 +179,25 @@ class Snapshot:
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Snapshot":
-        """From an answer."""
+        """Build the object from a response."""
         return cls(body["id"], body["url"], body["runs"], body["title"], body["note"])
 
 
 class Figure(dict[str, Any]):
-    """A Plotly figure as plain data: `plotly.graph_objects.Figure(figure)` takes it, and a notebook shows it."""
+    """A Plotly figure as plain data. `plotly.graph_objects.Figure(figure)` accepts it, and a notebook shows it."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         return {PLOTLY_MEDIA_TYPE: dict(self), "text/plain": f"Figure with {len(self['data'])} traces"}
 
 
 def show_record(record_id: str, status: str, look: Look | None) -> dict[str, Any]:
-    """What a notebook shows of a record at a server: its figure and table if it is done, else how it is."""
+    """Return a record's representation in a notebook: its figure and table if it is done, else its status."""
     if look is None:
         return _to_text(record_id, status)
     try:
         status, result = look(record_id)
     except ClientError as error:
-        return _to_text(record_id, f"{status} when it was asked for; now {error}")
+        return _to_text(record_id, f"{status} at the last request; now {error}")
     return _to_text(record_id, status) if result is None else to_bundle(result)
 
 

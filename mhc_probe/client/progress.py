@@ -1,4 +1,4 @@
-"""Progress bars: how far a run or a sweep is, on the terminal."""
+"""Show progress bars of runs and sweeps on the terminal."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ ENDED = ("done", "failed", "cancelled")
 
 
 class RunBar:
-    """Frames of a run: layers on the way up and down, and steps of training."""
+    """Counts the frames of a run: layers forward and backward, and steps of training."""
 
     def __init__(self, run_id: str, progress: bool | None) -> None:
         self._bar = _open_bar(f"run {run_id[:8]}", "frame", progress)
 
     def take(self, frame: AnyFrame) -> None:
-        """One more."""
+        """Count one frame."""
         match frame:
             case StartFrame():
                 self._bar.total = count_frames(frame)
@@ -30,34 +30,34 @@ class RunBar:
                 self._bar.set_postfix_str(frame.status)
 
     def close(self) -> None:
-        """Leave the line as it is."""
+        """Close the bar and leave its line."""
         self._bar.close()
 
 
 class SweepBar:
-    """Runs of a sweep that have ended."""
+    """Counts the runs of a sweep that have ended."""
 
     def __init__(self, progress: bool | None) -> None:
         self._bar = _open_bar("sweep", "run", progress)
 
     def show(self, sweep: Sweep) -> None:
-        """How far it is."""
+        """Update the bar to the progress of a sweep."""
         self._bar.total = sum(sweep.counts.values())
         self._bar.n = sum(sweep.counts.get(status, 0) for status in ENDED)
         failed = self._bar.n - sweep.counts.get("done", 0)
         self._bar.set_postfix_str(f"{failed} failed" if failed else "")
 
     def close(self) -> None:
-        """Leave the line as it is."""
+        """Close the bar and leave its line."""
         self._bar.close()
 
 
 def count_frames(start: StartFrame) -> int:
-    """How many frames of layers and steps a record has at most: a stack that is trained is measured twice."""
+    """Return the maximum number of layer and step frames of a record. A trained stack is measured twice."""
     steps = start.get_source().train_steps
     return steps + (2 if steps else 1) * 2 * (start.layers + 1)
 
 
 def _open_bar(title: str, unit: str, progress: bool | None) -> Any:
-    """A bar: shown or not as `progress` says, by default where standard error is a terminal."""
+    """Open a bar. `progress` shows or hides it; by default it is shown where standard error is a terminal."""
     return tqdm(desc=title, unit=unit, disable=None if progress is None else not progress)

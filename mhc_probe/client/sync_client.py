@@ -1,4 +1,4 @@
-"""The client of plain scripts."""
+"""Provide the client for synchronous scripts."""
 
 import secrets
 import time
@@ -17,25 +17,36 @@ from mhc_core.record.result import Result
 from mhc_probe.client import calls
 from mhc_probe.client.calls import Record, Spec, to_id
 from mhc_probe.client.errors import ClientError, RunFailedError
-from mhc_probe.client.exchange import PATIENCE_S, TIMEOUT_S, Answer, Ask, Call, Lost, Pause, T, check_url, read_token
-from mhc_probe.client.following import Following
+from mhc_probe.client.exchange import (
+    PATIENCE_S,
+    TIMEOUT_S,
+    ApiRequest,
+    ApiResponse,
+    Call,
+    NoResponse,
+    Pause,
+    T,
+    check_url,
+    read_token,
+)
 from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import RunBar, SweepBar
+from mhc_probe.client.run_stream import RunStream
 
 
 class Client:
-    """A server, from a script that waits for its answers. Use it as a context, or close it.
+    """A client of one server, for scripts that wait for each result. Use it as a context, or close it.
 
-    Every call raises a `ClientError`: `ArgumentError` where an argument cannot be sent, `RefusedError` where the server
-    will not, with what is wrong in which field, and `LostError` where it is away. A server that is busy is asked again
-    when it says, or later each time.
+    Every call raises a `ClientError`: `ArgumentError` where an argument is invalid, `RefusedError` where the server
+    refuses, with the fields that are wrong, and `LostError` where it is unreachable. While a server is busy, requests
+    are repeated after the time it gives, or after increasing pauses.
 
     Parameters
     ----------
-    url: of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
-    token: for a server that asks for one; by default `MHC_SCOPE_TOKEN` of the environment.
-    patience_s: how long a call waits for a server that is busy or away.
-    progress: whether bars are shown; by default where standard error is a terminal.
+    url: address of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
+    token: access token, for a server that requires one; by default `MHC_SCOPE_TOKEN` of the environment.
+    patience_s: seconds that a call waits for a busy or unreachable server, by default 60.
+    progress: whether to show progress bars; by default where standard error is a terminal.
     """
 
     def __init__(
@@ -59,11 +70,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._http.close()
 
     def submit(self, spec: Spec) -> Run:
-        """Start a run, or find it where the same spec is known; it does not wait for it."""
+        """Start a run, or return the existing run of the same spec. Does not wait for the result."""
         return self._bind(self._perform(calls.submit(spec, self._patience_s)))
 
     def compare(self, specs: Sequence[Spec]) -> list[Run]:
@@ -71,33 +82,33 @@ class Client:
         return list(map(self._bind, self._perform(calls.compare(specs, self._patience_s))))
 
     def get_run(self, record: Record) -> Run:
-        """How a run is now."""
+        """Return a run with its current status."""
         return self._bind(self._perform(calls.get_run(record, self._patience_s)))
 
     def cancel(self, record: Record) -> str:
-        """Cancel a run, unless another viewer follows it; its status afterwards."""
+        """Cancel a run, unless another viewer follows it. Return its status afterwards."""
         return self._perform(calls.cancel(record, self._viewer, self._patience_s))
 
     def follow(self, record: Record) -> Iterator[AnyFrame]:
-        """The frames of a run as they come, from the first to `end`, over lost connections and restarts."""
-        following = Following(to_id(record), self._viewer, self._patience_s)
+        """Yield the frames of a run as they arrive, from the first to `end`, across lost connections and restarts."""
+        stream = RunStream(to_id(record), self._viewer, self._patience_s)
         with closing(RunBar(to_id(record), self._progress)) as bar:
             while True:
-                for chunk in self._listen(following):
-                    for frame in following.feed(chunk):
+                for chunk in self._open_stream(stream):
+                    for frame in stream.receive(chunk):
                         bar.take(frame)
                         yield frame
-                if following.is_over:
+                if stream.is_over:
                     return
-                time.sleep(following.pause())
+                time.sleep(stream.pause())
 
     def result(self, record: Record) -> Result:
-        """Everything that a run measured, when it is done.
+        """Wait for a run and return its result.
 
         Raises
         ------
         RunFailedError
-            Where it ends without a result.
+            Where the run ends without a result.
         """
         result = Result()
         for frame in self.follow(record):
@@ -107,40 +118,40 @@ class Client:
         return result
 
     def figure(self, record: Record, panel: str, *, others: Sequence[Record] = (), **options: Any) -> Figure:
-        """A panel with the data of a run and of `others`; options are those of the API, such as `layer` or `view`.
+        """Return a panel with the data of a run and of `others`. Options are those of the API, such as `layer`.
 
         Raises
         ------
         RefusedError
-            Where the API has no such option or value; it names those that there are.
+            Where the API has no such option or value; the message lists those that exist.
         """
         return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 
     def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """A grid of runs over one or two fields, such as `{"depth": [16, 64]}`, when all have ended."""
+        """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""
         with closing(SweepBar(self._progress)) as bar:
             return self._perform(calls.run_sweep(spec, axes, bar, self._patience_s))
 
     def start_sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
-        """The same without waiting."""
+        """Start a grid of runs as `sweep` does, without waiting."""
         return self._perform(calls.start_sweep(spec, axes, self._patience_s))
 
     def get_sweep(self, sweep: Sweep | str) -> Sweep:
-        """How far a sweep is."""
+        """Return the progress of a sweep."""
         return self._perform(calls.get_sweep(sweep, self._patience_s))
 
     def cancel_sweep(self, sweep: Sweep | str) -> Sweep:
-        """Compute no more cells of a sweep."""
+        """Cancel the remaining cells of a sweep."""
         return self._perform(calls.cancel_sweep(sweep, self._patience_s))
 
     def sweep_values(self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max") -> SweepValues:
-        """One number of each cell: a metric, reduced over layers or steps."""
+        """Return one number per cell: a metric, reduced over layers or steps."""
         return self._perform(calls.get_sweep_values(sweep, metric, reduce, self._patience_s))
 
     def sweep_figure(
         self, sweep: Sweep | Snapshot | str, metric: str, reduce: Reduction = "max", theme: str = "light"
     ) -> Figure:
-        """The same as a heatmap."""
+        """Return the values of `sweep_values` as a heatmap."""
         return self._perform(calls.get_sweep_figure(sweep, metric, reduce, theme, self._patience_s))
 
     def create_snapshot(
@@ -152,33 +163,33 @@ class Client:
         note: str = "",
         sweep: Sweep | Snapshot | str | None = None,
     ) -> Snapshot:
-        """Keep finished runs for good, with the page's state as its address says it behind `#`."""
+        """Keep finished runs permanently, with a page state as it follows `#` in the page's address."""
         return self._perform(calls.create_snapshot(records, state, title, note, sweep, self._patience_s))
 
     def get_snapshot(self, snapshot: Snapshot | str) -> Snapshot:
-        """A stored view."""
+        """Return a stored view."""
         return self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     def publish(self, trace: str | Path | Result) -> Trace:
-        """Give a trace to the server, which shows it as any record: its file, `*.mhct`, or a result in memory."""
+        """Upload a trace, which the server shows like any record. It is a path to a file, `*.mhct`, or a result."""
         return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
 
     def get_twin(self, trace: Record) -> Twin:
-        """A synthetic stack like a trace's model, to stand beside it."""
+        """Return a synthetic stack similar to a trace's model, to compare both."""
         return self._perform(calls.get_twin(trace, self._patience_s))
 
     def _bind(self, run: Run) -> Run:
         return replace(run, look=self._look)
 
     def _look(self, record_id: str) -> tuple[str, Result | None]:
-        """For a notebook, which does not wait: how a record is, and what it measured if it is done."""
+        """Return a record's status, and its result if it is done. A notebook uses it and does not wait."""
         if self._http.is_closed:
             raise ClientError("the client is closed")
         run = self._perform(calls.get_run(record_id, 0.0))
         return run.status, self.result(record_id) if run.status == "done" else None
 
     def _perform(self, call: Call[T]) -> T:
-        answer: Answer | Lost | None = None
+        answer: ApiResponse | NoResponse | None = None
         while True:
             try:
                 step = call.send(answer)
@@ -191,7 +202,7 @@ class Client:
             else:
                 answer = self._send(step)
 
-    def _send(self, request: Ask) -> Answer | Lost:
+    def _send(self, request: ApiRequest) -> ApiResponse | NoResponse:
         try:
             answer = self._http.request(
                 request.method,
@@ -201,19 +212,19 @@ class Client:
                 headers=request.headers,
             )
         except httpx.TransportError as error:
-            return Lost(str(error) or type(error).__name__)
-        return Answer(answer.status_code, answer.headers, answer.content)
+            return NoResponse(str(error) or type(error).__name__)
+        return ApiResponse(answer.status_code, answer.headers, answer.content)
 
-    def _listen(self, following: Following) -> Iterator[bytes]:
-        request = following.request
+    def _open_stream(self, stream: RunStream) -> Iterator[bytes]:
+        request = stream.request
         try:
             with self._http.stream(
                 request.method, request.path, params=request.params, headers=request.headers
             ) as answer:
                 is_stream = answer.status_code == 200
                 body = b"" if is_stream else answer.read()
-                following.begin(Answer(answer.status_code, answer.headers, body))
+                stream.begin(ApiResponse(answer.status_code, answer.headers, body))
                 if is_stream:
                     yield from answer.iter_bytes()
         except httpx.TransportError as error:
-            following.lose(str(error) or type(error).__name__)
+            stream.break_connection(str(error) or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Commands that the probe adds to `mhc-scope`, one file each: `add_parser` adds a parser, `run` returns the exit code.
+"""Define the commands that the probe adds to `mhc-scope`: `add_parser` adds a parser, `run` returns the exit code.
 
 The instrument finds them by the entry point `probe` of the group `mhc_scope.commands`. They import torch when they run.
 """

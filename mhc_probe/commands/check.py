@@ -1,4 +1,4 @@
-"""`check package.module:Class`: whether someone's connection does what its family promises."""
+"""Define `check package.module:Class`: compare a connection with the laws of its family."""
 
 import argparse
 import json
@@ -9,16 +9,24 @@ from mhc_core.spec import SpecError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command."""
-    parser = commands.add_parser("check", help="hold someone's connection against the laws of its family and ours")
+    """Add the parser of the command."""
+    parser = commands.add_parser("check", help="compare a connection with the laws of its family and with our own")
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
-    parser.add_argument("--args", default="{}", help="keyword arguments for it, a JSON object")
+    parser.add_argument("--args", default="{}", help="keyword arguments of the target, a JSON object")
     parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds of Sinkhorn that it is said to have")
-    parser.add_argument("--eps", type=float, default=1e-6, help="eps of Sinkhorn that it is said to have")
-    parser.add_argument("--dtype", default="float32", help="of parameters and states where it is used, or bfloat16")
-    parser.add_argument("--streams", type=int, help="where shapes of parameters do not tell it")
-    parser.add_argument("--width", type=int, help="where shapes of parameters do not tell it")
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="number of Sinkhorn rounds that it should have, 20 by default"
+    )
+    parser.add_argument(
+        "--eps", type=float, default=1e-6, help="eps of the Sinkhorn rounds that it should have, 1e-6 by default"
+    )
+    parser.add_argument(
+        "--dtype", default="float32", help="type of parameters and states in use: float32 (default) or bfloat16"
+    )
+    parser.add_argument(
+        "--streams", type=int, help="number of streams, if the shapes of parameters do not determine it"
+    )
+    parser.add_argument("--width", type=int, help="width of a stream, if the shapes of parameters do not determine it")
     for name, meaning in (("write", "applies what it returns"), ("expand", "makes streams"), ("reduce", "ends them")):
         parser.add_argument(f"--{name}", help=f"package.module:function that {meaning}, see docs/check.md")
     parser.add_argument("--compile", action="store_true", help="also compare with torch.compile, which takes a minute")
@@ -27,7 +35,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print the report; returns 0 where it passes, 1 where it does not, 2 where it could not be checked."""
+    """Print the report. Return 0 where it passes, 1 where it fails, 2 where it could not be checked."""
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:
@@ -38,7 +46,7 @@ def run(known: argparse.Namespace) -> int:
     from mhc_probe.conformance import check
 
     if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python` does: modules in this folder
+        sys.path.insert(0, "")  # import modules from this folder, as `python` does
     options = {name: getattr(known, name) for name in ("family", "rounds", "eps", "dtype", "streams", "width")}
     try:
         target = load_target(known.target, arguments)

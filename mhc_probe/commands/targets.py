@@ -1,4 +1,4 @@
-"""What the command line names: `package.module:Class`, a function that builds a module, or a module that is there."""
+"""Import what the command line names: `package.module:Class`, a function that builds a module, or a module."""
 
 import importlib
 from collections.abc import Callable
@@ -11,12 +11,12 @@ from mhc_core.spec import SpecError
 
 
 def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[], nn.Module]:
-    """The module of that name, or what builds it with these keyword arguments.
+    """Return the named module, or a function that builds it with these keyword arguments.
 
     Raises
     ------
     SpecError
-        Where there is nothing of that name, or it builds no module.
+        Where the name does not exist, or builds no module.
     """
     found = load_name(text)
     if isinstance(found, nn.Module):
@@ -30,7 +30,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
 def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any]) -> None:
     try:
         built = build(**arguments)
-    except Exception as error:  # whatever the user's class raises
+    except Exception as error:  # the user's class may raise anything
         wanted = f"arguments that it takes, as --args '{{\"name\": value}}': {type(error).__name__}: {error}"
         raise SpecError(text, arguments, wanted) from error
     if not isinstance(built, nn.Module):
@@ -38,12 +38,12 @@ def _try_to_build(text: str, build: Callable[..., Any], arguments: dict[str, Any
 
 
 def load_name(text: str) -> Any:
-    """What stands at `package.module:name`.
+    """Return the object at `package.module:name`.
 
     Raises
     ------
     SpecError
-        Where there is nothing of that name.
+        Where the name does not exist.
     """
     path, colon, name = text.partition(":")
     if not (path and colon and name):

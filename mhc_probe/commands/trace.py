@@ -1,4 +1,4 @@
-"""`trace model.safetensors`: the static mixing of a checkpoint, read without running the model."""
+"""Define `trace model.safetensors`: read the static mixing of a checkpoint without running the model."""
 
 import argparse
 import sys
@@ -9,15 +9,15 @@ from mhc_core.spec import SpecError
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command."""
+    """Add the parser of the command."""
     parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
-    parser.add_argument("--out", type=Path, help="where to write its record: .mhct")
+    parser.add_argument("--out", type=Path, help="file for its record, *.mhct; by default none is written")
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Read a checkpoint, write its record, and print what it says in words."""
+    """Read a checkpoint, write its record, and print its findings."""
     from mhc_probe.checkpoint import read_checkpoint
 
     try:
@@ -37,7 +37,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def _check_out(out: Path) -> None:
-    """A name that cannot be written is refused before a large file is read."""
+    """Raise where the output cannot be written, before a large file is read."""
     if out.suffix != ".mhct":
         raise SpecError("--out", out.name, "a name that ends in .mhct")
     if not out.parent.is_dir():

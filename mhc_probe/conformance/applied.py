@@ -1,4 +1,4 @@
-"""Whether the coefficients are applied as the layer's equation says."""
+"""Check that coefficients are applied as the layer's equation states."""
 
 from copy import deepcopy
 
@@ -14,7 +14,7 @@ NO_WRITE = "the module returns coefficients, and no code that applies them was g
 
 
 def check_read(bench: Bench, claim: Claim) -> Line:
-    """u = sum_j H_pre[j] x[j]."""
+    """Check u = sum_j H_pre[j] x[j]."""
     if not claim.family.reads_streams:
         raise NotApplicable("this family weighs single channels, not whole streams")
     misfit = bench.observe().misfit_read
@@ -30,7 +30,7 @@ def check_read(bench: Bench, claim: Claim) -> Line:
 
 
 def check_forward(bench: Bench, claim: Claim) -> Line:
-    """x'[i] = sum_j H_res[i, j] x[j] + H_post[i] y."""
+    """Check x'[i] = sum_j H_res[i, j] x[j] + H_post[i] y."""
     name, why = "mixing applied", "the next state is H_res x + H_post y"
     if bench.subject(bench.x).write is None:
         raise NotApplicable(NO_WRITE)
@@ -57,7 +57,7 @@ def check_forward(bench: Bench, claim: Claim) -> Line:
 
 @torch.no_grad()
 def check_tokens(bench: Bench, claim: Claim) -> Line:
-    """A token's coefficients come from that token."""
+    """Check that a token's coefficients depend on that token alone."""
     other = bench.x.clone()
     other[0, 2] = bench.draw(bench.n, bench.width, salt=94)
     before, after = _list_outputs(bench, bench.x), _list_outputs(bench, other)
@@ -86,7 +86,7 @@ def _list_outputs(bench: Bench, x: torch.Tensor) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def check_timing(bench: Bench, claim: Claim) -> Line:
-    """H_pre comes from the state that it reads, or, as a design, from the state of the layer before."""
+    """Check that H_pre comes from the state that it reads, or, as a design, from the state of the layer before."""
     name = "timing"
     if bench.subject.carried:
         given = torch.rand(bench.x.shape[:3], generator=torch.Generator().manual_seed(0)).to(bench.x)
@@ -112,7 +112,7 @@ def check_timing(bench: Bench, claim: Claim) -> Line:
 
 
 def _read_second(bench: Bench, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """H_pre of the second of two calls of a copy that was never called before."""
+    """Return H_pre of the second of two calls of a fresh copy."""
     fresh = bench.pristine.on(deepcopy(bench.pristine.module))
     fresh.module.load_state_dict(bench.random_state)
     fresh(first)

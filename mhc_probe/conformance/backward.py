@@ -1,4 +1,4 @@
-"""Gradients against finite differences: of the streams, of the branch's output and of every parameter."""
+"""Check gradients of the streams, the branch's output and every parameter against finite differences."""
 
 import math
 from collections.abc import Callable
@@ -11,18 +11,19 @@ from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds
 
-STEP = 0.02  # of a direction of the size of what is moved: float32 and the third derivative then err alike
-AGREES = 3e-3  # of the length of the difference
-ROUGH = 0.05  # above it, differences of two steps disagree so much that neither is a derivative
+STEP = 0.02  # relative to the moved value: rounding in float32 and the third derivative then cause equal errors
+AGREES = 3e-3  # allowed error, relative to the length of the difference
+ROUGH = 0.05  # above it, two step sizes disagree so much that neither is a derivative
 DIRECTIONS = 2
 
 Outputs = dict[str, torch.Tensor]
 
 
 class Mismatch(NamedTuple):
-    """A derivative of `output` by `input` along one direction: by finite differences, `wanted`, and by autograd, `got`.
+    """A derivative of `output` by `input` along one direction: `wanted` by finite differences, `got` by autograd.
 
-    error: their difference, as a share of the length of the change. allowed: what finite differences can be away.
+    error: their difference, as a share of the length of the change. allowed: the error that finite differences can
+    have.
     """
 
     input: str
@@ -34,12 +35,12 @@ class Mismatch(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """How many times the error is what is allowed."""
+        """Return the error as a multiple of what is allowed."""
         return self.error / self.allowed
 
 
 def check_backward(bench: Bench, claim: Claim) -> Line:
-    """The gradient of the streams, through the mixing and through the coefficients."""
+    """Check the gradient of the streams, through the mixing and through the coefficients."""
     return _check(
         bench,
         ["the streams"],
@@ -50,7 +51,7 @@ def check_backward(bench: Bench, claim: Claim) -> Line:
 
 
 def check_branch(bench: Bench, claim: Claim) -> Line:
-    """The gradient of the branch's output."""
+    """Check the gradient of the branch's output."""
     if bench.subject(bench.x).write is None:
         raise NotApplicable("the module returns coefficients, and no code that applies them was given as write=")
     return _check(
@@ -63,7 +64,7 @@ def check_branch(bench: Bench, claim: Claim) -> Line:
 
 
 def check_gradients(bench: Bench, claim: Claim) -> Line:
-    """Every entry of every parameter moves a coefficient, and its gradient says how much."""
+    """Check that every entry of every parameter moves a coefficient, and that its gradient is right."""
     name, why = "gradients", "each parameter gets the gradient of what it does"
     roles = bench.roles
     if not list(bench.subject.module.parameters()):
@@ -106,8 +107,9 @@ def _check(bench: Bench, inputs: list[str], name: str, why: str, likely: str) ->
 
 
 def find_mismatch(bench: Bench, what: str) -> Mismatch:
-    """The largest disagreement of autograd with finite differences, for "the streams", "the branch's output" or the
-    parameter of that name.
+    """Return the largest difference between autograd and finite differences.
+
+    `what` is "the streams", "the branch's output" or the name of a parameter.
 
     Raises
     ------
@@ -127,11 +129,12 @@ def _compare(bench: Bench, what: str, salt: int) -> list[Mismatch]:
     with torch.enable_grad():
         outputs = run(leaf)
     return [
-        _weigh(bench, what, name, outputs[name], leaf, direction, whole[name], half[name], salt) for name in outputs
+        _compare_output(bench, what, name, outputs[name], leaf, direction, whole[name], half[name], salt)
+        for name in outputs
     ]
 
 
-def _weigh(
+def _compare_output(
     bench: Bench,
     what: str,
     name: str,
@@ -142,7 +145,7 @@ def _weigh(
     half: torch.Tensor,
     salt: int,
 ) -> Mismatch:
-    """Compare along the difference itself, and along a random weight of the output."""
+    """Compare along the change of the output, and along a random direction of the output."""
     change, length = (4 * half - whole) / 3, half.norm().item()  # Richardson's extrapolation
     size = output.detach().double().norm().item()
     if not torch.isfinite(change).all():
@@ -156,15 +159,17 @@ def _weigh(
     found = []
     for weight in (change / max(length, 1e-30), random):
         wanted = (weight * change).sum().item()
-        got = _pull_back(output, weight, leaf, direction)
+        got = _differentiate_backward(output, weight, leaf, direction)
         scale = max(length, 1e-4 * size)
         error = abs(got - wanted) / scale if math.isfinite(got) else math.inf
         found.append(Mismatch(what, name, error, AGREES + 3 * rough, wanted, got))
     return max(found, key=lambda mismatch: mismatch.excess)
 
 
-def _pull_back(output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor) -> float:
-    """The derivative of a weighted output along a direction, from the gradient; 0 where there is none."""
+def _differentiate_backward(
+    output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor
+) -> float:
+    """Return the derivative of a weighted output along a direction from its gradient; 0 where there is none."""
     if not output.requires_grad:
         return 0.0
     try:
@@ -179,13 +184,13 @@ def _pull_back(output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, d
 def _differentiate(
     run: Callable[[torch.Tensor], Outputs], start: torch.Tensor, direction: torch.Tensor, step: float
 ) -> Outputs:
-    """The central difference of every output along a direction, in float64."""
+    """Return the central difference of every output along a direction, in float64."""
     after, before = run(start + step * direction), run(start - step * direction)
     return {name: (after[name].double() - before[name].double()) / (2 * step) for name in after}
 
 
 def _open(bench: Bench, what: str) -> tuple[Callable[[torch.Tensor], Outputs], torch.Tensor]:
-    """A function of one input, and that input as a leaf of its graph."""
+    """Return a function of one input, and that input as a leaf of its graph."""
     module = bench.subject.module
     y = bench.draw(*bench.x.shape[:2], bench.width, salt=91)
     if what == "the streams":

@@ -1,4 +1,4 @@
-"""A copy of a connection on the bench: its logits set at will, its coefficients measured from what it does.
+"""Put a copy of a connection on a test bench: set its logits, and measure its coefficients from its behaviour.
 
 Coefficients are solved for, so that it does not matter how the module stores them: u is linear in the streams, and the
 next state is linear in the streams and in the branch's output.
@@ -15,28 +15,28 @@ from torch import nn
 from mhc_probe.conformance.calling import BATCH, TOKENS, ModuleCall, Subject
 from mhc_probe.conformance.roles import SEEN, Entries, ParameterEntry, Roles, find_roles
 
-BASE = 1.0  # a logit for which maps other than exp are defined too
-VISIBLE = 1e-5  # an entry of H_res whose logarithm float32 still measures
-MISFIT = 1e-3  # above it, u or the next state is no mix of streams
+BASE = 1.0  # a logit at which other maps than exp are defined too
+VISIBLE = 1e-5  # smallest entry of H_res whose logarithm float32 resolves
+MISFIT = 1e-3  # above it, u or the next state is not a mix of streams
 
 
 class NotApplicable(Exception):
-    """The line says nothing about this kind of module, or needs an option that was not given; the message says so."""
+    """The line does not apply to this kind of module, or needs a missing option. The message gives the reason."""
 
 
 class NotMeasured(Exception):
-    """The line applies, but the module does something that prevents the measurement; the message says what."""
+    """The line applies, but the module prevents the measurement. The message gives the reason."""
 
 
 class EntangledBias(NotMeasured):
-    """Entries of a bias move several coefficients alike."""
+    """Entries of a bias move several coefficients by the same amount."""
 
 
 class ObservedMixing(NamedTuple):
     """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None where unknown.
 
-    Where H_pre is carried from layer to layer, h_pre is that made for the next one.
-    misfit_read, misfit_write: the largest share of u and of the next state that no mix of streams explains.
+    Where H_pre is carried from layer to layer, h_pre is the one for the next layer. misfit_read, misfit_write: the
+    largest share of u and of the next state that no mix of streams explains.
     """
 
     h_pre: torch.Tensor
@@ -49,7 +49,8 @@ class ObservedMixing(NamedTuple):
 class Bench:
     """One connection, copied. `seed` draws states and parameters.
 
-    `initial` has its parameters as they came, and `pristine` is never called: it is copied where memory matters.
+    `initial` has the parameters of the given module. `pristine` is never called: lines that depend on the history of
+    calls copy it.
     """
 
     def __init__(self, subject: Subject, seed: int = 0) -> None:
@@ -59,7 +60,7 @@ class Bench:
         self.dtype, self.device = parameter.dtype, parameter.device
         self.n, self.width = subject.n, subject.width
         self._ordered: dict[str, list[ParameterEntry]] = {}
-        self.notes: dict[str, Any] = {}  # what lines keep for other lines
+        self.notes: dict[str, Any] = {}  # results that lines share
         self.x = self.draw(BATCH, TOKENS, self.n, self.width)
         self.randomise()
         if subject.on(_copy(subject.module)).overwrites(self.x):
@@ -68,13 +69,13 @@ class Bench:
             )
 
     def draw(self, *shape: int, salt: int = 0) -> torch.Tensor:
-        """Normal numbers that depend on shape, seed and salt alone."""
+        """Return normal random numbers that depend on shape, seed and salt alone."""
         generator = torch.Generator().manual_seed(1000 * self.seed + salt)
         return torch.randn(shape, generator=generator).to(self.device, self.dtype)
 
     @torch.no_grad()
     def randomise(self) -> None:
-        """Parameters as after training: none of them zero, logits of order 1."""
+        """Draw parameters as after training: none of them zero, logits of order 1."""
         for salt, parameter in enumerate(self.subject.module.parameters()):
             drawn = self.draw(*parameter.shape, salt=salt + 1)
             if parameter.numel() <= 3:
@@ -82,12 +83,12 @@ class Bench:
             elif parameter.numel() <= (self.n + 2) * self.n:
                 parameter.copy_(0.7 * drawn)  # biases
             else:
-                inputs = self.n * self.width  # of a projection, whatever axes it has
+                inputs = self.n * self.width  # inputs of a projection, whatever its axes
                 parameter.copy_(drawn * (max(parameter.shape) if parameter.numel() % inputs else inputs) ** -0.5)
 
     @cached_property
     def roles(self) -> Roles:
-        """What each parameter does."""
+        """Return the role of each parameter."""
         roles = find_roles(self.subject.module, self._measure, self.n)
         original = dict(self.initial.module.named_parameters())
         with torch.no_grad():
@@ -97,7 +98,7 @@ class Bench:
 
     @cached_property
     def random_state(self) -> dict[str, torch.Tensor]:
-        """All parameters as drawn, gains as they came."""
+        """Return all parameters as drawn, with gains as the module has them."""
         return {name: value.clone() for name, value in self._after_roles().items()}
 
     def _after_roles(self) -> dict[str, torch.Tensor]:
@@ -124,12 +125,12 @@ class Bench:
         return invert(self.x)
 
     def observe_initial(self, x: torch.Tensor) -> ObservedMixing:
-        """Measure the coefficients with the parameters as they came."""
+        """Measure the coefficients with the parameters of the given module."""
         return self.observe(x, self.initial)
 
     # ---- logits
 
-    def set_places(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:
+    def set_entries(self, places: list[ParameterEntry], values: torch.Tensor | float) -> None:
         """Write values to entries of parameters."""
         wanted = values if isinstance(values, torch.Tensor) else torch.full((len(places),), values)
         with torch.no_grad():
@@ -143,22 +144,22 @@ class Bench:
         flat[entries.indices.to(flat.device)] *= factor
 
     def stop_dynamic(self) -> None:
-        """Set gates and projections to zero: coefficients then come from biases alone, which are 1."""
+        """Set gates and projections to zero. Coefficients then depend on biases alone, which are 1."""
         self.subject.module.load_state_dict(self._static_state)
 
     @cached_property
     def _static_state(self) -> dict[str, torch.Tensor]:
         self.reset()
         roles = self.roles
-        self.set_places(list(roles.gate.values()), 0.0)
+        self.set_entries(list(roles.gate.values()), 0.0)
         for entries in roles.phi.values():
             self.scale_entries(entries, 0.0)
         for places in roles.bias.values():
-            self.set_places(places, BASE)
+            self.set_entries(places, BASE)
         return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
 
     def list_owners(self, target: str) -> list[int] | None:
-        """Which coefficient each entry of a bias moves; None where one moves several alike.
+        """Return which coefficient each entry of a bias moves; None where an entry moves several by the same amount.
 
         Raises
         ------
@@ -167,13 +168,13 @@ class Bench:
         """
         places = self.roles.bias[target]
         try:
-            ordered = self.need_bias(target)
+            ordered = self.require_bias(target)
         except EntangledBias:
             return None
         return [ordered.index(place) for place in places]
 
-    def need_bias(self, target: str) -> list[ParameterEntry]:
-        """Entries that are the bias of a target, in the order of the streams, or of (output, input) of H_res.
+    def require_bias(self, target: str) -> list[ParameterEntry]:
+        """Return the entries of a target's bias, in the order of the streams, or of (output, input) for H_res.
 
         Raises
         ------
@@ -194,14 +195,14 @@ class Bench:
         base = _center_log(self._measure()[target][0, 0])
         changes = []
         for place in places:
-            self.set_places([place], BASE + 0.3)
+            self.set_entries([place], BASE + 0.3)
             changes.append((_center_log(self._measure()[target][0, 0]) - base).nan_to_num().flatten())
-            self.set_places([place], BASE)
+            self.set_entries([place], BASE)
         self.reset()
         change = torch.stack(changes)  # (entries of the bias, coefficients)
         if change.abs().max() < SEEN:
             raise NotMeasured(f"biases of H_{target} have no effect where gates and projections are zero")
-        # Two streams leave H_res one degree of freedom: each logit moves two entries alike, its own among them.
+        # Two streams leave H_res one degree of freedom: each logit moves two entries equally, one of them its own.
         if target == "res" and self.n == 2 and (change.diagonal() > 0.99 * change.amax(1)).all():
             return places
         for signed in (change, -change):
@@ -214,8 +215,8 @@ class Bench:
     @cached_property
     @torch.no_grad()
     def res_offset(self) -> torch.Tensor:
-        """What the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
-        self.need_bias("res")
+        """Return what the module itself adds to the logits of H_res (n, n), up to constants of rows and columns."""
+        self.require_bias("res")
         self.stop_dynamic()
         h_res = self.observe().h_res
         self.reset()
@@ -227,7 +228,7 @@ class Bench:
     @cached_property
     @torch.no_grad()
     def is_dynamic(self) -> bool:
-        """Whether any coefficient differs from token to token."""
+        """Return whether any coefficient differs between tokens."""
         self.reset()
         return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure().values())
 
@@ -235,51 +236,51 @@ class Bench:
     def mixing(
         self, pre: torch.Tensor | None = None, post: torch.Tensor | None = None, res: torch.Tensor | None = None
     ) -> ObservedMixing:
-        """Coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
+        """Measure the coefficients for given logits of H_pre (n), H_post (n) or H_res (n, n), without the dynamic part.
 
         Raises
         ------
         NotMeasured
-            Where the module has no bias that could be set so.
+            Where the module has no such bias.
         """
         if res is not None:
             res = res.view(self.n, self.n) - self.res_offset.to(res)
         wanted = {"pre": pre, "post": post, "res": res}
-        places = {target: self.need_bias(target) for target, value in wanted.items() if value is not None}
+        places = {target: self.require_bias(target) for target, value in wanted.items() if value is not None}
         self.stop_dynamic()
         for target, value in wanted.items():
             if value is not None:
-                self.set_places(places[target], value)
+                self.set_entries(places[target], value)
         observed = self.observe()
         self.reset()
         return observed
 
 
 def center(matrix: torch.Tensor) -> torch.Tensor:
-    """A matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
+    """Return a matrix (..., n, n) without the constants of its rows and columns, which Sinkhorn's rounds ignore."""
     rows, columns = matrix.mean(-1, keepdim=True), matrix.mean(-2, keepdim=True)
     return matrix - rows - columns + matrix.mean((-2, -1), keepdim=True)
 
 
 def _center_log(value: torch.Tensor) -> torch.Tensor:
-    """A positive matrix (n, n) as the logits that it follows from; everything else as it is."""
+    """Return the centred logits of a positive matrix (n, n), and any other value unchanged."""
     return center(value.log()) if value.ndim == 2 and bool((value > VISIBLE).all()) else value
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """A copy in float32, or in float64 where the module is, in which nothing is frozen."""
+    """Return an unfrozen copy in float32, or in float64 where the module is."""
     copied = deepcopy(module).eval().requires_grad_(True)
     is_double = any(parameter.dtype == torch.float64 for parameter in copied.parameters())
     return copied if is_double else copied.float()
 
 
 def invert(x: torch.Tensor) -> torch.Tensor:
-    """What solves for coefficients on a state (B, T, n, C): its pseudo-inverse (B, T, C, n), in float32 at least."""
+    """Return the pseudo-inverse (B, T, C, n) of a state (B, T, n, C) in float32 or wider, to solve for coefficients."""
     return torch.linalg.pinv(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
 
 
 def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = None) -> ObservedMixing:
-    """Solve for the coefficients of one call on a state x (B, T, n, C), whose inverse may be known."""
+    """Solve for the coefficients of one call on a state x (B, T, n, C). `inverse` saves inverting it again."""
     inverse = invert(x) if inverse is None else inverse
     exact = x.detach().to(inverse.dtype)
     u = called.u.to(exact.dtype)
@@ -294,7 +295,7 @@ def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = 
     h_res = passed @ inverse
     added = called.write(torch.ones_like(called.u)).to(exact.dtype) - passed
     h_post = added.mean(-1)
-    # Also for an output that is neither constant nor of length 1: the sum is linear in it, channel by channel.
+    # Also test an output that varies: the sum must be linear in it, channel by channel.
     y = 3 * torch.randn(called.u.shape, generator=torch.Generator().manual_seed(0)).to(called.u)
     written = called.write(y).to(exact.dtype) - passed
     misfit_write = max(

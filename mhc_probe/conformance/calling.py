@@ -1,13 +1,6 @@
-"""How a connection is called: one small adapter for each calling convention, found by what a call returns.
+"""Call a connection by its calling convention, which is found from what a call returns.
 
 Shapes: B sequences, T tokens, n streams, C width. Whatever layout a module takes, a state here is (B, T, n, C).
-
-Three conventions are known:
-- coefficients: `module(x)` returns tensors: u (B, T, C) or H_pre, H_post (B, T, n), H_res (B, T, n, n). What applies
-  them is written elsewhere; `write` is that code.
-- residual function: `module(x)` returns u and a function that takes the branch's output and returns the next state.
-- branch: `module(x, branch)` calls the branch and returns the next state.
-Each may take H_pre of the layer before as a second argument and return that of the next layer.
 """
 
 import inspect
@@ -18,12 +11,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-BATCH, TOKENS = 3, 5  # of the states that a module is called with
+BATCH, TOKENS = 3, 5  # sizes of the states that a module is called with
 Write = Callable[..., torch.Tensor]  # write(state, y, returned) -> the next state, in the module's own layout
 
 
 class StreamLayout(NamedTuple):
-    """How a module takes its streams; `joins_tokens` says that B and T are one axis of all that goes in and out."""
+    """The layout of streams that a module takes. `joins_tokens`: B and T are one axis of all inputs and outputs."""
 
     name: str
     to_native: Callable[[torch.Tensor], torch.Tensor]
@@ -48,11 +41,11 @@ LAYOUTS = (
 
 
 class ModuleCall(NamedTuple):
-    """One call, understood.
+    """The parts of one call.
 
-    u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where nothing is known of it.
-    h_post (B, T, n), h_res (B, T, n, n): as the module returns them, or None. next_pre: H_pre for the next layer.
-    strangers: how many tensors were returned of which nothing is known.
+    u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where it is unknown. h_post (B,
+    T, n), h_res (B, T, n, n): as the module returns them, or None. next_pre: H_pre for the next layer. unknown_tensors:
+    the number of returned tensors whose meaning is unknown.
     """
 
     u: torch.Tensor
@@ -60,19 +53,19 @@ class ModuleCall(NamedTuple):
     h_post: torch.Tensor | None = None
     h_res: torch.Tensor | None = None
     next_pre: torch.Tensor | None = None
-    strangers: int = 0
+    unknown_tensors: int = 0
 
 
 class NotUnderstood(Exception):
-    """What a call returned belongs to no convention."""
+    """A call returned something that fits no convention."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A module with what is known of its calls.
+    """A module and its calling convention.
 
-    `carried` says that H_pre comes from the layer before, `in_place` that the next state overwrites the one before, so
-    that a call gives one next state and no other.
+    `carried`: H_pre comes from the layer before. `in_place`: the next state overwrites the one before, so that a call
+    gives one next state only.
     """
 
     module: nn.Module
@@ -112,7 +105,7 @@ class Subject:
 
     @torch.no_grad()
     def overwrites(self, x: torch.Tensor) -> bool:
-        """Whether the next state of a call changes what the same call gives for another output of the branch."""
+        """Return whether computing one next state changes another one of the same call."""
         called = self(x)
         if called.write is None:
             return False
@@ -122,26 +115,26 @@ class Subject:
         return not torch.equal(called.write(zeros), before)
 
     def on(self, module: nn.Module) -> "Subject":
-        """The same conventions for another module of the kind."""
+        """Return a subject with the same conventions for another module of the kind."""
         return replace(self, module=module)
 
     def _to_native(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layout.to_native(x).clone()  # the module may write into it
+        return self.layout.to_native(x).clone()  # a copy, as the module may overwrite its input
 
     def _call_with_branch(self, x: torch.Tensor) -> ModuleCall:
-        heard: list[torch.Tensor] = []
+        inputs: list[torch.Tensor] = []
 
         def run(y: torch.Tensor) -> torch.Tensor:
             def branch(u: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-                heard.append(self._split(u))
+                inputs.append(self._split(u))
                 return self._join(y)
 
             return self._to_state(_first(self.module(self._to_native(x), branch)), x)
 
         run(x.new_zeros(*x.shape[:2], x.shape[3]))
-        if not heard or heard[0].shape != (*x.shape[:2], x.shape[3]):
+        if not inputs or inputs[0].shape != (*x.shape[:2], x.shape[3]):
             raise NotUnderstood
-        return ModuleCall(heard[0], run)
+        return ModuleCall(inputs[0], run)
 
     def _with_function(self, function: Any, tensors: list[torch.Tensor], x: torch.Tensor) -> ModuleCall:
         u = [part for part in tensors if part.shape == (*x.shape[:2], x.shape[3])]
@@ -160,7 +153,7 @@ class Subject:
             raise NotUnderstood
         next_pre = None
         passed_on = [part for part in tensors if part.numel() == x.numel()]
-        strangers = len(tensors) - len(u) - len(matrices) - len(vectors) - len(passed_on)
+        unknown_tensors = len(tensors) - len(u) - len(matrices) - len(vectors) - len(passed_on)
         if not u:
             h_pre, vectors = vectors[0], vectors[1:]
             u = [(h_pre.unsqueeze(-1) * x).sum(2)]
@@ -170,7 +163,7 @@ class Subject:
             next_pre = vectors[1] if self.carried else None
             vectors = [h_post]
         write = None if self.write is None else self._bind_write(returned, x)
-        return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, strangers)
+        return ModuleCall(u[0], write, vectors[0], matrices[0] if matrices else None, next_pre, unknown_tensors)
 
     def _bind_write(self, returned: Any, x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
         assert self.write is not None
@@ -192,7 +185,7 @@ class Subject:
 
 
 def count_required(module: nn.Module) -> int:
-    """How many arguments `forward` must be given."""
+    """Return the number of arguments that `forward` requires."""
     required = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = inspect.signature(module.forward).parameters.values()
     return sum(p.kind in required and p.default is inspect.Parameter.empty for p in parameters)
@@ -204,7 +197,7 @@ def _first(output: Any) -> torch.Tensor:
 
 
 def _vectors(tensors: list[torch.Tensor], x: torch.Tensor) -> list[torch.Tensor]:
-    """Those of one number a stream, whichever axes of 1 they carry."""
+    """Return the tensors with one number per stream, whichever axes of 1 they have."""
     size = x.shape[:3].numel()
     return [part.reshape(x.shape[:3]) for part in tensors if part.numel() == size and x.shape[2] in part.shape[2:]]
 

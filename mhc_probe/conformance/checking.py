@@ -1,4 +1,4 @@
-"""The conformance check as a whole."""
+"""Run the conformance check."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from torch import nn
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_probe.conformance.calling import Subject, Write
 from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.discovery import find_subjects
 from mhc_probe.conformance.ends import Expand, Reduce, check_expand, check_reduce
-from mhc_probe.conformance.finding import find_subjects
 from mhc_probe.conformance.lines import LINES
 from mhc_probe.conformance.report import Line, Report
 from mhc_probe.conformance.verdicts import fails, holds
@@ -45,15 +45,15 @@ def check(
     module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
         not share parameters).
     family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic or gated.
-    rounds, eps: what is said of Sinkhorn's rounds.
-    output: how streams are reduced, "sum" or "mean"; by default what the family says.
-    dtype: of parameters and states where the module is used. The check computes in float32, and with "bfloat16" a
+    rounds, eps: the claimed number of Sinkhorn rounds, by default 20, and their eps, by default 1e-6.
+    output: claimed reduction of the streams, "sum" or "mean"; by default that of the family.
+    dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a
         mapping that follows the type of the state fails.
-    streams, width: n and C where shapes of parameters do not tell them.
-    write: `write(state, y, returned)`, which applies what the module returned, where other code does that.
+    streams, width: n and C, if the shapes of parameters do not determine them.
+    write: `write(state, y, returned)`, which applies the returned coefficients where the module does not.
     expand, reduce: from an embedding (B, T, C) to streams in the module's layout, and from streams to (B, T, C).
-    compiled: also compare with torch.compile, which takes a minute.
-    seed: of states and parameters.
+    compiled: whether to compare with torch.compile too, which takes a minute.
+    seed: seed of states and parameters, by default 0.
 
     Raises
     ------
@@ -88,18 +88,18 @@ def open_bench(
     width: int | None = None,
     write: Write | None = None,
 ) -> Bench:
-    """The first connection of a module on the bench, for reproductions. The arguments are those of `check`."""
+    """Return a bench with the first connection of a module, for reproductions. The arguments are those of `check`."""
     return Bench(find_subjects(module, streams, width, write)[0], seed)
 
 
 def _format_opening(*, seed: int, streams: int | None, width: int | None, write: Write | None) -> str:
-    """The call of `open_bench` that repeats a check."""
+    """Return the call of `open_bench` that repeats a check."""
     given = {"seed": seed, "streams": streams, "width": width} | ({} if write is None else {"write": "write"})
     return f"open_bench({', '.join(['module', *(f'{name}={value}' for name, value in given.items() if value)])})"
 
 
 def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
-    """What could not be measured fails too, once, where no other line says why."""
+    """Yield all lines. The first that was not measured fails, where no other line fails and explains it."""
     is_explained = any(line.verdict == "fails" for line in lines)
     for line in lines:
         if line.verdict == "not measured" and not is_explained:
@@ -111,9 +111,9 @@ def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Autocast off; the caller's random numbers stay as they were.
+    """Disable autocast, and keep the caller's random state.
 
-    One thread: matrices are so small that on a busy machine several take 15 times as long.
+    Use one thread: the matrices are so small that on a busy machine several threads take 15 times as long.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -134,14 +134,14 @@ def _run(name: str, check_line: Callable[[], Line]) -> Line:
 
 
 def _check_sharing(subjects: list[Subject]) -> Line:
-    """No parameter belongs to two connections."""
+    """Check that no parameter belongs to two connections."""
     if len(subjects) == 1:
         raise NotApplicable("there is one connection: give a model, or a function that builds one")
     owners: dict[int, int] = {}
     shared: set[str] = set()
     for number, subject in enumerate(subjects):
         for name, parameter in subject.module.named_parameters():
-            memory = parameter.data_ptr() or id(parameter)  # an empty one, and one on meta, has no address
+            memory = parameter.data_ptr() or id(parameter)  # an empty parameter, or one on meta, has no address
             if owners.setdefault(memory, number) != number:
                 shared.add(name)
     why = f"{len(subjects)} connections have parameters of their own"
@@ -154,9 +154,9 @@ def _check_sharing(subjects: list[Subject]) -> Line:
 
 @torch.no_grad()
 def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
-    """The same results under torch.compile."""
+    """Check that torch.compile gives the same results."""
     if not is_wanted:
-        raise NotApplicable("not asked for: compiled=True compares with torch.compile")
+        raise NotApplicable("not requested: compiled=True compares with torch.compile")
     bench.reset()
     plain = bench.observe()
     torch._dynamo.reset()

@@ -1,4 +1,4 @@
-"""What an implementation is said to be."""
+"""Define the family and the options that an implementation claims."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,9 +12,9 @@ Residual = Literal["sinkhorn", "doubly stochastic", "identity", "free"]
 
 @dataclass(frozen=True)
 class FamilyPromise:
-    """What a family promises: its H_res, the law of H_pre and H_post ("" where they are free), and how it starts.
+    """The properties of a family: its H_res, the law of H_pre and H_post ("" where they are free), and its start.
 
-    `reads_streams` says that the branch's input is one sum of whole streams, and not of single channels.
+    `reads_streams`: the branch's input is one sum of whole streams, and not of single channels.
     """
 
     residual: Residual
@@ -47,7 +47,7 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Claim:
-    """A family by its name, with its options: rounds of Sinkhorn, eps, how streams end, and their type."""
+    """A family by name, with its options: rounds of Sinkhorn, eps, reduction of the streams, and their type."""
 
     name: str = "mhc"
     rounds: int = 20
@@ -69,15 +69,15 @@ class Claim:
 
     @property
     def family(self) -> FamilyPromise:
-        """What the family promises."""
+        """Return the properties of the family."""
         return FAMILIES[self.name]
 
     @property
-    def most_eps(self) -> float:
-        """The largest eps that passes: ten times what is said."""
+    def max_eps(self) -> float:
+        """Return the largest eps that passes: ten times the claimed one."""
         return max(10 * self.eps, 1e-5)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Coefficients that have parameters."""
+        """Return the coefficients that have parameters."""
         return ("pre", "post") if self.family.residual == "identity" else ("pre", "post", "res")

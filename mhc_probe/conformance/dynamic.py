@@ -1,4 +1,4 @@
-"""The part of the logits that comes from the state: used, gated, and made of a normalised state."""
+"""Check the part of the logits that depends on the state: that it is used, gated and normalised."""
 
 import torch
 
@@ -6,16 +6,16 @@ from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Obser
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.ranges import find_law
 from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.sinkhorn import FITS, find_layout, make
+from mhc_probe.conformance.sinkhorn import FITS, find_layout, fit_h_res
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
 
 VARIES = 1e-4
-BENT = 0.1  # of a change that is linear in float32 to 1e-5, and in bfloat16 to 0.05
-SCALES = (0.125, 64.0)  # an eps of 1e-5 in a norm is not seen at 1/8
+BENT = 0.1  # share of a change; in float32 it is linear to 1e-5, in bfloat16 to 0.05
+SCALES = (0.125, 64.0)  # at 1/8, an eps of 1e-5 in a norm has no visible effect
 
 
 def check_bias(bench: Bench, claim: Claim) -> Line:
-    """Every coefficient has a static part, whose entries move one coefficient each."""
+    """Check that every coefficient has a static part, whose entries move one coefficient each."""
     name, why = "bias", "each coefficient has a bias of its own"
     if not claim.family.reads_streams:
         raise NotApplicable("this family has no biases")
@@ -46,7 +46,7 @@ _ENTANGLED = {
 
 
 def check_order(bench: Bench, claim: Claim) -> Line:
-    """Entry k of a bias belongs to stream k."""
+    """Check that entry k of a bias belongs to stream k."""
     name, why = "stream order", "entry k of a bias belongs to stream k, where streams are read, written and mixed"
     if not claim.family.reads_streams:
         raise NotApplicable("this family has no biases")
@@ -71,7 +71,7 @@ def _lacks_res(bench: Bench, claim: Claim) -> bool:
 
 @torch.no_grad()
 def check_dynamic(bench: Bench, claim: Claim) -> Line:
-    """Coefficients differ from token to token."""
+    """Check that coefficients differ between tokens."""
     name, why = "dynamic part", "coefficients come from the state of each token"
     bench.reset()
     values = _by_target(bench.observe())
@@ -96,7 +96,7 @@ _SHOW = "print(bench.observe().h_pre.std((0, 1)), bench.observe().h_post.std((0,
 
 @torch.no_grad()
 def check_gate(bench: Bench, claim: Claim) -> Line:
-    """Logits are linear in a gate."""
+    """Check that logits are linear in a gate."""
     name, why = "gate", "a gate multiplies the dynamic part of each logit, and nothing else"
     if not claim.family.reads_streams:
         raise NotApplicable("this family has no gates")
@@ -130,27 +130,27 @@ def check_gate(bench: Bench, claim: Claim) -> Line:
 
 
 def _has_gated_bias(bench: Bench, target: str) -> bool:
-    """Whether a bias has an effect, but none where all gates are zero."""
+    """Return whether a bias has an effect, but none where all gates are zero."""
     if target not in bench.roles.bias:
         return False
     changes = []
     for gate in (0.0, 0.6):
         bench.reset()
-        bench.set_places(list(bench.roles.gate.values()), gate)
+        bench.set_entries(list(bench.roles.gate.values()), gate)
         before = _by_target(bench.observe())[target]
-        bench.set_places(bench.roles.bias[target][:1], 3.0)
+        bench.set_entries(bench.roles.bias[target][:1], 3.0)
         changes.append((_by_target(bench.observe())[target] - before).abs().max().item())
     bench.reset()
     return changes[0] < 0.01 * changes[1]
 
 
 def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.Tensor]:
-    """What a gate enters linearly: logits, or the coefficients themselves where they are free.
+    """Return what a gate enters linearly: logits, or the coefficients themselves where they are free.
 
-    Logits of H_res show but for what is added to its rows and columns, which centring takes away.
+    Logits of H_res are known up to constants of rows and columns, which centring removes.
     """
     bench.reset()
-    bench.set_places(list(bench.roles.gate.values()), gate)
+    bench.set_entries(list(bench.roles.gate.values()), gate)
     found = {target: value.double() for target, value in _by_target(bench.observe()).items()}
     bench.reset()
     if not claim.family.pre:
@@ -171,13 +171,13 @@ def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.
 def _takes_exp(bench: Bench, claim: Claim) -> bool:
     if claim.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
         return False
-    made = make(bench, claim)
+    made = fit_h_res(bench, claim)
     return made.mild_fit.law.positive == "exp" and made.slow_fit.error < FITS
 
 
 @torch.no_grad()
 def check_norm(bench: Bench, claim: Claim) -> Line:
-    """A state of another size has the same coefficients."""
+    """Check that a scaled state has the same coefficients."""
     bench.reset()
     if not bench.roles.phi and not bench.roles.gain:
         if bench.is_dynamic:

@@ -1,4 +1,4 @@
-"""Where streams begin and end: copies of the embedding, and their sum or mean."""
+"""Check both ends of the streams: copies of the embedding, and their sum or mean."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ CLOSE = 1e-4
 
 @torch.no_grad()
 def check_expand(bench: Bench, expand: Expand | None) -> Line:
-    """Every stream starts as the embedding."""
+    """Check that every stream starts as the embedding."""
     if expand is None:
         raise NotApplicable("not seen: give expand=, from (B, T, C) to streams")
     embedded = bench.draw(BATCH, TOKENS, bench.width, salt=71)
@@ -33,7 +33,7 @@ def check_expand(bench: Bench, expand: Expand | None) -> Line:
 
 @torch.no_grad()
 def check_reduce(bench: Bench, claim: Claim, reduce: Reduce | None) -> Line:
-    """The streams end as their sum, or as their mean where that is said."""
+    """Check that the streams end as their sum, or as their mean where that is claimed."""
     if reduce is None:
         raise NotApplicable("not seen: give reduce=, from streams to (B, T, C)")
     wanted = claim.output or claim.family.output

@@ -1,6 +1,6 @@
-"""Which known law a measured map follows: Sinkhorn by its order, rounds and eps, and maps of single logits.
+"""Fit known laws to a measured map: Sinkhorn by its order, rounds and eps, and maps of single logits.
 
-Written apart from `mhc_core.connections`, in plain loops over float64 matrices.
+Independent of `mhc_core.connections`, in plain loops over float64 matrices.
 """
 
 import math
@@ -40,10 +40,10 @@ SCALAR: dict[str, Map] = {
 
 
 class SinkhornLaw(NamedTuple):
-    """One way to make H_res of its logits.
+    """One way to compute H_res from its logits.
 
-    `last` is what is normalised last, `halves` which halves of a round there are. `eps` is added to the sums of the
-    halves that `eps_in` names; "result" is both, but the first half of all adds it to its result instead.
+    `last` is what is normalised last, `halves` the halves that a round has. `eps` is added to the sums of the halves
+    that `eps_in` names; "result" is both, but the very first half adds it to its result instead.
     """
 
     positive: str
@@ -55,16 +55,16 @@ class SinkhornLaw(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A law and the largest difference between it and what was measured."""
+    """A law and its largest difference from the measured values."""
 
     law: SinkhornLaw
     error: float
 
 
 def fit_sinkhorn(logits: torch.Tensor, measured: torch.Tensor, positives: tuple[str, ...] = ("exp",)) -> Fit:
-    """The law that explains a measured H_res (n, n) best, from its logits (n, n); rows index the output.
+    """Return the law that explains a measured H_res (n, n) best, from its logits (n, n); rows index the output.
 
-    A law with an eps has to be clearly better than one without, as it also imitates rounding.
+    A law with an eps must be clearly better than one without, as an eps also imitates rounding.
     """
     logits, measured = logits.double(), measured.double()
     fits = [
@@ -80,7 +80,7 @@ def _is_plain(law: SinkhornLaw) -> bool:
 
 
 def list_sinkhorn(positive: str, logits: torch.Tensor) -> Iterator[tuple[SinkhornLaw, torch.Tensor]]:
-    """All laws with this positive map, each with its matrix."""
+    """Yield all laws with this positive map, each with its matrix."""
     start = POSITIVE[positive](logits)
     for halves, dim in (("rows alone", 1), ("columns alone", 0)):
         yield SinkhornLaw(positive, halves.partition(" ")[0], 1, 0.0, halves), start / start.sum(dim, keepdim=True)
@@ -102,7 +102,7 @@ def _run(start: torch.Tensor, first_dim: int, eps: float, rounds: int, eps_in: s
 
 
 def fit_scalar(logits: torch.Tensor, measured: torch.Tensor) -> tuple[str, float]:
-    """The map of single logits (K, n) that explains what was measured (K, n) best, and the largest difference."""
+    """Return the map of single logits (K, n) that fits the measured values (K, n) best, and the largest difference."""
     logits, measured = logits.double(), measured.double()
     errors = {name: _difference(law(logits), measured) for name, law in SCALAR.items()}
     best = min(errors, key=lambda name: errors[name])
@@ -110,9 +110,9 @@ def fit_scalar(logits: torch.Tensor, measured: torch.Tensor) -> tuple[str, float
 
 
 def draw_slow_logits(n: int, rounds: int, seed: int) -> torch.Tensor:
-    """Logits (n, n) for which one round more or less than `rounds` changes H_res visibly, and both sums differ.
+    """Return logits (n, n) for which one round more or fewer changes H_res visibly, and rows and columns differ.
 
-    As narrow as they can be: in wide ones the smallest eps matters, wherever it is added.
+    Their range is as narrow as possible: with a wide one, the smallest eps matters in every half.
     """
     best, most = torch.zeros(n, n), -1.0
     for scale, salt in product((2.0, 3.0, 4.0, 5.0, 6.0, 8.0), range(12)):

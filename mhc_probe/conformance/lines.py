@@ -1,7 +1,7 @@
-"""The lines of a report, one kind a file. Each takes a bench and a claim, and returns a `Line`.
+"""List the lines of a report, one kind per file. Each takes a bench and a claim, and returns a `Line`.
 
-A line that says nothing about this kind of module raises `NotApplicable`; one whose measurement the module itself
-prevents raises `NotMeasured`, which counts as a failure.
+A line raises `NotApplicable` where it does not apply to the module, and `NotMeasured` where the module prevents its
+measurement, which counts as a failure.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mhc_probe.conformance.report import Line
 
 CheckLine = Callable[[Bench, Claim], Line]
 
-# By the name that the report gives; in the order of the report.
+# Checks by the line's name, in the order of the report.
 LINES: dict[str, CheckLine] = {
     "read": applied.check_read,
     "mixing applied": applied.check_forward,

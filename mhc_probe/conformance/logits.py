@@ -1,7 +1,8 @@
-"""How logits follow from the state, t = a (v phi) / rms(v) + b, whatever parameters make them.
+"""Check how logits depend on the state, t = a (v phi) / rms(v) + b, whatever parameters compute them.
 
-Nothing is assumed of the parameters: logits are recovered from the coefficients, and the equation says how they change
-with the state. Their even part (t(x) + t(-x)) / 2 is the bias. Their odd part, times rms(x), is linear in the state.
+Nothing is assumed about the parameters: logits are recovered from the coefficients, and the equation states how they
+change with the state. Their even part (t(x) + t(-x)) / 2 is the bias. Their odd part, times rms(x), is linear in the
+state.
 """
 
 import torch
@@ -12,7 +13,7 @@ from mhc_probe.conformance.ranges import follows_law
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds
 
-BENT = 0.02  # of the largest odd part
+BENT = 0.02  # share of the largest odd part
 SHOW = (
     "from mhc_probe.conformance.logits import find_even, find_odd\n"
     "one, two = bench.x + 0.5, bench.draw(*bench.x.shape, salt=97)\n"
@@ -25,7 +26,7 @@ Logits = dict[str, torch.Tensor]
 
 @torch.no_grad()
 def check_logits(bench: Bench, claim: Claim) -> Line:
-    """t = a (v phi) / rms(v) + b: mHC, Eq. 7."""
+    """Check t = a (v phi) / rms(v) + b: mHC, Eq. 7."""
     name, why = "logits", "logits are a bias and a linear map of the state over its rms"
     if claim.family.pre != "sigmoid":
         raise NotApplicable("this family makes its coefficients in another way")
@@ -58,7 +59,7 @@ def check_logits(bench: Bench, claim: Claim) -> Line:
 
 
 def _list_targets(bench: Bench, claim: Claim) -> list[str]:
-    """Coefficients whose logits can be recovered."""
+    """Return the coefficients whose logits can be recovered."""
     found = [target for target in ("pre", "post") if follows_law(bench, claim, target)]
     h_res = bench.observe().h_res
     if claim.family.residual == "sinkhorn" and h_res is not None and (h_res > VISIBLE).all():
@@ -67,7 +68,7 @@ def _list_targets(bench: Bench, claim: Claim) -> list[str]:
 
 
 def find_logits(bench: Bench, x: torch.Tensor, targets: list[str]) -> Logits:
-    """Logits of H_pre and H_post (B, T, n), and of H_res (B, T, n, n) up to constants of rows and columns."""
+    """Return logits of H_pre and H_post (B, T, n), and of H_res (B, T, n, n) up to constants of rows and columns."""
     observed = bench.observe(x)
     found = {
         "pre": torch.logit(observed.h_pre.double(), 1e-7),
@@ -80,14 +81,14 @@ def find_logits(bench: Bench, x: torch.Tensor, targets: list[str]) -> Logits:
 
 
 def find_even(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) -> Logits:
-    """The part of the logits that does not change its sign with the state."""
+    """Return the part of the logits that keeps its sign when the state changes its sign."""
     wanted = targets or ["pre", "post"]
     one, other = (find_logits(bench, state, wanted) for state in (x, -x))
     return {target: (one[target] + other[target]) / 2 for target in wanted}
 
 
 def find_odd(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) -> Logits:
-    """The part of the logits that changes its sign with the state, times the rms of the state."""
+    """Return the part of the logits that changes its sign with the state, times the rms of the state."""
     wanted = targets or ["pre", "post"]
     one, other = (find_logits(bench, state, wanted) for state in (x, -x))
     rms = x.double().square().mean((-2, -1)).sqrt()
@@ -95,7 +96,7 @@ def find_odd(bench: Bench, x: torch.Tensor, targets: list[str] | None = None) ->
 
 
 def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, str]:
-    """A design that explains why logits are not linear, or the likely mistake."""
+    """Return a design that explains why logits are not linear, and the likely mistake; one of them is empty."""
     base, size = find_logits(bench, x, targets), _find_largest(find_odd(bench, x, targets))
 
     def stays(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:

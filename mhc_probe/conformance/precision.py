@@ -1,4 +1,4 @@
-"""In which type the mapping is computed, whatever types its parameters and states have."""
+"""Check the type in which the mapping is computed, whatever types its parameters and states have."""
 
 from copy import deepcopy
 
@@ -9,16 +9,16 @@ from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
 
-SWEEP = 33  # logits across one 256th, which bfloat16 cannot tell apart between 1 and 2
+SWEEP = 33  # number of logits within 1/256, which bfloat16 does not resolve between 1 and 2
 START, SPAN, WIDE = 1.3, 2.0**-8, 0.25
 ROUGH = 0.05
-LIFT = 32.0  # added to all logits of H_res, which changes nothing; bfloat16 then has steps of 0.25
-COARSE = 0.02  # of H_res: states in bfloat16 leave 0.005, a mapping in bfloat16 more than 0.05
+LIFT = 32.0  # added to all logits of H_res without effect; bfloat16 then has steps of 0.25
+COARSE = 0.02  # error of H_res; states in bfloat16 cause 0.005, a mapping in bfloat16 more than 0.05
 
 
 @torch.no_grad()
 def check_precision(bench: Bench, claim: Claim) -> Line:
-    """Logits that differ by a ten-thousandth give different coefficients."""
+    """Check that logits that differ by a ten-thousandth give different coefficients."""
     if not claim.family.reads_streams:
         raise NotApplicable("this family has no biases")
     known = [target for target in claim.targets if target in bench.roles.bias]
@@ -44,7 +44,7 @@ def _shape(bench: Bench, target: str) -> str:
 
 
 def _find_roughness(bench: Bench, target: str) -> float:
-    """Departure of a coefficient from a parabola along a short sweep, as a share of what it should change by."""
+    """Return how far a coefficient departs from a parabola along a short sweep, as a share of its expected change."""
     logits = START + SPAN * torch.linspace(0, 1, SWEEP, dtype=torch.float64)
     values = torch.stack([_get_first(bench, target, float(t)) for t in logits])
     slope = _get_first(bench, target, START + WIDE) - _get_first(bench, target, START - WIDE)
@@ -57,8 +57,8 @@ def _find_roughness(bench: Bench, target: str) -> float:
 
 
 def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
-    """The first coefficient of a target for one logit of it, the others being 1."""
-    values = torch.ones(len(bench.need_bias(target)))
+    """Return the first coefficient of a target for one value of its logit, the others being 1."""
+    values = torch.ones(len(bench.require_bias(target)))
     values[0] = logit
     observed = bench.mixing(**{target: values})
     found = {"pre": observed.h_pre, "post": observed.h_post, "res": observed.h_res}[target]
@@ -68,17 +68,17 @@ def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
 
 @torch.no_grad()
 def check_low_precision(bench: Bench, claim: Claim) -> Line:
-    """With parameters and states in bfloat16, the mapping is still computed in float32."""
+    """Check that the mapping is computed in float32 with parameters and states in bfloat16."""
     name, why = "precision in bfloat16", "with parameters and states in bfloat16, the mapping is computed in float32"
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("it is seen in H_res of Sinkhorn's rounds alone")
-    places = bench.need_bias("res")
+    places = bench.require_bias("res")
     if not bench.is_dynamic:
         raise NotApplicable("coefficients are static")
     if "res" not in bench.roles.phi:
         raise NotMeasured("no projection of H_res was found")
     bench.reset()
-    bench.set_places(places, LIFT - bench.res_offset)
+    bench.set_entries(places, LIFT - bench.res_offset)
     low = deepcopy(bench.subject.module).bfloat16()
     bench.reset()
     x = bench.x.bfloat16()
@@ -96,7 +96,7 @@ def check_low_precision(bench: Bench, claim: Claim) -> Line:
     if claim.dtype != "bfloat16":
         return Line(name, "design", "design: the mapping follows the type of the state: keep it in float32", got=got)
     show = (
-        f"places = bench.need_bias('res')\nbench.reset()\nbench.set_places(places, {LIFT:g})\n"
+        f"places = bench.require_bias('res')\nbench.reset()\nbench.set_entries(places, {LIFT:g})\n"
         "low = bench.subject.on(bench.subject.module.bfloat16())\n"
         "print(bench.observe(bench.x.bfloat16(), low).h_res[0, 0])"
     )

@@ -1,4 +1,4 @@
-"""H_pre and H_post of chosen logits: which map of single numbers they follow."""
+"""Check which scalar map H_pre and H_post are of their logits."""
 
 import torch
 
@@ -8,17 +8,17 @@ from mhc_probe.conformance.laws import fit_scalar
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import format_number, judge
 
-CLOSE = 0.006  # bfloat16 leaves 0.004, which another line is about; a clamp at 5 takes 0.0067
+CLOSE = 0.006  # bfloat16 causes 0.004, which another line checks; a clamp at 5 causes 0.0067
 VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
 
 
 def check_pre(bench: Bench, claim: Claim) -> Line:
-    """H_pre = sigmoid(t_pre)."""
+    """Check H_pre = sigmoid(t_pre)."""
     return _check(bench, "pre", claim.family.pre)
 
 
 def check_post(bench: Bench, claim: Claim) -> Line:
-    """H_post = 2 sigmoid(t_post)."""
+    """Check H_post = 2 sigmoid(t_post)."""
     return _check(bench, "post", claim.family.post)
 
 
@@ -42,7 +42,7 @@ def _check(bench: Bench, target: str, expected: str) -> Line:
 
 
 def _explain(target: str, law: str) -> str:
-    """The likely mistake behind a law; "" means that no law is known."""
+    """Return the likely mistake behind a law; "" means that no law fits."""
     if not law:
         return f"logits that are clamped, or H_{target} that is scaled or multiplied with something else"
     known = {
@@ -54,7 +54,7 @@ def _explain(target: str, law: str) -> str:
 
 
 def follows_law(bench: Bench, claim: Claim, target: str) -> bool:
-    """Whether H_pre or H_post follows the map that the family promises; without a bias nothing contradicts it."""
+    """Return whether H_pre or H_post follows the map of the family. True where there is no bias to test it with."""
     if target not in bench.roles.bias:
         return True
     expected = claim.family.pre if target == "pre" else claim.family.post
@@ -66,12 +66,12 @@ def follows_law(bench: Bench, claim: Claim, target: str) -> bool:
 
 
 def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
-    """The map of single logits that a target follows, by how much it misses, and the least and largest value seen.
+    """Return the map of single logits that a target follows, its error, and the least and largest value measured.
 
     Raises
     ------
     NotMeasured
-        Where the target has no bias that could be set.
+        Where the target has no bias to set.
     """
     logits = torch.tensor(VALUES).unsqueeze(1) + 0.3 * torch.arange(bench.n)
     rows = []
@@ -83,7 +83,7 @@ def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
 
 
 def _check_bounds(bench: Bench, target: str, expected: str) -> Line:
-    """Without a bias: states that saturate the logits."""
+    """Check the bounds with states that saturate the logits, where there is no bias."""
     if target not in bench.roles.phi:
         raise NotMeasured(f"no bias and no projection of H_{target} alone was found")
     bench.reset()

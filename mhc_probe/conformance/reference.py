@@ -1,4 +1,4 @@
-"""The same parameters in our own connection, on the same states."""
+"""Compare with our own connection that has the same parameters, on the same states."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, Obser
 from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.roles import ParameterEntry
-from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_left_to_others
+from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_applied_elsewhere
 from mhc_probe.conformance.verdicts import format_number, judge
 
 AGREES = 2e-3
@@ -21,7 +21,7 @@ AGREES = 2e-3
 
 @torch.no_grad()
 def check_reference(bench: Bench, claim: Claim) -> Line:
-    """Coefficients of our connection with the parameters of the module."""
+    """Check the coefficients against our connection with the module's parameters."""
     if claim.family.residual not in ("sinkhorn", "free"):
         raise NotApplicable("our connection of this family has other parameters")
     roles = bench.roles
@@ -52,7 +52,7 @@ def check_reference(bench: Bench, claim: Claim) -> Line:
 
 
 def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
-    """Mixing of ours, for each way in which a projection may index the state."""
+    """Yield our mixing for each way in which a projection may index the state."""
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
         build = _build_hc if claim.family.residual == "free" else _build_mhc
@@ -70,9 +70,9 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
             return None
         phi[target] = projection
     parameters = {
-        "a_m": _get(bench, bench.need_bias("pre")),
-        "b": _get(bench, bench.need_bias("post")),
-        "a_r": _get(bench, bench.need_bias("res")).view(bench.n, bench.n).T,
+        "a_m": _get(bench, bench.require_bias("pre")),
+        "b": _get(bench, bench.require_bias("post")),
+        "a_r": _get(bench, bench.require_bias("res")).view(bench.n, bench.n).T,
         "w_m": phi["pre"],
         "w_b": phi["post"],
         "w_r": phi["res"],
@@ -86,7 +86,7 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
 
 def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
     law, n = get_law(bench, claim).law, bench.n
-    if law.eps > claim.most_eps:
+    if law.eps > claim.max_eps:
         raise NotMeasured("ours takes no eps of that size: see eps")
     phi = [_spread(bench, target) for target in claim.targets]
     if any(part is None for part in phi):
@@ -95,13 +95,13 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
     connection = build_connection(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
-    is_turned = law.last == "columns" and (find_layout(bench) == "input beside H_pre" or is_left_to_others(bench))
-    res = _get(bench, bench.need_bias("res")).view(n, n)
+    is_turned = law.last == "columns" and (find_layout(bench) == "input next to H_pre" or is_applied_elsewhere(bench))
+    res = _get(bench, bench.require_bias("res")).view(n, n)
     phi_res = phi[2].view(-1, n, n)  # type: ignore[union-attr]
     parameters = {
         "phi": torch.cat([phi[0], phi[1], (phi_res.mT if is_turned else phi_res).flatten(1)], 1),  # type: ignore[list-item]
-        "b_pre": _get(bench, bench.need_bias("pre")),
-        "b_post": _get(bench, bench.need_bias("post")),
+        "b_pre": _get(bench, bench.require_bias("pre")),
+        "b_post": _get(bench, bench.require_bias("post")),
         "b_res": (res.T if is_turned else res).flatten(),
         "a": _get(bench, [bench.roles.gate[target] for target in claim.targets]),
     }
@@ -114,7 +114,7 @@ def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
     connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
     if claim.family.residual == "sinkhorn":
         connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
-    # Parameters are replaced, and with them the width, which a spec limits more than need be.
+    # The parameters, and with them the width, are replaced: a spec allows fewer widths.
     try:
         return parse_spec({"depth": 1, "width": 16, "block": {"kind": "mlp"}, "connection": connection})
     except SpecErrors as error:
@@ -132,9 +132,9 @@ def _get(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
 
 
 def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
-    """A target's projection as (inputs, logits), whichever axis of its parameter is which; None where it is no matrix.
+    """Return a target's projection as (inputs, logits), in either storage order; None where it is no matrix.
 
-    Logits are in the order of the bias's entries, as the parameter stores both.
+    Logits have the order of the bias's entries, as the parameter stores both.
     """
     name, indices = bench.roles.phi[target]
     parameter, is_res, per_stream = bench.subject.module.get_parameter(name), target == "res", bench.width
@@ -150,11 +150,11 @@ def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
 
 
 def _spread(bench: Bench, target: str) -> torch.Tensor | None:
-    """A projection as ours, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
+    """Return a projection in our form, (n C, K), columns in the order of streams, or of entries of H_res row by row."""
     phi, n = _get_projection(bench, target), bench.n
     if phi is None:
         return None
-    ranks = [bench.roles.bias[target].index(place) for place in bench.need_bias(target)]
+    ranks = [bench.roles.bias[target].index(place) for place in bench.require_bias(target)]
     if len(phi) == n * bench.width:
         return phi[:, ranks] if phi.shape[1] == len(ranks) else None
     per_stream = torch.einsum("st,ck->sctk", torch.eye(n), phi)  # each stream's logits from that stream alone

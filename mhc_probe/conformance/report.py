@@ -1,4 +1,4 @@
-"""What a conformance check found, line by line. Nothing here needs torch."""
+"""Define the report of a conformance check. Nothing here needs torch."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,9 +12,9 @@ Verdict = Literal["holds", "fails", "design", "not measured", "not applicable"]
 class Line:
     """One statement about an implementation.
 
-    `why` says what was checked, or why the line does not apply. Of a failure, `likely` is the mistake that usually
-    causes it, and `reproduce` is Python that shows it; `module` is what was checked. "not measured": the module
-    prevents the measurement, by what another line names. Where no other line fails, such a line fails itself.
+    `why` is the statement, or the reason why the line does not apply. For a failure, `likely` is the usual mistake, and
+    `reproduce` is Python that shows it; `module` is the checked module. "not measured": the module prevents the
+    measurement, by a mistake that another line names. Where no other line fails, such a line fails itself.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Report:
-    """All lines of one check, in their order."""
+    """The lines of one check, in order."""
 
     subject: str
     family: str
@@ -36,27 +36,27 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether no line fails."""
+        """Return whether no line fails."""
         return not self.failures
 
     @property
     def failures(self) -> tuple[Line, ...]:
-        """Lines that fail."""
+        """Return the lines that fail."""
         return tuple(line for line in self.lines if line.verdict == "fails")
 
     def __getitem__(self, name: str) -> Line:
-        """The line of that name; KeyError where there is none."""
+        """Return the line of that name. Raise KeyError where there is none."""
         for line in self.lines:
             if line.name == name:
                 return line
         raise KeyError(name)
 
     def to_json(self) -> str:
-        """The report as a JSON object, lines as a list."""
+        """Return the report as a JSON object, lines as a list."""
         return json.dumps({"passed": self.passed, **asdict(self)}, indent=2)
 
     def __str__(self) -> str:
-        """A table, one row a line; a failure has its reproduction below it."""
+        """Return a table with one row per line. A failure is followed by its reproduction."""
         width = max(len(line.name) for line in self.lines)
         rows = [f"{self.subject}, checked as {self.family}", *(_format(line, width) for line in self.lines)]
         known = ("holds", "fails", "design", "not measured")

@@ -1,7 +1,7 @@
-"""What each parameter of a connection does, found by moving it: names and shapes of others' code differ.
+"""Find the role of each parameter of a connection by changing it, as names and shapes differ between implementations.
 
-With random parameters every entry moves some of H_pre, H_post and H_res. An entry that moves one of them alone is a
-bias where n (or n^2) of its kind do, a gate where it is the only one, and part of a projection otherwise.
+With random parameters every entry moves some of H_pre, H_post and H_res. An entry that moves only one of them is a bias
+where n (or n^2) entries do so, a gate where it is the only one, and part of a projection otherwise.
 """
 
 from collections.abc import Callable
@@ -12,22 +12,22 @@ import torch
 from torch import nn
 
 TARGETS = ("pre", "post", "res")
-SMALL = 256  # entries of a parameter that are moved one by one
+SMALL = 256  # largest parameter whose entries are changed one by one
 STEP = 0.5
-SEEN = 1e-5  # by which a coefficient has to change
+SEEN = 1e-5  # smallest change of a coefficient that counts
 
 Measure = Callable[[], dict[str, torch.Tensor]]  # coefficients by target, with their graph
 
 
 class ParameterEntry(NamedTuple):
-    """One entry of a parameter: its name in the module, and the entry in the flat parameter."""
+    """One entry of a parameter: the parameter's name in the module, and the index in the flat parameter."""
 
     name: str
     entry: int
 
 
 class Entries(NamedTuple):
-    """Many entries of one parameter, (K) indices in the flat parameter."""
+    """Several entries of one parameter, as (K) indices in the flat parameter."""
 
     name: str
     indices: torch.Tensor
@@ -35,10 +35,10 @@ class Entries(NamedTuple):
 
 @dataclass
 class Roles:
-    """Biases and gates by target, projections by target; entries without effect, and with one that has no gradient.
+    """Biases, gates and projections by target; entries without effect; and entries with an effect but no gradient.
 
     `gain` names parameters that scale the state before anything reads it. `entangled` names, by "pre" or "post", the
-    parameter whose n^2 entries move that target together with H_res. `error` is what the backward pass raised.
+    parameter whose n^2 entries move that target together with H_res. `error` is the message of a failed backward pass.
     """
 
     bias: dict[str, list[ParameterEntry]] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Roles:
 
 
 def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
-    """The roles of all parameters, which are left as they are."""
+    """Return the roles of all parameters, and leave their values unchanged."""
     moved = _find_moved(module, measure)
     roles = Roles()
     try:
@@ -76,7 +76,7 @@ def find_roles(module: nn.Module, measure: Measure, n: int) -> Roles:
 
 
 def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
-    """Give a parameter's entries their roles; effect is (3, entries)."""
+    """Add a parameter's entries to the roles. effect is (3, entries)."""
     many = effect.sum(0) > 1
     for target, row in zip(TARGETS[:2], effect, strict=False):
         if (row & effect[2] & (effect.sum(0) == 2)).sum() == n * n:
@@ -101,7 +101,7 @@ def _assign(roles: Roles, name: str, effect: torch.Tensor, n: int) -> None:
 
 @torch.no_grad()
 def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
-    """By small parameter: which entries move which target, (3, entries)."""
+    """Return for each small parameter which entries move which target, (3, entries)."""
     base, moved = measure(), {}
     for name, parameter in module.named_parameters():
         if not 0 < parameter.numel() <= SMALL:
@@ -118,7 +118,7 @@ def _find_moved(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def _move_slices(parameter: nn.Parameter, gradient: torch.Tensor, measure: Measure) -> torch.Tensor:
-    """What a large parameter's entries move: what has a gradient, and slices that move a target without having one."""
+    """Return which entries of a large parameter move which target: by gradient, or by changing slices without one."""
     base, effect = measure(), gradient.clone()
     axis = min(range(parameter.ndim), key=lambda axis: parameter.shape[axis] if parameter.shape[axis] > 1 else 1 << 62)
     shaped = effect.view(3, *parameter.shape)
@@ -140,7 +140,7 @@ def _compare(base: dict[str, torch.Tensor], now: dict[str, torch.Tensor]) -> tor
 
 @torch.enable_grad()
 def _find_gradients(module: nn.Module, measure: Measure) -> dict[str, torch.Tensor]:
-    """By parameter: which entries get a gradient from which target, (3, entries)."""
+    """Return for each parameter which entries get a gradient from which target, (3, entries)."""
     named = dict(module.named_parameters())
     found = {name: torch.zeros(3, parameter.numel(), dtype=torch.bool) for name, parameter in named.items()}
     wanted = {name: parameter for name, parameter in named.items() if parameter.requires_grad}

@@ -1,4 +1,4 @@
-"""H_res of chosen logits: which way round it is applied, and how it was made doubly stochastic."""
+"""Check in which direction H_res is applied, and how it is made doubly stochastic."""
 
 from typing import NamedTuple
 
@@ -10,15 +10,15 @@ from mhc_probe.conformance.laws import POSITIVE, Fit, draw_slow_logits, fit_sink
 from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.verdicts import fails, format_number, holds, judge, to_code
 
-SUM = 0.02  # of a row or a column for mild logits: above what rounds and eps leave
-FITS = 1e-3  # largest difference of a law that explains the matrix
+SUM = 0.02  # allowed error of a sum for mild logits; rounds and eps cause less
+FITS = 1e-3  # largest error of a law that explains the matrix
 CLAMPS = (0.5, 1, 2, 3, 4, 5, 6, 8, 10)
-WIDE = 100.0  # a logit whose exponential float32 does not hold
-COARSE = 0.03  # up to here the map is right, but computed too coarsely to tell rounds
+WIDE = 100.0  # a logit whose exponential overflows float32
+COARSE = 0.03  # up to here the map is right, but too coarse to count rounds
 
 
 class SinkhornFit(NamedTuple):
-    """H_res (n, n) of mild positive logits and of slow ones, and the laws that explain them best."""
+    """H_res (n, n) of mild positive logits and of slow ones, and the laws that fit them best."""
 
     mild: torch.Tensor
     mild_matrix: torch.Tensor
@@ -28,8 +28,8 @@ class SinkhornFit(NamedTuple):
     slow_fit: Fit
 
 
-def make(bench: Bench, claim: Claim) -> SinkhornFit:
-    """Measure both matrices, once a bench."""
+def fit_h_res(bench: Bench, claim: Claim) -> SinkhornFit:
+    """Measure both matrices, once per bench."""
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
     kept: SinkhornFit | None = bench.notes.get("sinkhorn")
@@ -44,7 +44,7 @@ def make(bench: Bench, claim: Claim) -> SinkhornFit:
 
 
 def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
-    """H_res (n, n) for these logits."""
+    """Return H_res (n, n) for these logits."""
     h_res = bench.mixing(res=logits).h_res
     if h_res is None:
         raise NotMeasured("no H_res was found")
@@ -52,14 +52,14 @@ def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
 
 
 def get_law(bench: Bench, claim: Claim) -> Fit:
-    """The law of the slow logits.
+    """Return the law of the slow logits.
 
     Raises
     ------
     NotMeasured
         Where no law explains them.
     """
-    made = make(bench, claim)
+    made = fit_h_res(bench, claim)
     if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:
         raise NotMeasured("logits are not exponentiated: see exp")
     if made.mild_fit.law.halves != "both":
@@ -71,14 +71,14 @@ def get_law(bench: Bench, claim: Claim) -> Fit:
 
 
 def find_layout(bench: Bench) -> str:
-    """How logits stand in their parameter: "output first", "input first", or "input beside H_pre" as HC has them.
+    """Return how a parameter orders the logits: "output first", "input first", or "input next to H_pre" as in HC.
 
-    "neither" where entries stand in another order, and with two streams, where it makes no difference.
+    Return "neither" for another order, and with two streams, where the order makes no difference.
     """
-    ordered, plain, n = bench.need_bias("res"), bench.roles.bias["res"], bench.n
+    ordered, plain, n = bench.require_bias("res"), bench.roles.bias["res"], bench.n
     shape = bench.subject.module.get_parameter(plain[0].name).shape
     if bench.roles.bias.get("pre", plain)[0].name == plain[0].name and len(shape) == 2 and shape[0] == n < shape[1]:
-        return "input beside H_pre"
+        return "input next to H_pre"
     if n == 2:
         return "neither"
     if ordered == plain:
@@ -89,34 +89,34 @@ def find_layout(bench: Bench) -> str:
 
 
 def check_orientation(bench: Bench, claim: Claim) -> Line:
-    """Rows of what Sinkhorn ends with are outputs: paper's mHC, Eq. 3 and Eq. 9."""
+    """Check that the rows that Sinkhorn's rounds end with are outputs: mHC paper, Eq. 3 and Eq. 9."""
     name, why = "orientation", "rows of H_res, which the rounds leave exact, index the output"
     if claim.family.residual == "free":
         return _check_free(bench)
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
-    if is_left_to_others(bench):
+    if is_applied_elsewhere(bench):
         how = "as it is" if last == "rows" else "transposed"
         raise NotApplicable(f"other code applies the returned matrix; it must do so {how}, for its {last} are exact")
     if last == "rows":
         return holds(name, why, "" if layout == "neither" else f"logits stand {layout}")
-    if layout == "input beside H_pre":
-        return Line(name, "design", "design: rows index the input, as H_pre beside H_res in one matrix does")
-    matrix = make(bench, claim).slow_matrix
+    if layout == "input next to H_pre":
+        return Line(name, "design", "design: rows index the input, as where H_pre and H_res share one matrix")
+    matrix = fit_h_res(bench, claim).slow_matrix
     rows, columns = (format_number((matrix.sum(dim) - 1).abs().max().item()) for dim in (1, 0))
     got = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
     if layout == "input first" or _is_returned_as_applied(bench):
         likely = "H_res is applied transposed, as x.mT @ H_res or by an einsum whose indices are swapped"
-        return fails(name, why, "exact row sums", got, _show(make(bench, claim).slow), likely)
+        return fails(name, why, "exact row sums", got, _show(fit_h_res(bench, claim).slow), likely)
     raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
 
 
-def is_left_to_others(bench: Bench) -> bool:
-    """Whether nothing is known of how H_res is applied."""
+def is_applied_elsewhere(bench: Bench) -> bool:
+    """Return whether it is unknown how H_res is applied."""
     return bench.subject(bench.x).write is None
 
 
 def _is_returned_as_applied(bench: Bench) -> bool:
-    """Whether other code applies the returned matrix as it is, so that its direction is that code's."""
+    """Return whether other code applies the returned matrix unchanged, so that this code decides its direction."""
     returned, applied = bench.subject(bench.x).h_res, bench.observe().h_res
     if bench.subject.write is None or returned is None or applied is None:
         return False
@@ -124,20 +124,20 @@ def _is_returned_as_applied(bench: Bench) -> bool:
 
 
 def _check_free(bench: Bench) -> Line:
-    name, why = "orientation", "rows of A_r, which stands beside A_m, index the input"
+    name, why = "orientation", "rows of A_r, which is stored next to A_m, index the input"
     layout = find_layout(bench)
-    if layout != "input beside H_pre":
-        raise NotApplicable("free matrices that stand alone have no direction that could be told from outside")
+    if layout != "input next to H_pre":
+        raise NotApplicable("separately stored free matrices have no direction that can be measured")
     plain, n = bench.roles.bias["res"], bench.n
-    is_input_first = bench.need_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
+    is_input_first = bench.require_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
     show = "print(bench.mixing(res=torch.arange(16.).view(4, 4)).h_res[0, 0])"
     likely = "A_r is applied without the transpose"
     return judge(name, why, "A_r applied transposed", "A_r as it is stored", show, likely, is_right=is_input_first)
 
 
 def check_exp(bench: Bench, claim: Claim) -> Line:
-    """M_0 = exp(t_res)."""
-    made = make(bench, claim)
+    """Check M_0 = exp(t_res)."""
+    made = fit_h_res(bench, claim)
     law, error = made.mild_fit
     name, why = "exp", "logits are exponentiated before the rounds"
     if error < COARSE and law.positive == "exp":
@@ -151,7 +151,7 @@ def check_exp(bench: Bench, claim: Claim) -> Line:
 
 
 def _check_clamp(made: SinkhornFit) -> Line:
-    """Whether logits of any size are exponentiated, or a clamp stands before."""
+    """Check whether logits of any size are exponentiated, or clamped before."""
     name, why = "exp", "logits are exponentiated before the rounds"
     if made.slow_fit.error < FITS:
         return holds(name, why, "exp")
@@ -167,12 +167,12 @@ def _check_clamp(made: SinkhornFit) -> Line:
 
 
 def check_rows(bench: Bench, claim: Claim) -> Line:
-    """Rows sum to 1."""
+    """Check that rows sum to 1."""
     return _check_sums(bench, claim, "rows", 1)
 
 
 def check_columns(bench: Bench, claim: Claim) -> Line:
-    """Columns sum to 1."""
+    """Check that columns sum to 1."""
     return _check_sums(bench, claim, "columns", 0)
 
 
@@ -183,7 +183,7 @@ def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
             raise NotMeasured("no H_res was found")
         sums, show = h_res.sum(dim - 2), f"print(bench.observe().h_res.sum({dim - 2}))"
     else:
-        made = make(bench, claim)
+        made = fit_h_res(bench, claim)
         sums, show = made.mild_matrix.sum(dim), _show(made.mild)
     worst = sums.flatten()[(sums - 1).abs().argmax()].item()
     likely = (
@@ -195,34 +195,34 @@ def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
 
 
 def check_order(bench: Bench, claim: Claim) -> Line:
-    """Columns first, rows last."""
+    """Check that columns are divided first, rows last."""
     name, why = "order", "each round divides columns, then rows"
     last, layout = get_law(bench, claim).law.last, find_layout(bench)
-    if is_left_to_others(bench) and last == "columns":
+    if is_applied_elsewhere(bench) and last == "columns":
         raise NotApplicable("it depends on how other code applies the returned matrix: see orientation")
     if last == "rows":
         return holds(name, why)
-    if layout == "input beside H_pre":
-        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre stands beside H_res")
+    if layout == "input next to H_pre":
+        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre is stored next to H_res")
     if layout == "input first" or _is_returned_as_applied(bench):
         return holds(name, f"{why}, of the matrix as it is stored")
     got = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
     likely = "the two divisions of a round are swapped"
-    return fails(name, why, "columns first, rows last", got, _show(make(bench, claim).slow), likely)
+    return fails(name, why, "columns first, rows last", got, _show(fit_h_res(bench, claim).slow), likely)
 
 
 def check_rounds(bench: Bench, claim: Claim) -> Line:
-    """As many rounds as said."""
+    """Check the number of rounds."""
     rounds = get_law(bench, claim).law.rounds
-    show, expected = _show(make(bench, claim).slow), f"{claim.rounds} rounds"
+    show, expected = _show(fit_h_res(bench, claim).slow), f"{claim.rounds} rounds"
     likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
     return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == claim.rounds)
 
 
 def check_eps(bench: Bench, claim: Claim) -> Line:
-    """What is added to sums is small."""
-    eps, most = get_law(bench, claim).law.eps, claim.most_eps
-    show = _show(make(bench, claim).mild)
+    """Check that the eps in the sums is small."""
+    eps, most = get_law(bench, claim).law.eps, claim.max_eps
+    show = _show(fit_h_res(bench, claim).mild)
     got = f"about {eps:g}"
     likely = "an eps that was chosen for float16; say another one with eps="
     return judge("eps", "what is added to sums is small", f"at most {most:g}", got, show, likely, is_right=eps <= most)
@@ -230,7 +230,7 @@ def check_eps(bench: Bench, claim: Claim) -> Line:
 
 @torch.no_grad()
 def check_wide(bench: Bench, claim: Claim) -> Line:
-    """Logits far from zero, of all tokens and of some."""
+    """Check logits far from zero, of all tokens and of some."""
     name, why = "wide logits", "a constant added to all logits of one token does not change its H_res"
     if claim.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
@@ -252,12 +252,12 @@ def check_wide(bench: Bench, claim: Claim) -> Line:
 
 @torch.no_grad()
 def shift_tokens(bench: Bench) -> torch.Tensor | None:
-    """H_res (B, T, n, n) where all logits of a token are equal, but 100 for one token and -100 for the next."""
-    places, entries = bench.need_bias("res"), bench.roles.phi["res"]
+    """Return H_res (B, T, n, n) where all logits of a token are equal: 100 for one token and -100 for the next."""
+    places, entries = bench.require_bias("res"), bench.roles.phi["res"]
     bench.reset()
-    bench.set_places(places, BASE - bench.res_offset)
+    bench.set_entries(places, BASE - bench.res_offset)
     if "res" in bench.roles.gate:
-        bench.set_places([bench.roles.gate["res"]], 1.0)
+        bench.set_entries([bench.roles.gate["res"]], 1.0)
     flat = bench.subject.module.get_parameter(entries.name).view(-1)
     flat[entries.indices.to(flat.device)] = WIDE * bench.n**2 / len(entries.indices)
     signs = torch.ones(bench.x.shape[:2]).to(bench.x)

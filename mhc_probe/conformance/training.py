@@ -1,4 +1,4 @@
-"""What training needs: a start that is the residual network where that is promised, and the same values in train()."""
+"""Check what training needs: a start as the residual network where that is promised, and equal values in train()."""
 
 from copy import deepcopy
 
@@ -14,7 +14,7 @@ CLOSE = 1e-3
 
 @torch.no_grad()
 def check_start(bench: Bench, claim: Claim) -> Line:
-    """From equal streams, their mean gains the branch's output once."""
+    """Check that from equal streams, their mean gains the branch's output once."""
     x = bench.draw(*bench.x.shape[:2], 1, bench.width, salt=81).expand_as(bench.x).contiguous()
     called = bench.initial(x)
     if called.write is None:
@@ -41,7 +41,7 @@ def check_start(bench: Bench, claim: Claim) -> Line:
 
 @torch.no_grad()
 def check_mode(bench: Bench, claim: Claim) -> Line:
-    """The coefficients are the same in training and in evaluation."""
+    """Check that coefficients are the same in training and in evaluation."""
     bench.reset()
     training = bench.subject.on(deepcopy(bench.subject.module).train())
     plain, found = bench.observe(), [bench.observe(subject=training) for _ in range(2)]

@@ -1,1 +1,1 @@
-"""Families of models, one a file, and how a family is recognised by the structure of a model."""
+"""Adapters for families of models, one per file, and the search for the family in a model's structure."""

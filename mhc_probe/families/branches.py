@@ -1,8 +1,9 @@
-"""Residual models whose sums are outside of their layers: the listed modules are branches, x = x + layer(x).
+"""Adapt residual models that add outside of their layers: the listed modules are branches, x = x + layer(x).
 
-The sum is found among the operations of the code that calls the branches: it adds what was made of a branch's output to
-a tensor of which the branch's input was made. Norms before the branch, and scales, gates and dropout behind it, are
-part of the branch. Their parameters are not counted: only those of the listed module are known to be the branch's.
+The sum is found among the operations of the code that calls the branches: it adds a tensor computed from a branch's
+output to a tensor from which the branch's input was computed. Norms before the branch, and scales, gates and dropout
+after it, belong to the branch. Their parameters are not counted: only those of the listed module are known to be the
+branch's.
 """
 
 from collections import defaultdict
@@ -16,53 +17,53 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import LayerPass, Listener
+from mhc_probe.adapter import LayerPass, LayerRecorder
 from mhc_probe.families.paths import CONTAINERS, name_module
 from mhc_probe.families.residual import Residual, subtract
 from mhc_probe.families.values import find_state, list_tensors
-from mhc_probe.hearing.lineage import Lineage
-from mhc_probe.hearing.listener import is_in_backward
-from mhc_probe.hearing.terms import HARMLESS, TermReader, Terms, list_operands
+from mhc_probe.recording.lineage import Lineage
+from mhc_probe.recording.pass_recorder import is_in_backward
+from mhc_probe.recording.terms import HARMLESS, TermReader, Terms, list_operands
 
 
 class Branches(Residual):
-    """x' = c x + y, with y made of a listed module's output by the code that calls it. States are as in `Residual`."""
+    """x' = c x + y, where the calling code computes y from a listed module's output. States are as in `Residual`."""
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
         super().__init__(model, layers)
-        self.fault: str | None = None  # why the newest pass is not one of such a model
+        self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _BranchHooks(self, listener)
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        hooks = _BranchHooks(self, recorder)
         sites: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             sites[layer].append(site)
         undo: list[Callable[[], None]] = []
         for module in _list_callers(self.model, set(self.layers)):
-            undo.append(module.register_forward_pre_hook(hearing.begin).remove)
-            undo.append(module.register_forward_hook(hearing.end, always_call=True).remove)
+            undo.append(module.register_forward_pre_hook(hooks.begin).remove)
+            undo.append(module.register_forward_hook(hooks.end, always_call=True).remove)
         for layer, places in sites.items():
-            undo.append(layer.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
-            leave = partial(hearing.leave, places)
+            undo.append(layer.register_forward_pre_hook(hooks.enter, with_kwargs=True).remove)
+            leave = partial(hooks.leave, places)
             undo.append(layer.register_forward_hook(leave, with_kwargs=True, always_call=True).remove)
         return undo
 
     def explain(self) -> SpecError | None:
-        if self.fault is None:
+        if self.mismatch is None:
             return super().explain()
         wanted = (
             "layers that are called one after the other, each of which adds to the state that it reads. Put one step of"
             " the loop into a module that returns the next state, and list these modules as layers="
         )
-        return SpecError("layers", self.fault, wanted)
+        return SpecError("layers", self.mismatch, wanted)
 
     def describe(self, site: int) -> str:
-        """A branch as a sentence calls it."""
+        """Return the name of a branch for a message."""
         return name_module(self.model, self.layers[site]) or f"layer {site + 1}"
 
 
 class _OpenBranch(NamedTuple):
-    """A branch that has returned, while its output is not yet added: numbers of what it read and what it returned."""
+    """A branch that has returned and is not added yet, with the numbers of its input and output tensors."""
 
     site: int
     read: int
@@ -70,7 +71,7 @@ class _OpenBranch(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand by itself."""
+    """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand itself."""
 
     branch: _OpenBranch
     x: torch.Tensor
@@ -80,7 +81,7 @@ class _Sum(NamedTuple):
 
 
 class _Multiple(NamedTuple):
-    """A tensor c x by the number that x had."""
+    """A tensor c x, with the number that x had."""
 
     x: torch.Tensor
     number: int
@@ -88,18 +89,18 @@ class _Multiple(NamedTuple):
 
 
 class _BranchHooks(TorchFunctionMode):
-    """Hooks of one attachment, and what it keeps of the operations between the branches."""
+    """Hooks of one attachment, with the operations between the branches."""
 
-    def __init__(self, adapter: Branches, listener: Listener) -> None:
+    def __init__(self, adapter: Branches, recorder: LayerRecorder) -> None:
         super().__init__()
-        self.adapter, self.listener = adapter, listener
+        self.adapter, self.recorder = adapter, recorder
         self._callers: list[nn.Module] = []
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._lineage, self._terms = Lineage(), TermReader()
         self._multiples = WeakIdKeyDictionary()  # tensor -> _Multiple
-        self._reads: list[int | None] = []  # of the branches that are being called
+        self._reads: list[int | None] = []  # inputs of the branches that are running
         self._called: set[int] = set()
         self._open: list[_OpenBranch] = []
         self._has_sums = False
@@ -107,26 +108,26 @@ class _BranchHooks(TorchFunctionMode):
     # ---- the code that calls the branches
 
     def begin(self, module: nn.Module, args: Any) -> None:
-        """A module that holds all branches is called: from the outermost one on, operations are followed."""
+        """Start following operations at the outermost call of a module that contains all branches."""
         if is_in_backward():
             return
         if not self._callers:
-            self._forget()
-            self.adapter.fault = None
+            self._reset()
+            self.adapter.mismatch = None
             self.__enter__()
         self._callers.append(module)
 
     def end(self, module: nn.Module, args: Any, output: Any) -> None:
-        """It has returned, or has failed."""
+        """Stop when that module returns or raises."""
         if is_in_backward() or not self._callers or self._callers[-1] is not module:
             return
         self._callers.pop()
         if not self._callers:
             self.__exit__(None, None, None)
-            if self._open and self._has_sums and self.adapter.fault is None:
+            if self._open and self._has_sums and self.adapter.mismatch is None:
                 name = self.adapter.describe(self._open[0].site)
-                self.adapter.fault = f"{name}, not added to what it reads"
-            self._forget()
+                self.adapter.mismatch = f"{name}, not added to what it reads"
+            self._reset()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -145,7 +146,7 @@ class _BranchHooks(TorchFunctionMode):
         return out
 
     def _record(self, name: str, terms: Terms, args: Sequence[Any], kwargs: dict[str, Any], out: Any) -> None:
-        """Keep what a result was made of, and whether it is a multiple of one tensor."""
+        """Store the sources of a result, and whether it is a multiple of one tensor."""
         made = list_operands([out])
         if not made:
             return
@@ -161,13 +162,13 @@ class _BranchHooks(TorchFunctionMode):
     # ---- branches
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
-        """A branch is called."""
+        """Store the tensor that a branch reads."""
         if self._callers and not is_in_backward():
             state = find_state(args, kwargs)
             self._reads.append(None if state is None else self._lineage.number(state))
 
     def leave(self, sites: Sequence[int], layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """It has returned, or has failed without an output."""
+        """Store the output of a branch. A branch that raised has no output."""
         if not self._reads or is_in_backward():
             return
         read, returned = self._reads.pop(), find_state(output, None)
@@ -180,15 +181,15 @@ class _BranchHooks(TorchFunctionMode):
     # ---- sums
 
     def _find_sum(self, terms: Terms) -> _Sum | None:
-        """The branch that an operation adds to the state that it was made of, where it is one and one alone."""
+        """Return the sum that adds a branch to its own state; None where there is not exactly one."""
         found = [match for place in range(len(terms.known)) for match in self._list_matches(terms, place)]
         if len(found) > 1:
             names = " and ".join(self.adapter.describe(match.branch.site) for match in found)
-            self.adapter.fault = f"{names}, added in one sum"
+            self.adapter.mismatch = f"{names}, added in one sum"
         return found[0] if len(found) == 1 else None
 
     def _list_matches(self, terms: Terms, place: int) -> Iterator[_Sum]:
-        """Open branches, where the operand in that place is a multiple of the state, and another is the branch's."""
+        """Yield open branches for which this operand is a multiple of the state and another belongs to the branch."""
         tensor, factor = terms.known[place]
         known = [term for k, term in enumerate(terms.known) if k != place]
         others = [*(other for other, _ in known), *terms.others]
@@ -206,7 +207,7 @@ class _BranchHooks(TorchFunctionMode):
         return self._lineage.is_made_of(self._lineage.number(tensor), number)
 
     def _find_state(self, tensor: torch.Tensor, factor: float, read: int) -> tuple[torch.Tensor | None, float]:
-        """x and c of a tensor c x, where what the branch read was made of x."""
+        """Return x and c of a tensor c x, where the branch's input was computed from x."""
         while not self._lineage.is_made_of(read, self._lineage.number(tensor)):
             multiple = self._multiples.get(tensor)
             if multiple is None or multiple.number != self._lineage.number(multiple.x):  # changed in place since
@@ -216,10 +217,12 @@ class _BranchHooks(TorchFunctionMode):
 
     @torch.no_grad()
     def _enter_sum(self, found: _Sum) -> Callable[[torch.Tensor], None] | None:
-        """The state is about to be added to; what takes the sum. It may be in place: operands are read before it."""
+        """Record the state and its operands before the sum, which may be in place. Return a function that takes the
+        sum.
+        """
         self._open.remove(found.branch)
         self._has_sums = True
-        if not self.listener.enter(found.branch.site, found.x):
+        if not self.recorder.enter(found.branch.site, found.x):
             return None
         y = None if found.y is None else (found.y.detach() * found.a).expand_as(found.x)
         return partial(self._leave_sum, found, found.x.detach().clone() if y is None else None, y)
@@ -232,17 +235,17 @@ class _BranchHooks(TorchFunctionMode):
             y = subtract(after, before, found.c) if after.shape == before.shape else None
         weights = list(layer.parameters())
         h_res = ((found.c * one).view(1, 1),)
-        self.listener.leave(found.branch.site, LayerPass(after, y, one, one, h_res, type(layer).__name__, weights))
+        self.recorder.leave(found.branch.site, LayerPass(after, y, one, one, h_res, type(layer).__name__, weights))
 
 
 def _fits(other: torch.Tensor, tensor: torch.Tensor) -> bool:
-    """Whether an operand leaves the shape of the tensor as it is, where they are combined entry by entry."""
+    """Return whether an operand keeps the shape of the tensor when both are combined entry by entry."""
     shape = (1,) * (tensor.ndim - other.ndim) + tuple(other.shape)
     return len(shape) == tensor.ndim and all(a in (1, b) for a, b in zip(shape, tensor.shape, strict=True))
 
 
 def _list_callers(model: nn.Module, layers: set[nn.Module]) -> Iterator[nn.Module]:
-    """Modules that hold all layers and have a forward pass, from the outermost to the innermost one."""
+    """Yield modules that contain all layers and have a forward pass, from the outermost to the innermost."""
     module: nn.Module | None = model if layers <= set(model.modules()) else None
     while module is not None and module not in layers:
         if not isinstance(module, CONTAINERS):

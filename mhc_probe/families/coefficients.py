@@ -1,4 +1,4 @@
-"""What a connection yields, told by shapes and held against what it read.
+"""Read the output of a connection by shapes, and check it against its input.
 
 Shapes: n streams, C width, N samples; `lead` are the axes of the samples.
 """
@@ -17,10 +17,10 @@ class ConnectionCall(NamedTuple):
 
     Attributes
     ----------
-    axis: of the streams in the state (..., C); None in a state (..., nC).
-    u: what the branch reads, (..., C).
+    axis: axis of the streams in a state (..., C); None in a state (..., nC).
+    u: the branch's input, (..., C).
     vectors: (N, n) or (n), H_post and perhaps H_pre.
-    matrix: (N, n, n) or (n, n), H_res or its transpose; None where none is yielded.
+    matrix: (N, n, n) or (n, n), H_res or its transpose; None where the connection returns none.
     """
 
     axis: int | None
@@ -30,9 +30,9 @@ class ConnectionCall(NamedTuple):
 
 
 def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None:
-    """What a connection returned for a state, by shapes alone; None where that is no u with a vector of weights.
+    """Return the output of a connection for a state, by shapes alone; None where it is no u with a vector of weights.
 
-    Where n and C can be taken for each other, a matrix tells them apart, or else that streams are fewer than channels.
+    Where n and C are ambiguous, a matrix decides, or else the larger width.
     """
     found = list(_list_readings(state, output))
     return max(found, key=lambda reading: (reading.matrix is not None, reading.u.shape[-1]), default=None)
@@ -52,7 +52,7 @@ def _list_readings(state: torch.Tensor, output: Any) -> Iterator[ConnectionCall]
 def find_read_weights(
     x_nNC: torch.Tensor, u_NC: torch.Tensor, candidates: Sequence[torch.Tensor], tolerance: float
 ) -> torch.Tensor | None:
-    """The latest of the candidates that makes u of the streams, as (N, n); None where none does."""
+    """Return the latest candidate with u = H_pre x, as (N, n); None where there is none."""
     n, samples, _ = x_nNC.shape
     for weights in reversed(candidates):
         if weights.numel() == n * samples:
@@ -69,7 +69,7 @@ def find_read_weights(
 def _list_layouts(
     shape: torch.Size, tensors: Sequence[torch.Tensor]
 ) -> Iterator[tuple[int | None, tuple[int, ...], int, int]]:
-    """Ways to see n streams in a state: axis, lead, n, C."""
+    """Yield the ways to see n streams in a state: axis, lead, n, C."""
     for axis in reversed(range(len(shape) - 1)):
         if shape[axis] > 1:
             yield axis, (*shape[:axis], *shape[axis + 1 : -1]), shape[axis], shape[-1]
@@ -79,5 +79,5 @@ def _list_layouts(
 
 
 def _flatten(x: torch.Tensor, *last: int) -> torch.Tensor:
-    """(N, ...) of what has samples, (...) of what has none."""
+    """Return (N, ...) for a tensor with samples, (...) for one without."""
     return x if x.shape == last else x.reshape(-1, *last)

@@ -1,4 +1,4 @@
-"""Which adapters suit a model, by its structure."""
+"""Find the adapters that fit the structure of a model."""
 
 from collections.abc import Iterable
 
@@ -7,21 +7,21 @@ from torch import nn
 from mhc_core.spec import SpecError
 from mhc_probe.candidates import Candidates
 from mhc_probe.families.branches import Branches
+from mhc_probe.families.detection import find_connections
 from mhc_probe.families.hyper import HyperConnections
-from mhc_probe.families.places import find_places
 from mhc_probe.families.residual import Residual
 from mhc_probe.families.split import SplitConnections, find_split
 from mhc_probe.families.stacks import find_layers, list_parts
-from mhc_probe.hearing.compiled import unwrap
+from mhc_probe.recording.compiled import unwrap
 
 
 def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Candidates:
-    """Adapters for the model, or for those of its modules that are its layers.
+    """Return adapters for the model, or for the modules listed as its layers.
 
     Raises
     ------
     SpecError
-        Where the structure does not tell where the layers are, or `layers` are none.
+        Where the structure does not determine the layers, or `layers` is empty.
     """
     model = unwrap(model)
     if layers is not None:
@@ -31,14 +31,14 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
         return Candidates(_build_residual(model, listed))
     if split := find_split(model):
         return Candidates([SplitConnections(model, split)])
-    places = find_places(model)
-    connections = [HyperConnections(places)] if places else []
+    connection_sites = find_connections(model)
+    connections = [HyperConnections(connection_sites)] if connection_sites else []
     found, refusal = find_layers(model)
-    if not found and not places and refusal is not None:
+    if not found and not connection_sites and refusal is not None:
         raise refusal
     return Candidates([*connections, *(_build_residual(model, found) if found else [])], refusal)
 
 
 def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:
-    """The sum may be within a layer, or in the code that calls it."""
+    """Return both adapters: the sum may be inside a layer, or in the code that calls it."""
     return [Residual(model, layers), Branches(model, layers)]

@@ -1,8 +1,8 @@
-"""Hyper-Connections of any make: a module that yields what the branch reads, and coefficients to write and to mix.
+"""Adapt Hyper-Connections of any implementation: a module that returns the branch's input and the coefficients.
 
-A connection is called with the state (..., n, C) or (..., nC) and returns, in any order, u (..., C), H_post (..., n)
-and H_res (..., n, n); without H_res the streams pass as they are, and H_pre (..., n) may be returned too. What it
-returns is held against the states: H_pre against u, H_res and its transpose against the state that comes next.
+A connection receives the state (..., n, C) or (..., nC) and returns, in any order, u (..., C), H_post (..., n) and
+H_res (..., n, n). Without H_res the streams pass unchanged; H_pre (..., n) may be returned too. The states check its
+output: u checks H_pre, and the next state checks H_res and its transpose.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
+from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights
 from mhc_probe.families.values import find_like, find_state
-from mhc_probe.hearing.joined import JoinedPasses
-from mhc_probe.hearing.listener import is_in_backward
 from mhc_probe.laws import find_tolerance
 from mhc_probe.mixing import find_mixings
+from mhc_probe.recording.joined import JoinedPasses
+from mhc_probe.recording.pass_recorder import is_in_backward
 
 KINDS = {"attn": "attention", "attention": "attention", "mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp"}
 
 
-class ConnectionPlace(NamedTuple):
-    """A connection, the block that it is a part of, and the block's other parts by name."""
+class ConnectionSite(NamedTuple):
+    """A connection, the block that contains it, and the block's other parts by name."""
 
     connection: nn.Module
     block: nn.Module
@@ -34,37 +34,37 @@ class ConnectionPlace(NamedTuple):
 
 
 class HyperConnections(Adapter):
-    """One layer a connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
+    """One layer per connection. State (..., n, C), with the streams on any axis, or (..., nC)."""
 
-    needs_proof = True  # shapes of weights may be those of a connection by chance
+    needs_confirmation = True  # another module may have such shapes by chance
 
-    def __init__(self, places: Sequence[ConnectionPlace]) -> None:
-        self.places = places
-        self.sites = [LayerSite("branch", list(place.connection.parameters())) for place in places]
+    def __init__(self, connection_sites: Sequence[ConnectionSite]) -> None:
+        self.connection_sites = connection_sites
+        self.sites = [LayerSite("branch", list(site.connection.parameters())) for site in connection_sites]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
-        self._unread: dict[nn.Module, str] = {}  # what looks like a connection and is none, as the end of the streams
+        self._unread: dict[nn.Module, str] = {}  # modules that only look like connections, such as the reduction
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _HyperHooks(self, listener)
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        hooks = _HyperHooks(self, recorder)
         undo: list[Callable[[], None]] = []
-        for site, (connection, _, _) in enumerate(self.places):
-            undo.append(connection.register_forward_pre_hook(hearing.enter, with_kwargs=True).remove)
-            read = partial(hearing.read, site)
+        for site, (connection, _, _) in enumerate(self.connection_sites):
+            undo.append(connection.register_forward_pre_hook(hooks.enter, with_kwargs=True).remove)
+            read = partial(hooks.read, site)
             undo.append(connection.register_forward_hook(read, with_kwargs=True, always_call=True).remove)
-        for block, others in {place.block: place.others for place in self.places}.items():
+        for block, others in {site.block: site.others for site in self.connection_sites}.items():
             for name, part in others.items():
-                undo.append(part.register_forward_hook(partial(hearing.hear_part, name)).remove)
-            undo.append(block.register_forward_hook(hearing.leave_block).remove)
+                undo.append(part.register_forward_hook(partial(hooks.record_part, name)).remove)
+            undo.append(block.register_forward_hook(hooks.leave_block).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
-        return list(dict.fromkeys(parameter for place in self.places for parameter in place.block.parameters()))
+        return list(dict.fromkeys(parameter for site in self.connection_sites for parameter in site.block.parameters()))
 
     def find_inner(self) -> nn.Module:
-        return self.places[0].block
+        return self.connection_sites[0].block
 
     def read(self, state: torch.Tensor, output: Any, connection: nn.Module) -> ConnectionCall | None:
-        """What a connection yielded; keeps where the streams are in such a state."""
+        """Return the output of a connection, and store the layout of such a state."""
         found = find_coefficients(state, output)
         if found is None:
             self._unread[connection] = f"{type(connection).__name__} without coefficients for {tuple(state.shape)}"
@@ -79,7 +79,7 @@ class HyperConnections(Adapter):
         return state.movedim(axis, 0).flatten(1, -2)
 
     def count_layers(self) -> int:
-        return len(self.places) - len(self._unread)
+        return len(self.connection_sites) - len(self._unread)
 
     def explain(self) -> SpecError | None:
         if not self._unread:
@@ -87,19 +87,19 @@ class HyperConnections(Adapter):
         wanted = "a connection that returns u (..., C), weights (..., n) and matrices (..., n, n), or layers="
         return SpecError("model", next(iter(self._unread.values())), wanted)
 
-    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        """Whether the coefficients make what a branch reads, or the state that follows, in one layer at least.
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
+        """Return whether the coefficients give a branch's input or the next state, in one layer at least.
 
-        States that are not finite do not tell; then the shapes of the coefficients count. A state that a layer does not
-        change obeys any weights, and proves nothing.
+        States that are not finite decide nothing; then the shapes of the coefficients count. A state that a layer does
+        not change obeys any weights, and proves nothing.
         """
-        if not torch.isfinite(heard.state_nNC).all() or any(layer.h_pre is not None for layer in heard.layers):
+        if not torch.isfinite(recorded.state_nNC).all() or any(layer.h_pre is not None for layer in recorded.layers):
             return True
-        tolerance = find_tolerance(heard.dtype, autocast=autocast)
-        before = [heard.state_nNC, *(layer.after_nNC for layer in heard.layers)]
+        tolerance = find_tolerance(recorded.dtype, autocast=autocast)
+        before = [recorded.state_nNC, *(layer.after_nNC for layer in recorded.layers)]
         return any(
             bool(torch.isfinite(mixing.h_res).any()) and float((layer.after_nNC - x).norm() / x.norm()) > tolerance
-            for layer, x, mixing in zip(heard.layers, before, find_mixings(heard, autocast), strict=False)
+            for layer, x, mixing in zip(recorded.layers, before, find_mixings(recorded, autocast), strict=False)
         )
 
     def propose(self, sites: Sequence[int]) -> str | None:
@@ -108,7 +108,7 @@ class HyperConnections(Adapter):
 
 @dataclass
 class _OpenLayer:
-    """A layer from its connection's call to that of the next."""
+    """A layer from the call of its connection to that of the next."""
 
     site: int
     state: torch.Tensor
@@ -121,7 +121,7 @@ class _OpenLayer:
     is_left: bool = False
 
     def build(self, after: torch.Tensor) -> LayerPass:
-        """What the layer did."""
+        """Return the record of the layer."""
         matrix, n = self.found.matrix, self.found.vectors[0].shape[-1]
         matrices = (torch.eye(n, device=after.device),) if matrix is None else (matrix, matrix.mT)
         weights = list(dict.fromkeys(parameter for part in self.parts for parameter in part.parameters()))
@@ -131,50 +131,50 @@ class _OpenLayer:
 class _HyperHooks:
     """Hooks of one attachment."""
 
-    def __init__(self, adapter: HyperConnections, listener: Listener) -> None:
-        self.adapter, self.listener = adapter, listener
+    def __init__(self, adapter: HyperConnections, recorder: LayerRecorder) -> None:
+        self.adapter, self.recorder = adapter, recorder
         self.open: _OpenLayer | None = None
         self.seen: set[int] = set()
 
     def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
         state = find_state(args, kwargs)
-        self.listener.operations.collect(0 if state is None else state.numel() // 2)
+        self.recorder.operations.collect(0 if state is None else state.numel() // 2)
 
     def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """The connection has returned, or has failed without an output."""
-        state, operands = find_state(args, kwargs), self.listener.operations.stop()
+        """Record the output of the connection. A connection that raised has no output."""
+        state, operands = find_state(args, kwargs), self.recorder.operations.stop()
         found = None if state is None or output is None else self.adapter.read(state, output, connection)
         if state is None or found is None:  # within a branch, or after the last layer
             return
         self._leave_last(site, state)
         self.seen.add(site)
-        self.open = _OpenLayer(site, state, found) if self.listener.enter(site, state) else None
+        self.open = _OpenLayer(site, state, found) if self.recorder.enter(site, state) else None
         if self.open is not None:
-            self.listener.read(site, found.u)
+            self.recorder.read(site, found.u)
             if not is_in_backward():
-                self._tell_vectors_apart(self.open, operands)
+                self._identify_vectors(self.open, operands)
 
     def _leave_last(self, site: int, state: torch.Tensor) -> None:
-        if site in self.seen:  # another pass, or one that recomputes
+        if site in self.seen:  # another pass, or a recomputation
             self.open, self.seen = None, set()
         elif self.open is not None and self.open.state.shape == state.shape:
-            self._leave(state)  # what enters here, whatever the block has made of what left the last layer
+            self._leave(state)  # the state that enters here, even if the block changed it in between
 
     @torch.no_grad()
-    def _tell_vectors_apart(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
-        """H_pre is what makes u of the streams, among what is returned or else what was computed with on the way."""
+    def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
+        """Identify H_pre among outputs and operands as the weights with u = H_pre x; the other vector is H_post."""
         u, vectors = layer.found.u, layer.found.vectors
         x_nNC, u_NC = self.adapter.to_streams(layer.state.detach()), self.adapter.to_rows(u.detach())
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
         returned = vectors if len(vectors) > 1 else []
         layer.h_pre = find_read_weights(x_nNC, u_NC, [*operands, *returned], tolerance)
         if layer.h_pre is not None:
-            self.listener.claim()
+            self.recorder.confirm()
         rest = [x for x in vectors if layer.h_pre is None or not _is_same(x, layer.h_pre)]
         layer.h_post = rest[0] if len(rest) == 1 else None
 
-    def hear_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
-        """A part of the block has run: the last one before the state is written is the branch."""
+    def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+        """Record a part of the block. The last one before the state is written is the branch."""
         layer = self.open
         if layer is None or layer.is_left:
             return
@@ -191,17 +191,17 @@ class _HyperHooks:
     def _leave(self, after: torch.Tensor) -> None:
         assert self.open is not None
         self.open.is_left = True
-        self.listener.leave(self.open.site, self.open.build(after))
+        self.recorder.leave(self.open.site, self.open.build(after))
 
 
 def find_autocast(x: torch.Tensor) -> torch.dtype | None:
-    """The type in which products are made under autocast; None without."""
+    """Return the type of matrix products under autocast; None without autocast."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
 def name_branch(name: str) -> str:
-    """What a part of a block is: attention, mlp, or its own name."""
+    """Return the kind of a block's part: attention, mlp, or its own name."""
     return next((kind for key, kind in KINDS.items() if key in name.lower()), name)
 
 

@@ -1,26 +1,26 @@
-"""Modules as people write them: model.layers[3].mlp."""
+"""Write modules as Python expressions: model.layers[3].mlp."""
 
 from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-CONTAINERS = (nn.ModuleList, nn.ModuleDict)  # have no forward pass: their parts are called one by one
+CONTAINERS = (nn.ModuleList, nn.ModuleDict)  # they have no forward pass; their parts are called
 
 
 def extend_path(path: str, module: nn.Module, name: str) -> str:
-    """The path of a module's part by its name."""
+    """Return the path of a module's part."""
     if isinstance(module, nn.ModuleDict):
         return f'{path}["{name}"]'
     return f"{path}[{name}]" if name.isdigit() else f"{path}.{name}"
 
 
 def name_module(model: nn.Module, module: nn.Module) -> str | None:
-    """The path of a module of the model; None where it is not part of it."""
+    """Return the path of a module of the model; None where it is not part of it."""
     return next((path for path, part in _walk(model, "model") if part is module), None)
 
 
 def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
-    """An expression for a list of modules of the model: a list that it has, a part of one, or each module by its path.
+    """Return an expression for modules of the model: a list of the model, a slice of one, or each module by its path.
 
     None where a module is not part of the model.
     """

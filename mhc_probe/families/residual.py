@@ -1,4 +1,4 @@
-"""Residual models: one stream, and what a layer adds to it."""
+"""Adapt residual models: one stream, and the output that each layer adds to it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -9,20 +9,20 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
+from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.families.paths import name_layers
 from mhc_probe.families.values import find_state
-from mhc_probe.hearing.joined import JoinedPasses
+from mhc_probe.recording.joined import JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Residual(Adapter):
-    """x' = c x + y. State (..., C), or (B, C, ...) where the layer convolves it; n = 1.
+    """x' = c x + y. State (..., C), or (B, C, ...) where the layer is convolutional; n = 1.
 
-    c is what the layer's own operations make of the state on its way past; 1 in a plain residual layer. Where a norm
-    or an activation follows the sum the state has no way past: then neither c nor y is known.
-    A listed module is one layer, whatever it holds: of a transformer's block, attention and MLP count together.
+    c is the factor that the layer's own operations put on the state; 1 in a plain residual layer. Where a norm or an
+    activation follows the sum, c and y are unknown. A listed module is one layer, whatever it contains: attention and
+    MLP of a transformer block count together.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[nn.Module]) -> None:
@@ -30,13 +30,13 @@ class Residual(Adapter):
         self.sites = [LayerSite(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
         calls: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             calls[layer].append(site)
         undo: list[Callable[[], None]] = []
         for layer, sites in calls.items():
-            call = _Call(self, listener, sites)
+            call = _Call(self, recorder, sites)
             undo.append(layer.register_forward_pre_hook(call.enter, with_kwargs=True).remove)
             undo.append(layer.register_forward_hook(call.leave, always_call=True).remove)
         return undo
@@ -55,8 +55,8 @@ class Residual(Adapter):
             self._axis[x.shape] = find_channels(self.layers[0], x.shape)
         return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
 
-    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
-        return any(layer.h_res for layer in heard.layers)
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
+        return any(layer.h_res for layer in recorded.layers)
 
     def propose(self, sites: Sequence[int]) -> str | None:
         name = name_layers(self.model, [self.layers[site] for site in sites])
@@ -64,10 +64,10 @@ class Residual(Adapter):
 
 
 class _Call:
-    """Hooks on one module, which is one layer, or several where it is called again and again."""
+    """Hooks on one module, which is one layer, or several layers where it is called repeatedly."""
 
-    def __init__(self, adapter: Residual, listener: Listener, sites: list[int]) -> None:
-        self.adapter, self.listener, self.sites = adapter, listener, sites
+    def __init__(self, adapter: Residual, recorder: LayerRecorder, sites: list[int]) -> None:
+        self.adapter, self.recorder, self.sites = adapter, recorder, sites
         self.site: int | None = None
         self.before = torch.empty(0)
 
@@ -75,21 +75,21 @@ class _Call:
         state = find_state(args, kwargs)
         self.site = None
         if state is not None:
-            self.site = next((site for site in self.sites if self.listener.enter(site, state)), None)
+            self.site = next((site for site in self.sites if self.recorder.enter(site, state)), None)
         if state is not None and self.site is not None:
             self.before = state.detach().clone()  # the layer may add in place
-            self.listener.operations.follow(state)
+            self.recorder.operations.follow(state)
 
     def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
-        """The layer has returned, or has failed without an output."""
+        """Record the output of the layer. A layer that raised has no output."""
         if self.site is None:
             return
         site, self.site = self.site, None
         after = find_state(output, None)
-        factor = 0.0 if after is None else self.listener.operations.find_factor(after)
-        self.listener.operations.stop()
+        factor = 0.0 if after is None else self.recorder.operations.find_factor(after)
+        self.recorder.operations.stop()
         if after is not None:
-            self.listener.leave(site, self._build(layer, after, factor))
+            self.recorder.leave(site, self._build(layer, after, factor))
 
     @torch.no_grad()
     def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> LayerPass:
@@ -102,19 +102,19 @@ class _Call:
 
 
 def subtract(after: torch.Tensor, before: torch.Tensor, factor: float) -> torch.Tensor:
-    """y of x' = c x + y, in float32 at least."""
+    """Return y of x' = c x + y, in float32 at least."""
     wide = torch.promote_types(after.dtype, torch.float32)
     return after.to(wide) - before.to(after.device, wide) * factor
 
 
 def find_channels(layer: nn.Module, shape: torch.Size) -> int:
-    """The axis of the channels in a state that enters the layer, known by its weights.
+    """Return the axis of the channels in a state that enters the layer, from the shapes of its weights.
 
     Raises
     ------
     SpecError
         Where no weight has the width of the last axis, and no convolution that of the second; or where another axis
-        holds streams, which the layer mixes by a map from n to n^2 numbers, or weighs by all nC together.
+        holds streams, because a weight maps n to n^2 numbers or reads all nC together.
     """
     shapes = {tuple(sorted(parameter.shape)) for parameter in layer.parameters() if parameter.ndim == 2}
     if len(shape) > 3 and any(shapes & _list_joint_maps(n, shape[-1]) for n in shape[:-1] if n > 1):
@@ -132,5 +132,5 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
 
 
 def _list_joint_maps(n: int, width: int) -> set[tuple[int, int]]:
-    """Shapes of maps, smaller number first, that only n streams of a width have."""
+    """Return the shapes of maps, smaller number first, that only n streams of a width have."""
     return {(n, n * n)} | {(rows, n * width) for rows in (n, 2 * n, n * n + n, n * n + 2 * n) if rows < n * width}

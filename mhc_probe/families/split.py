@@ -1,10 +1,10 @@
-"""Hyper-Connections in two methods, one before the branch and one after it, as the package hyper-connections has them.
+"""Adapt Hyper-Connections in two methods, one before and one after the branch, as in the package hyper-connections.
 
 width_connection(state) returns the branch's input, the mixed streams and the weights `beta` to write with;
-depth_connection(y, mixed, beta=...) returns the next state. The matrix alpha (s, 1 + s), its first column H_pre and the
-others H_res transposed, stays inside: it is found among what is computed with, and held against what was read.
-Streams lie beside the batch, state (B s, ..., C), or (B s, C, ...) where channels come first, or before the channels,
-state (B, ..., s, C).
+depth_connection(y, mixed, beta=...) returns the next state. The matrix alpha (s, 1 + s), whose first column is H_pre
+and whose other columns are H_res transposed, is not returned: it is found among the operands and checked against the
+branch's input. The streams share an axis with the batch, state (B s, ..., C), or (B s, C, ...) where channels come
+first, or precede the channels, state (B, ..., s, C).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,17 +17,17 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass, LayerSite, Listener
+from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
 from mhc_probe.families.hyper import find_autocast, name_branch
 from mhc_probe.families.values import list_tensors
-from mhc_probe.hearing.joined import JoinedPasses
 from mhc_probe.laws import find_tolerance, measure_read_error
+from mhc_probe.recording.joined import JoinedPasses
 
 METHODS = ("width_connection", "depth_connection")
 
 
 def find_split(model: nn.Module) -> list[nn.Module]:
-    """Connections of more than one stream that have both methods."""
+    """Return connections of more than one stream that have both methods."""
     return [
         module
         for module in model.modules()
@@ -36,7 +36,7 @@ def find_split(model: nn.Module) -> list[nn.Module]:
 
 
 class SplitConnections(Adapter):
-    """One layer a connection."""
+    """One layer per connection."""
 
     def __init__(self, model: nn.Module, connections: Sequence[Any]) -> None:
         self.connections = list(connections)
@@ -48,18 +48,18 @@ class SplitConnections(Adapter):
         self.sites = [LayerSite("branch", _list_own(connection)) for connection in self.connections]
         self.model = model
 
-    def listen(self, listener: Listener) -> list[Callable[[], None]]:
-        hearing = _SplitHooks(self, listener)
+    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+        hooks = _SplitHooks(self, recorder)
         undo: list[Callable[[], None]] = []
         for site, connection in enumerate(self.connections):
-            for name, replace in zip(METHODS, (hearing.read, hearing.write), strict=True):
+            for name, replace in zip(METHODS, (hooks.read, hooks.write), strict=True):
                 method = getattr(connection, name)
-                # On the module itself, in front of the method of its class.
+                # As an attribute of the instance, it precedes the method of the class.
                 connection.__dict__[name] = partial(replace, site, method)
                 undo.append(partial(connection.__dict__.pop, name))
         if any(getattr(connection, "branch", None) is None for connection in self.connections):
-            # The branch may be anywhere in the model, or outside of it.
-            undo.append(register_module_forward_hook(hearing.hear_part).remove)
+            # The branch may be anywhere inside or outside of the model.
+            undo.append(register_module_forward_hook(hooks.record_part).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
@@ -75,14 +75,14 @@ class SplitConnections(Adapter):
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
 
     def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
-        """Streams have an axis of their own where what is read has one less."""
+        """Store that streams have their own axis, where the branch's input has one axis less."""
         if state.ndim > u.ndim:
             self._apart.add(state.shape)
 
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
         return self._channels_last(x).flatten(0, -2)
 
-    def is_borne_out(self, heard: JoinedPasses, autocast: torch.dtype | None) -> bool:
+    def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
         return True
 
     def propose(self, sites: Sequence[int]) -> str | None:
@@ -93,7 +93,7 @@ class SplitConnections(Adapter):
 
 
 @dataclass
-class _Open:
+class _OpenLayer:
     """A layer between the two methods."""
 
     site: int
@@ -101,39 +101,39 @@ class _Open:
     h_res: tuple[torch.Tensor, ...]
     parts: list[nn.Module]
     name: str
-    holds_none: bool
+    has_no_branch: bool
 
 
 class _SplitHooks:
-    """Takes the place of the two methods, calls them and returns what they return."""
+    """Replaces the two methods, calls them and returns their output."""
 
-    def __init__(self, adapter: SplitConnections, listener: Listener) -> None:
-        self.adapter, self.listener = adapter, listener
-        self.open: _Open | None = None
+    def __init__(self, adapter: SplitConnections, recorder: LayerRecorder) -> None:
+        self.adapter, self.recorder = adapter, recorder
+        self.open: _OpenLayer | None = None
 
     def read(self, site: int, method: Callable[..., Any], residuals: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         self.open = None
-        if not self.listener.enter(site, residuals):
+        if not self.recorder.enter(site, residuals):
             return method(residuals, *args, **kwargs)
         state = residuals.detach().clone()
-        self.listener.operations.collect(state.numel())
+        self.recorder.operations.collect(state.numel())
         operands: list[torch.Tensor] = []
         try:
             output = method(residuals, *args, **kwargs)
         finally:
-            operands += self.listener.operations.stop()
+            operands += self.recorder.operations.stop()
         u = next(list_tensors(output))
         self.adapter.learn_shape(state, u)
-        self.listener.read(site, u)
+        self.recorder.read(site, u)
         branch = getattr(self.adapter.connections[site], "branch", None)
         name = "branch" if branch is None else name_branch(type(branch).__name__)
         parts = [] if branch is None else [branch]
-        self.open = _Open(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
+        self.open = _OpenLayer(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
         return output
 
-    def hear_part(self, module: nn.Module, args: Any, output: Any) -> None:
-        """A module has run between the two methods: the last one, which holds others, gives the branch its name."""
-        if self.open is not None and self.open.holds_none:
+    def record_part(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Record a module that runs between the methods. The last one contains the others and names the branch."""
+        if self.open is not None and self.open.has_no_branch:
             self.open.parts.append(module)
             self.open.name = name_branch(type(module).__name__)
 
@@ -144,14 +144,14 @@ class _SplitHooks:
             beta = kwargs.get("beta")
             h_post = None if beta is None else beta.reshape(-1, self.adapter.streams)
             weights = list(dict.fromkeys(parameter for part in layer.parts for parameter in part.parameters()))
-            self.listener.leave(site, LayerPass(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
+            self.recorder.leave(site, LayerPass(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
         return after
 
     @torch.no_grad()
     def _find_alpha(
         self, state: torch.Tensor, u: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
-        """H_pre and what may be H_res: the latest operand whose first column makes u of the streams."""
+        """Return H_pre and the candidates for H_res: the latest operand whose first column gives u."""
         x_nNC, u_NC = self.adapter.to_streams(state), self.adapter.to_rows(u)
         n, samples, _ = x_nNC.shape
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
@@ -164,14 +164,14 @@ class _SplitHooks:
 
 
 def _list_own(connection: nn.Module) -> list[nn.Parameter]:
-    """Parameters of the connection without those of the branch that it holds."""
+    """Return the parameters of the connection without those of its branch."""
     branch = getattr(connection, "branch", None)
-    held = set() if branch is None else set(branch.parameters())
-    return [parameter for parameter in connection.parameters() if parameter not in held]
+    of_branch = set() if branch is None else set(branch.parameters())
+    return [parameter for parameter in connection.parameters() if parameter not in of_branch]
 
 
 def _check(connection: Any) -> None:
-    """Refuse what has no one H_res between streams."""
+    """Raise where there is no single H_res between streams."""
     for name, wanted in (("num_fracs", 1), ("num_input_views", 1), ("add_branch_out_to_residual", True)):
         if getattr(connection, name, wanted) != wanted:
             got = f"{type(connection).__name__} with {name}={getattr(connection, name)}"

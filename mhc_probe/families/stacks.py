@@ -1,4 +1,4 @@
-"""Where the layers of a residual model are, told by its structure: a list of modules that are built alike."""
+"""Find the layers of a residual model by its structure: a list of modules that are built alike."""
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
@@ -15,10 +15,10 @@ class LayerList(NamedTuple):
 
     Attributes
     ----------
-    path: of the list.
+    path: Python expression of the list.
     rows: the layers; several in a row where each entry of the list is a list of its own, as of attention and an MLP.
-    owner: the module that has the list.
-    is_called: whether the list is called as a whole, rather than its entries by the code of the owner.
+    owner: the module that contains the list.
+    is_called: whether the list itself is called; otherwise the owner calls its entries.
     """
 
     path: str
@@ -28,15 +28,15 @@ class LayerList(NamedTuple):
 
     @property
     def layers(self) -> list[nn.Module]:
-        """All of them in order."""
+        """Return all layers in order."""
         return [layer for row in self.rows for layer in row]
 
 
 def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
-    """The layers of the one list that the model has, and what speaks against it.
+    """Return the layers of the only list of a model, and a reason to refuse where it has none or several.
 
-    Where it has none or several, there is a reason to refuse, which proposes the list that would do; there may still be
-    layers to try: several lists of one length that one module has, as one of attention and one of MLPs, taken in turn.
+    The reason proposes the list to use. There may still be layers to try: several lists of one length in one module,
+    such as one of attention and one of MLPs, in turn.
     """
     stacks = list(find_stacks(model, "model"))
     name = type(model).__name__
@@ -52,7 +52,7 @@ def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
 
 
 def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) -> Iterator[LayerList]:
-    """Outermost lists of layers: what is within a layer is part of it."""
+    """Yield the outermost lists of layers. A list within a layer is part of it."""
     rows = _find_rows(module) if isinstance(module, nn.ModuleList | nn.Sequential) else []
     if rows:
         yield LayerList(path, rows, owner, isinstance(module, nn.Sequential))
@@ -62,7 +62,7 @@ def find_stacks(module: nn.Module, path: str, owner: nn.Module | None = None) ->
 
 
 def list_parts(module: nn.Module) -> list[nn.Module]:
-    """A module that can be called, or of a list or a dictionary of modules those that have parts of their own."""
+    """Return a callable module as a list, or the modules in a container that have parts, else all of them."""
     if not isinstance(module, CONTAINERS):
         return [module]
     parts = [part for child in module.children() for part in list_parts(child)]
@@ -70,10 +70,10 @@ def list_parts(module: nn.Module) -> list[nn.Module]:
 
 
 def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    """Layers that are entries of a list, or entries of its entries where these are lists; [] where they are unlike."""
+    """Return layers that are entries of a list, or of lists within it; [] where they differ."""
     rows = [list_parts(child) for child in module.children()]
     layers = [layer for row in rows for layer in row]
-    # A sequence of modules of different classes is rather a whole model, or a branch.
+    # An nn.Sequential of different classes is usually a whole model, or a branch.
     may_differ = isinstance(module, nn.ModuleList)
     columns = list(zip_longest(*rows))
     if len(rows) > 1 and all(None not in column and _are_alike(column, may_differ) for column in columns):
@@ -82,7 +82,7 @@ def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
 
 
 def _are_alike(layers: Sequence[nn.Module], may_differ: bool) -> bool:
-    """Whether modules have parts, have the same width as far as vectors tell it, and are of one class or may differ."""
+    """Return whether modules have parts, share a width as far as vectors show it, and may differ or share a class."""
     if not all(any(True for _ in layer.children()) for layer in layers):
         return False
     vectors = [_list_vectors(layer) for layer in layers]
@@ -91,12 +91,12 @@ def _are_alike(layers: Sequence[nn.Module], may_differ: bool) -> bool:
 
 
 def _list_vectors(layer: nn.Module) -> set[tuple[str, int]]:
-    """Names and lengths of vectors, as the gains of norms and biases: they tell whether layers have one width."""
+    """Return names and lengths of vectors, such as gains and biases. They show whether layers share a width."""
     return {(name, len(parameter)) for name, parameter in layer.named_parameters() if parameter.ndim == 1}
 
 
 def _are_parallel(stacks: Sequence[LayerList]) -> bool:
-    """Whether the code of one module may call the entries of all lists in turn."""
+    """Return whether the code of one module may call the entries of all lists in turn."""
     owners = {stack.owner for stack in stacks}
     return (
         len(owners) == len({len(stack.layers) for stack in stacks}) == 1
@@ -110,14 +110,14 @@ def _take_in_turn(stacks: Sequence[LayerList]) -> list[nn.Module]:
 
 
 def _propose(model: nn.Module, stacks: Sequence[LayerList]) -> str:
-    """The longest run of layers that are built alike, in the list that has it."""
+    """Return the longest run of layers that are built alike, as an expression."""
     expression = name_layers(model, max((_find_run(stack) for stack in stacks), key=len))
     assert expression is not None, "the layers are parts of the model"
     return expression
 
 
 def _find_run(stack: LayerList) -> list[nn.Module]:
-    """The longest run of layers with the same vectors: a layer that changes the state has others."""
+    """Return the longest run of layers with the same vectors. A layer that changes the width has others."""
     shapes = [[_list_vectors(layer) for layer in row] for row in stack.rows]
     runs, first = [], 0
     for place in range(1, len(shapes) + 1):

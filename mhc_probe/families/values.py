@@ -1,4 +1,4 @@
-"""The one tensor that counts in what a module takes or returns."""
+"""Find the relevant tensor in the arguments or the output of a module."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -8,7 +8,7 @@ import torch
 
 
 def list_tensors(value: Any) -> Iterator[torch.Tensor]:
-    """All tensors in nested tuples, lists, mappings and dataclasses, in their order."""
+    """Yield all tensors in nested tuples, lists, mappings and dataclasses, in order."""
     if isinstance(value, torch.Tensor):
         yield value
     elif isinstance(value, Mapping):
@@ -23,10 +23,10 @@ def list_tensors(value: Any) -> Iterator[torch.Tensor]:
 
 
 def find_state(args: Any, kwargs: Any) -> torch.Tensor | None:
-    """The state that a layer takes: its first argument that is a tensor of floating point."""
+    """Return the state that a layer receives: its first floating-point tensor."""
     return next((x for x in list_tensors((args, kwargs)) if x.is_floating_point()), None)
 
 
 def find_like(value: Any, shape: torch.Size) -> torch.Tensor | None:
-    """The first tensor of that shape."""
+    """Return the first floating-point tensor of that shape."""
     return next((x for x in list_tensors(value) if x.shape == shape and x.is_floating_point()), None)

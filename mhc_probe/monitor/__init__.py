@@ -1,4 +1,4 @@
-"""A model watched while it trains: a trace that grows, and alarms in words."""
+"""Monitor a model while it trains: a trace that grows, and alarms as sentences."""
 
 from mhc_probe.monitor.alarms import Alarm, Limits
 from mhc_probe.monitor.monitor import Monitor

@@ -1,4 +1,4 @@
-"""A monitor as a callback of other trainers. Their packages are imported where the callback is asked for."""
+"""Build callbacks for other trainers. Their packages are imported when a callback is built."""
 
 import importlib.util
 import math
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mhc_probe.monitor.monitor import Monitor
 
-LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # one library under two names
+LIGHTNING = ("lightning.pytorch", "pytorch_lightning")  # two names of one library
 
 
 def build_transformers_callback(monitor: "Monitor") -> Any:
-    """A `TrainerCallback`: the trainer's `global_step` is the count of updates."""
+    """Return a `TrainerCallback`. The trainer's `global_step` is the count of updates."""
     from transformers import TrainerCallback
 
     class MonitorTrainerCallback(TrainerCallback):
@@ -31,14 +31,14 @@ def build_transformers_callback(monitor: "Monitor") -> Any:
 
 
 def build_lightning_callback(monitor: "Monitor") -> Any:
-    """A Lightning `Callback`: its trainer's `global_step` is the count of updates, and its loss is told."""
+    """Return a Lightning `Callback`. It takes the trainer's `global_step` as count, and reports the loss."""
     base: type = _find_lightning_callback()
 
     class MonitorLightningCallback(base):
         """Starts, counts and ends with the trainer."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            planned = trainer.estimated_stepping_batches  # inf where training goes on until it is stopped
+            planned = trainer.estimated_stepping_batches  # inf where the training has no planned end
             monitor.start(trainer.global_step, int(planned) if math.isfinite(planned) else None)
 
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -60,7 +60,7 @@ def build_lightning_callback(monitor: "Monitor") -> Any:
 
 
 def _find_lightning_callback() -> type:
-    """The class under the name with which the program trains; else under the one that is installed."""
+    """Return the class under the name that the program has imported, else under the installed one."""
     name = next((name for name in LIGHTNING if name in sys.modules), None)
     if name == LIGHTNING[0] or (name is None and importlib.util.find_spec("lightning") is not None):
         from lightning.pytorch import Callback

@@ -1,4 +1,4 @@
-"""Where a monitor writes to: what `to=` may be."""
+"""Open the destinations that `to=` names."""
 
 from collections.abc import Iterable
 from os import PathLike
@@ -8,14 +8,14 @@ from typing import Any, Protocol
 from mhc_core.record.summary import EndStatus, Finding
 from mhc_core.spec import SpecError
 from mhc_probe.monitor.alarms import Alarm
-from mhc_probe.monitor.courier import PATIENCE_S, Courier, DeliveryTarget
+from mhc_probe.monitor.delivery import PATIENCE_S, DeliveryQueue, DeliveryTarget
 from mhc_probe.monitor.file import GrowingFile
 from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.record import GrowingRecord
 from mhc_probe.monitor.scalars import Scalars
 from mhc_probe.monitor.server import LiveServer
 
-FIRST_PATIENCE_S = 2.0  # that a server has to take the first observation, while training waits once
+FIRST_PATIENCE_S = 2.0  # longest wait of the training for the first delivery to a server
 
 WANTED = (
     "a path that ends in .mhct or .ndjson, the URL of a server, an object with add_scalar or log, or a list of these"
@@ -23,77 +23,77 @@ WANTED = (
 
 
 class Destination(Protocol):
-    """Takes observations as they come; none of its methods raises or waits long because a place is away."""
+    """Receives observations. No method raises or blocks for long because a target is unavailable."""
 
     @property
     def link(self) -> str | None:
-        """The page that shows what was taken, where there is one."""
+        """Return the address of the page that shows the trace, where there is one."""
 
     def announce(self) -> None:
-        """Training is about to begin."""
+        """Prepare for a training that is about to start."""
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """One more observation, with the alarms that are new in it."""
+        """Add one observation, with the alarms that are new in it."""
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """The training has ended after so many updates; all alarms that there were."""
+        """End the trace after `iteration` updates, with all alarms."""
 
 
-class Track:
-    """A growing record that a courier brings to its place.
+class DeliveredTrace:
+    """A growing record and the queue that delivers it.
 
-    While more waits than may, observations are left out: those that follow join on without a gap.
+    Observations are skipped while the queue is full. Later ones continue the record without a gap.
     """
 
-    def __init__(self, place: DeliveryTarget) -> None:
-        self.place, self.record, self.courier = place, GrowingRecord(), Courier(place)
-        self.left_out = 0
+    def __init__(self, target: DeliveryTarget) -> None:
+        self.target, self.record, self.queue = target, GrowingRecord(), DeliveryQueue(target)
+        self.skipped = 0
         self.alarms: list[Finding] = []
 
     @property
     def link(self) -> str | None:
-        """The page that shows it, where there is one."""
-        return self.place.link if isinstance(self.place, LiveServer) else None
+        """Return the address of the page that shows the trace, where there is one."""
+        return self.target.link if isinstance(self.target, LiveServer) else None
 
     def announce(self) -> None:
-        """Print where a live trace will be, before there is one."""
-        if isinstance(self.place, LiveServer):
-            self.place.announce()
+        """Print where a live trace will be shown."""
+        if isinstance(self.target, LiveServer):
+            self.target.announce()
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Send its lines on their way; the first ones are waited for, so that the page is known before an update."""
+        """Queue the lines of an observation. A server's first delivery is awaited, so that the page is known early."""
         self.alarms += [alarm.to_finding() for alarm in new]
-        if self.courier.has_room:
-            self.courier.send(self.record.add(observation, self.alarms))
+        if self.queue.has_capacity:
+            self.queue.send(self.record.add(observation, self.alarms))
         else:
-            self.left_out += 1
-        if isinstance(self.place, LiveServer):
-            self.courier.wait_for_first(FIRST_PATIENCE_S)
+            self.skipped += 1
+        if isinstance(self.target, LiveServer):
+            self.queue.wait_for_first(FIRST_PATIENCE_S)
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """Send the end, and wait a while for what is on its way."""
-        self.courier.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
-        if self.courier.close(PATIENCE_S):
-            self.place.finish()
+        """Queue the end, and wait some seconds for the queue to empty."""
+        self.queue.send(self.record.end(status, reason, [alarm.to_finding() for alarm in alarms], iteration))
+        if self.queue.close(PATIENCE_S):
+            self.target.finish()
 
 
 def open_destinations(to: Any) -> list[Destination]:
-    """What `to=` names, opened.
+    """Open the destinations that `to=` names.
 
     Raises
     ------
     SpecError
-        Where it is none of what it may be.
+        Where it names no destination.
     """
     if to is None:
         return []
     if isinstance(to, str) and to.startswith(("http://", "https://")):
-        return [Track(LiveServer(to))]
+        return [DeliveredTrace(LiveServer(to))]
     if isinstance(to, str | PathLike):
         path = Path(to)
         if path.suffix not in (".mhct", ".ndjson"):
             raise SpecError("to", str(to), WANTED)
-        return [Track(GrowingFile(path))]
+        return [DeliveredTrace(GrowingFile(path))]
     if callable(getattr(to, "add_scalar", None)) or callable(getattr(to, "log", None)):
         return [Scalars(to)]
     if isinstance(to, Iterable):

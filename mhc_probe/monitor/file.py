@@ -1,11 +1,11 @@
-"""A trace that grows in a file: one line a frame, whole up to the last observation whatever happens to the process."""
+"""Write a growing trace to a file, one frame a line. It is complete up to the last observation if the process dies."""
 
 import logging
 import os
 from pathlib import Path
 
 from mhc_core.spec import SpecError
-from mhc_probe.monitor.courier import AwayError
+from mhc_probe.monitor.delivery import UnavailableError
 from mhc_probe.monitor.sealing import seal
 
 logger = logging.getLogger("mhc_core.monitor")
@@ -13,9 +13,9 @@ GROWING = ".ndjson"
 
 
 class GrowingFile:
-    """Appends lines without a buffer, so that a process which is killed has written them.
+    """Appends lines without a buffer, so that a killed process has written them.
 
-    A file that is there already is left alone, and the trace gets a name beside it: `run-2.ndjson`.
+    An existing file is never changed. The trace then gets a numbered name: `run-2.ndjson`.
     """
 
     def __init__(self, wanted: Path) -> None:
@@ -24,17 +24,17 @@ class GrowingFile:
             raise SpecError("to", str(wanted), "a file in a folder that is there and can be written to")
         self.target = find_free(wanted)
         self.path = self.target.with_suffix(GROWING)
-        self._whole = 0  # bytes that belong to whole observations
+        self._whole = 0  # bytes of complete observations
 
     @property
     def name(self) -> str:
-        """The path."""
+        """Return the path."""
         return str(self.path)
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Append lines; what a full disk took of them is cut off again."""
+        """Append lines. After an error, cut off what was written of them."""
         try:
-            # Opened anew each time: a disk that was away has another file behind the same name.
+            # Reopen for each delivery: a disk that was unmounted has another file under the same name.
             with open(self.path, "ab", buffering=0) as file:
                 try:
                     _write_all(file.fileno(), b"".join(lines))
@@ -43,13 +43,13 @@ class GrowingFile:
                     raise
                 self._whole = file.tell()
         except OSError as error:
-            raise AwayError(str(error)) from error
+            raise UnavailableError(str(error)) from error
 
-    def stay(self) -> None:
-        """Nothing: a file does not ask."""
+    def keep_alive(self) -> None:
+        """Do nothing: a file has no timeout."""
 
     def finish(self) -> None:
-        """Of a trace that is asked for as a container, make it one; its lines stay where that fails."""
+        """Convert the lines to a container where `to=` names one. If that fails, the lines stay."""
         if self.target == self.path or not self.path.exists():
             return
         try:
@@ -61,7 +61,7 @@ class GrowingFile:
 
 
 def find_free(path: Path) -> Path:
-    """The path, or where it or its growing file is there already, the next with a number."""
+    """Return the path, or the next one with a number where it or its growing file exists."""
     number, free = 1, path
     while free.exists() or free.with_suffix(GROWING).exists():
         number += 1
@@ -70,7 +70,7 @@ def find_free(path: Path) -> Path:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """A write may take a part alone, as where the disk is nearly full."""
+    """Write all bytes. One call may write only a part, such as on a nearly full disk."""
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]

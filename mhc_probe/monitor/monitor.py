@@ -19,17 +19,17 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_probe.attachment import attach
-from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, find_signs
+from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, find_alarms
 from mhc_probe.monitor.callbacks import build_lightning_callback, build_transformers_callback
 from mhc_probe.monitor.destinations import open_destinations
-from mhc_probe.monitor.listening import Listening
 from mhc_probe.monitor.observation import Observation
+from mhc_probe.monitor.observer import PassObserver
 
 logger = logging.getLogger("mhc_core.monitor")
 
 
 class Monitor:
-    """Observes the first training pass, from then on one of every `every` updates, and the last where it is known.
+    """Observes the first training pass, then one of every `every` updates, and the last one where it is known.
 
     It counts updates: steps of the first optimiser that holds parameters of the model. Where no optimiser of torch
     makes them, `step()` counts, called once an update. Between observations the model has no hook. Passes whose
@@ -37,9 +37,9 @@ class Monitor:
 
     Attributes
     ----------
-    iteration: updates made so far.
-    alarms: what went wrong, in the order in which it was seen; each is logged as a warning too.
-    last: the newest observation.
+    iteration: number of updates so far.
+    alarms: all alarms in the order of their observation. Each is also logged as a warning.
+    last: the latest observation; None before the first.
     """
 
     def __init__(
@@ -55,19 +55,20 @@ class Monitor:
         """
         Parameters
         ----------
-        model: as `attach` takes it, and `layers` with it.
-        every: updates from one observation to the next.
-        to: where the trace goes; see docs/monitor.md. The address of a live page is printed to the standard error.
-        updates: how many updates the training makes in all, those before a resumption included. The last of them is
-            observed too. Where this is None, it is known only afterwards which update was the last; the trace then says
-            how many were made behind its last observation.
-        limits: from where on alarms are raised.
+        model, layers: the arguments of `attach`.
+        every: number of updates between observations, by default 100.
+        to: destination of the trace; see docs/monitor.md. By default there is no trace. The address of a live page is
+            printed to the standard error.
+        updates: total number of planned updates, including those before a resumption. The last one is observed too.
+            With None the last update is not observed; the trace then states the number of updates after its last
+            observation.
+        limits: limits of the alarms, by default `Limits()`.
 
         Raises
         ------
         SpecError
-            Where `attach` cannot tell the model's layers, `every` or `updates` is not positive, or `to` is none of what
-            it may be.
+            Where `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` names no
+            destination.
         """
         if every < 1:
             raise SpecError("every", every, "a number of updates from 1 on")
@@ -78,16 +79,16 @@ class Monitor:
         self.last: Observation | None = None
         self._candidates = attach(model, layers).candidates
         self._limits = limits or Limits()
-        self._board, self._course = AlarmLog(), History(self._limits)
-        self._own = {id(parameter) for parameter in model.parameters()}
+        self._alarm_log, self._history = AlarmLog(), History(self._limits)
+        self._parameter_ids = {id(parameter) for parameter in model.parameters()}
         self._optimizer: Optimizer | None = None
         self._loss: torch.Tensor | float | None = None
-        self._is_counted_by_hand = False
+        self._is_counted_manually = False
         self._due = 0
-        self._listening: Listening | None = None
+        self._observer: PassObserver | None = None
         self._handles: list[RemovableHandle] = []
         self._has_stopped = False
-        # One process of several writes; they all would write the same.
+        # Only one of several processes writes, because all would write the same.
         self._is_silent = (
             torch.distributed.is_available()
             and torch.distributed.is_initialized()
@@ -97,12 +98,12 @@ class Monitor:
 
     @property
     def alarms(self) -> list[Alarm]:
-        """What went wrong so far."""
-        return self._board.raised
+        """Return all alarms so far."""
+        return self._alarm_log.raised
 
     @property
     def url(self) -> str | None:
-        """The page that shows the trace, once a server has it; None where none is written to."""
+        """Return the address of the page that shows the trace; None until a server has it."""
         return next((destination.link for destination in self._destinations if destination.link), None)
 
     def __enter__(self) -> "Monitor":
@@ -115,17 +116,17 @@ class Monitor:
         self.stop("done" if error is None else "failed", None if error is None else f"{type(error).__name__}: {error}")
 
     def start(self, iteration: int = 0, updates: int | None = None) -> None:
-        """Begin to watch.
+        """Start to observe.
 
         Parameters
         ----------
-        iteration: how many updates were made before, as where training is resumed.
-        updates: how many the training makes in all, where the monitor was not told before.
+        iteration: number of updates before this start, such as before a resumption.
+        updates: total number of planned updates. Ignored where the constructor received it.
 
         Raises
         ------
         RuntimeError
-            Where it has been stopped: a trace is of one training.
+            Where the monitor was stopped: a trace belongs to one training.
         """
         if self._has_stopped:
             raise RuntimeError("this monitor has been stopped; a new one makes a trace of its own")
@@ -136,107 +137,110 @@ class Monitor:
         if not self._is_silent and not self._handles:
             self._handles = [
                 register_optimizer_step_pre_hook(self._before_update),
-                register_optimizer_step_post_hook(self._behind_update),
+                register_optimizer_step_post_hook(self._after_update),
             ]
-            self._listen()
+            self._start_observer()
 
     def stop(self, status: EndStatus = "done", reason: str | None = None) -> None:
-        """End the trace. Only what is on its way to a slow place is waited for, some seconds."""
+        """End the trace. Waits some seconds for slow destinations."""
         if self._has_stopped:
             return
         self._has_stopped = True
         for handle in self._handles:
             handle.remove()
         self.read()
-        if self._listening is not None:
-            self._listening.stop()
-            self._listening = None
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer = None
         for destination in self._destinations:
             destination.end(status, reason, self.alarms, self.iteration)
 
     def step(self, iteration: int | None = None) -> None:
-        """Count one update, or say how many were made; from the first call on optimisers are not counted."""
-        was_counted = not self._is_counted_by_hand and self.iteration > 0
-        self._is_counted_by_hand = True
+        """Count one update, or set the count. From the first call on, steps of optimisers are not counted."""
+        was_counted = not self._is_counted_manually and self.iteration > 0
+        self._is_counted_manually = True
         self.read()
-        # Called behind the optimiser, which has counted this one update already.
+        # The optimiser's hook has counted this update before.
         following = self.iteration if was_counted else self.iteration + 1
         self.sync(following if iteration is None else iteration)
 
     def sync(self, iteration: int) -> None:
-        """Take over the trainer's own count of updates."""
+        """Set the count of updates to that of the trainer."""
         self.iteration = iteration
-        if self._listening is not None:
-            self._listening.prepare()
+        if self._observer is not None:
+            self._observer.prepare()
         elif self._handles and not self._has_stopped and iteration >= self._due:
-            self._listen()
+            self._start_observer()
 
     def read(self) -> None:
-        """Take what was heard, before the update; where no training pass was heard, go on listening."""
-        if self._listening is None or not self._listening.has_heard:
+        """Take the recorded pass, before the update. Where no training pass was recorded, keep waiting for one."""
+        if self._observer is None or not self._observer.has_recorded:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
         loss = None if self._loss is None else float(self._loss)
-        listening, self._listening = self._listening, None
+        observer, self._observer = self._observer, None
         self._due = self._find_next()
         try:
-            observation = listening.read(self.iteration, rate, loss)
+            observation = observer.read(self.iteration, rate, loss)
         except (RuntimeError, SpecError) as error:
-            if self.last is None:  # as `attach` would, at once
+            if self.last is None:  # the first observation raises the errors of `attach`
                 raise
             logger.warning("after %d updates nothing could be observed: %s", self.iteration, error)
             return
         self._take(observation)
 
     def report_loss(self, loss: torch.Tensor | float) -> None:
-        """The loss of this pass, where the model does not return it; costs nothing between observations."""
-        if self._listening is not None:
+        """Report the loss of this pass, where the model does not return it. Costs nothing between observations."""
+        if self._observer is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
 
     def to_transformers(self) -> Any:
-        """A `TrainerCallback` for the `callbacks` of transformers' Trainer; it starts and ends with the training."""
+        """Return a `TrainerCallback` for transformers' Trainer. It starts and ends with the training."""
         return build_transformers_callback(self)
 
     def to_lightning(self) -> Any:
-        """A `Callback` for the `callbacks` of Lightning's Trainer; it starts and ends with the training."""
+        """Return a `Callback` for Lightning's Trainer. It starts and ends with the training."""
         return build_lightning_callback(self)
 
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._is_counted(optimizer) and not _has_closure(args, kwargs):
             self._count()
 
-    def _behind_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        # A closure makes the pass within the update.
+    def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        # With a closure, the pass runs inside the update.
         if self._is_counted(optimizer) and _has_closure(args, kwargs):
             self._count()
 
     def _count(self) -> None:
         self.read()
-        if not self._is_counted_by_hand:
+        if not self._is_counted_manually:
             self.sync(self.iteration + 1)
 
     def _is_counted(self, optimizer: Optimizer) -> bool:
-        """Whether it is the first optimiser that holds parameters of the model: others step beside it."""
+        """Return whether this is the first optimiser with parameters of the model. Other optimisers are not counted."""
         if self._optimizer is None:
             groups = optimizer.param_groups
-            if any(id(parameter) in self._own for group in groups for parameter in group["params"]):
+            if any(id(parameter) in self._parameter_ids for group in groups for parameter in group["params"]):
                 self._optimizer = optimizer
         return optimizer is self._optimizer
 
     def _find_next(self) -> int:
-        """How many updates are made before the next pass that is observed."""
+        """Return the number of updates before the next observed pass."""
         following = (self.iteration // self.every + 1) * self.every
         last = following if self.updates is None else self.updates - 1
         return last if self.iteration < last < following else following
 
-    def _listen(self) -> None:
+    def _start_observer(self) -> None:
         self._loss = None
-        self._listening = Listening(self.model, self._candidates)
+        self._observer = PassObserver(self.model, self._candidates)
 
     def _take(self, observation: Observation) -> None:
         self.last = observation
-        found = [*find_signs(observation, self._limits), *self._course.find_signs(observation, self._candidates.sites)]
-        new = self._board.raise_new(observation, found)
+        found = [
+            *find_alarms(observation, self._limits),
+            *self._history.find_alarms(observation, self._candidates.sites),
+        ]
+        new = self._alarm_log.raise_new(observation, found)
         for alarm in new:
             logger.warning("after %d updates: %s", alarm.iteration, alarm.text)
         for destination in self._destinations:
@@ -244,5 +248,5 @@ class Monitor:
 
 
 def _has_closure(args: Any, kwargs: Any) -> bool:
-    """Whether an optimiser was called, as `step(closure)`; its hooks get it as the first argument."""
+    """Return whether an optimiser was called as `step(closure)`. Its hooks receive it as the first argument."""
     return kwargs.get("closure") is not None or (len(args) > 1 and args[1] is not None)

@@ -1,4 +1,4 @@
-"""What was heard of one training pass, as frames and as columns."""
+"""Define an observation: one recorded training pass, as frames and as columns."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from mhc_core.record.result import Result
 
 @dataclass(frozen=True)
 class Observation:
-    """One pass of training.
+    """One observed pass of training.
 
     Attributes
     ----------
-    iteration: updates that were made before it.
-    frames: `start` to `summary`, as `Attachment.frames` gives them.
-    result: the same as columns.
+    iteration: number of updates before the pass.
+    frames: `start` to `summary`, as `Attachment.frames` returns them.
+    result: the frames as columns.
     rate: the optimiser's learning rate; None where no optimiser is known.
     grad_norm: norm of the gradient of all parameters, before clipping; None without a backward pass.
     """
@@ -29,13 +29,13 @@ class Observation:
 
     @property
     def loss_frame(self) -> LossFrame | None:
-        """The loss in the model's own unit; None where it is not known."""
+        """Return the loss in the model's own unit; None where it is unknown."""
         return next((frame for frame in self.frames if isinstance(frame, LossFrame)), None)
 
     def read_log10(self, key: str) -> np.ndarray | None:
-        """log10 of a column (L), None where it was not measured.
+        """Return log10 of a column (L); None where it was not measured.
 
-        -inf is of zero, inf of what has overflowed; nan is unknown.
+        Zero gives -inf, an overflow inf, and an unknown value nan.
         """
         column = self.result.layers_log10.get(key)
         if column is None:

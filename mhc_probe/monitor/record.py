@@ -1,4 +1,4 @@
-"""A record that grows while a model trains: which frames an observation adds to it."""
+"""Build a record that grows while a model trains: the frames that each observation adds."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,11 +11,11 @@ from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.step_frame import build_step_frame
 from mhc_probe.monitor.story import build_story
 
-RUN = ""  # the id of a record is known to the place that keeps it
+RUN = ""  # the store knows the id of a record
 
 
 class GrowingRecord:
-    """Numbers frames and steps, and writes their lines."""
+    """Numbers frames and steps, and encodes them as lines."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -23,7 +23,7 @@ class GrowingRecord:
         self._last: Observation | None = None
 
     def add(self, observation: Observation, alarms: Sequence[Finding] = ()) -> list[bytes]:
-        """The lines of one more observation; of the first one also its whole pass. `alarms` are all so far."""
+        """Return the lines of one observation, and before the first one its whole pass. `alarms` are all so far."""
         frames: list[AnyFrame] = []
         if self._last is None:
             frames = [frame for frame in observation.frames if not isinstance(frame, SummaryFrame)]
@@ -33,9 +33,10 @@ class GrowingRecord:
         return list(self._encode(frames))
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Finding], iteration: int) -> list[bytes]:
-        """The lines that end it: the last observation's whole pass, its summary with the alarms first, and the end.
+        """Return the last lines: the last observation's whole pass, its summary with the alarms first, and the end.
 
-        `iteration` is how many updates were made; the summary ends with how many of them came behind the observation.
+        `iteration` is the number of updates made. The summary ends with the number of updates after the last
+        observation.
         """
         frames: list[AnyFrame] = []
         for frame in [] if self._last is None else self._last.frames:
@@ -46,7 +47,7 @@ class GrowingRecord:
         return list(self._encode([*frames, EndFrame(status=status, reason=reason)]))
 
     def _describe_rest(self, iteration: int) -> list[Finding]:
-        """The updates that were made after the one whose pass was observed last."""
+        """Return a finding with the number of updates after the last observed pass; none where there are none."""
         rest = 0 if self._last is None else iteration - self._last.iteration - 1
         if rest < 1 or self._last is None:
             return []

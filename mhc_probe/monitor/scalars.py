@@ -1,4 +1,4 @@
-"""A dozen numbers of each observation, for TensorBoard, Weights & Biases, or any object with `add_scalar` or `log`."""
+"""Report a dozen numbers of each observation to TensorBoard, Weights & Biases, or any writer."""
 
 import logging
 from typing import Any
@@ -16,10 +16,10 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class Scalars:
-    """Hands numbers to someone's writer, whose errors never reach the training.
+    """Sends numbers to a writer of the caller. Its errors never reach the training.
 
-    `add_scalar(tag, value, step)` is called once a number, `log(numbers)` once an observation: there the count of
-    updates is a number beside the others, as the writer counts its own steps.
+    `add_scalar(tag, value, step)` is called once per number, `log(numbers)` once per observation. `log` also gets the
+    count of updates as a number, because such a writer counts its own steps.
     """
 
     link: str | None = None
@@ -33,7 +33,7 @@ class Scalars:
             self._try(writer.define_metric, f"{PREFIX}/*", step_metric=ITERATION)
 
     def take(self, observation: Observation, new: list[Alarm]) -> None:
-        """Hand over the numbers that are known."""
+        """Send the numbers that are known."""
         self._alarms += len(new)
         numbers = {f"{PREFIX}/{key}": value for key, value in summarise(observation).items()}
         numbers[f"{PREFIX}/alarms"] = self._alarms
@@ -44,22 +44,22 @@ class Scalars:
             self._try(self.writer.add_scalar, tag, value, observation.iteration)
 
     def announce(self) -> None:
-        """Does nothing: there is no page of ours."""
+        """Do nothing: there is no page to announce."""
 
     def end(self, status: EndStatus, reason: str | None, alarms: list[Alarm], iteration: int) -> None:
-        """Does nothing: the caller who made the writer closes it."""
+        """Do nothing: the caller who made the writer closes it."""
 
     def _try(self, method: Any, *arguments: Any, **named: Any) -> None:
         try:
             method(*arguments, **named)
-        except Exception as error:  # of a service that is away, in code that is not ours
+        except Exception as error:  # the writer may raise anything, such as when its service is unavailable
             if not self._has_warned:
-                logger.warning("%s takes no numbers, training goes on: %s", type(self.writer).__name__, error)
+                logger.warning("%s accepts no numbers; training continues: %s", type(self.writer).__name__, error)
             self._has_warned = True
 
 
 def summarise(observation: Observation) -> dict[str, float]:
-    """The numbers of one observation that are known; layers are counted from the input.
+    """Return the known numbers of one observation. Layers count from the input.
 
     loss: of the pass. grad_norm: of all parameters, before clipping. learning_rate: of the first group.
     gain_forward, gain_backward: largest composite gain over depth, log10. sum_error: of row and column sums of H_res,

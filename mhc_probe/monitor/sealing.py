@@ -1,4 +1,4 @@
-"""A growing trace as a container, `*.mhct`, also of a process that was killed."""
+"""Convert a growing trace to a container, `*.mhct`, also after its process was killed."""
 
 import os
 from pathlib import Path
@@ -9,19 +9,19 @@ from mhc_core.record.container import write_frames
 from mhc_core.record.frames import AnyFrame, EndFrame, SummaryFrame
 from mhc_core.record.result import Result
 
-UNTOLD_TYPE = "their type"  # lines do not tell the type of the states
-BROKEN_OFF = "the process that was watched ended before its trace did"
+UNKNOWN_DTYPE = "their type"  # lines do not contain the type of the states
+INTERRUPTED = "the process that was watched ended before its trace did"
 
 
 def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
-    """Make a container of a file of lines, which stays.
+    """Convert a file of lines to a container. The file of lines stays.
 
-    Where the trace broke off, its summary is made here, of the first observation, and it ends as failed.
+    Where the trace was interrupted, its summary is computed here from the first observation, and it ends as failed.
 
     Raises
     ------
     OSError
-        Where a file cannot be read or written; what was at `target` is then as it was.
+        Where a file cannot be read or written. An existing `target` is then unchanged.
     """
     frames = [decode_line(line) for line in Path(lines).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     if not any(isinstance(frame, EndFrame) for frame in frames):
@@ -38,10 +38,10 @@ def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
 
 
 def _end(frames: list[AnyFrame]) -> list[AnyFrame]:
-    """The frames of a trace that broke off, with what ends a record."""
+    """Return the frames of an interrupted trace, completed by a summary and an end."""
     whole = [frame for frame in frames if getattr(frame, "step", None) is None or frame.type == "step"]
     kept = [frame for frame in whole if not isinstance(frame, SummaryFrame)]
     result = Result()
     for frame in kept:
         result.add(frame)
-    return [*kept, summarise_captured(UNTOLD_TYPE, result), EndFrame(status="failed", reason=BROKEN_OFF)]
+    return [*kept, summarise_captured(UNKNOWN_DTYPE, result), EndFrame(status="failed", reason=INTERRUPTED)]

@@ -1,4 +1,4 @@
-"""A trace that grows on a server, whose page shows it live; docs/protocol.md describes the three requests."""
+"""Send a growing trace to a server, whose page shows it live. docs/protocol.md describes the three requests."""
 
 import http.client
 import json
@@ -15,22 +15,22 @@ import orjson
 from mhc_core.record.codec import frame_type
 from mhc_core.record.container.credentials import to_headers
 from mhc_core.spec import SpecError
-from mhc_probe.monitor.courier import MAX_WAITING, AwayError, DestinationRefusedError
+from mhc_probe.monitor.delivery import MAX_WAITING, DestinationRefusedError, UnavailableError
 
 PREFIX = "/api/v1/traces"
 TIMEOUT_S = 20.0
-MAX_BODY = 4 * 2**20  # bytes; a line alone may have more
-LATER = {408, 425, 429}  # and all of the server's own errors: it is worth to try again
-GAP = 409
-EXPLAINED = 300  # characters of what a server says of a refusal
+MAX_BODY = 4 * 2**20  # bytes; a single line may exceed it
+RETRYABLE = {408, 425, 429}  # and all 5xx: a retry may succeed
+GAP_STATUS = 409
+MAX_DETAIL = 300  # characters of the server's explanation in a message
 
 
 class LiveServer:
-    """Posts lines by their index, so that none is lost or doubled however often an answer does not come.
+    """Posts lines by index, so that a repeated request neither loses nor duplicates a line.
 
     Attributes
     ----------
-    link: the page that shows the trace, once the server has it.
+    link: address of the page that shows the trace; None until the server has created it.
     """
 
     def __init__(self, url: str) -> None:
@@ -43,15 +43,15 @@ class LiveServer:
         self._access = to_headers()
         self._address, self._token = "", ""
         self._sent = _SentLines()
-        self._taken = 0  # lines of what is being delivered that the server has
+        self._taken = 0  # lines of the current delivery that the server has accepted
 
     @property
     def name(self) -> str:
-        """The address."""
+        """Return the address."""
         return self.url
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Post lines; of the first ones the server makes a trace, and by the last it ends it."""
+        """Post lines. The first ones create the trace, the last one ends it."""
         end = orjson.loads(lines[-1]) if frame_type(lines[-1]) == "end" else None
         frames = lines if end is None else lines[:-1]
         for part in _split(frames[self._taken :]):
@@ -61,24 +61,24 @@ class LiveServer:
                 self._start(part)
             self._sent.add(part)
             self._taken += len(part)
-        # Where nothing was observed there is no trace that could end.
+        # Without an observation there is no trace to end.
         if end is not None and self._address:
             self._post(f"{self._address}/end", json.dumps({key: end[key] for key in ("status", "reason")}).encode())
         self._taken = 0
 
     def announce(self) -> None:
-        """Print which server shows the training; the address of its page follows when the server has given it one."""
+        """Print the server's address. The page's address follows once the server has created the trace."""
         if not self._is_announced:
             self._is_announced = True
             _print(f"mHC Scope: {self.url} will show this training live, from its first pass on")
 
-    def stay(self) -> None:
-        """Post no lines, so that the server knows of the training between observations that are far apart."""
+    def keep_alive(self) -> None:
+        """Post no lines, so that the server keeps the trace open between distant observations."""
         if self._address:
             self._post_frames(self._sent.count, [])
 
     def finish(self) -> None:
-        """Nothing: the last lines ended the trace."""
+        """Do nothing: the last lines ended the trace."""
 
     def _start(self, lines: list[bytes]) -> None:
         answer = self._post(f"{self.url}{PREFIX}/live", b"".join(lines))
@@ -90,7 +90,7 @@ class LiveServer:
         _print(f"mHC Scope: the live page of this training is {self.link}")
 
     def _append(self, lines: list[bytes]) -> None:
-        """Post lines that follow those sent; where the server has lost some of these, with them."""
+        """Post lines. Where the server lost earlier ones, post these again first."""
         try:
             self._post_frames(self._sent.count, lines)
         except _GapError as gap:
@@ -104,8 +104,8 @@ class LiveServer:
         self._post(f"{self._address}/frames?index={index}", b"".join(lines))
 
     def _post(self, address: str, body: bytes) -> Any:
-        """The answer, as JSON."""
-        # The trace's own token writes it; an access token, where the server asks for one, opens it.
+        """Send a POST request and return the decoded JSON answer."""
+        # An existing trace needs its own token. Creating one needs the access token, if the server requires it.
         access = {"Authorization": f"Bearer {self._token}"} if self._token else self._access
         headers = {"Content-Type": "application/octet-stream", **access}
         try:
@@ -115,7 +115,7 @@ class LiveServer:
             with error:
                 raise _classify(error) from error
         except (OSError, http.client.HTTPException) as error:
-            raise AwayError(str(error) or type(error).__name__) from error
+            raise UnavailableError(str(error) or type(error).__name__) from error
         try:
             return json.loads(text) if text else None
         except ValueError:
@@ -123,7 +123,7 @@ class LiveServer:
 
 
 class _GapError(DestinationRefusedError):
-    """The server waits for an earlier line."""
+    """The server expects an earlier line."""
 
     def __init__(self, due: int) -> None:
         super().__init__(f"it waits for line {due}, which is no longer here")
@@ -131,7 +131,7 @@ class _GapError(DestinationRefusedError):
 
 
 class _SentLines:
-    """Lines that were taken; the newest are kept, as a server may lose what it did not write in time."""
+    """Lines that the server accepted. The newest are kept, because a server may lose what it has not written yet."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -146,7 +146,7 @@ class _SentLines:
             self._size -= len(self._kept.popleft())
 
     def since(self, index: int) -> list[bytes]:
-        """The lines from one on that was sent."""
+        """Return the sent lines from an index on."""
         first = self.count - len(self._kept)
         if not first <= index <= self.count:
             raise _GapError(index)
@@ -154,12 +154,12 @@ class _SentLines:
 
 
 def _print(text: str) -> None:
-    """For whoever has started the training, whether or not logging is set up; the output of the program stays clean."""
+    """Print to the standard error: visible without logging, and the program's own output stays clean."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _split(lines: list[bytes]) -> Iterator[list[bytes]]:
-    """Lines in bodies that no server finds too large."""
+    """Split lines into request bodies below the server's size limit."""
     part: list[bytes] = []
     size = 0
     for line in lines:
@@ -173,15 +173,15 @@ def _split(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _classify(error: HTTPError) -> Exception:
-    """What a refusal means for what follows."""
+    """Return the exception for a refusal: a gap, temporary, or final."""
     text = error.read(100_000).decode(errors="replace")
     problem = _parse(text)
-    detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{EXPLAINED}}"
-    if error.code == GAP and type(problem.get("due")) is int:
+    detail = f"it answers {error.code}: {problem.get('detail', text)!s:.{MAX_DETAIL}}"
+    if error.code == GAP_STATUS and type(problem.get("due")) is int:
         return _GapError(problem["due"])
-    if error.code >= 500 or error.code in LATER:
+    if error.code >= 500 or error.code in RETRYABLE:
         wait = error.headers.get("Retry-After", "")
-        return AwayError(detail, float(wait) if wait.isdecimal() else None)
+        return UnavailableError(detail, float(wait) if wait.isdecimal() else None)
     return DestinationRefusedError(detail)
 
 

@@ -1,4 +1,4 @@
-"""An observation as the `step` frame of a run that trains: its columns, and at some steps its matrices."""
+"""Build the `step` frame of an observation: its columns, and at some steps its matrices."""
 
 import math
 from typing import cast
@@ -13,7 +13,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.values import LayerStatus, Status, Values
 from mhc_probe.monitor.observation import Observation
 
-# Metric of a step -> the metric of a pass that it is.
+# Metric of a step -> the same metric of a pass.
 COLUMNS = {
     "step_param_grad_norm": "param_grad_norm",
     "step_mixing_grad_norm": "mixing_grad_norm",
@@ -28,20 +28,20 @@ COLUMNS = {
 }
 MATRICES = {f"step_{key}": key for key in ("h_pre", "h_read", "h_post", "h_res", "cka", "unfolded")}
 STREAMED = {f"step_{key}": key for key in ("act_rms_streams", "grad_rms_streams", "stream_cos")}
-BEFORE = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers
-KEPT_OCTAVE = 8  # matrices are kept at so many steps of every doubling of their number
+BEFORE = ("act_rms_streams", "grad_rms_streams")  # metrics of the state before the first layer
+KEPT_OCTAVE = 8  # steps with matrices in every doubling of the number of steps
 
 
 def is_kept(step: int) -> bool:
-    """Whether a step keeps its matrices: the first 16, then 8 evenly spaced ones in every doubling.
+    """Return whether a step keeps its matrices: the first 16, then 8 evenly spaced ones in every doubling.
 
-    How many steps will come is not known, so that a record must not grow with all their matrices.
+    The number of steps is not known in advance, and a record must not grow with all their matrices.
     """
     return step % max(1, 2 ** (step.bit_length() - 1) // KEPT_OCTAVE) == 0
 
 
 def build_step_frame(observation: Observation, step: int) -> StepFrame:
-    """The frame of a step, from 0."""
+    """Return the frame of a step, counted from 0."""
     result = observation.result
     values: Values = {}
     log10: Values = {}
@@ -52,32 +52,32 @@ def build_step_frame(observation: Observation, step: int) -> StepFrame:
             if METRICS[key].scale == "log":
                 log10[key] = np.array(result.layers_log10[source])
     for key in values.keys() & NEIGHBOURS:
-        values[key][0] = np.nan  # the first layer has none before it
+        values[key][0] = np.nan  # the first layer has no layer before it
         status[key].pop(0, None)  # type: ignore[union-attr]
     if is_kept(step):
-        _keep(result, values, status)
-    _put_numbers(observation, values, log10, status)
-    told = {key: flags for key, flags in status.items() if flags}
+        _add_matrices(result, values, status)
+    _add_numbers(observation, values, log10, status)
+    reported = {key: flags for key, flags in status.items() if flags}
     before = {key: result.input[key] for key in BEFORE if key in result.input} if is_kept(step) else {}
     return StepFrame(
         step=step,
         iteration=observation.iteration,
         values=values,
         log10=log10,
-        status=told,
+        status=reported,
         input=to_finite_input(before),
     )
 
 
 def _flag(result: Result, key: str) -> LayerStatus:
-    """Status by layer, also of layers that nothing was heard of."""
+    """Return the status by layer, also of layers that were not recorded."""
     column = np.asarray(result.layers[key])
     unknown = np.flatnonzero(~np.isfinite(column.reshape(len(column), -1)).all(1))
     known = cast(LayerStatus, result.status.get(key, {}))
     return {int(layer): known.get(int(layer), "unknown") for layer in unknown} | known
 
 
-def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
+def _add_matrices(result: Result, values: Values, status: dict[str, Status | LayerStatus]) -> None:
     for key, source in MATRICES.items():
         if source not in result.matrices:
             continue
@@ -90,10 +90,10 @@ def _keep(result: Result, values: Values, status: dict[str, Status | LayerStatus
             values[key], status[key] = np.array(result.layers[source]), _flag(result, source)
 
 
-def _put_numbers(
+def _add_numbers(
     observation: Observation, values: Values, log10: Values, status: dict[str, Status | LayerStatus]
 ) -> None:
-    """Loss, rate and norm of the gradient, each where it is known."""
+    """Add loss, learning rate and norm of the gradient, each where it is known."""
     if observation.loss_frame is not None:
         values["step_loss"] = observation.loss_frame.values["loss"]
         flag = observation.loss_frame.status.get("loss")

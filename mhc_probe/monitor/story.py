@@ -1,4 +1,4 @@
-"""What a trace that grows says in words at one observation, by the findings of a finished trace."""
+"""Describe one observation of a growing trace with the findings of a finished trace."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.summary import Finding, Story
 from mhc_probe.monitor.observation import Observation
 
-MAX_ALARMS = 3  # the newest: the record's end has them all
+MAX_ALARMS = 3  # only the newest; the end of the record has all
 
 
 def build_story(observation: Observation, alarms: Sequence[Finding]) -> Story:
-    """Alarms, the newest first; what was heard, the gain and the largest size; then the other sentences of the pass."""
+    """Return alarms, newest first, then what was recorded, gain and largest size, then the pass's other findings."""
     [summary] = [frame for frame in observation.frames if isinstance(frame, SummaryFrame)]
-    heard = describe_heard(observation.result, observation.iteration)
+    scope = describe_heard(observation.result, observation.iteration)
     gain, *others = summary.findings
     peak = describe_peak(observation.result)
-    findings = [*reversed(alarms[-MAX_ALARMS:]), heard, gain, *([] if peak is None else [peak]), *others]
+    findings = [*reversed(alarms[-MAX_ALARMS:]), scope, gain, *([] if peak is None else [peak]), *others]
     return Story(headline=summary.headline, findings=findings)

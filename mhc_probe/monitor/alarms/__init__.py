@@ -1,7 +1,7 @@
-"""What has gone wrong in training, in words, with its layer and its number."""
+"""Find problems in training and describe each in a sentence with its layer and its value."""
 
-from mhc_probe.monitor.alarms.board import Alarm, AlarmLog, Limits
-from mhc_probe.monitor.alarms.course import History
-from mhc_probe.monitor.alarms.signs import find_signs
+from mhc_probe.monitor.alarms.alarm import Alarm, AlarmLog, Limits
+from mhc_probe.monitor.alarms.checks import find_alarms
+from mhc_probe.monitor.alarms.history import History
 
-__all__ = ["Alarm", "AlarmLog", "History", "Limits", "find_signs"]
+__all__ = ["Alarm", "AlarmLog", "History", "Limits", "find_alarms"]

@@ -1,6 +1,6 @@
 """The probe on a whole tiny DeepSeek-V4 and on GPT-2.
 
-What it tells is held against hooks and sums written by hand, and the model against itself without the probe.
+What it tells is compared with hooks and sums written by hand, and the model against itself without the probe.
 """
 
 import runpy
@@ -103,7 +103,7 @@ def weigh(connection: Any, x_NnC: np.ndarray) -> np.ndarray:
 
 
 def test_the_mixing_is_what_makes_the_next_state(hand: tuple[Any, HandRead], result: Result) -> None:
-    """H_pre held against u = H_pre x, H_res and H_post against x' = H_res x + H_post y, then averaged."""
+    """H_pre compared with u = H_pre x, H_res and H_post against x' = H_res x + H_post y, then averaged."""
     model, read = hand
     connections = [connection for block in model.model.layers for connection in (block.attn_hc, block.ffn_hc)]
     for layer in range(LAYERS):

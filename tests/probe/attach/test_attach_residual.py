@@ -66,7 +66,7 @@ def attached(layers: bool = True) -> Iterator[tuple[Any, Any]]:
 def test_without_a_backward_pass_there_are_no_gradients() -> None:
     with attached() as (model, probe):
         out = model()
-    out.sum().backward()  # outside: not heard
+    out.sum().backward()  # outside: not recorded
     result = probe.result()
     assert "grad_rms" not in result.layers
     assert np.isfinite(result.layers["act_rms"]).all()
@@ -82,7 +82,7 @@ def test_without_a_graph_the_forward_pass_is_heard() -> None:
 
 def test_a_second_backward_pass_is_refused_and_no_pass_is_no_result() -> None:
     with attached() as (model, probe):
-        with pytest.raises(RuntimeError, match="no whole forward pass"):
+        with pytest.raises(RuntimeError, match="no complete forward pass"):
             probe.result()
         out = model()
         out.sum().backward(retain_graph=True)

@@ -204,15 +204,15 @@ def test_without_a_graph_the_states_are_there() -> None:
 
 def test_a_training_of_such_a_model_is_watched() -> None:
     model = Model(FORMS["scale and norm"][0])
-    optimizer, heard = torch.optim.SGD(model.parameters(), lr=0.1), []
+    optimizer, recorded = torch.optim.SGD(model.parameters(), lr=0.1), []
     with Monitor(model, every=2) as monitor:
         for _ in range(5):
             optimizer.zero_grad()
             model(draw()).backward()
             optimizer.step()
             assert monitor.last is not None
-            heard.append((monitor.last.iteration, monitor.last.result.depth))
-    assert heard == [(0, 4), (0, 4), (2, 4), (2, 4), (4, 4)]
+            recorded.append((monitor.last.iteration, monitor.last.result.depth))
+    assert recorded == [(0, 4), (0, 4), (2, 4), (2, 4), (4, 4)]
 
 
 # ---- lists of lists, and several lists

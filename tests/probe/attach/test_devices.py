@@ -1,4 +1,4 @@
-"""A model whose layers lie on two devices by turns, as `device_map` spreads them: heard as on one."""
+"""A model whose layers lie on two devices by turns, as `device_map` spreads them: recorded as on one."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from mhc_core.record.result import Result
 from tests.core.card import NAME, Card, WithCard
-from tests.probe.attach.heard import assert_same, build, hear
+from tests.probe.attach.recorded import assert_same, build, record_pass
 from tests.probe.attach.zoo import ZOO
 
 # Where the layers of each are.
@@ -42,14 +42,14 @@ def test_layers_on_two_devices_are_heard_as_on_one(card: WithCard, name: str) ->
 
 
 def hear_both(name: str) -> tuple[Result, Result, set[str]]:
-    """What is heard of the model on two devices, and on the CPU alone, and where its parameters were.
+    """What is recorded of the model on two devices, and on the CPU alone, and where its parameters were.
 
     For a process with a card.
     """
-    plain = hear(build(name), go_with(name))
+    plain = record_pass(build(name), go_with(name))
     with Card():
         model = dispatch_model(build(name), spread_out(build(name), BLOCKS[name]), main_device="cpu")
-        spread = hear(model, go_with(name))
+        spread = record_pass(model, go_with(name))
     return spread, plain, {parameter.device.type for parameter in model.parameters()}
 
 

@@ -1,4 +1,4 @@
-"""Ways to run a model while it is heard: recomputation, accumulation, autocast, half precision, masks, compilation."""
+"""Run a model in many ways while it is recorded: recomputation, accumulation, autocast, masks, compilation."""
 
 from functools import partial
 from typing import Any
@@ -12,14 +12,14 @@ from torch.utils.checkpoint import checkpoint
 from mhc_core.spec import SpecError
 from mhc_probe import attach
 from tests.probe.attach.attachable import IDS
-from tests.probe.attach.heard import BOTH, EITHER, assert_same, build, feed, go, hear, keep
+from tests.probe.attach.recorded import BOTH, EITHER, assert_same, build, feed, go, keep, record_pass
 from tests.probe.attach.zoo import WIDTH
 
 
 @BOTH
 @pytest.mark.parametrize("reentrant", [False, True])
 def test_recomputed_layers_count_once_and_in_their_order(name: str, reentrant: bool) -> None:
-    plain = hear(build(name), go)
+    plain = record_pass(build(name), go)
     model = build(name)
     model.train()
     for block in model.model.layers:
@@ -27,7 +27,7 @@ def test_recomputed_layers_count_once_and_in_their_order(name: str, reentrant: b
         block._gradient_checkpointing_func = partial(checkpoint, use_reentrant=reentrant)
     calls: list[torch.Tensor] = []
     model.model.layers[0].input_layernorm.register_forward_hook(partial(keep, calls))
-    found = hear(model, go)
+    found = record_pass(model, go)
     assert len(calls) == 2
     assert_same(found, plain)
 
@@ -54,8 +54,8 @@ def test_checkpoints_within_a_layer_count_once() -> None:
             return x.square().mean()
 
     x = torch.randn(3, WIDTH, requires_grad=True)
-    plain = hear(Net(), lambda model: model(x, False).backward())
-    assert_same(hear(Net(), lambda model: model(x, True).backward()), plain)
+    plain = record_pass(Net(), lambda model: model(x, False).backward())
+    assert_same(record_pass(Net(), lambda model: model(x, True).backward()), plain)
 
 
 @BOTH
@@ -67,31 +67,31 @@ def test_accumulated_passes_are_one_over_all_their_samples(name: str) -> None:
         for half in IDS.split(1):
             (feed(model, half) / 2).backward()
 
-    whole = hear(model, go)
+    whole = record_pass(model, go)
     model.zero_grad()
-    halves = hear(model, accumulate)
+    halves = record_pass(model, accumulate)
     assert_same(halves, whole, 1e-5)
     assert halves.loss == pytest.approx(whole.loss, rel=1e-6)
 
 
 def test_gradients_from_before_are_left_out_and_zeroing_them_within_is_too() -> None:
     model = build("Llama")
-    plain = hear(model, go)
-    again = hear(model, go)  # gradients of the first pass are still there
+    plain = record_pass(model, go)
+    again = record_pass(model, go)  # gradients of the first pass are still there
 
     def zero_and_go(model: Any) -> None:
         model.zero_grad()
         go(model)
 
     assert_same(again, plain, 1e-5)
-    assert_same(hear(model, zero_and_go), plain)
+    assert_same(record_pass(model, zero_and_go), plain)
 
 
 @EITHER
 def test_a_second_call_of_a_layer_within_a_pass_counts_once(name: str) -> None:
     """As mixed precision beside float32 does it: the layers run twice before one loss."""
     model = build(name)
-    plain = hear(model, go)
+    plain = record_pass(model, go)
 
     class Twice(nn.Module):
         def __init__(self, inner: Any) -> None:
@@ -105,14 +105,14 @@ def test_a_second_call_of_a_layer_within_a_pass_counts_once(name: str) -> None:
             return loss
 
     model.zero_grad()
-    found = hear(Twice(model), lambda twice: twice().backward())
+    found = record_pass(Twice(model), lambda twice: twice().backward())
     assert_same(found, plain)
     assert found.loss == pytest.approx(plain.loss)
 
 
 @BOTH
 def test_under_autocast_states_and_mixing_are_as_in_float32_but_for_rounding(name: str) -> None:
-    plain = hear(build(name), go)
+    plain = record_pass(build(name), go)
 
     def run(model: Any) -> None:
         with torch.autocast("cpu", torch.bfloat16):
@@ -124,7 +124,7 @@ def test_under_autocast_states_and_mixing_are_as_in_float32_but_for_rounding(nam
         go(model)
 
     for way in (run, wrap):
-        found = hear(build(name), way)
+        found = record_pass(build(name), way)
         assert_same(found, plain, 0.05, ("act_rms", "branch_in_rms"))
         assert np.isfinite(found.layers["grad_rms"]).all()
 
@@ -132,8 +132,8 @@ def test_under_autocast_states_and_mixing_are_as_in_float32_but_for_rounding(nam
 @EITHER
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_weights(name: str, dtype: torch.dtype) -> None:
-    plain = hear(build(name), go)
-    found = hear(build(name).to(dtype), go)
+    plain = record_pass(build(name), go)
+    found = record_pass(build(name).to(dtype), go)
     assert_same(found, plain, 0.05, ("act_rms", "branch_in_rms"))
     assert np.isfinite(found.layers["grad_rms"]).all()
 
@@ -141,14 +141,14 @@ def test_half_precision_weights(name: str, dtype: torch.dtype) -> None:
 @EITHER
 def test_without_a_graph_the_first_pass_is_heard(name: str) -> None:
     model = build(name).eval()
-    plain = hear(model, feed)
+    plain = record_pass(model, feed)
 
     def run(model: Any) -> None:
         with torch.no_grad():
             feed(model)
             feed(model, IDS.flip(1))
 
-    found = hear(model, run)
+    found = record_pass(model, run)
     assert_same(found, plain, keys=("act_rms", "branch_in_rms", "branch_out_rms"))
     assert found.loss == pytest.approx(plain.loss)
     assert "grad_rms" not in found.layers
@@ -165,7 +165,9 @@ def test_generation_is_heard_by_its_first_pass(name: str) -> None:
     def generate(model: Any) -> None:
         model.generate(input_ids=IDS, attention_mask=torch.ones_like(IDS), max_new_tokens=3, do_sample=False)
 
-    assert_same(hear(model, generate), hear(model, first), keys=("act_rms", "branch_in_rms", "branch_out_rms"))
+    assert_same(
+        record_pass(model, generate), record_pass(model, first), keys=("act_rms", "branch_in_rms", "branch_out_rms")
+    )
 
 
 @EITHER
@@ -173,7 +175,7 @@ def test_frozen_parts_take_no_gradient(name: str) -> None:
     model = build(name)
     for part in (model.model.embed_tokens, model.model.layers[0]):
         part.requires_grad_(False)
-    found = hear(model, go)
+    found = record_pass(model, go)
     frozen = found.depth // len(model.model.layers)
     assert np.isnan(found.layers["grad_rms"][: frozen - 1]).all()
     assert np.isfinite(found.layers["grad_rms"][frozen:]).all()
@@ -198,7 +200,7 @@ def test_padding_is_left_out_by_the_mask(name: str, left: bool) -> None:
         with torch.no_grad():
             model(input_ids=padded, attention_mask=mask)
 
-    found = hear(model, run)
+    found = record_pass(model, run)
     states: list[torch.Tensor] = []
     handles = [block.register_forward_hook(partial(keep, states)) for block in model.model.layers]
     run(model)
@@ -231,7 +233,7 @@ def test_a_part_of_a_model_that_is_called_by_itself() -> None:
     def run(model: Any) -> None:
         model.model(input_ids=IDS).last_hidden_state.square().mean().backward()
 
-    found, inner = hear(model, run), hear(model.model, lambda inner: run(model))
+    found, inner = record_pass(model, run), record_pass(model.model, lambda inner: run(model))
     assert_same(found, inner, 1e-5)
     assert np.isnan(found.loss)
 

@@ -15,13 +15,13 @@ from mhc_core.record.result import Result
 from mhc_core.record.start import CapturedInput
 from mhc_core.spec import SpecError
 from mhc_probe import attach
-from mhc_probe.families.places import find_places
+from mhc_probe.families.detection import find_connections
 from tests.probe.attach.zoo import ZOO
 
 WIDTH, STREAMS, SAMPLES = 16, 4, (2, 7)
 
 
-def hear(model: nn.Module, *inputs: torch.Tensor, layers: Any = None) -> Result:
+def record_pass(model: nn.Module, *inputs: torch.Tensor, layers: Any = None) -> Result:
     with attach(model, layers) as probe:
         model(*inputs).square().sum().backward()
     return probe.result()
@@ -105,7 +105,7 @@ class Hyper(nn.Module):
 @pytest.mark.parametrize("style", ["dataclass", "dict", "tuple"])
 def test_a_connection_of_any_make_is_known_by_what_it_yields(style: str, flat: bool) -> None:
     model, x = Hyper(style, flat), draw(*SAMPLES, WIDTH)
-    result = hear(model, x)
+    result = record_pass(model, x)
     assert result.streams == STREAMS
     assert result.blocks == ["mlp"] * 3
     state = (x[..., None, :] * torch.arange(1.0, STREAMS + 1)[:, None] / STREAMS).detach()
@@ -124,14 +124,14 @@ def test_a_connection_of_any_make_is_known_by_what_it_yields(style: str, flat: b
 
 
 def test_mixing_that_is_yielded_and_never_applied_is_told_as_none() -> None:
-    result = hear(Hyper("tuple", False, fault="unused"), draw(*SAMPLES, WIDTH))
+    result = record_pass(Hyper("tuple", False, fault="unused"), draw(*SAMPLES, WIDTH))
     np.testing.assert_array_equal(result.matrices["h_res"], np.broadcast_to(np.eye(STREAMS), (3, STREAMS, STREAMS)))
     texts = {finding.key: finding.text for finding in result.summary.findings}
     assert texts["connection"].startswith("4 streams pass through unchanged")
 
 
 def test_mixing_that_the_states_do_not_obey_is_not_known() -> None:
-    result = hear(Hyper("tuple", False, fault="squared"), draw(*SAMPLES, WIDTH))
+    result = record_pass(Hyper("tuple", False, fault="squared"), draw(*SAMPLES, WIDTH))
     assert np.isnan(result.matrices["h_res"]).all()
     assert np.isnan(result.matrices["h_post"]).all()
     assert np.isfinite(result.layers["act_rms"]).all()
@@ -194,7 +194,7 @@ def test_what_only_has_the_shapes_of_a_connection_is_read_as_a_plain_layer(
 ) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(layer(), layer()), draw(*SAMPLES, WIDTH)
-    assert {type(place.connection) for place in find_places(model)} == {connection}
+    assert {type(place.connection) for place in find_connections(model)} == {connection}
     with attach(model) as probe:
         model(x).square().sum().backward()
     result, again = probe.result(), probe.result()
@@ -296,7 +296,7 @@ WITHOUT = ["channels", "norm", "relu", "none", "stack of another axis", "lerp by
 def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
     torch.manual_seed(0)
     model, x = nn.Sequential(*(Layer(kind) for _ in range(4))), draw(*SAMPLES, WIDTH)
-    result = hear(model, x)
+    result = record_pass(model, x)
     factor = FACTORS.get(kind, np.nan)
     np.testing.assert_allclose(result.matrices["h_res"], factor)
     texts = {finding.key: finding.text for finding in result.summary.findings}
@@ -315,14 +315,14 @@ def test_the_way_past_a_layer_is_what_its_operations_make_it(kind: str) -> None:
 
 def test_layers_of_which_some_pass_their_state_on_say_how_many_do_not() -> None:
     model = nn.Sequential(Layer("sum"), Layer("norm"), Layer("sum"))
-    texts = {finding.key: finding.text for finding in hear(model, draw(3, WIDTH)).summary.findings}
+    texts = {finding.key: finding.text for finding in record_pass(model, draw(3, WIDTH)).summary.findings}
     assert texts["connection"].startswith("The state does not pass 1 of 3 layers unchanged: ")
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_torchs_encoder_passes_its_state_on_only_where_norms_come_first(norm_first: bool) -> None:
     layer = nn.TransformerEncoderLayer(WIDTH, 2, 24, norm_first=norm_first)
-    result = hear(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), draw(*SAMPLES, WIDTH))
+    result = record_pass(nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), draw(*SAMPLES, WIDTH))
     np.testing.assert_array_equal(result.matrices["h_res"], 1 if norm_first else np.nan)
 
 
@@ -334,8 +334,8 @@ def test_torchs_fused_encoder_differs_from_the_heard_one_by_rounding_alone() -> 
     with torch.no_grad():
         alone = model(x)
         with attach(model) as probe:
-            heard = model(x)
-    torch.testing.assert_close(heard, alone, rtol=1e-5, atol=1e-5)
+            recorded = model(x)
+    torch.testing.assert_close(recorded, alone, rtol=1e-5, atol=1e-5)
     assert probe.result().depth == 2
 
 
@@ -355,8 +355,8 @@ class Stage(nn.Module):
 def test_a_state_that_changes_its_shape_is_refused_with_layers_that_keep_it() -> None:
     model = nn.Sequential(Stage(8, 8), Stage(8, 16), Stage(16, 16), Stage(16, 16), Stage(16, 16), Stage(16, 4))
     with pytest.raises(SpecError, match=r"layer 2 makes a state \(3, 8\).*try layers=model\[2:5\]"):
-        hear(model, draw(3, 8))
-    assert hear(model, draw(3, 8), layers=model[2:5]).depth == 3
+        record_pass(model, draw(3, 8))
+    assert record_pass(model, draw(3, 8), layers=model[2:5]).depth == 3
 
 
 def test_what_is_changed_between_layers_is_refused_with_layers_that_follow_each_other() -> None:
@@ -372,8 +372,8 @@ def test_what_is_changed_between_layers_is_refused_with_layers_that_follow_each_
 
     model = Gap()
     with pytest.raises(SpecError, match=r"enters layer 3 is not what left layer 2.*try layers=model.blocks\[2:5\]"):
-        hear(model, draw(3, WIDTH))
-    assert hear(model, draw(3, WIDTH), layers=model.blocks[2:5]).depth == 3
+        record_pass(model, draw(3, WIDTH))
+    assert record_pass(model, draw(3, WIDTH), layers=model.blocks[2:5]).depth == 3
 
 
 def test_streams_that_layers_mix_by_themselves_are_not_taken_for_one() -> None:
@@ -390,14 +390,14 @@ def test_streams_that_layers_mix_by_themselves_are_not_taken_for_one() -> None:
 
     model = nn.Sequential(Predicting(), Predicting())
     with pytest.raises(SpecError, match="of streams that layers mix"):
-        hear(model, draw(STREAMS, *SAMPLES, WIDTH))
+        record_pass(model, draw(STREAMS, *SAMPLES, WIDTH))
 
 
 def test_one_module_that_is_every_layer() -> None:
     torch.manual_seed(0)
     layer, x = Layer("sum"), draw(3, WIDTH)
     model = nn.Sequential(layer, layer, layer)
-    result = hear(model, x, layers=[layer] * 3)
+    result = record_pass(model, x, layers=[layer] * 3)
     state = x.detach()
     for place in range(3):
         state = layer(state).detach()

@@ -1,4 +1,4 @@
-"""What stands around a model while it is heard: compilation, processes, contexts, failures, other probes."""
+"""What stands around a model while it is recorded: compilation, processes, contexts, failures, other probes."""
 
 import os
 from collections.abc import Iterator
@@ -12,31 +12,31 @@ from torch import nn
 
 from mhc_probe import Attachment, attach
 from tests.probe.attach.attachable import IDS
-from tests.probe.attach.heard import EITHER, assert_same, build, feed, go, hear
+from tests.probe.attach.recorded import EITHER, assert_same, build, feed, go, record_pass
 from tests.probe.attach.zoo import ZOO
 
 
 @EITHER
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_compiled_model_is_heard_as_it_is_written(name: str, in_place: bool) -> None:
-    plain = hear(build(name), go)
+    plain = record_pass(build(name), go)
     model = build(name)
     if in_place:
         model.compile(backend="eager")
-        found = hear(model, go)
+        found = record_pass(model, go)
     else:
-        found = hear(torch.compile(model, backend="eager"), go)
+        found = record_pass(torch.compile(model, backend="eager"), go)
     assert_same(found, plain)
 
 
 @pytest.mark.full
 def test_a_model_that_is_compiled_while_heard_or_afterwards() -> None:
-    plain = hear(build("Llama"), go)
+    plain = record_pass(build("Llama"), go)
     model = build("Llama")
-    assert_same(hear(model, lambda model: go(torch.compile(model, backend="eager"))), plain)
+    assert_same(record_pass(model, lambda model: go(torch.compile(model, backend="eager"))), plain)
     model.zero_grad()
     torch.compile(model, backend="eager")(input_ids=IDS, labels=IDS).loss.backward()  # no hook is left behind
-    assert_same(hear(build("Llama"), go), plain)
+    assert_same(record_pass(build("Llama"), go), plain)
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def one_process() -> Iterator[None]:
 @pytest.mark.parametrize("outside", [False, True])
 def test_distributed_data_parallel(name: str, outside: bool) -> None:
     """The probe on the wrapper, or on the model within."""
-    plain = hear(build(name), go)
+    plain = record_pass(build(name), go)
     with one_process():
         model = build(name)
         parallel = nn.parallel.DistributedDataParallel(model, find_unused_parameters=True)
@@ -66,10 +66,10 @@ def test_distributed_data_parallel(name: str, outside: bool) -> None:
 @EITHER
 def test_a_model_whose_weights_come_and_go(name: str, tmp_path: Path) -> None:
     """As under `device_map`: a layer's weights are brought for its call, here from the disk, and taken away."""
-    plain = hear(build(name), go_up)
+    plain = record_pass(build(name), go_up)
     model = disk_offload(build(name), tmp_path, execution_device=torch.device("cpu"))
     assert all(parameter.is_meta for parameter in model.parameters())
-    found = hear(model, go_up)
+    found = record_pass(model, go_up)
     assert_same(found, plain, keys=("act_rms", "branch_in_rms", "branch_out_rms"))
 
 
@@ -81,7 +81,7 @@ def go_up(model: nn.Module) -> None:
 @pytest.mark.parametrize("name", ["DeepSeek-V4", "Llama", "hyper-connections HC"])
 def test_one_adapter_serves_several_attachments_and_leaves_nothing_behind(name: str) -> None:
     model, go = build(name), ZOO[name].feed
-    plain = hear(model, lambda model: go(model).backward())
+    plain = record_pass(model, lambda model: go(model).backward())
     candidates = attach(model).candidates
     for _ in range(2):
         model.zero_grad()
@@ -100,7 +100,7 @@ def test_a_pass_that_fails_leaves_nothing_behind() -> None:
     with pytest.raises(RuntimeError, match="embedding"), attach(model) as probe:
         model(input_ids=IDS.float())
     assert not any(module._forward_hooks for module in model.modules())
-    with pytest.raises(RuntimeError, match="heard 0 of 3 layers"):
+    with pytest.raises(RuntimeError, match="recorded 0 of 3 layers"):
         probe.result()
 
 

@@ -1,4 +1,4 @@
-"""What was not heard is `unknown`, and what was computed and is no number is `nan`: numbers of a trace say which."""
+"""What was not recorded is `unknown`, and what was computed and is no number is `nan`: numbers of a trace say which."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,9 @@ from mhc_core.findings.numerals import format_value
 from mhc_core.record.frames import ForwardFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
-from mhc_probe.hearing.gradients import ParameterNorms
-from mhc_probe.hearing.joined import JoinedLayer, JoinedPasses
 from mhc_probe.measurement import build_frames
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
+from mhc_probe.recording.parameter_norms import ParameterNorms
 
 LAYERS, SAMPLES, WIDTH, LOST = 4, 6, 8, 1
 SOURCE = TraceSource(model=Model(name="Drawn", parameters=0), versions={})
@@ -45,9 +45,9 @@ def draw(streams: int) -> JoinedPasses:
     return JoinedPasses(torch.float32, start, torch.randn_like(start), layers, 1.0)
 
 
-def measure(heard: JoinedPasses) -> Result:
+def measure(recorded: JoinedPasses) -> Result:
     result = Result()
-    for frame in build_frames(heard, ParameterNorms([]), SOURCE, None):
+    for frame in build_frames(recorded, ParameterNorms([]), SOURCE, None):
         result.add(frame)
     return result
 
@@ -59,10 +59,10 @@ def list_flags(result: Result) -> set[tuple[str, int, str]]:
 @pytest.mark.parametrize(("streams", "lacking"), LACKING, ids=[f"{n} {'+'.join(part)}" for n, part in LACKING])
 def test_everything_made_of_what_was_not_heard_is_unknown(streams: int, lacking: dict[str, Any]) -> None:
     before = list_flags(measure(draw(streams)))
-    heard = draw(streams)
+    recorded = draw(streams)
     for name, value in lacking.items():
-        setattr(heard.layers[LOST], name, value)
-    added = list_flags(measure(heard)) - before
+        setattr(recorded.layers[LOST], name, value)
+    added = list_flags(measure(recorded)) - before
     assert added
     assert {flag for *_, flag in added} == {"unknown"}
     beside = {key for key, layer, _ in added if layer != LOST}
@@ -71,32 +71,32 @@ def test_everything_made_of_what_was_not_heard_is_unknown(streams: int, lacking:
 
 @pytest.mark.parametrize("streams", [1, 2])
 def test_what_was_computed_and_is_no_number_stays_nan(streams: int) -> None:
-    heard = draw(streams)
-    for layer in heard.layers[LOST:]:
+    recorded = draw(streams)
+    for layer in recorded.layers[LOST:]:
         layer.after_nNC = torch.full_like(layer.after_nNC, float("nan"))
-    flags = list_flags(measure(heard)) - list_flags(measure(draw(streams)))
+    flags = list_flags(measure(recorded)) - list_flags(measure(draw(streams)))
     assert {flag for *_, flag in flags} == {"nan"}
     assert ("act_rms", LOST, "nan") in flags
 
 
 def test_a_matrix_that_is_no_number_is_told_as_that() -> None:
-    heard = draw(2)
-    heard.layers[LOST].h_res = [torch.full((2, 2), float("nan"))]
-    flags = list_flags(measure(heard))
+    recorded = draw(2)
+    recorded.layers[LOST].h_res = [torch.full((2, 2), float("nan"))]
+    flags = list_flags(measure(recorded))
     assert ("gain_fwd", LOST, "nan") in flags
     assert ("composite_gain_fwd", LAYERS - 1, "nan") in flags
-    heard.layers[LOST + 1].h_res = []
-    flags = list_flags(measure(heard))
+    recorded.layers[LOST + 1].h_res = []
+    flags = list_flags(measure(recorded))
     assert ("gain_fwd", LOST + 1, "unknown") in flags
     assert ("composite_gain_fwd", LAYERS - 1, "nan") in flags, "the worse of the two reasons is told"
 
 
 def test_a_trace_from_before_unknown_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """It has `nan` for what was not heard, too: nothing in it tells the two apart, and nothing is made up."""
-    heard = draw(2)
-    heard.layers[LOST].h_pre = None
+    """It has `nan` for what was not recorded, too: nothing in it tells the two apart, and nothing is made up."""
+    recorded = draw(2)
+    recorded.layers[LOST].h_pre = None
     old = Result()
-    for frame in build_frames(heard, ParameterNorms([]), SOURCE, None):
+    for frame in build_frames(recorded, ParameterNorms([]), SOURCE, None):
         if isinstance(frame, ForwardFrame):
             frame = replace(frame, status=dict.fromkeys(frame.status, "nan"))
         old.add(frame)
@@ -105,12 +105,12 @@ def test_a_trace_from_before_unknown_is_read_as_it_was_written(tmp_path: Path) -
     assert ("h_pre", LOST, "nan") in list_flags(read)
     assert ("h_pre", LOST, "unknown") not in list_flags(read)
     assert format_value(None, status=read.status["h_pre"][LOST]) == "nan"
-    assert format_value(None, status=measure(heard).status["h_pre"][LOST]) == "not known"
+    assert format_value(None, status=measure(recorded).status["h_pre"][LOST]) == "not known"
 
 
 def test_what_is_not_read_by_weights_is_told_in_a_sentence() -> None:
-    heard = draw(2)
-    heard.layers[LOST].h_pre = None
-    texts = {finding.key: finding.text for finding in measure(heard).summary.findings}
+    recorded = draw(2)
+    recorded.layers[LOST].h_pre = None
+    texts = {finding.key: finding.text for finding in measure(recorded).summary.findings}
     assert texts["reading"].startswith("In 1 of 4 layers H_pre is not known")
     assert "reading" not in {finding.key for finding in measure(draw(2)).summary.findings}

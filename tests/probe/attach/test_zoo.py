@@ -1,4 +1,4 @@
-"""The probe on 24 architectures, each held against hooks written here, and against itself without the probe."""
+"""The probe on 24 architectures, each compared with hooks written here, and against itself without the probe."""
 
 import re
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def attach_as_said(animal: Animal, model: Any) -> Attachment:
     return attach(model, layers=eval(proposal.removeprefix("layers="), {"model": model}))
 
 
-def hear(animal: Animal, model: Any) -> Result:
+def record_pass(animal: Animal, model: Any) -> Result:
     torch.manual_seed(3)
     with attach_as_said(animal, model) as probe:
         animal.feed(model).backward()
@@ -88,7 +88,7 @@ def to_rms(x: torch.Tensor) -> float:
 @pytest.mark.parametrize("name", NAMES)
 def test_states_and_gradients_are_those_that_hooks_of_ours_read(name: str) -> None:
     animal, model = ZOO[name], get_model(name)
-    result = hear(animal, model)
+    result = record_pass(animal, model)
     model.zero_grad(set_to_none=True)
     torch.manual_seed(3)
     read = HandRead(animal, model)
@@ -108,7 +108,7 @@ def test_states_and_gradients_are_those_that_hooks_of_ours_read(name: str) -> No
 def test_nothing_false_is_said_of_the_way_past_the_layers(name: str) -> None:
     """A gain of 1 only where the state passes by additions alone; else none is known."""
     animal = ZOO[name]
-    result = hear(animal, get_model(name))
+    result = record_pass(animal, get_model(name))
     texts = {finding.key: finding.text for finding in result.summary.findings}
     h_res = result.matrices["h_res"]
     if animal.skip is None:

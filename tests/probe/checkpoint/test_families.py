@@ -153,13 +153,13 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
     return _compare("DeepSeek-V4", tmp_path_factory.mktemp("stored"))
 
 
-def _check_equality(stored: Result, heard: Result) -> None:
-    assert {"h_post", "h_res"} <= stored.matrices.keys() <= heard.matrices.keys()
+def _check_equality(stored: Result, recorded: Result) -> None:
+    assert {"h_post", "h_res"} <= stored.matrices.keys() <= recorded.matrices.keys()
     for key, matrix in stored.matrices.items():
-        assert np.abs(matrix - heard.matrices[key]).max() <= TOLERANCE, key
+        assert np.abs(matrix - recorded.matrices[key]).max() <= TOLERANCE, key
     assert {"composite_gain_fwd", "composite_gain_bwd", "h_res_col_sum", "write_share_max"} <= stored.layers.keys()
     for key, column in stored.layers.items():
-        assert np.abs(column - heard.layers[key]).max() <= TOLERANCE, key
+        assert np.abs(column - recorded.layers[key]).max() <= TOLERANCE, key
 
 
 def test_a_stored_model_has_the_static_mixing_that_the_probe_hears(both: tuple[Result, Result]) -> None:
@@ -170,19 +170,19 @@ def test_a_stored_model_has_the_static_mixing_that_the_probe_hears(both: tuple[R
 @pytest.mark.full
 @pytest.mark.parametrize("name", ["GLM-5-next", "HY-V4", "Qwen4-Exp"])
 def test_so_have_those_of_the_other_families(name: str, tmp_path: Path) -> None:
-    stored, heard = _compare(name, tmp_path)
+    stored, recorded = _compare(name, tmp_path)
     assert ("h_pre" in stored.matrices) == (name != "Qwen4-Exp")
-    _check_equality(stored, heard)
+    _check_equality(stored, recorded)
 
 
 def test_it_says_what_it_is_and_what_it_does_not_know(both: tuple[Result, Result]) -> None:
-    stored, heard = both
+    stored, recorded = both
     assert stored.start.source is not None
-    assert heard.start.source is not None
-    assert stored.start.source.model.name == heard.start.source.model.name
+    assert recorded.start.source is not None
+    assert stored.start.source.model.name == recorded.start.source.model.name
     kept_with_them = 8  # values of a buffer that corrects scores of experts
-    assert stored.start.source.model.parameters == heard.start.source.model.parameters + kept_with_them
-    assert stored.blocks == heard.blocks
+    assert stored.start.source.model.parameters == recorded.start.source.model.parameters + kept_with_them
+    assert stored.blocks == recorded.blocks
     texts = {finding.key: finding.text for finding in stored.summary.findings}
     assert "Activations, gradients and similarity are not known." in texts["checkpoint"]
     assert "config.json" not in texts["checkpoint"]

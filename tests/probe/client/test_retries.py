@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mhc_probe.client import AsyncClient, Client, LostError, RefusedError
-from mhc_probe.client.exchange import Answer, Ask, Lost, Patience, Pause, ask, read_retry_after
-from mhc_probe.client.following import Following
+from mhc_probe.client.exchange import ApiRequest, ApiResponse, NoResponse, Pause, RetrySchedule, read_retry_after, send
+from mhc_probe.client.run_stream import RunStream
 from tests.apart import run_loop
 from tests.conftest import StartServer
 from tests.ports import free_port
@@ -63,7 +63,7 @@ def test_retry_after_is_a_number_or_a_date(text: str, seconds: float | None) -> 
 
 
 def test_patience_grows_and_ends() -> None:
-    patience = Patience(4.0)
+    patience = RetrySchedule(4.0)
     pauses = [pause for _ in range(20) if (pause := patience.next_pause(None)) is not None]
     assert sum(pauses) <= 4.0
     assert pauses[0] <= 0.25 < pauses[2]
@@ -74,32 +74,38 @@ def test_patience_grows_and_ends() -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422, 500])
 def test_what_will_not_pass_is_not_asked_twice(status: int) -> None:
-    call = ask(Ask("GET", "/"), 60.0)
+    call = send(ApiRequest("GET", "/"), 60.0)
     next(call)
     with pytest.raises(RefusedError, match="no such thing"):
-        call.send(Answer(status, {"content-type": "text/plain"}, b"no such thing"))
+        call.send(ApiResponse(status, {"content-type": "text/plain"}, b"no such thing"))
 
 
 @pytest.mark.parametrize(
-    "answer", [Lost("gone"), Answer(409, {"retry-after": "1"}, b""), Answer(429, {}, b""), Answer(503, {}, b"")]
+    "answer",
+    [
+        NoResponse("gone"),
+        ApiResponse(409, {"retry-after": "1"}, b""),
+        ApiResponse(429, {}, b""),
+        ApiResponse(503, {}, b""),
+    ],
 )
-def test_what_may_pass_is(answer: Answer | Lost) -> None:
-    call = ask(Ask("GET", "/"), 60.0)
+def test_what_may_pass_is(answer: ApiResponse | NoResponse) -> None:
+    call = send(ApiRequest("GET", "/"), 60.0)
     request = next(call)
     pause = call.send(answer)
     assert isinstance(pause, Pause)
     assert pause.seconds > 0
     assert call.send(None) == request
     with pytest.raises(StopIteration) as end:
-        call.send(Answer(200, {}, b"{}"))
+        call.send(ApiResponse(200, {}, b"{}"))
     assert end.value.value.read_json() == {}
 
 
-BUSY = Answer(503, {"retry-after": "7", "content-type": "text/plain"}, b"come again")
+BUSY = ApiResponse(503, {"retry-after": "7", "content-type": "text/plain"}, b"come again")
 
 
 def test_a_call_waits_as_long_as_it_is_told() -> None:
-    call = ask(Ask("GET", "/"), 20.0)
+    call = send(ApiRequest("GET", "/"), 20.0)
     next(call)
     for _ in range(2):
         assert call.send(BUSY) == Pause(7.0)
@@ -109,23 +115,23 @@ def test_a_call_waits_as_long_as_it_is_told() -> None:
 
 
 def test_a_stream_waits_as_long_as_it_is_told() -> None:
-    following = Following("a", "viewer", 20.0)
+    stream = RunStream("a", "viewer", 20.0)
     for _ in range(2):
-        following.begin(BUSY)
-        assert following.pause() == 7.0
-    following.begin(BUSY)
+        stream.begin(BUSY)
+        assert stream.pause() == 7.0
+    stream.begin(BUSY)
     with pytest.raises(RefusedError, match="come again"):
-        following.pause()
-    following = Following("a", "viewer", 2.0)
-    following.begin(Answer(200, {"content-type": "text/event-stream"}, b""))
-    assert following.feed(b"retry: 1500\n\n") == []
-    assert following.pause() == 1.5
-    following.lose("reset by peer")
+        stream.pause()
+    stream = RunStream("a", "viewer", 2.0)
+    stream.begin(ApiResponse(200, {"content-type": "text/event-stream"}, b""))
+    assert stream.receive(b"retry: 1500\n\n") == []
+    assert stream.pause() == 1.5
+    stream.break_connection("reset by peer")
     with pytest.raises(LostError, match="reset by peer"):
-        following.pause()
+        stream.pause()
 
 
 def test_another_kind_of_server_is_not_taken_for_ours() -> None:
-    following = Following("a", "viewer", 20.0)
+    stream = RunStream("a", "viewer", 20.0)
     with pytest.raises(RefusedError, match="a web page"):
-        following.begin(Answer(200, {"content-type": "text/html"}, b"a web page"))
+        stream.begin(ApiResponse(200, {"content-type": "text/html"}, b"a web page"))

@@ -152,7 +152,10 @@ def test_a_server_that_is_away_is_named() -> None:
         (lambda client: client.submit([{"depth": 3}]), r"spec: got \[{'depth': 3}\], wanted a RunSpec, or a dict"),
         (lambda client: client.submit({"depth"}), "spec: got {'depth'}, wanted a RunSpec, or a dict of its fields"),
         (lambda client: client.submit(None), "spec: got None, wanted"),
-        (lambda client: client.submit({"depth": {3}}), r"body: got {'depth': \{3\}}, wanted what JSON can say \(.*set"),
+        (
+            lambda client: client.submit({"depth": {3}}),
+            r"body: got {'depth': \{3\}}, wanted what JSON can express \(.*set",
+        ),
         (lambda client: client.compare({"depth": 3}), "specs: got {'depth': 3}, wanted a list of specs"),
         (lambda client: client.compare([3]), "spec: got 3, wanted a RunSpec, or a dict"),
         (lambda client: client.get_run(3), "record: got 3, wanted what a call of the client returned, or its id"),

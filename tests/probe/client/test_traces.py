@@ -21,17 +21,17 @@ def script(server: Server) -> Iterator[Client]:
 
 
 def test_a_trace_comes_back_as_it_was(script: Client, server: Server, tmp_path: Path) -> None:
-    heard = capture_trace().result
-    heard.save(tmp_path / "ours.mhct")
+    recorded = capture_trace().result
+    recorded.save(tmp_path / "ours.mhct")
     trace = script.publish(tmp_path / "ours.mhct")
-    assert script.publish(heard) == trace
+    assert script.publish(recorded) == trace
     assert trace.url.startswith(server.url)
     back = script.result(trace)
-    assert back.source == heard.source
+    assert back.source == recorded.source
     arrays = back.to_arrays()
-    for name, column in heard.to_arrays().items():  # lists of JSON come back as float64, whatever they were
+    for name, column in recorded.to_arrays().items():  # lists of JSON come back as float64, whatever they were
         np.testing.assert_array_equal(arrays[name].astype(column.dtype), column)
-    assert back.summary == heard.summary
+    assert back.summary == recorded.summary
     assert script.get_run(trace).status == "done"
     assert script.figure(trace, "gain")["data"]
     assert trace._repr_mimebundle_()["text/plain"].startswith(f"Result: {NAME}, ")

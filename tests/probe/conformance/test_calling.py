@@ -8,7 +8,7 @@ from torch import nn
 
 from mhc_core.spec import SpecError
 from mhc_probe.conformance import check
-from mhc_probe.conformance.finding import find_subjects
+from mhc_probe.conformance.discovery import find_subjects
 from tests.probe.conformance.plain import STREAMS, WIDTH, Added, PlainMHC
 
 

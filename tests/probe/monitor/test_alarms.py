@@ -16,8 +16,8 @@ from mhc_core.record.result import Result
 from mhc_probe import Monitor
 from mhc_probe.adapter import LayerSite
 from mhc_probe.monitor import Alarm, Limits
-from mhc_probe.monitor.alarms import History, find_signs
-from mhc_probe.monitor.alarms.course import FOLLOWED
+from mhc_probe.monitor.alarms import History, find_alarms
+from mhc_probe.monitor.alarms.history import TRACKED
 from mhc_probe.monitor.observation import Observation
 from tests.probe.monitor.models import KINDS, NAMES, draw_batches, train
 
@@ -37,7 +37,7 @@ def change(observation: Observation, fault: Callable[[Result], None]) -> list[Al
     """The alarms of an observation that was changed."""
     result = deepcopy(observation.result)
     fault(result)
-    return find_signs(replace(observation, result=result), Limits())
+    return find_alarms(replace(observation, result=result), Limits())
 
 
 def find(observation: Observation, fault: Callable[[Result], None]) -> Alarm:
@@ -138,29 +138,29 @@ def test_a_gradient_that_nothing_is_known_of_has_not_vanished(sound: Observation
 # ---- over time
 
 
-class Told:
-    """A course that is told losses and columns."""
+class HistoryDriver:
+    """A history that receives losses and columns."""
 
     def __init__(self, observation: Observation, *mixing: torch.nn.Parameter) -> None:
-        self.observation, self.course = deepcopy(observation), History(Limits())
+        self.observation, self.history = deepcopy(observation), History(Limits())
         self.sites = [LayerSite("branch", list(mixing))]
 
-    def tell(self, iteration: int, loss: float, **columns: np.ndarray) -> list[Alarm]:
+    def observe(self, iteration: int, loss: float, **columns: np.ndarray) -> list[Alarm]:
         result = deepcopy(self.observation.result)
         result.layers_log10 |= columns
         frames = [frame for frame in self.observation.frames if not isinstance(frame, LossFrame)]
-        told = replace(self.observation, iteration=iteration, result=result, frames=[*frames, build_loss_frame(loss)])
-        return self.course.find_signs(told, self.sites)
+        newest = replace(self.observation, iteration=iteration, result=result, frames=[*frames, build_loss_frame(loss)])
+        return self.history.find_alarms(newest, self.sites)
 
 
 def test_a_loss_that_jumps_names_the_layer_that_moved_first(sound: Observation) -> None:
-    told, flat = Told(sound), np.zeros(6)
+    driver, flat = HistoryDriver(sound), np.zeros(6)
     for step, loss in enumerate([4.0, 3.5, 3.2, 3.0, 2.9, 2.8]):
-        assert told.tell(100 * step, loss, branch_out_rms=flat) == []
+        assert driver.observe(100 * step, loss, branch_out_rms=flat) == []
     early = flat.copy()
     early[2] = np.log10(8)
-    assert told.tell(600, 2.8, branch_out_rms=early) == []
-    (alarm,) = told.tell(700, 6.5, branch_out_rms=flat + 2)
+    assert driver.observe(600, 2.8, branch_out_rms=early) == []
+    (alarm,) = driver.observe(700, 6.5, branch_out_rms=flat + 2)
     assert (alarm.kind, alarm.layer, alarm.value) == ("spike", 2, 6.5)
     assert alarm.text == (
         "The loss jumps to 6.5, from 3. Layer 3 moved first, seen after 600 updates: its branch's output grew 8 times."
@@ -168,46 +168,48 @@ def test_a_loss_that_jumps_names_the_layer_that_moved_first(sound: Observation) 
 
 
 def test_a_loss_that_is_no_number_is_a_jump(sound: Observation) -> None:
-    told, flat = Told(sound), np.zeros(6)
-    assert told.tell(0, 4.0, act_rms=flat) == []
-    (alarm,) = told.tell(100, float("nan"), act_rms=np.array([0, 0, 0, 0, 1, 1.5]))
+    driver, flat = HistoryDriver(sound), np.zeros(6)
+    assert driver.observe(0, 4.0, act_rms=flat) == []
+    (alarm,) = driver.observe(100, float("nan"), act_rms=np.array([0, 0, 0, 0, 1, 1.5]))
     assert alarm.text == (
-        "The loss jumps to what is no number, from 4. 2 layers moved first, layer 6 most, seen after 100 updates: the "
-        "signal behind it grew 31.6 times."
+        "The loss jumps to a value that is not finite, from 4. 2 layers moved first, layer 6 most, seen after "
+        "100 updates: the signal behind it grew 31.6 times."
     )
 
 
 def test_a_loss_that_wavers_is_no_jump(sound: Observation) -> None:
     """Between batches it differs by a fifth; the level falls all the while."""
-    told = Told(sound)
+    driver = HistoryDriver(sound)
     draws = np.random.default_rng(0).uniform(0.8, 1.2, 200)
-    found = [alarm for step, draw in enumerate(draws) for alarm in told.tell(step, draw * (1 + 3 / (1 + step / 20)))]
+    found = [
+        alarm for step, draw in enumerate(draws) for alarm in driver.observe(step, draw * (1 + 3 / (1 + step / 20)))
+    ]
     assert found == []
 
 
 def test_a_jump_before_which_nothing_moved_says_so(sound: Observation) -> None:
-    told = Told(sound)
-    assert told.tell(0, 4.0) == []
-    (alarm,) = told.tell(100, 9.0)
+    driver = HistoryDriver(sound)
+    assert driver.observe(0, 4.0) == []
+    (alarm,) = driver.observe(100, 9.0)
     assert alarm.layer is None
     assert alarm.text == "The loss jumps to 9, from 4. No layer had moved by more than a factor of 3 before."
 
 
 def test_a_signal_that_surges_behind_norms(sound: Observation) -> None:
-    told, flat = Told(sound), np.zeros(6)
-    assert told.tell(0, 4.0, act_rms=flat) == []
-    assert told.tell(100, 4.0, act_rms=flat + 1.9) == []
-    (alarm,) = told.tell(200, 4.0, act_rms=flat + np.array([3, 4, 5, 4, 3, 2]))
+    driver, flat = HistoryDriver(sound), np.zeros(6)
+    assert driver.observe(0, 4.0, act_rms=flat) == []
+    assert driver.observe(100, 4.0, act_rms=flat + 1.9) == []
+    (alarm,) = driver.observe(200, 4.0, act_rms=flat + np.array([3, 4, 5, 4, 3, 2]))
     assert (alarm.kind, alarm.layer, alarm.value) == ("surge", 2, pytest.approx(10**3.1))
     assert alarm.text == "The signal surges: behind layer 3 it is 1259 times as large as 100 updates before, above 100."
-    assert told.tell(300, 4.0, act_rms=flat) == []
+    assert driver.observe(300, 4.0, act_rms=flat) == []
 
 
 def test_a_jump_at_which_all_is_lost_does_not_say_that_nothing_had_moved(sound: Observation) -> None:
-    told = Told(sound)
-    lost = {key: np.full(6, np.nan) for key in FOLLOWED}
-    assert told.tell(0, 4.0) == []
-    (alarm,) = told.tell(100, float("nan"), **lost)
+    driver = HistoryDriver(sound)
+    lost = {key: np.full(6, np.nan) for key in TRACKED}
+    assert driver.observe(0, 4.0) == []
+    (alarm,) = driver.observe(100, float("nan"), **lost)
     assert alarm.layer is None
     assert alarm.text.endswith("Which layer moved first is not known: at the same observation signals are not finite.")
 
@@ -239,9 +241,9 @@ def test_mixing_that_the_optimiser_was_not_given(is_forgotten: bool) -> None:
 def test_mixing_whose_matrices_stay(sound: Observation) -> None:
     """Parameters change, but what is made of them does not, as where logits are saturated."""
     weight = torch.nn.Parameter(torch.zeros(2))
-    told = Told(sound, weight)
+    driver = HistoryDriver(sound, weight)
     for step, loss in enumerate([4.0, 3.0, 2.0]):
-        found = told.tell(60 * step, loss)
+        found = driver.observe(60 * step, loss)
         with torch.no_grad():
             weight.add_(1)
     (alarm,) = found
@@ -252,10 +254,10 @@ def test_mixing_whose_matrices_stay(sound: Observation) -> None:
 
 
 def test_mixing_that_is_not_known_is_not_said_to_stay(sound: Observation) -> None:
-    told = Told(sound, torch.nn.Parameter(torch.zeros(2)))
-    assert told.tell(0, 4.0) == []
-    told.observation.result.matrices["h_res"][0] = np.nan
-    assert told.tell(120, 2.0) == []
+    driver = HistoryDriver(sound, torch.nn.Parameter(torch.zeros(2)))
+    assert driver.observe(0, 4.0) == []
+    driver.observation.result.matrices["h_res"][0] = np.nan
+    assert driver.observe(120, 2.0) == []
 
 
 @pytest.mark.sample(2)

@@ -95,7 +95,7 @@ def test_training_goes_on_while_the_disk_is_full(then: str, tmp_path: Path) -> N
         steps = [frame.iteration for frame in frames if frame.type == "step"]
         assert 0 < len(steps) < 12
         assert steps == [*range(len(steps))]
-        assert "observations of the trace have not arrived" in errors
+        assert "observations of the trace were not delivered" in errors
 
 
 def check(path: Path) -> list[AnyFrame]:
@@ -114,9 +114,9 @@ def test_a_trace_becomes_a_container_that_a_server_takes(name: str, rate: float,
     check(tmp_path / "run.mhct")
     result = Result.load(tmp_path / "run.mhct")
     assert [*result.iterations.values()] == [0, 2, 4, 6, 8, 10]
-    told = [finding.text for finding in result.summary.findings if finding.key.startswith("alarm_")]
-    assert told == [f"After {alarm.iteration} updates: {alarm.text}" for alarm in monitor.alarms]
-    assert bool(told) == (rate == 1.0)
+    alarms = [finding.text for finding in result.summary.findings if finding.key.startswith("alarm_")]
+    assert alarms == [f"After {alarm.iteration} updates: {alarm.text}" for alarm in monitor.alarms]
+    assert bool(alarms) == (rate == 1.0)
 
 
 def test_lines_stay_where_no_container_can_be_made_of_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

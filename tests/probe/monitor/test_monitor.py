@@ -60,7 +60,7 @@ def test_training_has_the_same_bits_with_the_monitor(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["tiny", "deepseek"])
 def test_each_observation_is_what_the_probe_hears_of_that_pass(name: str, tmp_path: Path) -> None:
-    """Held against a model that was trained as far without a monitor, and then probed once."""
+    """Compared with a model that was trained as far without a monitor, and then probed once."""
     kind = KINDS[name]
     model = kind.build()
     with Monitor(model, every=3, to=tmp_path / "run.ndjson", layers=kind.list_layers(model)):
@@ -137,7 +137,7 @@ def test_between_observations_nothing_is_hooked() -> None:
 
 def test_an_evaluation_goes_by_unheard() -> None:
     model, batches = Tiny(), draw_batches()
-    optimizer, heard = build_optimizer(model), []
+    optimizer, recorded = build_optimizer(model), []
     with Monitor(model, every=1, layers=model.blocks) as monitor:
         for _ in range(2):
             with torch.no_grad():
@@ -148,12 +148,12 @@ def test_an_evaluation_goes_by_unheard() -> None:
             loss.backward()
             optimizer.step()
             assert monitor.last is not None
-            heard.append((monitor.last.result.loss, float(loss.detach()), "grad_rms" in monitor.last.result.layers))
-    assert heard == [(pytest.approx(loss), loss, True) for _, loss, _ in heard]
+            recorded.append((monitor.last.result.loss, float(loss.detach()), "grad_rms" in monitor.last.result.layers))
+    assert recorded == [(pytest.approx(loss), loss, True) for _, loss, _ in recorded]
 
 
 def test_accumulated_passes_count_as_one() -> None:
-    """Held against one pass of all their samples."""
+    """Compared with one pass of all their samples."""
     model, other, batches, again = Tiny(), Tiny(), draw_batches(), draw_batches()
     optimizer = build_optimizer(model)
     with Monitor(model, every=1, layers=model.blocks) as monitor:
@@ -340,10 +340,10 @@ def test_a_loss_that_the_model_does_not_return_is_told(tmp_path: Path) -> None:
     whole = model.forward
     model.forward = lambda **batch: (whole(**batch).loss[None, None].expand(2, 2),)  # type: ignore[assignment, method-assign]
     with Monitor(model, every=1, to=tmp_path / "run.ndjson", layers=model.blocks) as monitor:
-        for told in (5.0, None, torch.tensor(4.0)):
+        for reported in (5.0, None, torch.tensor(4.0)):
             model(**next(batches))[0].mean().backward()
-            if told is not None:
-                monitor.report_loss(told)
+            if reported is not None:
+                monitor.report_loss(reported)
             optimizer.step()
     np.testing.assert_array_equal(read(tmp_path / "run.ndjson").steps["step_loss"], [5, np.nan, 4])
 

@@ -98,7 +98,9 @@ def test_a_writer_that_fails_does_not_stop_training(caplog: pytest.LogCaptureFix
     run, model = Run(is_away=True), Tiny()
     with Monitor(model, every=1, to=run, layers=model.blocks):
         assert train(model, 3) == train(Tiny(), 3)
-    assert [record.getMessage() for record in caplog.records] == ["Run takes no numbers, training goes on: no network"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Run accepts no numbers; training continues: no network"
+    ]
 
 
 def test_numbers_that_are_lost_are_left_out() -> None:

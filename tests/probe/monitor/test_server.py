@@ -9,7 +9,7 @@ import pytest
 from mhc_core.record.codec import decode_line
 from mhc_core.spec import SpecError
 from mhc_probe import Monitor
-from mhc_probe.monitor import courier, destinations, server
+from mhc_probe.monitor import delivery, destinations, server
 from tests.probe.monitor.live_server import LiveTraces
 from tests.probe.monitor.models import Tiny, build_optimizer, draw_batches, train
 
@@ -73,7 +73,7 @@ def test_faults_that_pass(traces: LiveTraces, fault: int | None, caplog: pytest.
 
     watch(traces, 4, break_down)
     assert_whole(traces, 4)
-    assert [record.getMessage().startswith(f"{traces.url} is away") for record in caplog.records] == [True]
+    assert [record.getMessage().startswith(f"{traces.url} is unavailable") for record in caplog.records] == [True]
 
 
 def test_answers_that_do_not_come_double_nothing(traces: LiveTraces) -> None:
@@ -121,8 +121,8 @@ def test_a_server_that_is_never_there(
     away = LiveTraces(port=9)  # discard: no one listens
     assert watch(away, 3) == train(Tiny(), 3)
     first, last = (record.getMessage() for record in caplog.records)
-    assert first.startswith("http://127.0.0.1:9 is away, training goes on and the trace waits: ")
-    assert last == "http://127.0.0.1:9: the last 4 observations of the trace have not arrived"
+    assert first.startswith("http://127.0.0.1:9 is unavailable; training continues and the trace waits: ")
+    assert last == "http://127.0.0.1:9: the last 4 observations of the trace were not delivered"
 
 
 @pytest.mark.parametrize("fault", [401, 404, 413, 422])
@@ -131,14 +131,14 @@ def test_a_refusal_is_not_asked_again(traces: LiveTraces, fault: int, caplog: py
     watch(traces, 3)
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{traces.url} takes no more of the trace, training goes on: it answers {fault}: fault {fault}"
+        f"{traces.url} refuses the trace; training continues: it answers {fault}: fault {fault}"
     )
     assert traces.requests == ["/api/v1/traces/live"]
 
 
 def test_what_waits_is_bounded_and_joins_on(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the server is away more is observed than may wait: some is left out, and the frames count on."""
-    monkeypatch.setattr(courier.Courier.__init__, "__defaults__", (20_000,))
+    monkeypatch.setattr(delivery.DeliveryQueue.__init__, "__defaults__", (20_000,))
     traces.stop()
 
     def come_back(number: int) -> None:
@@ -168,7 +168,7 @@ def test_lines_go_in_parts_that_no_server_finds_too_large(traces: LiveTraces, mo
 
 
 def test_a_server_hears_of_a_training_that_is_quiet(traces: LiveTraces, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier, "QUIET_S", 0.05)
+    monkeypatch.setattr(delivery, "KEEP_ALIVE_S", 0.05)
     model = Tiny()
     with Monitor(model, every=100, to=traces.url, layers=model.blocks):
         train(model, 1)

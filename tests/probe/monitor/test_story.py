@@ -85,7 +85,7 @@ def test_each_step_says_which_layers_were_heard(frozen: int, said: str, tmp_path
 
 
 def test_the_sentences_of_a_step_are_those_of_a_finished_trace(tmp_path: Path) -> None:
-    """Held against a model that was trained as far without a monitor, and then probed once."""
+    """Compared with a model that was trained as far without a monitor, and then probed once."""
     frames = watch(KINDS["deepseek"].build(), None, tmp_path / "run.ndjson", updates=4)
     for frame in frames:
         other, batches = KINDS["deepseek"].build(), draw_batches()

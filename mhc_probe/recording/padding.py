@@ -1,4 +1,4 @@
-"""Which samples are padding, by the mask that the model was given."""
+"""Find the samples that are padding, from the mask that the model receives."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -8,29 +8,29 @@ from typing import Any
 import torch
 from torch import nn
 
-from mhc_probe.hearing.listener import Passes
+from mhc_probe.recording.pass_recorder import PassRecorder
 
 KEEPS = ("attention_mask", "decoder_attention_mask")  # 1 where there is a token
 DROPS = ("src_key_padding_mask", "key_padding_mask", "padding_mask")  # True where there is none
 
 
-def listen(model: nn.Module, inner: nn.Module, passes: Passes) -> list[Callable[[], None]]:
-    """Hook what is called around a layer: the nearest call that is given a mask (B, T) tells the padding."""
+def register_hooks(model: nn.Module, inner: nn.Module, recorder: PassRecorder) -> list[Callable[[], None]]:
+    """Hook the modules around a layer. The innermost call with a mask (B, T) determines the padding."""
     around = [module for module in model.modules() if any(part is inner for part in module.modules())]
     is_turned = any(getattr(module, "batch_first", True) is False for module in model.modules())
     return [
-        module.register_forward_pre_hook(partial(_take, passes, is_turned), with_kwargs=True).remove
+        module.register_forward_pre_hook(partial(_store_mask, recorder, is_turned), with_kwargs=True).remove
         for module in around
         if module is not inner
     ]
 
 
-def _take(passes: Passes, is_turned: bool, module: nn.Module, args: Any, kwargs: Any) -> None:
+def _store_mask(recorder: PassRecorder, is_turned: bool, module: nn.Module, args: Any, kwargs: Any) -> None:
     names = list(inspect.signature(module.forward).parameters)
     given = dict(zip(names, args, strict=False)) | kwargs
     for name, mask in _find_masks(given, (*KEEPS, *DROPS)):
         is_kept = mask.bool() if name in KEEPS else ~mask if mask.dtype == torch.bool else mask == 0
-        passes.mask = is_kept.T if name in DROPS and is_turned else is_kept
+        recorder.mask = is_kept.T if name in DROPS and is_turned else is_kept
 
 
 def _find_masks(given: dict[str, Any], names: Iterable[str]) -> list[tuple[str, torch.Tensor]]:

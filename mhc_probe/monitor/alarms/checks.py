@@ -1,4 +1,4 @@
-"""Alarms that one observation is enough for."""
+"""Find alarms that a single observation can raise."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from mhc_core.findings.words import format_magnitude, format_number
-from mhc_probe.monitor.alarms.board import Alarm, Limits
+from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
-EXACT = 1e-2  # by which sums may differ from 1 that are normalised last, in any precision
+EXACT = 1e-2  # largest error of the sums that are normalised last, in any precision
 
 
-def find_signs(observation: Observation, limits: Limits) -> list[Alarm]:
-    """What is wrong with one pass."""
+def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:
+    """Return the alarms of one pass."""
     return [alarm for check in CHECKS for alarm in check(observation, limits)]
 
 
 def check_finite(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Loss, activations and gradients are numbers."""
+    """Raise an alarm where loss, activations or gradients are not finite."""
     frame = observation.loss_frame
     if frame is not None and frame.status:
         yield _lost("The loss is not a finite number.", None, "loss")
@@ -33,7 +33,7 @@ def check_finite(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_gain(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Products of mixing matrices do not enlarge what all streams share."""
+    """Raise an alarm where the composite gain of the mixing exceeds its limit, forward or backward."""
     for direction, key in (("forward", "composite_gain_fwd"), ("backward", "composite_gain_bwd")):
         log10 = observation.read_log10(key)
         if log10 is None or observation.result.streams == 1 or np.isnan(log10).all():
@@ -52,9 +52,10 @@ def check_gain(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_sums(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Where Sinkhorn's last round makes one kind of sums exact, the other kind is near 1 too.
+    """Raise an alarm where row sums of H_res are exact and column sums are not, or the reverse.
 
-    Free mixing, which makes neither, is left to the gain.
+    Sinkhorn's last round makes one kind exact; the other is near 1 if the rounds have converged. Free mixing makes
+    neither exact and is left to the gain.
     """
     layers = observation.result.layers
     if observation.result.streams == 1 or "h_res_col_sum" not in layers:
@@ -73,7 +74,7 @@ def check_sums(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_streams(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Of the last layer's squared size every stream holds a part, and none all of it."""
+    """Raise an alarm where a stream holds nearly nothing, or nearly all, of the last layer's squared size."""
     sizes = observation.result.layers.get("act_rms_streams")
     if sizes is None or observation.result.streams == 1:
         return
@@ -99,7 +100,7 @@ def check_streams(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_gradient(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """On its way down the gradient keeps a part of its size."""
+    """Raise an alarm where the gradient shrinks too much between the last layer and an earlier one."""
     log10 = observation.read_log10("grad_rms")
     if log10 is None or not np.isfinite(log10[-1]):
         return
@@ -131,7 +132,7 @@ def _lost(text: str, layer: int | None, place: str) -> Alarm:
 
 
 def _find_lost(observation: Observation, key: str) -> np.ndarray:
-    """Layers whose value is beyond all numbers, or none: those of which nothing was heard are left out."""
+    """Return layers whose value overflowed or is nan. Layers that were not recorded are left out."""
     flags = observation.result.status.get(key, {})
     return np.array(sorted(layer for layer, flag in flags.items() if flag in ("overflow", "nan")), dtype=int)
 

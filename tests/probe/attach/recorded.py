@@ -1,4 +1,4 @@
-"""Models to run in many ways, and what is heard of them."""
+"""Models to run in many ways, and what is recorded of them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ def feed(model: Any, ids: torch.Tensor = IDS, **kwargs: Any) -> torch.Tensor:
     return loss
 
 
-def hear(model: Any, run: Callable[[Any], object]) -> Result:
+def record_pass(model: Any, run: Callable[[Any], object]) -> Result:
     with attach(model) as probe:
         run(model)
     return probe.result()

@@ -1,4 +1,4 @@
-"""The passes of one attachment as one: their samples side by side, without padding."""
+"""Join the passes of one attachment into one: their samples concatenated, without padding."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import nn
 
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerPass
-from mhc_probe.hearing.passes import HeardLayer, Pass
+from mhc_probe.recording.passes import Pass, RecordedLayer
 
 
 @dataclass
@@ -31,7 +31,7 @@ class JoinedLayer:
 
 @dataclass
 class JoinedPasses:
-    """What was heard, as of one pass. `dtype` is that of the states."""
+    """The recorded passes as one. `dtype` is that of the states."""
 
     dtype: torch.dtype
     state_nNC: torch.Tensor
@@ -45,40 +45,40 @@ class NoPassError(RuntimeError):
 
 
 def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
-    """All passes as one whose samples are those of all.
+    """Return all passes as one over the samples of all.
 
     Raises
     ------
     SpecError
-        Where states do not go from layer to layer, or change their shape on the way.
+        Where a layer does not receive the output of the layer before, or changes its shape.
     NoPassError
         Where no pass has reached all layers.
     """
     chosen = _choose(passes, adapter)
-    orders = [list(heard.layers.values()) for heard in chosen]
+    orders = [list(recorded.layers.values()) for recorded in chosen]
     check_chain(orders[0], adapter)
-    rows = [_Rows(heard, adapter) for heard in chosen]
+    rows = [_Rows(recorded, adapter) for recorded in chosen]
     first = [order[0] for order in orders]
-    losses = [float(heard.loss) for heard in chosen if heard.loss is not None]
+    losses = [float(recorded.loss) for recorded in chosen if recorded.loss is not None]
     return JoinedPasses(
         dtype=first[0].state.values.dtype,
         state_nNC=_require([row.streams(layer.state.values) for row, layer in zip(rows, first, strict=True)]),
-        grad_input_nNC=_join([row.streams(heard.grad_input) for row, heard in zip(rows, chosen, strict=True)], 1),
+        grad_input_nNC=_join([row.streams(recorded.grad_input) for row, recorded in zip(rows, chosen, strict=True)], 1),
         layers=[_join_layer(layers, rows, adapter) for layers in zip(*orders, strict=True)],
         loss=sum(losses) / len(losses) if len(losses) == len(chosen) else None,
     )
 
 
-def check_chain(layers: Sequence[HeardLayer], adapter: Adapter) -> None:
-    """What enters a layer is what left the one before, and no layer changes the shape of the state."""
+def check_chain(layers: Sequence[RecordedLayer], adapter: Adapter) -> None:
+    """Raise where a layer does not receive the output of the layer before, or changes the shape of the state."""
     breaks: list[tuple[int, str]] = []
-    for place, layer in enumerate(layers):
+    for index, layer in enumerate(layers):
         assert layer.after is not None
         entered, left = layer.state.values, layer.after.values
         if entered.shape != left.shape:
-            breaks.append((place, f"layer {place + 1} makes a state {tuple(entered.shape)} one of {tuple(left.shape)}"))
-        if place and not _is_same(layer.state.values, layers[place - 1].after):
-            breaks.append((place, f"what enters layer {place + 1} is not what left layer {place}"))
+            breaks.append((index, f"layer {index + 1} makes a state {tuple(entered.shape)} one of {tuple(left.shape)}"))
+        if index and not _is_same(layer.state.values, layers[index - 1].after):
+            breaks.append((index, f"what enters layer {index + 1} is not what left layer {index}"))
     if breaks:
         raise SpecError("layers", breaks[0][1], f"layers that pass one state on; {_propose(layers, breaks, adapter)}")
 
@@ -89,14 +89,14 @@ ADVICE = (
 )
 
 
-def _propose(layers: Sequence[HeardLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
-    """The longest run of layers without a break, as the argument that names it."""
+def _propose(layers: Sequence[RecordedLayer], breaks: Sequence[tuple[int, str]], adapter: Adapter) -> str:
+    """Return advice that names the longest run of layers without a break."""
     runs, first = [], 0
-    for place in range(len(layers) + 1):
-        changes = place < len(layers) and any(at == place and "makes" in why for at, why in breaks)
-        if place == len(layers) or changes or any(at == place for at, _ in breaks):
-            runs.append((place - first, first))
-            first = place + 1 if changes else place
+    for index in range(len(layers) + 1):
+        changes = index < len(layers) and any(at == index and "makes" in why for at, why in breaks)
+        if index == len(layers) or changes or any(at == index for at, _ in breaks):
+            runs.append((index - first, first))
+            first = index + 1 if changes else index
     length, first = max(runs, key=lambda run: run[0])
     proposal = adapter.propose([layer.site for layer in layers[first : first + length]]) if length > 1 else None
     return ADVICE if proposal is None else f"try {proposal}"
@@ -111,55 +111,55 @@ def _is_same(state: torch.Tensor, before: object) -> bool:
 
 
 def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
-    """Whole passes: those with a graph, or the first where none has one."""
+    """Return the complete passes that have a graph, or the first complete pass where none has one."""
     whole = [
-        heard
-        for heard in passes
-        if len(heard.layers) == adapter.count_layers()
-        and all(layer.after is not None for layer in heard.layers.values())
+        recorded
+        for recorded in passes
+        if len(recorded.layers) == adapter.count_layers()
+        and all(layer.after is not None for layer in recorded.layers.values())
     ]
     if not whole or not adapter.count_layers():
-        reached = max((len(heard.layers) for heard in passes), default=0)
+        reached = max((len(recorded.layers) for recorded in passes), default=0)
         raise adapter.explain() or NoPassError(
-            f"heard {reached} of {adapter.count_layers()} layers: no whole forward pass"
+            f"recorded {reached} of {adapter.count_layers()} layers: no complete forward pass"
         )
-    with_graph = [heard for heard in whole if any(layer.hears_after for layer in heard.layers.values())]
+    with_graph = [recorded for recorded in whole if any(layer.awaits_grad_after for layer in recorded.layers.values())]
     return with_graph or whole[:1]
 
 
 class _Rows:
-    """Takes the samples of one pass that are no padding."""
+    """Selects the samples of one pass that are not padding."""
 
-    def __init__(self, heard: Pass, adapter: Adapter) -> None:
-        state = next(iter(heard.layers.values())).state.values
+    def __init__(self, recorded: Pass, adapter: Adapter) -> None:
+        state = next(iter(recorded.layers.values())).state.values
         self.adapter, self.device = adapter, state.device
         self.samples = adapter.to_streams(state).shape[1]
         self.kept: torch.Tensor | None = None
-        if heard.mask is not None:
-            if heard.mask.numel() != self.samples:
-                shapes = f"a mask {tuple(heard.mask.shape)} beside a state {tuple(state.shape)}"
+        if recorded.mask is not None:
+            if recorded.mask.numel() != self.samples:
+                shapes = f"a mask {tuple(recorded.mask.shape)} for a state {tuple(state.shape)}"
                 raise SpecError("attention_mask", shapes, "one value for each sample of the state")
-            kept = heard.mask.flatten().to(self.device)
+            kept = recorded.mask.flatten().to(self.device)
             self.kept = None if bool(kept.all()) else kept
 
     def streams(self, state: torch.Tensor | None) -> torch.Tensor | None:
-        """(n, N, C) of a state or its gradient."""
+        """Return a state or its gradient as (n, N, C)."""
         return None if state is None else self._keep(self.adapter.to_streams(state.to(self.device)), 1)
 
     def rows(self, x: torch.Tensor | None) -> torch.Tensor | None:
-        """(N, C) of what a branch reads or returns."""
+        """Return the input or output of a branch as (N, C)."""
         return None if x is None else self._keep(self.adapter.to_rows(x.to(self.device)), 0)
 
     def rows_of(self, h: torch.Tensor | None) -> torch.Tensor | None:
-        """Coefficients of each sample, (N, ...)."""
+        """Return coefficients of each sample as (N, ...)."""
         return None if h is None else self._keep(h.to(self.device), 0)
 
     def _keep(self, x: torch.Tensor, axis: int) -> torch.Tensor:
         return x if self.kept is None else x.index_select(axis, self.kept.nonzero()[:, 0])
 
 
-def _join_layer(layers: Sequence[HeardLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
-    def gather(read: Callable[[_Rows, HeardLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
+def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter: Adapter) -> JoinedLayer:
+    def gather(read: Callable[[_Rows, RecordedLayer], torch.Tensor | None], axis: int = 0) -> torch.Tensor | None:
         return _join([read(row, layer) for row, layer in zip(rows, layers, strict=True)], axis)
 
     def gather_coefficients(read: Callable[[LayerPass], torch.Tensor | None], static_ndim: int) -> torch.Tensor | None:
@@ -191,7 +191,7 @@ def _get_matrix(k: int, written: LayerPass) -> torch.Tensor:
 
 
 def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | None:
-    """One tensor of those of all passes; None where a pass has none. What is static is the same in all."""
+    """Concatenate the tensors of all passes; None where a pass has none. A static tensor is the same in all passes."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
@@ -200,5 +200,5 @@ def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | Non
 
 def _require(parts: Sequence[torch.Tensor | None]) -> torch.Tensor:
     joined = _join(parts, 1)
-    assert joined is not None, "states have been heard"
+    assert joined is not None, "states were recorded"
     return joined

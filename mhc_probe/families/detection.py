@@ -1,8 +1,8 @@
-"""Where Hyper-Connections are, told by the shapes of weights before anything has run.
+"""Find Hyper-Connections by the shapes of weights, before any pass has run.
 
 A connection weighs n streams of width C together: it has a weight that takes nC features and gives n, 2n, n^2 + n or
-n^2 + 2n numbers. C is the width of the embedding that most weights share; where a model embeds no tokens, the length of
-a vector in another part of the block, as norms have.
+n^2 + 2n numbers. C is the width of the embedding that occurs in most weights. Without an embedding, C is the length of
+a vector in another part of the block, such as a norm.
 """
 
 from collections import Counter
@@ -10,34 +10,34 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from mhc_probe.families.hyper import ConnectionPlace
+from mhc_probe.families.hyper import ConnectionSite
 from mhc_probe.families.paths import CONTAINERS
 
 MAX_STREAMS = 16
 
 
-def find_places(model: nn.Module) -> list[ConnectionPlace]:
-    """Connections in the order in which the model holds them; a class that occurs once is no connection."""
+def find_connections(model: nn.Module) -> list[ConnectionSite]:
+    """Return connections in the model's own order. A class that occurs once is no connection."""
     embedded = _find_embedded_width(model)
-    found = [place for block in model.modules() for place in _find_in_block(block, embedded)]
-    counts = Counter(type(place.connection) for place in found)
-    return [place for place in found if counts[type(place.connection)] > 1]
+    found = [site for block in model.modules() for site in _find_in_block(block, embedded)]
+    counts = Counter(type(site.connection) for site in found)
+    return [site for site in found if counts[type(site.connection)] > 1]
 
 
 def _find_embedded_width(model: nn.Module) -> set[int]:
-    """Of several embeddings, as of tokens and of distances, the width that most weights have."""
+    """Return the width that most weights share, where there are several embeddings, as of tokens and of distances."""
     widths = {module.embedding_dim for module in model.modules() if isinstance(module, nn.Embedding)}
     shapes = [parameter.shape for parameter in model.parameters() if parameter.ndim > 1]
     return {max(sorted(widths), key=lambda width: sum(width in shape for shape in shapes))} if widths else set()
 
 
-def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[ConnectionPlace]:
+def _find_in_block(block: nn.Module, embedded: set[int]) -> Iterator[ConnectionSite]:
     children = dict(block.named_children())
     widths = {name: embedded or _list_widths(children, name) for name in children}
     connections = [name for name, child in children.items() if _is_connection(child, widths[name])]
     for name in connections:
         others = {key: part for key, part in children.items() if key not in connections}
-        yield ConnectionPlace(children[name], block, others)
+        yield ConnectionSite(children[name], block, others)
 
 
 def _is_connection(module: nn.Module, widths: set[int]) -> bool:
@@ -50,8 +50,8 @@ def _is_connection(module: nn.Module, widths: set[int]) -> bool:
 
 
 def _list_weights(module: nn.Module) -> Iterator[tuple[int, int]]:
-    """Outputs and inputs, either way round, of weights of the module itself and of linear maps that are its parts."""
-    # A linear map is a part of what may be a connection, and a list of modules is never called.
+    """Yield outputs and inputs, in both orders, of the module's own weights and of its linear maps."""
+    # A linear map is only a part of a connection, and a list of modules is never called.
     if isinstance(module, (nn.Linear, *CONTAINERS)):
         return
     parts = [part.weight for part in module.children() if isinstance(part, nn.Linear)]
@@ -62,6 +62,6 @@ def _list_weights(module: nn.Module) -> Iterator[tuple[int, int]]:
 
 
 def _list_widths(children: dict[str, nn.Module], name: str) -> set[int]:
-    """Lengths of vectors in the other parts of a block."""
+    """Return the lengths of vectors in the other parts of a block."""
     others = [part for key, part in children.items() if key != name]
     return {len(parameter) for part in others for parameter in part.parameters() if parameter.ndim == 1}

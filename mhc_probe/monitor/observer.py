@@ -1,4 +1,4 @@
-"""Hooks on a model for the time of one training pass, and next to none before it."""
+"""Hook a model for one training pass, with a single hook until that pass starts."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -14,46 +14,46 @@ from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, LossFr
 from mhc_core.record.result import Result
 from mhc_probe.attachment import Attachment
 from mhc_probe.candidates import Candidates
-from mhc_probe.hearing import compiled
 from mhc_probe.monitor.observation import Observation
+from mhc_probe.recording import compiled
 
 
-class Listening:
-    """Hears the next pass that builds a graph; those before it without one, as of an evaluation, go by unheard.
+class PassObserver:
+    """Records the next pass that builds a graph. Passes without a graph, such as evaluations, are skipped.
 
-    Until then the model has one hook. Nothing that is done here changes what the model computes.
+    Until then the model has one hook. Nothing here changes what the model computes.
 
     Attributes
     ----------
-    has_heard: whether a pass has been heard to its end.
+    has_recorded: whether a complete forward pass was recorded.
     """
 
     def __init__(self, model: nn.Module, candidates: Candidates) -> None:
         self.model = model
-        self.has_heard = False
+        self.has_recorded = False
         self._attachment = Attachment(model, candidates)
-        self._has_entered = False
+        self._is_attached = False
         self._norms: dict[nn.Parameter, torch.Tensor] = {}
         self._handles: list[RemovableHandle] = [
-            model.register_forward_pre_hook(_Door(self), prepend=True, with_kwargs=True)
+            model.register_forward_pre_hook(_PendingHook(self), prepend=True, with_kwargs=True)
         ]
         self._context: AbstractContextManager[object] | None = None
         self.prepare()
 
     def prepare(self) -> None:
-        """Have compiled models run as they are written until then, for no hook runs in compiled code.
+        """Run compiled models uncompiled until the pass is recorded, because hooks do not run in compiled code.
 
-        Again before each further update, as a model may be compiled meanwhile.
+        Call it again before each further update, as a model may be compiled in the meantime.
         """
         if self._context is None and "torch._dynamo" in sys.modules:
             self._context = compiled.run_as_written()
             self._context.__enter__()
 
     def stop(self) -> None:
-        """Take all hooks away; not from within a call of the model, which would lose its way among them."""
-        if self._has_entered:
+        """Remove all hooks. Do not call it from within a call of the model, which would miss some of its own hooks."""
+        if self._is_attached:
             self._attachment.__exit__(None, None, None)
-        self._has_entered = False
+        self._is_attached = False
         for handle in self._handles:
             handle.remove()
         if self._context is not None:
@@ -61,28 +61,28 @@ class Listening:
             self._context = None
 
     def read(self, iteration: int, rate: float | None, loss: float | None) -> Observation:
-        """What was heard, which must be something. `loss` stands in where the model does not return its own."""
+        """Return the observation of the recorded pass. `loss` is used where the model returns none."""
         self.stop()
         frames = self._attachment.frames()
         if loss is not None and not any(isinstance(frame, LossFrame) for frame in frames):
-            frames.insert(_count_upward(frames), build_loss_frame(loss))
+            frames.insert(_find_loss_index(frames), build_loss_frame(loss))
         result = Result()
         for frame in frames:
             result.add(frame)
         return Observation(iteration, frames, result, rate, self._join_norms())
 
-    def open(self, model: nn.Module, args: Any, kwargs: Any) -> None:
-        """The model has been called: attach, where this is a pass to be heard."""
-        if self._has_entered or not torch.is_grad_enabled():
+    def attach(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        """Attach at the call of the model, if this pass builds a graph."""
+        if self._is_attached or not torch.is_grad_enabled():
             return
         known = set(model._forward_pre_hooks)
         self._attachment.__enter__()
-        self._has_entered = True
+        self._is_attached = True
         self._handles += [
-            model.register_forward_hook(self._close),
+            model.register_forward_hook(self._end_pass),
             *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
         ]
-        # The call goes on with the hooks that it began with: those that came are called here.
+        # torch runs only the hooks that existed when the call started: run the new ones here.
         for key in [key for key in model._forward_pre_hooks if key not in known]:
             hook = model._forward_pre_hooks[key]
             if key in model._forward_pre_hooks_with_kwargs:
@@ -90,37 +90,37 @@ class Listening:
             else:
                 hook(model, args)
 
-    def _close(self, model: nn.Module, inputs: Any, output: Any) -> None:
-        self.has_heard = True
+    def _end_pass(self, model: nn.Module, inputs: Any, output: Any) -> None:
+        self.has_recorded = True
 
     def _join_norms(self) -> float | None:
-        """Norm over all parameters, which may be on several devices; None where no gradient came."""
+        """Return the norm over all parameters, which may be on several devices; None where no gradient arrived."""
         norms = [*self._norms.values()]
         return float(torch.stack([norm.to(norms[0].device) for norm in norms]).norm()) if norms else None
 
     @torch.no_grad()
     def _keep_norm(self, parameter: torch.Tensor) -> None:
-        """Of what has been added up, before anyone clips it."""
+        """Store the norm of the accumulated gradient, before any clipping."""
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None
         self._norms[parameter] = total_norm([parameter.grad])
 
 
-class _Door:
-    """The hook that waits for a pass. In a copy of the model, and in a file of it, it is one that does nothing."""
+class _PendingHook:
+    """The hook that waits for a pass. Copies and pickles of the model contain a hook that does nothing instead."""
 
-    def __init__(self, listening: Listening) -> None:
-        self._listening = listening
+    def __init__(self, observer: PassObserver) -> None:
+        self._observer = observer
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
         if not torch.compiler.is_compiling():
-            self._listening.open(model, args, kwargs)
+            self._observer.attach(model, args, kwargs)
 
-    def __reduce__(self) -> tuple[type["_Wall"], tuple[()]]:
-        return _Wall, ()
+    def __reduce__(self) -> tuple[type["_NoOpHook"], tuple[()]]:
+        return _NoOpHook, ()
 
 
-class _Wall:
+class _NoOpHook:
     """A hook that does nothing."""
 
     def __call__(self, model: nn.Module, args: Any, kwargs: Any) -> None:
@@ -131,10 +131,10 @@ def _list_trainable(model: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def _count_upward(frames: list[AnyFrame]) -> int:
-    """Where the way up ends: the place of the loss."""
-    down = next((place for place, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
+def _find_loss_index(frames: list[AnyFrame]) -> int:
+    """Return the index at which the loss frame belongs: after the forward frames."""
+    down = next((index for index, frame in enumerate(frames) if isinstance(frame, BackwardFrame)), None)
     if down is not None:
         return down
-    up = [place for place, frame in enumerate(frames) if isinstance(frame, ForwardFrame | SimilarityFrame)]
+    up = [index for index, frame in enumerate(frames) if isinstance(frame, ForwardFrame | SimilarityFrame)]
     return up[-1] + 1

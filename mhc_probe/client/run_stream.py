@@ -1,52 +1,60 @@
-"""One run's frames from its event stream, whatever happens to the connection: a state without input and output."""
+"""Track the event stream of one run across connections, without network access."""
 
 from mhc_core.record import codec
 from mhc_core.record.frames import FRAME_KINDS, AnyFrame, EndFrame
 from mhc_probe.client.errors import LostError
 from mhc_probe.client.events import EventReader
-from mhc_probe.client.exchange import API, Answer, Ask, Lost, Patience, read_retry_after, to_error
+from mhc_probe.client.exchange import (
+    API,
+    ApiRequest,
+    ApiResponse,
+    NoResponse,
+    RetrySchedule,
+    read_retry_after,
+    to_error,
+)
 
 SSE = "text/event-stream"
 BUSY = (429, 502, 503, 504)
 
 
-class Following:
-    """Where in a run's stream a client is. Each connection goes `begin`, `feed` for every chunk, and `pause`.
+class RunStream:
+    """The position in a run's event stream. Per connection call `begin`, `receive` for every chunk, and `pause`.
 
     Attributes
     ----------
-    is_over: whether the last frame has come.
+    is_over: whether the last frame was received.
     """
 
     def __init__(self, run_id: str, viewer: str, limit_s: float) -> None:
         self.is_over = False
         self._path = f"{API}/runs/{run_id}/events"
-        self._viewer, self._patience = viewer, Patience(limit_s)
+        self._viewer, self._patience = viewer, RetrySchedule(limit_s)
         self._last: str | None = None
         self._retry_s: float | None = None
         self._reader = EventReader()
-        self._trouble: Answer | Lost = Lost("the stream ended before the run")
+        self._trouble: ApiResponse | NoResponse = NoResponse("the stream ended before the run")
 
     @property
-    def request(self) -> Ask:
-        """What opens the stream, behind the last frame seen."""
+    def request(self) -> ApiRequest:
+        """Return the request that opens the stream after the last frame received."""
         headers = {"accept": SSE}
         if self._last is not None:
             headers["last-event-id"] = self._last
-        return Ask("GET", self._path, {"viewer": self._viewer}, None, headers)
+        return ApiRequest("GET", self._path, {"viewer": self._viewer}, None, headers)
 
-    def begin(self, answer: Answer | Lost) -> None:
-        """The answer's head, with its body where it is not a stream.
+    def begin(self, answer: ApiResponse | NoResponse) -> None:
+        """Take the head of the response, with its body where it is not a stream.
 
         Raises
         ------
         RefusedError
-            Where the server will not.
+            Where the server refuses.
         """
         self._reader = EventReader()
         self._retry_s = None
         self._trouble = answer
-        if isinstance(answer, Lost):
+        if isinstance(answer, NoResponse):
             return
         if answer.status in BUSY:
             self._retry_s = read_retry_after(answer.headers)
@@ -55,17 +63,17 @@ class Following:
         elif not answer.is_success or not answer.headers.get("content-type", "").startswith(SSE):
             raise to_error(self.request, answer)
         else:
-            self._trouble = Lost("the stream ended before the run")
+            self._trouble = NoResponse("the stream ended before the run")
 
-    def lose(self, reason: str) -> None:
-        """The connection broke."""
-        self._trouble = Lost(reason)
+    def break_connection(self, reason: str) -> None:
+        """Store why the connection broke."""
+        self._trouble = NoResponse(reason)
 
-    def feed(self, chunk: bytes) -> list[AnyFrame]:
-        """The frames that a chunk completes."""
+    def receive(self, chunk: bytes) -> list[AnyFrame]:
+        """Return the frames that a chunk completes."""
         frames = []
         for event in self._reader.feed(chunk):
-            if event.kind not in FRAME_KINDS:  # of the queue, or that the server stops
+            if event.kind not in FRAME_KINDS:  # such as a position in the queue, or a shutdown notice
                 continue
             self._last = event.id
             frame = codec.decode_line(event.data)
@@ -76,15 +84,15 @@ class Following:
         return frames
 
     def pause(self) -> float:
-        """Seconds until the stream is opened again.
+        """Return the seconds until the stream is opened again.
 
         Raises
         ------
         LostError, RefusedError
-            Where it has not come back for as long as the client is patient.
+            Where the total wait exceeds `limit_s`.
         """
         pause = self._patience.next_pause(self._retry_s if self._retry_s is not None else self._reader.retry_s)
         if pause is not None:
             return pause
         error = to_error(self.request, self._trouble)
-        raise LostError(f"{error}, and so for a long time") if isinstance(error, LostError) else error
+        raise LostError(f"{error}, for longer than the client waits") if isinstance(error, LostError) else error

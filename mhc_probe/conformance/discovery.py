@@ -1,4 +1,4 @@
-"""The connection inside what was handed over: which module, how many streams, which width, how it is called."""
+"""Find the connection in a module, its number of streams, its width and its calling convention."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -11,16 +11,16 @@ from mhc_core.spec import SpecError
 from mhc_probe.conformance.calling import BATCH, LAYOUTS, TOKENS, NotUnderstood, Subject, Write, count_required
 
 MAX_STREAMS = 16
-ANY_WIDTH = 32  # tried last: static coefficients go with any
-MAX_ENTRIES = 2**24  # of parameters: a module with more is a block or a model, and its connection is inside
-# What a module raises that was handed a state of another shape.
+ANY_WIDTH = 32  # tried last: static coefficients fit any width
+MAX_ENTRIES = 2**24  # entries of parameters; a larger module is a block or a model that contains the connection
+# Errors of a module that receives a state of the wrong shape.
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, KeyError, NotUnderstood)
 
 
 def find_subjects(
     module: nn.Module, streams: int | None = None, width: int | None = None, write: Write | None = None
 ) -> list[Subject]:
-    """The connections in a module: itself, or all modules inside of the first class that can be called as one.
+    """Return the connections in a module: itself, or all inner modules of the first class that is one.
 
     Raises
     ------
@@ -40,12 +40,12 @@ def find_subjects(
         type(module).__name__,
         "a connection: one that takes streams (B, T, n, C), (B, T, n C) or (B n, T, C) and returns the branch's input "
         "with H_post and H_res, or with a function that adds the branch's output; give streams= and width= where its "
-        "parameters do not tell them",
+        "parameters do not determine them",
     )
 
 
 def _named(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    # Not `named_modules`: it leaves a module out that stands in two places.
+    # Keep duplicates: `named_modules` skips a module that occurs twice.
     return module.named_modules(remove_duplicate=False)
 
 
@@ -61,17 +61,17 @@ def _understand(module: nn.Module, streams: int | None, width: int | None, write
     second_best = None
     for (n, c), layout, mode in product(_list_sizes(parameters, streams, width), LAYOUTS, modes):
         subject = Subject(module, n, c, layout, *mode, write)
-        # A copy, as a call may leave something behind in the module.
-        strangers = _count_strangers(subject.on(deepcopy(module).eval()))
-        if strangers == 0:
+        # Call a copy, because a call may change the module.
+        unknown_tensors = _count_unknown_tensors(subject.on(deepcopy(module).eval()))
+        if unknown_tensors == 0:
             return subject
-        if strangers is not None and second_best is None:
+        if unknown_tensors is not None and second_best is None:
             second_best = subject
     return second_best
 
 
 def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int | None) -> list[tuple[int, int]]:
-    """Pairs of streams and width that shapes of parameters allow, the likeliest first."""
+    """Return pairs of streams and width that shapes of parameters allow, the likeliest first."""
     sizes = sorted({size for parameter in parameters for size in parameter.shape})
     counts = [streams] if streams else range(2, MAX_STREAMS + 1)
     pairs = []
@@ -83,8 +83,8 @@ def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int 
 
 
 @torch.no_grad()
-def _count_strangers(subject: Subject) -> int | None:
-    """How many of the tensors that it returns are not understood; None where the call fails."""
+def _count_unknown_tensors(subject: Subject) -> int | None:
+    """Return how many returned tensors are not understood; None where the call fails."""
     dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
     device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
     x = torch.ones(BATCH, TOKENS, subject.n, subject.width, dtype=dtype, device=device)
@@ -95,4 +95,4 @@ def _count_strangers(subject: Subject) -> int | None:
             called.write(torch.zeros_like(called.u))
     except REFUSALS:
         return None
-    return called.strangers
+    return called.unknown_tensors

@@ -1,4 +1,4 @@
-"""Norms of parameters and of their gradients, of all backward passes that one attachment hears."""
+"""Record norms of parameters and of their gradients over all backward passes of one attachment."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,10 +11,10 @@ from mhc_core.metrics.gradients import measure_norms
 
 
 class ParameterNorms:
-    """Norms as each parameter's gradient has been added up, before any optimiser moves the parameter.
+    """Norms of accumulated gradients, measured before any optimiser changes the parameter.
 
-    What a parameter's gradient held before the first pass is left out. A backward pass that is run in parts, as under
-    recomputation, and gradients accumulated over several passes give the norm of their sum.
+    Gradients from before the first pass are excluded. A backward pass in parts, as with recomputation, and gradients
+    accumulated over several passes give the norm of their sum.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -24,18 +24,20 @@ class ParameterNorms:
         self._before: dict[nn.Parameter, torch.Tensor | None] = {}
         self._has_begun = False
 
-    def listen(self) -> list[RemovableHandle]:
-        """Hook the parameters."""
-        held = [parameter.register_hook(partial(self._hold, parameter)) for parameter in self.parameters]
-        return held + [parameter.register_post_accumulate_grad_hook(self._take) for parameter in self.parameters]
+    def register_hooks(self) -> list[RemovableHandle]:
+        """Hook the parameters and return the handles."""
+        handles = [parameter.register_hook(partial(self._keep_previous, parameter)) for parameter in self.parameters]
+        return handles + [
+            parameter.register_post_accumulate_grad_hook(self._store_norms) for parameter in self.parameters
+        ]
 
     def begin(self) -> None:
-        """Before the first pass."""
+        """Mark the start of the first pass. Gradients from before it are subtracted."""
         self._has_begun = True
 
     @torch.no_grad()
-    def _hold(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
-        """Keep what the gradient holds as the first part comes: between the pass and that it may be set to zero."""
+    def _keep_previous(self, parameter: nn.Parameter, coming: torch.Tensor) -> None:
+        """Copy the gradient that exists when the first part arrives: until then the caller may still set it to zero."""
         if self._has_begun and parameter not in self._before:
             grad = parameter.grad
             self._before[parameter] = None if grad is None else grad.clone()
@@ -44,14 +46,16 @@ class ParameterNorms:
     def collect(
         self, parameters: Sequence[nn.Parameter], device: torch.device
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Norms of gradients, and those of weights, of the trainable ones; to the weights none may have come."""
+        """Return norms of gradients and of weights of the trainable parameters. Gradients that do not exist are
+        omitted.
+        """
         trainable = [parameter for parameter in parameters if parameter.requires_grad]
         weights = [self.weight[p] if p in self.weight else measure_norms([p.detach()])[0] for p in trainable]
         gradients = [self.gradient[p] for p in trainable if p in self.gradient]
         return [norm.to(device) for norm in gradients], [norm.to(device) for norm in weights]
 
     @torch.no_grad()
-    def _take(self, parameter: torch.Tensor) -> None:
+    def _store_norms(self, parameter: torch.Tensor) -> None:
         assert isinstance(parameter, nn.Parameter)
         assert parameter.grad is not None, "the hook comes after the gradient"
         before = self._before.get(parameter)

@@ -1,7 +1,7 @@
-"""Which multiples of its operands one operation of torch adds up.
+"""Express one operation of torch as a weighted sum of its operands.
 
-torch.add(x, y, alpha=3) gives [(x, 1), (y, 3)]. An operand whose factor is not one number, as a gain for each channel,
-is no term. Additions of stacked tensors, torch.stack([x, y]).sum(0), are followed over both operations.
+torch.add(x, y, alpha=3) gives [(x, 1), (y, 3)]. An operand whose factor is not a single number, such as a gain for each
+channel, is no term. A sum over a stack, torch.stack([x, y]).sum(0), is followed across both operations.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,12 +32,12 @@ HARMLESS = {"__get__", "requires_grad_", "retain_grad"}
 
 
 class Terms(NamedTuple):
-    """What an operation adds up.
+    """The operands of an operation, split by whether it adds a multiple of them.
 
     Attributes
     ----------
-    known: operands, each with the number by which it is multiplied.
-    others: operands of which something else is made.
+    known: operands that are added, each with its factor.
+    others: operands that are used in another way.
     """
 
     known: list[tuple[torch.Tensor, float]]
@@ -45,13 +45,13 @@ class Terms(NamedTuple):
 
 
 class TermReader:
-    """Reads the terms of operations, one after the other."""
+    """Reads the terms of consecutive operations."""
 
     def __init__(self) -> None:
         self._stacks = WeakIdKeyDictionary()  # a stack of tensors -> its axis and the tensors
 
     def read(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Terms:
-        """The terms of an operation that is about to run, by its name in torch."""
+        """Return the terms of an operation that is about to run, by its name in torch."""
         stacked = self._find_stacked(name, args, kwargs)
         if stacked is not None:
             return Terms(stacked, [])
@@ -61,7 +61,7 @@ class TermReader:
         return Terms(known, [tensor for tensor in operands if id(tensor) not in named])
 
     def remember(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any], out: Any) -> None:
-        """Keep what a stack is made of, for the sum over it that may follow."""
+        """Store the entries of a stack, for a sum over it that may follow."""
         if name == "stack" and isinstance(out, torch.Tensor):
             axis = int(_get(args, kwargs, 1, "dim", 0))
             self._stacks[out] = axis % out.ndim, [*_get(args, kwargs, 0, "tensors")]
@@ -69,7 +69,7 @@ class TermReader:
     def _find_stacked(
         self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[tuple[torch.Tensor, float]] | None:
-        """Terms of a sum or mean over the axis of a stack; None where it is none."""
+        """Return the terms of a sum or mean over the axis of a stack; None for other operations."""
         stack = _get(args, kwargs, 0, "input")
         if name not in REDUCTIONS or not isinstance(stack, torch.Tensor) or stack not in self._stacks:
             return None
@@ -82,18 +82,18 @@ class TermReader:
 
 
 def list_operands(values: Any) -> list[torch.Tensor]:
-    """Tensors among the arguments, and in lists of them, as torch.einsum takes them."""
+    """Return the tensors among the arguments, also inside lists, as torch.einsum takes them."""
     flat = [part for value in values for part in (value if isinstance(value, tuple | list) else (value,))]
     return [part for part in flat if isinstance(part, torch.Tensor)]
 
 
 def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[torch.Tensor, float]]:
-    """Operands that are tensors with their factors, 0 where the factor is not one number."""
+    """Yield operands that are tensors with their factors, 0 where the factor is not a single number."""
     first, second = _get(args, kwargs, 0, "input"), _get(args, kwargs, 1, "other")
     for operand, factor in zip((first, second), _find_factors(name, args, kwargs, first, second), strict=False):
         if isinstance(operand, torch.Tensor):
             yield operand, factor
-    if name in ADDED_PRODUCTS:  # one of the two others may be one number
+    if name in ADDED_PRODUCTS:  # one of the two others may be a number
         one, other = _get(args, kwargs, 1, "tensor1"), _get(args, kwargs, 2, "tensor2")
         value, scale = float(kwargs.get("value", 1)), _to_number(other)
         if isinstance(one, torch.Tensor) and scale:
@@ -103,7 +103,7 @@ def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> It
 
 
 def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], first: Any, second: Any) -> list[float]:
-    """Factors of the first operands of an operation; [] where it adds up no multiples of them."""
+    """Return the factors of the first operands of an operation; [] where it adds no multiples of them."""
     alpha = float(kwargs.get("alpha", 1))
     if name in SUMS:
         return [1.0, alpha]
@@ -128,12 +128,12 @@ def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], fir
     return [1.0] if is_copy else []
 
 
-def _get(args: Sequence[Any], kwargs: Mapping[str, Any], place: int, name: str, default: Any = None) -> Any:
-    return args[place] if len(args) > place else kwargs.get(name, default)
+def _get(args: Sequence[Any], kwargs: Mapping[str, Any], index: int, name: str, default: Any = None) -> Any:
+    return args[index] if len(args) > index else kwargs.get(name, default)
 
 
 def _to_number(value: Any) -> float:
-    """A factor that is one number; 0 where it is not."""
+    """Return a factor as a number; 0 where it is not a single number."""
     if isinstance(value, torch.Tensor):
         return float(value.detach()) if value.numel() == 1 and not value.is_complex() else 0.0
     return float(value) if isinstance(value, int | float) else 0.0
@@ -144,6 +144,6 @@ def _keeps_axis(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
 
 
 def _keeps_all(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether torch.nn.functional.dropout(input, p, training) is given nothing to drop."""
+    """Return whether torch.nn.functional.dropout(input, p, training) drops nothing."""
     p, training = _get(args, kwargs, 1, "p", 0.5), _get(args, kwargs, 2, "training", True)
     return not training or p == 0

@@ -1,4 +1,4 @@
-"""One forward pass with its gradients, as it was heard."""
+"""Store one recorded forward pass with its gradients."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,8 +10,8 @@ from torch.utils.hooks import RemovableHandle
 from mhc_probe.adapter import LayerPass
 
 
-class Copy:
-    """A copy of a state, and whether another tensor is known to be the same without looking at its values."""
+class StateCopy:
+    """A copy of a state that can identify its original without comparing values."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._original, self._version = ref(tensor), tensor._version
@@ -19,32 +19,32 @@ class Copy:
         self.values = tensor.detach().clone()
 
     def is_of(self, tensor: torch.Tensor) -> bool:
-        """Whether this is a copy of that very tensor, unchanged since."""
+        """Return whether this is a copy of that very tensor, unchanged since."""
         return tensor is self._original() and tensor._version == self._version
 
 
 @dataclass
-class HeardLayer:
-    """What one layer did, without its graph, and the gradients that came back."""
+class RecordedLayer:
+    """The input, output and coefficients of one layer, without their graph, and the gradients that arrived."""
 
     site: int
-    state: Copy
+    state: StateCopy
     u: torch.Tensor | None = None
     written: LayerPass | None = None
-    after: Copy | None = None
+    after: StateCopy | None = None
     grad_after: torch.Tensor | None = None
     grad_u: torch.Tensor | None = None
-    hears_after: bool = False  # a gradient can come, from the first forward pass or from one that recomputes it
-    hears_u: bool = False
+    awaits_grad_after: bool = False  # a hook waits for it, on the first or a recomputed forward pass
+    awaits_grad_u: bool = False
     handles: list[RemovableHandle] = field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
-        """Whether every gradient can come that a layer has."""
-        return self.hears_after and (self.u is None or self.hears_u)
+        """Return whether every gradient of the layer will be recorded."""
+        return self.awaits_grad_after and (self.u is None or self.awaits_grad_u)
 
     def get_written(self) -> LayerPass:
-        """What the layer did; of a layer that has been left."""
+        """Return the output of the layer. Only valid after the layer has returned."""
         assert self.written is not None, "the layer has been left"
         return self.written
 
@@ -54,50 +54,50 @@ class Pass:
 
     def __init__(self, call: int, mask: torch.Tensor | None) -> None:
         self.call, self.mask = call, mask
-        self.layers: dict[int, HeardLayer] = {}
+        self.layers: dict[int, RecordedLayer] = {}
         self.grad_input: torch.Tensor | None = None
         self.loss: torch.Tensor | None = None
         self.handles: list[RemovableHandle] = []
         self.is_done = False
 
     def enter(self, site: int, state: torch.Tensor) -> None:
-        """A layer that has not been entered before."""
+        """Add a layer that has not been entered before in this pass."""
         before = next(reversed(self.layers.values()), None)
         if before is not None and before.after is not None and before.after.is_of(state):
             copy = before.after
         else:
-            copy = Copy(state)
+            copy = StateCopy(state)
         if before is None and state.requires_grad:
             self.handles.append(state.register_hook(self._take_input))
-        self.layers[site] = HeardLayer(site, copy)
+        self.layers[site] = RecordedLayer(site, copy)
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """What the branch reads."""
+        """Store the input of the branch."""
         layer = self.layers[site]
         layer.u = u.detach().clone() if layer.u is None else layer.u
-        layer.hears_u = u.requires_grad
+        layer.awaits_grad_u = u.requires_grad
         if u.requires_grad:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
     def leave(self, site: int, written: LayerPass) -> None:
-        """What the layer made of the state. Told again, it replaces what was told before."""
+        """Store the output of the layer. A second call replaces the first."""
         layer = self.layers[site]
         if layer.after is not None and layer.after.is_of(written.after):
             layer.written = _detach(written, layer.after.values)
             return
-        layer.after = Copy(written.after)
+        layer.after = StateCopy(written.after)
         layer.written = _detach(written, layer.after.values)
-        self.hear_gradient(layer, written.after)
+        self.hook_gradient(layer, written.after)
 
-    def hear_gradient(self, layer: HeardLayer, after: torch.Tensor) -> None:
-        """Take the gradient at the state that left a layer, in place of one that was to be taken."""
+    def hook_gradient(self, layer: RecordedLayer, after: torch.Tensor) -> None:
+        """Hook the gradient of the state behind a layer, and remove an earlier hook."""
         for handle in layer.handles:
             handle.remove()
-        layer.hears_after = after.requires_grad
+        layer.awaits_grad_after = after.requires_grad
         layer.handles = [after.register_hook(partial(self._take_after, layer))] if after.requires_grad else []
 
     def remove(self) -> None:
-        """Hear no more gradients."""
+        """Remove all hooks on gradients."""
         for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):
             handle.remove()
 
@@ -105,17 +105,17 @@ class Pass:
         _refuse_second(self.grad_input)
         self.grad_input = grad.detach()
 
-    def _take_u(self, layer: HeardLayer, grad: torch.Tensor) -> None:
+    def _take_u(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         layer.grad_u = grad.detach()
 
-    def _take_after(self, layer: HeardLayer, grad: torch.Tensor) -> None:
+    def _take_after(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         _refuse_second(layer.grad_after)
         layer.grad_after = grad.detach()
 
 
 def _refuse_second(taken: torch.Tensor | None) -> None:
     if taken is not None:
-        raise RuntimeError("a second backward pass through one forward pass: a probe hears one")
+        raise RuntimeError("a second backward pass through one forward pass: a probe records one")
 
 
 def _detach(written: LayerPass, after: torch.Tensor) -> LayerPass:

@@ -1,7 +1,7 @@
-"""What is done to a state while a layer runs, read from the operations themselves.
+"""Follow a state through the operations of a layer.
 
-A state passes a layer by where additions and factors alone lie between what entered and what left: then
-x' = c x + (anything else). No derivative is taken and nothing is computed twice; it works without a graph too.
+A state passes a layer unchanged where only additions and scalings connect the input and the output: x' = c x +
+(anything else). No derivative is taken and nothing is computed twice. It works without a graph too.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,43 +10,43 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from mhc_probe.hearing.terms import HARMLESS, REDUCTIONS, TermReader, list_operands
+from mhc_probe.recording.terms import HARMLESS, REDUCTIONS, TermReader, list_operands
 
 
-class Operations(TorchFunctionMode):
-    """Follows one state through the operations of a layer. Returns what torch returns.
+class OperationTracker(TorchFunctionMode):
+    """Follows one state through the operations of a layer. Returns the results of torch unchanged.
 
-    It listens from `follow` or `collect` to the `stop` that goes with it, which comes also where the layer fails: torch
-    keeps such modes on a stack, on which others may not lie above it when it goes.
+    It is active from `follow` or `collect` to the matching `stop`, which must run also where the layer raises: torch
+    keeps such modes on a stack, and a mode can only be removed from the top.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # id -> the tensor, kept so that its id stays its own, and the factor on the state that it holds.
+        # id -> the tensor, kept alive so that its id is not reused, and its factor c.
         self._followed: dict[int, tuple[torch.Tensor, float]] = {}
         self._terms = TermReader()
         self._size: int | None = None
         self.operands: list[torch.Tensor] = []
 
     def follow(self, state: torch.Tensor) -> None:
-        """Follow this state from here on, and no other."""
+        """Follow this state, and no other."""
         self._followed = {id(state): (state, 1.0)}
         self.__enter__()
 
     def collect(self, size: int) -> None:
-        """Keep what operations take that has at most so many entries, latest last."""
+        """Store operands with at most `size` entries, the latest last."""
         self._size, self.operands = size, []
         self.__enter__()
 
     def stop(self) -> list[torch.Tensor]:
-        """Follow and collect nothing more; what was collected."""
+        """Stop following and collecting. Return the collected operands."""
         self.__exit__(None, None, None)
         operands = self.operands
         self._followed, self._size, self.operands = {}, None, []
         return operands
 
     def find_factor(self, tensor: torch.Tensor) -> float:
-        """c of x' = c x + (anything else); 0 where the state does not pass by additions and factors alone."""
+        """Return c of x' = c x + (anything else); 0 where other operations than additions and scalings connect them."""
         kept = self._followed.get(id(tensor))
         return 0.0 if kept is None else kept[1]
 
@@ -71,4 +71,4 @@ class Operations(TorchFunctionMode):
         if factor:
             self._followed[id(out)] = (out, factor)
         elif name not in HARMLESS:
-            self._followed.pop(id(out), None)  # changed in place by something else
+            self._followed.pop(id(out), None)  # another operation changed it in place

@@ -1,4 +1,4 @@
-"""Alarms that need the course of training: mixing that does not move, a loss that jumps and what moved before it."""
+"""Find alarms that need several observations: mixing that does not learn, a signal or a loss that jumps."""
 
 import math
 from collections import deque
@@ -11,17 +11,17 @@ from torch import nn
 
 from mhc_core.findings.words import format_magnitude, format_number
 from mhc_probe.adapter import LayerSite
-from mhc_probe.monitor.alarms.board import Alarm, Limits
+from mhc_probe.monitor.alarms.alarm import Alarm, Limits
 from mhc_probe.monitor.observation import Observation
 
-REMEMBERED = 16  # observations
-COMPARED = 8  # losses whose median is the level before a jump
-WINDOW = 4  # observations in which a layer may have moved before the loss did
-MOVED = math.log10(3)  # decades that a column moves by which has left its course
-NOISE = 6 * 1.4826  # median deviations that are taken for noise
-LEARNED = 0.99  # of the first loss
-# What of a layer is followed, and how a sentence calls it.
-FOLLOWED = {
+MAX_POINTS = 16  # observations
+COMPARED = 8  # number of losses whose median is the level before a jump
+WINDOW = 4  # observations in which a layer can move before the loss
+MOVED = math.log10(3)  # decades; a larger change is outside of the usual range
+NOISE = 6 * 1.4826  # median deviations that count as noise
+LEARNED = 0.99  # fraction of the first loss below which training has an effect
+# Columns of a layer that are tracked, and their names in sentences.
+TRACKED = {
     "branch_out_rms": "its branch's output",
     "act_rms": "the signal behind it",
     "grad_rms": "the gradient at it",
@@ -37,19 +37,19 @@ class _Point:
 
 
 class History:
-    """What was observed so far, as much of it as alarms need."""
+    """Stores the part of past observations that alarms need."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self.points: deque[_Point] = deque(maxlen=REMEMBERED)
+        self.points: deque[_Point] = deque(maxlen=MAX_POINTS)
         self.first_loss: float | None = None
         self._first: tuple[int, np.ndarray, list[float]] | None = None
         self._has_moved = False
 
-    def find_signs(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
-        """What has gone wrong up to this observation, which is remembered; `sites` are the layers that it is of."""
+    def find_alarms(self, observation: Observation, sites: Sequence[LayerSite]) -> list[Alarm]:
+        """Store this observation and return its alarms. `sites` are the layers of the observation."""
         loss = _read_loss(observation)
-        columns = {key: observation.read_log10(key) for key in FOLLOWED}
+        columns = {key: observation.read_log10(key) for key in TRACKED}
         known = {key: column for key, column in columns.items() if column is not None}
         self.points.append(_Point(observation.iteration, loss, known))
         if self.first_loss is None and loss is not None and math.isfinite(loss):
@@ -73,7 +73,7 @@ class History:
             return
         updates = observation.iteration - self._first[0]
         moved = float(np.abs(now[0] - self._first[1]).max())
-        # Dynamic mixing differs from batch to batch though no parameter of it is learned.
+        # Dynamic mixing differs between batches even if none of its parameters changes.
         is_fixed = now[1] == self._first[2]
         if not is_fixed and moved >= self.limits.unmoved:
             self._has_moved = True
@@ -95,7 +95,7 @@ class History:
     # ---- signal
 
     def _check_size(self) -> Iterator[Alarm]:
-        """A training can break down while its loss stays near that of guessing: norms hide the size of the signal."""
+        """Compare the signal with the observation before. Norms can hide its growth, so that the loss shows nothing."""
         if len(self.points) < 2 or "act_rms" not in self.points[-1].columns:
             return
         last, now = self.points[-2], self.points[-1]
@@ -123,12 +123,12 @@ class History:
         if loss <= limit:
             return
         layer, cause = self._find_first_to_move()
-        height = format_number(loss) if math.isfinite(loss) else "what is no number"
+        height = format_number(loss) if math.isfinite(loss) else "a value that is not finite"
         text = f"The loss jumps to {height}, from {format_number(level)}. {cause}"
         yield Alarm(kind="spike", text=text, layer=layer, value=loss, limit=limit, panel="training")
 
     def _find_first_to_move(self) -> tuple[int | None, str]:
-        """The layers that left their course first, and how: the earliest observation counts."""
+        """Return the layer that left its usual range first, and a sentence. The earliest observation counts."""
         points = list(self.points)
         start = max(1, len(points) - WINDOW)
         for point in points[start:]:
@@ -142,7 +142,7 @@ class History:
 
 
 def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
-    """By how many decades a column has left its median before, (L); 0 where either is unknown."""
+    """Return by how many decades a column differs from its earlier median, (L); 0 where either is unknown."""
     columns = [other.columns[key] for other in before if key in other.columns]
     if not columns:
         return np.zeros_like(point.columns[key])
@@ -152,7 +152,7 @@ def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
 
 
 def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, str]:
-    """The layer that moved most of those that had moved at one observation, and a sentence."""
+    """Return the layer that moved most at one observation, and a sentence."""
     layers = int((np.abs(np.stack([*moved.values()])) > MOVED).any(0).sum())
     key = max(moved, key=lambda key: float(np.abs(moved[key]).max()))
     layer = int(np.abs(moved[key]).argmax())
@@ -161,12 +161,12 @@ def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, 
     how = f"{'grew' if change > 0 else 'shrank'} {format_magnitude(abs(change))}"
     return (
         layer,
-        f"{first}, seen after {iteration} updates: {FOLLOWED[key]} {how}{' times' if math.isfinite(change) else ''}.",
+        f"{first}, seen after {iteration} updates: {TRACKED[key]} {how}{' times' if math.isfinite(change) else ''}.",
     )
 
 
 def _read_loss(observation: Observation) -> float | None:
-    """inf where it is not finite, None where it is unknown."""
+    """Return the loss; inf where it is not finite, None where it is unknown."""
     frame = observation.loss_frame
     if frame is None:
         return None
@@ -176,6 +176,6 @@ def _read_loss(observation: Observation) -> float | None:
 
 @torch.no_grad()
 def _digest(parameters: Sequence[nn.Parameter]) -> list[float]:
-    """Sum and sum of squares of every parameter: the same bits where none was changed."""
+    """Return sum and sum of squares of every parameter. They are bitwise equal where no parameter changed."""
     found = [part for item in parameters for part in (item.double().sum(), item.double().square().sum())]
     return torch.stack([part.cpu() for part in found]).tolist()

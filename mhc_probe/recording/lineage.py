@@ -1,4 +1,4 @@
-"""Which tensor was made of which others, as operations run. Keeps numbers, and no tensor alive."""
+"""Track which tensors each tensor was computed from. Stores numbers, and keeps no tensor alive."""
 
 from collections.abc import Iterable
 
@@ -7,28 +7,28 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 
 class Lineage:
-    """Numbers every tensor that an operation takes or returns: what is made of others has a higher number than they.
+    """Numbers every tensor that an operation takes or returns. A result has a higher number than its operands.
 
-    A tensor that is changed in place gets a new number, as if it were another one.
+    A tensor that is changed in place gets a new number, like a new tensor.
     """
 
     def __init__(self) -> None:
         self._numbers = WeakIdKeyDictionary()
-        self._sources: list[tuple[int, ...]] = []  # of each number, those of the tensors that it was made of
+        self._sources: list[tuple[int, ...]] = []  # for each number, the numbers of its sources
 
     def number(self, tensor: torch.Tensor) -> int:
-        """The number of a tensor as it is now; one that no operation here has made is made of nothing."""
+        """Return the number of a tensor in its current version. A tensor of unknown origin has no sources."""
         found = self._numbers.get(tensor)
         return self._assign(tensor, ()) if found is None else int(found)
 
     def record(self, made: Iterable[torch.Tensor], sources: Iterable[torch.Tensor]) -> None:
-        """Tensors that were made of others just now."""
+        """Record that an operation made these tensors from those sources."""
         numbers = tuple({self.number(source) for source in sources})
         for tensor in made:
             self._assign(tensor, numbers)
 
     def is_made_of(self, number: int, source: int) -> bool:
-        """Whether the tensor of one number is that of the other, or was made of it."""
+        """Return whether the first number is the second, or was computed from it."""
         waiting, seen = [number], {number}
         while waiting:
             current = waiting.pop()

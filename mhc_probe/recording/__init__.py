@@ -1,0 +1,1 @@
+"""Record forward and backward passes with hooks: operations on the state, passes, gradients, padding."""
