@@ -111,12 +111,20 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
   }
   if (names !== labels) margin.r -= 2 * SMALL.labels.letter_px;
   for (const note of annotations) {
-    if (note.xref !== 'x' || note.xanchor !== 'left') continue; // what is said where a curve ends
-    const x = margin.l + ((width - margin.l - margin.r) * (note.x - low)) / (high - low);
-    note.xshift = Math.min(0, width - x - SMALL.end_px - WIDER * widthOf(note.text, font.size));
+    if (note.xref !== 'x') continue;
+    const left = ((width - margin.l - margin.r) * (note.x - low)) / (high - low); // of where the curve ends
+    const widthOfNote = (/** @type {string} */ text) => WIDER * widthOf(text, font.size);
+    if (note.xanchor === 'left') {
+      note.xshift = Math.min(0, width - margin.l - left - SMALL.end_px - widthOfNote(note.text));
+    } else if (note.xanchor === 'right') {
+      note.text = shortenNote(note.text).find((text) => widthOfNote(text) <= left) ?? note.text;
+    }
   }
   annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
 }
+
+/** A note left of where a curve ends, then without its layer, then without what happened. @param {string} text */
+const shortenNote = (text) => [text, text.replace(/ (at|up to) layer \d+/, ''), text.replace(/:.* ✕$/, ' ✕'), '✕'];
 
 /** About how wide the numbers of an axis are, in pixels. @param {any} axis @param {number} size of letters */
 function widestTick({ ticktext, range: [low, high], nticks }, size) {
