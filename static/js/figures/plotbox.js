@@ -89,6 +89,8 @@ export function toSmall(template, what) {
 
 export const smallHeight = () => SMALL.height;
 
+const LAYER = / (at|up to) layer \d+/; // in a note where a curve is lost
+
 /** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
 function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, meta } }, labels, width) {
   const layers = data
@@ -107,9 +109,10 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
       note.text = note.text.replace(label, names[run]);
     });
     // Where a curve ends its place says at which layer.
-    if (width < SMALL.narrow_px) note.text = note.text.replace(/ (at|up to) layer \d+/, '');
+    if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
   }
   if (names !== labels) margin.r -= 2 * SMALL.labels.letter_px;
+  let isFree = true; // the space left of the axis
   for (const note of annotations) {
     if (note.xref !== 'x') continue;
     const left = ((width - margin.l - margin.r) * (note.x - low)) / (high - low); // of where the curve ends
@@ -117,14 +120,12 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
     if (note.xanchor === 'left') {
       note.xshift = Math.min(0, width - margin.l - left - SMALL.end_px - widthOfNote(note.text));
     } else if (note.xanchor === 'right') {
-      note.text = shortenNote(note.text).find((text) => widthOfNote(text) <= left) ?? note.text;
+      if (widthOfNote(note.text) > left) note.text = note.text.replace(LAYER, '');
+      if (widthOfNote(note.text) > left) isFree = false;
     }
   }
-  annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
+  if (isFree) annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
 }
-
-/** A note left of where a curve ends, then without its layer, then without what happened. @param {string} text */
-const shortenNote = (text) => [text, text.replace(/ (at|up to) layer \d+/, ''), text.replace(/:.* ✕$/, ' ✕'), '✕'];
 
 /** About how wide the numbers of an axis are, in pixels. @param {any} axis @param {number} size of letters */
 function widestTick({ ticktext, range: [low, high], nticks }, size) {
