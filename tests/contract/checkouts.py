@@ -52,9 +52,7 @@ class Checkout:
 
     def require_own_packages(self) -> None:
         """Fail where Python would import the packages of another folder, such as an installed one."""
-        found = self.call_python(
-            "-c", "import mhc_core, mhc_scope; print(mhc_core.__file__, mhc_scope.__file__, sep='\\n')"
-        )
+        found = self.call_python("-c", "import mhc_core; print(mhc_core.__file__)")
         for path in found.stdout.splitlines():
             if not Path(path).is_relative_to(self.folder):
                 raise RuntimeError(f"{self.folder} would run {path}")
@@ -74,7 +72,7 @@ class Checkout:
     def environment(self) -> dict[str, str]:
         """Without an operator's settings and without a GPU, on which sums are not always added in the same order."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MHC_")}
-        return kept | {"PYTHONPATH": str(self.folder), "CUDA_VISIBLE_DEVICES": ""}
+        return kept | {"PYTHONPATH": f"{self.folder}:{self.folder / 'app'}", "CUDA_VISIBLE_DEVICES": ""}
 
 
 class Server:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Between the moment a file is found and the moment it is opened for its reader, it is not deleted.
 SPARED_S = 60.0
-KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,150}")
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
 class EncodedFiles:

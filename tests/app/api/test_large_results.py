@@ -111,6 +111,7 @@ def test_figures_of_large_runs_come_from_outside(
         assert compute(asker, other) == with_other
     asked: list[tuple[str, dict[str, Any]]] = [
         ("gain", {}),
+        ("gain_bwd", {}),
         ("activation", {"with": with_other, "layer": 3, "theme": "dark", "label": ["one", "two"]}),
         ("cka", {"step": 1}),
         ("gain", {"with": with_other, "difference": True, "first": 2, "last": 9}),
