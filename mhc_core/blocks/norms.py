@@ -54,9 +54,10 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
-        x, scale = ctx.saved_tensors
+        """Return the gradient with respect to x: (g - y mean(g y)) / rms(x), for y = x / rms(x)."""
+        x, inverse_rms = ctx.saved_tensors
         if torch.is_grad_enabled():  # someone differentiates the gradient
             return torch.autograd.grad(_rms_norm(x)[0].to(x.dtype), x, grad, create_graph=True)[0]
-        normed = x * scale
+        normed = x * inverse_rms
         along = torch.linalg.vecdot(grad.to(normed.dtype), normed).unsqueeze(-1) / x.shape[-1]
-        return torch.addcmul(grad.to(normed.dtype), normed, along, value=-1).mul_(scale).to(x.dtype)
+        return torch.addcmul(grad.to(normed.dtype), normed, along, value=-1).mul_(inverse_rms).to(x.dtype)

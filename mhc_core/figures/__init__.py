@@ -17,7 +17,7 @@ from mhc_core.figures.fill.steps import (
     TrainingResult,
     at_step,
     can_follow,
-    count_trained,
+    count_received_steps,
     is_watched,
     name_step,
     nearest_kept,
@@ -125,7 +125,7 @@ def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> Non
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:
     """The step that a panel shows: of what is kept at few steps, the nearest of them."""
-    trained = next((result for result in results if count_trained(result) > 0), None)
+    trained = next((result for result in results if count_received_steps(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
 

@@ -123,7 +123,7 @@ class Result:
 
     @property
     def label(self) -> str:
-        """What people call the source."""
+        """Return the display name of the run: that of its spec, or of the recorded model."""
         return self.source.label
 
     @property

@@ -132,7 +132,7 @@ def describe_network(spec: RunSpec) -> Network | None:
     """The single-stream network whose signals theory follows, or None where there is none or theory has no law."""
     if _network_obstacle(spec) is not None:
         return None
-    scale = _post(spec) * _scales(spec)
+    scale = _uniform_h_post(spec) * _scales(spec)
     skip = float(spec.family.skips)
     return _network(spec, scale, skip) if scale.any() else _identity(spec, scale)
 
@@ -269,8 +269,8 @@ def _identity(spec: RunSpec, scale_L: np.ndarray) -> Network:
     )
 
 
-def _post(spec: RunSpec) -> float:
-    """The factor of H_post on branches, the same for all streams."""
+def _uniform_h_post(spec: RunSpec) -> float:
+    """Return H_post at initialisation, the same for all streams; 1 for families whose mixing is not mapped."""
     return UNIFORM_POST[spec.connection.init] if spec.family.is_mapped else 1.0
 
 

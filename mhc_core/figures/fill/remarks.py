@@ -33,7 +33,7 @@ def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labe
 
 def _describe(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
     if "lost_rows" in meta:
-        return _describe_rows(trace, result, meta["lost_rows"])
+        return _describe_lost_rows(trace, result, meta["lost_rows"])
     is_curve = trace["meta"].get("end", False)  # not a band, nor a matrix
     return _describe_curve(trace, result, meta.get("interval", (0, result.depth - 1))) if is_curve else None
 
@@ -53,7 +53,8 @@ def _describe_curve(trace: Trace, result: Columns, interval: tuple[int, int]) ->
     return "0" if not known and raw is not None and bool(np.all(raw == 0)) else None
 
 
-def _describe_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> str | None:
+def _describe_lost_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> str | None:
+    """Return why rows of a heatmap are empty, and which, such as "overflow from layer 12"; None where none is."""
     flags = {row: flag for key in keys for row, flag in result.status.get(key, {}).items()}
     own = result.status.get(trace["meta"]["key"], {})
     known = [row for row, cells in enumerate(trace["z"]) if np.isfinite(np.asarray(cells, np.float64)).any()]

@@ -48,8 +48,12 @@ class TrainingResult(Columns, Protocol):
     kept_steps: list[int]
 
 
-def count_trained(result: Columns) -> int:
-    """Steps whose frames are in: of a run the learning rate is a number at each; a trace has no others."""
+def count_received_steps(result: Columns) -> int:
+    """Return how many training steps were received.
+
+    A run's columns are made with all steps, so its finite learning rates are counted; a trace's columns have only
+    received steps.
+    """
     if not result.steps:
         return 0
     if result.method == TRACE:
@@ -59,7 +63,7 @@ def count_trained(result: Columns) -> int:
 
 def is_watched(results: Sequence[Columns]) -> bool:
     """Whether all that trains are models of someone's own, which were watched."""
-    return all(result.method == TRACE for result in results if count_trained(result) > 0)
+    return all(result.method == TRACE for result in results if count_received_steps(result) > 0)
 
 
 def name_step(results: Sequence[Columns], step: int) -> int:
@@ -85,7 +89,7 @@ def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step
     That is so of runs that an earlier version stored, and of maps of layer by layer in deep stacks.
     """
     keys = {trace["meta"]["key"] for trace in template["data"]}
-    shown = [at_step(result, step) for result in results if count_trained(result) > 0]
+    shown = [at_step(result, step) for result in results if count_received_steps(result) > 0]
     is_noted = any(_has(columns, key) for columns in shown for key in keys)
     return is_noted or not any(keys & to_unknown(columns) for columns in shown)
 
@@ -97,7 +101,7 @@ def at_step(result: TrainingResult, step: int | None) -> Columns:
     `unknown`: runs of earlier versions tell of less. A run that does not train stays as it is, and so does any at no
     step; one that has not come so far gives its last step.
     """
-    trained = count_trained(result)
+    trained = count_received_steps(result)
     if step is None or trained == 0:
         return result
     row = min(step, trained - 1)

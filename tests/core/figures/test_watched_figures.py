@@ -8,7 +8,7 @@ import pytest
 from mhc_core import figures
 from mhc_core.figures.fill.difference import fill_difference
 from mhc_core.figures.fill.fill import fill
-from mhc_core.figures.fill.steps import at_step, count_trained, name_step
+from mhc_core.figures.fill.steps import at_step, count_received_steps, name_step
 from mhc_core.figures.panel import View
 from tests.core.figures.filled import assert_same_values, decode_result, encode_lines, fill_in_page, list_views
 from tests.watched import EVERY, ITERATIONS, NAME, capture_lines, capture_watched
@@ -52,6 +52,6 @@ def test_its_axis_and_its_title_say_the_trainer_s_numbers() -> None:
 
 def test_beside_a_run_that_trains_steps_are_counted() -> None:
     watched, trained = capture_watched(), decode_result(train_beside())
-    assert count_trained(watched) == len(ITERATIONS)
+    assert count_received_steps(watched) == len(ITERATIONS)
     assert name_step([watched], STEP) == STEP * EVERY
     assert name_step([watched, trained], STEP) == STEP + 1
