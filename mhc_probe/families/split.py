@@ -93,7 +93,7 @@ class SplitConnections(Adapter):
 
 
 @dataclass
-class _OpenLayer:
+class _OpenSplitLayer:
     """A layer between the two methods."""
 
     site: int
@@ -109,7 +109,7 @@ class _SplitHooks:
 
     def __init__(self, adapter: SplitConnections, recorder: LayerRecorder) -> None:
         self.adapter, self.recorder = adapter, recorder
-        self.open: _OpenLayer | None = None
+        self.open: _OpenSplitLayer | None = None
 
     def read(self, site: int, method: Callable[..., Any], residuals: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         self.open = None
@@ -128,7 +128,7 @@ class _SplitHooks:
         branch = getattr(self.adapter.connections[site], "branch", None)
         name = "branch" if branch is None else name_branch(type(branch).__name__)
         parts = [] if branch is None else [branch]
-        self.open = _OpenLayer(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
+        self.open = _OpenSplitLayer(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
         return output
 
     def record_part(self, module: nn.Module, args: Any, output: Any) -> None:
