@@ -326,11 +326,19 @@ def format_relations(relations: dict[Piece, Counts]) -> Iterator[str]:
             counts = Counter[str]()
             for piece, found in relations.items():
                 if (piece.name, piece.fault) == (name, fault):
-                    for key, (failed, _) in found.items():
-                        law = key.partition(" ")[0]
-                        counts[law] = max(counts[law], failed) if key != ANY else 0
+                    counts.update(_count_by_law(found))
             cells.append(", ".join(f"{law} {count}" for law, count in sorted(counts.items()) if count))
         yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _count_by_law(counts: Counts) -> Counter[str]:
+    """Count by law the seeds of one piece in which a check of it fails: those of its metric that fails most often."""
+    found = Counter[str]()
+    for key, (failed, _) in counts.items():
+        if key != ANY:
+            law = key.partition(" ")[0]
+            found[law] = max(found[law], failed)
+    return found
 
 
 if __name__ == "__main__":
