@@ -44,7 +44,7 @@ async def require_operator(request: Request) -> None:
 def is_operator_request(request: Request) -> bool:
     """Return True on the private port, or, where there is none, from this machine without a proxy header.
 
-    A scraper beside the server then needs no setting.
+    A scraper on the same machine then needs no setting.
     """
     _, port = request.scope["server"]
     private: int = request.app.state.settings.private_port

@@ -43,7 +43,7 @@ class ServicePolicy(OpenPolicy):
         return await self._enter_room(client, credentials)
 
     async def identify_holder(self, host: str, token: str) -> ClientIdentity:
-        """Return who has the access token; only the address counts beside it.
+        """Return the client with this access token; no cookie and no name counts.
 
         Raises
         ------

@@ -37,9 +37,9 @@ READ_KB = 100  # the least that a read counts as
 def require_queue_quota(
     client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost], settings: ServiceSettings
 ) -> None:
-    """Refuse runs of `new_s` predicted seconds each that do not fit beside the `live` ones of a client.
+    """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones of a client.
 
-    One request always fits a quota of which nothing is taken: what a single one may cost is bounded elsewhere.
+    One request always fits an unused quota: the cost of a single run has its own limit.
 
     Raises
     ------

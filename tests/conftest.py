@@ -27,6 +27,7 @@ for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVERS = ("app", "service")  # folders of tests
+LONE = ("--workers", "1", "HEARTBEAT_S=0.2")
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
 
 
@@ -106,36 +107,48 @@ def _execute(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(to_command(arguments), cwd=ROOT, env=environment, stdout=sink, stderr=sink)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server that tests share; they must leave it as usable as they found it."""
-    running = start_server(tmp_path_factory.mktemp("data"), "--no-precompute")
+@contextlib.contextmanager
+def share_server(data: Path, *flags: str) -> Iterator[Server]:
+    """Run one server that tests share; they must leave it as usable as they found it."""
+    running = start_server(data, "--no-precompute", *flags)
     yield running
     running.kill()
 
 
-@pytest.fixture(scope="session")
-def lone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A shared server with one worker, for tests of the queue and of the worker."""
-    flags = ("--no-precompute", "--workers", "1", "HEARTBEAT_S=0.2")
-    running = start_server(tmp_path_factory.mktemp("lone"), *flags)
-    yield running
-    running.kill()
-
-
-@pytest.fixture
-def launch(tmp_path: Path) -> Iterator[StartServer]:
-    """Start servers of a test's own: `launch("--workers", "1")`, on the same data folder each time."""
+@contextlib.contextmanager
+def launch_servers(data: Path, *common: str) -> Iterator[StartServer]:
+    """Let a test start servers of its own, all on one data folder, and end those that still run."""
     started: list[Server] = []
 
     def build(*flags: str, port: int | None = None, ready: str = "/readyz") -> Server:
-        started.append(start_server(tmp_path / "data", "--no-precompute", *flags, port=port, ready=ready))
+        started.append(start_server(data, "--no-precompute", *common, *flags, port=port, ready=ready))
         return started[-1]
 
     yield build
     for running in started:
         if running.process.poll() is None:
             running.kill()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The shared server."""
+    with share_server(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def lone_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A shared server with one worker, for tests of the queue and of the worker."""
+    with share_server(tmp_path_factory.mktemp("lone"), *LONE) as running:
+        yield running
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers of a test's own: `launch("--workers", "1")`, on the same data folder each time."""
+    with launch_servers(tmp_path / "data") as build:
+        yield build
 
 
 @pytest.fixture

@@ -34,10 +34,10 @@ MIN_FREE_BYTES = GIB  # kept free on the disk of the database
 KEEP_TRACE_S = 30 * 86_400.0  # after its last use: a trace cannot be computed again
 KEEP_SNAPSHOT_S = 180 * 86_400.0  # longer than a term, so that the links of a course hold until the next one
 SWEEP_S = 600.0  # between two sweeps of old runs
-LOG_CACHE_BYTES = 64_000_000  # frames held in memory beside the database
+LOG_CACHE_BYTES = 64_000_000  # frames cached in memory in addition to the database
 STORE_PATIENCE_S = 30.0  # that a frame waits for a database that cannot be written, before its run fails
 
-# Large results, which processes beside the server write.
+# Large results, which separate processes write.
 ENCODERS = 1
 ENCODER_QUEUE = 32  # results that may wait to be written
 ENCODE_INSIDE_BYTES = 200_000  # of stored frames, up to which the server itself is faster

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from mhc_scope import limits
 
-GIB = 2**30
+GIB = limits.GIB
 
 # What may stand in an address without being written otherwise, part by part.
 ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")

@@ -17,8 +17,11 @@ SLACK_BYTES = 5e6
 MAX_TAPE_BYTES = 7.5e8  # of graphs that are kept; beyond it layers are computed twice
 MAX_STEP_MAP_LAYERS = 256  # a map of 1024 by 1024 layers would be 5 MB of text at every step that is kept
 OBJECT_BYTES, LAYER_BYTES = 850, 14_000  # autograd's node and tensors of one call; modules and frames of one layer
-# Families without a map project each stream by itself, the others all streams together.
-STREAM_PASSES = {True: 48, False: 40}  # of dynamic mixing up and down, by whether it projects each stream by itself
+# Families without a map project each stream separately, the others all streams together.
+STREAM_PASSES = {
+    True: 48,
+    False: 40,
+}  # of dynamic mixing, forward and backward, by whether it projects streams separately
 DYNAMIC_CALLS = {True: 70, False: 45}  # beside Sinkhorn's, by the same
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
@@ -58,7 +61,7 @@ def _copies(spec: RunSpec) -> int:
 
 
 def _projects_apart(spec: RunSpec) -> bool:
-    """Whether dynamic mixing projects each stream by itself."""
+    """Return whether dynamic mixing projects each stream separately."""
     return not spec.family.is_mapped
 
 

@@ -24,7 +24,7 @@ class IdentityMap(ResidualMap):
 
 
 def repeat_identity(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Return the identity for each row of logits, of which there are none."""
+    """Return the identity matrix for each sample; this family has no logits."""
     n = settings.streams
     return np.broadcast_to(np.eye(n), (*logits.shape[:-1], n, n))
 

@@ -82,7 +82,7 @@ def to_block(host: str) -> str:
 
 
 def to_address_key(address: str) -> str:
-    """Return the key of all clients of an address of which nothing else is known."""
+    """Return the key of all clients at an address that nothing else identifies."""
     return f"address:{address}"
 
 

@@ -16,7 +16,8 @@ from mhc_scope.services.streams import StreamLimit
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import LiveCost
 
-# What a run costs the server beside its computation: rows, a turn in the queue, a stream. Small runs are not free.
+# What a run costs the server in addition to its computation: rows, a turn in the queue, an event stream. Small runs
+# are not free.
 RUN_S = 0.1
 MAX_RETRY_S = 60.0
 
@@ -61,7 +62,7 @@ class Policy(Protocol):
         ...
 
     def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs of `new_s` predicted seconds each that do not fit beside the `live` ones.
+        """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones.
 
         One request is always admitted where nothing waits or runs: what a single one may cost is bounded elsewhere.
 
@@ -132,7 +133,7 @@ class OpenPolicy:
 
 
 def sum_seconds(seconds: Iterable[float]) -> float:
-    """Return the predicted seconds of runs, each counted with what it costs beside its computation."""
+    """Return the predicted seconds of runs, each counted with its costs in addition to the computation."""
     return sum(max(RUN_S, value) for value in seconds)
 
 
