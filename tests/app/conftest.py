@@ -3,13 +3,16 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.app.store.postgresql import PostgreSQL
 from tests.conftest import Server
-from tests.traced import Trace, capture_trace
+
+if TYPE_CHECKING:
+    from tests.traced import Trace
 
 
 @pytest.fixture
@@ -44,6 +47,8 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def trace() -> Trace:
-    """A trace of a tiny DeepSeek-V4."""
+def trace() -> "Trace":
+    """A trace of a tiny DeepSeek-V4. Only it needs the probe: other tests run without that add-on."""
+    from tests.traced import capture_trace
+
     return capture_trace()
