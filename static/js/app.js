@@ -2,8 +2,8 @@
 
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
-import { current, Heading } from './cards/lesson.js';
-import { STEPS } from './cards/lessonsteps.js';
+import { current, Heading } from './cards/story.js';
+import { STEPS } from './cards/storysteps.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
 import { Featured, Sections } from './cards/sections.js';
@@ -29,7 +29,7 @@ import { magnifyKind } from './picture/shown.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
-import { followAhead } from './state/ahead.js';
+import { followPrefetch } from './state/ahead.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
@@ -121,7 +121,7 @@ function Banner() {
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
-      ${problem ? html`<div class="banner bad" role="alert">${sayProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
+      ${problem ? html`<div class="banner bad" role="alert">${describeProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
       ${
         notices.length > 0
           ? html`<div class="banner bad" role="alert"><b>Part of this link couldn't be applied.</b> ${notices.join('; ')}
@@ -144,7 +144,7 @@ const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', y
 const formatDate = (time) => DAY.format(new Date(time));
 
 /** What is wrong with settings is said of them by name. @param {ApiError} problem */
-function sayProblem(problem) {
+function describeProblem(problem) {
   const sentences = problem.errors.length > 0 ? [...state.fieldErrors.value.values()] : [];
   return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
@@ -206,18 +206,18 @@ async function main() {
   followTitle();
   followStory();
   followVisits();
-  followAhead();
+  followPrefetch();
   const wait = (/** @type {ApiError} */ error) => {
     state.problem.value = error;
     return true;
   };
-  const asked = insist(getPresets, wait).then((found) => {
+  const presetsLoaded = insist(getPresets, wait).then((found) => {
     presets.value = found.presets;
     areAllKnown.value = true;
   });
-  asked.catch(fail);
+  presetsLoaded.catch(fail);
   try {
-    const [schema] = await Promise.all([insist(getSchema, wait), namesPreset() ? asked : null]);
+    const [schema] = await Promise.all([insist(getSchema, wait), namesPreset() ? presetsLoaded : null]);
     state.fields.value = toFields(schema);
     state.problem.value = null;
   } catch (error) {

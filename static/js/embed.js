@@ -3,14 +3,14 @@
 import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
-import { Hand } from './cards/hand.js';
+import { FrameSliders } from './cards/framesliders.js';
 import { followPrint } from './figures/print.js';
 import { MapCard } from './map/mapcard.js';
 import { ApiError, getSchema, insist } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { boot } from './state/boot.js';
 import { choice, followLook, loadTemplates } from './state/look.js';
-import { readSpec, showStored } from './state/runner.js';
+import { readSpec, showSnapshot } from './state/runner.js';
 import * as state from './state/signals.js';
 import { fromHash } from './state/view/hash.js';
 import { fromSpecs, toFields } from './state/view/spec.js';
@@ -47,13 +47,13 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
 function Trouble() {
   state.dataTick.value;
   const lost = state.isConnected.value ? [] : ['The connection to the server is lost. It is tried again every second.'];
-  const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? sayEnd(label, end) : []));
+  const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? describeEnd(label, end) : []));
   const words = [...lost, ...ended];
   return words.length > 0 ? html`<p class="error" role="alert">${words.join(' ')}</p>` : null;
 }
 
 /** @param {string} label @param {NonNullable<import('../types').Columns['end']>} end */
-function sayEnd(label, end) {
+function describeEnd(label, end) {
   if (end.status === 'failed') return [`Run ${label} failed: ${end.reason}. What it had computed by then is shown.`];
   return end.status === 'cancelled' ? [`Run ${label} was cancelled. What it had computed by then is shown.`] : [];
 }
@@ -63,10 +63,10 @@ function Content({ panelKey: key, sweep }) {
   if (key === 'map' && sweep && stored)
     return html`<${MapCard} view=${stored.view} map=${stored.map} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
-  if (key === 'picture') return html`<${PictureCard} level="h1" /><${Hand} />`;
+  if (key === 'picture') return html`<${PictureCard} level="h1" /><${FrameSliders} />`;
   if (key === 'cost') return html`<${CostCard} level="h1" />`;
   if (panel)
-    return html`<${PanelCard} panel=${panel} level="h1" />${panel.group === 'training' ? null : html`<${Hand} />`}`;
+    return html`<${PanelCard} panel=${panel} level="h1" />${panel.group === 'training' ? null : html`<${FrameSliders} />`}`;
   const known = state.templates.value?.panels.map((item) => item.key).join(', ');
   return html`<p class="error" role="alert">There is no panel ${key}; there are picture, ${known}, cost${stored ? ', map' : ''}.</p>`;
 }
@@ -89,7 +89,7 @@ async function main() {
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
   }
   show(html`<${Content} panelKey=${boot.panel} sweep=${boot.sweep} />`);
-  showStored(boot.runs ?? [], state.labels.value);
+  showSnapshot(boot.runs ?? [], state.labels.value);
   followLook((error) => {
     throw error; // those of the screen are here: it is those of paper that are not, and the card stays as it is
   });

@@ -17,16 +17,16 @@ import { CopyText } from './ui/menu.js';
 const key = new URLSearchParams(location.hash.slice(1)).get('key') ?? '';
 const text = signal(/** @type {RoomText} */ ({ title: '', sheet: '', presets: [] }));
 const views = signal(/** @type {SavedView[]} */ ([]));
-const told = signal('');
+const status = signal('');
 const isDeleting = signal(false);
 
 /** Says what went wrong, beside the button that was pressed. @param {() => Promise<string>} act */
 async function tryTo(act) {
   try {
-    told.value = await act();
+    status.value = await act();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    told.value = `${error.title}: ${error.message}`;
+    status.value = `${error.title}: ${error.message}`;
   }
 }
 
@@ -92,7 +92,7 @@ function Teacher() {
       ${views.value.length === 0 ? html`<p class="hint">Nothing yet. You'll see what students share.</p>` : html`<ul>${views.value.map((view) => html`<${Saved} view=${view} />`)}</ul>`}
       <h3>The room</h3>
       <${Form} submit=${save} name="Save" />
-      <p role="status">${told.value}</p>
+      <p role="status">${status.value}</p>
       <p class="choice"><button type="button" onClick=${() => void tryTo(download)}>Export everything (zip)</button>
         ${isDeleting.value ? html`<button type="button" onClick=${() => void tryTo(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
     </section>
@@ -133,7 +133,7 @@ function NewRoom() {
   return html`
     <${Form} submit=${make} name="Create room">
       <label>Token <input type="password" autocomplete="off" onChange=${enter} placeholder="if this server needs one" /></label><//>
-    <p role="status">${told.value}</p>
+    <p role="status">${status.value}</p>
   `;
 }
 

@@ -11,7 +11,7 @@ import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
 import { unpack } from './share/pack.js';
-import { addSliders, isKnown, sayGains } from './share/sliders.js';
+import { addSliders, isKnown, describeGains } from './share/sliders.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure */
 /** A figure of the file, as it was saved and as it follows. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
@@ -22,7 +22,7 @@ const PICTURE_PX = 930; // that of the file
 /** @type {import('./controls/liveview.js').Given} */
 const given = unpack(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
 Object.assign(looks, given.methods);
-const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
+const sliderBox = /** @type {HTMLElement} */ (document.getElementById('try-it'));
 const cards = given.panels.flatMap(({ key, figure }) => toCard(key, withRules(figure, given.rules)));
 const [picture] = toCard('picture', withRules(given.panels[0].figure, given.rules));
 
@@ -46,11 +46,11 @@ function show(runs) {
   for (const card of cards) draw(card, runs);
   drawPicture(picture, runs);
   // Of what was saved, and no figure that follows.
-  for (const part of document.querySelectorAll('.run, .settings, .numbers, .beside')) dim(part, isMoved);
+  for (const part of document.querySelectorAll('.run, .settings, .numbers, .supplement')) dim(part, isMoved);
   const others = document.querySelectorAll('.panel');
   const all = [...cards, picture];
   for (const part of others) if (!all.some(({ section }) => section === part)) dim(part, isMoved);
-  return isMoved ? sayGains(runs, given.labels) : 'As saved.';
+  return isMoved ? describeGains(runs, given.labels) : 'As saved.';
 }
 
 /** @param {Card} card @param {Columns[] | null} runs null for what was saved */
@@ -69,11 +69,11 @@ function draw({ still, live, template }, runs) {
 /** Its sizes and mixing; no signal is sent here. @param {Card} card @param {Columns[] | null} runs null for what was saved */
 function drawPicture({ still, live, template }, runs) {
   const needed = [...SIZES, ...MIXING];
-  const isTold = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
-  dim(still, runs !== null && !isTold);
-  still.classList.toggle('replaced', isTold);
-  live.hidden = !isTold;
-  if (!isTold) return;
+  const isKnownToSliders = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
+  dim(still, runs !== null && !isKnownToSliders);
+  still.classList.toggle('replaced', isKnownToSliders);
+  live.hidden = !isKnownToSliders;
+  if (!isKnownToSliders) return;
   const layers = Math.max(...runs.map(depthOf));
   const shown = runs.map((columns, run) => ({
     ...toShown({ columns, label: given.labels[run] }, null),
@@ -91,4 +91,4 @@ function dim(part, waits) {
   part.classList.toggle('waits', waits);
 }
 
-addSliders(given, hand, show);
+addSliders(given, sliderBox, show);

@@ -3,10 +3,10 @@
 import { addFrame, createColumns } from './data/columns.js';
 import { looks } from './data/dress.js';
 import { fill } from './data/fill.js';
-import { depthOf, sayUnheard } from './data/record.js';
+import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
-import { addSliders, isKnown, sayGains, toSliders } from './share/sliders.js';
+import { addSliders, isKnown, describeGains, toSliders } from './share/sliders.js';
 
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
@@ -51,7 +51,7 @@ const isShown = ({ key }) => key !== 'training' || records.some(({ trained }) =>
 /** A panel's card; null where none of the records has its numbers: where a trace did not hear them, the card says so. @param {Panel} panel @returns {Shown | null} */
 function addCard(panel) {
   const isFilled = panel.views.map(({ figure }) => hasData(fill(figure, records, given.labels, layer)));
-  const unheard = isShown(panel) ? panel.views.flatMap(({ figure }) => sayUnheard(figure, named)) : [];
+  const unheard = isShown(panel) ? panel.views.flatMap(({ figure }) => describeMissingMetrics(figure, named)) : [];
   if (!isFilled.includes(true) && unheard.length === 0) return null;
   const card = add('section', '', /** @type {HTMLElement} */ (document.getElementById('cards')));
   card.dataset.panel = panel.key;
@@ -143,26 +143,26 @@ function showMoved(runs) {
   layer = Math.min(layer, layers - 1);
   show();
   if (layer !== before) parent.postMessage({ layer }, '*');
-  return runs === null ? 'As computed.' : sayGains(runs, given.labels);
+  return runs === null ? 'As computed.' : describeGains(runs, given.labels);
 }
 
 /** @param {Columns} columns @param {number} run */
 function addStory({ summary, story: soFar }, run) {
   const story = add('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
   add('h2', given.labels[run], story);
-  const told = summary ?? soFar;
-  if (!told) return;
-  add('p', told.headline.text, story).className = 'headline';
+  const summaryOrStory = summary ?? soFar;
+  if (!summaryOrStory) return;
+  add('p', summaryOrStory.headline.text, story).className = 'headline';
   const sentences = add('ul', '', story);
-  for (const { text } of told.findings) add('li', text, sentences);
+  for (const { text } of summaryOrStory.findings) add('li', text, sentences);
 }
 
 for (const [run, columns] of records.entries()) addStory(columns, run);
 const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(panel) ?? []);
 const sliders = toSliders(given.movable, records, given.at_once);
-const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
-hand.hidden = sliders.length === 0;
-addSliders({ runs: records, sliders, atOnce: given.at_once }, hand, showMoved);
+const sliderBox = /** @type {HTMLElement} */ (document.getElementById('hand'));
+sliderBox.hidden = sliders.length === 0;
+addSliders({ runs: records, sliders, atOnce: given.at_once }, sliderBox, showMoved);
 slider.max = String(layers);
 slider.oninput = () => moveTo(Number(slider.value) - 1);
 window.onmessage = ({ source, data }) => {

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { depthOf, specOf } from '../../static/js/data/record.js';
 import { findDifferences } from '../../static/js/instant/agree.js';
-import { begin, know } from '../../static/js/instant/known.js';
+import { begin, deriveColumns } from '../../static/js/instant/known.js';
 import { takeBeginning } from '../../static/js/instant/prefix.js';
 import { viewRules } from './sent.js';
 
@@ -30,7 +30,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const [base, said] = JSON.parse(line).map(toColumns);
   const { noise = NaN, sinkhorn_iters = NaN } = specOf(said).connection;
   const wanted = { layers: depthOf(said), noise, rounds: sinkhorn_iters };
-  const known = know(base, wanted, viewRules.at_once);
+  const known = deriveColumns(base, wanted, viewRules.at_once);
   const begun = known ? null : begin(base, wanted, viewRules.at_once);
   const answer = begun
     ? describeBeginning(begun, said, depthOf(base))

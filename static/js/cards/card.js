@@ -2,7 +2,7 @@
 
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { ofPart } from '../figures/filling.js';
+import { forInterval } from '../figures/filling.js';
 import { isInterval, shownStep, toTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
@@ -51,7 +51,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} description=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
       ${panel.key === 'theory' ? null : html`<${Missing} figure=${view.figure} />`}
       ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
@@ -95,7 +95,7 @@ function findingsOf(key) {
 
 /** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */
 export function useTemplate(view) {
-  return useMemo(() => ofPart(view.figure), [view, state.part.value]);
+  return useMemo(() => forInterval(view.figure), [view, state.chosenInterval.value]);
 }
 
 /** A component of its own, because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */

@@ -45,30 +45,30 @@ function commonSpec() {
 
 /** Keep the costs those of the view's common settings. @returns {() => void} how to stop */
 function followCosts() {
-  let asked = '';
+  let requested = '';
   let timer = 0;
-  let asking = new AbortController();
+  let pending = new AbortController();
   const stop = effect(() => {
     if (state.fields.value.size === 0) return;
     const spec = commonSpec();
     const body = JSON.stringify(spec);
-    if (body === asked) return;
-    asked = body;
+    if (body === requested) return;
+    requested = body;
     clearTimeout(timer);
-    asking.abort();
-    asking = new AbortController();
+    pending.abort();
+    pending = new AbortController();
     isStale.value = true;
-    timer = setTimeout(() => void ask(spec, asking.signal), REST_MS);
+    timer = setTimeout(() => void requestCosts(spec, pending.signal), REST_MS);
   });
   return () => {
     stop();
     clearTimeout(timer);
-    asking.abort();
+    pending.abort();
   };
 }
 
 /** @param {any} spec @param {AbortSignal} signal */
-async function ask(spec, signal) {
+async function requestCosts(spec, signal) {
   try {
     await insist(
       () => load(spec, signal),
@@ -136,8 +136,8 @@ function CostFigure() {
     if (found.length === 0) return;
     let isOver = false;
     const themes = [...new Set([screen, 'light'])];
-    const asked = themes.map(async (name) => [name, await postCostsFigure(commonSpec(), name)]);
-    Promise.all([loadPlotly(), ...asked]).then(
+    const requested = themes.map(async (name) => [name, await postCostsFigure(commonSpec(), name)]);
+    Promise.all([loadPlotly(), ...requested]).then(
       ([, ...answers]) => isOver || setFigures(Object.fromEntries(answers)),
       fail,
     );

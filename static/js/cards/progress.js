@@ -12,8 +12,8 @@ import { html } from '../ui/html.js';
 const stepsLeft = (columns) => trainSteps(columns) - columns.trained;
 
 /** Of a run that trains: its step, and how long it goes on; of a model that is watched, what is heard of it. @param {Columns} columns */
-export function sayTraining(columns) {
-  if (isGrowing(columns)) return sayWatched(columns);
+export function trainingProgress(columns) {
+  if (isGrowing(columns)) return watchedProgress(columns);
   const left = stepsLeft(columns);
   const left_s = left > 0 ? secondsLeft(columns, left) : null; // after the last the trained stack is measured
   const time = left_s === null ? '' : `, ${formatSeconds(left_s)} left`;
@@ -21,7 +21,7 @@ export function sayTraining(columns) {
 }
 
 /** @param {Columns} columns */
-function sayWatched({ trained, iterations }) {
+function watchedProgress({ trained, iterations }) {
   const number = iterations[trained - 1];
   if (trained === 0) return 'training, before the first step';
   return number === undefined ? `training, observation ${trained}` : `training, step ${number}`;
@@ -33,10 +33,10 @@ export function TrainingProgress() {
   const open = state.slots.value.map(({ columns }) => columns).filter(isTraining);
   if (open.length === 0) return null;
   if (open.every(isGrowing))
-    return html`<p class="card-progress" aria-hidden="true">${open.map(sayWatched).join('; ')}</p>`;
+    return html`<p class="card-progress" aria-hidden="true">${open.map(watchedProgress).join('; ')}</p>`;
   const [last] = open.sort((one, other) => stepsLeft(other) - stepsLeft(one));
   return html`
-    <p class="card-progress" aria-hidden="true"><progress max=${trainSteps(last)} value=${last.trained}></progress> training: ${sayTraining(last)}</p>
+    <p class="card-progress" aria-hidden="true"><progress max=${trainSteps(last)} value=${last.trained}></progress> training: ${trainingProgress(last)}</p>
   `;
 }
 

@@ -2,18 +2,18 @@
 
 import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
-import { formatFactor, sayGain } from '../data/gain.js';
+import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
-import { sayPart } from '../figures/places.js';
+import { describeInterval } from '../figures/places.js';
 import { measure } from '../instant/measure.js';
-import { toPartFindings } from '../instant/partwords.js';
+import { toIntervalFindings } from '../instant/intervalfindings.js';
 import { hasServer } from '../net/sent.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html, still } from '../ui/html.js';
 import { bringIntoSight } from '../ui/sight.js';
-import { sayTraining, shareDone } from './progress.js';
+import { trainingProgress, shareDone } from './progress.js';
 import { showSectionOf } from './sections.js';
 import { Swatch } from './swatch.js';
 import { VerifyMark } from './verifying.js';
@@ -22,8 +22,8 @@ import { VerifyMark } from './verifying.js';
 
 /** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', say: sayGain },
-  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', say: sayGain },
+  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', say: formatRunGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', say: formatRunGain },
   { key: 'activation', title: 'Activation', note: 'mean of streams, last layer', say: (log10) => formatFactor(log10) },
   { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
 ];
@@ -34,16 +34,16 @@ const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
 export function Results() {
   const { value: slots } = state.slots;
   const runs = slots.length > 0 ? slots : state.settings.value.runs;
-  const { value: part } = state.part;
+  const { value: interval } = state.chosenInterval;
   return html`
     <section class="results card" aria-labelledby="results-title">
-      <h2 id="results-title">Results${part ? html` <span class="unit">${sayPart()}</span>` : null}</h2>
+      <h2 id="results-title">Results${interval ? html` <span class="unit">${describeInterval()}</span>` : null}</h2>
       <div class="table-box" tabindex="0" role="region" aria-label="Results, table">
         <table class="numbers results-table">
           <thead><tr>
             <th scope="col">Run</th>
             ${COLUMNS.map(({ title, note }) => html`<th scope="col">${title}<small>${note}</small></th>`)}
-            <th scope="col">Loss<small>${sayLoss()}</small></th>
+            <th scope="col">Loss<small>${lossUnit()}</small></th>
             ${hasServer ? html`<th scope="col">Verified</th>` : null}
           </tr></thead>
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
@@ -54,7 +54,7 @@ export function Results() {
 }
 
 /** What the loss counts, and whether the stacks are trained, where that is the same of all. */
-function sayLoss() {
+function lossUnit() {
   const kinds = new Set(state.specs.value.map((spec) => spec.input?.kind ?? 'text'));
   const unit = kinds.size === 1 && (kinds.has('text') || kinds.has('corpus')) ? 'byte' : 'sample';
   const trained = new Set(state.specs.value.map((spec) => Boolean(spec.train?.steps)));
@@ -70,7 +70,7 @@ function Row({ slot, run }) {
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
   const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.known);
-  const measured = measure(columns, state.part.value);
+  const measured = measure(columns, state.chosenInterval.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>
       <th scope="row" style=${{ '--run': style?.color }}>
@@ -122,7 +122,7 @@ function progressOf({ columns, place }) {
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
   if (!columns.start) return 'waiting';
   return trainSteps(columns) > 0 || isGrowing(columns)
-    ? sayTraining(columns)
+    ? trainingProgress(columns)
     : `${Math.round(100 * shareDone(columns))} %`;
 }
 
@@ -131,14 +131,14 @@ function Findings({ slot }) {
   state.dataTick.value;
   const { columns } = shownOf(slot, hasFindings);
   const findings = (columns.summary ?? columns.story)?.findings ?? [];
-  const { value: part } = state.part;
-  const ofPart = part && columns.summary ? toPartFindings(columns, part) : [];
+  const { value: interval } = state.chosenInterval;
+  const intervalFindings = interval && columns.summary ? toIntervalFindings(columns, interval) : [];
   if (findings.length === 0) return html`<p>No findings yet.</p>`;
   return html`
     <div class=${columns === slot.columns ? '' : 'stale'}>
-      ${ofPart.length > 0 ? html`<h3>${sayPart()}</h3>` : null}
-      ${ofPart.map((finding) => html`<${Sentence} key=${`part ${finding.key}`} finding=${finding} />`)}
-      ${part ? html`<h3>all layers</h3>` : null}
+      ${intervalFindings.length > 0 ? html`<h3>${describeInterval()}</h3>` : null}
+      ${intervalFindings.map((finding) => html`<${Sentence} key=${`interval ${finding.key}`} finding=${finding} />`)}
+      ${interval ? html`<h3>all layers</h3>` : null}
       ${findings.map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
     </div>
   `;
@@ -166,7 +166,7 @@ export function Headline({ slot, columns }) {
   state.dataTick.value;
   const number = preset.value && toHeadline(preset.value, columns);
   if (number !== null) return html`<p class="headline">${number} <small>${preset.value?.told}</small></p>`;
-  const { forward } = measure(columns, state.part.value);
+  const { forward } = measure(columns, state.chosenInterval.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
-  return html`<p class="headline">${sayGain(forward.log10, columns)} <small>gain forward${state.part.value ? `, ${sayPart()}` : ''}</small></p>`;
+  return html`<p class="headline">${formatRunGain(forward.log10, columns)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
 }

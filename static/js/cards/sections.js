@@ -16,18 +16,18 @@ import { isInStrip } from './strip.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel */
 
 /**
- * Sections by their key, which is the group of their panels. `sayFinding` gives the line next to the title.
- * @type {Record<string, {title: string, about: string, sayFinding: () => string}>}
+ * Sections by their key, which is the group of their panels. `toFinding` gives the line next to the title.
+ * @type {Record<string, {title: string, about: string, toFinding: () => string}>}
  */
 const SECTIONS = {
-  mixing: { title: 'Mixing', about: 'mixing matrices, their products, single streams', sayFinding: sayMixing },
-  similarity: { title: 'Similarity', about: 'cosines and CKA between layers', sayFinding: saySimilarity },
-  training: { title: 'Training', about: 'loss, gain and gradient at each step', sayFinding: sayTraining },
-  cost: { title: 'Cost', about: 'what each connection adds', sayFinding: sayCost },
+  mixing: { title: 'Mixing', about: 'mixing matrices, their products, single streams', toFinding: describeMixing },
+  similarity: { title: 'Similarity', about: 'cosines and CKA between layers', toFinding: describeSimilarity },
+  training: { title: 'Training', about: 'loss, gain and gradient at each step', toFinding: describeTraining },
+  cost: { title: 'Cost', about: 'what each connection adds', toFinding: describeCost },
   expert: {
     title: 'Expert figures',
     about: 'effective skip connections, theory vs. measurement',
-    sayFinding: sayExpert,
+    toFinding: describeExpert,
   },
 };
 const COST = 'cost';
@@ -88,8 +88,8 @@ function Section({ section, panels }) {
 /** @param {{section: string}} props */
 function Finding({ section }) {
   state.dataTick.value;
-  const { about, sayFinding } = SECTIONS[section];
-  return html`<span class="section-finding">${sayFinding() || about}</span>`;
+  const { about, toFinding } = SECTIONS[section];
+  return html`<span class="section-finding">${toFinding() || about}</span>`;
 }
 
 /**
@@ -97,7 +97,7 @@ function Finding({ section }) {
  * @param {(columns: Columns) => boolean} has
  * @param {(columns: Columns) => string | null} say
  */
-function sayEach(has, say) {
+function describeEach(has, say) {
   const { value: slots } = state.slots;
   const names = toNames(slots.map(({ label }) => label));
   return slots
@@ -109,9 +109,9 @@ function sayEach(has, say) {
     .join(' · ');
 }
 
-function sayMixing() {
+function describeMixing() {
   const has = (/** @type {Columns} */ { log10, start }) => log10.has('gain_fwd') && (start?.streams ?? 1) > 1;
-  const text = sayEach(has, ({ log10 }) => {
+  const text = describeEach(has, ({ log10 }) => {
     const known = /** @type {number[]} */ (Array.from(/** @type {Float64Array} */ (log10.get('gain_fwd')))).filter(
       Number.isFinite,
     );
@@ -120,8 +120,8 @@ function sayMixing() {
   return text && `Largest gain of a single layer: ${text}`;
 }
 
-function saySimilarity() {
-  const text = sayEach(
+function describeSimilarity() {
+  const text = describeEach(
     ({ layers }) => layers.has('cos_prev'),
     ({ layers }) => {
       const cosines = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).filter(Number.isFinite);
@@ -132,8 +132,8 @@ function saySimilarity() {
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;
 }
 
-function sayTraining() {
-  const text = sayEach(
+function describeTraining() {
+  const text = describeEach(
     ({ steps, trained }) => steps.has('step_loss') && trained > 0,
     ({ steps, trained }) => {
       const losses = /** @type {import('../../types').Matrix} */ (steps.get('step_loss')).data;
@@ -145,7 +145,7 @@ function sayTraining() {
 }
 
 /** From the estimates that the server gave for these runs; empty unless one of them is a residual network. */
-function sayCost() {
+function describeCost() {
   const { value: estimates } = state.estimates;
   const { runs } = state.settings.value;
   const base = estimates[runs.findIndex(({ kind }) => kind === 'residual')];
@@ -160,8 +160,8 @@ function sayCost() {
 /** The largest weight of a matrix, which does not change. @type {WeakMap<object, number>} */
 const weights = new WeakMap();
 
-function sayExpert() {
-  const text = sayEach(
+function describeExpert() {
+  const text = describeEach(
     ({ matrices }) => matrices.has('unfolded'),
     ({ matrices }) => {
       const matrix = /** @type {import('../../types').Matrix} */ (matrices.get('unfolded'));

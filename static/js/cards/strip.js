@@ -58,7 +58,7 @@ function Chart({ panel }) {
       ${
         isTable
           ? html`<${PanelTable} panel=${panel} />`
-          : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toHeight=${smallHeight}
+          : html`<${Plot} key=${view.key} template=${template} title=${panel.title} description=${findings} values=${values} toHeight=${smallHeight}
         toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`
       }
       <${Missing} figure=${view.figure} />

@@ -20,12 +20,12 @@ const VERDICTS = { holds: 'pass', fails: 'fail', skipped: 'skipped' };
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
 /** @typedef {{status: string, body: Verification | null, failure: string}} Asked */
-const asked = signal(/** @type {Asked} */ ({ status: 'asking', body: null, failure: '' }));
+const verification = signal(/** @type {VerificationState} */ ({ status: 'asking', body: null, failure: '' }));
 
 /** Ask the server, and show what comes. @param {string} id of the run @param {AbortSignal} aborted */
-async function ask(id, aborted) {
-  const note = (/** @type {Partial<Asked>} */ news) => {
-    if (!aborted.aborted) asked.value = { status: 'asking', body: null, failure: '', ...news };
+async function verifyRun(id, aborted) {
+  const note = (/** @type {Partial<VerificationState>} */ news) => {
+    if (!aborted.aborted) verification.value = { status: 'asking', body: null, failure: '', ...news };
   };
   note({});
   try {
@@ -63,11 +63,11 @@ export function VerifyDialog() {
 function Content({ slot }) {
   useLayoutEffect(() => {
     const asking = new AbortController();
-    void ask(slot.id, asking.signal);
+    void verifyRun(slot.id, asking.signal);
     return () => asking.abort();
   }, [slot]);
   const isTrace = modelOf(slot.columns) !== null;
-  const { status, body, failure } = asked.value;
+  const { status, body, failure } = verification.value;
   if (failure) return html`<div class="verify"><p class="error" role="alert">${failure}</p></div>`;
   return html`
     <div class="verify">

@@ -1,7 +1,7 @@
 /** Two views as one: the runs of both, each once; where that is too many, the runs that differ, in pairs of one connection. No browser here. */
 
 import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../state/view/spec.js';
-import { toAsked, toMixed } from '../state/view/traces.js';
+import { toRequestKey, toMixed } from '../state/view/traces.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').View} View */
 /** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */
@@ -25,7 +25,7 @@ export function toCompared(fields, views, most) {
   return {
     view,
     said: [
-      sayRuns(ours, theirs, chosen, all.length),
+      describeRuns(ours, theirs, chosen, all.length),
       mixed && `The runs differ in ${mixed}, so part of what differs is chance.`,
     ]
       .filter(Boolean)
@@ -42,7 +42,7 @@ function toRuns(fields, view) {
       spec: choice.kind === TRACE ? null : toSpec(fields, view, choice),
       kind: choice.kind,
       trace: choice.trace,
-      text: toAsked(fields, view, choice),
+      text: toRequestKey(fields, view, choice),
       name: choice.name,
       isMixing: choice.kind === TRACE || (streams !== undefined && appliesTo(fields, view, choice, streams)),
     }));
@@ -76,7 +76,7 @@ const onlyIn = (ours, theirs) =>
   [...ours, ...theirs].filter(({ text }) => ![ours, theirs].every((runs) => runs.some((run) => run.text === text)));
 
 /** @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
-function sayRuns(ours, theirs, chosen, all) {
+function describeRuns(ours, theirs, chosen, all) {
   if (chosen.length === all) return `Shows the runs of both: ${all} side by side.`;
   const names = (/** @type {Run[]} */ runs) =>
     runs.filter((run) => chosen.includes(run)).map(({ kind, name }) => name ?? kindName(kind));

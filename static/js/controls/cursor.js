@@ -6,8 +6,8 @@ import { UNKNOWN } from '../data/numbers.js';
 import { textAt } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import { showAll } from '../figures/boxes.js';
-import { sayPart } from '../figures/places.js';
-import { isComposite, toPart } from '../instant/part.js';
+import { describeInterval } from '../figures/places.js';
+import { isComposite, recomputeComposites } from '../instant/interval.js';
 import { moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -15,13 +15,13 @@ import { html } from '../ui/html.js';
 /** @typedef {import('../../types').Columns} Columns */
 
 export function CursorRow() {
-  if (!state.isTraining.value && !state.part.value) return null;
-  return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${Part} /></div>`;
+  if (!state.isTraining.value && !state.chosenInterval.value) return null;
+  return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${IntervalChip} /></div>`;
 }
 
 /** The chosen layers, with a button that shows all of them again. */
-function Part() {
-  const text = sayPart();
+function IntervalChip() {
+  const text = describeInterval();
   if (!text) return null;
   const clear = () => {
     showAll();
@@ -35,7 +35,7 @@ function Part() {
 function StepSlider() {
   const { value: steps } = state.steps;
   const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
-  const { name, rest, small, spoken } = state.isWatched.value ? sayObservation(at, steps) : sayStep(at, steps);
+  const { name, rest, small, spoken } = state.isWatched.value ? describeObservation(at, steps) : describeStep(at, steps);
   return html`
     <label for="step"><b>${name}</b> ${rest} <small>${small}</small></label>
     <input type="range" id="step" min="1" max=${steps + 1} step="1" value=${at + 1} style=${{ '--share': `${(100 * at) / steps}%` }}
@@ -45,7 +45,7 @@ function StepSlider() {
 }
 
 /** Where the slider of runs that train stands. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
-function sayStep(at, steps) {
+function describeStep(at, steps) {
   if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
   const name = `Step ${at + 1}`;
   return {
@@ -57,7 +57,7 @@ function sayStep(at, steps) {
 }
 
 /** Where that of watched models stands, whose steps are called as their trainer calls them. @param {number} at likewise @param {number} steps */
-function sayObservation(at, steps) {
+function describeObservation(at, steps) {
   const number = state.nameStep(Math.min(at, steps - 1));
   const rest = `step ${number}`;
   if (at === steps) return { name: 'Latest', rest, small: `of ${steps} observations`, spoken: `the latest, ${rest}` };
@@ -75,12 +75,12 @@ const SPOKEN = [
 const REST_MS = 600;
 
 /** The values at the cursor in one sentence. */
-function sayValues() {
+function describeValues() {
   const [layer, step] = [state.cursor.value, state.step.value];
-  const told = toldOfPart(step);
+  const recomputed = gainsForInterval(step);
   const runs = state.slots.value.map((slot, run) => {
     const values = SPOKEN.map(({ key, title }) => {
-      const found = (isComposite(key) && told?.[run]) || readFrom(slot, key, step);
+      const found = (isComposite(key) && recomputed?.[run]) || readFrom(slot, key, step);
       return `${title} ${readLayer(found, key, layer, step)}`;
     });
     return `${slot.label} ${values.join(', ')}`;
@@ -108,7 +108,7 @@ export function followCursor() {
 function speakLater() {
   const before = state.spoken.peek();
   return setTimeout(() => {
-    if (state.spoken.peek() === before) state.spoken.value = sayValues();
+    if (state.spoken.peek() === before) state.spoken.value = describeValues();
   }, REST_MS);
 }
 
@@ -123,10 +123,10 @@ function readFrom(slot, key, step) {
 }
 
 /** The runs with gains of the chosen layers alone; null where they are of all. @param {number | null} step */
-function toldOfPart(step) {
-  const { value: part } = state.part;
+function gainsForInterval(step) {
+  const { value: interval } = state.chosenInterval;
   const runs = state.slots.value.map((slot) => readFrom(slot, 'composite_gain_fwd', step) || null);
-  return part && step === null ? toPart(runs, part) : null;
+  return interval && step === null ? recomputeComposites(runs, interval) : null;
 }
 
 /** @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */

@@ -12,13 +12,13 @@ export const FieldHelp = still(function FieldHelp({ field, id }) {
     <${Popover} label=${`${field.title}: help`} sign="?" className="icon field-help">
       <h3>${field.title}</h3>
       <p id=${id}>${field.description}</p>
-      <p class="hint">${[...sayRange(field), `API name: ${field.path}`].join(' · ')}</p>
+      <p class="hint">${[...describeRange(field), `API name: ${field.path}`].join(' · ')}</p>
     <//>
   `;
 });
 
 /** @param {Field} field */
-function sayRange({ min, max, unit, initial, options }) {
+function describeRange({ min, max, unit, initial, options }) {
   const isLong = typeof initial === 'string' && !options;
   const usual = isLong ? [] : [`Default ${nameOf(initial)}`];
   if (options || min === null) return usual;

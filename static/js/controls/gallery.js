@@ -78,7 +78,7 @@ function Card({ preset }) {
       <${Picture} runs=${runs} styles=${styles} />
       <div id=${id}>
         <p>${preset.description}</p>
-        <${Told} preset=${preset} runs=${runs} styles=${styles} />
+        <${PresetNumbers} preset=${preset} runs=${runs} styles=${styles} />
         ${
           preset.reference
             ? html`<p class="gallery-reference"><b>${preset.reference.source}:</b> ${preset.reference.says}</p>
@@ -119,7 +119,7 @@ function dashOf(style) {
 }
 
 /** Our numbers, from the runs themselves. @param {{preset: Preset, runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
-function Told({ preset, runs, styles }) {
+function PresetNumbers({ preset, runs, styles }) {
   return html`
     <p class="gallery-what">${preset.told}</p>
     <dl class="gallery-numbers">

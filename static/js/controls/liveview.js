@@ -1,8 +1,8 @@
 /** What a saved file needs so that its sliders work without a server: the runs as columns, and the figures that its cards show. */
 
-import { movableFields, wholeLayers } from '../cards/hand.js';
+import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
-import { know } from '../instant/known.js';
+import { deriveColumns } from '../instant/known.js';
 import { carry } from '../share/carried.js';
 import { pack } from '../share/pack.js';
 import { boot } from '../state/boot.js';
@@ -26,7 +26,7 @@ const MAX_CHARACTERS = 8e6;
 export async function toLive() {
   const runs = state.slots.value.map(({ columns }) => columns);
   const layers = wholeLayers();
-  if (layers === 0 || state.part.value || !runs.every(canMove)) return null;
+  if (layers === 0 || state.chosenInterval.value || !runs.every(canMove)) return null;
   const sliders = movableFields().map((field) => toSlider(field, layers));
   const { templates } = state;
   if (sliders.length === 0 || !templates.value) return null;
@@ -53,7 +53,7 @@ export async function toLive() {
 /** Whether anything follows from a run. @param {Columns} columns */
 function canMove(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
-  return know(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null;
+  return deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null;
 }
 
 /** @param {Field} field @param {number} layers that are known @returns {Slider} */

@@ -42,14 +42,14 @@ function Claim({ shown }) {
   const { reference } = shown;
   return html`
     <div class="preset-claim">
-      <p>${shown.description} ${sayStart(shown)}</p>
+      <p>${shown.description} ${describeInit(shown)}</p>
       ${reference ? html`<${Source} reference=${reference} />` : null}
     </div>
   `;
 }
 
 /** How mHC is initialised, where that differs from the first screen; the presets that compare initialisations name them. @param {Preset} shown */
-function sayStart({ specs }) {
+function describeInit({ specs }) {
   const [here, there] = [specs.map(({ spec }) => spec), boot.rules.opening].map(startsOf);
   if (here.length !== 1 || here[0] === there[0]) return '';
   return `mHC is initialised as “${nameOf(here[0])}” here, as “${nameOf(there[0])}” on the first screen.`;

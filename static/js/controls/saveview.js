@@ -7,7 +7,7 @@ import { TheoryNotes } from '../cards/theory.js';
 import { toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
 import { methodOf, sourceOf, specOf } from '../data/record.js';
-import { sayPart, toTitle, unitOf } from '../figures/places.js';
+import { describeInterval, toTitle, unitOf } from '../figures/places.js';
 import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
@@ -74,7 +74,7 @@ async function toWhole(words, links) {
       toPictureCard(/** @type {Templates} */ (state.templates.value), onPaper),
       ...cards,
       ...(await toMapCard(isDark)),
-      { ...COST, beside: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
+      { ...COST, supplement: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
     ],
     live: await toLive(),
     nonce: toBase64(crypto.getRandomValues(new Uint8Array(12))),
@@ -88,7 +88,7 @@ async function toWhole(words, links) {
         columns,
         slots.map((slot) => slot.label),
         state.isDifference.value,
-        sayPart(),
+        describeInterval(),
       ),
     ],
     runs: slots.map((slot, run) => ({
@@ -140,7 +140,7 @@ async function toCard(panel, onPaper) {
     help: panel.help,
     svg: await draw(panel, view.figure),
     paper: other ? await draw(panel, state.viewOf(other).figure) : '',
-    beside: [
+    supplement: [
       panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
       toMarkup(html`<${Missing} figure=${view.figure} />`),
     ].join(''),
@@ -159,7 +159,7 @@ function toPictureCard(now, onPaper) {
     help: HELP,
     svg: toPicture(now, WIDTH_PX),
     paper: onPaper ? toPicture(onPaper, WIDTH_PX) : '',
-    beside: '',
+    supplement: '',
     numbers: { caption, head, rows: rows.map((row) => row.map((cell) => ({ text: String(cell), value: null }))) },
   };
 }
@@ -187,7 +187,7 @@ async function toMapCard(isDark) {
       help: { formula, reading: READING, symbol: values.metric.key, source },
       svg: await draw(figure),
       paper: isDark ? await draw(await drawIn(map, 'light')) : '',
-      beside: '',
+      supplement: '',
       numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
     },
   ];

@@ -17,7 +17,7 @@ import {
   isCreating,
   isLoopback,
   links,
-  note,
+  onNoteInput,
   remove,
   saved,
   toWords,
@@ -84,7 +84,7 @@ function Snapshot() {
   const { id = '', short = '', isOwn = false, expires = '' } = links.value ?? {};
   return html`
     <h3>Snapshot link</h3>
-    <form class="words" onInput=${note} onSubmit=${submit}>
+    <form class="words" onInput=${onNoteInput} onSubmit=${submit}>
       <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
       <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What should people look at?"></textarea></label>
       <button type="submit" class=${id ? '' : 'primary'} disabled=${isCreating.value}>${id ? 'Create another link' : 'Create link'}</button>
@@ -113,12 +113,12 @@ const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now(
 
 /** The first press asks, the second deletes. */
 function Deletion() {
-  const [isAsked, setAsked] = useState(false);
-  return isAsked
+  const [isConfirming, setConfirming] = useState(false);
+  return isConfirming
     ? html`<p class="choice"><button type="button" onClick=${() => void remove()}>Delete it for everyone</button>
-        <button type="button" onClick=${() => setAsked(false)}>Keep it</button>
+        <button type="button" onClick=${() => setConfirming(false)}>Keep it</button>
         <span class="hint" role="status">The link and its embeds will stop working.</span></p>`
-    : html`<p class="choice"><button type="button" onClick=${() => setAsked(true)}>Delete this link</button></p>`;
+    : html`<p class="choice"><button type="button" onClick=${() => setConfirming(true)}>Delete this link</button></p>`;
 }
 
 /** The height of a panel's frame: what it holds tells that of the map and of the picture. @param {string} key */

@@ -7,11 +7,11 @@ import { html } from '../ui/html.js';
 const COMPUTE = html`Run <code>mhc-scope serve</code> to compute`;
 
 export function SiteNote() {
-  return html`<p class="hint site-note" role="status">${sayMissing() ?? sayStops()}</p>`;
+  return html`<p class="hint site-note" role="status">${describeMissing() ?? describeStops()}</p>`;
 }
 
 /** That figures belong to other settings; null where none do. */
-function sayMissing() {
+function describeMissing() {
   const { value: phase } = state.phase;
   if (phase === 'asking') return html`This page has no server. ${COMPUTE} this.`;
   const isPartial = phase === 'idle' && state.slots.value.some(({ id, known }) => id === '' && known !== null);
@@ -20,7 +20,7 @@ function sayMissing() {
     : null;
 }
 
-function sayStops() {
+function describeStops() {
   const hasGrid = Object.keys(boot.site?.grid ?? {}).length > 0;
   return `This page has no server: ${hasGrid ? 'its sliders stop at settings that were computed before.' : 'its sliders move the gains alone.'}`;
 }

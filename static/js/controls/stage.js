@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useTemplate } from '../cards/card.js';
-import { LessonText } from '../cards/lesson.js';
+import { StoryText } from '../cards/story.js';
 import { Headline } from '../cards/results.js';
 import { Swatch } from '../cards/swatch.js';
 import { shownOf } from '../data/drawing.js';
@@ -31,7 +31,7 @@ const ACTS = {
 };
 
 /** @param {Columns} columns */
-const isTold = (columns) => columns.summary !== null;
+const hasSummary = (columns) => columns.summary !== null;
 
 /** A card that a preset has moved on the page is another element: it has no focus to give back to. @param {string} key */
 function returnFocus(key) {
@@ -85,19 +85,19 @@ function Presented({ panel }) {
 
 /** What the step or the preset says. */
 function Said() {
-  if (presented.value?.isStory) return html`<p class="stage-said"><${LessonText} /></p>`;
+  if (presented.value?.isStory) return html`<p class="stage-said"><${StoryText} /></p>`;
   return preset.value ? html`<p class="stage-said">${preset.value.description}</p>` : null;
 }
 
 /** Each run with its line and its number. */
 function Legend() {
   state.dataTick.value;
-  const styles = stylesOf(isTold);
+  const styles = stylesOf(hasSummary);
   return html`
     <ul class="stage-runs">
       ${preset.value ? html`<li>${preset.value.told}</li>` : null}
       ${state.slots.value.map((slot, run) => {
-        const { columns, label } = shownOf(slot, isTold);
+        const { columns, label } = shownOf(slot, hasSummary);
         return html`<li key=${run}><${Swatch} style=${styles[run]} /><b style=${{ '--run': styles[run]?.color }}>${label}</b><${Headline} slot=${slot} columns=${columns} /></li>`;
       })}
     </ul>

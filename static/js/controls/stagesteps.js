@@ -1,7 +1,7 @@
 /** Where a lecture is and where it goes: along the steps of the story or the presets, and from card to card. */
 
-import { current, go } from '../cards/lesson.js';
-import { STEPS } from '../cards/lessonsteps.js';
+import { current, go } from '../cards/story.js';
+import { STEPS } from '../cards/storysteps.js';
 import { present, presented } from '../figures/presented.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';

@@ -1,8 +1,8 @@
 /** The bar on top: where one can go, what is being computed, Share, and a menu with the rest. */
 
 import { signal } from '@preact/signals';
-import { go } from '../cards/lesson.js';
-import { sayTraining, shareDone } from '../cards/progress.js';
+import { go } from '../cards/story.js';
+import { trainingProgress, shareDone } from '../cards/progress.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
@@ -88,17 +88,17 @@ function Status() {
   const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
   return html`
     <span class="status" role="status" data-phase=${phase}>
-      <span>${sayPhase(phase)}</span>
+      <span>${describePhase(phase)}</span>
       ${phase === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
     </span>
   `;
 }
 
 /** @param {import('../state/signals.js').Phase} phase */
-function sayPhase(phase) {
+function describePhase(phase) {
   if (!state.isConnected.value) return 'Connection lost. Trying again.';
   if (phase === 'asking' && !hasServer) return ''; // the line below the sliders says why
-  if (phase === 'asking') return `Takes about ${sayWait()}.`;
+  if (phase === 'asking') return `Takes about ${formatWait()}.`;
   if (phase === 'busy')
     return `${state.problem.value?.status === 0 ? 'Server unreachable' : 'Server busy'}. Trying again.`;
   if (phase === 'refused') return "Can't run: see the message.";
@@ -109,13 +109,13 @@ function sayPhase(phase) {
     const cancelled = slots.filter(({ columns }) => columns.end?.status === 'cancelled').length;
     if (cancelled > 0) return `${cancelled} of ${slots.length} runs cancelled`;
   }
-  if (watched.length > 0) return watched.map(({ label, columns }) => `${label[0]}: ${sayTraining(columns)}`).join('; ');
+  if (watched.length > 0) return watched.map(({ label, columns }) => `${label[0]}: ${trainingProgress(columns)}`).join('; ');
   if (phase === 'idle') return '';
   const places = slots.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
   return places.length > 0 ? `Queued, place ${Math.min(...places)}` : 'Computing';
 }
 
-function sayWait() {
+function formatWait() {
   const { low_s, high_s } = state.predicted.value;
   return formatSecondsRange(low_s, high_s);
 }
@@ -126,7 +126,7 @@ export function Cost() {
   if (estimates.length === 0 || !hasServer) return null;
   const flops = estimates.reduce((sum, item) => sum + item.flops, 0);
   return html`
-    <p class="cost"><span class="sr">Predicted cost: </span>about ${sayWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
+    <p class="cost"><span class="sr">Predicted cost: </span>about ${formatWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
       ${' '}${formatCount(flops, 'FLOP')}, ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters per run.</p>
   `;
 }

@@ -12,7 +12,7 @@ import {
   openRecord,
   sending,
   stopSending,
-  untold,
+  unmatched,
 } from '../state/traces.js';
 import { findId } from '../state/view/traces.js';
 import { notify } from '../ui/clipboard.js';
@@ -85,7 +85,7 @@ function Failure() {
 /** Below a trace: a synthetic stack like it, and in what the two may differ. @param {{run: number, trace: string | undefined, isWhole: boolean}} props */
 export function Twin({ run, trace, isWhole }) {
   if (!trace) return null;
-  const unknown = untold.value[trace];
+  const unknown = unmatched.value[trace];
   return html`
     <p class="twin">
       ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}

@@ -1,7 +1,7 @@
 /** Keeps the list of views that someone has looked at: one entry when all runs are done and the view has stayed, or is shared. */
 
 import { effect, signal } from '@preact/signals';
-import { gainOf, sayGain } from '../data/gain.js';
+import { gainOf, formatRunGain } from '../data/gain.js';
 import { links } from '../share/share.js';
 import { isOwn, openingView, urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
@@ -25,10 +25,10 @@ export const dropped = signal(/** @type {Visited[]} */ ([]));
 const isWhole = () => state.phase.value === 'idle' && state.isComplete.value && !state.isDragging.value;
 
 /** The opening view is always a click away: it is no work of anyone. */
-const isOpening = () => toKey() === toHash(openingView(), boot.rules);
+const isOpening = () => viewKey() === toHash(openingView(), boot.rules);
 
 /** The runs alone, however they are looked at. */
-function toKey() {
+function viewKey() {
   const { base, runs, preset } = state.view.value;
   return state.snapshot.value?.url ?? toHash({ base, runs, cursor: null, ...(preset && { preset }) }, boot.rules);
 }
@@ -38,7 +38,7 @@ function toVisited() {
   const { value: view } = state.view;
   const labels = state.labels.value;
   return {
-    key: toKey(),
+    key: viewKey(),
     url: state.snapshot.value?.url ?? urlOf(view),
     hash: toHash(view, boot.rules),
     title: state.snapshot.value?.title || titleOf(view, labels),
@@ -52,7 +52,7 @@ function toVisited() {
 /** The gain as everywhere on the page; empty where it is not known. @param {import('../../types').Columns} columns */
 function toHeadline(columns) {
   const gain = gainOf(columns);
-  return gain === null ? '' : sayGain(gain, columns);
+  return gain === null ? '' : formatRunGain(gain, columns);
 }
 
 /** The view that was noted last: the list must not move under a hand because it stays. */
@@ -72,7 +72,7 @@ function change(next) {
 }
 
 /** The key of the view that is shown. */
-export const shownKey = () => toKey();
+export const shownKey = () => viewKey();
 
 /** @param {string} key @param {{name?: string, note?: string}} words */
 export const describe = (key, words) => change((views) => describeView(views, key, words));

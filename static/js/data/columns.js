@@ -53,7 +53,7 @@ const TAKERS = {
   },
   /** @param {Columns} columns @param {import('../../types').ForwardFrame} frame */
   forward(columns, frame) {
-    if (frame.layer < 0 && 'step' in frame) beginAnew(columns);
+    if (frame.layer < 0 && 'step' in frame) resetMeasurements(columns);
     addLayer(columns, frame);
   },
   backward: addLayer,
@@ -150,7 +150,7 @@ function toFlags(flags) {
 }
 
 /** The trained stack is measured: nothing of the measurement before may stay beside it. @param {Columns} columns */
-function beginAnew(columns) {
+function resetMeasurements(columns) {
   for (const table of [columns.layers, columns.log10, columns.status, columns.matrices]) table.clear();
   Object.assign(columns, { input: {}, loss: null });
 }

@@ -3,7 +3,7 @@
  * They are made here from the matrices that the page has: a cursor that is dragged asks no server, and a stored view has them too.
  */
 
-import { formatFixed, formatPower, formatScaled, sayStatus, UNKNOWN } from './numbers.js';
+import { formatFixed, formatPower, formatScaled, statusText, UNKNOWN } from './numbers.js';
 
 /** @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Figure} Figure */
 /**
@@ -163,7 +163,7 @@ export function toLabel(product, label) {
 export function toGains(product) {
   const most = (/** @type {Float64Array} */ sums) => sums.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   const toGain = (/** @type {Float64Array} */ sums) =>
-    sums.every(Number.isFinite) ? formatScaled(most(sums), product.exponent) : sayStatus(product.lost);
+    sums.every(Number.isFinite) ? formatScaled(most(sums), product.exponent) : statusText(product.lost);
   return [toGain(rowSums(product)), toGain(colSums(product))];
 }
 

@@ -42,7 +42,7 @@ export function peakOf(columns) {
 export const formatGain = (log10, digits) => `×${formatFactor(log10, digits)}`;
 
 /** The same of a run: of one stream, which nothing mixes, it is exactly `×1`. @param {number} log10 @param {Columns} columns */
-export const sayGain = (log10, { start }) => (start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10));
+export const formatRunGain = (log10, { start }) => (start?.streams === 1 && log10 === 0 ? '×1' : formatGain(log10));
 
 /** As `790`, `1.00`, `13,000` or `1.2×10¹²`, with three digits, or fewer where they are not known that well. @param {number} log10 @param {number} [digits] */
 export function formatFactor(log10, digits = 3) {

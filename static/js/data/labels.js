@@ -1,6 +1,6 @@
 /** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. Figures over REST have Plotly's legend instead. */
 
-import { sayStatus } from './numbers.js';
+import { statusText } from './numbers.js';
 
 /** Least distance of two labels, in heights of the plot, and the width of a letter. A template for another size has its own in `meta.labels`. */
 export const LABELS = { gap: 0.085, letter_px: 7.2 };
@@ -107,13 +107,13 @@ export function findLost(drawn, status, unit = 'layer', numbers) {
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));
-  if (known.length === 0) return { point: null, ends: true, text: sayStatus(String(status.get(first))) };
+  if (known.length === 0) return { point: null, ends: true, text: statusText(String(status.get(first))) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, ends: true, text: `${sayStatus(String(status.get(first)))} at ${unit} ${count(first)}` };
+    return { point, ends: true, text: `${statusText(String(status.get(first)))} at ${unit} ${count(first)}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], ends: false, text: `${sayStatus(String(status.get(last)))} up to ${unit} ${count(last)}` };
+  return { point: known[0], ends: false, text: `${statusText(String(status.get(last)))} up to ${unit} ${count(last)}` };
 }
 
 /**
@@ -162,7 +162,7 @@ export function footNote(text, color, ground) {
 
 /** Why there is no number, where the word alone says too little. @param {string} status */
 export function formatStatus(status) {
-  return status === 'constant' ? 'constant over samples' : sayStatus(status);
+  return status === 'constant' ? 'constant over samples' : statusText(status);
 }
 
 /**

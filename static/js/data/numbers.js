@@ -18,11 +18,11 @@ export function formatValue(value, log10 = null, status = undefined, digits = 4)
     return scientific(value < 0, Math.log10(size), digits - 2);
   }
   if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10, digits - 2);
-  return status === undefined ? UNKNOWN : sayStatus(status);
+  return status === undefined ? UNKNOWN : statusText(status);
 }
 
 /** Why there is no number, in a word or two. @param {string} status */
-export function sayStatus(status) {
+export function statusText(status) {
   return STATUS_WORDS[status] ?? status;
 }
 

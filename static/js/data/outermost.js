@@ -16,11 +16,11 @@ export function outermost(trace, place) {
   const found = parts.filter((index) => trace.y[index] !== null).sort((a, b) => trace.y[a] - trace.y[b]);
   const [least, most] = [found[0], found[found.length - 1]];
   const ends = found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];
-  return ends.map((index) => ({ index, whose: nameParts(trace, parts, index) }));
+  return ends.map((index) => ({ index, whose: nameCurves(trace, parts, index) }));
 }
 
 /** All parts that read the same as one of them. @param {Trace} trace @param {number[]} parts @param {number} index */
-function nameParts({ meta, customdata, text }, parts, index) {
+function nameCurves({ meta, customdata, text }, parts, index) {
   if (!meta.parts || parts.length < 2) return '';
   const alike = parts.filter((other) => text[other] === text[index]).map((other) => customdata[other]);
   if (alike.length === parts.length) return `all ${parts.length} ${meta.parts}s`;

@@ -80,15 +80,15 @@ const REASONS = [
 ];
 
 /** What traces do not tell of a figure, and why, in sentences. @param {import('../../types').Figure} figure @param {{label: string, columns: Columns}[]} runs @returns {string[]} */
-export function sayUnheard(figure, runs) {
+export function describeMissingMetrics(figure, runs) {
   const reason = REASONS.find(({ keys }) => figure.data.every((trace) => keys.test(trace.meta.key)));
   if (!reason) return [];
-  const silent = runs.filter(({ columns }) => isHeard(columns) && !has(columns, reason.base));
+  const silent = runs.filter(({ columns }) => isSettled(columns) && !has(columns, reason.base));
   return silent.map(({ label }) => `${label}: ${reason.said}`);
 }
 
 /** Whether a trace has come so far that what it lacks will not come. @param {Columns} columns */
-const isHeard = (columns) =>
+const isSettled = (columns) =>
   modelOf(columns) !== null && (columns.end !== null || columns.summary !== null || columns.trained > 0);
 
 /** @param {Columns} columns @param {string} key */

@@ -150,8 +150,8 @@ function toSpanTexts(columns, key) {
 /** What each step is called: its place from 1, or of a trace the trainer's own number where all steps have one. @param {Columns} columns @returns {number[]} */
 export function toStepNumbers(columns) {
   const steps = trainSteps(columns);
-  const isTold = steps > 0 && range(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
-  return isTold ? columns.iterations.slice(0, steps) : range(1, steps);
+  const areNumbered = steps > 0 && range(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
+  return areNumbered ? columns.iterations.slice(0, steps) : range(1, steps);
 }
 
 /** A column over the steps as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */

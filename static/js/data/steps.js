@@ -56,8 +56,8 @@ export function canFollow(template, runs, step) {
   const replaced = replacedBy(rules);
   const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => key in replaced);
   const trained = runs.filter((columns) => columns.trained > 0);
-  const isTold = trained.some((columns) => keys.some((key) => isKnown(columns, key, step, rules)));
-  return isTold || !trained.some((columns) => keys.some((key) => has(columns, key)));
+  const isAvailable = trained.some((columns) => keys.some((key) => isKnown(columns, key, step, rules)));
+  return isAvailable || !trained.some((columns) => keys.some((key) => has(columns, key)));
 }
 
 /** Whether a run's frames tell of a metric at a step. @param {Columns} columns @param {string} key @param {number} step @param {StepRules} rules */

@@ -4,14 +4,14 @@ import { withInterval } from '../data/composites.js';
 import { fillDifference } from '../data/difference.js';
 import { fill } from '../data/fill.js';
 import { noteWaiting } from '../data/waiting.js';
-import { toPart } from '../instant/part.js';
+import { recomputeComposites } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Columns} Columns */
 
 /** A template of the layers that are shown. @param {Figure} template @returns {Figure} */
-export function ofPart(template) {
-  return state.part.value ? withInterval(template, state.part.value) : template;
+export function forInterval(template) {
+  return state.chosenInterval.value ? withInterval(template, state.chosenInterval.value) : template;
 }
 
 /**
@@ -23,7 +23,7 @@ export function ofPart(template) {
  */
 export function toFigure(template, results, labels, { step, isNarrow }) {
   const draw = state.isDifference.peek() ? fillDifference : fill;
-  const shown = tellPart(template, results, step) ?? results;
+  const shown = columnsForInterval(template, results, step) ?? results;
   const figure = draw(template, shown, labels, state.cursor.peek(), isNarrow && !template.layout.meta.isSmall);
   noteWaiting(figure, results, labels);
   return figure;
@@ -36,8 +36,8 @@ export function toFigure(template, results, labels, { step, isNarrow }) {
  * @param {Columns[]} results
  * @param {number | null} step
  */
-export function tellPart({ layout: { meta } }, results, step) {
+export function columnsForInterval({ layout: { meta } }, results, step) {
   if (!meta.composites || !meta.interval || step !== null) return null;
   const [first, last] = meta.interval;
-  return toPart(results, { first, last });
+  return recomputeComposites(results, { first, last });
 }

@@ -4,9 +4,9 @@ import { toSpan } from '../data/composites.js';
 import { toUnit } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
 import { canFollow, nearestKept, showsKept } from '../data/steps.js';
-import { isComposite } from '../instant/part.js';
+import { isComposite } from '../instant/interval.js';
 import * as state from '../state/signals.js';
-import { ofPart, tellPart } from './filling.js';
+import { forInterval, columnsForInterval } from './filling.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -57,7 +57,7 @@ export function unitOf(view) {
 /** @param {Panel} panel @param {PanelView} view */
 function layersOf(panel, view) {
   if (panel.key !== 'detail')
-    return state.part.value && hasComposites(view) ? [tellsPart(panel, view) ? sayPart() : 'of all layers'] : [];
+    return state.chosenInterval.value && hasComposites(view) ? [hasIntervalGains(panel, view) ? describeInterval() : 'of all layers'] : [];
   const span = spanOf(view);
   if (span === null) return [`layer ${state.cursor.value + 1}`];
   const { first, last } = state.interval.value;
@@ -72,17 +72,17 @@ function hasComposites(view) {
 }
 
 /** Whether those are of the chosen layers alone. @param {Panel} panel @param {PanelView} view */
-function tellsPart(panel, view) {
+function hasIntervalGains(panel, view) {
   state.dataTick.value;
   const columns = state.slots.value.map((slot) => columnsOf(slot, ['composite_gain_fwd']));
-  return tellPart(ofPart(view.figure), columns, shownStep(panel, view.figure)) !== null;
+  return columnsForInterval(forInterval(view.figure), columns, shownStep(panel, view.figure)) !== null;
 }
 
 /** The layers that are spoken of, where they are not all. */
-export function sayPart() {
-  const { value: part } = state.part;
-  if (!part) return '';
-  const { first, last } = part;
+export function describeInterval() {
+  const { value: interval } = state.chosenInterval;
+  if (!interval) return '';
+  const { first, last } = interval;
   return first === last ? `layer ${first + 1}` : `layers ${first + 1}–${last + 1}`;
 }
 

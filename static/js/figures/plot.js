@@ -99,13 +99,13 @@ export function loadPlotly() {
 /**
  * A connection may die without a word, and a script waits on it for ever. So one that does not come is asked for again, beside the first; by
  * another address, for what is under way is not asked for twice.
- * @param {string} href @param {number} asked how often it was asked for before @returns {Promise<void>}
+ * @param {string} href @param {number} attempt how often it was asked for before @returns {Promise<void>}
  */
-const addScript = (href, asked = 0) =>
+const addScript = (href, attempt = 0) =>
   new Promise((resolve, reject) => {
     const script = document.createElement('script');
-    script.src = asked ? `${href}?${new URLSearchParams({ asked: String(asked) })}` : href;
-    const again = setTimeout(() => addScript(href, asked + 1).then(resolve, reject), LIBRARY_MS);
+    script.src = attempt ? `${href}?${new URLSearchParams({ attempt: String(attempt) })}` : href;
+    const again = setTimeout(() => addScript(href, attempt + 1).then(resolve, reject), LIBRARY_MS);
     script.onload = () => resolve(clearTimeout(again));
     script.onerror = () => {
       clearTimeout(again);

@@ -14,7 +14,7 @@ import { boxes } from './boxes.js';
 import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { toFigure } from './filling.js';
-import { PlotHand } from './hand.js';
+import { PlotPointer } from './pointer.js';
 import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot, scheduleDraw, unschedule } from './plot.js';
 import { canSketch, drawSketch } from './sketch.js';
 
@@ -137,7 +137,7 @@ function followsCursor(template) {
 }
 
 /** Whether a hand moves through what is known at once. */
-function followsHand() {
+function followsPointer() {
   return state.isMoving.peek() && state.isOfView.peek();
 }
 
@@ -180,7 +180,7 @@ class PlotBox {
     /** What stands over the plot while a hand moves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
     this.sketch = null;
     this.dimmer = new Dimmer(this.box);
-    this.hand = new PlotHand(this);
+    this.pointer = new PlotPointer(this);
     /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
     this.pointed = '';
     boxes.add(this);
@@ -211,7 +211,7 @@ class PlotBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.step.value];
-      const isTogether = followsHand(); // which may move the cursor as well
+      const isTogether = followsPointer(); // which may move the cursor as well
       if (!(isTogether ? this.isInSight : this.isSeen)) return this.redraw();
       this.box.dataset.waits = '';
       const cost_ms = followsCursor(this.template()) ? this.cost_ms : 0; // else only its lines move
@@ -222,14 +222,14 @@ class PlotBox {
   redraw() {
     const ids = state.slots
       .peek()
-      .map((slot) => slot.id || slot.asked)
+      .map((slot) => slot.id || slot.requestKey)
       .join();
     if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
     this.ids = ids;
     this.box.dataset.waits = ''; // also out of sight
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const isTogether = followsHand();
+    const isTogether = followsPointer();
     const draw = () =>
       scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms: this.cost_ms, isTogether });
     const rest = this.rest();
@@ -265,20 +265,20 @@ class PlotBox {
       width,
       followsCursor(template) ? cursor : '',
       template.layout.meta.interval,
-      this.hand.zoom.wordFor(this.layersShown()),
+      this.pointer.zoom.keyFor(this.layersShown()),
       step,
       template.layout.meta.theme,
       template.data[0]?.meta.fill.z,
       template.data.length,
       state.isDifference.peek(),
     ].join('|');
-    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !followsHand())) {
+    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !followsPointer())) {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
       if (template.layout.meta.isSmall) fitSmall(figure, labels, width);
-      this.hand.zoom.applyTo(figure, this.layersShown());
-      if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
+      this.pointer.zoom.applyTo(figure, this.layersShown());
+      if (followsPointer() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);
       else this.showPlot(figure, width, wanted);
       if (isNew) state.hasMoved.value = true;
@@ -292,11 +292,11 @@ class PlotBox {
 
   /** The room that it has. */
   measure() {
-    if (!followsHand()) this.room = null;
+    if (!followsPointer()) this.room = null;
     if (this.room) return this.room;
     const zoom = magnificationOf(this.box);
     const room = { width: Math.floor(this.box.clientWidth / zoom), zoom };
-    if (followsHand()) this.room = room;
+    if (followsPointer()) this.room = room;
     return room;
   }
 
@@ -343,15 +343,15 @@ class PlotBox {
     const end = performance.now();
     this.restUntil = end + Math.max(MIN_REST_MS, REST * (end - begun));
     this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);
-    if (isFirst) this.hand.listen();
+    if (isFirst) this.pointer.listen();
   }
 
   /** Forget what is shown of axes that are this card's own. */
   showAll() {
-    if (this.hand.zoom.clear()) this.drawAnew();
+    if (this.pointer.zoom.clear()) this.forceRedraw();
   }
 
-  drawAnew() {
+  forceRedraw() {
     this.drawn = '';
     this.redraw();
   }
@@ -381,7 +381,7 @@ class PlotBox {
     this.stopData();
     this.stopCursor();
     this.stopHover();
-    this.hand.end();
+    this.pointer.end();
     clearTimeout(this.timer);
     this.dimmer.end();
     this.sight.disconnect();
@@ -416,7 +416,7 @@ function Waiting({ isSmall }) {
 }
 
 /** `values` is the element for the values at the cursor. @param {{template: Figure, title: string, told?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
-export function Plot({ template, title, told = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
+export function Plot({ template, title, description = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
@@ -435,7 +435,7 @@ export function Plot({ template, title, told = '', values, toStep = ofTheEnd, to
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);
   return html`
-    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
+    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${description && `. ${description}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
       <${Waiting} isSmall=${Boolean(template.layout.meta.isSmall)} />

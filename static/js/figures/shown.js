@@ -2,7 +2,7 @@
 
 import { choose, slotAt } from '../data/drawing.js';
 import * as state from '../state/signals.js';
-import { ofPart, toFigure } from './filling.js';
+import { forInterval, toFigure } from './filling.js';
 import { shownStep } from './places.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel */
@@ -12,5 +12,5 @@ export function fillShown(panel, template) {
   const step = shownStep(panel, template);
   const slots = step === null ? state.slots.value : state.slots.value.map((slot) => slotAt(slot, step, template));
   const { results, labels } = choose(template, slots, []);
-  return toFigure(ofPart(template), results, labels, { step, isNarrow: false });
+  return toFigure(forInterval(template), results, labels, { step, isNarrow: false });
 }

@@ -7,13 +7,13 @@ import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/
 import { depthOf, specOf } from '../data/record.js';
 import { findProduct, lawOf, lookUp, THEORY } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
-import { COMPOSITES } from '../instant/part.js';
+import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
-import { ofPart, tellPart } from './filling.js';
-import { sayPart, shownStep, toPlaces } from './places.js';
+import { forInterval, columnsForInterval } from './filling.js';
+import { describeInterval, shownStep, toPlaces } from './places.js';
 
-/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfPart?: boolean}} Shown `isOfPart`: its composites are of the chosen layers alone */
+/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfInterval?: boolean}} Shown `isOfInterval`: its composites are of the chosen layers alone */
 
 /**
  * The table view's content; `isRaw` gives numbers instead of what people read.
@@ -46,10 +46,10 @@ function shownSlots(panel) {
   if (!state.isDifference.value || !base || hasLaws) return slots;
   const isTable = panel.table.length > 0; // without one it is the mixing matrices
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
-  return others.flatMap(({ label, columns, isOfPart }) => [
-    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfPart },
+  return others.flatMap(({ label, columns, isOfInterval }) => [
+    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval },
     ...(isTable
-      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)), isOfPart }]
+      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)), isOfInterval }]
       : []),
   ]);
 }
@@ -62,8 +62,8 @@ function atCursorStep(panel) {
     panel.table.length > 0 ? panel.table.map(({ source, key }) => (source === 'law' ? THEORY : key)) : ['h_res'];
   const slots = state.slots.value;
   const columns = slots.map((slot) => atStep(columnsOf(slot, keys), step, figure.layout.meta.rules.steps));
-  const told = tellPart(ofPart(figure), columns, step);
-  return slots.map(({ label }, run) => ({ label, columns: (told ?? columns)[run], isOfPart: told !== null }));
+  const recomputed = columnsForInterval(forInterval(figure), columns, step);
+  return slots.map(({ label }, run) => ({ label, columns: (recomputed ?? columns)[run], isOfInterval: recomputed !== null }));
 }
 
 /** Of a ratio, what is no ratio. @param {import('../../types').Columns} columns */
@@ -73,7 +73,7 @@ function withoutDifferences(columns) {
 
 /** @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function columnOf(slot, column, isRaw) {
-  const place = slot.isOfPart && COMPOSITES.includes(column.key) ? `, ${sayPart()}` : '';
+  const place = slot.isOfInterval && COMPOSITES.includes(column.key) ? `, ${describeInterval()}` : '';
   const title = `${slot.label}, ${column.title}${place}`;
   const read = (/** @type {string} */ source) =>
     lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
@@ -181,7 +181,7 @@ function streamsOf(slot, column, isRaw) {
 /** The matrices of the card, one row a matrix row, and their sums. @param {Panel} panel @param {boolean} isRaw */
 function matrixTable(panel, isRaw) {
   const view = state.viewOf(panel);
-  const source = ofPart(view.figure).data[0].meta.fill.z;
+  const source = forInterval(view.figure).data[0].meta.fill.z;
   const parts = (standsAlone(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
     const product =
       findProduct(source, slot.columns, state.cursor.value) ??

@@ -46,7 +46,7 @@ export class OwnZoom {
   }
 
   /** As one word. @param {string} of the layers that are shown */
-  wordFor(of) {
+  keyFor(of) {
     return this.of === of ? JSON.stringify(this.ranges) : '{}';
   }
 

@@ -27,18 +27,18 @@ const READS = ['h_pre', 'h_post', 'h_read'];
  * @param {AtOnceRules} rules
  * @returns {Columns | null}
  */
-export function know(base, wanted, rules) {
+export function deriveColumns(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isSame = isSameMixing(base, wanted);
   const begun = isSame ? rules.prefix.filter((key) => keepsLayers(base, wanted, rules, key)) : READS;
-  const h_res = isDynamic(base) ? null : isSame ? cutH(base, wanted.layers) : mix(base, wanted, rules.maps);
+  const h_res = isDynamic(base) ? null : isSame ? truncateResidualMixing(base, wanted.layers) : mix(base, wanted, rules.maps);
   if (!h_res && (!isSame || begun.length === 0)) return null;
   const known = createColumns();
   known.start = startOf(base, wanted);
   takeBeginning(known, base, wanted.layers, begun);
   if (h_res) addProducts(known, base, h_res);
-  const isTold = (/** @type {string} */ key) => known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
-  known.waits = new Set(keysOf(base).filter((key) => !isTold(key)));
+  const isDerived = (/** @type {string} */ key) => known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
+  known.waits = new Set(keysOf(base).filter((key) => !isDerived(key)));
   if (base.start?.theory?.length) known.waits.add(THEORY);
   return known;
 }
@@ -51,7 +51,7 @@ export function know(base, wanted, rules) {
  * @param {AtOnceRules} rules
  * @returns {Columns | null}
  */
-export function begin(base, wanted, rules) {
+export function deriveBeginning(base, wanted, rules) {
   const isSame = isUsable(base, rules) && isSameMixing(base, wanted) && wanted.layers > depthOf(base);
   if (!isSame || rules.depth_scaled.includes(specOf(base)?.block.scaling)) return null;
   const begun = createColumns();
@@ -78,7 +78,7 @@ const connectionOf = (base) => specOf(base)?.connection;
 const isDynamic = (base) => connectionOf(base).dynamic === true;
 
 /** @param {Columns} base @param {number} layers */
-function cutH(base, layers) {
+function truncateResidualMixing(base, layers) {
   const h_res = base.matrices.get('h_res');
   return h_res ? cutMatrix(h_res, layers) : null;
 }

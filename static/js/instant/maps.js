@@ -98,7 +98,7 @@ function invert(matrix, n) {
     const factor = 1 / left[column * n + column];
     for (const side of [left, right]) for (let k = 0; k < n; k++) side[column * n + k] *= factor;
     for (let row = 0; row < n; row++) {
-      if (row !== column) takeAway(left, right, n, row, column);
+      if (row !== column) subtractRow(left, right, n, row, column);
     }
   }
   return right;
@@ -112,7 +112,7 @@ function swapRows(matrix, n, one, other) {
 }
 
 /** Take from a row what clears its entry in the pivot's column. @param {Float64Array} left @param {Float64Array} right @param {number} n @param {number} row @param {number} pivot */
-function takeAway(left, right, n, row, pivot) {
+function subtractRow(left, right, n, row, pivot) {
   const factor = left[row * n + pivot];
   for (const side of [left, right]) {
     for (let k = 0; k < n; k++) side[row * n + k] -= factor * side[pivot * n + k];

@@ -1,12 +1,12 @@
 /** The numbers of a run in the table of results, each defined once. No browser here. */
 
 import { gainOf } from '../data/gain.js';
-import { sayStatus, UNKNOWN } from '../data/numbers.js';
+import { statusText, UNKNOWN } from '../data/numbers.js';
 import { depthOf } from '../data/record.js';
 import { lookUp } from '../data/sources.js';
-import { toPart } from './part.js';
+import { recomputeComposites } from './interval.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('./part.js').Part} Part */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('./interval.js').Interval} Interval */
 /**
  * A number as log10, null where it is not known: then `why` says it in a word. `curve` is over the layers, as log10.
  * @typedef {{log10: number | null, why: string, curve: (number | null)[]}} Number10
@@ -19,13 +19,13 @@ import { toPart } from './part.js';
 
 /**
  * @param {Columns} columns
- * @param {Part | null} part the chosen layers; null for all
+ * @param {Interval | null} interval the chosen layers; null for all
  * @returns {Measured}
  */
-export function measure(columns, part) {
-  const toGain = part ? gainOfPart(columns, part) : (/** @type {Key} */ key) => gainOfAll(columns, key);
-  const last = Math.min(part?.last ?? Infinity, depthOf(columns) - 1);
-  const first = Math.min(part?.first ?? 0, last);
+export function measure(columns, interval) {
+  const toGain = interval ? gainOfInterval(columns, interval) : (/** @type {Key} */ key) => gainOfAll(columns, key);
+  const last = Math.min(interval?.last ?? Infinity, depthOf(columns) - 1);
+  const first = Math.min(interval?.first ?? 0, last);
   const loss = columns.steps.get('step_loss');
   return {
     forward: toGain('composite_gain_fwd'),
@@ -50,13 +50,13 @@ export function measureDrift({ start, kept, keptSteps, matrices }) {
 
 /** @typedef {'composite_gain_fwd' | 'composite_gain_bwd'} Key */
 
-/** The gains of the product of chosen layers only; of several seeds they are not known. @param {Columns} columns @param {Part} part @returns {(key: Key) => Number10} */
-function gainOfPart(columns, { first, last }) {
-  const [told] = toPart([columns], { first, last }) ?? [];
-  if (!told) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
+/** The gains of the product of chosen layers only; of several seeds they are not known. @param {Columns} columns @param {Interval} interval @returns {(key: Key) => Number10} */
+function gainOfInterval(columns, { first, last }) {
+  const [recomputed] = recomputeComposites([columns], { first, last }) ?? [];
+  if (!recomputed) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
   /** @template T @param {Map<string, T>} table @param {Key} key */
   const cut = (table, key) => new Map([...table, [key, /** @type {any} */ (table.get(key))?.slice(first, last + 1)]]);
-  return (key) => gainOfAll({ ...told, layers: cut(told.layers, key), log10: cut(told.log10, key) }, key);
+  return (key) => gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
 }
 
 /** @param {Columns} columns @param {Key} key @returns {Number10} */
@@ -82,5 +82,5 @@ const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?
 function whyOf(columns, key, layers) {
   const flags = [...(columns.status.get(key) ?? [])];
   const found = flags.find(([layer]) => !layers || layers.includes(layer));
-  return found ? sayStatus(found[1]) : UNKNOWN;
+  return found ? statusText(found[1]) : UNKNOWN;
 }

@@ -5,7 +5,7 @@ import { noteView } from '../state/actions.js';
 import { isSweepStep, pushSweep } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { storedMap } from '../state/sweeper.js';
+import { snapshotMap } from '../state/sweeper.js';
 import { defaultMap } from '../state/view/grid.js';
 import { html } from '../ui/html.js';
 
@@ -24,7 +24,7 @@ export function SweepButton() {
 
 export function openSweep() {
   waitsForButton.value = true;
-  setMap(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
+  setMap(snapshotMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
   pushSweep(state.view.value);
 }
 

@@ -19,7 +19,7 @@ const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
 const CROSS = '×';
 const BLANK = ' '; // Plotly takes the empty label of a cell away, and does not draw the number that comes after it
 /** Why a cell has no number, where the state alone does not say it. */
-const UNTOLD = /** @type {Record<string, string>} */ ({
+const REASONS = /** @type {Record<string, string>} */ ({
   missing: 'not computed',
   held: 'not started',
   gone: 'deleted',
@@ -104,7 +104,7 @@ export function numberText(values, row, column) {
   return formatValue(
     values.values[row][column],
     values.log10[row][column],
-    reason ? `failed, ${reason}` : (UNTOLD[status] ?? status),
+    reason ? `failed, ${reason}` : (REASONS[status] ?? status),
   );
 }
 

@@ -1,7 +1,7 @@
 /** What a map's menu takes away: images, numbers, the figure itself. */
 
 import { toImage } from '../figures/plot.js';
-import { sayRuns, withLink } from '../share/caption.js';
+import { describeRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { WIDTH_PX as PAPER_PX } from '../share/paper.js';
 import * as state from '../state/signals.js';
@@ -38,7 +38,7 @@ export function mapItems(view, map, { values, figure }, toPaper) {
     const caption = withLink(title, [
       values.metric.meaning,
       `${mapFoot(view, map, values)}.`,
-      `Sweep ${values.id}. Runs in the view: ${sayRuns()}.`,
+      `Sweep ${values.id}. Runs in the view: ${describeRuns()}.`,
     ]);
     return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
   };

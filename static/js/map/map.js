@@ -68,7 +68,7 @@ function MapBody({ map }) {
             ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
             : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
         }
-        ${shown ? html`<${Progress} values=${shown.values} isStored=${sourceOf(map)?.isStored === true} />` : html`<${Cost} map=${map} />`}
+        ${shown ? html`<${Progress} values=${shown.values} isSnapshot=${sourceOf(map)?.isSnapshot === true} />` : html`<${Cost} map=${map} />`}
         ${
           shown
             ? html`<div class="map-tools">
@@ -110,21 +110,21 @@ function countRuns(map) {
 
 /** What the grid costs, before anything starts; or why it would be refused. @param {{map: MapChoice}} props */
 function Cost({ map }) {
-  const [told, setTold] = useState('');
+  const [estimate, setEstimate] = useState('');
   const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
   useEffect(() => {
     const aborted = new AbortController();
     estimateSweep(JSON.parse(body), aborted.signal).then(
-      ({ seconds, workers }) => setTold(`about ${formatSeconds(seconds / workers)}`),
+      ({ seconds, workers }) => setEstimate(`about ${formatSeconds(seconds / workers)}`),
       (error) => {
         if (aborted.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
-        setTold(error.message);
+        setEstimate(error.message);
       },
     );
     return () => aborted.abort();
   }, [body]);
-  return html`<span class="cost"><span class="sr">Predicted cost: </span>${told}</span>`;
+  return html`<span class="cost"><span class="sr">Predicted cost: </span>${estimate}</span>`;
 }
 
 /** Whether nothing is left to compute. @param {SweepValues | undefined} values */
@@ -132,14 +132,14 @@ function isWhole(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 
-/** @param {{values: SweepValues, isStored: boolean}} props */
-function Progress({ values, isStored }) {
+/** @param {{values: SweepValues, isSnapshot: boolean}} props */
+function Progress({ values, isSnapshot }) {
   const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const done = values.counts.done ?? 0;
   const failed = values.counts.failed ?? 0;
-  const told = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
+  const estimate = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
   return html`
-    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, from this snapshot`.replace('.,', ',') : told}</span>
+    <span class="status" role="status">${isSnapshot ? `${missingText(values.counts) || estimate}, from this snapshot`.replace('.,', ',') : estimate}</span>
     ${values.is_open ? html`<progress max=${all} value=${all - countOpen(values)} aria-label="Cells computed"></progress>` : null}
   `;
 }

@@ -28,13 +28,13 @@ const failure = signal('');
 /** @param {import('../../types').SweepLinks} links @param {import('../../types').MapChoice} map */
 async function load(links, map) {
   const draw = (/** @type {string} */ name) => getSweepFigure(links, map.metric, map.reduce, name);
-  const ask = async () => {
+  const request = async () => {
     const values = await getSweepValues(links, map.metric, map.reduce); // reads every run, and the figures are then at hand
     const [screen, paper] = await Promise.all([draw(theme.value), theme.value === 'dark' ? draw('light') : null]);
     return { values, screen, paper };
   };
   try {
-    const { values, screen, paper } = await insist(ask, (error) => {
+    const { values, screen, paper } = await insist(request, (error) => {
       failure.value = `${error.title}: ${error.message}`;
       return true;
     });

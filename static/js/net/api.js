@@ -82,11 +82,11 @@ async function send(path, init) {
 /**
  * What a connection broke with, as a refusal that passes; that someone has aborted it goes on as it is.
  * @template T
- * @param {() => Promise<T>} ask
+ * @param {() => Promise<T>} request
  */
-async function reach(ask) {
+async function reach(request) {
   try {
-    return await ask();
+    return await request();
   } catch (error) {
     const isBroken = error instanceof TypeError || (error instanceof DOMException && error.name !== 'AbortError');
     throw isBroken ? unreachable() : error;
@@ -131,16 +131,16 @@ function openStream(path, init = {}) {
 /**
  * Ask, and ask again while the server is away or busy.
  * @template T
- * @param {() => Promise<T>} ask
- * @param {(error: ApiError) => boolean} goesOn told of every failure that may pass; whether to ask again
+ * @param {() => Promise<T>} request
+ * @param {(error: ApiError) => boolean} shouldRetry told of every failure that may pass; whether to ask again
  * @returns {Promise<T>}
  */
-export async function insist(ask, goesOn) {
+export async function insist(request, shouldRetry) {
   for (;;) {
     try {
-      return await ask();
+      return await request();
     } catch (error) {
-      if (!(error instanceof ApiError) || error.retryAfter_s === null || !goesOn(error)) throw error;
+      if (!(error instanceof ApiError) || error.retryAfter_s === null || !shouldRetry(error)) throw error;
       const wait_ms = error.retryAfter_s * 1000;
       await new Promise((resolve) => setTimeout(resolve, wait_ms));
     }

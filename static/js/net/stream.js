@@ -27,7 +27,7 @@ export function followRuns(records, handlers, signal, begun) {
   const isOver = () => signal.aborted || open.size === 0;
   /** The one that is read; whatever another still says is dropped. @type {EventStream} */
   let stream;
-  let heard = Date.now();
+  let receivedAt = Date.now();
   let timer = 0;
 
   /** @param {ServerEvent} event */
@@ -53,14 +53,14 @@ export function followRuns(records, handlers, signal, begun) {
   /** @param {EventStream} fresh */
   async function read(fresh) {
     stream = fresh;
-    heard = Date.now();
+    receivedAt = Date.now();
     clearTimeout(timer);
     timer = setTimeout(connect, OPEN_MS);
     try {
       for await (const batch of fresh.batches) {
         if (stream !== fresh || signal.aborted) return;
         clearTimeout(timer);
-        heard = Date.now();
+        receivedAt = Date.now();
         handlers.onConnection(true);
         batch.forEach(take);
       }
@@ -77,7 +77,7 @@ export function followRuns(records, handlers, signal, begun) {
 
   /** After a sleep, or a change of networks, the other end may be gone and nothing here would ever say so. */
   function wake() {
-    if (document.visibilityState !== 'hidden' && Date.now() - heard >= SILENT_MS) connect();
+    if (document.visibilityState !== 'hidden' && Date.now() - receivedAt >= SILENT_MS) connect();
   }
 
   let ticked = Date.now();

@@ -13,7 +13,7 @@ import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
-import { sayExchange, TITLE, toSentence } from './geometry/words.js';
+import { describeExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
 import {
   chooseShown,
@@ -61,7 +61,7 @@ export class PictureBox {
     this.timer = 0;
     this.density = 1;
     this.zoom = 1;
-    this.isHeld = false;
+    this.isDragging = false;
     /** Where the pointer was pressed, until it leaves that place. @type {[number, number] | null} */
     this.pressed = null;
     this.isInSight = true;
@@ -87,7 +87,7 @@ export class PictureBox {
       this.redraw();
     });
     this.stopCursor = effect(() => {
-      [state.cursor.value, state.layers.value, state.part.value, state.hovered.value];
+      [state.cursor.value, state.layers.value, state.chosenInterval.value, state.hovered.value];
       [chosenRun.value, magnifiedKind.value];
       this.drawSoon();
     });
@@ -174,7 +174,7 @@ export class PictureBox {
   /** @param {import('./geometry/picture.js').Plan} plan */
   drawCursor(plan) {
     const layer = this.layer(plan);
-    this.paintOn(this.cursor, toCursor(plan, layer, state.part.peek(), magnifiedRun(plan.runs)));
+    this.paintOn(this.cursor, toCursor(plan, layer, state.chosenInterval.peek(), magnifiedRun(plan.runs)));
     const { x, y, width, height } = frameOf(plan.layout, layer);
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     Object.assign(this.frame.style, {
@@ -206,7 +206,7 @@ export class PictureBox {
     const shapes = [
       ...toStill(whole),
       toFrame(layout, layer),
-      ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
+      ...toCursor(whole, layer, state.chosenInterval.peek(), magnifiedRun(runs)),
       ...toCaptionLines(whole),
     ];
     this.paper.innerHTML = toSvg(shapes, this.palette, layout);
@@ -252,8 +252,8 @@ export class PictureBox {
     box.addEventListener('pointerdown', (event) => {
       const run = this.runUnder(event);
       if (run !== null) this.choose(run);
-      this.isHeld = this.layerUnder(event) !== null;
-      if (!this.isHeld) return;
+      this.isDragging = this.layerUnder(event) !== null;
+      if (!this.isDragging) return;
       this.pressed = this.placeOf(event);
       this.before = [cursorsNow(), this.before[0]];
       state.hovered.value = null; // what is held is the cursor
@@ -262,7 +262,7 @@ export class PictureBox {
       if (event.pointerType !== 'touch') this.point(event);
     });
     box.addEventListener('pointermove', (event) => {
-      if (this.isHeld) this.point(event);
+      if (this.isDragging) this.point(event);
       else this.hover(event);
     });
     box.addEventListener('pointerleave', () => {
@@ -270,18 +270,18 @@ export class PictureBox {
       this.tip.hidden = true;
     });
     box.addEventListener('pointerup', (event) => {
-      if (this.isHeld) {
+      if (this.isDragging) {
         this.point(event);
         this.press(event);
       }
-      this.isHeld = false;
+      this.isDragging = false;
     });
     box.addEventListener('dblclick', () => {
       restoreCursors(this.before[1]); // its presses have moved the cursor
       showAll();
     });
     box.addEventListener('pointercancel', () => {
-      this.isHeld = false;
+      this.isDragging = false;
     });
   }
 
@@ -296,7 +296,7 @@ export class PictureBox {
     if (!this.plan) return null;
     const [x, y] = this.placeOf(event);
     const isBelow = y > this.plan.layout.strips.bottom + SLACK_PX;
-    return isBelow && !this.isHeld ? null : layerAt(this.plan.layout, x, this.isHeld ? Infinity : SLACK_PX);
+    return isBelow && !this.isDragging ? null : layerAt(this.plan.layout, x, this.isDragging ? Infinity : SLACK_PX);
   }
 
   /** The run whose name or gain is there. @param {PointerEvent} event */
@@ -343,7 +343,7 @@ export class PictureBox {
       .find((exchange) => exchange !== null);
     this.tip.hidden = !found || event.pointerType === 'touch';
     if (!found) return;
-    this.tip.textContent = sayExchange(found);
+    this.tip.textContent = describeExchange(found);
     this.tip.style.setProperty(
       'transform',
       `translate(${(x + TIP_PX) * this.zoom}px, ${(y - 2 * TIP_PX) * this.zoom}px)`,

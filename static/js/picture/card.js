@@ -10,7 +10,7 @@ import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import { ENDS_MS } from './geometry/signal.js';
-import { HELP, MEANING, sayCaption, TITLE } from './geometry/words.js';
+import { HELP, MEANING, captionOf, TITLE } from './geometry/words.js';
 import { isFading, isLog, isMixed, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
 import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 
@@ -99,7 +99,7 @@ function ScaleChoice() {
 /** How to read the picture, and which step of training it shows. @param {{templates: Templates | null}} props */
 function Caption({ templates }) {
   const places = templates ? placesOf(templates) : '';
-  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${sayCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
+  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${captionOf(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
 }
 
 /** Opens the magnified layer where there is no room for it. */

@@ -32,7 +32,7 @@ const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const FRAME_PX = { above: 40, beside: 32 }; // of a frame: what is around the picture
+const FRAME_PX = { above: 40, margin: 32 }; // of a frame: what is around the picture
 
 /** The runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {
@@ -47,7 +47,7 @@ function toWhole(templates, width) {
   const shapes = [
     ...toStill(plan),
     toFrame(layout, layer),
-    ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
+    ...toCursor(plan, layer, state.chosenInterval.value, magnifiedRun(runs)),
     ...toCaptionLines(plan),
   ];
   return { shapes, width, height: layout.height, plan };
@@ -108,7 +108,7 @@ async function toPictureFile() {
 
 /** How high a frame of the card is that is so wide. @param {Templates} templates @param {number} width */
 export function toFrameHeight(templates, width) {
-  return Math.ceil(toPictureHeight(templates, width - FRAME_PX.beside) + FRAME_PX.above);
+  return Math.ceil(toPictureHeight(templates, width - FRAME_PX.margin) + FRAME_PX.above);
 }
 
 /** How high the picture alone is. @param {Templates} templates @param {number} width */

@@ -86,11 +86,11 @@ function whenIdle(act) {
 
 /** @param {number[]} ends log10 @param {string} words @returns {Range} */
 function toRange([low, high], words) {
-  return { low: sayGain(low), high: sayGain(high), words };
+  return { low: formatGainDigits(low), high: formatGainDigits(high), words };
 }
 
 /** In two digits. @param {number} log10 */
-function sayGain(log10) {
+function formatGainDigits(log10) {
   if (log10 >= 6 || log10 < -2) return formatValue(null, log10, undefined, 3);
   return Number((10 ** log10).toPrecision(2)).toLocaleString('en-US');
 }

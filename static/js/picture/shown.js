@@ -95,9 +95,9 @@ export function chooseShown(templates, drawn) {
     const template = toTemplate(templates, part === 'sizes' ? SIZES : MIXING);
     const slots = state.slots.value;
     const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
-    const held = drawn?.step === step ? drawn[part].places : [];
+    const drawnPlaces = drawn?.step === step ? drawn[part].places : [];
     // A run that has shown nothing yet has nothing to hold.
-    return choose(template, shown, /** @type {any[]} */ (held.map((place) => (hasAny(place) ? place : undefined))));
+    return choose(template, shown, /** @type {any[]} */ (drawnPlaces.map((place) => (hasAny(place) ? place : undefined))));
   });
   return { step, sizes, mixing };
 }

@@ -17,14 +17,14 @@ export function toCaption(title, meaning) {
   const labels = state.slots.value.map((slot) => slot.label);
   return withLink(title, [
     meaning,
-    `${sayRuns()}.`,
+    `${describeRuns()}.`,
     settingsText(columns.map(specOf), labels),
     ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last is of tables
   ]);
 }
 
 /** The runs that are shown, each with its id. */
-export function sayRuns() {
+export function describeRuns() {
   return state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`).join(', ');
 }
 

@@ -58,7 +58,7 @@ export function figureQuery(panel) {
     view: state.viewOf(panel).key,
     layer: state.cursor.value,
     step: state.step.value,
-    interval: state.part.value,
+    interval: state.chosenInterval.value,
     theme: theme.value,
     difference: state.isDifference.value,
     labels: labels.join() === usual.join() ? null : labels,

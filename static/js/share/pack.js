@@ -15,22 +15,22 @@ export function unpack(text) {
 
 /** @param {unknown} item */
 function toPlain(item) {
-  if (item instanceof Map) return { $: 'map', held: [...item] };
-  if (item instanceof Set) return { $: 'set', held: [...item] };
-  if (item instanceof Float32Array) return { $: 'f4', held: toBase64(item) };
-  if (item instanceof Float64Array) return { $: 'f8', held: toBase64(item) };
-  if (typeof item === 'number' && !Number.isFinite(item)) return { $: 'number', held: String(item) };
+  if (item instanceof Map) return { $: 'map', data: [...item] };
+  if (item instanceof Set) return { $: 'set', data: [...item] };
+  if (item instanceof Float32Array) return { $: 'f4', data: toBase64(item) };
+  if (item instanceof Float64Array) return { $: 'f8', data: toBase64(item) };
+  if (typeof item === 'number' && !Number.isFinite(item)) return { $: 'number', data: String(item) };
   return item;
 }
 
 /** @param {any} item */
 function fromPlain(item) {
   if (item === null || typeof item !== 'object' || !('$' in item)) return item;
-  const { $: kind, held } = item;
-  if (kind === 'map') return new Map(held);
-  if (kind === 'set') return new Set(held);
-  if (kind === 'number') return Number(held);
-  const bytes = Uint8Array.from(atob(held), (char) => char.charCodeAt(0));
+  const { $: kind, data } = item;
+  if (kind === 'map') return new Map(data);
+  if (kind === 'set') return new Set(data);
+  if (kind === 'number') return Number(data);
+  const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
   return new ARRAYS[/** @type {keyof typeof ARRAYS} */ (kind)](bytes.buffer);
 }
 

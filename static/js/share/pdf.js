@@ -17,13 +17,13 @@ const LINK = '#0b5cad';
 const WEIGHTS = /** @type {const} */ ({ normal: 'dejavu-sans/400.woff', bold: 'dejavu-sans/700.woff' });
 
 /** @type {Promise<Record<string, Uint8Array>> | undefined} */
-let asked;
+let fontsLoading;
 
 /** The fonts, of which the page knows too, so that figures are laid out in them. */
 export function loadFonts() {
-  asked ??= readFonts();
-  asked.catch(() => (asked = undefined)); // another try may do
-  return asked;
+  fontsLoading ??= readFonts();
+  fontsLoading.catch(() => (fontsLoading = undefined)); // another try may do
+  return fontsLoading;
 }
 
 async function readFonts() {
@@ -67,7 +67,7 @@ export async function toPdf(svg, size, caption) {
   const height = (size.height * width) / size.width;
   const sheet = new jsPDF({ unit: 'pt' }); // to measure the caption
   addFonts(sheet, fonts);
-  const figure = toReadable(svg);
+  const figure = adaptForSvg2pdf(svg);
   const [known, isWhole] = keepKnown(sheet, figure, caption);
   const lines = toLines(sheet, isWhole ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
   const whole = TITLE.height + height + (lines.length + 1) * CAPTION.size * CAPTION.line + PAD;
@@ -146,7 +146,7 @@ function write(pdf, text, x, y, { size, style, color }) {
 }
 
 /** What the tool does not read is said in words that it does. @param {string} svg */
-function toReadable(svg) {
+function adaptForSvg2pdf(svg) {
   const root = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement;
   for (const text of root.querySelectorAll('[dominant-baseline]'))
     text.setAttribute('alignment-baseline', /** @type {string} */ (text.getAttribute('dominant-baseline')));

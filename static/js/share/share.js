@@ -50,30 +50,30 @@ export function share(panel) {
 }
 
 /** Counts requests for a link, and closings of the dialog: an answer that comes after either is ignored. */
-let asked = 0;
+let latestRequest = 0;
 
 /** Close the dialog, also to what is on its way. */
 export function close() {
   if (links.value === null) return;
-  asked++;
+  latestRequest++;
   isCreating.value = false;
   links.value = null;
 }
 
 /** Store what is shown, with its title and note. */
 export async function createLink() {
-  const mine = ++asked;
+  const mine = ++latestRequest;
   failure.value = saved.value = '';
   isCreating.value = true;
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
-    const stored = await withSource(state.view.value.map, (held) =>
-      postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }),
+    const stored = await withSource(state.view.value.map, (shownSource) =>
+      postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toWords() }),
     );
     const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
     if (trouble) notify(trouble);
-    if (mine !== asked || links.value === null) return;
+    if (mine !== latestRequest || links.value === null) return;
     const short = new URL(stored.url, location.href).href;
     const { id, sweep, expires_at: expires } = stored;
     links.value = {
@@ -86,9 +86,9 @@ export async function createLink() {
     };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (mine === asked) failure.value = `${error.title}: ${error.message}`;
+    if (mine === latestRequest) failure.value = `${error.title}: ${error.message}`;
   } finally {
-    if (mine === asked) isCreating.value = false;
+    if (mine === latestRequest) isCreating.value = false;
   }
 }
 
@@ -111,7 +111,7 @@ export async function remove() {
 }
 
 /** What is typed; another title or note makes another snapshot, on request. @param {any} event */
-export function note({ target }) {
+export function onNoteInput({ target }) {
   words.value = { ...words.value, [target.name]: target.value };
 }
 

@@ -4,7 +4,7 @@ import { createColumns } from '../data/columns.js';
 import { choose } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
-import { know } from '../instant/known.js';
+import { deriveColumns } from '../instant/known.js';
 import { toStops } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').AtOnceRules} AtOnceRules */
@@ -46,7 +46,7 @@ export function addSliders({ runs, sliders, atOnce }, box, show) {
 function toLabel({ path, title, unit, stops, value }, move) {
   const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
   const range = /** @type {HTMLInputElement} */ (input);
-  const tell = (/** @type {number} */ at) => {
+  const showValue = (/** @type {number} */ at) => {
     output.textContent = String(at);
     range.value = String(stops.indexOf(at));
     range.setAttribute('aria-valuetext', `${at} ${unit}`.trim());
@@ -54,14 +54,14 @@ function toLabel({ path, title, unit, stops, value }, move) {
   Object.assign(range, { type: 'range', min: '0', max: String(stops.length - 1), step: '1' });
   label.append(`${title} `, output, range);
   label.dataset.path = path;
-  tell(value);
-  range.oninput = () => tell(move(path, stops[Number(range.value)]));
+  showValue(value);
+  range.oninput = () => showValue(move(path, stops[Number(range.value)]));
   return label;
 }
 
 /** What is known of all runs; nothing where one of them is not known. @param {Columns[]} runs @param {Map<string, number>} places @param {AtOnceRules} atOnce @returns {Columns[] | undefined} */
 function follow(runs, places, atOnce) {
-  const known = runs.flatMap((columns) => know(columns, toWanted(columns, places), atOnce) ?? []);
+  const known = runs.flatMap((columns) => deriveColumns(columns, toWanted(columns, places), atOnce) ?? []);
   return known.length === runs.length ? known : undefined;
 }
 
@@ -96,13 +96,13 @@ function settingOf(columns, path) {
 /** Whether all that a figure draws is known of runs as the sliders have them. @param {Figure} template @param {Columns[]} runs */
 export function isKnown(template, runs) {
   const slots = runs.map((known) => ({
-    ...{ id: '', asked: undefined, label: '', columns: createColumns(), place: null, known, before: [] },
+    ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, known, before: [] },
   }));
   return choose(template, slots, []).results.every((columns, run) => columns === runs[run]);
 }
 
 /** The largest gain of each run, in words. @param {Columns[]} runs @param {string[]} labels */
-export function sayGains(runs, labels) {
+export function describeGains(runs, labels) {
   const gains = runs.map((columns, run) => {
     const logs = /** @type {Float64Array | undefined} */ (columns.log10.get(COMPOSITE));
     const log10 = Math.max(...(logs ?? []).filter(Number.isFinite));

@@ -5,13 +5,13 @@ import { toStyle } from './standalonelook.js';
 /**
  * @typedef {{text: string, value: number | null}} Cell `value` behind what people read, where there is one
  * @typedef {{caption: string, head: string[], rows: Cell[][]}} Numbers
- * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, beside: string,
+ * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, supplement: string,
  *   numbers: Numbers | null, help: import('../../types').Panel['help'] | null}} Card `svg` in the theme of the screen, `paper` in the
- *   light one where that is another; `svg`, `paper` and `beside` are markup
+ *   light one where that is another; `svg`, `paper` and `supplement` are markup
  * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, source: unknown,
- *   findings: {text: string, numbers: [string, string][]}[]}} Told one run
+ *   findings: {text: string, numbers: [string, string][]}[]}} RunReport one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
- *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
+ *   settings: import('./report.js').Settings, runs: RunReport[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
  * @typedef {import('./carried.js').Carried & {given: string}} Live what moves in the file, and `given`, the text of what it moves through
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
@@ -49,7 +49,7 @@ ${whole.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)
 <section class="story" aria-label="What the runs show">
 ${whole.runs.map(toStory).join('\n')}
 </section>
-${whole.live ? HAND : ''}${toSettings(whole)}
+${whole.live ? SLIDERS : ''}${toSettings(whole)}
 ${whole.cards.map(toCard).join('\n')}
 <section class="card">
 <h2>Notes</h2>
@@ -62,7 +62,7 @@ ${whole.cards.map(toCard).join('\n')}
 }
 
 /** Where the sliders come, and what they say. */
-const HAND = `<section class="card hand" id="hand" aria-label="Try it"><h2>Try it</h2>
+const SLIDERS = `<section class="card try-it" id="try-it" aria-label="Try it"><h2>Try it</h2>
 <p class="muted">These sliders work offline as far as the saved data reaches. What needs new runs is dimmed.</p>
 <div class="sliders"></div><p class="said" aria-live="polite"></p></section>
 `;
@@ -78,17 +78,17 @@ ${start('module')}>import "${entry}";</script>
 `;
 }
 
-/** @param {Told} run */
+/** @param {RunReport} run */
 function toStory({ label, color, paperColor, headline, findings }) {
-  const told = findings.flatMap(({ numbers }) => numbers);
-  const behind = told.map(
+  const allNumbers = findings.flatMap(({ numbers }) => numbers);
+  const behind = allNumbers.map(
     ([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<article class="card run" style="--run: ${escapeHtml(color)}; --paper-run: ${escapeHtml(paperColor)}">
 <h2>${escapeHtml(label)}</h2>
 <p class="headline">${escapeHtml(headline)}</p>
 <ul>${findings.map(({ text }) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>
-${told.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
+${allNumbers.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
 </article>`;
 }
 
@@ -113,14 +113,14 @@ ${runs.map(toSource).join('\n')}
 </section>`;
 }
 
-/** @param {Told} run */
+/** @param {RunReport} run */
 function toSource({ label, id, source }) {
   return `<details><summary>${escapeHtml(label)} as JSON <span class="muted">run ${escapeHtml(id)}</span></summary>
 <pre tabindex="0">${escapeHtml(JSON.stringify(source, null, 1))}</pre></details>`;
 }
 
 /** @param {Card} card */
-function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }) {
+function toCard({ key, title, unit, meaning, svg, paper, supplement, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
   const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
     `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, figure`)}"><div role="img" aria-label="${escapeHtml(label)}">${markup}</div></div>`;
@@ -128,7 +128,7 @@ function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }
 <h2>${escapeHtml(title)} <span class="muted unit">${escapeHtml(unit)}</span></h2>
 <p class="muted">${escapeHtml(meaning)}</p>
 ${svg ? figure(svg, paper ? 'on-screen' : '') : ''}${paper ? figure(paper, 'on-paper') : ''}
-${beside ? `<div class="beside">${beside}</div>` : ''}
+${supplement ? `<div class="supplement">${supplement}</div>` : ''}
 ${
   help
     ? `<details class="help"><summary>How to read it</summary><p>${escapeHtml(help.reading)}</p>

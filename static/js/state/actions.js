@@ -3,7 +3,7 @@
 import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
-import { hurryRuns, readSpec, requestRuns, requestSoon, showAtOnce, showStored } from './runner.js';
+import { hurryRuns, readSpec, requestRuns, requestSoon, showKnown, showSnapshot } from './runner.js';
 import * as state from './signals.js';
 import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
 import { TRACE, withoutUnnamed } from './view/spec.js';
@@ -15,21 +15,21 @@ let cursorTimer = 0;
 
 /** While something is dragged: the runs follow as fast as they can, the address a moment later. @param {() => void} change */
 export function dragTo(change) {
-  if (!state.isDragging.value) noteAtOnce();
+  if (!state.isDragging.value) flushNote();
   state.isDragging.value = true;
   change();
-  leaveStored();
-  if (showAtOnce()) requestSoon();
+  leaveSnapshot();
+  if (showKnown()) requestSoon();
   else requestRuns();
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
 }
 
 /** Where no run is computed: a change is made if what it leads to can be known at once. Returns whether it was. @param {() => void} change */
-export function moveAtOnce(change) {
+export function moveIfKnown(change) {
   const before = state.view.value;
   change();
-  if (showAtOnce() || state.isOfView.value) return true;
+  if (showKnown() || state.isOfView.value) return true;
   state.view.value = before;
   return false;
 }
@@ -39,16 +39,16 @@ export function commit(change) {
   clearTimeout(addressTimer);
   state.isDragging.value = false;
   change?.();
-  leaveStored();
+  leaveSnapshot();
   pushAddress(state.view.value);
   if (change) {
-    showAtOnce();
+    showKnown();
     requestRuns();
   } else hurryRuns();
 }
 
 /** What is changed is computed anew; a trace stays, if it is known which it is. */
-function leaveStored() {
+function leaveSnapshot() {
   if (state.hasTrace.value) state.view.value = withoutUnnamed(state.view.value, boot.rules);
   state.snapshot.value = null;
 }
@@ -67,11 +67,11 @@ export function moveStep(step) {
 
 function noteSoon() {
   clearTimeout(cursorTimer);
-  cursorTimer = setTimeout(noteAtOnce, CURSOR_MS);
+  cursorTimer = setTimeout(flushNote, CURSOR_MS);
 }
 
 /** Note what waits to be noted. */
-function noteAtOnce() {
+function flushNote() {
   clearTimeout(cursorTimer);
   if (cursorTimer) noteView();
   cursorTimer = 0;
@@ -81,7 +81,7 @@ function noteAtOnce() {
 export function moveInterval(change) {
   state.setInterval(change);
   const { first, last } = state.interval.value;
-  state.spoken.value = state.part.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
+  state.spoken.value = state.chosenInterval.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
   noteView();
 }
 
@@ -147,28 +147,28 @@ export function closePreset() {
 
 /** Read the address, as at the start and after Back: a stored view shows its frames, a hash is computed. @param {import('../../types').Snapshot} [stored] */
 export function openAddress(stored) {
-  const isStored = stored !== undefined && location.pathname === stored.url;
-  const hash = isStored ? stored.state : location.hash;
+  const isSnapshot = stored !== undefined && location.pathname === stored.url;
+  const hash = isSnapshot ? stored.state : location.hash;
   const preset = findPreset(nameIn(location.pathname) ?? presetIn(hash, boot.rules));
-  const isBare = !isStored && !preset && hash === '';
+  const isBare = !isSnapshot && !preset && hash === '';
   const { view: read, problems } = isBare
     ? { view: openingView(), problems: [] }
-    : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isStored ? {} : keptTexts());
-  const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
+    : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isSnapshot ? {} : keptTexts());
+  const isLost = !isSnapshot && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
   const known = isLost ? withoutUnnamed(read, boot.rules) : read;
-  const view = isStored ? withKeptSweep(known) : known;
+  const view = isSnapshot ? withKeptSweep(known) : known;
   if (isLost) problems.push("runs: this link doesn't name its recording; open the snapshot link instead");
   state.batch(() => {
     state.view.value = view;
-    state.notices.value = isStored ? [] : problems;
-    state.snapshot.value = isStored ? stored : null;
+    state.notices.value = isSnapshot ? [] : problems;
+    state.snapshot.value = isSnapshot ? stored : null;
   });
-  if (isStored) {
-    showStored(stored.runs, state.labels.value);
+  if (isSnapshot) {
+    showSnapshot(stored.runs, state.labels.value);
     void takeTexts(stored, problems);
   } else {
     if (preset) noteView(); // under the preset's own address, whichever way it was named
-    showAtOnce();
+    showKnown();
     if (!isShown()) requestRuns(preset !== undefined); // its link asks for its runs, however long they take
   }
 }

@@ -33,15 +33,15 @@ export const isNear = signal(false);
 let latest = null;
 
 /** Ask ahead, for as long as the page is there. */
-export function followAhead() {
+export function followPrefetch() {
   let timer = 0;
   effect(() => {
     const isWanted = isNear.value && state.phase.value === 'idle' && !state.isDragging.value;
     clearTimeout(timer);
-    if (isWanted) timer = setTimeout(askAhead, NEAR_MS);
+    if (isWanted) timer = setTimeout(prefetch, NEAR_MS);
   });
   effect(() => {
-    if (state.isMoving.value && state.slots.value.some(isBeginning)) askAhead();
+    if (state.isMoving.value && state.slots.value.some(isBeginning)) prefetch();
   });
   effect(() => {
     if (state.phase.value === 'running') leave();
@@ -59,7 +59,7 @@ function isSparing() {
 }
 
 /** Ask for the runs of the view at a larger depth, unless that is under way, has been refused, or is of no use. */
-function askAhead() {
+function prefetch() {
   const view = state.settings.peek();
   const field = state.fields.peek().get(DEPTH);
   if (!field || isSparing() || view.runs.some((choice) => choice.kind === TRACE || DEPTH in choice.own)) return;
@@ -84,16 +84,16 @@ function areOfUse(specs) {
 const at = (view, depth) => ({ ...view, base: { ...view.base, [DEPTH]: depth } });
 
 /** @param {View} view */
-const wordFor = (view) => JSON.stringify(toSpecs(state.fields.peek(), view));
+const keyFor = (view) => JSON.stringify(toSpecs(state.fields.peek(), view));
 
 /** What a view is but for its depth. @param {View} view */
-const familyOf = (view) => wordFor(at(view, 0));
+const familyOf = (view) => keyFor(at(view, 0));
 
 /** What is asked for now comes first: what is under way is given up, unless it is just that. */
 function leave() {
   const view = state.settings.peek();
   const isWanted =
-    latest !== null && wordFor(at(view, latest.depth)) === wordFor(view) && latest.family === familyOf(view);
+    latest !== null && keyFor(at(view, latest.depth)) === keyFor(view) && latest.family === familyOf(view);
   latest?.end.abort(isWanted ? WANTED : undefined);
   latest = null;
 }

@@ -91,7 +91,7 @@ function followRecords(open, { look, onGone, signal, stream }) {
       onConnection(isUp) {
         state.isConnected.value = isUp;
       },
-      onRefused: () => void tellGone([...open.keys()], signal, onGone),
+      onRefused: () => void reportGone([...open.keys()], signal, onGone),
     },
     signal,
     stream,
@@ -99,7 +99,7 @@ function followRecords(open, { look, onGone, signal, stream }) {
 }
 
 /** Tell of a server that no longer has records, as with an emptied data folder. @param {string[]} ids @param {AbortSignal} signal @param {(gone: string[]) => void} onGone */
-async function tellGone(ids, signal, onGone) {
+async function reportGone(ids, signal, onGone) {
   const gone = (await Promise.all(ids.map(isGone))).flatMap((is, place) => (is ? [ids[place]] : []));
   if (gone.length > 0 && !signal.aborted && state.snapshot.value === null) onGone(gone);
 }

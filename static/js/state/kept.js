@@ -2,7 +2,7 @@
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf } from '../data/record.js';
-import { begin, know } from '../instant/known.js';
+import { deriveBeginning, deriveColumns } from '../instant/known.js';
 import { boot } from './boot.js';
 import { fields } from './signals.js';
 import { fromSpecs, toSpecs } from './view/spec.js';
@@ -60,7 +60,7 @@ export function recallSpec(spec) {
   // The same mixing first: it tells more.
   const ordered = alike.sort(([, one], [, other]) => Number(isSame(other.moved)) - Number(isSame(one.moved)));
   for (const [id, item] of ordered) {
-    const known = know(item.columns, wanted, boot.rules.at_once);
+    const known = deriveColumns(item.columns, wanted, boot.rules.at_once);
     if (known) {
       keep(id, item); // as long as it is of use
       return { id: '', columns: createColumns(), known };
@@ -75,6 +75,6 @@ export function recallSpec(spec) {
 /** The first layers of a deeper stack than all that are here, of the deepest of them. @param {Wanted} wanted @param {Columns[]} alike */
 function recallBeginning(wanted, alike) {
   const deepest = alike.sort((one, other) => depthOf(other) - depthOf(one))[0];
-  const begun = deepest && begin(deepest, wanted, boot.rules.at_once);
+  const begun = deepest && deriveBeginning(deepest, wanted, boot.rules.at_once);
   return begun ? { id: '', columns: begun, known: null } : null;
 }

@@ -33,14 +33,14 @@ export function setTheme(next) {
 }
 
 /** @type {Map<string, Promise<import('../../types').Templates>>} */
-const asked = new Map();
+const templatesLoading = new Map();
 
 /** Templates for so many runs, asked for once. @param {number} runs @param {string} name */
 export function loadTemplates(runs, name) {
   const key = `${runs} ${name}`;
-  const known = asked.get(key) ?? getPanels(runs, name).then(carryRules);
-  asked.set(key, known);
-  known.catch(() => asked.delete(key));
+  const known = templatesLoading.get(key) ?? getPanels(runs, name).then(carryRules);
+  templatesLoading.set(key, known);
+  known.catch(() => templatesLoading.delete(key));
   return known;
 }
 

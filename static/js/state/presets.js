@@ -83,12 +83,12 @@ export const unknownPreset = computed(() => {
 
 /** What the document is called where no stored view names it: after the preset, or the runs and their depth. */
 export const title = computed(() => {
-  const named = preset.value?.title ?? (state.fields.value.size > 0 ? sayRuns() : '');
+  const named = preset.value?.title ?? (state.fields.value.size > 0 ? describeRuns() : '');
   return named ? `${named} · mHC Scope` : 'mHC Scope';
 });
 
 /** `Residual, HC, mHC at depth 64`. */
-function sayRuns() {
+function describeRuns() {
   const names = state.labels.value.map((label) => label.slice(label.indexOf(' ') + 1)).join(', ');
   const depths = [...new Set(state.specs.value.map((spec) => spec.depth ?? state.fields.value.get('depth')?.initial))];
   if (state.hasTrace.value) return names; // whose depths the settings do not say

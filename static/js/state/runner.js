@@ -17,7 +17,7 @@ import { tracesOf, withoutRecords } from './view/traces.js';
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
 /** What is predicted to take longer is not started unasked. */
-const UNASKED_S = 6;
+const AUTO_START_S = 6;
 /** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
 const SHORT_S = 1;
 /** How long runs in flight are left to draw their curves before a later view takes their place. */
@@ -42,10 +42,10 @@ let hurry = () => {};
 /** Cancel was pressed after the request went out and before the answer named the runs. */
 let isUnwanted = false;
 
-/** Compute the view as it is now. `isAsked`: someone pressed Run, so however long it takes. @param {boolean} [isAsked] */
-export function requestRuns(isAsked = false) {
+/** Compute the view as it is now. `isAsked`: someone pressed Run, so however long it takes. @param {boolean} [isExplicit] */
+export function requestRuns(isExplicit = false) {
   rest();
-  ask(isAsked);
+  queueRequest(isExplicit);
 }
 
 /** Compute the view when the hand rests or lets go: what can be known at once is there. */
@@ -55,7 +55,7 @@ export function requestSoon() {
   restTimer = setTimeout(rest, REST_MS);
   state.isMoving.value = true;
   state.phase.value = 'checking';
-  ask(false);
+  queueRequest(false);
 }
 
 /** The hand rests, or is gone: figures are drawn as they stay. */
@@ -65,9 +65,9 @@ function rest() {
   state.isMoving.value = false;
 }
 
-/** @param {boolean} isAsked */
-function ask(isAsked) {
-  wanted = { isAsked };
+/** @param {boolean} isExplicit */
+function queueRequest(isExplicit) {
+  wanted = { isExplicit };
   clearTimeout(retryTimer);
   if (state.phase.value === 'idle') state.phase.value = 'checking';
   void pump();
@@ -77,14 +77,14 @@ function ask(isAsked) {
  * Show what is known of the view without the server, in the place of what is not its own; of all runs or of none. What is computed for
  * another view is given up. Returns whether there is anything.
  */
-export function showAtOnce() {
+export function showKnown() {
   if (state.isOfView.value) return false;
   const known = recallView();
   if (known.length === 0 || known.includes(null)) return false;
-  const asked = state.asked.value;
+  const requestKeys = state.requestKeys.value;
   stopFollowing();
-  void cancelAll(asked);
-  installKnown(asked, known);
+  void cancelAll(requestKeys);
+  installKnown(requestKeys, known);
   hurry();
   return true;
 }
@@ -104,7 +104,7 @@ export function showMore() {
   const isWaiting = state.isMoving.value && state.isOfView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
   if (known.length > 0 && !known.some((item) => item === null || isBeginning(item)))
-    installKnown(state.asked.value, known);
+    installKnown(state.requestKeys.value, known);
 }
 
 async function pump() {
@@ -113,11 +113,11 @@ async function pump() {
   try {
     while (wanted) {
       await untilMoved();
-      await untilResting();
+      await untilPointerRests();
       if (!wanted) break; // cancelled meanwhile
-      const { isAsked } = wanted;
+      const { isExplicit } = wanted;
       wanted = null;
-      await start(isAsked);
+      await start(isExplicit);
     }
   } finally {
     isPumping = false;
@@ -148,7 +148,7 @@ async function untilMoved() {
 }
 
 /** Until the hand has not moved for a while, or lets go. */
-async function untilResting() {
+async function untilPointerRests() {
   for (let left = restingAt - performance.now(); left > 0; left = restingAt - performance.now()) {
     await new Promise((resolve) => {
       hurry = () => resolve(undefined);
@@ -163,20 +163,20 @@ export function hurryRuns() {
   hurry();
 }
 
-/** Whether the page has gone on to what it knows at once, and what was asked for is no longer looked for. @param {string[]} asked */
-function isOvertaken(asked) {
-  return state.isOfView.value && asked.join() !== state.asked.value.join();
+/** Whether the page has gone on to what it knows at once, and what was asked for is no longer looked for. @param {string[]} requestKeys */
+function isOvertaken(requestKeys) {
+  return state.isOfView.value && requestKeys.join() !== state.requestKeys.value.join();
 }
 
-/** @param {boolean} isAsked */
-async function start(isAsked) {
+/** @param {boolean} isExplicit */
+async function start(isExplicit) {
   const specs = state.specs.value;
-  const asked = state.asked.value;
+  const requestKeys = state.requestKeys.value;
   const view = state.settings.value;
   stopFollowing();
   estimating.abort();
   estimating = new AbortController();
-  void cancelAll(asked);
+  void cancelAll(requestKeys);
   const begun = performance.now();
   leaveAlone(begun); // by what the view before took, until more is known
   state.phase.value = 'running';
@@ -184,18 +184,18 @@ async function start(isAsked) {
   try {
     const missing = await findMissing(tracesOf(view));
     if (missing.length > 0) return leaveOut(missing);
-    const { submitted, stream } = await compare(specs, isAsked);
-    if (isOvertaken(asked)) {
+    const { submitted, stream } = await compare(specs, isExplicit);
+    if (isOvertaken(requestKeys)) {
       stream?.close();
       return void cancelOvertaken(submitted, specs);
     }
     const isStopped = submitted.some((run) => run.status === 'unstarted');
-    if (isStopped && !hasServer) return await showRelated(submitted, asked, stream);
+    if (isStopped && !hasServer) return await showRelated(submitted, requestKeys, stream);
     state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
     leaveAlone(begun);
     if (isStopped) {
       stream?.close();
-      return stopUnasked();
+      return awaitConfirmation();
     }
     state.problem.value = null;
     const places = toPlaces(view, submitted);
@@ -203,21 +203,21 @@ async function start(isAsked) {
       places.map(({ id }) => id),
       state.labels.value,
       places.map(({ position }) => position),
-      asked,
+      requestKeys,
     );
-    follow(submitted.some((run) => run.status !== 'done') ? begun : null, askAgain, stream);
+    follow(submitted.some((run) => run.status !== 'done') ? begun : null, resubmit, stream);
     if (isUnwanted) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (isOvertaken(asked)) return;
+    if (isOvertaken(requestKeys)) return;
     refuse(error);
     void predict(specs);
   }
 }
 
-/** A view of traces alone asks for nothing to be computed. @param {any[]} specs @param {boolean} isAsked @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
-async function compare(specs, isAsked) {
-  return specs.length > 0 ? compareRuns(specs, isAsked ? null : UNASKED_S, keptIds()) : { submitted: [] };
+/** A view of traces alone asks for nothing to be computed. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
+async function compare(specs, isExplicit) {
+  return specs.length > 0 ? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds()) : { submitted: [] };
 }
 
 /** Which record each place shows: that of its trace, or of the next run that was submitted. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */
@@ -278,33 +278,33 @@ function leaveAlone(begun) {
 /**
  * Without a server: show what follows from related runs, which the answer brings, or the last whole runs where that is not all.
  * @param {import('../../types').Submitted[]} submitted
- * @param {string[]} asked
+ * @param {string[]} requestKeys
  * @param {import('../net/api.js').EventStream} [stream]
  */
-async function showRelated(submitted, asked, stream) {
+async function showRelated(submitted, requestKeys, stream) {
   const records = new Map(submitted.map(({ id }) => [id, createColumns()]));
   for await (const batch of stream?.batches ?? []) {
     for (const { data } of batch) addFrame(/** @type {Columns} */ (records.get(data.run)), data);
   }
   for (const [id, columns] of records) if (columns.end) keepRecord(id, columns);
-  if (isOvertaken(asked)) return;
-  if (state.slots.value.length === 0) return showInstead(asked);
+  if (isOvertaken(requestKeys)) return;
+  if (state.slots.value.length === 0) return showInstead(requestKeys);
   const known = recallView();
   const isKnown = known.length > 0 && known.every((item) => item !== null && !isBeginning(item));
   state.batch(() => {
     state.problem.value = null;
     state.estimates.value = [];
     if (!isKnown) restoreWhole();
-    else if (!state.isOfView.value || state.slots.value.some(isBeginning)) installKnown(asked, known);
+    else if (!state.isOfView.value || state.slots.value.some(isBeginning)) installKnown(requestKeys, known);
     state.phase.value = isKnown ? 'idle' : 'asking';
   });
 }
 
-/** Nothing is shown yet, so there is nothing to keep: show the opening view. @param {string[]} asked */
-function showInstead(asked) {
+/** Nothing is shown yet, so there is nothing to keep: show the opening view. @param {string[]} requestKeys */
+function showInstead(requestKeys) {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
   const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));
-  const isOpening = wanted.join('\n') === asked.join('\n');
+  const isOpening = wanted.join('\n') === requestKeys.join('\n');
   state.batch(() => {
     state.phase.value = 'asking';
     if (isOpening) return; // the site lacks a file
@@ -314,7 +314,7 @@ function showInstead(asked) {
   if (!isOpening) requestRuns();
 }
 
-async function stopUnasked() {
+async function awaitConfirmation() {
   await cancelAll([]);
   state.problem.value = null;
   state.phase.value = 'asking';
@@ -332,10 +332,10 @@ function refuse(error) {
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }
 
-/** Cancel what is still computed and not among what is wanted now; at once, for it holds that up. A trace is not ours to end. @param {string[]} asked */
-async function cancelAll(asked) {
+/** Cancel what is still computed and not among what is wanted now; at once, for it holds that up. A trace is not ours to end. @param {string[]} requestKeys */
+async function cancelAll(requestKeys) {
   const live = state.slots.value.filter((slot) => slot.columns.end === null && !isTrace(slot));
-  await cancelEach(live.flatMap((slot) => (slot.id && !asked.includes(slot.asked ?? '') ? [slot.id] : [])));
+  await cancelEach(live.flatMap((slot) => (slot.id && !requestKeys.includes(slot.requestKey ?? '') ? [slot.id] : [])));
 }
 
 /** What was started for a view that is left, but for what the view has still. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
@@ -362,15 +362,15 @@ export async function cancelRuns() {
 }
 
 /** Show stored runs as they are, without a spec. @param {string[]} ids @param {string[]} labels */
-export function showStored(ids, labels) {
+export function showSnapshot(ids, labels) {
   stopFollowing();
   install(ids, labels);
   state.phase.value = 'running';
-  follow(null, askAgain);
+  follow(null, resubmit);
 }
 
 /** The same spec is the same run: a server that lost it is given the spec again. A trace can only be left out. @param {string[]} gone */
-function askAgain(gone) {
+function resubmit(gone) {
   const traces = tracesOf(state.view.value).filter((id) => gone.includes(id));
   if (traces.length > 0) leaveOut(traces);
   else requestRuns(true);

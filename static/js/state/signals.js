@@ -5,9 +5,9 @@ import { shownOf } from '../data/drawing.js';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
-import { sayRefusal, toOneOf } from './view/refusals.js';
+import { describeRefusal, toOneOf } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
-import { toAsked } from './view/traces.js';
+import { toRequestKey } from './view/traces.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -19,7 +19,7 @@ import { toAsked } from './view/traces.js';
  * One of the compared runs. `before` is what its place showed before, the latest first, a whole run last: drawn, dimmed,
  * until `columns` has more to say. `asked` is what was asked for, undefined for a stored run; `id` is empty until the server has
  * said it. `known` is what is known of the run at once, without the server: columns that are not all, but final.
- * @typedef {{id: string, asked: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
+ * @typedef {{id: string, requestKey: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
  *   before: {id: string, columns: Columns, label: string}[]}} Slot
  */
 /**
@@ -75,16 +75,16 @@ export const settings = computed(() => {
 export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
 export const specs = computed(() => toSpecs(fields.value, settings.value));
 /** What each place of the view asks for. */
-export const asked = computed(() => settings.value.runs.map((choice) => toAsked(fields.value, settings.value, choice)));
+export const requestKeys = computed(() => settings.value.runs.map((choice) => toRequestKey(fields.value, settings.value, choice)));
 /** Whether the places are those of the view: of what it asks for, or of what is known of that at once. */
 export const isOfView = computed(
-  () => slots.value.length === asked.value.length && slots.value.every((slot, run) => slot.asked === asked.value[run]),
+  () => slots.value.length === requestKeys.value.length && slots.value.every((slot, run) => slot.requestKey === requestKeys.value[run]),
 );
 
 /** Whether what was asked for itself is shown no longer: the settings are others, and the server has not answered yet. */
 export const isOutdated = computed(() => {
   const isAsking = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
-  return isAsking && !isOfView.value && slots.value.some(({ asked: own }) => own !== undefined);
+  return isAsking && !isOfView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
 /** Layers that the figures span: of the runs where they have begun, else of the spec. */
@@ -189,7 +189,7 @@ export const interval = computed(() => {
 });
 
 /** The chosen layers where they are not all. */
-export const part = computed(() => {
+export const chosenInterval = computed(() => {
   const { first, last } = interval.value;
   return first > 0 || last < layers.value - 1 ? interval.value : null;
 });
@@ -273,7 +273,7 @@ const refused = computed(() => [
 
 /** Why the values of fields were refused, in a sentence each, by path. */
 export const fieldErrors = computed(() => {
-  const found = new Map(refused.value.map((error) => [error.field, sayRefusal(fields.value.get(error.field), error)]));
+  const found = new Map(refused.value.map((error) => [error.field, describeRefusal(fields.value.get(error.field), error)]));
   return found.size > 0 ? found : NO_ERRORS;
 });
 

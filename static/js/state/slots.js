@@ -7,7 +7,7 @@ import { boot } from './boot.js';
 import { recallRecord } from './kept.js';
 import * as state from './signals.js';
 import { TRACE } from './view/spec.js';
-import { isAskedTrace } from './view/traces.js';
+import { isTraceRequest } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
@@ -15,28 +15,28 @@ import { isAskedTrace } from './view/traces.js';
  * @param {string[]} ids
  * @param {string[]} labels
  * @param {(number | null)[]} [positions] in the queue
- * @param {string[]} [asked] what each place was asked for; stored runs were not
+ * @param {string[]} [requestKeys] what each place was asked for; stored runs were not
  */
-export function install(ids, labels, positions, asked) {
+export function install(ids, labels, positions, requestKeys) {
   /** @type {Map<string, Columns>} */
   const fresh = new Map();
   const old = state.slots.value;
   const before = listBefore();
   state.hasMoved.value = false;
   state.slots.value = ids.map((id, index) => {
-    const isAnswer = old[index]?.id === '' && old[index].asked === asked?.[index]; // to what is shown at once
+    const isAnswer = old[index]?.id === '' && old[index].requestKey === requestKeys?.[index]; // to what is shown at once
     const begun = isAnswer ? old[index].columns : createColumns();
     const columns = recallRecord(id) ?? fresh.get(id) ?? growing(id) ?? begun;
     fresh.set(id, columns);
     return {
       id,
-      asked: asked?.[index],
+      requestKey: requestKeys?.[index],
       label: labels[index],
       columns,
       place: positions?.[index] ?? null,
       known: isAnswer ? old[index].known : null,
       // A trace stays as it is: nothing else stood in its place.
-      before: isAskedTrace(asked?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
+      before: isTraceRequest(requestKeys?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
     };
   });
   noteTraces();
@@ -48,7 +48,7 @@ function growing(id) {
 }
 
 /** Whether a place is that of a trace. @param {Slot} slot */
-export const isTrace = ({ asked, columns }) => isAskedTrace(asked) || modelOf(columns) !== null;
+export const isTrace = ({ requestKey, columns }) => isTraceRequest(requestKey) || modelOf(columns) !== null;
 
 /** Whether all that is here of a run are the first layers of one that is less deep. @param {Pick<Slot, 'id' | 'columns' | 'known'>} item */
 export const isBeginning = ({ id, columns, known }) => id === '' && known === null && columns.start !== null;
@@ -128,17 +128,17 @@ export function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-/** What is known of runs that no one has computed. @param {string[]} asked @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
-export function installKnown(asked, known) {
+/** What is known of runs that no one has computed. @param {string[]} requestKeys @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
+export function installKnown(requestKeys, known) {
   const before = listBefore();
   state.batch(() => {
     state.hasMoved.value = false;
     state.slots.value = known.map((item, run) => ({
       .../** @type {NonNullable<typeof item>} */ (item),
-      asked: asked[run],
+      requestKey: requestKeys[run],
       label: state.labels.value[run],
       place: null,
-      before: isAskedTrace(asked[run]) ? [] : (before[run] ?? []),
+      before: isTraceRequest(requestKeys[run]) ? [] : (before[run] ?? []),
     }));
     noteTraces();
   });

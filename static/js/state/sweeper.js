@@ -20,21 +20,21 @@ export const isFilling = signal(false);
 export const refusal = signal(/** @type {ApiError | null} */ (null));
 
 let following = new AbortController();
-/** Where the cells come from: a sweep that goes on or can be cancelled, or the one that the stored view holds. @type {{id: string, links: import('../../types').SweepLinks, isStored: boolean} | null} */
+/** Where the cells come from: a sweep that goes on or can be cancelled, or the one that the stored view holds. @type {{id: string, links: import('../../types').SweepLinks, isSnapshot: boolean} | null} */
 let source = null;
-let asked = '';
+let requestedBody = '';
 
 /** The sweep that a stored view was stored with, as long as its grid is asked for. @param {string} grid a request's body */
-function findStored(grid) {
+function findSnapshotSweep(grid) {
   const stored = state.snapshot.value;
   if (!stored?.sweep) return null;
-  const map = storedMap();
+  const map = snapshotMap();
   if (!map || grid !== JSON.stringify(toSweep(state.fields.value, state.view.value, map))) return null;
-  return { id: stored.id, links: stored.sweep, isStored: true };
+  return { id: stored.id, links: stored.sweep, isSnapshot: true };
 }
 
 /** The map of the stored view that is shown. @returns {MapChoice | undefined} */
-export function storedMap() {
+export function snapshotMap() {
   const stored = state.snapshot.value;
   return stored?.sweep ? fromHash(stored.state, state.fields.value, boot.rules).view.map : undefined;
 }
@@ -50,23 +50,23 @@ export function sourceOf(map) {
  * @template T @param {MapChoice | undefined} map @param {(held: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
  */
 export async function withSource(map, use) {
-  const held = sourceOf(map);
+  const shownSource = sourceOf(map);
   try {
-    return await use(held);
+    return await use(shownSource);
   } catch (error) {
-    if (!held || held.isStored || !(error instanceof ApiError) || error.status !== 404) throw error;
-    await postSweep(JSON.parse(asked));
-    if (!isFilling.value) await cancelSweep(held.id);
-    return use(held);
+    if (!shownSource || shownSource.isSnapshot || !(error instanceof ApiError) || error.status !== 404) throw error;
+    await postSweep(JSON.parse(requestedBody));
+    if (!isFilling.value) await cancelSweep(shownSource.id);
+    return use(shownSource);
   }
 }
 
 /** The cells that are shown in another theme. @param {MapChoice} map @param {string} name */
 export function drawIn(map, name) {
   const shown = cells.value;
-  return withSource(map, async (held) => {
-    if (!shown || !held) throw new Error('there are no cells to draw');
-    return shown.theme === name ? shown.figure : getSweepFigure(held.links, map.metric, map.reduce, name);
+  return withSource(map, async (shownSource) => {
+    if (!shown || !shownSource) throw new Error('there are no cells to draw');
+    return shown.theme === name ? shown.figure : getSweepFigure(shownSource.links, map.metric, map.reduce, name);
   });
 }
 
@@ -86,7 +86,7 @@ export async function showMap(map) {
   if (isFilling.value) return fillMap(map);
   const { signal: aborted } = following;
   await reportProblems(aborted, () =>
-    withSource(map, async (held) => void (held && (await look(held.links, map, aborted)))),
+    withSource(map, async (shownSource) => void (shownSource && (await look(shownSource.links, map, aborted)))),
   );
 }
 
@@ -108,7 +108,7 @@ export async function stopMap(map) {
   following.abort();
   following = new AbortController();
   isFilling.value = false;
-  if (!source || source.isStored) return;
+  if (!source || source.isSnapshot) return;
   const stopped = source;
   // A sweep that the server has forgotten needs no cancelling.
   await cancelSweep(stopped.id).catch(() => undefined);
@@ -117,19 +117,19 @@ export async function stopMap(map) {
 
 /** Whether the cells shown are those of this choice. @param {MapChoice} map */
 export function isShown(map) {
-  return asked === JSON.stringify(toSweep(state.fields.value, state.view.value, map));
+  return requestedBody === JSON.stringify(toSweep(state.fields.value, state.view.value, map));
 }
 
 /** @param {any} body @param {MapChoice} map @param {AbortSignal} aborted @param {boolean} isPressed */
 async function follow(body, map, aborted, isPressed) {
   const name = JSON.stringify(body);
-  const isLive = isPressed || (name === asked && source?.isStored === false);
-  const stored = isLive ? null : findStored(name);
-  if (name !== asked) cells.value = null;
+  const isLive = isPressed || (name === requestedBody && source?.isSnapshot === false);
+  const stored = isLive ? null : findSnapshotSweep(name);
+  if (name !== requestedBody) cells.value = null;
   for (;;) {
     try {
-      source = stored ?? { ...(await postSweep(body, aborted)), isStored: false };
-      asked = name;
+      source = stored ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
+      requestedBody = name;
       while (await look(source.links, map, aborted)) await rest(LOOK_MS, aborted);
       return;
     } catch (error) {

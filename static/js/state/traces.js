@@ -18,7 +18,7 @@ export const failure = signal(/** @type {string[]} */ ([]));
 /** What opening a recording changed in the view, in a sentence. */
 export const adapted = signal('');
 /** By the id of a trace: what its twin could not take over, in sentences. */
-export const untold = signal(/** @type {Record<string, string[]>} */ ({}));
+export const unmatched = signal(/** @type {Record<string, string[]>} */ ({}));
 
 let aborting = new AbortController();
 
@@ -97,7 +97,7 @@ export async function makeTwin(run) {
     const { spec, unknown } = await getTwin(id);
     failure.value = [];
     const isOther = changesInput(state.fields.value, state.view.value, spec);
-    untold.value = { ...untold.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
+    unmatched.value = { ...unmatched.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {
     refuse(error, 'Matching run');
@@ -111,12 +111,12 @@ export function forgetFailure() {
 /** @param {unknown} error @param {string} what */
 function refuse(error, what) {
   if (!(error instanceof ApiError)) throw error;
-  const told = error.errors.map(({ field, got, wanted }) => `${field}: got ${sayGot(got)}, wanted ${wanted}.`);
-  return fail([`${what}: ${error.title}.`, ...(told.length > 0 ? told : [error.message])]);
+  const messages = error.errors.map(({ field, got, wanted }) => `${field}: got ${formatGot(got)}, wanted ${wanted}.`);
+  return fail([`${what}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
 }
 
 /** @param {unknown} got */
-const sayGot = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
+const formatGot = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
 
 /** @param {string[]} sentences */
 function fail(sentences) {

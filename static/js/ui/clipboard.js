@@ -6,19 +6,19 @@ import { html } from './html.js';
 const SEEN_MS = 5000;
 
 /** What has just been done, for everyone: seen for a while, and read out. */
-const told = signal('');
+const message = signal('');
 let timer = 0;
 
 /** @param {string} text */
 export function notify(text) {
-  told.value = text;
+  message.value = text;
   clearTimeout(timer);
-  timer = setTimeout(() => (told.value = ''), SEEN_MS);
+  timer = setTimeout(() => (message.value = ''), SEEN_MS);
 }
 
 /** @param {{isOver?: boolean}} props of a dialog, which hides the page's own */
 export function Toast({ isOver = false }) {
-  return html`<p class=${told.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${told.value}</p>`;
+  return html`<p class=${message.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${message.value}</p>`;
 }
 
 /** @param {string} text @returns {Promise<string>} what to tell */

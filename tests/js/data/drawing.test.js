@@ -19,7 +19,7 @@ function run(layers, isWhole) {
 /** @param {string} id @param {any} columns @param {any[]} before */
 const slot = (id, columns, before = [], known = null) => ({
   id,
-  asked: undefined,
+  requestKey: undefined,
   label: 'mHC',
   columns,
   place: null,

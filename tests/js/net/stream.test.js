@@ -118,14 +118,14 @@ test('all runs come on one connection, which is over when the last has ended', a
 
 test('the answer that started the runs is their stream; when it breaks off, another takes up behind it', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const asked = compareRuns([{ seed: 1 }], 6, ['old']);
+  const request = compareRuns([{ seed: 1 }], 6, ['old']);
   const [post] = Request.made;
   assert.equal(post.init.method, 'POST');
   assert.deepEqual(JSON.parse(post.init.body), [{ seed: 1 }]);
   assert.deepEqual([post.query.get('limit_s'), post.query.get('have')], ['6', 'old']);
   await post.accept();
   await post.send('submitted', [{ id: 'a', status: 'running', position: null }]);
-  const { submitted, stream } = await asked;
+  const { submitted, stream } = await request;
   assert.equal(submitted[0].id, 'a');
   followRuns(['a'], handlers, left.signal, stream);
   await post.frame('a', 0, 'start');
@@ -146,11 +146,11 @@ test('a refusal of runs is an error with its words, and so is an answer that end
   await Promise.all([assert.rejects(cut, { status: 0 }), Request.made[1].end()]);
 });
 
-test('a request that is never answered is given up, as one that may be asked again', async (context) => {
+test('a request that is never answered is given up, as one that may be request again', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const asked = compareRuns([{}], null, []);
+  const request = compareRuns([{}], null, []);
   context.mock.timers.tick(30_000);
-  await assert.rejects(asked, { status: 0, retryAfter_s: 2 });
+  await assert.rejects(request, { status: 0, retryAfter_s: 2 });
 });
 
 test('a lost connection is told, and taken up behind the last frames; what is sent again counts once', async (context) => {
@@ -173,7 +173,7 @@ test('a lost connection is told, and taken up behind the last frames; what is se
   assert.deepEqual(seen, ['a0', 'a1', 'b0']);
 });
 
-test('a refusal is told, and asked again', async (context) => {
+test('a refusal is told, and request again', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   followRuns(['a'], handlers, left.signal);
   Request.made[0].resolve(Response.json({ title: 'not found' }, { status: 404 }));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sayBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
+import { linesBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
 import { toLayout } from '../../../static/js/picture/geometry/layout.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { widthOf } from '../../../static/js/picture/geometry/shapes.js';
@@ -9,7 +9,7 @@ import { pack, toEvenColumns } from './run.js';
 const layout = toLayout(1376, [1, 2], 64);
 
 /** The line under a run's name. */
-function sayStreams(rows) {
+function describeStreams(rows) {
   const columns = toEvenColumns(2, () => (rows ? { h_res: pack(rows) } : {}));
   const shapes = toLabel({ label: 'B HC', reading: toReading(columns), gain: null, end: null }, 'HC', 1, layout);
   return shapes
@@ -20,17 +20,17 @@ function sayStreams(rows) {
 
 test('the line under a name says what the matrices show', () => {
   const half = [0.5, 0.5];
-  assert.equal(sayStreams([half, half]), '2 streams, rows and columns sum to 1');
-  assert.equal(sayStreams([half, [0.2, 0.8]]), '2 streams, rows sum to 1');
-  assert.equal(sayStreams([half, [0.9, 0.8]]), '2 streams, mixed freely');
+  assert.equal(describeStreams([half, half]), '2 streams, rows and columns sum to 1');
+  assert.equal(describeStreams([half, [0.2, 0.8]]), '2 streams, rows sum to 1');
+  assert.equal(describeStreams([half, [0.9, 0.8]]), '2 streams, mixed freely');
   assert.equal(
-    sayStreams([
+    describeStreams([
       [1, 0],
       [0, 1],
     ]),
     '2 streams, not mixed',
   );
-  assert.equal(sayStreams(null), '2 streams');
+  assert.equal(describeStreams(null), '2 streams');
 });
 
 test('on a phone a name stands on a ground of its own, so that no ribbon is behind it', () => {
@@ -65,7 +65,7 @@ const reading = { layers: 64 };
 
 test('under a gain are its layer, unless it is the last, and its range over seeds; the first run says what the numbers are', () => {
   const roomy = toLayout(1376, [1, 4, 4], 64);
-  const say = (more, run, layout = roomy) => sayBelow({ reading, ...more }, run === 0, layout, run);
+  const say = (more, run, layout = roomy) => linesBelow({ reading, ...more }, run === 0, layout, run);
   assert.deepEqual(say({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
   assert.deepEqual(say({ range, peak: 64 }, 2), SEEDS);
   assert.deepEqual(say({ range: null, peak: null }, 2), []);
@@ -80,7 +80,7 @@ test('what is under a gain stays clear of the gain below it, whatever the number
     for (const count of [1, 2, 3, 4]) {
       const crowded = toLayout(width, new Array(count).fill(4), 64);
       const texts = crowded.bands.flatMap((_, run) =>
-        toGain('790', sayBelow({ reading, range, peak: 58 }, run === 0, crowded, run), run, crowded),
+        toGain('790', linesBelow({ reading, range, peak: 58 }, run === 0, crowded, run), run, crowded),
       );
       texts.forEach((text, at) => {
         const next = texts[at + 1];

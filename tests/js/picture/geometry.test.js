@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linksOf, sayRow, toInside } from '../../../static/js/picture/geometry/inside.js';
+import { linksOf, describeRow, toInside } from '../../../static/js/picture/geometry/inside.js';
 import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
 import {
   magnifiedOf,
@@ -380,7 +380,7 @@ test('a weight too small to be seen is no line', () => {
 });
 
 test('the sentence on a layer names the row with the largest sum', () => {
-  const say = (rows) => sayRow(twoByTwo(rows), 0);
+  const say = (rows) => describeRow(twoByTwo(rows), 0);
   assert.match(
     say([
       [2, 0.43],
@@ -402,7 +402,7 @@ test('the sentence on a layer names the row with the largest sum', () => {
     ]),
     /^Every row of H_res sums to 1/,
   );
-  assert.equal(sayRow(toReading(toEvenColumns(1)), 0), '');
+  assert.equal(describeRow(toReading(toEvenColumns(1)), 0), '');
 });
 
 test('the product of the layers so far is a map with its gain', () => {

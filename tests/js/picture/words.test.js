@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { formatLog } from '../../../static/js/picture/geometry/scale.js';
-import { sayCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
+import { captionOf, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toColumns } from './run.js';
 
@@ -29,14 +29,14 @@ test('a sentence says streams, sizes, and what the layer at the cursor makes of 
 });
 
 test('the caption says what the widths are, of a signal on its way too', () => {
-  assert.match(sayCaption(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
-  assert.match(sayCaption(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
-  assert.doesNotMatch(sayCaption(false, { isMixed: false }), /Thin/);
-  assert.match(sayCaption(true), /the logarithm of the signal’s size/);
-  assert.match(sayCaption(false, { leg: 'forward' }), /ten times smaller/);
+  assert.match(captionOf(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
+  assert.match(captionOf(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
+  assert.doesNotMatch(captionOf(false, { isMixed: false }), /Thin/);
+  assert.match(captionOf(true), /the logarithm of the signal’s size/);
+  assert.match(captionOf(false, { leg: 'forward' }), /ten times smaller/);
   for (const isLog of [false, true])
     assert.match(
-      sayCaption(isLog, { leg: 'backward' }),
+      captionOf(isLog, { leg: 'backward' }),
       /gradient, relative to each run’s gradient after the last layer/,
     );
 });

@@ -31,7 +31,7 @@ function build(text, isDark = true, live = null) {
     meaning: text,
     svg: '<svg id="s"></svg>',
     paper: isDark ? '<svg id="p"></svg>' : '',
-    beside: '',
+    supplement: '',
     numbers,
     help: { formula: text, reading: text, symbol: text, source: text },
   };

@@ -7,7 +7,7 @@ import {
   changesInput,
   findId,
   hasUnnamed,
-  toAsked,
+  toRequestKey,
   tracesOf,
   withoutRecords,
   withSpec,
@@ -43,11 +43,11 @@ test('what an address gets wrong about traces is named, and the rest is kept', (
 
 test('a trace asks for its record, and settings do not reach it', () => {
   const { view } = read(HASH);
-  const asked = view.runs.map((choice) => toAsked(fields, view, choice));
-  assert.deepEqual(asked, [JSON.stringify(toSpecs(fields, view)[0]), `trace ${ID}`]);
+  const keys = view.runs.map((choice) => toRequestKey(fields, view, choice));
+  assert.deepEqual(keys, [JSON.stringify(toSpecs(fields, view)[0]), `trace ${ID}`]);
   const deeper = { ...view, base: { depth: 9 } };
-  assert.equal(toAsked(fields, deeper, deeper.runs[1]), asked[1]);
-  assert.notEqual(toAsked(fields, deeper, deeper.runs[0]), asked[0]);
+  assert.equal(toRequestKey(fields, deeper, deeper.runs[1]), keys[1]);
+  assert.notEqual(toRequestKey(fields, deeper, deeper.runs[0]), keys[0]);
 });
 
 test('a record is found in what people paste', () => {

@@ -5,7 +5,7 @@ import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
-import { sayCaption } from './words.js';
+import { captionOf } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
@@ -32,7 +32,7 @@ export function toLabel({ label, name: whole = label, reading, end }, name, run,
   const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
   const title = text === name && whole === label ? {} : { title: whole };
   const head = toText(x, y, text, run, { size, isBold: true, ...title });
-  const words = reading ? sayStreams(reading) : (end ?? '');
+  const words = reading ? describeStreams(reading) : (end ?? '');
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
     const line = fitText(words, SMALL, room - left);
@@ -60,17 +60,17 @@ const EXACT = 0.01; // sums that close to 1 are read as 1
 const said = new WeakMap();
 
 /** What a run's mixing is, as its matrices show it. @param {Reading} reading */
-function sayStreams({ streams, layers, mix: { mean } }) {
+function describeStreams({ streams, layers, mix: { mean } }) {
   if (streams === 1) return '1 stream';
   const known = mean && said.get(mean);
   if (known) return known;
-  const words = `${streams} streams${mean ? sayMixing(mean, streams, layers) : ''}`;
+  const words = `${streams} streams${mean ? describeMixing(mean, streams, layers) : ''}`;
   if (mean && weightsAt(mean, layers - 1)) said.set(mean, words); // of all layers
   return words;
 }
 
 /** @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers */
-function sayMixing(mean, n, layers) {
+function describeMixing(mean, n, layers) {
   let [rows, columns, others] = [0, 0, 0];
   for (let layer = 0; layer < layers; layer++) {
     const values = weightsAt(mean, layer);
@@ -114,7 +114,7 @@ export function toGain(gain, below, run, { bands, form }) {
  * @param {Shown} shown @param {boolean} isFirst the first run says what the numbers are @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
-export function sayBelow({ range: spread, reading, peak }, isFirst, { bands, form }, run) {
+export function linesBelow({ range: spread, reading, peak }, isFirst, { bands, form }, run) {
   const where = peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : [];
   if (form === 'narrow') return where;
   const { top, bottom } = bands[run];
@@ -150,7 +150,7 @@ export function toAxis(layout) {
 /** How to read the picture, where it is an image. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
 export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading, isMixed }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const rows = wrapText(sayCaption(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
+  const rows = wrapText(captionOf(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 

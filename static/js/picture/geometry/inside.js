@@ -23,7 +23,7 @@ const BOX_PX = 28;
 const SMALL = 12;
 const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
-const BESIDE_PX = 540; // from here on there is room next to the streams
+const ROW_LAYOUT_PX = 540; // from here on there is room next to the streams
 const MAP_PX = { cell: 16, most: 64 };
 const LEAST_MAP_PX = 54; // as high as the words next to it
 const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // pixels of a cell and around all; digits are wide
@@ -169,10 +169,10 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
 
 /** The sentence about this layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
 function toWords(reading, layer, frame, { branch }) {
-  const isBelow = frame.right - frame.left < BESIDE_PX;
+  const isBelow = frame.right - frame.left < ROW_LAYOUT_PX;
   const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
   const room = (frame.right - PAD_PX - left) / WIDER;
-  const sentence = sayRow(reading, layer);
+  const sentence = describeRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];
   const y = isBelow ? branch + 32 : frame.top + 84;
   return [
@@ -184,7 +184,7 @@ function toWords(reading, layer, frame, { branch }) {
 const EVEN = 0.005; // a sum that close to 1 leaves a size as it is
 
 /** What the mixing of a layer does to a signal that all streams share; empty where it is not known. @param {Reading} reading @param {number} layer from 0 */
-export function sayRow({ mix, streams: n, layers }, layer) {
+export function describeRow({ mix, streams: n, layers }, layer) {
   const values = layer < layers ? weightsAt(mix.mean, layer) : null;
   if (n === 1 || !values) return '';
   const sums = range(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));

@@ -1,6 +1,6 @@
 /** The whole picture in shapes: what stays until the data change, and what follows the cursor. No browser here. */
 
-import { sayBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
+import { linesBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
@@ -56,7 +56,7 @@ export function toStill(plan) {
 function toSides({ layout, runs, names, order }) {
   return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
-    ...toGain(shown.gain, sayBelow(shown, run === order[0], layout, run), run, layout),
+    ...toGain(shown.gain, linesBelow(shown, run === order[0], layout, run), run, layout),
   ]);
 }
 
@@ -89,18 +89,18 @@ export function hasBegun({ runs }) {
  * Names, gains and what follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
  * @param {Plan} plan
  * @param {number} layer from 0
- * @param {{first: number, last: number} | null} part the chosen layers, null for all
+ * @param {{first: number, last: number} | null} interval the chosen layers, null for all
  * @param {number | null} run that is magnified
  * @returns {Shape[]}
  */
-export function toCursor(plan, layer, part, run) {
+export function toCursor(plan, layer, interval, run) {
   const sides = toSides(plan);
   if (!hasBegun(plan)) return sides;
   const reading = run === null ? null : plan.runs[run]?.reading;
   const inside =
     reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
-  return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
+  return [...(interval ? toVeils(plan.layout, interval) : []), ...sides, ...edge, ...inside];
 }
 
 /** The run that is magnified unless someone chooses: the first of a kind that is asked for, else whose mixing is free, else of several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
@@ -136,7 +136,7 @@ export function ribbonAt({ layout, runs, order, scale }, x, y) {
 
 const VEIL = 0.72;
 
-/** @param {Layout} layout @param {{first: number, last: number}} part @returns {Shape[]} */
+/** @param {Layout} layout @param {{first: number, last: number}} interval @returns {Shape[]} */
 function toVeils(layout, { first, last }) {
   const { left, right, bottom } = layout.strips;
   const [from, to] = [first, last + 1].map((place) => xOf(layout, place));

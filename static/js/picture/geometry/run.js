@@ -26,7 +26,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
     kind: specOf(columns)?.connection.kind ?? null,
     streams,
     reading: toReading(columns, mixed),
-    gain: isStep ? null : sayGain(mixed),
+    gain: isStep ? null : gainText(mixed),
     peak: isStep ? null : peakOf(mixed),
     course: isStep ? null : courseOf(columns),
     end: columns.end?.status ?? null,
@@ -34,7 +34,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
 }
 
 /** Of one stream, which nothing mixes, it is 1. @param {Columns} columns */
-function sayGain(columns) {
+function gainText(columns) {
   const gain = gainOf(columns);
   if (gain === null) return null;
   return columns.start?.streams === 1 && gain === 0 ? '1' : formatFactor(gain);

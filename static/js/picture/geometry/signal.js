@@ -193,7 +193,7 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
       const y = strips.bottom - 10 ** (power + unit_log10);
       return [
         toLine([x, y, x + inward * TICK.length, y], 'ink', { width: 1.5 }),
-        toText(x + inward * (TICK.length + 4), y, sayPower(power), 'ink', look),
+        toText(x + inward * (TICK.length + 4), y, formatRulerPower(power), 'ink', look),
       ];
     }),
   ];
@@ -202,7 +202,7 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
 const RAISED = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 /** @param {number} power */
-function sayPower(power) {
+function formatRulerPower(power) {
   if (power >= 0 && power <= 4) return (10 ** power).toLocaleString('en-US');
   if (power < 0 && power >= -2) return formatFixed(10 ** power, -power);
   return `10${String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : RAISED[Number(sign)]))}`;

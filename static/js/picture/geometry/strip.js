@@ -1,6 +1,6 @@
 /** A strip: every stream a ribbon as wide as it is large, and lines where streams mix. No browser here. */
 
-import { range, sayStatus } from '../../data/numbers.js';
+import { range, statusText } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
@@ -256,7 +256,7 @@ export function toLosses(reading, layout, band) {
   const x = xOf(layout, first);
   const isRight = x < (layout.strips.left + layout.strips.right) / 2;
   const room = (isRight ? layout.strips.right - x : x - layout.strips.left) - LOSS_PX;
-  const status = sayStatus(String(reading.status.get(first)));
+  const status = statusText(String(reading.status.get(first)));
   const where = `${status} from layer ${first + 1}`;
   const whole = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
   const words = [whole, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;

@@ -14,7 +14,7 @@ export const MEANING =
   'The width of a ribbon is the size of the signal in that stream.';
 
 /** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
-export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
+export function captionOf(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
   if (leg === 'backward') {
     const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
     return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
@@ -28,7 +28,7 @@ export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true
 }
 
 /** A weight between two streams, in words. @param {import('./strip.js').Exchange} exchange */
-export function sayExchange({ source, target, weight, from, to }) {
+export function describeExchange({ source, target, weight, from, to }) {
   const where = to - from === 1 ? `layer ${to}` : `layers ${from + 1} to ${to}`;
   return `stream ${source + 1} → ${target + 1}, ${where}: ${formatFixed(weight, 2)}`;
 }

@@ -156,7 +156,7 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     else if (toOwn(key, rules)?.path === TRACE) setTrace(view, key, text, rules, problems);
     else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
     else if (key === 'interval') setInterval(view, text, problems);
-    else if (key === OMITTED) problems.push(...text.split(',').map(sayOmitted));
+    else if (key === OMITTED) problems.push(...text.split(',').map(describeOmitted));
     else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
     else if (key === 'difference') setDifference(view, text, problems);
     else if (key === 'open') setOpen(view, text, problems);
@@ -177,7 +177,7 @@ function withTexts(pairs, texts) {
 }
 
 /** @param {string} key */
-const sayOmitted = (key) =>
+const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
 /** @param {string} hash @returns {Map<string, string>} */
@@ -286,12 +286,12 @@ function toBounds(value, field, key, problems) {
   const [isLow, isHigh] = [min !== null && (isOpen ? value <= min : value < min), max !== null && value > max];
   if (!isLow && !isHigh) return value;
   const taken = /** @type {Value} */ (isHigh ? max : isOpen ? field.initial : min);
-  problems.push(`${key} must be ${sayBounds(field)}, so ${value} was changed to ${taken}`);
+  problems.push(`${key} must be ${describeBounds(field)}, so ${value} was changed to ${taken}`);
   return taken;
 }
 
 /** @param {Field} field */
-function sayBounds({ min, max, is_open: isOpen }) {
+function describeBounds({ min, max, is_open: isOpen }) {
   if (min === null) return `at most ${max}`;
   const least = isOpen ? `more than ${min}` : `${min}`;
   return max === null ? `${isOpen ? '' : 'at least '}${least}` : `${least} ${isOpen ? 'and at most' : 'to'} ${max}`;

@@ -10,7 +10,7 @@ export function checkNumber(field, value) {
   const isLow = min !== null && (isOpen ? value <= min : value < min);
   const isWhole = type !== 'integer' || Number.isInteger(value);
   if (isWhole && !isLow && !(max !== null && value > max)) return '';
-  return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${sayBounds(field)}.`;
+  return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${describeBounds(field)}.`;
 }
 
 /** Whether every number among the settings of a run is one that its field takes. @param {Map<string, Field>} fields @param {View} view @param {import('../../../types').Choice} choice */
@@ -22,7 +22,7 @@ export function hasValidNumbers(fields, view, choice) {
 }
 
 /** @param {Field} field */
-function sayBounds({ min, max, is_open: isOpen }) {
+function describeBounds({ min, max, is_open: isOpen }) {
   if (min === null && max === null) return '';
   if (min === null) return ` of at most ${max}`;
   if (isOpen) return ` above ${min}${max === null ? '' : `, at most ${max}`}`;
@@ -33,7 +33,7 @@ function sayBounds({ min, max, is_open: isOpen }) {
 export const toOneOf = (values) => [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
 
 /** What the server refused. @param {Field | undefined} field @param {{field: string, got: unknown, wanted: string}} error */
-export function sayRefusal(field, { field: path, got, wanted }) {
+export function describeRefusal(field, { field: path, got, wanted }) {
   const title = field?.title ?? path;
   const [, of, total] = wanted.match(/^a divisor of (\w+) (\d+)$/) ?? [];
   if (total)

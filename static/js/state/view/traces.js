@@ -27,15 +27,15 @@ export const isId = (text) => ID.test(text);
 export const findId = (text) => NAMED.exec(text.trim())?.[1] ?? null;
 
 /** What a place of a view asks for, in one word: the spec of a run, or the record of a trace. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
-export function toAsked(fields, view, choice) {
-  return choice.kind === TRACE ? toAskedTrace(choice.trace) : JSON.stringify(toSpec(fields, view, choice));
+export function toRequestKey(fields, view, choice) {
+  return choice.kind === TRACE ? toTraceKey(choice.trace) : JSON.stringify(toSpec(fields, view, choice));
 }
 
 /** @param {string | undefined} id */
-const toAskedTrace = (id) => `${TRACE} ${id}`;
+const toTraceKey = (id) => `${TRACE} ${id}`;
 
-/** Whether a place was asked for as a trace. @param {string | undefined} asked */
-export const isAskedTrace = (asked) => asked?.startsWith(TRACE) === true;
+/** Whether a place was asked for as a trace. @param {string | undefined} requestKey */
+export const isTraceRequest = (requestKey) => requestKey?.startsWith(TRACE) === true;
 
 /** Whether it is not known which trace is meant, as in the address of a stored view that lists it as `trace` alone. @param {View} view */
 export const hasUnnamed = ({ runs }) => runs.some(({ kind, trace }) => kind === TRACE && trace === undefined);

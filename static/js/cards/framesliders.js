@@ -3,7 +3,7 @@
 import { useRef, useState } from 'preact/hooks';
 import { depthOf } from '../data/record.js';
 import { ROOT } from '../net/sent.js';
-import { moveAtOnce } from '../state/actions.js';
+import { moveIfKnown } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { toHash } from '../state/view/hash.js';
@@ -15,7 +15,7 @@ import { html } from '../ui/html.js';
 const PATHS = ['depth', 'connection.noise', 'connection.sinkhorn_iters'];
 
 /** Nothing until the runs are whole. */
-export function Hand() {
+export function FrameSliders() {
   const layers = useRef(0);
   const [isRefused, setRefused] = useState(false);
   state.dataTick.value;
@@ -23,10 +23,10 @@ export function Hand() {
   const fields = movableFields();
   if (layers.current === 0 || fields.length === 0) return null;
   const move = (/** @type {Field} */ field, /** @type {number} */ value) =>
-    setRefused(!moveAtOnce(() => state.setBase(field.path, value)));
+    setRefused(!moveIfKnown(() => state.setBase(field.path, value)));
   const link = html`<a href=${`${ROOT}/#${toHash(state.view.value, boot.rules)}`} target="_blank" rel="noopener">Compute this view</a>`;
   return html`
-    <details class="hand">
+    <details class="try-it">
       <summary>Try it</summary>
       ${fields.map((field) => html`<${Slider} key=${field.path} field=${field} layers=${layers.current} move=${move} />`)}
       <p class="hint" aria-live="polite">${isRefused ? 'That does not follow from these runs. ' : 'Follows from these runs at once; what is dimmed needs new ones. '}${link}</p>

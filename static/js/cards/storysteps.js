@@ -19,17 +19,17 @@ const RESIDUAL = { kind: 'residual' };
  * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, say: (runs: Runs) => string}[]}
  */
 export const STEPS = [
-  { title: 'One stream', connections: [RESIDUAL], say: sayOne },
-  { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: sayFour },
-  { title: 'Free mixing', connections: [RESIDUAL, HC], say: sayFree },
-  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', say: sayConstrained },
-  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', say: sayBenefit },
+  { title: 'One stream', connections: [RESIDUAL], say: describeOneStream },
+  { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: describeFourStreams },
+  { title: 'Free mixing', connections: [RESIDUAL, HC], say: describeFreeMixing },
+  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', say: describeConstrained },
+  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', say: describeBenefit },
 ];
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
 /** @param {Columns[]} shown */
-export function sayHeadline(shown) {
+export function toHeadline(shown) {
   if (shown.length === 0) return 'One signal, layer by layer';
   const depths = shown.map(depthOf);
   const [least, most] = [Math.min(...depths), Math.max(...depths)];
@@ -53,22 +53,22 @@ export function toRuns(shown) {
 const MHC = 'Manifold-Constrained Hyper-Connections (mHC)';
 
 /** What is said where no step is on. @param {Runs} runs */
-export function sayClaim(runs) {
-  const growth = runs.hc ? sayGrowth(runs.hc) : '';
-  const bound = runs.mhc ? sayBound(runs.mhc) : '';
-  if (!growth && !bound) return sayGains(runs);
+export function describeClaim(runs) {
+  const growth = runs.hc ? describeGrowth(runs.hc) : '';
+  const bound = runs.mhc ? describeBound(runs.mhc) : '';
+  if (!growth && !bound) return describeGains(runs);
   const ends = bound && `${MHC} ${growth ? '' : 'have a gain of '}${bound}`;
   return `${[growth, ends].filter(Boolean).join(', ')}.`;
 }
 
 /** What the reader is asked to do after the last step. @param {Runs} runs */
-export function sayTask({ hc }) {
+export function describeTask({ hc }) {
   const gain = hc ? textOf(hc) : null;
   return `Your turn: drag “Drift σ” below the picture and watch HC${gain === null ? '' : `. Its gain is ×${gain} now`}.`;
 }
 
 /** @param {Columns} hc */
-function sayGrowth(hc) {
+function describeGrowth(hc) {
   const gain = textOf(hc);
   if (gain === null) return '';
   if (!amplifies(hc)) return `Hyper-Connections (HC) do not amplify here: gain at most ×${gain}`;
@@ -76,14 +76,14 @@ function sayGrowth(hc) {
 }
 
 /** One number where forward and backward gains are 1. @param {Columns} mhc */
-function sayBound(mhc) {
+function describeBound(mhc) {
   const gain = textOf(mhc);
   if (gain === null) return '';
   return isBound(mhc) ? `×${gain}` : bothGains(mhc);
 }
 
 /** @param {Runs} runs */
-function sayOne({ residual }) {
+function describeOneStream({ residual }) {
   const stream = 'A stream carries the signal past every layer.';
   // A norm after the addition rescales the input as well.
   if (!residual || specOf(residual)?.block.norm_position === 'post')
@@ -93,7 +93,7 @@ function sayOne({ residual }) {
 }
 
 /** @param {Runs} runs */
-function sayFour({ hc }) {
+function describeFourStreams({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
     return 'Hyper-Connections (HC) with 1 stream have nothing to mix. Raise “Streams” below the picture.';
@@ -101,18 +101,18 @@ function sayFour({ hc }) {
 }
 
 /** @param {Runs} runs */
-function sayFree({ hc }) {
+function describeFreeMixing({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
   const gain = hc ? textOf(hc) : null;
   if (!hc || gain === null) return meaning;
-  if (!amplifies(hc)) return `${meaning} Over ${sayLayers(hc)} HC stays at or below ×${gain} here.`;
-  const layer = sayLargestLayer(hc);
-  if (layer === null) return `${meaning} Over ${sayLayers(hc)} HC reaches ×${gain} here.`;
+  if (!amplifies(hc)) return `${meaning} Over ${formatLayers(hc)} HC stays at or below ×${gain} here.`;
+  const layer = largestLayerGain(hc);
+  if (layer === null) return `${meaning} Over ${formatLayers(hc)} HC reaches ×${gain} here.`;
   return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
 }
 
 /** @param {Runs} runs */
-function sayConstrained({ hc, mhc }) {
+function describeConstrained({ hc, mhc }) {
   const [ours, theirs] = [mhc && textOf(mhc), hc && textOf(hc)];
   const compared = theirs ? `, HC ×${theirs}` : '';
   if (!mhc || !ours) return `${MHC} constrain H_res: weights ≥ 0, rows and columns that sum to 1.`;
@@ -122,12 +122,12 @@ function sayConstrained({ hc, mhc }) {
 }
 
 /** What several streams are good for: the held-out losses of docs/drift.md, four streams against one, and what others report. */
-function sayBenefit() {
+function describeBenefit() {
   return 'We measured no benefit of four streams: at equal compute, one had lower loss in all 12 comparisons. The papers report benefits for LLMs.';
 }
 
 /** The gain of every run, where the story has nothing to say of them. @param {Runs} runs */
-function sayGains(runs) {
+function describeGains(runs) {
   const known = Object.values(runs).flatMap((columns) => {
     const gain = columns && textOf(columns);
     return gain ? [`${specOf(columns)?.connection.kind.replaceAll('_', ' ')} ×${gain}`] : [];
@@ -161,7 +161,7 @@ function grows(columns) {
 }
 
 /** The largest gain of one layer, where the product of several is larger; of several seeds there is none. @param {Columns} columns */
-function sayLargestLayer(columns) {
+function largestLayerGain(columns) {
   const most = Math.max(...logsOf(columns, 'gain_fwd'));
   if (!Number.isFinite(most) || columns.bands.has('composite_gain_fwd')) return null;
   const text = formatFactor(most);
@@ -172,7 +172,7 @@ function sayLargestLayer(columns) {
 const logsOf = ({ log10 }, key) => Array.from(/** @type {Float64Array} */ (log10.get(key) ?? []));
 
 /** @param {Columns} columns */
-function sayLayers(columns) {
+function formatLayers(columns) {
   const depth = depthOf(columns);
   return depth === 1 ? '1 layer' : `${depth} layers`;
 }

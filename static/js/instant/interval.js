@@ -3,8 +3,8 @@
 import { depthOf } from '../data/record.js';
 import { measureComposites, toValues } from './products.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {{first: number, last: number}} Part layers from 0 */
-/** @typedef {{values: Float64Array, log10: Float64Array}} Gains one a layer, NaN outside of the part */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {{first: number, last: number}} Interval layers from 0 */
+/** @typedef {{values: Float64Array, log10: Float64Array}} Gains one a layer, NaN outside of the interval */
 
 /** What is counted anew of chosen layers. */
 export const COMPOSITES = ['composite_gain_fwd', 'composite_gain_bwd'];
@@ -20,32 +20,32 @@ const latest = new WeakMap();
  * medians, and it keeps the matrices of the first seed alone.
  * @template {Columns | null} T
  * @param {T[]} results
- * @param {Part} part
+ * @param {Interval} interval
  * @returns {T[] | null}
  */
-export function toPart(results, part) {
-  if (!results.every((columns) => columns === null || canTell(columns))) return null;
-  return results.map((columns) => columns && /** @type {T} */ (over(columns, part)));
+export function recomputeComposites(results, interval) {
+  if (!results.every((columns) => columns === null || canRecompute(columns))) return null;
+  return results.map((columns) => columns && /** @type {T} */ (withComposites(columns, interval)));
 }
 
 /** @param {Columns} columns */
-function canTell(columns) {
+function canRecompute(columns) {
   const { layers, matrices, bands } = columns;
   if (!COMPOSITES.some((key) => layers.has(key))) return true; // nothing is there yet
   return matrices.get('h_res')?.shape[0] === depthOf(columns) && !COMPOSITES.some((key) => bands.has(key));
 }
 
-/** @param {Columns} columns @param {Part} part @returns {Columns} */
-function over(columns, part) {
+/** @param {Columns} columns @param {Interval} interval @returns {Columns} */
+function withComposites(columns, interval) {
   const stack = columns.matrices.get('h_res');
   if (!stack || !COMPOSITES.some((key) => columns.layers.has(key))) return columns;
-  const gains = gainsOf(stack, depthOf(columns), part);
+  const gains = gainsOf(stack, depthOf(columns), interval);
   const put = (/** @type {Map<string, any>} */ table, /** @type {keyof Gains} */ form) =>
     new Map([...table, ...COMPOSITES.map((key) => /** @type {[string, any]} */ ([key, gains[key][form]]))]);
   return { ...columns, layers: put(columns.layers, 'values'), log10: put(columns.log10, 'log10') };
 }
 
-/** @param {Matrix} stack @param {number} depth @param {Part} part @returns {Record<string, Gains>} */
+/** @param {Matrix} stack @param {number} depth @param {Interval} interval @returns {Record<string, Gains>} */
 function gainsOf(stack, depth, { first, last }) {
   const of = `${first}-${last}`;
   const known = latest.get(stack);

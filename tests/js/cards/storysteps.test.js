@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from '../../../static/js/cards/lessonsteps.js';
+import { STEPS, describeClaim, toHeadline, describeTask, toRuns } from '../../../static/js/cards/storysteps.js';
 import { createColumns } from '../../../static/js/data/columns.js';
 
 const WORDS = 24;
@@ -33,9 +33,9 @@ const all = { residual, hc, mhc };
 const [one, four, free, constrained, benefit] = STEPS.map(({ say }) => say);
 
 test('the sentences of the default view', () => {
-  assert.equal(sayHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
+  assert.equal(toHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
   assert.equal(
-    sayClaim(all),
+    describeClaim(all),
     'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00.',
   );
   assert.match(one(all), /the input stays, times 1: its gain\.$/);
@@ -46,7 +46,7 @@ test('the sentences of the default view', () => {
     /^Manifold-Constrained Hyper-Connections \(mHC\) .* weights H_res ≥ 0, rows and columns sum to 1/,
   );
   assert.match(constrained(all), /only average streams: .*1\. Gain ×1\.00, HC ×790\.$/);
-  assert.match(sayTask(all), /drag “Drift σ”.*×790 now/);
+  assert.match(describeTask(all), /drag “Drift σ”.*×790 now/);
 });
 
 test('a product is said to exceed its layers where it does, and of which layers it is', () => {
@@ -69,20 +69,20 @@ test('one stream of HC is not said to be mixed', () => {
 });
 
 test('the headline counts what is shown', () => {
-  assert.equal(sayHeadline([residual]), 'One signal, 64 layers, one way to connect them');
-  assert.equal(sayHeadline([hc, runOf('hc', { depth: 8 })]), 'One signal, 8 to 64 layers, 2 runs');
-  assert.equal(sayHeadline([runOf('hc', { depth: 1 })]), 'One signal, 1 layer, one way to connect them');
-  assert.equal(sayHeadline([]), 'One signal, layer by layer');
+  assert.equal(toHeadline([residual]), 'One signal, 64 layers, one way to connect them');
+  assert.equal(toHeadline([hc, runOf('hc', { depth: 8 })]), 'One signal, 8 to 64 layers, 2 runs');
+  assert.equal(toHeadline([runOf('hc', { depth: 1 })]), 'One signal, 1 layer, one way to connect them');
+  assert.equal(toHeadline([]), 'One signal, layer by layer');
 });
 
 test('what has no numbers yet is not said', () => {
-  assert.equal(sayClaim(toRuns([])), '');
+  assert.equal(describeClaim(toRuns([])), '');
   for (const { say } of STEPS) assert.doesNotMatch(say({}), /×|undefined|null|NaN/);
 });
 
 test('other connections are named with their gains', () => {
   const runs = toRuns([runOf('frac', { forward: 2 }), runOf('kromhc')]);
-  assert.equal(sayClaim(runs), 'How much mixing amplifies a shared signal: frac ×100, kromhc ×1.00.');
+  assert.equal(describeClaim(runs), 'How much mixing amplifies a shared signal: frac ×100, kromhc ×1.00.');
 });
 
 test('a norm after the addition rescales the input, which is then not said to stay', () => {
@@ -129,7 +129,7 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
       }),
     };
     const peak = (columns, key) => Math.max(...columns.log10.get(key));
-    const texts = [sayClaim(runs), sayTask(runs), ...STEPS.map(({ say }) => say(runs))];
+    const texts = [describeClaim(runs), describeTask(runs), ...STEPS.map(({ say }) => say(runs))];
     for (const text of texts) {
       assert.ok(text.split(/\s+/).length <= WORDS, `${text.split(/\s+/).length} words: ${text}`);
       assert.doesNotMatch(text, /undefined|null|NaN/);

@@ -9,7 +9,7 @@ import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
 import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
-import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
+import { STEPS, describeClaim, toHeadline, describeTask, toRuns } from './storysteps.js';
 
 /** The step that was chosen last. */
 const chosen = signal(/** @type {number | null} */ (null));
@@ -36,7 +36,7 @@ export const current = computed(() => {
 });
 
 /** Whether the reader was asked to drag a slider; until the view is another. */
-const asked = signal(/** @type {import('../../types').View | null} */ (null));
+const taskView = signal(/** @type {import('../../types').View | null} */ (null));
 
 /** @param {number} step */
 export function go(step) {
@@ -51,7 +51,7 @@ export function Heading() {
     <section class="heading" aria-labelledby="headline">
       <div>
         <h1 id="headline"><${Headline} /></h1>
-        <p class="step-text" aria-live="polite"><${LessonText} /><${StartHint} /></p>
+        <p class="step-text" aria-live="polite"><${StoryText} /><${StartHint} /></p>
       </div>
       <ol class="steps" aria-label="Story">
         ${STEPS.map(
@@ -76,7 +76,7 @@ function next() {
   if (step < STEPS.length - 1) return go(step + 1);
   chosen.value = null;
   showView(openingView()); // of trained runs there is no slider
-  asked.value = state.settings.value;
+  taskView.value = state.settings.value;
   requestAnimationFrame(() => document.getElementById('field-connection-noise')?.focus());
 }
 
@@ -89,19 +89,19 @@ function shownColumns() {
 /** @param {import('../../types').Columns} columns */
 const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
-const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => start !== null))}`;
+const Headline = () => html`${toHeadline(shownColumns().filter(({ start }) => start !== null))}`;
 
 /** What to do first. Paper has no button, so it is not printed. */
 function StartHint() {
   const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
-  const isBefore = current.value === null && asked.value !== state.settings.value;
+  const isBefore = current.value === null && taskView.value !== state.settings.value;
   return isBefore && (hc || mhc) ? html`<span class="no-print"> Press Start to see why.</span>` : null;
 }
 
 /** What the step says of the runs that are shown. */
-export function LessonText() {
+export function StoryText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
-  const isAsked = asked.value === state.settings.value;
-  return html`<${Explained} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
+  const isTask = taskView.value === state.settings.value;
+  return html`<${Explained} text=${isTask ? describeTask(runs) : step === null ? describeClaim(runs) : STEPS[step].say(runs)} />`;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { toPartFindings } from '../../../static/js/instant/partwords.js';
+import { toIntervalFindings } from '../../../static/js/instant/intervalfindings.js';
 
 const LAYERS = 4;
 /** Each layer doubles stream 1 and halves stream 2: forward and backward gain are 2 to the number of layers. */
@@ -21,7 +21,7 @@ function columnsOf(changes = {}) {
   }
   return columns;
 }
-const textsOf = (columns, first, last) => toPartFindings(columns, { first, last }).map(({ text }) => text);
+const textsOf = (columns, first, last) => toIntervalFindings(columns, { first, last }).map(({ text }) => text);
 
 test('chosen layers are spoken of as a stack of them alone would be', () => {
   assert.deepEqual(textsOf(columnsOf(), 1, 2), [

@@ -9,22 +9,22 @@ import { listen, readHover } from './plot.js';
 import { layersWithin, OwnZoom } from './zoom.js';
 
 /** What a hand needs to know of the plot under it. @typedef {{box: HTMLElement, plot: HTMLElement, shown: import('../../types').Figure | null,
- *   areas: () => import('./plot.js').Area[], layersShown: () => string, placeCursor: () => void, drawAnew: () => void}} Held */
+ *   areas: () => import('./plot.js').Area[], layersShown: () => string, placeCursor: () => void, forceRedraw: () => void}} Held */
 
 /** Two taps within this time are a double tap, as Plotly counts; a mouse counts by itself. */
 const DOUBLE_MS = 300;
 
-export class PlotHand {
-  /** @param {Held} held */
-  constructor(held) {
-    this.held = held;
+export class PlotPointer {
+  /** @param {Held} target */
+  constructor(target) {
+    this.target = target;
     this.zoom = new OwnZoom();
     /** When the plot was clicked last, and where the cursors were before. */
     this.before = { at: -Infinity, ...cursorsNow() };
     /** Whether the button is pressed for the second time, as in a double click. */
     this.isSecond = false;
     this.frame = 0;
-    const { box, plot } = held;
+    const { box, plot } = target;
     plot.addEventListener('mousedown', (event) => this.press(event), { capture: true });
     box.addEventListener(
       'pointerdown',
@@ -39,12 +39,12 @@ export class PlotHand {
 
   /** Once there is a plot. */
   listen() {
-    const { held } = this;
-    listen(held.plot, {
+    const { target } = this;
+    listen(target.plot, {
       onClick: (places) => this.pin(places),
       onDoubleClick: () => this.reset(),
-      onHover: () => this.tell(),
-      onMove: () => held.placeCursor(),
+      onHover: () => this.writeHover(),
+      onMove: () => target.placeCursor(),
       onZoom: (ranges) => this.zoomTo(ranges),
     });
   }
@@ -72,12 +72,12 @@ export class PlotHand {
 
   /** The layer at a point of the screen, from 0; of two axes that count layers, the first is meant. @param {number} clientX @param {number} clientY */
   layerUnder(clientX, clientY) {
-    const { box, shown } = this.held;
+    const { box, shown } = this.target;
     const kinds = shown?.layout.meta.layers ?? {};
     const frame = box.getBoundingClientRect();
     const by = magnificationOf(box);
     const [x, y] = [(clientX - frame.left) / by, (clientY - frame.top) / by];
-    const area = this.held
+    const area = this.target
       .areas()
       .find(({ left, top, width, height }) => x >= left && x <= left + width && y >= top && y <= top + height);
     if (!area || !(area.x in kinds)) return null;
@@ -87,19 +87,19 @@ export class PlotHand {
   }
 
   /** Under a finger the label would hide the figure: its words stand below. */
-  tell() {
-    const { box, plot } = this.held;
+  writeHover() {
+    const { box, plot } = this.target;
     const strip = box.nextElementSibling;
     if (strip) strip.textContent = box.classList.contains('by-touch') ? readHover(plot) : '';
   }
 
   /** A click puts the cursors where it was; of two axes that count layers, the first is meant. @param {Record<string, number>} places by axis */
   pin(places) {
-    this.tell(); // a finger does not hover
+    this.writeHover(); // a finger does not hover
     const at = performance.now();
     if (this.isSecond || at - this.before.at < DOUBLE_MS) return;
     this.before = { at, ...cursorsNow() };
-    const { shown } = this.held;
+    const { shown } = this.target;
     if (!shown) return;
     const { layers = {}, steps = {} } = shown.layout.meta;
     const [layer, step] = [layers, steps].map((kinds) => Object.entries(places).find(([axis]) => axis in kinds));
@@ -115,11 +115,11 @@ export class PlotHand {
 
   /** A range of layers is one for all cards. @param {import('./zoom.js').Ranges} ranges that a hand has given to axes */
   zoomTo(ranges) {
-    const kinds = this.held.shown?.layout.meta.layers ?? {};
+    const kinds = this.target.shown?.layout.meta.layers ?? {};
     const layers = layersWithin(kinds, ranges);
     if (layers) moveInterval(layers);
-    this.zoom.set(this.held.layersShown(), ranges, kinds);
-    this.held.drawAnew(); // an axis ends at whole layers
+    this.zoom.set(this.target.layersShown(), ranges, kinds);
+    this.target.forceRedraw(); // an axis ends at whole layers
   }
 
   end() {
