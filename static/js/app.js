@@ -1,4 +1,4 @@
-/** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
+/** The page: loads schema and presets, renders the components, and keeps view, address and runs in step. */
 
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
@@ -67,10 +67,10 @@ function App() {
   `;
 }
 
-/** Whether the view has a map: dialogs must not be looked through with every change of the view. */
+/** Whether the view has a sweep; a computed value, so that dialogs do not render on every change of the view. */
 const hasMap = computed(() => state.view.value.map !== undefined);
 
-/** What few visits open: when each is wanted, and where it comes from. */
+/** Rarely used dialogs: when each is needed, and how it is loaded. */
 const LATER = {
   settings: {
     isWanted: () => settingsOpened.value,
@@ -114,7 +114,7 @@ function Dialogs() {
   return Object.values(LATER).map(({ isWanted, load }) => html`<${Later} isWanted=${isWanted()} load=${load} />`);
 }
 
-/** Refusals, notes on the address, and the mark of a stored view. */
+/** Renders refusals, problems of the address, and the note that a snapshot is shown. */
 function Banner() {
   const { value: problem } = state.problem;
   const { value: stored } = state.snapshot;
@@ -140,28 +140,28 @@ function Banner() {
 
 const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
-/** @param {string} time */
+/** Format a date. @param {string} time */
 const formatDate = (time) => DAY.format(new Date(time));
 
-/** What is wrong with settings is said of them by name. @param {ApiError} problem */
+/** Describe a refusal; errors of settings are described per setting. @param {ApiError} problem */
 function describeProblem(problem) {
   const sentences = problem.errors.length > 0 ? [...state.fieldErrors.value.values()] : [];
   return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
 
-/** The notices are read. */
+/** Dismiss the notices. */
 function forget() {
   state.forgetNotices();
   if (unknownPreset.value.length > 0) leavePreset();
 }
 
-/** On paper nothing else says what was computed. */
+/** Renders what was computed, for print only. */
 function PrintedFoot() {
   state.dataTick.value;
   return html`<p class="only-print">${footLine()}</p>`;
 }
 
-/** The document is called after the view; while a hand is on a slider, as before: to name it takes the browser a tenth of a frame. */
+/** Keep the document's title in step with the view, except during a drag: setting it takes a tenth of a frame. */
 function followTitle() {
   effect(() => {
     if (state.isDragging.value) return;
@@ -170,23 +170,23 @@ function followTitle() {
   });
 }
 
-/** The picture magnifies the run that the story is about. */
+/** Let the picture magnify the run that the story step is about. */
 function followStory() {
   effect(() => magnifyKind(STEPS[current.value ?? -1]?.magnified ?? null));
 }
 
-/** @param {unknown} error */
+/** Show an error. @param {unknown} error */
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
   state.problem.value = error;
 }
 
-/** Whether the address takes its runs from a preset that the page has not been sent with. */
+/** Return whether the address uses a preset that was not sent with the page. */
 function namesPreset() {
   return presetIn(location.hash, boot.rules) !== undefined;
 }
 
-/** So many runs as the address names have their places from the start. */
+/** Reserve space for the runs that the address names. */
 function expectRuns() {
   const kinds = kindsIn(boot.snapshot?.state ?? location.hash, boot.rules);
   if (kinds) state.view.value = { ...state.view.value, runs: kinds.map((kind) => ({ kind, own: {} })) };
@@ -195,7 +195,7 @@ function expectRuns() {
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   expectRuns();
-  root.replaceChildren(); // Preact would leave the word that it is loading
+  root.replaceChildren(); // Preact would keep the loading text
   render(html`<${App} />`, root);
   followLook(fail);
   followKeys();
@@ -224,7 +224,7 @@ async function main() {
     return fail(error);
   }
   openAddress(boot.snapshot);
-  // Back and Forward, and a hash that someone edits.
+  // Back, Forward, and an edited hash.
   addEventListener('popstate', () => openAddress(boot.snapshot));
 }
 

@@ -1,4 +1,4 @@
-/** The page of a room, for its teacher: who has the key sees what was saved, and changes, exports and deletes the room. */
+/** The page of a course (room) for its teacher: with the key, it lists shared views, and changes, exports and deletes the room. */
 
 import { signal } from '@preact/signals';
 import { render } from 'preact';
@@ -20,7 +20,7 @@ const views = signal(/** @type {SavedView[]} */ ([]));
 const status = signal('');
 const isDeleting = signal(false);
 
-/** Says what went wrong, beside the button that was pressed. @param {() => Promise<string>} act */
+/** Run an action, and show its result or error next to the buttons. @param {() => Promise<string>} act */
 async function tryTo(act) {
   try {
     status.value = await act();
@@ -30,10 +30,10 @@ async function tryTo(act) {
   }
 }
 
-/** @param {RoomText} part */
+/** Set the text of the room. @param {RoomText} part */
 const set = (part) => (text.value = part);
 
-/** @param {{submit: () => void, name: string, children?: any}} props */
+/** Renders the form. @param {{submit: () => void, name: string, children?: any}} props */
 function Form({ submit, name, children }) {
   const { title, sheet, presets } = text.value;
   const change = (/** @type {Partial<RoomText>} */ part) => set({ ...text.value, ...part });
@@ -53,7 +53,7 @@ function Form({ submit, name, children }) {
   `;
 }
 
-/** @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
+/** Renders the fields of a starting view. @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
 function PresetFields({ preset, index, change }) {
   const { presets } = text.value;
   const put = (/** @type {Partial<typeof preset>} */ part) =>
@@ -71,7 +71,7 @@ function PresetFields({ preset, index, change }) {
   `;
 }
 
-/** What follows `#` in an address; the whole where there is none. @param {string} address */
+/** Return the text after `#` in an address; all of it if there is none. @param {string} address */
 function hashOf(address) {
   return address.slice(address.indexOf('#') + 1).trim();
 }
@@ -99,7 +99,7 @@ function Teacher() {
   `;
 }
 
-/** @param {{view: SavedView}} props */
+/** Renders a shared view. @param {{view: SavedView}} props */
 function Saved({ view }) {
   const saved = new Date(view.created_at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
   return html`<li><a href=${view.url}>${view.title || 'Untitled'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;

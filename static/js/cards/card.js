@@ -1,4 +1,4 @@
-/** A panel's card: its figure with the values at the cursor, its meaning, its "?", its menu and its table. */
+/** The card of a panel: figure with the values at the cursor, meaning, help, menu and table. */
 
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
@@ -22,7 +22,7 @@ import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
 
-/** @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `h1` on a page of its own, `h3` in a section */
+/** Renders the card. @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `level`: default `h2`; `h1` on a page with a single card, `h3` in a section */
 export function PanelCard({ panel, level = 'h2' }) {
   const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
@@ -59,7 +59,7 @@ export function PanelCard({ panel, level = 'h2' }) {
   `;
 }
 
-/** Whether a card shows its table, and the item of its menu for it. Escape in the table goes back to the figure, with the focus on the menu. */
+/** Hold whether a card shows its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. */
 export function useTable() {
   const [isTable, setIsTable] = useState(false);
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
@@ -72,18 +72,18 @@ export function useTable() {
   return { isTable, tableItem, onKeyDown };
 }
 
-/** @param {Panel} panel */
+/** List the menu items Embed and Full screen. @param {Panel} panel */
 export const toFrameItems = ({ key }) => [
   ...(hasServer ? [{ title: 'Embed', note: 'HTML for another page', run: () => void share(key) }] : []),
   { title: 'Full screen', note: 'key f', run: () => present(key) },
 ];
 
-/** What the runs' findings say about a panel, as one text: a card is rendered again only if the text changes. @param {string} key */
+/** Return the findings of all runs about a panel as one string, so that a card renders only if the text changes. @param {string} key */
 export function useFindings(key) {
   return useComputed(() => findingsOf(key)).value;
 }
 
-/** @param {string} key */
+/** Join the findings about a panel. @param {string} key */
 function findingsOf(key) {
   state.dataTick.value;
   const texts = state.slots.value.flatMap(({ label, columns }) => {
@@ -93,15 +93,15 @@ function findingsOf(key) {
   return texts.join(' ');
 }
 
-/** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */
+/** Return a view's template for the shown layers. @param {import('../../types').PanelView} view */
 export function useTemplate(view) {
   return useMemo(() => forInterval(view.figure), [view, state.chosenInterval.value]);
 }
 
-/** A component of its own, because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
+/** Renders the title; a separate component because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
 const Title = ({ panel, view }) => html`${toTitle(panel, view)}`;
 
-/** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
+/** Renders the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
   const views = state.offeredViews(panel);
   if (views.length < 2) return null;

@@ -1,4 +1,4 @@
-/** What the menu of the cost card takes away: the server draws and writes it, from the settings that all runs share. */
+/** Exports of the cost card; the server creates them from the settings that all runs share. */
 
 import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
@@ -12,7 +12,7 @@ const IMAGE = { width: 1200, height: 420 };
 const PAPER = { width: 900, height: 300 };
 const TITLE = 'Cost · added to the residual connection, predicted';
 
-/** @param {() => any} toSpec @param {(error: unknown) => void} fail */
+/** List the menu items. @param {() => any} toSpec @param {(error: unknown) => void} fail */
 export function costItems(toSpec, fail) {
   const figure = () => postCostsFigure(toSpec(), theme.value);
   const toFoot = () => {

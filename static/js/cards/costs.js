@@ -1,4 +1,4 @@
-/** The cost card: the overhead of each connection at this stack as a dot plot, the numbers as tables, and what the paper reports. */
+/** The cost card: the overhead of each connection for this stack as a dot plot, the numbers as tables, and the paper's report. */
 
 import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -18,10 +18,10 @@ import { costItems } from './costfiles.js';
 
 /** @typedef {import('../../types').ConnectionCost} ConnectionCost @typedef {import('../../types').PaperCosts} PaperCosts */
 
-/** After the last change of a drag: by then the curves have come, which go first. */
+/** Delay after the last change of a drag, so that the curves are loaded first. */
 const REST_MS = 800;
 const REFERENCE = 'residual';
-/** Its settings hold those of all others: streams, drift, rounds. */
+/** The connection with all settings of the others: streams, drift, rounds. */
 const WIDEST = 'mhc';
 
 /** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', say: (value: number) => string}[]} */
@@ -38,12 +38,12 @@ const paper = signal(/** @type {PaperCosts | null} */ (null));
 const failure = signal('');
 const isStale = signal(false);
 
-/** The settings that all runs share. */
+/** Return the settings that all runs share, as a spec. */
 function commonSpec() {
   return toSpecs(state.fields.value, { ...state.settings.value, runs: [{ kind: WIDEST, own: {} }] })[0];
 }
 
-/** Keep the costs those of the view's common settings. @returns {() => void} how to stop */
+/** Keep the costs in step with the common settings. @returns {() => void} stops following */
 function followCosts() {
   let requested = '';
   let timer = 0;
@@ -67,7 +67,7 @@ function followCosts() {
   };
 }
 
-/** @param {any} spec @param {AbortSignal} signal */
+/** Load the costs, and retry while the server is busy. @param {any} spec @param {AbortSignal} signal */
 async function requestCosts(spec, signal) {
   try {
     await insist(
@@ -79,7 +79,7 @@ async function requestCosts(spec, signal) {
   }
 }
 
-/** @param {any} spec @param {AbortSignal} signal */
+/** Load the costs once. @param {any} spec @param {AbortSignal} signal */
 async function load(spec, signal) {
   const [found, printed] = await Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
   state.batch(() => {
@@ -90,17 +90,17 @@ async function load(spec, signal) {
   });
 }
 
-/** Load the costs of the view where the card may be closed, as for a file. */
+/** Load the costs while the card may be closed, as for a saved file. */
 export const loadCosts = () => load(commonSpec(), new AbortController().signal);
 
-/** @param {unknown} error */
+/** Show an error; returns true, so that the request is retried. @param {unknown} error */
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
   failure.value = `${error.title}: ${error.message}`;
   return true;
 }
 
-/** @param {{level?: 'h1' | 'h3'}} props `h1` on a page of its own */
+/** Renders the card. @param {{level?: 'h1' | 'h3'}} props `level`: default `h3`; `h1` on a page with a single card */
 export function CostCard({ level = 'h3' }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(followCosts, []);
@@ -125,7 +125,7 @@ export function CostCard({ level = 'h3' }) {
   `;
 }
 
-/** The server's figure of the costs that are shown, at hand in the light theme as well: a print cannot wait for it. */
+/** Renders the server's figure. Loads it in the light theme too, because printing cannot wait. */
 function CostFigure() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [figures, setFigures] = useState(/** @type {Record<string, import('../../types').Figure>} */ ({}));
@@ -182,16 +182,16 @@ const CostHelp = () => {
   `;
 };
 
-/** Of the compared runs, in a word that stays while their settings change. */
+/** Kinds of the compared runs, joined to a string that stays the same while other settings change. */
 const comparedKinds = computed(() => state.settings.value.runs.map(({ kind }) => kind).join());
 
-/** Letters of the compared runs that have a kind. @param {string} kind */
+/** Return the letters of compared runs of a kind. @param {string} kind */
 function lettersOf(kind) {
   const kinds = comparedKinds.value.split(',');
   return kinds.flatMap((other, run) => (other === kind ? [boot.rules.letters[run]] : [])).join(' ');
 }
 
-/** Its roles are said, for on a phone its rows are no table rows any more. */
+/** Renders the costs for this stack. Sets roles explicitly, because CSS changes the display of rows on phones. */
 function StackTable() {
   const found = costs.value;
   const reference = found.find((item) => item.connection === REFERENCE);
@@ -218,7 +218,7 @@ function StackTable() {
   `;
 }
 
-/** @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
+/** Renders a cell with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
 function Cell({ text, added, share }) {
   return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
@@ -249,7 +249,7 @@ function PaperTable() {
   `;
 }
 
-/** What the paper reports, and our counts for its models. */
+/** Renders the paper's report, and our counts for its models. */
 export function PaperClaim() {
   const printed = paper.value;
   if (!printed) return null;
@@ -262,10 +262,10 @@ export function PaperClaim() {
   `;
 }
 
-/** @param {number} ratio */
+/** Format a ratio. @param {number} ratio */
 const formatTimes = (ratio) => `${ratio.toFixed(1)}×`;
 
-/** What mHC adds on this server. */
+/** Describe what mHC adds on this server. */
 function hereSentence() {
   const mhc = costs.value.find((item) => item.connection === WIDEST);
   if (!mhc) return '';

@@ -1,4 +1,4 @@
-/** Under a framed card: sliders for what follows from the framed runs, without the server. */
+/** Sliders below an embedded card, for columns that can be derived from its runs without the server. */
 
 import { useRef, useState } from 'preact/hooks';
 import { depthOf } from '../data/record.js';
@@ -14,7 +14,7 @@ import { html } from '../ui/html.js';
 
 const PATHS = ['depth', 'connection.noise', 'connection.sinkhorn_iters'];
 
-/** Nothing until the runs are whole. */
+/** Renders the sliders once the runs are complete. */
 export function FrameSliders() {
   const layers = useRef(0);
   const [isRefused, setRefused] = useState(false);
@@ -34,26 +34,26 @@ export function FrameSliders() {
   `;
 }
 
-/** Settings that a hand can move. */
+/** List the settings that the sliders can change. */
 export function movableFields() {
   return PATHS.flatMap((path) => state.fields.value.get(path) ?? []).filter(isMovable);
 }
 
-/** Layers that are known of all runs: those of the shallowest, once all are whole. */
+/** Return the depth of the shallowest run once all runs are complete, else 0. */
 export function wholeLayers() {
   const slots = state.slots.value;
   const isWhole = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
   return isWhole ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;
 }
 
-/** Whether all runs share a setting, and it means something for one of them. @param {Field} field */
+/** Return whether all runs share a setting and it applies to one of them. @param {Field} field */
 function isMovable(field) {
   const { value: view } = state.view;
   const isShared = view.runs.every((choice) => !(field.path in choice.own));
   return isShared && view.runs.some((choice) => appliesTo(state.fields.value, view, choice, field));
 }
 
-/** @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
+/** Renders a slider. @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
 function Slider({ field, layers, move }) {
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));

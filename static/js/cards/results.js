@@ -1,4 +1,4 @@
-/** The results: a row per run with the same five numbers, and its findings in words below. */
+/** The results table: a row per run with five numbers, and its findings below. */
 
 import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
@@ -20,7 +20,7 @@ import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
 
-/** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
+/** Columns of the table. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
   { key: 'forward', title: 'Gain, forward', note: 'largest over depth', say: formatRunGain },
   { key: 'backward', title: 'Gain, backward', note: 'largest over depth', say: formatRunGain },
@@ -28,7 +28,7 @@ const COLUMNS = [
   { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
 ];
 
-/** @param {Columns} columns */
+/** Return whether findings are known. @param {Columns} columns */
 const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
 
 export function Results() {
@@ -53,7 +53,7 @@ export function Results() {
   `;
 }
 
-/** What the loss counts, and whether the stacks are trained, where that is the same of all. */
+/** Describe the unit of the loss, and whether the stacks are trained if that is the same for all. */
 function lossUnit() {
   const kinds = new Set(state.specs.value.map((spec) => spec.input?.kind ?? 'text'));
   const unit = kinds.size === 1 && (kinds.has('text') || kinds.has('corpus')) ? 'byte' : 'sample';
@@ -62,7 +62,7 @@ function lossUnit() {
   return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
-/** @param {{slot: Slot | undefined, run: number}} props */
+/** Renders the row of a run. @param {{slot: Slot | undefined, run: number}} props */
 function Row({ slot, run }) {
   const [isOpen, setOpen] = useState(false);
   state.dataTick.value;
@@ -85,14 +85,14 @@ function Row({ slot, run }) {
   `;
 }
 
-/** Its attributes name the number for tests. @param {{run: number, name: string, measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
+/** Renders a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
 function Cell({ run, name, measured: { log10, why, curve }, say, color }) {
   return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
 const SPARK = { width: 64, height: 18, pad: 2 };
 
-/** A curve over the layers, as high as its own range. @param {{curve: (number | null)[], color: string | undefined}} props */
+/** Renders a curve over the layers, scaled to its own range. @param {{curve: (number | null)[], color: string | undefined}} props */
 function Sparkline({ curve, color }) {
   const known = curve.filter((value) => value !== null);
   const [low, high] = [Math.min(...known), Math.max(...known)];
@@ -107,7 +107,7 @@ function Sparkline({ curve, color }) {
   return html`<svg class="curve" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
 }
 
-/** How far a run is, until it is done; why it failed. @param {{slot: Slot}} props */
+/** Renders the progress of a run until it is done, or why it failed. @param {{slot: Slot}} props */
 function Progress({ slot }) {
   const { columns } = slot;
   if (columns.end?.status === 'failed')
@@ -116,7 +116,7 @@ function Progress({ slot }) {
   return html`<small>${progressOf(slot)}</small>`;
 }
 
-/** @param {Slot} slot */
+/** Describe the progress of a run. @param {Slot} slot */
 function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
@@ -126,7 +126,7 @@ function progressOf({ columns, place }) {
     : `${Math.round(100 * shareDone(columns))} %`;
 }
 
-/** The findings of a run in words. @param {{slot: Slot}} props */
+/** Renders the findings of a run. @param {{slot: Slot}} props */
 function Findings({ slot }) {
   state.dataTick.value;
   const { columns } = shownOf(slot, hasFindings);
@@ -144,7 +144,7 @@ function Findings({ slot }) {
   `;
 }
 
-/** @param {string} key of a panel */
+/** Scroll to a panel. @param {string} key of a panel */
 function showPanel(key) {
   showSectionOf(key);
   // Its card is rendered with the section.
@@ -161,7 +161,7 @@ const Sentence = still((/** @type {{finding: import('../../types').Finding}} */ 
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 });
 
-/** The number of a run next to its name, as in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
+/** Renders the main number of a run in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
 export function Headline({ slot, columns }) {
   state.dataTick.value;
   const number = preset.value && toHeadline(preset.value, columns);

@@ -1,4 +1,4 @@
-/** The other figures, in sections that are closed at first. A closed section says one finding in numbers; an open one draws its figures. */
+/** Sections with the other figures, initially closed. A closed section shows one finding; an open one draws its figures. */
 
 import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
@@ -16,7 +16,7 @@ import { isInStrip } from './strip.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel */
 
 /**
- * Sections by their key, which is the group of their panels. `toFinding` gives the line next to the title.
+ * Sections by key, which is the group of their panels. `toFinding` returns the line next to the title.
  * @type {Record<string, {title: string, about: string, toFinding: () => string}>}
  */
 const SECTIONS = {
@@ -32,7 +32,7 @@ const SECTIONS = {
 };
 const COST = 'cost';
 
-/** The open sections: those that the address lists, else those of panels for which it chooses a view. */
+/** Open sections: those in the address, else those with a panel whose view is chosen in the address. */
 const openSections = computed(() => {
   const { open, cards } = state.view.value;
   if (open) return open;
@@ -40,7 +40,7 @@ const openSections = computed(() => {
   return Object.keys(SECTIONS).filter((section) => chosen.some(({ group }) => group === section));
 });
 
-/** @param {string} section @param {boolean} isOpen */
+/** Open or close a section. @param {string} section @param {boolean} isOpen */
 function setOpen(section, isOpen) {
   const open = openSections.value;
   if (open.includes(section) === isOpen) return;
@@ -49,16 +49,16 @@ function setOpen(section, isOpen) {
   noteView();
 }
 
-/** Open the section that has a panel, if one has. @param {string} key of the panel */
+/** Open the section of a panel, if it has one. @param {string} key of the panel */
 export function showSectionOf(key) {
   const section = key === COST ? COST : state.shownPanels.value.find((panel) => panel.key === key)?.group;
   if (section && section in SECTIONS && key !== origin.value?.panel) setOpen(section, true);
 }
 
-/** The panel that a preset is about, unless the strip shows it. */
+/** Return the panel of the preset, unless the strip shows it. */
 const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
 
-/** The card of a preset's own panel; `data-awaits` reserves its room until it has come. */
+/** Renders the card of the preset's panel; `data-awaits` reserves its height until it is loaded. */
 export function Featured() {
   const key = featuredKey();
   if (!key) return null;
@@ -72,7 +72,7 @@ export function Sections() {
   return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }
 
-/** @param {{section: string, panels: Panel[]}} props */
+/** Renders a section. @param {{section: string, panels: Panel[]}} props */
 function Section({ section, panels }) {
   const isOpen = openSections.value.includes(section);
   const { title } = SECTIONS[section];
@@ -85,7 +85,7 @@ function Section({ section, panels }) {
   `;
 }
 
-/** @param {{section: string}} props */
+/** Renders the finding of a closed section. @param {{section: string}} props */
 function Finding({ section }) {
   state.dataTick.value;
   const { about, toFinding } = SECTIONS[section];
@@ -93,7 +93,7 @@ function Finding({ section }) {
 }
 
 /**
- * A number of each run that has it, after the run's name: `HC ×2.43 · mHC ×1.00`; empty where no run has it.
+ * Format a number of each run that has it: `HC ×2.43 · mHC ×1.00`; empty if no run has it.
  * @param {(columns: Columns) => boolean} has
  * @param {(columns: Columns) => string | null} say
  */
@@ -144,7 +144,7 @@ function describeTraining() {
   return text && `Training loss: ${text}`;
 }
 
-/** From the estimates that the server gave for these runs; empty unless one of them is a residual network. */
+/** Describe the memory traffic from the server's estimates; empty without a residual network among the runs. */
 function describeCost() {
   const { value: estimates } = state.estimates;
   const { runs } = state.settings.value;
@@ -157,7 +157,7 @@ function describeCost() {
   return others.length > 0 ? `Memory traffic of the whole stack, estimated, residual = 1: ${others.join(' · ')}` : '';
 }
 
-/** The largest weight of a matrix, which does not change. @type {WeakMap<object, number>} */
+/** Caches the largest weight of a matrix. @type {WeakMap<object, number>} */
 const weights = new WeakMap();
 
 function describeExpert() {

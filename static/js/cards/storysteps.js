@@ -1,6 +1,6 @@
 /**
- * The headline and the sentences of the story. Each sentence states numbers of the runs that are shown, and says only what these numbers
- * support. No browser here.
+ * Headline and sentences of the story. Each sentence states numbers of the shown runs, and only what these numbers support. No browser
+ * here.
  */
 
 import { formatFactor, gainOf, ONE, peakOf } from '../data/gain.js';
@@ -14,8 +14,8 @@ const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
 /**
- * `connections` are those of the runs that a step sets, or it names a view: of first-time visitors, or of trained runs. `magnified` is the
- * connection that the step is about, where the picture would magnify another one.
+ * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs.
+ * `magnified` is the connection to magnify, if the picture would magnify another one.
  * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, say: (runs: Runs) => string}[]}
  */
 export const STEPS = [
@@ -28,7 +28,7 @@ export const STEPS = [
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
-/** @param {Columns[]} shown */
+/** Build the headline. @param {Columns[]} shown */
 export function toHeadline(shown) {
   if (shown.length === 0) return 'One signal, layer by layer';
   const depths = shown.map(depthOf);
@@ -39,7 +39,7 @@ export function toHeadline(shown) {
   return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 
-/** By their kind of connection. @param {Columns[]} shown @returns {Runs} */
+/** Index runs by connection. @param {Columns[]} shown @returns {Runs} */
 export function toRuns(shown) {
   /** @type {Runs} */
   const runs = {};
@@ -52,7 +52,7 @@ export function toRuns(shown) {
 
 const MHC = 'Manifold-Constrained Hyper-Connections (mHC)';
 
-/** What is said where no step is on. @param {Runs} runs */
+/** Describe the runs while no step is chosen. @param {Runs} runs */
 export function describeClaim(runs) {
   const growth = runs.hc ? describeGrowth(runs.hc) : '';
   const bound = runs.mhc ? describeBound(runs.mhc) : '';
@@ -61,13 +61,13 @@ export function describeClaim(runs) {
   return `${[growth, ends].filter(Boolean).join(', ')}.`;
 }
 
-/** What the reader is asked to do after the last step. @param {Runs} runs */
+/** Describe the task after the last step. @param {Runs} runs */
 export function describeTask({ hc }) {
   const gain = hc ? textOf(hc) : null;
   return `Your turn: drag “Drift σ” below the picture and watch HC${gain === null ? '' : `. Its gain is ×${gain} now`}.`;
 }
 
-/** @param {Columns} hc */
+/** Describe the gain of HC; empty if unknown. @param {Columns} hc */
 function describeGrowth(hc) {
   const gain = textOf(hc);
   if (gain === null) return '';
@@ -75,14 +75,14 @@ function describeGrowth(hc) {
   return `Hyper-Connections (HC) amplify a shared signal up to ×${gain}`;
 }
 
-/** One number where forward and backward gains are 1. @param {Columns} mhc */
+/** Describe the gains of mHC: one number if both are 1; empty if unknown. @param {Columns} mhc */
 function describeBound(mhc) {
   const gain = textOf(mhc);
   if (gain === null) return '';
   return isBound(mhc) ? `×${gain}` : bothGains(mhc);
 }
 
-/** @param {Runs} runs */
+/** Describe a single stream. @param {Runs} runs */
 function describeOneStream({ residual }) {
   const stream = 'A stream carries the signal past every layer.';
   // A norm after the addition rescales the input as well.
@@ -92,7 +92,7 @@ function describeOneStream({ residual }) {
   return `${stream} Each layer adds its output${growth}; the input stays, times 1: its gain.`;
 }
 
-/** @param {Runs} runs */
+/** Describe several streams. @param {Runs} runs */
 function describeFourStreams({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
@@ -100,7 +100,7 @@ function describeFourStreams({ hc }) {
   return `Hyper-Connections (HC) use ${streams} streams, copies of the state: layers read a weighted sum (H_pre), can mix them (H_res), add to each (H_post).`;
 }
 
-/** @param {Runs} runs */
+/** Describe the gain of free mixing. @param {Runs} runs */
 function describeFreeMixing({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
   const gain = hc ? textOf(hc) : null;
@@ -111,7 +111,7 @@ function describeFreeMixing({ hc }) {
   return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
 }
 
-/** @param {Runs} runs */
+/** Describe doubly stochastic mixing. @param {Runs} runs */
 function describeConstrained({ hc, mhc }) {
   const [ours, theirs] = [mhc && textOf(mhc), hc && textOf(hc)];
   const compared = theirs ? `, HC ×${theirs}` : '';
@@ -121,12 +121,12 @@ function describeConstrained({ hc, mhc }) {
   return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${bothGains(mhc)}.`;
 }
 
-/** What several streams are good for: the held-out losses of docs/drift.md, four streams against one, and what others report. */
+/** Describe the benefit of several streams: validation losses of docs/drift.md, and reports by others. */
 function describeBenefit() {
   return 'We measured no benefit of four streams: at equal compute, one had lower loss in all 12 comparisons. The papers report benefits for LLMs.';
 }
 
-/** The gain of every run, where the story has nothing to say of them. @param {Runs} runs */
+/** Describe the gain of each run, for connections that the story does not cover. @param {Runs} runs */
 function describeGains(runs) {
   const known = Object.values(runs).flatMap((columns) => {
     const gain = columns && textOf(columns);
@@ -135,32 +135,32 @@ function describeGains(runs) {
   return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }
 
-/** @param {Columns} columns */
+/** Format the gains forward and backward. @param {Columns} columns */
 const bothGains = (columns) => `×${textOf(columns)} forward, ×${textOf(columns, BACKWARD) ?? '–'} backward`;
 
 const BACKWARD = 'composite_gain_bwd';
 
-/** The gain in words; null where it is not known. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
+/** Format a gain; null if unknown. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
 function textOf(columns, key) {
   const gain = gainOf(columns, key);
   return gain === null ? null : formatFactor(gain);
 }
 
-/** Whether the mixing amplifies a shared signal. @param {Columns} columns */
+/** Return whether the mixing amplifies a shared signal. @param {Columns} columns */
 const amplifies = (columns) => (gainOf(columns) ?? 0) >= ONE;
 
-/** Whether products of the mixing leave a shared signal and a shared gradient as they are. @param {Columns} columns */
+/** Return whether both gains are 1. @param {Columns} columns */
 function isBound(columns) {
   return [gainOf(columns), gainOf(columns, BACKWARD)].every((gain) => gain !== null && Math.abs(gain) < ONE);
 }
 
-/** Whether the signal is larger at the last layer than at the first, where both are known. @param {Columns} columns */
+/** Return whether the signal is larger at the last layer than at the first; false if unknown. @param {Columns} columns */
 function grows(columns) {
   const sizes = logsOf(columns, 'act_rms');
   return sizes[depthOf(columns) - 1] > sizes[0];
 }
 
-/** The largest gain of one layer, where the product of several is larger; of several seeds there is none. @param {Columns} columns */
+/** Format the largest gain of one layer; null if the product is not larger, or for several seeds. @param {Columns} columns */
 function largestLayerGain(columns) {
   const most = Math.max(...logsOf(columns, 'gain_fwd'));
   if (!Number.isFinite(most) || columns.bands.has('composite_gain_fwd')) return null;
@@ -168,10 +168,10 @@ function largestLayerGain(columns) {
   return most < (gainOf(columns) ?? 0) && text !== textOf(columns) ? text : null;
 }
 
-/** @param {Columns} columns @param {string} key */
+/** Return log10 of a metric over layers. @param {Columns} columns @param {string} key */
 const logsOf = ({ log10 }, key) => Array.from(/** @type {Float64Array} */ (log10.get(key) ?? []));
 
-/** @param {Columns} columns */
+/** Format the number of layers. @param {Columns} columns */
 function formatLayers(columns) {
   const depth = depthOf(columns);
   return depth === 1 ? '1 layer' : `${depth} layers`;

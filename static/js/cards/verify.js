@@ -1,4 +1,4 @@
-/** Verify: a finished run checked against every law that applies and against a recomputation, as a table. */
+/** The Verify dialog: checks of a finished run against applicable laws and a recomputation, as a table. */
 
 import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
@@ -12,17 +12,17 @@ import { verdicts, verified } from './verifying.js';
 
 /** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
 
-const ASK_AGAIN_MS = 1000;
-/** Signs beside the words, so that a glance is enough and colour is not needed. */
+const POLL_MS = 1000;
+/** Signs next to verdicts, so that colour is not needed. */
 const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
 const VERDICTS = { holds: 'pass', fails: 'fail', skipped: 'skipped' };
 /** @type {Record<string, string>} */
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
-/** @typedef {{status: string, body: Verification | null, failure: string}} Asked */
+/** @typedef {{status: string, body: Verification | null, failure: string}} VerificationState */
 const verification = signal(/** @type {VerificationState} */ ({ status: 'asking', body: null, failure: '' }));
 
-/** Ask the server, and show what comes. @param {string} id of the run @param {AbortSignal} aborted */
+/** Request a verification and show its result. @param {string} id of the run @param {AbortSignal} aborted */
 async function verifyRun(id, aborted) {
   const note = (/** @type {Partial<VerificationState>} */ news) => {
     if (!aborted.aborted) verification.value = { status: 'asking', body: null, failure: '', ...news };
@@ -33,7 +33,7 @@ async function verifyRun(id, aborted) {
     let body = first;
     while (body.status !== 'done') {
       note({ status: body.status });
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       if (aborted.aborted) return;
       body = await getVerification(id, aborted);
     }
@@ -46,7 +46,7 @@ async function verifyRun(id, aborted) {
   }
 }
 
-/** @param {AbortSignal} aborted */
+/** Load the titles of metrics. @param {AbortSignal} aborted */
 async function learnMetrics(aborted) {
   if (METRICS.act_rms) return;
   for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
@@ -59,7 +59,7 @@ export function VerifyDialog() {
   return html`<${Dialog} title=${`Verify ${slot?.label ?? ''}`} isOpen=${slot !== null} onClose=${close}>${slot ? html`<${Content} slot=${slot} />` : null}<//>`;
 }
 
-/** @param {{slot: Slot}} props */
+/** Renders the verification of a run. @param {{slot: Slot}} props */
 function Content({ slot }) {
   useLayoutEffect(() => {
     const asking = new AbortController();
@@ -77,7 +77,7 @@ function Content({ slot }) {
   `;
 }
 
-/** A trace cannot be computed again. */
+/** Shown for a recording, which cannot be recomputed. */
 const CHECKED = 'Checking the numbers of the trace against each other.';
 /** @type {Record<string, string>} */
 const WAITING = {
@@ -86,12 +86,12 @@ const WAITING = {
   running: 'Recomputing the run in float64.',
 };
 
-/** @param {{body: Verification}} props */
+/** Renders the verdict. @param {{body: Verification}} props */
 function Verdict({ body: { verdict, summary } }) {
   return verdict && html`<p class="verdict ${verdict}">${SIGNS[verdict]} ${summary}</p>`;
 }
 
-/** @param {{checks: Check[], isTrace: boolean}} props */
+/** Renders the table of checks. @param {{checks: Check[], isTrace: boolean}} props */
 function Checks({ checks, isTrace }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
@@ -118,18 +118,18 @@ function Checks({ checks, isTrace }) {
   `;
 }
 
-/** @param {Check} check */
+/** Compute the difference of a check. @param {Check} check */
 function distanceOf({ expected, measured }) {
   return expected === null || measured === null ? null : Math.abs(measured - expected);
 }
 
-/** A number in plain units; decades are told as the number that they are of. @param {Check} check @param {number | null} value */
+/** Format an expected or measured value; log10 values are converted to plain numbers. @param {Check} check @param {number | null} value */
 function formatCheckValue({ scale, verdict }, value) {
   if (value === null) return verdict === 'fails' ? 'nan' : '–';
   return scale === 'log10' ? formatValue(Math.abs(value) < 300 ? 10 ** value : null, value) : formatValue(value);
 }
 
-/** How far apart: of decades, as a share or a factor. @param {Check} check @param {number | null} distance */
+/** Format a difference or tolerance; decades become a percentage or a factor. @param {Check} check @param {number | null} distance */
 function formatDistance({ scale }, distance) {
   if (distance === null) return '–';
   if (scale !== 'log10') return formatValue(distance);

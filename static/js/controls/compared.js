@@ -1,4 +1,4 @@
-/** The compared runs: each with its line, its connection and its overrides. */
+/** The compared runs: each with line style, connection and overrides. */
 
 import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
@@ -17,7 +17,7 @@ import { FieldHelp } from './fieldhelp.js';
 import { Control, listPaths, targetOf, toListed } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
 
-const SHOWN_LETTERS = 11; // of a model's name that a choice has room for
+const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
 const TRACED = "Recorded from a model, so settings don't apply.";
 
 export function Compared() {
@@ -37,7 +37,7 @@ export function Compared() {
   `;
 }
 
-/** Shows each run minus run A. */
+/** Renders the switch for differences to run A. */
 function DifferenceSwitch() {
   const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
   if (!others) return null;
@@ -56,7 +56,7 @@ function DifferenceSwitch() {
   `;
 }
 
-/** @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
+/** Renders a run. @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
 function Run({ choice, run, isOnly }) {
   const letter = boot.rules.letters[run];
   const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
@@ -82,13 +82,13 @@ function Run({ choice, run, isOnly }) {
   `;
 }
 
-/** Whether all of a place's record is here. @param {number} run */
+/** Return whether the record of a slot is complete. @param {number} run */
 function isWhole(run) {
   state.dataTick.value;
   return state.slots.value[run]?.columns.end?.status === 'done';
 }
 
-/** @param {{run: number, isOnly: boolean}} props */
+/** Renders the menu of a run. @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
   const runs = useComputed(() => state.settings.value.runs).value;
   const canVerify = useComputed(() => isVerifiable(state.slots.value[run])).value;
@@ -96,14 +96,14 @@ function RunMenu({ run, isOnly }) {
   return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />`;
 }
 
-/** @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
+/** List the menu items of a run. @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
 function itemsOf(run, isOnly, canVerify) {
   const rename = () => {
     renamed.value = run;
   };
   const remove = () => {
     commit(() => state.removeRun(run));
-    // The button that had the focus may be gone with its run.
+    // The focused button may be removed with its run.
     setTimeout(
       () =>
         document.activeElement === document.body &&
@@ -117,7 +117,7 @@ function itemsOf(run, isOnly, canVerify) {
       ? [{ title: 'Duplicate', note: 'to change one setting of it', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
-    // The last: it comes when the run is done, and must not move the others from under a pointer.
+    // Last, because it appears when the run is done and must not move the other items under the pointer.
     ...(canVerify
       ? [
           {
@@ -130,10 +130,10 @@ function itemsOf(run, isOnly, canVerify) {
   ];
 }
 
-/** The run that is being renamed. */
+/** The run whose name is edited. */
 const renamed = signal(/** @type {number | null} */ (null));
 
-/** @param {{choice: import('../../types').Choice, run: number}} props */
+/** Renders the name of a run, or its input. @param {{choice: import('../../types').Choice, run: number}} props */
 function Name({ choice, run }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const isOpen = renamed.value === run;
@@ -151,7 +151,7 @@ function Name({ choice, run }) {
   };
   const onKeyDown = (/** @type {any} */ event) => {
     if (event.key !== 'Enter' && event.key !== 'Escape') return;
-    event.preventDefault(); // else Enter opens the menu, which has the focus then, and Escape closes the drawer
+    event.preventDefault(); // otherwise Enter opens the focused menu, and Escape closes the drawer
     if (event.key === 'Enter') commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };
@@ -159,11 +159,11 @@ function Name({ choice, run }) {
     aria-label=${`Name of run ${boot.rules.letters[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
 }
 
-/** The settings in which the runs differ, and nothing else. */
+/** Renders the settings in which the runs differ. */
 function Differences() {
   const view = state.settings.value;
   const rows = toDifferences(state.fields.value, view);
-  if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is the connection, as a rule
+  if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is usually the connection
   const show = (/** @type {import('../../types').Value | null} */ value) =>
     value === null ? '–' : String(nameOf(value)).slice(0, boot.rules.name_length);
   return html`
@@ -178,10 +178,10 @@ function Differences() {
   `;
 }
 
-/** @param {{choice: import('../../types').Choice, run: number}} props */
+/** Renders the overrides of a run. @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
   const isMeant = (/** @type {import('../../types').Field} */ field) => {
-    const now = state.settings.value.runs[run] ?? choice; // what is computed does not follow props
+    const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props
     const isOwn = field.group === 'connection' || field.path in now.own;
     return (
       isOwn && field.path !== KIND && !isFixed(field) && appliesTo(state.fields.value, state.settings.value, now, field)

@@ -1,4 +1,4 @@
-/** Two views as one: the runs of both, each once; where that is too many, the runs that differ, in pairs of one connection. No browser here. */
+/** Merges two views: the runs of both, without duplicates; if these are too many, the runs that differ, in pairs with one connection. No browser here. */
 
 import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../state/view/spec.js';
 import { toRequestKey, toMixed } from '../state/view/traces.js';
@@ -7,10 +7,11 @@ import { toRequestKey, toMixed } from '../state/view/traces.js';
 /** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */
 
 /**
+ * Merge two views.
  * @param {Map<string, Field>} fields
  * @param {[View, View]} views
  * @param {number} most runs that the page compares
- * @returns {{view: View | null, said: string}} null where there is nothing to compare
+ * @returns {{view: View | null, said: string}} null if there is nothing to compare
  */
 export function toCompared(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
@@ -33,7 +34,7 @@ export function toCompared(fields, views, most) {
   };
 }
 
-/** @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
+/** List the runs of a view. @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
 function toRuns(fields, view) {
   const streams = fields.get('connection.streams');
   return view.runs
@@ -48,12 +49,12 @@ function toRuns(fields, view) {
     }));
 }
 
-/** @param {Run[]} runs */
+/** Remove duplicates. @param {Run[]} runs */
 const unique = (runs) => runs.filter((run, place) => runs.findIndex(({ text }) => text === run.text) === place);
 
 /**
- * As many pairs as fit of runs with the same connection, one of each view, that differ: first those that mix streams, whose gains can differ.
- * Where there are no pairs, the runs that only one of the views has.
+ * Choose as many differing pairs of runs with the same connection as fit, one run from each view; first those that mix streams, whose
+ * gains can differ. Without pairs, choose runs that only one view has.
  * @param {Run[]} ours
  * @param {Run[]} theirs
  * @param {number} most
@@ -71,11 +72,11 @@ function choose(ours, theirs, most) {
   return [...ours, ...theirs].filter((run) => runs.includes(run));
 }
 
-/** Runs that only one of the views has. @param {Run[]} ours @param {Run[]} theirs */
+/** List the runs that only one view has. @param {Run[]} ours @param {Run[]} theirs */
 const onlyIn = (ours, theirs) =>
   [...ours, ...theirs].filter(({ text }) => ![ours, theirs].every((runs) => runs.some((run) => run.text === text)));
 
-/** @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
+/** Describe the chosen runs. @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
 function describeRuns(ours, theirs, chosen, all) {
   if (chosen.length === all) return `Shows the runs of both: ${all} side by side.`;
   const names = (/** @type {Run[]} */ runs) =>
@@ -85,7 +86,7 @@ function describeRuns(ours, theirs, chosen, all) {
   return `Shows ${what}: ${chosen.length} of ${all} runs.`;
 }
 
-/** @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
+/** Build a view of runs. @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
 function join(fields, runs) {
   const view = fromSpecs(
     fields,

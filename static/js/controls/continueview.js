@@ -1,4 +1,4 @@
-/** One line on the page that opens: back to the view that was left, with Back for the steps before it. Never unasked; it stays until it is used or closed, for nothing may jump under a hand. */
+/** A line on the first screen that offers to resume the last visit's view, with Back for its earlier steps. It stays until used or closed, so that nothing moves under the pointer. */
 
 import { signal } from '@preact/signals';
 import { ROOT } from '../net/sent.js';

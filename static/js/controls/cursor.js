@@ -1,4 +1,4 @@
-/** The row below the sliders: the step of training and the chosen layers, where there are any. And what a screen reader says of the cursor. */
+/** The row below the sliders: training step and interval, if any. Also announces the cursor to screen readers. */
 
 import { effect } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
@@ -19,19 +19,19 @@ export function CursorRow() {
   return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${IntervalChip} /></div>`;
 }
 
-/** The chosen layers, with a button that shows all of them again. */
+/** Renders the interval, with a button that shows all layers. */
 function IntervalChip() {
   const text = describeInterval();
   if (!text) return null;
   const clear = () => {
     showAll();
-    document.getElementById('field-depth')?.focus(); // this button is gone
+    document.getElementById('field-depth')?.focus(); // this button is removed
   };
   return html`<button type="button" class="part" aria-label=${`Showing ${text}: show all layers`} title="Show all layers (or double-click a figure)"
     onClick=${clear}>Showing ${text} <span aria-hidden="true">×</span></button>`;
 }
 
-/** Its last place is the trained stack, after the last step's update. */
+/** Renders the slider of training steps; its last position is the trained stack, after the last update. */
 function StepSlider() {
   const { value: steps } = state.steps;
   const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
@@ -44,7 +44,7 @@ function StepSlider() {
   `;
 }
 
-/** Where the slider of runs that train stands. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
+/** Describe the slider's step. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
 function describeStep(at, steps) {
   if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
   const name = `Step ${at + 1}`;
@@ -56,7 +56,7 @@ function describeStep(at, steps) {
   };
 }
 
-/** Where that of watched models stands, whose steps are called as their trainer calls them. @param {number} at likewise @param {number} steps */
+/** Describe the slider's step for recorded models, with the trainer's number. @param {number} at from 0, the number of steps for the latest @param {number} steps */
 function describeObservation(at, steps) {
   const number = state.nameStep(Math.min(at, steps - 1));
   const rest = `step ${number}`;
@@ -65,16 +65,16 @@ function describeObservation(at, steps) {
   return { name: `Step ${number}`, rest: '', small, spoken: `${rest}, ${small}` };
 }
 
-/** The metrics that are spoken, for each run. */
+/** Metrics announced for each run. */
 const SPOKEN = [
   { key: 'act_rms', title: 'activation' },
   { key: 'grad_rms', title: 'gradient' },
   { key: 'composite_gain_fwd', title: 'gain forward' },
 ];
-/** A cursor that keeps moving is not announced: only the place where it stops. */
+/** Delay of the announcement: only the position where the cursor stops is announced. */
 const REST_MS = 600;
 
-/** The values at the cursor in one sentence. */
+/** Describe the values at the cursor in one sentence. */
 function describeValues() {
   const [layer, step] = [state.cursor.value, state.step.value];
   const recomputed = gainsForInterval(step);
@@ -88,7 +88,7 @@ function describeValues() {
   return `Layer ${layer + 1}${step === null ? '' : `, step ${state.nameStep(step)}`}: ${runs.join('; ')}.`;
 }
 
-/** Say what stands at the cursor once it rests, for as long as the page is there. */
+/** Announce the values at the cursor once it rests; runs until the page is closed. */
 export function followCursor() {
   let timer = 0;
   effect(() => {
@@ -99,12 +99,12 @@ export function followCursor() {
     const isFirst = said === null;
     said = place;
     clearTimeout(timer);
-    // What a link says of the cursor is no move.
+    // The cursor of a link is not a move.
     if (!isFirst || state.phase.peek() === 'idle') timer = speakLater();
   });
 }
 
-/** Unless something else is said meanwhile, which is newer. */
+/** Announce after a delay, unless something newer is announced meanwhile. */
 function speakLater() {
   const before = state.spoken.peek();
   return setTimeout(() => {
@@ -112,24 +112,24 @@ function speakLater() {
   }, REST_MS);
 }
 
-/** The place that was said last, or that the page opened with. @type {string | null} */
+/** The last announced position, or that of the opened page. @type {string | null} */
 let said = null;
 
-/** What a number is read from: the run, or the one before it until it has come so far. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
+/** Return the columns to read a metric from: the run, or the earlier one until it has the metric. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
 function readFrom(slot, key, step) {
   const rules = state.templates.value?.rules.steps;
-  // The templates, which no figure is without, may be on their way.
+  // The templates may still be loading.
   return rules && shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns;
 }
 
-/** The runs with gains of the chosen layers alone; null where they are of all. @param {number | null} step */
+/** Return the runs with gains of the interval; null for all layers. @param {number | null} step */
 function gainsForInterval(step) {
   const { value: interval } = state.chosenInterval;
   const runs = state.slots.value.map((slot) => readFrom(slot, 'composite_gain_fwd', step) || null);
   return interval && step === null ? recomputeComposites(runs, interval) : null;
 }
 
-/** @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */
+/** Format a value at the cursor. @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */
 function readLayer(found, key, layer, step) {
   const rules = state.templates.value?.rules.steps;
   if (!rules || !found) return UNKNOWN;

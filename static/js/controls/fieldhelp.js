@@ -6,7 +6,7 @@ import { Popover } from '../ui/menu.js';
 
 /** @typedef {import('../../types').Field} Field */
 
-/** @param {{field: Field, id: string}} props `id` of the words, by which the control itself refers to them */
+/** @param {{field: Field, id: string}} props `id` of the text that describes the control */
 export const FieldHelp = still(function FieldHelp({ field, id }) {
   return html`
     <${Popover} label=${`${field.title}: help`} sign="?" className="icon field-help">
@@ -17,7 +17,7 @@ export const FieldHelp = still(function FieldHelp({ field, id }) {
   `;
 });
 
-/** @param {Field} field */
+/** Describe range and default. @param {Field} field */
 function describeRange({ min, max, unit, initial, options }) {
   const isLong = typeof initial === 'string' && !options;
   const usual = isLong ? [] : [`Default ${nameOf(initial)}`];

@@ -1,4 +1,4 @@
-/** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
+/** Controls built from the schema, with the server's bounds, units and help texts; the page has no list of settings. */
 
 import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
@@ -17,7 +17,7 @@ import { FieldHelp } from './fieldhelp.js';
 import { PlayButton } from './play.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */
-/** Where a control's value goes: to the common settings, or to one run's own. @typedef {{run: number | null}} Target */
+/** Target of a control: the common settings, or those of one run. @typedef {{run: number | null}} Target */
 
 const SEGMENTS = 4;
 const TITLES = /** @type {Record<string, string>} */ ({
@@ -28,12 +28,12 @@ const TITLES = /** @type {Record<string, string>} */ ({
   train: 'Training',
   numerics: 'Numerics',
 });
-/** Settings that stand in another group than in the schema. */
+/** Settings shown in another group than in the schema. */
 const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics', cka: 'numerics' });
-/** Open from the start; the others are a click away. */
+/** Groups that are initially open. */
 const OPEN = ['', 'connection'];
 
-/** What is searched for among the settings. */
+/** The search text. */
 export const query = signal('');
 
 export function Controls() {
@@ -45,7 +45,7 @@ export function Controls() {
   return html`${groups.map((group) => html`<${Group} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
 }
 
-/** Whether every word that is searched for is in what a field is called, does, or belongs to. @param {Field} field */
+/** Return whether title, path, description or group of a field contain every search word. @param {Field} field */
 function isFound(field) {
   const text = `${field.title} ${field.path} ${field.description} ${TITLES[groupOf(field)] ?? ''}`.toLowerCase();
   return query.value
@@ -54,12 +54,12 @@ function isFound(field) {
     .every((word) => text.includes(word));
 }
 
-/** @param {Field} field */
+/** Return the group of a field. @param {Field} field */
 function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
 
-/** @param {{group: string, isOpen: boolean}} props */
+/** Renders a group. @param {{group: string, isOpen: boolean}} props */
 function Group({ group, isOpen }) {
   const paths = useComputed(() =>
     listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
@@ -74,18 +74,18 @@ function Group({ group, isOpen }) {
   `;
 }
 
-/** Paths of some fields in one word, so that what shows them follows changes alone. @param {(field: Field) => boolean} isMeant */
+/** Join the paths of fields to a string, so that components render only on changes. @param {(field: Field) => boolean} isMeant */
 export function listPaths(isMeant) {
   const paths = [...state.fields.value.values()].filter(isMeant).map(({ path }) => path);
   return paths.join(' ');
 }
 
-/** @param {string} paths */
+/** Return the fields of joined paths. @param {string} paths */
 export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** How many settings of a group differ from those of the page as it opens. @param {{fields: Field[]}} props */
+/** Renders how many settings of a group differ from the opening view. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
   const { base: opening } = openingView();
   const { base } = state.settings.value;
@@ -93,21 +93,21 @@ function Changed({ fields }) {
   return count > 0 ? html`<span class="count">${count} changed</span>` : null;
 }
 
-/** Whether a field means anything for one of the runs. @param {Field} field */
+/** Return whether a field applies to one of the runs. @param {Field} field */
 function isShown(field) {
   if (field.path === KIND || isFixed(field)) return false;
   return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
 
-/** One and the same of each run, so that a control is not drawn anew for it. @type {Target} */
+/** Shared targets, so that controls do not render again. @type {Target} */
 const COMMON = { run: null };
 /** @type {Target[]} */
 const OWN = [...boot.rules.letters].map((_, run) => ({ run }));
 
-/** @param {number} run */
+/** Return the target of a run. @param {number} run */
 export const targetOf = (run) => OWN[run];
 
-/** A drag moves one of forty: each follows its own value. */
+/** Renders a control; it follows its own value only, because a drag changes one of forty. */
 export const Control = still(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
@@ -135,7 +135,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
   );
 });
 
-/** @param {Field} field */
+/** Choose the component of a field. @param {Field} field */
 function kindOf(field) {
   if (field.control === 'text') return TextControl;
   if (field.control === 'checkbox') return CheckControl;
@@ -146,15 +146,15 @@ function kindOf(field) {
 
 /** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
 
-/** Why what was typed last was not taken. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
+/** Why the last typed value was refused. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
 const refusal = signal({ path: '', sentence: '' });
 
-/** @param {string} path @param {string} sentence */
+/** Show a refusal. @param {string} path @param {string} sentence */
 function refuse(path, sentence) {
   refusal.value = { path, sentence };
 }
 
-/** @param {Part & {label?: string}} props */
+/** Renders a number input. @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
@@ -167,7 +167,7 @@ function NumberInput({ field, id, value, set, describedBy, label }) {
     aria-label=${label} aria-describedby=${describedBy} ...${draft} />`;
 }
 
-/** A hand that comes near the depth is likely to move it. @param {boolean} is */
+/** Note whether the pointer is near the depth slider, which starts a prefetch. @param {boolean} is */
 const comeNear = (is) => () => {
   isNear.value = is;
 };
@@ -178,7 +178,7 @@ const NEARING = {
   onBlur: comeNear(false),
 };
 
-/** The slider itself: it moves from stop to stop, and its value is entered on release. @param {Part & {isDisabled?: boolean}} props */
+/** Renders the slider; it moves between stops, and its value is committed on release. @param {Part & {isDisabled?: boolean}} props */
 export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
@@ -188,7 +188,7 @@ export function RangeInput({ field, id, value, set, describedBy, isDisabled = fa
     aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />`;
 }
 
-/** @param {Part} props */
+/** Renders a slider with a number input. @param {Part} props */
 function SliderControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
@@ -197,7 +197,7 @@ function SliderControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Renders a number. @param {Part} props */
 function NumberControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -205,7 +205,7 @@ function NumberControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Renders a switch. @param {Part} props */
 function CheckControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -214,7 +214,7 @@ function CheckControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Renders a select. @param {Part} props */
 function SelectControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -224,7 +224,7 @@ function SelectControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Renders radio buttons. @param {Part} props */
 function SegmentControl({ field, id, value, set, describedBy, help }) {
   return html`
     <fieldset class="segments" aria-labelledby=${`${id}-title`} aria-describedby=${describedBy}>
@@ -238,7 +238,7 @@ function SegmentControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Renders a text area. @param {Part} props */
 function TextControl({ field, id, value, set, describedBy, help }) {
   const isOwn = value !== field.initial;
   const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));

@@ -1,4 +1,4 @@
-/** Presets as a gallery: each with a small picture of its real runs, its numbers, and what a paper says of it. */
+/** The gallery of presets: each with a sketch of its runs, its numbers, and the paper's statement. */
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
@@ -42,7 +42,7 @@ function Groups() {
   `;
 }
 
-/** Ask for the sketches once. */
+/** Load the sketches once. */
 function load() {
   const aborted = new AbortController();
   getPreviews(aborted.signal).then(
@@ -58,7 +58,7 @@ function load() {
   return () => aborted.abort();
 }
 
-/** Open it in this page, unless the reader asks for another tab. @param {MouseEvent} event @param {Preset} preset */
+/** Open a preset on this page, unless a modifier key opens another tab. @param {MouseEvent} event @param {Preset} preset */
 function choose(event, preset) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -67,7 +67,7 @@ function choose(event, preset) {
   if (preset.plays) void playSetting(preset.plays);
 }
 
-/** @param {{preset: Preset}} props */
+/** Renders a preset. @param {{preset: Preset}} props */
 function Card({ preset }) {
   const runs = previews.value.get(preset.name)?.runs ?? [];
   const styles = toRunStyles(kindsOf(preset), theme.value);
@@ -90,7 +90,7 @@ function Card({ preset }) {
   `;
 }
 
-/** @param {{runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
+/** Renders a sketch. @param {{runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
@@ -99,7 +99,7 @@ function Picture({ runs, styles }) {
     height,
   );
   const inks = lines.map((_, run) => toShareOfInk(styles[run]?.dash ?? 'solid'));
-  const order = inks.map((_, run) => run).sort((a, b) => inks[b] - inks[a]); // those with gaps on top
+  const order = inks.map((_, run) => run).sort((a, b) => inks[b] - inks[a]); // dashed lines on top
   return html`
     <svg class="spark" viewBox=${`-2 -2 ${width + 8} ${height + 4}`} aria-hidden="true">
       ${base === null ? null : html`<line class="spark-base" x1="0" x2=${width} y1=${base} y2=${base} />`}
@@ -113,12 +113,12 @@ function Picture({ runs, styles }) {
   `;
 }
 
-/** @param {RunStyle | null | undefined} style */
+/** Return the dash pattern of a style. @param {RunStyle | null | undefined} style */
 function dashOf(style) {
   return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
 
-/** Our numbers, from the runs themselves. @param {{preset: Preset, runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
+/** Renders the numbers of the preset's runs. @param {{preset: Preset, runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
 function PresetNumbers({ preset, runs, styles }) {
   return html`
     <p class="gallery-what">${preset.told}</p>
@@ -131,7 +131,7 @@ function PresetNumbers({ preset, runs, styles }) {
   `;
 }
 
-/** @param {Preview['runs'][number] | undefined} run */
+/** Format the number of a run. @param {Preview['runs'][number] | undefined} run */
 function numberOf(run) {
   return run ? formatValue(run.value, run.log10, run.status) : '…';
 }

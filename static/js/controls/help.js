@@ -1,4 +1,4 @@
-/** Help: how to use the page, its keys and its terms. */
+/** The Help dialog: usage, terms and keys. */
 
 import { GLOSSARY } from '../data/glossary.js';
 import { html } from '../ui/html.js';

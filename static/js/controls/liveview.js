@@ -1,4 +1,4 @@
-/** What a saved file needs so that its sliders work without a server: the runs as columns, and the figures that its cards show. */
+/** Collects the data for the sliders of a saved file: the runs as columns, and the figures of the cards. */
 
 import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
@@ -16,11 +16,11 @@ import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
  *   methods: import('../../types').ViewRules['methods']}} Given
  */
 
-/** Beyond this a file would be slow to open: runs of a thousand layers. */
+/** Largest size of the data; larger files, with about a thousand layers, open slowly. */
 const MAX_CHARACTERS = 8e6;
 
 /**
- * Null where no slider means anything: of traces, of stacks that train, of chosen layers, or of runs that are too large.
+ * Collect the data; null if no slider would work: for recordings, training, an interval, or runs that are too large.
  * @returns {Promise<import('../share/standalone.js').Live | null>}
  */
 export async function toLive() {
@@ -50,13 +50,13 @@ export async function toLive() {
   return text.length > MAX_CHARACTERS ? null : { given: text, ...(await carry()) };
 }
 
-/** Whether anything follows from a run. @param {Columns} columns */
+/** Return whether columns can be derived from a run. @param {Columns} columns */
 function canMove(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null;
 }
 
-/** @param {Field} field @param {number} layers that are known @returns {Slider} */
+/** Create the slider of a field. @param {Field} field @param {number} layers known layers @returns {Slider} */
 function toSlider(field, layers) {
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
@@ -64,7 +64,7 @@ function toSlider(field, layers) {
   return { path: field.path, title: field.title, unit: field.unit, stops: all, value };
 }
 
-/** They are the same of all figures. @param {Figure} figure @returns {Figure} */
+/** Remove the rules, which are the same for all figures. @param {Figure} figure @returns {Figure} */
 function withoutRules({ data, layout }) {
   const { rules: _, ...meta } = layout.meta;
   return { data, layout: { ...layout, meta: /** @type {any} */ (meta) } };

@@ -1,4 +1,4 @@
-/** One sentence below the sliders of a page without a server: where they stop, or what is missing. */
+/** A sentence below the sliders of a page without a server: where they stop, or what is missing. */
 
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -10,7 +10,7 @@ export function SiteNote() {
   return html`<p class="hint site-note" role="status">${describeMissing() ?? describeStops()}</p>`;
 }
 
-/** That figures belong to other settings; null where none do. */
+/** Describe what is missing for these settings; null if nothing is. */
 function describeMissing() {
   const { value: phase } = state.phase;
   if (phase === 'asking') return html`This page has no server. ${COMPUTE} this.`;

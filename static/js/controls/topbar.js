@@ -1,4 +1,4 @@
-/** The bar on top: where one can go, what is being computed, Share, and a menu with the rest. */
+/** The top bar: navigation, status, Share, and a menu with further items. */
 
 import { signal } from '@preact/signals';
 import { go } from '../cards/story.js';
@@ -19,7 +19,7 @@ import { openDialog } from '../ui/opened.js';
 const THEMES = /** @type {const} */ ({ auto: 'as the system', light: 'light', dark: 'dark' });
 const NEXT_THEME = /** @type {const} */ ({ auto: 'light', light: 'dark', dark: 'auto' });
 
-/** The bar of the smallest phones has no room for Sweep, which is in the menu there. */
+/** On the smallest phones Sweep is in the menu, for lack of room. */
 const tiny = matchMedia('(max-width: 360px)');
 const isTiny = signal(tiny.matches);
 tiny.addEventListener('change', () => {
@@ -65,7 +65,7 @@ function MoreMenu() {
   return html`<${Menu} label="More" items=${items} />`;
 }
 
-/** Shown only where there is something to run, or to cancel. */
+/** Renders Run or Cancel, if there is something to run or cancel. */
 function RunButton() {
   const { value: phase } = state.phase;
   if (phase === 'running') return html`<button type="button" class="cancel" onClick=${cancelRuns}>Cancel</button>`;
@@ -74,13 +74,13 @@ function RunButton() {
   return html`<button type="button" class="primary" onClick=${() => requestRuns(true)}>Run</button>`;
 }
 
-/** Whether a run was cancelled or failed. */
+/** Return whether a run was cancelled or failed. */
 function hasStopped() {
   state.dataTick.value;
   return state.slots.value.some(({ columns }) => columns.end && columns.end.status !== 'done');
 }
 
-/** What is being computed and how far it has come; nothing while all is shown. */
+/** Renders the status and progress; empty when all is shown. */
 function Status() {
   state.dataTick.value;
   const { value: phase } = state.phase;
@@ -94,10 +94,10 @@ function Status() {
   `;
 }
 
-/** @param {import('../state/signals.js').Phase} phase */
+/** Describe the phase. @param {import('../state/signals.js').Phase} phase */
 function describePhase(phase) {
   if (!state.isConnected.value) return 'Connection lost. Trying again.';
-  if (phase === 'asking' && !hasServer) return ''; // the line below the sliders says why
+  if (phase === 'asking' && !hasServer) return ''; // `SiteNote` shows the reason
   if (phase === 'asking') return `Takes about ${formatWait()}.`;
   if (phase === 'busy')
     return `${state.problem.value?.status === 0 ? 'Server unreachable' : 'Server busy'}. Trying again.`;
@@ -120,7 +120,7 @@ function formatWait() {
   return formatSecondsRange(low_s, high_s);
 }
 
-/** What the view costs, as predicted before anything starts. */
+/** Renders the predicted cost of the view. */
 export function Cost() {
   const estimates = state.estimates.value;
   if (estimates.length === 0 || !hasServer) return null;

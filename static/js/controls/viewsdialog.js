@@ -1,4 +1,4 @@
-/** "Your views": what someone has looked at, in this browser: to open, to name, to compare, to delete. */
+/** The dialog "Your views": views visited in this browser, to open, name, compare and delete. */
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
@@ -19,10 +19,10 @@ import { describe, drop, dropAll, dropped, noteVisit, restore, shownKey, stored 
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 
-/** Keys of those that are to be compared. */
+/** Keys of the views selected for comparison. */
 const ticked = signal(/** @type {string[]} */ ([]));
 
-/** What is shown now belongs to it. */
+/** Add the current view, and reset the selection. */
 function begin() {
   noteVisit();
   ticked.value = [];
@@ -47,7 +47,7 @@ function Views() {
   `;
 }
 
-/** What is done with two, with all, and undone. */
+/** Renders the buttons Compare, Undo and Delete all. */
 function Bar() {
   const { items, trouble } = stored.value;
   const { view, said } = comparedNow();
@@ -72,13 +72,13 @@ function comparedNow() {
   return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
 }
 
-/** @param {import('../../types').View} view */
+/** Show the merged view. @param {import('../../types').View} view */
 function compare(view) {
   closeDialog();
   commit(() => (state.view.value = view));
 }
 
-/** @param {{item: Visited}} props */
+/** Renders an entry. @param {{item: Visited}} props */
 function Entry({ item }) {
   const name = nameOfView(item);
   const isTicked = ticked.value.includes(item.key);
@@ -111,14 +111,14 @@ function Entry({ item }) {
   `;
 }
 
-/** The button that was pressed is gone with its entry: the focus goes to the one that brings it back. @param {() => void} act */
+/** Run a deletion and focus the Undo button, because the pressed button is removed. @param {() => void} act */
 function dropAndFocus(act) {
   act();
   ticked.value = ticked.value.filter((key) => stored.value.items.some((item) => item.key === key));
   setTimeout(() => /** @type {HTMLElement | null} */ (document.querySelector('.views-undo'))?.focus());
 }
 
-/** In this page, unless the reader asks for another tab; a stored view comes with a page of its own. @param {MouseEvent} event @param {Visited} item */
+/** Open an entry on this page, unless a modifier key opens another tab; a snapshot has its own page. @param {MouseEvent} event @param {Visited} item */
 function open(event, item) {
   const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
   if (isElsewhere || item.url.startsWith(`${ROOT}/s/`) || !areAllKnown.value) return;

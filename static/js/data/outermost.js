@@ -1,14 +1,14 @@
-/** What a curve says at the cursor: its value, or of a curve of several streams the outermost ones, and whose they are. */
+/** Reads a curve at the cursor: its value, or for a curve with several streams the largest and smallest values and their streams. */
 
 /** @typedef {import('../../types').Trace} Trace */
 
 const MAX_NAMED = 3;
 
 /**
- * The points of a trace at the cursor: one, or of several streams the largest and the least, if they can be told apart.
- * @param {Trace} trace `meta.parts` says what `customdata` counts
+ * Find the points of a trace at the cursor: one, or for several streams the largest and the smallest, if their texts differ.
+ * @param {Trace} trace `meta.parts` names what `customdata` numbers, such as streams
  * @param {number} place on the axis
- * @returns {{index: number, whose: string}[]} `whose` is empty where there is one line alone
+ * @returns {{index: number, whose: string}[]} `whose` is empty for a single line
  */
 export function outermost(trace, place) {
   /** @type {number[]} */
@@ -19,7 +19,7 @@ export function outermost(trace, place) {
   return ends.map((index) => ({ index, whose: nameCurves(trace, parts, index) }));
 }
 
-/** All parts that read the same as one of them. @param {Trace} trace @param {number[]} parts @param {number} index */
+/** Name all lines that show the same text as one of them. @param {Trace} trace @param {number[]} parts @param {number} index */
 function nameCurves({ meta, customdata, text }, parts, index) {
   if (!meta.parts || parts.length < 2) return '';
   const alike = parts.filter((other) => text[other] === text[index]).map((other) => customdata[other]);

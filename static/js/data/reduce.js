@@ -1,12 +1,12 @@
-/** One number of a whole column, as `mhc_core/record/reduction.py` makes it: the headline of a run in a preset's view. */
+/** Reduces a column to one number, like `mhc_core/record/reduction.py`: the headline of a run in a preset's view. */
 
 /** @typedef {import('../../types').Columns} Columns */
-/** `value` is null where it has left the range of a double; `status` says why there is no number. @typedef {{value: number | null, log10: number | null, status: string}} Reduced */
+/** `value` is null outside the range of a double; `status` says why there is no number. @typedef {{value: number | null, log10: number | null, status: string}} Reduced */
 
 const ABSENT = { value: null, log10: null, status: 'absent' };
 
 /**
- * A metric of one number a layer, or a step of training, as one number. Those that span decades are reduced as logarithms.
+ * Reduce a metric with one number per layer or training step to one number. Metrics that span decades are reduced as logarithms.
  * @param {Columns} columns
  * @param {string} key
  * @param {string} reduction max, min, median, first or last
@@ -31,7 +31,7 @@ export function reduceColumn(columns, key, reduction) {
   return toReduced(numbers[place], values[place], log10 !== null);
 }
 
-/** @param {Columns} columns @param {string} key @returns {[number[], number[] | null, Map<number, string>] | null} */
+/** Find values, log10 and status of a metric. @param {Columns} columns @param {string} key @returns {[number[], number[] | null, Map<number, string>] | null} */
 function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, key) {
   const ofSteps = steps.get(key);
   if (ofSteps) {
@@ -45,7 +45,7 @@ function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, k
   return [Array.from(found), logs ? Array.from(logs) : null, status.get(key) ?? new Map()];
 }
 
-/** The entries that a reduction speaks of. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
+/** Select the entries that a reduction uses. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
 function part([values, log10, flags], reduction) {
   if (reduction !== 'first' && reduction !== 'last') return [values, log10, flags];
   const place = reduction === 'first' ? 0 : values.length - 1;
@@ -53,7 +53,7 @@ function part([values, log10, flags], reduction) {
   return [[values[place]], log10 && [log10[place]], new Map(flag === undefined ? [] : [[0, flag]])];
 }
 
-/** The status that stands in for the number; null where the numbers there are can tell. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
+/** Return the status that replaces the number; null if the known numbers suffice. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
 function decide(flags, reduction, log10) {
   const stands = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
   if (stands) return stands;
@@ -62,14 +62,14 @@ function decide(flags, reduction, log10) {
   return flags.includes('underflow') && reduction !== 'max' ? 'underflow' : null;
 }
 
-/** @param {number[]} sorted @param {boolean} isLog */
+/** Compute the median. @param {number[]} sorted @param {boolean} isLog */
 function toMedian(sorted, isLog) {
   const middle = (sorted.length - 1) / 2;
   const number = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
   return toReduced(number, isLog ? 10 ** number : number, isLog);
 }
 
-/** @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
+/** Convert a number on the scale of its metric to a result. @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
 function toReduced(number, value, isLog) {
   if (!isLog) return { value, log10: null, status: 'finite' };
   if (number === -Infinity) return { value: 0, log10: null, status: 'finite' };

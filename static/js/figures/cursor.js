@@ -1,4 +1,4 @@
-/** The cursors of layer and step over a plot, drawn in HTML, so that moving them redraws no figure; and the values there. */
+/** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, and writes the values there. */
 
 import { formatFactor } from '../data/gain.js';
 import { outermost } from '../data/outermost.js';
@@ -7,9 +7,9 @@ import { stepsOn } from '../data/steps.js';
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 
 /**
- * Draw the cursors over a plot. While the pointer is over a layer of any figure, its line is drawn as well, and the dots on the curves are there.
+ * Draw the cursors over a plot. While the pointer is over a layer of any figure, that layer's line is drawn too, with the dots on the curves.
  * @param {HTMLElement} overlay
- * @param {Area[]} areas of its subplots
+ * @param {Area[]} areas of the subplots
  * @param {Figure} figure
  * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
  */
@@ -21,10 +21,10 @@ export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
 }
 
-/** @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
+/** Create the elements of the cursors. @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
 function partsAt(areas, figure, layer, step, hasDots) {
   const { layers = {}, steps = {} } = figure.layout.meta;
-  /** Where an axis is cut, counted as on the axis. @param {string} axis */
+  /** Return the position of the cursor on an axis, in the axis's numbers. @param {string} axis */
   const placeOn = (axis) =>
     axis in layers ? layer + 1 : step === null ? null : (stepsOn(figure, axis)?.[step] ?? null);
   return areas.flatMap((area) => {
@@ -39,7 +39,7 @@ function partsAt(areas, figure, layer, step, hasDots) {
   });
 }
 
-/** @param {string} className @param {Record<string, number>} place in pixels */
+/** Create a positioned element. @param {string} className @param {Record<string, number>} place in pixels */
 function box(className, place) {
   const element = document.createElement('div');
   element.className = className;
@@ -47,25 +47,25 @@ function box(className, place) {
   return element;
 }
 
-/** @param {Area} area @param {number} x */
+/** Return whether a position is inside an area. @param {Area} area @param {number} x */
 function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** @param {Area} area @param {number} place */
+/** Create a vertical line. @param {Area} area @param {number} place */
 function vertical(area, place) {
   const x = area.toX(place);
   return isInside(area, x) ? [box('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
 }
 
-/** @param {Area} area @param {number} place */
+/** Create a horizontal line. @param {Area} area @param {number} place */
 function horizontal(area, place) {
   const y = area.toY(place);
   const isSeen = y >= area.top && y <= area.top + area.height;
   return isSeen ? [box('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
 
-/** A frame around the cursor's matrix. @param {Area} area @param {number} cursor */
+/** Create a frame around the cursor's matrix. @param {Area} area @param {number} cursor */
 function frame(area, cursor) {
   const left = Math.max(area.left, area.toX(cursor + 0.5));
   const right = Math.min(area.left + area.width, area.toX(cursor + 1.5));
@@ -73,7 +73,7 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** A dot on each curve. @param {Area} area @param {Figure} figure @param {number} place */
+/** Create a dot on each curve. @param {Area} area @param {Figure} figure @param {number} place */
 function dots(area, figure, place) {
   const x = area.toX(place);
   if (!isInside(area, x)) return [];
@@ -86,7 +86,7 @@ function dots(area, figure, place) {
   });
 }
 
-/** The point of each curve at a place, in the order of the runs; of a run with a line per stream, the largest and the smallest. @param {Figure} figure @param {number} place */
+/** Find the point of each curve at a position, in the order of runs; for a run with one line per stream, the largest and the smallest. @param {Figure} figure @param {number} place */
 function pointsAt(figure, place) {
   return figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)

@@ -1,4 +1,4 @@
-/** A template filled as the page shows it: against the first run or not, of all layers or of chosen ones. */
+/** Fills templates as the page shows them: with differences or not, for all layers or the interval. */
 
 import { withInterval } from '../data/composites.js';
 import { fillDifference } from '../data/difference.js';
@@ -9,12 +9,13 @@ import * as state from '../state/signals.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Columns} Columns */
 
-/** A template of the layers that are shown. @param {Figure} template @returns {Figure} */
+/** Return a template for the shown layers. @param {Figure} template @returns {Figure} */
 export function forInterval(template) {
   return state.chosenInterval.value ? withInterval(template, state.chosenInterval.value) : template;
 }
 
 /**
+ * Fill a template.
  * @param {Figure} template
  * @param {Columns[]} results
  * @param {string[]} labels
@@ -30,9 +31,9 @@ export function toFigure(template, results, labels, { step, isNarrow }) {
 }
 
 /**
- * What composites of chosen layers are drawn from; null where they are those of all layers: of a step of training the matrices are not
- * those of its gains.
- * @param {Figure} template of chosen layers or not
+ * Return columns with composite gains recomputed over the chosen layers; null if none is chosen, or at a training step, whose matrices
+ * are not those of its gains.
+ * @param {Figure} template
  * @param {Columns[]} results
  * @param {number | null} step
  */

@@ -1,4 +1,4 @@
-/** A panel's numbers as a table, and as CSV. */
+/** Shows a panel's numbers as a table, and exports them as CSV. */
 
 import { colSums, rowSums } from '../data/composites.js';
 import { standsAlone, subtract } from '../data/difference.js';
@@ -13,10 +13,10 @@ import { html } from '../ui/html.js';
 import { forInterval, columnsForInterval } from './filling.js';
 import { describeInterval, shownStep, toPlaces } from './places.js';
 
-/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfInterval?: boolean}} Shown `isOfInterval`: its composites are of the chosen layers alone */
+/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfInterval?: boolean}} Shown `isOfInterval`: composite gains are those of the interval */
 
 /**
- * The table view's content; `isRaw` gives numbers instead of what people read.
+ * Build the content of a panel's table; `isRaw` returns numbers instead of formatted text.
  * @param {Panel} panel
  * @param {boolean} isRaw
  * @returns {{head: string[], rows: any[][]}}
@@ -35,7 +35,7 @@ export function toTable(panel, isRaw) {
 }
 
 /**
- * What the table speaks of: the runs, or what each has beyond the first, as a difference and, of what spans decades, as a ratio.
+ * Return the columns of the table: the runs, or in difference mode the differences to the first, and ratios for metrics that span decades.
  * @param {Panel} panel
  * @returns {Shown[]}
  */
@@ -44,7 +44,7 @@ function shownSlots(panel) {
   const [base, ...others] = slots;
   const hasLaws = panel.table.some((column) => column.source === 'law');
   if (!state.isDifference.value || !base || hasLaws) return slots;
-  const isTable = panel.table.length > 0; // without one it is the mixing matrices
+  const isTable = panel.table.length > 0; // panels without table columns show mixing matrices
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
   return others.flatMap(({ label, columns, isOfInterval }) => [
     { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval },
@@ -54,7 +54,7 @@ function shownSlots(panel) {
   ]);
 }
 
-/** The runs; those that train as they were at the cursor's step, where a panel shows that. @param {Panel} panel @returns {Shown[]} */
+/** Return the runs, at the cursor's step if the panel follows it. @param {Panel} panel @returns {Shown[]} */
 function atCursorStep(panel) {
   const { figure } = state.viewOf(panel);
   const step = shownStep(panel, figure);
@@ -66,12 +66,12 @@ function atCursorStep(panel) {
   return slots.map(({ label }, run) => ({ label, columns: (recomputed ?? columns)[run], isOfInterval: recomputed !== null }));
 }
 
-/** Of a ratio, what is no ratio. @param {import('../../types').Columns} columns */
+/** Remove metrics without logarithms from a ratio. @param {import('../../types').Columns} columns */
 function withoutDifferences(columns) {
   return { ...columns, matrices: new Map(), steps: new Map() };
 }
 
-/** @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/** Build the table columns of a metric. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function columnOf(slot, column, isRaw) {
   const place = slot.isOfInterval && COMPOSITES.includes(column.key) ? `, ${describeInterval()}` : '';
   const title = `${slot.label}, ${column.title}${place}`;
@@ -97,7 +97,7 @@ function columnOf(slot, column, isRaw) {
   return lawOf(slot.columns, column.key) && measured.length > 0 ? [...measured, ...lawColumns(title, read, isRaw)] : [];
 }
 
-/** What the curve shows: of several seeds their median, and the first seed beside it. @param {Shown} slot @param {Panel['table'][number]} column @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+/** Build the columns of the curve; for several seeds the median and the first seed. @param {Shown} slot @param {Panel['table'][number]} column @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
 function measuredColumns({ columns }, { key }, title, read, isRaw) {
   const hasSeeds = columns.bands.has(key);
   const forms = hasSeeds
@@ -114,13 +114,13 @@ function measuredColumns({ columns }, { key }, title, read, isRaw) {
   });
 }
 
-/** Of an entry of the cursor's row without a number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
+/** Describe why an entry of the cursor's row has no number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
 function whyNone(columns, key, layer) {
   const flags = columns.status.get(key);
   return formatValue(null, null, flags?.get(layer) ?? flags?.get(state.cursor.value));
 }
 
-/** @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+/** Build the columns of a law. @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
 function lawColumns(title, read, isRaw) {
   if (!isRaw) return [{ title: `${title}, law`, data: read('law.text') ?? [] }];
   return ['values', 'low', 'high'].flatMap((part) => {
@@ -133,7 +133,7 @@ function lawColumns(title, read, isRaw) {
   });
 }
 
-/** One row a step of training. @param {Panel} panel */
+/** Build a table with one row per training step. @param {Panel} panel */
 function stepTable(panel) {
   const columns = shownSlots(panel).flatMap((slot) =>
     panel.table.flatMap((column) => {
@@ -149,7 +149,7 @@ function stepTable(panel) {
   return { head: ['step', ...columns.map((column) => column.title)], rows };
 }
 
-/** What the cursor's layer reads, one row an output: the embedding's, then those of the layers before. @param {Panel} panel @param {boolean} isRaw */
+/** Build a table of what the cursor's layer reads: the embedding, then the outputs of earlier layers. @param {Panel} panel @param {boolean} isRaw */
 function readTable(panel, isRaw) {
   const layer = state.cursor.value;
   const show = (/** @type {number | null} */ value) => (isRaw ? (value ?? '') : formatValue(value));
@@ -166,7 +166,7 @@ function readTable(panel, isRaw) {
   return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
 }
 
-/** A column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/** Build a column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
   const layers = depthOf(slot.columns);
   const data =
@@ -178,7 +178,7 @@ function streamsOf(slot, column, isRaw) {
   });
 }
 
-/** The matrices of the card, one row a matrix row, and their sums. @param {Panel} panel @param {boolean} isRaw */
+/** Build a table of the card's matrices, one row per matrix row, with sums. @param {Panel} panel @param {boolean} isRaw */
 function matrixTable(panel, isRaw) {
   const view = state.viewOf(panel);
   const source = forInterval(view.figure).data[0].meta.fill.z;
@@ -211,7 +211,7 @@ function matrixTable(panel, isRaw) {
   return { head: [toPlaces(panel, view), ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
 }
 
-/** @param {{panel: Panel}} props */
+/** Renders the table. @param {{panel: Panel}} props */
 export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);
@@ -231,7 +231,7 @@ export function PanelTable({ panel }) {
   `;
 }
 
-/** @param {Panel} panel @param {string} separator */
+/** Export the table as delimited text. @param {Panel} panel @param {string} separator */
 export function toDelimited(panel, separator) {
   const { head, rows } = toTable(panel, true);
   const quote = (/** @type {any} */ cell) => {

@@ -1,23 +1,23 @@
-/** Composites of chosen layers alone: forward from the first of them, backward from the last. `mhc_core/figures/fill/parts.py` says the same. */
+/** Recomputes composite gains over an interval of layers: forward from its first layer, backward from its last. Counterpart: `mhc_core/figures/fill/parts.py`. */
 
 import { depthOf } from '../data/record.js';
 import { measureComposites, toValues } from './products.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {{first: number, last: number}} Interval layers from 0 */
-/** @typedef {{values: Float64Array, log10: Float64Array}} Gains one a layer, NaN outside of the interval */
+/** @typedef {{values: Float64Array, log10: Float64Array}} Gains one per layer, NaN outside the interval */
 
-/** What is counted anew of chosen layers. */
+/** Metrics that are recomputed for an interval. */
 export const COMPOSITES = ['composite_gain_fwd', 'composite_gain_bwd'];
 
-/** Whether a metric is a product over layers. @param {string} key */
+/** Return whether a metric is a product over layers. @param {string} key */
 export const isComposite = (key) => COMPOSITES.some((name) => key.startsWith(name));
 
-/** Of each stack the gains that were asked for last: a card, the readout and a sentence ask for the same. @type {WeakMap<Matrix, {of: string, gains: Record<string, Gains>}>} */
+/** Caches the last gains of each stack: cards, readout and sentences need the same ones. @type {WeakMap<Matrix, {of: string, gains: Record<string, Gains>}>} */
 const latest = new WeakMap();
 
 /**
- * The runs with the composites of these layers; null where not all of them can tell. A run of several seeds cannot: its composites are
- * medians, and it keeps the matrices of the first seed alone.
+ * Return the runs with composite gains recomputed over an interval; null if a run lacks the matrices. A run of several seeds lacks them:
+ * its gains are medians, and it keeps the matrices of the first seed only.
  * @template {Columns | null} T
  * @param {T[]} results
  * @param {Interval} interval
@@ -28,14 +28,14 @@ export function recomputeComposites(results, interval) {
   return results.map((columns) => columns && /** @type {T} */ (withComposites(columns, interval)));
 }
 
-/** @param {Columns} columns */
+/** Return whether gains can be recomputed from the matrices. @param {Columns} columns */
 function canRecompute(columns) {
   const { layers, matrices, bands } = columns;
-  if (!COMPOSITES.some((key) => layers.has(key))) return true; // nothing is there yet
+  if (!COMPOSITES.some((key) => layers.has(key))) return true; // no data yet
   return matrices.get('h_res')?.shape[0] === depthOf(columns) && !COMPOSITES.some((key) => bands.has(key));
 }
 
-/** @param {Columns} columns @param {Interval} interval @returns {Columns} */
+/** Replace the gains of a run. @param {Columns} columns @param {Interval} interval @returns {Columns} */
 function withComposites(columns, interval) {
   const stack = columns.matrices.get('h_res');
   if (!stack || !COMPOSITES.some((key) => columns.layers.has(key))) return columns;
@@ -45,7 +45,7 @@ function withComposites(columns, interval) {
   return { ...columns, layers: put(columns.layers, 'values'), log10: put(columns.log10, 'log10') };
 }
 
-/** @param {Matrix} stack @param {number} depth @param {Interval} interval @returns {Record<string, Gains>} */
+/** Compute the gains of an interval. @param {Matrix} stack @param {number} depth @param {Interval} interval @returns {Record<string, Gains>} */
 function gainsOf(stack, depth, { first, last }) {
   const of = `${first}-${last}`;
   const known = latest.get(stack);
@@ -64,7 +64,7 @@ function gainsOf(stack, depth, { first, last }) {
   return gains;
 }
 
-/** @param {Float64Array} values @param {number} first @param {number} depth */
+/** Place the values of an interval into a column of all layers. @param {Float64Array} values @param {number} first @param {number} depth */
 function place(values, first, depth) {
   const column = new Float64Array(depth).fill(NaN);
   column.set(values, Math.min(first, depth - values.length));

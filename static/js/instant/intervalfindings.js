@@ -1,6 +1,6 @@
 /**
- * What chosen layers do, in the words of `mhc_core/findings`, which speaks of all layers: their mixing alone, the signal on its way
- * through them, and the gradient on its way back. What a record cannot tell of them is not said.
+ * Findings about an interval of layers, in the wording of `mhc_core/findings` for all layers: mixing, signal and gradient. A finding is
+ * left out if the record lacks its numbers.
  */
 
 import { formatValue } from '../data/numbers.js';
@@ -11,11 +11,11 @@ import { recomputeComposites } from './interval.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./interval.js').Interval} Interval */
 
 const ALIKE = Math.log10(1.05); // decades
-const AMPLIFIES = Math.log10(1.0005); // decades: below, a gain is written as 1.00 or less
+const AMPLIFIES = Math.log10(1.0005); // decades: smaller gains are written as 1.00 or less
 const MAX_DECADES = 308; // of a double
 const WAYS = { forward: 'composite_gain_fwd', backward: 'composite_gain_bwd' };
 
-/** A magnitude as sentences have it, from its logarithm. @param {number} log10 */
+/** Format a magnitude, given as log10, for a sentence. @param {number} log10 */
 function formatMagnitude(log10) {
   if (log10 === -Infinity) return '0';
   const value = Math.abs(log10) < MAX_DECADES ? 10 ** log10 : null;
@@ -23,22 +23,22 @@ function formatMagnitude(log10) {
   return formatValue(value, log10, undefined, 3);
 }
 
-/** A factor as sentences have it: `790×`, or `8.2×10³⁶⁷ times`. @param {number} log10 */
+/** Format a factor for a sentence: `790×`, or `8.2×10³⁶⁷ times`. @param {number} log10 */
 function formatTimes(log10) {
   const text = formatMagnitude(log10);
   return text.includes('×') ? `${text} times` : `${text}×`;
 }
 
-/** A column of logarithms, of several seeds the median. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
+/** Return log10 of a metric over layers, the median for several seeds. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
 const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
-/** @param {Columns} columns */
+/** Describe the median over seeds; empty for one seed. @param {Columns} columns */
 function describeMedian(columns) {
   const seeds = seedsOf(columns);
   return seeds > 1 ? ` in the median of ${seeds} seeds` : '';
 }
 
-/** The largest gains of the layers' mixing, log10 by the way; null where they are not known, or 1 by construction. @param {Columns} columns @param {Interval} interval @returns {Record<keyof typeof WAYS, number> | null} */
+/** Compute the largest gains of an interval, log10, by direction; null if unknown, or 1 by construction. @param {Columns} columns @param {Interval} interval @returns {Record<keyof typeof WAYS, number> | null} */
 function gainsOf(columns, interval) {
   const [recomputed] = recomputeComposites([columns], interval) ?? [];
   if (!recomputed || (columns.start?.streams ?? 1) < 2) return null;
@@ -46,7 +46,7 @@ function gainsOf(columns, interval) {
   return Number.isNaN(forward) || Number.isNaN(backward) ? null : { forward, backward };
 }
 
-/** The largest log10 over these layers; NaN unless all of them are known. @param {Columns} columns @param {string} key @param {Interval} interval */
+/** Return the largest log10 over an interval; NaN unless all layers are known. @param {Columns} columns @param {string} key @param {Interval} interval */
 function largestOf(columns, key, { first, last }) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const logs = logsOf(columns, key).slice(first, last + 1);
@@ -54,14 +54,14 @@ function largestOf(columns, key, { first, last }) {
   return Math.max(...logs.map((log10, place) => log10 ?? (values?.[first + place] === 0 ? -Infinity : Number.NaN)));
 }
 
-/** @param {Columns} columns @param {Interval} interval @returns {Finding[]} */
+/** List the findings about an interval. @param {Columns} columns @param {Interval} interval @returns {Finding[]} */
 export function toIntervalFindings(columns, interval) {
   const last = Math.min(interval.last, depthOf(columns) - 1);
-  if (interval.first > last) return []; // the stack ends below
+  if (interval.first > last) return []; // the stack has fewer layers
   return [describeMixing, describeActivation, describeGradient].flatMap((describe) => describe(columns, { first: interval.first, last }) ?? []);
 }
 
-/** @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+/** State the gains of the product. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
 function describeMixing(columns, interval) {
   const gains = gainsOf(columns, interval);
   if (!gains) return null;
@@ -75,7 +75,7 @@ function describeMixing(columns, interval) {
   return { key: 'mixing', text, panel: 'gain', numbers };
 }
 
-/** From what enters the first of them to what leaves the last. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+/** State the change of activations from the input of the first layer to the output of the last. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
 function describeActivation(columns, { first, last }) {
   const logs = logsOf(columns, 'act_rms');
   const input = seedsOf(columns) > 1 ? undefined : columns.input.act_rms;
@@ -90,7 +90,7 @@ function describeActivation(columns, { first, last }) {
   return { key: 'activation', text, panel: 'activation', numbers: { before_log10: before, after_log10: after } };
 }
 
-/** Of several seeds the page has medians alone, whose ratio is not the median of the seeds' ratios: it is said to be what it is. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+/** State the change of the gradient. For several seeds it compares medians, which is not the median of ratios; the sentence says so. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
 function describeGradient(columns, { first, last }) {
   const logs = logsOf(columns, 'grad_rms');
   const [low, high] = [logs[first] ?? null, logs[last] ?? null];

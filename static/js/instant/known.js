@@ -1,6 +1,6 @@
 /**
- * What is known of a run without asking: the columns of a spec that differs from a record here in depth, drift or Sinkhorn rounds. A
- * shallower stack is the beginning of a deeper one, and mixing matrices follow from the draws. ADR 8 says what this rests on.
+ * Derives columns of a run without the server: for a spec that differs from a record on this page in depth, drift or Sinkhorn rounds. A
+ * shallower stack equals the first layers of a deeper one, and mixing matrices follow from the draws. See ADR 8.
  */
 
 import { createColumns } from '../data/columns.js';
@@ -14,15 +14,15 @@ import { cutMatrix, putBeginning, takeBeginning } from './prefix.js';
  * @typedef {import('../../types').Columns} Columns
  * @typedef {import('../../types').Matrix} Matrix
  * @typedef {import('../../types').AtOnceRules} AtOnceRules
- * @typedef {{layers: number, noise: number, rounds: number}} Wanted noise and rounds mean nothing for a run that has none
+ * @typedef {{layers: number, noise: number, rounds: number}} Wanted runs without drift or rounds ignore `noise` and `rounds`
  */
 
-/** What no drift moves, whatever the size of branches. */
+/** Metrics that depend on neither drift nor branch size. */
 const READS = ['h_pre', 'h_post', 'h_read'];
 
 /**
- * The columns of what is wanted, or null where nothing is known. `waits` holds what only a pass can tell.
- * @param {Columns} base a record of a spec that is the same but for depth, drift and rounds
+ * Derive the columns of a wanted run, or null if nothing follows. `waits` lists the metrics that need a pass.
+ * @param {Columns} base a record whose spec differs only in depth, drift and rounds
  * @param {Wanted} wanted
  * @param {AtOnceRules} rules
  * @returns {Columns | null}
@@ -44,9 +44,8 @@ export function deriveColumns(base, wanted, rules) {
 }
 
 /**
- * What is known of a deeper stack: the first layers of what is measured layer by layer on the way up, as if their frames had come. Null
- * where they are others.
- * @param {Columns} base a record of a spec that is the same but for its smaller depth
+ * Derive the first layers of a deeper stack: the metrics of the forward pass, as if their frames had arrived. Null if the layers differ.
+ * @param {Columns} base a record whose spec differs only by a smaller depth
  * @param {Wanted} wanted
  * @param {AtOnceRules} rules
  * @returns {Columns | null}
@@ -60,30 +59,30 @@ export function deriveBeginning(base, wanted, rules) {
   return begun;
 }
 
-/** Whole, of a stack that does not train, and of the numerics of today. @param {Columns} base @param {AtOnceRules} rules */
+/** Return whether a record is complete, without training, and of the current numerics. @param {Columns} base @param {AtOnceRules} rules */
 function isUsable(base, rules) {
   const isWhole = base.end?.status === 'done' && specOf(base) !== null && trainSteps(base) === 0;
   return isWhole && base.start?.versions.numerics === rules.numerics && !isCoarse(base);
 }
 
-/** In bfloat16 the last place of a coefficient, which depends on how many layers are mapped together, moves the third digit of a state. @param {Columns} base */
+/** Return whether a run uses bfloat16: the last bit of a coefficient depends on how many layers are mapped together, and changes the third digit of a state. @param {Columns} base */
 function isCoarse(base) {
   return specOf(base)?.dtype === 'bfloat16' || connectionOf(base).mapping_dtype === 'bfloat16';
 }
 
-/** @param {Columns} base @returns {Record<string, any>} */
+/** Return the connection of a record. @param {Columns} base @returns {Record<string, any>} */
 const connectionOf = (base) => specOf(base)?.connection;
 
-/** @param {Columns} base */
+/** Return whether the mixing depends on the input. @param {Columns} base */
 const isDynamic = (base) => connectionOf(base).dynamic === true;
 
-/** @param {Columns} base @param {number} layers */
+/** Return H_res of the first layers, or null. @param {Columns} base @param {number} layers */
 function truncateResidualMixing(base, layers) {
   const h_res = base.matrices.get('h_res');
   return h_res ? cutMatrix(h_res, layers) : null;
 }
 
-/** Settings that a run does not have change nothing. @param {Columns} base @param {Wanted} wanted */
+/** Return whether drift and rounds are those of the record; settings that it lacks are ignored. @param {Columns} base @param {Wanted} wanted */
 function isSameMixing(base, { noise, rounds }) {
   const connection = connectionOf(base);
   const isSame = (/** @type {string} */ name, /** @type {number} */ value) =>
@@ -91,22 +90,21 @@ function isSameMixing(base, { noise, rounds }) {
   return isSame('noise', noise) && isSame('sinkhorn_iters', rounds);
 }
 
-/** Whether a column is the beginning of the base's, to 1e-6: not where layers know how many they are. @param {Columns} base @param {Wanted} wanted @param {AtOnceRules} rules @param {string} key */
+/** Return whether a column equals the first layers of the base's to 1e-6, which fails if branches are scaled by depth. @param {Columns} base @param {Wanted} wanted @param {AtOnceRules} rules @param {string} key */
 function keepsLayers(base, { layers }, { depth_scaled, cka_layers }, key) {
   const spec = specOf(base);
   const isScaled = depth_scaled.includes(spec?.block.scaling) && layers !== depthOf(base);
   if (isScaled) return !isDynamic(base) && READS.includes(key);
-  // A sum over all pairs of samples, of which there are fewer in deep stacks. In float32 it is another in its fifth digit whenever other
-  // layers are compared together.
+  // CKA sums over pairs of samples, fewer of them in deep stacks. In float32 its fifth digit depends on which layers are compared together.
   return key !== 'cka' || (spec?.dtype === 'float64' && layers > cka_layers === depthOf(base) > cka_layers);
 }
 
-/** @param {Columns} base */
+/** List the metrics of a record. @param {Columns} base */
 function keysOf({ layers, matrices }) {
   return [...layers.keys(), ...matrices.keys()];
 }
 
-/** The start frame as the server will send it, without what is predicted of the run. @param {Columns} base @param {Wanted} wanted */
+/** Build the start frame as the server will send it, without predictions. @param {Columns} base @param {Wanted} wanted */
 function startOf(base, { layers, noise, rounds }) {
   const start = /** @type {import('../../types').StartFrame} */ (base.start);
   const { cost: _, theory: __, no_law: ___, ...rest } = start;

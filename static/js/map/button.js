@@ -1,4 +1,4 @@
-/** The button that opens the sweep, whose dialog is loaded when it is first wanted. */
+/** The button that opens the sweep; its dialog is loaded on first use. */
 
 import { signal } from '@preact/signals';
 import { noteView } from '../state/actions.js';
@@ -11,7 +11,7 @@ import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */
 
-/** The sweep of a link is computed immediately; one that was opened on the page waits for its button, as another choice may be wanted. */
+/** Whether a sweep waits for its button: a sweep opened on the page does, as the user may change it; a sweep of a link is computed immediately. */
 export const waitsForButton = signal(false);
 addEventListener('popstate', () => (waitsForButton.value = true));
 
@@ -28,19 +28,19 @@ export function openSweep() {
   pushSweep(state.view.value);
 }
 
-/** Close the sweep: where opening it was a step, as Back does. */
+/** Close the sweep; like Back if opening it added a history entry. */
 export function closeSweep() {
   if (isSweepStep()) history.back();
   else change(undefined);
 }
 
-/** @param {MapChoice | undefined} map */
+/** Change the sweep and the address. @param {MapChoice | undefined} map */
 export function change(map) {
   setMap(map);
   noteView();
 }
 
-/** @param {MapChoice | undefined} map */
+/** Set the sweep of the view. @param {MapChoice | undefined} map */
 function setMap(map) {
   const { map: _, ...rest } = state.view.value;
   state.view.value = map ? { ...rest, map } : rest;

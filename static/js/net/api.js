@@ -1,4 +1,4 @@
-/** The server's routes, and its refusals. */
+/** Requests to the server, and its refusals. */
 
 import { readBatches } from './events.js';
 import { hasServer, ROOT } from './sent.js';
@@ -12,19 +12,19 @@ import { hasServer, ROOT } from './sent.js';
  * @typedef {import('./events.js').ServerEvent} ServerEvent
  */
 /**
- * An answer that goes on: batches of events, an empty one as soon as the server has accepted. `close` ends it.
+ * A streamed response: batches of events; the first one is empty and arrives when the server accepts the request. `close` ends it.
  * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
  */
 
 export const API = `${ROOT}/api/v1`;
-/** Sent with every request: in which room of a course it is made, where it is in one. */
+/** Headers sent with every request: the course (room) that it belongs to, if any. */
 export const SENT = /** @type {Record<string, string>} */ ({});
-/** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */
+/** Identifies the event streams of this page, so that they do not keep a run alive that the page cancels. */
 export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
 
-/** A connection may die without a word, in sleep or between networks: what is not answered by then will not be, and is asked again. */
+/** Timeout of a request. A connection may break silently, during sleep or a change of networks; the request is then sent again. */
 const ANSWER_MS = 30_000;
-/** What the server has ready, and nothing can be shown without. */
+/** Timeout of requests that the page needs first and the server answers without computing. */
 const READY_MS = 8000;
 
 /** A refusal: problem+json as an exception. */
@@ -42,6 +42,7 @@ export class ApiError extends Error {
 }
 
 /**
+ * Send a request and return the decoded response. Throws `ApiError` if the server refuses it or is unreachable.
  * @param {string} path
  * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number, key?: string}} [options]
  * @returns {Promise<any>}
@@ -53,12 +54,12 @@ export async function call(path, { method = 'GET', body, signal, limit_ms = ANSW
   return (await send(path, { method, ...init, signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
 }
 
-/** @param {unknown} body @returns {RequestInit} */
+/** Encode a body as JSON. @param {unknown} body @returns {RequestInit} */
 function toBody(body) {
   return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-/** @param {Response} got @returns {Promise<any>} */
+/** Decode a response by its content type. @param {Response} got @returns {Promise<any>} */
 async function read(got) {
   const type = got.headers.get('content-type') ?? '';
   if (/json/.test(type)) return await got.json();
@@ -66,7 +67,7 @@ async function read(got) {
   return /octet-stream/.test(type) ? await got.blob() : {};
 }
 
-/** @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
+/** Send a request to the server, or to `site.js` without one. @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
 async function send(path, init) {
   const { response, answer } = await reach(async () => {
     const got = hasServer
@@ -80,7 +81,7 @@ async function send(path, init) {
 }
 
 /**
- * What a connection broke with, as a refusal that passes; that someone has aborted it goes on as it is.
+ * Convert errors of a broken connection to an `ApiError` that can be retried; rethrow aborts unchanged.
  * @template T
  * @param {() => Promise<T>} request
  */
@@ -100,7 +101,7 @@ const unreachable = () =>
     2,
   );
 
-/** @param {string} path @param {RequestInit} [init] @returns {EventStream} */
+/** Open an event stream. @param {string} path @param {RequestInit} [init] @returns {EventStream} */
 function openStream(path, init = {}) {
   const ending = new AbortController();
   const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
@@ -129,10 +130,10 @@ function openStream(path, init = {}) {
 }
 
 /**
- * Ask, and ask again while the server is away or busy.
+ * Send a request, and repeat it while the server is unreachable or busy.
  * @template T
  * @param {() => Promise<T>} request
- * @param {(error: ApiError) => boolean} shouldRetry told of every failure that may pass; whether to ask again
+ * @param {(error: ApiError) => boolean} shouldRetry called with every temporary error; returns whether to repeat the request
  * @returns {Promise<T>}
  */
 export async function insist(request, shouldRetry) {
@@ -155,14 +156,14 @@ export const getPresets = () => call('/presets', { limit_ms: READY_MS });
 export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
 /** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
-/** Whether specs differ in seed or input, which is allowed on request. @param {any[]} specs */
+/** Return whether specs differ in seed or input; the server compares such runs only if `mixed` is set. @param {any[]} specs */
 export const isMixed = (specs) => new Set(specs.map(({ seed, input }) => JSON.stringify([seed, input]))).size > 1;
 
 /**
- * Start runs, and follow them at once: what became of each, and the stream with the frames of those that are not had.
+ * Start runs and follow them: the status of each run, and a stream with the frames of the runs that the page does not have.
  * @param {any[]} specs
- * @param {number | null} limit_s what is predicted to take longer is not started
- * @param {string[]} have ids of runs that are here whole
+ * @param {number | null} limit_s runs predicted to take longer are not started; null for no limit
+ * @param {string[]} have ids of complete runs on this page
  * @returns {Promise<{submitted: Submitted[], stream: EventStream}>}
  */
 export async function compareRuns(specs, limit_s, have) {
@@ -186,16 +187,16 @@ export async function compareRuns(specs, limit_s, have) {
 }
 /** @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
-/** A spec like a trace, and what of it the trace does not tell, in sentences. @param {string} id @returns {Promise<{spec: any, unknown: string[]}>} */
+/** Fetch a spec that matches a recording, and sentences about settings that the recording lacks. @param {string} id @returns {Promise<{spec: any, unknown: string[]}>} */
 export const getTwin = (id) => call(`/runs/${encodeURIComponent(id)}/twin`);
-/** Of a run that is submitted with others, `together` in all. @param {any} spec @param {number} together @param {AbortSignal} signal @returns {Promise<Estimate>} */
+/** Estimate a run that is submitted with others, `together` in total. @param {any} spec @param {number} together @param {AbortSignal} signal @returns {Promise<Estimate>} */
 export const estimateRun = (spec, together, signal) =>
   call(`/estimate?together=${together}`, { method: 'POST', body: spec, signal });
-/** Of every connection at the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
+/** Fetch the cost of every connection for the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
 export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
 /** @param {any} spec @returns {Promise<string>} */
 export const postCostsCsv = (spec) => call('/costs.csv', { method: 'POST', body: spec });
-/** Bars of what each connection adds. @param {any} spec @param {string} theme @returns {Promise<import('../../types').Figure>} */
+/** Fetch a figure of the overhead of each connection. @param {any} spec @param {string} theme @returns {Promise<import('../../types').Figure>} */
 export const postCostsFigure = (spec, theme) => call(`/costs/figure?theme=${theme}`, { method: 'POST', body: spec });
 /** @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
 export const getPaperCosts = (signal) => call('/costs/paper', { signal });
@@ -210,7 +211,7 @@ export const getMetrics = async (signal) => (await call('/metrics-catalogue', { 
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
 /** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
-/** @param {string} id @param {string} key as it was told when the view was stored */
+/** @param {string} id @param {string} key received when the snapshot was created */
 export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
 /** @returns {Promise<import('../../types').Metric[]>} */
@@ -229,13 +230,13 @@ export const getSweepFigure = (links, metric, reduce, theme, signal) =>
 /** @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 
-/** The frames of runs behind those that are known, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
+/** Stream the frames of runs after the known ones, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
 export function openEvents(ids, after) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
   return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
 }
 
-/** Where a person signs in with a token, and comes back to this view from. */
+/** Return the address of the sign-in page, which leads back to this view. */
 export function toSignIn() {
   const here = location.pathname + location.search + location.hash;
   return `${ROOT}/sign-in?next=${encodeURIComponent(here)}`;

@@ -1,4 +1,4 @@
-/** The server's routes of rooms. */
+/** Requests for courses (rooms). */
 
 import { call } from './api.js';
 
@@ -7,7 +7,7 @@ import { call } from './api.js';
  * @typedef {import('../../types').SavedView} SavedView
  */
 
-/** @param {string} id */
+/** Return the path of a room. @param {string} id */
 const pathOf = (id) => `/rooms/${encodeURIComponent(id)}`;
 
 /** @param {RoomText} room @returns {Promise<{teacher_url: string}>} */

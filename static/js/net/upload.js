@@ -1,15 +1,15 @@
-/** Sends a file, and tells how far it has come: only the older of the browser's two ways to ask knows that. */
+/** Uploads a file and reports progress, which only XMLHttpRequest supports. */
 
 import { API, ApiError } from './api.js';
 
 /** @typedef {{id: string, url: string}} Stored */
 
 /**
- * Store a trace.
- * @param {Blob} file what `result.save` wrote
- * @param {(share: number) => void} onShare from 0 to 1, all of it sent
+ * Store a recording.
+ * @param {Blob} file written by `result.save`
+ * @param {(share: number) => void} onShare called with the sent share, 0 to 1
  * @param {AbortSignal} signal
- * @returns {Promise<Stored>} throws an `ApiError` where the server refuses it or cannot be reached
+ * @returns {Promise<Stored>} rejects with `ApiError` if the server refuses the file or is unreachable
  */
 export function postTrace(file, onShare, signal) {
   return new Promise((resolve, reject) => {
@@ -29,13 +29,13 @@ export function postTrace(file, onShare, signal) {
   });
 }
 
-/** A file that has changed since it was chosen cannot be read, which looks the same. */
+/** A file that changed after it was chosen cannot be read; the browser reports the same error. */
 const BROKEN = {
   title: 'The file was not sent',
   detail: 'Is the server running, and the file still as it was when you chose it? Then open it once more.',
 };
 
-/** @param {string} text @returns {any} null where it is no JSON, as from a proxy */
+/** Parse a response. @param {string} text @returns {any} null if it is not JSON, as from a proxy */
 function parse(text) {
   try {
     return JSON.parse(text);

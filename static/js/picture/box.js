@@ -1,4 +1,4 @@
-/** The picture on the page, which keeps itself drawn: one canvas for what stays, one for what follows the cursor, one for the signal. */
+/** The picture, which redraws itself: one canvas for static parts, one for parts that follow the cursor, one for the signal. */
 
 import { effect } from '@preact/signals';
 import { boxes, cursorsNow, showAll } from '../figures/boxes.js';
@@ -34,11 +34,11 @@ import { SignalCanvas } from './signalcanvas.js';
 import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
-const CLICK_PX = 3; // that a pointer may move in a click
-const TIP_PX = 14; // from the pointer to the words on a line
+const CLICK_PX = 3; // largest movement of the pointer in a click
+const TIP_PX = 14; // from the pointer to the tooltip
 
 export class PictureBox {
-  /** @param {HTMLDivElement} box holds the canvases, the cursor's frame and what is printed */
+  /** @param {HTMLDivElement} box contains the canvases, the cursor's frame and the printed version */
   constructor(box) {
     this.box = box;
     const [still, cursor, front] = /** @type {NodeListOf<HTMLCanvasElement>} */ (box.querySelectorAll('canvas'));
@@ -48,26 +48,26 @@ export class PictureBox {
     this.frame = find('.picture-frame');
     this.tip = find('.picture-tip');
     this.paper = find('.picture-paper');
-    /** What is drawn. @type {import('./shown.js').Chosen | null} */
+    /** The drawn columns. @type {import('./shown.js').Chosen | null} */
     this.chosen = null;
     /** @type {import('./geometry/picture.js').Plan | null} */
     this.plan = null;
     /** @type {import('./geometry/shapes.js').Palette} */
     this.palette = {};
-    /** What is drawn, in a word. */
+    /** Key of the drawn state. */
     this.drawn = '';
-    /** Sizes need a pass; names, gains and the magnified layer may be known before. */
+    /** Sizes need a pass; names, gains and the magnified layer may be derived earlier. */
     this.dimmers = { sizes: new Dimmer(still), mixing: new Dimmer(cursor) };
     this.timer = 0;
     this.density = 1;
     this.zoom = 1;
     this.isDragging = false;
-    /** Where the pointer was pressed, until it leaves that place. @type {[number, number] | null} */
+    /** Position of the last press. @type {[number, number] | null} */
     this.pressed = null;
     this.isInSight = true;
-    /** Of the box, as it was before a drag began: to measure it again would lay the page out. @type {{width: number, zoom: number} | null} */
+    /** Size and magnification before a drag, cached because measuring forces a layout. @type {{width: number, zoom: number} | null} */
     this.room = null;
-    /** Where the cursors were before the last press, and before the one before it. */
+    /** Cursors before the last press, and before the press before it. */
     this.before = [cursorsNow(), cursorsNow()];
     boxes.add(this);
     if (isAwaited()) this.reserve();
@@ -91,7 +91,7 @@ export class PictureBox {
       [chosenRun.value, magnifiedKind.value];
       this.drawSoon();
     });
-    // Text that was drawn before its font came is drawn once more.
+    // Redraw text that was drawn before its font was loaded.
     const onFonts = () => {
       this.drawn = '';
       this.drawSoon();
@@ -105,7 +105,7 @@ export class PictureBox {
     this.listen();
   }
 
-  /** Draw what has come; short runs are drawn once they are whole, as in other figures. */
+  /** Schedule a drawing; short runs are drawn once they are complete, as in other figures. */
   redraw() {
     this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
@@ -120,7 +120,7 @@ export class PictureBox {
     scheduleDraw(this, () => this.draw());
   }
 
-  /** The room that it has. */
+  /** Return width and magnification. */
   measure() {
     const isKept = state.isMoving.peek();
     if (isKept && this.room) return this.room;
@@ -171,7 +171,7 @@ export class PictureBox {
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
   }
 
-  /** @param {import('./geometry/picture.js').Plan} plan */
+  /** Draw what follows the cursor. @param {import('./geometry/picture.js').Plan} plan */
   drawCursor(plan) {
     const layer = this.layer(plan);
     this.paintOn(this.cursor, toCursor(plan, layer, state.chosenInterval.peek(), magnifiedRun(plan.runs)));
@@ -185,12 +185,12 @@ export class PictureBox {
     this.frame.hidden = plan.runs.every(({ reading }) => !reading);
   }
 
-  /** The layer that is shown: the one under a pointer, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
+  /** Return the shown layer: the hovered one, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
   layer({ layout }) {
     return Math.min(state.hovered.peek() ?? state.cursor.peek(), layout.layers - 1);
   }
 
-  /** Paper gets lines and letters: browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
+  /** Draw SVG for printing, because browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
   print(plan) {
     if (!isPrinting.peek()) {
       if (this.paper.firstChild) this.takeRoom(plan.layout);
@@ -212,7 +212,7 @@ export class PictureBox {
     this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }
 
-  /** Take the room of what is to come, so that nothing below moves when it does. */
+  /** Reserve the height of the coming picture, so that nothing below moves. */
   reserve() {
     const zoom = magnificationOf(this.box);
     const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isFree: isFree(kind) })));
@@ -221,7 +221,7 @@ export class PictureBox {
     this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));
   }
 
-  /** Its height, and where the row of buttons is. @param {import('./geometry/layout.js').Layout} layout */
+  /** Set the height, and the position of the buttons. @param {import('./geometry/layout.js').Layout} layout */
   takeRoom({ height, strips, inside, form }) {
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     this.box.style.setProperty('min-height', '0');
@@ -232,21 +232,21 @@ export class PictureBox {
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
 
-  /** @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */
+  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */
   paintOn(canvas, shapes) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
     paint(clear(canvas, width, height, this.density), shapes, this.palette);
   }
 
-  /** What it shows, for those who cannot see it. */
+  /** Describe the picture for screen readers. */
   say() {
     const layer = state.cursor.peek();
     const sentences = this.plan?.runs.map((shown) => toSentence(shown, layer)) ?? [];
     this.box.setAttribute('aria-label', [TITLE, ...sentences].join('. '));
   }
 
-  /** A mouse on the strips moves the cursor; a finger too, unless it scrolls the page. */
+  /** Listen to the pointer: dragging on the strips moves the cursor, also by touch unless that scrolls the page. */
   listen() {
     const { box } = this;
     box.addEventListener('pointerdown', (event) => {
@@ -256,7 +256,7 @@ export class PictureBox {
       if (!this.isDragging) return;
       this.pressed = this.placeOf(event);
       this.before = [cursorsNow(), this.before[0]];
-      state.hovered.value = null; // what is held is the cursor
+      state.hovered.value = null; // dragging moves the cursor instead
       this.tip.hidden = true;
       box.setPointerCapture(event.pointerId);
       if (event.pointerType !== 'touch') this.point(event);
@@ -277,7 +277,7 @@ export class PictureBox {
       this.isDragging = false;
     });
     box.addEventListener('dblclick', () => {
-      restoreCursors(this.before[1]); // its presses have moved the cursor
+      restoreCursors(this.before[1]); // its presses moved the cursor
       showAll();
     });
     box.addEventListener('pointercancel', () => {
@@ -285,13 +285,13 @@ export class PictureBox {
     });
   }
 
-  /** Where a pointer is, in pixels of the plan. @param {PointerEvent} event @returns {[number, number]} */
+  /** Return the position of the pointer, in pixels of the plan. @param {PointerEvent} event @returns {[number, number]} */
   placeOf({ clientX, clientY }) {
     const { left, top } = this.box.getBoundingClientRect();
     return [(clientX - left) / this.zoom, (clientY - top) / this.zoom];
   }
 
-  /** @param {PointerEvent} event */
+  /** Return the layer under the pointer; null outside the strips. @param {PointerEvent} event */
   layerUnder(event) {
     if (!this.plan) return null;
     const [x, y] = this.placeOf(event);
@@ -299,14 +299,14 @@ export class PictureBox {
     return isBelow && !this.isDragging ? null : layerAt(this.plan.layout, x, this.isDragging ? Infinity : SLACK_PX);
   }
 
-  /** The run whose name or gain is there. @param {PointerEvent} event */
+  /** Return the run whose name or gain is under the pointer. @param {PointerEvent} event */
   runUnder(event) {
     if (!this.plan) return null;
     const run = labelAt(this.plan.layout, ...this.placeOf(event));
     return run !== null && this.plan.runs[run].reading ? run : null;
   }
 
-  /** A ribbon that is clicked chooses its run; one that a drag of the cursor passes does not. @param {PointerEvent} event */
+  /** Choose the run of a clicked ribbon; a drag across it does not. @param {PointerEvent} event */
   press(event) {
     const [x, y] = this.placeOf(event);
     const isClick = this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
@@ -314,13 +314,13 @@ export class PictureBox {
     if (run !== null) this.choose(run);
   }
 
-  /** @param {number} run */
+  /** Magnify a run. @param {number} run */
   choose(run) {
     magnify(run);
     if (this.plan) this.drawCursor(this.plan);
   }
 
-  /** All figures show the layer under a mouse. @param {PointerEvent} event */
+  /** Show the hovered layer in all figures. @param {PointerEvent} event */
   hover(event) {
     if (event.target !== this.box && !(event.target instanceof HTMLCanvasElement)) return;
     const layer = this.layerUnder(event);
@@ -334,7 +334,7 @@ export class PictureBox {
     this.showWeight(event);
   }
 
-  /** The weight of the mixing line under a mouse. @param {PointerEvent} event */
+  /** Show the weight of the mixing line under the pointer. @param {PointerEvent} event */
   showWeight(event) {
     const { plan } = this;
     const [x, y] = this.placeOf(event);
@@ -350,7 +350,7 @@ export class PictureBox {
     );
   }
 
-  /** @param {PointerEvent} event */
+  /** Move the cursor to the pointer. @param {PointerEvent} event */
   point(event) {
     const layer = this.layerUnder(event);
     if (layer !== null) moveCursor(layer);

@@ -1,19 +1,19 @@
-/** Records as text, and back: maps, sets, arrays of numbers and numbers that JSON does not know stay what they are. */
+/** Serialises records to JSON and back, including maps, sets, typed arrays, NaN and infinities. */
 
-const BLOCK = 0x8000; // arguments that a call takes
+const BLOCK = 0x8000; // safe number of arguments of one call
 const ARRAYS = { f4: Float32Array, f8: Float64Array };
 
-/** @param {unknown} value @returns {string} JSON */
+/** Serialise a value. @param {unknown} value @returns {string} JSON */
 export function pack(value) {
   return JSON.stringify(value, (_, item) => toPlain(item));
 }
 
-/** @param {string} text as `pack` writes it @returns {any} */
+/** Parse a value. @param {string} text written by `pack` @returns {any} */
 export function unpack(text) {
   return JSON.parse(text, (_, item) => fromPlain(item));
 }
 
-/** @param {unknown} item */
+/** Convert an item to plain JSON. @param {unknown} item */
 function toPlain(item) {
   if (item instanceof Map) return { $: 'map', data: [...item] };
   if (item instanceof Set) return { $: 'set', data: [...item] };
@@ -23,7 +23,7 @@ function toPlain(item) {
   return item;
 }
 
-/** @param {any} item */
+/** Convert an item from plain JSON. @param {any} item */
 function fromPlain(item) {
   if (item === null || typeof item !== 'object' || !('$' in item)) return item;
   const { $: kind, data } = item;
@@ -34,7 +34,7 @@ function fromPlain(item) {
   return new ARRAYS[/** @type {keyof typeof ARRAYS} */ (kind)](bytes.buffer);
 }
 
-/** @param {Float32Array | Float64Array | Uint8Array} array */
+/** Encode an array as base64. @param {Float32Array | Float64Array | Uint8Array} array */
 export function toBase64({ buffer, byteOffset, byteLength }) {
   const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   let text = '';

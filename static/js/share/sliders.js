@@ -1,4 +1,4 @@
-/** Sliders of a document that holds its runs and asks no server: what follows from the runs is shown as the sliders move. */
+/** Sliders of documents without a server: they show columns derived from the document's runs. */
 
 import { createColumns } from '../data/columns.js';
 import { choose } from '../data/drawing.js';
@@ -8,16 +8,16 @@ import { deriveColumns } from '../instant/known.js';
 import { toStops } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').AtOnceRules} AtOnceRules */
-/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is that of the given runs */
-/** A setting that a hand can move. @typedef {{path: string, title: string, unit: string, min: number, max: number, step: number}} Movable */
+/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is the setting of the document's runs */
+/** A setting that a slider can change. @typedef {{path: string, title: string, unit: string, min: number, max: number, step: number}} Movable */
 
 const COMPOSITE = 'composite_gain_fwd';
 
 /**
- * Put the sliders into a box with the classes `sliders` and `said` in it.
+ * Add the sliders to a box that contains elements with the classes `sliders` and `said`.
  * @param {{runs: Columns[], sliders: Slider[], atOnce: AtOnceRules}} given
  * @param {HTMLElement} box
- * @param {(runs: Columns[] | null) => string} show the runs as the sliders have them, null for the given ones; what it answers is said. Once a frame.
+ * @param {(runs: Columns[] | null) => string} show called once per frame with the derived runs, null for the document's own; returns the text to show
  */
 export function addSliders({ runs, sliders, atOnce }, box, show) {
   const said = /** @type {HTMLElement} */ (box.querySelector('.said'));
@@ -42,7 +42,7 @@ export function addSliders({ runs, sliders, atOnce }, box, show) {
   for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, move));
 }
 
-/** @param {Slider} slider @param {(path: string, value: number) => number} move answers where the slider is then */
+/** @param {Slider} slider @param {(path: string, value: number) => number} move returns the resulting value */
 function toLabel({ path, title, unit, stops, value }, move) {
   const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
   const range = /** @type {HTMLInputElement} */ (input);
@@ -59,13 +59,13 @@ function toLabel({ path, title, unit, stops, value }, move) {
   return label;
 }
 
-/** What is known of all runs; nothing where one of them is not known. @param {Columns[]} runs @param {Map<string, number>} places @param {AtOnceRules} atOnce @returns {Columns[] | undefined} */
+/** Derive the columns of all runs; undefined if one cannot be derived. @param {Columns[]} runs @param {Map<string, number>} places @param {AtOnceRules} atOnce @returns {Columns[] | undefined} */
 function follow(runs, places, atOnce) {
   const known = runs.flatMap((columns) => deriveColumns(columns, toWanted(columns, places), atOnce) ?? []);
   return known.length === runs.length ? known : undefined;
 }
 
-/** @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/known.js').Wanted} */
+/** Return the wanted settings of a run. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/known.js').Wanted} */
 function toWanted(columns, places) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return {
@@ -75,7 +75,7 @@ function toWanted(columns, places) {
   };
 }
 
-/** Sliders for settings that all runs share which have them; none where nothing follows from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {AtOnceRules} atOnce @returns {Slider[]} */
+/** Create sliders for settings with the same value in all runs that have them; none if nothing can be derived from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {AtOnceRules} atOnce @returns {Slider[]} */
 export function toSliders(fields, runs, atOnce) {
   if (follow(runs, new Map(), atOnce) === undefined) return [];
   const layers = Math.min(...runs.map(depthOf));
@@ -88,12 +88,12 @@ export function toSliders(fields, runs, atOnce) {
   });
 }
 
-/** @param {Columns} columns @param {string} path @returns {number | undefined} */
+/** Return a setting of a run. @param {Columns} columns @param {string} path @returns {number | undefined} */
 function settingOf(columns, path) {
   return path.split('.').reduce((/** @type {any} */ part, name) => part?.[name], specOf(columns));
 }
 
-/** Whether all that a figure draws is known of runs as the sliders have them. @param {Figure} template @param {Columns[]} runs */
+/** Return whether derived runs contain all data of a figure. @param {Figure} template @param {Columns[]} runs */
 export function isKnown(template, runs) {
   const slots = runs.map((known) => ({
     ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, known, before: [] },
@@ -101,7 +101,7 @@ export function isKnown(template, runs) {
   return choose(template, slots, []).results.every((columns, run) => columns === runs[run]);
 }
 
-/** The largest gain of each run, in words. @param {Columns[]} runs @param {string[]} labels */
+/** Describe the largest gain of each run. @param {Columns[]} runs @param {string[]} labels */
 export function describeGains(runs, labels) {
   const gains = runs.map((columns, run) => {
     const logs = /** @type {Float64Array | undefined} */ (columns.log10.get(COMPOSITE));

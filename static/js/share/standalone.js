@@ -1,25 +1,25 @@
-/** A view as one HTML file that needs nothing else: no server, no request. No browser here. */
+/** Builds a view as one self-contained HTML file, without requests. No browser here. */
 
 import { toStyle } from './standalonelook.js';
 
 /**
- * @typedef {{text: string, value: number | null}} Cell `value` behind what people read, where there is one
+ * @typedef {{text: string, value: number | null}} Cell `value` is the number behind the text, if any
  * @typedef {{caption: string, head: string[], rows: Cell[][]}} Numbers
  * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, supplement: string,
  *   numbers: Numbers | null, help: import('../../types').Panel['help'] | null}} Card `svg` in the theme of the screen, `paper` in the
- *   light one where that is another; `svg`, `paper` and `supplement` are markup
+ *   light theme if that differs; `svg`, `paper` and `supplement` are markup
  * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, source: unknown,
  *   findings: {text: string, numbers: [string, string][]}[]}} RunReport one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
  *   settings: import('./report.js').Settings, runs: RunReport[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
- * @typedef {import('./carried.js').Carried & {given: string}} Live what moves in the file, and `given`, the text of what it moves through
+ * @typedef {import('./carried.js').Carried & {given: string}} Live scripts of the sliders, and `given`, the packed data
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
 
-// No font, no request: what the file shows is in it. Of scripts it runs its own alone.
+// No fonts and no requests; only the file's own scripts run.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/** @param {Whole} whole */
+/** Build the file. @param {Whole} whole */
 export function toPage(whole) {
   const title = escapeHtml(whole.title);
   return `<!doctype html>
@@ -61,13 +61,13 @@ ${whole.cards.map(toCard).join('\n')}
 `;
 }
 
-/** Where the sliders come, and what they say. */
+/** Section of the sliders. */
 const SLIDERS = `<section class="card try-it" id="try-it" aria-label="Try it"><h2>Try it</h2>
 <p class="muted">These sliders work offline as far as the saved data reaches. What needs new runs is dimmed.</p>
 <div class="sliders"></div><p class="said" aria-live="polite"></p></section>
 `;
 
-/** @param {Live} live @param {string} nonce */
+/** Build the scripts. @param {Live} live @param {string} nonce */
 function toScripts({ given, entry, imports, plotly }, nonce) {
   const start = (/** @type {string} */ type) => `<script nonce="${nonce}"${type && ` type="${type}"`}`;
   const safe = (/** @type {string} */ json) => json.replaceAll('<', '\\u003c');
@@ -78,7 +78,7 @@ ${start('module')}>import "${entry}";</script>
 `;
 }
 
-/** @param {RunReport} run */
+/** Build the findings of a run. @param {RunReport} run */
 function toStory({ label, color, paperColor, headline, findings }) {
   const allNumbers = findings.flatMap(({ numbers }) => numbers);
   const behind = allNumbers.map(
@@ -92,7 +92,7 @@ ${allNumbers.length > 0 ? `<details><summary>Numbers behind the sentences</summa
 </article>`;
 }
 
-/** @param {Whole} whole */
+/** Build the settings. @param {Whole} whole */
 function toSettings({ settings, runs }) {
   const shared = settings.shared
     .map(
@@ -113,13 +113,13 @@ ${runs.map(toSource).join('\n')}
 </section>`;
 }
 
-/** @param {RunReport} run */
+/** Build the source of a run as JSON. @param {RunReport} run */
 function toSource({ label, id, source }) {
   return `<details><summary>${escapeHtml(label)} as JSON <span class="muted">run ${escapeHtml(id)}</span></summary>
 <pre tabindex="0">${escapeHtml(JSON.stringify(source, null, 1))}</pre></details>`;
 }
 
-/** @param {Card} card */
+/** Build a card. @param {Card} card */
 function toCard({ key, title, unit, meaning, svg, paper, supplement, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
   const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
@@ -139,7 +139,7 @@ ${numbers ? toTable(title, numbers) : ''}
 </section>`;
 }
 
-/** @param {string} title @param {Numbers} numbers */
+/** Build a table. @param {string} title @param {Numbers} numbers */
 function toTable(title, { caption, head, rows }) {
   const body = rows.map(
     ([first, ...cells]) => `<tr><th scope="row">${escapeHtml(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
@@ -150,7 +150,7 @@ function toTable(title, { caption, head, rows }) {
 <tbody>${body.join('\n')}</tbody></table></div></details>`;
 }
 
-/** @param {Cell} cell */
+/** Build a cell. @param {Cell} cell */
 function toCell({ text, value }) {
   return `<td>${value === null ? escapeHtml(text) : `<data value="${value}">${escapeHtml(text)}</data>`}</td>`;
 }
@@ -158,12 +158,12 @@ function toCell({ text, value }) {
 /** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** @param {unknown} text */
+/** Escape a text for HTML. @param {unknown} text */
 function escapeHtml(text) {
   return String(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
 }
 
-/** A title as a file's name. @param {string} title */
+/** Convert a title to a file name. @param {string} title */
 export function toFileName(title) {
   const words = title
     .normalize('NFKD')

@@ -1,6 +1,6 @@
-/** How a saved view looks, on screen in the theme that was on, on paper in the light one. No browser here. */
+/** Styles of a saved view: on screen in its theme, on paper in the light one. No browser here. */
 
-/** @param {import('./standalone.js').Palettes} palettes */
+/** Build the style sheet. @param {import('./standalone.js').Palettes} palettes */
 export function toStyle({ screen, paper, isDark }) {
   return `:root { color-scheme: ${isDark ? 'dark' : 'light'}; ${declare(screen)} }
 ${RULES}
@@ -20,7 +20,7 @@ tr { break-inside: avoid; }
 `;
 }
 
-/** @param {Record<string, string>} palette */
+/** Declare the colours. @param {Record<string, string>} palette */
 function declare(palette) {
   return Object.entries(palette)
     .map(([name, value]) => `${name}: ${value};`)

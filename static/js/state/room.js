@@ -1,4 +1,4 @@
-/** The room of a course that this tab is in: its runs count against the room's share, its saved views are seen by its teacher. */
+/** The course (room) of this tab: runs count against its quota, and its teacher sees shared views. */
 
 import { signal } from '@preact/signals';
 import { SENT } from '../net/api.js';
@@ -8,13 +8,13 @@ const KEY = 'room';
 
 /** @typedef {import('../../types').Room} Room */
 
-/** A tab stays in its room when it is loaded anew. @returns {Room | null} */
+/** Return the room; a reload keeps it. @returns {Room | null} */
 function enter() {
   try {
     if (boot.room) sessionStorage.setItem(KEY, JSON.stringify(boot.room));
     return boot.room ?? JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
   } catch {
-    return boot.room ?? null; // a frame that its host has sandboxed has no storage
+    return boot.room ?? null; // a sandboxed frame has no storage
   }
 }
 

@@ -1,4 +1,4 @@
-/** Keeps the runs those of the view: asks, follows, cancels. The latest view wins; at most one request is under way. */
+/** Keeps the runs in step with the view: requests, follows and cancels. The latest view wins; at most one request is running. */
 
 import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
@@ -16,18 +16,18 @@ import { tracesOf, withoutRecords } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
-/** What is predicted to take longer is not started unasked. */
+/** Longest predicted duration of runs that start without pressing Run. */
 const AUTO_START_S = 6;
-/** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
+/** Runs predicted to take at most this long are drawn twice: at the start and when complete. */
 const SHORT_S = 1;
-/** How long runs in flight are left to draw their curves before a later view takes their place. */
+/** Time that running runs get to draw their curves before a later view replaces them. */
 const MIN_LIFE_MS = 800;
 
 const NO_TRACE = 'not on this server, so it was left out';
 
 const NOT_WRITTEN = 'this page has no server and no runs of these settings, so it shows the story';
 
-/** A hand that rests so long wants what only the server can tell. */
+/** After this long without movement, ask the server. */
 const REST_MS = 150;
 
 /** @type {{isAsked: boolean} | null} */
@@ -35,20 +35,20 @@ let wanted = null;
 let isPumping = false;
 let estimating = new AbortController();
 let retryTimer = 0;
-/** Until when a hand that moves is left alone, in ms of the page's clock. */
+/** Time until which a moving pointer delays requests, in ms of the page's clock. */
 let restingAt = 0;
 let restTimer = 0;
 let hurry = () => {};
-/** Cancel was pressed after the request went out and before the answer named the runs. */
+/** Whether Cancel was pressed after the request was sent and before the response named the runs. */
 let isUnwanted = false;
 
-/** Compute the view as it is now. `isAsked`: someone pressed Run, so however long it takes. @param {boolean} [isExplicit] */
+/** Request the runs of the view. `isExplicit`: the user pressed Run, so runs of any duration start; default false. @param {boolean} [isExplicit] */
 export function requestRuns(isExplicit = false) {
   rest();
   queueRequest(isExplicit);
 }
 
-/** Compute the view when the hand rests or lets go: what can be known at once is there. */
+/** Request the runs when the pointer rests or is released; derived columns are already shown. */
 export function requestSoon() {
   restingAt = performance.now() + REST_MS;
   clearTimeout(restTimer);
@@ -58,14 +58,14 @@ export function requestSoon() {
   queueRequest(false);
 }
 
-/** The hand rests, or is gone: figures are drawn as they stay. */
+/** End the movement: figures are drawn with Plotly again. */
 function rest() {
   clearTimeout(restTimer);
   restingAt = 0;
   state.isMoving.value = false;
 }
 
-/** @param {boolean} isExplicit */
+/** Queue a request; it replaces a queued one. @param {boolean} isExplicit */
 function queueRequest(isExplicit) {
   wanted = { isExplicit };
   clearTimeout(retryTimer);
@@ -74,8 +74,7 @@ function queueRequest(isExplicit) {
 }
 
 /**
- * Show what is known of the view without the server, in the place of what is not its own; of all runs or of none. What is computed for
- * another view is given up. Returns whether there is anything.
+ * Show derived columns of the view, of all runs or of none, and cancel runs of other views. Return whether anything was shown.
  */
 export function showKnown() {
   if (state.isOfView.value) return false;
@@ -89,17 +88,17 @@ export function showKnown() {
   return true;
 }
 
-/** What is here of each run of the view; null of one of which nothing is. */
+/** Return what the page knows about each run of the view; null for an unknown run. */
 function recallView() {
   const view = state.settings.value;
   const fields = state.fields.value;
-  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server says what is wrong with it
+  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server describes the error
   return view.runs.map((choice) =>
     choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
   );
 }
 
-/** Records have come that were asked for ahead: while the hand still moves they tell more of the view than its first layers. */
+/** Show prefetched records during a drag if they contain more than the first layers. */
 export function showMore() {
   const isWaiting = state.isMoving.value && state.isOfView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
@@ -114,7 +113,7 @@ async function pump() {
     while (wanted) {
       await untilMoved();
       await untilPointerRests();
-      if (!wanted) break; // cancelled meanwhile
+      if (!wanted) break; // cancelled while waiting
       const { isExplicit } = wanted;
       wanted = null;
       await start(isExplicit);
@@ -125,8 +124,8 @@ async function pump() {
 }
 
 /**
- * Until all runs in flight have gone up the stack and that has been drawn: a hand that moves on and on must see curves
- * follow, not the beginnings of some.
+ * Wait until the forward curves of all runs are complete and drawn: during a long drag the user must see whole curves, not only their
+ * first layers.
  */
 async function untilMoved() {
   if (state.phase.value !== 'running') return;
@@ -137,7 +136,7 @@ async function untilMoved() {
     const timer = setTimeout(done, MIN_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
-      if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // behind the drawings
+      if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // after the drawings
     });
     stop = () => {
       clearTimeout(timer);
@@ -147,7 +146,7 @@ async function untilMoved() {
   stop();
 }
 
-/** Until the hand has not moved for a while, or lets go. */
+/** Wait until the pointer has not moved for a while, or is released. */
 async function untilPointerRests() {
   for (let left = restingAt - performance.now(); left > 0; left = restingAt - performance.now()) {
     await new Promise((resolve) => {
@@ -157,18 +156,18 @@ async function untilPointerRests() {
   }
 }
 
-/** The hand has let go: what it left is wanted now, and what is in flight no longer. */
+/** Request the runs immediately on release, and stop waiting for earlier ones. */
 export function hurryRuns() {
   rest();
   hurry();
 }
 
-/** Whether the page has gone on to what it knows at once, and what was asked for is no longer looked for. @param {string[]} requestKeys */
+/** Return whether the page shows derived columns of another request meanwhile. @param {string[]} requestKeys */
 function isOvertaken(requestKeys) {
   return state.isOfView.value && requestKeys.join() !== state.requestKeys.value.join();
 }
 
-/** @param {boolean} isExplicit */
+/** Send one request and show its response. @param {boolean} isExplicit */
 async function start(isExplicit) {
   const specs = state.specs.value;
   const requestKeys = state.requestKeys.value;
@@ -178,7 +177,7 @@ async function start(isExplicit) {
   estimating = new AbortController();
   void cancelAll(requestKeys);
   const begun = performance.now();
-  leaveAlone(begun); // by what the view before took, until more is known
+  leaveAlone(begun); // use the previous estimates until the response arrives
   state.phase.value = 'running';
   isUnwanted = false;
   try {
@@ -215,12 +214,12 @@ async function start(isExplicit) {
   }
 }
 
-/** A view of traces alone asks for nothing to be computed. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
+/** Submit specs; a view with recordings only submits nothing. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
 async function compare(specs, isExplicit) {
   return specs.length > 0 ? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds()) : { submitted: [] };
 }
 
-/** Which record each place shows: that of its trace, or of the next run that was submitted. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */
+/** Assign a record to each slot: its recording, or the next submitted run. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */
 function toPlaces(view, submitted) {
   const runs = [...submitted];
   return view.runs.map(({ trace }) =>
@@ -228,14 +227,14 @@ function toPlaces(view, submitted) {
   );
 }
 
-/** Traces that this server does not have; of those that it has, whether they are still written. @param {string[]} ids @returns {Promise<string[]>} */
+/** Find recordings that the server lacks, and note which of the others still grow. @param {string[]} ids @returns {Promise<string[]>} */
 async function findMissing(ids) {
   const unknown = ids.filter((id) => recallTrace(id) === null);
   const found = await Promise.all(unknown.map(findTrace));
   return found.flatMap((isThere, place) => (isThere ? [] : [unknown[place]]));
 }
 
-/** @param {string} id */
+/** Return whether the server has a recording. @param {string} id */
 async function findTrace(id) {
   try {
     const { spec, status } = await getRun(id);
@@ -247,7 +246,7 @@ async function findTrace(id) {
   }
 }
 
-/** Go on without traces that are not on this server. @param {string[]} ids */
+/** Remove recordings that the server lacks from the view, with a notice. @param {string[]} ids */
 function leaveOut(ids) {
   const left = withoutRecords(state.view.value, ids);
   state.batch(() => {
@@ -257,7 +256,7 @@ function leaveOut(ids) {
   requestRuns();
 }
 
-/** What runs that were refused would take, and what of them is too much. @param {any[]} specs */
+/** Estimate refused runs, with the limits that they exceed. @param {any[]} specs */
 async function predict(specs) {
   const { signal } = estimating;
   try {
@@ -265,18 +264,18 @@ async function predict(specs) {
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    if (error.status > 0) state.problem.value = error; // that the server is away is told by the stream of the runs
+    if (error.status > 0) state.problem.value = error; // the event stream reports an unreachable server
   }
 }
 
-/** Leave short runs the time that they will take, as predicted, unless a hand is on a slider. @param {number} begun */
+/** Delay drawing of short runs until their predicted end, unless a slider is dragged. @param {number} begun */
 function leaveAlone(begun) {
   const predicted_s = state.predicted.value.high_s;
   state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
 }
 
 /**
- * Without a server: show what follows from related runs, which the answer brings, or the last whole runs where that is not all.
+ * Without a server: show columns derived from the related runs in the response, or the last complete runs if they do not suffice.
  * @param {import('../../types').Submitted[]} submitted
  * @param {string[]} requestKeys
  * @param {import('../net/api.js').EventStream} [stream]
@@ -300,7 +299,7 @@ async function showRelated(submitted, requestKeys, stream) {
   });
 }
 
-/** Nothing is shown yet, so there is nothing to keep: show the opening view. @param {string[]} requestKeys */
+/** Show the opening view, because no runs are shown yet. @param {string[]} requestKeys */
 function showInstead(requestKeys) {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
   const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));
@@ -320,7 +319,7 @@ async function awaitConfirmation() {
   state.phase.value = 'asking';
 }
 
-/** @param {ApiError} error */
+/** Show a refusal; retry later if the server is busy. @param {ApiError} error */
 function refuse(error) {
   void cancelAll([]);
   state.batch(() => {
@@ -332,13 +331,13 @@ function refuse(error) {
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }
 
-/** Cancel what is still computed and not among what is wanted now; at once, for it holds that up. A trace is not ours to end. @param {string[]} requestKeys */
+/** Cancel running runs that are not wanted, because they delay wanted ones. Recordings are never cancelled. @param {string[]} requestKeys */
 async function cancelAll(requestKeys) {
   const live = state.slots.value.filter((slot) => slot.columns.end === null && !isTrace(slot));
   await cancelEach(live.flatMap((slot) => (slot.id && !requestKeys.includes(slot.requestKey ?? '') ? [slot.id] : [])));
 }
 
-/** What was started for a view that is left, but for what the view has still. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
+/** Cancel the runs of an outdated request, except those of the current view. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
 function cancelOvertaken(submitted, specs) {
   const texts = state.specs.value.map((spec) => JSON.stringify(spec));
   const isWanted = (/** @type {number} */ place) => texts.includes(JSON.stringify(specs[place]));
@@ -347,13 +346,13 @@ function cancelOvertaken(submitted, specs) {
   );
 }
 
-/** @param {string[]} ids */
+/** Cancel runs by id. @param {string[]} ids */
 async function cancelEach(ids) {
-  // A run that has ended meanwhile, or is gone, needs no cancelling: whatever the answer is, there is nothing to do.
+  // Errors do not matter: the run has ended, or is deleted.
   await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }
 
-/** Someone pressed Cancel. */
+/** Cancel all runs on request of the user. */
 export async function cancelRuns() {
   wanted = null;
   isUnwanted = true;
@@ -361,7 +360,7 @@ export async function cancelRuns() {
   await cancelAll([]);
 }
 
-/** Show stored runs as they are, without a spec. @param {string[]} ids @param {string[]} labels */
+/** Show the runs of a snapshot unchanged. @param {string[]} ids @param {string[]} labels */
 export function showSnapshot(ids, labels) {
   stopFollowing();
   install(ids, labels);
@@ -369,12 +368,12 @@ export function showSnapshot(ids, labels) {
   follow(null, resubmit);
 }
 
-/** The same spec is the same run: a server that lost it is given the spec again. A trace can only be left out. @param {string[]} gone */
+/** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} gone */
 function resubmit(gone) {
   const traces = tracesOf(state.view.value).filter((id) => gone.includes(id));
   if (traces.length > 0) leaveOut(traces);
   else requestRuns(true);
 }
 
-/** What a stored run was made from; null of a trace. @param {string} id @returns {Promise<any>} */
+/** Fetch the spec of a run; null for a recording. @param {string} id @returns {Promise<any>} */
 export const readSpec = async (id) => (await getRun(id)).spec;

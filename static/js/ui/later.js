@@ -1,4 +1,4 @@
-/** A part of the page that few visits need is loaded when it is first wanted, and stays. */
+/** Loads rarely used components on first use. */
 
 import { useEffect, useState } from 'preact/hooks';
 import { notify } from './clipboard.js';
@@ -6,7 +6,7 @@ import { html } from './html.js';
 
 /** @typedef {() => any} Component */
 
-/** @param {{isWanted: boolean, load: () => Promise<Component>}} props */
+/** Renders a component once it is wanted and loaded. @param {{isWanted: boolean, load: () => Promise<Component>}} props */
 export function Later({ isWanted, load }) {
   const [Part, setPart] = useState(/** @type {Component | null} */ (null));
   useEffect(() => {
