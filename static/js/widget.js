@@ -11,7 +11,7 @@ import { addSliders, isKnown, describeGains, toSliders } from './share/sliders.j
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
  * @typedef {{templates: import('../types').Templates, methods: import('../types').ViewRules['methods'], labels: string[],
- *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], at_once: import('../types').AtOnceRules}} Given
+ *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], at_once: import('../types').DerivationRules}} Given
  *   `runs` are the frames of each record; `layer` is from 0
  * @typedef {{panel: Panel, view: number, card: HTMLElement, plot: HTMLElement}} Shown
  */
@@ -162,7 +162,7 @@ const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(pane
 const sliders = toSliders(given.movable, records, given.at_once);
 const sliderBox = /** @type {HTMLElement} */ (document.getElementById('hand'));
 sliderBox.hidden = sliders.length === 0;
-addSliders({ runs: records, sliders, atOnce: given.at_once }, sliderBox, showMoved);
+addSliders({ runs: records, sliders, derivation: given.at_once }, sliderBox, showMoved);
 slider.max = String(layers);
 slider.oninput = () => moveTo(Number(slider.value) - 1);
 window.onmessage = ({ source, data }) => {

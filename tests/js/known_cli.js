@@ -15,9 +15,9 @@ function toColumns(frames) {
 }
 
 /** What is said at once of a deeper stack, against the same layers of its record. */
-function describeBeginning(begun, said, layers) {
+function describeBeginning(begun, computed, layers) {
   const keys = [...begun.layers.keys(), ...begun.matrices.keys()];
-  const [one, other] = [begun, said].map((columns) => {
+  const [one, other] = [begun, computed].map((columns) => {
     const beginning = createColumns();
     takeBeginning(beginning, columns, layers, keys);
     return beginning;
@@ -27,17 +27,17 @@ function describeBeginning(begun, said, layers) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const [base, said] = JSON.parse(line).map(toColumns);
-  const { noise = NaN, sinkhorn_iters = NaN } = specOf(said).connection;
-  const wanted = { layers: depthOf(said), noise, rounds: sinkhorn_iters };
+  const [base, computed] = JSON.parse(line).map(toColumns);
+  const { noise = NaN, sinkhorn_iters = NaN } = specOf(computed).connection;
+  const wanted = { layers: depthOf(computed), noise, rounds: sinkhorn_iters };
   const known = deriveColumns(base, wanted, viewRules.at_once);
   const begun = known ? null : begin(base, wanted, viewRules.at_once);
   const answer = begun
-    ? describeBeginning(begun, said, depthOf(base))
+    ? describeBeginning(begun, computed, depthOf(base))
     : known && {
         keys: [...known.layers.keys(), ...known.matrices.keys()],
         waits: [...known.waits],
-        differences: findDifferences(known, said, viewRules.at_once),
+        differences: findDifferences(known, computed, viewRules.at_once),
       };
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

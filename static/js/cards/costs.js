@@ -24,13 +24,13 @@ const REFERENCE = 'residual';
 /** The connection with all settings of the others: streams, drift, rounds. */
 const WIDEST = 'mhc';
 
-/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', say: (value: number) => string}[]} */
+/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', format: (value: number) => string}[]} */
 const COLUMNS = [
-  { key: 'parameters', say: (value) => formatCount(value, '') },
-  { key: 'flops', say: (value) => formatCount(value, 'FLOP') },
-  { key: 'bytes_moved', say: (value) => formatCount(value, 'B') },
-  { key: 'peak_bytes', say: (value) => formatCount(value, 'B') },
-  { key: 'seconds', say: formatSeconds },
+  { key: 'parameters', format: (value) => formatCount(value, '') },
+  { key: 'flops', format: (value) => formatCount(value, 'FLOP') },
+  { key: 'bytes_moved', format: (value) => formatCount(value, 'B') },
+  { key: 'peak_bytes', format: (value) => formatCount(value, 'B') },
+  { key: 'seconds', format: formatSeconds },
 ];
 
 const costs = signal(/** @type {ConnectionCost[]} */ ([]));
@@ -208,7 +208,7 @@ function StackTable() {
           (item) => html`
           <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
             <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
-            ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
+            ${COLUMNS.map(({ key, format }) => html`<${Cell} text=${format(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
           </tr>`,
         )}
         </tbody>

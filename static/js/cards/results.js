@@ -20,12 +20,12 @@ import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
 
-/** Columns of the table. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
+/** Columns of the table. @type {{key: keyof Measured, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', say: formatRunGain },
-  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', say: formatRunGain },
-  { key: 'activation', title: 'Activation', note: 'mean of streams, last layer', say: (log10) => formatFactor(log10) },
-  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
+  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', format: formatRunGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', format: formatRunGain },
+  { key: 'activation', title: 'Activation', note: 'mean of streams, last layer', format: (log10) => formatFactor(log10) },
+  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', format: (log10) => formatFactor(log10) },
 ];
 
 /** Return whether findings are known. @param {Columns} columns */
@@ -77,7 +77,7 @@ function Row({ slot, run }) {
         <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
         <${Progress} slot=${slot} />
       </th>
-      ${COLUMNS.map(({ key, say }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} say=${(/** @type {number} */ log10) => say(log10, columns)} color=${style?.color} />`)}
+      ${COLUMNS.map(({ key, format }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
       <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
     </tr>
@@ -85,9 +85,9 @@ function Row({ slot, run }) {
   `;
 }
 
-/** Renders a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
-function Cell({ run, name, measured: { log10, why, curve }, say, color }) {
-  return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
+/** Renders a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
+function Cell({ run, name, measured: { log10, why, curve }, format, color }) {
+  return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : format(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
 const SPARK = { width: 64, height: 18, pad: 2 };

@@ -95,15 +95,15 @@ function Finding({ section }) {
 /**
  * Format a number of each run that has it: `HC ×2.43 · mHC ×1.00`; empty if no run has it.
  * @param {(columns: Columns) => boolean} has
- * @param {(columns: Columns) => string | null} say
+ * @param {(columns: Columns) => string | null} format
  */
-function describeEach(has, say) {
+function describeEach(has, format) {
   const { value: slots } = state.slots;
   const names = toNames(slots.map(({ label }) => label));
   return slots
     .flatMap((slot, run) => {
       const { columns } = shownOf(slot, has);
-      const text = has(columns) ? say(columns) : null;
+      const text = has(columns) ? format(columns) : null;
       return text === null ? [] : [`${names[run]} ${text}`];
     })
     .join(' · ');

@@ -103,5 +103,5 @@ export function StoryText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
   const isTask = taskView.value === state.settings.value;
-  return html`<${Explained} text=${isTask ? describeTask(runs) : step === null ? describeClaim(runs) : STEPS[step].say(runs)} />`;
+  return html`<${Explained} text=${isTask ? describeTask(runs) : step === null ? describeClaim(runs) : STEPS[step].describe(runs)} />`;
 }

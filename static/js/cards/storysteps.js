@@ -16,14 +16,14 @@ const RESIDUAL = { kind: 'residual' };
 /**
  * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs.
  * `magnified` is the connection to magnify, if the picture would magnify another one.
- * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, say: (runs: Runs) => string}[]}
+ * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, describe: (runs: Runs) => string}[]}
  */
 export const STEPS = [
-  { title: 'One stream', connections: [RESIDUAL], say: describeOneStream },
-  { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: describeFourStreams },
-  { title: 'Free mixing', connections: [RESIDUAL, HC], say: describeFreeMixing },
-  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', say: describeConstrained },
-  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', say: describeBenefit },
+  { title: 'One stream', connections: [RESIDUAL], describe: describeOneStream },
+  { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], describe: describeFourStreams },
+  { title: 'Free mixing', connections: [RESIDUAL, HC], describe: describeFreeMixing },
+  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', describe: describeConstrained },
+  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', describe: describeBenefit },
 ];
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];

@@ -41,12 +41,12 @@ export function Compared() {
 function DifferenceSwitch() {
   const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
   if (!others) return null;
-  const said = [...others].map((letter) => `${letter} − A`).join(', ');
+  const comparisons = [...others].map((letter) => `${letter} − A`).join(', ');
   return html`
     <div class="row">
       <label class="choice">
         <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
-        <span>Relative to A <small class="hint">${said}</small></span>
+        <span>Relative to A <small class="hint">${comparisons}</small></span>
       </label>
       <${Popover} label="Relative to A: help" sign="?" className="icon field-help">
         <h3>Relative to A</h3>
@@ -190,9 +190,9 @@ function OwnSettings({ choice, run }) {
   const fields = toListed(useComputed(() => listPaths(isMeant)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
-  const said = own.map((field) => `${toInner(field)} ${nameOf(choice.own[field.path])}`).join(', ');
+  const overrides = own.map((field) => `${toInner(field)} ${nameOf(choice.own[field.path])}`).join(', ');
   return html`
-    <details class="own"><summary>${said || 'Overrides'}</summary>
+    <details class="own"><summary>${overrides || 'Overrides'}</summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}
     </details>
   `;

@@ -11,21 +11,21 @@ import { toRequestKey, toMixed } from '../state/view/traces.js';
  * @param {Map<string, Field>} fields
  * @param {[View, View]} views
  * @param {number} most runs that the page compares
- * @returns {{view: View | null, said: string}} null if there is nothing to compare
+ * @returns {{view: View | null, message: string}} null if there is nothing to compare
  */
 export function toCompared(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
   if (ours.length === 0 || theirs.length === 0)
-    return { view: null, said: 'One of these views has only recordings that its address does not name.' };
+    return { view: null, message: 'One of these views has only recordings that its address does not name.' };
   const all = unique([...ours, ...theirs]);
   if (all.length === Math.max(unique(ours).length, unique(theirs).length))
-    return { view: null, said: 'One view contains all runs of the other, so there is nothing to add.' };
+    return { view: null, message: 'One view contains all runs of the other, so there is nothing to add.' };
   const chosen = all.length <= most ? all : choose(ours, theirs, most);
   const view = join(fields, chosen);
   const mixed = toMixed(fields, view).map(toInner).join(', ');
   return {
     view,
-    said: [
+    message: [
       describeRuns(ours, theirs, chosen, all.length),
       mixed && `The runs differ in ${mixed}, so part of what differs is chance.`,
     ]

@@ -95,9 +95,9 @@ export function followCursor() {
     const { cursor, step } = state.view.value;
     const isMoved = cursor !== null || step !== undefined;
     const place = `${cursor} ${step}`;
-    if (!isMoved || place === said) return;
-    const isFirst = said === null;
-    said = place;
+    if (!isMoved || place === announced) return;
+    const isFirst = announced === null;
+    announced = place;
     clearTimeout(timer);
     // The cursor of a link is not a move.
     if (!isFirst || state.phase.peek() === 'idle') timer = speakLater();
@@ -113,7 +113,7 @@ function speakLater() {
 }
 
 /** The last announced position, or that of the opened page. @type {string | null} */
-let said = null;
+let announced = null;
 
 /** Return the columns to read a metric from: the run, or the earlier one until it has the metric. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
 function readFrom(slot, key, step) {

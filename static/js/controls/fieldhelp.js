@@ -6,7 +6,7 @@ import { Popover } from '../ui/menu.js';
 
 /** @typedef {import('../../types').Field} Field */
 
-/** @param {{field: Field, id: string}} props `id` of the text that describes the control */
+/** Renders the help. @param {{field: Field, id: string}} props `id` of the text that describes the control */
 export const FieldHelp = still(function FieldHelp({ field, id }) {
   return html`
     <${Popover} label=${`${field.title}: help`} sign="?" className="icon field-help">

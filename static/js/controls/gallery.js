@@ -4,7 +4,7 @@ import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { toRunStyles, toShareOfInk } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
-import { ApiError, getPreviews } from '../net/api.js';
+import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { theme } from '../state/look.js';
 import { kindsOf, pathOf, presets } from '../state/presets.js';
@@ -15,18 +15,18 @@ import { closeDialog, opened } from '../ui/opened.js';
 import { playSetting } from './play.js';
 import { toSpark } from './spark.js';
 
-/** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
+/** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').PresetSketch} PresetSketch @typedef {import('../../types').RunStyle} RunStyle */
 
 const SIZE = { width: 240, height: 64 };
 
-const previews = signal(/** @type {Map<string, Preview>} */ (new Map()));
+const sketches = signal(/** @type {Map<string, PresetSketch>} */ (new Map()));
 
 export function Gallery() {
   return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
 }
 
 function Groups() {
-  useEffect(() => (previews.value.size > 0 ? undefined : load()), []);
+  useEffect(() => (sketches.value.size > 0 ? undefined : load()), []);
   const all = presets.value;
   const groups = new Map(all.map(({ group }) => [group.key, group.title]));
   return html`
@@ -45,9 +45,9 @@ function Groups() {
 /** Load the sketches once. */
 function load() {
   const aborted = new AbortController();
-  getPreviews(aborted.signal).then(
+  getSketches(aborted.signal).then(
     (found) => {
-      previews.value = new Map(found.map((preview) => [preview.name, preview]));
+      sketches.value = new Map(found.map((sketch) => [sketch.name, sketch]));
     },
     (error) => {
       if (aborted.signal.aborted) return;
@@ -69,7 +69,7 @@ function choose(event, preset) {
 
 /** Renders a preset. @param {{preset: Preset}} props */
 function Card({ preset }) {
-  const runs = previews.value.get(preset.name)?.runs ?? [];
+  const runs = sketches.value.get(preset.name)?.runs ?? [];
   const styles = toRunStyles(kindsOf(preset), theme.value);
   const id = `preset-${preset.name}`;
   return html`
@@ -90,7 +90,7 @@ function Card({ preset }) {
   `;
 }
 
-/** Renders a sketch. @param {{runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
+/** Renders a sketch. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
@@ -118,7 +118,7 @@ function dashOf(style) {
   return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
 
-/** Renders the numbers of the preset's runs. @param {{preset: Preset, runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
+/** Renders the numbers of the preset's runs. @param {{preset: Preset, runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
 function PresetNumbers({ preset, runs, styles }) {
   return html`
     <p class="gallery-what">${preset.told}</p>
@@ -131,7 +131,7 @@ function PresetNumbers({ preset, runs, styles }) {
   `;
 }
 
-/** Format the number of a run. @param {Preview['runs'][number] | undefined} run */
+/** Format the number of a run. @param {PresetSketch['runs'][number] | undefined} run */
 function numberOf(run) {
   return run ? formatValue(run.value, run.log10, run.status) : '…';
 }

@@ -12,7 +12,7 @@ import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**
  * @typedef {{runs: Columns[], labels: string[], areFree: boolean[], layer: number, isDifference: boolean, sliders: Slider[],
- *   panels: {key: string, figure: Figure}[], atOnce: import('../../types').AtOnceRules, rules: import('../../types').FigureRules,
+ *   panels: {key: string, figure: Figure}[], derivation: import('../../types').DerivationRules, rules: import('../../types').FigureRules,
  *   methods: import('../../types').ViewRules['methods']}} Given
  */
 
@@ -42,7 +42,7 @@ export async function toLive() {
       key: panel.key,
       figure: withoutRules(state.viewOf(panel).figure),
     })),
-    atOnce: boot.rules.at_once,
+    derivation: boot.rules.at_once,
     rules: templates.value.rules,
     methods: boot.rules.methods,
   };

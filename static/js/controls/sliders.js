@@ -79,8 +79,8 @@ function TrainedDrift() {
       ? []
       : [{ steps: trainSteps(columns), text: `${names[run]} ${Number(drift.toPrecision(2))}` }];
   });
-  const said = found.map(({ text }) => text).join(', ');
-  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${said ? html`<span>Drift of H_res after ${found[0].steps} steps:</span> ${said}` : 'Measured after training'}</p>`;
+  const drifts = found.map(({ text }) => text).join(', ');
+  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${drifts ? html`<span>Drift of H_res after ${found[0].steps} steps:</span> ${drifts}` : 'Measured after training'}</p>`;
 }
 
 /** Renders a slider; drift is either noise set by the slider, or measured after training. The help is hidden while the slider moves. @param {{field: Field}} props */

@@ -9,7 +9,7 @@ import { nameOf, toLabels } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').View} View */
 
-const MAX_SAID = 3; // settings in a title
+const MAX_SETTINGS = 3; // settings in a title
 const MAX_LETTERS = 40; // of a setting
 
 /** Return the view of an address, `/#…` or `/p/…`. @param {string} url @returns {View} */
@@ -30,7 +30,7 @@ export function titleOf(view, labels = toLabels(view, fields.value, boot.rules))
 /** List the settings of a title. @param {View} view */
 function settingsOf({ base }) {
   const set = [...fields.value.values()].filter(({ path }) => path in base);
-  const said = set.map(({ path, title }) => `${title} ${nameOf(base[path])}`.slice(0, MAX_LETTERS));
-  const left = said.length - MAX_SAID;
-  return left > 0 ? [...said.slice(0, MAX_SAID), `${left} more`] : said;
+  const settings = set.map(({ path, title }) => `${title} ${nameOf(base[path])}`.slice(0, MAX_LETTERS));
+  const left = settings.length - MAX_SETTINGS;
+  return left > 0 ? [...settings.slice(0, MAX_SETTINGS), `${left} more`] : settings;
 }

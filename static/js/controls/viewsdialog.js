@@ -50,11 +50,11 @@ function Views() {
 /** Renders the buttons Compare, Undo and Delete all. */
 function Bar() {
   const { items, trouble } = stored.value;
-  const { view, said } = comparedNow();
+  const { view, message } = comparedNow();
   return html`
     <div class="views-bar">
       <button type="button" disabled=${!view} onClick=${() => view && compare(view)}>Compare</button>
-      <span class="hint" role="status">${said}</span>
+      <span class="hint" role="status">${message}</span>
       ${
         dropped.value.length > 0
           ? html`<button type="button" class="views-undo" onClick=${restore}>Undo delete of ${dropped.value.length === 1 ? `“${nameOfView(dropped.value[0])}”` : `${dropped.value.length} views`}</button>`
@@ -67,7 +67,7 @@ function Bar() {
 
 function comparedNow() {
   const chosen = stored.value.items.filter((item) => ticked.value.includes(item.key));
-  if (chosen.length !== 2) return { view: null, said: 'Select two views to compare them.' };
+  if (chosen.length !== 2) return { view: null, message: 'Select two views to compare them.' };
   const [one, other] = chosen.map(({ hash }) => fromHash(hash, state.fields.value, boot.rules).view);
   return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
 }

@@ -42,11 +42,12 @@ export function createColumns() {
 export function addFrame(columns, frame) {
   if (frame.index <= columns.last) return;
   columns.last = frame.index;
-  const take = /** @type {Record<string, (columns: Columns, frame: any) => void>} */ (TAKERS)[frame.type];
+  const take = /** @type {Record<string, (columns: Columns, frame: any) => void>} */ (FRAME_HANDLERS)[frame.type];
   if (take) take(columns, frame);
 }
 
-const TAKERS = {
+/** Handlers of frames by type. */
+const FRAME_HANDLERS = {
   /** @param {Columns} columns @param {import('../../types').StartFrame} frame */
   start(columns, frame) {
     columns.start = frame;

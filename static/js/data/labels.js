@@ -130,7 +130,7 @@ export function lostLabels(losses, [low, high], narrow, gap) {
   const centres = losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -gap : gap) / 2);
   const places = spread(centres, gap);
   return losses.map(({ x, text, color }, index) => {
-    const said = narrow ? shorten(text) : text;
+    const label = narrow ? shorten(text) : text;
     return {
       xref: 'x',
       x,
@@ -139,7 +139,7 @@ export function lostLabels(losses, [low, high], narrow, gap) {
       y: low + places[index] * (high - low),
       yanchor: 'middle',
       showarrow: false,
-      text: isRight[index] ? `${said} ✕` : `✕ ${said}`,
+      text: isRight[index] ? `${label} ✕` : `✕ ${label}`,
       font: { color, size: 12 },
     };
   });

@@ -121,8 +121,8 @@ export function writeValues(element, figure, { layer, step, hovered }) {
   const isLog = axes.yaxis?.scale === 'log';
   const parts = points.map(({ value, text, run, whose, color }) => {
     const part = document.createElement('b');
-    const said = isLog ? formatFactor(value) : text;
-    part.textContent = whose ? `${said} (${whose})` : said;
+    const shownText = isLog ? formatFactor(value) : text;
+    part.textContent = whose ? `${shownText} (${whose})` : shownText;
     part.dataset.run = String(run);
     part.style.setProperty('--run', color);
     return part;

@@ -1,6 +1,6 @@
 /** Compares derived columns with those of the server. */
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').AtOnceRules} AtOnceRules */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').DerivationRules} DerivationRules */
 
 const TOLERANCE = 1e-6;
 
@@ -8,24 +8,24 @@ const TOLERANCE = 1e-6;
  * Describe where derived columns differ from the server's; empty if all agree to 1e-6, relative, and absolute if the metric's precision
  * has an absolute part. Products of many layers accumulate rounding, so that they must agree to the relative precision in the catalogue.
  * @param {Columns} known
- * @param {Columns} said of the finished run
- * @param {AtOnceRules} rules
+ * @param {Columns} computed of the finished run
+ * @param {DerivationRules} rules
  * @returns {string[]}
  */
-export function findDifferences(known, said, { relative, absolute }) {
+export function findDifferences(known, computed, { relative, absolute }) {
   const shareOf = (/** @type {string} */ key) => Math.max(TOLERANCE, relative[key] ?? 0);
   const floorOf = (/** @type {string} */ key) => (absolute.includes(key) ? TOLERANCE : 0);
   // The logarithm of a rounding error is meaningless.
   const logs = [...known.log10].filter(([key]) => !absolute.includes(key));
   return [
     ...[...known.layers].flatMap(([key, column]) =>
-      compare(key, column, said.layers.get(key), floorOf(key), shareOf(key)),
+      compare(key, column, computed.layers.get(key), floorOf(key), shareOf(key)),
     ),
-    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, said.log10.get(key), shareOf(key))),
-    ...[...known.matrices].flatMap(([key, { data }]) => compare(key, data, said.matrices.get(key)?.data, floorOf(key))),
+    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, computed.log10.get(key), shareOf(key))),
+    ...[...known.matrices].flatMap(([key, { data }]) => compare(key, data, computed.matrices.get(key)?.data, floorOf(key))),
     ...[...known.bands].flatMap(([key, band]) =>
       Object.entries(band).flatMap(([name, column]) =>
-        compare(`${name} of ${key}`, column, said.bands.get(key)?.[name], TOLERANCE),
+        compare(`${name} of ${key}`, column, computed.bands.get(key)?.[name], TOLERANCE),
       ),
     ),
   ];

@@ -13,7 +13,7 @@ import { cutMatrix, putBeginning, takeBeginning } from './prefix.js';
 /**
  * @typedef {import('../../types').Columns} Columns
  * @typedef {import('../../types').Matrix} Matrix
- * @typedef {import('../../types').AtOnceRules} AtOnceRules
+ * @typedef {import('../../types').DerivationRules} DerivationRules
  * @typedef {{layers: number, noise: number, rounds: number}} Wanted runs without drift or rounds ignore `noise` and `rounds`
  */
 
@@ -24,7 +24,7 @@ const READS = ['h_pre', 'h_post', 'h_read'];
  * Derive the columns of a wanted run, or null if nothing follows. `waits` lists the metrics that need a pass.
  * @param {Columns} base a record whose spec differs only in depth, drift and rounds
  * @param {Wanted} wanted
- * @param {AtOnceRules} rules
+ * @param {DerivationRules} rules
  * @returns {Columns | null}
  */
 export function deriveColumns(base, wanted, rules) {
@@ -47,7 +47,7 @@ export function deriveColumns(base, wanted, rules) {
  * Derive the first layers of a deeper stack: the metrics of the forward pass, as if their frames had arrived. Null if the layers differ.
  * @param {Columns} base a record whose spec differs only by a smaller depth
  * @param {Wanted} wanted
- * @param {AtOnceRules} rules
+ * @param {DerivationRules} rules
  * @returns {Columns | null}
  */
 export function deriveBeginning(base, wanted, rules) {
@@ -59,7 +59,7 @@ export function deriveBeginning(base, wanted, rules) {
   return begun;
 }
 
-/** Return whether a record is complete, without training, and of the current numerics. @param {Columns} base @param {AtOnceRules} rules */
+/** Return whether a record is complete, without training, and of the current numerics. @param {Columns} base @param {DerivationRules} rules */
 function isUsable(base, rules) {
   const isWhole = base.end?.status === 'done' && specOf(base) !== null && trainSteps(base) === 0;
   return isWhole && base.start?.versions.numerics === rules.numerics && !isCoarse(base);
@@ -90,7 +90,7 @@ function isSameMixing(base, { noise, rounds }) {
   return isSame('noise', noise) && isSame('sinkhorn_iters', rounds);
 }
 
-/** Return whether a column equals the first layers of the base's to 1e-6, which fails if branches are scaled by depth. @param {Columns} base @param {Wanted} wanted @param {AtOnceRules} rules @param {string} key */
+/** Return whether a column equals the first layers of the base's to 1e-6, which fails if branches are scaled by depth. @param {Columns} base @param {Wanted} wanted @param {DerivationRules} rules @param {string} key */
 function keepsLayers(base, { layers }, { depth_scaled, cka_layers }, key) {
   const spec = specOf(base);
   const isScaled = depth_scaled.includes(spec?.block.scaling) && layers !== depthOf(base);

@@ -41,7 +41,7 @@ const permutations = new Map();
 function listPermutations(n) {
   const known = permutations.get(n);
   if (known) return known;
-  /** @param {number[]} left @returns {number[][]} */
+  /** List the permutations of the remaining items. @param {number[]} left @returns {number[][]} */
   const extend = (left) =>
     left.length === 0
       ? [[]]

@@ -55,7 +55,7 @@ export function measureDrift({ start, kept, keptSteps, matrices }) {
 function gainOfInterval(columns, { first, last }) {
   const [recomputed] = recomputeComposites([columns], { first, last }) ?? [];
   if (!recomputed) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
-  /** @template T @param {Map<string, T>} table @param {Key} key */
+  /** Cut a column to the interval. @template T @param {Map<string, T>} table @param {Key} key */
   const cut = (table, key) => new Map([...table, [key, /** @type {any} */ (table.get(key))?.slice(first, last + 1)]]);
   return (key) => gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
 }

@@ -23,7 +23,7 @@ function drawsOf(drift) {
  * Compute H_res of the first layers at another drift or number of rounds, (layers, n, n); null if not accurate to 1e-6.
  * @param {Columns} base a record with draws
  * @param {{layers: number, noise: number, rounds: number}} wanted
- * @param {import('../../types').AtOnceRules['maps']} maps
+ * @param {import('../../types').DerivationRules['maps']} maps
  * @returns {Matrix | null}
  */
 export function mix(base, { layers, noise, rounds }, maps) {

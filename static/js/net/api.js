@@ -29,7 +29,7 @@ const READY_MS = 8000;
 
 /** A refusal: problem+json as an exception. */
 export class ApiError extends Error {
-  /** @param {number} status @param {any} problem @param {number | null} retryAfter_s */
+  /** @param {number} status HTTP status, 0 if the server is unreachable @param {any} problem @param {number | null} retryAfter_s null if a retry is useless */
   constructor(status, problem, retryAfter_s) {
     super(problem.detail ?? problem.title ?? `the server answered ${status}`);
     this.name = 'ApiError';
@@ -148,13 +148,13 @@ export async function insist(request, shouldRetry) {
   }
 }
 
-/** @returns {Promise<any>} */
+/** Fetch the schema of specs. @returns {Promise<any>} */
 export const getSchema = () => call('/schema', { limit_ms: READY_MS });
-/** @returns {Promise<import('../../types').Presets>} */
+/** Fetch the presets. @returns {Promise<import('../../types').Presets>} */
 export const getPresets = () => call('/presets', { limit_ms: READY_MS });
-/** @param {AbortSignal} signal @returns {Promise<import('../../types').Preview[]>} */
-export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
-/** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
+/** Fetch the sketches of presets. @param {AbortSignal} signal @returns {Promise<import('../../types').PresetSketch[]>} */
+export const getSketches = async (signal) => (await call('/presets/previews', { signal })).previews;
+/** Fetch the templates for a number of runs. @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
 /** Return whether specs differ in seed or input; the server compares such runs only if `mixed` is set. @param {any[]} specs */
 export const isMixed = (specs) => new Set(specs.map(({ seed, input }) => JSON.stringify([seed, input]))).size > 1;
@@ -185,7 +185,7 @@ export async function compareRuns(specs, limit_s, have) {
   }
   return { submitted, stream: { batches: goOn(), close } };
 }
-/** @param {string} id @returns {Promise<any>} */
+/** Fetch spec and status of a run. @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
 /** Fetch a spec that matches a recording, and sentences about settings that the recording lacks. @param {string} id @returns {Promise<{spec: any, unknown: string[]}>} */
 export const getTwin = (id) => call(`/runs/${encodeURIComponent(id)}/twin`);
@@ -194,40 +194,40 @@ export const estimateRun = (spec, together, signal) =>
   call(`/estimate?together=${together}`, { method: 'POST', body: spec, signal });
 /** Fetch the cost of every connection for the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
 export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
-/** @param {any} spec @returns {Promise<string>} */
+/** Fetch the costs as CSV. @param {any} spec @returns {Promise<string>} */
 export const postCostsCsv = (spec) => call('/costs.csv', { method: 'POST', body: spec });
 /** Fetch a figure of the overhead of each connection. @param {any} spec @param {string} theme @returns {Promise<import('../../types').Figure>} */
 export const postCostsFigure = (spec, theme) => call(`/costs/figure?theme=${theme}`, { method: 'POST', body: spec });
-/** @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
+/** Fetch the costs of the paper's models. @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
 export const getPaperCosts = (signal) => call('/costs/paper', { signal });
-/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
+/** Start a verification. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const postVerification = (id, signal) =>
   call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
-/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
+/** Fetch a verification. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
-/** @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
+/** Fetch the titles of metrics. @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
-/** @param {string} id */
+/** Cancel a run, unless others watch it. @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
-/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
+/** Create a snapshot. @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
-/** @param {string} id @param {string} key received when the snapshot was created */
+/** Delete a snapshot. @param {string} id @param {string} key received when the snapshot was created */
 export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
-/** @returns {Promise<import('../../types').Metric[]>} */
+/** Fetch the catalogue of metrics. @returns {Promise<import('../../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
 
-/** @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
+/** Start a sweep. @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
-/** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
+/** Estimate a sweep. @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
 export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });
-/** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../../types').SweepValues>} */
+/** Fetch the numbers of a sweep. @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../../types').SweepValues>} */
 export const getSweepValues = (links, metric, reduce, signal) =>
   call(`${links.values.slice(API.length)}?${new URLSearchParams({ metric, reduce })}`, { signal });
-/** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../../types').Figure>} */
+/** Fetch the figure of a sweep. @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../../types').Figure>} */
 export const getSweepFigure = (links, metric, reduce, theme, signal) =>
   call(`${links.figure.slice(API.length)}?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
-/** @param {string} id */
+/** Cancel a sweep. @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 
 /** Stream the frames of runs after the known ones, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */

@@ -167,7 +167,7 @@ export class PictureBox {
     Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);
     this.print(this.plan);
-    this.say();
+    this.describe();
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
   }
 
@@ -240,7 +240,7 @@ export class PictureBox {
   }
 
   /** Describe the picture for screen readers. */
-  say() {
+  describe() {
     const layer = state.cursor.peek();
     const sentences = this.plan?.runs.map((shown) => toSentence(shown, layer)) ?? [];
     this.box.setAttribute('aria-label', [TITLE, ...sentences].join('. '));

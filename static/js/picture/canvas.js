@@ -22,14 +22,15 @@ export function clear(canvas, width, height, density) {
 export function paint(context, shapes, palette) {
   for (const shape of shapes) {
     const painter = /** @type {(context: CanvasRenderingContext2D, shape: any, palette: Palette) => void} */ (
-      PAINTERS[shape.kind]
+      SHAPE_PAINTERS[shape.kind]
     );
     painter(context, shape, palette);
   }
   context.globalAlpha = 1;
 }
 
-const PAINTERS = {
+/** Functions that paint a shape, by kind. */
+const SHAPE_PAINTERS = {
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
   area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;

@@ -21,13 +21,14 @@ let count = 0;
 function drawAll(shapes, palette) {
   return shapes
     .map((shape) => {
-      const draw = /** @type {(shape: any, palette: Palette) => string} */ (DRAWERS[shape.kind]);
+      const draw = /** @type {(shape: any, palette: Palette) => string} */ (SHAPE_BUILDERS[shape.kind]);
       return draw(shape, palette);
     })
     .join('\n');
 }
 
-const DRAWERS = {
+/** Functions that build the element of a shape, by kind. */
+const SHAPE_BUILDERS = {
   /** @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
   area({ points, color, opacity, heats }, palette) {
     const name = `g${count++}`;

@@ -45,10 +45,10 @@ function toUrl() {
 function settingsText(specs, labels) {
   if (specs.some((spec) => spec === null)) return '';
   const { shared, own } = toSettings(state.fields.value, specs);
-  const said = shared.map(({ title, value }) => `${title}: ${value}`).join('; ');
+  const sharedText = shared.map(({ title, value }) => `${title}: ${value}`).join('; ');
   const letters = labels.map((label) => label.split(' ')[0]);
   const differing = own.map(
     ({ title, values }) => `${title}: ${values.map((value, run) => `${letters[run]} ${value}`).join(', ')}`,
   );
-  return `${[...differing, said].filter(Boolean).join('; ')}.`;
+  return `${[...differing, sharedText].filter(Boolean).join('; ')}.`;
 }

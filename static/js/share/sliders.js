@@ -7,7 +7,7 @@ import { depthOf, specOf } from '../data/record.js';
 import { deriveColumns } from '../instant/known.js';
 import { toStops } from '../state/view/spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').AtOnceRules} AtOnceRules */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').DerivationRules} DerivationRules */
 /** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is the setting of the document's runs */
 /** A setting that a slider can change. @typedef {{path: string, title: string, unit: string, min: number, max: number, step: number}} Movable */
 
@@ -15,34 +15,34 @@ const COMPOSITE = 'composite_gain_fwd';
 
 /**
  * Add the sliders to a box that contains elements with the classes `sliders` and `said`.
- * @param {{runs: Columns[], sliders: Slider[], atOnce: AtOnceRules}} given
+ * @param {{runs: Columns[], sliders: Slider[], derivation: DerivationRules}} given
  * @param {HTMLElement} box
  * @param {(runs: Columns[] | null) => string} show called once per frame with the derived runs, null for the document's own; returns the text to show
  */
-export function addSliders({ runs, sliders, atOnce }, box, show) {
-  const said = /** @type {HTMLElement} */ (box.querySelector('.said'));
+export function addSliders({ runs, sliders, derivation }, box, show) {
+  const status = /** @type {HTMLElement} */ (box.querySelector('.said'));
   const places = new Map(sliders.map(({ path, value }) => [path, value]));
   const isAsGiven = () => sliders.every(({ path, value }) => places.get(path) === value);
   let frame = 0;
   const move = (/** @type {string} */ path, /** @type {number} */ value) => {
     const before = Number(places.get(path));
     places.set(path, value);
-    const known = isAsGiven() ? null : follow(runs, places, atOnce);
+    const known = isAsGiven() ? null : follow(runs, places, derivation);
     if (known === undefined) {
       places.set(path, before);
-      said.textContent = 'The saved data does not reach that far.';
+      status.textContent = 'The saved data does not reach that far.';
       return before;
     }
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => {
-      said.textContent = show(known);
+      status.textContent = show(known);
     });
     return value;
   };
   for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, move));
 }
 
-/** @param {Slider} slider @param {(path: string, value: number) => number} move returns the resulting value */
+/** Create the label of a slider. @param {Slider} slider @param {(path: string, value: number) => number} move returns the resulting value */
 function toLabel({ path, title, unit, stops, value }, move) {
   const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
   const range = /** @type {HTMLInputElement} */ (input);
@@ -59,9 +59,9 @@ function toLabel({ path, title, unit, stops, value }, move) {
   return label;
 }
 
-/** Derive the columns of all runs; undefined if one cannot be derived. @param {Columns[]} runs @param {Map<string, number>} places @param {AtOnceRules} atOnce @returns {Columns[] | undefined} */
-function follow(runs, places, atOnce) {
-  const known = runs.flatMap((columns) => deriveColumns(columns, toWanted(columns, places), atOnce) ?? []);
+/** Derive the columns of all runs; undefined if one cannot be derived. @param {Columns[]} runs @param {Map<string, number>} places @param {DerivationRules} derivation @returns {Columns[] | undefined} */
+function follow(runs, places, derivation) {
+  const known = runs.flatMap((columns) => deriveColumns(columns, toWanted(columns, places), derivation) ?? []);
   return known.length === runs.length ? known : undefined;
 }
 
@@ -75,9 +75,9 @@ function toWanted(columns, places) {
   };
 }
 
-/** Create sliders for settings with the same value in all runs that have them; none if nothing can be derived from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {AtOnceRules} atOnce @returns {Slider[]} */
-export function toSliders(fields, runs, atOnce) {
-  if (follow(runs, new Map(), atOnce) === undefined) return [];
+/** Create sliders for settings with the same value in all runs that have them; none if nothing can be derived from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {DerivationRules} derivation @returns {Slider[]} */
+export function toSliders(fields, runs, derivation) {
+  if (follow(runs, new Map(), derivation) === undefined) return [];
   const layers = Math.min(...runs.map(depthOf));
   return fields.flatMap(({ path, title, unit, min, max, step }) => {
     const values = new Set(runs.flatMap((columns) => settingOf(columns, path) ?? []));

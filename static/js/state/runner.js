@@ -30,7 +30,7 @@ const NOT_WRITTEN = 'this page has no server and no runs of these settings, so i
 /** After this long without movement, ask the server. */
 const REST_MS = 150;
 
-/** @type {{isAsked: boolean} | null} */
+/** @type {{isExplicit: boolean} | null} */
 let wanted = null;
 let isPumping = false;
 let estimating = new AbortController();

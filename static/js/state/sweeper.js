@@ -47,7 +47,7 @@ export function sourceOf(map) {
 /**
  * Call `use` with the source of the shown cells. A restarted server has lost the sweep, but not its runs: requesting it again restores it
  * without computing missing cells.
- * @template T @param {MapChoice | undefined} map @param {(held: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
+ * @template T @param {MapChoice | undefined} map @param {(shownSource: ReturnType<typeof sourceOf>) => Promise<T>} use @returns {Promise<T>}
  */
 export async function withSource(map, use) {
   const shownSource = sourceOf(map);

@@ -52,7 +52,7 @@ export const Menu = still(
       items,
     },
   ) => {
-    /** @param {any} event @param {() => void} run */
+    /** Close the menu and run an item. @param {any} event @param {() => void} run */
     const choose = (event, run) => {
       event.currentTarget.closest('[popover]').hidePopover();
       run();
@@ -92,8 +92,8 @@ export function Dialog({ title, isOpen, onClose, children }) {
 export function CopyText({ text, label }) {
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const copy = async () => {
-    const said = await copyText(text);
-    if (button.current) button.current.textContent = said;
+    const message = await copyText(text);
+    if (button.current) button.current.textContent = message;
   };
   return html`
     <div class="copy">

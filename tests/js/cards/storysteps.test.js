@@ -30,7 +30,7 @@ const residual = runOf('residual', { streams: 1 });
 const hc = runOf('hc', { forward: Math.log10(789.5) });
 const mhc = runOf('mhc');
 const all = { residual, hc, mhc };
-const [one, four, free, constrained, benefit] = STEPS.map(({ say }) => say);
+const [one, four, free, constrained, benefit] = STEPS.map(({ describe }) => describe);
 
 test('the sentences of the default view', () => {
   assert.equal(toHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
@@ -77,7 +77,7 @@ test('the headline counts what is shown', () => {
 
 test('what has no numbers yet is not said', () => {
   assert.equal(describeClaim(toRuns([])), '');
-  for (const { say } of STEPS) assert.doesNotMatch(say({}), /×|undefined|null|NaN/);
+  for (const { describe } of STEPS) assert.doesNotMatch(describe({}), /×|undefined|null|NaN/);
 });
 
 test('other connections are named with their gains', () => {
@@ -129,7 +129,7 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
       }),
     };
     const peak = (columns, key) => Math.max(...columns.log10.get(key));
-    const texts = [describeClaim(runs), describeTask(runs), ...STEPS.map(({ say }) => say(runs))];
+    const texts = [describeClaim(runs), describeTask(runs), ...STEPS.map(({ describe }) => describe(runs))];
     for (const text of texts) {
       assert.ok(text.split(/\s+/).length <= WORDS, `${text.split(/\s+/).length} words: ${text}`);
       assert.doesNotMatch(text, /undefined|null|NaN/);

@@ -13,7 +13,7 @@ test('runs of two views stand side by side where they fit', () => {
     shown(found).map(([kind]) => kind),
     ALL,
   );
-  assert.equal(found.said, 'Shows the runs of both: 3 side by side.');
+  assert.equal(found.message, 'Shows the runs of both: 3 side by side.');
 });
 
 test('where they do not fit, runs that mix streams are paired', () => {
@@ -24,7 +24,7 @@ test('where they do not fit, runs that mix streams are paired', () => {
     ['hc', 9, 0],
     ['mhc', 9, 0],
   ]);
-  assert.match(found.said, /of each view: 4 of 6 runs\.$/);
+  assert.match(found.message, /of each view: 4 of 6 runs\.$/);
 });
 
 test('views without a connection in common show what each has alone', () => {
@@ -41,11 +41,11 @@ test('another seed is compared, with its consequence', () => {
     ['hc', 64, 1],
     ['hc', 64, 2],
   ]);
-  assert.match(found.said, /The runs differ in seed, so part of what differs is chance\.$/);
+  assert.match(found.message, /The runs differ in seed, so part of what differs is chance\.$/);
 });
 
 test('the same runs leave nothing to compare', () => {
-  const { view, said } = toCompared(fields, [runsOf(ALL), runsOf(['hc'])], 4);
+  const { view, message } = toCompared(fields, [runsOf(ALL), runsOf(['hc'])], 4);
   assert.equal(view, null);
-  assert.match(said, /nothing to add/);
+  assert.match(message, /nothing to add/);
 });

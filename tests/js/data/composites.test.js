@@ -13,7 +13,7 @@ test('a product of layers that had not come yet is made anew when they have', ()
 
 test('a product says whether its matrices were not heard, or are no numbers', () => {
   const stack = { shape: [3, 1, 1], data: Float64Array.from([0.5, NaN, NaN]) };
-  const say = (/** @type {string} */ span) => {
+  const describe = (/** @type {string} */ span) => {
     const product = multiply(
       stack,
       span,
@@ -25,7 +25,7 @@ test('a product says whether its matrices were not heard, or are no numbers', ()
     );
     return [...toGains(product), ...toCellTexts(product).flat()];
   };
-  assert.deepEqual(say('1-1'), ['0.5', '0.5', '0.50']);
-  assert.deepEqual(say('1-2'), ['not known', 'not known', '–']);
-  assert.deepEqual(say('1-3'), ['nan', 'nan', 'nan'], 'the worse of the two reasons is told');
+  assert.deepEqual(describe('1-1'), ['0.5', '0.5', '0.50']);
+  assert.deepEqual(describe('1-2'), ['not known', 'not known', '–']);
+  assert.deepEqual(describe('1-3'), ['nan', 'nan', 'nan'], 'the worse of the two reasons is told');
 });

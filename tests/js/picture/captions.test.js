@@ -65,14 +65,14 @@ const reading = { layers: 64 };
 
 test('under a gain are its layer, unless it is the last, and its range over seeds; the first run says what the numbers are', () => {
   const roomy = toLayout(1376, [1, 4, 4], 64);
-  const say = (more, run, layout = roomy) => linesBelow({ reading, ...more }, run === 0, layout, run);
-  assert.deepEqual(say({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
-  assert.deepEqual(say({ range, peak: 64 }, 2), SEEDS);
-  assert.deepEqual(say({ range: null, peak: null }, 2), []);
-  assert.deepEqual(say({}, 0), ['gain of the mixing', 'largest over depth']);
-  assert.deepEqual(say({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
+  const lines = (more, run, layout = roomy) => linesBelow({ reading, ...more }, run === 0, layout, run);
+  assert.deepEqual(lines({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
+  assert.deepEqual(lines({ range, peak: 64 }, 2), SEEDS);
+  assert.deepEqual(lines({ range: null, peak: null }, 2), []);
+  assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over depth']);
+  assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
-  assert.deepEqual([say({ range, peak: 58 }, 2, phone), say({}, 0, phone)], [['at layer 58'], []]);
+  assert.deepEqual([lines({ range, peak: 58 }, 2, phone), lines({}, 0, phone)], [['at layer 58'], []]);
 });
 
 test('what is under a gain stays clear of the gain below it, whatever the number of runs', () => {

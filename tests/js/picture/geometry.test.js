@@ -380,23 +380,23 @@ test('a weight too small to be seen is no line', () => {
 });
 
 test('the sentence on a layer names the row with the largest sum', () => {
-  const say = (rows) => describeRow(twoByTwo(rows), 0);
+  const describe = (rows) => describeRow(twoByTwo(rows), 0);
   assert.match(
-    say([
+    describe([
       [2, 0.43],
       [0, 1],
     ]),
     /^Row 1 of H_res sums to 2\.43: mixing multiplies a shared signal in stream 1 by 2\.43\.$/,
   );
   assert.match(
-    say([
+    describe([
       [0.5, 0.4],
       [-1, -0.5],
     ]),
     /^Row 2 of H_res sums to −1\.50: mixing multiplies a shared signal in stream 2 by −1\.50\.$/,
   );
   assert.match(
-    say([
+    describe([
       [0.5, 0.5],
       [0.1, 0.9],
     ]),

@@ -124,10 +124,10 @@ test('either ruler has a title, and the front its place', () => {
 });
 
 test('gains count up to the front, and it ends on those of the runs', () => {
-  const said = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => text.includes('×'));
-  assert.deepEqual(said('forward', 0), ['×1.00']);
-  assert.deepEqual(said('forward', 1), ['×1000']);
-  const [gain, gradient] = said('backward', 0);
+  const gains = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => text.includes('×'));
+  assert.deepEqual(gains('forward', 0), ['×1.00']);
+  assert.deepEqual(gains('forward', 1), ['×1000']);
+  const [gain, gradient] = gains('backward', 0);
   assert.equal(gain, '×1000');
   assert.match(gradient, /^backward ×7/); // 1.4 to the power of 40
 });

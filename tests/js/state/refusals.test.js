@@ -19,12 +19,12 @@ test('a field refuses what it cannot take, with its bounds', () => {
 });
 
 test("the server's errors are sentences", () => {
-  const say = (wanted, title = 'Depth', got = 4) =>
+  const describe = (wanted, title = 'Depth', got = 4) =>
     describeRefusal({ ...DEPTH, title, max: 64 }, { field: 'depth', got, wanted });
-  assert.equal(say('an integer from 1 to 1024'), 'Depth must be a whole number from 1 to 1024.');
-  assert.equal(say('a finite number from 0.0 to 10.0', 'Drift'), 'Drift must be a number from 0 to 10.');
-  assert.equal(say('a divisor of width 65', 'Heads'), 'Heads (4) must divide width (65). Use 1, 5 or 13.');
-  assert.equal(say('one of mlp, conv', 'Block'), 'Block must be one of mlp, conv.');
+  assert.equal(describe('an integer from 1 to 1024'), 'Depth must be a whole number from 1 to 1024.');
+  assert.equal(describe('a finite number from 0.0 to 10.0', 'Drift'), 'Drift must be a number from 0 to 10.');
+  assert.equal(describe('a divisor of width 65', 'Heads'), 'Heads (4) must divide width (65). Use 1, 5 or 13.');
+  assert.equal(describe('one of mlp, conv', 'Block'), 'Block must be one of mlp, conv.');
   assert.equal(describeRefusal(undefined, { field: 'body', got: 1, wanted: 'an object' }), 'body must be an object.');
 });
 

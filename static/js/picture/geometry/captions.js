@@ -57,15 +57,15 @@ function shorten(name, size, room) {
 const EXACT = 0.01; // sums this close to 1 count as 1
 
 /** Caches descriptions by matrix. @type {WeakMap<import('../../../types').Matrix, string>} */
-const said = new WeakMap();
+const descriptions = new WeakMap();
 
 /** Describe streams and mixing of a run. @param {Reading} reading */
 function describeStreams({ streams, layers, mix: { mean } }) {
   if (streams === 1) return '1 stream';
-  const known = mean && said.get(mean);
+  const known = mean && descriptions.get(mean);
   if (known) return known;
   const words = `${streams} streams${mean ? describeMixing(mean, streams, layers) : ''}`;
-  if (mean && weightsAt(mean, layers - 1)) said.set(mean, words); // only complete matrices
+  if (mean && weightsAt(mean, layers - 1)) descriptions.set(mean, words); // only complete matrices
   return words;
 }
 

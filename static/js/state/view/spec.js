@@ -223,7 +223,7 @@ export function toDifferences(fields, view) {
 export function toLabels(view, fields, rules, models = []) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind);
-    const own = findTelling(fields, view, alike).flatMap((field, place) => {
+    const own = findDistinguishing(fields, view, alike).flatMap((field, place) => {
       const value = settingOf(view, choice, field);
       return place > 0 && value === field.initial ? [] : [nameOf(value)]; // for further settings, omit the default
     });
@@ -235,7 +235,7 @@ export function toLabels(view, fields, rules, models = []) {
 }
 
 /** Find the first settings that distinguish all runs. @param {Map<string, Field>} fields @param {View} view @param {Choice[]} runs */
-function findTelling(fields, view, runs) {
+function findDistinguishing(fields, view, runs) {
   const paths = [...new Set(runs.flatMap((choice) => Object.keys(choice.own)))];
   const differing = paths.flatMap((path) => fields.get(path) ?? []).filter((field) => countKinds([field]) > 1);
   const all = countKinds(differing);
