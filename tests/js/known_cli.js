@@ -1,4 +1,4 @@
-/** What the page knows at once, for `tests/app/pages/test_known.py`: a pair of records as JSON a line on stdin, the answer a line on stdout. */
+/** Derives columns for `tests/app/pages/test_known.py`: reads a pair of records per line from stdin, writes a result per line to stdout. */
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
@@ -14,7 +14,7 @@ function toColumns(frames) {
   return columns;
 }
 
-/** What is said at once of a deeper stack, against the same layers of its record. */
+/** Compare the derived first layers of a deeper stack with its record. */
 function describeBeginning(begun, computed, layers) {
   const keys = [...begun.layers.keys(), ...begun.matrices.keys()];
   const [one, other] = [begun, computed].map((columns) => {

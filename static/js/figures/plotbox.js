@@ -328,7 +328,7 @@ class PlotBox {
     this.sketch = { canvas, drawn: wanted, areas };
   }
 
-  /** Draw with Plotly. @param {Figure} figure @param {number} width @param {string} wanted */
+  /** Draw a Plotly figure. @param {Figure} figure @param {number} width @param {string} wanted */
   showPlot(figure, width, wanted) {
     const isFirst = this.shown === null || !this.plot.hasChildNodes();
     const height = this.roomFor(figure, width);

@@ -16,7 +16,7 @@ function contrastAt(share, rgb) {
   return (high + 0.05) / (low + 0.05);
 }
 
-test('numbers are legible at every stop of a scale', () => {
+test('numbers are legible at every stop of a colour scale', () => {
   for (const [share, rgb] of /** @type {[number, number[]][]} */ ([
     [0, [166, 58, 18]],
     [0.5, [244, 243, 241]],
@@ -27,7 +27,7 @@ test('numbers are legible at every stop of a scale', () => {
   }
 });
 
-test('between stops the colour is between theirs, beyond the ends it is that of the end', () => {
+test('colours are interpolated between stops, and clamped at the ends', () => {
   assert.equal(
     inkOn(
       [
@@ -52,7 +52,7 @@ test('between stops the colour is between theirs, beyond the ends it is that of 
   assert.equal(inkOn(SCALE, -1), inkOn(SCALE, 0));
 });
 
-test('a picture has the numbers of its matrices as text that is legible on each cell', () => {
+test('an image has the numbers of its matrices as text, legible on each cell', () => {
   const z = [
     [1, 0.1, -0.4],
     [-1, 0, 0.75],

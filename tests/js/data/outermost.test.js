@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { outermost } from '../../../static/js/data/outermost.js';
 
-/** Streams over two layers as one line that breaks between them. */
+/** Streams over two layers as one line with gaps between them. */
 function toTrace(streams, parts) {
   const join = (pick) =>
     streams.flatMap((values, stream) => [
@@ -19,7 +19,7 @@ function toTrace(streams, parts) {
 }
 const read = (trace, place) => outermost(trace, place).map(({ index, whose }) => [trace.text[index], whose]);
 
-test('of several streams the largest and the least say whose they are', () => {
+test('the largest and smallest of several streams are named', () => {
   const trace = toTrace(
     [
       [1, 5],
@@ -40,7 +40,7 @@ test('of several streams the largest and the least say whose they are', () => {
   assert.deepEqual(read(trace, 3), []);
 });
 
-test('streams of one value are named together', () => {
+test('streams with equal values are named together', () => {
   assert.deepEqual(read(toTrace([[1], [1], [1]], 'stream'), 1), [['1', 'all 3 streams']]);
   assert.deepEqual(read(toTrace([[1], [2], [1], [3]], 'stream'), 1), [
     ['3', 'stream 4'],
@@ -52,7 +52,7 @@ test('streams of one value are named together', () => {
   ]);
 });
 
-test('a lone line names no part, and what is lost has no value', () => {
+test('a single line has no name, and a missing value is skipped', () => {
   assert.deepEqual(read(toTrace([[1, 5]], 'stream'), 2), [['5', '']]);
   assert.deepEqual(
     read(

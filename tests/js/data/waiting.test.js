@@ -20,14 +20,14 @@ function noteOf(columns) {
   return figure.layout.annotations.map(({ text }) => text);
 }
 
-test('an empty figure says that its run is being computed until the run has ended', () => {
+test('an empty figure names the runs that are computed until they end', () => {
   assert.deepEqual(noteOf(null), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(null, null)), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(START, null)), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(START, { status: 'done', reason: null })), ['No run trains.']);
 });
 
-test('what is known at once is final, unless it waits for the server', () => {
+test('derived columns are final, unless they wait for the server', () => {
   assert.deepEqual(noteOf(run(START, null, ['act_rms'])), ['No run trains.']);
   assert.deepEqual(noteOf(run(START, null, ['step_loss'])), ['Computing A HC …']);
 });

@@ -39,7 +39,7 @@ test('a missing number, column, layer or band is a difference', () => {
   assert.equal(findDifferences(columns({}, { act_rms: [1, 3] }), computed, RULES).length, 1);
 });
 
-test('logarithms agree absolutely; of what may be rounding they say nothing', () => {
+test('logarithms agree absolutely, and are ignored for possible rounding errors', () => {
   const computed = columns({ act_rms: [NaN], token_cos: [1e-8] });
   const known = columns({ act_rms: [NaN], token_cos: [2e-8] });
   for (const [item, log10] of [

@@ -259,7 +259,7 @@ test('a layer that has not come has no lines, nor has a run of one stream', () =
   assert.deepEqual(listExchanges(reading, toLayout(WIDE, [1], 1)), []);
 });
 
-test('lines stand for as many layers as it takes to tell them apart, and negative ones are dashed', () => {
+test('lines cover enough layers to be distinguishable, and negative ones are dashed', () => {
   assert.equal(layersPerLine(toLayout(WIDE, [2], 8)), 1);
   const deep = toLayout(WIDE, [2], 256);
   const each = layersPerLine(deep);
@@ -462,7 +462,7 @@ test('all that is said inside a layer is in its card, with room at the edges', (
     }
 });
 
-test('the run that is asked for by its kind is magnified where it is there', () => {
+test('the run of the requested kind is magnified if it is shown', () => {
   const columns = toEvenColumns(1);
   const runs = [shown(columns, 'A HC', { isFree: true, kind: 'hc' }), shown(columns, 'B mHC', { kind: 'mhc' })];
   assert.deepEqual([magnifiedOf(runs), magnifiedOf(runs, 'mhc'), magnifiedOf(runs.slice(0, 1), 'mhc')], [0, 1, 0]);

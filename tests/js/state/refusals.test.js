@@ -6,7 +6,7 @@ import { fields } from '../schema.js';
 const DEPTH = { title: 'Depth', type: 'integer', min: 1, max: 1024, is_open: false };
 const RATE = { title: 'Learning rate', type: 'number', min: 0, max: 10, is_open: true };
 
-test('a field refuses what it cannot take, with its bounds', () => {
+test('a field refuses invalid numbers with its bounds', () => {
   assert.equal(checkNumber(DEPTH, 64), '');
   for (const value of [64.5, 0, -3, 1025])
     assert.equal(checkNumber(DEPTH, value), 'Depth must be a whole number from 1 to 1024.');
@@ -18,7 +18,7 @@ test('a field refuses what it cannot take, with its bounds', () => {
   );
 });
 
-test("the server's errors are sentences", () => {
+test("the server's errors become sentences", () => {
   const describe = (wanted, title = 'Depth', got = 4) =>
     describeRefusal({ ...DEPTH, title, max: 64 }, { field: 'depth', got, wanted });
   assert.equal(describe('an integer from 1 to 1024'), 'Depth must be a whole number from 1 to 1024.');
@@ -28,7 +28,7 @@ test("the server's errors are sentences", () => {
   assert.equal(describeRefusal(undefined, { field: 'body', got: 1, wanted: 'an object' }), 'body must be an object.');
 });
 
-test('a view is checked run by run, where a setting means something', () => {
+test('numbers of a view are checked for runs to which they apply', () => {
   const isValid = (base, kind = 'hc') => hasValidNumbers(fields, { base, runs: [], cursor: null }, { kind, own: {} });
   assert.equal(isValid({ depth: 64.5 }), false);
   assert.equal(isValid({ depth: 64, 'connection.noise': 11 }), false);
