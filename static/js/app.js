@@ -22,14 +22,14 @@ import { DropZone, followDrops } from './controls/traces.js';
 import { followVisits } from './controls/visits.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
-import { ApiError, getPresets, getSchema, insist, toSignIn } from './net/api.js';
+import { ApiError, getPresets, getSchema, retryWhileBusy, toSignIn } from './net/api.js';
 import { hasServer } from './net/sent.js';
 import { PictureCard } from './picture/card.js';
 import { magnifyKind } from './picture/shown.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
-import { followPrefetch } from './state/ahead.js';
+import { followPrefetch } from './state/prefetch.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
@@ -38,7 +38,7 @@ import { kindsIn, presetIn } from './state/view/hash.js';
 import { toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
-import { Later } from './ui/later.js';
+import { Lazy } from './ui/lazy.js';
 import { opened, settingsOpened } from './ui/opened.js';
 
 function App() {
@@ -71,7 +71,7 @@ function App() {
 const hasMap = computed(() => state.view.value.map !== undefined);
 
 /** Rarely used dialogs: when each is needed, and how it is loaded. */
-const LATER = {
+const LAZY_DIALOGS = {
   settings: {
     isWanted: () => settingsOpened.value,
     load: () => import('./controls/settings.js').then((part) => part.Drawer),
@@ -111,7 +111,7 @@ const LATER = {
 };
 
 function Dialogs() {
-  return Object.values(LATER).map(({ isWanted, load }) => html`<${Later} isWanted=${isWanted()} load=${load} />`);
+  return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
 }
 
 /** Renders refusals, problems of the address, and the note that a snapshot is shown. */
@@ -211,13 +211,13 @@ async function main() {
     state.problem.value = error;
     return true;
   };
-  const presetsLoaded = insist(getPresets, wait).then((found) => {
+  const presetsLoaded = retryWhileBusy(getPresets, wait).then((found) => {
     presets.value = found.presets;
     areAllKnown.value = true;
   });
   presetsLoaded.catch(fail);
   try {
-    const [schema] = await Promise.all([insist(getSchema, wait), namesPreset() ? presetsLoaded : null]);
+    const [schema] = await Promise.all([retryWhileBusy(getSchema, wait), namesPreset() ? presetsLoaded : null]);
     state.fields.value = toFields(schema);
     state.problem.value = null;
   } catch (error) {

@@ -6,7 +6,7 @@ import { CostCard } from './cards/costs.js';
 import { FrameSliders } from './cards/framesliders.js';
 import { followPrint } from './figures/print.js';
 import { MapCard } from './map/mapcard.js';
-import { ApiError, getSchema, insist } from './net/api.js';
+import { ApiError, getSchema, retryWhileBusy } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { boot } from './state/boot.js';
 import { choice, followLook, loadTemplates } from './state/look.js';
@@ -83,7 +83,7 @@ async function main() {
     return true;
   };
   try {
-    await insist(() => prepare(boot), wait);
+    await retryWhileBusy(() => prepare(boot), wait);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { render } from 'preact';
-import { ApiError, SENT } from './net/api.js';
+import { ApiError, REQUEST_HEADERS } from './net/api.js';
 import { changeRoom, deleteRoom, exportRoom, getRoom, listRoomViews, openRoom } from './net/rooms.js';
 import { ROOT } from './net/sent.js';
 import { boot } from './state/boot.js';
@@ -127,8 +127,8 @@ function NewRoom() {
       return 'Created.';
     });
   const enter = (/** @type {any} */ event) => {
-    if (event.target.value) SENT.Authorization = `Bearer ${event.target.value.trim()}`;
-    else delete SENT.Authorization;
+    if (event.target.value) REQUEST_HEADERS.Authorization = `Bearer ${event.target.value.trim()}`;
+    else delete REQUEST_HEADERS.Authorization;
   };
   return html`
     <${Form} submit=${make} name="Create room">

@@ -6,7 +6,7 @@ import { fill } from './data/fill.js';
 import { depthOf, methodOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
-import { magnifiedOf, toCursor, toFrame, toPlan, toStill } from './picture/geometry/picture.js';
+import { magnifiedOf, toCursor, toFrame, toPlan, toStaticShapes } from './picture/geometry/picture.js';
 import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
@@ -81,7 +81,7 @@ function drawPicture({ still, live, template }, runs) {
   }));
   const plan = toPlan(shown, PICTURE_PX, layers);
   const layer = Math.min(given.layer, layers - 1);
-  const shapes = [...toStill(plan), toFrame(plan.layout, layer), ...toCursor(plan, layer, null, magnifiedOf(shown))];
+  const shapes = [...toStaticShapes(plan), toFrame(plan.layout, layer), ...toCursor(plan, layer, null, magnifiedOf(shown))];
   const size = { width: PICTURE_PX, height: plan.layout.height };
   live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }

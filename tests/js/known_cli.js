@@ -5,7 +5,7 @@ import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { depthOf, specOf } from '../../static/js/data/record.js';
 import { findDifferences } from '../../static/js/instant/agree.js';
 import { begin, deriveColumns } from '../../static/js/instant/known.js';
-import { takeBeginning } from '../../static/js/instant/prefix.js';
+import { copyFirstLayers } from '../../static/js/instant/prefix.js';
 import { viewRules } from './sent.js';
 
 function toColumns(frames) {
@@ -19,7 +19,7 @@ function describeBeginning(begun, computed, layers) {
   const keys = [...begun.layers.keys(), ...begun.matrices.keys()];
   const [one, other] = [begun, computed].map((columns) => {
     const beginning = createColumns();
-    takeBeginning(beginning, columns, layers, keys);
+    copyFirstLayers(beginning, columns, layers, keys);
     return beginning;
   });
   const isKnown = begun.layers.get('act_rms').map((value) => Number(Number.isFinite(value)));

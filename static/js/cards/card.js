@@ -12,7 +12,7 @@ import { exportItems } from '../share/export.js';
 import { share } from '../share/share.js';
 import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { linkPapers } from '../ui/papers.js';
 import { IntervalControl } from './interval.js';
@@ -116,7 +116,7 @@ function ViewChoice({ panel, viewKey, onChange }) {
   `;
 }
 
-export const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
+export const PanelHelp = memo((/** @type {{panel: Panel}} */ { panel }) => {
   const { formula, reading, symbol, source } = panel.help;
   return html`
     <${Popover} label=${`${panel.title}: what it shows`} sign="?">

@@ -50,7 +50,7 @@ function isTraining(columns) {
  * frames: forward, similarity and backward send one each per layer.
  * @param {import('../../types').Columns} columns
  */
-export function shareDone(columns) {
+export function fractionDone(columns) {
   if (columns.end) return 1;
   if (!columns.start) return 0;
   if (trainSteps(columns) > 0) return columns.trained / trainSteps(columns);

@@ -11,9 +11,9 @@ import { hasServer } from '../net/sent.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
-import { html, still } from '../ui/html.js';
-import { bringIntoSight } from '../ui/sight.js';
-import { trainingProgress, shareDone } from './progress.js';
+import { html, memo } from '../ui/html.js';
+import { scrollToElement } from '../ui/scroll.js';
+import { trainingProgress, fractionDone } from './progress.js';
 import { showSectionOf } from './sections.js';
 import { Swatch } from './swatch.js';
 import { VerifyMark } from './verifying.js';
@@ -123,7 +123,7 @@ function progressOf({ columns, place }) {
   if (!columns.start) return 'waiting';
   return trainSteps(columns) > 0 || isGrowing(columns)
     ? trainingProgress(columns)
-    : `${Math.round(100 * shareDone(columns))} %`;
+    : `${Math.round(100 * fractionDone(columns))} %`;
 }
 
 /** Renders the findings of a run. @param {{slot: Slot}} props */
@@ -150,11 +150,11 @@ function showPanel(key) {
   // Its card is rendered with the section.
   requestAnimationFrame(() => {
     const panel = document.getElementById(`panel-${key}`);
-    if (panel) bringIntoSight(panel);
+    if (panel) scrollToElement(panel);
   });
 }
 
-const Sentence = still((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
+const Sentence = memo((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
   const point = () => (state.pointed.value = finding.panel);
   const leave = () => (state.pointed.value = null);
   return html`<p><button type="button" class="sentence" onClick=${() => showPanel(finding.panel)}

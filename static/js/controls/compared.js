@@ -10,7 +10,7 @@ import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { chosenStyles } from '../state/styles.js';
-import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences, toInner } from '../state/view/spec.js';
+import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences, titleInSentence } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { FieldHelp } from './fieldhelp.js';
@@ -190,7 +190,7 @@ function OwnSettings({ choice, run }) {
   const fields = toListed(useComputed(() => listPaths(isMeant)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
-  const overrides = own.map((field) => `${toInner(field)} ${nameOf(choice.own[field.path])}`).join(', ');
+  const overrides = own.map((field) => `${titleInSentence(field)} ${nameOf(choice.own[field.path])}`).join(', ');
   return html`
     <details class="own"><summary>${overrides || 'Overrides'}</summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}

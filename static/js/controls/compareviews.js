@@ -1,6 +1,6 @@
 /** Merges two views: the runs of both, without duplicates; if these are too many, the runs that differ, in pairs with one connection. No browser here. */
 
-import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../state/view/spec.js';
+import { appliesTo, fromSpecs, kindName, TRACE, titleInSentence, toSpec } from '../state/view/spec.js';
 import { toRequestKey, toMixed } from '../state/view/traces.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').View} View */
@@ -22,7 +22,7 @@ export function toCompared(fields, views, most) {
     return { view: null, message: 'One view contains all runs of the other, so there is nothing to add.' };
   const chosen = all.length <= most ? all : choose(ours, theirs, most);
   const view = join(fields, chosen);
-  const mixed = toMixed(fields, view).map(toInner).join(', ');
+  const mixed = toMixed(fields, view).map(titleInSentence).join(', ');
   return {
     view,
     message: [

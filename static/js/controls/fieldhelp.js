@@ -1,13 +1,13 @@
 /** The "?" next to a control: what the setting means, its range and default, and its name in the API. */
 
 import { nameOf } from '../state/view/spec.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
 
 /** @typedef {import('../../types').Field} Field */
 
 /** Renders the help. @param {{field: Field, id: string}} props `id` of the text that describes the control */
-export const FieldHelp = still(function FieldHelp({ field, id }) {
+export const FieldHelp = memo(function FieldHelp({ field, id }) {
   return html`
     <${Popover} label=${`${field.title}: help`} sign="?" className="icon field-help">
       <h3>${field.title}</h3>

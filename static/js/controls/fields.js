@@ -4,14 +4,14 @@ import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { openingView } from '../state/address.js';
-import { DEPTH, isNear } from '../state/ahead.js';
+import { DEPTH, isNear } from '../state/prefetch.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
 import { checkNumber } from '../state/view/refusals.js';
-import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, toInner } from '../state/view/spec.js';
+import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, titleInSentence } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { DYNAMIC, DynamicNote } from './dynamicnote.js';
 import { FieldHelp } from './fieldhelp.js';
 import { PlayButton } from './play.js';
@@ -108,7 +108,7 @@ const OWN = [...boot.rules.letters].map((_, run) => ({ run }));
 export const targetOf = (run) => OWN[run];
 
 /** Renders a control; it follows its own value only, because a drag changes one of forty. */
-export const Control = still(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
+export const Control = memo(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
   const id = `setting-${path.replaceAll('.', '-')}`; // the sliders below the picture have ids with field-
@@ -127,7 +127,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
-      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${toInner(field)}</button>` : null}
+      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${titleInSentence(field)}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `,

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { toRunStyles, toShareOfInk } from '../data/dress.js';
+import { toRunStyles, inkedFraction } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
@@ -98,7 +98,7 @@ function Picture({ runs, styles }) {
     width,
     height,
   );
-  const inks = lines.map((_, run) => toShareOfInk(styles[run]?.dash ?? 'solid'));
+  const inks = lines.map((_, run) => inkedFraction(styles[run]?.dash ?? 'solid'));
   const order = inks.map((_, run) => run).sort((a, b) => inks[b] - inks[a]); // dashed lines on top
   return html`
     <svg class="spark" viewBox=${`-2 -2 ${width + 8} ${height + 4}`} aria-hidden="true">

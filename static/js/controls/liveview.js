@@ -3,7 +3,7 @@
 import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
 import { deriveColumns } from '../instant/known.js';
-import { carry } from '../share/carried.js';
+import { collectScripts } from '../share/scripts.js';
 import { pack } from '../share/pack.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -47,7 +47,7 @@ export async function toLive() {
     methods: boot.rules.methods,
   };
   const text = pack(given);
-  return text.length > MAX_CHARACTERS ? null : { given: text, ...(await carry()) };
+  return text.length > MAX_CHARACTERS ? null : { given: text, ...(await collectScripts()) };
 }
 
 /** Return whether columns can be derived from a run. @param {Columns} columns */

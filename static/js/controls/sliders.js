@@ -10,7 +10,7 @@ import { commit, showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
 import * as state from '../state/signals.js';
 import { appliesTo, settingOf } from '../state/view/spec.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { openSettings } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';
 import { RangeInput } from './fields.js';
@@ -43,7 +43,7 @@ export function rollSeed() {
 const COMMON = { kind: '', own: {} };
 
 /** Renders a slider; reserves its space until the schema is loaded. */
-const Slider = still(function Slider(/** @type {{field: Field | undefined}} */ { field }) {
+const Slider = memo(function Slider(/** @type {{field: Field | undefined}} */ { field }) {
   if (!field) return html`<div class="slider"></div>`;
   return html`<${KnownSlider} field=${field} />`;
 });

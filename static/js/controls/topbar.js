@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { go } from '../cards/story.js';
-import { trainingProgress, shareDone } from '../cards/progress.js';
+import { trainingProgress, fractionDone } from '../cards/progress.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
@@ -84,7 +84,7 @@ function hasStopped() {
 function Status() {
   state.dataTick.value;
   const { value: phase } = state.phase;
-  const done = state.slots.value.map((slot) => shareDone(slot.columns));
+  const done = state.slots.value.map((slot) => fractionDone(slot.columns));
   const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
   return html`
     <span class="status" role="status" data-phase=${phase}>

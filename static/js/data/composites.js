@@ -29,7 +29,7 @@ export function toSpan(span, cursor, layers) {
 }
 
 /** Return whether a span begins above the last layer of a run. @param {string} span @param {number} layers */
-export function liesBeyond(span, layers) {
+export function isSpanBeyond(span, layers) {
   return Number.parseInt(span, 10) > layers;
 }
 

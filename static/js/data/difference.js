@@ -24,7 +24,7 @@ const MAX_DECADES = 307; // of a double
  * @returns {Figure}
  */
 export function fillDifference(template, results, labels, cursor, narrow = false) {
-  if (standsAlone(template)) return fill(template, results, labels, cursor, narrow);
+  if (ignoresDifference(template)) return fill(template, results, labels, cursor, narrow);
   const ratio = isRatio(template);
   const [base] = results;
   const compared = results.map((result, run) => {
@@ -43,7 +43,7 @@ export function fillDifference(template, results, labels, cursor, narrow = false
 }
 
 /** Return whether a template ignores the difference mode: it shows laws or products of matrices. @param {Figure} template */
-export function standsAlone(template) {
+export function ignoresDifference(template) {
   return template.data.some((trace) =>
     Object.values(trace.meta.fill).some((source) => /^(law|product)\./.test(source)),
   );
@@ -56,7 +56,7 @@ export function isRatio(template) {
 
 /** Describe the unit of a difference. @param {Figure} template @param {string} unit */
 export function toUnit(template, unit) {
-  if (standsAlone(template)) return unit;
+  if (ignoresDifference(template)) return unit;
   return `${isRatio(template) ? 'ratio' : 'difference'} to A · ${unit}`;
 }
 

@@ -116,7 +116,7 @@ function numberOf(columns) {
 }
 
 /** Return whether the forward curves of all runs are complete, or the runs ended. @param {Slot[]} slots */
-export function haveClimbed(slots) {
+export function areForwardCurvesComplete(slots) {
   return slots.every(({ columns }) => columns.loss !== null || columns.end !== null);
 }
 

@@ -30,7 +30,7 @@ export function dress({ data, layout: { meta } }, methods) {
 }
 
 /** Compute the inked share of a dash pattern: 1 for a solid line. @param {string} dash */
-export function toShareOfInk(dash) {
+export function inkedFraction(dash) {
   if (dash === 'solid') return 1;
   const lengths = dash.split(',').map(Number.parseFloat);
   const sum = (/** @type {number[]} */ parts) => parts.reduce((total, part) => total + part, 0);
@@ -39,7 +39,7 @@ export function toShareOfInk(dash) {
 
 /** Draw the lines with the largest gaps on top, so that all lines stay visible. @param {Trace[]} data @param {(RunStyle | null)[]} styles */
 function reorder(data, styles) {
-  const shares = styles.map((style) => (style ? toShareOfInk(style.dash) : 1));
+  const shares = styles.map((style) => (style ? inkedFraction(style.dash) : 1));
   const order = shares.map((_, run) => run).sort((a, b) => shares[a] - shares[b]);
   for (const trace of data) trace.meta.run = order[trace.meta.run] ?? trace.meta.run;
 }

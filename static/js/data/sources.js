@@ -1,6 +1,6 @@
 /** Evaluates the data sources of `meta.fill`; `mhc_core/figures/fill/sources.py` documents their syntax. */
 
-import { liesBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
+import { isSpanBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { formatValue, range, UNKNOWN } from './numbers.js';
 import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
@@ -53,7 +53,7 @@ export function lookUp(source, columns, label, cursor) {
 export function findProduct(source, columns, cursor) {
   const [name, span, key] = source.split('.');
   const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
-  if (!stack || stack.shape[2] === 1 || liesBeyond(span, stack.shape[0])) return null;
+  if (!stack || stack.shape[2] === 1 || isSpanBeyond(span, stack.shape[0])) return null;
   return multiply(stack, span, cursor, columns.status.get(key));
 }
 

@@ -121,11 +121,11 @@ export function drawPlot(element, figure, size) {
   Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
   // Cursor values are behind the plot, so its background must be transparent.
   for (const paper of element.querySelectorAll('svg')) paper.style.setProperty('background', 'none');
-  inkNumbers(element);
+  recolorNumbers(element);
 }
 
 /** Recolour the numbers in cells: Plotly's white and dark grey are illegible on medium colours. @param {HTMLElement} element */
-function inkNumbers(element) {
+function recolorNumbers(element) {
   for (const label of /** @type {NodeListOf<any>} */ (element.querySelectorAll('.heatmap-label'))) {
     const { trace } = label.parentNode.__data__[0];
     const axis = trace.coloraxis

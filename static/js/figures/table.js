@@ -1,7 +1,7 @@
 /** Shows a panel's numbers as a table, and exports them as CSV. */
 
 import { colSums, rowSums } from '../data/composites.js';
-import { standsAlone, subtract } from '../data/difference.js';
+import { ignoresDifference, subtract } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
 import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
@@ -182,7 +182,7 @@ function streamsOf(slot, column, isRaw) {
 function matrixTable(panel, isRaw) {
   const view = state.viewOf(panel);
   const source = forInterval(view.figure).data[0].meta.fill.z;
-  const parts = (standsAlone(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
+  const parts = (ignoresDifference(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
     const product =
       findProduct(source, slot.columns, state.cursor.value) ??
       findProduct('product.cursor-cursor.h_res', slot.columns, state.cursor.value);

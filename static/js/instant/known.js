@@ -8,7 +8,7 @@ import { depthOf, specOf, trainSteps } from '../data/record.js';
 import { THEORY } from '../data/sources.js';
 import { addProducts } from './columns.js';
 import { mix } from './mixing.js';
-import { cutMatrix, putBeginning, takeBeginning } from './prefix.js';
+import { sliceLayers, copyIntoDeeper, copyFirstLayers } from './prefix.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -30,12 +30,12 @@ const READS = ['h_pre', 'h_post', 'h_read'];
 export function deriveColumns(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isSame = isSameMixing(base, wanted);
-  const begun = isSame ? rules.prefix.filter((key) => keepsLayers(base, wanted, rules, key)) : READS;
+  const begun = isSame ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
   const h_res = isDynamic(base) ? null : isSame ? truncateResidualMixing(base, wanted.layers) : mix(base, wanted, rules.maps);
   if (!h_res && (!isSame || begun.length === 0)) return null;
   const known = createColumns();
   known.start = startOf(base, wanted);
-  takeBeginning(known, base, wanted.layers, begun);
+  copyFirstLayers(known, base, wanted.layers, begun);
   if (h_res) addProducts(known, base, h_res);
   const isDerived = (/** @type {string} */ key) => known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
   known.waits = new Set(keysOf(base).filter((key) => !isDerived(key)));
@@ -55,7 +55,7 @@ export function deriveBeginning(base, wanted, rules) {
   if (!isSame || rules.depth_scaled.includes(specOf(base)?.block.scaling)) return null;
   const begun = createColumns();
   begun.start = startOf(base, wanted);
-  putBeginning(begun, base, wanted.layers, rules.forward);
+  copyIntoDeeper(begun, base, wanted.layers, rules.forward);
   return begun;
 }
 
@@ -79,7 +79,7 @@ const isDynamic = (base) => connectionOf(base).dynamic === true;
 /** Return H_res of the first layers, or null. @param {Columns} base @param {number} layers */
 function truncateResidualMixing(base, layers) {
   const h_res = base.matrices.get('h_res');
-  return h_res ? cutMatrix(h_res, layers) : null;
+  return h_res ? sliceLayers(h_res, layers) : null;
 }
 
 /** Return whether drift and rounds are those of the record; settings that it lacks are ignored. @param {Columns} base @param {Wanted} wanted */
@@ -91,7 +91,7 @@ function isSameMixing(base, { noise, rounds }) {
 }
 
 /** Return whether a column equals the first layers of the base's to 1e-6, which fails if branches are scaled by depth. @param {Columns} base @param {Wanted} wanted @param {DerivationRules} rules @param {string} key */
-function keepsLayers(base, { layers }, { depth_scaled, cka_layers }, key) {
+function equalsFirstLayers(base, { layers }, { depth_scaled, cka_layers }, key) {
   const spec = specOf(base);
   const isScaled = depth_scaled.includes(spec?.block.scaling) && layers !== depthOf(base);
   if (isScaled) return !isDynamic(base) && READS.includes(key);

@@ -6,11 +6,11 @@
 const MORE_COLUMNS = { cka: 0, unfolded: 1 };
 
 /** Copy the first layers of some columns into another record. @param {Columns} target @param {Columns} base @param {number} layers @param {Iterable<string>} keys */
-export function takeBeginning(target, base, layers, keys) {
+export function copyFirstLayers(target, base, layers, keys) {
   for (const key of keys) {
-    takeColumn(target, base, layers, key);
+    copyFirstColumn(target, base, layers, key);
     const matrix = base.matrices.get(key);
-    if (matrix) target.matrices.set(key, cutMatrix(matrix, layers, MORE_COLUMNS[key]));
+    if (matrix) target.matrices.set(key, sliceLayers(matrix, layers, MORE_COLUMNS[key]));
     const flags = [...(base.status.get(key) ?? [])].filter(([layer]) => layer < layers);
     if (flags.length > 0) target.status.set(key, new Map(flags));
     const band = base.bands.get(key);
@@ -24,7 +24,7 @@ export function takeBeginning(target, base, layers, keys) {
 }
 
 /** Copy the first layers of a column, unless they are empty: a comparison with the previous layer starts at the second. @param {Columns} target @param {Columns} base @param {number} layers @param {string} key */
-function takeColumn(target, base, layers, key) {
+function copyFirstColumn(target, base, layers, key) {
   const isEmpty = (/** @type {any} */ value) => value === null || Number.isNaN(value);
   for (const table of /** @type {const} */ (['layers', 'log10'])) {
     const column = base[table].get(key)?.slice(0, layers);
@@ -44,7 +44,7 @@ function mapValues(record, map) {
  * @param {number} [more] columns beyond one per layer; undefined if columns are not layers
  * @returns {Matrix}
  */
-export function cutMatrix({ shape: [all, ...rest], data }, layers, more) {
+export function sliceLayers({ shape: [all, ...rest], data }, layers, more) {
   if (more === undefined) return { shape: [layers, ...rest], data: data.slice(0, (data.length / all) * layers) };
   const width = layers + more;
   const block = new Float64Array(layers * width);
@@ -53,7 +53,7 @@ export function cutMatrix({ shape: [all, ...rest], data }, layers, more) {
 }
 
 /** Copy all layers of some columns into a deeper record; the remaining layers are unknown. @param {Columns} target @param {Columns} base @param {number} layers @param {Iterable<string>} keys */
-export function putBeginning(target, base, layers, keys) {
+export function copyIntoDeeper(target, base, layers, keys) {
   for (const key of keys) {
     for (const table of /** @type {const} */ (['layers', 'log10'])) {
       const column = base[table].get(key);

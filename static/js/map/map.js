@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatSeconds } from '../data/numbers.js';
-import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
+import { ApiError, estimateSweep, getCatalogue, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { share } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
@@ -48,7 +48,7 @@ function MapBody({ map }) {
   latestMap.current = map;
   useEffect(() => {
     if (catalogue.value.length === 0)
-      insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
+      retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
     if (!waitsForButton.value || isShown(map)) void fillMap(map); // or continue what was shown before closing
     waitsForButton.value = false;
     return () => void stopMap(latestMap.current);

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { isPrinting } from '../figures/print.js';
-import { ApiError, getSweepFigure, getSweepValues, insist } from '../net/api.js';
+import { ApiError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
@@ -34,7 +34,7 @@ async function load(links, map) {
     return { values, screen, paper };
   };
   try {
-    const { values, screen, paper } = await insist(request, (error) => {
+    const { values, screen, paper } = await retryWhileBusy(request, (error) => {
       failure.value = `${error.title}: ${error.message}`;
       return true;
     });

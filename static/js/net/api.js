@@ -18,7 +18,7 @@ import { hasServer, ROOT } from './sent.js';
 
 export const API = `${ROOT}/api/v1`;
 /** Headers sent with every request: the course (room) that it belongs to, if any. */
-export const SENT = /** @type {Record<string, string>} */ ({});
+export const REQUEST_HEADERS = /** @type {Record<string, string>} */ ({});
 /** Identifies the event streams of this page, so that they do not keep a run alive that the page cancels. */
 export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
 
@@ -69,9 +69,9 @@ async function read(got) {
 
 /** Send a request to the server, or to `site.js` without one. @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
 async function send(path, init) {
-  const { response, answer } = await reach(async () => {
+  const { response, answer } = await wrapNetworkErrors(async () => {
     const got = hasServer
-      ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...SENT } })
+      ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...REQUEST_HEADERS } })
       : await (await import('./site.js')).answer(path, init);
     return { response: got, answer: await read(got) };
   });
@@ -85,7 +85,7 @@ async function send(path, init) {
  * @template T
  * @param {() => Promise<T>} request
  */
-async function reach(request) {
+async function wrapNetworkErrors(request) {
   try {
     return await request();
   } catch (error) {
@@ -113,7 +113,7 @@ function openStream(path, init = {}) {
       yield [];
       const batches = readBatches(response.body);
       for (;;) {
-        const { done, value } = await reach(() => batches.next());
+        const { done, value } = await wrapNetworkErrors(() => batches.next());
         clearTimeout(limit);
         if (done) return;
         yield value;
@@ -136,7 +136,7 @@ function openStream(path, init = {}) {
  * @param {(error: ApiError) => boolean} shouldRetry called with every temporary error; returns whether to repeat the request
  * @returns {Promise<T>}
  */
-export async function insist(request, shouldRetry) {
+export async function retryWhileBusy(request, shouldRetry) {
   for (;;) {
     try {
       return await request();

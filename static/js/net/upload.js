@@ -7,16 +7,16 @@ import { API, ApiError } from './api.js';
 /**
  * Store a recording.
  * @param {Blob} file written by `result.save`
- * @param {(share: number) => void} onShare called with the sent share, 0 to 1
+ * @param {(share: number) => void} onProgress called with the sent share, 0 to 1
  * @param {AbortSignal} signal
  * @returns {Promise<Stored>} rejects with `ApiError` if the server refuses the file or is unreachable
  */
-export function postTrace(file, onShare, signal) {
+export function postTrace(file, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open('POST', `${API}/traces`);
     request.setRequestHeader('Content-Type', 'application/octet-stream');
-    request.upload.onprogress = ({ loaded, total }) => onShare(total > 0 ? loaded / total : 0);
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     request.onload = () => {
       const answer = parse(request.responseText);
       if (request.status < 300 && answer) resolve(answer);

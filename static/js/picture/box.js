@@ -11,7 +11,7 @@ import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
-import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
+import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStaticShapes } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
 import { describeExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
@@ -159,7 +159,7 @@ export class PictureBox {
     if (wanted !== this.drawn || !this.plan) {
       this.plan = toPlan(toRuns(chosen), width, layers, look);
       this.takeRoom(this.plan.layout);
-      this.paintOn(this.still, toStill(this.plan));
+      this.paintOn(this.still, toStaticShapes(this.plan));
       this.signal.redraw();
       isFading.value = this.plan.isFading;
       isMixed.value = this.plan.isMixed;
@@ -204,7 +204,7 @@ export class PictureBox {
     const layer = Math.min(state.cursor.peek(), layout.layers - 1);
     const whole = { ...plan, layout };
     const shapes = [
-      ...toStill(whole),
+      ...toStaticShapes(whole),
       toFrame(layout, layer),
       ...toCursor(whole, layer, state.chosenInterval.peek(), magnifiedRun(runs)),
       ...toCaptionLines(whole),

@@ -5,7 +5,7 @@ import { present } from '../figures/presented.js';
 import { share } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
@@ -109,7 +109,7 @@ function InsideButton() {
   `;
 }
 
-const PictureHelp = still(() => {
+const PictureHelp = memo(() => {
   return html`
     <${Popover} label=${`${TITLE}: what it shows`} sign="?">
       <h3>${TITLE}</h3>

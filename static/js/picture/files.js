@@ -16,7 +16,7 @@ import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
-import { toCursor, toFrame, toPlan, toStill } from './geometry/picture.js';
+import { toCursor, toFrame, toPlan, toStaticShapes } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
 import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
@@ -45,7 +45,7 @@ function toWhole(templates, width) {
   const { layout, runs } = plan;
   const layer = Math.min(state.cursor.value, layout.layers - 1);
   const shapes = [
-    ...toStill(plan),
+    ...toStaticShapes(plan),
     toFrame(layout, layer),
     ...toCursor(plan, layer, state.chosenInterval.value, magnifiedRun(runs)),
     ...toCaptionLines(plan),

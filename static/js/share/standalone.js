@@ -12,7 +12,7 @@ import { toStyle } from './standalonelook.js';
  *   findings: {text: string, numbers: [string, string][]}[]}} RunReport one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
  *   settings: import('./report.js').Settings, runs: RunReport[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
- * @typedef {import('./carried.js').Carried & {given: string}} Live scripts of the sliders, and `given`, the packed data
+ * @typedef {import('./scripts.js').Scripts & {given: string}} Live scripts of the sliders, and `given`, the packed data
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
 

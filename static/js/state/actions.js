@@ -3,7 +3,7 @@
 import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
-import { hurryRuns, readSpec, requestRuns, requestSoon, showKnown, showSnapshot } from './runner.js';
+import { requestNow, readSpec, requestRuns, requestSoon, showKnown, showSnapshot } from './runner.js';
 import * as state from './signals.js';
 import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
 import { TRACE, withoutUnnamed } from './view/spec.js';
@@ -44,7 +44,7 @@ export function commit(change) {
   if (change) {
     showKnown();
     requestRuns();
-  } else hurryRuns();
+  } else requestNow();
 }
 
 /** Leave the snapshot, because changed runs are recomputed; recordings with an id stay. */

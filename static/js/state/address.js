@@ -4,7 +4,7 @@ import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import { findPreset, isSame, nameIn, pathOf, toView } from './presets.js';
 import { fields } from './signals.js';
-import { pushStep, renameStep } from './trail.js';
+import { pushStep, replaceStep } from './trail.js';
 import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
 import { fromSpecs } from './view/spec.js';
 
@@ -85,5 +85,5 @@ export function withKeptSweep({ map, ...view }) {
 export function noteAddress(view) {
   const url = urlOf(view);
   history.replaceState({ ...history.state, ...toTexts(view) }, '', url);
-  renameStep(url);
+  replaceStep(url);
 }

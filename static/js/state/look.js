@@ -2,7 +2,7 @@
 
 import { computed, effect, signal } from '@preact/signals';
 import { carryRules } from '../data/rules.js';
-import { getPanels, insist } from '../net/api.js';
+import { getPanels, retryWhileBusy } from '../net/api.js';
 import { recall, remember } from './memory.js';
 import * as state from './signals.js';
 
@@ -49,16 +49,16 @@ export const paper = signal(/** @type {import('../../types').Templates | null} *
 
 /** Keep the templates in step with the theme and the number of runs. @param {(error: unknown) => void} onError */
 export function followLook(onError) {
-  effect(() => void take(state.view.value.runs.length, theme.value, onError));
+  effect(() => void loadAndSet(state.view.value.runs.length, theme.value, onError));
 }
 
 /** Load and set templates, unless theme or count change meanwhile. @param {number} count @param {string} name @param {(error: unknown) => void} onError */
-async function take(count, name, onError) {
+async function loadAndSet(count, name, onError) {
   const isWanted = () => count === state.view.peek().runs.length && name === theme.peek();
   try {
-    const loaded = await insist(() => loadTemplates(count, name), isWanted);
+    const loaded = await retryWhileBusy(() => loadTemplates(count, name), isWanted);
     if (isWanted()) state.templates.value = loaded;
-    if (isWanted() && name === 'dark') paper.value = await insist(() => loadTemplates(count, 'light'), isWanted);
+    if (isWanted() && name === 'dark') paper.value = await retryWhileBusy(() => loadTemplates(count, 'light'), isWanted);
   } catch (error) {
     if (isWanted()) onError(error);
   }

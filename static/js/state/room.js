@@ -1,7 +1,7 @@
 /** The course (room) of this tab: runs count against its quota, and its teacher sees shared views. */
 
 import { signal } from '@preact/signals';
-import { SENT } from '../net/api.js';
+import { REQUEST_HEADERS } from '../net/api.js';
 import { boot } from './boot.js';
 
 const KEY = 'room';
@@ -19,7 +19,7 @@ function enter() {
 }
 
 export const room = signal(enter());
-if (room.value) SENT['X-Room'] = room.value.id;
+if (room.value) REQUEST_HEADERS['X-Room'] = room.value.id;
 
 export function leaveRoom() {
   try {
@@ -27,6 +27,6 @@ export function leaveRoom() {
   } catch {
     // As above.
   }
-  delete SENT['X-Room'];
+  delete REQUEST_HEADERS['X-Room'];
   room.value = null;
 }

@@ -2,7 +2,7 @@
 
 import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
-import { haveClimbed } from '../data/drawing.js';
+import { areForwardCurvesComplete } from '../data/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
@@ -38,7 +38,7 @@ let retryTimer = 0;
 /** Time until which a moving pointer delays requests, in ms of the page's clock. */
 let restingAt = 0;
 let restTimer = 0;
-let hurry = () => {};
+let endWait = () => {};
 /** Whether Cancel was pressed after the request was sent and before the response named the runs. */
 let isUnwanted = false;
 
@@ -84,7 +84,7 @@ export function showKnown() {
   stopFollowing();
   void cancelAll(requestKeys);
   installKnown(requestKeys, known);
-  hurry();
+  endWait();
   return true;
 }
 
@@ -132,11 +132,11 @@ async function untilMoved() {
   let stop = () => {};
   await new Promise((resolve) => {
     const done = () => resolve(undefined);
-    hurry = done;
+    endWait = done;
     const timer = setTimeout(done, MIN_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
-      if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // after the drawings
+      if (state.hasMoved.value && areForwardCurvesComplete(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // after the drawings
     });
     stop = () => {
       clearTimeout(timer);
@@ -150,16 +150,16 @@ async function untilMoved() {
 async function untilPointerRests() {
   for (let left = restingAt - performance.now(); left > 0; left = restingAt - performance.now()) {
     await new Promise((resolve) => {
-      hurry = () => resolve(undefined);
-      setTimeout(hurry, left);
+      endWait = () => resolve(undefined);
+      setTimeout(endWait, left);
     });
   }
 }
 
 /** Request the runs immediately on release, and stop waiting for earlier ones. */
-export function hurryRuns() {
+export function requestNow() {
   rest();
-  hurry();
+  endWait();
 }
 
 /** Return whether the page shows derived columns of another request meanwhile. @param {string[]} requestKeys */
@@ -177,12 +177,12 @@ async function start(isExplicit) {
   estimating = new AbortController();
   void cancelAll(requestKeys);
   const begun = performance.now();
-  leaveAlone(begun); // use the previous estimates until the response arrives
+  delayDrawing(begun); // use the previous estimates until the response arrives
   state.phase.value = 'running';
   isUnwanted = false;
   try {
     const missing = await findMissing(tracesOf(view));
-    if (missing.length > 0) return leaveOut(missing);
+    if (missing.length > 0) return removeRecordings(missing);
     const { submitted, stream } = await compare(specs, isExplicit);
     if (isOvertaken(requestKeys)) {
       stream?.close();
@@ -191,7 +191,7 @@ async function start(isExplicit) {
     const isStopped = submitted.some((run) => run.status === 'unstarted');
     if (isStopped && !hasServer) return await showRelated(submitted, requestKeys, stream);
     state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
-    leaveAlone(begun);
+    delayDrawing(begun);
     if (isStopped) {
       stream?.close();
       return awaitConfirmation();
@@ -247,7 +247,7 @@ async function findTrace(id) {
 }
 
 /** Remove recordings that the server lacks from the view, with a notice. @param {string[]} ids */
-function leaveOut(ids) {
+function removeRecordings(ids) {
   const left = withoutRecords(state.view.value, ids);
   state.batch(() => {
     state.notices.value = [...state.notices.value, ...ids.map((id) => `recording ${id}: ${NO_TRACE}`)];
@@ -269,7 +269,7 @@ async function predict(specs) {
 }
 
 /** Delay drawing of short runs until their predicted end, unless a slider is dragged. @param {number} begun */
-function leaveAlone(begun) {
+function delayDrawing(begun) {
   const predicted_s = state.predicted.value.high_s;
   state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
 }
@@ -287,7 +287,7 @@ async function showRelated(submitted, requestKeys, stream) {
   }
   for (const [id, columns] of records) if (columns.end) keepRecord(id, columns);
   if (isOvertaken(requestKeys)) return;
-  if (state.slots.value.length === 0) return showInstead(requestKeys);
+  if (state.slots.value.length === 0) return showOpeningView(requestKeys);
   const known = recallView();
   const isKnown = known.length > 0 && known.every((item) => item !== null && !isBeginning(item));
   state.batch(() => {
@@ -300,7 +300,7 @@ async function showRelated(submitted, requestKeys, stream) {
 }
 
 /** Show the opening view, because no runs are shown yet. @param {string[]} requestKeys */
-function showInstead(requestKeys) {
+function showOpeningView(requestKeys) {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
   const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));
   const isOpening = wanted.join('\n') === requestKeys.join('\n');
@@ -371,7 +371,7 @@ export function showSnapshot(ids, labels) {
 /** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} gone */
 function resubmit(gone) {
   const traces = tracesOf(state.view.value).filter((id) => gone.includes(id));
-  if (traces.length > 0) leaveOut(traces);
+  if (traces.length > 0) removeRecordings(traces);
   else requestRuns(true);
 }
 

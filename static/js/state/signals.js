@@ -5,7 +5,7 @@ import { shownOf } from '../data/drawing.js';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
-import { describeRefusal, toOneOf } from './view/refusals.js';
+import { describeRefusal, joinOptions } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
 import { toRequestKey } from './view/traces.js';
 
@@ -151,7 +151,7 @@ export const unknownCards = computed(() =>
     const panel = templates.value.panels.find((item) => item.key === panelKey);
     const keys = OTHER_CARDS[panelKey] ?? panel?.views.map((item) => item.key);
     if (!keys) return [`view.${panelKey}: no such panel`];
-    return keys.includes(key) ? [] : [`view.${panelKey} must be ${toOneOf(keys)}, not ${key}`];
+    return keys.includes(key) ? [] : [`view.${panelKey} must be ${joinOptions(keys)}, not ${key}`];
   }),
 );
 

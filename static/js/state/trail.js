@@ -27,7 +27,7 @@ function here() {
 }
 
 /** Return the addresses of the last visit, the latest last. */
-export const leftSteps = () => before;
+export const previousSteps = () => before;
 
 /** Add an address, and drop those after the current one. @param {string} url @returns {{step: number}} state for the history entry */
 export function pushStep(url) {
@@ -39,7 +39,7 @@ export function pushStep(url) {
 }
 
 /** Replace the current address. @param {string} url */
-export function renameStep(url) {
+export function replaceStep(url) {
   if (steps[at] === url) return;
   steps[at] = url;
   if (hasChanged) save();

@@ -13,13 +13,13 @@ export const html = htm.bind(/** @type {any} */ (h));
  * @param {Part} Component
  * @returns {Part}
  */
-export function still(Component) {
+export function memo(Component) {
   /** @this {any} @param {Record<string, unknown>} props */
-  function Still(props) {
+  function Memoized(props) {
     this.shouldComponentUpdate = (/** @type {Record<string, unknown>} */ next) => differ(this.props, next);
     return h(Component, props);
   }
-  return /** @type {any} */ (Still);
+  return /** @type {any} */ (Memoized);
 }
 
 /** Return whether props differ. @param {Record<string, unknown>} before @param {Record<string, unknown>} now */

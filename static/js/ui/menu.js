@@ -2,7 +2,7 @@
 
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { copyText } from './clipboard.js';
-import { html, still } from './html.js';
+import { html, memo } from './html.js';
 
 /** Place a panel next to its button, within the window. @param {HTMLElement} button @param {HTMLElement} panel */
 function place(button, panel) {
@@ -43,7 +43,7 @@ export function Popover({ label, sign, className = 'icon', panelClass = '', chil
 
 /** @typedef {{title: string, note?: string, run: () => void}} Item */
 
-export const Menu = still(
+export const Menu = memo(
   (
     /** @type {{label: string, sign?: any, className?: string, items: Item[]}} */ {
       label,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { choose, columnsOf, haveClimbed, shownOf } from '../../../static/js/data/drawing.js';
+import { choose, columnsOf, areForwardCurvesComplete, shownOf } from '../../../static/js/data/drawing.js';
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 
@@ -64,9 +64,9 @@ test('an ended run is shown even without the wanted data', () => {
 test('curves are complete when every run has its loss, or has ended', () => {
   const climbed = run(4, false);
   addFrame(climbed, { run: 'r', index: 9, type: 'loss', values: { loss: 4.1 }, log10: {}, status: {} });
-  assert.ok(haveClimbed([slot('a', climbed), slot('b', run(4, true))]));
-  assert.ok(!haveClimbed([slot('a', climbed), slot('c', run(4, false))]));
-  assert.ok(!haveClimbed([slot('a', run(0, false))]));
+  assert.ok(areForwardCurvesComplete([slot('a', climbed), slot('b', run(4, true))]));
+  assert.ok(!areForwardCurvesComplete([slot('a', climbed), slot('c', run(4, false))]));
+  assert.ok(!areForwardCurvesComplete([slot('a', run(0, false))]));
 });
 
 // ---- known at once

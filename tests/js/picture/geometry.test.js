@@ -8,7 +8,7 @@ import {
   toCursor,
   toOrder,
   toPlan,
-  toStill,
+  toStaticShapes,
 } from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
@@ -96,7 +96,7 @@ test('runs whose mixing is free are at the bottom, and drawn behind the others',
   assert.deepEqual(toOrder(runs), [1, 0]);
   const plan = toPlan(runs, WIDE, 1);
   assert.ok(plan.layout.bands[0].top > plan.layout.bands[1].top);
-  const colors = flatten(toStill(plan)).flatMap(({ shape }) =>
+  const colors = flatten(toStaticShapes(plan)).flatMap(({ shape }) =>
     shape.kind === 'area' && shape.color !== 'card' ? [shape.color] : [],
   );
   assert.deepEqual(colors, [0, 1]);
@@ -200,7 +200,7 @@ test('layers beyond the depth that is shown are not drawn, and nothing of a stri
   const values = () => ({ h_res: pack(new Array(4).fill(new Array(4).fill(0.5))) });
   const plan = toPlan([shown(toColumns({ sizes, values }))], WIDE, 16);
   const { left, right } = plan.layout.strips;
-  for (const { shape, frame } of flatten(toStill(plan))) {
+  for (const { shape, frame } of flatten(toStaticShapes(plan))) {
     if (shape.kind === 'text') continue;
     const xs = shape.points.filter((_, index) => index % 2 === 0);
     assert.ok(Math.min(...xs) >= left - 1 && Math.max(...xs) <= right + 1, JSON.stringify(shape).slice(0, 200));
@@ -494,13 +494,13 @@ test('the run that is magnified at first is the first whose mixing is free', () 
 
 test('a picture has a name for every run, also of those of which nothing has come', () => {
   const plan = toPlan([shown(toEvenColumns(1), 'A HC', { gain: '790' }), shown(null, 'B mHC')], WIDE, 1);
-  const words = textsOf([...toStill(plan), ...toCursor(plan, 0, null, null)]);
+  const words = textsOf([...toStaticShapes(plan), ...toCursor(plan, 0, null, null)]);
   for (const word of ['HC', 'mHC', '2 streams', '×790', 'layer 0']) assert.ok(words.includes(word), word);
 });
 
 test('while nothing has come there are names alone', () => {
   const plan = toPlan([shown(toColumns({ sizes: [[null, null]], layers: 4 }))], WIDE, 4);
-  assert.deepEqual([toStill(plan), textsOf(toCursor(plan, 0, null, 0))], [[], ['HC', '2 streams']]);
+  assert.deepEqual([toStaticShapes(plan), textsOf(toCursor(plan, 0, null, 0))], [[], ['HC', '2 streams']]);
 });
 
 test('nothing of a picture lies outside of it, at any width and number of streams', () => {
@@ -510,7 +510,7 @@ test('nothing of a picture lies outside of it, at any width and number of stream
       const runs = [shown(toColumns({ sizes })), shown(toColumns({ sizes: [[1], [1]] }))];
       const plan = toPlan(runs, width, 1, { isOpen: true });
       const { height } = plan.layout;
-      for (const { shape, frame } of flatten([...toStill(plan), ...toCursor(plan, 0, null, 0)])) {
+      for (const { shape, frame } of flatten([...toStaticShapes(plan), ...toCursor(plan, 0, null, 0)])) {
         const points = frame
           ? [frame.x, frame.y, frame.x + frame.width, frame.y + frame.height]
           : (shape.points ?? [shape.x, shape.y]);

@@ -9,7 +9,7 @@ import {
   stopsOf,
   toDifferences,
   toFields,
-  toInner,
+  titleInSentence,
   toLabels,
   toSpecs,
   toStops,
@@ -113,7 +113,7 @@ test('labels distinguish runs of one kind', () => {
 });
 
 test('within a sentence a title keeps the capitals of names', () => {
-  const inner = (title) => toInner({ title });
+  const inner = (title) => titleInSentence({ title });
   assert.deepEqual(['Depth', 'Drift σ', 'Sinkhorn rounds', 'MLP ratio'].map(inner), [
     'depth',
     'drift σ',

@@ -50,7 +50,7 @@ export function toOrder(runs) {
 }
 
 /** Draw the static parts: ribbons, mixing and layer numbers. @param {Plan} plan @returns {Shape[]} */
-export function toStill(plan) {
+export function toStaticShapes(plan) {
   return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
 }
 

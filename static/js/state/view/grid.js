@@ -1,6 +1,6 @@
 /** The choices of a sweep: fields, values, run. No browser here. */
 
-import { toOneOf } from './refusals.js';
+import { joinOptions } from './refusals.js';
 import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 
 /**
@@ -154,7 +154,7 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   else if (x && y !== null) {
     const reduce = pairs.get(keys.reduce) ?? map.reduce;
     if (!(reduce in REDUCTIONS))
-      problems.push(`${keys.reduce} must be ${toOneOf(Object.keys(REDUCTIONS))}, not ${reduce}`);
+      problems.push(`${keys.reduce} must be ${joinOptions(Object.keys(REDUCTIONS))}, not ${reduce}`);
     return {
       run,
       x,

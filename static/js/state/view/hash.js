@@ -1,7 +1,7 @@
 /** Encodes a view as the hash of the address, and decodes it: readable `k=v` pairs that differ from the default. No browser here. */
 
 import { fromPairs, toPairs } from './grid.js';
-import { toOneOf } from './refusals.js';
+import { joinOptions } from './refusals.js';
 import { defaultView, KIND, settingOf, TRACE } from './spec.js';
 import { isId } from './traces.js';
 
@@ -162,7 +162,7 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     else if (key === 'open') setOpen(view, text, problems);
     else setOne(view, key, text, fields, rules, problems);
   }
-  keepInStack(view, fields, problems);
+  clampToStack(view, fields, problems);
   const map = fromPairs(pairs, fields, view, rules, problems);
   return { view: map ? { ...view, map } : view, problems };
 }
@@ -269,7 +269,7 @@ function setOne(view, key, text, fields, rules, problems) {
   }
   const value = toValue(text, field);
   if (value === null)
-    problems.push(`${key} must be ${field.options ? toOneOf(field.options) : TYPES[field.type]}, not ${text}`);
+    problems.push(`${key} must be ${field.options ? joinOptions(field.options) : TYPES[field.type]}, not ${text}`);
   else put(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
@@ -298,7 +298,7 @@ function describeBounds({ min, max, is_open: isOpen }) {
 }
 
 /** Clamp cursor and interval to the deepest run. @param {View} view @param {Map<string, Field>} fields @param {string[]} problems */
-function keepInStack(view, fields, problems) {
+function clampToStack(view, fields, problems) {
   const depth = fields.get('depth');
   if (!depth || view.runs.some((choice) => choice.kind === TRACE)) return; // the depth of a recording is known from its frames only
   const layers = Math.max(...view.runs.map((choice) => Number(settingOf(view, choice, depth))));

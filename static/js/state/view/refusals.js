@@ -30,7 +30,7 @@ function describeBounds({ min, max, is_open: isOpen }) {
 }
 
 /** Join values as `a, b or c`. @param {readonly (string | number | boolean)[]} values */
-export const toOneOf = (values) => [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
+export const joinOptions = (values) => [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
 
 /** Describe a setting that the server refused. @param {Field | undefined} field @param {{field: string, got: unknown, wanted: string}} error */
 export function describeRefusal(field, { field: path, got, wanted }) {
@@ -50,5 +50,5 @@ function listDivisors(total, most) {
   const all = [];
   for (let divisor = 1; divisor <= total; divisor++)
     if (total % divisor === 0 && (most === null || divisor <= most)) all.push(String(divisor));
-  return toOneOf(all);
+  return joinOptions(all);
 }

@@ -248,7 +248,7 @@ function findDistinguishing(fields, view, runs) {
 }
 
 /** Return a field's title for use within a sentence: names and abbreviations keep their capitals. @param {Field} field */
-export function toInner({ title }) {
+export function titleInSentence({ title }) {
   return /^[A-Z]{2}|^Sinkhorn|^Jacobian/.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
 }
 

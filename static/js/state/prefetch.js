@@ -8,7 +8,7 @@ import { effect, signal } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { chooseDepth } from './deeper.js';
+import { chooseDepth } from './prefetchdepth.js';
 import { keepRecord, keptIds, recallRecord, recallSpec } from './kept.js';
 import { showMore } from './runner.js';
 import * as state from './signals.js';
@@ -44,12 +44,12 @@ export function followPrefetch() {
     if (state.isMoving.value && state.slots.value.some(isBeginning)) prefetch();
   });
   effect(() => {
-    if (state.phase.value === 'running') leave();
+    if (state.phase.value === 'running') cancelPrefetch();
   });
 }
 
 /** Return whether to save data: the user prefers it, or the page is hidden. */
-function isSparing() {
+function isSavingData() {
   const { connection } = /** @type {any} */ (navigator);
   return (
     document.visibilityState === 'hidden' ||
@@ -62,20 +62,20 @@ function isSparing() {
 function prefetch() {
   const view = state.settings.peek();
   const field = state.fields.peek().get(DEPTH);
-  if (!field || isSparing() || view.runs.some((choice) => choice.kind === TRACE || DEPTH in choice.own)) return;
+  if (!field || isSavingData() || view.runs.some((choice) => choice.kind === TRACE || DEPTH in choice.own)) return;
   const now = Number(settingOf(view, { kind: '', own: {} }, field));
   const depth = chooseDepth(stopsOf(field), now);
   const family = familyOf(view);
   if (depth === null || (latest?.family === family && latest.depth > now)) return;
   const specs = toSpecs(state.fields.peek(), at(view, depth));
-  if (!areOfUse(specs)) return;
-  leave();
+  if (!areUseful(specs)) return;
+  cancelPrefetch();
   latest = { family, depth, end: new AbortController() };
   void fetchRuns(specs, latest.end.signal);
 }
 
 /** Return whether the specs continue known runs and are not all known themselves. @param {any[]} specs */
-function areOfUse(specs) {
+function areUseful(specs) {
   const found = specs.map(recallSpec);
   return found.every(Boolean) && found.some((item) => item && isBeginning(item));
 }
@@ -90,7 +90,7 @@ const keyFor = (view) => JSON.stringify(toSpecs(state.fields.peek(), view));
 const familyOf = (view) => keyFor(at(view, 0));
 
 /** Cancel the prefetch in favour of the view's own request; keep its runs if they are the same. */
-function leave() {
+function cancelPrefetch() {
   const view = state.settings.peek();
   const isWanted =
     latest !== null && keyFor(at(view, latest.depth)) === keyFor(view) && latest.family === familyOf(view);

@@ -7,7 +7,7 @@ import { html } from './html.js';
 /** @typedef {() => any} Component */
 
 /** Renders a component once it is wanted and loaded. @param {{isWanted: boolean, load: () => Promise<Component>}} props */
-export function Later({ isWanted, load }) {
+export function Lazy({ isWanted, load }) {
   const [Part, setPart] = useState(/** @type {Component | null} */ (null));
   useEffect(() => {
     if (!isWanted || Part) return;

@@ -3,15 +3,15 @@
 import { toBase64 } from './pack.js';
 import { MissingPart } from './paper.js';
 
-/** @typedef {{entry: string, imports: Record<string, string>, plotly: string}} Carried `imports` maps names to data URLs */
+/** @typedef {{entry: string, imports: Record<string, string>, plotly: string}} Scripts `imports` maps names to data URLs */
 
 const ENTRY = 'saved.js';
 const PREFIX = 'mhc-scope/'; // data URLs cannot contain relative imports
 const COMMENT = /\/\*\*.*?\*\//gs; // types in comments name files too
 const IMPORT = /(\bfrom ')(\.{1,2}\/[\w./-]+)(')/g;
 
-/** Collect the scripts. @returns {Promise<Carried>} rejects with `MissingPart` if the server does not send one */
-export async function carry() {
+/** Collect the scripts. @returns {Promise<Scripts>} rejects with `MissingPart` if the server does not send one */
+export async function collectScripts() {
   const root = new URL('../', import.meta.url);
   /** @type {Record<string, string>} */
   const imports = {};
