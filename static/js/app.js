@@ -61,7 +61,7 @@ function App() {
     </main>
     <${PrintedFoot} />
     <${Dialogs} />
-    <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
+    <p class="sr" role="status" aria-live="polite">${state.announcement.value}</p>
     <${Toast} />
     <${DropZone} />
   `;

@@ -44,7 +44,7 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
 }
 
 /** Renders why the card is incomplete. */
-function Trouble() {
+function Problems() {
   state.dataTick.value;
   const lost = state.isConnected.value ? [] : ['The connection to the server is lost. It is tried again every second.'];
   const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? describeEnd(label, end) : []));
@@ -75,7 +75,7 @@ async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   const show = (/** @type {any} */ content) => {
     root.querySelector(':scope > .loading')?.remove(); // Preact would keep it
-    render(html`<main>${content}<${Trouble} /></main><${Toast} />`, root);
+    render(html`<main>${content}<${Problems} /></main><${Toast} />`, root);
   };
   const wait = (/** @type {ApiError} */ error) => {
     const cause = error.status === 0 ? 'The server of this figure cannot be reached' : error.title;

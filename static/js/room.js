@@ -21,7 +21,7 @@ const status = signal('');
 const isDeleting = signal(false);
 
 /** Run an action, and show its result or error next to the buttons. @param {() => Promise<string>} act */
-async function tryTo(act) {
+async function runAction(act) {
   try {
     status.value = await act();
   } catch (error) {
@@ -79,7 +79,7 @@ function hashOf(address) {
 function Teacher() {
   const { room } = /** @type {Required<typeof boot>} */ (boot);
   const save = () =>
-    tryTo(async () => {
+    runAction(async () => {
       await changeRoom(room.id, key, text.value);
       return 'Saved. Reload the page to see it as students do.';
     });
@@ -93,8 +93,8 @@ function Teacher() {
       <h3>The room</h3>
       <${Form} submit=${save} name="Save" />
       <p role="status">${status.value}</p>
-      <p class="choice"><button type="button" onClick=${() => void tryTo(download)}>Export everything (zip)</button>
-        ${isDeleting.value ? html`<button type="button" onClick=${() => void tryTo(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
+      <p class="choice"><button type="button" onClick=${() => void runAction(download)}>Export everything (zip)</button>
+        ${isDeleting.value ? html`<button type="button" onClick=${() => void runAction(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
     </section>
   `;
 }
@@ -121,7 +121,7 @@ async function drop() {
 
 function NewRoom() {
   const make = () =>
-    tryTo(async () => {
+    runAction(async () => {
       const opened = await openRoom(text.value);
       location.assign(opened.teacher_url);
       return 'Created.';
@@ -142,7 +142,7 @@ async function main() {
   if (!boot.room) return render(html`<${NewRoom} />`, root);
   if (!key) return;
   const { id } = boot.room;
-  await tryTo(async () => {
+  await runAction(async () => {
     views.value = await listRoomViews(id, key);
     const { title, sheet, presets } = await getRoom(id);
     set({ title, sheet, presets });

@@ -6,7 +6,7 @@ import { fillDifference } from '../../static/js/data/difference.js';
 import { looks } from '../../static/js/data/dress.js';
 import { fill } from '../../static/js/data/fill.js';
 import { withRules } from '../../static/js/data/rules.js';
-import { atStep, canFollow } from '../../static/js/data/steps.js';
+import { atStep, canShowStep } from '../../static/js/data/steps.js';
 import { recomputeComposites } from '../../static/js/instant/interval.js';
 
 const toPlain = (_, value) =>
@@ -34,7 +34,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   Object.assign(looks, methods);
   const template = withRules(bare, rules);
   const whole = runs.map(toColumns);
-  const step = wantedStep !== null && canFollow(template, whole.filter(Boolean), wantedStep) ? wantedStep : null;
+  const step = wantedStep !== null && canShowStep(template, whole.filter(Boolean), wantedStep) ? wantedStep : null;
   const stepped = whole.map((columns) => columns && atStep(columns, step, rules.steps));
   const { interval, composites } = template.layout.meta;
   const results = (interval && composites && recomputeComposites(stepped, { first: interval[0], last: interval[1] })) || stepped;

@@ -36,7 +36,7 @@ export function PanelCard({ panel, level = 'h2' }) {
     return [tableItem, ...exportItems(panel, view), ...(level === 'h1' ? [] : toFrameItems(panel))];
   }, [panel, view, level, isTable]);
   return html`
-    <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`card panel ${state.highlightedPanel.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
           <${level} id=${`${id}-title`}><${Title} panel=${panel} view=${view} /><//>

@@ -258,7 +258,7 @@ export function PaperClaim() {
   return html`
     <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC with 4 streams, in its own training
       system with fused kernels, recomputation and overlapped communication (${linkPapers(printed.published_source)}). By our count its models get ${least} to ${most} more
-      arithmetic, and the connection alone moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection. ${hereSentence()}</p>
+      arithmetic, and the connection alone moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection. ${describeOverheadHere()}</p>
   `;
 }
 
@@ -266,7 +266,7 @@ export function PaperClaim() {
 const formatTimes = (ratio) => `${ratio.toFixed(1)}×`;
 
 /** Describe what mHC adds on this server. */
-function hereSentence() {
+function describeOverheadHere() {
   const mhc = costs.value.find((item) => item.connection === WIDEST);
   if (!mhc) return '';
   return `Here, on one CPU core without fused kernels: ${mhc.added.seconds} time.`;

@@ -155,8 +155,8 @@ function showPanel(key) {
 }
 
 const Sentence = memo((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
-  const point = () => (state.pointed.value = finding.panel);
-  const leave = () => (state.pointed.value = null);
+  const point = () => (state.highlightedPanel.value = finding.panel);
+  const leave = () => (state.highlightedPanel.value = null);
   return html`<p><button type="button" class="sentence" onClick=${() => showPanel(finding.panel)}
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 });

@@ -48,7 +48,7 @@ function Chart({ panel }) {
     [panel, view, isTable, state.offeredViews(panel).length],
   );
   return html`
-    <section class=${`chart ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`chart ${state.highlightedPanel.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="chart-head">
         <h2 id=${`${id}-title`}>${panel.title}</h2>
         <${Place} panel=${panel} view=${view} />

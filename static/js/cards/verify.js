@@ -29,7 +29,7 @@ async function verifyRun(id, aborted) {
   };
   note({});
   try {
-    const [first] = await Promise.all([postVerification(id, aborted), learnMetrics(aborted)]);
+    const [first] = await Promise.all([postVerification(id, aborted), loadMetrics(aborted)]);
     let body = first;
     while (body.status !== 'done') {
       note({ status: body.status });
@@ -47,7 +47,7 @@ async function verifyRun(id, aborted) {
 }
 
 /** Load the titles of metrics. @param {AbortSignal} aborted */
-async function learnMetrics(aborted) {
+async function loadMetrics(aborted) {
   if (METRICS.act_rms) return;
   for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
 }

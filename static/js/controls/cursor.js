@@ -100,15 +100,15 @@ export function followCursor() {
     announced = place;
     clearTimeout(timer);
     // The cursor of a link is not a move.
-    if (!isFirst || state.phase.peek() === 'idle') timer = speakLater();
+    if (!isFirst || state.phase.peek() === 'idle') timer = announceLater();
   });
 }
 
 /** Announce after a delay, unless something newer is announced meanwhile. */
-function speakLater() {
-  const before = state.spoken.peek();
+function announceLater() {
+  const before = state.announcement.peek();
   return setTimeout(() => {
-    if (state.spoken.peek() === before) state.spoken.value = describeValues();
+    if (state.announcement.peek() === before) state.announcement.value = describeValues();
   }, REST_MS);
 }
 

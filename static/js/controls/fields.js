@@ -168,14 +168,14 @@ function NumberInput({ field, id, value, set, describedBy, label }) {
 }
 
 /** Note whether the pointer is near the depth slider, which starts a prefetch. @param {boolean} is */
-const comeNear = (is) => () => {
+const setNear = (is) => () => {
   isNear.value = is;
 };
 const NEARING = {
-  onPointerEnter: comeNear(true),
-  onPointerLeave: comeNear(false),
-  onFocus: comeNear(true),
-  onBlur: comeNear(false),
+  onPointerEnter: setNear(true),
+  onPointerLeave: setNear(false),
+  onFocus: setNear(true),
+  onBlur: setNear(false),
 };
 
 /** Renders the slider; it moves between stops, and its value is committed on release. @param {Part & {isDisabled?: boolean}} props */

@@ -86,11 +86,11 @@ function stepDepth(by) {
 }
 
 function runAll() {
-  if (!['loading', 'running'].includes(state.phase.value) && !state.isOfTraces.value) requestRuns(true);
+  if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }
 
 /** Return whether a key event is a shortcut. @param {KeyboardEvent} event */
-function isMeant(event) {
+function isShortcut(event) {
   const target = /** @type {Element} */ (event.target);
   if (!areKeysOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;
   if (document.querySelector('dialog[open], :popover-open')) return false;
@@ -98,7 +98,7 @@ function isMeant(event) {
 }
 
 /** Turn shortcuts on or off. @param {boolean} isOn */
-export function turnKeys(isOn) {
+export function enableKeys(isOn) {
   areKeysOn.value = isOn;
   remember(KEY, isOn ? null : 'off');
 }
@@ -107,7 +107,7 @@ export function turnKeys(isOn) {
 export function followKeys() {
   addEventListener('keydown', (event) => {
     const act = ACTS[event.key];
-    if (!act || !isMeant(event)) return;
+    if (!act || !isShortcut(event)) return;
     event.preventDefault();
     act();
   });

@@ -73,7 +73,7 @@ function stop() {
   const { field } = playing.value;
   playing.value = null;
   commit();
-  state.spoken.value = `${field.title} stopped at ${state.baseValue(field)}`;
+  state.announcement.value = `${field.title} stopped at ${state.baseValue(field)}`;
 }
 
 /** Wait until the runs of this step are shown; rejects if they are refused. @param {AbortSignal} aborted */

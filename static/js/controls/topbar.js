@@ -51,7 +51,7 @@ function ShareButton() {
 function MoreMenu() {
   const theme = choice.value;
   const items = [
-    ...(hasServer && isTiny.value && !state.isOfTraces.value ? [{ title: 'Sweep', run: openSweep }] : []),
+    ...(hasServer && isTiny.value && !state.hasOnlyRecordings.value ? [{ title: 'Sweep', run: openSweep }] : []),
     { title: 'Your views', note: 'what you have looked at in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
     ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),
@@ -70,7 +70,7 @@ function RunButton() {
   const { value: phase } = state.phase;
   if (phase === 'running') return html`<button type="button" class="cancel" onClick=${cancelRuns}>Cancel</button>`;
   const isWanted = ['asking', 'refused'].includes(phase) || (phase === 'idle' && hasStopped());
-  if (!isWanted || state.isOfTraces.value) return null;
+  if (!isWanted || state.hasOnlyRecordings.value) return null;
   return html`<button type="button" class="primary" onClick=${() => requestRuns(true)}>Run</button>`;
 }
 

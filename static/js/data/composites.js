@@ -41,7 +41,7 @@ export function multiply(stack, span, cursor, status) {
   const n = stack.shape[2];
   let [scaled, exponent] = [Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0)), 0];
   for (let layer = first; layer <= last; layer++) {
-    scaled = timesFrom(stack.data, layer * n * n, scaled, n);
+    scaled = multiplyAt(stack.data, layer * n * n, scaled, n);
     const shift = toShift(scaled);
     scaled = scaled.map((value) => scaleBy(value, -shift));
     exponent += shift;
@@ -59,7 +59,7 @@ function findLoss(status, first, last) {
 }
 
 /** Multiply the n × n matrix at offset `from` by another. @param {ArrayLike<number>} data @param {number} from @param {ArrayLike<number>} right @param {number} n */
-export function timesFrom(data, from, right, n) {
+export function multiplyAt(data, from, right, n) {
   const product = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < n; k++) {

@@ -14,7 +14,7 @@ const SIZES = [7, 12];
 /** @typedef {[number, string][]} ColorScale stops from 0 to 1, colours as #rrggbb or rgb() */
 
 /** Return the legible text colour at a position on a colour scale. @param {ColorScale} scale @param {number} share from 0 to 1 */
-export function inkOn(scale, share) {
+export function textColorOn(scale, share) {
   const at = Number.isNaN(share) ? 0.5 : Math.min(1, Math.max(0, share)); // NaN: an axis without extent, or a cell without a number
   const above = scale.findIndex(([place]) => place >= at);
   const [low, high] = [scale[Math.max(0, above - 1)], scale[above]];
@@ -68,7 +68,7 @@ export function writeNumbers({ data, layout }) {
       y: cells.map(([row]) => row + 1),
       text,
       textfont: {
-        color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))),
+        color: cells.map(([row, column]) => textColorOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))),
         size: fitLetters(text, room),
       },
       hoverinfo: 'skip',

@@ -51,7 +51,7 @@ export function showsKept(template) {
  * @param {Columns[]} runs
  * @param {number} step from 0
  */
-export function canFollow(template, runs, step) {
+export function canShowStep(template, runs, step) {
   const rules = template.layout.meta.rules.steps;
   const replaced = replacedBy(rules);
   const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => key in replaced);

@@ -3,7 +3,7 @@
 import { toSpan } from '../data/composites.js';
 import { toUnit } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
-import { canFollow, nearestKept, showsKept } from '../data/steps.js';
+import { canShowStep, nearestKept, showsKept } from '../data/steps.js';
 import { isComposite } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { forInterval, columnsForInterval } from './filling.js';
@@ -29,7 +29,7 @@ export function shownStep(panel, template) {
   const step = panel.follows_step ? state.step.value : null;
   if (step === null) return null;
   state.dataTick.value;
-  return canFollow(
+  return canShowStep(
     template,
     state.slots.value.map((slot) => slot.columns),
     step,

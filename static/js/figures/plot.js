@@ -1,6 +1,6 @@
 /** The only module that touches Plotly. Schedules drawings in short turns, so that input is handled between them. */
 
-import { inkOn, writeNumbers } from '../data/ink.js';
+import { textColorOn, writeNumbers } from '../data/ink.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 /**
@@ -131,7 +131,7 @@ function recolorNumbers(element) {
     const axis = trace.coloraxis
       ? /** @type {any} */ (element)._fullLayout[trace.coloraxis]
       : { cmin: trace.zmin, cmax: trace.zmax, colorscale: trace.colorscale };
-    const ink = inkOn(axis.colorscale, (label.__data__.z - axis.cmin) / (axis.cmax - axis.cmin));
+    const ink = textColorOn(axis.colorscale, (label.__data__.z - axis.cmin) / (axis.cmax - axis.cmin));
     for (const text of label.querySelectorAll('text')) text.style.setProperty('fill', ink);
   }
 }

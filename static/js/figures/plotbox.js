@@ -138,7 +138,7 @@ function followsCursor(template) {
 
 /** Return whether the pointer is dragging and the page shows derived columns. */
 function followsPointer() {
-  return state.isMoving.peek() && state.isOfView.peek();
+  return state.isMoving.peek() && state.matchesView.peek();
 }
 
 class PlotBox {
@@ -241,7 +241,7 @@ class PlotBox {
   /** Return the milliseconds to wait while frames arrive: computing may run on the same machine. */
   rest() {
     if (state.phase.peek() !== 'running') return 0;
-    return Math.max(this.restUntil, state.hasMoved.peek() ? state.dueAt.peek() : 0) - performance.now();
+    return Math.max(this.restUntil, state.hasDrawn.peek() ? state.dueAt.peek() : 0) - performance.now();
   }
 
   /** Draw if something changed. @param {boolean} [isForced] also out of sight and while runs are running; default false */
@@ -281,7 +281,7 @@ class PlotBox {
       if (followsPointer() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);
       else this.showPlot(figure, width, wanted);
-      if (isNew) state.hasMoved.value = true;
+      if (isNew) state.hasDrawn.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
       this.showPlot(this.shown, width, wanted);
     const pointed = [cursor, state.step.peek(), wanted].join('|');
@@ -405,7 +405,7 @@ function notifyMissing() {
   notify('What draws the figures did not come from the server. Reload the page to try again.');
 }
 
-const ofTheEnd = () => null;
+const showTrainedStack = () => null;
 
 /** Renders the names of the runs that an empty plot waits for; a small plot has no room for them. @param {{isSmall: boolean}} props */
 function Waiting({ isSmall }) {
@@ -416,7 +416,7 @@ function Waiting({ isSmall }) {
 }
 
 /** Renders a plot. `values` is the element for the values at the cursor; `description` is read to screen readers. @param {{template: Figure, title: string, description?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
-export function Plot({ template, title, description = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
+export function Plot({ template, title, description = '', values, toStep = showTrainedStack, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));

@@ -86,7 +86,7 @@ function columnOf(slot, column, isRaw) {
             data: isRaw
               ? row
               : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) =>
-                  value === null ? whyNone(slot.columns, column.key, layer) : formatFixed(value, 3),
+                  value === null ? missingEntryText(slot.columns, column.key, layer) : formatFixed(value, 3),
                 ),
           },
         ]
@@ -115,7 +115,7 @@ function measuredColumns({ columns }, { key }, title, read, isRaw) {
 }
 
 /** Describe why an entry of the cursor's row has no number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
-function whyNone(columns, key, layer) {
+function missingEntryText(columns, key, layer) {
   const flags = columns.status.get(key);
   return formatValue(null, null, flags?.get(layer) ?? flags?.get(state.cursor.value));
 }

@@ -64,13 +64,13 @@ function gainOfInterval(columns, { first, last }) {
 function gainOfAll(columns, key) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const isZero = values !== undefined && values.length > 0 && values.every((value) => value === 0);
-  return { log10: gainOf(columns, key), why: isZero ? '0' : whyOf(columns, key), curve: logsOf(columns, key) };
+  return { log10: gainOf(columns, key), why: isZero ? '0' : reasonOf(columns, key), curve: logsOf(columns, key) };
 }
 
 /** Compute a number from the curve of a metric. @param {Columns} columns @param {string} key @param {(logs: (number | null)[]) => number | null | undefined} reduce @param {number[]} layers that it reads @returns {Number10} */
 function at(columns, key, reduce, ...layers) {
   const curve = logsOf(columns, key);
-  return { log10: reduce(curve) ?? null, why: whyOf(columns, key, layers), curve };
+  return { log10: reduce(curve) ?? null, why: reasonOf(columns, key, layers), curve };
 }
 
 /** Subtract; null if either is unknown. @param {number | null | undefined} one @param {number | null | undefined} other */
@@ -80,7 +80,7 @@ const minus = (one, other) => (one == null || other == null ? null : one - other
 const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
 /** Describe why there is no number: the first status among the layers. @param {Columns} columns @param {string} key @param {number[]} [layers] default all */
-function whyOf(columns, key, layers) {
+function reasonOf(columns, key, layers) {
   const flags = [...(columns.status.get(key) ?? [])];
   const found = flags.find(([layer]) => !layers || layers.includes(layer));
   return found ? statusText(found[1]) : UNKNOWN;

@@ -3,7 +3,7 @@
  * `mhc_core/metrics/paths.py`.
  */
 
-import { scaleBy, timesFrom, toLog10, toShift } from '../data/composites.js';
+import { scaleBy, multiplyAt, toLog10, toShift } from '../data/composites.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
 /** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */
@@ -50,7 +50,7 @@ const DOWN = ['composite_gain_bwd', 'composite_norm_1', 'composite_min_col_sum']
 
 /** Compute metrics of the products over layers 1 to l. @param {Matrix} h_res @returns {[string, Powers][]} */
 function measureUp({ shape: [layers, n], data }) {
-  const products = accumulate(layers, n, (layer, product) => timesFrom(data, layer * n * n, product, n));
+  const products = accumulate(layers, n, (layer, product) => multiplyAt(data, layer * n * n, product, n));
   return [
     ['composite_gain_fwd', measure(products, n, ({ rows }) => largest(rows))],
     ['composite_norm_inf', measure(products, n, ({ rows }) => largest(rows), toMagnitudes)],
@@ -61,7 +61,7 @@ function measureUp({ shape: [layers, n], data }) {
 function measureDown({ shape: [layers, n], data }) {
   const products = accumulate(layers, n, (layer, product) => {
     const factor = data.subarray((layers - 1 - layer) * n * n, (layers - layer) * n * n);
-    return timesFrom(product, 0, factor, n);
+    return multiplyAt(product, 0, factor, n);
   }).reverse();
   return [
     ['composite_gain_bwd', measure(products, n, ({ columns }) => largest(columns))],

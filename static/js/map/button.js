@@ -16,10 +16,10 @@ export const waitsForButton = signal(false);
 addEventListener('popstate', () => (waitsForButton.value = true));
 
 export function SweepButton() {
-  const title = state.isOfTraces.value
+  const title = state.hasOnlyRecordings.value
     ? 'A recording has no settings to vary'
     : 'Compute one number of a run over a grid of two settings';
-  return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.isOfTraces.value} onClick=${openSweep}>Sweep</button>`;
+  return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.hasOnlyRecordings.value} onClick=${openSweep}>Sweep</button>`;
 }
 
 export function openSweep() {

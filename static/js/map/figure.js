@@ -82,7 +82,7 @@ function Cells({ map, values, area, lead }) {
             width: `${width}px`,
             height: `${height}px`,
           };
-          return html`<${Door} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
+          return html`<${CellLink} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
           tabindex=${row === at.row && column === at.column ? 0 : -1} onFocus=${() => setAt({ row, column })} />`;
         }),
       )}
@@ -105,7 +105,7 @@ function step({ key, ctrlKey }, at, last) {
 }
 
 /** Renders a button that opens the run here, or a link to another page. @param {{lead: Lead, row: number, column: number, children?: any, [attribute: string]: any}} props */
-function Door({ lead, row, column, children, ...rest }) {
+function CellLink({ lead, row, column, children, ...rest }) {
   return lead.toHref
     ? html`<a href=${lead.toHref(row, column)} target="_blank" rel="noopener" ...${rest}>${children}</a>`
     : html`<button type="button" onClick=${() => lead.open?.(row, column)} ...${rest}>${children}</button>`;
@@ -121,7 +121,7 @@ export function MapTable({ map, values, lead }) {
         <tbody>${rowsFromTop(values).map(
           (row) => html`
           <tr key=${row}><th scope="row">${map.y ? map.y.values[row] : ''}</th>
-            ${map.x.values.map((_, column) => html`<td><${Door} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
+            ${map.x.values.map((_, column) => html`<td><${CellLink} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
         `,
         )}</tbody>
       </table>

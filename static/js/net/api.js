@@ -179,11 +179,11 @@ export async function compareRuns(specs, limit_s, have) {
     events = value;
   }
   const [{ data: submitted }, ...rest] = events;
-  async function* goOn() {
+  async function* continueStream() {
     yield rest;
     yield* batches;
   }
-  return { submitted, stream: { batches: goOn(), close } };
+  return { submitted, stream: { batches: continueStream(), close } };
 }
 /** Fetch spec and status of a run. @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);

@@ -109,7 +109,7 @@ export class PictureBox {
   redraw() {
     this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const isWaiting = state.phase.peek() === 'running' && state.hasMoved.peek();
+    const isWaiting = state.phase.peek() === 'running' && state.hasDrawn.peek();
     const rest = isWaiting ? state.dueAt.peek() - performance.now() : 0;
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else this.drawSoon();

@@ -45,7 +45,7 @@ export function PictureCard({ level = 'h2', children = null }) {
     /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
   };
   return html`
-    <section class=${`card picture-card ${state.pointed.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`card picture-card ${state.highlightedPanel.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <${level} id=${`${id}-title`} class="sr">${TITLE}<//>
       ${
         isTable && templates
@@ -87,7 +87,7 @@ function SignalButtons() {
 /** Send a signal, and announce it to screen readers. */
 function send() {
   sendSignal();
-  state.spoken.value = 'The signal goes forward through the layers, then its gradient comes back.';
+  state.announcement.value = 'The signal goes forward through the layers, then its gradient comes back.';
 }
 
 /** Renders the switch between linear and logarithmic widths. */

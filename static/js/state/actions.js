@@ -29,7 +29,7 @@ export function dragTo(change) {
 export function moveIfKnown(change) {
   const before = state.view.value;
   change();
-  if (showKnown() || state.isOfView.value) return true;
+  if (showKnown() || state.matchesView.value) return true;
   state.view.value = before;
   return false;
 }
@@ -81,7 +81,7 @@ function flushNote() {
 export function moveInterval(change) {
   state.setInterval(change);
   const { first, last } = state.interval.value;
-  state.spoken.value = state.chosenInterval.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
+  state.announcement.value = state.chosenInterval.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
   noteView();
 }
 
@@ -174,7 +174,7 @@ export function openAddress(stored) {
 }
 
 /** Return whether all runs of the view are shown, as after Back from a sweep. */
-const isShown = () => state.phase.value === 'idle' && state.isOfView.value && state.isComplete.value;
+const isShown = () => state.phase.value === 'idle' && state.matchesView.value && state.isComplete.value;
 
 /** Read texts that the hash of a snapshot omits from the specs of its runs. @param {import('../../types').Snapshot} stored @param {string[]} problems of its hash */
 async function takeTexts(stored, problems) {

@@ -126,7 +126,7 @@ function conclude() {
     const sentences = state.slots.value.map(
       (slot) => slot.columns.summary?.findings[0]?.text ?? slot.columns.end?.reason ?? '',
     );
-    state.spoken.value = state.slots.value.map((slot, index) => `${slot.label}: ${sentences[index]}`).join(' ');
+    state.announcement.value = state.slots.value.map((slot, index) => `${slot.label}: ${sentences[index]}`).join(' ');
   });
 }
 
@@ -143,7 +143,7 @@ function tick() {
 /** Return whether the page waits for first frames; derived columns are shown before them. */
 function isAwaited() {
   return (
-    !state.hasMoved.value && state.slots.value.some(({ known, columns }) => known === null && columns.end === null)
+    !state.hasDrawn.value && state.slots.value.some(({ known, columns }) => known === null && columns.end === null)
   );
 }
 

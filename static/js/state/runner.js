@@ -77,7 +77,7 @@ function queueRequest(isExplicit) {
  * Show derived columns of the view, of all runs or of none, and cancel runs of other views. Return whether anything was shown.
  */
 export function showKnown() {
-  if (state.isOfView.value) return false;
+  if (state.matchesView.value) return false;
   const known = recallView();
   if (known.length === 0 || known.includes(null)) return false;
   const requestKeys = state.requestKeys.value;
@@ -100,7 +100,7 @@ function recallView() {
 
 /** Show prefetched records during a drag if they contain more than the first layers. */
 export function showMore() {
-  const isWaiting = state.isMoving.value && state.isOfView.value && state.slots.value.some(isBeginning);
+  const isWaiting = state.isMoving.value && state.matchesView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
   if (known.length > 0 && !known.some((item) => item === null || isBeginning(item)))
     installKnown(state.requestKeys.value, known);
@@ -111,7 +111,7 @@ async function pump() {
   isPumping = true;
   try {
     while (wanted) {
-      await untilMoved();
+      await untilCurvesDrawn();
       await untilPointerRests();
       if (!wanted) break; // cancelled while waiting
       const { isExplicit } = wanted;
@@ -127,7 +127,7 @@ async function pump() {
  * Wait until the forward curves of all runs are complete and drawn: during a long drag the user must see whole curves, not only their
  * first layers.
  */
-async function untilMoved() {
+async function untilCurvesDrawn() {
   if (state.phase.value !== 'running') return;
   let stop = () => {};
   await new Promise((resolve) => {
@@ -136,7 +136,7 @@ async function untilMoved() {
     const timer = setTimeout(done, MIN_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
-      if (state.hasMoved.value && areForwardCurvesComplete(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // after the drawings
+      if (state.hasDrawn.value && areForwardCurvesComplete(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // after the drawings
     });
     stop = () => {
       clearTimeout(timer);
@@ -164,7 +164,7 @@ export function requestNow() {
 
 /** Return whether the page shows derived columns of another request meanwhile. @param {string[]} requestKeys */
 function isOvertaken(requestKeys) {
-  return state.isOfView.value && requestKeys.join() !== state.requestKeys.value.join();
+  return state.matchesView.value && requestKeys.join() !== state.requestKeys.value.join();
 }
 
 /** Send one request and show its response. @param {boolean} isExplicit */
@@ -294,7 +294,7 @@ async function showRelated(submitted, requestKeys, stream) {
     state.problem.value = null;
     state.estimates.value = [];
     if (!isKnown) restoreWhole();
-    else if (!state.isOfView.value || state.slots.value.some(isBeginning)) installKnown(requestKeys, known);
+    else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installKnown(requestKeys, known);
     state.phase.value = isKnown ? 'idle' : 'asking';
   });
 }
@@ -326,7 +326,7 @@ function refuse(error) {
     if (error.retryAfter_s === null) restoreWhole();
     state.problem.value = error;
     state.phase.value = error.retryAfter_s === null ? 'refused' : 'busy';
-    state.spoken.value = `${error.title}: ${error.message}`;
+    state.announcement.value = `${error.title}: ${error.message}`;
   });
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }

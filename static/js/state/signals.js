@@ -43,7 +43,7 @@ export const estimates = signal(/** @type {import('../../types').Estimate[]} */ 
 /** Predicted duration and memory of all runs together. */
 export const predicted = computed(() => predictTogether(estimates.value, boot.workers ?? 1, boot.short_run_s ?? 0));
 /** Whether a figure has drawn data of the latest runs. */
-export const hasMoved = signal(false);
+export const hasDrawn = signal(false);
 /** Whether a drag is moving and the page shows derived columns. */
 export const isMoving = signal(false);
 /** Whether a slider is dragged. */
@@ -56,11 +56,11 @@ export const templates = signal(/** @type {import('../../types').Templates | nul
 /** The snapshot that is shown, null after any change. */
 export const snapshot = signal(/** @type {import('../../types').Snapshot | null} */ (null));
 /** The panel to highlight: that of the finding under the pointer. */
-export const pointed = signal(/** @type {string | null} */ (null));
+export const highlightedPanel = signal(/** @type {string | null} */ (null));
 /** The layer under the pointer on any figure, from 0; null if none. */
 export const hovered = signal(/** @type {number | null} */ (null));
 /** Announcement for screen readers. */
-export const spoken = signal('');
+export const announcement = signal('');
 
 /** Names of recorded models by slot, from their start frames; null for a run. */
 export const models = signal(/** @type {(string | null)[]} */ ([]));
@@ -76,14 +76,14 @@ export const specs = computed(() => toSpecs(fields.value, settings.value));
 /** Request keys of the view's runs. */
 export const requestKeys = computed(() => settings.value.runs.map((choice) => toRequestKey(fields.value, settings.value, choice)));
 /** Whether the slots belong to the view: requested, or with derived columns. */
-export const isOfView = computed(
+export const matchesView = computed(
   () => slots.value.length === requestKeys.value.length && slots.value.every((slot, run) => slot.requestKey === requestKeys.value[run]),
 );
 
 /** Whether the slots are outdated: settings have changed, and the server has not responded yet. */
 export const isOutdated = computed(() => {
   const isAsking = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
-  return isAsking && !isOfView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
+  return isAsking && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
 /** Number of layers in the figures: that of the deepest run with a start frame. */
@@ -335,7 +335,7 @@ export function baseValue(field) {
 }
 
 /** Whether all runs are recordings, so that nothing is computed. */
-export const isOfTraces = computed(() => settings.value.runs.every((choice) => choice.kind === TRACE));
+export const hasOnlyRecordings = computed(() => settings.value.runs.every((choice) => choice.kind === TRACE));
 
 /** Whether all runs have ended. */
 export const isComplete = computed(() => {

@@ -23,7 +23,7 @@ export function install(ids, labels, positions, requestKeys) {
   const fresh = new Map();
   const old = state.slots.value;
   const before = listBefore();
-  state.hasMoved.value = false;
+  state.hasDrawn.value = false;
   state.slots.value = ids.map((id, index) => {
     const isAnswer = old[index]?.id === '' && old[index].requestKey === requestKeys?.[index]; // response for a slot that shows derived columns
     const begun = isAnswer ? old[index].columns : createColumns();
@@ -133,7 +133,7 @@ export function setPlace({ run, position }) {
 export function installKnown(requestKeys, known) {
   const before = listBefore();
   state.batch(() => {
-    state.hasMoved.value = false;
+    state.hasDrawn.value = false;
     state.slots.value = known.map((item, run) => ({
       .../** @type {NonNullable<typeof item>} */ (item),
       requestKey: requestKeys[run],

@@ -99,7 +99,7 @@ async function reportProblems(aborted, act) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     refusal.value = error;
-    state.spoken.value = `${error.title}: ${error.message}`;
+    state.announcement.value = `${error.title}: ${error.message}`;
   }
 }
 

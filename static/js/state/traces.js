@@ -33,7 +33,7 @@ export async function openFiles(files) {
 /** Upload a file and show it. @param {File} file @returns {Promise<boolean>} whether it is shown */
 async function openFile(file) {
   if (sending.value) return fail(['Another file is being sent. Try again when it is done.']);
-  if (!hasRoom()) return fail([FULL()]);
+  if (!hasRoom()) return fail([fullMessage()]);
   aborting = new AbortController();
   failure.value = [];
   sending.value = { name: file.name, share: 0 };
@@ -52,7 +52,7 @@ export const stopSending = () => aborting.abort();
 
 /** Show a record by id: a recording, or a run with its spec. @param {string} id */
 export async function openRecord(id) {
-  if (!hasRoom()) return fail([FULL()]);
+  if (!hasRoom()) return fail([fullMessage()]);
   try {
     const { spec } = await getRun(id);
     if (spec === null) return await show(id);
@@ -74,7 +74,7 @@ async function show(id) {
   const before = depthOfSpec(state.settings.value.base);
   commit(() => (state.view.value = withTrace(state.view.value, id, depth)));
   scrollTo(0, 0);
-  state.spoken.value = 'The recording is open as run A.';
+  state.announcement.value = 'The recording is open as run A.';
   adapted.value =
     depth === null || depth === before ? '' : `Depth set to ${depth}, as in the recording. Back undoes it.`;
   return true;
@@ -124,4 +124,4 @@ function fail(sentences) {
   return false;
 }
 
-const FULL = () => `${boot.rules.letters.length} runs is the maximum. Remove one first.`;
+const fullMessage = () => `${boot.rules.letters.length} runs is the maximum. Remove one first.`;

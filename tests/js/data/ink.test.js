@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inkOn, luminance, writeNumbers } from '../../../static/js/data/ink.js';
+import { textColorOn, luminance, writeNumbers } from '../../../static/js/data/ink.js';
 
 const SCALE = /** @type {[number, string][]} */ ([
   [0, '#a63a12'],
@@ -11,7 +11,7 @@ const SCALE = /** @type {[number, string][]} */ ([
 
 /** @param {number} share @param {number[]} rgb */
 function contrastAt(share, rgb) {
-  const ink = inkOn(SCALE, share) === '#000000' ? 0 : 1;
+  const ink = textColorOn(SCALE, share) === '#000000' ? 0 : 1;
   const [low, high] = [ink, luminance(rgb)].sort((a, b) => a - b);
   return (high + 0.05) / (low + 0.05);
 }
@@ -29,7 +29,7 @@ test('numbers are legible at every stop of a colour scale', () => {
 
 test('colours are interpolated between stops, and clamped at the ends', () => {
   assert.equal(
-    inkOn(
+    textColorOn(
       [
         [0, '#000000'],
         [1, '#ffffff'],
@@ -39,7 +39,7 @@ test('colours are interpolated between stops, and clamped at the ends', () => {
     '#ffffff',
   );
   assert.equal(
-    inkOn(
+    textColorOn(
       [
         [0, '#000000'],
         [1, '#ffffff'],
@@ -48,8 +48,8 @@ test('colours are interpolated between stops, and clamped at the ends', () => {
     ),
     '#000000',
   );
-  assert.equal(inkOn(SCALE, 7), '#ffffff');
-  assert.equal(inkOn(SCALE, -1), inkOn(SCALE, 0));
+  assert.equal(textColorOn(SCALE, 7), '#ffffff');
+  assert.equal(textColorOn(SCALE, -1), textColorOn(SCALE, 0));
 });
 
 test('an image has the numbers of its matrices as text, legible on each cell', () => {
@@ -79,7 +79,7 @@ test('an image has the numbers of its matrices as text, legible on each cell', (
     ],
     'each in the middle of its cell',
   );
-  const inks = z.flat().map((value) => inkOn(SCALE, (value + 1) / 2));
+  const inks = z.flat().map((value) => textColorOn(SCALE, (value + 1) / 2));
   assert.deepEqual(text.textfont.color, inks);
   assert.deepEqual(
     [drawn.layout.xaxis2.range, drawn.layout.yaxis2.range],

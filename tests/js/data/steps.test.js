@@ -5,7 +5,7 @@ import { toStepTexts, toTexts } from '../../../static/js/data/sources.js';
 import * as steps from '../../../static/js/data/steps.js';
 import { rules } from '../sent.js';
 
-const { canFollow, nearestKept, showsKept } = steps;
+const { canShowStep, nearestKept, showsKept } = steps;
 const atStep = (columns, step) => steps.atStep(columns, step, rules.steps);
 
 const typed = (values) => {
@@ -222,11 +222,11 @@ test('a figure shows the trained stack unless at least one run has data of the s
     data: keys.map((key) => ({ meta: { run: 0, key, fill: {} } })),
     layout: { meta: { rules } },
   });
-  assert.equal(canFollow(template('cos_prev'), [trained()], 1), false);
-  assert.equal(canFollow(template('composite_gain_fwd'), [trained()], 1), true);
-  assert.equal(canFollow(template('cos_prev'), [trained(), whole()], 1), true);
-  assert.equal(canFollow(template('unfolded'), [trained()], 1), true, 'there is nothing to follow, nor to show');
-  assert.equal(canFollow(template('cos_prev'), [createColumns()], 1), true, 'of a run that has not begun');
+  assert.equal(canShowStep(template('cos_prev'), [trained()], 1), false);
+  assert.equal(canShowStep(template('composite_gain_fwd'), [trained()], 1), true);
+  assert.equal(canShowStep(template('cos_prev'), [trained(), whole()], 1), true);
+  assert.equal(canShowStep(template('unfolded'), [trained()], 1), true, 'there is nothing to follow, nor to show');
+  assert.equal(canShowStep(template('cos_prev'), [createColumns()], 1), true, 'of a run that has not begun');
   assert.deepEqual(
     ['unfolded', 'act_rms_streams', 'act_rms'].map((key) => showsKept(template(key))),
     [true, true, false],
