@@ -114,7 +114,7 @@ function Dialogs() {
   return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
 }
 
-/** Renders refusals, problems of the address, and the note that a snapshot is shown. */
+/** Render refusals, problems of the address, and the note that a snapshot is shown. */
 function Banner() {
   const { value: problem } = state.problem;
   const { value: stored } = state.snapshot;
@@ -155,7 +155,7 @@ function forget() {
   if (unknownPreset.value.length > 0) leavePreset();
 }
 
-/** Renders what was computed, for print only. */
+/** Render what was computed, for print only. */
 function PrintedFoot() {
   state.dataTick.value;
   return html`<p class="only-print">${footLine()}</p>`;

@@ -43,10 +43,10 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
-/** Renders why the card is incomplete. */
+/** Render why the card is incomplete. */
 function Problems() {
   state.dataTick.value;
-  const lost = state.isConnected.value ? [] : ['The connection to the server is lost. It is tried again every second.'];
+  const lost = state.isConnected.value ? [] : ['Connection to the server lost. Retrying every second.'];
   const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? describeEnd(label, end) : []));
   const words = [...lost, ...ended];
   return words.length > 0 ? html`<p class="error" role="alert">${words.join(' ')}</p>` : null;
@@ -54,11 +54,11 @@ function Problems() {
 
 /** Describe the end of a run that is not done. @param {string} label @param {NonNullable<import('../types').Columns['end']>} end */
 function describeEnd(label, end) {
-  if (end.status === 'failed') return [`Run ${label} failed: ${end.reason}. What it had computed by then is shown.`];
-  return end.status === 'cancelled' ? [`Run ${label} was cancelled. What it had computed by then is shown.`] : [];
+  if (end.status === 'failed') return [`Run ${label} failed: ${end.reason}. Results so far are shown.`];
+  return end.status === 'cancelled' ? [`Run ${label} was cancelled. Results so far are shown.`] : [];
 }
 
-/** Renders the card. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
+/** Render the card. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
 function Content({ panelKey: key, sweep }) {
   if (key === 'map' && sweep && sweepView)
     return html`<${MapCard} view=${sweepView.view} map=${sweepView.map} links=${sweep} />`;
@@ -79,7 +79,7 @@ async function main() {
   };
   const wait = (/** @type {ApiError} */ error) => {
     const cause = error.status === 0 ? 'The server of this figure cannot be reached' : error.title;
-    show(html`<p class="error" role="alert">${cause}. The figure comes as soon as it answers.</p>`);
+    show(html`<p class="error" role="alert">${cause}. The figure will be shown when it responds.</p>`);
     return true;
   };
   try {

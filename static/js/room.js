@@ -33,7 +33,7 @@ async function runAction(act) {
 /** Set the text of the room. @param {RoomText} part */
 const set = (part) => (text.value = part);
 
-/** Renders the form. @param {{submit: () => void, name: string, children?: any}} props */
+/** Render the form. @param {{submit: () => void, name: string, children?: any}} props */
 function Form({ submit, name, children }) {
   const { title, sheet, presets } = text.value;
   const change = (/** @type {Partial<RoomText>} */ part) => set({ ...text.value, ...part });
@@ -53,7 +53,7 @@ function Form({ submit, name, children }) {
   `;
 }
 
-/** Renders the fields of a starting view. @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
+/** Render the fields of a starting view. @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
 function PresetFields({ preset, index, change }) {
   const { presets } = text.value;
   const put = (/** @type {Partial<typeof preset>} */ part) =>
@@ -99,7 +99,7 @@ function Teacher() {
   `;
 }
 
-/** Renders a shared view. @param {{view: SavedView}} props */
+/** Render a shared view. @param {{view: SavedView}} props */
 function Saved({ view }) {
   const saved = new Date(view.created_at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
   return html`<li><a href=${view.url}>${view.title || 'Untitled'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;

@@ -22,7 +22,7 @@ import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
 
-/** Renders the card. @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `level`: default `h2`; `h1` on a page with a single card, `h3` in a section */
+/** Render the card. @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `level`: default `h2`; `h1` on a page with a single card, `h3` in a section */
 export function PanelCard({ panel, level = 'h2' }) {
   const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
@@ -98,10 +98,10 @@ export function useTemplate(view) {
   return useMemo(() => forInterval(view.figure), [view, state.chosenInterval.value]);
 }
 
-/** Renders the title; a separate component because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
+/** Render the title; a separate component because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
 const Title = ({ panel, view }) => html`${toTitle(panel, view)}`;
 
-/** Renders the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
+/** Render the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
   const views = state.offeredViews(panel);
   if (views.length < 2) return null;

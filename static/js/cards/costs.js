@@ -100,7 +100,7 @@ function fail(error) {
   return true;
 }
 
-/** Renders the card. @param {{level?: 'h1' | 'h3'}} props `level`: default `h3`; `h1` on a page with a single card */
+/** Render the card. @param {{level?: 'h1' | 'h3'}} props `level`: default `h3`; `h1` on a page with a single card */
 export function CostCard({ level = 'h3' }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(followCosts, []);
@@ -125,7 +125,7 @@ export function CostCard({ level = 'h3' }) {
   `;
 }
 
-/** Renders the server's figure. Loads it in the light theme too, because printing cannot wait. */
+/** Render the server's figure. Loads it in the light theme too, because printing cannot wait. */
 function CostFigure() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [figures, setFigures] = useState(/** @type {Record<string, import('../../types').Figure>} */ ({}));
@@ -191,7 +191,7 @@ function lettersOf(kind) {
   return kinds.flatMap((other, run) => (other === kind ? [boot.rules.letters[run]] : [])).join(' ');
 }
 
-/** Renders the costs for this stack. Sets roles explicitly, because CSS changes the display of rows on phones. */
+/** Render the costs for this stack. Sets roles explicitly, because CSS changes the display of rows on phones. */
 function StackTable() {
   const found = costs.value;
   const reference = found.find((item) => item.connection === REFERENCE);
@@ -218,7 +218,7 @@ function StackTable() {
   `;
 }
 
-/** Renders a cell with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
+/** Render a cell with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
 function Cell({ text, added, share }) {
   return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
@@ -249,7 +249,7 @@ function PaperTable() {
   `;
 }
 
-/** Renders the paper's report, and our counts for its models. */
+/** Render the paper's report, and our counts for its models. */
 export function PaperClaim() {
   const printed = paper.value;
   if (!printed) return null;

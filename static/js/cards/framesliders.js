@@ -14,7 +14,7 @@ import { html } from '../ui/html.js';
 
 const PATHS = ['depth', 'connection.noise', 'connection.sinkhorn_iters'];
 
-/** Renders the sliders once the runs are complete. */
+/** Render the sliders once the runs are complete. */
 export function FrameSliders() {
   const layers = useRef(0);
   const [isRefused, setRefused] = useState(false);
@@ -53,7 +53,7 @@ function isMovable(field) {
   return isShared && view.runs.some((choice) => appliesTo(state.fields.value, view, choice, field));
 }
 
-/** Renders a slider. @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
+/** Render a slider. @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
 function Slider({ field, layers, move }) {
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));

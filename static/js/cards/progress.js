@@ -27,7 +27,7 @@ function watchedProgress({ trained, iterations }) {
   return number === undefined ? `training, observation ${trained}` : `training, step ${number}`;
 }
 
-/** Renders the progress of the slowest run. */
+/** Render the progress of the slowest run. */
 export function TrainingProgress() {
   state.dataTick.value;
   const open = state.slots.value.map(({ columns }) => columns).filter(isTraining);

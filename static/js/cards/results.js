@@ -62,7 +62,7 @@ function lossUnit() {
   return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
-/** Renders the row of a run. @param {{slot: Slot | undefined, run: number}} props */
+/** Render the row of a run. @param {{slot: Slot | undefined, run: number}} props */
 function Row({ slot, run }) {
   const [isOpen, setOpen] = useState(false);
   state.dataTick.value;
@@ -85,14 +85,14 @@ function Row({ slot, run }) {
   `;
 }
 
-/** Renders a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
+/** Render a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
 function Cell({ run, name, measured: { log10, why, curve }, format, color }) {
   return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : format(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
 const SPARK = { width: 64, height: 18, pad: 2 };
 
-/** Renders a curve over the layers, scaled to its own range. @param {{curve: (number | null)[], color: string | undefined}} props */
+/** Render a curve over the layers, scaled to its own range. @param {{curve: (number | null)[], color: string | undefined}} props */
 function Sparkline({ curve, color }) {
   const known = curve.filter((value) => value !== null);
   const [low, high] = [Math.min(...known), Math.max(...known)];
@@ -107,7 +107,7 @@ function Sparkline({ curve, color }) {
   return html`<svg class="curve" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
 }
 
-/** Renders the progress of a run until it is done, or why it failed. @param {{slot: Slot}} props */
+/** Render the progress of a run until it is done, or why it failed. @param {{slot: Slot}} props */
 function Progress({ slot }) {
   const { columns } = slot;
   if (columns.end?.status === 'failed')
@@ -126,7 +126,7 @@ function progressOf({ columns, place }) {
     : `${Math.round(100 * fractionDone(columns))} %`;
 }
 
-/** Renders the findings of a run. @param {{slot: Slot}} props */
+/** Render the findings of a run. @param {{slot: Slot}} props */
 function Findings({ slot }) {
   state.dataTick.value;
   const { columns } = shownOf(slot, hasFindings);
@@ -161,7 +161,7 @@ const Sentence = memo((/** @type {{finding: import('../../types').Finding}} */ {
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 });
 
-/** Renders the main number of a run in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
+/** Render the main number of a run in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
 export function Headline({ slot, columns }) {
   state.dataTick.value;
   const number = preset.value && toHeadline(preset.value, columns);

@@ -58,7 +58,7 @@ export function showSectionOf(key) {
 /** Return the panel of the preset, unless the strip shows it. */
 const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
 
-/** Renders the card of the preset's panel; `data-awaits` reserves its height until it is loaded. */
+/** Render the card of the preset's panel; `data-awaits` reserves its height until it is loaded. */
 export function Featured() {
   const key = featuredKey();
   if (!key) return null;
@@ -72,7 +72,7 @@ export function Sections() {
   return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }
 
-/** Renders a section. @param {{section: string, panels: Panel[]}} props */
+/** Render a section. @param {{section: string, panels: Panel[]}} props */
 function Section({ section, panels }) {
   const isOpen = openSections.value.includes(section);
   const { title } = SECTIONS[section];
@@ -85,7 +85,7 @@ function Section({ section, panels }) {
   `;
 }
 
-/** Renders the finding of a closed section. @param {{section: string}} props */
+/** Render the finding of a closed section. @param {{section: string}} props */
 function Finding({ section }) {
   state.dataTick.value;
   const { about, toFinding } = SECTIONS[section];

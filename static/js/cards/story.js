@@ -91,14 +91,14 @@ const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
 const Headline = () => html`${toHeadline(shownColumns().filter(({ start }) => start !== null))}`;
 
-/** Renders the hint to press Start; not printed. */
+/** Render the hint to press Start; not printed. */
 function StartHint() {
   const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
   const isBefore = current.value === null && taskView.value !== state.settings.value;
   return isBefore && (hc || mhc) ? html`<span class="no-print"> Press Start to see why.</span>` : null;
 }
 
-/** Renders the text of the step about the shown runs. */
+/** Render the text of the step about the shown runs. */
 export function StoryText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));

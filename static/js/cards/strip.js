@@ -34,7 +34,7 @@ export function Strip() {
   return html`<section class="strip" aria-label="Curves over the layers">${panelsOfStrip().map((panel) => html`<${Chart} key=${panel.key} panel=${panel} />`)}</section>`;
 }
 
-/** Renders a chart. @param {{panel: Panel}} props */
+/** Render a chart. @param {{panel: Panel}} props */
 function Chart({ panel }) {
   const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
@@ -66,7 +66,7 @@ function Chart({ panel }) {
   `;
 }
 
-/** Renders what differs from the default: view, interval, training step. @param {{panel: Panel, view: PanelView}} props */
+/** Render what differs from the default: view, interval, training step. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
   const scale = view.key === 'linear' ? 'linear' : '';
   const unit = view.unit === panel.unit ? scale : view.unit;

@@ -17,7 +17,7 @@ import { linkPapers } from '../ui/papers.js';
 
 const PRESET = 'laws';
 
-/** Renders the notes. @param {{panel: Panel, view: PanelView}} props */
+/** Render the notes. @param {{panel: Panel, view: PanelView}} props */
 export function TheoryNotes({ panel, view }) {
   state.dataTick.value;
   const step = shownStep(panel, view.figure);
@@ -45,7 +45,7 @@ async function openLaws() {
   if (preset) openPreset(preset);
 }
 
-/** Renders the note of a run. @param {{columns: Columns, metric: string}} props */
+/** Render the note of a run. @param {{columns: Columns, metric: string}} props */
 function Note({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;
@@ -66,7 +66,7 @@ function obstacleOf(columns, metric) {
   return html`${title} is <b>${obstacle.field === KIND ? kindName(String(obstacle.got)) : nameOf(obstacle.got ?? '')}</b>; theory needs ${obstacle.wanted}.`;
 }
 
-/** Renders how many layers are inside the band. @param {{columns: Columns, metric: string}} props */
+/** Render how many layers are inside the band. @param {{columns: Columns, metric: string}} props */
 function Inside({ columns, metric }) {
   const found = countInside(columns, metric);
   if (found === null) return null;

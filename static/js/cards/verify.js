@@ -59,7 +59,7 @@ export function VerifyDialog() {
   return html`<${Dialog} title=${`Verify ${slot?.label ?? ''}`} isOpen=${slot !== null} onClose=${close}>${slot ? html`<${Content} slot=${slot} />` : null}<//>`;
 }
 
-/** Renders the verification of a run. @param {{slot: Slot}} props */
+/** Render the verification of a run. @param {{slot: Slot}} props */
 function Content({ slot }) {
   useLayoutEffect(() => {
     const asking = new AbortController();
@@ -78,7 +78,7 @@ function Content({ slot }) {
 }
 
 /** Shown for a recording, which cannot be recomputed. */
-const CHECKED = 'Checking the numbers of the trace against each other.';
+const CHECKED = 'Checking the numbers of the recording against each other.';
 /** @type {Record<string, string>} */
 const WAITING = {
   asking: 'Recomputing the run in float64.',
@@ -86,12 +86,12 @@ const WAITING = {
   running: 'Recomputing the run in float64.',
 };
 
-/** Renders the verdict. @param {{body: Verification}} props */
+/** Render the verdict. @param {{body: Verification}} props */
 function Verdict({ body: { verdict, summary } }) {
   return verdict && html`<p class="verdict ${verdict}">${SIGNS[verdict]} ${summary}</p>`;
 }
 
-/** Renders the table of checks. @param {{checks: Check[], isTrace: boolean}} props */
+/** Render the table of checks. @param {{checks: Check[], isTrace: boolean}} props */
 function Checks({ checks, isTrace }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">

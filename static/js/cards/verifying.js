@@ -27,7 +27,7 @@ export const verdicts = signal(/** @type {Record<string, import('../../types').C
 
 const MARKS = { holds: '✓ verified', fails: '✗ fails', skipped: '– no law applies' };
 
-/** Renders the verdict of a run, or the button that requests it; both open the table of checks. @param {{slot: Slot}} props */
+/** Render the verdict of a run, or the button that requests it; both open the table of checks. @param {{slot: Slot}} props */
 export function VerifyMark({ slot }) {
   if (!isVerifiable(slot)) return null;
   const verdict = verdicts.value[slot.id];

@@ -37,7 +37,7 @@ export function Compared() {
   `;
 }
 
-/** Renders the switch for differences to run A. */
+/** Render the switch for differences to run A. */
 function DifferenceSwitch() {
   const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
   if (!others) return null;
@@ -56,7 +56,7 @@ function DifferenceSwitch() {
   `;
 }
 
-/** Renders a run. @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
+/** Render a run. @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
 function Run({ choice, run, isOnly }) {
   const letter = boot.rules.letters[run];
   const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
@@ -88,7 +88,7 @@ function isWhole(run) {
   return state.slots.value[run]?.columns.end?.status === 'done';
 }
 
-/** Renders the menu of a run. @param {{run: number, isOnly: boolean}} props */
+/** Render the menu of a run. @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
   const runs = useComputed(() => state.settings.value.runs).value;
   const canVerify = useComputed(() => isVerifiable(state.slots.value[run])).value;
@@ -133,7 +133,7 @@ function itemsOf(run, isOnly, canVerify) {
 /** The run whose name is edited. */
 const renamed = signal(/** @type {number | null} */ (null));
 
-/** Renders the name of a run, or its input. @param {{choice: import('../../types').Choice, run: number}} props */
+/** Render the name of a run, or its input. @param {{choice: import('../../types').Choice, run: number}} props */
 function Name({ choice, run }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const isOpen = renamed.value === run;
@@ -159,7 +159,7 @@ function Name({ choice, run }) {
     aria-label=${`Name of run ${boot.rules.letters[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
 }
 
-/** Renders the settings in which the runs differ. */
+/** Render the settings in which the runs differ. */
 function Differences() {
   const view = state.settings.value;
   const rows = toDifferences(state.fields.value, view);
@@ -178,7 +178,7 @@ function Differences() {
   `;
 }
 
-/** Renders the overrides of a run. @param {{choice: import('../../types').Choice, run: number}} props */
+/** Render the overrides of a run. @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
   const isMeant = (/** @type {import('../../types').Field} */ field) => {
     const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props

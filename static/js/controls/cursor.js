@@ -19,7 +19,7 @@ export function CursorRow() {
   return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${IntervalChip} /></div>`;
 }
 
-/** Renders the interval, with a button that shows all layers. */
+/** Render the interval, with a button that shows all layers. */
 function IntervalChip() {
   const text = describeInterval();
   if (!text) return null;
@@ -31,7 +31,7 @@ function IntervalChip() {
     onClick=${clear}>Showing ${text} <span aria-hidden="true">×</span></button>`;
 }
 
-/** Renders the slider of training steps; its last position is the trained stack, after the last update. */
+/** Render the slider of training steps; its last position is the trained stack, after the last update. */
 function StepSlider() {
   const { value: steps } = state.steps;
   const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);

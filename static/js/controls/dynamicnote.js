@@ -14,7 +14,7 @@ const FEW_STEPS = 20;
 /** Initialisation with random projections and a gate of 1: the one that differs most from static mixing. */
 const DRAWN = 'deepseek_v4';
 
-/** Renders the note. @param {{run: number | null}} props null for the common setting */
+/** Render the note. @param {{run: number | null}} props null for the common setting */
 export function DynamicNote({ run }) {
   const inert = listInert().filter((index) => run === null || index === run);
   if (inert.length === 0) return null;

@@ -6,7 +6,7 @@ import { Popover } from '../ui/menu.js';
 
 /** @typedef {import('../../types').Field} Field */
 
-/** Renders the help. @param {{field: Field, id: string}} props `id` of the text that describes the control */
+/** Render the help. @param {{field: Field, id: string}} props `id` of the text that describes the control */
 export const FieldHelp = memo(function FieldHelp({ field, id }) {
   return html`
     <${Popover} label=${`${field.title}: help`} sign="?" className="icon field-help">

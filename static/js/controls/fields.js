@@ -59,7 +59,7 @@ function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
 
-/** Renders a group. @param {{group: string, isOpen: boolean}} props */
+/** Render a group. @param {{group: string, isOpen: boolean}} props */
 function Group({ group, isOpen }) {
   const paths = useComputed(() =>
     listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
@@ -85,7 +85,7 @@ export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** Renders how many settings of a group differ from the opening view. @param {{fields: Field[]}} props */
+/** Render how many settings of a group differ from the opening view. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
   const { base: opening } = openingView();
   const { base } = state.settings.value;
@@ -107,7 +107,7 @@ const OWN = [...boot.rules.letters].map((_, run) => ({ run }));
 /** Return the target of a run. @param {number} run */
 export const targetOf = (run) => OWN[run];
 
-/** Renders a control; it follows its own value only, because a drag changes one of forty. */
+/** Render a control; it follows its own value only, because a drag changes one of forty. */
 export const Control = memo(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
@@ -154,7 +154,7 @@ function refuse(path, sentence) {
   refusal.value = { path, sentence };
 }
 
-/** Renders a number input. @param {Part & {label?: string}} props */
+/** Render a number input. @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
@@ -178,7 +178,7 @@ const NEARING = {
   onBlur: setNear(false),
 };
 
-/** Renders the slider; it moves between stops, and its value is committed on release. @param {Part & {isDisabled?: boolean}} props */
+/** Render the slider; it moves between stops, and its value is committed on release. @param {Part & {isDisabled?: boolean}} props */
 export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
@@ -188,7 +188,7 @@ export function RangeInput({ field, id, value, set, describedBy, isDisabled = fa
     aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />`;
 }
 
-/** Renders a slider with a number input. @param {Part} props */
+/** Render a slider with a number input. @param {Part} props */
 function SliderControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
@@ -197,7 +197,7 @@ function SliderControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Renders a number. @param {Part} props */
+/** Render a number. @param {Part} props */
 function NumberControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -205,7 +205,7 @@ function NumberControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Renders a switch. @param {Part} props */
+/** Render a switch. @param {Part} props */
 function CheckControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -214,7 +214,7 @@ function CheckControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Renders a select. @param {Part} props */
+/** Render a select. @param {Part} props */
 function SelectControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -224,7 +224,7 @@ function SelectControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Renders radio buttons. @param {Part} props */
+/** Render radio buttons. @param {Part} props */
 function SegmentControl({ field, id, value, set, describedBy, help }) {
   return html`
     <fieldset class="segments" aria-labelledby=${`${id}-title`} aria-describedby=${describedBy}>
@@ -238,7 +238,7 @@ function SegmentControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Renders a text area. @param {Part} props */
+/** Render a text area. @param {Part} props */
 function TextControl({ field, id, value, set, describedBy, help }) {
   const isOwn = value !== field.initial;
   const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));

@@ -67,7 +67,7 @@ function choose(event, preset) {
   if (preset.plays) void playSetting(preset.plays);
 }
 
-/** Renders a preset. @param {{preset: Preset}} props */
+/** Render a preset. @param {{preset: Preset}} props */
 function Card({ preset }) {
   const runs = sketches.value.get(preset.name)?.runs ?? [];
   const styles = toRunStyles(kindsOf(preset), theme.value);
@@ -90,7 +90,7 @@ function Card({ preset }) {
   `;
 }
 
-/** Renders a sketch. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
+/** Render a sketch. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
@@ -118,7 +118,7 @@ function dashOf(style) {
   return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
 
-/** Renders the numbers of the preset's runs. @param {{preset: Preset, runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
+/** Render the numbers of the preset's runs. @param {{preset: Preset, runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
 function PresetNumbers({ preset, runs, styles }) {
   return html`
     <p class="gallery-what">${preset.told}</p>

@@ -17,7 +17,7 @@ const IDLE_KEYS = ['Shift', 'Control', 'Alt', 'Meta', 'Tab'];
 const playing = signal(null);
 let following = new AbortController();
 
-/** Renders the button. @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
+/** Render the button. @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
 export function PlayButton({ id, field, value, set }) {
   const isOn = playing.value?.id === id;
   const act = () => (isOn ? stop() : void play(id, field, value, set));
@@ -35,7 +35,7 @@ export async function playSetting(path) {
   await play(toControl(path), field, NaN, (value) => state.setBase(path, value));
 }
 
-/** Renders a button that plays and pauses a common setting without a visible control. @param {{path: string, canPlay: boolean}} props `canPlay`: whether to show it while nothing plays */
+/** Render a button that plays and pauses a common setting without a visible control. @param {{path: string, canPlay: boolean}} props `canPlay`: whether to show it while nothing plays */
 export function PlaySetting({ path, canPlay }) {
   const title = state.fields.value.get(path)?.title;
   const isOn = playing.value?.id === toControl(path);

@@ -28,7 +28,7 @@ export function PresetBanner() {
   `;
 }
 
-/** Renders the note that the view was changed. @param {{from: Preset}} props */
+/** Render the note that the view was changed. @param {{from: Preset}} props */
 function Changed({ from }) {
   const open = (/** @type {MouseEvent} */ event) => {
     event.preventDefault();
@@ -37,7 +37,7 @@ function Changed({ from }) {
   return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
 }
 
-/** Renders the text of the preset. @param {{shown: Preset}} props */
+/** Render the text of the preset. @param {{shown: Preset}} props */
 function Claim({ shown }) {
   const { reference } = shown;
   return html`
@@ -60,7 +60,7 @@ const startsOf = (specs) => [
   ...new Set(specs.flatMap(({ connection }) => (connection.kind === 'mhc' ? [connection.init] : []))),
 ];
 
-/** Renders the source, closed on phones, so that the figure fits the first screen. @param {{reference: NonNullable<Preset['reference']>}} props */
+/** Render the source, closed on phones, so that the figure fits the first screen. @param {{reference: NonNullable<Preset['reference']>}} props */
 function Source({ reference }) {
   return html`
     <details open=${isWide}>
@@ -71,7 +71,7 @@ function Source({ reference }) {
   `;
 }
 
-/** Renders our numbers next to the paper's. @param {{shown: Preset}} props */
+/** Render our numbers next to the paper's. @param {{shown: Preset}} props */
 function Numbers({ shown }) {
   state.dataTick.value;
   const theirs = shown.reference?.numbers ?? {};

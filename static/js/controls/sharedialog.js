@@ -79,7 +79,7 @@ export function ShareDialog() {
   `;
 }
 
-/** Renders the snapshot link, created on request. */
+/** Render the snapshot link, created on request. */
 function Snapshot() {
   const { id = '', short = '', isOwn = false, expires = '' } = links.value ?? {};
   return html`
@@ -111,7 +111,7 @@ function LiveLink() {
 /** Count the days until a time. @param {string} time in the server's format */
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
-/** Renders the deletion with a confirmation. */
+/** Render the deletion with a confirmation. */
 function Deletion() {
   const [isConfirming, setConfirming] = useState(false);
   return isConfirming
@@ -129,7 +129,7 @@ function heightOf(key) {
   return FRAME_HEIGHTS[key] ?? FRAME_HEIGHT;
 }
 
-/** Renders the code that embeds a figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
+/** Render the code that embeds a figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
 function Frame({ id, hasMap }) {
   const picture = { key: PICTURE, title: TITLE };
   const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Sweep' }] : [])];

@@ -42,7 +42,7 @@ export function rollSeed() {
 
 const COMMON = { kind: '', own: {} };
 
-/** Renders a slider; reserves its space until the schema is loaded. */
+/** Render a slider; reserves its space until the schema is loaded. */
 const Slider = memo(function Slider(/** @type {{field: Field | undefined}} */ { field }) {
   if (!field) return html`<div class="slider"></div>`;
   return html`<${KnownSlider} field=${field} />`;
@@ -56,7 +56,7 @@ function isOfTraining(field) {
   return !isNoisy && state.specs.value.some((spec) => spec.train?.steps > 0);
 }
 
-/** Renders the switch to trained runs, and back to the previous view. @param {{isTrained: boolean}} props */
+/** Render the switch to trained runs, and back to the previous view. @param {{isTrained: boolean}} props */
 function Switch({ isTrained }) {
   const { value: view } = state.settings;
   const before = useRef(/** @type {import('../../types').View | null} */ (null));
@@ -68,7 +68,7 @@ function Switch({ isTrained }) {
     title="Compare stacks whose mixing training has moved, without noise" onClick=${choose}>mixing: <span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
 }
 
-/** Renders how far training moved the mixing of each run. */
+/** Render how far training moved the mixing of each run. */
 function TrainedDrift() {
   state.dataTick.value;
   const { value: slots } = state.slots;
@@ -83,7 +83,7 @@ function TrainedDrift() {
   return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${drifts ? html`<span>Drift of H_res after ${found[0].steps} steps:</span> ${drifts}` : 'Measured after training'}</p>`;
 }
 
-/** Renders a slider; drift is either noise set by the slider, or measured after training. The help is hidden while the slider moves. @param {{field: Field}} props */
+/** Render a slider; drift is either noise set by the slider, or measured after training. The help is hidden while the slider moves. @param {{field: Field}} props */
 function KnownSlider({ field }) {
   const { path } = field;
   const isTrained = useComputed(() => path === DRIFT && isOfTraining(field)).value;
@@ -100,7 +100,7 @@ function KnownSlider({ field }) {
   `;
 }
 
-/** Renders value, slider and help. @param {{field: Field, id: string}} props */
+/** Render value, slider and help. @param {{field: Field, id: string}} props */
 function Range({ field, id }) {
   const { path } = field;
   const value = useComputed(() => settingOf(state.settings.value, COMMON, field)).value;

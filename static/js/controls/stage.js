@@ -59,7 +59,7 @@ export function Stage() {
   <//>`;
 }
 
-/** Renders the presented card. @param {{panel: Panel | undefined}} props undefined for the picture */
+/** Render the presented card. @param {{panel: Panel | undefined}} props undefined for the picture */
 function Presented({ panel }) {
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -83,13 +83,13 @@ function Presented({ panel }) {
   `;
 }
 
-/** Renders the text of the step or preset. */
+/** Render the text of the step or preset. */
 function StageText() {
   if (presented.value?.isStory) return html`<p class="stage-said"><${StoryText} /></p>`;
   return preset.value ? html`<p class="stage-said">${preset.value.description}</p>` : null;
 }
 
-/** Renders each run with line style and number. */
+/** Render each run with line style and number. */
 function Legend() {
   state.dataTick.value;
   const styles = stylesOf(hasSummary);
@@ -104,7 +104,7 @@ function Legend() {
   `;
 }
 
-/** Renders the figure in the remaining space. @param {{panel: Panel | undefined}} props */
+/** Render the figure in the remaining space. @param {{panel: Panel | undefined}} props */
 function Room({ panel }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
@@ -117,7 +117,7 @@ function Room({ panel }) {
   return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${Fitted} panel=${panel} size=${size} />` : null}</div>`;
 }
 
-/** Renders the magnified figure. @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
+/** Render the magnified figure. @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
 function Fitted({ panel, size }) {
   [state.slots.value, state.dataTick.value, state.templates.value];
   const { magnified, height } = fitIn(panel, size);
@@ -129,7 +129,7 @@ function Fitted({ panel, size }) {
   `;
 }
 
-/** Renders a panel's plot. @param {{panel: Panel, height: number | null}} props */
+/** Render a panel's plot. @param {{panel: Panel, height: number | null}} props */
 function Figure({ panel, height }) {
   const template = useTemplate(state.viewOf(panel));
   const toHeight = height === null ? undefined : () => height;

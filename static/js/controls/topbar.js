@@ -65,7 +65,7 @@ function MoreMenu() {
   return html`<${Menu} label="More" items=${items} />`;
 }
 
-/** Renders Run or Cancel, if there is something to run or cancel. */
+/** Render Run or Cancel, if there is something to run or cancel. */
 function RunButton() {
   const { value: phase } = state.phase;
   if (phase === 'running') return html`<button type="button" class="cancel" onClick=${cancelRuns}>Cancel</button>`;
@@ -80,7 +80,7 @@ function hasStopped() {
   return state.slots.value.some(({ columns }) => columns.end && columns.end.status !== 'done');
 }
 
-/** Renders the status and progress; empty when all is shown. */
+/** Render the status and progress; empty when all is shown. */
 function Status() {
   state.dataTick.value;
   const { value: phase } = state.phase;
@@ -120,7 +120,7 @@ function formatWait() {
   return formatSecondsRange(low_s, high_s);
 }
 
-/** Renders the predicted cost of the view. */
+/** Render the predicted cost of the view. */
 export function Cost() {
   const estimates = state.estimates.value;
   if (estimates.length === 0 || !hasServer) return null;

@@ -59,7 +59,7 @@ probe.result().save("ours${SUFFIX}")</pre>
   `;
 }
 
-/** Renders the progress of the upload, with a button to cancel it. */
+/** Render the progress of the upload, with a button to cancel it. */
 function Sending() {
   if (!sending.value) return null;
   const { name, share } = sending.value;
@@ -82,7 +82,7 @@ function Failure() {
   `;
 }
 
-/** Renders the button that adds a matching synthetic run to a recording, and the settings that could not be matched. @param {{run: number, trace: string | undefined, isWhole: boolean}} props */
+/** Render the button that adds a matching synthetic run to a recording, and the settings that could not be matched. @param {{run: number, trace: string | undefined, isWhole: boolean}} props */
 export function Twin({ run, trace, isWhole }) {
   if (!trace) return null;
   const unknown = unmatched.value[trace];
@@ -98,7 +98,7 @@ export function Twin({ run, trace, isWhole }) {
   `;
 }
 
-/** Renders the drop zone, the progress of an upload, and refusals. */
+/** Render the drop zone, the progress of an upload, and refusals. */
 export function DropZone() {
   return html`
     ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}

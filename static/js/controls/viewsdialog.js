@@ -47,7 +47,7 @@ function Views() {
   `;
 }
 
-/** Renders the buttons Compare, Undo and Delete all. */
+/** Render the buttons Compare, Undo and Delete all. */
 function Bar() {
   const { items, trouble } = stored.value;
   const { view, message } = comparedNow();
@@ -78,7 +78,7 @@ function compare(view) {
   commit(() => (state.view.value = view));
 }
 
-/** Renders an entry. @param {{item: Visited}} props */
+/** Render an entry. @param {{item: Visited}} props */
 function Entry({ item }) {
   const name = nameOfView(item);
   const isTicked = ticked.value.includes(item.key);

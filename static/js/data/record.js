@@ -53,7 +53,7 @@ export function describeRecord(columns, all = [columns]) {
   const spec = specOf(columns);
   if (spec)
     return [`depth ${spec.depth}, width ${spec.width}`, ...driftOf(all), `seed ${spec.seed}, ${spec.dtype}`].join(', ');
-  return `a trace of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
+  return `a recording of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
 }
 
 /** Describe the drift: `drift 0.3`, or one value per run with a drift; empty if there is none. @param {Columns[]} all */

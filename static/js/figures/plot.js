@@ -108,7 +108,7 @@ const addScript = (href, attempt = 0) =>
     script.onload = () => resolve(clearTimeout(again));
     script.onerror = () => {
       clearTimeout(again);
-      reject(new Error('the script that draws figures did not come from the server'));
+      reject(new Error('the script that draws figures could not be loaded'));
     };
     document.head.append(script);
   });

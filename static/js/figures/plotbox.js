@@ -402,12 +402,12 @@ function reserve(box, template, toHeight) {
 }
 
 function notifyMissing() {
-  notify('What draws the figures did not come from the server. Reload the page to try again.');
+  notify('The library that draws figures could not be loaded. Reload the page to try again.');
 }
 
 const showTrainedStack = () => null;
 
-/** Renders the names of the runs that an empty plot waits for; a small plot has no room for them. @param {{isSmall: boolean}} props */
+/** Render the names of the runs that an empty plot waits for; a small plot has no room for them. @param {{isSmall: boolean}} props */
 function Waiting({ isSmall }) {
   state.dataTick.value;
   const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
@@ -415,7 +415,7 @@ function Waiting({ isSmall }) {
   return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
 }
 
-/** Renders a plot. `values` is the element for the values at the cursor; `description` is read to screen readers. @param {{template: Figure, title: string, description?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
+/** Render a plot. `values` is the element for the values at the cursor; `description` is read to screen readers. @param {{template: Figure, title: string, description?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
 export function Plot({ template, title, description = '', values, toStep = showTrainedStack, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);

@@ -211,7 +211,7 @@ function matrixTable(panel, isRaw) {
   return { head: [toPlaces(panel, view), ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
 }
 
-/** Renders the table. @param {{panel: Panel}} props */
+/** Render the table. @param {{panel: Panel}} props */
 export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);

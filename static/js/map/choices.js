@@ -20,7 +20,7 @@ const GROUPS = /** @type {Record<string, string>} */ ({
   jacobian: 'Jacobian',
 });
 
-/** Renders the choices. @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
+/** Render the choices. @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
 export function MapChoices({ map, metrics, change }) {
   const {
     fields: { value: fields },
@@ -70,7 +70,7 @@ export function MapChoices({ map, metrics, change }) {
   `;
 }
 
-/** Renders a field and its values. @param {{name: string, axis: MapChoice['y'], known: import('../../types').Field[], isOptional?: boolean, set: (axis: MapChoice['y']) => void}} props */
+/** Render a field and its values. @param {{name: string, axis: MapChoice['y'], known: import('../../types').Field[], isOptional?: boolean, set: (axis: MapChoice['y']) => void}} props */
 function Axis({ name, axis, known, isOptional = false, set }) {
   const [isWrong, setIsWrong] = useState(false);
   const choose = (/** @type {any} */ event) => {

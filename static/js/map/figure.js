@@ -11,7 +11,7 @@ import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.j
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
 /** Target of a cell: a run opened on this page, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
 
-/** Renders the figure. @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
+/** Render the figure. @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
 export function MapFigure({ map, values, figure, lead }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -55,7 +55,7 @@ export function MapFigure({ map, values, figure, lead }) {
   `;
 }
 
-/** Renders buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{map: MapChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
+/** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{map: MapChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
 function Cells({ map, values, area, lead }) {
   const [at, setAt] = useState({ row: 0, column: 0 });
   const grid = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -104,14 +104,14 @@ function step({ key, ctrlKey }, at, last) {
   return up || right ? { row: clip(at.row + up, last.row), column: clip(at.column + right, last.column) } : null;
 }
 
-/** Renders a button that opens the run here, or a link to another page. @param {{lead: Lead, row: number, column: number, children?: any, [attribute: string]: any}} props */
+/** Render a button that opens the run here, or a link to another page. @param {{lead: Lead, row: number, column: number, children?: any, [attribute: string]: any}} props */
 function CellLink({ lead, row, column, children, ...rest }) {
   return lead.toHref
     ? html`<a href=${lead.toHref(row, column)} target="_blank" rel="noopener" ...${rest}>${children}</a>`
     : html`<button type="button" onClick=${() => lead.open?.(row, column)} ...${rest}>${children}</button>`;
 }
 
-/** Renders the table. @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
+/** Render the table. @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
 export function MapTable({ map, values, lead }) {
   const fields = state.fields.value;
   return html`

@@ -41,7 +41,7 @@ function openCell(map, row, column) {
   commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
 }
 
-/** Renders the content. @param {{map: MapChoice}} props */
+/** Render the content. @param {{map: MapChoice}} props */
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
   const latestMap = useRef(map);
@@ -108,7 +108,7 @@ function countRuns(map) {
   return count === 1 ? '1 run' : `${count} runs`;
 }
 
-/** Renders the estimated cost before the start, or why the server would refuse it. @param {{map: MapChoice}} props */
+/** Render the estimated cost before the start, or why the server would refuse it. @param {{map: MapChoice}} props */
 function Cost({ map }) {
   const [estimate, setEstimate] = useState('');
   const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
@@ -132,7 +132,7 @@ function isWhole(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 
-/** Renders the progress. @param {{values: SweepValues, isSnapshot: boolean}} props */
+/** Render the progress. @param {{values: SweepValues, isSnapshot: boolean}} props */
 function Progress({ values, isSnapshot }) {
   const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const done = values.counts.done ?? 0;

@@ -46,7 +46,7 @@ async function load(links, map) {
   }
 }
 
-/** Renders the card. @param {{view: import('../../types').View, map: import('../../types').MapChoice, links: import('../../types').SweepLinks}} props `view` has the run that is varied */
+/** Render the card. @param {{view: import('../../types').View, map: import('../../types').MapChoice, links: import('../../types').SweepLinks}} props `view` has the run that is varied */
 export function MapCard({ view, map, links }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(() => void load(links, map), []);

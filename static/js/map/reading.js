@@ -4,7 +4,7 @@ import { html } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
 import { READING } from './cells.js';
 
-/** Renders the help. @param {{metric: import('../../types').SweepValues['metric']}} props */
+/** Render the help. @param {{metric: import('../../types').SweepValues['metric']}} props */
 export function MapHelp({ metric }) {
   return html`
     <${Popover} label="Sweep: what it shows" sign="?">

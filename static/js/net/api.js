@@ -97,7 +97,7 @@ async function wrapNetworkErrors(request) {
 const unreachable = () =>
   new ApiError(
     0,
-    { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' },
+    { title: 'The server cannot be reached', detail: 'Is it running? The page continues when it is back.' },
     2,
   );
 
@@ -109,7 +109,7 @@ function openStream(path, init = {}) {
     try {
       const headers = { ...init.headers, Accept: 'text/event-stream' };
       const { response } = await send(path, { ...init, headers, signal: ending.signal });
-      if (!response.body) throw new ApiError(response.status, { title: 'Nothing is left to send' }, null);
+      if (!response.body) throw new ApiError(response.status, { title: 'The server sent no data' }, null);
       yield [];
       const batches = readBatches(response.body);
       for (;;) {

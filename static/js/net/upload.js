@@ -32,7 +32,7 @@ export function postTrace(file, onProgress, signal) {
 /** A file that changed after it was chosen cannot be read; the browser reports the same error. */
 const BROKEN = {
   title: 'The file was not sent',
-  detail: 'Is the server running, and the file still as it was when you chose it? Then open it once more.',
+  detail: 'Check that the server is running and that the file has not changed, then open it again.',
 };
 
 /** Parse a response. @param {string} text @returns {any} null if it is not JSON, as from a proxy */

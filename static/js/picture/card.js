@@ -16,7 +16,7 @@ import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } fr
 
 /** @typedef {import('../../types').Templates} Templates */
 
-/** Renders the card. @param {{level?: 'h1' | 'h2', children?: any}} props `level`: default `h2`; `h1` on a page with a single card */
+/** Render the card. @param {{level?: 'h1' | 'h2', children?: any}} props `level`: default `h2`; `h1` on a page with a single card */
 export function PictureCard({ level = 'h2', children = null }) {
   const [isTable, setIsTable] = useState(false);
   const id = `panel-${KEY}`;
@@ -61,11 +61,11 @@ export function PictureCard({ level = 'h2', children = null }) {
   `;
 }
 
-/** Renders help and menu. @param {{items: import('../ui/menu.js').Item[]}} props */
+/** Render help and menu. @param {{items: import('../ui/menu.js').Item[]}} props */
 const Tools = ({ items }) =>
   html`<div class="card-tools"><${PictureHelp} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
 
-/** Renders the buttons that send, pause and stop a signal. */
+/** Render the buttons that send, pause and stop a signal. */
 function SignalButtons() {
   const { value } = sent;
   if (!value)
@@ -90,19 +90,19 @@ function send() {
   state.announcement.value = 'The signal goes forward through the layers, then its gradient comes back.';
 }
 
-/** Renders the switch between linear and logarithmic widths. */
+/** Render the switch between linear and logarithmic widths. */
 function ScaleChoice() {
   const choose = () => setLog(!isLog.value);
   return html`<button type="button" class="picture-scale" role="switch" aria-checked=${isLog.value} aria-label="Logarithmic widths" onClick=${choose}><span class=${isLog.value ? '' : 'on'}>linear</span> | <span class=${isLog.value ? 'on' : ''}>log</span></button>`;
 }
 
-/** Renders how to read the picture, and the training step. @param {{templates: Templates | null}} props */
+/** Render how to read the picture, and the training step. @param {{templates: Templates | null}} props */
 function Caption({ templates }) {
   const places = templates ? placesOf(templates) : '';
   return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${captionOf(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
 }
 
-/** Renders the button that opens the magnified layer if it has no room next to the strips. */
+/** Render the button that opens the magnified layer if it has no room next to the strips. */
 function InsideButton() {
   return html`
     <button type="button" class="picture-open" aria-expanded=${isOpen.value} aria-label=${`Inside layer ${state.cursor.value + 1}`} onClick=${() => (isOpen.value = !isOpen.value)}><span class="picture-inside">Inside </span>layer ${state.cursor.value + 1}</button>
@@ -120,7 +120,7 @@ const PictureHelp = memo(() => {
   `;
 });
 
-/** Renders the picture. @param {{children?: any}} props controls over the picture */
+/** Render the picture. @param {{children?: any}} props controls over the picture */
 export function Picture({ children = null }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   // Before the first paint, to reserve the height.
@@ -145,7 +145,7 @@ export function Picture({ children = null }) {
   `;
 }
 
-/** Renders the cursor for the keyboard: an invisible slider, whose focus ring is shown on the frame. */
+/** Render the cursor for the keyboard: an invisible slider, whose focus ring is shown on the frame. */
 function LayerSlider() {
   const { first, last } = state.interval.value;
   const layer = state.cursor.value;
@@ -154,7 +154,7 @@ function LayerSlider() {
     disabled=${first === last} aria-valuetext=${`layer ${layer + 1} of ${state.layers.value}`} onInput=${move} />`;
 }
 
-/** Renders the tables. @param {{templates: Templates}} props */
+/** Render the tables. @param {{templates: Templates}} props */
 function Tables({ templates }) {
   [state.dataTick.value, state.slots.value, state.step.value];
   const at = state.cursor.value + 1;

@@ -30,7 +30,7 @@ export function addSliders({ runs, sliders, derivation }, box, show) {
     const known = isAsGiven() ? null : follow(runs, places, derivation);
     if (known === undefined) {
       places.set(path, before);
-      status.textContent = 'The saved data does not reach that far.';
+      status.textContent = 'The saved data does not cover this value.';
       return before;
     }
     cancelAnimationFrame(frame);

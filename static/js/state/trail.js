@@ -8,7 +8,7 @@ import { readList, writeList } from './store.js';
 
 const KEY = 'trail';
 const MAX_STEPS = 24;
-/** Addresses that the page opens without a request; not those of snapshots. */
+/** Addresses that the page can open itself; snapshots need the server. */
 const OWN = /^\/(?:#.*|p\/.*|preset-.*)?$/s;
 /** Return whether an address can be stored. @param {string} url */
 const isOwn = (url) => url.startsWith(ROOT) && OWN.test(url.slice(ROOT.length));

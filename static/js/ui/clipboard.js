@@ -16,7 +16,7 @@ export function notify(text) {
   timer = setTimeout(() => (message.value = ''), SEEN_MS);
 }
 
-/** Renders the message. @param {{isOver?: boolean}} props `isOver`: within a dialog, which covers the page's own; default false */
+/** Render the message. @param {{isOver?: boolean}} props `isOver`: within a dialog, which covers the page's own; default false */
 export function Toast({ isOver = false }) {
   return html`<p class=${message.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${message.value}</p>`;
 }
@@ -39,14 +39,14 @@ export async function copyText(text) {
 export async function copyImage(image) {
   if (typeof ClipboardItem === 'undefined' || !navigator.clipboard?.write) {
     image.catch(() => {}); // unused
-    return 'This browser does not let a page copy images: take the PNG instead';
+    return 'This browser does not let a page copy images: download the PNG instead';
   }
   try {
     await navigator.clipboard.write([new ClipboardItem({ 'image/png': image.then(toBlob) })]);
     return 'Copied as an image';
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
-    return 'The image could not be copied, for this page may not write to the clipboard: take the PNG instead';
+    return 'The image was not copied: this page may not write to the clipboard. Download the PNG instead';
   }
 }
 

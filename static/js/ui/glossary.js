@@ -6,7 +6,7 @@ import { html } from './html.js';
 /** Terms with definitions; other terms are too frequent. */
 const EXPLAINED = /\b(doubly stochastic|H_pre|H_res|H_post|streams?|mixing|gain|drift|equal compute)\b/i;
 
-/** Renders a sentence with definitions on hover, at the first occurrence of each term. @param {{text: string}} props */
+/** Render a sentence with definitions on hover, at the first occurrence of each term. @param {{text: string}} props */
 export function Explained({ text }) {
   const seen = new Set();
   return text.split(new RegExp(EXPLAINED, 'gi')).map((part, index) => {

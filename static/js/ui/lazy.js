@@ -6,14 +6,14 @@ import { html } from './html.js';
 
 /** @typedef {() => any} Component */
 
-/** Renders a component once it is wanted and loaded. @param {{isWanted: boolean, load: () => Promise<Component>}} props */
+/** Render a component once it is wanted and loaded. @param {{isWanted: boolean, load: () => Promise<Component>}} props */
 export function Lazy({ isWanted, load }) {
   const [Part, setPart] = useState(/** @type {Component | null} */ (null));
   useEffect(() => {
     if (!isWanted || Part) return;
     load().then(
       (found) => setPart(() => found),
-      () => notify('This part of the page did not come from the server. Reload the page to try again.'),
+      () => notify('This part of the page could not be loaded. Reload the page to try again.'),
     );
   }, [isWanted]);
   return Part ? html`<${Part} />` : null;

@@ -15,7 +15,7 @@ function place(button, panel) {
   panel.style.setProperty('top', `${Math.max(8, top)}px`);
 }
 
-/** Renders a button that opens a panel next to it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
+/** Render a button that opens a panel next to it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
 export function Popover({ label, sign, className = 'icon', panelClass = '', children }) {
   const id = useId();
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
@@ -73,7 +73,7 @@ export const Menu = memo(
   },
 );
 
-/** Renders a modal dialog. @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
+/** Render a modal dialog. @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
 export function Dialog({ title, isOpen, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
@@ -88,7 +88,7 @@ export function Dialog({ title, isOpen, onClose, children }) {
   `;
 }
 
-/** Renders a text with a button that copies it. @param {{text: string, label: string}} props */
+/** Render a text with a button that copies it. @param {{text: string, label: string}} props */
 export function CopyText({ text, label }) {
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const copy = async () => {

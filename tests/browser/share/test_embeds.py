@@ -127,7 +127,7 @@ def test_a_frame_says_that_its_run_was_cancelled(open_page: OpenPage, server: Se
         http.delete(f"/runs/{run}")
         wait_for_end(http, run)
     page = open_page(f"/embed/{run}?panel=gain", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("Run A mHC was cancelled. What it had computed by then is shown.")
+    expect(page.get_by_role("alert")).to_contain_text("Run A mHC was cancelled. Results so far are shown.")
 
 
 @pytest.mark.full
