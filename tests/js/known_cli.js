@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { depthOf, specOf } from '../../static/js/data/record.js';
 import { findDifferences } from '../../static/js/instant/agree.js';
-import { begin, deriveColumns } from '../../static/js/instant/known.js';
+import { deriveBeginning, deriveColumns } from '../../static/js/instant/derive.js';
 import { copyFirstLayers } from '../../static/js/instant/prefix.js';
 import { viewRules } from './sent.js';
 
@@ -31,7 +31,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const { noise = NaN, sinkhorn_iters = NaN } = specOf(computed).connection;
   const wanted = { layers: depthOf(computed), noise, rounds: sinkhorn_iters };
   const known = deriveColumns(base, wanted, viewRules.at_once);
-  const begun = known ? null : begin(base, wanted, viewRules.at_once);
+  const begun = known ? null : deriveBeginning(base, wanted, viewRules.at_once);
   const answer = begun
     ? describeBeginning(begun, computed, depthOf(base))
     : known && {

@@ -3,7 +3,7 @@
 import { useRef, useState } from 'preact/hooks';
 import { depthOf } from '../data/record.js';
 import { ROOT } from '../net/sent.js';
-import { moveIfKnown } from '../state/actions.js';
+import { moveIfDerivable } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { toHash } from '../state/view/hash.js';
@@ -23,7 +23,7 @@ export function FrameSliders() {
   const fields = movableFields();
   if (layers.current === 0 || fields.length === 0) return null;
   const move = (/** @type {Field} */ field, /** @type {number} */ value) =>
-    setRefused(!moveIfKnown(() => state.setBase(field.path, value)));
+    setRefused(!moveIfDerivable(() => state.setBase(field.path, value)));
   const link = html`<a href=${`${ROOT}/#${toHash(state.view.value, boot.rules)}`} target="_blank" rel="noopener">Compute this view</a>`;
   return html`
     <details class="try-it">

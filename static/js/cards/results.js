@@ -69,7 +69,7 @@ function Row({ slot, run }) {
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
-  const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.known);
+  const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.derived);
   const measured = measure(columns, state.chosenInterval.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>
@@ -112,7 +112,7 @@ function Progress({ slot }) {
   const { columns } = slot;
   if (columns.end?.status === 'failed')
     return html`<small class="error" role="alert">failed: ${columns.end.reason}</small>`;
-  if (columns.end?.status === 'done' || slot.known) return null;
+  if (columns.end?.status === 'done' || slot.derived) return null;
   return html`<small>${progressOf(slot)}</small>`;
 }
 

@@ -2,7 +2,7 @@
 
 import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
-import { deriveColumns } from '../instant/known.js';
+import { deriveColumns } from '../instant/derive.js';
 import { collectScripts } from '../share/scripts.js';
 import { pack } from '../share/pack.js';
 import { boot } from '../state/boot.js';

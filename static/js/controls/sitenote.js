@@ -14,7 +14,7 @@ export function SiteNote() {
 function describeMissing() {
   const { value: phase } = state.phase;
   if (phase === 'asking') return html`This page has no server. ${COMPUTE} this.`;
-  const isPartial = phase === 'idle' && state.slots.value.some(({ id, known }) => id === '' && known !== null);
+  const isPartial = phase === 'idle' && state.slots.value.some(({ id, derived }) => id === '' && derived !== null);
   return isPartial
     ? html`This page has no server: it knows the gains of these settings. ${COMPUTE} what is dimmed.`
     : null;

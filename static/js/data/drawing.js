@@ -22,14 +22,14 @@ function hasAny(columns, keys) {
 }
 
 /** Return the derived columns of a run if they contain all of the metrics, else null. @param {Slot} slot @param {string[]} keys */
-function knownOf({ known }, keys) {
-  return known && !keys.some((key) => known.waits.has(key)) ? known : null;
+function derivedOf({ derived }, keys) {
+  return derived && !keys.some((key) => derived.waits.has(key)) ? derived : null;
 }
 
 /** Return the columns to read numbers from: those of the finished run, else the derived ones. @param {Slot} slot @param {string[]} keys */
 export function columnsOf(slot, keys) {
   const isOver = slot.columns.end?.status === 'done';
-  return (isOver ? null : knownOf(slot, keys)) ?? slot.columns;
+  return (isOver ? null : derivedOf(slot, keys)) ?? slot.columns;
 }
 
 /**
@@ -40,8 +40,8 @@ export function columnsOf(slot, keys) {
  */
 export function shownOf(slot, has) {
   if (slot.columns.end?.status === 'done') return slot;
-  const known = slot.known ? [{ ...slot, columns: slot.known }] : [];
-  const found = [...known, slot].find((item) => has(item.columns));
+  const derived = slot.derived ? [{ ...slot, columns: slot.derived }] : [];
+  const found = [...derived, slot].find((item) => has(item.columns));
   if (found || slot.columns.end !== null) return found ?? slot;
   return slot.before.find((item) => has(item.columns)) ?? slot;
 }
@@ -70,7 +70,7 @@ export function choose(template, slots, drawn) {
     places,
     results: places.map((place) => place.columns),
     labels: places.map((place) => place.label),
-    isStale: places.some(({ columns }, run) => columns !== slots[run].columns && columns !== slots[run].known),
+    isStale: places.some(({ columns }, run) => columns !== slots[run].columns && columns !== slots[run].derived),
     isNew: (isComplete || isFirst) && slots.some((slot, run) => fresh[run]?.columns === slot.columns),
   };
 }
@@ -78,11 +78,11 @@ export function choose(template, slots, drawn) {
 /** Return new data of a run, or null. @param {Slot} slot @param {string[]} keys @returns {Place | null} */
 function freshOf(slot, keys) {
   const { columns, label } = slot;
-  const known = knownOf(slot, keys);
-  const signature = known ? `known ${numberOf(known)} ${label}` : '';
+  const derived = derivedOf(slot, keys);
+  const signature = derived ? `known ${numberOf(derived)} ${label}` : '';
   // Derived columns are drawn already, so a finished run keeps their signature.
-  if (columns.end?.status === 'done') return known ? { columns, label, signature } : toPlace(slot, keys);
-  if (known) return { columns: known, label, signature };
+  if (columns.end?.status === 'done') return derived ? { columns, label, signature } : toPlace(slot, keys);
+  if (derived) return { columns: derived, label, signature };
   // Draw a recording as far as it has arrived: the missing metrics may never arrive.
   const isThere = columns.end !== null || modelOf(columns) !== null || hasAny(columns, keys);
   return isThere ? toPlace(slot, keys) : null;

@@ -410,7 +410,7 @@ const showTrainedStack = () => null;
 /** Render the names of the runs that an empty plot waits for; a small plot has no room for them. @param {{isSmall: boolean}} props */
 function Waiting({ isSmall }) {
   state.dataTick.value;
-  const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
+  const open = state.slots.value.filter(({ columns, derived }) => columns.end === null && derived === null);
   const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
   return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
 }

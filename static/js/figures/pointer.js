@@ -11,7 +11,7 @@ import { layersWithin, OwnZoom } from './zoom.js';
 /** The plot that receives pointer events. @typedef {{box: HTMLElement, plot: HTMLElement, shown: import('../../types').Figure | null,
  *   areas: () => import('./plot.js').Area[], layersShown: () => string, placeCursor: () => void, forceRedraw: () => void}} Target */
 
-/** Largest time between the taps of a double tap, as in Plotly; mouse events collectScripts their own count. */
+/** Largest time between the taps of a double tap, as in Plotly; mouse events contain a click count. */
 const DOUBLE_MS = 300;
 
 export class PlotPointer {

@@ -34,11 +34,11 @@ export function findDifferences(known, computed, { relative, absolute }) {
 /** Compare two columns. @param {string} name @param {any} mine @param {any} theirs @param {number} floor @param {number} [share] @returns {string[]} */
 function compare(name, mine, theirs, floor, share = TOLERANCE) {
   const [one, other] = [flatten(mine), flatten(theirs)];
-  if (one.length !== other.length) return [`${name}: ${one.length} values at once, ${other.length} of the server`];
+  if (one.length !== other.length) return [`${name}: ${one.length} values derived, ${other.length} on the server`];
   const place = one.findIndex(
     (/** @type {number} */ value, /** @type {number} */ index) => !isNear(value, other[index], floor, share),
   );
-  return place < 0 ? [] : [`${name}[${place}]: ${one[place]} at once, ${other[place]} of the server`];
+  return place < 0 ? [] : [`${name}[${place}]: ${one[place]} derived, ${other[place]} on the server`];
 }
 
 /** Flatten a column to one list. @param {any} column one number per layer, or several, null if unknown @returns {any} */

@@ -4,7 +4,7 @@ import { createColumns } from '../data/columns.js';
 import { choose } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
-import { deriveColumns } from '../instant/known.js';
+import { deriveColumns } from '../instant/derive.js';
 import { toStops } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').DerivationRules} DerivationRules */
@@ -65,7 +65,7 @@ function follow(runs, places, derivation) {
   return known.length === runs.length ? known : undefined;
 }
 
-/** Return the wanted settings of a run. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/known.js').Wanted} */
+/** Return the wanted settings of a run. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
 function toWanted(columns, places) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return {
@@ -95,8 +95,8 @@ function settingOf(columns, path) {
 
 /** Return whether derived runs contain all data of a figure. @param {Figure} template @param {Columns[]} runs */
 export function isKnown(template, runs) {
-  const slots = runs.map((known) => ({
-    ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, known, before: [] },
+  const slots = runs.map((derived) => ({
+    ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, derived, before: [] },
   }));
   return choose(template, slots, []).results.every((columns, run) => columns === runs[run]);
 }

@@ -3,7 +3,7 @@
 import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
-import { requestNow, readSpec, requestRuns, requestSoon, showKnown, showSnapshot } from './runner.js';
+import { requestNow, readSpec, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
 import * as state from './signals.js';
 import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
 import { TRACE, withoutUnnamed } from './view/spec.js';
@@ -19,17 +19,17 @@ export function dragTo(change) {
   state.isDragging.value = true;
   change();
   leaveSnapshot();
-  if (showKnown()) requestSoon();
+  if (showDerived()) requestSoon();
   else requestRuns();
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
 }
 
 /** Apply a change if its columns can be derived without the server; return whether it was applied. @param {() => void} change */
-export function moveIfKnown(change) {
+export function moveIfDerivable(change) {
   const before = state.view.value;
   change();
-  if (showKnown() || state.matchesView.value) return true;
+  if (showDerived() || state.matchesView.value) return true;
   state.view.value = before;
   return false;
 }
@@ -42,7 +42,7 @@ export function commit(change) {
   leaveSnapshot();
   pushAddress(state.view.value);
   if (change) {
-    showKnown();
+    showDerived();
     requestRuns();
   } else requestNow();
 }
@@ -168,7 +168,7 @@ export function openAddress(stored) {
     void takeTexts(stored, problems);
   } else {
     if (preset) noteView(); // use the preset's own address
-    showKnown();
+    showDerived();
     if (!isShown()) requestRuns(preset !== undefined); // a preset's link starts runs of any duration
   }
 }

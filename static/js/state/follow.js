@@ -3,7 +3,7 @@
 import { addFrame } from '../data/columns.js';
 import { ApiError, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { keepRecord } from './kept.js';
+import { keepRecord } from './records.js';
 import { noteStep } from './pace.js';
 import * as state from './signals.js';
 import { confirm, isTrace, noteTraces, noteWhole, setPlace } from './slots.js';
@@ -143,7 +143,7 @@ function tick() {
 /** Return whether the page waits for first frames; derived columns are shown before them. */
 function isAwaited() {
   return (
-    !state.hasDrawn.value && state.slots.value.some(({ known, columns }) => known === null && columns.end === null)
+    !state.hasDrawn.value && state.slots.value.some(({ derived, columns }) => derived === null && columns.end === null)
   );
 }
 

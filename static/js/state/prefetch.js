@@ -9,7 +9,7 @@ import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
 import { chooseDepth } from './prefetchdepth.js';
-import { keepRecord, keptIds, recallRecord, recallSpec } from './kept.js';
+import { keepRecord, keptIds, recallRecord, recallSpec } from './records.js';
 import { showMore } from './runner.js';
 import * as state from './signals.js';
 import { isBeginning } from './slots.js';

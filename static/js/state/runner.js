@@ -7,9 +7,9 @@ import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/ap
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
 import { follow, noteLive, stopFollowing } from './follow.js';
-import { keepRecord, keptIds, recallSpec } from './kept.js';
+import { keepRecord, keptIds, recallSpec } from './records.js';
 import * as state from './signals.js';
-import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
+import { install, installDerived, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
 import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
@@ -76,14 +76,14 @@ function queueRequest(isExplicit) {
 /**
  * Show derived columns of the view, of all runs or of none, and cancel runs of other views. Return whether anything was shown.
  */
-export function showKnown() {
+export function showDerived() {
   if (state.matchesView.value) return false;
   const known = recallView();
   if (known.length === 0 || known.includes(null)) return false;
   const requestKeys = state.requestKeys.value;
   stopFollowing();
   void cancelAll(requestKeys);
-  installKnown(requestKeys, known);
+  installDerived(requestKeys, known);
   endWait();
   return true;
 }
@@ -103,7 +103,7 @@ export function showMore() {
   const isWaiting = state.isMoving.value && state.matchesView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
   if (known.length > 0 && !known.some((item) => item === null || isBeginning(item)))
-    installKnown(state.requestKeys.value, known);
+    installDerived(state.requestKeys.value, known);
 }
 
 async function pump() {
@@ -294,7 +294,7 @@ async function showRelated(submitted, requestKeys, stream) {
     state.problem.value = null;
     state.estimates.value = [];
     if (!isKnown) restoreWhole();
-    else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installKnown(requestKeys, known);
+    else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installDerived(requestKeys, known);
     state.phase.value = isKnown ? 'idle' : 'asking';
   });
 }

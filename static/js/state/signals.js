@@ -18,8 +18,8 @@ import { toRequestKey } from './view/traces.js';
 /**
  * One of the compared runs. `before` lists what its slot showed before, the latest first, a complete run last: it is drawn dimmed until
  * `columns` has data. `requestKey` identifies the request, undefined for a snapshot's run; `id` is empty until the server responds.
- * `known` holds derived columns, computed without the server: incomplete, but final.
- * @typedef {{id: string, requestKey: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
+ * `derived` holds derived columns, computed without the server: incomplete, but final.
+ * @typedef {{id: string, requestKey: string | undefined, label: string, columns: Columns, place: number | null, derived: Columns | null,
  *   before: {id: string, columns: Columns, label: string}[]}} Slot
  */
 /**

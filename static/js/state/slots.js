@@ -4,7 +4,7 @@ import { createColumns } from '../data/columns.js';
 import { modelOf } from '../data/record.js';
 import { findDifferences } from '../instant/agree.js';
 import { boot } from './boot.js';
-import { recallRecord } from './kept.js';
+import { recallRecord } from './records.js';
 import * as state from './signals.js';
 import { TRACE } from './view/spec.js';
 import { isTraceRequest } from './view/traces.js';
@@ -35,7 +35,7 @@ export function install(ids, labels, positions, requestKeys) {
       label: labels[index],
       columns,
       place: positions?.[index] ?? null,
-      known: isAnswer ? old[index].known : null,
+      derived: isAnswer ? old[index].derived : null,
       // Recordings do not change, so there is no earlier state.
       before: isTraceRequest(requestKeys?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
     };
@@ -51,13 +51,13 @@ function growing(id) {
 /** Return whether a slot shows a recording. @param {Slot} slot */
 export const isTrace = ({ requestKey, columns }) => isTraceRequest(requestKey) || modelOf(columns) !== null;
 
-/** Return whether only the first layers of a run are known, from a shallower one. @param {Pick<Slot, 'id' | 'columns' | 'known'>} item */
-export const isBeginning = ({ id, columns, known }) => id === '' && known === null && columns.start !== null;
+/** Return whether only the first layers of a run are known, from a shallower one. @param {Pick<Slot, 'id' | 'columns' | 'derived'>} item */
+export const isBeginning = ({ id, columns, derived }) => id === '' && derived === null && columns.start !== null;
 
-/** Return the known columns of a recording; null if there are none. @param {string} id @returns {{id: string, columns: Columns, known: null} | null} */
+/** Return the known columns of a recording; null if there are none. @param {string} id @returns {{id: string, columns: Columns, derived: null} | null} */
 export function recallTrace(id) {
   const columns = recallRecord(id) ?? growing(id);
-  return columns ? { id, columns, known: null } : null;
+  return columns ? { id, columns, derived: null } : null;
 }
 
 /** Update view and labels with the recordings that start frames name. */
@@ -91,9 +91,9 @@ function toChoice(model, id, known) {
 function listBefore() {
   const slots = state.slots.value;
   const isWhole = isDone(slots);
-  return slots.map(({ id, columns, label, known, before }) => [
+  return slots.map(({ id, columns, label, derived, before }) => [
     { id, columns, label },
-    ...(known ? [{ id, columns: known, label }] : []),
+    ...(derived ? [{ id, columns: derived, label }] : []),
     ...(isWhole ? [] : before.slice(-1)),
   ]);
 }
@@ -117,11 +117,11 @@ const isDone = (slots) => slots.every(({ columns }) => columns.end?.status === '
 
 /** Compare derived columns with the server's; drop them if they differ. @param {Slot} slot @returns {Slot} */
 export function confirm(slot) {
-  if (!slot.known || slot.columns.end?.status !== 'done') return slot;
-  const differences = findDifferences(slot.known, slot.columns, boot.rules.at_once);
+  if (!slot.derived || slot.columns.end?.status !== 'done') return slot;
+  const differences = findDifferences(slot.derived, slot.columns, boot.rules.at_once);
   if (differences.length === 0) return slot;
-  console.error(`Shown at once of run ${slot.id}, and not what the server says: ${differences.join('; ')}`);
-  return { ...slot, known: null };
+  console.error(`Derived columns of run ${slot.id} differ from the server's: ${differences.join('; ')}`);
+  return { ...slot, derived: null };
 }
 
 /** Set the position of a run in the queue. @param {{run: string, position: number | null}} status */
@@ -129,12 +129,12 @@ export function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-/** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
-export function installKnown(requestKeys, known) {
+/** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallSpec>[]} derived none is null */
+export function installDerived(requestKeys, derived) {
   const before = listBefore();
   state.batch(() => {
     state.hasDrawn.value = false;
-    state.slots.value = known.map((item, run) => ({
+    state.slots.value = derived.map((item, run) => ({
       .../** @type {NonNullable<typeof item>} */ (item),
       requestKey: requestKeys[run],
       label: state.labels.value[run],

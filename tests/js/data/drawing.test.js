@@ -17,13 +17,13 @@ function run(layers, isWhole) {
 }
 
 /** @param {string} id @param {any} columns @param {any[]} before */
-const slot = (id, columns, before = [], known = null) => ({
+const slot = (id, columns, before = [], derived = null) => ({
   id,
   requestKey: undefined,
   label: 'mHC',
   columns,
   place: null,
-  known,
+  derived,
   before,
 });
 
@@ -69,19 +69,19 @@ test('curves are complete when every run has its loss, or has ended', () => {
   assert.ok(!areForwardCurvesComplete([slot('a', run(0, false))]));
 });
 
-// ---- known at once
+// ---- derived columns
 
 const PAIR = /** @type {any} */ ({ data: [0, 1].map((run) => ({ meta: { run, key: 'act_rms' } })) });
 
-/** A run of so many layers that is known at once, but for what waits. */
-function known(layers, ...waits) {
+/** Create a run with derived columns of so many layers, except for metrics that wait. */
+function derivedRun(layers, ...waits) {
   const columns = run(waits.includes('act_rms') ? 0 : layers, false);
   columns.waits = new Set(waits);
   return columns;
 }
 
 test('derived columns are shown as final before the server responds', () => {
-  const [old, fresh, here] = [run(4, true), createColumns(), known(3, 'grad_rms')];
+  const [old, fresh, here] = [run(4, true), createColumns(), derivedRun(3, 'grad_rms')];
   const first = choose(TEMPLATE, [slot('a', old)], []);
   const moved = choose(TEMPLATE, [slot('', fresh, [slot('a', old)], here)], first.places);
   assert.deepEqual([moved.isStale, moved.isNew, moved.results], [false, false, [here]]);
@@ -89,7 +89,7 @@ test('derived columns are shown as final before the server responds', () => {
 });
 
 test('first frames of the server do not replace complete derived columns', () => {
-  const here = known(4);
+  const here = derivedRun(4);
   const drawn = choose(TEMPLATE, [slot('', createColumns(), [slot('a', run(4, true))], here)], []);
   const part = choose(TEMPLATE, [slot('b', run(2, false), [slot('a', run(4, true))], here)], drawn.places);
   assert.deepEqual(part.results, [here]);
@@ -97,7 +97,7 @@ test('first frames of the server do not replace complete derived columns', () =>
 });
 
 test('confirmed columns are taken without redrawing', () => {
-  const [here, whole] = [known(4), run(4, true)];
+  const [here, whole] = [derivedRun(4), run(4, true)];
   const drawn = choose(TEMPLATE, [slot('', createColumns(), [], here)], []);
   const confirmed = choose(TEMPLATE, [slot('b', whole, [], here)], drawn.places);
   assert.deepEqual(confirmed.results, [whole]);
@@ -106,14 +106,14 @@ test('confirmed columns are taken without redrawing', () => {
 });
 
 test('columns derived for different slider values have different signatures', () => {
-  const signatures = [known(4), known(4)].map(
+  const signatures = [derivedRun(4), derivedRun(4)].map(
     (here) => choose(TEMPLATE, [slot('', createColumns(), [], here)], []).places[0].signature,
   );
   assert.notEqual(signatures[0], signatures[1]);
 });
 
 test('a figure whose metric waits for the server stays unchanged', () => {
-  const [old, here] = [run(4, true), known(3, 'act_rms')];
+  const [old, here] = [run(4, true), derivedRun(3, 'act_rms')];
   const { isStale, results } = choose(TEMPLATE, [slot('', createColumns(), [slot('a', old)], here)], []);
   assert.deepEqual([isStale, results], [true, [old]]);
 });
@@ -122,7 +122,7 @@ test('laws wait for the server although their metric is derived', () => {
   const theory = /** @type {any} */ ({
     data: [{ meta: { run: 0, key: 'act_rms', fill: { y: 'law.values.act_rms' } } }],
   });
-  const here = slot('', createColumns(), [slot('a', run(4, true))], known(3, 'theory'));
+  const here = slot('', createColumns(), [slot('a', run(4, true))], derivedRun(3, 'theory'));
   assert.equal(choose(theory, [here], []).isStale, true);
   assert.equal(choose(TEMPLATE, [here], []).isStale, false);
 });
@@ -158,7 +158,7 @@ test('without earlier columns, runs are drawn as they arrive; an added run follo
 });
 
 test('readers of a number take derived columns, else earlier ones', () => {
-  const [old, here] = [run(4, true), known(3, 'grad_rms')];
+  const [old, here] = [run(4, true), derivedRun(3, 'grad_rms')];
   const place = slot('', createColumns(), [slot('a', old)], here);
   assert.equal(shownOf(place, (columns) => columns.layers.has('act_rms')).columns, here);
   assert.equal(shownOf(place, (columns) => columns.end !== null).columns, old);

@@ -2,12 +2,12 @@
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf } from '../data/record.js';
-import { deriveBeginning, deriveColumns } from '../instant/known.js';
+import { deriveBeginning, deriveColumns } from '../instant/derive.js';
 import { boot } from './boot.js';
 import { fields } from './signals.js';
 import { fromSpecs, toSpecs } from './view/spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/known.js').Wanted} Wanted */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/derive.js').Wanted} Wanted */
 /** A spec split into settings that sliders change, and the rest. @typedef {Wanted & {rest: string}} Moved */
 
 const KEPT_RUNS = 24;
@@ -49,21 +49,21 @@ function toMoved({ depth, connection, ...others }) {
  * Return what the page knows about a spec without a request: its record, columns derived from another record, or the first layers of a
  * stack that is deeper than all kept ones. Null if nothing.
  * @param {any} spec
- * @returns {{id: string, columns: Columns, known: Columns | null} | null}
+ * @returns {{id: string, columns: Columns, derived: Columns | null} | null}
  */
 export function recallSpec(spec) {
   const wanted = toMoved(spec);
   const alike = [...kept].filter(([, { moved }]) => moved?.rest === wanted.rest);
   const isSame = (/** @type {Moved | null} */ moved) => moved?.noise === wanted.noise && moved.rounds === wanted.rounds;
   const exact = alike.find(([, { moved }]) => isSame(moved) && moved?.layers === wanted.layers);
-  if (exact) return { id: exact[0], columns: exact[1].columns, known: null };
+  if (exact) return { id: exact[0], columns: exact[1].columns, derived: null };
   // Records with the same mixing first: more columns follow from them.
   const ordered = alike.sort(([, one], [, other]) => Number(isSame(other.moved)) - Number(isSame(one.moved)));
   for (const [id, item] of ordered) {
-    const known = deriveColumns(item.columns, wanted, boot.rules.at_once);
-    if (known) {
+    const derived = deriveColumns(item.columns, wanted, boot.rules.at_once);
+    if (derived) {
       keep(id, item); // used records are dropped last
-      return { id: '', columns: createColumns(), known };
+      return { id: '', columns: createColumns(), derived };
     }
   }
   return recallBeginning(
@@ -76,5 +76,5 @@ export function recallSpec(spec) {
 function recallBeginning(wanted, alike) {
   const deepest = alike.sort((one, other) => depthOf(other) - depthOf(one))[0];
   const begun = deepest && deriveBeginning(deepest, wanted, boot.rules.at_once);
-  return begun ? { id: '', columns: begun, known: null } : null;
+  return begun ? { id: '', columns: begun, derived: null } : null;
 }
