@@ -2,11 +2,11 @@
 
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
-import { current, Heading } from './cards/story.js';
-import { STEPS } from './cards/storysteps.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
 import { Featured, Sections } from './cards/sections.js';
+import { current, Heading } from './cards/story.js';
+import { STEPS } from './cards/storysteps.js';
 import { Strip } from './cards/strip.js';
 import { verified } from './cards/verifying.js';
 import { Continue } from './controls/continueview.js';
@@ -29,9 +29,9 @@ import { magnifyKind } from './picture/shown.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
-import { followPrefetch } from './state/prefetch.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
+import { followPrefetch } from './state/prefetch.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
 import * as state from './state/signals.js';
 import { kindsIn, presetIn } from './state/view/hash.js';

@@ -11,7 +11,7 @@ import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
 import { unpack } from './share/pack.js';
-import { addSliders, isKnown, describeGains } from './share/sliders.js';
+import { addSliders, describeGains, isKnown } from './share/sliders.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure */
 /** A figure of the file: `still` as saved, `live` as derived. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
@@ -81,7 +81,11 @@ function drawPicture({ still, live, template }, runs) {
   }));
   const plan = toPlan(shown, PICTURE_PX, layers);
   const layer = Math.min(given.layer, layers - 1);
-  const shapes = [...toStaticShapes(plan), toFrame(plan.layout, layer), ...toCursor(plan, layer, null, magnifiedOf(shown))];
+  const shapes = [
+    ...toStaticShapes(plan),
+    toFrame(plan.layout, layer),
+    ...toCursor(plan, layer, null, magnifiedOf(shown)),
+  ];
   const size = { width: PICTURE_PX, height: plan.layout.height };
   live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }

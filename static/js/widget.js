@@ -6,7 +6,7 @@ import { fill } from './data/fill.js';
 import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
-import { addSliders, isKnown, describeGains, toSliders } from './share/sliders.js';
+import { addSliders, describeGains, isKnown, toSliders } from './share/sliders.js';
 
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel

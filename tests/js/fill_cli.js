@@ -37,7 +37,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   const step = wantedStep !== null && canShowStep(template, whole.filter(Boolean), wantedStep) ? wantedStep : null;
   const stepped = whole.map((columns) => columns && atStep(columns, step, rules.steps));
   const { interval, composites } = template.layout.meta;
-  const results = (interval && composites && recomputeComposites(stepped, { first: interval[0], last: interval[1] })) || stepped;
+  const results =
+    (interval && composites && recomputeComposites(stepped, { first: interval[0], last: interval[1] })) || stepped;
   const draw = difference ? fillDifference : fill;
   const figures = cursors.map((cursor) => draw(template, results, labels, cursor, narrow));
   for (const { layout } of figures) delete layout.meta.rules; // Python's figures have none

@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/ho
 import { formatCount, formatSeconds } from '../data/numbers.js';
 import { drawPlot, loadPlotly, removePlot } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
-import { ApiError, getPaperCosts, retryWhileBusy, postCosts, postCostsFigure } from '../net/api.js';
+import { ApiError, getPaperCosts, postCosts, postCostsFigure, retryWhileBusy } from '../net/api.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';

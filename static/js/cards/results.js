@@ -5,15 +5,15 @@ import { shownOf } from '../data/drawing.js';
 import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { describeInterval } from '../figures/places.js';
-import { measure } from '../instant/measure.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
+import { measure } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html, memo } from '../ui/html.js';
 import { scrollToElement } from '../ui/scroll.js';
-import { trainingProgress, fractionDone } from './progress.js';
+import { fractionDone, trainingProgress } from './progress.js';
 import { showSectionOf } from './sections.js';
 import { Swatch } from './swatch.js';
 import { VerifyMark } from './verifying.js';
@@ -24,7 +24,12 @@ import { VerifyMark } from './verifying.js';
 const COLUMNS = [
   { key: 'forward', title: 'Gain, forward', note: 'largest over depth', format: formatRunGain },
   { key: 'backward', title: 'Gain, backward', note: 'largest over depth', format: formatRunGain },
-  { key: 'activation', title: 'Activation', note: 'mean of streams, last layer', format: (log10) => formatFactor(log10) },
+  {
+    key: 'activation',
+    title: 'Activation',
+    note: 'mean of streams, last layer',
+    format: (log10) => formatFactor(log10),
+  },
   { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', format: (log10) => formatFactor(log10) },
 ];
 

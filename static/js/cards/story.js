@@ -9,7 +9,7 @@ import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
 import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
-import { STEPS, describeClaim, toHeadline, describeTask, toRuns } from './storysteps.js';
+import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from './storysteps.js';
 
 /** The last chosen step. */
 const chosen = signal(/** @type {number | null} */ (null));

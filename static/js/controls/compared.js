@@ -10,7 +10,16 @@ import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { chosenStyles } from '../state/styles.js';
-import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences, titleInSentence } from '../state/view/spec.js';
+import {
+  appliesTo,
+  connections,
+  isFixed,
+  KIND,
+  nameOf,
+  TRACE,
+  titleInSentence,
+  toDifferences,
+} from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { FieldHelp } from './fieldhelp.js';

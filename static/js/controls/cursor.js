@@ -35,7 +35,9 @@ function IntervalChip() {
 function StepSlider() {
   const { value: steps } = state.steps;
   const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
-  const { name, rest, small, spoken } = state.isWatched.value ? describeObservation(at, steps) : describeStep(at, steps);
+  const { name, rest, small, spoken } = state.isWatched.value
+    ? describeObservation(at, steps)
+    : describeStep(at, steps);
   return html`
     <label for="step"><b>${name}</b> ${rest} <small>${small}</small></label>
     <input type="range" id="step" min="1" max=${steps + 1} step="1" value=${at + 1} style=${{ '--share': `${(100 * at) / steps}%` }}

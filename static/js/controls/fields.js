@@ -4,12 +4,21 @@ import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { openingView } from '../state/address.js';
-import { DEPTH, isNear } from '../state/prefetch.js';
 import { boot } from '../state/boot.js';
+import { DEPTH, isNear } from '../state/prefetch.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
 import { checkNumber } from '../state/view/refusals.js';
-import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, titleInSentence } from '../state/view/spec.js';
+import {
+  appliesTo,
+  isFixed,
+  KIND,
+  nameOf,
+  nearestStop,
+  settingOf,
+  stopsOf,
+  titleInSentence,
+} from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
 import { html, memo } from '../ui/html.js';
 import { DYNAMIC, DynamicNote } from './dynamicnote.js';

@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { toRunStyles, inkedFraction } from '../data/dress.js';
+import { inkedFraction, toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';

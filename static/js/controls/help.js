@@ -4,7 +4,7 @@ import { GLOSSARY } from '../data/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { areKeysOn, SHORTCUTS, enableKeys } from './keys.js';
+import { areKeysOn, enableKeys, SHORTCUTS } from './keys.js';
 
 export function HelpDialog() {
   return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${Sheet} /><//>`;

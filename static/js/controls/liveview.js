@@ -3,8 +3,8 @@
 import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
 import { deriveColumns } from '../instant/derive.js';
-import { collectScripts } from '../share/scripts.js';
 import { pack } from '../share/pack.js';
+import { collectScripts } from '../share/scripts.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
@@ -53,7 +53,9 @@ export async function toLive() {
 /** Return whether columns can be derived from a run. @param {Columns} columns */
 function canMove(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
-  return deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null;
+  return (
+    deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null
+  );
 }
 
 /** Create the slider of a field. @param {Field} field @param {number} layers known layers @returns {Slider} */

@@ -2,8 +2,8 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useTemplate } from '../cards/card.js';
-import { StoryText } from '../cards/story.js';
 import { Headline } from '../cards/results.js';
+import { StoryText } from '../cards/story.js';
 import { Swatch } from '../cards/swatch.js';
 import { shownOf } from '../data/drawing.js';
 import { shownStep, toTitle, unitOf } from '../figures/places.js';

@@ -1,8 +1,8 @@
 /** The top bar: navigation, status, Share, and a menu with further items. */
 
 import { signal } from '@preact/signals';
+import { fractionDone, trainingProgress } from '../cards/progress.js';
 import { go } from '../cards/story.js';
-import { trainingProgress, fractionDone } from '../cards/progress.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
@@ -109,7 +109,8 @@ function describePhase(phase) {
     const cancelled = slots.filter(({ columns }) => columns.end?.status === 'cancelled').length;
     if (cancelled > 0) return `${cancelled} of ${slots.length} runs cancelled`;
   }
-  if (watched.length > 0) return watched.map(({ label, columns }) => `${label[0]}: ${trainingProgress(columns)}`).join('; ');
+  if (watched.length > 0)
+    return watched.map(({ label, columns }) => `${label[0]}: ${trainingProgress(columns)}`).join('; ');
   if (phase === 'idle') return '';
   const places = slots.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
   return places.length > 0 ? `Queued, place ${Math.min(...places)}` : 'Computing';

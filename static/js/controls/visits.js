@@ -1,7 +1,7 @@
 /** Records visited views: when all runs are done and the view has stayed for some seconds, or is shared. */
 
 import { effect, signal } from '@preact/signals';
-import { gainOf, formatRunGain } from '../data/gain.js';
+import { formatRunGain, gainOf } from '../data/gain.js';
 import { links } from '../share/share.js';
 import { isOwn, openingView, urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';

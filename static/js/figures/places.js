@@ -6,7 +6,7 @@ import { columnsOf } from '../data/drawing.js';
 import { canShowStep, nearestKept, showsKept } from '../data/steps.js';
 import { isComposite } from '../instant/interval.js';
 import * as state from '../state/signals.js';
-import { forInterval, columnsForInterval } from './filling.js';
+import { columnsForInterval, forInterval } from './filling.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
@@ -57,7 +57,9 @@ export function unitOf(view) {
 /** Describe the layers. @param {Panel} panel @param {PanelView} view */
 function layersOf(panel, view) {
   if (panel.key !== 'detail')
-    return state.chosenInterval.value && hasComposites(view) ? [hasIntervalGains(panel, view) ? describeInterval() : 'of all layers'] : [];
+    return state.chosenInterval.value && hasComposites(view)
+      ? [hasIntervalGains(panel, view) ? describeInterval() : 'of all layers']
+      : [];
   const span = spanOf(view);
   if (span === null) return [`layer ${state.cursor.value + 1}`];
   const { first, last } = state.interval.value;

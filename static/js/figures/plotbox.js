@@ -14,8 +14,8 @@ import { boxes } from './boxes.js';
 import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { toFigure } from './filling.js';
-import { PlotPointer } from './pointer.js';
 import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot, scheduleDraw, unschedule } from './plot.js';
+import { PlotPointer } from './pointer.js';
 import { canSketch, drawSketch } from './sketch.js';
 
 /** @typedef {import('../../types').Figure} Figure */

@@ -10,7 +10,7 @@ import { atStep } from '../data/steps.js';
 import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
-import { forInterval, columnsForInterval } from './filling.js';
+import { columnsForInterval, forInterval } from './filling.js';
 import { describeInterval, shownStep, toPlaces } from './places.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfInterval?: boolean}} Shown `isOfInterval`: composite gains are those of the interval */
@@ -49,7 +49,13 @@ function shownSlots(panel) {
   return others.flatMap(({ label, columns, isOfInterval }) => [
     { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval },
     ...(isTable
-      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)), isOfInterval }]
+      ? [
+          {
+            label: `${label} / A`,
+            columns: withoutDifferences(subtract(columns, base.columns, keys, true)),
+            isOfInterval,
+          },
+        ]
       : []),
   ]);
 }
@@ -63,7 +69,11 @@ function atCursorStep(panel) {
   const slots = state.slots.value;
   const columns = slots.map((slot) => atStep(columnsOf(slot, keys), step, figure.layout.meta.rules.steps));
   const recomputed = columnsForInterval(forInterval(figure), columns, step);
-  return slots.map(({ label }, run) => ({ label, columns: (recomputed ?? columns)[run], isOfInterval: recomputed !== null }));
+  return slots.map(({ label }, run) => ({
+    label,
+    columns: (recomputed ?? columns)[run],
+    isOfInterval: recomputed !== null,
+  }));
 }
 
 /** Remove metrics without logarithms from a ratio. @param {import('../../types').Columns} columns */

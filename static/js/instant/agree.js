@@ -22,7 +22,9 @@ export function findDifferences(known, computed, { relative, absolute }) {
       compare(key, column, computed.layers.get(key), floorOf(key), shareOf(key)),
     ),
     ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, computed.log10.get(key), shareOf(key))),
-    ...[...known.matrices].flatMap(([key, { data }]) => compare(key, data, computed.matrices.get(key)?.data, floorOf(key))),
+    ...[...known.matrices].flatMap(([key, { data }]) =>
+      compare(key, data, computed.matrices.get(key)?.data, floorOf(key)),
+    ),
     ...[...known.bands].flatMap(([key, band]) =>
       Object.entries(band).flatMap(([name, column]) =>
         compare(`${name} of ${key}`, column, computed.bands.get(key)?.[name], TOLERANCE),

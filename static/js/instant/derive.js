@@ -8,7 +8,7 @@ import { depthOf, specOf, trainSteps } from '../data/record.js';
 import { THEORY } from '../data/sources.js';
 import { addProducts } from './columns.js';
 import { mix } from './mixing.js';
-import { sliceLayers, copyIntoDeeper, copyFirstLayers } from './prefix.js';
+import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -31,13 +31,18 @@ export function deriveColumns(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isSame = isSameMixing(base, wanted);
   const begun = isSame ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
-  const h_res = isDynamic(base) ? null : isSame ? truncateResidualMixing(base, wanted.layers) : mix(base, wanted, rules.maps);
+  const h_res = isDynamic(base)
+    ? null
+    : isSame
+      ? truncateResidualMixing(base, wanted.layers)
+      : mix(base, wanted, rules.maps);
   if (!h_res && (!isSame || begun.length === 0)) return null;
   const known = createColumns();
   known.start = startOf(base, wanted);
   copyFirstLayers(known, base, wanted.layers, begun);
   if (h_res) addProducts(known, base, h_res);
-  const isDerived = (/** @type {string} */ key) => known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
+  const isDerived = (/** @type {string} */ key) =>
+    known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
   known.waits = new Set(keysOf(base).filter((key) => !isDerived(key)));
   if (base.start?.theory?.length) known.waits.add(THEORY);
   return known;

@@ -58,7 +58,9 @@ function largestOf(columns, key, { first, last }) {
 export function toIntervalFindings(columns, interval) {
   const last = Math.min(interval.last, depthOf(columns) - 1);
   if (interval.first > last) return []; // the stack has fewer layers
-  return [describeMixing, describeActivation, describeGradient].flatMap((describe) => describe(columns, { first: interval.first, last }) ?? []);
+  return [describeMixing, describeActivation, describeGradient].flatMap(
+    (describe) => describe(columns, { first: interval.first, last }) ?? [],
+  );
 }
 
 /** State the gains of the product. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */

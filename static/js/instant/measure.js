@@ -57,7 +57,8 @@ function gainOfInterval(columns, { first, last }) {
   if (!recomputed) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
   /** Cut a column to the interval. @template T @param {Map<string, T>} table @param {Key} key */
   const cut = (table, key) => new Map([...table, [key, /** @type {any} */ (table.get(key))?.slice(first, last + 1)]]);
-  return (key) => gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
+  return (key) =>
+    gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
 }
 
 /** Compute the gain over all layers. @param {Columns} columns @param {Key} key @returns {Number10} */

@@ -10,7 +10,7 @@ import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import { ENDS_MS } from './geometry/signal.js';
-import { HELP, MEANING, captionOf, TITLE } from './geometry/words.js';
+import { captionOf, HELP, MEANING, TITLE } from './geometry/words.js';
 import { isFading, isLog, isMixed, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
 import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 

@@ -97,7 +97,11 @@ export function chooseShown(templates, drawn) {
     const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
     const drawnPlaces = drawn?.step === step ? drawn[part].places : [];
     // Do not keep runs that have drawn nothing.
-    return choose(template, shown, /** @type {any[]} */ (drawnPlaces.map((place) => (hasAny(place) ? place : undefined))));
+    return choose(
+      template,
+      shown,
+      /** @type {any[]} */ (drawnPlaces.map((place) => (hasAny(place) ? place : undefined))),
+    );
   });
   return { step, sizes, mixing };
 }

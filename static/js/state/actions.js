@@ -3,7 +3,7 @@
 import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
-import { requestNow, readSpec, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
+import { readSpec, requestNow, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
 import * as state from './signals.js';
 import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
 import { TRACE, withoutUnnamed } from './view/spec.js';
@@ -81,7 +81,9 @@ function flushNote() {
 export function moveInterval(change) {
   state.setInterval(change);
   const { first, last } = state.interval.value;
-  state.announcement.value = state.chosenInterval.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
+  state.announcement.value = state.chosenInterval.value
+    ? `Layers ${first + 1} to ${last + 1} are shown.`
+    : 'All layers are shown.';
   noteView();
 }
 

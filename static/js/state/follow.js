@@ -3,8 +3,8 @@
 import { addFrame } from '../data/columns.js';
 import { ApiError, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { keepRecord } from './records.js';
 import { noteStep } from './pace.js';
+import { keepRecord } from './records.js';
 import * as state from './signals.js';
 import { confirm, isTrace, noteTraces, noteWhole, setPlace } from './slots.js';
 

@@ -58,7 +58,8 @@ async function loadAndSet(count, name, onError) {
   try {
     const loaded = await retryWhileBusy(() => loadTemplates(count, name), isWanted);
     if (isWanted()) state.templates.value = loaded;
-    if (isWanted() && name === 'dark') paper.value = await retryWhileBusy(() => loadTemplates(count, 'light'), isWanted);
+    if (isWanted() && name === 'dark')
+      paper.value = await retryWhileBusy(() => loadTemplates(count, 'light'), isWanted);
   } catch (error) {
     if (isWanted()) onError(error);
   }

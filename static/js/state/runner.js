@@ -136,7 +136,8 @@ async function untilCurvesDrawn() {
     const timer = setTimeout(done, MIN_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
-      if (state.hasDrawn.value && areForwardCurvesComplete(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // after the drawings
+      if (state.hasDrawn.value && areForwardCurvesComplete(state.slots.value))
+        requestAnimationFrame(() => setTimeout(done)); // after the drawings
     });
     stop = () => {
       clearTimeout(timer);

@@ -74,10 +74,14 @@ export const settings = computed(() => {
 export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
 export const specs = computed(() => toSpecs(fields.value, settings.value));
 /** Request keys of the view's runs. */
-export const requestKeys = computed(() => settings.value.runs.map((choice) => toRequestKey(fields.value, settings.value, choice)));
+export const requestKeys = computed(() =>
+  settings.value.runs.map((choice) => toRequestKey(fields.value, settings.value, choice)),
+);
 /** Whether the slots belong to the view: requested, or with derived columns. */
 export const matchesView = computed(
-  () => slots.value.length === requestKeys.value.length && slots.value.every((slot, run) => slot.requestKey === requestKeys.value[run]),
+  () =>
+    slots.value.length === requestKeys.value.length &&
+    slots.value.every((slot, run) => slot.requestKey === requestKeys.value[run]),
 );
 
 /** Whether the slots are outdated: settings have changed, and the server has not responded yet. */
@@ -272,7 +276,9 @@ const refused = computed(() => [
 
 /** Sentences about refused values, by path. */
 export const fieldErrors = computed(() => {
-  const found = new Map(refused.value.map((error) => [error.field, describeRefusal(fields.value.get(error.field), error)]));
+  const found = new Map(
+    refused.value.map((error) => [error.field, describeRefusal(fields.value.get(error.field), error)]),
+  );
   return found.size > 0 ? found : NO_ERRORS;
 });
 

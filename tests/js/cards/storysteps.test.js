@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STEPS, describeClaim, toHeadline, describeTask, toRuns } from '../../../static/js/cards/storysteps.js';
+import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from '../../../static/js/cards/storysteps.js';
 import { createColumns } from '../../../static/js/data/columns.js';
 
 const WORDS = 24;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { choose, columnsOf, areForwardCurvesComplete, shownOf } from '../../../static/js/data/drawing.js';
+import { areForwardCurvesComplete, choose, columnsOf, shownOf } from '../../../static/js/data/drawing.js';
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 

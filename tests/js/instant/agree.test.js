@@ -15,7 +15,10 @@ function columns(layers, bands = {}) {
 
 test('columns agree to 1e-6 of their values', () => {
   const computed = columns({ act_rms: [1000, NaN], token_cos: [1e-9, 0.5] });
-  assert.deepEqual(findDifferences(columns({ act_rms: [1000.0009, NaN], token_cos: [9e-7, 0.5] }), computed, RULES), []);
+  assert.deepEqual(
+    findDifferences(columns({ act_rms: [1000.0009, NaN], token_cos: [9e-7, 0.5] }), computed, RULES),
+    [],
+  );
   const [act, cos] = findDifferences(columns({ act_rms: [1000.002, NaN], token_cos: [2e-6, 0.5] }), computed, RULES);
   assert.match(act, /^act_rms\[0\]: 1000.002 derived, 1000 on the server/);
   assert.match(cos, /^token_cos\[0\]/);

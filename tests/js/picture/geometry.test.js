@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linksOf, describeRow, toInside } from '../../../static/js/picture/geometry/inside.js';
+import { describeRow, linksOf, toInside } from '../../../static/js/picture/geometry/inside.js';
 import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
 import {
   magnifiedOf,
