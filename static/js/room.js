@@ -76,7 +76,7 @@ function hashOf(address) {
   return address.slice(address.indexOf('#') + 1).trim();
 }
 
-function Teacher() {
+function TeacherView() {
   const { room } = /** @type {Required<typeof boot>} */ (boot);
   const save = () =>
     runAction(async () => {
@@ -148,7 +148,7 @@ async function main() {
     set({ title, sheet, presets });
     return '';
   });
-  render(html`<${Teacher} />`, root);
+  render(html`<${TeacherView} />`, root);
 }
 
 void main();

@@ -189,14 +189,14 @@ function Differences() {
 
 /** Render the overrides of a run. @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
-  const isMeant = (/** @type {import('../../types').Field} */ field) => {
+  const isIncluded = (/** @type {import('../../types').Field} */ field) => {
     const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props
     const isOwn = field.group === 'connection' || field.path in now.own;
     return (
       isOwn && field.path !== KIND && !isFixed(field) && appliesTo(state.fields.value, state.settings.value, now, field)
     );
   };
-  const fields = toListed(useComputed(() => listPaths(isMeant)).value);
+  const fields = toListed(useComputed(() => listPaths(isIncluded)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
   const overrides = own.map((field) => `${titleInSentence(field)} ${nameOf(choice.own[field.path])}`).join(', ');

@@ -83,9 +83,9 @@ function Group({ group, isOpen }) {
   `;
 }
 
-/** Join the paths of fields to a string, so that components render only on changes. @param {(field: Field) => boolean} isMeant */
-export function listPaths(isMeant) {
-  const paths = [...state.fields.value.values()].filter(isMeant).map(({ path }) => path);
+/** Join the paths of fields to a string, so that components render only on changes. @param {(field: Field) => boolean} isIncluded */
+export function listPaths(isIncluded) {
+  const paths = [...state.fields.value.values()].filter(isIncluded).map(({ path }) => path);
   return paths.join(' ');
 }
 

@@ -84,8 +84,8 @@ function freshOf(slot, keys) {
   if (columns.end?.status === 'done') return derived ? { columns, label, signature } : toPlace(slot, keys);
   if (derived) return { columns: derived, label, signature };
   // Draw a recording as far as it has arrived: the missing metrics may never arrive.
-  const isThere = columns.end !== null || modelOf(columns) !== null || hasAny(columns, keys);
-  return isThere ? toPlace(slot, keys) : null;
+  const isDrawable = columns.end !== null || modelOf(columns) !== null || hasAny(columns, keys);
+  return isDrawable ? toPlace(slot, keys) : null;
 }
 
 /** Describe the columns of a run with a signature. @param {{id: string, columns: Columns, label: string}} item @param {string[]} keys @returns {Place} */

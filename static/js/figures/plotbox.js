@@ -307,8 +307,8 @@ class PlotBox {
 
   /** Compute the height: that of the figure, or while runs are running that of the template, so that nothing below moves later. @param {Figure} figure @param {number} width */
   roomFor(figure, width) {
-    const isOnTheWay = state.phase.peek() === 'running';
-    return this.toHeight(isOnTheWay ? this.template() : figure, width < NARROW_PX, width);
+    const isRunning = state.phase.peek() === 'running';
+    return this.toHeight(isRunning ? this.template() : figure, width < NARROW_PX, width);
   }
 
   /** Return the slots at the shown step. @param {number | null} step @param {Figure} template */

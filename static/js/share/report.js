@@ -38,8 +38,8 @@ function formatSetting(field, value) {
   if (field.options) return nameOf(value);
   const text = String(value).replaceAll(/\s+/g, ' ');
   const short = text.length > LONG ? `${text.slice(0, LONG)}…` : text;
-  const isSaid = field.type === 'string' || field.title.toLowerCase().includes(field.unit); // such as Seeds
-  return isSaid ? short : `${short} ${value === 1 ? field.unit.replace(/s$/, '') : field.unit}`;
+  const isUnitInTitle = field.type === 'string' || field.title.toLowerCase().includes(field.unit); // such as Seeds
+  return isUnitInTitle ? short : `${short} ${value === 1 ? field.unit.replace(/s$/, '') : field.unit}`;
 }
 
 /**

@@ -22,12 +22,12 @@ const COMPOSITE = 'composite_gain_fwd';
 export function addSliders({ runs, sliders, derivation }, box, show) {
   const status = /** @type {HTMLElement} */ (box.querySelector('.said'));
   const places = new Map(sliders.map(({ path, value }) => [path, value]));
-  const isAsGiven = () => sliders.every(({ path, value }) => places.get(path) === value);
+  const isInitial = () => sliders.every(({ path, value }) => places.get(path) === value);
   let frame = 0;
   const move = (/** @type {string} */ path, /** @type {number} */ value) => {
     const before = Number(places.get(path));
     places.set(path, value);
-    const known = isAsGiven() ? null : follow(runs, places, derivation);
+    const known = isInitial() ? null : follow(runs, places, derivation);
     if (known === undefined) {
       places.set(path, before);
       status.textContent = 'The saved data does not cover this value.';

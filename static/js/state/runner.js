@@ -32,7 +32,7 @@ const REST_MS = 150;
 
 /** @type {{isExplicit: boolean} | null} */
 let wanted = null;
-let isPumping = false;
+let isDraining = false;
 let estimating = new AbortController();
 let retryTimer = 0;
 /** Time until which a moving pointer delays requests, in ms of the page's clock. */
@@ -70,7 +70,7 @@ function queueRequest(isExplicit) {
   wanted = { isExplicit };
   clearTimeout(retryTimer);
   if (state.phase.value === 'idle') state.phase.value = 'checking';
-  void pump();
+  void drainQueue();
 }
 
 /**
@@ -106,9 +106,9 @@ export function showMore() {
     installDerived(state.requestKeys.value, known);
 }
 
-async function pump() {
-  if (isPumping) return;
-  isPumping = true;
+async function drainQueue() {
+  if (isDraining) return;
+  isDraining = true;
   try {
     while (wanted) {
       await untilCurvesDrawn();
@@ -119,7 +119,7 @@ async function pump() {
       await start(isExplicit);
     }
   } finally {
-    isPumping = false;
+    isDraining = false;
   }
 }
 
@@ -232,7 +232,7 @@ function toPlaces(view, submitted) {
 async function findMissing(ids) {
   const unknown = ids.filter((id) => recallTrace(id) === null);
   const found = await Promise.all(unknown.map(findTrace));
-  return found.flatMap((isThere, place) => (isThere ? [] : [unknown[place]]));
+  return found.flatMap((isFound, place) => (isFound ? [] : [unknown[place]]));
 }
 
 /** Return whether the server has a recording. @param {string} id */

@@ -86,8 +86,8 @@ export const matchesView = computed(
 
 /** Whether the slots are outdated: settings have changed, and the server has not responded yet. */
 export const isOutdated = computed(() => {
-  const isAsking = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
-  return isAsking && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
+  const isPending = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
+  return isPending && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
 /** Number of layers in the figures: that of the deepest run with a start frame. */

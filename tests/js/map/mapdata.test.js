@@ -108,7 +108,7 @@ test('small cells hide numbers, and show a cross if there is none', () => {
   assert.equal(wide.textfont.size, 12);
   const [, , narrow] = fitMap(figure, 176).figure.data;
   assert.deepEqual(narrow.text, [' ', ' ', '×', ' ']);
-  // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that have come meanwhile.
+  // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that arrived meanwhile.
   for (const { text } of [wide, narrow]) assert.ok(text.every((label) => label !== ''));
 });
 

@@ -207,14 +207,14 @@ export function toExchanges(reading, from, to) {
   }));
 }
 
-/** Find the indexes of the largest weights in descending order, without sorting all: 16 streams have 240. @param {ArrayLike<number>} weights @param {(index: number) => boolean} isMeant */
-function largestOf(weights, isMeant) {
+/** Find the indexes of the largest weights in descending order, without sorting all: 16 streams have 240. @param {ArrayLike<number>} weights @param {(index: number) => boolean} isIncluded */
+function largestOf(weights, isIncluded) {
   /** @type {number[]} */
   const found = [];
   const sizeOf = (/** @type {number} */ index) => Math.abs(weights[index]);
   for (let index = 0; index < weights.length; index++) {
     const least = found.length < MAX_LINES ? LEAST_WEIGHT : sizeOf(found[found.length - 1]);
-    if (!(sizeOf(index) >= least) || !isMeant(index)) continue;
+    if (!(sizeOf(index) >= least) || !isIncluded(index)) continue;
     const at = found.findIndex((other) => sizeOf(other) < sizeOf(index));
     found.splice(at < 0 ? found.length : at, 0, index);
     found.length = Math.min(found.length, MAX_LINES);
