@@ -97,7 +97,7 @@ test('the last step states that we measured no benefit, and that papers report o
   );
 });
 
-/** A reproducible random generator. */
+/** Create a reproducible random generator. */
 function createRandom() {
   let state = 1;
   return () => {

@@ -5,7 +5,7 @@ import { areForwardCurvesComplete, choose, columnsOf, shownOf } from '../../../s
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 
-/** A run of so many layers that are in, whole or not. */
+/** Create a run with the given number of arrived layers; it is complete if `isWhole`. */
 function run(layers, isWhole) {
   const columns = createColumns();
   let index = 0;

@@ -7,7 +7,7 @@ import { stepNear, stepsOn } from '../../../static/js/data/steps.js';
 
 const SOURCE = { kind: 'trace', model: { name: 'Ours', parameters: 1 }, versions: {} };
 
-/** A growing recording of two layers. */
+/** Create a growing recording of two layers. */
 function begin() {
   const columns = createColumns();
   let index = 0;

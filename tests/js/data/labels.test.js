@@ -92,7 +92,7 @@ const toLoss = (point, share, text = 'B HC: overflow at layer 5') => ({
   color,
 });
 
-/** Whether places lie in the plot, and no two are nearer than a label is high. @param {number[]} places from 0 to 1 */
+/** Assert that places are within the plot, and at least the height of a label apart. @param {number[]} places from 0 to 1 */
 function assertApart(places) {
   const sorted = [...places].sort((a, b) => a - b);
   for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= LABELS.gap - 1e-9);

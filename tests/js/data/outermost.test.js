@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { outermost } from '../../../static/js/data/outermost.js';
 
-/** Streams over two layers as one line with gaps between them. */
+/** Convert streams over two layers to one line with gaps between them. */
 function toTrace(streams, parts) {
   const join = (pick) =>
     streams.flatMap((values, stream) => [

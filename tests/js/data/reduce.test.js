@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { reduceColumn } from '../../../static/js/data/reduce.js';
 
-/** Columns with one metric. @param {number[]} values @param {number[]} [log10] @param {[number, string][]} [flags] */
+/** Create columns with one metric. @param {number[]} values @param {number[]} [log10] @param {[number, string][]} [flags] */
 function build(values, log10, flags = []) {
   const columns = createColumns();
   columns.layers.set('m', Float64Array.from(values));

@@ -13,7 +13,7 @@ const typed = (values) => {
   return { dtype: 'f4', bdata: Buffer.from(data.buffer).toString('base64'), shape: `${values.length / 4}, 2, 2` };
 };
 
-/** Two layers and three steps, with matrices kept at the first and the last; the last overflows. */
+/** Create a training of two layers and three steps; matrices are kept at the first and the last, and the last overflows. */
 function trained(steps = 3) {
   const columns = createColumns();
   let index = 0;

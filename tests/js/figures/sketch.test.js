@@ -5,7 +5,7 @@ import { canSketch, drawSketch } from '../../../static/js/figures/sketch.js';
 
 globalThis.devicePixelRatio = 2;
 
-/** A canvas that records drawing calls. */
+/** Create a canvas that records drawing calls. */
 function canvas() {
   const calls = [];
   const pen = new Proxy(
@@ -21,7 +21,7 @@ function canvas() {
   return { calls, style: { setProperty: () => {} }, getContext: () => pen };
 }
 
-/** A filled figure of one curve over layers 1 to 3, with a band below it. */
+/** Create a filled figure of one curve over layers 1 to 3, with a band below it. */
 function figure(more = {}) {
   const line = { color: '#000', width: 2, dash: '4px,2px' };
   const edge = { type: 'scatter', x: [1, 2, 3], line: { width: 0 } };

@@ -5,7 +5,7 @@ import { findDifferences } from '../../../static/js/instant/agree.js';
 
 const RULES = /** @type {any} */ ({ relative: { composite_sigma2: 1e-5 }, absolute: ['token_cos'] });
 
-/** Columns with these layers. */
+/** Create columns with these layers. */
 function columns(layers, bands = {}) {
   const found = createColumns();
   for (const [key, values] of Object.entries(layers)) found.layers.set(key, Float64Array.from(values));

@@ -4,7 +4,7 @@ import { createColumns } from '../../../static/js/data/columns.js';
 import { toIntervalFindings } from '../../../static/js/instant/intervalfindings.js';
 
 const LAYERS = 4;
-/** Each layer doubles stream 1 and halves stream 2: forward and backward gain are 2 to the number of layers. */
+/** Create columns in which each layer doubles stream 1 and halves stream 2: both gains are 2 to the number of layers. */
 function columnsOf(changes = {}) {
   const columns = createColumns();
   const data = Float32Array.from(Array.from({ length: LAYERS }, () => [2, 0, 0, 0.5]).flat());

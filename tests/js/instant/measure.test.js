@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { measure, measureDrift } from '../../../static/js/instant/measure.js';
 
-/** A run of three layers. */
+/** Create a run of three layers. */
 function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {
   const made = createColumns();
   made.start = /** @type {any} */ ({ layers: 3, streams: 2, spec: {} });
@@ -39,7 +39,7 @@ test('a run has one number of each kind', () => {
   assert.equal(forward.curve.length, 3);
 });
 
-/** Two seeds whose gains peak at different layers: 100 and 1 at layer 2, 1 and 10,000 at layer 3. In each the largest counts. */
+/** Create a run of two seeds whose gains peak at different layers: 100 and 1 at layer 2, 1 and 10,000 at layer 3. */
 function twoSeeds({ numbers = null } = {}) {
   const run = columns({ bands: [0, 1, 2] });
   run.bands.set('composite_gain_bwd', /** @type {any} */ ({ p50: Float64Array.of(0.5, 0.25, 0) }));

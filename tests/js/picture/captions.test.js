@@ -8,7 +8,7 @@ import { pack, toEvenColumns } from './run.js';
 
 const layout = toLayout(1376, [1, 2], 64);
 
-/** The line under a run's name. */
+/** Return the line under a run's name. */
 function describeStreams(rows) {
   const columns = toEvenColumns(2, () => (rows ? { h_res: pack(rows) } : {}));
   const shapes = toLabel({ label: 'B HC', reading: toReading(columns), gain: null, end: null }, 'HC', 1, layout);

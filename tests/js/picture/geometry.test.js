@@ -34,15 +34,15 @@ const shown = (columns, label = 'A HC', more = {}) => ({
   end: null,
   ...more,
 });
-/** Widths of an outline at its corners, from left to right. */
+/** Return the widths of an outline at its corners, from left to right. */
 function widthsOf(points) {
   const corners = points.length / 4;
   return Array.from({ length: corners }, (_, at) => points[points.length - 2 * at - 1] - points[2 * at + 1]);
 }
-/** Shapes with those that are clipped, and the frame that clips them. */
+/** List shapes, including clipped ones, each with the frame that clips it. */
 const flatten = (shapes, frame = null) =>
   shapes.flatMap((shape) => (shape.kind === 'clip' ? flatten(shape.shapes, shape) : [{ shape, frame }]));
-/** The ribbon itself, without its glow and its edge. */
+/** Return the ribbon without its glow and its edge. */
 const ribbonOf = (areas) => areas.at(-1);
 const textsOf = (shapes) => flatten(shapes).flatMap(({ shape }) => (shape.kind === 'text' ? [shape.text] : []));
 
@@ -303,7 +303,7 @@ test('the weight at the pointer is that of the nearest line', () => {
   assert.equal(exchangeAt(exchanges, layout, band, x, band.lanes[0] - 20), null);
 });
 
-/** A layer of two streams, magnified. */
+/** Magnify a layer of two streams. */
 function magnify(values, isBehind = false) {
   const sizes = [
     [1, 2],
@@ -418,7 +418,7 @@ test('the product of the layers so far is a map with its gain', () => {
   assert.ok(cells[1].opacity > cells[0].opacity && cells[0].opacity > cells[2].opacity);
 });
 
-/** The scale of the map of a layer: its shapes, and the words on either side of them. */
+/** Return the scale of a layer's map: its shapes, and the texts on either side. */
 function keyOf(rows, width = WIDE) {
   const n = rows.length;
   const reading = toReading(toEvenColumns(1, () => ({ h_res: pack(rows) })));

@@ -2,7 +2,7 @@
 
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
 
-/** A matrix as in frames. @param {number[][]} rows */
+/** Pack a matrix as in frames. @param {number[][]} rows */
 export function pack(rows) {
   const data = Float32Array.from(rows.flat());
   return {

@@ -13,7 +13,7 @@ import {
 import { toColumns } from './run.js';
 
 const LAYERS = 40;
-/** Two streams that grow by `factor` a layer, and a gradient that grows on its way back. */
+/** Create two streams that grow by `factor` per layer, and a gradient that grows from the last layer to the first. */
 function toRun(factor, more = {}) {
   const states = Array.from({ length: LAYERS + 1 }, (_, place) => place);
   const columns = toColumns({
