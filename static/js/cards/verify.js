@@ -20,12 +20,12 @@ const VERDICTS = { holds: 'pass', fails: 'fail', skipped: 'skipped' };
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
 /** @typedef {{status: string, body: Verification | null, failure: string}} VerificationState */
-const verification = signal(/** @type {VerificationState} */ ({ status: 'asking', body: null, failure: '' }));
+const verification = signal(/** @type {VerificationState} */ ({ status: 'pending', body: null, failure: '' }));
 
 /** Request a verification and show its result. @param {string} id of the run @param {AbortSignal} aborted */
 async function verifyRun(id, aborted) {
   const note = (/** @type {Partial<VerificationState>} */ news) => {
-    if (!aborted.aborted) verification.value = { status: 'asking', body: null, failure: '', ...news };
+    if (!aborted.aborted) verification.value = { status: 'pending', body: null, failure: '', ...news };
   };
   note({});
   try {
@@ -62,9 +62,9 @@ export function VerifyDialog() {
 /** Render the verification of a run. @param {{slot: Slot}} props */
 function Content({ slot }) {
   useLayoutEffect(() => {
-    const asking = new AbortController();
-    void verifyRun(slot.id, asking.signal);
-    return () => asking.abort();
+    const controller = new AbortController();
+    void verifyRun(slot.id, controller.signal);
+    return () => controller.abort();
   }, [slot]);
   const isTrace = modelOf(slot.columns) !== null;
   const { status, body, failure } = verification.value;
@@ -81,7 +81,7 @@ function Content({ slot }) {
 const CHECKED = 'Checking the numbers of the recording against each other.';
 /** @type {Record<string, string>} */
 const WAITING = {
-  asking: 'Recomputing the run in float64.',
+  pending: 'Recomputing the run in float64.',
   queued: 'The recomputation is queued.',
   running: 'Recomputing the run in float64.',
 };

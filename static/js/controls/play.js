@@ -85,7 +85,7 @@ function untilShown(aborted) {
     };
     const unsubscribe = state.phase.subscribe((phase) => {
       if (phase === 'idle') end(() => resolve(undefined));
-      if (phase === 'refused' || phase === 'asking')
+      if (phase === 'refused' || phase === 'unconfirmed')
         end(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
     });
     aborted.addEventListener('abort', () => end(() => reject(new DOMException('stopped', 'AbortError'))), {

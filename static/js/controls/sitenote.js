@@ -13,7 +13,7 @@ export function SiteNote() {
 /** Describe what is missing for these settings; null if nothing is. */
 function describeMissing() {
   const { value: phase } = state.phase;
-  if (phase === 'asking') return html`This page has no server. ${COMPUTE} this.`;
+  if (phase === 'unconfirmed') return html`This page has no server. ${COMPUTE} this.`;
   const isPartial = phase === 'idle' && state.slots.value.some(({ id, derived }) => id === '' && derived !== null);
   return isPartial
     ? html`This page has no server: it knows the gains of these settings. ${COMPUTE} what is dimmed.`

@@ -85,8 +85,8 @@ function Presented({ panel }) {
 
 /** Render the text of the step or preset. */
 function StageText() {
-  if (presented.value?.isStory) return html`<p class="stage-said"><${StoryText} /></p>`;
-  return preset.value ? html`<p class="stage-said">${preset.value.description}</p>` : null;
+  if (presented.value?.isStory) return html`<p class="stage-text"><${StoryText} /></p>`;
+  return preset.value ? html`<p class="stage-text">${preset.value.description}</p>` : null;
 }
 
 /** Render each run with line style and number. */

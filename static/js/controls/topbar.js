@@ -69,7 +69,7 @@ function MoreMenu() {
 function RunButton() {
   const { value: phase } = state.phase;
   if (phase === 'running') return html`<button type="button" class="cancel" onClick=${cancelRuns}>Cancel</button>`;
-  const isWanted = ['asking', 'refused'].includes(phase) || (phase === 'idle' && hasStopped());
+  const isWanted = ['unconfirmed', 'refused'].includes(phase) || (phase === 'idle' && hasStopped());
   if (!isWanted || state.hasOnlyRecordings.value) return null;
   return html`<button type="button" class="primary" onClick=${() => requestRuns(true)}>Run</button>`;
 }
@@ -97,8 +97,8 @@ function Status() {
 /** Describe the phase. @param {import('../state/signals.js').Phase} phase */
 function describePhase(phase) {
   if (!state.isConnected.value) return 'Connection lost. Trying again.';
-  if (phase === 'asking' && !hasServer) return ''; // `SiteNote` shows the reason
-  if (phase === 'asking') return `Takes about ${formatWait()}.`;
+  if (phase === 'unconfirmed' && !hasServer) return ''; // `SiteNote` shows the reason
+  if (phase === 'unconfirmed') return `Takes about ${formatWait()}.`;
   if (phase === 'busy')
     return `${state.problem.value?.status === 0 ? 'Server unreachable' : 'Server busy'}. Trying again.`;
   if (phase === 'refused') return "Can't run: see the message.";

@@ -296,7 +296,7 @@ async function showRelated(submitted, requestKeys, stream) {
     state.estimates.value = [];
     if (!isKnown) restoreWhole();
     else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installDerived(requestKeys, known);
-    state.phase.value = isKnown ? 'idle' : 'asking';
+    state.phase.value = isKnown ? 'idle' : 'unconfirmed';
   });
 }
 
@@ -306,7 +306,7 @@ function showOpeningView(requestKeys) {
   const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));
   const isOpening = wanted.join('\n') === requestKeys.join('\n');
   state.batch(() => {
-    state.phase.value = 'asking';
+    state.phase.value = 'unconfirmed';
     if (isOpening) return; // the site lacks a file
     state.notices.value = [...state.notices.value, NOT_WRITTEN];
     state.view.value = opening;
@@ -317,7 +317,7 @@ function showOpeningView(requestKeys) {
 async function awaitConfirmation() {
   await cancelAll([]);
   state.problem.value = null;
-  state.phase.value = 'asking';
+  state.phase.value = 'unconfirmed';
 }
 
 /** Show a refusal; retry later if the server is busy. @param {ApiError} error */

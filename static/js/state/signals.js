@@ -24,8 +24,8 @@ import { toRequestKey } from './view/traces.js';
  */
 /**
  * loading: before the first response. checking: the view has changed, and a request is sent. running: frames arrive or are expected.
- * idle: all is shown. asking: too long to start without pressing Run. refused: the server refused the runs. busy: retry later.
- * @typedef {'loading' | 'checking' | 'running' | 'idle' | 'asking' | 'refused' | 'busy'} Phase
+ * idle: all is shown. unconfirmed: runs too long to start without pressing Run. refused: the server refused the runs. busy: retry later.
+ * @typedef {'loading' | 'checking' | 'running' | 'idle' | 'unconfirmed' | 'refused' | 'busy'} Phase
  */
 
 export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));
@@ -86,7 +86,7 @@ export const matchesView = computed(
 
 /** Whether the slots are outdated: settings have changed, and the server has not responded yet. */
 export const isOutdated = computed(() => {
-  const isPending = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
+  const isPending = ['checking', 'unconfirmed', 'refused', 'busy', 'running'].includes(phase.value);
   return isPending && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
