@@ -26,13 +26,18 @@ for pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[pool] = "1"
 
 ROOT = Path(__file__).resolve().parent.parent
+SERVERS = ("app", "service")  # folders of tests
 START_S = 120.0  # workers are nice: on a busy machine they wait long for their turn
 
 
 @pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to `make test-full` what the samples of `tests/sampling.py` leave out."""
+    """Leave to `make test-full` what the samples of `tests/sampling.py` leave out, and run servers before browsers.
+
+    Playwright leaves an event loop running in its thread, and Ray starts machines from the main thread alone.
+    """
     sampling.mark_full(items)
+    items.sort(key=lambda item: item.path.relative_to(ROOT).parts[1] not in SERVERS)
 
 
 @dataclass

@@ -22,6 +22,7 @@ MAX_LIVE_TRACES = 16  # that may grow at a time, over all clients
 LIVE_TRACE_S = 3600.0  # silence after which a growing trace is closed as failed
 
 # The queue.
+ADMITTED_MEMORY = 0.5  # of a worker's memory, that a run may be predicted to need
 QUEUE_SIZE = 4096  # runs that may wait, over all clients
 GRID_CELLS = 256  # of one sweep, which is a grid of runs
 MAX_GRID_SECONDS = 600.0  # predicted, of all cells of a sweep

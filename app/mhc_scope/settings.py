@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     @property
     def max_run_bytes(self) -> float:
         """Largest predicted memory of an admitted spec: predictions are right to a factor of two."""
-        return self.worker_memory_bytes / 2
+        return self.worker_memory_bytes * limits.ADMITTED_MEMORY
 
     @property
     def worker_count(self) -> int:

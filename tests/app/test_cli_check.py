@@ -89,7 +89,7 @@ def test_a_mistake_is_named_without_a_traceback() -> None:
         ((PLAIN, "--args", "{"), "--args: got '{', wanted a JSON object"),
         ((PLAIN, "--args", "[1]"), "--args: got [1], wanted a JSON object"),
         ((PLAIN, "--args", '{"colour": 1}'), "got {'colour': 1}, wanted arguments that it takes"),
-        ((PLAIN, "--family", "residual"), "family: got 'residual', wanted one of mhc"),
+        ((PLAIN, "--family", "residual"), "family: got 'residual', wanted one of hc, mhc"),
         ((PLAIN, "--rounds", "0"), "rounds: got 0, wanted an integer from 1 to 45"),
     ],
 )

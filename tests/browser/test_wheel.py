@@ -125,7 +125,7 @@ def test_a_checkpoint_is_read(place: Path) -> None:
 
 
 def test_a_connection_is_checked(place: Path) -> None:
-    (place / "theirs.py").write_text((ROOT / "tests" / "core" / "conformance" / "plain.py").read_text())
+    (place / "theirs.py").write_text((ROOT / "tests" / "probe" / "conformance" / "plain.py").read_text())
     assert " 0 fails" in _run(["venv/bin/mhc-scope", "check", "theirs:PlainMHC"], place).splitlines()[-1]
 
 

@@ -22,7 +22,7 @@ from mhc_scope.store.database import Database
 from mhc_service.identity import Identities, new_cookie
 from mhc_service.settings import ServiceSettings
 from mhc_service.tokens import TokenStore, add_token, list_tokens, remove_token
-from tests.apart import run_loop
+from tests.apart import run_apart, run_loop
 
 HOST = "192.0.2.7"
 
@@ -57,8 +57,12 @@ def url(tmp_path: Path) -> str:
 
 def give(url: str, rights: Rights, days: float = 1) -> str:
     """A new token's text."""
-    with open_beside(url) as connection:
-        return add_token(connection, "ann", rights, time.time() + 86_400 * days)[1]
+
+    def work() -> str:
+        with open_beside(url) as connection:
+            return add_token(connection, "ann", rights, time.time() + 86_400 * days)[1]
+
+    return run_apart(work)
 
 
 @pytest.mark.parametrize(

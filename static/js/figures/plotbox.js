@@ -89,6 +89,8 @@ export function toSmall(template, what) {
 
 export const smallHeight = () => SMALL.height;
 
+const LAYER = / (at|up to) layer \d+/; // in the note where a curve stops
+
 /** Fit a filled small chart: ticks at the first and last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
 function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, meta } }, labels, width) {
   const layers = data
@@ -107,15 +109,22 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
       note.text = note.text.replace(label, names[run]);
     });
     // The position of the note already shows the layer.
-    if (width < SMALL.narrow_px) note.text = note.text.replace(/ (at|up to) layer \d+/, '');
+    if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
   }
   if (names !== labels) margin.r -= 2 * SMALL.labels.letter_px;
+  let isFree = true; // whether the space left of the axis is free
   for (const note of annotations) {
-    if (note.xref !== 'x' || note.xanchor !== 'left') continue; // not a note where a curve stops
-    const x = margin.l + ((width - margin.l - margin.r) * (note.x - low)) / (high - low);
-    note.xshift = Math.min(0, width - x - SMALL.end_px - WIDER * widthOf(note.text, font.size));
+    if (note.xref !== 'x') continue; // not a note where a curve stops
+    const left = ((width - margin.l - margin.r) * (note.x - low)) / (high - low); // of the end of the curve
+    const widthOfNote = (/** @type {string} */ text) => WIDER * widthOf(text, font.size);
+    if (note.xanchor === 'left') {
+      note.xshift = Math.min(0, width - margin.l - left - SMALL.end_px - widthOfNote(note.text));
+    } else if (note.xanchor === 'right') {
+      if (widthOfNote(note.text) > left) note.text = note.text.replace(LAYER, '');
+      if (widthOfNote(note.text) > left) isFree = false;
+    }
   }
-  annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
+  if (isFree) annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
 }
 
 /** Estimate the width of the tick labels of an axis, in px. @param {any} axis @param {number} size of letters */

@@ -126,7 +126,7 @@ def test_a_run_past_the_deadline_fails(launch: StartServer, fresh_spec: FreshSpe
 @pytest.mark.full
 def test_a_run_out_of_memory_fails_and_says_so(launch: StartServer, fresh_spec: FreshSpec) -> None:
     # A worker with a CUDA build of torch takes 760 MiB before it computes.
-    own = launch("--workers", "1", "--worker-memory-bytes", str(1200 * 2**20))
+    own = launch("--workers", "1", "--worker-memory-bytes", str(1200 * 2**20), "ADMITTED_MEMORY=100")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         big = {"depth": 64, "width": 512, "input": {"batch": 8, "tokens": 256}}
         run_id = http.post("/runs", json=fresh_spec(**big)).json()["id"]

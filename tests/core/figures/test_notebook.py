@@ -122,7 +122,7 @@ def test_a_run_that_is_not_done_says_how_it_is(lone_server: Server, fresh_spec: 
         client.cancel(run)
         assert run._repr_mimebundle_() == {"text/plain": f"Run {run.id}: cancelled"}
     assert run._repr_mimebundle_() == {
-        "text/plain": f"Run {run.id}: {run.status} when it was asked for; now the client is closed"
+        "text/plain": f"Run {run.id}: {run.status} at the last request; now the client is closed"
     }
     assert show_record("a", "queued", None) == {"text/plain": "Run a: queued"}
     assert Run("a", "queued", 1, {})._repr_mimebundle_() == {"text/plain": "Run a: queued"}

@@ -64,7 +64,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     # Where the server is not told by what name it was asked, it must be told once and for all.
     names = [] if is_host_kept else ["--allowed-hosts", "mhc-scope", "--public-url", f"https://localhost:{port}"]
     flags = ("--no-precompute", "--workers", "1", "--root-path", root_path, *names)
-    server = start_server(folder / "data", *flags)
+    server = start_server(folder / "data", "--service", *flags)
     with run_nginx(server, folder, port, root_path, changes) as url:
         yield Site(server, url, folder)
     server.kill()
