@@ -82,8 +82,8 @@ function describeRuns(ours, theirs, chosen, all) {
   const names = (/** @type {Run[]} */ runs) =>
     runs.filter((run) => chosen.includes(run)).map(({ kind, name }) => name ?? kindName(kind));
   const [one, other] = [names(ours).join(' and '), names(theirs).join(' and ')];
-  const what = one === other ? `${one} of each view` : [one, other].filter(Boolean).join(', and ');
-  return `Shows ${what}: ${chosen.length} of ${all} runs.`;
+  const shown = one === other ? `${one} of each view` : [one, other].filter(Boolean).join(', and ');
+  return `Shows ${shown}: ${chosen.length} of ${all} runs.`;
 }
 
 /** Build a view of runs. @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */

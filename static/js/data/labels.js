@@ -89,8 +89,8 @@ export function shortenName(name, most) {
 
 /** Shorten a label: `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */
 function shorten(text) {
-  const [name, what] = text.split(': ');
-  return [name.split(' ')[0], what].filter(Boolean).join(' ');
+  const [name, reason] = text.split(': ');
+  return [name.split(' ')[0], reason].filter(Boolean).join(' ');
 }
 
 /**

@@ -54,8 +54,8 @@ export function heightOf(figure, isNarrow, width = 0) {
 const SMALL = {
   margin: { l: 34, t: 12, b: 18 },
   end_px: 4, // right of text on a curve
-  what_px: 17, // width of the axis title
-  what_at_px: 11, // from the edge to its middle, which Plotly puts 3 px further out
+  title_px: 17, // width of the axis title
+  title_at_px: 11, // from the edge to its middle, which Plotly puts 3 px further out
   tick_px: 12, // around a tick label
   raised: 0.7, // size of an exponent
   narrow_px: 240,
@@ -64,8 +64,8 @@ const SMALL = {
   ticks: 4,
 };
 
-/** Adapt a template for a small chart: narrow margins, ticks at the first and last layer, and a title of the vertical axis. @param {Figure} template @param {string} what @returns {Figure} */
-export function toSmall(template, what) {
+/** Adapt a template for a small chart: narrow margins, ticks at the first and last layer, and a title of the vertical axis. @param {Figure} template @param {string} axisTitle @returns {Figure} */
+export function toSmall(template, axisTitle) {
   const { layout, data } = template;
   const { margin, xaxis, yaxis, meta } = layout;
   return {
@@ -80,7 +80,7 @@ export function toSmall(template, what) {
       meta: {
         ...meta,
         isSmall: true,
-        what,
+        axisTitle,
         labels: SMALL.labels,
       },
     },
@@ -101,7 +101,7 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
     layers.length > 0
       ? [Math.max(Math.ceil(low), Math.min(...layers)), Math.min(Math.floor(high), Math.max(...layers))]
       : [];
-  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px) + SMALL.what_px;
+  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px) + SMALL.title_px;
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
   const names = toNames(labels);
   for (const note of annotations) {
@@ -124,7 +124,7 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
       if (widthOfNote(note.text) > left) isFree = false;
     }
   }
-  if (isFree) annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
+  if (isFree) annotations.push(axisNote(meta.axisTitle, SMALL.title_at_px - margin.l, meta.muted));
 }
 
 /** Estimate the width of the tick labels of an axis, in px. @param {any} axis @param {number} size of letters */

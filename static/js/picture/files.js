@@ -121,7 +121,9 @@ export function toDelimited(templates, separator) {
   const runs = shownRuns(templates);
   const raw = (/** @type {number} */ log10) =>
     Number.isNaN(log10) ? '' : Math.abs(log10) < 300 ? 10 ** log10 : `1e${log10}`;
-  const [sizes, gradients] = /** @type {const} */ (['sizes', 'gradients']).map((what) => toSizeTable(runs, what, raw));
+  const [sizes, gradients] = /** @type {const} */ (['sizes', 'gradients']).map((quantity) =>
+    toSizeTable(runs, quantity, raw),
+  );
   const head = [
     'after layer',
     ...sizes.head.slice(1).map((title) => `${title}, activation`),

@@ -108,11 +108,11 @@ export function forgetFailure() {
   failure.value = [];
 }
 
-/** Show the server's refusal. @param {unknown} error @param {string} what */
-function refuse(error, what) {
+/** Show the server's refusal. @param {unknown} error @param {string} subject */
+function refuse(error, subject) {
   if (!(error instanceof ApiError)) throw error;
   const messages = error.errors.map(({ field, got, wanted }) => `${field}: got ${formatGot(got)}, wanted ${wanted}.`);
-  return fail([`${what}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
+  return fail([`${subject}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
 }
 
 /** Format a refused value. @param {unknown} got */

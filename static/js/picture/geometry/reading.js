@@ -58,14 +58,14 @@ function toLogs(columns, key, layers, streams) {
   return logs.map((log10) => (Number.isFinite(log10) ? log10 : NaN));
 }
 
-/** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
-export function logAt(reading, what, place, stream) {
-  return reading[what][place * reading.streams + stream];
+/** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} place @param {number} stream */
+export function logAt(reading, quantity, place, stream) {
+  return reading[quantity][place * reading.streams + stream];
 }
 
-/** Return the last position with a known stream; -1 if none. @param {Reading} reading @param {'sizes' | 'gradients'} what */
-export function lastKnown(reading, what) {
-  const at = reading[what].findLastIndex((log10) => !Number.isNaN(log10));
+/** Return the last position with a known stream; -1 if none. @param {Reading} reading @param {'sizes' | 'gradients'} quantity */
+export function lastKnown(reading, quantity) {
+  const at = reading[quantity].findLastIndex((log10) => !Number.isNaN(log10));
   return Math.floor(at / reading.streams);
 }
 
@@ -77,11 +77,11 @@ export function weightsAt(stack, layer) {
   return item.every((value) => Number.isNaN(value)) ? null : item;
 }
 
-/** Return the smallest and largest log10 over runs; null if unknown. @param {Reading[]} readings @param {'sizes' | 'gradients'} what @returns {[number, number] | null} */
-export function spanOf(readings, what) {
+/** Return the smallest and largest log10 over runs; null if unknown. @param {Reading[]} readings @param {'sizes' | 'gradients'} quantity @returns {[number, number] | null} */
+export function spanOf(readings, quantity) {
   let [low, high] = [Infinity, -Infinity];
   for (const reading of readings) {
-    for (const log10 of reading[what]) {
+    for (const log10 of reading[quantity]) {
       if (log10 < low) low = log10;
       if (log10 > high) high = log10;
     }

@@ -65,13 +65,13 @@ function toRelative(reading) {
   return { ...reading, gradients: gradients.map((log10) => log10 - first) };
 }
 
-/** Return the largest log10 at a position. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} what @param {number} place */
-function largestAt(readings, what, place) {
+/** Return the largest log10 at a position. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} quantity @param {number} place */
+function largestAt(readings, quantity, place) {
   let most = -Infinity;
   for (const reading of readings) {
     if (!reading) continue;
-    for (let at = place * reading.streams; at < Math.min((place + 1) * reading.streams, reading[what].length); at++)
-      if (reading[what][at] > most) most = reading[what][at];
+    for (let at = place * reading.streams; at < Math.min((place + 1) * reading.streams, reading[quantity].length); at++)
+      if (reading[quantity][at] > most) most = reading[quantity][at];
   }
   return most;
 }
@@ -99,7 +99,7 @@ export function zoomAt({ zooms }, share) {
 }
 
 /**
- * Draw what replaces strips and gains during the animation.
+ * Draw the shapes that replace strips and gains during the animation.
  * @param {Plan} plan @param {ReturnType<typeof toCourses>} courses @param {Moment} moment
  * @returns {Shape[]}
  */
@@ -131,17 +131,17 @@ function toRails({ layout: { bands, strips } }) {
   return bands.flatMap(({ lanes }) => lanes.map((y) => toLine([strips.left, y, strips.right, y], 'grid')));
 }
 
-/** Draw the ribbons of a leg, in colours of the methods forward and in one colour backward, and the passed mixing. @param {Plan} plan @param {'sizes' | 'gradients'} what @param {Course} course @param {number} share @param {{from: number, to: number}} span @returns {Shape[]} */
-function toLeg({ layout, order, scale, exchanges }, what, course, share, span) {
+/** Draw the ribbons of a leg, in colours of the methods forward and in one colour backward, and the passed mixing. @param {Plan} plan @param {'sizes' | 'gradients'} quantity @param {Course} course @param {number} share @param {{from: number, to: number}} span @returns {Shape[]} */
+function toLeg({ layout, order, scale, exchanges }, quantity, course, share, span) {
   const zoomed = scale.kind === 'log' ? scale : toScale(layout.unit_px * 10 ** -zoomAt(course, share), false);
   return order.toReversed().flatMap((run) => {
     const reading = course.readings[run];
     if (!reading) return [];
     const band = layout.bands[run];
-    const to = Math.min(span.to, lastKnown(reading, what));
+    const to = Math.min(span.to, lastKnown(reading, quantity));
     const passed = exchanges[run].filter((exchange) => exchange.from >= span.from && exchange.to <= span.to);
-    const color = what === 'sizes' ? run : 'ink';
-    const ribbons = toRibbons(reading, color, layout, band, zoomed, { what, from: span.from, to });
+    const color = quantity === 'sizes' ? run : 'ink';
+    const ribbons = toRibbons(reading, color, layout, band, zoomed, { quantity, from: span.from, to });
     return [...toMixingLines(passed, run, layout, band), ...ribbons];
   });
 }

@@ -32,19 +32,19 @@ export const FADES = { heights: 10, decades: 3, most: 0.8 };
 /**
  * Draw the ribbons of a run between two positions.
  * @param {Reading} reading @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {Scale} scale
- * @param {{what?: 'sizes' | 'gradients', from?: number, to?: number}} [span]
+ * @param {{quantity?: 'sizes' | 'gradients', from?: number, to?: number}} [span]
  * @returns {Shape[]}
  */
 export function toRibbons(reading, color, layout, band, scale, span = {}) {
-  const { what = 'sizes', from = 0, to = reading.layers } = span;
+  const { quantity = 'sizes', from = 0, to = reading.layers } = span;
   const [first, last] = [from, Math.min(to, reading.layers, layout.layers)];
   if (first >= last) return [];
   const lane_px = laneOf(band);
-  const most = excessOf(reading, what, scale, lane_px, first, last);
+  const most = excessOf(reading, quantity, scale, lane_px, first, last);
   const edge = most > 0 ? [] : [EDGE];
   const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
   return range(0, reading.streams - 1).flatMap((stream) =>
-    toPieces(reading, what, stream, layout, scale, first, last).flatMap((piece) => {
+    toPieces(reading, quantity, stream, layout, scale, first, last).flatMap((piece) => {
       const heats = most > 0 ? toHeats(piece, lane_px, heightOf(layout)) : undefined;
       const glow = most > 0 ? GLOW : [];
       return [
@@ -69,24 +69,24 @@ function laneOf({ lanes, top, bottom }) {
   return lanes.length > 1 ? lanes[1] - lanes[0] : (bottom - top) / 2;
 }
 
-/** Compute how many decades the widest ribbon exceeds its lane. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {Scale} scale @param {number} lane_px @param {number} from @param {number} to */
-function excessOf(reading, what, scale, lane_px, from, to) {
+/** Compute how many decades the widest ribbon exceeds its lane. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {Scale} scale @param {number} lane_px @param {number} from @param {number} to */
+function excessOf(reading, quantity, scale, lane_px, from, to) {
   if (scale.kind === 'log') return 0;
   let most = -Infinity;
   for (let at = Math.floor(from) * reading.streams; at < (Math.ceil(to) + 1) * reading.streams; at++)
-    if (reading[what][at] > most) most = reading[what][at];
+    if (reading[quantity][at] > most) most = reading[quantity][at];
   return most + Math.log10(scale.unit_px / lane_px);
 }
 
 /** A known piece of a ribbon: x positions, half the drawn width at each, and log10 of the exact width. @typedef {{xs: number[], halves: number[], logs: number[]}} Piece */
 
-/** List the known pieces of a stream between two positions. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
-function toPieces(reading, what, stream, layout, scale, from, to) {
+/** List the known pieces of a stream between two positions. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
+function toPieces(reading, quantity, stream, layout, scale, from, to) {
   /** @type {Piece[]} */
   const pieces = [{ xs: [], halves: [], logs: [] }];
   const unit_log10 = scale.kind === 'linear' ? Math.log10(scale.unit_px) : 0;
   for (let place = from; ; place = Math.min(to, Math.floor(place) + 1)) {
-    const log10 = sizeAt(reading, what, place, stream);
+    const log10 = sizeAt(reading, quantity, place, stream);
     const piece = pieces[pieces.length - 1];
     if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [], logs: [] });
     else {
@@ -131,12 +131,12 @@ function toHeats({ xs, logs }, lane_px, height_px) {
 /** Clamp to 0..most. @param {number} value @param {number} most */
 const clamp = (value, most) => Math.min(most, Math.max(0, value));
 
-/** Return log10 at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
-export function sizeAt(reading, what, place, stream) {
+/** Return log10 at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} place @param {number} stream */
+export function sizeAt(reading, quantity, place, stream) {
   const below = Math.floor(place);
-  const low = logAt(reading, what, below, stream);
+  const low = logAt(reading, quantity, below, stream);
   if (place === below) return low;
-  return low + (place - below) * (logAt(reading, what, below + 1, stream) - low);
+  return low + (place - below) * (logAt(reading, quantity, below + 1, stream) - low);
 }
 
 /** Return the layers per set of lines: as few as can be distinguished. @param {Layout} layout */

@@ -88,13 +88,13 @@ function sizesAt(reading, place) {
  * @typedef {{caption: string, head: string[], rows: (string | number)[][]}} Table
  */
 
-/** Build a table of all sizes: one row for the embedding, and one per layer. @param {Shown[]} runs @param {'sizes' | 'gradients'} what @param {(log10: number) => string | number} show @returns {Table} */
-export function toSizeTable(runs, what, show) {
+/** Build a table of all sizes: one row for the embedding, and one per layer. @param {Shown[]} runs @param {'sizes' | 'gradients'} quantity @param {(log10: number) => string | number} show @returns {Table} */
+export function toSizeTable(runs, quantity, show) {
   const known = runs.flatMap(({ label, name = label, reading }) => (reading ? [{ label: name, reading }] : []));
   const columns = known.flatMap(({ label, reading }) =>
     range(0, reading.streams - 1).map((stream) => ({
       title: reading.streams === 1 ? label : `${label}, stream ${stream + 1}`,
-      data: range(0, reading.layers).map((place) => show(logAt(reading, what, place, stream))),
+      data: range(0, reading.layers).map((place) => show(logAt(reading, quantity, place, stream))),
     })),
   );
   const last = Math.max(0, ...known.map(({ reading }) => reading.layers));
@@ -103,7 +103,7 @@ export function toSizeTable(runs, what, show) {
     ...columns.map(({ data }) => data[place] ?? ''),
   ]);
   const caption =
-    what === 'sizes' ? 'Size of each stream after each layer' : 'Gradient of each stream after each layer';
+    quantity === 'sizes' ? 'Size of each stream after each layer' : 'Gradient of each stream after each layer';
   return { caption, head: ['after layer', ...columns.map(({ title }) => title)], rows };
 }
 
