@@ -50,7 +50,7 @@ function toRuns(fields, view) {
 }
 
 /** Remove duplicates. @param {Run[]} runs */
-const unique = (runs) => runs.filter((run, place) => runs.findIndex(({ text }) => text === run.text) === place);
+const unique = (runs) => runs.filter((run, index) => runs.findIndex(({ text }) => text === run.text) === index);
 
 /**
  * Choose as many differing pairs of runs with the same connection as fit, one run from each view; first those that mix streams, whose
@@ -62,8 +62,8 @@ const unique = (runs) => runs.filter((run, place) => runs.findIndex(({ text }) =
 function choose(ours, theirs, most) {
   const left = [...theirs];
   const pairs = ours.flatMap((run) => {
-    const place = left.findIndex((other) => other.kind === run.kind);
-    const [other] = place < 0 ? [] : left.splice(place, 1);
+    const index = left.findIndex((other) => other.kind === run.kind);
+    const [other] = index < 0 ? [] : left.splice(index, 1);
     return other && other.text !== run.text ? [[run, other]] : [];
   });
   const differing = pairs.length > 0 ? pairs : onlyIn(ours, theirs).map((run) => [run]);

@@ -12,8 +12,8 @@ export function toRunStyles(methods, theme) {
   return methods.map((method, run) => {
     const look = method === null ? undefined : looks[method];
     if (!look) return null;
-    const place = methods.slice(0, run).filter((other) => other === method).length;
-    return { color: look[theme][place], dash: look.dashes[place], marker: look.marker, width: look.widths[place] };
+    const index = methods.slice(0, run).filter((other) => other === method).length;
+    return { color: look[theme][index], dash: look.dashes[index], marker: look.marker, width: look.widths[index] };
   });
 }
 

@@ -178,7 +178,7 @@ function labelLines(figure, results, span, layers, narrow) {
       (isStep ? result.stepsStatus : result.status).get(trace.meta.key)
     );
     const [first, last] = isStep ? [0, trace.y.length - 1] : intervalOf(figure, layers);
-    const status = [...(flags ?? [])].filter(([place]) => place >= first && place <= last);
+    const status = [...(flags ?? [])].filter(([index]) => index >= first && index <= last);
     const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer', isStep ? trace.x : undefined);
     if (lost && lost.point !== null) {
       const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
@@ -265,16 +265,16 @@ function placeCells(figure, narrow) {
   const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {
     const [x, y] = [layout[xName], layout[yName]];
-    const place = present.indexOf(run);
-    x.visible = y.visible = place >= 0;
-    if (place < 0) continue;
-    const start = place * (cell + gap);
+    const index = present.indexOf(run);
+    x.visible = y.visible = index >= 0;
+    if (index < 0) continue;
+    const start = index * (cell + gap);
     const share = [start / whole, (start + cell) / whole];
     x.domain = rows ? [0, 1] : share;
     y.domain = rows ? [1 - share[1], 1 - share[0]] : [0, 1];
     if (layout.meta.sums) continue;
-    if (rows && place < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
-    if (!rows && place > 0) {
+    if (rows && index < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
+    if (!rows && index > 0) {
       y.showticklabels = false;
       x.title = null; // adjacent titles would overlap
     }

@@ -102,8 +102,8 @@ function shorten(text) {
  * @returns {{point: number | null, ends: boolean, text: string} | null}
  */
 export function findLost(drawn, status, unit = 'layer', numbers) {
-  const count = (/** @type {number} */ place) => numbers?.[place] ?? place + 1;
-  const lost = [...(status?.keys() ?? [])].filter((place) => drawn[place] === null).sort((a, b) => a - b);
+  const count = (/** @type {number} */ index) => numbers?.[index] ?? index + 1;
+  const lost = [...(status?.keys() ?? [])].filter((index) => drawn[index] === null).sort((a, b) => a - b);
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));

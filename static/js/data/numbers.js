@@ -81,7 +81,7 @@ export function logTicks(low, high) {
     const places = range(Math.floor(low), Math.floor(high)).flatMap((power) =>
       [1, 2, 5].map((mantissa) => power + Math.log10(mantissa)),
     );
-    const inside = places.filter((place) => place >= low && place <= high);
+    const inside = places.filter((position) => position >= low && position <= high);
     return [inside, inside.map(scaleText)];
   }
   return evenTicks(low, high);
@@ -111,9 +111,9 @@ export function range(first, last) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
 }
 
-/** Format a tick at a log10 position. @param {number} place */
-function scaleText(place) {
-  return Math.abs(place) < 300 ? formatValue(10 ** place) : formatValue(null, place);
+/** Format a tick at a log10 position. @param {number} position */
+function scaleText(position) {
+  return Math.abs(position) < 300 ? formatValue(10 ** position) : formatValue(null, position);
 }
 
 /** Format a power of ten as a tick label. @param {number} power */

@@ -7,12 +7,12 @@ const MAX_NAMED = 3;
 /**
  * Find the points of a trace at the cursor: one, or for several streams the largest and the smallest, if their texts differ.
  * @param {Trace} trace `meta.parts` names what `customdata` numbers, such as streams
- * @param {number} place on the axis
+ * @param {number} position on the axis
  * @returns {{index: number, whose: string}[]} `whose` is empty for a single line
  */
-export function outermost(trace, place) {
+export function outermost(trace, position) {
   /** @type {number[]} */
-  const parts = [...trace.x.keys()].filter((index) => trace.x[index] === place);
+  const parts = [...trace.x.keys()].filter((index) => trace.x[index] === position);
   const found = parts.filter((index) => trace.y[index] !== null).sort((a, b) => trace.y[a] - trace.y[b]);
   const [least, most] = [found[0], found[found.length - 1]];
   const ends = found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];

@@ -18,17 +18,17 @@ export function reduceColumn(columns, key, reduction) {
   const [values, log10, flags] = part(column, reduction);
   const status = decide([...flags.values()], reduction, log10);
   if (status) return { value: null, log10: null, status };
-  const numbers = log10 ? log10.map((power, place) => (values[place] === 0 ? -Infinity : power)) : values;
-  const known = numbers.map((_, place) => place).filter((place) => !Number.isNaN(numbers[place]));
+  const numbers = log10 ? log10.map((power, index) => (values[index] === 0 ? -Infinity : power)) : values;
+  const known = numbers.map((_, index) => index).filter((index) => !Number.isNaN(numbers[index]));
   if (known.length === 0) return ABSENT;
   const order = known.sort((a, b) => numbers[a] - numbers[b]);
   if (reduction === 'median' && order.length > 1)
     return toMedian(
-      order.map((place) => numbers[place]),
+      order.map((index) => numbers[index]),
       log10 !== null,
     );
-  const place = reduction === 'min' ? order[0] : order[order.length - 1];
-  return toReduced(numbers[place], values[place], log10 !== null);
+  const index = reduction === 'min' ? order[0] : order[order.length - 1];
+  return toReduced(numbers[index], values[index], log10 !== null);
 }
 
 /** Find values, log10 and status of a metric. @param {Columns} columns @param {string} key @returns {[number[], number[] | null, Map<number, string>] | null} */
@@ -48,9 +48,9 @@ function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, k
 /** Select the entries that a reduction uses. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
 function part([values, log10, flags], reduction) {
   if (reduction !== 'first' && reduction !== 'last') return [values, log10, flags];
-  const place = reduction === 'first' ? 0 : values.length - 1;
-  const flag = flags.get(place);
-  return [[values[place]], log10 && [log10[place]], new Map(flag === undefined ? [] : [[0, flag]])];
+  const index = reduction === 'first' ? 0 : values.length - 1;
+  const flag = flags.get(index);
+  return [[values[index]], log10 && [log10[index]], new Map(flag === undefined ? [] : [[0, flag]])];
 }
 
 /** Return the status that replaces the number; null if the known numbers suffice. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */

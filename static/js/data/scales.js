@@ -18,7 +18,7 @@ export function linearBound(largest) {
 export function signedLogScale(largest, rules) {
   const bound = largest > 0 ? largest : Math.log10(2);
   const { places, texts } = ticks(bound, rules);
-  const tickvals = [...places.map((place) => -place).reverse(), 0, ...places];
+  const tickvals = [...places.map((position) => -position).reverse(), 0, ...places];
   const ticktext = [...texts.map((text) => `−${text}`).reverse(), '0', ...texts];
   return { cmin: -bound, cmax: bound, colorbar: { tickmode: 'array', tickvals, ticktext } };
 }

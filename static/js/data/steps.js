@@ -64,8 +64,8 @@ export function canShowStep(template, runs, step) {
 function isKnown(columns, key, step, rules) {
   if (key in rules.columns) return columns.steps.has(rules.columns[key]);
   const source = keptOf(rules)[key];
-  const place = nearestKept(columns, Math.min(step, columns.trained - 1));
-  return place !== null && Boolean(columns.kept.get(source)?.[place]);
+  const index = nearestKept(columns, Math.min(step, columns.trained - 1));
+  return index !== null && Boolean(columns.kept.get(source)?.[index]);
 }
 
 /**
@@ -76,8 +76,8 @@ function isKnown(columns, key, step, rules) {
  */
 export function nearestKept({ keptSteps }, step) {
   let best = null;
-  for (const [place, kept] of keptSteps.entries()) {
-    if (best === null || Math.abs(kept - step) < Math.abs(keptSteps[best] - step)) best = place;
+  for (const [index, kept] of keptSteps.entries()) {
+    if (best === null || Math.abs(kept - step) < Math.abs(keptSteps[best] - step)) best = index;
   }
   return best;
 }
@@ -103,11 +103,11 @@ export function atStep(columns, step, rules) {
     putRow(found.log10, key, columns.stepsLog10.get(source), row);
     putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
   }
-  const place = nearestKept(columns, row);
-  found.input = columns.stepInputs.get(columns.keptSteps[place ?? -1]) ?? {};
-  for (const [key, source] of place === null ? [] : Object.entries(keptOf(rules))) {
-    const kept = columns.kept.get(source)?.[/** @type {number} */ (place)];
-    putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (place)]));
+  const index = nearestKept(columns, row);
+  found.input = columns.stepInputs.get(columns.keptSteps[index ?? -1]) ?? {};
+  for (const [key, source] of index === null ? [] : Object.entries(keptOf(rules))) {
+    const kept = columns.kept.get(source)?.[/** @type {number} */ (index)];
+    putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (index)]));
     if (!kept) continue;
     if (key in rules.matrices) found.matrices.set(key, kept);
     else putKept(found, key, kept, rules.logarithmic.includes(key));

@@ -39,11 +39,11 @@ function partsAt(areas, figure, layer, step, hasDots) {
   });
 }
 
-/** Create a positioned element. @param {string} className @param {Record<string, number>} place in pixels */
-function box(className, place) {
+/** Create a positioned element. @param {string} className @param {Record<string, number>} sides in pixels */
+function box(className, sides) {
   const element = document.createElement('div');
   element.className = className;
-  for (const [side, pixels] of Object.entries(place)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
+  for (const [side, pixels] of Object.entries(sides)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
   return element;
 }
 
@@ -52,15 +52,15 @@ function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** Create a vertical line. @param {Area} area @param {number} place */
-function vertical(area, place) {
-  const x = area.toX(place);
+/** Create a vertical line. @param {Area} area @param {number} position */
+function vertical(area, position) {
+  const x = area.toX(position);
   return isInside(area, x) ? [box('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
 }
 
-/** Create a horizontal line. @param {Area} area @param {number} place */
-function horizontal(area, place) {
-  const y = area.toY(place);
+/** Create a horizontal line. @param {Area} area @param {number} position */
+function horizontal(area, position) {
+  const y = area.toY(position);
   const isSeen = y >= area.top && y <= area.top + area.height;
   return isSeen ? [box('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
@@ -73,11 +73,11 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** Create a dot on each curve. @param {Area} area @param {Figure} figure @param {number} place */
-function dots(area, figure, place) {
-  const x = area.toX(place);
+/** Create a dot on each curve. @param {Area} area @param {Figure} figure @param {number} position */
+function dots(area, figure, position) {
+  const x = area.toX(position);
   if (!isInside(area, x)) return [];
-  return pointsAt(figure, place).flatMap(({ value, color }) => {
+  return pointsAt(figure, position).flatMap(({ value, color }) => {
     const y = area.toY(value) - area.top;
     if (y < -1 || y > area.height + 1) return [];
     const dot = box('cursor-dot', { left: x, top: area.top + y });
@@ -86,13 +86,13 @@ function dots(area, figure, place) {
   });
 }
 
-/** Find the point of each curve at a position, in the order of runs; for a run with one line per stream, the largest and the smallest. @param {Figure} figure @param {number} place */
-function pointsAt(figure, place) {
+/** Find the point of each curve at a position, in the order of runs; for a run with one line per stream, the largest and the smallest. @param {Figure} figure @param {number} position */
+function pointsAt(figure, position) {
   return figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .sort((one, other) => one.meta.run - other.meta.run)
     .flatMap((trace) =>
-      outermost(trace, place).map(({ index, whose }) => ({
+      outermost(trace, position).map(({ index, whose }) => ({
         value: Number(trace.y[index]),
         text: trace.text[index],
         run: trace.meta.run,
@@ -112,12 +112,12 @@ export function writeValues(element, figure, { layer, step, hovered }) {
   const { layers = {}, steps = {}, axes = {} } = figure.layout.meta;
   const isOfLayers = Object.values(layers).includes('line');
   const isOfSteps = Object.values(steps).includes('line');
-  const place = isOfLayers
+  const position = isOfLayers
     ? (hovered ?? layer) + 1
     : isOfSteps && step !== null
       ? stepsOn(figure, 'xaxis')?.[step]
       : null;
-  const points = place === null || place === undefined ? [] : pointsAt(figure, place);
+  const points = position === null || position === undefined ? [] : pointsAt(figure, position);
   const isLog = axes.yaxis?.scale === 'log';
   const parts = points.map(({ value, text, run, whose, color }) => {
     const part = document.createElement('b');
@@ -128,7 +128,7 @@ export function writeValues(element, figure, { layer, step, hovered }) {
     return part;
   });
   element.replaceChildren(
-    ...(parts.length > 0 ? [`at ${place}: `] : []),
+    ...(parts.length > 0 ? [`at ${position}: `] : []),
     ...parts.flatMap((part, index) => (index > 0 ? [' · ', part] : [part])),
   );
 }

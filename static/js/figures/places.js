@@ -95,6 +95,6 @@ function stepOf(panel, view) {
   if (step === null) return [state.isWatched.value ? 'last' : 'trained'];
   const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
   if (!trained || !showsKept(view.figure)) return [`step ${state.nameStep(step)}`];
-  const place = nearestKept(trained.columns, step);
-  return place === null ? [] : [`step ${state.nameStep(trained.columns.keptSteps[place])}`];
+  const index = nearestKept(trained.columns, step);
+  return index === null ? [] : [`step ${state.nameStep(trained.columns.keptSteps[index])}`];
 }

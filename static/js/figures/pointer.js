@@ -81,9 +81,9 @@ export class PlotPointer {
       .areas()
       .find(({ left, top, width, height }) => x >= left && x <= left + width && y >= top && y <= top + height);
     if (!area || !(area.x in kinds)) return null;
-    const place = (x - area.toX(0)) / (area.toX(1) - area.toX(0));
+    const position = (x - area.toX(0)) / (area.toX(1) - area.toX(0));
     const { first, last } = state.interval.peek();
-    return Math.min(Math.max(Math.round(place) - 1, first), last);
+    return Math.min(Math.max(Math.round(position) - 1, first), last);
   }
 
   /** Write the hover text below the figure for touch: a finger covers the label. */

@@ -16,7 +16,7 @@ export function layersWithin(kinds, ranges) {
   const axis = Object.keys(kinds).find((name) => kinds[name] !== WINDOW && name in ranges);
   if (axis === undefined) return null;
   const before = kinds[axis] === 'sources' ? 0 : 1; // axes of sources start with the embedding
-  const [low, high] = [...ranges[axis]].sort((a, b) => a - b).map((place) => place - before);
+  const [low, high] = [...ranges[axis]].sort((a, b) => a - b).map((position) => position - before);
   const [first, last] = [Math.max(0, Math.ceil(low)), Math.floor(high)];
   // A range between two layers selects both.
   return first <= last ? { first, last } : { first: last, last: first };

@@ -37,10 +37,10 @@ export function findDifferences(known, computed, { relative, absolute }) {
 function compare(name, mine, theirs, floor, share = TOLERANCE) {
   const [one, other] = [flatten(mine), flatten(theirs)];
   if (one.length !== other.length) return [`${name}: ${one.length} values derived, ${other.length} on the server`];
-  const place = one.findIndex(
+  const first = one.findIndex(
     (/** @type {number} */ value, /** @type {number} */ index) => !isNear(value, other[index], floor, share),
   );
-  return place < 0 ? [] : [`${name}[${place}]: ${one[place]} derived, ${other[place]} on the server`];
+  return first < 0 ? [] : [`${name}[${first}]: ${one[first]} derived, ${other[first]} on the server`];
 }
 
 /** Flatten a column to one list. @param {any} column one number per layer, or several, null if unknown @returns {any} */

@@ -51,7 +51,7 @@ function largestOf(columns, key, { first, last }) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const logs = logsOf(columns, key).slice(first, last + 1);
   if (logs.length === 0) return Number.NaN;
-  return Math.max(...logs.map((log10, place) => log10 ?? (values?.[first + place] === 0 ? -Infinity : Number.NaN)));
+  return Math.max(...logs.map((log10, index) => log10 ?? (values?.[first + index] === 0 ? -Infinity : Number.NaN)));
 }
 
 /** List the findings about an interval. @param {Columns} columns @param {Interval} interval @returns {Finding[]} */

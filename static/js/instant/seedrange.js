@@ -91,8 +91,8 @@ export function createNormal(seed) {
 export function toPercentiles(values, levels) {
   const ordered = [...values].sort((a, b) => a - b);
   return levels.map((level) => {
-    const place = level * (ordered.length - 1);
-    const [low, high] = [ordered[Math.floor(place)], ordered[Math.ceil(place)]];
-    return low + (high - low) * (place - Math.floor(place));
+    const position = level * (ordered.length - 1);
+    const [low, high] = [ordered[Math.floor(position)], ordered[Math.ceil(position)]];
+    return low + (high - low) * (position - Math.floor(position));
   });
 }

@@ -129,7 +129,7 @@ export function toDelimited(templates, separator) {
     ...sizes.head.slice(1).map((title) => `${title}, activation`),
     ...gradients.head.slice(1).map((title) => `${title}, gradient`),
   ];
-  const rows = sizes.rows.map((row, place) => [...row, ...gradients.rows[place].slice(1)]);
+  const rows = sizes.rows.map((row, index) => [...row, ...gradients.rows[index].slice(1)]);
   const quote = (/** @type {string | number} */ cell) =>
     /[",\n\t]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : cell;
   return [head, ...rows].map((row) => `${row.map(quote).join(separator)}\n`).join('');

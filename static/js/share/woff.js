@@ -16,8 +16,8 @@ export async function toTrueType(woff) {
   writeHead(out, view.getUint32(4), count);
   let offset = start;
   tables.forEach(({ tag, checksum, body }, table) => {
-    [tag, checksum, offset, body.length].forEach((word, place) => {
-      out.setUint32(SFNT.head + table * SFNT.entry + 4 * place, word);
+    [tag, checksum, offset, body.length].forEach((word, index) => {
+      out.setUint32(SFNT.head + table * SFNT.entry + 4 * index, word);
     });
     font.set(body, offset);
     offset += padded(body.length);
@@ -30,7 +30,7 @@ const padded = (length) => (length + 3) & ~3;
 
 /** Read and decompress a table. @param {DataView} view @param {number} entry */
 async function readTable(view, entry) {
-  const [tag, offset, packed, length, checksum] = [0, 4, 8, 12, 16].map((place) => view.getUint32(entry + place));
+  const [tag, offset, packed, length, checksum] = [0, 4, 8, 12, 16].map((start) => view.getUint32(entry + start));
   const bytes = new Uint8Array(/** @type {ArrayBuffer} */ (view.buffer), offset, packed);
   return { tag, checksum, body: packed < length ? await unpack(bytes) : bytes };
 }
@@ -45,7 +45,7 @@ async function unpack(bytes) {
 function writeHead(out, flavor, count) {
   const power = Math.floor(Math.log2(count));
   out.setUint32(0, flavor);
-  [count, 16 * 2 ** power, power, 16 * (count - 2 ** power)].forEach((word, place) => {
-    out.setUint16(4 + 2 * place, word);
+  [count, 16 * 2 ** power, power, 16 * (count - 2 ** power)].forEach((word, index) => {
+    out.setUint16(4 + 2 * index, word);
   });
 }

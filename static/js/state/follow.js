@@ -101,7 +101,7 @@ function followRecords(open, { look, onGone, signal, stream }) {
 
 /** Report records that the server has lost, as after its data folder was emptied. @param {string[]} ids @param {AbortSignal} signal @param {(gone: string[]) => void} onGone */
 async function reportGone(ids, signal, onGone) {
-  const gone = (await Promise.all(ids.map(isGone))).flatMap((is, place) => (is ? [ids[place]] : []));
+  const gone = (await Promise.all(ids.map(isGone))).flatMap((is, index) => (is ? [ids[index]] : []));
   if (gone.length > 0 && !signal.aborted && state.snapshot.value === null) onGone(gone);
 }
 

@@ -232,7 +232,7 @@ function toPlaces(view, submitted) {
 async function findMissing(ids) {
   const unknown = ids.filter((id) => recallTrace(id) === null);
   const found = await Promise.all(unknown.map(findTrace));
-  return found.flatMap((isFound, place) => (isFound ? [] : [unknown[place]]));
+  return found.flatMap((isFound, index) => (isFound ? [] : [unknown[index]]));
 }
 
 /** Return whether the server has a recording. @param {string} id */
@@ -341,9 +341,9 @@ async function cancelAll(requestKeys) {
 /** Cancel the runs of an outdated request, except those of the current view. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
 function cancelOvertaken(submitted, specs) {
   const texts = state.specs.value.map((spec) => JSON.stringify(spec));
-  const isWanted = (/** @type {number} */ place) => texts.includes(JSON.stringify(specs[place]));
+  const isWanted = (/** @type {number} */ index) => texts.includes(JSON.stringify(specs[index]));
   return cancelEach(
-    submitted.flatMap(({ id, status }, place) => (status === 'unstarted' || isWanted(place) ? [] : [id])),
+    submitted.flatMap(({ id, status }, index) => (status === 'unstarted' || isWanted(index) ? [] : [id])),
   );
 }
 

@@ -122,9 +122,9 @@ function gapOf(count, lane, block) {
   return Math.max(LEAST_GAP_PX, Math.min(lane, block / Math.max(1, count - 1)));
 }
 
-/** Return the x position of a state: 0 before the layers, l after l layers. @param {Layout} layout @param {number} place */
-export function xOf({ layers, strips }, place) {
-  return strips.left + (place / layers) * (strips.right - strips.left);
+/** Return the x position of a state: 0 before the layers, l after l layers. @param {Layout} layout @param {number} position */
+export function xOf({ layers, strips }, position) {
+  return strips.left + (position / layers) * (strips.right - strips.left);
 }
 
 /** Return the run whose name or gain is at a point, or null. @param {Layout} layout @param {number} x @param {number} y */

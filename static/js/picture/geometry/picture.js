@@ -124,13 +124,13 @@ const RIBBON_SLACK_PX = 2;
 export function ribbonAt({ layout, runs, order, scale }, x, y) {
   const { left, right, bottom } = layout.strips;
   if (x < left || x > right || y > bottom) return null;
-  const place = ((x - left) / (right - left)) * layout.layers;
+  const position = ((x - left) / (right - left)) * layout.layers;
   const found = order.find((run) => {
     const { reading } = runs[run];
-    if (!reading || place > reading.layers) return false;
+    if (!reading || position > reading.layers) return false;
     return layout.bands[run].lanes.some(
       (lane, stream) =>
-        Math.abs(y - lane) <= widthAt(scale, sizeAt(reading, 'sizes', place, stream)) / 2 + RIBBON_SLACK_PX,
+        Math.abs(y - lane) <= widthAt(scale, sizeAt(reading, 'sizes', position, stream)) / 2 + RIBBON_SLACK_PX,
     );
   });
   return found ?? null;
@@ -141,7 +141,7 @@ const VEIL = 0.72;
 /** Draw veils over the layers outside the interval. @param {Layout} layout @param {{first: number, last: number}} interval @returns {Shape[]} */
 function toVeils(layout, { first, last }) {
   const { left, right, bottom } = layout.strips;
-  const [from, to] = [first, last + 1].map((place) => xOf(layout, place));
+  const [from, to] = [first, last + 1].map((position) => xOf(layout, position));
   const ends = [
     [left - 1, from],
     [to, right + 1],
@@ -153,7 +153,7 @@ const FRAME_PX = 4; // above and below the strips
 
 /** Compute the cursor's frame around a layer. @param {Layout} layout @param {number} layer */
 export function frameOf(layout, layer) {
-  const [left, right] = [layer, layer + 1].map((place) => xOf(layout, place));
+  const [left, right] = [layer, layer + 1].map((position) => xOf(layout, position));
   const { top, bottom } = layout.strips;
   return {
     x: left - 1,

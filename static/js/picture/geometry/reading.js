@@ -58,9 +58,9 @@ function toLogs(columns, key, layers, streams) {
   return logs.map((log10) => (Number.isFinite(log10) ? log10 : NaN));
 }
 
-/** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} place @param {number} stream */
-export function logAt(reading, quantity, place, stream) {
-  return reading[quantity][place * reading.streams + stream];
+/** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
+export function logAt(reading, quantity, position, stream) {
+  return reading[quantity][position * reading.streams + stream];
 }
 
 /** Return the last position with a known stream; -1 if none. @param {Reading} reading @param {'sizes' | 'gradients'} quantity */

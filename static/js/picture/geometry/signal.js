@@ -45,10 +45,10 @@ export function toCourses(plan) {
   const sizes = runs.map(({ reading }) => reading);
   const gradients = sizes.map((reading) => reading && toRelative(reading));
   return {
-    forward: { readings: sizes, zooms: zoom(states.map((place) => largestAt(sizes, 'sizes', place))) },
+    forward: { readings: sizes, zooms: zoom(states.map((position) => largestAt(sizes, 'sizes', position))) },
     backward: {
       readings: gradients,
-      zooms: zoom(states.toReversed().map((place) => largestAt(gradients, 'gradients', place))).toReversed(),
+      zooms: zoom(states.toReversed().map((position) => largestAt(gradients, 'gradients', position))).toReversed(),
     },
   };
 }
@@ -65,12 +65,16 @@ function toRelative(reading) {
   return { ...reading, gradients: gradients.map((log10) => log10 - first) };
 }
 
-/** Return the largest log10 at a position. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} quantity @param {number} place */
-function largestAt(readings, quantity, place) {
+/** Return the largest log10 at a position. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} quantity @param {number} position */
+function largestAt(readings, quantity, position) {
   let most = -Infinity;
   for (const reading of readings) {
     if (!reading) continue;
-    for (let at = place * reading.streams; at < Math.min((place + 1) * reading.streams, reading[quantity].length); at++)
+    for (
+      let at = position * reading.streams;
+      at < Math.min((position + 1) * reading.streams, reading[quantity].length);
+      at++
+    )
       if (reading[quantity][at] > most) most = reading[quantity][at];
   }
   return most;
@@ -90,7 +94,9 @@ function toZooms(logs, unit_px, height) {
 export function zoomAt({ zooms }, share) {
   const last = zooms.length - 1;
   const reach = Math.max(1, ZOOM_SHARE * last);
-  const [from, to] = [share * last - reach, share * last + reach].map((place) => Math.min(last, Math.max(0, place)));
+  const [from, to] = [share * last - reach, share * last + reach].map((position) =>
+    Math.min(last, Math.max(0, position)),
+  );
   const steps = 16;
   const sum = range(0, steps)
     .map((step) => zooms[Math.round(from + (step / steps) * (to - from))])

@@ -85,16 +85,16 @@ function toPieces(reading, quantity, stream, layout, scale, from, to) {
   /** @type {Piece[]} */
   const pieces = [{ xs: [], halves: [], logs: [] }];
   const unit_log10 = scale.kind === 'linear' ? Math.log10(scale.unit_px) : 0;
-  for (let place = from; ; place = Math.min(to, Math.floor(place) + 1)) {
-    const log10 = sizeAt(reading, quantity, place, stream);
+  for (let position = from; ; position = Math.min(to, Math.floor(position) + 1)) {
+    const log10 = sizeAt(reading, quantity, position, stream);
     const piece = pieces[pieces.length - 1];
     if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [], logs: [] });
     else {
-      piece.xs.push(xOf(layout, place));
+      piece.xs.push(xOf(layout, position));
       piece.halves.push(widthAt(scale, log10) / 2);
       piece.logs.push(log10 + unit_log10);
     }
-    if (place === to) break;
+    if (position === to) break;
   }
   return pieces.filter(({ xs }) => xs.length > 1);
 }
@@ -131,12 +131,12 @@ function toHeats({ xs, logs }, lane_px, height_px) {
 /** Clamp to 0..most. @param {number} value @param {number} most */
 const clamp = (value, most) => Math.min(most, Math.max(0, value));
 
-/** Return log10 at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} place @param {number} stream */
-export function sizeAt(reading, quantity, place, stream) {
-  const below = Math.floor(place);
+/** Return log10 at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
+export function sizeAt(reading, quantity, position, stream) {
+  const below = Math.floor(position);
   const low = logAt(reading, quantity, below, stream);
-  if (place === below) return low;
-  return low + (place - below) * (logAt(reading, quantity, below + 1, stream) - low);
+  if (position === below) return low;
+  return low + (position - below) * (logAt(reading, quantity, below + 1, stream) - low);
 }
 
 /** Return the layers per set of lines: as few as can be distinguished. @param {Layout} layout */

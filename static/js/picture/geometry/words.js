@@ -67,16 +67,16 @@ export function toSentence({ label, name = label, reading, gain, peak, end }, la
 /** Describe the sizes at a layer. @param {Reading} reading @param {number} layer */
 function toLayerWords(reading, layer) {
   if (layer >= reading.layers) return '';
-  const sizes = [layer, layer + 1].map((place) => sizesAt(reading, place));
+  const sizes = [layer, layer + 1].map((position) => sizesAt(reading, position));
   const block = reading.blocks[layer]?.replaceAll('_', ' ');
   const where = `; at layer ${layer + 1}${block ? `, ${block}` : ''},`;
   if (!sizes[1]) return `${where} no size is known`;
   return `${where} ${sizes[0] ? `from ${sizes[0]} to` : 'it leaves'} ${sizes[1]}`;
 }
 
-/** Describe the sizes of all streams at a position; empty if unknown. @param {Reading} reading @param {number} place */
-function sizesAt(reading, place) {
-  const logs = range(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', place, stream));
+/** Describe the sizes of all streams at a position; empty if unknown. @param {Reading} reading @param {number} position */
+function sizesAt(reading, position) {
+  const logs = range(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', position, stream));
   const texts = logs.filter((log10) => !Number.isNaN(log10)).map(formatLog);
   if (new Set(texts).size <= 1) return texts[0] ?? '';
   if (texts.length <= FEW) return `${texts.slice(0, -1).join(', ')} and ${texts[texts.length - 1]}`;
@@ -94,13 +94,13 @@ export function toSizeTable(runs, quantity, show) {
   const columns = known.flatMap(({ label, reading }) =>
     range(0, reading.streams - 1).map((stream) => ({
       title: reading.streams === 1 ? label : `${label}, stream ${stream + 1}`,
-      data: range(0, reading.layers).map((place) => show(logAt(reading, quantity, place, stream))),
+      data: range(0, reading.layers).map((position) => show(logAt(reading, quantity, position, stream))),
     })),
   );
   const last = Math.max(0, ...known.map(({ reading }) => reading.layers));
-  const rows = range(0, last).map((place) => [
-    place === 0 ? 'embedding' : place,
-    ...columns.map(({ data }) => data[place] ?? ''),
+  const rows = range(0, last).map((position) => [
+    position === 0 ? 'embedding' : position,
+    ...columns.map(({ data }) => data[position] ?? ''),
   ]);
   const caption =
     quantity === 'sizes' ? 'Size of each stream after each layer' : 'Gradient of each stream after each layer';
@@ -138,7 +138,7 @@ function toStreamRow(label, reading, layer, stream, most, show) {
   };
   const isApart = reading.read.mean?.shape.length === 3; // the branch reads parts of a matrix separately
   const mixes = range(0, most - 1).map((source) => (source < n ? cell(mix, stream * n + source) : ''));
-  const sizes = [layer, layer + 1].map((place) => formatLog(logAt(reading, 'sizes', place, stream)));
+  const sizes = [layer, layer + 1].map((position) => formatLog(logAt(reading, 'sizes', position, stream)));
   const name = n === 1 ? label : `${label}, ${stream + 1}`;
   return [name, sizes[0], cell(read, isApart ? stream * n + stream : stream), ...mixes, cell(write, stream), sizes[1]];
 }

@@ -75,7 +75,7 @@ export function playStops(field) {
     max,
     (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length),
   );
-  const stops = places.map((place) => Number((Math.round(place / step) * step).toPrecision(6)));
+  const stops = places.map((position) => Number((Math.round(position / step) * step).toPrecision(6)));
   return unique([min, ...stops, max]);
 }
 

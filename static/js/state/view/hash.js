@@ -215,8 +215,8 @@ function toRuns(text, fields, { letters }, problems) {
 
 /** Decode the layer or step of the cursor. @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
 function setPlace(view, key, text, problems) {
-  const place = Number(text);
-  if (Number.isInteger(place) && place >= 1) view[NUMBERED[key]] = place - 1;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) view[NUMBERED[key]] = number - 1;
   else problems.push(`${key} must be a whole number of at least 1, not ${text}`);
 }
 

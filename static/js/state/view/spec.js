@@ -223,9 +223,9 @@ export function toDifferences(fields, view) {
 export function toLabels(view, fields, rules, models = []) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind);
-    const own = findDistinguishing(fields, view, alike).flatMap((field, place) => {
+    const own = findDistinguishing(fields, view, alike).flatMap((field, nth) => {
       const value = settingOf(view, choice, field);
-      return place > 0 && value === field.initial ? [] : [nameOf(value)]; // for further settings, omit the default
+      return nth > 0 && value === field.initial ? [] : [nameOf(value)]; // for further settings, omit the default
     });
     const model = models[index];
     const name = choice.name ?? (model ? shortenName(model, rules.name_length) : model);

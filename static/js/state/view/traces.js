@@ -72,10 +72,10 @@ export function withoutRecords(view, ids) {
  * @param {Map<string, Field>} fields
  * @param {View} view
  * @param {any} spec
- * @param {number} place index of the new run, from 0
+ * @param {number} index of the new run, from 0
  * @returns {View}
  */
-export function withSpec(fields, view, spec, place) {
+export function withSpec(fields, view, spec, index) {
   const isFirst = view.runs.every(({ kind }) => kind === TRACE);
   const settings = settingsOf(fields, spec);
   const { [KIND]: kind, ...others } = settings;
@@ -90,7 +90,7 @@ export function withSpec(fields, view, spec, place) {
       appliesTo(fields, { ...view, base: others }, bare, field)
     );
   });
-  return { ...view, base, runs: view.runs.toSpliced(place, 0, { ...bare, own: Object.fromEntries(own) }) };
+  return { ...view, base, runs: view.runs.toSpliced(index, 0, { ...bare, own: Object.fromEntries(own) }) };
 }
 
 /** Return whether a view would change the seed or input of a spec. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
