@@ -5,7 +5,7 @@ import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
 import { toNames } from '../data/labels.js';
 import { formatSigned, formatValue, largest } from '../data/numbers.js';
-import { noteView } from '../state/actions.js';
+import { updateAddress } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -46,7 +46,7 @@ function setOpen(section, isOpen) {
   if (open.includes(section) === isOpen) return;
   const next = Object.keys(SECTIONS).filter((key) => (key === section ? isOpen : open.includes(key)));
   state.view.value = { ...state.view.value, open: next };
-  noteView();
+  updateAddress();
 }
 
 /** Open the section of a panel, if it has one. @param {string} key of the panel */

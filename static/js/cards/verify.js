@@ -24,25 +24,25 @@ const verification = signal(/** @type {VerificationState} */ ({ status: 'pending
 
 /** Request a verification and show its result. @param {string} id of the run @param {AbortSignal} aborted */
 async function verifyRun(id, aborted) {
-  const note = (/** @type {Partial<VerificationState>} */ news) => {
-    if (!aborted.aborted) verification.value = { status: 'pending', body: null, failure: '', ...news };
+  const update = (/** @type {Partial<VerificationState>} */ changes) => {
+    if (!aborted.aborted) verification.value = { status: 'pending', body: null, failure: '', ...changes };
   };
-  note({});
+  update({});
   try {
     const [first] = await Promise.all([postVerification(id, aborted), loadMetrics(aborted)]);
     let body = first;
     while (body.status !== 'done') {
-      note({ status: body.status });
+      update({ status: body.status });
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       if (aborted.aborted) return;
       body = await getVerification(id, aborted);
     }
-    note({ status: 'done', body });
+    update({ status: 'done', body });
     if (body.verdict) verdicts.value = { ...verdicts.value, [id]: body.verdict };
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    note({ failure: `${error.title}: ${error.message}` });
+    update({ failure: `${error.title}: ${error.message}` });
   }
 }
 

@@ -15,7 +15,7 @@ import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
 import { toCompared } from './compareviews.js';
-import { describe, drop, dropAll, dropped, noteVisit, restore, shownKey, stored } from './visits.js';
+import { describe, drop, dropAll, dropped, recordVisit, restore, shownKey, stored } from './visits.js';
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 
@@ -24,7 +24,7 @@ const ticked = signal(/** @type {string[]} */ ([]));
 
 /** Add the current view, and reset the selection. */
 function begin() {
-  noteVisit();
+  recordVisit();
   ticked.value = [];
   dropped.value = [];
 }

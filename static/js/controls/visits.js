@@ -56,14 +56,14 @@ function toHeadline(columns) {
 }
 
 /** Address of the last recorded view, so that the list does not move while the view stays. */
-let noted = '';
+let recordedUrl = '';
 
 /** Record the view if it is complete. */
-export function noteVisit() {
+export function recordVisit() {
   if (!isWhole() || isOpening()) return;
   const visited = toVisited();
-  if (visited.url !== noted) change((views) => addView(views, visited));
-  noted = visited.url;
+  if (visited.url !== recordedUrl) change((views) => addView(views, visited));
+  recordedUrl = visited.url;
 }
 
 /** Change the stored list. @param {(views: Visited[]) => Visited[]} next */
@@ -104,9 +104,9 @@ export function followVisits() {
   effect(() => {
     [state.view.value, state.snapshot.value];
     clearTimeout(timer);
-    if (isWhole() && (isOwn() || state.snapshot.value)) timer = setTimeout(noteVisit, STAY_MS);
+    if (isWhole() && (isOwn() || state.snapshot.value)) timer = setTimeout(recordVisit, STAY_MS);
   });
   effect(() => {
-    if (links.value?.id) queueMicrotask(noteVisit); // outside the effect, so that it does not depend on what `noteVisit` reads
+    if (links.value?.id) queueMicrotask(recordVisit); // outside the effect, so that it does not depend on what `recordVisit` reads
   });
 }

@@ -5,7 +5,7 @@ import { note } from './labels.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure */
 
 /** Write on a filled figure without data which runs it waits for. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
-export function noteWaiting(figure, results, labels) {
+export function addWaitingNote(figure, results, labels) {
   const { data, layout } = figure;
   if (data.some(({ visible }) => visible !== false)) return;
   const waiting = results.flatMap((result, run) => (isWaiting(figure, result, run) ? [labels[run]] : []));

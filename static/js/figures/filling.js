@@ -3,7 +3,7 @@
 import { withInterval } from '../data/composites.js';
 import { fillDifference } from '../data/difference.js';
 import { fill } from '../data/fill.js';
-import { noteWaiting } from '../data/waiting.js';
+import { addWaitingNote } from '../data/waiting.js';
 import { recomputeComposites } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 
@@ -26,7 +26,7 @@ export function toFigure(template, results, labels, { step, isNarrow }) {
   const draw = state.isDifference.peek() ? fillDifference : fill;
   const shown = columnsForInterval(template, results, step) ?? results;
   const figure = draw(template, shown, labels, state.cursor.peek(), isNarrow && !template.layout.meta.isSmall);
-  noteWaiting(figure, results, labels);
+  addWaitingNote(figure, results, labels);
   return figure;
 }
 

@@ -139,12 +139,12 @@ function drawLine(pen, { x, y, line, opacity = 1 }, area) {
 /** Fill the area between two curves. @param {CanvasRenderingContext2D} pen @param {Trace} lower @param {Trace} upper @param {Area} area */
 function fillBetween(pen, lower, upper, area) {
   const known = [...upper.y.keys()].filter((index) => upper.y[index] !== null && lower.y[index] !== null);
-  const ways = [
+  const edges = [
     known.map((index) => [upper.x[index], upper.y[index]]),
     known.map((index) => [lower.x[index], lower.y[index]]),
   ];
   pen.beginPath();
-  for (const [x, y] of [...ways[0], ...ways[1].reverse()]) pen.lineTo(area.toX(x), area.toY(y));
+  for (const [x, y] of [...edges[0], ...edges[1].reverse()]) pen.lineTo(area.toX(x), area.toY(y));
   pen.fillStyle = upper.fillcolor;
   pen.fill();
 }

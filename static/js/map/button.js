@@ -1,7 +1,7 @@
 /** The button that opens the sweep; its dialog is loaded on first use. */
 
 import { signal } from '@preact/signals';
-import { noteView } from '../state/actions.js';
+import { updateAddress } from '../state/actions.js';
 import { isSweepStep, pushSweep } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -37,7 +37,7 @@ export function closeSweep() {
 /** Change the sweep and the address. @param {MapChoice | undefined} map */
 export function change(map) {
   setMap(map);
-  noteView();
+  updateAddress();
 }
 
 /** Set the sweep of the view. @param {MapChoice | undefined} map */

@@ -59,21 +59,21 @@ function toBody(body) {
   return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-/** Decode a response by its content type. @param {Response} got @returns {Promise<any>} */
-async function read(got) {
-  const type = got.headers.get('content-type') ?? '';
-  if (/json/.test(type)) return await got.json();
-  if (/csv/.test(type)) return await got.text();
-  return /octet-stream/.test(type) ? await got.blob() : {};
+/** Decode a response by its content type. @param {Response} response @returns {Promise<any>} */
+async function read(response) {
+  const type = response.headers.get('content-type') ?? '';
+  if (/json/.test(type)) return await response.json();
+  if (/csv/.test(type)) return await response.text();
+  return /octet-stream/.test(type) ? await response.blob() : {};
 }
 
 /** Send a request to the server, or to `site.js` without one. @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
 async function send(path, init) {
   const { response, answer } = await wrapNetworkErrors(async () => {
-    const got = hasServer
+    const response = hasServer
       ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...REQUEST_HEADERS } })
       : await (await import('./site.js')).answer(path, init);
-    return { response: got, answer: await read(got) };
+    return { response, answer: await read(response) };
   });
   if (response.ok) return { response, answer };
   const retry = response.headers.get('retry-after');

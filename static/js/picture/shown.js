@@ -4,7 +4,7 @@ import { computed, signal } from '@preact/signals';
 import { choose, shownOf, slotAt } from '../data/drawing.js';
 import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
-import { noteView } from '../state/actions.js';
+import { updateAddress } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { connections, isFree, settingOf } from '../state/view/spec.js';
 import { magnifiedOf, toOrder } from './geometry/picture.js';
@@ -34,7 +34,7 @@ export function setLog(isOn) {
   const { [KEY]: _, ...others } = cards ?? {};
   const chosen = isOn === isTrained.value ? others : { ...others, [KEY]: isOn ? 'log' : 'linear' };
   state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
-  noteView();
+  updateAddress();
 }
 
 /** Whether a drawn ribbon is so wide that it fades. */

@@ -62,7 +62,7 @@ export function close() {
 
 /** Create a snapshot with title and note. */
 export async function createLink() {
-  const mine = ++latestRequest;
+  const request = ++latestRequest;
   failure.value = saved.value = '';
   isCreating.value = true;
   try {
@@ -73,7 +73,7 @@ export async function createLink() {
     );
     const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
     if (trouble) notify(trouble);
-    if (mine !== latestRequest || links.value === null) return;
+    if (request !== latestRequest || links.value === null) return;
     const short = new URL(stored.url, location.href).href;
     const { id, sweep, expires_at: expires } = stored;
     links.value = {
@@ -86,9 +86,9 @@ export async function createLink() {
     };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (mine === latestRequest) failure.value = `${error.title}: ${error.message}`;
+    if (request === latestRequest) failure.value = `${error.title}: ${error.message}`;
   } finally {
-    if (mine === latestRequest) isCreating.value = false;
+    if (request === latestRequest) isCreating.value = false;
   }
 }
 

@@ -1,6 +1,6 @@
 /** User actions on the view; they update the address and the runs. */
 
-import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
+import { isOwn, keptTexts, openingView, pushAddress, replaceAddress, withKeptSweep, writeAddress } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
 import { readSpec, requestNow, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
@@ -15,7 +15,7 @@ let cursorTimer = 0;
 
 /** Apply a change during a drag: request runs as fast as possible, update the address after a delay. @param {() => void} change */
 export function dragTo(change) {
-  if (!state.isDragging.value) flushNote();
+  if (!state.isDragging.value) flushAddressUpdate();
   state.isDragging.value = true;
   change();
   leaveSnapshot();
@@ -56,24 +56,24 @@ function leaveSnapshot() {
 /** Move the cursor to a layer. @param {number} layer from 0 */
 export function moveCursor(layer) {
   state.setCursor(layer);
-  noteSoon();
+  scheduleAddressUpdate();
 }
 
 /** Move the cursor to a training step. @param {number} step from 0; the number of steps means the trained stack */
 export function moveStep(step) {
   state.setStep(step);
-  noteSoon();
+  scheduleAddressUpdate();
 }
 
-function noteSoon() {
+function scheduleAddressUpdate() {
   clearTimeout(cursorTimer);
-  cursorTimer = setTimeout(flushNote, CURSOR_MS);
+  cursorTimer = setTimeout(flushAddressUpdate, CURSOR_MS);
 }
 
 /** Write a pending change of the address. */
-function flushNote() {
+function flushAddressUpdate() {
   clearTimeout(cursorTimer);
-  if (cursorTimer) noteView();
+  if (cursorTimer) updateAddress();
   cursorTimer = 0;
 }
 
@@ -84,7 +84,7 @@ export function moveInterval(change) {
   state.announcement.value = state.chosenInterval.value
     ? `Layers ${first + 1} to ${last + 1} are shown.`
     : 'All layers are shown.';
-  noteView();
+  updateAddress();
 }
 
 /** Show all layers. */
@@ -96,22 +96,22 @@ export function clearInterval() {
 export function restoreCursors({ cursor, step }) {
   const { step: _, ...rest } = state.view.value;
   state.view.value = { ...rest, cursor, ...(step === undefined ? {} : { step }) };
-  noteSoon();
+  scheduleAddressUpdate();
 }
 
 /** Show another view of a card. @param {import('../../types').Panel} panel @param {string} key */
 export function showCard(panel, key) {
   state.setCard(panel, key);
-  noteView();
+  updateAddress();
 }
 
 /**
  * Update the address without a history entry; the address of a snapshot stays. Skipped during a drag: it would overwrite the entry at
  * which the drag began, and the release updates the address anyway.
  */
-export function noteView() {
+export function updateAddress() {
   if (state.isDragging.value) return;
-  if (state.snapshot.value === null && isOwn()) noteAddress(state.view.value);
+  if (state.snapshot.value === null && isOwn()) writeAddress(state.view.value);
 }
 
 /** Switch the difference mode: nothing is computed, and a snapshot stays. @param {boolean} isOn */
@@ -169,7 +169,7 @@ export function openAddress(stored) {
     showSnapshot(stored.runs, state.labels.value);
     void takeTexts(stored, problems);
   } else {
-    if (preset) noteView(); // use the preset's own address
+    if (preset) updateAddress(); // use the preset's own address
     showDerived();
     if (!isShown()) requestRuns(preset !== undefined); // a preset's link starts runs of any duration
   }

@@ -82,7 +82,7 @@ export function withKeptSweep({ map, ...view }) {
 }
 
 /** Replace the address without a history entry, as for the cursor. @param {View} view */
-export function noteAddress(view) {
+export function writeAddress(view) {
   const url = urlOf(view);
   history.replaceState({ ...history.state, ...toTexts(view) }, '', url);
   replaceStep(url);

@@ -3,10 +3,10 @@
 import { addFrame } from '../data/columns.js';
 import { ApiError, getRun } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
-import { noteStep } from './pace.js';
+import { recordArrival } from './pace.js';
 import { keepRecord } from './records.js';
 import * as state from './signals.js';
-import { confirm, isTrace, noteTraces, noteWhole, setPlace } from './slots.js';
+import { confirm, isTrace, keepCompleteSlots, setPlace, updateModels } from './slots.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('./signals.js').Slot} Slot @typedef {Map<string, Columns>} Records */
 
@@ -22,16 +22,16 @@ const live = new Set();
 /** Stop receiving frames of runs. */
 export const stopFollowing = () => following.abort();
 
-/** Note whether a recording still grows. @param {string} id @param {boolean} isLive */
-export const noteLive = (id, isLive) => void (isLive ? live.add(id) : live.delete(id));
+/** Set whether a recording still grows. @param {string} id @param {boolean} isLive */
+export const setLive = (id, isLive) => void (isLive ? live.add(id) : live.delete(id));
 
 /**
  * Follow the records of all slots.
  * @param {number | null} begun time of the request, null if all runs were stored
- * @param {(gone: string[]) => void} onGone called with ids of records that the server has lost
+ * @param {(lost: string[]) => void} onLost called with ids of records that the server has lost
  * @param {import('../net/api.js').EventStream} [stream] response to that request
  */
-export function follow(begun, onGone, stream) {
+export function follow(begun, onLost, stream) {
   following = new AbortController();
   const { signal } = following;
   let isOver = false;
@@ -40,15 +40,15 @@ export function follow(begun, onGone, stream) {
     state.elapsed_s.value = begun === null ? null : (performance.now() - begun) / 1000;
     conclude();
   };
-  const look = () => {
+  const finishIfComplete = () => {
     if (!isOver && !signal.aborted && state.slots.value.every(isShown)) finish();
   };
   tick();
-  followTraces(look, onGone);
+  followTraces(finishIfComplete, onLost);
   const runs = openOf(state.slots.value.filter((slot) => !isTrace(slot)));
   if (runs.size === 0) stream?.close();
-  else followRecords(runs, { look, onGone, signal, stream });
-  look();
+  else followRecords(runs, { finishIfComplete, onLost, signal, stream });
+  finishIfComplete();
 }
 
 /** Return whether a slot shows all that the page waits for. @param {Slot} slot */
@@ -58,22 +58,23 @@ const isShown = ({ id, columns }) => columns.end !== null || (live.has(id) && co
 const openOf = (slots) =>
   new Map(slots.filter(({ columns }) => columns.end === null).map(({ id, columns }) => [id, columns]));
 
-/** Follow the incomplete recordings of the view; keep existing connections. @param {() => void} look @param {(gone: string[]) => void} onGone */
-function followTraces(look, onGone) {
+/** Follow the incomplete recordings of the view; keep existing connections. @param {() => void} finishIfComplete @param {(lost: string[]) => void} onLost */
+function followTraces(finishIfComplete, onLost) {
   const open = openOf(state.slots.value.filter(isTrace));
   const ids = [...open.keys()].join();
-  lookAgain = look;
+  finishLatest = finishIfComplete;
   if (ids === traced.ids) return;
   traced.following.abort();
   traced = { ids, following: new AbortController() };
-  if (open.size > 0) followRecords(open, { look: () => lookAgain(), onGone, signal: traced.following.signal });
+  if (open.size > 0)
+    followRecords(open, { finishIfComplete: () => finishLatest(), onLost, signal: traced.following.signal });
 }
 
-/** Callback of the latest view for frames of recordings. */
-let lookAgain = () => {};
+/** Finish the latest view if its records are complete; replaced when the view changes. */
+let finishLatest = () => {};
 
-/** Follow some records on one connection. @param {Records} open @param {{look: () => void, onGone: (gone: string[]) => void, signal: AbortSignal, stream?: import('../net/api.js').EventStream}} then */
-function followRecords(open, { look, onGone, signal, stream }) {
+/** Follow some records on one connection. @param {Records} open @param {{finishIfComplete: () => void, onLost: (lost: string[]) => void, signal: AbortSignal, stream?: import('../net/api.js').EventStream}} then */
+function followRecords(open, { finishIfComplete, onLost, signal, stream }) {
   const after = new Map([...open].map(([id, columns]) => [id, columns.last]));
   followRuns(
     after,
@@ -82,31 +83,31 @@ function followRecords(open, { look, onGone, signal, stream }) {
         const columns = open.get(frame.run);
         if (!columns) return;
         addFrame(columns, frame);
-        if (frame.type === 'start') noteTraces();
-        if (frame.type === 'step') noteStep(columns, performance.now());
+        if (frame.type === 'start') updateModels();
+        if (frame.type === 'step') recordArrival(columns, performance.now());
         if (frame.type === 'end' && live.delete(frame.run) && state.phase.value === 'idle') conclude();
         tick();
-        look();
+        finishIfComplete();
       },
       onStatus: setPlace,
       onConnection(isUp) {
         state.isConnected.value = isUp;
       },
-      onRefused: () => void reportGone([...open.keys()], signal, onGone),
+      onRefused: () => void reportLost([...open.keys()], signal, onLost),
     },
     signal,
     stream,
   );
 }
 
-/** Report records that the server has lost, as after its data folder was emptied. @param {string[]} ids @param {AbortSignal} signal @param {(gone: string[]) => void} onGone */
-async function reportGone(ids, signal, onGone) {
-  const gone = (await Promise.all(ids.map(isGone))).flatMap((is, index) => (is ? [ids[index]] : []));
-  if (gone.length > 0 && !signal.aborted && state.snapshot.value === null) onGone(gone);
+/** Report records that the server has lost, as after its data folder was emptied. @param {string[]} ids @param {AbortSignal} signal @param {(lost: string[]) => void} onLost */
+async function reportLost(ids, signal, onLost) {
+  const lost = (await Promise.all(ids.map(isLost))).flatMap((is, index) => (is ? [ids[index]] : []));
+  if (lost.length > 0 && !signal.aborted && state.snapshot.value === null) onLost(lost);
 }
 
 /** Return whether the server lacks a record. @param {string} id */
-const isGone = (id) =>
+const isLost = (id) =>
   getRun(id).then(
     () => false,
     (error) => error instanceof ApiError && error.status === 404,
@@ -118,7 +119,7 @@ function conclude() {
     if (columns.end?.status === 'done') keepRecord(id, columns);
   }
   state.slots.value = state.slots.value.map(confirm);
-  noteWhole();
+  keepCompleteSlots();
   state.batch(() => {
     state.phase.value = 'idle';
     tickNow();

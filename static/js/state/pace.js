@@ -7,8 +7,8 @@ const LATEST = 20; // so that steps that arrive together, as for a late viewer, 
 /** Arrival times of the latest steps of a run, in ms. @type {WeakMap<Columns, number[]>} */
 const arrivals = new WeakMap();
 
-/** Note the arrival of a step. @param {Columns} columns @param {number} now_ms */
-export function noteStep(columns, now_ms) {
+/** Record the arrival of a step. @param {Columns} columns @param {number} now_ms */
+export function recordArrival(columns, now_ms) {
   const times = [...(arrivals.get(columns) ?? []), now_ms];
   arrivals.set(columns, times.slice(-LATEST));
 }

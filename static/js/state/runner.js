@@ -6,7 +6,7 @@ import { areForwardCurvesComplete } from '../data/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
-import { follow, noteLive, stopFollowing } from './follow.js';
+import { follow, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallSpec } from './records.js';
 import * as state from './signals.js';
 import { install, installDerived, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
@@ -40,7 +40,7 @@ let restingAt = 0;
 let restTimer = 0;
 let endWait = () => {};
 /** Whether Cancel was pressed after the request was sent and before the response named the runs. */
-let isUnwanted = false;
+let isCancelled = false;
 
 /** Request the runs of the view. `isExplicit`: the user pressed Run, so runs of any duration start; default false. @param {boolean} [isExplicit] */
 export function requestRuns(isExplicit = false) {
@@ -180,7 +180,7 @@ async function start(isExplicit) {
   const begun = performance.now();
   delayDrawing(begun); // use the previous estimates until the response arrives
   state.phase.value = 'running';
-  isUnwanted = false;
+  isCancelled = false;
   try {
     const missing = await findMissing(tracesOf(view));
     if (missing.length > 0) return removeRecordings(missing);
@@ -206,7 +206,7 @@ async function start(isExplicit) {
       requestKeys,
     );
     follow(submitted.some((run) => run.status !== 'done') ? begun : null, resubmit, stream);
-    if (isUnwanted) void cancelAll([]);
+    if (isCancelled) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     if (isOvertaken(requestKeys)) return;
@@ -239,7 +239,7 @@ async function findMissing(ids) {
 async function findTrace(id) {
   try {
     const { spec, status } = await getRun(id);
-    noteLive(id, status === 'running');
+    setLive(id, status === 'running');
     return spec === null;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return false;
@@ -356,7 +356,7 @@ async function cancelEach(ids) {
 /** Cancel all runs on request of the user. */
 export async function cancelRuns() {
   wanted = null;
-  isUnwanted = true;
+  isCancelled = true;
   clearTimeout(retryTimer);
   await cancelAll([]);
 }
@@ -369,9 +369,9 @@ export function showSnapshot(ids, labels) {
   follow(null, resubmit);
 }
 
-/** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} gone */
-function resubmit(gone) {
-  const traces = tracesOf(state.view.value).filter((id) => gone.includes(id));
+/** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} lost */
+function resubmit(lost) {
+  const traces = tracesOf(state.view.value).filter((id) => lost.includes(id));
   if (traces.length > 0) removeRecordings(traces);
   else requestRuns(true);
 }

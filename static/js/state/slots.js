@@ -40,7 +40,7 @@ export function install(ids, labels, positions, requestKeys) {
       before: isTraceRequest(requestKeys?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
     };
   });
-  noteTraces();
+  updateModels();
 }
 
 /** Return the columns of a recording that still grows. @param {string} id @returns {Columns | undefined} */
@@ -61,7 +61,7 @@ export function recallTrace(id) {
 }
 
 /** Update view and labels with the recordings that start frames name. */
-export function noteTraces() {
+export function updateModels() {
   const models = state.slots.value.map((slot) => modelOf(slot.columns));
   if (models.join() === state.models.value.join()) return;
   const { runs } = state.view.value;
@@ -102,7 +102,7 @@ function listBefore() {
 let whole = [];
 
 /** Remember the slots if all runs are done. */
-export function noteWhole() {
+export function keepCompleteSlots() {
   const slots = state.slots.value;
   if (isDone(slots)) whole = slots;
 }
@@ -141,6 +141,6 @@ export function installDerived(requestKeys, derived) {
       place: null,
       before: isTraceRequest(requestKeys[run]) ? [] : (before[run] ?? []),
     }));
-    noteTraces();
+    updateModels();
   });
 }

@@ -10,7 +10,7 @@ import { fromHash } from './view/hash.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
 
-const LOOK_MS = 250;
+const POLL_MS = 250;
 
 /** Numbers and figure of the computed cells; null before the first. */
 export const cells = signal(
@@ -86,7 +86,7 @@ export async function showMap(map) {
   if (isFilling.value) return fillMap(map);
   const { signal: aborted } = following;
   await reportProblems(aborted, () =>
-    withSource(map, async (shownSource) => void (shownSource && (await look(shownSource.links, map, aborted)))),
+    withSource(map, async (shownSource) => void (shownSource && (await poll(shownSource.links, map, aborted)))),
   );
 }
 
@@ -112,7 +112,7 @@ export async function stopMap(map) {
   const stopped = source;
   // Errors do not matter: the server has lost the sweep.
   await cancelSweep(stopped.id).catch(() => undefined);
-  if (source === stopped && !isFilling.value) await look(stopped.links, map, following.signal).catch(() => undefined);
+  if (source === stopped && !isFilling.value) await poll(stopped.links, map, following.signal).catch(() => undefined);
 }
 
 /** Return whether the shown cells belong to these choices. @param {MapChoice} map */
@@ -130,7 +130,7 @@ async function follow(body, map, aborted, isPressed) {
     try {
       source = stored ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
       requestedBody = name;
-      while (await look(source.links, map, aborted)) await rest(LOOK_MS, aborted);
+      while (await poll(source.links, map, aborted)) await rest(POLL_MS, aborted);
       return;
     } catch (error) {
       // Unreachable, busy or restarted: the same request continues the sweep.
@@ -142,7 +142,7 @@ async function follow(body, map, aborted, isPressed) {
 }
 
 /** Fetch numbers and figure; return whether the sweep continues. @param {import('../../types').SweepLinks} links @param {MapChoice} map @param {AbortSignal} aborted */
-async function look(links, map, aborted) {
+async function poll(links, map, aborted) {
   const values = await getSweepValues(links, map.metric, map.reduce, aborted);
   const isNew = JSON.stringify(values) !== JSON.stringify(cells.value?.values) || cells.value?.theme !== theme.value;
   if (isNew) {

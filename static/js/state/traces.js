@@ -111,12 +111,14 @@ export function forgetFailure() {
 /** Show the server's refusal. @param {unknown} error @param {string} subject */
 function refuse(error, subject) {
   if (!(error instanceof ApiError)) throw error;
-  const messages = error.errors.map(({ field, got, wanted }) => `${field}: got ${formatGot(got)}, wanted ${wanted}.`);
+  const messages = error.errors.map(
+    ({ field, got, wanted }) => `${field}: got ${formatReceived(got)}, wanted ${wanted}.`,
+  );
   return fail([`${subject}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
 }
 
 /** Format a refused value. @param {unknown} got */
-const formatGot = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
+const formatReceived = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
 
 /** Show a failure; returns false. @param {string[]} sentences */
 function fail(sentences) {

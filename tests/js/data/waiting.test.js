@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { fill } from '../../../static/js/data/fill.js';
-import { noteWaiting } from '../../../static/js/data/waiting.js';
+import { addWaitingNote } from '../../../static/js/data/waiting.js';
 
 /** A figure of one metric that no run has. */
 const template = /** @type {any} */ ({
@@ -16,7 +16,7 @@ const START = { layers: 2, streams: 1, spec: { connection: { kind: 'hc' } } };
 /** @param {any} columns */
 function noteOf(columns) {
   const figure = fill(template, [columns], ['A HC'], 0);
-  noteWaiting(figure, [columns], ['A HC']);
+  addWaitingNote(figure, [columns], ['A HC']);
   return figure.layout.annotations.map(({ text }) => text);
 }
 
