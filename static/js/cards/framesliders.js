@@ -29,7 +29,7 @@ export function FrameSliders() {
     <details class="try-it">
       <summary>Try it</summary>
       ${fields.map((field) => html`<${Slider} key=${field.path} field=${field} layers=${layers.current} move=${move} />`)}
-      <p class="hint" aria-live="polite">${isRefused ? 'That does not follow from these runs. ' : 'Follows from these runs at once; what is dimmed needs new ones. '}${link}</p>
+      <p class="hint" aria-live="polite">${isRefused ? 'The data of these runs does not cover this value. ' : 'Derived from these runs; dimmed figures need new runs. '}${link}</p>
     </details>
   `;
 }

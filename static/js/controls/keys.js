@@ -43,7 +43,7 @@ export const SHORTCUTS = [
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   ...(hasServer
     ? [
-        { signs: ['r'], title: 'run what waits', keys: { r: runAll } },
+        { signs: ['r'], title: 'start the runs', keys: { r: runAll } },
         { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
       ]
     : []),

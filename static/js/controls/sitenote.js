@@ -16,7 +16,7 @@ function describeMissing() {
   if (phase === 'unconfirmed') return html`This page has no server. ${COMPUTE} this.`;
   const isPartial = phase === 'idle' && state.slots.value.some(({ id, derived }) => id === '' && derived !== null);
   return isPartial
-    ? html`This page has no server: it knows the gains of these settings. ${COMPUTE} what is dimmed.`
+    ? html`This page has no server: only the gains of these settings are known. ${COMPUTE} the dimmed figures.`
     : null;
 }
 

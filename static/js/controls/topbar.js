@@ -52,7 +52,7 @@ function MoreMenu() {
   const theme = choice.value;
   const items = [
     ...(hasServer && isTiny.value && !state.hasOnlyRecordings.value ? [{ title: 'Sweep', run: openSweep }] : []),
-    { title: 'Your views', note: 'what you have looked at in this browser', run: () => openDialog('views') },
+    { title: 'Your views', note: 'views opened in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
     ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),
     { title: 'Help', note: 'keys and terms', run: () => openDialog('help') },

@@ -63,7 +63,7 @@ ${whole.cards.map(toCard).join('\n')}
 
 /** Section of the sliders. */
 const SLIDERS = `<section class="card try-it" id="try-it" aria-label="Try it"><h2>Try it</h2>
-<p class="muted">These sliders work offline as far as the saved data reaches. What needs new runs is dimmed.</p>
+<p class="muted">These sliders work offline, within the saved data. Figures that need new runs are dimmed.</p>
 <div class="sliders"></div><p class="said" aria-live="polite"></p></section>
 `;
 

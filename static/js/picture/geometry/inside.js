@@ -190,7 +190,7 @@ export function describeRow({ mix, streams: n, layers }, layer) {
   const sums = range(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));
   if (!sums.every(Number.isFinite)) return '';
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
-    return 'Every row of H_res sums to 1, so mixing leaves a shared signal as it is.';
+    return 'Every row of H_res sums to 1, so mixing does not change a shared signal.';
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
   const sum = formatSigned(sums[row], 2);
   return `Row ${row + 1} of H_res sums to ${sum}: mixing multiplies a shared signal in stream ${row + 1} by ${sum}.`;
