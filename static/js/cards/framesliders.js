@@ -42,8 +42,8 @@ export function movableFields() {
 /** Return the depth of the shallowest run once all runs are complete, else 0. */
 export function wholeLayers() {
   const slots = state.slots.value;
-  const isWhole = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
-  return isWhole ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;
+  const isComplete = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
+  return isComplete ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;
 }
 
 /** Return whether all runs share a setting and it applies to one of them. @param {Field} field */

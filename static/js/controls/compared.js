@@ -84,7 +84,7 @@ function Run({ choice, run, isOnly }) {
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${hasServer && isWhole(run)} /></div>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isComplete=${hasServer && isComplete(run)} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
@@ -92,7 +92,7 @@ function Run({ choice, run, isOnly }) {
 }
 
 /** Return whether the record of a slot is complete. @param {number} run */
-function isWhole(run) {
+function isComplete(run) {
   state.dataTick.value;
   return state.slots.value[run]?.columns.end?.status === 'done';
 }

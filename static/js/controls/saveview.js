@@ -51,14 +51,14 @@ const COST = {
  * @returns {Promise<{bytes: number, hasSliders: boolean}>} properties of the file
  */
 export async function saveView(words, links) {
-  const whole = await toWhole(words, links);
-  const text = toPage(whole);
+  const content = await collectContent(words, links);
+  const text = toPage(content);
   downloadText(text, 'text/html', toFileName(words.title));
-  return { bytes: new Blob([text]).size, hasSliders: whole.live !== null };
+  return { bytes: new Blob([text]).size, hasSliders: content.live !== null };
 }
 
-/** Collect the content. @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').Whole>} */
-async function toWhole(words, links) {
+/** Collect the content. @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').SavedView>} */
+async function collectContent(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
   const onPaper = isDark ? await loadTemplates(slots.length, 'light') : null;

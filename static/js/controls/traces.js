@@ -82,13 +82,13 @@ function Failure() {
   `;
 }
 
-/** Render the button that adds a matching synthetic run to a recording, and the settings that could not be matched. @param {{run: number, trace: string | undefined, isWhole: boolean}} props */
-export function Twin({ run, trace, isWhole }) {
+/** Render the button that adds a matching synthetic run to a recording, and the settings that could not be matched. @param {{run: number, trace: string | undefined, isComplete: boolean}} props */
+export function Twin({ run, trace, isComplete }) {
   if (!trace) return null;
   const unknown = unmatched.value[trace];
   return html`
     <p class="twin">
-      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}
+      ${hasRoom() && isComplete ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}
     </p>
     ${
       unknown?.length

@@ -22,7 +22,7 @@ export const stored = signal(NOTHING);
 /** The last deleted entries, for Undo. */
 export const dropped = signal(/** @type {Visited[]} */ ([]));
 
-const isWhole = () => state.phase.value === 'idle' && state.isComplete.value && !state.isDragging.value;
+const isViewComplete = () => state.phase.value === 'idle' && state.isComplete.value && !state.isDragging.value;
 
 /** Return whether the view is the opening view, which is not recorded. */
 const isOpening = () => viewKey() === toHash(openingView(), boot.rules);
@@ -60,7 +60,7 @@ let recordedUrl = '';
 
 /** Record the view if it is complete. */
 export function recordVisit() {
-  if (!isWhole() || isOpening()) return;
+  if (!isViewComplete() || isOpening()) return;
   const visited = toVisited();
   if (visited.url !== recordedUrl) change((views) => addView(views, visited));
   recordedUrl = visited.url;
@@ -104,7 +104,7 @@ export function followVisits() {
   effect(() => {
     [state.view.value, state.snapshot.value];
     clearTimeout(timer);
-    if (isWhole() && (isOwn() || state.snapshot.value)) timer = setTimeout(recordVisit, STAY_MS);
+    if (isViewComplete() && (isOwn() || state.snapshot.value)) timer = setTimeout(recordVisit, STAY_MS);
   });
   effect(() => {
     if (links.value?.id) queueMicrotask(recordVisit); // outside the effect, so that it does not depend on what `recordVisit` reads

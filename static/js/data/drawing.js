@@ -97,11 +97,11 @@ function toPlace({ id, columns, label }, keys) {
 /** Find the latest earlier state that all runs have; -1 if there is none. @param {Slot[]} slots @param {string[][]} keys */
 function lastOfAll(slots, keys) {
   const count = Math.max(...slots.map((slot) => slot.before.length));
-  const isWhole = (/** @type {number} */ place) =>
+  const hasEarlier = (/** @type {number} */ place) =>
     slots.every(
       ({ before }, run) => before.length === 0 || (before[place] && hasAny(before[place].columns, keys[run])),
     );
-  return [...new Array(count).keys()].findIndex(isWhole);
+  return [...new Array(count).keys()].findIndex(hasEarlier);
 }
 
 /** Numbers of columns without an id. @type {WeakMap<Columns, number>} */

@@ -262,14 +262,14 @@ function placeCells(figure, narrow) {
   const rows = narrow || direction === 'rows';
   const gap = rows ? Math.max(grid.gap, MIN_ROW_GAP) : grid.gap;
   const present = visible(figure).map((trace) => trace.meta.run);
-  const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
+  const total = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {
     const [x, y] = [layout[xName], layout[yName]];
     const index = present.indexOf(run);
     x.visible = y.visible = index >= 0;
     if (index < 0) continue;
     const start = index * (cell + gap);
-    const share = [start / whole, (start + cell) / whole];
+    const share = [start / total, (start + cell) / total];
     x.domain = rows ? [0, 1] : share;
     y.domain = rows ? [1 - share[1], 1 - share[0]] : [0, 1];
     if (layout.meta.sums) continue;

@@ -21,9 +21,9 @@ export function gainOf(columns, key = 'composite_gain_fwd') {
   if (found) return found.numbers[NUMBERS[key]];
   const logs = /** @type {Float64Array | undefined} */ (median ?? columns.log10.get(key));
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
-  const isWhole = logs?.every((log10, layer) => !Number.isNaN(log10) || values?.[layer] === 0);
+  const isComplete = logs?.every((log10, layer) => !Number.isNaN(log10) || values?.[layer] === 0);
   const known = logs?.filter((log10) => !Number.isNaN(log10)) ?? [];
-  return isWhole && known.length > 0 ? Math.max(...known) : null;
+  return isComplete && known.length > 0 ? Math.max(...known) : null;
 }
 
 /** log10 of 1.005: smaller gains are shown as 1.00. */

@@ -28,7 +28,7 @@ let isScheduled = false;
 
 /** Starts the next turn without waiting for the next animation frame. */
 const turns = new MessageChannel();
-turns.port1.onmessage = () => drawSome(false);
+turns.port1.onmessage = () => drawWithinBudget(false);
 
 /**
  * Schedule a drawing; the first one runs in the next animation frame.
@@ -40,7 +40,7 @@ export function scheduleDraw(key, draw, { cost_ms = 0, isTogether = false } = {}
   waiting.set(key, { draw, cost_ms, isTogether });
   if (isScheduled) return;
   isScheduled = true;
-  requestAnimationFrame(() => drawSome(true));
+  requestAnimationFrame(() => drawWithinBudget(true));
 }
 
 /** Cancel a scheduled drawing. @param {unknown} key */
@@ -49,7 +49,7 @@ export function unschedule(key) {
 }
 
 /** Draw within the time budget. @param {boolean} isFrame whether this is an animation frame, which also lays out and paints the page */
-function drawSome(isFrame) {
+function drawWithinBudget(isFrame) {
   const end = performance.now() + BUDGET_MS;
   let hasDrawn = drawTogether();
   for (const [key, { draw, cost_ms }] of waiting) {
@@ -217,8 +217,8 @@ export async function toImage(figure, format, title, foot, size) {
     font: { size: 15, color: layout.meta.ink },
   };
   await loadPlotly();
-  const whole = { data, layout: { ...layout, margin, annotations, title: heading } };
-  return Plotly.toImage(whole, {
+  const titled = { data, layout: { ...layout, margin, annotations, title: heading } };
+  return Plotly.toImage(titled, {
     format,
     width: size.width,
     height: size.height + 66,

@@ -66,8 +66,8 @@ export function deriveBeginning(base, wanted, rules) {
 
 /** Return whether a record is complete, without training, and of the current numerics. @param {Columns} base @param {DerivationRules} rules */
 function isUsable(base, rules) {
-  const isWhole = base.end?.status === 'done' && specOf(base) !== null && trainSteps(base) === 0;
-  return isWhole && base.start?.versions.numerics === rules.numerics && !isCoarse(base);
+  const isComplete = base.end?.status === 'done' && specOf(base) !== null && trainSteps(base) === 0;
+  return isComplete && base.start?.versions.numerics === rules.numerics && !isCoarse(base);
 }
 
 /** Return whether a run uses bfloat16: the last bit of a coefficient depends on how many layers are mapped together, and changes the third digit of a state. @param {Columns} base */

@@ -66,7 +66,7 @@ function MapBody({ map }) {
         ${
           isFilling.value
             ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
-            : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
+            : html`<button type="button" class="primary" disabled=${isComplete(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
         }
         ${shown ? html`<${Progress} values=${shown.values} isSnapshot=${sourceOf(map)?.isSnapshot === true} />` : html`<${Cost} map=${map} />`}
         ${
@@ -128,7 +128,7 @@ function Cost({ map }) {
 }
 
 /** Return whether all cells are computed. @param {SweepValues | undefined} values */
-function isWhole(values) {
+function isComplete(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 

@@ -202,12 +202,12 @@ export class PictureBox {
       isOpen: true,
     });
     const layer = Math.min(state.cursor.peek(), layout.layers - 1);
-    const whole = { ...plan, layout };
+    const fullPlan = { ...plan, layout };
     const shapes = [
-      ...toStaticShapes(whole),
+      ...toStaticShapes(fullPlan),
       toFrame(layout, layer),
-      ...toCursor(whole, layer, state.chosenInterval.peek(), magnifiedRun(runs)),
-      ...toCaptionLines(whole),
+      ...toCursor(fullPlan, layer, state.chosenInterval.peek(), magnifiedRun(runs)),
+      ...toCaptionLines(fullPlan),
     ];
     this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }

@@ -40,7 +40,7 @@ export function shownRuns(templates) {
 }
 
 /** Build the picture at a width, without title. @param {Templates} templates @param {number} width */
-function toWhole(templates, width) {
+function buildPicture(templates, width) {
   const plan = toPlan(shownRuns(templates), width, state.layers.value, { isLog: isLog.value });
   const { layout, runs } = plan;
   const layer = Math.min(state.cursor.value, layout.layers - 1);
@@ -55,14 +55,14 @@ function toWhole(templates, width) {
 
 /** Build the picture with title and foot line. @param {Templates} templates */
 function toImage(templates) {
-  const { shapes, height, plan } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
-  const whole = HEAD_PX + height + FOOT_PX;
+  const { shapes, height, plan } = buildPicture(templates, WIDTH_PX - 2 * PAD_PX);
+  const height_px = HEAD_PX + height + FOOT_PX;
   const words = [
     toText(PAD_PX, 24, TITLE, 'ink', { size: 16, isBold: true }),
-    toText(PAD_PX, whole - 16, footLine(), 'muted'),
+    toText(PAD_PX, height_px - 16, footLine(), 'muted'),
   ];
   const moved = /** @type {Shape[]} */ ([...move(shapes, PAD_PX, HEAD_PX), ...words]);
-  return { shapes: moved, width: WIDTH_PX, height: whole, plan };
+  return { shapes: moved, width: WIDTH_PX, height: height_px, plan };
 }
 
 /** Export an image. @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
@@ -92,14 +92,14 @@ async function saveFilm(templates) {
 
 /** Export markup at a width in px. @param {Templates} templates @param {number} width */
 export function toMarkup(templates, width) {
-  const { shapes, height } = toWhole(templates, width);
+  const { shapes, height } = buildPicture(templates, width);
   return toSvg(shapes, toPalette(templates), { width, height });
 }
 
 /** Export a PDF, in the light theme. @returns {Promise<Blob>} */
 async function toPictureFile() {
   const templates = await paperTemplates();
-  const { shapes, height } = toWhole(templates, PAPER_PX);
+  const { shapes, height } = buildPicture(templates, PAPER_PX);
   const size = { width: PAPER_PX, height };
   const { toPdf } = await loadPdf();
   const markup = toSvg(shapes, { ...toPalette(templates), font: FONT }, size);

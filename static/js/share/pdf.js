@@ -69,8 +69,8 @@ export async function toPdf(svg, size, caption) {
   const sheet = new jsPDF({ unit: 'pt' }); // for measuring the caption
   addFonts(sheet, fonts);
   const figure = adaptForSvg2pdf(svg);
-  const [known, isWhole] = keepKnown(sheet, figure, caption);
-  const lines = toLines(sheet, isWhole ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
+  const [known, isComplete] = keepKnown(sheet, figure, caption);
+  const lines = toLines(sheet, isComplete ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
   const whole = TITLE.height + height + (lines.length + 1) * CAPTION.size * CAPTION.line + PAD;
   const pdf = new jsPDF({
     unit: 'pt',
@@ -102,16 +102,16 @@ function addFonts(pdf, fonts) {
 /** Replace characters that the font lacks, such as Chinese ones, by a box: the library would omit them. @param {any} pdf @param {Element} figure @param {Caption} caption @returns {[Caption, boolean]} the caption, and whether nothing is missing */
 function keepKnown(pdf, figure, caption) {
   const { metadata } = pdf.getFont();
-  let isWhole = true;
+  let isComplete = true;
   const keep = (/** @type {string} */ text) =>
     text.replaceAll(/\S/gu, (sign) => {
       if (metadata.characterToGlyph(sign.codePointAt(0)) > 0) return sign;
-      isWhole = false;
+      isComplete = false;
       return MISSING;
     });
   const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) walker.currentNode.nodeValue = keep(walker.currentNode.nodeValue ?? '');
-  return [{ ...caption, title: keep(caption.title), text: keep(caption.text) }, isWhole];
+  return [{ ...caption, title: keep(caption.title), text: keep(caption.text) }, isComplete];
 }
 
 /** Convert bytes to a string with one character per byte. @param {Uint8Array} bytes */

@@ -11,7 +11,7 @@ import { toStyle } from './standalonelook.js';
  * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, source: unknown,
  *   findings: {text: string, numbers: [string, string][]}[]}} RunReport one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
- *   settings: import('./report.js').Settings, runs: RunReport[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
+ *   settings: import('./report.js').Settings, runs: RunReport[], notes: string[], cards: Card[], live: Live | null, nonce: string}} SavedView
  * @typedef {import('./scripts.js').Scripts & {given: string}} Live scripts of the sliders, and `given`, the packed data
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
@@ -19,41 +19,41 @@ import { toStyle } from './standalonelook.js';
 // No fonts and no requests; only the file's own scripts run.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/** Build the file. @param {Whole} whole */
-export function toPage(whole) {
-  const title = escapeHtml(whole.title);
+/** Build the file. @param {SavedView} saved */
+export function toPage(saved) {
+  const title = escapeHtml(saved.title);
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}${whole.live ? `; script-src 'nonce-${whole.nonce}'` : ''}">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}${saved.live ? `; script-src 'nonce-${saved.nonce}'` : ''}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="mHC Scope ${escapeHtml(whole.version)}">
+<meta name="generator" content="mHC Scope ${escapeHtml(saved.version)}">
 <meta name="referrer" content="no-referrer">
 <title>${title} · mHC Scope</title>
-<style>${toStyle(whole.palettes)}</style>
-${whole.live ? toScripts(whole.live, whole.nonce) : ''}</head>
+<style>${toStyle(saved.palettes)}</style>
+${saved.live ? toScripts(saved.live, saved.nonce) : ''}</head>
 <body>
 <header>
 <p class="brand"><b>mHC</b> Scope</p>
 <h1>${title}</h1>
 ${
-  whole.note
-    ? `<p class="note">${escapeHtml(whole.note)}</p>
+  saved.note
+    ? `<p class="note">${escapeHtml(saved.note)}</p>
 `
     : ''
-}<p class="muted">${escapeHtml(whole.made)} · version ${escapeHtml(whole.version)}</p>
-${whole.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)}: <a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`).join('\n')}
+}<p class="muted">${escapeHtml(saved.made)} · version ${escapeHtml(saved.version)}</p>
+${saved.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)}: <a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`).join('\n')}
 </header>
 <main>
 <section class="story" aria-label="What the runs show">
-${whole.runs.map(toStory).join('\n')}
+${saved.runs.map(toStory).join('\n')}
 </section>
-${whole.live ? SLIDERS : ''}${toSettings(whole)}
-${whole.cards.map(toCard).join('\n')}
+${saved.live ? SLIDERS : ''}${toSettings(saved)}
+${saved.cards.map(toCard).join('\n')}
 <section class="card">
 <h2>Notes</h2>
-<ul>${whole.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
+<ul>${saved.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
 </section>
 </main>
 </body>
@@ -92,7 +92,7 @@ ${allNumbers.length > 0 ? `<details><summary>Numbers behind the sentences</summa
 </article>`;
 }
 
-/** Build the settings. @param {Whole} whole */
+/** Build the settings. @param {SavedView} saved */
 function toSettings({ settings, runs }) {
   const shared = settings.shared
     .map(

@@ -9,7 +9,7 @@ import { boot } from './boot.js';
 import { follow, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallSpec } from './records.js';
 import * as state from './signals.js';
-import { install, installDerived, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
+import { install, installDerived, isBeginning, isTrace, recallTrace, restoreComplete } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
 import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
@@ -164,7 +164,7 @@ export function requestNow() {
 }
 
 /** Return whether the page shows derived columns of another request meanwhile. @param {string[]} requestKeys */
-function isOvertaken(requestKeys) {
+function isSuperseded(requestKeys) {
   return state.matchesView.value && requestKeys.join() !== state.requestKeys.value.join();
 }
 
@@ -185,9 +185,9 @@ async function start(isExplicit) {
     const missing = await findMissing(tracesOf(view));
     if (missing.length > 0) return removeRecordings(missing);
     const { submitted, stream } = await compare(specs, isExplicit);
-    if (isOvertaken(requestKeys)) {
+    if (isSuperseded(requestKeys)) {
       stream?.close();
-      return void cancelOvertaken(submitted, specs);
+      return void cancelSuperseded(submitted, specs);
     }
     const isStopped = submitted.some((run) => run.status === 'unstarted');
     if (isStopped && !hasServer) return await showRelated(submitted, requestKeys, stream);
@@ -209,7 +209,7 @@ async function start(isExplicit) {
     if (isCancelled) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (isOvertaken(requestKeys)) return;
+    if (isSuperseded(requestKeys)) return;
     refuse(error);
     void predict(specs);
   }
@@ -287,14 +287,14 @@ async function showRelated(submitted, requestKeys, stream) {
     for (const { data } of batch) addFrame(/** @type {Columns} */ (records.get(data.run)), data);
   }
   for (const [id, columns] of records) if (columns.end) keepRecord(id, columns);
-  if (isOvertaken(requestKeys)) return;
+  if (isSuperseded(requestKeys)) return;
   if (state.slots.value.length === 0) return showOpeningView(requestKeys);
   const known = recallView();
   const isKnown = known.length > 0 && known.every((item) => item !== null && !isBeginning(item));
   state.batch(() => {
     state.problem.value = null;
     state.estimates.value = [];
-    if (!isKnown) restoreWhole();
+    if (!isKnown) restoreComplete();
     else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installDerived(requestKeys, known);
     state.phase.value = isKnown ? 'idle' : 'unconfirmed';
   });
@@ -324,7 +324,7 @@ async function awaitConfirmation() {
 function refuse(error) {
   void cancelAll([]);
   state.batch(() => {
-    if (error.retryAfter_s === null) restoreWhole();
+    if (error.retryAfter_s === null) restoreComplete();
     state.problem.value = error;
     state.phase.value = error.retryAfter_s === null ? 'refused' : 'busy';
     state.announcement.value = `${error.title}: ${error.message}`;
@@ -335,20 +335,20 @@ function refuse(error) {
 /** Cancel running runs that are not wanted, because they delay wanted ones. Recordings are never cancelled. @param {string[]} requestKeys */
 async function cancelAll(requestKeys) {
   const live = state.slots.value.filter((slot) => slot.columns.end === null && !isTrace(slot));
-  await cancelEach(live.flatMap((slot) => (slot.id && !requestKeys.includes(slot.requestKey ?? '') ? [slot.id] : [])));
+  await cancelByIds(live.flatMap((slot) => (slot.id && !requestKeys.includes(slot.requestKey ?? '') ? [slot.id] : [])));
 }
 
 /** Cancel the runs of an outdated request, except those of the current view. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
-function cancelOvertaken(submitted, specs) {
+function cancelSuperseded(submitted, specs) {
   const texts = state.specs.value.map((spec) => JSON.stringify(spec));
   const isWanted = (/** @type {number} */ index) => texts.includes(JSON.stringify(specs[index]));
-  return cancelEach(
+  return cancelByIds(
     submitted.flatMap(({ id, status }, index) => (status === 'unstarted' || isWanted(index) ? [] : [id])),
   );
 }
 
 /** Cancel runs by id. @param {string[]} ids */
-async function cancelEach(ids) {
+async function cancelByIds(ids) {
   // Errors do not matter: the run has ended, or is deleted.
   await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }

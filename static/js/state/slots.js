@@ -25,8 +25,8 @@ export function install(ids, labels, positions, requestKeys) {
   const before = listBefore();
   state.hasDrawn.value = false;
   state.slots.value = ids.map((id, index) => {
-    const isAnswer = old[index]?.id === '' && old[index].requestKey === requestKeys?.[index]; // response for a slot that shows derived columns
-    const begun = isAnswer ? old[index].columns : createColumns();
+    const isResponse = old[index]?.id === '' && old[index].requestKey === requestKeys?.[index]; // response for a slot that shows derived columns
+    const begun = isResponse ? old[index].columns : createColumns();
     const columns = recallRecord(id) ?? fresh.get(id) ?? growing(id) ?? begun;
     fresh.set(id, columns);
     return {
@@ -35,9 +35,9 @@ export function install(ids, labels, positions, requestKeys) {
       label: labels[index],
       columns,
       place: positions?.[index] ?? null,
-      derived: isAnswer ? old[index].derived : null,
+      derived: isResponse ? old[index].derived : null,
       // Recordings do not change, so there is no earlier state.
-      before: isTraceRequest(requestKeys?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
+      before: isTraceRequest(requestKeys?.[index]) ? [] : ((isResponse ? old[index].before : before[index]) ?? []),
     };
   });
   updateModels();
@@ -90,26 +90,26 @@ function toChoice(model, id, known) {
  */
 function listBefore() {
   const slots = state.slots.value;
-  const isWhole = isDone(slots);
+  const areDone = isDone(slots);
   return slots.map(({ id, columns, label, derived, before }) => [
     { id, columns, label },
     ...(derived ? [{ id, columns: derived, label }] : []),
-    ...(isWhole ? [] : before.slice(-1)),
+    ...(areDone ? [] : before.slice(-1)),
   ]);
 }
 
 /** The last slots in which all runs were done. @type {Slot[]} */
-let whole = [];
+let lastComplete = [];
 
 /** Remember the slots if all runs are done. */
 export function keepCompleteSlots() {
   const slots = state.slots.value;
-  if (isDone(slots)) whole = slots;
+  if (isDone(slots)) lastComplete = slots;
 }
 
 /** Restore the last complete slots after a refusal: the refused runs will never be complete. */
-export function restoreWhole() {
-  if (whole.length > 0 && !isDone(state.slots.value)) state.slots.value = whole;
+export function restoreComplete() {
+  if (lastComplete.length > 0 && !isDone(state.slots.value)) state.slots.value = lastComplete;
 }
 
 /** Return whether all runs are done. @param {Slot[]} slots */

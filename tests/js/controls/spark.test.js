@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toSpark } from '../../../static/js/controls/spark.js';
-import { ladder, playStops } from '../../../static/js/state/view/grid.js';
+import { chooseValues, playStops } from '../../../static/js/state/view/grid.js';
 
 test('curves share one scale, and each spans the width', () => {
   const { lines, base } = toSpark(
@@ -52,5 +52,5 @@ test('an animated slider stops at few values, each a multiple of its step', () =
     width.join(),
   );
   assert.deepEqual([width[0], width.at(-1)], [4, 256]);
-  assert.ok(ladder(field({ initial: 20, max: 200 })).length < 12);
+  assert.ok(chooseValues(field({ initial: 20, max: 200 })).length < 12);
 });

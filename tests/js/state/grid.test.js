@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  chooseValues,
   defaultMap,
   fromPairs,
-  ladder,
   mapFields,
   parseValues,
   toPairs,
@@ -17,12 +17,15 @@ import { viewRules } from '../sent.js';
 const field = (rest) => ({ type: 'integer', initial: 0, min: 0, max: 1, step: 1, ...rest });
 
 test('default values span the range of a field, denser near its lower end', () => {
-  assert.deepEqual(ladder(field({ initial: 64, min: 1, max: 1024 })), [8, 16, 32, 64, 128, 256]);
-  assert.deepEqual(ladder(field({ initial: 4, min: 1, max: 16 })), [1, 2, 4, 8, 16]);
-  assert.deepEqual(ladder(field({ initial: 20, max: 200 })), [0, 1, 2, 5, 10, 20, 50, 100, 200]);
-  assert.deepEqual(ladder(field({ initial: 0.3, max: 10, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]);
-  assert.deepEqual(ladder(field({ initial: 0.5, max: 1, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1]);
-  assert.deepEqual(ladder(field({ max: 2 ** 32 - 1 })), [0, 1, 2, 3, 4, 5, 6, 7]);
+  assert.deepEqual(chooseValues(field({ initial: 64, min: 1, max: 1024 })), [8, 16, 32, 64, 128, 256]);
+  assert.deepEqual(chooseValues(field({ initial: 4, min: 1, max: 16 })), [1, 2, 4, 8, 16]);
+  assert.deepEqual(chooseValues(field({ initial: 20, max: 200 })), [0, 1, 2, 5, 10, 20, 50, 100, 200]);
+  assert.deepEqual(
+    chooseValues(field({ initial: 0.3, max: 10, step: 0.05 })),
+    [0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  );
+  assert.deepEqual(chooseValues(field({ initial: 0.5, max: 1, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1]);
+  assert.deepEqual(chooseValues(field({ max: 2 ** 32 - 1 })), [0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
 test('values are parsed as unique numbers', () => {

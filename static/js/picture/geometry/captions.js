@@ -26,11 +26,11 @@ export function toNames(runs) {
 }
 
 /** Draw the name of a run, and a line about its streams. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
-export function toLabel({ label, name: whole = label, reading, end }, name, run, { bands, form }) {
+export function toLabel({ label, name: fullName = label, reading, end }, name, run, { bands, form }) {
   const { x, y, room } = bands[run].label;
   const size = NAME[form];
   const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
-  const title = text === name && whole === label ? {} : { title: whole };
+  const title = text === name && fullName === label ? {} : { title: fullName };
   const head = toText(x, y, text, run, { size, isBold: true, ...title });
   const words = reading ? describeStreams(reading) : (end ?? '');
   if (form === 'narrow') {

@@ -23,7 +23,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
   const isStep = step !== null && columns.trained > 0;
   return {
     label,
-    name: nameWhole(label, columns),
+    name: nameInFull(label, columns),
     kind: specOf(columns)?.connection.kind ?? null,
     streams,
     reading: toReading(columns, mixed),
@@ -50,7 +50,7 @@ function courseOf({ log10 }) {
 }
 
 /** Return a label with the full name of a model instead of the shortened one. @param {string} label @param {Columns} columns */
-function nameWhole(label, columns) {
+function nameInFull(label, columns) {
   const model = modelOf(columns);
   return model && label.includes('…') ? `${label.split(' ')[0]} ${model}` : label;
 }

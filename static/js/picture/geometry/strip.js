@@ -258,8 +258,8 @@ export function toLosses(reading, layout, band) {
   const room = (isRight ? layout.strips.right - x : x - layout.strips.left) - LOSS_PX;
   const status = statusText(String(reading.status.get(first)));
   const where = `${status} from layer ${first + 1}`;
-  const whole = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
-  const words = [whole, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;
+  const full = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
+  const words = [full, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;
   return [
     toText(x + (isRight ? LOSS_PX : -LOSS_PX), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
       anchor: isRight ? 'start' : 'end',

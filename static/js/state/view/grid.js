@@ -33,7 +33,7 @@ export function defaultMap(fields, view, rules) {
 /** Create an axis with default values for a field. @param {Map<string, Field>} fields @param {string} path */
 export function toAxis(fields, path) {
   const field = fields.get(path);
-  return { path, values: field ? ladder(field) : [] };
+  return { path, values: field ? chooseValues(field) : [] };
 }
 
 /** List the fields that a sweep of a run can vary: numbers that apply to it. @param {Map<string, Field>} fields @param {View} view @param {number} run */
@@ -50,7 +50,7 @@ export function mapFields(fields, view, run) {
  * @param {Field} field
  * @returns {number[]}
  */
-export function ladder(field) {
+export function chooseValues(field) {
   const initial = Number(field.initial);
   const min = field.min ?? 0;
   const max = field.max ?? Math.max(1, 8 * initial);

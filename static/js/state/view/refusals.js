@@ -8,8 +8,8 @@ import { appliesTo, settingOf } from './spec.js';
 export function checkNumber(field, value) {
   const { type, min, max, is_open: isOpen } = field;
   const isLow = min !== null && (isOpen ? value <= min : value < min);
-  const isWhole = type !== 'integer' || Number.isInteger(value);
-  if (isWhole && !isLow && !(max !== null && value > max)) return '';
+  const isOfType = type !== 'integer' || Number.isInteger(value);
+  if (isOfType && !isLow && !(max !== null && value > max)) return '';
   return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${describeBounds(field)}.`;
 }
 
