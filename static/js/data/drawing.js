@@ -28,8 +28,8 @@ function derivedOf({ derived }, keys) {
 
 /** Return the columns to read numbers from: those of the finished run, else the derived ones. @param {Slot} slot @param {string[]} keys */
 export function columnsOf(slot, keys) {
-  const isOver = slot.columns.end?.status === 'done';
-  return (isOver ? null : derivedOf(slot, keys)) ?? slot.columns;
+  const isDone = slot.columns.end?.status === 'done';
+  return (isDone ? null : derivedOf(slot, keys)) ?? slot.columns;
 }
 
 /**

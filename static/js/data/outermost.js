@@ -8,7 +8,7 @@ const MAX_NAMED = 3;
  * Find the points of a trace at the cursor: one, or for several streams the largest and the smallest, if their texts differ.
  * @param {Trace} trace `meta.parts` names what `customdata` numbers, such as streams
  * @param {number} position on the axis
- * @returns {{index: number, whose: string}[]} `whose` is empty for a single line
+ * @returns {{index: number, names: string}[]} `names` is empty for a single line
  */
 export function outermost(trace, position) {
   /** @type {number[]} */
@@ -16,7 +16,7 @@ export function outermost(trace, position) {
   const found = parts.filter((index) => trace.y[index] !== null).sort((a, b) => trace.y[a] - trace.y[b]);
   const [least, most] = [found[0], found[found.length - 1]];
   const ends = found.length < 2 || trace.text[least] === trace.text[most] ? found.slice(0, 1) : [most, least];
-  return ends.map((index) => ({ index, whose: nameCurves(trace, parts, index) }));
+  return ends.map((index) => ({ index, names: nameCurves(trace, parts, index) }));
 }
 
 /** Name all lines that show the same text as one of them. @param {Trace} trace @param {number[]} parts @param {number} index */

@@ -55,8 +55,8 @@ function part([values, log10, flags], reduction) {
 
 /** Return the status that replaces the number; null if the known numbers suffice. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
 function decide(flags, reduction, log10) {
-  const stands = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
-  if (stands) return stands;
+  const decisive = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
+  if (decisive) return decisive;
   if (log10?.some(Number.isFinite) && !log10.some(Number.isNaN)) return null;
   if (flags.includes('overflow') && reduction !== 'min') return 'overflow';
   return flags.includes('underflow') && reduction !== 'max' ? 'underflow' : null;

@@ -14,8 +14,8 @@ import { stepsOn } from '../data/steps.js';
  * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
  */
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
-  const isApart = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
-  const resting = isApart ? partsAt(areas, figure, layer, step, false) : [];
+  const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
+  const resting = isElsewhere ? partsAt(areas, figure, layer, step, false) : [];
   for (const part of resting) part.classList.add('resting');
   overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
   overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
@@ -92,11 +92,11 @@ function pointsAt(figure, position) {
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .sort((one, other) => one.meta.run - other.meta.run)
     .flatMap((trace) =>
-      outermost(trace, position).map(({ index, whose }) => ({
+      outermost(trace, position).map(({ index, names }) => ({
         value: Number(trace.y[index]),
         text: trace.text[index],
         run: trace.meta.run,
-        whose,
+        names,
         color: trace.line.color,
       })),
     );
@@ -119,10 +119,10 @@ export function writeValues(element, figure, { layer, step, hovered }) {
       : null;
   const points = position === null || position === undefined ? [] : pointsAt(figure, position);
   const isLog = axes.yaxis?.scale === 'log';
-  const parts = points.map(({ value, text, run, whose, color }) => {
+  const parts = points.map(({ value, text, run, names, color }) => {
     const part = document.createElement('b');
     const shownText = isLog ? formatFactor(value) : text;
-    part.textContent = whose ? `${shownText} (${whose})` : shownText;
+    part.textContent = names ? `${shownText} (${names})` : shownText;
     part.dataset.run = String(run);
     part.style.setProperty('--run', color);
     return part;

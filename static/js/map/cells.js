@@ -40,8 +40,8 @@ export function fitMap({ data, layout }, width) {
   const margin = { ...layout.margin, t: 8 };
   const room = (width - margin.l - margin.r) / cells.z[0].length;
   const row = width < NARROW_PX ? ROW_PX.narrow : Math.min(ROW_PX.most, Math.max(ROW_PX.wide, ROW_SHARE * width));
-  const standing = LETTER_PX * (layout.yaxis.title?.text ?? '').length; // the vertical axis title
-  const height = Math.round(margin.t + margin.b + Math.max(2 * row, rows * row, standing));
+  const title_px = LETTER_PX * (layout.yaxis.title?.text ?? '').length; // the vertical axis title
+  const height = Math.round(margin.t + margin.b + Math.max(2 * row, rows * row, title_px));
   const fitted = data.map((trace) => ({
     ...(trace.type === 'scatter' ? fitText(trace, cells.z.flat(), room) : trace),
     hoverinfo: 'skip',

@@ -17,7 +17,7 @@ function toTrace(streams, parts) {
     meta: { parts },
   };
 }
-const read = (trace, place) => outermost(trace, place).map(({ index, whose }) => [trace.text[index], whose]);
+const read = (trace, place) => outermost(trace, place).map(({ index, names }) => [trace.text[index], names]);
 
 test('the largest and smallest of several streams are named', () => {
   const trace = toTrace(
