@@ -74,39 +74,39 @@ const hasMap = computed(() => state.view.value.map !== undefined);
 const LAZY_DIALOGS = {
   settings: {
     isWanted: () => settingsOpened.value,
-    load: () => import('./controls/settings.js').then((part) => part.Drawer),
+    load: () => import('./controls/settings.js').then((module) => module.Drawer),
   },
   share: {
     isWanted: () => links.value !== null,
-    load: () => import('./controls/sharedialog.js').then((part) => part.ShareDialog),
+    load: () => import('./controls/sharedialog.js').then((module) => module.ShareDialog),
   },
   api: {
     isWanted: () => opened.value === 'api',
-    load: () => import('./controls/apicard.js').then((part) => part.ApiDialog),
+    load: () => import('./controls/apicard.js').then((module) => module.ApiDialog),
   },
   help: {
     isWanted: () => opened.value === 'help',
-    load: () => import('./controls/help.js').then((part) => part.HelpDialog),
+    load: () => import('./controls/help.js').then((module) => module.HelpDialog),
   },
   presets: {
     isWanted: () => opened.value === 'presets',
-    load: () => import('./controls/gallery.js').then((part) => part.Gallery),
+    load: () => import('./controls/gallery.js').then((module) => module.Gallery),
   },
   views: {
     isWanted: () => opened.value === 'views',
-    load: () => import('./controls/viewsdialog.js').then((part) => part.ViewsDialog),
+    load: () => import('./controls/viewsdialog.js').then((module) => module.ViewsDialog),
   },
   verify: {
     isWanted: () => verified.value !== null,
-    load: () => import('./cards/verify.js').then((part) => part.VerifyDialog),
+    load: () => import('./cards/verify.js').then((module) => module.VerifyDialog),
   },
   map: {
     isWanted: () => hasServer && hasMap.value,
-    load: () => import('./map/map.js').then((part) => part.MapDialog),
+    load: () => import('./map/map.js').then((module) => module.MapDialog),
   },
   stage: {
     isWanted: () => presented.value !== null,
-    load: () => import('./controls/stage.js').then((part) => part.Stage),
+    load: () => import('./controls/stage.js').then((module) => module.Stage),
   },
 };
 
@@ -117,7 +117,7 @@ function Dialogs() {
 /** Render refusals, problems of the address, and the note that a snapshot is shown. */
 function Banner() {
   const { value: problem } = state.problem;
-  const { value: stored } = state.snapshot;
+  const { value: snapshot } = state.snapshot;
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
@@ -129,9 +129,9 @@ function Banner() {
           : null
       }
       ${
-        stored
-          ? html`<div class="banner" role="status">Snapshot${stored.title && stored.title !== state.labels.value.join(', ') ? html` <b>${stored.title}</b>` : ''} from ${formatDate(stored.created_at)}. Edit anything to recompute${state.hasTrace.value ? '; recordings stay as they are' : ''}.
-        ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
+        snapshot
+          ? html`<div class="banner" role="status">Snapshot${snapshot.title && snapshot.title !== state.labels.value.join(', ') ? html` <b>${snapshot.title}</b>` : ''} from ${formatDate(snapshot.created_at)}. Edit anything to recompute${state.hasTrace.value ? '; recordings stay as they are' : ''}.
+        ${snapshot.note ? html`<p class="snapshot-note">${snapshot.note}</p>` : null}</div>`
           : null
       }
     </div>
@@ -165,8 +165,8 @@ function PrintedFoot() {
 function followTitle() {
   effect(() => {
     if (state.isDragging.value) return;
-    const stored = state.snapshot.value?.title;
-    document.title = stored ? `${stored} · mHC Scope` : title.value;
+    const snapshotTitle = state.snapshot.value?.title;
+    document.title = snapshotTitle ? `${snapshotTitle} · mHC Scope` : title.value;
   });
 }
 

@@ -35,9 +35,9 @@ export function withLink(title, sentences) {
 
 /** Return the address of the view: the snapshot's if there is one, because its numbers never change; never the bare address, which may open another view later. */
 function toUrl() {
-  const stored = state.snapshot.value?.url;
-  if (!stored && hasUnnamed(state.view.value)) return '';
-  const url = stored ?? urlOf(state.view.value);
+  const snapshotUrl = state.snapshot.value?.url;
+  if (!snapshotUrl && hasUnnamed(state.view.value)) return '';
+  const url = snapshotUrl ?? urlOf(state.view.value);
   return new URL(url === `${ROOT}/` ? `${url}#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
 }
 

@@ -68,14 +68,14 @@ export async function createLink() {
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
-    const stored = await withSource(state.view.value.map, (shownSource) =>
+    const snapshot = await withSource(state.view.value.map, (shownSource) =>
       postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toWords() }),
     );
-    const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
+    const trouble = snapshot.key ? keepKey(snapshot.id, snapshot.key) : '';
     if (trouble) notify(trouble);
     if (request !== latestRequest || links.value === null) return;
-    const short = new URL(stored.url, location.href).href;
-    const { id, sweep, expires_at: expires } = stored;
+    const short = new URL(snapshot.url, location.href).href;
+    const { id, sweep, expires_at: expires } = snapshot;
     links.value = {
       ...links.value,
       id,

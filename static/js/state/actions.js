@@ -147,10 +147,10 @@ export function closePreset() {
   if (state.snapshot.value === null) pushAddress(state.view.value);
 }
 
-/** Read the address at the start and after Back: a snapshot shows its frames, a hash requests runs. @param {import('../../types').Snapshot} [stored] */
-export function openAddress(stored) {
-  const isSnapshot = stored !== undefined && location.pathname === stored.url;
-  const hash = isSnapshot ? stored.state : location.hash;
+/** Read the address at the start and after Back: a snapshot shows its frames, a hash requests runs. @param {import('../../types').Snapshot} [snapshot] */
+export function openAddress(snapshot) {
+  const isSnapshot = snapshot !== undefined && location.pathname === snapshot.url;
+  const hash = isSnapshot ? snapshot.state : location.hash;
   const preset = findPreset(nameIn(location.pathname) ?? presetIn(hash, boot.rules));
   const isBare = !isSnapshot && !preset && hash === '';
   const { view: read, problems } = isBare
@@ -163,11 +163,11 @@ export function openAddress(stored) {
   state.batch(() => {
     state.view.value = view;
     state.notices.value = isSnapshot ? [] : problems;
-    state.snapshot.value = isSnapshot ? stored : null;
+    state.snapshot.value = isSnapshot ? snapshot : null;
   });
   if (isSnapshot) {
-    showSnapshot(stored.runs, state.labels.value);
-    void takeTexts(stored, problems);
+    showSnapshot(snapshot.runs, state.labels.value);
+    void takeTexts(snapshot, problems);
   } else {
     if (preset) updateAddress(); // use the preset's own address
     showDerived();
@@ -178,18 +178,18 @@ export function openAddress(stored) {
 /** Return whether all runs of the view are shown, as after Back from a sweep. */
 const isShown = () => state.phase.value === 'idle' && state.matchesView.value && state.isComplete.value;
 
-/** Read texts that the hash of a snapshot omits from the specs of its runs. @param {import('../../types').Snapshot} stored @param {string[]} problems of its hash */
-async function takeTexts(stored, problems) {
-  const omitted = omittedIn(stored.state);
+/** Read texts that the hash of a snapshot omits from the specs of its runs. @param {import('../../types').Snapshot} snapshot @param {string[]} problems of its hash */
+async function takeTexts(snapshot, problems) {
+  const omitted = omittedIn(snapshot.state);
   if (omitted.length === 0) {
     state.notices.value = problems;
     return;
   }
-  const specs = await Promise.all(stored.runs.map(readSpec));
-  if (state.snapshot.value !== stored) return;
+  const specs = await Promise.all(snapshot.runs.map(readSpec));
+  if (state.snapshot.value !== snapshot) return;
   const found = omitted.map((key) => [key, String(findSetting(key, specs, boot.rules) ?? '')]);
   const texts = Object.fromEntries(found.filter(([, text]) => text));
-  const read = fromHash(stored.state, state.fields.value, boot.rules, undefined, texts);
+  const read = fromHash(snapshot.state, state.fields.value, boot.rules, undefined, texts);
   state.batch(() => {
     state.view.value = {
       ...read.view,

@@ -16,12 +16,12 @@ system.addEventListener('change', () => {
 });
 
 /** Read the stored choice. @returns {ThemeChoice} */
-function stored() {
+function readChoice() {
   const chosen = recall(KEY);
   return chosen === 'light' || chosen === 'dark' ? chosen : 'auto';
 }
 
-export const choice = signal(stored());
+export const choice = signal(readChoice());
 export const theme = computed(() => (choice.value === 'auto' ? (isSystemDark.value ? 'dark' : 'light') : choice.value));
 
 /** Choose a theme, and store the choice. @param {ThemeChoice} next */

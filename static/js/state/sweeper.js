@@ -26,17 +26,17 @@ let requestedBody = '';
 
 /** Return the sweep of the snapshot if it has the requested grid. @param {string} grid a request's body */
 function findSnapshotSweep(grid) {
-  const stored = state.snapshot.value;
-  if (!stored?.sweep) return null;
+  const snapshot = state.snapshot.value;
+  if (!snapshot?.sweep) return null;
   const map = snapshotMap();
   if (!map || grid !== JSON.stringify(toSweep(state.fields.value, state.view.value, map))) return null;
-  return { id: stored.id, links: stored.sweep, isSnapshot: true };
+  return { id: snapshot.id, links: snapshot.sweep, isSnapshot: true };
 }
 
 /** Return the sweep choices of the shown snapshot. @returns {MapChoice | undefined} */
 export function snapshotMap() {
-  const stored = state.snapshot.value;
-  return stored?.sweep ? fromHash(stored.state, state.fields.value, boot.rules).view.map : undefined;
+  const snapshot = state.snapshot.value;
+  return snapshot?.sweep ? fromHash(snapshot.state, state.fields.value, boot.rules).view.map : undefined;
 }
 
 /** Return the source of the shown cells, to be stored with a snapshot. @param {MapChoice | undefined} map */
@@ -124,17 +124,17 @@ export function isShown(map) {
 async function follow(body, map, aborted, isPressed) {
   const name = JSON.stringify(body);
   const isLive = isPressed || (name === requestedBody && source?.isSnapshot === false);
-  const stored = isLive ? null : findSnapshotSweep(name);
+  const snapshot = isLive ? null : findSnapshotSweep(name);
   if (name !== requestedBody) cells.value = null;
   for (;;) {
     try {
-      source = stored ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
+      source = snapshot ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
       requestedBody = name;
       while (await poll(source.links, map, aborted)) await rest(POLL_MS, aborted);
       return;
     } catch (error) {
       // Unreachable, busy or restarted: the same request continues the sweep.
-      const again_s = error instanceof ApiError ? (error.status === 404 && !stored ? 0 : error.retryAfter_s) : null;
+      const again_s = error instanceof ApiError ? (error.status === 404 && !snapshot ? 0 : error.retryAfter_s) : null;
       if (again_s === null) throw error;
       await rest(1000 * again_s, aborted);
     }
