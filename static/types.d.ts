@@ -1,4 +1,4 @@
-/** Shapes that the page's modules share. Types alone: nothing here reaches the browser. */
+/** Types that the page's modules share. Nothing here reaches the browser. */
 
 import type { Finding, Headline, StartFrame } from './types/protocol';
 
@@ -12,41 +12,41 @@ export interface Matrix {
   data: Numbers;
 }
 
-/** One run's columns, as `columns.js` adds them up. */
+/** Columns of a run, accumulated by `columns.js`. */
 export interface Columns {
   start: StartFrame | null;
   layers: Map<string, Numbers[] | Numbers>;
   log10: Map<string, Numbers[] | Numbers>;
   status: Map<string, Map<number, string>>;
   matrices: Map<string, Matrix>;
-  /** Rows are steps of training; a column of one value a step has one axis. */
+  /** Rows are training steps; a column with one value per step has one axis. */
   steps: Map<string, Matrix>;
   stepsLog10: Map<string, Matrix>;
-  /** Metric to step to status, or of a column over the layers to status by layer. */
+  /** Metric to step to status, or to status by layer for columns over layers. */
   stepsStatus: Map<string, Map<number, string | Map<number, string>>>;
-  /** Mixing and CKA of all layers at each of `keptSteps`; mixing is null where it was not finite. */
+  /** Mixing and CKA of all layers at each of `keptSteps`; mixing is null if it was not finite. */
   kept: Map<string, (Matrix | null)[]>;
   keptSteps: number[];
-  /** By step, of those that are kept: sizes and gradients of the streams before the layers. */
+  /** By kept step: sizes and gradients of the streams before the layers. */
   stepInputs: Map<number, Record<string, any>>;
   trained: number;
-  /** Of a trace, by step: updates that its trainer had made before. */
+  /** Of a recording, by step: earlier updates of its trainer. */
   iterations: number[];
-  /** Metric to its percentiles over seeds, each one number a layer. */
+  /** Metric to its percentiles over seeds, each with one number per layer. */
   bands: Map<string, Record<string, Numbers>>;
-  /** Metrics without data at the step that is shown. */
+  /** Metrics without data at the shown step. */
   unknown: Set<string>;
-  /** Share of the other seeds that is done; null before they begin. */
+  /** Share of the other seeds that are done; null before they begin. */
   progress: number | null;
   input: Record<string, any>;
   loss: number | null;
   summary: { headline: Headline; findings: Finding[] } | null;
-  /** Of a trace that grows: what its latest step says in words. */
+  /** Of a growing recording: findings of its latest step. */
   story: { headline: Headline; findings: Finding[] } | null;
   end: { status: string; reason: string | null } | null;
   last: number;
   versions: Map<string, number>;
-  /** Of columns known at once: metrics that only a pass can tell. Empty of what a server has said. */
+  /** Of derived columns: metrics that need a pass. Empty for columns of the server. */
   waits: Set<string>;
 }
 
@@ -57,7 +57,7 @@ export interface Trace {
     end?: boolean;
     parts?: string;
     fill: Record<string, string>;
-    /** What of the trace follows the method of its run besides the colour. */
+    /** Attributes that follow the method of the run, besides the colour. */
     look?: { dash?: boolean; weight?: number; fill?: boolean };
   };
   [key: string]: any;
@@ -94,14 +94,14 @@ export interface Panel {
   views: PanelView[];
   table: { title: string; key: string; source: string }[];
 }
-/** What a step of training shows: metric to the column of its frame, at every step or at kept ones. */
+/** Metrics of training steps: metric to the column of its frame, at every step or at kept ones. */
 export interface StepRules {
   columns: Record<string, string>;
   kept_columns: Record<string, string>;
   matrices: Record<string, string>;
   /** Kept columns that span decades. */
   logarithmic: string[];
-  /** Beginnings of metrics that no step has. */
+  /** Prefixes of metrics that no step has. */
   unknown: string[];
 }
 /** Sizes and limits of figures, as `mhc_core/figures/fill` defines and explains them. */
@@ -134,15 +134,15 @@ export interface Field {
   initial: Value;
   options: string[] | null;
   min: number | null;
-  /** Whether the least itself is not allowed. */
+  /** Whether the minimum is exclusive. */
   is_open: boolean;
   max: number | null;
   step: number | null;
-  /** Alternatives: the field means anything where all conditions of one of them hold. */
+  /** Alternatives: the field applies if all conditions of one of them hold. */
   applies: Record<string, string | Value[]>[];
 }
 
-/** What the page shows: everything in it stands in the address. */
+/** What the page shows; the address contains all of it. */
 export interface View {
   base: Record<string, Value>;
   runs: Choice[];
@@ -150,18 +150,18 @@ export interface View {
   map?: MapChoice;
   /** The preset that it came from. */
   preset?: string;
-  /** Each run is drawn against the first. */
+  /** Whether runs are drawn relative to the first. */
   difference?: boolean;
-  /** The cursor's step of training from 0; without it the last. */
+  /** The cursor's training step from 0; default: the trained stack. */
   step?: number;
-  /** First and last layer, from 0, that are shown and spoken of where that is not all of them. */
+  /** First and last shown layer, from 0; default: all. */
   interval?: { first: number; last: number };
-  /** The view of a panel's card, by its key; without it the first. */
+  /** The view of a panel's card, by panel key; default: the first. */
   cards?: Record<string, string>;
-  /** The open sections; without it those of the panels in `cards`. */
+  /** The open sections; default: those of the panels in `cards`. */
   open?: string[];
 }
-/** A map that is open: the run that is varied, over which fields, and what is told of each cell. */
+/** Choices of an open sweep: the varied run, its fields, and the number of each cell. */
 export interface MapChoice {
   run: number;
   x: MapAxis;
@@ -173,12 +173,12 @@ export interface MapAxis {
   path: string;
   values: number[];
 }
-/** One of the compared runs: its connection, the settings that it has for itself, and what someone calls it. */
+/** One of the compared runs: its connection, own settings, and name. */
 export interface Choice {
   kind: string;
   own: Record<string, Value>;
   name?: string;
-  /** Of a trace: the id of its record. */
+  /** Id of the record of a recording. */
   trace?: string;
 }
 
@@ -213,10 +213,10 @@ export interface ConnectionCost {
   seconds_low: number;
   seconds_likely: number;
   seconds_high: number;
-  /** By measure: what it adds to the residual connection's cost, in words. */
+  /** By measure: overhead over the residual connection, as text. */
   added: Record<string, string>;
 }
-/** What a connection adds to a model; ratios are to the residual model's own figure. */
+/** Overhead of a connection in a model; ratios are relative to the residual model. */
 export interface AddedCost {
   flops_ratio: number;
   flops_added: string;
@@ -260,20 +260,20 @@ export interface Preset {
   specs: { label: string; id: string; spec: any }[];
   metric: { key: string; title: string; scale: string };
   reduce: string;
-  /** What the number of each run is. */
+  /** Name of each run's number. */
   told: string;
   panel: string;
-  /** Of the panel; null for the first. */
+  /** View of the panel; null for the first. */
   view: string | null;
-  /** `numbers`: what the source prints of runs, by their labels. */
+  /** `numbers`: the source's numbers, by label of the run. */
   reference: { source: string; says: string; scale: string; numbers: Record<string, string> } | null;
   plays: string | null;
 }
 export interface Presets {
   presets: Preset[];
 }
-/** A preset's runs as they were stored with the code: a curve on the scale of the metric, and one number. */
-export interface Preview {
+/** Sketch of a preset: for each run a curve on the scale of the metric, and one number. */
+export interface PresetSketch {
   name: string;
   runs: {
     id: string;
@@ -291,17 +291,17 @@ export interface Snapshot {
   title: string;
   note: string;
   created_at: string;
-  /** Where no one looks at it until then; null where it is kept for good. */
+  /** Expiry if nobody visits it before; null if it never expires. */
   expires_at: string | null;
-  sweep: StoredSweep | null;
+  sweep: SnapshotSweep | null;
 }
-/** Where numbers and figure of a sweep are. */
+/** Addresses of a sweep's numbers and figure. */
 export interface SweepLinks {
   values: string;
   figure: string;
 }
-/** The sweep that a view was stored with. */
-export interface StoredSweep extends SweepLinks {
+/** The sweep of a snapshot. */
+export interface SnapshotSweep extends SweepLinks {
   id: string;
   counts: Record<string, number>;
 }
@@ -315,7 +315,7 @@ export interface Metric {
 /** One number of each run of a sweep, row by row. */
 export interface SweepValues {
   id: string;
-  /** What the number of each cell is. */
+  /** Name of each cell's number. */
   title: string;
   metric: { key: string; title: string; unit: string; scale: string; meaning: string; formula: string; source: string };
   reduce: string;
@@ -328,61 +328,61 @@ export interface SweepValues {
   counts: Record<string, number>;
   is_open: boolean;
 }
-/** What server and page both know of views. */
+/** Constants of views that server and page share. */
 export interface ViewRules {
-  /** One a run, as many as a view holds. */
+  /** Letters of runs; their count is the largest number of runs of a view. */
   letters: string;
-  /** Letters of a run's name that labels have room for. */
+  /** Largest number of characters of a run's name. */
   name_length: number;
-  /** Connections of a hash that names no runs. */
+  /** Connections of the default view. */
   kinds: string[];
-  /** Specs of what a visitor sees first. */
+  /** Specs of the first screen. */
   opening: any[];
   /** The same comparison without noise, trained on text. */
   trained: any[];
-  /** Every kind of connection: its name in figures, and the year of its paper. */
+  /** Connections by kind: name in figures, and year of the paper. */
   connections: Record<
     string,
     {
       name: string;
       year: number | null;
       has_streams: boolean;
-      /** Whether the drift moves the entries of the mixing themselves, which nothing bounds. */
+      /** Whether the mixing is unconstrained, so that the drift moves its entries directly. */
       is_free: boolean;
     }
   >;
-  /** What a map shows by default. */
+  /** Default number of a sweep. */
   map: { metric: string; reduce: string };
-  /** Of a hash, as far as the server reads it. */
+  /** Keys of the hash that the server reads too. */
   keys: { name: string; map: string; metric: string; reduce: string; preset: string };
-  /** How a method's first, second, … run looks. */
+  /** Styles of a method's first, second, … run. */
   methods: Record<string, { marker: string; dashes: string[]; widths: number[]; light: string[]; dark: string[] }>;
-  at_once: AtOnceRules;
-  /** Initialisations under which dynamic mixing differs from static before training, and the connections that have them. */
+  at_once: DerivationRules;
+  /** Initialisations with which dynamic mixing differs from static before training, and the connections that have them. */
   dynamic: { inits: string[]; kinds: string[] };
-  /** What each cost is called. */
+  /** Names of costs. */
   costs: Record<'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', string>;
 }
-/** What lets the page know columns without asking. */
-export interface AtOnceRules {
+/** Rules for deriving columns without the server. */
+export interface DerivationRules {
   /**
-   * By connection, the formula of `MAPS` that gives its mixing; of another connection nothing is known at once. `layers`: up to which
+   * By connection: the formula of `MAPS` for its mixing; nothing can be derived for other connections. `layers`: largest depth at which
    * float32 products agree with the server's to 1e-6, null for no limit. `iterates`: whether the formula repeats Sinkhorn rounds.
    */
   maps: Record<string, { formula: string; iterates: boolean; layers: number | null }>;
-  /** Version of the numerics that the server computes with. */
+  /** Version of the server's numerics. */
   numerics: number;
-  /** Metrics of which a shallower stack's column is the beginning of a deeper one's. */
+  /** Metrics whose column in a shallower stack equals the start of a deeper stack's. */
   prefix: string[];
-  /** Metrics that come layer by layer on the way up. */
+  /** Metrics of the forward pass, layer by layer. */
   forward: string[];
   /** Promised relative precision of products of layers, by metric. */
   relative: Record<string, number>;
   /** Metrics whose promised precision has an absolute part. */
   absolute: string[];
-  /** Values of `block.scaling` under which no layer is the same at another depth. */
+  /** Values of `block.scaling` with which layers depend on the depth. */
   depth_scaled: string[];
-  /** In deeper stacks CKA is of fewer samples. */
+  /** Depth above which CKA uses fewer samples. */
   cka_layers: number;
 }
 export interface Room {
@@ -390,7 +390,7 @@ export interface Room {
   title: string;
 }
 
-/** What a teacher writes of a room. */
+/** Text of a room, written by its teacher. */
 export interface RoomText {
   title: string;
   sheet: string;
@@ -407,27 +407,27 @@ export interface SavedView {
 
 export interface Boot {
   page: string;
-  /** The path below which a proxy shows the server; empty for none. */
+  /** Path prefix of the server behind a proxy; empty by default. */
   root: string;
   version: string;
-  /** Of a page without a server: the values of settings for which the runs of the opening view were written. */
+  /** Of a page without a server: values of settings for which runs of the opening view exist. */
   site?: { grid: Record<string, number[]> };
-  /** Runs that the server computes at once; of pages that can start some. */
+  /** Number of workers, on pages that can start runs. */
   workers?: number;
-  /** One more where all are predicted to take no longer. */
+  /** Longest predicted duration of runs that can use one more worker. */
   short_run_s?: number;
   rules: ViewRules;
   snapshot?: Snapshot;
-  /** The preset whose page it is. */
+  /** The preset of a preset's page. */
   preset?: Preset;
-  /** The room of a course in which the page was opened, or which it shows. */
+  /** The course (room) of the page. */
   room?: Room;
   runs?: string[];
   state?: string;
-  sweep?: StoredSweep | null;
+  sweep?: SnapshotSweep | null;
   panel?: string;
   theme?: 'dark' | 'light';
-  /** A view of the framed panel; the first without it. */
+  /** View of the embedded panel; default: the first. */
   view?: string;
 }
 

@@ -129,7 +129,7 @@ def test_the_story_counts_the_comparisons_of_losses(script: dict[str, Any], runs
     differences = [np.median(row["differences"]) for row in rows if row["connection"] != "residual"]
     assert all(difference > 0 for difference in differences)
     said = f"at equal compute, one had lower loss in all {len(differences)} comparisons"
-    assert said in (ROOT / "static" / "js" / "cards" / "lessonsteps.js").read_text()
+    assert said in (ROOT / "static" / "js" / "cards" / "storysteps.js").read_text()
 
 
 def test_the_start_of_a_run_can_be_repeated(runs: list[dict[str, Any]]) -> None:

@@ -1,12 +1,12 @@
-/** The page: reads what the server offers, shows it, and keeps view, address and runs in step. */
+/** The page: loads schema and presets, renders the components, and keeps view, address and runs in step. */
 
 import { computed, effect } from '@preact/signals';
 import { render } from 'preact';
-import { current, Heading } from './cards/lesson.js';
-import { STEPS } from './cards/lessonsteps.js';
 import { TrainingProgress } from './cards/progress.js';
 import { Results } from './cards/results.js';
 import { Featured, Sections } from './cards/sections.js';
+import { current, Heading } from './cards/story.js';
+import { STEPS } from './cards/storysteps.js';
 import { Strip } from './cards/strip.js';
 import { verified } from './cards/verifying.js';
 import { Continue } from './controls/continueview.js';
@@ -22,23 +22,23 @@ import { DropZone, followDrops } from './controls/traces.js';
 import { followVisits } from './controls/visits.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
-import { ApiError, getPresets, getSchema, insist, toSignIn } from './net/api.js';
+import { ApiError, getPresets, getSchema, retryWhileBusy, toSignIn } from './net/api.js';
 import { hasServer } from './net/sent.js';
 import { PictureCard } from './picture/card.js';
 import { magnifyKind } from './picture/shown.js';
 import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
-import { followAhead } from './state/ahead.js';
 import { boot } from './state/boot.js';
 import { followLook } from './state/look.js';
+import { followPrefetch } from './state/prefetch.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
 import * as state from './state/signals.js';
 import { kindsIn, presetIn } from './state/view/hash.js';
 import { toFields } from './state/view/spec.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
-import { Later } from './ui/later.js';
+import { Lazy } from './ui/lazy.js';
 import { opened, settingsOpened } from './ui/opened.js';
 
 function App() {
@@ -61,67 +61,67 @@ function App() {
     </main>
     <${PrintedFoot} />
     <${Dialogs} />
-    <p class="sr" role="status" aria-live="polite">${state.spoken.value}</p>
+    <p class="sr" role="status" aria-live="polite">${state.announcement.value}</p>
     <${Toast} />
     <${DropZone} />
   `;
 }
 
-/** Whether the view has a map: dialogs must not be looked through with every change of the view. */
+/** Whether the view has a sweep; a computed value, so that dialogs do not render on every change of the view. */
 const hasMap = computed(() => state.view.value.map !== undefined);
 
-/** What few visits open: when each is wanted, and where it comes from. */
-const LATER = {
+/** Rarely used dialogs: when each is needed, and how it is loaded. */
+const LAZY_DIALOGS = {
   settings: {
     isWanted: () => settingsOpened.value,
-    load: () => import('./controls/settings.js').then((part) => part.Drawer),
+    load: () => import('./controls/settings.js').then((module) => module.Drawer),
   },
   share: {
     isWanted: () => links.value !== null,
-    load: () => import('./controls/sharedialog.js').then((part) => part.ShareDialog),
+    load: () => import('./controls/sharedialog.js').then((module) => module.ShareDialog),
   },
   api: {
     isWanted: () => opened.value === 'api',
-    load: () => import('./controls/apicard.js').then((part) => part.ApiDialog),
+    load: () => import('./controls/apicard.js').then((module) => module.ApiDialog),
   },
   help: {
     isWanted: () => opened.value === 'help',
-    load: () => import('./controls/help.js').then((part) => part.HelpDialog),
+    load: () => import('./controls/help.js').then((module) => module.HelpDialog),
   },
   presets: {
     isWanted: () => opened.value === 'presets',
-    load: () => import('./controls/gallery.js').then((part) => part.Gallery),
+    load: () => import('./controls/gallery.js').then((module) => module.Gallery),
   },
   views: {
     isWanted: () => opened.value === 'views',
-    load: () => import('./controls/viewsdialog.js').then((part) => part.ViewsDialog),
+    load: () => import('./controls/viewsdialog.js').then((module) => module.ViewsDialog),
   },
   verify: {
     isWanted: () => verified.value !== null,
-    load: () => import('./cards/verify.js').then((part) => part.VerifyDialog),
+    load: () => import('./cards/verify.js').then((module) => module.VerifyDialog),
   },
   map: {
     isWanted: () => hasServer && hasMap.value,
-    load: () => import('./map/map.js').then((part) => part.MapDialog),
+    load: () => import('./map/map.js').then((module) => module.MapDialog),
   },
   stage: {
     isWanted: () => presented.value !== null,
-    load: () => import('./controls/stage.js').then((part) => part.Stage),
+    load: () => import('./controls/stage.js').then((module) => module.Stage),
   },
 };
 
 function Dialogs() {
-  return Object.values(LATER).map(({ isWanted, load }) => html`<${Later} isWanted=${isWanted()} load=${load} />`);
+  return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);
 }
 
-/** Refusals, notes on the address, and the mark of a stored view. */
+/** Render refusals, problems of the address, and the note that a snapshot is shown. */
 function Banner() {
   const { value: problem } = state.problem;
-  const { value: stored } = state.snapshot;
+  const { value: snapshot } = state.snapshot;
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
-      ${problem ? html`<div class="banner bad" role="alert">${sayProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
+      ${problem ? html`<div class="banner bad" role="alert">${describeProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
       ${
         notices.length > 0
           ? html`<div class="banner bad" role="alert"><b>Part of this link couldn't be applied.</b> ${notices.join('; ')}
@@ -129,9 +129,9 @@ function Banner() {
           : null
       }
       ${
-        stored
-          ? html`<div class="banner" role="status">Snapshot${stored.title && stored.title !== state.labels.value.join(', ') ? html` <b>${stored.title}</b>` : ''} from ${formatDate(stored.created_at)}. Edit anything to recompute${state.hasTrace.value ? '; recordings stay as they are' : ''}.
-        ${stored.note ? html`<p class="stored-note">${stored.note}</p>` : null}</div>`
+        snapshot
+          ? html`<div class="banner" role="status">Snapshot${snapshot.title && snapshot.title !== state.labels.value.join(', ') ? html` <b>${snapshot.title}</b>` : ''} from ${formatDate(snapshot.created_at)}. Edit anything to recompute${state.hasTrace.value ? '; recordings stay as they are' : ''}.
+        ${snapshot.note ? html`<p class="snapshot-note">${snapshot.note}</p>` : null}</div>`
           : null
       }
     </div>
@@ -140,53 +140,53 @@ function Banner() {
 
 const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
-/** @param {string} time */
+/** Format a date. @param {string} time */
 const formatDate = (time) => DAY.format(new Date(time));
 
-/** What is wrong with settings is said of them by name. @param {ApiError} problem */
-function sayProblem(problem) {
+/** Describe a refusal; errors of settings are described per setting. @param {ApiError} problem */
+function describeProblem(problem) {
   const sentences = problem.errors.length > 0 ? [...state.fieldErrors.value.values()] : [];
   return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
 
-/** The notices are read. */
+/** Dismiss the notices. */
 function forget() {
   state.forgetNotices();
   if (unknownPreset.value.length > 0) leavePreset();
 }
 
-/** On paper nothing else says what was computed. */
+/** Render what was computed, for print only. */
 function PrintedFoot() {
   state.dataTick.value;
   return html`<p class="only-print">${footLine()}</p>`;
 }
 
-/** The document is called after the view; while a hand is on a slider, as before: to name it takes the browser a tenth of a frame. */
+/** Keep the document's title in step with the view, except during a drag: setting it takes a tenth of a frame. */
 function followTitle() {
   effect(() => {
     if (state.isDragging.value) return;
-    const stored = state.snapshot.value?.title;
-    document.title = stored ? `${stored} · mHC Scope` : title.value;
+    const snapshotTitle = state.snapshot.value?.title;
+    document.title = snapshotTitle ? `${snapshotTitle} · mHC Scope` : title.value;
   });
 }
 
-/** The picture magnifies the run that the story is about. */
+/** Let the picture magnify the run that the story step is about. */
 function followStory() {
   effect(() => magnifyKind(STEPS[current.value ?? -1]?.magnified ?? null));
 }
 
-/** @param {unknown} error */
+/** Show an error. @param {unknown} error */
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
   state.problem.value = error;
 }
 
-/** Whether the address takes its runs from a preset that the page has not been sent with. */
+/** Return whether the address uses a preset that was not sent with the page. */
 function namesPreset() {
   return presetIn(location.hash, boot.rules) !== undefined;
 }
 
-/** So many runs as the address names have their places from the start. */
+/** Reserve space for the runs that the address names. */
 function expectRuns() {
   const kinds = kindsIn(boot.snapshot?.state ?? location.hash, boot.rules);
   if (kinds) state.view.value = { ...state.view.value, runs: kinds.map((kind) => ({ kind, own: {} })) };
@@ -195,7 +195,7 @@ function expectRuns() {
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   expectRuns();
-  root.replaceChildren(); // Preact would leave the word that it is loading
+  root.replaceChildren(); // Preact would keep the loading text
   render(html`<${App} />`, root);
   followLook(fail);
   followKeys();
@@ -206,25 +206,25 @@ async function main() {
   followTitle();
   followStory();
   followVisits();
-  followAhead();
+  followPrefetch();
   const wait = (/** @type {ApiError} */ error) => {
     state.problem.value = error;
     return true;
   };
-  const asked = insist(getPresets, wait).then((found) => {
+  const presetsLoaded = retryWhileBusy(getPresets, wait).then((found) => {
     presets.value = found.presets;
     areAllKnown.value = true;
   });
-  asked.catch(fail);
+  presetsLoaded.catch(fail);
   try {
-    const [schema] = await Promise.all([insist(getSchema, wait), namesPreset() ? asked : null]);
+    const [schema] = await Promise.all([retryWhileBusy(getSchema, wait), namesPreset() ? presetsLoaded : null]);
     state.fields.value = toFields(schema);
     state.problem.value = null;
   } catch (error) {
     return fail(error);
   }
   openAddress(boot.snapshot);
-  // Back and Forward, and a hash that someone edits.
+  // Back, Forward, and an edited hash.
   addEventListener('popstate', () => openAddress(boot.snapshot));
 }
 

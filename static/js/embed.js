@@ -1,16 +1,16 @@
-/** One card of stored runs, to stand in another page's frame. */
+/** An embedded card with the runs of a snapshot. */
 
 import { render } from 'preact';
 import { PanelCard } from './cards/card.js';
 import { CostCard } from './cards/costs.js';
-import { Hand } from './cards/hand.js';
+import { FrameSliders } from './cards/framesliders.js';
 import { followPrint } from './figures/print.js';
 import { MapCard } from './map/mapcard.js';
-import { ApiError, getSchema, insist } from './net/api.js';
+import { ApiError, getSchema, retryWhileBusy } from './net/api.js';
 import { PictureCard } from './picture/card.js';
 import { boot } from './state/boot.js';
 import { choice, followLook, loadTemplates } from './state/look.js';
-import { readSpec, showStored } from './state/runner.js';
+import { readSpec, showSnapshot } from './state/runner.js';
 import * as state from './state/signals.js';
 import { fromHash } from './state/view/hash.js';
 import { fromSpecs, toFields } from './state/view/spec.js';
@@ -19,10 +19,10 @@ import { html } from './ui/html.js';
 
 /** @typedef {import('../types').Boot} Boot */
 
-/** The stored view with its own map, whose cells are those of the compared runs; null where it holds none. @type {{view: import('../types').View, map: import('../types').MapChoice} | null} */
-let stored = null;
+/** The snapshot's view with its sweep; null if it has none. @type {{view: import('../types').View, map: import('../types').MapChoice} | null} */
+let sweepView = null;
 
-/** What the card shows: the stored runs, named and viewed as they were shared. @param {Boot} boot */
+/** Set up the view: the snapshot's runs, with its names and look. @param {Boot} boot */
 async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view, sweep }) {
   choice.value = theme;
   const [schema, templates, specs] = await Promise.all([
@@ -33,7 +33,7 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.fields.value = toFields(schema);
   state.templates.value = templates;
   const shared = fromHash(hash, state.fields.value, boot.rules).view;
-  if (sweep && shared.map) stored = { view: shared, map: shared.map };
+  if (sweep && shared.map) sweepView = { view: shared, map: shared.map };
   const found = fromSpecs(state.fields.value, specs);
   const named = found.runs.map((choice, run) =>
     shared.runs[run]?.name ? { ...choice, name: shared.runs[run].name } : choice,
@@ -43,55 +43,55 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
-/** What keeps the card from being whole, in plain words. */
-function Trouble() {
+/** Render why the card is incomplete. */
+function Problems() {
   state.dataTick.value;
-  const lost = state.isConnected.value ? [] : ['The connection to the server is lost. It is tried again every second.'];
-  const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? sayEnd(label, end) : []));
+  const lost = state.isConnected.value ? [] : ['Connection to the server lost. Retrying every second.'];
+  const ended = state.slots.value.flatMap(({ columns: { end }, label }) => (end ? describeEnd(label, end) : []));
   const words = [...lost, ...ended];
   return words.length > 0 ? html`<p class="error" role="alert">${words.join(' ')}</p>` : null;
 }
 
-/** @param {string} label @param {NonNullable<import('../types').Columns['end']>} end */
-function sayEnd(label, end) {
-  if (end.status === 'failed') return [`Run ${label} failed: ${end.reason}. What it had computed by then is shown.`];
-  return end.status === 'cancelled' ? [`Run ${label} was cancelled. What it had computed by then is shown.`] : [];
+/** Describe the end of a run that is not done. @param {string} label @param {NonNullable<import('../types').Columns['end']>} end */
+function describeEnd(label, end) {
+  if (end.status === 'failed') return [`Run ${label} failed: ${end.reason}. Results so far are shown.`];
+  return end.status === 'cancelled' ? [`Run ${label} was cancelled. Results so far are shown.`] : [];
 }
 
-/** The card, in the colours of screen or paper. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
+/** Render the card. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
 function Content({ panelKey: key, sweep }) {
-  if (key === 'map' && sweep && stored)
-    return html`<${MapCard} view=${stored.view} map=${stored.map} links=${sweep} />`;
+  if (key === 'map' && sweep && sweepView)
+    return html`<${MapCard} view=${sweepView.view} map=${sweepView.map} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
-  if (key === 'picture') return html`<${PictureCard} level="h1" /><${Hand} />`;
+  if (key === 'picture') return html`<${PictureCard} level="h1" /><${FrameSliders} />`;
   if (key === 'cost') return html`<${CostCard} level="h1" />`;
   if (panel)
-    return html`<${PanelCard} panel=${panel} level="h1" />${panel.group === 'training' ? null : html`<${Hand} />`}`;
+    return html`<${PanelCard} panel=${panel} level="h1" />${panel.group === 'training' ? null : html`<${FrameSliders} />`}`;
   const known = state.templates.value?.panels.map((item) => item.key).join(', ');
-  return html`<p class="error" role="alert">There is no panel ${key}; there are picture, ${known}, cost${stored ? ', map' : ''}.</p>`;
+  return html`<p class="error" role="alert">There is no panel ${key}; there are picture, ${known}, cost${sweepView ? ', map' : ''}.</p>`;
 }
 
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   const show = (/** @type {any} */ content) => {
-    root.querySelector(':scope > .loading')?.remove(); // Preact would leave it
-    render(html`<main>${content}<${Trouble} /></main><${Toast} />`, root);
+    root.querySelector(':scope > .loading')?.remove(); // Preact would keep it
+    render(html`<main>${content}<${Problems} /></main><${Toast} />`, root);
   };
   const wait = (/** @type {ApiError} */ error) => {
     const cause = error.status === 0 ? 'The server of this figure cannot be reached' : error.title;
-    show(html`<p class="error" role="alert">${cause}. The figure comes as soon as it answers.</p>`);
+    show(html`<p class="error" role="alert">${cause}. The figure will be shown when it responds.</p>`);
     return true;
   };
   try {
-    await insist(() => prepare(boot), wait);
+    await retryWhileBusy(() => prepare(boot), wait);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
   }
   show(html`<${Content} panelKey=${boot.panel} sweep=${boot.sweep} />`);
-  showStored(boot.runs ?? [], state.labels.value);
+  showSnapshot(boot.runs ?? [], state.labels.value);
   followLook((error) => {
-    throw error; // those of the screen are here: it is those of paper that are not, and the card stays as it is
+    throw error; // only the print templates failed to load; the card works without them
   });
   followPrint();
 }

@@ -1,8 +1,8 @@
-/** The page of a room, for its teacher: who has the key sees what was saved, and changes, exports and deletes the room. */
+/** The page of a course (room) for its teacher: with the key, it lists shared views, and changes, exports and deletes the room. */
 
 import { signal } from '@preact/signals';
 import { render } from 'preact';
-import { ApiError, SENT } from './net/api.js';
+import { ApiError, REQUEST_HEADERS } from './net/api.js';
 import { changeRoom, deleteRoom, exportRoom, getRoom, listRoomViews, openRoom } from './net/rooms.js';
 import { ROOT } from './net/sent.js';
 import { boot } from './state/boot.js';
@@ -17,23 +17,23 @@ import { CopyText } from './ui/menu.js';
 const key = new URLSearchParams(location.hash.slice(1)).get('key') ?? '';
 const text = signal(/** @type {RoomText} */ ({ title: '', sheet: '', presets: [] }));
 const views = signal(/** @type {SavedView[]} */ ([]));
-const told = signal('');
+const status = signal('');
 const isDeleting = signal(false);
 
-/** Says what went wrong, beside the button that was pressed. @param {() => Promise<string>} act */
-async function tryTo(act) {
+/** Run an action, and show its result or error next to the buttons. @param {() => Promise<string>} act */
+async function runAction(act) {
   try {
-    told.value = await act();
+    status.value = await act();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    told.value = `${error.title}: ${error.message}`;
+    status.value = `${error.title}: ${error.message}`;
   }
 }
 
-/** @param {RoomText} part */
+/** Set the text of the room. @param {RoomText} part */
 const set = (part) => (text.value = part);
 
-/** @param {{submit: () => void, name: string, children?: any}} props */
+/** Render the form. @param {{submit: () => void, name: string, children?: any}} props */
 function Form({ submit, name, children }) {
   const { title, sheet, presets } = text.value;
   const change = (/** @type {Partial<RoomText>} */ part) => set({ ...text.value, ...part });
@@ -53,7 +53,7 @@ function Form({ submit, name, children }) {
   `;
 }
 
-/** @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
+/** Render the fields of a starting view. @param {{preset: RoomText['presets'][number], index: number, change: (part: Partial<RoomText>) => void}} props */
 function PresetFields({ preset, index, change }) {
   const { presets } = text.value;
   const put = (/** @type {Partial<typeof preset>} */ part) =>
@@ -71,15 +71,15 @@ function PresetFields({ preset, index, change }) {
   `;
 }
 
-/** What follows `#` in an address; the whole where there is none. @param {string} address */
+/** Return the text after `#` in an address; all of it if there is none. @param {string} address */
 function hashOf(address) {
   return address.slice(address.indexOf('#') + 1).trim();
 }
 
-function Teacher() {
+function TeacherView() {
   const { room } = /** @type {Required<typeof boot>} */ (boot);
   const save = () =>
-    tryTo(async () => {
+    runAction(async () => {
       await changeRoom(room.id, key, text.value);
       return 'Saved. Reload the page to see it as students do.';
     });
@@ -92,14 +92,14 @@ function Teacher() {
       ${views.value.length === 0 ? html`<p class="hint">Nothing yet. You'll see what students share.</p>` : html`<ul>${views.value.map((view) => html`<${Saved} view=${view} />`)}</ul>`}
       <h3>The room</h3>
       <${Form} submit=${save} name="Save" />
-      <p role="status">${told.value}</p>
-      <p class="choice"><button type="button" onClick=${() => void tryTo(download)}>Export everything (zip)</button>
-        ${isDeleting.value ? html`<button type="button" onClick=${() => void tryTo(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
+      <p role="status">${status.value}</p>
+      <p class="choice"><button type="button" onClick=${() => void runAction(download)}>Export everything (zip)</button>
+        ${isDeleting.value ? html`<button type="button" onClick=${() => void runAction(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
     </section>
   `;
 }
 
-/** @param {{view: SavedView}} props */
+/** Render a shared view. @param {{view: SavedView}} props */
 function Saved({ view }) {
   const saved = new Date(view.created_at).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
   return html`<li><a href=${view.url}>${view.title || 'Untitled'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;
@@ -121,19 +121,19 @@ async function drop() {
 
 function NewRoom() {
   const make = () =>
-    tryTo(async () => {
+    runAction(async () => {
       const opened = await openRoom(text.value);
       location.assign(opened.teacher_url);
       return 'Created.';
     });
   const enter = (/** @type {any} */ event) => {
-    if (event.target.value) SENT.Authorization = `Bearer ${event.target.value.trim()}`;
-    else delete SENT.Authorization;
+    if (event.target.value) REQUEST_HEADERS.Authorization = `Bearer ${event.target.value.trim()}`;
+    else delete REQUEST_HEADERS.Authorization;
   };
   return html`
     <${Form} submit=${make} name="Create room">
       <label>Token <input type="password" autocomplete="off" onChange=${enter} placeholder="if this server needs one" /></label><//>
-    <p role="status">${told.value}</p>
+    <p role="status">${status.value}</p>
   `;
 }
 
@@ -142,13 +142,13 @@ async function main() {
   if (!boot.room) return render(html`<${NewRoom} />`, root);
   if (!key) return;
   const { id } = boot.room;
-  await tryTo(async () => {
+  await runAction(async () => {
     views.value = await listRoomViews(id, key);
     const { title, sheet, presets } = await getRoom(id);
     set({ title, sheet, presets });
     return '';
   });
-  render(html`<${Teacher} />`, root);
+  render(html`<${TeacherView} />`, root);
 }
 
 void main();

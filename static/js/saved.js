@@ -1,4 +1,4 @@
-/** In a file that was saved of a view: sliders for what follows from its runs, without a server. What else the file shows needs no script. */
+/** Sliders of a saved file, for columns derived from its runs. Everything else in the file works without scripts. */
 
 import { fillDifference } from './data/difference.js';
 import { looks } from './data/dress.js';
@@ -6,27 +6,27 @@ import { fill } from './data/fill.js';
 import { depthOf, methodOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { drawPlot } from './figures/plot.js';
-import { magnifiedOf, toCursor, toFrame, toPlan, toStill } from './picture/geometry/picture.js';
+import { magnifiedOf, toCursor, toFrame, toPlan, toStaticShapes } from './picture/geometry/picture.js';
 import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
 import { unpack } from './share/pack.js';
-import { addSliders, isKnown, sayGains } from './share/sliders.js';
+import { addSliders, describeGains, isKnown } from './share/sliders.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure */
-/** A figure of the file, as it was saved and as it follows. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
+/** A figure of the file: `still` as saved, `live` as derived. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
 
-const LEAST_PX = 620; // of a figure, as those that stand still
-const PICTURE_PX = 930; // that of the file
+const LEAST_PX = 620; // smallest width of a figure, as in the style sheet
+const PICTURE_PX = 930; // width of the picture in the file
 
 /** @type {import('./controls/liveview.js').Given} */
 const given = unpack(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
 Object.assign(looks, given.methods);
-const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
+const sliderBox = /** @type {HTMLElement} */ (document.getElementById('try-it'));
 const cards = given.panels.flatMap(({ key, figure }) => toCard(key, withRules(figure, given.rules)));
 const [picture] = toCard('picture', withRules(given.panels[0].figure, given.rules));
 
-/** @param {string} key @param {Figure} template @returns {Card[]} */
+/** Find a figure of the file and add its live version. @param {string} key @param {Figure} template @returns {Card[]} */
 function toCard(key, template) {
   const section = /** @type {HTMLElement} */ (document.getElementById(key));
   const still = /** @type {HTMLElement | null} */ (section.querySelector('.figure:not(.on-paper)'));
@@ -40,20 +40,20 @@ function toCard(key, template) {
   return [{ section, still, live, template }];
 }
 
-/** All of it. @param {Columns[] | null} runs null for what was saved */
+/** Update the file. @param {Columns[] | null} runs null for the saved state */
 function show(runs) {
   const isMoved = runs !== null;
   for (const card of cards) draw(card, runs);
   drawPicture(picture, runs);
-  // Of what was saved, and no figure that follows.
-  for (const part of document.querySelectorAll('.run, .settings, .numbers, .beside')) dim(part, isMoved);
+  // Parts that show only the saved state.
+  for (const part of document.querySelectorAll('.run, .settings, .numbers, .supplement')) dim(part, isMoved);
   const others = document.querySelectorAll('.panel');
   const all = [...cards, picture];
   for (const part of others) if (!all.some(({ section }) => section === part)) dim(part, isMoved);
-  return isMoved ? sayGains(runs, given.labels) : 'As saved.';
+  return isMoved ? describeGains(runs, given.labels) : 'As saved.';
 }
 
-/** @param {Card} card @param {Columns[] | null} runs null for what was saved */
+/** Draw a figure. @param {Card} card @param {Columns[] | null} runs null for the saved state */
 function draw({ still, live, template }, runs) {
   const drawn = runs !== null && isKnown(template, runs) ? runs : null;
   dim(still, runs !== null && drawn === null);
@@ -66,14 +66,14 @@ function draw({ still, live, template }, runs) {
   drawPlot(live, figure, { width: Math.max(LEAST_PX, live.clientWidth), height });
 }
 
-/** Its sizes and mixing; no signal is sent here. @param {Card} card @param {Columns[] | null} runs null for what was saved */
+/** Draw the picture, without the signal. @param {Card} card @param {Columns[] | null} runs null for the saved state */
 function drawPicture({ still, live, template }, runs) {
   const needed = [...SIZES, ...MIXING];
-  const isTold = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
-  dim(still, runs !== null && !isTold);
-  still.classList.toggle('replaced', isTold);
-  live.hidden = !isTold;
-  if (!isTold) return;
+  const isKnownToSliders = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
+  dim(still, runs !== null && !isKnownToSliders);
+  still.classList.toggle('replaced', isKnownToSliders);
+  live.hidden = !isKnownToSliders;
+  if (!isKnownToSliders) return;
   const layers = Math.max(...runs.map(depthOf));
   const shown = runs.map((columns, run) => ({
     ...toShown({ columns, label: given.labels[run] }, null),
@@ -81,14 +81,18 @@ function drawPicture({ still, live, template }, runs) {
   }));
   const plan = toPlan(shown, PICTURE_PX, layers);
   const layer = Math.min(given.layer, layers - 1);
-  const shapes = [...toStill(plan), toFrame(plan.layout, layer), ...toCursor(plan, layer, null, magnifiedOf(shown))];
+  const shapes = [
+    ...toStaticShapes(plan),
+    toFrame(plan.layout, layer),
+    ...toCursor(plan, layer, null, magnifiedOf(shown)),
+  ];
   const size = { width: PICTURE_PX, height: plan.layout.height };
   live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }
 
-/** @param {Element} part @param {boolean} waits */
+/** Dim a part that needs new runs. @param {Element} part @param {boolean} waits */
 function dim(part, waits) {
   part.classList.toggle('waits', waits);
 }
 
-addSliders(given, hand, show);
+addSliders(given, sliderBox, show);

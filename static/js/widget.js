@@ -1,43 +1,43 @@
-/** The page's figures of records that the document itself holds, with one cursor: for the frame of a notebook, without a server. */
+/** Figures of records embedded in the document, with one cursor: for notebooks, without a server. */
 
 import { addFrame, createColumns } from './data/columns.js';
 import { looks } from './data/dress.js';
 import { fill } from './data/fill.js';
-import { depthOf, sayUnheard } from './data/record.js';
+import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
-import { addSliders, isKnown, sayGains, toSliders } from './share/sliders.js';
+import { addSliders, describeGains, isKnown, toSliders } from './share/sliders.js';
 
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
  * @typedef {{templates: import('../types').Templates, methods: import('../types').ViewRules['methods'], labels: string[],
- *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], at_once: import('../types').AtOnceRules}} Given
+ *   runs: any[][], layer: number, movable: import('./share/sliders.js').Movable[], at_once: import('../types').DerivationRules}} Given
  *   `runs` are the frames of each record; `layer` is from 0
  * @typedef {{panel: Panel, view: number, card: HTMLElement, plot: HTMLElement}} Shown
  */
 
 const HEIGHT = 360;
-const LOW = 24; // of a plot, above which it is not drawn at all: its card is not laid out yet
+const LOW = 24; // smallest width of a plot; below, its card is not laid out yet
 
 /** @type {Given} */
 const given = JSON.parse(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
 Object.assign(looks, given.methods);
 const records = given.runs.map(toColumns);
 const named = records.map((columns, run) => ({ label: given.labels[run], columns }));
-/** The records, or what follows from them where sliders were moved. @type {Columns[] | null} */
+/** Columns derived for the sliders; null while they show the records. @type {Columns[] | null} */
 let moved = null;
 let layers = Math.max(1, ...records.map(depthOf));
 const slider = /** @type {HTMLInputElement} */ (document.getElementById('layer'));
 let layer = Math.min(given.layer, layers - 1);
 
-/** @param {any[]} frames @returns {Columns} */
+/** Add up the frames of a record. @param {any[]} frames @returns {Columns} */
 function toColumns(frames) {
   const columns = createColumns();
   for (const frame of frames) addFrame(columns, frame);
   return columns;
 }
 
-/** @param {string} tag @param {string} text @param {HTMLElement} parent */
+/** Append an element. @param {string} tag @param {string} text @param {HTMLElement} parent */
 function add(tag, text, parent) {
   const element = document.createElement(tag);
   element.textContent = text;
@@ -45,18 +45,18 @@ function add(tag, text, parent) {
   return element;
 }
 
-/** A pass that trains nothing lacks nothing of training. @param {Panel} panel */
+/** Return whether to show a panel: that of training only if a record trains. @param {Panel} panel */
 const isShown = ({ key }) => key !== 'training' || records.some(({ trained }) => trained > 0);
 
-/** A panel's card; null where none of the records has its numbers: where a trace did not hear them, the card says so. @param {Panel} panel @returns {Shown | null} */
+/** Add a panel's card; null if no record has its numbers. The card notes metrics that recordings lack. @param {Panel} panel @returns {Shown | null} */
 function addCard(panel) {
   const isFilled = panel.views.map(({ figure }) => hasData(fill(figure, records, given.labels, layer)));
-  const unheard = isShown(panel) ? panel.views.flatMap(({ figure }) => sayUnheard(figure, named)) : [];
-  if (!isFilled.includes(true) && unheard.length === 0) return null;
+  const missing = isShown(panel) ? panel.views.flatMap(({ figure }) => describeMissingMetrics(figure, named)) : [];
+  if (!isFilled.includes(true) && missing.length === 0) return null;
   const card = add('section', '', /** @type {HTMLElement} */ (document.getElementById('cards')));
   card.dataset.panel = panel.key;
   add('h2', panel.title, card);
-  for (const text of new Set(unheard)) add('p', text, card).className = 'missing';
+  for (const text of new Set(missing)) add('p', text, card).className = 'missing';
   if (!isFilled.includes(true)) return null;
   const shown = { panel, view: isFilled.indexOf(true), card, plot: card };
   if (isFilled.filter(Boolean).length > 1) addViews(shown, isFilled);
@@ -64,7 +64,7 @@ function addCard(panel) {
   return shown;
 }
 
-/** @param {Shown} shown @param {boolean[]} isFilled */
+/** Add the choice of views. @param {Shown} shown @param {boolean[]} isFilled */
 function addViews(shown, isFilled) {
   const select = /** @type {HTMLSelectElement} */ (add('select', '', shown.card));
   select.setAttribute('aria-label', `${shown.panel.title}, view`);
@@ -76,12 +76,12 @@ function addViews(shown, isFilled) {
   };
 }
 
-/** @param {Figure} figure */
+/** Return whether a figure shows data. @param {Figure} figure */
 function hasData({ data }) {
   return data.some((trace) => trace.visible !== false);
 }
 
-/** @param {Shown} shown */
+/** Draw a card. @param {Shown} shown */
 function draw(shown) {
   const template = shown.panel.views[shown.view].figure;
   const known = moved !== null && isKnown(template, moved) ? moved : null;
@@ -96,7 +96,7 @@ function draw(shown) {
   if (isNew) follow(shown);
 }
 
-/** The cursor on each axis of layers, as a line across its plot. @param {Figure['layout']} layout */
+/** Build a line across the plot for each layer axis. @param {Figure['layout']} layout */
 function toCursor(layout) {
   const axes = Object.entries(layout.meta.layers ?? {}).filter(([, kind]) => kind !== 'sources');
   return axes.map(([name]) => {
@@ -107,7 +107,7 @@ function toCursor(layout) {
   });
 }
 
-/** A click on a layer moves the cursor there. @param {Shown} shown */
+/** Move the cursor to a clicked layer. @param {Shown} shown */
 function follow({ panel, view, plot }) {
   const axes = Object.keys(panel.views[view].figure.layout.meta.layers ?? {});
   const nothing = () => {};
@@ -118,13 +118,13 @@ function follow({ panel, view, plot }) {
   listen(plot, { onClick, onDoubleClick: nothing, onHover: nothing, onMove: nothing, onZoom: nothing });
 }
 
-/** @param {number} wanted */
+/** Move the cursor. @param {number} wanted */
 function moveTo(wanted) {
   const next = Math.min(layers - 1, Math.max(0, wanted));
   if (next === layer || Number.isNaN(next)) return;
   layer = next;
   show();
-  parent.postMessage({ layer }, '*'); // to the notebook that frames this; it takes nothing else from it
+  parent.postMessage({ layer }, '*'); // to the notebook that embeds this document; the layer is all that it receives
 }
 
 function show() {
@@ -133,7 +133,7 @@ function show() {
   for (const shown of cards) scheduleDraw(shown.panel.key, () => draw(shown));
 }
 
-/** What follows from the records, as the sliders have them. @param {Columns[] | null} runs */
+/** Show columns derived for the sliders. @param {Columns[] | null} runs */
 function showMoved(runs) {
   moved = runs;
   layers = Math.max(1, ...(runs ?? records).map(depthOf));
@@ -143,26 +143,26 @@ function showMoved(runs) {
   layer = Math.min(layer, layers - 1);
   show();
   if (layer !== before) parent.postMessage({ layer }, '*');
-  return runs === null ? 'As computed.' : sayGains(runs, given.labels);
+  return runs === null ? 'As computed.' : describeGains(runs, given.labels);
 }
 
-/** @param {Columns} columns @param {number} run */
+/** Add headline and findings of a record. @param {Columns} columns @param {number} run */
 function addStory({ summary, story: soFar }, run) {
   const story = add('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
   add('h2', given.labels[run], story);
-  const told = summary ?? soFar;
-  if (!told) return;
-  add('p', told.headline.text, story).className = 'headline';
+  const summaryOrStory = summary ?? soFar;
+  if (!summaryOrStory) return;
+  add('p', summaryOrStory.headline.text, story).className = 'headline';
   const sentences = add('ul', '', story);
-  for (const { text } of told.findings) add('li', text, sentences);
+  for (const { text } of summaryOrStory.findings) add('li', text, sentences);
 }
 
 for (const [run, columns] of records.entries()) addStory(columns, run);
 const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(panel) ?? []);
 const sliders = toSliders(given.movable, records, given.at_once);
-const hand = /** @type {HTMLElement} */ (document.getElementById('hand'));
-hand.hidden = sliders.length === 0;
-addSliders({ runs: records, sliders, atOnce: given.at_once }, hand, showMoved);
+const sliderBox = /** @type {HTMLElement} */ (document.getElementById('hand'));
+sliderBox.hidden = sliders.length === 0;
+addSliders({ runs: records, sliders, derivation: given.at_once }, sliderBox, showMoved);
 slider.max = String(layers);
 slider.oninput = () => moveTo(Number(slider.value) - 1);
 window.onmessage = ({ source, data }) => {

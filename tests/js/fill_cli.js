@@ -6,8 +6,8 @@ import { fillDifference } from '../../static/js/data/difference.js';
 import { looks } from '../../static/js/data/dress.js';
 import { fill } from '../../static/js/data/fill.js';
 import { withRules } from '../../static/js/data/rules.js';
-import { atStep, canFollow } from '../../static/js/data/steps.js';
-import { toPart } from '../../static/js/instant/part.js';
+import { atStep, canShowStep } from '../../static/js/data/steps.js';
+import { recomputeComposites } from '../../static/js/instant/interval.js';
 
 const toPlain = (_, value) =>
   ArrayBuffer.isView(value) ? Array.from(value, (item) => (Number.isNaN(item) ? null : item)) : value;
@@ -29,15 +29,16 @@ for await (const line of createInterface({ input: process.stdin })) {
     cursors,
     difference = false,
     narrow = false,
-    step: asked = null,
+    step: wantedStep = null,
   } = JSON.parse(line);
   Object.assign(looks, methods);
   const template = withRules(bare, rules);
   const whole = runs.map(toColumns);
-  const step = asked !== null && canFollow(template, whole.filter(Boolean), asked) ? asked : null;
+  const step = wantedStep !== null && canShowStep(template, whole.filter(Boolean), wantedStep) ? wantedStep : null;
   const stepped = whole.map((columns) => columns && atStep(columns, step, rules.steps));
   const { interval, composites } = template.layout.meta;
-  const results = (interval && composites && toPart(stepped, { first: interval[0], last: interval[1] })) || stepped;
+  const results =
+    (interval && composites && recomputeComposites(stepped, { first: interval[0], last: interval[1] })) || stepped;
   const draw = difference ? fillDifference : fill;
   const figures = cursors.map((cursor) => draw(template, results, labels, cursor, narrow));
   for (const { layout } of figures) delete layout.meta.rules; // Python's figures have none

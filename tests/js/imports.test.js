@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 const FOLDER = new URL('../../static/js/', import.meta.url);
 
-/** Folders from what knows nothing of the page to what draws it. A folder imports those of a lower rank; app.js and embed.js import all. */
+/** Folders by rank, from computation to display. A folder imports only folders of a lower rank; app.js and embed.js import all. */
 const RANKS = [
   ['data', 'net'],
   ['instant'],
@@ -20,7 +20,7 @@ const RANKS = [
 const folderOf = (path) => path.split('/').slice(0, -1).join('/');
 const rank = (path) => RANKS.findIndex((folders) => folders.includes(folderOf(path)));
 
-/** `import … from 'x'`, `export … from 'x'`, and `import 'x'` or `import('x')`, which take nothing by name. */
+/** `import … from 'x'`, `export … from 'x'`, and `import 'x'` or `import('x')`, which import no names. */
 const COMMENT = /\/\*.*?\*\//gs;
 const IMPORT = /^(?:import|export)[^'"]*?from '([^']+)'|\bimport ?\(?'([^']+)'/gm;
 

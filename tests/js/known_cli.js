@@ -1,11 +1,11 @@
-/** What the page knows at once, for `tests/app/pages/test_known.py`: a pair of records as JSON a line on stdin, the answer a line on stdout. */
+/** Derives columns for `tests/app/pages/test_known.py`: reads a pair of records per line from stdin, writes a result per line to stdout. */
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
 import { depthOf, specOf } from '../../static/js/data/record.js';
 import { findDifferences } from '../../static/js/instant/agree.js';
-import { begin, know } from '../../static/js/instant/known.js';
-import { takeBeginning } from '../../static/js/instant/prefix.js';
+import { deriveBeginning, deriveColumns } from '../../static/js/instant/derive.js';
+import { copyFirstLayers } from '../../static/js/instant/prefix.js';
 import { viewRules } from './sent.js';
 
 function toColumns(frames) {
@@ -14,12 +14,12 @@ function toColumns(frames) {
   return columns;
 }
 
-/** What is said at once of a deeper stack, against the same layers of its record. */
-function describeBeginning(begun, said, layers) {
+/** Compare the derived first layers of a deeper stack with its record. */
+function describeBeginning(begun, computed, layers) {
   const keys = [...begun.layers.keys(), ...begun.matrices.keys()];
-  const [one, other] = [begun, said].map((columns) => {
+  const [one, other] = [begun, computed].map((columns) => {
     const beginning = createColumns();
-    takeBeginning(beginning, columns, layers, keys);
+    copyFirstLayers(beginning, columns, layers, keys);
     return beginning;
   });
   const isKnown = begun.layers.get('act_rms').map((value) => Number(Number.isFinite(value)));
@@ -27,17 +27,17 @@ function describeBeginning(begun, said, layers) {
 }
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const [base, said] = JSON.parse(line).map(toColumns);
-  const { noise = NaN, sinkhorn_iters = NaN } = specOf(said).connection;
-  const wanted = { layers: depthOf(said), noise, rounds: sinkhorn_iters };
-  const known = know(base, wanted, viewRules.at_once);
-  const begun = known ? null : begin(base, wanted, viewRules.at_once);
+  const [base, computed] = JSON.parse(line).map(toColumns);
+  const { noise = NaN, sinkhorn_iters = NaN } = specOf(computed).connection;
+  const wanted = { layers: depthOf(computed), noise, rounds: sinkhorn_iters };
+  const known = deriveColumns(base, wanted, viewRules.at_once);
+  const begun = known ? null : deriveBeginning(base, wanted, viewRules.at_once);
   const answer = begun
-    ? describeBeginning(begun, said, depthOf(base))
+    ? describeBeginning(begun, computed, depthOf(base))
     : known && {
         keys: [...known.layers.keys(), ...known.matrices.keys()],
         waits: [...known.waits],
-        differences: findDifferences(known, said, viewRules.at_once),
+        differences: findDifferences(known, computed, viewRules.at_once),
       };
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }

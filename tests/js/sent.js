@@ -1,4 +1,4 @@
-/** What the server sends to the page. `tests/app/pages/test_sent.py` holds the file equal to it. */
+/** Data that the server sends to the page. `tests/app/pages/test_sent.py` checks that the file equals it. */
 
 import { readFileSync } from 'node:fs';
 import { looks } from '../../static/js/data/dress.js';
@@ -6,9 +6,9 @@ import { connections } from '../../static/js/state/view/spec.js';
 
 const sent = JSON.parse(readFileSync(new URL('sent.json', import.meta.url), 'utf8'));
 
-/** Sent with the page: what is known of views. */
+/** Boot data of the page: rules and known views. */
 export const viewRules = sent.boot;
 Object.assign(connections, viewRules.connections);
 Object.assign(looks, viewRules.methods);
-/** Sent with the templates: how figures are filled. */
+/** Rules with which the templates of figures are filled. */
 export const { rules } = sent;

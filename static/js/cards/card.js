@@ -1,8 +1,8 @@
-/** A panel's card: its figure with the values at the cursor, its meaning, its "?", its menu and its table. */
+/** The card of a panel: figure with the values at the cursor, meaning, help, menu and table. */
 
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
-import { ofPart } from '../figures/filling.js';
+import { forInterval } from '../figures/filling.js';
 import { isInterval, shownStep, toTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
@@ -12,7 +12,7 @@ import { exportItems } from '../share/export.js';
 import { share } from '../share/share.js';
 import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { linkPapers } from '../ui/papers.js';
 import { IntervalControl } from './interval.js';
@@ -22,7 +22,7 @@ import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
 
-/** @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `h1` on a page of its own, `h3` in a section */
+/** Render the card. @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `level`: default `h2`; `h1` on a page with a single card, `h3` in a section */
 export function PanelCard({ panel, level = 'h2' }) {
   const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
@@ -36,7 +36,7 @@ export function PanelCard({ panel, level = 'h2' }) {
     return [tableItem, ...exportItems(panel, view), ...(level === 'h1' ? [] : toFrameItems(panel))];
   }, [panel, view, level, isTable]);
   return html`
-    <section class=${`card panel ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`card panel ${state.highlightedPanel.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
           <${level} id=${`${id}-title`}><${Title} panel=${panel} view=${view} /><//>
@@ -51,7 +51,7 @@ export function PanelCard({ panel, level = 'h2' }) {
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} description=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
       ${panel.key === 'theory' ? null : html`<${Missing} figure=${view.figure} />`}
       ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}
@@ -59,7 +59,7 @@ export function PanelCard({ panel, level = 'h2' }) {
   `;
 }
 
-/** Whether a card shows its table, and the item of its menu for it. Escape in the table goes back to the figure, with the focus on the menu. */
+/** Hold whether a card shows its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. */
 export function useTable() {
   const [isTable, setIsTable] = useState(false);
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
@@ -72,18 +72,18 @@ export function useTable() {
   return { isTable, tableItem, onKeyDown };
 }
 
-/** @param {Panel} panel */
+/** List the menu items Embed and Full screen. @param {Panel} panel */
 export const toFrameItems = ({ key }) => [
   ...(hasServer ? [{ title: 'Embed', note: 'HTML for another page', run: () => void share(key) }] : []),
   { title: 'Full screen', note: 'key f', run: () => present(key) },
 ];
 
-/** What the runs' findings say about a panel, as one text: a card is rendered again only if the text changes. @param {string} key */
+/** Return the findings of all runs about a panel as one string, so that a card renders only if the text changes. @param {string} key */
 export function useFindings(key) {
   return useComputed(() => findingsOf(key)).value;
 }
 
-/** @param {string} key */
+/** Join the findings about a panel. @param {string} key */
 function findingsOf(key) {
   state.dataTick.value;
   const texts = state.slots.value.flatMap(({ label, columns }) => {
@@ -93,15 +93,15 @@ function findingsOf(key) {
   return texts.join(' ');
 }
 
-/** A view's figure, for the layers that are shown. @param {import('../../types').PanelView} view */
+/** Return a view's template for the shown layers. @param {import('../../types').PanelView} view */
 export function useTemplate(view) {
-  return useMemo(() => ofPart(view.figure), [view, state.part.value]);
+  return useMemo(() => forInterval(view.figure), [view, state.chosenInterval.value]);
 }
 
-/** A component of its own, because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
+/** Render the title; a separate component because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
 const Title = ({ panel, view }) => html`${toTitle(panel, view)}`;
 
-/** @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
+/** Render the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {
   const views = state.offeredViews(panel);
   if (views.length < 2) return null;
@@ -116,7 +116,7 @@ function ViewChoice({ panel, viewKey, onChange }) {
   `;
 }
 
-export const PanelHelp = still((/** @type {{panel: Panel}} */ { panel }) => {
+export const PanelHelp = memo((/** @type {{panel: Panel}} */ { panel }) => {
   const { formula, reading, symbol, source } = panel.help;
   return html`
     <${Popover} label=${`${panel.title}: what it shows`} sign="?">

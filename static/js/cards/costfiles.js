@@ -1,8 +1,8 @@
-/** What the menu of the cost card takes away: the server draws and writes it, from the settings that all runs share. */
+/** Exports of the cost card; the server creates them from the settings that all runs share. */
 
 import { toImage } from '../figures/plot.js';
 import { postCostsCsv, postCostsFigure } from '../net/api.js';
-import { sayRuns, withLink } from '../share/caption.js';
+import { describeRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { theme } from '../state/look.js';
 import { copyText, notify } from '../ui/clipboard.js';
@@ -12,7 +12,7 @@ const IMAGE = { width: 1200, height: 420 };
 const PAPER = { width: 900, height: 300 };
 const TITLE = 'Cost · added to the residual connection, predicted';
 
-/** @param {() => any} toSpec @param {(error: unknown) => void} fail */
+/** List the menu items. @param {() => any} toSpec @param {(error: unknown) => void} fail */
 export function costItems(toSpec, fail) {
   const figure = () => postCostsFigure(toSpec(), theme.value);
   const toFoot = () => {
@@ -32,7 +32,7 @@ export function costItems(toSpec, fail) {
     figureToPdf(
       await postCostsFigure(toSpec(), 'light'),
       PAPER,
-      withLink(TITLE, [`${toFoot()}.`, `Predicted for the settings that these runs share: ${sayRuns()}.`]),
+      withLink(TITLE, [`${toFoot()}.`, `Predicted for the settings that these runs share: ${describeRuns()}.`]),
     );
   const items = [
     { title: 'PNG', note: 'image, twice the pixels', run: () => image('png') },

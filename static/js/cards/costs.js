@@ -1,11 +1,11 @@
-/** The cost card: the overhead of each connection at this stack as a dot plot, the numbers as tables, and what the paper reports. */
+/** The cost card: the overhead of each connection for this stack as a dot plot, the numbers as tables, and the paper's report. */
 
 import { computed, effect, signal } from '@preact/signals';
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { formatCount, formatSeconds } from '../data/numbers.js';
 import { drawPlot, loadPlotly, removePlot } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
-import { ApiError, getPaperCosts, insist, postCosts, postCostsFigure } from '../net/api.js';
+import { ApiError, getPaperCosts, postCosts, postCostsFigure, retryWhileBusy } from '../net/api.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
@@ -18,19 +18,19 @@ import { costItems } from './costfiles.js';
 
 /** @typedef {import('../../types').ConnectionCost} ConnectionCost @typedef {import('../../types').PaperCosts} PaperCosts */
 
-/** After the last change of a drag: by then the curves have come, which go first. */
+/** Delay after the last change of a drag, so that the curves are loaded first. */
 const REST_MS = 800;
 const REFERENCE = 'residual';
-/** Its settings hold those of all others: streams, drift, rounds. */
+/** The connection with all settings of the others: streams, drift, rounds. */
 const WIDEST = 'mhc';
 
-/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', say: (value: number) => string}[]} */
+/** @type {{key: 'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', format: (value: number) => string}[]} */
 const COLUMNS = [
-  { key: 'parameters', say: (value) => formatCount(value, '') },
-  { key: 'flops', say: (value) => formatCount(value, 'FLOP') },
-  { key: 'bytes_moved', say: (value) => formatCount(value, 'B') },
-  { key: 'peak_bytes', say: (value) => formatCount(value, 'B') },
-  { key: 'seconds', say: formatSeconds },
+  { key: 'parameters', format: (value) => formatCount(value, '') },
+  { key: 'flops', format: (value) => formatCount(value, 'FLOP') },
+  { key: 'bytes_moved', format: (value) => formatCount(value, 'B') },
+  { key: 'peak_bytes', format: (value) => formatCount(value, 'B') },
+  { key: 'seconds', format: formatSeconds },
 ];
 
 const costs = signal(/** @type {ConnectionCost[]} */ ([]));
@@ -38,39 +38,39 @@ const paper = signal(/** @type {PaperCosts | null} */ (null));
 const failure = signal('');
 const isStale = signal(false);
 
-/** The settings that all runs share. */
+/** Return the settings that all runs share, as a spec. */
 function commonSpec() {
   return toSpecs(state.fields.value, { ...state.settings.value, runs: [{ kind: WIDEST, own: {} }] })[0];
 }
 
-/** Keep the costs those of the view's common settings. @returns {() => void} how to stop */
+/** Keep the costs in step with the common settings. @returns {() => void} stops following */
 function followCosts() {
-  let asked = '';
+  let requested = '';
   let timer = 0;
-  let asking = new AbortController();
+  let pending = new AbortController();
   const stop = effect(() => {
     if (state.fields.value.size === 0) return;
     const spec = commonSpec();
     const body = JSON.stringify(spec);
-    if (body === asked) return;
-    asked = body;
+    if (body === requested) return;
+    requested = body;
     clearTimeout(timer);
-    asking.abort();
-    asking = new AbortController();
+    pending.abort();
+    pending = new AbortController();
     isStale.value = true;
-    timer = setTimeout(() => void ask(spec, asking.signal), REST_MS);
+    timer = setTimeout(() => void requestCosts(spec, pending.signal), REST_MS);
   });
   return () => {
     stop();
     clearTimeout(timer);
-    asking.abort();
+    pending.abort();
   };
 }
 
-/** @param {any} spec @param {AbortSignal} signal */
-async function ask(spec, signal) {
+/** Load the costs, and retry while the server is busy. @param {any} spec @param {AbortSignal} signal */
+async function requestCosts(spec, signal) {
   try {
-    await insist(
+    await retryWhileBusy(
       () => load(spec, signal),
       (error) => !signal.aborted && fail(error),
     );
@@ -79,7 +79,7 @@ async function ask(spec, signal) {
   }
 }
 
-/** @param {any} spec @param {AbortSignal} signal */
+/** Load the costs once. @param {any} spec @param {AbortSignal} signal */
 async function load(spec, signal) {
   const [found, printed] = await Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
   state.batch(() => {
@@ -90,17 +90,17 @@ async function load(spec, signal) {
   });
 }
 
-/** Load the costs of the view where the card may be closed, as for a file. */
+/** Load the costs while the card may be closed, as for a saved file. */
 export const loadCosts = () => load(commonSpec(), new AbortController().signal);
 
-/** @param {unknown} error */
+/** Show an error; returns true, so that the request is retried. @param {unknown} error */
 function fail(error) {
   if (!(error instanceof ApiError)) throw error;
   failure.value = `${error.title}: ${error.message}`;
   return true;
 }
 
-/** @param {{level?: 'h1' | 'h3'}} props `h1` on a page of its own */
+/** Render the card. @param {{level?: 'h1' | 'h3'}} props `level`: default `h3`; `h1` on a page with a single card */
 export function CostCard({ level = 'h3' }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(followCosts, []);
@@ -125,7 +125,7 @@ export function CostCard({ level = 'h3' }) {
   `;
 }
 
-/** The server's figure of the costs that are shown, at hand in the light theme as well: a print cannot wait for it. */
+/** Render the server's figure. Loads it in the light theme too, because printing cannot wait. */
 function CostFigure() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [figures, setFigures] = useState(/** @type {Record<string, import('../../types').Figure>} */ ({}));
@@ -136,8 +136,8 @@ function CostFigure() {
     if (found.length === 0) return;
     let isOver = false;
     const themes = [...new Set([screen, 'light'])];
-    const asked = themes.map(async (name) => [name, await postCostsFigure(commonSpec(), name)]);
-    Promise.all([loadPlotly(), ...asked]).then(
+    const requested = themes.map(async (name) => [name, await postCostsFigure(commonSpec(), name)]);
+    Promise.all([loadPlotly(), ...requested]).then(
       ([, ...answers]) => isOver || setFigures(Object.fromEntries(answers)),
       fail,
     );
@@ -182,16 +182,16 @@ const CostHelp = () => {
   `;
 };
 
-/** Of the compared runs, in a word that stays while their settings change. */
+/** Kinds of the compared runs, joined to a string that stays the same while other settings change. */
 const comparedKinds = computed(() => state.settings.value.runs.map(({ kind }) => kind).join());
 
-/** Letters of the compared runs that have a kind. @param {string} kind */
+/** Return the letters of compared runs of a kind. @param {string} kind */
 function lettersOf(kind) {
   const kinds = comparedKinds.value.split(',');
   return kinds.flatMap((other, run) => (other === kind ? [boot.rules.letters[run]] : [])).join(' ');
 }
 
-/** Its roles are said, for on a phone its rows are no table rows any more. */
+/** Render the costs for this stack. Sets roles explicitly, because CSS changes the display of rows on phones. */
 function StackTable() {
   const found = costs.value;
   const reference = found.find((item) => item.connection === REFERENCE);
@@ -208,7 +208,7 @@ function StackTable() {
           (item) => html`
           <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
             <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
-            ${COLUMNS.map(({ key, say }) => html`<${Cell} text=${say(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
+            ${COLUMNS.map(({ key, format }) => html`<${Cell} text=${format(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
           </tr>`,
         )}
         </tbody>
@@ -218,7 +218,7 @@ function StackTable() {
   `;
 }
 
-/** @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
+/** Render a cell with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
 function Cell({ text, added, share }) {
   return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
@@ -249,7 +249,7 @@ function PaperTable() {
   `;
 }
 
-/** What the paper reports, and our counts for its models. */
+/** Render the paper's report, and our counts for its models. */
 export function PaperClaim() {
   const printed = paper.value;
   if (!printed) return null;
@@ -258,15 +258,15 @@ export function PaperClaim() {
   return html`
     <p class="paper-claim"><b>The paper reports +${Number((100 * printed.published_overhead).toPrecision(3))} % time</b> for mHC with 4 streams, in its own training
       system with fused kernels, recomputation and overlapped communication (${linkPapers(printed.published_source)}). By our count its models get ${least} to ${most} more
-      arithmetic, and the connection alone moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection. ${hereSentence()}</p>
+      arithmetic, and the connection alone moves ${formatTimes(models[0].mhc.traffic_ratio)} the bytes of a residual connection. ${describeOverheadHere()}</p>
   `;
 }
 
-/** @param {number} ratio */
+/** Format a ratio. @param {number} ratio */
 const formatTimes = (ratio) => `${ratio.toFixed(1)}×`;
 
-/** What mHC adds on this server. */
-function hereSentence() {
+/** Describe what mHC adds on this server. */
+function describeOverheadHere() {
   const mhc = costs.value.find((item) => item.connection === WIDEST);
   if (!mhc) return '';
   return `Here, on one CPU core without fused kernels: ${mhc.added.seconds} time.`;

@@ -1,4 +1,4 @@
-/** Two fields for the interval of layers whose mixing is multiplied. */
+/** Two inputs for the interval of layers whose mixing is multiplied. */
 
 import { moveInterval } from '../state/actions.js';
 import * as state from '../state/signals.js';
@@ -14,7 +14,7 @@ export function IntervalControl() {
   `;
 }
 
-/** @param {{id: string, label: string, value: number, onInput: (layer: number) => void}} props layers from 0 */
+/** Render the input of one end. @param {{id: string, label: string, value: number, onInput: (layer: number) => void}} props layers from 0 */
 function End({ id, label, value, onInput }) {
   const onChange = (/** @type {any} */ { target }) => {
     if (target.value !== '' && target.validity.valid) onInput(Number(target.value) - 1);

@@ -1,11 +1,11 @@
-/** Below a figure: what the traces of the view do not tell of it, and why. */
+/** Notes below a figure about metrics that recordings lack. */
 
-import { sayUnheard } from '../data/record.js';
+import { describeMissingMetrics } from '../data/record.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 
-/** @param {{figure: import('../../types').Figure}} props a view's template */
+/** Render the notes. @param {{figure: import('../../types').Figure}} props a view's template */
 export function Missing({ figure }) {
   state.dataTick.value;
-  return sayUnheard(figure, state.slots.value).map((text) => html`<p class="hint missing">${text}</p>`);
+  return describeMissingMetrics(figure, state.slots.value).map((text) => html`<p class="hint missing">${text}</p>`);
 }

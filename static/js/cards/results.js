@@ -1,49 +1,54 @@
-/** The results: a row per run with the same five numbers, and its findings in words below. */
+/** The results table: a row per run with five numbers, and its findings below. */
 
 import { useState } from 'preact/hooks';
 import { shownOf } from '../data/drawing.js';
-import { formatFactor, sayGain } from '../data/gain.js';
+import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
-import { sayPart } from '../figures/places.js';
+import { describeInterval } from '../figures/places.js';
+import { toIntervalFindings } from '../instant/intervalfindings.js';
 import { measure } from '../instant/measure.js';
-import { toPartFindings } from '../instant/partwords.js';
 import { hasServer } from '../net/sent.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
-import { html, still } from '../ui/html.js';
-import { bringIntoSight } from '../ui/sight.js';
-import { sayTraining, shareDone } from './progress.js';
+import { html, memo } from '../ui/html.js';
+import { scrollToElement } from '../ui/scroll.js';
+import { fractionDone, trainingProgress } from './progress.js';
 import { showSectionOf } from './sections.js';
 import { Swatch } from './swatch.js';
 import { VerifyMark } from './verifying.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../state/signals.js').Slot} Slot @typedef {import('../instant/measure.js').Measured} Measured */
 
-/** The columns: what a number is, and how it is written. @type {{key: keyof Measured, title: string, note: string, say: (log10: number, columns: Columns) => string}[]} */
+/** Columns of the table. @type {{key: keyof Measured, title: string, note: string, format: (log10: number, columns: Columns) => string}[]} */
 const COLUMNS = [
-  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', say: sayGain },
-  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', say: sayGain },
-  { key: 'activation', title: 'Activation', note: 'mean of streams, last layer', say: (log10) => formatFactor(log10) },
-  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', say: (log10) => formatFactor(log10) },
+  { key: 'forward', title: 'Gain, forward', note: 'largest over depth', format: formatRunGain },
+  { key: 'backward', title: 'Gain, backward', note: 'largest over depth', format: formatRunGain },
+  {
+    key: 'activation',
+    title: 'Activation',
+    note: 'mean of streams, last layer',
+    format: (log10) => formatFactor(log10),
+  },
+  { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', format: (log10) => formatFactor(log10) },
 ];
 
-/** @param {Columns} columns */
+/** Return whether findings are known. @param {Columns} columns */
 const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
 
 export function Results() {
   const { value: slots } = state.slots;
   const runs = slots.length > 0 ? slots : state.settings.value.runs;
-  const { value: part } = state.part;
+  const { value: interval } = state.chosenInterval;
   return html`
     <section class="results card" aria-labelledby="results-title">
-      <h2 id="results-title">Results${part ? html` <span class="unit">${sayPart()}</span>` : null}</h2>
+      <h2 id="results-title">Results${interval ? html` <span class="unit">${describeInterval()}</span>` : null}</h2>
       <div class="table-box" tabindex="0" role="region" aria-label="Results, table">
         <table class="numbers results-table">
           <thead><tr>
             <th scope="col">Run</th>
             ${COLUMNS.map(({ title, note }) => html`<th scope="col">${title}<small>${note}</small></th>`)}
-            <th scope="col">Loss<small>${sayLoss()}</small></th>
+            <th scope="col">Loss<small>${lossUnit()}</small></th>
             ${hasServer ? html`<th scope="col">Verified</th>` : null}
           </tr></thead>
           <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
@@ -53,8 +58,8 @@ export function Results() {
   `;
 }
 
-/** What the loss counts, and whether the stacks are trained, where that is the same of all. */
-function sayLoss() {
+/** Describe the unit of the loss, and whether the stacks are trained if that is the same for all. */
+function lossUnit() {
   const kinds = new Set(state.specs.value.map((spec) => spec.input?.kind ?? 'text'));
   const unit = kinds.size === 1 && (kinds.has('text') || kinds.has('corpus')) ? 'byte' : 'sample';
   const trained = new Set(state.specs.value.map((spec) => Boolean(spec.train?.steps)));
@@ -62,22 +67,22 @@ function sayLoss() {
   return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
-/** @param {{slot: Slot | undefined, run: number}} props */
+/** Render the row of a run. @param {{slot: Slot | undefined, run: number}} props */
 function Row({ slot, run }) {
   const [isOpen, setOpen] = useState(false);
   state.dataTick.value;
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
-  const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.known);
-  const measured = measure(columns, state.part.value);
+  const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.derived);
+  const measured = measure(columns, state.chosenInterval.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>
       <th scope="row" style=${{ '--run': style?.color }}>
         <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
         <${Progress} slot=${slot} />
       </th>
-      ${COLUMNS.map(({ key, say }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} say=${(/** @type {number} */ log10) => say(log10, columns)} color=${style?.color} />`)}
+      ${COLUMNS.map(({ key, format }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
       <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
     </tr>
@@ -85,14 +90,14 @@ function Row({ slot, run }) {
   `;
 }
 
-/** Its attributes name the number for tests. @param {{run: number, name: string, measured: Measured['forward'], say: (log10: number) => string, color: string | undefined}} props */
-function Cell({ run, name, measured: { log10, why, curve }, say, color }) {
-  return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : say(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
+/** Render a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
+function Cell({ run, name, measured: { log10, why, curve }, format, color }) {
+  return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : format(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
 const SPARK = { width: 64, height: 18, pad: 2 };
 
-/** A curve over the layers, as high as its own range. @param {{curve: (number | null)[], color: string | undefined}} props */
+/** Render a curve over the layers, scaled to its own range. @param {{curve: (number | null)[], color: string | undefined}} props */
 function Sparkline({ curve, color }) {
   const known = curve.filter((value) => value !== null);
   const [low, high] = [Math.min(...known), Math.max(...known)];
@@ -107,66 +112,66 @@ function Sparkline({ curve, color }) {
   return html`<svg class="curve" width=${width} height=${height} aria-hidden="true">${known.length > 1 ? html`<polyline points=${points.join(' ')} fill="none" stroke=${color} stroke-width="1.5" />` : null}</svg>`;
 }
 
-/** How far a run is, until it is done; why it failed. @param {{slot: Slot}} props */
+/** Render the progress of a run until it is done, or why it failed. @param {{slot: Slot}} props */
 function Progress({ slot }) {
   const { columns } = slot;
   if (columns.end?.status === 'failed')
     return html`<small class="error" role="alert">failed: ${columns.end.reason}</small>`;
-  if (columns.end?.status === 'done' || slot.known) return null;
+  if (columns.end?.status === 'done' || slot.derived) return null;
   return html`<small>${progressOf(slot)}</small>`;
 }
 
-/** @param {Slot} slot */
+/** Describe the progress of a run. @param {Slot} slot */
 function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
   if (!columns.start) return 'waiting';
   return trainSteps(columns) > 0 || isGrowing(columns)
-    ? sayTraining(columns)
-    : `${Math.round(100 * shareDone(columns))} %`;
+    ? trainingProgress(columns)
+    : `${Math.round(100 * fractionDone(columns))} %`;
 }
 
-/** The findings of a run in words. @param {{slot: Slot}} props */
+/** Render the findings of a run. @param {{slot: Slot}} props */
 function Findings({ slot }) {
   state.dataTick.value;
   const { columns } = shownOf(slot, hasFindings);
   const findings = (columns.summary ?? columns.story)?.findings ?? [];
-  const { value: part } = state.part;
-  const ofPart = part && columns.summary ? toPartFindings(columns, part) : [];
+  const { value: interval } = state.chosenInterval;
+  const intervalFindings = interval && columns.summary ? toIntervalFindings(columns, interval) : [];
   if (findings.length === 0) return html`<p>No findings yet.</p>`;
   return html`
     <div class=${columns === slot.columns ? '' : 'stale'}>
-      ${ofPart.length > 0 ? html`<h3>${sayPart()}</h3>` : null}
-      ${ofPart.map((finding) => html`<${Sentence} key=${`part ${finding.key}`} finding=${finding} />`)}
-      ${part ? html`<h3>all layers</h3>` : null}
+      ${intervalFindings.length > 0 ? html`<h3>${describeInterval()}</h3>` : null}
+      ${intervalFindings.map((finding) => html`<${Sentence} key=${`interval ${finding.key}`} finding=${finding} />`)}
+      ${interval ? html`<h3>all layers</h3>` : null}
       ${findings.map((finding) => html`<${Sentence} key=${finding.key} finding=${finding} />`)}
     </div>
   `;
 }
 
-/** @param {string} key of a panel */
+/** Scroll to a panel. @param {string} key of a panel */
 function showPanel(key) {
   showSectionOf(key);
   // Its card is rendered with the section.
   requestAnimationFrame(() => {
     const panel = document.getElementById(`panel-${key}`);
-    if (panel) bringIntoSight(panel);
+    if (panel) scrollToElement(panel);
   });
 }
 
-const Sentence = still((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
-  const point = () => (state.pointed.value = finding.panel);
-  const leave = () => (state.pointed.value = null);
+const Sentence = memo((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
+  const point = () => (state.highlightedPanel.value = finding.panel);
+  const leave = () => (state.highlightedPanel.value = null);
   return html`<p><button type="button" class="sentence" onClick=${() => showPanel(finding.panel)}
     onMouseEnter=${point} onMouseLeave=${leave} onFocus=${point} onBlur=${leave}>${finding.text}</button></p>`;
 });
 
-/** The number of a run next to its name, as in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
+/** Render the main number of a run in a presentation: that of the preset, or the forward gain. @param {{slot: Slot, columns: Columns}} props */
 export function Headline({ slot, columns }) {
   state.dataTick.value;
   const number = preset.value && toHeadline(preset.value, columns);
   if (number !== null) return html`<p class="headline">${number} <small>${preset.value?.told}</small></p>`;
-  const { forward } = measure(columns, state.part.value);
+  const { forward } = measure(columns, state.chosenInterval.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
-  return html`<p class="headline">${sayGain(forward.log10, columns)} <small>gain forward${state.part.value ? `, ${sayPart()}` : ''}</small></p>`;
+  return html`<p class="headline">${formatRunGain(forward.log10, columns)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
 }

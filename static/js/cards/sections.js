@@ -1,11 +1,11 @@
-/** The other figures, in sections that are closed at first. A closed section says one finding in numbers; an open one draws its figures. */
+/** Sections with the other figures, initially closed. A closed section shows one finding; an open one draws its figures. */
 
 import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
 import { toNames } from '../data/labels.js';
 import { formatSigned, formatValue, largest } from '../data/numbers.js';
-import { noteView } from '../state/actions.js';
+import { updateAddress } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -16,23 +16,23 @@ import { isInStrip } from './strip.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Panel} Panel */
 
 /**
- * Sections by their key, which is the group of their panels. `sayFinding` gives the line next to the title.
- * @type {Record<string, {title: string, about: string, sayFinding: () => string}>}
+ * Sections by key, which is the group of their panels. `toFinding` returns the line next to the title.
+ * @type {Record<string, {title: string, about: string, toFinding: () => string}>}
  */
 const SECTIONS = {
-  mixing: { title: 'Mixing', about: 'mixing matrices, their products, single streams', sayFinding: sayMixing },
-  similarity: { title: 'Similarity', about: 'cosines and CKA between layers', sayFinding: saySimilarity },
-  training: { title: 'Training', about: 'loss, gain and gradient at each step', sayFinding: sayTraining },
-  cost: { title: 'Cost', about: 'what each connection adds', sayFinding: sayCost },
+  mixing: { title: 'Mixing', about: 'mixing matrices, their products, single streams', toFinding: describeMixing },
+  similarity: { title: 'Similarity', about: 'cosines and CKA between layers', toFinding: describeSimilarity },
+  training: { title: 'Training', about: 'loss, gain and gradient at each step', toFinding: describeTraining },
+  cost: { title: 'Cost', about: 'what each connection adds', toFinding: describeCost },
   expert: {
     title: 'Expert figures',
     about: 'effective skip connections, theory vs. measurement',
-    sayFinding: sayExpert,
+    toFinding: describeExpert,
   },
 };
 const COST = 'cost';
 
-/** The open sections: those that the address lists, else those of panels for which it chooses a view. */
+/** Open sections: those in the address, else those with a panel whose view is chosen in the address. */
 const openSections = computed(() => {
   const { open, cards } = state.view.value;
   if (open) return open;
@@ -40,25 +40,25 @@ const openSections = computed(() => {
   return Object.keys(SECTIONS).filter((section) => chosen.some(({ group }) => group === section));
 });
 
-/** @param {string} section @param {boolean} isOpen */
+/** Open or close a section. @param {string} section @param {boolean} isOpen */
 function setOpen(section, isOpen) {
   const open = openSections.value;
   if (open.includes(section) === isOpen) return;
   const next = Object.keys(SECTIONS).filter((key) => (key === section ? isOpen : open.includes(key)));
   state.view.value = { ...state.view.value, open: next };
-  noteView();
+  updateAddress();
 }
 
-/** Open the section that has a panel, if one has. @param {string} key of the panel */
+/** Open the section of a panel, if it has one. @param {string} key of the panel */
 export function showSectionOf(key) {
   const section = key === COST ? COST : state.shownPanels.value.find((panel) => panel.key === key)?.group;
   if (section && section in SECTIONS && key !== origin.value?.panel) setOpen(section, true);
 }
 
-/** The panel that a preset is about, unless the strip shows it. */
+/** Return the panel of the preset, unless the strip shows it. */
 const featuredKey = () => (isInStrip(origin.value?.panel) ? undefined : origin.value?.panel);
 
-/** The card of a preset's own panel; `data-awaits` reserves its room until it has come. */
+/** Render the card of the preset's panel; `data-awaits` reserves its height until it is loaded. */
 export function Featured() {
   const key = featuredKey();
   if (!key) return null;
@@ -72,7 +72,7 @@ export function Sections() {
   return html`<div class="sections">${shown.map((key) => html`<${Section} key=${key} section=${key} panels=${others.filter(({ group }) => group === key)} />`)}</div>`;
 }
 
-/** @param {{section: string, panels: Panel[]}} props */
+/** Render a section. @param {{section: string, panels: Panel[]}} props */
 function Section({ section, panels }) {
   const isOpen = openSections.value.includes(section);
   const { title } = SECTIONS[section];
@@ -85,33 +85,33 @@ function Section({ section, panels }) {
   `;
 }
 
-/** @param {{section: string}} props */
+/** Render the finding of a closed section. @param {{section: string}} props */
 function Finding({ section }) {
   state.dataTick.value;
-  const { about, sayFinding } = SECTIONS[section];
-  return html`<span class="section-finding">${sayFinding() || about}</span>`;
+  const { about, toFinding } = SECTIONS[section];
+  return html`<span class="section-finding">${toFinding() || about}</span>`;
 }
 
 /**
- * A number of each run that has it, after the run's name: `HC ×2.43 · mHC ×1.00`; empty where no run has it.
+ * Format a number of each run that has it: `HC ×2.43 · mHC ×1.00`; empty if no run has it.
  * @param {(columns: Columns) => boolean} has
- * @param {(columns: Columns) => string | null} say
+ * @param {(columns: Columns) => string | null} format
  */
-function sayEach(has, say) {
+function describeEach(has, format) {
   const { value: slots } = state.slots;
   const names = toNames(slots.map(({ label }) => label));
   return slots
     .flatMap((slot, run) => {
       const { columns } = shownOf(slot, has);
-      const text = has(columns) ? say(columns) : null;
+      const text = has(columns) ? format(columns) : null;
       return text === null ? [] : [`${names[run]} ${text}`];
     })
     .join(' · ');
 }
 
-function sayMixing() {
+function describeMixing() {
   const has = (/** @type {Columns} */ { log10, start }) => log10.has('gain_fwd') && (start?.streams ?? 1) > 1;
-  const text = sayEach(has, ({ log10 }) => {
+  const text = describeEach(has, ({ log10 }) => {
     const known = /** @type {number[]} */ (Array.from(/** @type {Float64Array} */ (log10.get('gain_fwd')))).filter(
       Number.isFinite,
     );
@@ -120,8 +120,8 @@ function sayMixing() {
   return text && `Largest gain of a single layer: ${text}`;
 }
 
-function saySimilarity() {
-  const text = sayEach(
+function describeSimilarity() {
+  const text = describeEach(
     ({ layers }) => layers.has('cos_prev'),
     ({ layers }) => {
       const cosines = Array.from(/** @type {Float64Array} */ (layers.get('cos_prev'))).filter(Number.isFinite);
@@ -132,8 +132,8 @@ function saySimilarity() {
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;
 }
 
-function sayTraining() {
-  const text = sayEach(
+function describeTraining() {
+  const text = describeEach(
     ({ steps, trained }) => steps.has('step_loss') && trained > 0,
     ({ steps, trained }) => {
       const losses = /** @type {import('../../types').Matrix} */ (steps.get('step_loss')).data;
@@ -144,8 +144,8 @@ function sayTraining() {
   return text && `Training loss: ${text}`;
 }
 
-/** From the estimates that the server gave for these runs; empty unless one of them is a residual network. */
-function sayCost() {
+/** Describe the memory traffic from the server's estimates; empty without a residual network among the runs. */
+function describeCost() {
   const { value: estimates } = state.estimates;
   const { runs } = state.settings.value;
   const base = estimates[runs.findIndex(({ kind }) => kind === 'residual')];
@@ -157,11 +157,11 @@ function sayCost() {
   return others.length > 0 ? `Memory traffic of the whole stack, estimated, residual = 1: ${others.join(' · ')}` : '';
 }
 
-/** The largest weight of a matrix, which does not change. @type {WeakMap<object, number>} */
+/** Caches the largest weight of a matrix. @type {WeakMap<object, number>} */
 const weights = new WeakMap();
 
-function sayExpert() {
-  const text = sayEach(
+function describeExpert() {
+  const text = describeEach(
     ({ matrices }) => matrices.has('unfolded'),
     ({ matrices }) => {
       const matrix = /** @type {import('../../types').Matrix} */ (matrices.get('unfolded'));

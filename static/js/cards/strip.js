@@ -15,7 +15,7 @@ import { Missing } from './missing.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
-/** The charts, and what their numbers are of. @type {Record<string, string>} */
+/** Charts with the titles of their vertical axes. @type {Record<string, string>} */
 const PANELS = {
   gain: 'mixing alone',
   gain_bwd: 'mixing alone',
@@ -23,18 +23,18 @@ const PANELS = {
   gradient: 'sum over streams',
 };
 
-/** Whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
+/** Return whether the strip shows a panel, so that it needs no card. @param {string | undefined} key */
 export const isInStrip = (key) => key !== undefined && key in PANELS;
 
 const panelsOfStrip = () => state.shownPanels.value.filter(({ key }) => isInStrip(key));
 
 export function Strip() {
-  // As high as four charts until their templates have come.
+  // Reserve the height of four charts until their templates are loaded.
   if (!state.templates.value) return html`<div class="strip awaited"></div>`;
   return html`<section class="strip" aria-label="Curves over the layers">${panelsOfStrip().map((panel) => html`<${Chart} key=${panel.key} panel=${panel} />`)}</section>`;
 }
 
-/** @param {{panel: Panel}} props */
+/** Render a chart. @param {{panel: Panel}} props */
 function Chart({ panel }) {
   const { isTable, tableItem, onKeyDown } = useTable();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
@@ -48,7 +48,7 @@ function Chart({ panel }) {
     [panel, view, isTable, state.offeredViews(panel).length],
   );
   return html`
-    <section class=${`chart ${state.pointed.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`chart ${state.highlightedPanel.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="chart-head">
         <h2 id=${`${id}-title`}>${panel.title}</h2>
         <${Place} panel=${panel} view=${view} />
@@ -58,7 +58,7 @@ function Chart({ panel }) {
       ${
         isTable
           ? html`<${PanelTable} panel=${panel} />`
-          : html`<${Plot} key=${view.key} template=${template} title=${panel.title} told=${findings} values=${values} toHeight=${smallHeight}
+          : html`<${Plot} key=${view.key} template=${template} title=${panel.title} description=${findings} values=${values} toHeight=${smallHeight}
         toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`
       }
       <${Missing} figure=${view.figure} />
@@ -66,7 +66,7 @@ function Chart({ panel }) {
   `;
 }
 
-/** What differs from the usual: another view, chosen layers, a training step. @param {{panel: Panel, view: PanelView}} props */
+/** Render what differs from the default: view, interval, training step. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
   const scale = view.key === 'linear' ? 'linear' : '';
   const unit = view.unit === panel.unit ? scale : view.unit;
@@ -75,7 +75,7 @@ function Place({ panel, view }) {
   return place ? html`<span class="unit">${place}</span>` : null;
 }
 
-/** The other views of a chart. Those that every chart has are set for all four, so that their scales stay comparable. @param {Panel} panel @param {PanelView} shown */
+/** List the other views of a chart. Choosing one sets it for all charts that have it, so that scales stay comparable. @param {Panel} panel @param {PanelView} shown */
 function viewItems(panel, shown) {
   const others = state.offeredViews(panel).filter(({ key }) => key !== shown.key);
   return others.map(({ key }) => ({

@@ -1,8 +1,8 @@
-/** A sample of a run's line. */
+/** A sample of a run's line style. */
 
 import { html } from '../ui/html.js';
 
-/** @param {{style: import('../../types').RunStyle | null | undefined}} props */
+/** Render the sample. @param {{style: import('../../types').RunStyle | null | undefined}} props */
 export function Swatch({ style }) {
   if (!style) return html`<svg class="swatch" width="30" height="10" aria-hidden="true"></svg>`;
   const dash = style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');

@@ -1,4 +1,4 @@
-/** Next to the figure of theory: for each run the law that applies, or the assumption that does not hold. */
+/** Notes next to the theory figure: for each run the law that applies, or the premise that does not hold. */
 
 import { shownOf } from '../data/drawing.js';
 import { modelOf } from '../data/record.js';
@@ -17,7 +17,7 @@ import { linkPapers } from '../ui/papers.js';
 
 const PRESET = 'laws';
 
-/** @param {{panel: Panel, view: PanelView}} props */
+/** Render the notes. @param {{panel: Panel, view: PanelView}} props */
 export function TheoryNotes({ panel, view }) {
   state.dataTick.value;
   const step = shownStep(panel, view.figure);
@@ -37,7 +37,7 @@ export function TheoryNotes({ panel, view }) {
   `;
 }
 
-/** @param {import('../state/signals.js').Slot} slot */
+/** Return the shown columns of a slot that have a start frame with laws. @param {import('../state/signals.js').Slot} slot */
 const begun = (slot) => shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
 
 async function openLaws() {
@@ -45,7 +45,7 @@ async function openLaws() {
   if (preset) openPreset(preset);
 }
 
-/** @param {{columns: Columns, metric: string}} props */
+/** Render the note of a run. @param {{columns: Columns, metric: string}} props */
 function Note({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;
@@ -57,7 +57,7 @@ function Note({ columns, metric }) {
   `;
 }
 
-/** Why no law stands beside a metric. @param {Columns} columns @param {string} metric */
+/** Describe why no law predicts a metric. @param {Columns} columns @param {string} metric */
 function obstacleOf(columns, metric) {
   if (modelOf(columns)) return 'A recording has no settings to predict from.';
   const obstacle = columns.start?.no_law?.[metric];
@@ -66,7 +66,7 @@ function obstacleOf(columns, metric) {
   return html`${title} is <b>${obstacle.field === KIND ? kindName(String(obstacle.got)) : nameOf(obstacle.got ?? '')}</b>; theory needs ${obstacle.wanted}.`;
 }
 
-/** How many layers are inside the band. @param {{columns: Columns, metric: string}} props */
+/** Render how many layers are inside the band. @param {{columns: Columns, metric: string}} props */
 function Inside({ columns, metric }) {
   const found = countInside(columns, metric);
   if (found === null) return null;
@@ -74,13 +74,13 @@ function Inside({ columns, metric }) {
   return html`<span class=${inside < known ? 'error' : ''}>${inside} of ${known} layers are inside the band.</span>`;
 }
 
-/** @param {Columns} columns @param {string} metric @returns {{inside: number, known: number} | null} null before it is measured */
+/** Count the layers inside the band. @param {Columns} columns @param {string} metric @returns {{inside: number, known: number} | null} null before it is measured */
 function countInside(columns, metric) {
   const suffix = lawOf(columns, metric)?.values_log10 ? '_log10' : '';
   const read = (/** @type {string} */ source) => lookUp(`${source}.${metric}`, columns, '', 0);
   const [measured, low, high] = [suffix ? 'log10' : 'layers', `law.low${suffix}`, `law.high${suffix}`].map(read);
   if (!measured) return null;
-  // Where theory is too weak the law has gaps.
+  // The law has gaps where its band would be too wide.
   const known = [...measured.keys()].filter((layer) => measured[layer] !== null && low[layer] !== null);
   const inside = known.filter((layer) => measured[layer] >= low[layer] && measured[layer] <= high[layer]);
   return { inside: inside.length, known: known.length };

@@ -1,4 +1,4 @@
-/** Verify: a finished run checked against every law that applies and against a recomputation, as a table. */
+/** The Verify dialog: checks of a finished run against applicable laws and a recomputation, as a table. */
 
 import { signal } from '@preact/signals';
 import { useLayoutEffect } from 'preact/hooks';
@@ -12,42 +12,42 @@ import { verdicts, verified } from './verifying.js';
 
 /** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
 
-const ASK_AGAIN_MS = 1000;
-/** Signs beside the words, so that a glance is enough and colour is not needed. */
+const POLL_MS = 1000;
+/** Signs next to verdicts, so that colour is not needed. */
 const SIGNS = { holds: '✓', fails: '✗', skipped: '–' };
 const VERDICTS = { holds: 'pass', fails: 'fail', skipped: 'skipped' };
 /** @type {Record<string, string>} */
 const METRICS = { loss: 'Loss', weights: 'Weights' };
 
-/** @typedef {{status: string, body: Verification | null, failure: string}} Asked */
-const asked = signal(/** @type {Asked} */ ({ status: 'asking', body: null, failure: '' }));
+/** @typedef {{status: string, body: Verification | null, failure: string}} VerificationState */
+const verification = signal(/** @type {VerificationState} */ ({ status: 'pending', body: null, failure: '' }));
 
-/** Ask the server, and show what comes. @param {string} id of the run @param {AbortSignal} aborted */
-async function ask(id, aborted) {
-  const note = (/** @type {Partial<Asked>} */ news) => {
-    if (!aborted.aborted) asked.value = { status: 'asking', body: null, failure: '', ...news };
+/** Request a verification and show its result. @param {string} id of the run @param {AbortSignal} aborted */
+async function verifyRun(id, aborted) {
+  const update = (/** @type {Partial<VerificationState>} */ changes) => {
+    if (!aborted.aborted) verification.value = { status: 'pending', body: null, failure: '', ...changes };
   };
-  note({});
+  update({});
   try {
-    const [first] = await Promise.all([postVerification(id, aborted), learnMetrics(aborted)]);
+    const [first] = await Promise.all([postVerification(id, aborted), loadMetrics(aborted)]);
     let body = first;
     while (body.status !== 'done') {
-      note({ status: body.status });
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      update({ status: body.status });
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       if (aborted.aborted) return;
       body = await getVerification(id, aborted);
     }
-    note({ status: 'done', body });
+    update({ status: 'done', body });
     if (body.verdict) verdicts.value = { ...verdicts.value, [id]: body.verdict };
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    note({ failure: `${error.title}: ${error.message}` });
+    update({ failure: `${error.title}: ${error.message}` });
   }
 }
 
-/** @param {AbortSignal} aborted */
-async function learnMetrics(aborted) {
+/** Load the titles of metrics. @param {AbortSignal} aborted */
+async function loadMetrics(aborted) {
   if (METRICS.act_rms) return;
   for (const { key, title } of await getMetrics(aborted)) METRICS[key] = title;
 }
@@ -59,15 +59,15 @@ export function VerifyDialog() {
   return html`<${Dialog} title=${`Verify ${slot?.label ?? ''}`} isOpen=${slot !== null} onClose=${close}>${slot ? html`<${Content} slot=${slot} />` : null}<//>`;
 }
 
-/** @param {{slot: Slot}} props */
+/** Render the verification of a run. @param {{slot: Slot}} props */
 function Content({ slot }) {
   useLayoutEffect(() => {
-    const asking = new AbortController();
-    void ask(slot.id, asking.signal);
-    return () => asking.abort();
+    const controller = new AbortController();
+    void verifyRun(slot.id, controller.signal);
+    return () => controller.abort();
   }, [slot]);
   const isTrace = modelOf(slot.columns) !== null;
-  const { status, body, failure } = asked.value;
+  const { status, body, failure } = verification.value;
   if (failure) return html`<div class="verify"><p class="error" role="alert">${failure}</p></div>`;
   return html`
     <div class="verify">
@@ -77,21 +77,21 @@ function Content({ slot }) {
   `;
 }
 
-/** A trace cannot be computed again. */
-const CHECKED = 'Checking the numbers of the trace against each other.';
+/** Shown for a recording, which cannot be recomputed. */
+const CHECKED = 'Checking the numbers of the recording against each other.';
 /** @type {Record<string, string>} */
 const WAITING = {
-  asking: 'Recomputing the run in float64.',
+  pending: 'Recomputing the run in float64.',
   queued: 'The recomputation is queued.',
   running: 'Recomputing the run in float64.',
 };
 
-/** @param {{body: Verification}} props */
+/** Render the verdict. @param {{body: Verification}} props */
 function Verdict({ body: { verdict, summary } }) {
   return verdict && html`<p class="verdict ${verdict}">${SIGNS[verdict]} ${summary}</p>`;
 }
 
-/** @param {{checks: Check[], isTrace: boolean}} props */
+/** Render the table of checks. @param {{checks: Check[], isTrace: boolean}} props */
 function Checks({ checks, isTrace }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
@@ -118,18 +118,18 @@ function Checks({ checks, isTrace }) {
   `;
 }
 
-/** @param {Check} check */
+/** Compute the difference of a check. @param {Check} check */
 function distanceOf({ expected, measured }) {
   return expected === null || measured === null ? null : Math.abs(measured - expected);
 }
 
-/** A number in plain units; decades are told as the number that they are of. @param {Check} check @param {number | null} value */
+/** Format an expected or measured value; log10 values are converted to plain numbers. @param {Check} check @param {number | null} value */
 function formatCheckValue({ scale, verdict }, value) {
   if (value === null) return verdict === 'fails' ? 'nan' : '–';
   return scale === 'log10' ? formatValue(Math.abs(value) < 300 ? 10 ** value : null, value) : formatValue(value);
 }
 
-/** How far apart: of decades, as a share or a factor. @param {Check} check @param {number | null} distance */
+/** Format a difference or tolerance; decades become a percentage or a factor. @param {Check} check @param {number | null} distance */
 function formatDistance({ scale }, distance) {
   if (distance === null) return '–';
   if (scale !== 'log10') return formatValue(distance);

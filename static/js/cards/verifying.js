@@ -8,16 +8,16 @@ import { html } from '../ui/html.js';
 
 /** @typedef {import('../state/signals.js').Slot} Slot */
 
-/** The run whose checks are shown, as it was when that was requested. */
+/** The run whose checks are shown, as it was at the request. */
 export const verified = signal(/** @type {Slot | null} */ (null));
 
-/** Whether a place shows a record that is done and belongs to the view. @param {Slot | undefined} slot @returns {slot is Slot} */
+/** Return whether a slot shows a finished record of the view. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
-  // The phase first: readers follow it, and columns do not signal that they have ended.
+  // Read the phase first: it is a signal, while the end of columns is not.
   return hasServer && state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
 }
 
-/** @param {Slot} slot */
+/** Open the verification of a run. @param {Slot} slot */
 export function verify(slot) {
   verified.value = slot;
 }
@@ -27,7 +27,7 @@ export const verdicts = signal(/** @type {Record<string, import('../../types').C
 
 const MARKS = { holds: '✓ verified', fails: '✗ fails', skipped: '– no law applies' };
 
-/** The verdict of a run, or the button that asks for it; both open the table of checks. @param {{slot: Slot}} props */
+/** Render the verdict of a run, or the button that requests it; both open the table of checks. @param {{slot: Slot}} props */
 export function VerifyMark({ slot }) {
   if (!isVerifiable(slot)) return null;
   const verdict = verdicts.value[slot.id];

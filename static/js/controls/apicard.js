@@ -1,4 +1,4 @@
-/** The calls that make exactly this view: curl, Python, JSON. */
+/** The API dialog: calls that create this view, for curl and Python, and the specs as JSON. */
 
 import { signal } from '@preact/signals';
 import { ROOT } from '../net/sent.js';
@@ -20,12 +20,12 @@ export function ApiDialog() {
   `;
 }
 
-/** The panel whose figure the calls ask for. */
+/** The panel whose figure the calls request. */
 const pictured = signal('gain');
 
-/** What is known of the view beyond its specs. @param {import('../../types').Panel} panel @returns {import('../share/snippets.js').Shown} */
+/** Return ids, recordings and figure of the view for the snippets. @param {import('../../types').Panel} panel @returns {import('../share/snippets.js').Shown} */
 function shownOf(panel) {
-  const isShown = state.phase.value === 'idle'; // else the ids are those of what was shown before
+  const isShown = state.phase.value === 'idle'; // otherwise the ids are those of earlier runs
   return {
     ids: isShown ? state.slots.value.map((slot) => slot.id) : null,
     traces: state.settings.value.runs.map(({ trace }) => trace ?? null),

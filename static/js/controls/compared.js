@@ -1,4 +1,4 @@
-/** The compared runs: each with its line, its connection and its overrides. */
+/** The compared runs: each with line style, connection and overrides. */
 
 import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
@@ -10,14 +10,23 @@ import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { chosenStyles } from '../state/styles.js';
-import { appliesTo, connections, isFixed, KIND, nameOf, TRACE, toDifferences, toInner } from '../state/view/spec.js';
+import {
+  appliesTo,
+  connections,
+  isFixed,
+  KIND,
+  nameOf,
+  TRACE,
+  titleInSentence,
+  toDifferences,
+} from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { FieldHelp } from './fieldhelp.js';
 import { Control, listPaths, targetOf, toListed } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
 
-const SHOWN_LETTERS = 11; // of a model's name that a choice has room for
+const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
 const TRACED = "Recorded from a model, so settings don't apply.";
 
 export function Compared() {
@@ -37,16 +46,16 @@ export function Compared() {
   `;
 }
 
-/** Shows each run minus run A. */
+/** Render the switch for differences to run A. */
 function DifferenceSwitch() {
   const others = boot.rules.letters.slice(1, state.settings.value.runs.length);
   if (!others) return null;
-  const said = [...others].map((letter) => `${letter} − A`).join(', ');
+  const comparisons = [...others].map((letter) => `${letter} − A`).join(', ');
   return html`
     <div class="row">
       <label class="choice">
         <input type="checkbox" checked=${state.isDifference.value} onChange=${(/** @type {any} */ event) => showDifference(event.target.checked)} />
-        <span>Relative to A <small class="hint">${said}</small></span>
+        <span>Relative to A <small class="hint">${comparisons}</small></span>
       </label>
       <${Popover} label="Relative to A: help" sign="?" className="icon field-help">
         <h3>Relative to A</h3>
@@ -56,7 +65,7 @@ function DifferenceSwitch() {
   `;
 }
 
-/** @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
+/** Render a run. @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
 function Run({ choice, run, isOnly }) {
   const letter = boot.rules.letters[run];
   const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
@@ -75,20 +84,20 @@ function Run({ choice, run, isOnly }) {
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
-      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isWhole=${hasServer && isWhole(run)} /></div>` : null}
+      ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isComplete=${hasServer && isComplete(run)} /></div>` : null}
       <${Name} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
 }
 
-/** Whether all of a place's record is here. @param {number} run */
-function isWhole(run) {
+/** Return whether the record of a slot is complete. @param {number} run */
+function isComplete(run) {
   state.dataTick.value;
   return state.slots.value[run]?.columns.end?.status === 'done';
 }
 
-/** @param {{run: number, isOnly: boolean}} props */
+/** Render the menu of a run. @param {{run: number, isOnly: boolean}} props */
 function RunMenu({ run, isOnly }) {
   const runs = useComputed(() => state.settings.value.runs).value;
   const canVerify = useComputed(() => isVerifiable(state.slots.value[run])).value;
@@ -96,14 +105,14 @@ function RunMenu({ run, isOnly }) {
   return html`<${Menu} label=${`Run ${boot.rules.letters[run]}: more`} items=${items} />`;
 }
 
-/** @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
+/** List the menu items of a run. @param {number} run @param {boolean} isOnly @param {boolean} canVerify */
 function itemsOf(run, isOnly, canVerify) {
   const rename = () => {
     renamed.value = run;
   };
   const remove = () => {
     commit(() => state.removeRun(run));
-    // The button that had the focus may be gone with its run.
+    // The focused button may be removed with its run.
     setTimeout(
       () =>
         document.activeElement === document.body &&
@@ -117,7 +126,7 @@ function itemsOf(run, isOnly, canVerify) {
       ? [{ title: 'Duplicate', note: 'to change one setting of it', run: () => commit(() => state.duplicateRun(run)) }]
       : []),
     ...(isOnly ? [] : [{ title: 'Remove', run: remove }]),
-    // The last: it comes when the run is done, and must not move the others from under a pointer.
+    // Last, because it appears when the run is done and must not move the other items under the pointer.
     ...(canVerify
       ? [
           {
@@ -130,10 +139,10 @@ function itemsOf(run, isOnly, canVerify) {
   ];
 }
 
-/** The run that is being renamed. */
+/** The run whose name is edited. */
 const renamed = signal(/** @type {number | null} */ (null));
 
-/** @param {{choice: import('../../types').Choice, run: number}} props */
+/** Render the name of a run, or its input. @param {{choice: import('../../types').Choice, run: number}} props */
 function Name({ choice, run }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const isOpen = renamed.value === run;
@@ -151,7 +160,7 @@ function Name({ choice, run }) {
   };
   const onKeyDown = (/** @type {any} */ event) => {
     if (event.key !== 'Enter' && event.key !== 'Escape') return;
-    event.preventDefault(); // else Enter opens the menu, which has the focus then, and Escape closes the drawer
+    event.preventDefault(); // otherwise Enter opens the focused menu, and Escape closes the drawer
     if (event.key === 'Enter') commit(() => state.renameRun(run, event.target.value.trim()));
     close();
   };
@@ -159,11 +168,11 @@ function Name({ choice, run }) {
     aria-label=${`Name of run ${boot.rules.letters[run]}`} onKeyDown=${onKeyDown} onBlur=${() => (renamed.value = null)} />`;
 }
 
-/** The settings in which the runs differ, and nothing else. */
+/** Render the settings in which the runs differ. */
 function Differences() {
   const view = state.settings.value;
   const rows = toDifferences(state.fields.value, view);
-  if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is the connection, as a rule
+  if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is usually the connection
   const show = (/** @type {import('../../types').Value | null} */ value) =>
     value === null ? '–' : String(nameOf(value)).slice(0, boot.rules.name_length);
   return html`
@@ -178,21 +187,21 @@ function Differences() {
   `;
 }
 
-/** @param {{choice: import('../../types').Choice, run: number}} props */
+/** Render the overrides of a run. @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
-  const isMeant = (/** @type {import('../../types').Field} */ field) => {
-    const now = state.settings.value.runs[run] ?? choice; // what is computed does not follow props
+  const isIncluded = (/** @type {import('../../types').Field} */ field) => {
+    const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props
     const isOwn = field.group === 'connection' || field.path in now.own;
     return (
       isOwn && field.path !== KIND && !isFixed(field) && appliesTo(state.fields.value, state.settings.value, now, field)
     );
   };
-  const fields = toListed(useComputed(() => listPaths(isMeant)).value);
+  const fields = toListed(useComputed(() => listPaths(isIncluded)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
-  const said = own.map((field) => `${toInner(field)} ${nameOf(choice.own[field.path])}`).join(', ');
+  const overrides = own.map((field) => `${titleInSentence(field)} ${nameOf(choice.own[field.path])}`).join(', ');
   return html`
-    <details class="own"><summary>${said || 'Overrides'}</summary>
+    <details class="own"><summary>${overrides || 'Overrides'}</summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}
     </details>
   `;

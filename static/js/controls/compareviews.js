@@ -1,31 +1,32 @@
-/** Two views as one: the runs of both, each once; where that is too many, the runs that differ, in pairs of one connection. No browser here. */
+/** Merges two views: the runs of both, without duplicates; if these are too many, the runs that differ, in pairs with one connection. No browser here. */
 
-import { appliesTo, fromSpecs, kindName, TRACE, toInner, toSpec } from '../state/view/spec.js';
-import { toAsked, toMixed } from '../state/view/traces.js';
+import { appliesTo, fromSpecs, kindName, TRACE, titleInSentence, toSpec } from '../state/view/spec.js';
+import { toMixed, toRequestKey } from '../state/view/traces.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').View} View */
 /** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */
 
 /**
+ * Merge two views.
  * @param {Map<string, Field>} fields
  * @param {[View, View]} views
  * @param {number} most runs that the page compares
- * @returns {{view: View | null, said: string}} null where there is nothing to compare
+ * @returns {{view: View | null, message: string}} null if there is nothing to compare
  */
 export function toCompared(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
   if (ours.length === 0 || theirs.length === 0)
-    return { view: null, said: 'One of these views has only recordings that its address does not name.' };
+    return { view: null, message: 'One of these views has only recordings that its address does not name.' };
   const all = unique([...ours, ...theirs]);
   if (all.length === Math.max(unique(ours).length, unique(theirs).length))
-    return { view: null, said: 'One view contains all runs of the other, so there is nothing to add.' };
+    return { view: null, message: 'One view contains all runs of the other, so there is nothing to add.' };
   const chosen = all.length <= most ? all : choose(ours, theirs, most);
   const view = join(fields, chosen);
-  const mixed = toMixed(fields, view).map(toInner).join(', ');
+  const mixed = toMixed(fields, view).map(titleInSentence).join(', ');
   return {
     view,
-    said: [
-      sayRuns(ours, theirs, chosen, all.length),
+    message: [
+      describeRuns(ours, theirs, chosen, all.length),
       mixed && `The runs differ in ${mixed}, so part of what differs is chance.`,
     ]
       .filter(Boolean)
@@ -33,7 +34,7 @@ export function toCompared(fields, views, most) {
   };
 }
 
-/** @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
+/** List the runs of a view. @param {Map<string, Field>} fields @param {View} view @returns {Run[]} */
 function toRuns(fields, view) {
   const streams = fields.get('connection.streams');
   return view.runs
@@ -42,18 +43,18 @@ function toRuns(fields, view) {
       spec: choice.kind === TRACE ? null : toSpec(fields, view, choice),
       kind: choice.kind,
       trace: choice.trace,
-      text: toAsked(fields, view, choice),
+      text: toRequestKey(fields, view, choice),
       name: choice.name,
       isMixing: choice.kind === TRACE || (streams !== undefined && appliesTo(fields, view, choice, streams)),
     }));
 }
 
-/** @param {Run[]} runs */
-const unique = (runs) => runs.filter((run, place) => runs.findIndex(({ text }) => text === run.text) === place);
+/** Remove duplicates. @param {Run[]} runs */
+const unique = (runs) => runs.filter((run, index) => runs.findIndex(({ text }) => text === run.text) === index);
 
 /**
- * As many pairs as fit of runs with the same connection, one of each view, that differ: first those that mix streams, whose gains can differ.
- * Where there are no pairs, the runs that only one of the views has.
+ * Choose as many differing pairs of runs with the same connection as fit, one run from each view; first those that mix streams, whose
+ * gains can differ. Without pairs, choose runs that only one view has.
  * @param {Run[]} ours
  * @param {Run[]} theirs
  * @param {number} most
@@ -61,8 +62,8 @@ const unique = (runs) => runs.filter((run, place) => runs.findIndex(({ text }) =
 function choose(ours, theirs, most) {
   const left = [...theirs];
   const pairs = ours.flatMap((run) => {
-    const place = left.findIndex((other) => other.kind === run.kind);
-    const [other] = place < 0 ? [] : left.splice(place, 1);
+    const index = left.findIndex((other) => other.kind === run.kind);
+    const [other] = index < 0 ? [] : left.splice(index, 1);
     return other && other.text !== run.text ? [[run, other]] : [];
   });
   const differing = pairs.length > 0 ? pairs : onlyIn(ours, theirs).map((run) => [run]);
@@ -71,21 +72,21 @@ function choose(ours, theirs, most) {
   return [...ours, ...theirs].filter((run) => runs.includes(run));
 }
 
-/** Runs that only one of the views has. @param {Run[]} ours @param {Run[]} theirs */
+/** List the runs that only one view has. @param {Run[]} ours @param {Run[]} theirs */
 const onlyIn = (ours, theirs) =>
   [...ours, ...theirs].filter(({ text }) => ![ours, theirs].every((runs) => runs.some((run) => run.text === text)));
 
-/** @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
-function sayRuns(ours, theirs, chosen, all) {
+/** Describe the chosen runs. @param {Run[]} ours @param {Run[]} theirs @param {Run[]} chosen @param {number} all */
+function describeRuns(ours, theirs, chosen, all) {
   if (chosen.length === all) return `Shows the runs of both: ${all} side by side.`;
   const names = (/** @type {Run[]} */ runs) =>
     runs.filter((run) => chosen.includes(run)).map(({ kind, name }) => name ?? kindName(kind));
   const [one, other] = [names(ours).join(' and '), names(theirs).join(' and ')];
-  const what = one === other ? `${one} of each view` : [one, other].filter(Boolean).join(', and ');
-  return `Shows ${what}: ${chosen.length} of ${all} runs.`;
+  const shown = one === other ? `${one} of each view` : [one, other].filter(Boolean).join(', and ');
+  return `Shows ${shown}: ${chosen.length} of ${all} runs.`;
 }
 
-/** @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
+/** Build a view of runs. @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
 function join(fields, runs) {
   const view = fromSpecs(
     fields,

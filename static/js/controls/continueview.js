@@ -1,20 +1,20 @@
-/** One line on the page that opens: back to the view that was left, with Back for the steps before it. Never unasked; it stays until it is used or closed, for nothing may jump under a hand. */
+/** A line on the first screen that offers to resume the last visit's view, with Back for its earlier steps. It stays until used or closed, so that nothing moves under the pointer. */
 
 import { signal } from '@preact/signals';
 import { ROOT } from '../net/sent.js';
 import { openAddress } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { leftSteps, resume } from '../state/trail.js';
+import { previousSteps, resume } from '../state/trail.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { titleOf, viewAt } from './viewreading.js';
 
 const HOME = `${ROOT}/`;
-const left = leftSteps();
+const left = previousSteps();
 const isOffered = signal(location.pathname === HOME && location.hash === '' && left.length > 0 && left.at(-1) !== HOME);
 
-function goOn() {
+function resumeView() {
   isOffered.value = false;
   resume();
   openAddress(boot.snapshot);
@@ -26,7 +26,7 @@ export function Continue() {
   const title = state.fields.value.size > 0 ? titleOf(viewAt(/** @type {string} */ (left.at(-1)))) : '';
   return html`
     <p class="continue">
-      <button type="button" onClick=${goOn}>Resume</button>
+      <button type="button" onClick=${resumeView}>Resume</button>
       <span class="hint">${title}</span>
       <button type="button" class="icon" aria-label="Dismiss" title="Close" onClick=${() => (isOffered.value = false)}>✕</button>
     </p>

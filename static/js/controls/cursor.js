@@ -1,4 +1,4 @@
-/** The row below the sliders: the step of training and the chosen layers, where there are any. And what a screen reader says of the cursor. */
+/** The row below the sliders: training step and interval, if any. Also announces the cursor to screen readers. */
 
 import { effect } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
@@ -6,8 +6,8 @@ import { UNKNOWN } from '../data/numbers.js';
 import { textAt } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
 import { showAll } from '../figures/boxes.js';
-import { sayPart } from '../figures/places.js';
-import { isComposite, toPart } from '../instant/part.js';
+import { describeInterval } from '../figures/places.js';
+import { isComposite, recomputeComposites } from '../instant/interval.js';
 import { moveStep } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -15,27 +15,29 @@ import { html } from '../ui/html.js';
 /** @typedef {import('../../types').Columns} Columns */
 
 export function CursorRow() {
-  if (!state.isTraining.value && !state.part.value) return null;
-  return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${Part} /></div>`;
+  if (!state.isTraining.value && !state.chosenInterval.value) return null;
+  return html`<div class="cursor-row">${state.isTraining.value ? html`<${StepSlider} />` : null}<${IntervalChip} /></div>`;
 }
 
-/** The chosen layers, with a button that shows all of them again. */
-function Part() {
-  const text = sayPart();
+/** Render the interval, with a button that shows all layers. */
+function IntervalChip() {
+  const text = describeInterval();
   if (!text) return null;
   const clear = () => {
     showAll();
-    document.getElementById('field-depth')?.focus(); // this button is gone
+    document.getElementById('field-depth')?.focus(); // this button is removed
   };
   return html`<button type="button" class="part" aria-label=${`Showing ${text}: show all layers`} title="Show all layers (or double-click a figure)"
     onClick=${clear}>Showing ${text} <span aria-hidden="true">×</span></button>`;
 }
 
-/** Its last place is the trained stack, after the last step's update. */
+/** Render the slider of training steps; its last position is the trained stack, after the last update. */
 function StepSlider() {
   const { value: steps } = state.steps;
   const at = state.view.value.step === undefined ? steps : (state.step.value ?? steps);
-  const { name, rest, small, spoken } = state.isWatched.value ? sayObservation(at, steps) : sayStep(at, steps);
+  const { name, rest, small, spoken } = state.isWatched.value
+    ? describeObservation(at, steps)
+    : describeStep(at, steps);
   return html`
     <label for="step"><b>${name}</b> ${rest} <small>${small}</small></label>
     <input type="range" id="step" min="1" max=${steps + 1} step="1" value=${at + 1} style=${{ '--share': `${(100 * at) / steps}%` }}
@@ -44,8 +46,8 @@ function StepSlider() {
   `;
 }
 
-/** Where the slider of runs that train stands. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
-function sayStep(at, steps) {
+/** Describe the slider's step. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
+function describeStep(at, steps) {
   if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
   const name = `Step ${at + 1}`;
   return {
@@ -56,8 +58,8 @@ function sayStep(at, steps) {
   };
 }
 
-/** Where that of watched models stands, whose steps are called as their trainer calls them. @param {number} at likewise @param {number} steps */
-function sayObservation(at, steps) {
+/** Describe the slider's step for recorded models, with the trainer's number. @param {number} at from 0, the number of steps for the latest @param {number} steps */
+function describeObservation(at, steps) {
   const number = state.nameStep(Math.min(at, steps - 1));
   const rest = `step ${number}`;
   if (at === steps) return { name: 'Latest', rest, small: `of ${steps} observations`, spoken: `the latest, ${rest}` };
@@ -65,22 +67,22 @@ function sayObservation(at, steps) {
   return { name: `Step ${number}`, rest: '', small, spoken: `${rest}, ${small}` };
 }
 
-/** The metrics that are spoken, for each run. */
+/** Metrics announced for each run. */
 const SPOKEN = [
   { key: 'act_rms', title: 'activation' },
   { key: 'grad_rms', title: 'gradient' },
   { key: 'composite_gain_fwd', title: 'gain forward' },
 ];
-/** A cursor that keeps moving is not announced: only the place where it stops. */
+/** Delay of the announcement: only the position where the cursor stops is announced. */
 const REST_MS = 600;
 
-/** The values at the cursor in one sentence. */
-function sayValues() {
+/** Describe the values at the cursor in one sentence. */
+function describeValues() {
   const [layer, step] = [state.cursor.value, state.step.value];
-  const told = toldOfPart(step);
+  const recomputed = gainsForInterval(step);
   const runs = state.slots.value.map((slot, run) => {
     const values = SPOKEN.map(({ key, title }) => {
-      const found = (isComposite(key) && told?.[run]) || readFrom(slot, key, step);
+      const found = (isComposite(key) && recomputed?.[run]) || readFrom(slot, key, step);
       return `${title} ${readLayer(found, key, layer, step)}`;
     });
     return `${slot.label} ${values.join(', ')}`;
@@ -88,48 +90,48 @@ function sayValues() {
   return `Layer ${layer + 1}${step === null ? '' : `, step ${state.nameStep(step)}`}: ${runs.join('; ')}.`;
 }
 
-/** Say what stands at the cursor once it rests, for as long as the page is there. */
+/** Announce the values at the cursor once it rests; runs until the page is closed. */
 export function followCursor() {
   let timer = 0;
   effect(() => {
     const { cursor, step } = state.view.value;
     const isMoved = cursor !== null || step !== undefined;
     const place = `${cursor} ${step}`;
-    if (!isMoved || place === said) return;
-    const isFirst = said === null;
-    said = place;
+    if (!isMoved || place === announced) return;
+    const isFirst = announced === null;
+    announced = place;
     clearTimeout(timer);
-    // What a link says of the cursor is no move.
-    if (!isFirst || state.phase.peek() === 'idle') timer = speakLater();
+    // The cursor of a link is not a move.
+    if (!isFirst || state.phase.peek() === 'idle') timer = announceLater();
   });
 }
 
-/** Unless something else is said meanwhile, which is newer. */
-function speakLater() {
-  const before = state.spoken.peek();
+/** Announce after a delay, unless something newer is announced meanwhile. */
+function announceLater() {
+  const before = state.announcement.peek();
   return setTimeout(() => {
-    if (state.spoken.peek() === before) state.spoken.value = sayValues();
+    if (state.announcement.peek() === before) state.announcement.value = describeValues();
   }, REST_MS);
 }
 
-/** The place that was said last, or that the page opened with. @type {string | null} */
-let said = null;
+/** The last announced position, or that of the opened page. @type {string | null} */
+let announced = null;
 
-/** What a number is read from: the run, or the one before it until it has come so far. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
+/** Return the columns to read a metric from: the run, or the earlier one until it has the metric. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
 function readFrom(slot, key, step) {
   const rules = state.templates.value?.rules.steps;
-  // The templates, which no figure is without, may be on their way.
+  // The templates may still be loading.
   return rules && shownOf(slot, (item) => atStep(item, step, rules).layers.has(key)).columns;
 }
 
-/** The runs with gains of the chosen layers alone; null where they are of all. @param {number | null} step */
-function toldOfPart(step) {
-  const { value: part } = state.part;
+/** Return the runs with gains of the interval; null for all layers. @param {number | null} step */
+function gainsForInterval(step) {
+  const { value: interval } = state.chosenInterval;
   const runs = state.slots.value.map((slot) => readFrom(slot, 'composite_gain_fwd', step) || null);
-  return part && step === null ? toPart(runs, part) : null;
+  return interval && step === null ? recomputeComposites(runs, interval) : null;
 }
 
-/** @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */
+/** Format a value at the cursor. @param {Columns | undefined} found @param {string} key @param {number} layer @param {number | null} step */
 function readLayer(found, key, layer, step) {
   const rules = state.templates.value?.rules.steps;
   if (!rules || !found) return UNKNOWN;

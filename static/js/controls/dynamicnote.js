@@ -1,4 +1,4 @@
-/** Where dynamic mixing changes nothing, why, and what would make it do something. */
+/** A note if dynamic mixing has no effect: the reason, and buttons that give it one. */
 
 import { commit } from '../state/actions.js';
 import { boot } from '../state/boot.js';
@@ -9,12 +9,12 @@ import { html } from '../ui/html.js';
 export const DYNAMIC = 'connection.dynamic';
 const INIT = 'connection.init';
 const STEPS = 'train.steps';
-/** Enough for the projections to leave zero, and few enough not to be waited for. */
+/** Training steps that move the projections away from zero, few enough to be fast. */
 const FEW_STEPS = 20;
-/** Draws projections, with a gate of 1: the start that differs most from static mixing. */
+/** Initialisation with random projections and a gate of 1: the one that differs most from static mixing. */
 const DRAWN = 'deepseek_v4';
 
-/** @param {{run: number | null}} props null for the common setting */
+/** Render the note. @param {{run: number | null}} props null for the common setting */
 export function DynamicNote({ run }) {
   const inert = listInert().filter((index) => run === null || index === run);
   if (inert.length === 0) return null;
@@ -30,7 +30,7 @@ export function DynamicNote({ run }) {
   `;
 }
 
-/** Runs whose dynamic mixing is the static one: not trained, and begun without projections. */
+/** List the runs whose dynamic mixing equals the static one: untrained, and initialised without projections. */
 function listInert() {
   const { runs } = state.settings.value;
   const { inits, kinds } = boot.rules.dynamic;
@@ -40,14 +40,14 @@ function listInert() {
   });
 }
 
-/** A run's value of a setting; null where it means nothing for the run. @param {import('../../types').Choice} choice @param {string} path */
+/** Return a run's value of a setting; null if it does not apply. @param {import('../../types').Choice} choice @param {string} path */
 function settled(choice, path) {
   const field = state.fields.value.get(path);
   const { value: view } = state.view;
   return field && appliesTo(state.fields.value, view, choice, field) ? settingOf(view, choice, field) : null;
 }
 
-/** Set it where each run takes it from. @param {number[]} runs @param {string} path @param {import('../../types').Value} value */
+/** Set a value where each run has it: its own or the common one. @param {number[]} runs @param {string} path @param {import('../../types').Value} value */
 function put(runs, path, value) {
   const { runs: choices } = state.settings.value;
   commit(() => {

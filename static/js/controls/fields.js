@@ -1,23 +1,32 @@
-/** Controls made from the schema: the server's bounds, units and help texts, and no list of settings here. */
+/** Controls built from the schema, with the server's bounds, units and help texts; the page has no list of settings. */
 
 import { signal, useComputed } from '@preact/signals';
 import { useMemo } from 'preact/hooks';
 import { commit, dragTo } from '../state/actions.js';
 import { openingView } from '../state/address.js';
-import { DEPTH, isNear } from '../state/ahead.js';
 import { boot } from '../state/boot.js';
+import { DEPTH, isNear } from '../state/prefetch.js';
 import * as state from '../state/signals.js';
 import { isTooLong } from '../state/view/hash.js';
 import { checkNumber } from '../state/view/refusals.js';
-import { appliesTo, isFixed, KIND, nameOf, nearestStop, settingOf, stopsOf, toInner } from '../state/view/spec.js';
+import {
+  appliesTo,
+  isFixed,
+  KIND,
+  nameOf,
+  nearestStop,
+  settingOf,
+  stopsOf,
+  titleInSentence,
+} from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { DYNAMIC, DynamicNote } from './dynamicnote.js';
 import { FieldHelp } from './fieldhelp.js';
 import { PlayButton } from './play.js';
 
 /** @typedef {import('../../types').Field} Field @typedef {import('../../types').Value} Value */
-/** Where a control's value goes: to the common settings, or to one run's own. @typedef {{run: number | null}} Target */
+/** Target of a control: the common settings, or those of one run. @typedef {{run: number | null}} Target */
 
 const SEGMENTS = 4;
 const TITLES = /** @type {Record<string, string>} */ ({
@@ -28,12 +37,12 @@ const TITLES = /** @type {Record<string, string>} */ ({
   train: 'Training',
   numerics: 'Numerics',
 });
-/** Settings that stand in another group than in the schema. */
+/** Settings shown in another group than in the schema. */
 const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics', cka: 'numerics' });
-/** Open from the start; the others are a click away. */
+/** Groups that are initially open. */
 const OPEN = ['', 'connection'];
 
-/** What is searched for among the settings. */
+/** The search text. */
 export const query = signal('');
 
 export function Controls() {
@@ -45,7 +54,7 @@ export function Controls() {
   return html`${groups.map((group) => html`<${Group} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
 }
 
-/** Whether every word that is searched for is in what a field is called, does, or belongs to. @param {Field} field */
+/** Return whether title, path, description or group of a field contain every search word. @param {Field} field */
 function isFound(field) {
   const text = `${field.title} ${field.path} ${field.description} ${TITLES[groupOf(field)] ?? ''}`.toLowerCase();
   return query.value
@@ -54,12 +63,12 @@ function isFound(field) {
     .every((word) => text.includes(word));
 }
 
-/** @param {Field} field */
+/** Return the group of a field. @param {Field} field */
 function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
 
-/** @param {{group: string, isOpen: boolean}} props */
+/** Render a group. @param {{group: string, isOpen: boolean}} props */
 function Group({ group, isOpen }) {
   const paths = useComputed(() =>
     listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
@@ -74,18 +83,18 @@ function Group({ group, isOpen }) {
   `;
 }
 
-/** Paths of some fields in one word, so that what shows them follows changes alone. @param {(field: Field) => boolean} isMeant */
-export function listPaths(isMeant) {
-  const paths = [...state.fields.value.values()].filter(isMeant).map(({ path }) => path);
+/** Join the paths of fields to a string, so that components render only on changes. @param {(field: Field) => boolean} isIncluded */
+export function listPaths(isIncluded) {
+  const paths = [...state.fields.value.values()].filter(isIncluded).map(({ path }) => path);
   return paths.join(' ');
 }
 
-/** @param {string} paths */
+/** Return the fields of joined paths. @param {string} paths */
 export function toListed(paths) {
   return paths.split(' ').flatMap((path) => state.fields.value.get(path) ?? []);
 }
 
-/** How many settings of a group differ from those of the page as it opens. @param {{fields: Field[]}} props */
+/** Render how many settings of a group differ from the opening view. @param {{fields: Field[]}} props */
 function Changed({ fields }) {
   const { base: opening } = openingView();
   const { base } = state.settings.value;
@@ -93,22 +102,22 @@ function Changed({ fields }) {
   return count > 0 ? html`<span class="count">${count} changed</span>` : null;
 }
 
-/** Whether a field means anything for one of the runs. @param {Field} field */
+/** Return whether a field applies to one of the runs. @param {Field} field */
 function isShown(field) {
   if (field.path === KIND || isFixed(field)) return false;
   return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
 
-/** One and the same of each run, so that a control is not drawn anew for it. @type {Target} */
+/** Shared targets, so that controls do not render again. @type {Target} */
 const COMMON = { run: null };
 /** @type {Target[]} */
 const OWN = [...boot.rules.letters].map((_, run) => ({ run }));
 
-/** @param {number} run */
+/** Return the target of a run. @param {number} run */
 export const targetOf = (run) => OWN[run];
 
-/** A drag moves one of forty: each follows its own value. */
-export const Control = still(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
+/** Render a control; it follows its own value only, because a drag changes one of forty. */
+export const Control = memo(function Control(/** @type {{field: Field, target: Target}} */ { field, target }) {
   const { run } = target;
   const path = run === null ? field.path : `${boot.rules.letters[run]}.${field.path}`;
   const id = `setting-${path.replaceAll('.', '-')}`; // the sliders below the picture have ids with field-
@@ -127,7 +136,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
       <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
-      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${toInner(field)}</button>` : null}
+      ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${titleInSentence(field)}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
     </div>
   `,
@@ -135,7 +144,7 @@ export const Control = still(function Control(/** @type {{field: Field, target: 
   );
 });
 
-/** @param {Field} field */
+/** Choose the component of a field. @param {Field} field */
 function kindOf(field) {
   if (field.control === 'text') return TextControl;
   if (field.control === 'checkbox') return CheckControl;
@@ -146,15 +155,15 @@ function kindOf(field) {
 
 /** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
 
-/** Why what was typed last was not taken. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
+/** Why the last typed value was refused. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
 const refusal = signal({ path: '', sentence: '' });
 
-/** @param {string} path @param {string} sentence */
+/** Show a refusal. @param {string} path @param {string} sentence */
 function refuse(path, sentence) {
   refusal.value = { path, sentence };
 }
 
-/** @param {Part & {label?: string}} props */
+/** Render a number input. @param {Part & {label?: string}} props */
 function NumberInput({ field, id, value, set, describedBy, label }) {
   const draft = useDraft(value, (event) => {
     const number = event.target.valueAsNumber;
@@ -167,18 +176,18 @@ function NumberInput({ field, id, value, set, describedBy, label }) {
     aria-label=${label} aria-describedby=${describedBy} ...${draft} />`;
 }
 
-/** A hand that comes near the depth is likely to move it. @param {boolean} is */
-const comeNear = (is) => () => {
+/** Note whether the pointer is near the depth slider, which starts a prefetch. @param {boolean} is */
+const setNear = (is) => () => {
   isNear.value = is;
 };
 const NEARING = {
-  onPointerEnter: comeNear(true),
-  onPointerLeave: comeNear(false),
-  onFocus: comeNear(true),
-  onBlur: comeNear(false),
+  onPointerEnter: setNear(true),
+  onPointerLeave: setNear(false),
+  onFocus: setNear(true),
+  onBlur: setNear(false),
 };
 
-/** The slider itself: it moves from stop to stop, and its value is entered on release. @param {Part & {isDisabled?: boolean}} props */
+/** Render the slider; it moves between stops, and its value is committed on release. @param {Part & {isDisabled?: boolean}} props */
 export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
@@ -188,7 +197,7 @@ export function RangeInput({ field, id, value, set, describedBy, isDisabled = fa
     aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />`;
 }
 
-/** @param {Part} props */
+/** Render a slider with a number input. @param {Part} props */
 function SliderControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
@@ -197,7 +206,7 @@ function SliderControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Render a number. @param {Part} props */
 function NumberControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -205,7 +214,7 @@ function NumberControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Render a switch. @param {Part} props */
 function CheckControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -214,7 +223,7 @@ function CheckControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Render a select. @param {Part} props */
 function SelectControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -224,7 +233,7 @@ function SelectControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Render radio buttons. @param {Part} props */
 function SegmentControl({ field, id, value, set, describedBy, help }) {
   return html`
     <fieldset class="segments" aria-labelledby=${`${id}-title`} aria-describedby=${describedBy}>
@@ -238,7 +247,7 @@ function SegmentControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** @param {Part} props */
+/** Render a text area. @param {Part} props */
 function TextControl({ field, id, value, set, describedBy, help }) {
   const isOwn = value !== field.initial;
   const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));

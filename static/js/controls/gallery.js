@@ -1,10 +1,10 @@
-/** Presets as a gallery: each with a small picture of its real runs, its numbers, and what a paper says of it. */
+/** The gallery of presets: each with a sketch of its runs, its numbers, and the paper's statement. */
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { toRunStyles, toShareOfInk } from '../data/dress.js';
+import { inkedFraction, toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
-import { ApiError, getPreviews } from '../net/api.js';
+import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { theme } from '../state/look.js';
 import { kindsOf, pathOf, presets } from '../state/presets.js';
@@ -15,18 +15,18 @@ import { closeDialog, opened } from '../ui/opened.js';
 import { playSetting } from './play.js';
 import { toSpark } from './spark.js';
 
-/** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').Preview} Preview @typedef {import('../../types').RunStyle} RunStyle */
+/** @typedef {import('../../types').Preset} Preset @typedef {import('../../types').PresetSketch} PresetSketch @typedef {import('../../types').RunStyle} RunStyle */
 
 const SIZE = { width: 240, height: 64 };
 
-const previews = signal(/** @type {Map<string, Preview>} */ (new Map()));
+const sketches = signal(/** @type {Map<string, PresetSketch>} */ (new Map()));
 
 export function Gallery() {
   return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
 }
 
 function Groups() {
-  useEffect(() => (previews.value.size > 0 ? undefined : load()), []);
+  useEffect(() => (sketches.value.size > 0 ? undefined : load()), []);
   const all = presets.value;
   const groups = new Map(all.map(({ group }) => [group.key, group.title]));
   return html`
@@ -42,12 +42,12 @@ function Groups() {
   `;
 }
 
-/** Ask for the sketches once. */
+/** Load the sketches once. */
 function load() {
   const aborted = new AbortController();
-  getPreviews(aborted.signal).then(
+  getSketches(aborted.signal).then(
     (found) => {
-      previews.value = new Map(found.map((preview) => [preview.name, preview]));
+      sketches.value = new Map(found.map((sketch) => [sketch.name, sketch]));
     },
     (error) => {
       if (aborted.signal.aborted) return;
@@ -58,7 +58,7 @@ function load() {
   return () => aborted.abort();
 }
 
-/** Open it in this page, unless the reader asks for another tab. @param {MouseEvent} event @param {Preset} preset */
+/** Open a preset on this page, unless a modifier key opens another tab. @param {MouseEvent} event @param {Preset} preset */
 function choose(event, preset) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -67,9 +67,9 @@ function choose(event, preset) {
   if (preset.plays) void playSetting(preset.plays);
 }
 
-/** @param {{preset: Preset}} props */
+/** Render a preset. @param {{preset: Preset}} props */
 function Card({ preset }) {
-  const runs = previews.value.get(preset.name)?.runs ?? [];
+  const runs = sketches.value.get(preset.name)?.runs ?? [];
   const styles = toRunStyles(kindsOf(preset), theme.value);
   const id = `preset-${preset.name}`;
   return html`
@@ -78,7 +78,7 @@ function Card({ preset }) {
       <${Picture} runs=${runs} styles=${styles} />
       <div id=${id}>
         <p>${preset.description}</p>
-        <${Told} preset=${preset} runs=${runs} styles=${styles} />
+        <${PresetNumbers} preset=${preset} runs=${runs} styles=${styles} />
         ${
           preset.reference
             ? html`<p class="gallery-reference"><b>${preset.reference.source}:</b> ${preset.reference.says}</p>
@@ -90,7 +90,7 @@ function Card({ preset }) {
   `;
 }
 
-/** @param {{runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
+/** Render a sketch. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
@@ -98,8 +98,8 @@ function Picture({ runs, styles }) {
     width,
     height,
   );
-  const inks = lines.map((_, run) => toShareOfInk(styles[run]?.dash ?? 'solid'));
-  const order = inks.map((_, run) => run).sort((a, b) => inks[b] - inks[a]); // those with gaps on top
+  const inks = lines.map((_, run) => inkedFraction(styles[run]?.dash ?? 'solid'));
+  const order = inks.map((_, run) => run).sort((a, b) => inks[b] - inks[a]); // dashed lines on top
   return html`
     <svg class="spark" viewBox=${`-2 -2 ${width + 8} ${height + 4}`} aria-hidden="true">
       ${base === null ? null : html`<line class="spark-base" x1="0" x2=${width} y1=${base} y2=${base} />`}
@@ -113,13 +113,13 @@ function Picture({ runs, styles }) {
   `;
 }
 
-/** @param {RunStyle | null | undefined} style */
+/** Return the dash pattern of a style. @param {RunStyle | null | undefined} style */
 function dashOf(style) {
   return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
 
-/** Our numbers, from the runs themselves. @param {{preset: Preset, runs: Preview['runs'], styles: (RunStyle | null)[]}} props */
-function Told({ preset, runs, styles }) {
+/** Render the numbers of the preset's runs. @param {{preset: Preset, runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
+function PresetNumbers({ preset, runs, styles }) {
   return html`
     <p class="gallery-what">${preset.told}</p>
     <dl class="gallery-numbers">
@@ -131,7 +131,7 @@ function Told({ preset, runs, styles }) {
   `;
 }
 
-/** @param {Preview['runs'][number] | undefined} run */
+/** Format the number of a run. @param {PresetSketch['runs'][number] | undefined} run */
 function numberOf(run) {
   return run ? formatValue(run.value, run.log10, run.status) : '…';
 }

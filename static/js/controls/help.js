@@ -1,10 +1,10 @@
-/** Help: how to use the page, its keys and its terms. */
+/** The Help dialog: usage, terms and keys. */
 
 import { GLOSSARY } from '../data/glossary.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { areKeysOn, SHORTCUTS, turnKeys } from './keys.js';
+import { areKeysOn, enableKeys, SHORTCUTS } from './keys.js';
 
 export function HelpDialog() {
   return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${Sheet} /><//>`;
@@ -24,7 +24,7 @@ function Sheet() {
       )}
     </table>
     <label class="choice"><input type="checkbox" checked=${areKeysOn.value}
-      onChange=${(/** @type {any} */ event) => turnKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
+      onChange=${(/** @type {any} */ event) => enableKeys(event.target.checked)} /> Enable keyboard shortcuts</label>
     <p class="hint">Shortcuts are off while you type. Tab reaches every control, the arrow keys move sliders, Escape closes what is open.</p>
   `;
 }

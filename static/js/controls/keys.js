@@ -15,7 +15,7 @@ import { presentCard } from './stagesteps.js';
 
 const KEY = 'single-keys';
 const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';
-/** Where the arrow keys have a meaning already. */
+/** Elements that use the arrow keys themselves. */
 const ARROWED = 'input, .table-box, pre';
 
 export const areKeysOn = signal(recall(KEY) !== 'off');
@@ -43,7 +43,7 @@ export const SHORTCUTS = [
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   ...(hasServer
     ? [
-        { signs: ['r'], title: 'run what waits', keys: { r: runAll } },
+        { signs: ['r'], title: 'start the runs', keys: { r: runAll } },
         { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
       ]
     : []),
@@ -62,19 +62,19 @@ export const SHORTCUTS = [
 /** @type {Record<string, () => void>} */
 const ACTS = Object.assign({}, ...SHORTCUTS.map((item) => item.keys));
 
-/** @param {number} by */
+/** Move the cursor by layers. @param {number} by */
 function stepLayer(by) {
   moveCursor(state.cursor.value + by);
 }
 
-/** @param {number} by */
+/** Move the cursor by training steps. @param {number} by */
 function stepTraining(by) {
   if (state.isTraining.value) moveStep((state.step.value ?? state.steps.value) + by);
 }
 
 let isStepping = false;
 
-/** While the key is held, as if the slider were dragged. @param {number} by */
+/** Change the depth while the key is down, like dragging the slider. @param {number} by */
 function stepDepth(by) {
   const field = state.fields.value.get('depth');
   if (!field) return;
@@ -86,28 +86,28 @@ function stepDepth(by) {
 }
 
 function runAll() {
-  if (!['loading', 'running'].includes(state.phase.value) && !state.isOfTraces.value) requestRuns(true);
+  if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }
 
-/** @param {KeyboardEvent} event */
-function isMeant(event) {
+/** Return whether a key event is a shortcut. @param {KeyboardEvent} event */
+function isShortcut(event) {
   const target = /** @type {Element} */ (event.target);
   if (!areKeysOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;
   if (document.querySelector('dialog[open], :popover-open')) return false;
   return !(event.key.startsWith('Arrow') && target.closest(ARROWED));
 }
 
-/** @param {boolean} isOn */
-export function turnKeys(isOn) {
+/** Turn shortcuts on or off. @param {boolean} isOn */
+export function enableKeys(isOn) {
   areKeysOn.value = isOn;
   remember(KEY, isOn ? null : 'off');
 }
 
-/** Listen for as long as the page is there. */
+/** Listen until the page is closed. */
 export function followKeys() {
   addEventListener('keydown', (event) => {
     const act = ACTS[event.key];
-    if (!act || !isMeant(event)) return;
+    if (!act || !isShortcut(event)) return;
     event.preventDefault();
     act();
   });

@@ -1,10 +1,10 @@
-/** What a saved file needs so that its sliders work without a server: the runs as columns, and the figures that its cards show. */
+/** Collects the data for the sliders of a saved file: the runs as columns, and the figures of the cards. */
 
-import { movableFields, wholeLayers } from '../cards/hand.js';
+import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
-import { know } from '../instant/known.js';
-import { carry } from '../share/carried.js';
+import { deriveColumns } from '../instant/derive.js';
 import { pack } from '../share/pack.js';
+import { collectScripts } from '../share/scripts.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
@@ -12,21 +12,21 @@ import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**
  * @typedef {{runs: Columns[], labels: string[], areFree: boolean[], layer: number, isDifference: boolean, sliders: Slider[],
- *   panels: {key: string, figure: Figure}[], atOnce: import('../../types').AtOnceRules, rules: import('../../types').FigureRules,
+ *   panels: {key: string, figure: Figure}[], derivation: import('../../types').DerivationRules, rules: import('../../types').FigureRules,
  *   methods: import('../../types').ViewRules['methods']}} Given
  */
 
-/** Beyond this a file would be slow to open: runs of a thousand layers. */
+/** Largest size of the data; larger files, with about a thousand layers, open slowly. */
 const MAX_CHARACTERS = 8e6;
 
 /**
- * Null where no slider means anything: of traces, of stacks that train, of chosen layers, or of runs that are too large.
+ * Collect the data; null if no slider would work: for recordings, training, an interval, or runs that are too large.
  * @returns {Promise<import('../share/standalone.js').Live | null>}
  */
 export async function toLive() {
   const runs = state.slots.value.map(({ columns }) => columns);
   const layers = wholeLayers();
-  if (layers === 0 || state.part.value || !runs.every(canMove)) return null;
+  if (layers === 0 || state.chosenInterval.value || !runs.every(canMove)) return null;
   const sliders = movableFields().map((field) => toSlider(field, layers));
   const { templates } = state;
   if (sliders.length === 0 || !templates.value) return null;
@@ -42,21 +42,23 @@ export async function toLive() {
       key: panel.key,
       figure: withoutRules(state.viewOf(panel).figure),
     })),
-    atOnce: boot.rules.at_once,
+    derivation: boot.rules.at_once,
     rules: templates.value.rules,
     methods: boot.rules.methods,
   };
   const text = pack(given);
-  return text.length > MAX_CHARACTERS ? null : { given: text, ...(await carry()) };
+  return text.length > MAX_CHARACTERS ? null : { given: text, ...(await collectScripts()) };
 }
 
-/** Whether anything follows from a run. @param {Columns} columns */
+/** Return whether columns can be derived from a run. @param {Columns} columns */
 function canMove(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
-  return know(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null;
+  return (
+    deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null
+  );
 }
 
-/** @param {Field} field @param {number} layers that are known @returns {Slider} */
+/** Create the slider of a field. @param {Field} field @param {number} layers known layers @returns {Slider} */
 function toSlider(field, layers) {
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
@@ -64,7 +66,7 @@ function toSlider(field, layers) {
   return { path: field.path, title: field.title, unit: field.unit, stops: all, value };
 }
 
-/** They are the same of all figures. @param {Figure} figure @returns {Figure} */
+/** Remove the rules, which are the same for all figures. @param {Figure} figure @returns {Figure} */
 function withoutRules({ data, layout }) {
   const { rules: _, ...meta } = layout.meta;
   return { data, layout: { ...layout, meta: /** @type {any} */ (meta) } };

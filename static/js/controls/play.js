@@ -1,4 +1,4 @@
-/** Plays a slider as an animation: each step waits for the runs of the step before. One slider plays at a time. */
+/** Animates a slider: each step waits for the runs of the previous step. One slider plays at a time. */
 
 import { signal } from '@preact/signals';
 import { commit, dragTo } from '../state/actions.js';
@@ -8,16 +8,16 @@ import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Field} Field */
 
-/** A step stays in sight at least so long; longer for those who want no motion. */
+/** Shortest time per step; longer if the user prefers reduced motion. */
 const DWELL_MS = { moving: 300, still: 1000 };
-/** Keys that do nothing by themselves, and the one that leads away from a button. */
+/** Keys that do not stop the animation: modifiers and Tab. */
 const IDLE_KEYS = ['Shift', 'Control', 'Alt', 'Meta', 'Tab'];
 
-/** What is played. @type {import('@preact/signals').Signal<{id: string, field: Field} | null>} */
+/** The animated setting. @type {import('@preact/signals').Signal<{id: string, field: Field} | null>} */
 const playing = signal(null);
 let following = new AbortController();
 
-/** @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
+/** Render the button. @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
 export function PlayButton({ id, field, value, set }) {
   const isOn = playing.value?.id === id;
   const act = () => (isOn ? stop() : void play(id, field, value, set));
@@ -25,17 +25,17 @@ export function PlayButton({ id, field, value, set }) {
     data-play onClick=${act}>${isOn ? '❚❚' : '▶'}</button>`;
 }
 
-/** The control of a common setting. @param {string} path */
+/** Return the id of a common setting's control. @param {string} path */
 const toControl = (path) => `setting-${path.replaceAll('.', '-')}`;
 
-/** Play a common setting from its start, once what is asked for now is shown. @param {string} path */
+/** Play a common setting from its start, after the current runs are shown. @param {string} path */
 export async function playSetting(path) {
   const field = state.fields.value.get(path);
   if (!field) return;
   await play(toControl(path), field, NaN, (value) => state.setBase(path, value));
 }
 
-/** Plays a common setting that has no control in sight, and pauses it. @param {{path: string, canPlay: boolean}} props `canPlay`: whether it is offered while nothing plays */
+/** Render a button that plays and pauses a common setting without a visible control. @param {{path: string, canPlay: boolean}} props `canPlay`: whether to show it while nothing plays */
 export function PlaySetting({ path, canPlay }) {
   const title = state.fields.value.get(path)?.title;
   const isOn = playing.value?.id === toControl(path);
@@ -45,7 +45,7 @@ export function PlaySetting({ path, canPlay }) {
     : null;
 }
 
-/** @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */
+/** Play a setting. @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */
 async function play(id, field, from, set) {
   following.abort();
   following = new AbortController();
@@ -66,17 +66,17 @@ async function play(id, field, from, set) {
   stop();
 }
 
-/** Stay at the step that is shown: it becomes one that Back undoes. */
+/** Stop at the shown step, and commit it as a history entry. */
 function stop() {
   following.abort();
   if (!playing.value) return;
   const { field } = playing.value;
   playing.value = null;
   commit();
-  state.spoken.value = `${field.title} stopped at ${state.baseValue(field)}`;
+  state.announcement.value = `${field.title} stopped at ${state.baseValue(field)}`;
 }
 
-/** Until the runs of this step are all shown; rejects where they will not be. @param {AbortSignal} aborted */
+/** Wait until the runs of this step are shown; rejects if they are refused. @param {AbortSignal} aborted */
 function untilShown(aborted) {
   return new Promise((resolve, reject) => {
     const end = (/** @type {() => void} */ act) => {
@@ -85,7 +85,7 @@ function untilShown(aborted) {
     };
     const unsubscribe = state.phase.subscribe((phase) => {
       if (phase === 'idle') end(() => resolve(undefined));
-      if (phase === 'refused' || phase === 'asking')
+      if (phase === 'refused' || phase === 'unconfirmed')
         end(() => reject(new DOMException(`the page is ${phase}`, 'AbortError')));
     });
     aborted.addEventListener('abort', () => end(() => reject(new DOMException('stopped', 'AbortError'))), {
@@ -94,7 +94,7 @@ function untilShown(aborted) {
   });
 }
 
-/** @param {AbortSignal} aborted */
+/** Wait for the time of a step. @param {AbortSignal} aborted */
 function rest(aborted) {
   const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
   return new Promise((resolve, reject) => {
@@ -110,7 +110,7 @@ function rest(aborted) {
   });
 }
 
-/** Any input ends it, for as long as the page is there; the button itself tells apart what it means. */
+/** Stop on any input, except on play buttons, which handle it themselves. Runs until the page is closed. */
 export function followPlay() {
   const onInput = (/** @type {Event} */ event) => {
     if (!playing.value) return;
@@ -119,7 +119,7 @@ export function followPlay() {
     const isEscape = event instanceof KeyboardEvent && event.key === 'Escape';
     if (button && !isEscape) return;
     stop();
-    if (isEscape) event.preventDefault(); // the drawer, which closes with it, stays open
+    if (isEscape) event.preventDefault(); // otherwise Escape would close the drawer
   };
   for (const type of ['pointerdown', 'keydown', 'input']) addEventListener(type, onInput, { capture: true });
   addEventListener('popstate', () => {

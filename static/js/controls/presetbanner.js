@@ -1,4 +1,4 @@
-/** The heading of a preset's view: its claim, our numbers next to the paper's, and how they differ. */
+/** The heading of a preset's view: its text, and our numbers next to the paper's. */
 
 import { toRunStyles } from '../data/dress.js';
 import { closePreset, openPreset } from '../state/actions.js';
@@ -28,7 +28,7 @@ export function PresetBanner() {
   `;
 }
 
-/** @param {{from: Preset}} props */
+/** Render the note that the view was changed. @param {{from: Preset}} props */
 function Changed({ from }) {
   const open = (/** @type {MouseEvent} */ event) => {
     event.preventDefault();
@@ -37,30 +37,30 @@ function Changed({ from }) {
   return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
 }
 
-/** @param {{shown: Preset}} props */
+/** Render the text of the preset. @param {{shown: Preset}} props */
 function Claim({ shown }) {
   const { reference } = shown;
   return html`
     <div class="preset-claim">
-      <p>${shown.description} ${sayStart(shown)}</p>
+      <p>${shown.description} ${describeInit(shown)}</p>
       ${reference ? html`<${Source} reference=${reference} />` : null}
     </div>
   `;
 }
 
-/** How mHC is initialised, where that differs from the first screen; the presets that compare initialisations name them. @param {Preset} shown */
-function sayStart({ specs }) {
+/** Describe the initialisation of mHC if it differs from the first screen; empty for presets that compare initialisations. @param {Preset} shown */
+function describeInit({ specs }) {
   const [here, there] = [specs.map(({ spec }) => spec), boot.rules.opening].map(startsOf);
   if (here.length !== 1 || here[0] === there[0]) return '';
   return `mHC is initialised as “${nameOf(here[0])}” here, as “${nameOf(there[0])}” on the first screen.`;
 }
 
-/** Initialisations of the runs of mHC, each once. @param {any[]} specs */
+/** List the distinct initialisations of mHC runs. @param {any[]} specs */
 const startsOf = (specs) => [
   ...new Set(specs.flatMap(({ connection }) => (connection.kind === 'mhc' ? [connection.init] : []))),
 ];
 
-/** Folded on a phone, whose first screen is for the figure. @param {{reference: NonNullable<Preset['reference']>}} props */
+/** Render the source, closed on phones, so that the figure fits the first screen. @param {{reference: NonNullable<Preset['reference']>}} props */
 function Source({ reference }) {
   return html`
     <details open=${isWide}>
@@ -71,7 +71,7 @@ function Source({ reference }) {
   `;
 }
 
-/** Ours from the runs' own columns, beside what the paper prints of the same. @param {{shown: Preset}} props */
+/** Render our numbers next to the paper's. @param {{shown: Preset}} props */
 function Numbers({ shown }) {
   state.dataTick.value;
   const theirs = shown.reference?.numbers ?? {};
@@ -95,7 +95,7 @@ function Numbers({ shown }) {
   `;
 }
 
-/** @param {Preset} shown @param {number} run */
+/** Format the number of a run. @param {Preset} shown @param {number} run */
 function numberOf(shown, run) {
   const slot = state.slots.value[run];
   return (slot && toHeadline(shown, slot.columns)) ?? '…';

@@ -1,4 +1,4 @@
-/** Shown while the page is in a room of a course. */
+/** A banner while the page belongs to a course (room). */
 
 import { ROOT } from '../net/sent.js';
 import { leaveRoom, room } from '../state/room.js';

@@ -1,4 +1,4 @@
-/** Save the view that is shown as one HTML file: what `standalone.js` writes, gathered from the page. */
+/** Saves the view as one HTML file: collects the data from the page for `standalone.js`. */
 
 import { render } from 'preact';
 import { CostTables, loadCosts, PaperClaim } from '../cards/costs.js';
@@ -7,7 +7,7 @@ import { TheoryNotes } from '../cards/theory.js';
 import { toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
 import { methodOf, sourceOf, specOf } from '../data/record.js';
-import { sayPart, toTitle, unitOf } from '../figures/places.js';
+import { describeInterval, toTitle, unitOf } from '../figures/places.js';
 import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
@@ -29,7 +29,7 @@ import { toLive } from './liveview.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
 
-const WIDTH_PX = 930; // of the column in the file: letters keep their size
+const WIDTH_PX = 930; // width of the column in the file, so that fonts keep their size
 const LINES_PX = 310;
 const COLORS = ['--page', '--card', '--raised', '--ink', '--muted', '--line', '--accent'];
 const FONTS = ['--font', '--mono'];
@@ -45,19 +45,20 @@ const COST = {
 };
 
 /**
+ * Download the file.
  * @param {{title: string, note: string}} words
- * @param {{title: string, url: string}[]} links what leads back to the live page
- * @returns {Promise<{bytes: number, hasSliders: boolean}>} of the file
+ * @param {{title: string, url: string}[]} links to the live page
+ * @returns {Promise<{bytes: number, hasSliders: boolean}>} properties of the file
  */
 export async function saveView(words, links) {
-  const whole = await toWhole(words, links);
-  const text = toPage(whole);
+  const content = await collectContent(words, links);
+  const text = toPage(content);
   downloadText(text, 'text/html', toFileName(words.title));
-  return { bytes: new Blob([text]).size, hasSliders: whole.live !== null };
+  return { bytes: new Blob([text]).size, hasSliders: content.live !== null };
 }
 
-/** @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').Whole>} */
-async function toWhole(words, links) {
+/** Collect the content. @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').SavedView>} */
+async function collectContent(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
   const onPaper = isDark ? await loadTemplates(slots.length, 'light') : null;
@@ -74,7 +75,7 @@ async function toWhole(words, links) {
       toPictureCard(/** @type {Templates} */ (state.templates.value), onPaper),
       ...cards,
       ...(await toMapCard(isDark)),
-      { ...COST, beside: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
+      { ...COST, supplement: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
     ],
     live: await toLive(),
     nonce: toBase64(crypto.getRandomValues(new Uint8Array(12))),
@@ -88,7 +89,7 @@ async function toWhole(words, links) {
         columns,
         slots.map((slot) => slot.label),
         state.isDifference.value,
-        sayPart(),
+        describeInterval(),
       ),
     ],
     runs: slots.map((slot, run) => ({
@@ -108,14 +109,14 @@ async function toWhole(words, links) {
   };
 }
 
-/** The run's own headline, or in a preset's view the preset's. @param {import('../../types').Columns} columns */
+/** Return the run's headline, in a preset's view that of the preset. @param {import('../../types').Columns} columns */
 function toHeadlineText(columns) {
   const number = preset.value && toHeadline(preset.value, columns);
   if (preset.value && number !== null) return `${number} (${preset.value.told})`;
   return columns.summary?.headline.text ?? columns.end?.status ?? '';
 }
 
-/** What the preset says, and its source. */
+/** Return text and source of the preset. */
 function presetNotes() {
   if (!preset.value) return [];
   const { title, description, reference } = preset.value;
@@ -123,10 +124,10 @@ function presetNotes() {
   return [`${title}. ${description}`, ...source];
 }
 
-/** A run's spec alone, which can be posted; of a trace what is known of its origin. @param {import('../data/record.js').Source} source */
+/** Return the spec of a run, which can be submitted, or the source of a recording. @param {import('../data/record.js').Source} source */
 const toShown = (source) => (source.kind === 'spec' ? source.spec : source);
 
-/** @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('../share/standalone.js').Card>} */
+/** Build the card of a panel. @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('../share/standalone.js').Card>} */
 async function toCard(panel, onPaper) {
   const view = state.viewOf(panel);
   const other = onPaper?.panels.find((item) => item.key === panel.key);
@@ -140,7 +141,7 @@ async function toCard(panel, onPaper) {
     help: panel.help,
     svg: await draw(panel, view.figure),
     paper: other ? await draw(panel, state.viewOf(other).figure) : '',
-    beside: [
+    supplement: [
       panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
       toMarkup(html`<${Missing} figure=${view.figure} />`),
     ].join(''),
@@ -148,7 +149,7 @@ async function toCard(panel, onPaper) {
   };
 }
 
-/** @param {Templates} now @param {Templates | null} onPaper @returns {import('../share/standalone.js').Card} */
+/** Build the card of the picture. @param {Templates} now @param {Templates | null} onPaper @returns {import('../share/standalone.js').Card} */
 function toPictureCard(now, onPaper) {
   const [{ caption, head, rows }] = toTables(now);
   return {
@@ -159,12 +160,12 @@ function toPictureCard(now, onPaper) {
     help: HELP,
     svg: toPicture(now, WIDTH_PX),
     paper: onPaper ? toPicture(onPaper, WIDTH_PX) : '',
-    beside: '',
+    supplement: '',
     numbers: { caption, head, rows: rows.map((row) => row.map((cell) => ({ text: String(cell), value: null }))) },
   };
 }
 
-/** The map that is open, as far as it is: none where no cell is there. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
+/** Build the card of the open sweep; none without cells. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
 async function toMapCard(isDark) {
   const { map } = state.view.value;
   if (!map || !cells.value || !sourceOfMap(map)) return [];
@@ -187,20 +188,20 @@ async function toMapCard(isDark) {
       help: { formula, reading: READING, symbol: values.metric.key, source },
       svg: await draw(figure),
       paper: isDark ? await draw(await drawIn(map, 'light')) : '',
-      beside: '',
+      supplement: '',
       numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
     },
   ];
 }
 
-/** The figure that the card shows, at the width of the file. @param {Panel} panel @param {Figure} template */
+/** Draw the card's figure at the width of the file. @param {Panel} panel @param {Figure} template */
 async function draw(panel, template) {
   const figure = fillShown(panel, template);
   const height = figure.layout.meta.grid ? heightOf(figure, false) : LINES_PX;
   return toSvg(figure, { width: WIDTH_PX, height });
 }
 
-/** The card's table: as people read it, and behind each number its value. @param {Panel} panel @param {number} layer */
+/** Build the card's table, with texts and numbers. @param {Panel} panel @param {number} layer */
 function toNumbers(panel, layer) {
   const [read, raw] = [toTable(panel, false), toTable(panel, true)];
   const places = read.head.map((title) => raw.head.indexOf(title));
@@ -220,7 +221,7 @@ function toNumbers(panel, layer) {
   };
 }
 
-/** What a part of the page shows, without what can be pressed. @param {any} part */
+/** Render a component to markup, without buttons. @param {any} part */
 function toMarkup(part) {
   const box = document.createElement('div');
   render(part, box);
@@ -230,7 +231,7 @@ function toMarkup(part) {
   return markup;
 }
 
-/** A theme's colours, as one who sees it has them: `tokens.css` holds both themes in one. @param {boolean} isDark @returns {Record<string, string>} */
+/** Compute the colours of a theme; `tokens.css` defines both themes with `light-dark()`. @param {boolean} isDark @returns {Record<string, string>} */
 function palette(isDark) {
   const sample = document.createElement('i');
   sample.style.colorScheme = isDark ? 'dark' : 'light';

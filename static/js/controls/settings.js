@@ -1,4 +1,4 @@
-/** The drawer with all settings and the compared runs: at the right of a wide screen, over the lower half of a phone. */
+/** The drawer with all settings and the compared runs: on the right of wide screens, in the lower half of phones. */
 
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import * as state from '../state/signals.js';
@@ -25,7 +25,7 @@ function Sheet() {
       if (opener instanceof HTMLElement) opener.focus();
     };
   }, []);
-  /** What is open inside the drawer closes first. @param {KeyboardEvent} event */
+  /** Close the drawer on Escape, after popovers inside it. @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
     if (event.key === 'Escape' && !event.defaultPrevented && !sheet.current?.querySelector(':popover-open'))
       closeSettings();

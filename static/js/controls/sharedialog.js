@@ -17,7 +17,7 @@ import {
   isCreating,
   isLoopback,
   links,
-  note,
+  onNoteInput,
   remove,
   saved,
   toWords,
@@ -28,11 +28,11 @@ import { omittedIn } from '../state/view/hash.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog } from '../ui/menu.js';
 
-/** Heights at 720 px of the panels that are not as high as most. @type {Record<string, number>} */
+/** Frame heights at a width of 720 px, for panels that differ from the default. @type {Record<string, number>} */
 const FRAME_HEIGHTS = { unfolded: 480, theory: 680, cost: 1000 };
 const FRAME_WIDTH = 720;
 const FRAME_HEIGHT = 400;
-const MAP_HEIGHT = 240; // and as much as its rows take
+const MAP_HEIGHT = 240; // without rows
 const ROW_HEIGHT = 46;
 const DAY_MS = 86_400_000;
 
@@ -58,7 +58,7 @@ async function save() {
   }
 }
 
-/** @param {Event} event */
+/** Create the link. @param {Event} event */
 function submit(event) {
   event.preventDefault();
   void createLink();
@@ -79,12 +79,12 @@ export function ShareDialog() {
   `;
 }
 
-/** The link to these numbers, once someone has asked for it. */
+/** Render the snapshot link, created on request. */
 function Snapshot() {
   const { id = '', short = '', isOwn = false, expires = '' } = links.value ?? {};
   return html`
     <h3>Snapshot link</h3>
-    <form class="words" onInput=${note} onSubmit=${submit}>
+    <form class="words" onInput=${onNoteInput} onSubmit=${submit}>
       <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
       <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What should people look at?"></textarea></label>
       <button type="submit" class=${id ? '' : 'primary'} disabled=${isCreating.value}>${id ? 'Create another link' : 'Create link'}</button>
@@ -108,20 +108,20 @@ function LiveLink() {
     ${isCut ? html`<p class="hint">Your text is too long for this link. A snapshot link keeps it.</p>` : null}`;
 }
 
-/** @param {string} time as the server writes it */
+/** Count the days until a time. @param {string} time in the server's format */
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
-/** The first press asks, the second deletes. */
+/** Render the deletion with a confirmation. */
 function Deletion() {
-  const [isAsked, setAsked] = useState(false);
-  return isAsked
+  const [isConfirming, setConfirming] = useState(false);
+  return isConfirming
     ? html`<p class="choice"><button type="button" onClick=${() => void remove()}>Delete it for everyone</button>
-        <button type="button" onClick=${() => setAsked(false)}>Keep it</button>
+        <button type="button" onClick=${() => setConfirming(false)}>Keep it</button>
         <span class="hint" role="status">The link and its embeds will stop working.</span></p>`
-    : html`<p class="choice"><button type="button" onClick=${() => setAsked(true)}>Delete this link</button></p>`;
+    : html`<p class="choice"><button type="button" onClick=${() => setConfirming(true)}>Delete this link</button></p>`;
 }
 
-/** The height of a panel's frame: what it holds tells that of the map and of the picture. @param {string} key */
+/** Return the frame height of a panel; sweep and picture depend on their content. @param {string} key */
 function heightOf(key) {
   const { value: templates } = state.templates;
   if (key === 'map') return MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2);
@@ -129,7 +129,7 @@ function heightOf(key) {
   return FRAME_HEIGHTS[key] ?? FRAME_HEIGHT;
 }
 
-/** Code that embeds one figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
+/** Render the code that embeds a figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
 function Frame({ id, hasMap }) {
   const picture = { key: PICTURE, title: TITLE };
   const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Sweep' }] : [])];

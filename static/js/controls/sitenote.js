@@ -1,4 +1,4 @@
-/** One sentence below the sliders of a page without a server: where they stop, or what is missing. */
+/** A sentence below the sliders of a page without a server: where they stop, or what is missing. */
 
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
@@ -7,20 +7,20 @@ import { html } from '../ui/html.js';
 const COMPUTE = html`Run <code>mhc-scope serve</code> to compute`;
 
 export function SiteNote() {
-  return html`<p class="hint site-note" role="status">${sayMissing() ?? sayStops()}</p>`;
+  return html`<p class="hint site-note" role="status">${describeMissing() ?? describeStops()}</p>`;
 }
 
-/** That figures belong to other settings; null where none do. */
-function sayMissing() {
+/** Describe what is missing for these settings; null if nothing is. */
+function describeMissing() {
   const { value: phase } = state.phase;
-  if (phase === 'asking') return html`This page has no server. ${COMPUTE} this.`;
-  const isPartial = phase === 'idle' && state.slots.value.some(({ id, known }) => id === '' && known !== null);
+  if (phase === 'unconfirmed') return html`This page has no server. ${COMPUTE} this.`;
+  const isPartial = phase === 'idle' && state.slots.value.some(({ id, derived }) => id === '' && derived !== null);
   return isPartial
-    ? html`This page has no server: it knows the gains of these settings. ${COMPUTE} what is dimmed.`
+    ? html`This page has no server: only the gains of these settings are known. ${COMPUTE} the dimmed figures.`
     : null;
 }
 
-function sayStops() {
+function describeStops() {
   const hasGrid = Object.keys(boot.site?.grid ?? {}).length > 0;
   return `This page has no server: ${hasGrid ? 'its sliders stop at settings that were computed before.' : 'its sliders move the gains alone.'}`;
 }

@@ -1,4 +1,4 @@
-/** The first two stops of Tab: past the top bar. */
+/** Skip links past the top bar, first in the Tab order. */
 
 import { html } from '../ui/html.js';
 
@@ -14,7 +14,7 @@ export function SkipLinks() {
   `;
 }
 
-/** The address is that of the view: the link only moves the focus. @param {Event} event @param {string} place */
+/** Move the focus without changing the address, which belongs to the view. @param {Event} event @param {string} place */
 function skip(event, place) {
   event.preventDefault();
   const target = /** @type {HTMLElement | null} */ (document.querySelector(place));

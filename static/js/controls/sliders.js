@@ -1,4 +1,4 @@
-/** The three sliders below the picture, the switch from noise to trained runs, another seed, and the way to all settings. */
+/** The three sliders below the picture, the switch between noise and trained runs, and the buttons for another seed and all settings. */
 
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -10,7 +10,7 @@ import { commit, showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
 import * as state from '../state/signals.js';
 import { appliesTo, settingOf } from '../state/view/spec.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { openSettings } from '../ui/opened.js';
 import { CursorRow } from './cursor.js';
 import { RangeInput } from './fields.js';
@@ -35,20 +35,20 @@ export function Sliders() {
   `;
 }
 
-/** Every run gets the new seed. */
+/** Set a new seed for all runs. */
 export function rollSeed() {
   commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
 }
 
 const COMMON = { kind: '', own: {} };
 
-/** Its place is kept until the schema has come. */
-const Slider = still(function Slider(/** @type {{field: Field | undefined}} */ { field }) {
+/** Render a slider; reserves its space until the schema is loaded. */
+const Slider = memo(function Slider(/** @type {{field: Field | undefined}} */ { field }) {
   if (!field) return html`<div class="slider"></div>`;
   return html`<${KnownSlider} field=${field} />`;
 });
 
-/** Whether what moves the mixing of the runs is training alone. @param {Field} field of the noise */
+/** Return whether training instead of noise moves the mixing of the runs. @param {Field} field of the noise */
 function isOfTraining(field) {
   const { value: fields } = state.fields;
   const { value: view } = state.settings;
@@ -56,7 +56,7 @@ function isOfTraining(field) {
   return !isNoisy && state.specs.value.some((spec) => spec.train?.steps > 0);
 }
 
-/** To the trained runs, and back to the view before them. @param {{isTrained: boolean}} props */
+/** Render the switch to trained runs, and back to the previous view. @param {{isTrained: boolean}} props */
 function Switch({ isTrained }) {
   const { value: view } = state.settings;
   const before = useRef(/** @type {import('../../types').View | null} */ (null));
@@ -68,7 +68,7 @@ function Switch({ isTrained }) {
     title="Compare stacks whose mixing training has moved, without noise" onClick=${choose}>mixing: <span class=${isTrained ? '' : 'on'}>noise</span> | <span class=${isTrained ? 'on' : ''}>trained</span></button>`;
 }
 
-/** How far training moved the mixing of each run. */
+/** Render how far training moved the mixing of each run. */
 function TrainedDrift() {
   state.dataTick.value;
   const { value: slots } = state.slots;
@@ -79,11 +79,11 @@ function TrainedDrift() {
       ? []
       : [{ steps: trainSteps(columns), text: `${names[run]} ${Number(drift.toPrecision(2))}` }];
   });
-  const said = found.map(({ text }) => text).join(', ');
-  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${said ? html`<span>Drift of H_res after ${found[0].steps} steps:</span> ${said}` : 'Measured after training'}</p>`;
+  const drifts = found.map(({ text }) => text).join(', ');
+  return html`<p class="slider-measured" title="Root mean square change of the entries of H_res from the start to the end of training">${drifts ? html`<span>Drift of H_res after ${found[0].steps} steps:</span> ${drifts}` : 'Measured after training'}</p>`;
 }
 
-/** Drift is noise that a slider sets, or what training did. The help is out of the way once the slider moves. @param {{field: Field}} props */
+/** Render a slider; drift is either noise set by the slider, or measured after training. The help is hidden while the slider moves. @param {{field: Field}} props */
 function KnownSlider({ field }) {
   const { path } = field;
   const isTrained = useComputed(() => path === DRIFT && isOfTraining(field)).value;
@@ -100,7 +100,7 @@ function KnownSlider({ field }) {
   `;
 }
 
-/** @param {{field: Field, id: string}} props */
+/** Render value, slider and help. @param {{field: Field, id: string}} props */
 function Range({ field, id }) {
   const { path } = field;
   const value = useComputed(() => settingOf(state.settings.value, COMMON, field)).value;
@@ -114,7 +114,7 @@ function Range({ field, id }) {
   `;
 }
 
-/** With as many decimals as its steps have, so that the digits keep their places. @param {any} value @param {Field} field */
+/** Format a value with the decimals of the step, so that digits do not jump. @param {any} value @param {Field} field */
 function formatSetting(value, field) {
   const decimals = String(field.step ?? 1).split('.')[1]?.length ?? 0;
   const text = Number(value).toFixed(decimals);

@@ -1,14 +1,14 @@
-/** Small curves as SVG paths: all runs of a preview on one scale. No browser here. */
+/** Builds sketches: curves of all runs as SVG paths on one scale. No browser here. */
 
 /**
  * @typedef {{d: string, end: [number, number] | null}} Line
- * @typedef {{lines: Line[], base: number | null}} Spark `base`: where 0 lies, if it is in sight
+ * @typedef {{lines: Line[], base: number | null}} Spark `base`: position of 0 if visible
  */
 
 const PAD = 0.06;
 
 /**
- * A path for each curve, null entries leaving a gap; x spans each curve's own length.
+ * Build a path for each curve; null entries leave a gap, and x spans the length of each curve.
  * @param {((number | null)[] | null)[]} curves
  * @param {number} width
  * @param {number} height
@@ -19,7 +19,7 @@ export function toSpark(curves, width, height) {
   if (known.length === 0) return { lines: curves.map(() => ({ d: '', end: null })), base: null };
   const low = Math.min(...known);
   const high = Math.max(...known);
-  // What differs in the last digits alone is a flat line, not noise blown up.
+  // Draw differences in the last digits as a flat line instead of magnifying noise.
   const least = 1e-2 * Math.max(1, Math.abs(high), Math.abs(low));
   const middle = (low + high) / 2;
   const half = (Math.max(high - low, least) / 2) * (1 + 2 * PAD);
@@ -31,7 +31,7 @@ export function toSpark(curves, width, height) {
   };
 }
 
-/** @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */
+/** Build the path of a curve. @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */
 function toLine(curve, width, toY) {
   let d = '';
   let isDown = false;
@@ -49,7 +49,7 @@ function toLine(curve, width, toY) {
   return { d, end };
 }
 
-/** @param {number} value */
+/** Round to tenths. @param {number} value */
 function round(value) {
   return Math.round(value * 10) / 10;
 }

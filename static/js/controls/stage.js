@@ -1,9 +1,9 @@
-/** One card fills the screen, for a lecture: its figure, the runs with their numbers, and where one is. */
+/** Presentation mode: one card fills the screen, with its figure, the runs and their numbers, and the position. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useTemplate } from '../cards/card.js';
-import { LessonText } from '../cards/lesson.js';
 import { Headline } from '../cards/results.js';
+import { StoryText } from '../cards/story.js';
 import { Swatch } from '../cards/swatch.js';
 import { shownOf } from '../data/drawing.js';
 import { shownStep, toTitle, unitOf } from '../figures/places.js';
@@ -30,17 +30,17 @@ const ACTS = {
   f: endPresentation,
 };
 
-/** @param {Columns} columns */
-const isTold = (columns) => columns.summary !== null;
+/** Return whether a run has a summary. @param {Columns} columns */
+const hasSummary = (columns) => columns.summary !== null;
 
-/** A card that a preset has moved on the page is another element: it has no focus to give back to. @param {string} key */
+/** Focus the card's menu if a preset replaced the card, which lost the focus. @param {string} key */
 function returnFocus(key) {
   if (document.activeElement !== document.body) return;
   const tools = document.querySelector(`[data-panel="${key}"] .card-tools > button:last-of-type`);
   /** @type {HTMLElement | null} */ (tools)?.focus();
 }
 
-/** @param {Panel | {key: string, title: string} | null | undefined} card */
+/** Return the title of a card. @param {Panel | {key: string, title: string} | null | undefined} card */
 function titleOf(card) {
   if (!card) return '';
   return 'views' in card ? toTitle(card, state.viewOf(card)) : card.title;
@@ -59,7 +59,7 @@ export function Stage() {
   <//>`;
 }
 
-/** @param {{panel: Panel | undefined}} props of the picture none */
+/** Render the presented card. @param {{panel: Panel | undefined}} props undefined for the picture */
 function Presented({ panel }) {
   useEffect(() => {
     const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -75,7 +75,7 @@ function Presented({ panel }) {
   return html`
     <div class="stage">
       ${panel ? html`<p class="stage-unit">${unitOf(state.viewOf(panel))}</p>` : null}
-      <${Said} />
+      <${StageText} />
       <${Legend} />
       <${Room} panel=${panel} />
       <${Foot} />
@@ -83,28 +83,28 @@ function Presented({ panel }) {
   `;
 }
 
-/** What the step or the preset says. */
-function Said() {
-  if (presented.value?.isStory) return html`<p class="stage-said"><${LessonText} /></p>`;
-  return preset.value ? html`<p class="stage-said">${preset.value.description}</p>` : null;
+/** Render the text of the step or preset. */
+function StageText() {
+  if (presented.value?.isStory) return html`<p class="stage-text"><${StoryText} /></p>`;
+  return preset.value ? html`<p class="stage-text">${preset.value.description}</p>` : null;
 }
 
-/** Each run with its line and its number. */
+/** Render each run with line style and number. */
 function Legend() {
   state.dataTick.value;
-  const styles = stylesOf(isTold);
+  const styles = stylesOf(hasSummary);
   return html`
     <ul class="stage-runs">
       ${preset.value ? html`<li>${preset.value.told}</li>` : null}
       ${state.slots.value.map((slot, run) => {
-        const { columns, label } = shownOf(slot, isTold);
+        const { columns, label } = shownOf(slot, hasSummary);
         return html`<li key=${run}><${Swatch} style=${styles[run]} /><b style=${{ '--run': styles[run]?.color }}>${label}</b><${Headline} slot=${slot} columns=${columns} /></li>`;
       })}
     </ul>
   `;
 }
 
-/** The figure, as large as what is left of the screen. @param {{panel: Panel | undefined}} props */
+/** Render the figure in the remaining space. @param {{panel: Panel | undefined}} props */
 function Room({ panel }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
@@ -117,7 +117,7 @@ function Room({ panel }) {
   return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${Fitted} panel=${panel} size=${size} />` : null}</div>`;
 }
 
-/** @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
+/** Render the magnified figure. @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
 function Fitted({ panel, size }) {
   [state.slots.value, state.dataTick.value, state.templates.value];
   const { magnified, height } = fitIn(panel, size);
@@ -129,7 +129,7 @@ function Fitted({ panel, size }) {
   `;
 }
 
-/** @param {{panel: Panel, height: number | null}} props */
+/** Render a panel's plot. @param {{panel: Panel, height: number | null}} props */
 function Figure({ panel, height }) {
   const template = useTemplate(state.viewOf(panel));
   const toHeight = height === null ? undefined : () => height;

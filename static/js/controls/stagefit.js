@@ -1,4 +1,4 @@
-/** How large a figure is drawn so that it fills a screen: its letters and lines grow with it. */
+/** Computes the magnification of a presented figure; text and lines grow with it. */
 
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
@@ -7,13 +7,13 @@ import * as state from '../state/signals.js';
 
 /** @typedef {{width: number, height: number}} Size @typedef {import('../../types').Panel} Panel */
 
-/** Curves are drawn for a screen that is so wide, and magnified from there. */
+/** Width at which curves are drawn before magnification. */
 const DRAWN_PX = 940;
 const LARGEST = 3;
 const STEP = 0.05;
-const LEAST_PX = 180; // of a figure's height
+const LEAST_PX = 180; // smallest height of a figure
 
-/** The magnification, and the height that a figure is told to take: none where it has its own. @param {Panel | undefined} panel of the picture none @param {Size} room @returns {{magnified: number, height: number | null}} */
+/** Compute magnification and height; null if the figure has its own height. @param {Panel | undefined} panel undefined for the picture @param {Size} room @returns {{magnified: number, height: number | null}} */
 export function fitIn(panel, room) {
   const { value: templates } = state.templates;
   if (!panel)
@@ -27,7 +27,7 @@ export function fitIn(panel, room) {
   return { magnified: largest((width) => heightOf(figure, false, width), room), height: null };
 }
 
-/** The largest magnification at which it is no higher than the room; 1 where it is higher at any, as on a phone. @param {(width: number) => number} toHeight @param {Size} room */
+/** Find the largest magnification that fits the height; 1 if none fits, as on a phone. @param {(width: number) => number} toHeight @param {Size} room */
 function largest(toHeight, room) {
   for (let magnified = LARGEST; magnified > 1; magnified -= STEP) {
     if (toHeight(room.width / magnified) * magnified <= room.height) return magnified;

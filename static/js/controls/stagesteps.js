@@ -1,7 +1,7 @@
-/** Where a lecture is and where it goes: along the steps of the story or the presets, and from card to card. */
+/** Navigation in presentation mode: along the steps of the story or the presets, and between cards. */
 
-import { current, go } from '../cards/lesson.js';
-import { STEPS } from '../cards/lessonsteps.js';
+import { current, go } from '../cards/story.js';
+import { STEPS } from '../cards/storysteps.js';
 import { present, presented } from '../figures/presented.js';
 import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
@@ -9,10 +9,10 @@ import { openPreset } from '../state/actions.js';
 import { origin, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
 
-/** All that fills a screen, in the order of the page. */
+/** List the cards that can be presented, in page order. */
 export const listCards = () => [{ key: PICTURE, title: TITLE }, ...state.shownPanels.value];
 
-/** The card that is in the middle of what is seen, or that has the focus. */
+/** Present the card with the focus, or the one in the middle of the window. */
 export function presentCard() {
   const cards = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('main [data-panel]')]);
   const keys = listCards().map(({ key }) => key);
@@ -27,23 +27,23 @@ export function presentCard() {
   if (key) present(key);
 }
 
-/** In the order of the gallery. */
+/** List the presets in the order of the gallery. */
 function listPresets() {
   const groups = [...new Set(presets.value.map(({ group }) => group.key))];
   return groups.flatMap((key) => presets.value.filter(({ group }) => group.key === key));
 }
 
-/** @param {{key: string}[]} items @param {string | undefined} key */
+/** Find the index of an item. @param {{key: string}[]} items @param {string | undefined} key */
 const placeOf = (items, key) => items.findIndex((item) => item.key === key);
 
-/** @param {number} by */
+/** Move between cards. @param {number} by */
 export function moveCard(by) {
   const cards = listCards();
   const next = cards[placeOf(cards, presented.value?.key) + by];
   if (presented.value && next) presented.value = { ...presented.value, key: next.key };
 }
 
-/** @param {number} by */
+/** Move between steps or presets. @param {number} by */
 export function moveStep(by) {
   if (presented.value?.isStory) {
     const next = (current.value ?? (by > 0 ? -1 : 0)) + by;
@@ -55,10 +55,10 @@ export function moveStep(by) {
   const next = all[at < 0 && by < 0 ? -1 : at + by];
   if (!next) return;
   openPreset(next);
-  presented.value = { key: next.panel, isStory: false }; // what it says is said of this card
+  presented.value = { key: next.panel, isStory: false }; // its text is about this card
 }
 
-/** Where we are, in words. @returns {{step: string, card: string}} */
+/** Describe the position. @returns {{step: string, card: string}} */
 export function describePlace() {
   const cards = listCards();
   const at = placeOf(cards, presented.value?.key);

@@ -1,8 +1,8 @@
-/** The bar on top: where one can go, what is being computed, Share, and a menu with the rest. */
+/** The top bar: navigation, status, Share, and a menu with further items. */
 
 import { signal } from '@preact/signals';
-import { go } from '../cards/lesson.js';
-import { sayTraining, shareDone } from '../cards/progress.js';
+import { fractionDone, trainingProgress } from '../cards/progress.js';
+import { go } from '../cards/story.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
@@ -19,7 +19,7 @@ import { openDialog } from '../ui/opened.js';
 const THEMES = /** @type {const} */ ({ auto: 'as the system', light: 'light', dark: 'dark' });
 const NEXT_THEME = /** @type {const} */ ({ auto: 'light', light: 'dark', dark: 'auto' });
 
-/** The bar of the smallest phones has no room for Sweep, which is in the menu there. */
+/** On the smallest phones Sweep is in the menu, for lack of room. */
 const tiny = matchMedia('(max-width: 360px)');
 const isTiny = signal(tiny.matches);
 tiny.addEventListener('change', () => {
@@ -51,8 +51,8 @@ function ShareButton() {
 function MoreMenu() {
   const theme = choice.value;
   const items = [
-    ...(hasServer && isTiny.value && !state.isOfTraces.value ? [{ title: 'Sweep', run: openSweep }] : []),
-    { title: 'Your views', note: 'what you have looked at in this browser', run: () => openDialog('views') },
+    ...(hasServer && isTiny.value && !state.hasOnlyRecordings.value ? [{ title: 'Sweep', run: openSweep }] : []),
+    { title: 'Your views', note: 'views opened in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
     ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),
     { title: 'Help', note: 'keys and terms', run: () => openDialog('help') },
@@ -65,40 +65,40 @@ function MoreMenu() {
   return html`<${Menu} label="More" items=${items} />`;
 }
 
-/** Shown only where there is something to run, or to cancel. */
+/** Render Run or Cancel, if there is something to run or cancel. */
 function RunButton() {
   const { value: phase } = state.phase;
   if (phase === 'running') return html`<button type="button" class="cancel" onClick=${cancelRuns}>Cancel</button>`;
-  const isWanted = ['asking', 'refused'].includes(phase) || (phase === 'idle' && hasStopped());
-  if (!isWanted || state.isOfTraces.value) return null;
+  const isWanted = ['unconfirmed', 'refused'].includes(phase) || (phase === 'idle' && hasStopped());
+  if (!isWanted || state.hasOnlyRecordings.value) return null;
   return html`<button type="button" class="primary" onClick=${() => requestRuns(true)}>Run</button>`;
 }
 
-/** Whether a run was cancelled or failed. */
+/** Return whether a run was cancelled or failed. */
 function hasStopped() {
   state.dataTick.value;
   return state.slots.value.some(({ columns }) => columns.end && columns.end.status !== 'done');
 }
 
-/** What is being computed and how far it has come; nothing while all is shown. */
+/** Render the status and progress; empty when all is shown. */
 function Status() {
   state.dataTick.value;
   const { value: phase } = state.phase;
-  const done = state.slots.value.map((slot) => shareDone(slot.columns));
+  const done = state.slots.value.map((slot) => fractionDone(slot.columns));
   const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
   return html`
     <span class="status" role="status" data-phase=${phase}>
-      <span>${sayPhase(phase)}</span>
+      <span>${describePhase(phase)}</span>
       ${phase === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
     </span>
   `;
 }
 
-/** @param {import('../state/signals.js').Phase} phase */
-function sayPhase(phase) {
+/** Describe the phase. @param {import('../state/signals.js').Phase} phase */
+function describePhase(phase) {
   if (!state.isConnected.value) return 'Connection lost. Trying again.';
-  if (phase === 'asking' && !hasServer) return ''; // the line below the sliders says why
-  if (phase === 'asking') return `Takes about ${sayWait()}.`;
+  if (phase === 'unconfirmed' && !hasServer) return ''; // `SiteNote` shows the reason
+  if (phase === 'unconfirmed') return `Takes about ${formatWait()}.`;
   if (phase === 'busy')
     return `${state.problem.value?.status === 0 ? 'Server unreachable' : 'Server busy'}. Trying again.`;
   if (phase === 'refused') return "Can't run: see the message.";
@@ -109,24 +109,25 @@ function sayPhase(phase) {
     const cancelled = slots.filter(({ columns }) => columns.end?.status === 'cancelled').length;
     if (cancelled > 0) return `${cancelled} of ${slots.length} runs cancelled`;
   }
-  if (watched.length > 0) return watched.map(({ label, columns }) => `${label[0]}: ${sayTraining(columns)}`).join('; ');
+  if (watched.length > 0)
+    return watched.map(({ label, columns }) => `${label[0]}: ${trainingProgress(columns)}`).join('; ');
   if (phase === 'idle') return '';
   const places = slots.flatMap((slot) => (slot.place && !slot.columns.start ? [slot.place] : []));
   return places.length > 0 ? `Queued, place ${Math.min(...places)}` : 'Computing';
 }
 
-function sayWait() {
+function formatWait() {
   const { low_s, high_s } = state.predicted.value;
   return formatSecondsRange(low_s, high_s);
 }
 
-/** What the view costs, as predicted before anything starts. */
+/** Render the predicted cost of the view. */
 export function Cost() {
   const estimates = state.estimates.value;
   if (estimates.length === 0 || !hasServer) return null;
   const flops = estimates.reduce((sum, item) => sum + item.flops, 0);
   return html`
-    <p class="cost"><span class="sr">Predicted cost: </span>about ${sayWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
+    <p class="cost"><span class="sr">Predicted cost: </span>about ${formatWait()}, ${formatCount(state.predicted.value.peak_bytes, 'B')} of memory,
       ${' '}${formatCount(flops, 'FLOP')}, ${formatCount(Math.max(...estimates.map((item) => item.parameters)), '')} parameters per run.</p>
   `;
 }

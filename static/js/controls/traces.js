@@ -1,4 +1,4 @@
-/** Importing recordings: a button under the compared runs, a file dropped on the page, a link that is pasted. */
+/** Imports recordings: with a button, by dropping a file, or by pasting a link. */
 
 import { effect, signal } from '@preact/signals';
 import { useRef } from 'preact/hooks';
@@ -12,7 +12,7 @@ import {
   openRecord,
   sending,
   stopSending,
-  untold,
+  unmatched,
 } from '../state/traces.js';
 import { findId } from '../state/view/traces.js';
 import { notify } from '../ui/clipboard.js';
@@ -22,14 +22,14 @@ import { Popover } from '../ui/menu.js';
 const SUFFIX = '.mhct';
 const TYPED = 'input, textarea, select';
 
-/** Whether a file is held over the page. */
+/** Whether a file is dragged over the page. */
 const isOver = signal(false);
 
 export function OpenTrace() {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const choose = (/** @type {any} */ { target }) => {
     void openFiles([...target.files]);
-    target.value = ''; // the same file may be chosen once more
+    target.value = ''; // so that the same file can be chosen again
   };
   return html`
     <div class="open-trace">
@@ -59,7 +59,7 @@ probe.result().save("ours${SUFFIX}")</pre>
   `;
 }
 
-/** How far the file has come, and a way to give it up. */
+/** Render the progress of the upload, with a button to cancel it. */
 function Sending() {
   if (!sending.value) return null;
   const { name, share } = sending.value;
@@ -82,13 +82,13 @@ function Failure() {
   `;
 }
 
-/** Below a trace: a synthetic stack like it, and in what the two may differ. @param {{run: number, trace: string | undefined, isWhole: boolean}} props */
-export function Twin({ run, trace, isWhole }) {
+/** Render the button that adds a matching synthetic run to a recording, and the settings that could not be matched. @param {{run: number, trace: string | undefined, isComplete: boolean}} props */
+export function Twin({ run, trace, isComplete }) {
   if (!trace) return null;
-  const unknown = untold.value[trace];
+  const unknown = unmatched.value[trace];
   return html`
     <p class="twin">
-      ${hasRoom() && isWhole ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}
+      ${hasRoom() && isComplete ? html`<button type="button" class="reset" title="A synthetic run with the same depth, streams and initialisation" onClick=${() => void makeTwin(run)}>Add a matching synthetic run</button>` : null}
     </p>
     ${
       unknown?.length
@@ -98,7 +98,7 @@ export function Twin({ run, trace, isWhole }) {
   `;
 }
 
-/** Over the page: the place to drop a file, how far a file has come, and why it was refused. */
+/** Render the drop zone, the progress of an upload, and refusals. */
 export function DropZone() {
   return html`
     ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}
@@ -106,17 +106,17 @@ export function DropZone() {
   `;
 }
 
-/** @param {DragEvent} event */
+/** Return whether a drag contains files. @param {DragEvent} event */
 const holdsFiles = (event) => event.dataTransfer?.types.includes('Files') === true;
 
-/** Take files that are dropped, and links that are pasted where no one types, for as long as the page is there. */
+/** Open dropped files, and links pasted outside inputs; runs until the page is closed. */
 export function followDrops() {
   effect(() => {
     if (adapted.value) notify(adapted.value);
   });
   addEventListener('dragover', (event) => {
     if (!holdsFiles(event)) return;
-    event.preventDefault(); // else the browser would open the file in place of the page
+    event.preventDefault(); // otherwise the browser would open the file instead of the page
     isOver.value = true;
   });
   addEventListener('dragleave', (event) => {

@@ -1,4 +1,4 @@
-/** What an address of this page shows, and what a view is called in a list of them. */
+/** Reads the view of an address, and builds titles of views. */
 
 import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
@@ -9,10 +9,10 @@ import { nameOf, toLabels } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').View} View */
 
-const MAX_SAID = 3; // settings in a title
+const MAX_SETTINGS = 3; // settings in a title
 const MAX_LETTERS = 40; // of a setting
 
-/** The view of an address, `/#…` or `/p/…`. @param {string} url @returns {View} */
+/** Return the view of an address, `/#…` or `/p/…`. @param {string} url @returns {View} */
 export function viewAt(url) {
   const { pathname, hash } = new URL(url, location.href);
   const preset = findPreset(nameIn(pathname) ?? presetIn(hash, boot.rules));
@@ -20,17 +20,17 @@ export function viewAt(url) {
   return fromHash(hash, fields.value, boot.rules, preset && toView(preset)).view;
 }
 
-/** Its preset's title, else its runs and the settings that are not the default. @param {View} view @param {string[]} [labels] */
+/** Build the title of a view: that of its preset, else runs and settings that differ from the default. @param {View} view @param {string[]} [labels] */
 export function titleOf(view, labels = toLabels(view, fields.value, boot.rules)) {
   const preset = findPreset(view.preset);
   if (preset && isSame(view, preset)) return preset.title;
   return [labels.join(', '), ...settingsOf(view)].join(' · ');
 }
 
-/** @param {View} view */
+/** List the settings of a title. @param {View} view */
 function settingsOf({ base }) {
   const set = [...fields.value.values()].filter(({ path }) => path in base);
-  const said = set.map(({ path, title }) => `${title} ${nameOf(base[path])}`.slice(0, MAX_LETTERS));
-  const left = said.length - MAX_SAID;
-  return left > 0 ? [...said.slice(0, MAX_SAID), `${left} more`] : said;
+  const settings = set.map(({ path, title }) => `${title} ${nameOf(base[path])}`.slice(0, MAX_LETTERS));
+  const left = settings.length - MAX_SETTINGS;
+  return left > 0 ? [...settings.slice(0, MAX_SETTINGS), `${left} more`] : settings;
 }

@@ -1,4 +1,4 @@
-/** "Your views": what someone has looked at, in this browser: to open, to name, to compare, to delete. */
+/** The dialog "Your views": views visited in this browser, to open, name, compare and delete. */
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
@@ -15,16 +15,16 @@ import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
 import { toCompared } from './compareviews.js';
-import { describe, drop, dropAll, dropped, noteVisit, restore, shownKey, stored } from './visits.js';
+import { describe, drop, dropAll, dropped, recordVisit, restore, shownKey, stored } from './visits.js';
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 
-/** Keys of those that are to be compared. */
+/** Keys of the views selected for comparison. */
 const ticked = signal(/** @type {string[]} */ ([]));
 
-/** What is shown now belongs to it. */
+/** Add the current view, and reset the selection. */
 function begin() {
-  noteVisit();
+  recordVisit();
   ticked.value = [];
   dropped.value = [];
 }
@@ -47,14 +47,14 @@ function Views() {
   `;
 }
 
-/** What is done with two, with all, and undone. */
+/** Render the buttons Compare, Undo and Delete all. */
 function Bar() {
   const { items, trouble } = stored.value;
-  const { view, said } = comparedNow();
+  const { view, message } = comparedNow();
   return html`
     <div class="views-bar">
       <button type="button" disabled=${!view} onClick=${() => view && compare(view)}>Compare</button>
-      <span class="hint" role="status">${said}</span>
+      <span class="hint" role="status">${message}</span>
       ${
         dropped.value.length > 0
           ? html`<button type="button" class="views-undo" onClick=${restore}>Undo delete of ${dropped.value.length === 1 ? `“${nameOfView(dropped.value[0])}”` : `${dropped.value.length} views`}</button>`
@@ -67,18 +67,18 @@ function Bar() {
 
 function comparedNow() {
   const chosen = stored.value.items.filter((item) => ticked.value.includes(item.key));
-  if (chosen.length !== 2) return { view: null, said: 'Select two views to compare them.' };
+  if (chosen.length !== 2) return { view: null, message: 'Select two views to compare them.' };
   const [one, other] = chosen.map(({ hash }) => fromHash(hash, state.fields.value, boot.rules).view);
   return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
 }
 
-/** @param {import('../../types').View} view */
+/** Show the merged view. @param {import('../../types').View} view */
 function compare(view) {
   closeDialog();
   commit(() => (state.view.value = view));
 }
 
-/** @param {{item: Visited}} props */
+/** Render an entry. @param {{item: Visited}} props */
 function Entry({ item }) {
   const name = nameOfView(item);
   const isTicked = ticked.value.includes(item.key);
@@ -111,14 +111,14 @@ function Entry({ item }) {
   `;
 }
 
-/** The button that was pressed is gone with its entry: the focus goes to the one that brings it back. @param {() => void} act */
+/** Run a deletion and focus the Undo button, because the pressed button is removed. @param {() => void} act */
 function dropAndFocus(act) {
   act();
   ticked.value = ticked.value.filter((key) => stored.value.items.some((item) => item.key === key));
   setTimeout(() => /** @type {HTMLElement | null} */ (document.querySelector('.views-undo'))?.focus());
 }
 
-/** In this page, unless the reader asks for another tab; a stored view comes with a page of its own. @param {MouseEvent} event @param {Visited} item */
+/** Open an entry on this page, unless a modifier key opens another tab; a snapshot has its own page. @param {MouseEvent} event @param {Visited} item */
 function open(event, item) {
   const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
   if (isElsewhere || item.url.startsWith(`${ROOT}/s/`) || !areAllKnown.value) return;

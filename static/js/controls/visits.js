@@ -1,7 +1,7 @@
-/** Keeps the list of views that someone has looked at: one entry when all runs are done and the view has stayed, or is shared. */
+/** Records visited views: when all runs are done and the view has stayed for some seconds, or is shared. */
 
 import { effect, signal } from '@preact/signals';
-import { gainOf, sayGain } from '../data/gain.js';
+import { formatRunGain, gainOf } from '../data/gain.js';
 import { links } from '../share/share.js';
 import { isOwn, openingView, urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
@@ -13,32 +13,32 @@ import { titleOf } from './viewreading.js';
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 
-/** How long a view stays until it counts as looked at. */
+/** Time after which a view counts as visited. */
 const STAY_MS = 3000;
 
 /** @type {import('../state/store.js').Stored} */
 const NOTHING = { items: [], trouble: '' };
 export const stored = signal(NOTHING);
-/** What was deleted last, to bring it back. */
+/** The last deleted entries, for Undo. */
 export const dropped = signal(/** @type {Visited[]} */ ([]));
 
-const isWhole = () => state.phase.value === 'idle' && state.isComplete.value && !state.isDragging.value;
+const isViewComplete = () => state.phase.value === 'idle' && state.isComplete.value && !state.isDragging.value;
 
-/** The opening view is always a click away: it is no work of anyone. */
-const isOpening = () => toKey() === toHash(openingView(), boot.rules);
+/** Return whether the view is the opening view, which is not recorded. */
+const isOpening = () => viewKey() === toHash(openingView(), boot.rules);
 
-/** The runs alone, however they are looked at. */
-function toKey() {
+/** Build the key of the view: its runs, independent of how they are shown. */
+function viewKey() {
   const { base, runs, preset } = state.view.value;
   return state.snapshot.value?.url ?? toHash({ base, runs, cursor: null, ...(preset && { preset }) }, boot.rules);
 }
 
-/** @returns {Visited} */
+/** Build the entry of the view. @returns {Visited} */
 function toVisited() {
   const { value: view } = state.view;
   const labels = state.labels.value;
   return {
-    key: toKey(),
+    key: viewKey(),
     url: state.snapshot.value?.url ?? urlOf(view),
     hash: toHash(view, boot.rules),
     title: state.snapshot.value?.title || titleOf(view, labels),
@@ -49,41 +49,41 @@ function toVisited() {
   };
 }
 
-/** The gain as everywhere on the page; empty where it is not known. @param {import('../../types').Columns} columns */
+/** Format the gain of a run; empty if unknown. @param {import('../../types').Columns} columns */
 function toHeadline(columns) {
   const gain = gainOf(columns);
-  return gain === null ? '' : sayGain(gain, columns);
+  return gain === null ? '' : formatRunGain(gain, columns);
 }
 
-/** The view that was noted last: the list must not move under a hand because it stays. */
-let noted = '';
+/** Address of the last recorded view, so that the list does not move while the view stays. */
+let recordedUrl = '';
 
-/** Note the view that is shown, if all of it is. */
-export function noteVisit() {
-  if (!isWhole() || isOpening()) return;
+/** Record the view if it is complete. */
+export function recordVisit() {
+  if (!isViewComplete() || isOpening()) return;
   const visited = toVisited();
-  if (visited.url !== noted) change((views) => addView(views, visited));
-  noted = visited.url;
+  if (visited.url !== recordedUrl) change((views) => addView(views, visited));
+  recordedUrl = visited.url;
 }
 
-/** @param {(views: Visited[]) => Visited[]} next */
+/** Change the stored list. @param {(views: Visited[]) => Visited[]} next */
 function change(next) {
   stored.value = changeList(KEY, isVisited, next);
 }
 
-/** The key of the view that is shown. */
-export const shownKey = () => toKey();
+/** Return the key of the view. */
+export const shownKey = () => viewKey();
 
-/** @param {string} key @param {{name?: string, note?: string}} words */
+/** Set name or note of an entry. @param {string} key @param {{name?: string, note?: string}} words */
 export const describe = (key, words) => change((views) => describeView(views, key, words));
 
-/** @param {string[]} keys */
+/** Delete entries. @param {string[]} keys */
 export function drop(keys) {
   dropped.value = stored.value.items.filter((item) => keys.includes(item.key));
   change((views) => dropViews(views, keys));
 }
 
-/** Also what can not be read: a list begins anew. */
+/** Delete all entries, including an unreadable list. */
 export function dropAll() {
   dropped.value = stored.value.items;
   stored.value = { items: [], trouble: writeList(KEY, []) };
@@ -94,7 +94,7 @@ export function restore() {
   dropped.value = [];
 }
 
-/** For as long as the page is there. */
+/** Record visited views until the page is closed. */
 export function followVisits() {
   let timer = 0;
   stored.value = readList(KEY, isVisited);
@@ -104,9 +104,9 @@ export function followVisits() {
   effect(() => {
     [state.view.value, state.snapshot.value];
     clearTimeout(timer);
-    if (isWhole() && (isOwn() || state.snapshot.value)) timer = setTimeout(noteVisit, STAY_MS);
+    if (isViewComplete() && (isOwn() || state.snapshot.value)) timer = setTimeout(recordVisit, STAY_MS);
   });
   effect(() => {
-    if (links.value?.id) queueMicrotask(noteVisit); // not to follow what it reads
+    if (links.value?.id) queueMicrotask(recordVisit); // outside the effect, so that it does not depend on what `recordVisit` reads
   });
 }

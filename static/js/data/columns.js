@@ -1,10 +1,10 @@
-/** A run as columns: what its frames add up to, as they come. `mhc_core/record/result.py` does the same for Python. */
+/** Accumulates the frames of a run into columns. Counterpart in Python: `mhc_core/record/result.py`. */
 
 import { depthOf, modelOf, trainSteps } from './record.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Frame} Frame */
 
-/** @returns {Columns} */
+/** Create empty columns. @returns {Columns} */
 export function createColumns() {
   return {
     start: null,
@@ -35,25 +35,26 @@ export function createColumns() {
 }
 
 /**
- * Take one frame. A frame that is already in, as after a reconnect, changes nothing.
+ * Add one frame. A frame with an index that was added before, as after a reconnect, is ignored.
  * @param {Columns} columns
  * @param {Frame} frame
  */
 export function addFrame(columns, frame) {
   if (frame.index <= columns.last) return;
   columns.last = frame.index;
-  const take = /** @type {Record<string, (columns: Columns, frame: any) => void>} */ (TAKERS)[frame.type];
+  const take = /** @type {Record<string, (columns: Columns, frame: any) => void>} */ (FRAME_HANDLERS)[frame.type];
   if (take) take(columns, frame);
 }
 
-const TAKERS = {
+/** Handlers of frames by type. */
+const FRAME_HANDLERS = {
   /** @param {Columns} columns @param {import('../../types').StartFrame} frame */
   start(columns, frame) {
     columns.start = frame;
   },
   /** @param {Columns} columns @param {import('../../types').ForwardFrame} frame */
   forward(columns, frame) {
-    if (frame.layer < 0 && 'step' in frame) beginAnew(columns);
+    if (frame.layer < 0 && 'step' in frame) resetMeasurements(columns);
     addLayer(columns, frame);
   },
   backward: addLayer,
@@ -88,7 +89,7 @@ const TAKERS = {
     frame.cka.forEach((/** @type {number | null} */ value, /** @type {number} */ other) => {
       matrix.data[frame.layer * layers + other] = matrix.data[other * layers + frame.layer] = value ?? NaN;
     });
-    for (const [key, flag] of Object.entries(frame.status ?? {})) putStatus(columns, key, frame.layer, flag); // of old there was none
+    for (const [key, flag] of Object.entries(frame.status ?? {})) putStatus(columns, key, frame.layer, flag); // records of earlier versions have no status
     touch(columns, 'cka');
   },
   /** @param {Columns} columns @param {import('../../types').LossFrame} frame */
@@ -132,10 +133,10 @@ const TAKERS = {
   },
 };
 
-/** What is known at kept steps alone: matrices, and columns of each stream. */
+/** Metrics recorded at kept steps only: matrices, and columns with one value per stream. */
 const KEPT = /^step_(h_(pre|read|post|res)|cka|unfolded|stream_cos|(act|grad)_rms_streams)$/;
 
-/** @param {Columns} columns @param {string} key @param {any} value null where a matrix is not finite */
+/** Append the matrix or column of a kept step. @param {Columns} columns @param {string} key @param {any} value null if the matrix is not finite */
 function keepMatrix(columns, key, value) {
   const stack =
     value === null
@@ -144,23 +145,24 @@ function keepMatrix(columns, key, value) {
   columns.kept.set(key, [...(columns.kept.get(key) ?? []), stack]);
 }
 
-/** @param {Record<string, string>} flags by layer @returns {Map<number, string>} */
+/** Convert status flags to a map by layer. @param {Record<string, string>} flags by layer @returns {Map<number, string>} */
 function toFlags(flags) {
   return new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag]));
 }
 
-/** The trained stack is measured: nothing of the measurement before may stay beside it. @param {Columns} columns */
-function beginAnew(columns) {
+/** Clear the measurements before training: the frames that follow measure the trained stack. @param {Columns} columns */
+function resetMeasurements(columns) {
   for (const table of [columns.layers, columns.log10, columns.status, columns.matrices]) table.clear();
   Object.assign(columns, { input: {}, loss: null });
 }
 
 /**
+ * Write the value of one training step into a table.
  * @param {Columns} columns
  * @param {Map<string, import('../../types').Matrix>} table rows are steps
  * @param {string} key
  * @param {number} step
- * @param {any} value a number, or one number a layer
+ * @param {any} value a number, or one number per layer
  */
 function putStep(columns, table, key, step, value) {
   const row = Array.isArray(value) ? toNumbers(value) : [value ?? NaN];
@@ -171,14 +173,14 @@ function putStep(columns, table, key, step, value) {
   matrix.data.set(row, step * row.length);
 }
 
-/** How many steps a trace will have, no one knows: every column gets as long as what has come. @param {Columns} columns @param {number} steps */
+/** Lengthen every column to the steps received so far: the final number of steps of a recording is unknown. @param {Columns} columns @param {number} steps */
 function lengthenAll(columns, steps) {
   for (const table of [columns.steps, columns.stepsLog10]) {
     for (const [key, matrix] of table) if (matrix.shape[0] < steps) table.set(key, lengthen(matrix, steps));
   }
 }
 
-/** More rows, unknown ones; room for as many again is kept behind them. @param {import('../../types').Matrix} matrix @param {number} steps @returns {import('../../types').Matrix} */
+/** Append rows of NaN. The buffer doubles when it is full, so that appending steps takes linear time. @param {import('../../types').Matrix} matrix @param {number} steps @returns {import('../../types').Matrix} */
 function lengthen({ shape: [, ...rest], data }, steps) {
   const size = steps * (rest[0] ?? 1);
   let room = new Float64Array(data.buffer);
@@ -189,7 +191,7 @@ function lengthen({ shape: [, ...rest], data }, steps) {
   return { shape: [steps, ...rest], data: room.subarray(0, size) };
 }
 
-/** @param {Columns} columns @param {import('../../types').ForwardFrame | import('../../types').BackwardFrame} frame */
+/** Add the values of one layer, or of the input (layer below 0). @param {Columns} columns @param {import('../../types').ForwardFrame | import('../../types').BackwardFrame} frame */
 function addLayer(columns, { layer, values, log10, status }) {
   if (layer < 0) {
     Object.assign(columns.input, values);
@@ -204,23 +206,23 @@ function addLayer(columns, { layer, values, log10, status }) {
   for (const [key, flag] of Object.entries(status)) putStatus(columns, key, layer, flag);
 }
 
-/** @param {Columns} columns @param {string} key @param {number} layer @param {string} flag */
+/** Write the status of one layer. @param {Columns} columns @param {string} key @param {number} layer @param {string} flag */
 function putStatus(columns, key, layer, flag) {
   if (!columns.status.has(key)) columns.status.set(key, new Map());
   columns.status.get(key)?.set(layer, flag);
 }
 
-/** @param {import('../../types/protocol').Value} value @returns {value is import('../../types').PackedArray} */
+/** Return whether a value is a packed array. @param {import('../../types/protocol').Value} value @returns {value is import('../../types').PackedArray} */
 function isPacked(value) {
   return value !== null && typeof value === 'object' && 'shape' in value;
 }
 
-/** @param {string} key @param {any} value */
+/** Return whether a value is a matrix or one number per stream. @param {string} key @param {any} value */
 function isMatrix(key, value) {
   return value !== null && (value.shape !== undefined || /^h_(pre|post|res)(_std)?$/.test(key));
 }
 
-/** @param {Columns} columns @param {string} key @param {number} layer @param {any} value */
+/** Write the matrix of one layer. @param {Columns} columns @param {string} key @param {number} layer @param {any} value */
 function putMatrix(columns, key, layer, value) {
   const shape = value.shape ? value.shape.split(',').map(Number) : [value.length];
   const item = toNumbers(value);
@@ -234,11 +236,12 @@ function putMatrix(columns, key, layer, value) {
 }
 
 /**
+ * Write the value of one layer into a table.
  * @param {Columns} columns
  * @param {Map<string, any>} table
  * @param {string} key
  * @param {number} layer
- * @param {any} value a number, or one number a stream
+ * @param {any} value a number, or one number per stream
  */
 function putCell(columns, table, key, layer, value) {
   const layers = depthOf(columns);
@@ -248,12 +251,12 @@ function putCell(columns, table, key, layer, value) {
   table.get(key)[layer] = Array.isArray(value) ? toNumbers(value) : (value ?? NaN);
 }
 
-/** @param {Columns} columns @param {string} key */
+/** Count a change of a column, so that figures notice it. @param {Columns} columns @param {string} key */
 function touch(columns, key) {
   columns.versions.set(key, (columns.versions.get(key) ?? 0) + 1);
 }
 
-/** A list or typed array as numbers, NaN where it is null. @param {any} value @returns {Float64Array} */
+/** Convert a list or packed array to numbers; null becomes NaN. @param {any} value @returns {Float64Array} */
 export function toNumbers(value) {
   if (Array.isArray(value)) return Float64Array.from(value, (item) => item ?? NaN);
   const bytes = Uint8Array.from(atob(value.bdata), (char) => char.charCodeAt(0));

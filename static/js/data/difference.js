@@ -1,4 +1,4 @@
-/** What each run has beyond the first: B - A, or B / A where the axis is logarithmic. `mhc_core/figures/fill/difference.py` says the same, and why. */
+/** Differences of runs to the first: B - A, or B / A on logarithmic axes. Counterpart with the reasons: `mhc_core/figures/fill/difference.py`. */
 
 import { createColumns } from './columns.js';
 import { fill } from './fill.js';
@@ -15,7 +15,7 @@ const LOGARITHMIC = /^(log10|middle\.log10|stream_log10|steps_log10)\./;
 const MAX_DECADES = 307; // of a double
 
 /**
- * As `fill`, each run against the first, which itself is not drawn.
+ * Fill a template like `fill`, with each run relative to the first, which is not drawn.
  * @param {Figure} template
  * @param {(Columns | null)[]} results
  * @param {string[]} labels
@@ -24,7 +24,7 @@ const MAX_DECADES = 307; // of a double
  * @returns {Figure}
  */
 export function fillDifference(template, results, labels, cursor, narrow = false) {
-  if (standsAlone(template)) return fill(template, results, labels, cursor, narrow);
+  if (ignoresDifference(template)) return fill(template, results, labels, cursor, narrow);
   const ratio = isRatio(template);
   const [base] = results;
   const compared = results.map((result, run) => {
@@ -42,25 +42,25 @@ export function fillDifference(template, results, labels, cursor, narrow = false
   );
 }
 
-/** Whether runs are not drawn against the first: those beside a law of their own, and products of matrices. @param {Figure} template */
-export function standsAlone(template) {
+/** Return whether a template ignores the difference mode: it shows laws or products of matrices. @param {Figure} template */
+export function ignoresDifference(template) {
   return template.data.some((trace) =>
     Object.values(trace.meta.fill).some((source) => /^(law|product)\./.test(source)),
   );
 }
 
-/** Whether the template draws logarithms, whose difference is the ratio in decades. @param {Figure} template */
+/** Return whether a template draws logarithms: their difference is a ratio, in decades. @param {Figure} template */
 export function isRatio(template) {
   return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => LOGARITHMIC.test(source)));
 }
 
-/** What the numbers of a difference are. @param {Figure} template @param {string} unit */
+/** Describe the unit of a difference. @param {Figure} template @param {string} unit */
 export function toUnit(template, unit) {
-  if (standsAlone(template)) return unit;
+  if (ignoresDifference(template)) return unit;
   return `${isRatio(template) ? 'ratio' : 'difference'} to A · ${unit}`;
 }
 
-/** The template with a line at no difference, and colours on both sides of it. @param {Figure} template @returns {Figure} */
+/** Return a copy of a template with a zero line, and a diverging colour scale. @param {Figure} template @returns {Figure} */
 export function toDifference(template) {
   const figure = structuredClone(template);
   const { layout } = figure;
@@ -83,7 +83,7 @@ export function toDifference(template) {
 }
 
 /**
- * The columns `keys` of one run less those of another; with `ratio`, values are quotients, log10 are decades.
+ * Subtract the columns `keys` of another run; with `ratio`, values are quotients and log10 are decades.
  * @param {Columns} columns
  * @param {Columns} base
  * @param {string[]} keys
@@ -123,17 +123,17 @@ export function subtract(columns, base, keys, ratio) {
   return found;
 }
 
-/** @param {any} column @returns {column is (Numbers | null)[]} one entry a stream in every layer */
+/** Return whether a column has one value per stream in each layer. @param {any} column @returns {column is (Numbers | null)[]} */
 function isStreamed(column) {
   return Array.isArray(column);
 }
 
-/** @param {any} column @param {(value: number) => number} map @returns {any} */
+/** Map the numbers of a column. @param {any} column @param {(value: number) => number} map @returns {any} */
 function mapNumbers(column, map) {
   return isStreamed(column) ? column.map((row) => (row ? row.map(map) : row)) : column.map(map);
 }
 
-/** A column over the layers less another, in the length of the first. @param {any} ours @param {any} theirs @returns {any} */
+/** Subtract two columns over the layers; the result has the length of the first. @param {any} ours @param {any} theirs @returns {any} */
 function pairColumns(ours, theirs) {
   if (!ours || !theirs || isStreamed(ours) !== isStreamed(theirs)) return null;
   if (!isStreamed(ours))
@@ -153,7 +153,7 @@ function pairColumns(ours, theirs) {
   });
 }
 
-/** A matrix less another, in the shape of the first. @param {Matrix | undefined} ours @param {Matrix | undefined} theirs @returns {Matrix | null} */
+/** Subtract two matrices; the result has the shape of the first. @param {Matrix | undefined} ours @param {Matrix | undefined} theirs @returns {Matrix | null} */
 function pairMatrices(ours, theirs) {
   if (!ours || !theirs || ours.shape.length !== theirs.shape.length) return null;
   if (ours.shape.length === 3) {
@@ -171,7 +171,7 @@ function pairMatrices(ours, theirs) {
   return { shape: ours.shape, data };
 }
 
-/** A stack (L, 1, 1) as multiples of the identity; any other as it is. @param {Matrix} stack @param {number} size @returns {Matrix} */
+/** Expand a stack (L, 1, 1) to multiples of the identity; return any other stack unchanged. @param {Matrix} stack @param {number} size @returns {Matrix} */
 function toStreams(stack, size) {
   if (stack.shape[2] !== 1 || size === 1) return stack;
   const data = new Float64Array(stack.shape[0] * size * size);

@@ -1,19 +1,19 @@
-/** Give the lines of a template the looks of the runs that they draw. `mhc_core/figures/fill/dress.py` says the same, and why. */
+/** Styles the traces of a template by run. Counterpart with the reasons: `mhc_core/figures/fill/dress.py`. */
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').RunStyle} RunStyle @typedef {import('../../types').Trace} Trace */
 
 const ALPHA = 0.13;
 
-/** How methods look, which the server sends with the page. @type {import('../../types').ViewRules['methods']} */
+/** Styles of methods; the server sends them with the page. @type {import('../../types').ViewRules['methods']} */
 export const looks = {};
 
-/** The looks of runs beside each other; null of a run whose method is not known yet. @param {(string | null)[]} methods @param {'light' | 'dark'} theme @returns {(RunStyle | null)[]} */
+/** Choose the styles of compared runs; null for a run whose method is unknown. @param {(string | null)[]} methods @param {'light' | 'dark'} theme @returns {(RunStyle | null)[]} */
 export function toRunStyles(methods, theme) {
   return methods.map((method, run) => {
     const look = method === null ? undefined : looks[method];
     if (!look) return null;
-    const place = methods.slice(0, run).filter((other) => other === method).length;
-    return { color: look[theme][place], dash: look.dashes[place], marker: look.marker, width: look.widths[place] };
+    const index = methods.slice(0, run).filter((other) => other === method).length;
+    return { color: look[theme][index], dash: look.dashes[index], marker: look.marker, width: look.widths[index] };
   });
 }
 
@@ -29,22 +29,22 @@ export function dress({ data, layout: { meta } }, methods) {
     meta.colors = styles.slice(0, meta.colors.length).map((style, run) => style?.color ?? meta.colors[run]);
 }
 
-/** How much of a line is drawn: 1 of a solid one. @param {string} dash */
-export function toShareOfInk(dash) {
+/** Compute the inked share of a dash pattern: 1 for a solid line. @param {string} dash */
+export function inkedFraction(dash) {
   if (dash === 'solid') return 1;
   const lengths = dash.split(',').map(Number.parseFloat);
   const sum = (/** @type {number[]} */ parts) => parts.reduce((total, part) => total + part, 0);
   return sum(lengths.filter((_, index) => index % 2 === 0)) / sum(lengths);
 }
 
-/** Draw the lines with the most gaps on top, so that the others are seen. @param {Trace[]} data @param {(RunStyle | null)[]} styles */
+/** Draw the lines with the largest gaps on top, so that all lines stay visible. @param {Trace[]} data @param {(RunStyle | null)[]} styles */
 function reorder(data, styles) {
-  const shares = styles.map((style) => (style ? toShareOfInk(style.dash) : 1));
+  const shares = styles.map((style) => (style ? inkedFraction(style.dash) : 1));
   const order = shares.map((_, run) => run).sort((a, b) => shares[a] - shares[b]);
   for (const trace of data) trace.meta.run = order[trace.meta.run] ?? trace.meta.run;
 }
 
-/** @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
+/** Style one trace. @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
 function dressTrace(trace, style, look) {
   trace.line.color = style.color;
   if (look.dash) trace.line.dash = style.dash;

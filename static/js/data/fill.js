@@ -1,4 +1,4 @@
-/** Fill a panel's template with the columns of runs, and place labels. `mhc_core/figures/fill/fill.py` fills in the same numbers; tests hold them equal. */
+/** Fills a panel's template with the columns of runs, and places labels. `mhc_core/figures/fill/fill.py` fills in the same numbers; tests compare them. */
 
 import { dress } from './dress.js';
 import {
@@ -19,7 +19,7 @@ import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
 import { writeSums } from './sums.js';
 
-/** Room for the label of the matrix below, in parts of the grid. */
+/** Smallest gap between matrices in a column, in grid units: room for the label of the lower one. */
 export const MIN_ROW_GAP = 15;
 
 /**
@@ -29,13 +29,13 @@ export const MIN_ROW_GAP = 15;
  */
 
 /**
- * A figure with the data of `results`, in the template's order; the template is left as it is.
+ * Fill a copy of a template with the data of `results`, in the template's order.
  * @param {Figure} template
  * @param {(Columns | null)[]} results
  * @param {string[]} labels
  * @param {number} cursor layer from 0
- * @param {boolean} [narrow] for screens that hold one matrix side by side
- * @param {(string | null)[]} [methods] how the runs look, where the results do not say it
+ * @param {boolean} [narrow] whether the screen has room for one matrix per row only; default false
+ * @param {(string | null)[]} [methods] methods that style the runs; default: those of the results
  * @returns {Figure}
  */
 export function fill(template, results, labels, cursor, narrow = false, methods = results.map(methodOf)) {
@@ -61,17 +61,17 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   return figure;
 }
 
-/** Axes without data have no numbers: Plotly would invent some. @param {Record<string, any>} layout */
+/** Hide tick labels of axes without data: Plotly would show invented numbers. @param {Record<string, any>} layout */
 function hideTicks(layout) {
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) layout[name].showticklabels = false;
 }
 
-/** @param {Figure} figure */
+/** List the visible traces. @param {Figure} figure */
 function visible(figure) {
   return figure.data.filter((trace) => trace.visible !== false);
 }
 
-/** @param {Trace} trace @param {Columns | null} result @param {string[]} labels @param {number} cursor */
+/** Fill the attributes of one trace; hide it if data is missing. @param {Trace} trace @param {Columns | null} result @param {string[]} labels @param {number} cursor */
 function fillTrace(trace, result, labels, cursor) {
   if (!result?.start) {
     trace.visible = false;
@@ -87,7 +87,7 @@ function fillTrace(trace, result, labels, cursor) {
   }
 }
 
-/** Leave of curves what lies in the chosen interval: axes and labels then speak of that alone. @param {Figure} figure */
+/** Cut curves to the chosen interval, so that axes and labels cover it only. @param {Figure} figure */
 function cutCurves({ data, layout: { meta } }) {
   if (!meta.interval || meta.layers?.xaxis !== 'line') return;
   const [first, last] = meta.interval;
@@ -99,7 +99,7 @@ function cutCurves({ data, layout: { meta } }) {
   }
 }
 
-/** Mark runs without data at the step that is shown; returns whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+/** Mark runs without data at the shown step; return whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
 function noteUnknown({ data, layout }, results, labels) {
   const runs = results.flatMap((result, run) =>
     data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : [],
@@ -117,11 +117,11 @@ function noteUnknown({ data, layout }, results, labels) {
 
 // ---- curves
 
-/** @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
+/** Set ranges, ticks and margins of value axes. @param {Figure} figure @param {(Columns | null)[]} results @param {number} layers @param {boolean} narrow */
 function fillAxes(figure, results, layers, narrow) {
   const { layout } = figure;
   const { letter_px } = layout.meta.labels ?? LABELS;
-  let longest = 0; // letters of a label right of the curves
+  let longest = 0; // characters of the longest label right of the curves
   for (const [name, rule] of Object.entries(layout.meta.axes)) {
     const span = dataRange(figure, rule);
     Object.assign(layout[name], { range: span, autorange: false });
@@ -138,12 +138,12 @@ function fillAxes(figure, results, layers, narrow) {
     : 18 + Math.round(letter_px * Math.max(3, longest, ...visible(figure).map(nameLength)));
 }
 
-/** @param {Trace} trace */
+/** Count the characters of a trace's name; 0 if it has no end label. @param {Trace} trace */
 function nameLength(trace) {
   return trace.meta.end ? [...trace.name].length : 0;
 }
 
-/** @param {Figure} figure @param {any} rule @returns {[number, number]} */
+/** Compute the padded range of the values on an axis. @param {Figure} figure @param {any} rule @returns {[number, number]} */
 function dataRange(figure, rule) {
   const values = [...visible(figure).flatMap((trace) => trace.y), ...rule.include].filter((value) => value !== null);
   if (values.length === 0) return [0, 1];
@@ -161,6 +161,7 @@ function dataRange(figure, rule) {
 }
 
 /**
+ * Label the ends of curves, and the points where they stop; return the characters of the longest end label.
  * @param {Figure} figure
  * @param {(Columns | null)[]} results
  * @param {[number, number]} span of their axis
@@ -177,7 +178,7 @@ function labelLines(figure, results, span, layers, narrow) {
       (isStep ? result.stepsStatus : result.status).get(trace.meta.key)
     );
     const [first, last] = isStep ? [0, trace.y.length - 1] : intervalOf(figure, layers);
-    const status = [...(flags ?? [])].filter(([place]) => place >= first && place <= last);
+    const status = [...(flags ?? [])].filter(([index]) => index >= first && index <= last);
     const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer', isStep ? trace.x : undefined);
     if (lost && lost.point !== null) {
       const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
@@ -200,10 +201,10 @@ function labelLines(figure, results, span, layers, narrow) {
   return Math.max(0, ...labels.map(({ text }) => [...text].length));
 }
 
-/** @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */
+/** Return position and text of a curve's end label, or null. @param {Trace} trace @param {Columns} result @param {{text: string, ends: boolean} | null} lost @param {[number, number]} span */
 function lineEnd(trace, result, lost, span) {
   const known = trace.y.filter((/** @type {number | null} */ value) => value !== null);
-  if (known.length > 0 && lost?.ends) return null; // the label stands where it is lost
+  if (known.length > 0 && lost?.ends) return null; // the label is where the curve stops
   if (known.length > 0) return { place: (known[known.length - 1] - span[0]) / (span[1] - span[0]), text: trace.name };
   if (lost) return { place: 1, text: `${trace.name}: ${lost.text}` };
   const raw = /** @type {import('../../types').Numbers | undefined} */ (result.layers.get(trace.meta.key));
@@ -212,24 +213,24 @@ function lineEnd(trace, result, lost, span) {
 
 // ---- layers along an axis
 
-/** The first and the last layer that are shown, from 0. @param {Figure} figure @param {number} layers @returns {[number, number]} */
+/** Return the first and last shown layer, from 0. @param {Figure} figure @param {number} layers @returns {[number, number]} */
 function intervalOf({ layout }, layers) {
   return layout.meta.interval ?? [0, layers - 1];
 }
 
-/** @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
+/** Set the ranges of layer axes. @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
 function spanLayers(figure, layers, cursor, narrow) {
   const interval = intervalOf(figure, layers);
   for (const [name, kind] of Object.entries(figure.layout.meta.layers ?? {})) {
     const span = layerRange(figure, kind, interval, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
-    // Else half layers would have ticks, with the numbers of whole ones.
+    // Plotly would put ticks at half layers, labelled with whole numbers.
     if (Math.abs(span[1] - span[0]) <= figure.layout.meta.rules.few_layers)
       Object.assign(figure.layout[name], { tickmode: 'linear', tick0: 1, dtick: 1 });
   }
 }
 
-/** @param {Figure} figure @param {string} kind @param {[number, number]} interval @param {number} cursor @param {boolean} narrow */
+/** Compute the range of a layer axis of some kind. @param {Figure} figure @param {string} kind @param {[number, number]} interval @param {number} cursor @param {boolean} narrow */
 function layerRange(figure, kind, [first, last], cursor, narrow) {
   if (kind === 'line') {
     const pad = first === last ? 0.5 : 0.01 * (last - first);
@@ -250,7 +251,7 @@ function layerRange(figure, kind, [first, last], cursor, narrow) {
 // ---- matrices
 
 /**
- * Share the space out among the runs that have a matrix; the axes of the others are hidden.
+ * Divide the space among runs that have a matrix; hide the axes of the others.
  * @param {Figure} figure
  * @param {boolean} narrow
  */
@@ -261,21 +262,21 @@ function placeCells(figure, narrow) {
   const rows = narrow || direction === 'rows';
   const gap = rows ? Math.max(grid.gap, MIN_ROW_GAP) : grid.gap;
   const present = visible(figure).map((trace) => trace.meta.run);
-  const whole = present.length * cell + Math.max(0, present.length - 1) * gap;
+  const total = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {
     const [x, y] = [layout[xName], layout[yName]];
-    const place = present.indexOf(run);
-    x.visible = y.visible = place >= 0;
-    if (place < 0) continue;
-    const start = place * (cell + gap);
-    const share = [start / whole, (start + cell) / whole];
+    const index = present.indexOf(run);
+    x.visible = y.visible = index >= 0;
+    if (index < 0) continue;
+    const start = index * (cell + gap);
+    const share = [start / total, (start + cell) / total];
     x.domain = rows ? [0, 1] : share;
     y.domain = rows ? [1 - share[1], 1 - share[0]] : [0, 1];
     if (layout.meta.sums) continue;
-    if (rows && place < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
-    if (!rows && place > 0) {
+    if (rows && index < present.length - 1) Object.assign(x, { showticklabels: false, title: null });
+    if (!rows && index > 0) {
       y.showticklabels = false;
-      x.title = null; // once is enough, and beside one another they would touch
+      x.title = null; // adjacent titles would overlap
     }
   }
   for (const trace of visible(figure)) {
@@ -283,7 +284,7 @@ function placeCells(figure, narrow) {
   }
 }
 
-/** One scale for all runs and layers, as far below zero as above. @param {Figure} figure @param {(Columns | null)[]} results */
+/** Set one symmetric colour scale for all runs and layers. @param {Figure} figure @param {(Columns | null)[]} results */
 function centerColors(figure, results) {
   const { meta } = figure.layout;
   const axis = figure.layout[meta.symmetric];
@@ -304,7 +305,7 @@ function centerColors(figure, results) {
   Object.assign(axis, { cmin: -bound, cmax: bound });
 }
 
-/** Of rows without numbers a matrix says where they are, and why. @param {Figure} figure @param {(Columns | null)[]} results */
+/** Annotate matrices with the rows that have no numbers, and the reason. @param {Figure} figure @param {(Columns | null)[]} results */
 function markLostRows({ data, layout }, results) {
   const { lost_rows: keys, muted } = layout.meta;
   for (const trace of data.filter((item) => item.visible !== false)) {
@@ -317,7 +318,7 @@ function markLostRows({ data, layout }, results) {
         cells.some(Number.isFinite) ? [row] : [],
       ),
     );
-    // The status of another metric counts where the row itself has nothing to show.
+    // The status of another metric applies only if the row has no numbers.
     const lost = [...flags.keys()].filter((row) => own?.has(row) || !known.has(row)).sort((a, b) => a - b);
     if (lost.length === 0) continue;
     const text = `${formatStatus(String(flags.get(lost[0])))}<br>${formatRows(lost, Math.max(-1, ...[...known].filter((row) => !lost.includes(row))))}`;

@@ -1,4 +1,4 @@
-/** Black or white, whichever is legible on a colour: one of them always has a contrast of 4.5. */
+/** Chooses black or white text on a colour: one of them always has a contrast of at least 4.5. */
 
 import { formatFixed } from './numbers.js';
 
@@ -6,16 +6,16 @@ import { formatFixed } from './numbers.js';
 
 /** Relative luminance of sRGB at which black and white are equally far. */
 const EVEN = 0.179;
-const LETTER = 0.6; // of a letter's size is its width
-const ROOM_PX = 640; // for all matrices abreast, in a picture of 700 px
-/** Least and largest letters. @type {[number, number]} */
+const LETTER = 0.6; // width of a letter as a share of its font size
+const ROOM_PX = 640; // width of all matrices in one row, in a picture of 700 px
+/** Smallest and largest font size, in px. @type {[number, number]} */
 const SIZES = [7, 12];
 
 /** @typedef {[number, string][]} ColorScale stops from 0 to 1, colours as #rrggbb or rgb() */
 
-/** The ink on a scale's colour. @param {ColorScale} scale @param {number} share from 0 to 1 */
-export function inkOn(scale, share) {
-  const at = Number.isNaN(share) ? 0.5 : Math.min(1, Math.max(0, share)); // of an axis without a width, or a cell without a number
+/** Return the legible text colour at a position on a colour scale. @param {ColorScale} scale @param {number} share from 0 to 1 */
+export function textColorOn(scale, share) {
+  const at = Number.isNaN(share) ? 0.5 : Math.min(1, Math.max(0, share)); // NaN: an axis without extent, or a cell without a number
   const above = scale.findIndex(([place]) => place >= at);
   const [low, high] = [scale[Math.max(0, above - 1)], scale[above]];
   const part = high[0] > low[0] ? (at - low[0]) / (high[0] - low[0]) : 0;
@@ -23,13 +23,13 @@ export function inkOn(scale, share) {
   return luminance(from.map((value, index) => value + part * (to[index] - value))) > EVEN ? '#000000' : '#ffffff';
 }
 
-/** @param {string} color @returns {number[]} of 0 to 255 */
+/** Parse a colour. @param {string} color @returns {number[]} 0 to 255 */
 function toRgb(color) {
   if (color.startsWith('#')) return [1, 3, 5].map((start) => Number.parseInt(color.slice(start, start + 2), 16));
   return (color.match(/[\d.]+/g) ?? []).slice(0, 3).map(Number);
 }
 
-/** WCAG's relative luminance. @param {number[]} rgb */
+/** Compute the relative luminance of WCAG. @param {number[]} rgb */
 export function luminance(rgb) {
   const [red, green, blue] = rgb.map((value) =>
     value <= 10.31 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4,
@@ -38,8 +38,8 @@ export function luminance(rgb) {
 }
 
 /**
- * The figure with text over the cells in place of each heatmap's own, on axes that keep their span: for pictures, in which
- * nothing can be coloured afterwards. The figure is left as it is.
+ * Return a copy of a figure that draws the numbers of heatmap cells as a text trace with legible colours, on fixed axes: image files
+ * cannot be recoloured after Plotly has drawn them.
  * @param {Figure} figure
  * @returns {Figure}
  */
@@ -68,7 +68,7 @@ export function writeNumbers({ data, layout }) {
       y: cells.map(([row]) => row + 1),
       text,
       textfont: {
-        color: cells.map(([row, column]) => inkOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))),
+        color: cells.map(([row, column]) => textColorOn(colorscale, (trace.z[row][column] - cmin) / (cmax - cmin))),
         size: fitLetters(text, room),
       },
       hoverinfo: 'skip',
@@ -80,17 +80,17 @@ export function writeNumbers({ data, layout }) {
   return found;
 }
 
-/** Letters that leave the longest number in its cell. @param {string[]} texts @param {number} room in pixels */
+/** Return the font size at which the longest number fits its cell, within the limits. @param {string[]} texts @param {number} room in pixels */
 function fitLetters(texts, room) {
   return Math.min(SIZES[1], Math.max(SIZES[0], lettersIn(texts, room)));
 }
 
-/** The size of letters at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */
+/** Return the font size at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */
 export function lettersIn(texts, room) {
   return Math.floor(room / (LETTER * Math.max(1, ...texts.map((text) => [...text].length))));
 }
 
-/** @param {Trace} trace @param {number} row @param {number} column @returns {string} */
+/** Format the number of a cell. @param {Trace} trace @param {number} row @param {number} column @returns {string} */
 function toText({ texttemplate, text, z }, row, column) {
   if (texttemplate === '%{text}') return text[row][column];
   return formatFixed(z[row][column], 2);

@@ -1,16 +1,16 @@
-/** Words on a figure: labels at the ends of lines and at matrices, and where a curve is lost. Figures over REST have Plotly's legend instead. */
+/** Text on figures: labels at the ends of lines, above matrices, and where a curve stops. Figures over REST have Plotly's legend instead. */
 
-import { sayStatus } from './numbers.js';
+import { statusText } from './numbers.js';
 
-/** Least distance of two labels, in heights of the plot, and the width of a letter. A template for another size has its own in `meta.labels`. */
+/** Smallest distance of two labels as a share of the plot height, and the width of a letter in px. Templates of other sizes override both in `meta.labels`. */
 export const LABELS = { gap: 0.085, letter_px: 7.2 };
-/** Above this share of the plot there is no room for a label. */
+/** Above this share of the plot height a label has no room. */
 const HIGH = 0.8;
 
-/** Places that close are one: their lines are drawn over each other. */
+/** Positions closer than this are equal: their lines cover each other. */
 const SAME = 0.005;
 
-/** Indexes of places from the lowest to the highest; of those that are one, the first is the highest. @param {number[]} places */
+/** Sort indexes of positions from lowest to highest; among equal positions the first is the highest. @param {number[]} places */
 function orderOf(places) {
   const rising = places.map((_, index) => index).sort((a, b) => places[a] - places[b]);
   const bases = [...places];
@@ -22,7 +22,7 @@ function orderOf(places) {
 }
 
 /**
- * Move places between 0 and 1 apart until neighbours keep the gap, in their order.
+ * Move positions between 0 and 1 apart until neighbours keep the gap; the order stays.
  * @param {number[]} places
  * @param {number} gap
  */
@@ -42,14 +42,14 @@ export function spread(places, gap) {
   return moved;
 }
 
-/** Labels without their letters, `HC` for `B HC`, if these names differ. @param {string[]} labels */
+/** Remove the letters of labels, `HC` for `B HC`, if the remaining names differ. @param {string[]} labels */
 export function toNames(labels) {
   const names = labels.map((label) => label.replace(/^[A-Z] /, ''));
   return new Set(names).size === names.length ? names : labels;
 }
 
 /**
- * A label right of every line's end, none over another.
+ * Place a label right of each line's end, without overlap.
  * @param {{place: number, text: string, color: string}[]} ends
  * @param {boolean} narrow
  * @param {number} gap
@@ -74,7 +74,7 @@ export function endLabels(ends, narrow, gap) {
 }
 
 /**
- * A name in so many letters: without the folders before it where it is a path, which has no spaces, or with the middle of its last part left out, so that both ends tell which it is.
+ * Shorten a name to so many characters: drop the folders of a path (a name without spaces), then the middle of its last part, so that both ends stay readable.
  * @param {string} name
  * @param {number} most
  */
@@ -87,50 +87,50 @@ export function shortenName(name, most) {
   return `${last.slice(0, most - 1 - tail).join('')}…${last.slice(last.length - tail).join('')}`;
 }
 
-/** `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */
+/** Shorten a label: `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */
 function shorten(text) {
-  const [name, what] = text.split(': ');
-  return [name.split(' ')[0], what].filter(Boolean).join(' ');
+  const [name, reason] = text.split(': ');
+  return [name.split(' ')[0], reason].filter(Boolean).join(' ');
 }
 
 /**
- * Where a curve is lost for want of a number: the point next to the loss, whether it ends there, what happened.
+ * Find where a curve has no numbers: the adjacent point, whether the curve ends there, and the reason.
  * @param {(number | null)[]} drawn
  * @param {Map<number, string> | undefined} status
- * @param {'layer' | 'step'} [unit] what the points are
- * @param {number[]} [numbers] how they are counted; without them from 1
+ * @param {'layer' | 'step'} [unit] of the points; default layer
+ * @param {number[]} [numbers] of the points; default 1, 2, …
  * @returns {{point: number | null, ends: boolean, text: string} | null}
  */
 export function findLost(drawn, status, unit = 'layer', numbers) {
-  const count = (/** @type {number} */ place) => numbers?.[place] ?? place + 1;
-  const lost = [...(status?.keys() ?? [])].filter((place) => drawn[place] === null).sort((a, b) => a - b);
+  const count = (/** @type {number} */ index) => numbers?.[index] ?? index + 1;
+  const lost = [...(status?.keys() ?? [])].filter((index) => drawn[index] === null).sort((a, b) => a - b);
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));
-  if (known.length === 0) return { point: null, ends: true, text: sayStatus(String(status.get(first))) };
+  if (known.length === 0) return { point: null, ends: true, text: statusText(String(status.get(first))) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, ends: true, text: `${sayStatus(String(status.get(first)))} at ${unit} ${count(first)}` };
+    return { point, ends: true, text: `${statusText(String(status.get(first)))} at ${unit} ${count(first)}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], ends: false, text: `${sayStatus(String(status.get(last)))} up to ${unit} ${count(last)}` };
+  return { point: known[0], ends: false, text: `${statusText(String(status.get(last)))} up to ${unit} ${count(last)}` };
 }
 
 /**
- * A cross at each point next to a loss, with what happened, none over another.
- * @param {{point: number, x: number, share: number, text: string, middle: number, color: string}[]} losses `x` is where the point lies on the
- *   axis, `share` its height in the plot, `middle` the point in the middle of it
+ * Place a cross with the reason at each point next to missing numbers, without overlap.
+ * @param {{point: number, x: number, share: number, text: string, middle: number, color: string}[]} losses `x` is the position of the point on the
+ *   axis, `share` its height in the plot, `middle` the point in the middle of the axis
  * @param {[number, number]} span of the axis
  * @param {boolean} narrow
  * @param {number} gap
  */
 export function lostLabels(losses, [low, high], narrow, gap) {
   const isRight = losses.map(({ point, middle }) => point > middle);
-  // Left of the cross the curve comes from below, so that a label to the right of a high one stands below it.
+  // Left of a cross the curve comes from below, so a label right of a high cross goes below it.
   const centres = losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -gap : gap) / 2);
   const places = spread(centres, gap);
   return losses.map(({ x, text, color }, index) => {
-    const said = narrow ? shorten(text) : text;
+    const label = narrow ? shorten(text) : text;
     return {
       xref: 'x',
       x,
@@ -139,13 +139,13 @@ export function lostLabels(losses, [low, high], narrow, gap) {
       y: low + places[index] * (high - low),
       yanchor: 'middle',
       showarrow: false,
-      text: isRight[index] ? `${said} ✕` : `✕ ${said}`,
+      text: isRight[index] ? `${label} ✕` : `✕ ${label}`,
       font: { color, size: 12 },
     };
   });
 }
 
-/** A sentence at the foot of a figure that has something to show beside it. @param {string} text @param {string} color @param {string} ground */
+/** Create a note at the bottom of a figure that shows data. @param {string} text @param {string} color @param {string} ground */
 export function footNote(text, color, ground) {
   const foot = { x: 0.5, y: 0, xanchor: 'center', yanchor: 'bottom', yshift: 4 };
   return {
@@ -160,15 +160,15 @@ export function footNote(text, color, ground) {
   };
 }
 
-/** Why there is no number, where the word alone says too little. @param {string} status */
+/** Describe why there is no number. @param {string} status */
 export function formatStatus(status) {
-  return status === 'constant' ? 'constant over samples' : sayStatus(status);
+  return status === 'constant' ? 'constant over samples' : statusText(status);
 }
 
 /**
- * Which layers of a matrix have no numbers.
- * @param {number[]} lost rows from 0, in their order
- * @param {number} lastKnown the last row that has numbers, -1 for none
+ * Describe which layers of a matrix have no numbers.
+ * @param {number[]} lost rows from 0, in ascending order
+ * @param {number} lastKnown the last row with numbers, -1 for none
  */
 export function formatRows(lost, lastKnown) {
   const [first, last] = [lost[0] + 1, lost[lost.length - 1] + 1];
@@ -179,7 +179,7 @@ export function formatRows(lost, lastKnown) {
   return first === last ? `at layer ${first}` : `in layers ${first}–${last}`;
 }
 
-/** A run's label above its matrix. @param {string} text @param {string} x @param {string} y @param {string} color */
+/** Create the label of a run above its matrix. @param {string} text @param {string} x @param {string} y @param {string} color */
 export function cellLabel(text, x, y, color) {
   return {
     xref: `${x} domain`,
@@ -195,7 +195,7 @@ export function cellLabel(text, x, y, color) {
   };
 }
 
-/** A remark on a matrix, at the foot of it, whatever the colours there are. @param {string} text @param {string} x @param {string} y @param {string} color @param {string} ground */
+/** Create a note at the bottom of a matrix, legible on any colours. @param {string} text @param {string} x @param {string} y @param {string} color @param {string} ground */
 export function cellNote(text, x, y, color, ground) {
   return {
     xref: `${x} domain`,
@@ -212,13 +212,13 @@ export function cellNote(text, x, y, color, ground) {
   };
 }
 
-/** Words along an upright axis, centred so many pixels from it. @param {string} text @param {number} xshift @param {string} color */
+/** Create vertical text along a vertical axis, centred at a distance in px. @param {string} text @param {number} xshift @param {string} color */
 export function axisNote(text, xshift, color) {
   const place = { xref: 'x domain', x: 0, xanchor: 'center', xshift, yref: 'y domain', y: 0.5, yanchor: 'middle' };
   return { ...place, textangle: -90, showarrow: false, text, font: { color, size: 12 } };
 }
 
-/** A sentence in the middle of an empty figure. @param {string} text @param {string} color */
+/** Create a note in the middle of an empty figure. @param {string} text @param {string} color */
 export function note(text, color) {
   const middle = { x: 0.5, y: 0.5, xanchor: 'center', yanchor: 'middle' };
   return { xref: 'paper', yref: 'paper', ...middle, showarrow: false, text, font: { color } };

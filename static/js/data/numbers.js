@@ -1,11 +1,11 @@
-/** Numbers as people read them, as in `mhc_core/findings/numerals.py`, and the ticks of a logarithmic axis, as in `mhc_core/figures/fill/numbers.py`. */
+/** Formats numbers like `mhc_core/findings/numerals.py`, and computes ticks of logarithmic axes like `mhc_core/figures/fill/numbers.py`. */
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 export const UNKNOWN = '–';
-const STATUS_WORDS = /** @type {Record<string, string>} */ ({ unknown: 'not known' }); // of the others the name is the word
+const STATUS_WORDS = /** @type {Record<string, string>} */ ({ unknown: 'not known' }); // other statuses are shown by name
 
 /**
- * A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone.
+ * Format a value with so many digits (default 4), or as m × 10^k if it is very small or large, or only its logarithm is known.
  * @param {number | null} value
  * @param {number | null} [log10]
  * @param {string} [status]
@@ -18,24 +18,24 @@ export function formatValue(value, log10 = null, status = undefined, digits = 4)
     return scientific(value < 0, Math.log10(size), digits - 2);
   }
   if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10, digits - 2);
-  return status === undefined ? UNKNOWN : sayStatus(status);
+  return status === undefined ? UNKNOWN : statusText(status);
 }
 
-/** Why there is no number, in a word or two. @param {string} status */
-export function sayStatus(status) {
+/** Return the text of a status: why there is no number. @param {string} status */
+export function statusText(status) {
   return STATUS_WORDS[status] ?? status;
 }
 
-/** A value with that many digits behind the point; what rounds to zero has no sign. @param {number} value @param {number} digits */
+/** Format a value with so many decimals; zero has no sign. @param {number} value @param {number} digits */
 export function formatFixed(value, digits) {
   const text = value.toFixed(digits);
   return Number(text) === 0 ? text.replace('-', '') : text;
 }
 
-/** The same with a minus sign, as sentences have it; a hyphen is shorter. @param {number} value @param {number} digits */
+/** Format a value for sentences, with a minus sign instead of a hyphen. @param {number} value @param {number} digits */
 export const formatSigned = (value, digits) => formatFixed(value, digits).replace('-', '−');
 
-/** The largest finite magnitude; in a loop, for a matrix may have a million entries. @param {ArrayLike<number>} values */
+/** Return the largest finite magnitude. Uses a loop because a matrix may have a million entries. @param {ArrayLike<number>} values */
 export function largest(values) {
   let found = 0;
   for (let index = 0; index < values.length; index++) {
@@ -45,7 +45,7 @@ export function largest(values) {
   return found;
 }
 
-/** scaled × 2^exponent as `formatValue` says it, in so many digits; a double need not hold it. @param {number} scaled @param {number} exponent @param {number} [digits] */
+/** Format scaled × 2^exponent like `formatValue`, also outside the range of a double; `digits` defaults to 4. @param {number} scaled @param {number} exponent @param {number} [digits] */
 export function formatScaled(scaled, exponent, digits = 4) {
   if (!Number.isFinite(scaled)) return 'nan';
   if (scaled === 0) return '0';
@@ -55,7 +55,7 @@ export function formatScaled(scaled, exponent, digits = 4) {
   return strip(formatFixed(value, decimals(Math.abs(value), digits)));
 }
 
-/** scaled × 2^exponent for a machine: a number, or in the usual notation where a double would not hold it. @param {number} scaled @param {number} exponent @returns {number | string} */
+/** Convert scaled × 2^exponent for CSV files: a number, or `1.5e400` outside the range of a double. @param {number} scaled @param {number} exponent @returns {number | string} */
 export function toPlain(scaled, exponent) {
   const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
   if (scaled === 0 || !Number.isFinite(scaled) || Math.abs(log10) < 300)
@@ -65,7 +65,7 @@ export function toPlain(scaled, exponent) {
 }
 
 /**
- * Positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span.
+ * Compute tick positions (log10) and labels between 10^low and 10^high: even steps, 1-2-5 or decades, depending on the span.
  * @param {number} low
  * @param {number} high
  * @returns {[number[], string[]]}
@@ -81,13 +81,13 @@ export function logTicks(low, high) {
     const places = range(Math.floor(low), Math.floor(high)).flatMap((power) =>
       [1, 2, 5].map((mantissa) => power + Math.log10(mantissa)),
     );
-    const inside = places.filter((place) => place >= low && place <= high);
+    const inside = places.filter((position) => position >= low && position <= high);
     return [inside, inside.map(scaleText)];
   }
   return evenTicks(low, high);
 }
 
-/** @param {number} low @param {number} high @returns {[number[], string[]]} */
+/** Compute evenly spaced ticks within less than a decade. @param {number} low @param {number} high @returns {[number[], string[]]} */
 function evenTicks(low, high) {
   const base = Math.floor(low);
   const first = 10 ** (low - base);
@@ -99,35 +99,35 @@ function evenTicks(low, high) {
   return [places, places.map(scaleText)];
 }
 
-/** The least of 1, 2 and 5 times a power of ten that is not below `rough`. @param {number} rough */
+/** Round up to 1, 2 or 5 times a power of ten. @param {number} rough */
 export function niceStep(rough) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const mantissa = [1, 2, 5].find((item) => item * power >= rough * (1 - 1e-9)) ?? 10;
   return mantissa * power;
 }
 
-/** @param {number} first @param {number} last, inclusive */
+/** List the integers from first to last, inclusive. @param {number} first @param {number} last */
 export function range(first, last) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
 }
 
-/** @param {number} place */
-function scaleText(place) {
-  return Math.abs(place) < 300 ? formatValue(10 ** place) : formatValue(null, place);
+/** Format a tick at a log10 position. @param {number} position */
+function scaleText(position) {
+  return Math.abs(position) < 300 ? formatValue(10 ** position) : formatValue(null, position);
 }
 
-/** A power of ten as a tick. @param {number} power */
+/** Format a power of ten as a tick label. @param {number} power */
 export function decade(power) {
   if (power === 0 || power === 1) return String(10 ** power);
   return `10<sup>${String(power).replace('-', '−')}</sup>`;
 }
 
-/** @param {number} size @param {number} digits */
+/** Count the decimals that show so many digits. @param {number} size @param {number} digits */
 function decimals(size, digits) {
   return size === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
 }
 
-/** @param {boolean} negative @param {number} log10 @param {number} digits */
+/** Format m × 10^k. @param {boolean} negative @param {number} log10 @param {number} digits */
 function scientific(negative, log10, digits) {
   let exponent = Math.floor(log10);
   let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
@@ -135,22 +135,22 @@ function scientific(negative, log10, digits) {
   return `${negative ? '-' : ''}${strip(mantissa)}${formatPower(exponent)}`;
 }
 
-/** A power of ten as a factor. @param {number} power */
+/** Format a power of ten as a factor. @param {number} power */
 export function formatPower(power) {
   return `×10${superscript(power)}`;
 }
 
-/** @param {number} power */
+/** Format an exponent in superscript. @param {number} power */
 function superscript(power) {
   return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
 }
 
-/** @param {string} text */
+/** Remove trailing zeros of decimals. @param {string} text */
 function strip(text) {
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text;
 }
 
-/** Seconds as people say them. @param {number} seconds */
+/** Format seconds as ms, s or min. @param {number} seconds */
 export function formatSeconds(seconds) {
   if (seconds < 0.095) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 9.5) return `${seconds.toPrecision(2)} s`;
@@ -158,7 +158,7 @@ export function formatSeconds(seconds) {
   return `${Math.round(seconds / 60)} min`;
 }
 
-/** A range of seconds: 1.2 to 1.9 s. @param {number} low @param {number} high */
+/** Format a range of seconds: 1.2 to 1.9 s. @param {number} low @param {number} high */
 export function formatSecondsRange(low, high) {
   const [least, most] = [formatSeconds(low), formatSeconds(high)];
   if (least === most) return most;
@@ -166,7 +166,7 @@ export function formatSecondsRange(low, high) {
   return `${most.endsWith(` ${unit}`) ? value : least} to ${most}`;
 }
 
-/** A count with a unit prefix: 2.0 G. @param {number} count @param {string} unit */
+/** Format a count with a unit prefix: 2.0 G. @param {number} count @param {string} unit */
 export function formatCount(count, unit) {
   const prefixes = ['', 'k', 'M', 'G', 'T', 'P'];
   const index = count < 1 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(count) / 3));

@@ -1,4 +1,4 @@
-/** What a record says of where it comes from, for all who show it: a run has a spec, a trace has none. No browser here. */
+/** Reads the source of a record: a run has a spec, a recording has none. No browser here. */
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -7,56 +7,56 @@
  * @typedef {SpecSource | import('../../types').TraceSource} Source
  */
 
-/** Spec or trace, in one form. @param {StartFrame} start @returns {Source} */
+/** Return the source of a record; early records have a spec without a source. @param {StartFrame} start @returns {Source} */
 export function sourceOf({ spec, source }) {
   return source ?? { kind: 'spec', spec: spec ?? {} };
 }
 
-/** The spec of a run; null of a trace, and before the first frame. @param {Columns} columns @returns {Record<string, any> | null} */
+/** Return the spec of a run; null for a recording, and before the first frame. @param {Columns} columns @returns {Record<string, any> | null} */
 export function specOf({ start }) {
   const source = start && sourceOf(start);
   return source?.kind === 'spec' ? source.spec : null;
 }
 
-/** The kind of connection, or that it is a trace; null before the first frame. @param {Columns | null} columns @returns {string | null} */
+/** Return the kind of connection, or `trace`; null before the first frame. @param {Columns | null} columns @returns {string | null} */
 export function methodOf(columns) {
   const source = columns?.start && sourceOf(columns.start);
   if (!source) return null;
   return source.kind === 'spec' ? source.spec.connection.kind : source.kind;
 }
 
-/** The name of the model that was traced; null of a run, and before the first frame. @param {Columns} columns @returns {string | null} */
+/** Return the name of the recorded model; null for a run, and before the first frame. @param {Columns} columns @returns {string | null} */
 export function modelOf({ start }) {
   return start?.source?.model.name ?? null;
 }
 
-/** Layers; 0 before the first frame. @param {Columns} columns */
+/** Return the number of layers; 0 before the first frame. @param {Columns} columns */
 export function depthOf({ start }) {
   return start?.layers ?? 0;
 }
 
-/** Steps of training: those that were asked for, of which early specs know none; of a trace, which may grow, those that have come. @param {Columns} columns @returns {number} */
+/** Return the number of training steps: requested ones (0 in early specs), or for a recording those received so far. @param {Columns} columns @returns {number} */
 export function trainSteps(columns) {
   return modelOf(columns) === null ? (specOf(columns)?.train?.steps ?? 0) : columns.trained;
 }
 
-/** Whether someone's model is training and its trace grows. @param {Columns} columns */
+/** Return whether a recording still grows because its model is training. @param {Columns} columns */
 export const isGrowing = (columns) => modelOf(columns) !== null && columns.end === null;
 
-/** Seeds that are measured; early specs do not say, and are of one. @param {Columns} columns @returns {number} */
+/** Return the number of measured seeds; default 1, as in early specs. @param {Columns} columns @returns {number} */
 export function seedsOf(columns) {
   return specOf(columns)?.seeds ?? 1;
 }
 
-/** Size, drift and origin of a record, in a few words. @param {Columns} columns @param {Columns[]} [all] the runs next to it: a residual network has no drift, but they may */
+/** Describe size, drift and origin of a record in a few words. @param {Columns} columns @param {Columns[]} [all] all compared runs, for their drift; default: this one */
 export function describeRecord(columns, all = [columns]) {
   const spec = specOf(columns);
   if (spec)
     return [`depth ${spec.depth}, width ${spec.width}`, ...driftOf(all), `seed ${spec.seed}, ${spec.dtype}`].join(', ');
-  return `a trace of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
+  return `a recording of ${modelOf(columns)}, ${depthOf(columns)} layers, ${columns.start?.streams} streams`;
 }
 
-/** `drift 0.3`, or one value per run that has one; empty where none has. @param {Columns[]} all */
+/** Describe the drift: `drift 0.3`, or one value per run with a drift; empty if there is none. @param {Columns[]} all */
 function driftOf(all) {
   const mixed = all.filter(({ start }) => (start?.streams ?? 1) > 1);
   const drifts = mixed.flatMap((columns) => specOf(columns)?.connection.noise ?? []);
@@ -64,32 +64,31 @@ function driftOf(all) {
 }
 
 /**
- * What figures of some metrics need that a trace may not have heard: the metrics' keys, one that is there where it was heard, and what is
- * said where it is not.
- * @type {{keys: RegExp, base: string, said: string}[]}
+ * Metrics that a recording may lack: their keys, a metric that shows whether they were recorded, and the note if they were not.
+ * @type {{keys: RegExp, base: string, note: string}[]}
  */
 const REASONS = [
-  { keys: /loss/, base: 'step_loss', said: 'the recording has no loss.' },
-  { keys: /grad/, base: 'grad_rms', said: 'the recording has no backward pass, so gradients are unknown.' },
-  { keys: /^cka$/, base: 'cka', said: 'layer similarity was not measured.' },
+  { keys: /loss/, base: 'step_loss', note: 'the recording has no loss.' },
+  { keys: /grad/, base: 'grad_rms', note: 'the recording has no backward pass, so gradients are unknown.' },
+  { keys: /^cka$/, base: 'cka', note: 'layer similarity was not measured.' },
   {
     keys: /^(act_rms|cos_|token_cos)/,
     base: 'act_rms',
-    said: 'the recording has no forward pass, so signals are unknown.',
+    note: 'the recording has no forward pass, so signals are unknown.',
   },
 ];
 
-/** What traces do not tell of a figure, and why, in sentences. @param {import('../../types').Figure} figure @param {{label: string, columns: Columns}[]} runs @returns {string[]} */
-export function sayUnheard(figure, runs) {
+/** Describe which metrics of a figure the recordings lack, and why. @param {import('../../types').Figure} figure @param {{label: string, columns: Columns}[]} runs @returns {string[]} */
+export function describeMissingMetrics(figure, runs) {
   const reason = REASONS.find(({ keys }) => figure.data.every((trace) => keys.test(trace.meta.key)));
   if (!reason) return [];
-  const silent = runs.filter(({ columns }) => isHeard(columns) && !has(columns, reason.base));
-  return silent.map(({ label }) => `${label}: ${reason.said}`);
+  const silent = runs.filter(({ columns }) => isSettled(columns) && !has(columns, reason.base));
+  return silent.map(({ label }) => `${label}: ${reason.note}`);
 }
 
-/** Whether a trace has come so far that what it lacks will not come. @param {Columns} columns */
-const isHeard = (columns) =>
+/** Return whether a recording can get no more metrics. @param {Columns} columns */
+const isSettled = (columns) =>
   modelOf(columns) !== null && (columns.end !== null || columns.summary !== null || columns.trained > 0);
 
-/** @param {Columns} columns @param {string} key */
+/** Return whether a metric has data. @param {Columns} columns @param {string} key */
 const has = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);

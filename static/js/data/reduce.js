@@ -1,12 +1,12 @@
-/** One number of a whole column, as `mhc_core/record/reduction.py` makes it: the headline of a run in a preset's view. */
+/** Reduces a column to one number, like `mhc_core/record/reduction.py`: the headline of a run in a preset's view. */
 
 /** @typedef {import('../../types').Columns} Columns */
-/** `value` is null where it has left the range of a double; `status` says why there is no number. @typedef {{value: number | null, log10: number | null, status: string}} Reduced */
+/** `value` is null outside the range of a double; `status` says why there is no number. @typedef {{value: number | null, log10: number | null, status: string}} Reduced */
 
 const ABSENT = { value: null, log10: null, status: 'absent' };
 
 /**
- * A metric of one number a layer, or a step of training, as one number. Those that span decades are reduced as logarithms.
+ * Reduce a metric with one number per layer or training step to one number. Metrics that span decades are reduced as logarithms.
  * @param {Columns} columns
  * @param {string} key
  * @param {string} reduction max, min, median, first or last
@@ -18,20 +18,20 @@ export function reduceColumn(columns, key, reduction) {
   const [values, log10, flags] = part(column, reduction);
   const status = decide([...flags.values()], reduction, log10);
   if (status) return { value: null, log10: null, status };
-  const numbers = log10 ? log10.map((power, place) => (values[place] === 0 ? -Infinity : power)) : values;
-  const known = numbers.map((_, place) => place).filter((place) => !Number.isNaN(numbers[place]));
+  const numbers = log10 ? log10.map((power, index) => (values[index] === 0 ? -Infinity : power)) : values;
+  const known = numbers.map((_, index) => index).filter((index) => !Number.isNaN(numbers[index]));
   if (known.length === 0) return ABSENT;
   const order = known.sort((a, b) => numbers[a] - numbers[b]);
   if (reduction === 'median' && order.length > 1)
     return toMedian(
-      order.map((place) => numbers[place]),
+      order.map((index) => numbers[index]),
       log10 !== null,
     );
-  const place = reduction === 'min' ? order[0] : order[order.length - 1];
-  return toReduced(numbers[place], values[place], log10 !== null);
+  const index = reduction === 'min' ? order[0] : order[order.length - 1];
+  return toReduced(numbers[index], values[index], log10 !== null);
 }
 
-/** @param {Columns} columns @param {string} key @returns {[number[], number[] | null, Map<number, string>] | null} */
+/** Find values, log10 and status of a metric. @param {Columns} columns @param {string} key @returns {[number[], number[] | null, Map<number, string>] | null} */
 function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, key) {
   const ofSteps = steps.get(key);
   if (ofSteps) {
@@ -45,31 +45,31 @@ function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, k
   return [Array.from(found), logs ? Array.from(logs) : null, status.get(key) ?? new Map()];
 }
 
-/** The entries that a reduction speaks of. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
+/** Select the entries that a reduction uses. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
 function part([values, log10, flags], reduction) {
   if (reduction !== 'first' && reduction !== 'last') return [values, log10, flags];
-  const place = reduction === 'first' ? 0 : values.length - 1;
-  const flag = flags.get(place);
-  return [[values[place]], log10 && [log10[place]], new Map(flag === undefined ? [] : [[0, flag]])];
+  const index = reduction === 'first' ? 0 : values.length - 1;
+  const flag = flags.get(index);
+  return [[values[index]], log10 && [log10[index]], new Map(flag === undefined ? [] : [[0, flag]])];
 }
 
-/** The status that stands in for the number; null where the numbers there are can tell. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
+/** Return the status that replaces the number; null if the known numbers suffice. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
 function decide(flags, reduction, log10) {
-  const stands = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
-  if (stands) return stands;
+  const decisive = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
+  if (decisive) return decisive;
   if (log10?.some(Number.isFinite) && !log10.some(Number.isNaN)) return null;
   if (flags.includes('overflow') && reduction !== 'min') return 'overflow';
   return flags.includes('underflow') && reduction !== 'max' ? 'underflow' : null;
 }
 
-/** @param {number[]} sorted @param {boolean} isLog */
+/** Compute the median. @param {number[]} sorted @param {boolean} isLog */
 function toMedian(sorted, isLog) {
   const middle = (sorted.length - 1) / 2;
   const number = (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
   return toReduced(number, isLog ? 10 ** number : number, isLog);
 }
 
-/** @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
+/** Convert a number on the scale of its metric to a result. @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
 function toReduced(number, value, isLog) {
   if (!isLog) return { value, log10: null, status: 'finite' };
   if (number === -Infinity) return { value: 0, log10: null, status: 'finite' };

@@ -1,13 +1,13 @@
-/** The rules by which templates are filled: the server sends them once, beside all templates, and each template carries them. */
+/** Rules for filling templates: the server sends them once, and the page copies them into each template. */
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').FigureRules} FigureRules @typedef {import('../../types').Templates} Templates */
 
-/** @param {Figure} template @param {FigureRules} rules @returns {Figure} */
+/** Return a template with the rules in its metadata. @param {Figure} template @param {FigureRules} rules @returns {Figure} */
 export function withRules({ data, layout }, rules) {
   return { data, layout: { ...layout, meta: { ...layout.meta, rules } } };
 }
 
-/** @param {Templates} templates as they were sent @returns {Templates} */
+/** Copy the rules into all templates. @param {Templates} templates as received @returns {Templates} */
 export function carryRules({ panels, rules, ...rest }) {
   const toView = (/** @type {import('../../types').PanelView} */ view) => ({
     ...view,

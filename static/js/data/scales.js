@@ -1,29 +1,29 @@
-/** Colour scales of signed matrices, as far below zero as above. `mhc_core/figures/fill/scales.py` says the same. */
+/** Symmetric colour scales of signed matrices. Counterpart: `mhc_core/figures/fill/scales.py`. */
 
 import { decade, formatValue, niceStep, range } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
-/** A weight on the logarithmic scale: nearly linear up to 1, decades beyond. @param {number} weight */
+/** Map a weight to the logarithmic scale: nearly linear up to 1, decades beyond. @param {number} weight */
 export function toSignedLog(weight) {
   return (Math.sign(weight) * Math.log1p(Math.abs(weight))) / Math.LN10;
 }
 
-/** The end of a linear scale. @param {number} largest */
+/** Return the end of a linear scale. @param {number} largest */
 export function linearBound(largest) {
   return largest > 0 ? Math.ceil(largest * 10) / 10 : 1;
 }
 
-/** A colour axis on the logarithmic scale: its ends, and ticks at weights that people know. @param {number} largest @param {FigureRules} rules */
+/** Create a logarithmic colour axis with ticks at round weights. @param {number} largest @param {FigureRules} rules */
 export function signedLogScale(largest, rules) {
   const bound = largest > 0 ? largest : Math.log10(2);
   const { places, texts } = ticks(bound, rules);
-  const tickvals = [...places.map((place) => -place).reverse(), 0, ...places];
+  const tickvals = [...places.map((position) => -position).reverse(), 0, ...places];
   const ticktext = [...texts.map((text) => `−${text}`).reverse(), '0', ...texts];
   return { cmin: -bound, cmax: bound, colorbar: { tickmode: 'array', tickvals, ticktext } };
 }
 
-/** Places and texts above zero. @param {number} bound @param {FigureRules} rules */
+/** Compute positions and labels of the ticks above zero. @param {number} bound @param {FigureRules} rules */
 function ticks(bound, rules) {
   const weight = bound < 2 ? 10 ** bound - 1 : Infinity;
   if (weight < 10) {

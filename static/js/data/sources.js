@@ -1,20 +1,20 @@
-/** Where a trace's data comes from: the tiny language of `meta.fill`, explained in `mhc_core/figures/fill/sources.py`. */
+/** Evaluates the data sources of `meta.fill`; `mhc_core/figures/fill/sources.py` documents their syntax. */
 
-import { liesBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
+import { isSpanBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { formatValue, range, UNKNOWN } from './numbers.js';
 import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Numbers} Numbers */
 
-/** In `waits` of columns that are known at once: all that is drawn of laws, which are of a spec. */
+/** Entry of `waits` in derived columns: laws, which only the server predicts. */
 export const THEORY = 'theory';
 const PERCENTILES = ['p05', 'p50', 'p95'];
 const MAX_DECADES = 307; // of a double
-const TOO_WEAK = 'too weak to say'; // theory, where its band would be too wide
+const TOO_WEAK = 'too weak to say'; // theory with a band that would be too wide
 
 /**
- * The data that `source` names, or null where the run has none of it.
+ * Return the data that `source` names, or null if the run has none.
  * @param {string} source
  * @param {Columns} columns
  * @param {string} label
@@ -49,21 +49,21 @@ export function lookUp(source, columns, label, cursor) {
   return matrix ? fromMatrix(name, matrix, Math.min(cursor, matrix.shape[0] - 1)) : null;
 }
 
-/** The product that a source speaks of; null of another source, and where nothing is mixed. @param {string} source @param {Columns} columns @param {number} cursor */
+/** Compute the product that a source names; null for other sources, and for one stream. @param {string} source @param {Columns} columns @param {number} cursor */
 export function findProduct(source, columns, cursor) {
   const [name, span, key] = source.split('.');
   const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
-  if (!stack || stack.shape[2] === 1 || liesBeyond(span, stack.shape[0])) return null;
+  if (!stack || stack.shape[2] === 1 || isSpanBeyond(span, stack.shape[0])) return null;
   return multiply(stack, span, cursor, columns.status.get(key));
 }
 
-/** The estimator of CKA; the biased one says nothing without its number of samples. Runs of old do not say. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
+/** Append the estimator of CKA to a label, with the number of samples if it is biased. Early records do not name it. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
 function toCkaLabel(cka, label) {
   if (!cka) return label;
   return `${label} · ${cka.estimator === 'biased' ? `biased, N = ${cka.samples}` : cka.estimator}`;
 }
 
-/** The curve that stands for all seeds, or the one of the first alone.
+/** Return the median curve over seeds, or the curve of the first seed.
  * @param {Columns} columns @param {string} name @param {string} source */
 function fromSeeds(columns, name, source) {
   const [form, key] = source.split(/\.(.*)/s);
@@ -76,7 +76,7 @@ function fromSeeds(columns, name, source) {
   return toList((form === 'log10' ? columns.log10 : columns.layers).get(key));
 }
 
-/** A percentile over seeds. It is kept as log10 where the column has one: as a plain value it may be out of range.
+/** Return a percentile over seeds. It is stored as log10 if the column has one, because plain values may be out of range.
  * @param {Columns} columns @param {string} percentile @param {string} source */
 function fromBand(columns, percentile, source) {
   const [form, key] = source.split(/\.(.*)/s);
@@ -88,12 +88,12 @@ function fromBand(columns, percentile, source) {
   return form === 'text' ? values.map((value, layer) => formatValue(value, kept[layer])) : values;
 }
 
-/** The law that speaks of a metric, or null. @param {Columns} columns @param {string} key @returns {Record<string, any> | null} */
+/** Find the law that predicts a metric, or null. @param {Columns} columns @param {string} key @returns {Record<string, any> | null} */
 export function lawOf(columns, key) {
   return columns.start?.theory?.find((/** @type {Record<string, any>} */ curve) => curve.metric === key) ?? null;
 }
 
-/** @param {Columns} columns @param {string} source a part of the law, and the metric */
+/** Return an attribute of a law. @param {Columns} columns @param {string} source attribute and metric */
 function fromLaw(columns, source) {
   const [part, key] = source.split(/\.(.*)/s);
   const curve = lawOf(columns, key);
@@ -109,7 +109,7 @@ function fromLaw(columns, source) {
   );
 }
 
-/** A column as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
+/** Format the values of a column. @param {Columns} columns @param {string} key @returns {string[] | null} */
 export function toTexts(columns, key) {
   const values = toList(columns.layers.get(key));
   if (!values) return null;
@@ -118,7 +118,7 @@ export function toTexts(columns, key) {
   return values.map((value, layer) => formatValue(value, logs ? logs[layer] : null, status?.get(layer)));
 }
 
-/** What the bold curve says at one layer, of several seeds their median; null where the run has no such column. @param {Columns} columns @param {string} key @param {number} layer from 0 */
+/** Format the value of the main curve at one layer (the median of several seeds); null if the run lacks the column. @param {Columns} columns @param {string} key @param {number} layer from 0 */
 export function textAt(columns, key, layer) {
   const kept = columns.bands.get(key)?.p50 ?? null;
   const isLog = columns.log10.has(key);
@@ -135,26 +135,26 @@ export function textAt(columns, key, layer) {
   return formatValue(toPower(value), value);
 }
 
-/** @param {number | null | undefined} value */
+/** Return the value if it is finite, else null. @param {number | null | undefined} value */
 const finite = (value) => (Number.isFinite(value) ? /** @type {number} */ (value) : null);
 
-/** What a logarithm stands for, where a double holds it. @param {number | null} log10 */
+/** Compute 10^log10; null outside the range of a double. @param {number | null} log10 */
 const toPower = (log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10);
 
-/** @param {Columns} columns @param {string} key */
+/** Format the range min … max of a metric at each layer. @param {Columns} columns @param {string} key */
 function toSpanTexts(columns, key) {
   const [least, most] = ['min', 'max'].map((end) => toTexts(columns, `${key}_${end}`));
   return least && most && least.map((low, layer) => `${low} … ${most[layer]}`);
 }
 
-/** What each step is called: its place from 1, or of a trace the trainer's own number where all steps have one. @param {Columns} columns @returns {number[]} */
+/** Number the training steps: from 1, or with the trainer's own numbers if all steps of a recording have one. @param {Columns} columns @returns {number[]} */
 export function toStepNumbers(columns) {
   const steps = trainSteps(columns);
-  const isTold = steps > 0 && range(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
-  return isTold ? columns.iterations.slice(0, steps) : range(1, steps);
+  const areNumbered = steps > 0 && range(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
+  return areNumbered ? columns.iterations.slice(0, steps) : range(1, steps);
 }
 
-/** A column over the steps as people read it. @param {Columns} columns @param {string} key @returns {string[] | null} */
+/** Format the values of a column over training steps. @param {Columns} columns @param {string} key @returns {string[] | null} */
 export function toStepTexts(columns, key) {
   const values = toList(columns.steps.get(key)?.data);
   const logs = toList(columns.stepsLog10.get(key)?.data);
@@ -163,7 +163,7 @@ export function toStepTexts(columns, key) {
 }
 
 /**
- * A column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries.
+ * Join a column (L, n) into one line with gaps between streams: n (L + 1) - 1 entries.
  * @param {Columns} columns
  * @param {string} kind layer, number, layers, log10 or text
  * @param {string} key
@@ -196,18 +196,18 @@ function toStreams(columns, kind, key) {
   );
 }
 
-/** A column as a list, null where a value is not finite. @param {any} column @returns {(number | null)[] | null} */
+/** Convert a column to a list; values that are not finite become null. @param {any} column @returns {(number | null)[] | null} */
 function toList(column) {
   if (!column) return null;
   return Array.from(column, (/** @type {number} */ value) => (Number.isFinite(value) ? value : null));
 }
 
-/** A column over the steps as a list, a matrix as its rows. @param {Matrix | undefined} matrix */
+/** Convert a column over steps to a list, a matrix to its rows. @param {Matrix | undefined} matrix */
 function fromSteps(matrix) {
   return matrix && matrix.shape.length > 1 ? toRows(matrix.data, matrix.shape[1]) : toList(matrix?.data);
 }
 
-/** @param {string} name @param {Matrix} matrix @param {number} cursor */
+/** Evaluate a source that reads a matrix. @param {string} name @param {Matrix} matrix @param {number} cursor */
 function fromMatrix(name, matrix, cursor) {
   if (name === 'matrices') return toRows(matrix.data, matrix.shape[1]);
   if (name === 'lower')
@@ -216,7 +216,7 @@ function fromMatrix(name, matrix, cursor) {
   const item = matrix.data.subarray(cursor * size, (cursor + 1) * size);
   if (name === 'row') return toList(item);
   const streams = matrix.shape[matrix.shape.length - 1];
-  if (streams === 1) return null; // one stream mixes nothing
+  if (streams === 1) return null; // one stream has no mixing
   if (name === 'at') return toRows(item, streams);
   if (name === 'montage') return toMontage(matrix);
   if (name === 'x0') return 1 - (streams - 1) / 2 / (streams + 1);
@@ -224,12 +224,12 @@ function fromMatrix(name, matrix, cursor) {
   throw new Error(`unknown source ${name}.<key>`);
 }
 
-/** Rows of their own memory: Plotly redraws what it is given anew. @param {any} data @param {number} width */
+/** Copy the rows of a matrix: Plotly redraws only new arrays. @param {any} data @param {number} width */
 function toRows(data, width) {
   return range(0, data.length / width - 1).map((row) => data.slice(row * width, (row + 1) * width));
 }
 
-/** The matrices of all layers side by side, an empty column between two. @param {Matrix} matrix */
+/** Join the matrices of all layers horizontally, with a column of NaN between two. @param {Matrix} matrix */
 export function toMontage({ shape: [layers, streams], data }) {
   const width = layers * (streams + 1) - 1;
   return range(0, streams - 1).map((row) => {

@@ -1,21 +1,21 @@
-/** A run as it was at a step of training, as far as its frames tell. `mhc_core/figures/fill/steps.py` says the same. */
+/** Columns of a run at a training step, as far as its frames have them. Counterpart: `mhc_core/figures/fill/steps.py`. */
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
 /** @typedef {import('../../types').StepRules} StepRules */
 
-/** What is known at kept steps alone, and what a step's frame has in its place. @param {StepRules} rules @returns {Record<string, string>} */
+/** Map metrics recorded at kept steps only to their names in step frames. @param {StepRules} rules @returns {Record<string, string>} */
 function keptOf({ kept_columns, matrices }) {
   return { ...kept_columns, ...matrices };
 }
 
-/** All that a step gives, likewise. @param {StepRules} rules @returns {Record<string, string>} */
+/** Map all metrics of a step to their names in step frames. @param {StepRules} rules @returns {Record<string, string>} */
 function replacedBy(rules) {
   return { ...rules.columns, ...keptOf(rules) };
 }
 
 /**
- * What the steps on an axis are called, in their order; null where none is drawn there. Of several runs the one that has most steps counts.
+ * Return the numbers of the steps on an axis, in order; null if the axis has none. Among several runs the one with the most steps counts.
  * @param {import('../../types').Figure} figure filled
  * @param {string} axis such as `xaxis2`
  * @returns {number[] | null}
@@ -30,7 +30,7 @@ export function stepsOn({ data, layout }, axis) {
   return lists.reduce((longest, list) => (list.length > longest.length ? list : longest), []);
 }
 
-/** The step that is called a number, or the one next to it. @param {number[]} numbers growing @param {number} wanted @returns {number} from 0 */
+/** Find the step with a number, or the nearest one. @param {number[]} numbers ascending @param {number} wanted @returns {number} from 0 */
 export function stepNear(numbers, wanted) {
   return numbers.reduce(
     (best, number, step) => (Math.abs(number - wanted) < Math.abs(numbers[best] - wanted) ? step : best),
@@ -38,54 +38,54 @@ export function stepNear(numbers, wanted) {
   );
 }
 
-/** Whether a figure shows what is known at kept steps alone. @param {import('../../types').Figure} template */
+/** Return whether a figure shows metrics recorded at kept steps only. @param {import('../../types').Figure} template */
 export function showsKept(template) {
   const kept = keptOf(template.layout.meta.rules.steps);
   return template.data.some((trace) => trace.meta.key in kept);
 }
 
 /**
- * Whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack. That is so of runs that
- * an earlier version stored, and of maps of layer by layer in deep stacks.
+ * Return whether a figure can show a step. If no run has its metrics at that step, it shows the trained stack: so for runs stored by
+ * an earlier version, and for layer-by-layer maps of deep stacks.
  * @param {import('../../types').Figure} template
  * @param {Columns[]} runs
  * @param {number} step from 0
  */
-export function canFollow(template, runs, step) {
+export function canShowStep(template, runs, step) {
   const rules = template.layout.meta.rules.steps;
   const replaced = replacedBy(rules);
   const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => key in replaced);
   const trained = runs.filter((columns) => columns.trained > 0);
-  const isTold = trained.some((columns) => keys.some((key) => isKnown(columns, key, step, rules)));
-  return isTold || !trained.some((columns) => keys.some((key) => has(columns, key)));
+  const isAvailable = trained.some((columns) => keys.some((key) => isKnown(columns, key, step, rules)));
+  return isAvailable || !trained.some((columns) => keys.some((key) => has(columns, key)));
 }
 
-/** Whether a run's frames tell of a metric at a step. @param {Columns} columns @param {string} key @param {number} step @param {StepRules} rules */
+/** Return whether a run has a metric at a step. @param {Columns} columns @param {string} key @param {number} step @param {StepRules} rules */
 function isKnown(columns, key, step, rules) {
   if (key in rules.columns) return columns.steps.has(rules.columns[key]);
   const source = keptOf(rules)[key];
-  const place = nearestKept(columns, Math.min(step, columns.trained - 1));
-  return place !== null && Boolean(columns.kept.get(source)?.[place]);
+  const index = nearestKept(columns, Math.min(step, columns.trained - 1));
+  return index !== null && Boolean(columns.kept.get(source)?.[index]);
 }
 
 /**
- * Of the steps at which matrices are kept the one next to a step; of two the earlier. Null where none are kept.
+ * Find the kept step nearest to a step; the earlier of two. Null if none is kept.
  * @param {Columns} columns
  * @param {number} step from 0
- * @returns {number | null} its place among them
+ * @returns {number | null} its index among the kept steps
  */
 export function nearestKept({ keptSteps }, step) {
   let best = null;
-  for (const [place, kept] of keptSteps.entries()) {
-    if (best === null || Math.abs(kept - step) < Math.abs(keptSteps[best] - step)) best = place;
+  for (const [index, kept] of keptSteps.entries()) {
+    if (best === null || Math.abs(kept - step) < Math.abs(keptSteps[best] - step)) best = index;
   }
   return best;
 }
 
 /**
- * The columns as they were at a step; what is kept at few steps, at the nearest of them: as the step began, before its update, on
- * its batch. What the run has and the step's frame lacks is `unknown`: runs of earlier versions tell of less. A run that does not
- * train stays as it is, and so does any at no step; one that has not come so far gives its last step.
+ * Return the columns at a step: before its update, on its batch. Metrics of kept steps come from the nearest kept step. Metrics that the
+ * run has but the step's frame lacks are `unknown`, as in runs of earlier versions. A run without training stays unchanged, as does any
+ * run for step null; a run that has not reached the step returns its last one.
  * @param {Columns} columns
  * @param {number | null} step from 0
  * @param {StepRules} rules
@@ -103,11 +103,11 @@ export function atStep(columns, step, rules) {
     putRow(found.log10, key, columns.stepsLog10.get(source), row);
     putStatus(found, key, columns.stepsStatus.get(source)?.get(row));
   }
-  const place = nearestKept(columns, row);
-  found.input = columns.stepInputs.get(columns.keptSteps[place ?? -1]) ?? {};
-  for (const [key, source] of place === null ? [] : Object.entries(keptOf(rules))) {
-    const kept = columns.kept.get(source)?.[/** @type {number} */ (place)];
-    putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (place)]));
+  const index = nearestKept(columns, row);
+  found.input = columns.stepInputs.get(columns.keptSteps[index ?? -1]) ?? {};
+  for (const [key, source] of index === null ? [] : Object.entries(keptOf(rules))) {
+    const kept = columns.kept.get(source)?.[/** @type {number} */ (index)];
+    putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (index)]));
     if (!kept) continue;
     if (key in rules.matrices) found.matrices.set(key, kept);
     else putKept(found, key, kept, rules.logarithmic.includes(key));
@@ -120,19 +120,19 @@ export function atStep(columns, step, rules) {
   return found;
 }
 
-/** @param {Columns} columns @param {string} key */
+/** Return whether a metric has data. @param {Columns} columns @param {string} key */
 function has(columns, key) {
   return columns.layers.has(key) || columns.matrices.has(key);
 }
 
-/** A table of the trained stack, without what is put in its place and what no step tells. @param {Map<string, any>} table @param {StepRules} rules */
+/** Copy a table of the trained stack without the metrics that a step replaces or lacks. @param {Map<string, any>} table @param {StepRules} rules */
 function without(table, rules) {
   const replaced = replacedBy(rules);
   const isUnknown = (/** @type {string} */ key) => rules.unknown.some((start) => key.startsWith(start));
   return new Map([...table].filter(([key]) => !(key in replaced) && !isUnknown(key)));
 }
 
-/** A kept column (L) or (L, n): of more than one axis a row a layer, and logarithms where it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept @param {boolean} isLogarithmic */
+/** Write a kept column (L) or (L, n), with logarithms if it spans decades. @param {Columns} columns @param {string} key @param {Matrix} kept @param {boolean} isLogarithmic */
 function putKept(columns, key, { shape, data }, isLogarithmic) {
   columns.layers.set(key, toColumn(shape, data));
   if (isLogarithmic)
@@ -145,19 +145,19 @@ function putKept(columns, key, { shape, data }, isLogarithmic) {
     );
 }
 
-/** @param {number[]} shape @param {import('../../types').Numbers} data @returns {any} */
+/** Split data of shape (L, n) into one row per layer. @param {number[]} shape @param {import('../../types').Numbers} data @returns {any} */
 function toColumn([layers, streams], data) {
   return streams === undefined
     ? data
     : Array.from({ length: layers }, (_, layer) => data.slice(layer * streams, (layer + 1) * streams));
 }
 
-/** @param {Columns} columns @param {string} key @param {string | Map<number, string> | undefined} flags of a step, by layer */
+/** Write the status of a metric. @param {Columns} columns @param {string} key @param {string | Map<number, string> | undefined} flags of a step, by layer */
 function putStatus(columns, key, flags) {
   if (flags instanceof Map) columns.status.set(key, flags);
 }
 
-/** How far each matrix is from doubly stochastic. @param {Matrix} stack */
+/** Compute the deviation of each matrix from doubly stochastic. @param {Matrix} stack */
 function toDeviations({ shape: [layers, n], data }) {
   return Float64Array.from({ length: layers }, (_, layer) => {
     const item = data.subarray(layer * n * n, (layer + 1) * n * n);
@@ -171,7 +171,7 @@ function toDeviations({ shape: [layers, n], data }) {
   });
 }
 
-/** @param {Map<string, any>} table @param {string} key @param {Matrix | undefined} matrix rows are steps @param {number} row */
+/** Write the row of a step into a table. @param {Map<string, any>} table @param {string} key @param {Matrix | undefined} matrix rows are steps @param {number} row */
 function putRow(table, key, matrix, row) {
   if (!matrix) return;
   const width = matrix.shape[1];

@@ -1,4 +1,4 @@
-/** The numbers of matrices on a figure, where there is room for them: in their cells, and their sums beside them. */
+/** Writes numbers into the cells of matrices, and sums next to rows and columns, where there is room. */
 
 import { colSums, rowSums, toSumTexts, toTitle } from './composites.js';
 import { formatFixed, formatValue, range } from './numbers.js';
@@ -6,14 +6,14 @@ import { findProduct } from './sources.js';
 
 /** @typedef {import('../../types').Columns} Columns */
 
-/** Matrix columns in the width of a card that leave room for numbers, for a label below each that lies flat, and for one that stands. */
+/** Largest numbers of matrix columns per card with room for numbers in cells, for horizontal labels below, and for vertical ones. */
 const [CELLS_WITH_NUMBERS, COLUMNS_ABREAST, COLUMNS_WITH_SUMS] = [16, 10, 32];
-const SHORT = 5; // letters of a sum that leave room for a sign before it
+const SHORT = 5; // characters of a sum with room for a Σ before it
 const CELL_DIGITS = 3;
-const TITLE = { font: { size: 11 }, standoff: 4 }; // of what stands below a product
+const TITLE = { font: { size: 11 }, standoff: 4 }; // of the line below a product
 
 /**
- * Row sums right of each matrix, column sums below, and the numbers in the cells where they can be read.
+ * Write row sums right of each matrix, column sums below, and numbers into cells if they are legible.
  * @param {Record<string, any>} layout
  * @param {import('../../types').Trace[]} shown
  * @param {(Columns | null)[]} results
@@ -24,7 +24,7 @@ export function writeSums(layout, shown, results, cursor, narrow) {
   const abreast = narrow ? 1 : shown.length;
   for (const trace of shown) {
     const [xName, yName] = layout.meta.grid.cells[trace.meta.run];
-    const columns = trace.z.length * abreast; // in the width of the card
+    const columns = trace.z.length * abreast; // across the card
     const product = findProduct(trace.meta.fill.z, /** @type {Columns} */ (results[trace.meta.run]), cursor);
     const { rows, below, span, cells } = product ? productTexts(product) : matrixTexts(trace.z);
     if (product) layout[xName].title = { ...TITLE, text: toTitle(product) };
@@ -45,7 +45,7 @@ export function writeSums(layout, shown, results, cursor, narrow) {
   }
 }
 
-/** @param {Float64Array[]} matrix */
+/** Format the sums and cells of a matrix. @param {Float64Array[]} matrix */
 function matrixTexts(matrix) {
   const rows = matrix.map((row) => Array.from(row));
   const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
@@ -58,19 +58,19 @@ function matrixTexts(matrix) {
   };
 }
 
-/** @param {import('./composites.js').Product} product */
+/** Format the sums of a product. @param {import('./composites.js').Product} product */
 function productTexts(product) {
   const sums = colSums(product);
   const span = toSumTexts(product, Float64Array.of(Math.min(...sums), Math.max(...sums)));
   return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, cells: null };
 }
 
-/** @param {number[]} values */
+/** Add up values. @param {number[]} values */
 function total(values) {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
-/** @param {string[]} texts @param {boolean} isRoomy */
+/** Create ticks with one sum each. @param {string[]} texts @param {boolean} isRoomy */
 function sumTicks(texts, isRoomy) {
   return {
     tickmode: 'array',
@@ -80,7 +80,7 @@ function sumTicks(texts, isRoomy) {
   };
 }
 
-/** One label for all columns: the least and the largest sum. @param {string[]} span @param {number} columns */
+/** Create one tick for all columns: the smallest and largest sum. @param {string[]} span @param {number} columns */
 function sumSpan([least, most], columns) {
   return {
     tickmode: 'array',
@@ -90,12 +90,12 @@ function sumSpan([least, most], columns) {
   };
 }
 
-/** @param {number} value */
+/** Format a sum. @param {number} value */
 function sumText(value) {
   return Math.abs(value) < 1e3 ? formatFixed(value, 2) : formatValue(value);
 }
 
-/** The numbers of cells where two digits behind the point are not what they need. @param {number[][]} rows */
+/** Format the numbers of cells if two decimals do not suit them, else return null. @param {number[][]} rows */
 function cellTexts(rows) {
   const isShort = rows.flat().every((value) => Math.abs(value) < 100);
   return isShort ? null : rows.map((row) => row.map((value) => formatValue(value, null, undefined, CELL_DIGITS)));

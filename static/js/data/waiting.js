@@ -1,11 +1,11 @@
-/** What an empty figure says while its runs are being computed. */
+/** The note on an empty figure while its runs are computed. */
 
 import { note } from './labels.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure */
 
-/** Let a filled figure that draws nothing say which runs it waits for. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
-export function noteWaiting(figure, results, labels) {
+/** Write on a filled figure without data which runs it waits for. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+export function addWaitingNote(figure, results, labels) {
   const { data, layout } = figure;
   if (data.some(({ visible }) => visible !== false)) return;
   const waiting = results.flatMap((result, run) => (isWaiting(figure, result, run) ? [labels[run]] : []));
@@ -14,10 +14,10 @@ export function noteWaiting(figure, results, labels) {
   layout.annotations = [note(`Computing ${isSmall ? '' : waiting.join(', ')} …`, muted)];
 }
 
-/** Whether a run may still bring what the figure draws. @param {Figure} figure @param {Columns | null} result @param {number} run */
+/** Return whether a run may still deliver data for the figure. @param {Figure} figure @param {Columns | null} result @param {number} run */
 function isWaiting({ data }, result, run) {
   if (!result?.start) return true;
-  const isKnown = result.waits.size > 0; // what is known at once is final, except for what waits
+  const isKnown = result.waits.size > 0; // derived columns are final, except for those in `waits`
   if (isKnown) return data.some(({ meta }) => meta.run === run && result.waits.has(meta.key));
   return result.end === null;
 }

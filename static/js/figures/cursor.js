@@ -1,4 +1,4 @@
-/** The cursors of layer and step over a plot, drawn in HTML, so that moving them redraws no figure; and the values there. */
+/** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, and writes the values there. */
 
 import { formatFactor } from '../data/gain.js';
 import { outermost } from '../data/outermost.js';
@@ -7,24 +7,24 @@ import { stepsOn } from '../data/steps.js';
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 
 /**
- * Draw the cursors over a plot. While the pointer is over a layer of any figure, its line is drawn as well, and the dots on the curves are there.
+ * Draw the cursors over a plot. While the pointer is over a layer of any figure, that layer's line is drawn too, with the dots on the curves.
  * @param {HTMLElement} overlay
- * @param {Area[]} areas of its subplots
+ * @param {Area[]} areas of the subplots
  * @param {Figure} figure
  * @param {{layer: number, step: number | null, hovered: number | null}} cursors from 0; null for none
  */
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
-  const isApart = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
-  const resting = isApart ? partsAt(areas, figure, layer, step, false) : [];
+  const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
+  const resting = isElsewhere ? partsAt(areas, figure, layer, step, false) : [];
   for (const part of resting) part.classList.add('resting');
   overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
   overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
 }
 
-/** @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
+/** Create the elements of the cursors. @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
 function partsAt(areas, figure, layer, step, hasDots) {
   const { layers = {}, steps = {} } = figure.layout.meta;
-  /** Where an axis is cut, counted as on the axis. @param {string} axis */
+  /** Return the position of the cursor on an axis, in the axis's numbers. @param {string} axis */
   const placeOn = (axis) =>
     axis in layers ? layer + 1 : step === null ? null : (stepsOn(figure, axis)?.[step] ?? null);
   return areas.flatMap((area) => {
@@ -39,33 +39,33 @@ function partsAt(areas, figure, layer, step, hasDots) {
   });
 }
 
-/** @param {string} className @param {Record<string, number>} place in pixels */
-function box(className, place) {
+/** Create a positioned element. @param {string} className @param {Record<string, number>} sides in pixels */
+function box(className, sides) {
   const element = document.createElement('div');
   element.className = className;
-  for (const [side, pixels] of Object.entries(place)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
+  for (const [side, pixels] of Object.entries(sides)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
   return element;
 }
 
-/** @param {Area} area @param {number} x */
+/** Return whether a position is inside an area. @param {Area} area @param {number} x */
 function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** @param {Area} area @param {number} place */
-function vertical(area, place) {
-  const x = area.toX(place);
+/** Create a vertical line. @param {Area} area @param {number} position */
+function vertical(area, position) {
+  const x = area.toX(position);
   return isInside(area, x) ? [box('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
 }
 
-/** @param {Area} area @param {number} place */
-function horizontal(area, place) {
-  const y = area.toY(place);
+/** Create a horizontal line. @param {Area} area @param {number} position */
+function horizontal(area, position) {
+  const y = area.toY(position);
   const isSeen = y >= area.top && y <= area.top + area.height;
   return isSeen ? [box('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
 
-/** A frame around the cursor's matrix. @param {Area} area @param {number} cursor */
+/** Create a frame around the cursor's matrix. @param {Area} area @param {number} cursor */
 function frame(area, cursor) {
   const left = Math.max(area.left, area.toX(cursor + 0.5));
   const right = Math.min(area.left + area.width, area.toX(cursor + 1.5));
@@ -73,11 +73,11 @@ function frame(area, cursor) {
   return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** A dot on each curve. @param {Area} area @param {Figure} figure @param {number} place */
-function dots(area, figure, place) {
-  const x = area.toX(place);
+/** Create a dot on each curve. @param {Area} area @param {Figure} figure @param {number} position */
+function dots(area, figure, position) {
+  const x = area.toX(position);
   if (!isInside(area, x)) return [];
-  return pointsAt(figure, place).flatMap(({ value, color }) => {
+  return pointsAt(figure, position).flatMap(({ value, color }) => {
     const y = area.toY(value) - area.top;
     if (y < -1 || y > area.height + 1) return [];
     const dot = box('cursor-dot', { left: x, top: area.top + y });
@@ -86,17 +86,17 @@ function dots(area, figure, place) {
   });
 }
 
-/** The point of each curve at a place, in the order of the runs; of a run with a line per stream, the largest and the smallest. @param {Figure} figure @param {number} place */
-function pointsAt(figure, place) {
+/** Find the point of each curve at a position, in the order of runs; for a run with one line per stream, the largest and the smallest. @param {Figure} figure @param {number} position */
+function pointsAt(figure, position) {
   return figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .sort((one, other) => one.meta.run - other.meta.run)
     .flatMap((trace) =>
-      outermost(trace, place).map(({ index, whose }) => ({
+      outermost(trace, position).map(({ index, names }) => ({
         value: Number(trace.y[index]),
         text: trace.text[index],
         run: trace.meta.run,
-        whose,
+        names,
         color: trace.line.color,
       })),
     );
@@ -112,23 +112,23 @@ export function writeValues(element, figure, { layer, step, hovered }) {
   const { layers = {}, steps = {}, axes = {} } = figure.layout.meta;
   const isOfLayers = Object.values(layers).includes('line');
   const isOfSteps = Object.values(steps).includes('line');
-  const place = isOfLayers
+  const position = isOfLayers
     ? (hovered ?? layer) + 1
     : isOfSteps && step !== null
       ? stepsOn(figure, 'xaxis')?.[step]
       : null;
-  const points = place === null || place === undefined ? [] : pointsAt(figure, place);
+  const points = position === null || position === undefined ? [] : pointsAt(figure, position);
   const isLog = axes.yaxis?.scale === 'log';
-  const parts = points.map(({ value, text, run, whose, color }) => {
+  const parts = points.map(({ value, text, run, names, color }) => {
     const part = document.createElement('b');
-    const said = isLog ? formatFactor(value) : text;
-    part.textContent = whose ? `${said} (${whose})` : said;
+    const shownText = isLog ? formatFactor(value) : text;
+    part.textContent = names ? `${shownText} (${names})` : shownText;
     part.dataset.run = String(run);
     part.style.setProperty('--run', color);
     return part;
   });
   element.replaceChildren(
-    ...(parts.length > 0 ? [`at ${place}: `] : []),
+    ...(parts.length > 0 ? [`at ${position}: `] : []),
     ...parts.flatMap((part, index) => (index > 0 ? [' · ', part] : [part])),
   );
 }

@@ -1,11 +1,11 @@
-/** What figures and picture share: how large letters are, and being dimmed while they show what is no longer wanted. */
+/** Magnification and dimming, shared by figures and the picture. */
 
 const DIM_MS = 150;
 
-/** How much larger than drawn a figure is shown: on a very large screen, letters and lines too. @param {HTMLElement} box */
+/** Return the magnification of a figure: on very large screens, letters and lines grow too. @param {HTMLElement} box */
 export const magnificationOf = (box) => Number(getComputedStyle(box).getPropertyValue('--magnified')) || 1;
 
-/** Dims a box that is behind the settings, but not for the moment that new runs take: to paint all figures twice would hold them up. */
+/** Dims a box with outdated data after a delay: painting all figures twice would slow down short runs. */
 export class Dimmer {
   /** @param {HTMLElement} box */
   constructor(box) {
@@ -14,7 +14,7 @@ export class Dimmer {
     this.timer = 0;
   }
 
-  /** @param {boolean} isStale */
+  /** Dim the box if it is outdated. @param {boolean} isStale */
   set(isStale) {
     if (isStale === this.isStale) return;
     this.isStale = isStale;

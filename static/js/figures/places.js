@@ -1,27 +1,27 @@
-/** What a card shows, in the words of its title: layers, and the step of training. */
+/** Describes what a card shows for its title: layers, and the training step. */
 
 import { toSpan } from '../data/composites.js';
 import { toUnit } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
-import { canFollow, nearestKept, showsKept } from '../data/steps.js';
-import { isComposite } from '../instant/part.js';
+import { canShowStep, nearestKept, showsKept } from '../data/steps.js';
+import { isComposite } from '../instant/interval.js';
 import * as state from '../state/signals.js';
-import { ofPart, tellPart } from './filling.js';
+import { columnsForInterval, forInterval } from './filling.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
-/** The layers of the product that a view draws; null where it draws none. @param {PanelView} view */
+/** Return the span of the product that a view draws; null if it draws none. @param {PanelView} view */
 export function spanOf(view) {
   return view.figure.data[0]?.meta.fill.z?.match(/^product\.([^.]+)\./)?.[1] ?? null;
 }
 
-/** Whether a view draws the product of the interval that someone chooses. @param {PanelView} view */
+/** Return whether a view draws the product over the interval. @param {PanelView} view */
 export function isInterval(view) {
   return spanOf(view) === 'first-last';
 }
 
 /**
- * The step that a figure shows: null for the trained stack, as where the panel does not follow or nothing of the step is known.
+ * Return the step that a figure shows; null for the trained stack: if the panel ignores steps, or no data of the step exists.
  * @param {Panel} panel
  * @param {import('../../types').Figure} template of one of its views
  */
@@ -29,7 +29,7 @@ export function shownStep(panel, template) {
   const step = panel.follows_step ? state.step.value : null;
   if (step === null) return null;
   state.dataTick.value;
-  return canFollow(
+  return canShowStep(
     template,
     state.slots.value.map((slot) => slot.columns),
     step,
@@ -38,26 +38,28 @@ export function shownStep(panel, template) {
     : null;
 }
 
-/** `layer 9, step 3`; empty of a panel that shows all layers of stacks that do not train. @param {Panel} panel @param {PanelView} view */
+/** Describe layers and step: `layer 9, step 3`; empty for all layers without training. @param {Panel} panel @param {PanelView} view */
 export function toPlaces(panel, view) {
   return [...layersOf(panel, view), ...stepOf(panel, view)].join(', ');
 }
 
-/** What a card's title says: its panel, and where it looks. @param {Panel} panel @param {PanelView} view */
+/** Build the title of a card: its panel, layers and step. @param {Panel} panel @param {PanelView} view */
 export function toTitle(panel, view) {
   const places = toPlaces(panel, view);
   return places ? `${panel.title}, ${places}` : panel.title;
 }
 
-/** Of each run, or of what it has beyond the first. @param {PanelView} view */
+/** Return the unit of a view, in difference mode that of the difference. @param {PanelView} view */
 export function unitOf(view) {
   return state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
 }
 
-/** @param {Panel} panel @param {PanelView} view */
+/** Describe the layers. @param {Panel} panel @param {PanelView} view */
 function layersOf(panel, view) {
   if (panel.key !== 'detail')
-    return state.part.value && hasComposites(view) ? [tellsPart(panel, view) ? sayPart() : 'of all layers'] : [];
+    return state.chosenInterval.value && hasComposites(view)
+      ? [hasIntervalGains(panel, view) ? describeInterval() : 'of all layers']
+      : [];
   const span = spanOf(view);
   if (span === null) return [`layer ${state.cursor.value + 1}`];
   const { first, last } = state.interval.value;
@@ -66,33 +68,33 @@ function layersOf(panel, view) {
   return [`layers ${from + 1}–${to + 1}`];
 }
 
-/** Whether a view draws products over layers. @param {PanelView} view */
+/** Return whether a view draws products over layers. @param {PanelView} view */
 function hasComposites(view) {
   return view.figure.data.some((trace) => isComposite(trace.meta.key));
 }
 
-/** Whether those are of the chosen layers alone. @param {Panel} panel @param {PanelView} view */
-function tellsPart(panel, view) {
+/** Return whether composite gains are those of the interval. @param {Panel} panel @param {PanelView} view */
+function hasIntervalGains(panel, view) {
   state.dataTick.value;
   const columns = state.slots.value.map((slot) => columnsOf(slot, ['composite_gain_fwd']));
-  return tellPart(ofPart(view.figure), columns, shownStep(panel, view.figure)) !== null;
+  return columnsForInterval(forInterval(view.figure), columns, shownStep(panel, view.figure)) !== null;
 }
 
-/** The layers that are spoken of, where they are not all. */
-export function sayPart() {
-  const { value: part } = state.part;
-  if (!part) return '';
-  const { first, last } = part;
+/** Describe the interval; empty for all layers. */
+export function describeInterval() {
+  const { value: interval } = state.chosenInterval;
+  if (!interval) return '';
+  const { first, last } = interval;
   return first === last ? `layer ${first + 1}` : `layers ${first + 1}–${last + 1}`;
 }
 
-/** Of what a step does not tell it is the trained stack; what is kept at few steps is that of the nearest. @param {Panel} panel @param {PanelView} view */
+/** Describe the step: `trained` for metrics without steps, the nearest kept step for metrics recorded at few steps. @param {Panel} panel @param {PanelView} view */
 function stepOf(panel, view) {
   if (state.step.value === null || !panel.follows_step) return [];
   const step = shownStep(panel, view.figure);
   if (step === null) return [state.isWatched.value ? 'last' : 'trained'];
   const trained = state.slots.value.find((slot) => slot.columns.trained > 0);
   if (!trained || !showsKept(view.figure)) return [`step ${state.nameStep(step)}`];
-  const place = nearestKept(trained.columns, step);
-  return place === null ? [] : [`step ${state.nameStep(trained.columns.keptSteps[place])}`];
+  const index = nearestKept(trained.columns, step);
+  return index === null ? [] : [`step ${state.nameStep(trained.columns.keptSteps[index])}`];
 }

@@ -1,10 +1,10 @@
-/** The only module that touches Plotly. Plots are drawn in turns, between which a hand on the page comes through. */
+/** The only module that touches Plotly. Schedules drawings in short turns, so that input is handled between them. */
 
-import { inkOn, writeNumbers } from '../data/ink.js';
+import { textColorOn, writeNumbers } from '../data/ink.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 /**
- * Where a subplot lies in its plot, and where its layers are, in pixels.
+ * Position of a subplot in its plot, and maps from axis values to pixels.
  * @typedef {{x: string, y: string, left: number, top: number, width: number, height: number,
  *   toX: (value: number) => number, toY: (value: number) => number}} Area
  */
@@ -19,37 +19,37 @@ const CONFIG = {
   scrollZoom: false,
 };
 const BUDGET_MS = 12;
-/** The longest drawing for which an animation frame has room. */
+/** Longest drawing that fits into an animation frame. */
 const FRAME_MS = 25;
 
-/** Draws waiting for their turn, by plot: a plot that is asked for twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number, isTogether: boolean}>} */
+/** Scheduled drawings by plot; a plot that is scheduled twice is drawn once. @type {Map<unknown, {draw: () => void, cost_ms: number, isTogether: boolean}>} */
 const waiting = new Map();
 let isScheduled = false;
 
-/** The next turn: soon, and not only with the next animation frame, which is as long as a drawing. */
+/** Starts the next turn without waiting for the next animation frame. */
 const turns = new MessageChannel();
-turns.port1.onmessage = () => drawSome(false);
+turns.port1.onmessage = () => drawWithinBudget(false);
 
 /**
- * Draw soon: the first in the next animation frame.
+ * Schedule a drawing; the first one runs in the next animation frame.
  * @param {unknown} key
  * @param {() => void} draw
- * @param {{cost_ms?: number, isTogether?: boolean}} [options] what it will take, and whether with all others of which that is said
+ * @param {{cost_ms?: number, isTogether?: boolean}} [options] expected duration, default 0; `isTogether`: draw in the same frame as all others with this flag, default false
  */
 export function scheduleDraw(key, draw, { cost_ms = 0, isTogether = false } = {}) {
   waiting.set(key, { draw, cost_ms, isTogether });
   if (isScheduled) return;
   isScheduled = true;
-  requestAnimationFrame(() => drawSome(true));
+  requestAnimationFrame(() => drawWithinBudget(true));
 }
 
-/** @param {unknown} key */
+/** Cancel a scheduled drawing. @param {unknown} key */
 export function unschedule(key) {
   waiting.delete(key);
 }
 
-/** @param {boolean} isFrame an animation frame, which has the page to lay out and to paint as well */
-function drawSome(isFrame) {
+/** Draw within the time budget. @param {boolean} isFrame whether this is an animation frame, which also lays out and paints the page */
+function drawWithinBudget(isFrame) {
   const end = performance.now() + BUDGET_MS;
   let hasDrawn = drawTogether();
   for (const [key, { draw, cost_ms }] of waiting) {
@@ -63,7 +63,7 @@ function drawSome(isFrame) {
   if (isScheduled) turns.port2.postMessage(null);
 }
 
-/** Figures that follow a hand are of one moment in every frame, whatever they take. Returns whether there are any. */
+/** Draw all figures that follow a drag, in one frame, so that they show the same moment. Return whether there were any. */
 function drawTogether() {
   const together = [...waiting].filter(([, { isTogether }]) => isTogether);
   for (const [key, { draw }] of together) {
@@ -73,7 +73,7 @@ function drawTogether() {
   return together.length > 0;
 }
 
-/** A slow line brings Plotly in half a minute. */
+/** Time after which loading Plotly is retried; slow connections need half a minute. */
 const LIBRARY_MS = 30_000;
 
 /** @type {Promise<void> | null} */
@@ -82,9 +82,8 @@ let loading = null;
 export const hasPlotly = () => 'Plotly' in window;
 
 /**
- * Plotly is half of all bytes of the page, and to run it takes longer than to tell in words what was found. So it runs when the first figure
- * is drawn; the page names it beforehand, so that it is here by then.
- * @returns {Promise<void>} rejected where the server does not send it; it can be asked for again
+ * Load Plotly before the first drawing: it is half of the page's bytes, and the page can show its text before. The page preloads the file.
+ * @returns {Promise<void>} rejects if the server does not send it; another call retries
  */
 export function loadPlotly() {
   if (hasPlotly()) return Promise.resolve();
@@ -97,55 +96,56 @@ export function loadPlotly() {
 }
 
 /**
- * A connection may die without a word, and a script waits on it for ever. So one that does not come is asked for again, beside the first; by
- * another address, for what is under way is not asked for twice.
- * @param {string} href @param {number} asked how often it was asked for before @returns {Promise<void>}
+ * Add the script, and add it again if it does not arrive: a script waits forever on a broken connection. The retry has another address,
+ * because browsers merge equal requests.
+ * @param {string} href @param {number} attempt number of earlier requests, default 0 @returns {Promise<void>}
  */
-const addScript = (href, asked = 0) =>
+const addScript = (href, attempt = 0) =>
   new Promise((resolve, reject) => {
     const script = document.createElement('script');
-    script.src = asked ? `${href}?${new URLSearchParams({ asked: String(asked) })}` : href;
-    const again = setTimeout(() => addScript(href, asked + 1).then(resolve, reject), LIBRARY_MS);
+    script.src = attempt ? `${href}?${new URLSearchParams({ attempt: String(attempt) })}` : href;
+    const again = setTimeout(() => addScript(href, attempt + 1).then(resolve, reject), LIBRARY_MS);
     script.onload = () => resolve(clearTimeout(again));
     script.onerror = () => {
       clearTimeout(again);
-      reject(new Error('the script that draws figures did not come from the server'));
+      reject(new Error('the script that draws figures could not be loaded'));
     };
     document.head.append(script);
   });
 
-/** Only where Plotly is here. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
+/** Draw a figure; Plotly must be loaded. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
-  // The title has the values at the pointer. Events are still sent.
+  // The title shows the values at the pointer. Plotly still sends events.
   if (figure.layout.meta.axes)
     for (const trace of figure.data) Object.assign(trace, { hoverinfo: 'none', hovertemplate: undefined });
   Plotly.react(element, figure.data, { ...figure.layout, ...size, autosize: false }, CONFIG);
-  // Values at the cursor lie under curves, and are seen through the paper.
+  // Cursor values are behind the plot, so its background must be transparent.
   for (const paper of element.querySelectorAll('svg')) paper.style.setProperty('background', 'none');
-  inkNumbers(element);
+  recolorNumbers(element);
 }
 
-/** Plotly writes the numbers in cells in white or in a dark grey, which middle colours are too near to. @param {HTMLElement} element */
-function inkNumbers(element) {
+/** Recolour the numbers in cells: Plotly's white and dark grey are illegible on medium colours. @param {HTMLElement} element */
+function recolorNumbers(element) {
   for (const label of /** @type {NodeListOf<any>} */ (element.querySelectorAll('.heatmap-label'))) {
     const { trace } = label.parentNode.__data__[0];
     const axis = trace.coloraxis
       ? /** @type {any} */ (element)._fullLayout[trace.coloraxis]
       : { cmin: trace.zmin, cmax: trace.zmax, colorscale: trace.colorscale };
-    const ink = inkOn(axis.colorscale, (label.__data__.z - axis.cmin) / (axis.cmax - axis.cmin));
+    const ink = textColorOn(axis.colorscale, (label.__data__.z - axis.cmin) / (axis.cmax - axis.cmin));
     for (const text of label.querySelectorAll('text')) text.style.setProperty('fill', ink);
   }
 }
 
-/** @param {HTMLElement} element */
+/** Remove a plot. @param {HTMLElement} element */
 export function removePlot(element) {
   Plotly.purge(element);
 }
 
 /**
+ * Listen to events of a plot.
  * @param {HTMLElement} element
  * @param {{onClick: (places: Record<string, number>) => void, onDoubleClick: () => void, onHover: () => void, onMove: () => void, onZoom: (ranges: Record<string, [number, number]>) => void}} handlers
- *   `onClick` has the value on each axis; `onMove` comes while axes are dragged, `onZoom` with the ranges of those that were
+ *   `onClick` gets the value on each axis; `onMove` is called while axes are dragged, `onZoom` afterwards with their ranges
  */
 export function listen(element, { onClick, onDoubleClick, onHover, onMove, onZoom }) {
   const plot = /** @type {any} */ (element);
@@ -161,7 +161,7 @@ export function listen(element, { onClick, onDoubleClick, onHover, onMove, onZoo
   });
 }
 
-/** What the labels at the pointer say, in one line. @param {HTMLElement} element */
+/** Return the hover text in one line. @param {HTMLElement} element */
 export function readHover(element) {
   const texts = [...element.querySelectorAll('.hoverlayer text')].map((text) => {
     const lines = [...text.querySelectorAll('tspan.line')];
@@ -170,7 +170,7 @@ export function readHover(element) {
   return texts.filter(Boolean).join(' · ').replaceAll(' : ', ': ');
 }
 
-/** The subplots that are seen. @param {HTMLElement} element @returns {Area[]} */
+/** List the visible subplots. @param {HTMLElement} element @returns {Area[]} */
 export function areasOf(element) {
   const layout = /** @type {any} */ (element)._fullLayout;
   if (!layout?._plots) return [];
@@ -188,13 +188,13 @@ export function areasOf(element) {
     }));
 }
 
-/** @param {HTMLElement} element @param {string} name @returns {[number, number]} */
+/** Return the range of an axis. @param {HTMLElement} element @param {string} name @returns {[number, number]} */
 function axisRange(element, name) {
   return /** @type {any} */ (element)._fullLayout[name].range.slice();
 }
 
 /**
- * An image of a figure with its title and a foot line, so that it can stand alone.
+ * Export a figure as an image with title and foot line.
  * @param {Figure} figure
  * @param {'png' | 'svg'} format
  * @param {string} title
@@ -217,8 +217,8 @@ export async function toImage(figure, format, title, foot, size) {
     font: { size: 15, color: layout.meta.ink },
   };
   await loadPlotly();
-  const whole = { data, layout: { ...layout, margin, annotations, title: heading } };
-  return Plotly.toImage(whole, {
+  const titled = { data, layout: { ...layout, margin, annotations, title: heading } };
+  return Plotly.toImage(titled, {
     format,
     width: size.width,
     height: size.height + 66,
@@ -226,7 +226,7 @@ export async function toImage(figure, format, title, foot, size) {
   });
 }
 
-/** A figure as it is, as markup. @param {Figure} figure @param {{width: number, height: number}} size @returns {Promise<string>} */
+/** Export a figure as SVG markup. @param {Figure} figure @param {{width: number, height: number}} size @returns {Promise<string>} */
 export async function toSvg(figure, size) {
   await loadPlotly();
   const { data, layout } = writeNumbers(figure);

@@ -1,4 +1,4 @@
-/** A plot that keeps itself drawn: whenever there is something new, it is in sight and it has a size. */
+/** A plot that redraws itself on new data, when it becomes visible, and on resize. */
 
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
@@ -14,29 +14,29 @@ import { boxes } from './boxes.js';
 import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { toFigure } from './filling.js';
-import { PlotHand } from './hand.js';
 import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot, scheduleDraw, unschedule } from './plot.js';
+import { PlotPointer } from './pointer.js';
 import { canSketch, drawSketch } from './sketch.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 
 const NARROW_PX = 400;
-/** What is out of sight is drawn when all is done and this has passed: for those who scroll, and for pictures of the whole page. */
+/** Delay after which figures out of sight are drawn once all runs are done, for scrolling and screenshots. */
 const UNSEEN_MS = 400;
-/** How long a plot rests between two drawings of a run in progress: a multiple of what drawing took, and at least this. */
+/** Rest between two drawings of a running run: a multiple of the drawing time, at least MIN_REST_MS. */
 const REST = 8;
 const MIN_REST_MS = 120;
-const CREEP = 1.2; // figures grow with their stacks
-const LINES_PX = { wide: 264, narrow: 256 }; // labels of lines are a share of it apart, and must not touch
+const CREEP = 1.2; // largest growth of the cost estimate per drawing: deeper stacks draw slower
+const LINES_PX = { wide: 264, narrow: 256 }; // label distances are a share of it, and labels must not overlap
 const MATRIX_PX = { wide: 256, narrow: 190 };
-const STRIPS_PX = 244; // what the strips of a wide card share
+const STRIPS_PX = 244; // total height of the strips of a wide card
 const STRIP_PX = { least: 64, narrow: 70, most: 130 };
 
-/** What a wide screen adds: curves and matrices keep their form. */
+/** Height of curves and matrices on wide screens as a share of the width. */
 const LINES_SHARE = { share: 0.26, most: 440 };
 const MATRIX_SHARE = { share: 0.62, most: 520 };
 
-/** The height that a filled figure wants. @param {Figure} figure @param {boolean} isNarrow @param {number} [width] in pixels, 0 as on a small card */
+/** Compute the height of a filled figure. @param {Figure} figure @param {boolean} isNarrow @param {number} [width] in pixels, 0 as on a small card */
 export function heightOf(figure, isNarrow, width = 0) {
   const { meta, margin } = figure.layout;
   const size = isNarrow ? 'narrow' : 'wide';
@@ -53,26 +53,26 @@ export function heightOf(figure, isNarrow, width = 0) {
 
 const SMALL = {
   margin: { l: 34, t: 12, b: 18 },
-  end_px: 4, // right of words on a curve
-  what_px: 17, // of the words on an axis
-  what_at_px: 11, // from the edge to their middle, which Plotly puts 3 px further out
-  tick_px: 12, // between a tick's number and what is on either side of it
-  raised: 0.7, // of a power
+  end_px: 4, // right of text on a curve
+  title_px: 17, // width of the axis title
+  title_at_px: 11, // from the edge to its middle, which Plotly puts 3 px further out
+  tick_px: 12, // around a tick label
+  raised: 0.7, // size of an exponent
   narrow_px: 240,
   height: 168,
   labels: { gap: 0.125, letter_px: 6.2 },
   ticks: 4,
 };
 
-/** A template for a small chart: narrow margins, ticks at the first and the last layer, and at the upright axis what its numbers are of. @param {Figure} template @param {string} what @returns {Figure} */
-export function toSmall(template, what) {
+/** Adapt a template for a small chart: narrow margins, ticks at the first and last layer, and a title of the vertical axis. @param {Figure} template @param {string} axisTitle @returns {Figure} */
+export function toSmall(template, axisTitle) {
   const { layout, data } = template;
   const { margin, xaxis, yaxis, meta } = layout;
   return {
     data,
     layout: {
       ...layout,
-      paper_bgcolor: 'rgba(0,0,0,0)', // it has no card of its own
+      paper_bgcolor: 'rgba(0,0,0,0)', // small charts have no card
       plot_bgcolor: 'rgba(0,0,0,0)',
       margin: { ...margin, ...SMALL.margin },
       xaxis: { ...xaxis, title: undefined, showgrid: false },
@@ -80,7 +80,7 @@ export function toSmall(template, what) {
       meta: {
         ...meta,
         isSmall: true,
-        what,
+        axisTitle,
         labels: SMALL.labels,
       },
     },
@@ -89,9 +89,9 @@ export function toSmall(template, what) {
 
 export const smallHeight = () => SMALL.height;
 
-const LAYER = / (at|up to) layer \d+/; // in a note where a curve is lost
+const LAYER = / (at|up to) layer \d+/; // in the note where a curve stops
 
-/** Ticks at the first and the last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
+/** Fit a filled small chart: ticks at the first and last layer, and names without letters at the lines. @param {Figure} figure filled @param {string[]} labels @param {number} width in pixels */
 function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, meta } }, labels, width) {
   const layers = data
     .filter((trace) => trace.visible !== false)
@@ -101,21 +101,21 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
     layers.length > 0
       ? [Math.max(Math.ceil(low), Math.min(...layers)), Math.min(Math.floor(high), Math.max(...layers))]
       : [];
-  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px) + SMALL.what_px;
+  margin.l = Math.max(SMALL.margin.l, Math.ceil(widestTick(yaxis, font.size)) + SMALL.tick_px) + SMALL.title_px;
   Object.assign(xaxis, { tickmode: 'array', tickvals: ends, ticktext: ends.map(String) });
   const names = toNames(labels);
   for (const note of annotations) {
     labels.forEach((label, run) => {
       note.text = note.text.replace(label, names[run]);
     });
-    // Where a curve ends its place says at which layer.
+    // The position of the note already shows the layer.
     if (width < SMALL.narrow_px) note.text = note.text.replace(LAYER, '');
   }
   if (names !== labels) margin.r -= 2 * SMALL.labels.letter_px;
-  let isFree = true; // the space left of the axis
+  let isFree = true; // whether the space left of the axis is free
   for (const note of annotations) {
-    if (note.xref !== 'x') continue;
-    const left = ((width - margin.l - margin.r) * (note.x - low)) / (high - low); // of where the curve ends
+    if (note.xref !== 'x') continue; // not a note where a curve stops
+    const left = ((width - margin.l - margin.r) * (note.x - low)) / (high - low); // of the end of the curve
     const widthOfNote = (/** @type {string} */ text) => WIDER * widthOf(text, font.size);
     if (note.xanchor === 'left') {
       note.xshift = Math.min(0, width - margin.l - left - SMALL.end_px - widthOfNote(note.text));
@@ -124,10 +124,10 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
       if (widthOfNote(note.text) > left) isFree = false;
     }
   }
-  if (isFree) annotations.push(axisNote(meta.what, SMALL.what_at_px - margin.l, meta.muted));
+  if (isFree) annotations.push(axisNote(meta.axisTitle, SMALL.title_at_px - margin.l, meta.muted));
 }
 
-/** About how wide the numbers of an axis are, in pixels. @param {any} axis @param {number} size of letters */
+/** Estimate the width of the tick labels of an axis, in px. @param {any} axis @param {number} size of letters */
 function widestTick({ ticktext, range: [low, high], nticks }, size) {
   const widthOfTick = (/** @type {string} */ text) => {
     const [before, power = ''] = text.replace('</sup>', '').split('<sup>');
@@ -139,24 +139,24 @@ function widestTick({ ticktext, range: [low, high], nticks }, size) {
   return Math.max(...[low, high].map((value) => widthOfTick(value.toFixed(digits))));
 }
 
-/** Whether a figure shows other data when the cursor moves. @param {Figure} template */
+/** Return whether the data of a figure depends on the cursor. @param {Figure} template */
 function followsCursor(template) {
   const sources = template.data.flatMap((trace) => Object.values(trace.meta.fill));
   return sources.some((source) => /^(at|row|montage|product)\./.test(source));
 }
 
-/** Whether a hand moves through what is known at once. */
-function followsHand() {
-  return state.isMoving.peek() && state.isOfView.peek();
+/** Return whether the pointer is dragging and the page shows derived columns. */
+function followsPointer() {
+  return state.isMoving.peek() && state.matchesView.peek();
 }
 
 class PlotBox {
   /**
    * @param {HTMLDivElement} box holds the plot and its overlay
    * @param {() => Figure} template
-   * @param {(template: Figure) => number | null} toStep the step at which trained runs are shown; null for as they are in the end
+   * @param {(template: Figure) => number | null} toStep the shown step of trained runs; null for the trained stack
    * @param {typeof heightOf} toHeight
-   * @param {() => HTMLElement | null} toValues where the values at the cursor are written
+   * @param {() => HTMLElement | null} toValues element for the values at the cursor
    */
   constructor(box, template, toStep, toHeight, toValues) {
     this.toHeight = toHeight;
@@ -169,28 +169,28 @@ class PlotBox {
     this.plot = /** @type {HTMLElement} */ (box.children[0]);
     this.overlay = /** @type {HTMLElement} */ (box.children[1]);
     this.isSeen = false;
-    /** Not only near to what is in sight. */
+    /** Whether the box is visible; `isSeen` includes the area around the window. */
     this.isInSight = false;
     this.timer = 0;
     this.restUntil = 0;
-    /** What drawing it takes where nothing comes between: near the least that was seen. */
+    /** Estimated drawing time: close to the smallest measured one. */
     this.cost_ms = 0;
-    /** The runs that it draws, as one word. */
+    /** Ids of the drawn runs. */
     this.ids = '';
-    /** Of the plot, in its own pixels. */
+    /** Height of the plot before magnification. */
     this.height = 0;
-    /** Of the box and how much larger it is shown, as they were before the hand began to move: to ask anew would lay the page out. @type {{width: number, zoom: number} | null} */
+    /** Size and magnification before the drag began, cached because measuring forces a layout. @type {{width: number, zoom: number} | null} */
     this.room = null;
-    /** What the plot shows, so that nothing is drawn twice: in a word, of each run, and at which step. */
+    /** Key of the drawn state, the drawn columns and step, so that nothing is drawn twice. */
     this.drawn = '';
     /** @type {import('../data/drawing.js').Place[]} */
     this.places = [];
     this.step = /** @type {number | null} */ (null);
-    /** What stands over the plot while a hand moves. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
+    /** Canvas over the plot during a drag. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */
     this.sketch = null;
     this.dimmer = new Dimmer(this.box);
-    this.hand = new PlotHand(this);
-    /** Where the cursors stand, and over which figure, in a word: to lay them out anew costs as much as a small drawing. */
+    this.pointer = new PlotPointer(this);
+    /** Key of cursors and figure: placing cursors costs as much as a small drawing. */
     this.pointed = '';
     boxes.add(this);
     this.sight = new IntersectionObserver(
@@ -220,25 +220,25 @@ class PlotBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.step.value];
-      const isTogether = followsHand(); // which may move the cursor as well
+      const isTogether = followsPointer(); // dragging may move the cursor too
       if (!(isTogether ? this.isInSight : this.isSeen)) return this.redraw();
       this.box.dataset.waits = '';
-      const cost_ms = followsCursor(this.template()) ? this.cost_ms : 0; // else only its lines move
-      scheduleDraw(this, () => this.draw(), { cost_ms, isTogether }); // at once: a hand is on it
+      const cost_ms = followsCursor(this.template()) ? this.cost_ms : 0; // otherwise only lines move
+      scheduleDraw(this, () => this.draw(), { cost_ms, isTogether }); // without delay: the user is moving the cursor
     });
   }
 
   redraw() {
     const ids = state.slots
       .peek()
-      .map((slot) => slot.id || slot.asked)
+      .map((slot) => slot.id || slot.requestKey)
       .join();
-    if (ids !== this.ids) this.restUntil = 0; // the first curve of new runs is what a hand on a slider waits for
+    if (ids !== this.ids) this.restUntil = 0; // draw the first curve of new runs without rest
     this.ids = ids;
-    this.box.dataset.waits = ''; // also out of sight
+    this.box.dataset.waits = ''; // for hidden figures too
     if (this.isSeen) this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const isTogether = followsHand();
+    const isTogether = followsPointer();
     const draw = () =>
       scheduleDraw(this, () => (this.rest() > 0 ? this.redraw() : this.draw()), { cost_ms: this.cost_ms, isTogether });
     const rest = this.rest();
@@ -247,13 +247,13 @@ class PlotBox {
     else this.timer = setTimeout(draw, UNSEEN_MS);
   }
 
-  /** Milliseconds to wait while frames come in, which leaves most of the time to those who compute: they may sit on the same machine. */
+  /** Return the milliseconds to wait while frames arrive: computing may run on the same machine. */
   rest() {
     if (state.phase.peek() !== 'running') return 0;
-    return Math.max(this.restUntil, state.hasMoved.peek() ? state.dueAt.peek() : 0) - performance.now();
+    return Math.max(this.restUntil, state.hasDrawn.peek() ? state.dueAt.peek() : 0) - performance.now();
   }
 
-  /** @param {boolean} [isForced] in sight or not, and whatever else is going on */
+  /** Draw if something changed. @param {boolean} [isForced] also out of sight and while runs are running; default false */
   draw(isForced = false) {
     const { width, zoom } = this.measure();
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
@@ -274,59 +274,59 @@ class PlotBox {
       width,
       followsCursor(template) ? cursor : '',
       template.layout.meta.interval,
-      this.hand.zoom.wordFor(this.layersShown()),
+      this.pointer.zoom.keyFor(this.layersShown()),
       step,
       template.layout.meta.theme,
       template.data[0]?.meta.fill.z,
       template.data.length,
       state.isDifference.peek(),
     ].join('|');
-    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !followsHand())) {
+    if (wanted !== (this.sketch?.drawn ?? this.drawn) || (this.sketch && !followsPointer())) {
       this.places = places;
       this.step = step;
       const figure = toFigure(template, results, labels, { step, isNarrow: width < NARROW_PX });
       if (template.layout.meta.isSmall) fitSmall(figure, labels, width);
-      this.hand.zoom.applyTo(figure, this.layersShown());
-      if (followsHand() && this.plot.hasChildNodes() && canSketch(figure))
+      this.pointer.zoom.applyTo(figure, this.layersShown());
+      if (followsPointer() && this.plot.hasChildNodes() && canSketch(figure))
         this.showSketch(figure, { width, zoom }, wanted);
       else this.showPlot(figure, width, wanted);
-      if (isNew) state.hasMoved.value = true;
+      if (isNew) state.hasDrawn.value = true;
     } else if (this.shown && !this.sketch && this.roomFor(this.shown, width) !== this.height)
       this.showPlot(this.shown, width, wanted);
     const pointed = [cursor, state.step.peek(), wanted].join('|');
-    // After all figures of this turn: what changes the document between two canvases has its styles computed twice.
+    // After all figures of this turn, so that styles are computed once.
     if (pointed !== this.pointed) queueMicrotask(() => this.placeCursor());
     this.pointed = pointed;
   }
 
-  /** The room that it has. */
+  /** Return width and magnification. */
   measure() {
-    if (!followsHand()) this.room = null;
+    if (!followsPointer()) this.room = null;
     if (this.room) return this.room;
     const zoom = magnificationOf(this.box);
     const room = { width: Math.floor(this.box.clientWidth / zoom), zoom };
-    if (followsHand()) this.room = room;
+    if (followsPointer()) this.room = room;
     return room;
   }
 
-  /** What there is to draw comes first, for it is told in words as well. */
+  /** Load Plotly once there is data; the text of the results is shown before. */
   await() {
     if (state.slots.peek().some(({ columns }) => columns.start)) loadPlotly().then(() => this.redraw(), notifyMissing);
   }
 
-  /** As high as what it shows; while runs are on their way, as what it will show, so that nothing below moves when they come. @param {Figure} figure @param {number} width */
+  /** Compute the height: that of the figure, or while runs are running that of the template, so that nothing below moves later. @param {Figure} figure @param {number} width */
   roomFor(figure, width) {
-    const isOnTheWay = state.phase.peek() === 'running';
-    return this.toHeight(isOnTheWay ? this.template() : figure, width < NARROW_PX, width);
+    const isRunning = state.phase.peek() === 'running';
+    return this.toHeight(isRunning ? this.template() : figure, width < NARROW_PX, width);
   }
 
-  /** What is drawn: the runs, and of those that train what is known of a step. @param {number | null} step @param {Figure} template */
+  /** Return the slots at the shown step. @param {number | null} step @param {Figure} template */
   slots(step, template) {
     const slots = state.slots.peek();
     return step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
   }
 
-  /** As long as a hand moves. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
+  /** Draw on the canvas during a drag. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
   showSketch(figure, { width, zoom }, wanted) {
     const canvas = this.sketch?.canvas ?? document.createElement('canvas');
     canvas.className = 'sketch';
@@ -337,7 +337,7 @@ class PlotBox {
     this.sketch = { canvas, drawn: wanted, areas };
   }
 
-  /** @param {Figure} figure @param {number} width @param {string} wanted */
+  /** Draw a Plotly figure. @param {Figure} figure @param {number} width @param {string} wanted */
   showPlot(figure, width, wanted) {
     const isFirst = this.shown === null || !this.plot.hasChildNodes();
     const height = this.roomFor(figure, width);
@@ -352,27 +352,27 @@ class PlotBox {
     const end = performance.now();
     this.restUntil = end + Math.max(MIN_REST_MS, REST * (end - begun));
     this.cost_ms = isFirst ? end - begun : Math.min(end - begun, CREEP * this.cost_ms);
-    if (isFirst) this.hand.listen();
+    if (isFirst) this.pointer.listen();
   }
 
-  /** Forget what is shown of axes that are this card's own. */
+  /** Reset the zoom of this card's own axes. */
   showAll() {
-    if (this.hand.zoom.clear()) this.drawAnew();
+    if (this.pointer.zoom.clear()) this.forceRedraw();
   }
 
-  drawAnew() {
+  forceRedraw() {
     this.drawn = '';
     this.redraw();
   }
 
-  /** The layers that are shown, as one word: a window on them follows the cursor. */
+  /** Return a key of the shown layers; a window of layers follows the cursor. */
   layersShown() {
     const { first, last } = state.interval.peek();
     const isWindow = Object.values(this.template().layout.meta.layers ?? {}).includes('window');
     return [first, last, isWindow ? state.cursor.peek() : ''].join();
   }
 
-  /** Where its subplots lie now. */
+  /** Return the positions of the subplots. */
   areas() {
     return this.sketch?.areas ?? areasOf(this.plot);
   }
@@ -390,7 +390,7 @@ class PlotBox {
     this.stopData();
     this.stopCursor();
     this.stopHover();
-    this.hand.end();
+    this.pointer.end();
     clearTimeout(this.timer);
     this.dimmer.end();
     this.sight.disconnect();
@@ -403,7 +403,7 @@ class PlotBox {
   }
 }
 
-/** Take the room of a figure before it is drawn, so that nothing below moves when it is. @param {HTMLElement} box @param {Figure} template @param {typeof heightOf} toHeight */
+/** Reserve the height of a figure before it is drawn, so that nothing below moves. @param {HTMLElement} box @param {Figure} template @param {typeof heightOf} toHeight */
 function reserve(box, template, toHeight) {
   const magnified = magnificationOf(box);
   const width = Math.floor(box.clientWidth / magnified);
@@ -411,21 +411,21 @@ function reserve(box, template, toHeight) {
 }
 
 function notifyMissing() {
-  notify('What draws the figures did not come from the server. Reload the page to try again.');
+  notify('The library that draws figures could not be loaded. Reload the page to try again.');
 }
 
-const ofTheEnd = () => null;
+const showTrainedStack = () => null;
 
-/** What an empty plot waits for; a small one has no room for names. @param {{isSmall: boolean}} props */
+/** Render the names of the runs that an empty plot waits for; a small plot has no room for them. @param {{isSmall: boolean}} props */
 function Waiting({ isSmall }) {
   state.dataTick.value;
-  const open = state.slots.value.filter(({ columns, known }) => columns.end === null && known === null);
+  const open = state.slots.value.filter(({ columns, derived }) => columns.end === null && derived === null);
   const names = isSmall ? '' : open.map(({ label }) => label).join(', ');
   return html`<p class="plot-waits hint">${open.length > 0 ? `Computing ${names} …` : ''}</p>`;
 }
 
-/** `values` is the element for the values at the cursor. @param {{template: Figure, title: string, told?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
-export function Plot({ template, title, told = '', values, toStep = ofTheEnd, toHeight = heightOf }) {
+/** Render a plot. `values` is the element for the values at the cursor; `description` is read to screen readers. @param {{template: Figure, title: string, description?: string, values?: {current: HTMLElement | null}, toStep?: (template: Figure) => number | null, toHeight?: typeof heightOf}} props */
+export function Plot({ template, title, description = '', values, toStep = showTrainedStack, toHeight = heightOf }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const latest = useRef(template);
   const kept = useRef(/** @type {PlotBox | null} */ (null));
@@ -444,7 +444,7 @@ export function Plot({ template, title, told = '', values, toStep = ofTheEnd, to
   }, []);
   useEffect(() => kept.current?.redraw(), [template]);
   return html`
-    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${told && `. ${told}`}`}>
+    <div class="plot-box" ref=${outer} role="img" aria-busy="true" data-waits="" aria-label=${`${title}: a figure; its numbers are under “Show as table” in the menu${description && `. ${description}`}`}>
       <div class="plot"></div>
       <div class="overlay" aria-hidden="true"></div>
       <${Waiting} isSmall=${Boolean(template.layout.meta.isSmall)} />

@@ -1,11 +1,11 @@
-/** The card that fills the screen, for a lecture. Where the browser does not give its whole screen, the window is filled. */
+/** The card that fills the screen in a presentation, or the window if the browser refuses full screen. */
 
 import { signal } from '@preact/signals';
 
-/** `isStory`: the arrow keys go through the steps of the story, else through the presets. */
+/** The presented card. `isStory`: arrow keys move through the steps of the story, else through presets. */
 export const presented = signal(/** @type {{key: string, isStory: boolean} | null} */ (null));
 
-/** @param {string} key of a card @param {boolean} [isStory] */
+/** Present a card. @param {string} key of a card @param {boolean} [isStory] default false */
 export function present(key, isStory = false) {
   presented.value = { key, isStory };
   if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {}); // see above
@@ -16,7 +16,7 @@ export function endPresentation() {
   if (document.fullscreenElement) void document.exitFullscreen();
 }
 
-/** In full screen the browser takes Escape for itself. */
+/** Ends the presentation with full screen, because the browser handles Escape there. */
 addEventListener('fullscreenchange', () => {
   if (!document.fullscreenElement) presented.value = null;
 });

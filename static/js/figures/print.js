@@ -1,4 +1,4 @@
-/** Paper is white: the page takes its printed form first, then every figure is drawn to fit, in the colours of the light theme. */
+/** Prepares printing: switches the layout first, then draws every figure to fit, in the light theme. */
 
 import { signal } from '@preact/signals';
 import { paper } from '../state/look.js';
@@ -7,17 +7,17 @@ import { drawAll } from './boxes.js';
 
 const { classList } = document.documentElement;
 export const isPrinting = signal(false);
-/** The screen's templates while paper has its own. */
+/** Templates of the screen, restored after printing. */
 let onScreen = state.templates.peek();
 
 export function followPrint() {
   const print = matchMedia('print');
   addEventListener('beforeprint', enter);
   addEventListener('afterprint', leave);
-  print.addEventListener('change', () => (print.matches ? enter() : leave())); // where the printed form is only looked at
+  print.addEventListener('change', () => (print.matches ? enter() : leave())); // print emulation sends no print events
 }
 
-/** How many runs templates are for. @param {import('../../types').Templates | null} templates */
+/** Count the runs of templates. @param {import('../../types').Templates | null} templates */
 function countRuns(templates) {
   return templates && new Set(templates.panels[0].figure.data.map((trace) => trace.meta.run)).size;
 }
@@ -28,7 +28,7 @@ function enter() {
   isPrinting.value = true;
   onScreen = state.templates.peek();
   if (paper.value && countRuns(paper.value) === countRuns(onScreen)) state.templates.value = paper.value;
-  queueMicrotask(drawAll); // behind the one in which the cards take the templates, and before the page is laid out
+  queueMicrotask(drawAll); // after the cards take the templates, and before the layout
 }
 
 function leave() {
@@ -36,5 +36,5 @@ function leave() {
   classList.remove('printing');
   isPrinting.value = false;
   state.templates.value = onScreen;
-  queueMicrotask(drawAll); // no observer has seen the size change and change back
+  queueMicrotask(drawAll); // size observers do not notice a change that is reverted
 }

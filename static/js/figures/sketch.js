@@ -1,6 +1,6 @@
 /**
- * Curves on a canvas while a hand moves: Plotly takes four frames for what must be there in one. Scales, letters, inks and places are those
- * of the filled figure, so that nothing jumps when Plotly draws it as the hand rests.
+ * Draws curves on a canvas during a drag: Plotly takes four frames, and one is available. Scales, fonts, colours and positions are those
+ * of the filled figure, so that nothing jumps when Plotly draws it afterwards.
  */
 
 import { niceStep, range } from '../data/numbers.js';
@@ -8,19 +8,19 @@ import { niceStep, range } from '../data/numbers.js';
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
 
 const TICK_GAP = 4; // from the axis to its numbers
-const NOTE_PAD = { left: 2, right: -2, turned: -3 }; // of Plotly's annotations
+const NOTE_PAD = { left: 2, right: -2, turned: -3 }; // as in Plotly's annotations
 const TITLE_GAP = 12; // from the bottom
 const SUPERSCRIPT = { size: 0.7, rise: 0.42 };
-const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // of the line's own
+const WIDTHS = /** @type {Record<string, number[]>} */ ({ solid: [], dot: [1, 1], dash: [3, 3] }); // in line widths
 
-/** Whether a figure is made of curves and plain words alone. @param {Figure} figure filled */
+/** Return whether a figure has only curves and plain text. @param {Figure} figure filled */
 export function canSketch({ data, layout }) {
   const isPlain = (/** @type {any} */ { text, bgcolor }) => !text.includes('<') && !bgcolor;
   return !layout.meta.grid && data.every((trace) => trace.type === 'scatter') && layout.annotations.every(isPlain);
 }
 
 /**
- * Draw a filled figure, and tell where its layers are.
+ * Draw a filled figure, and return the position of its plot.
  * @param {HTMLCanvasElement} canvas
  * @param {Figure} figure
  * @param {{width: number, height: number, magnified: number}} size
@@ -30,7 +30,7 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   const scale = magnified * devicePixelRatio;
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
-  // A size that is set, also to what it was, has the page laid out anew.
+  // Setting a size forces a layout, even to the same value.
   if (canvas.width !== wide || canvas.height !== high) {
     Object.assign(canvas, { width: wide, height: high });
     canvas.style.setProperty('width', `${width * magnified}px`);
@@ -55,7 +55,7 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   return [area];
 }
 
-/** @param {Record<string, any>} layout @param {number} width @param {number} height @returns {Area} */
+/** Compute the position of the plot. @param {Record<string, any>} layout @param {number} width @param {number} height @returns {Area} */
 function toArea({ margin, xaxis, yaxis }, width, height) {
   const area = {
     left: margin.l,
@@ -73,7 +73,7 @@ function toArea({ margin, xaxis, yaxis }, width, height) {
   };
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {Record<string, any>} layout @param {Area} area @param {number} height */
+/** Draw axes, ticks and title. @param {CanvasRenderingContext2D} pen @param {Record<string, any>} layout @param {Area} area @param {number} height */
 function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   const [right, bottom] = [area.left + area.width, area.top + area.height];
   Object.assign(pen, { lineWidth: 1, strokeStyle: xaxis.gridcolor });
@@ -92,7 +92,7 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   write(pen, xaxis.title?.text ?? '', below, 'center', 'middle', font);
 }
 
-/** Where Plotly puts ticks. @param {any} axis @returns {{value: number, text: string}[]} */
+/** Compute the ticks that Plotly draws. @param {any} axis @returns {{value: number, text: string}[]} */
 function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, nticks }) {
   if (tickmode === 'array')
     return tickvals
@@ -106,13 +106,13 @@ function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, ntic
   }));
 }
 
-/** A line across, such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
+/** Draw a horizontal line across the plot, such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
 function drawRule(pen, { y0, line }, area) {
   Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color });
   stroke(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
+/** Draw a straight line. @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
 function stroke(pen, from, to) {
   pen.beginPath();
   pen.moveTo(...from);
@@ -120,7 +120,7 @@ function stroke(pen, from, to) {
   pen.stroke();
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
+/** Draw a curve. @param {CanvasRenderingContext2D} pen @param {Trace} trace @param {Area} area */
 function drawLine(pen, { x, y, line, opacity = 1 }, area) {
   const dash = WIDTHS[line.dash ?? 'solid']?.map((share) => share * line.width) ?? line.dash.split(',').map(parseFloat);
   pen.save();
@@ -136,20 +136,20 @@ function drawLine(pen, { x, y, line, opacity = 1 }, area) {
   pen.restore();
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {Trace} lower @param {Trace} upper @param {Area} area */
+/** Fill the area between two curves. @param {CanvasRenderingContext2D} pen @param {Trace} lower @param {Trace} upper @param {Area} area */
 function fillBetween(pen, lower, upper, area) {
   const known = [...upper.y.keys()].filter((index) => upper.y[index] !== null && lower.y[index] !== null);
-  const ways = [
+  const edges = [
     known.map((index) => [upper.x[index], upper.y[index]]),
     known.map((index) => [lower.x[index], lower.y[index]]),
   ];
   pen.beginPath();
-  for (const [x, y] of [...ways[0], ...ways[1].reverse()]) pen.lineTo(area.toX(x), area.toY(y));
+  for (const [x, y] of [...edges[0], ...edges[1].reverse()]) pen.lineTo(area.toX(x), area.toY(y));
   pen.fillStyle = upper.fillcolor;
   pen.fill();
 }
 
-/** @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
+/** Draw an annotation. @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
 function drawNote(pen, note, { font }, area) {
   const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.textangle ? 'turned' : note.xanchor] ?? 0;
   const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
@@ -172,18 +172,18 @@ function drawNote(pen, note, { font }, area) {
 
 /** @typedef {{size: number, family: string, color: string}} Font */
 
-/** @param {CanvasRenderingContext2D} pen @param {Font} font */
+/** Set font and colour. @param {CanvasRenderingContext2D} pen @param {Font} font */
 function setFont(pen, { size, family, color }) {
   pen.fillStyle = color;
   setSize(pen, size, family);
 }
 
-/** Browsers skip a font that is written as the one before; another one has the page's styles computed. @param {CanvasRenderingContext2D} pen @param {number} size @param {string} family */
+/** Set the font size. Always writes the font in the same form, because browsers skip an unchanged font and compute styles for others. @param {CanvasRenderingContext2D} pen @param {number} size @param {string} family */
 function setSize(pen, size, family) {
   pen.font = `${size}px ${family}`;
 }
 
-/** Words, with a power of ten where there is one, in the font that is set. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
+/** Write a text, with an exponent if it has one, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
 function write(pen, text, [x, y], align, baseline, { size, family }) {
   const [, before, power] = text.match(/^(.*?)<sup>(.*)<\/sup>$/) ?? [text, text, ''];
   Object.assign(pen, { textAlign: align, textBaseline: baseline });
@@ -193,7 +193,7 @@ function write(pen, text, [x, y], align, baseline, { size, family }) {
   }
   setSize(pen, SUPERSCRIPT.size * size, family);
   const room = pen.measureText(power).width;
-  pen.fillText(power, x, y - SUPERSCRIPT.rise * size); // aligned to the right, as numbers of the upright axis are
+  pen.fillText(power, x, y - SUPERSCRIPT.rise * size); // right-aligned, like the labels of the vertical axis
   setSize(pen, size, family);
   pen.fillText(before, x - room, y);
 }

@@ -1,22 +1,22 @@
-/** A panel's numbers as a table, and as CSV. */
+/** Shows a panel's numbers as a table, and exports them as CSV. */
 
 import { colSums, rowSums } from '../data/composites.js';
-import { standsAlone, subtract } from '../data/difference.js';
+import { ignoresDifference, subtract } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
 import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 import { findProduct, lawOf, lookUp, THEORY } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
-import { COMPOSITES } from '../instant/part.js';
+import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
-import { ofPart, tellPart } from './filling.js';
-import { sayPart, shownStep, toPlaces } from './places.js';
+import { columnsForInterval, forInterval } from './filling.js';
+import { describeInterval, shownStep, toPlaces } from './places.js';
 
-/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfPart?: boolean}} Shown `isOfPart`: its composites are of the chosen layers alone */
+/** @typedef {import('../../types').Panel} Panel @typedef {{label: string, columns: import('../../types').Columns, isOfInterval?: boolean}} Shown `isOfInterval`: composite gains are those of the interval */
 
 /**
- * The table view's content; `isRaw` gives numbers instead of what people read.
+ * Build the content of a panel's table; `isRaw` returns numbers instead of formatted text.
  * @param {Panel} panel
  * @param {boolean} isRaw
  * @returns {{head: string[], rows: any[][]}}
@@ -35,7 +35,7 @@ export function toTable(panel, isRaw) {
 }
 
 /**
- * What the table speaks of: the runs, or what each has beyond the first, as a difference and, of what spans decades, as a ratio.
+ * Return the columns of the table: the runs, or in difference mode the differences to the first, and ratios for metrics that span decades.
  * @param {Panel} panel
  * @returns {Shown[]}
  */
@@ -44,17 +44,23 @@ function shownSlots(panel) {
   const [base, ...others] = slots;
   const hasLaws = panel.table.some((column) => column.source === 'law');
   if (!state.isDifference.value || !base || hasLaws) return slots;
-  const isTable = panel.table.length > 0; // without one it is the mixing matrices
+  const isTable = panel.table.length > 0; // panels without table columns show mixing matrices
   const keys = isTable ? panel.table.map((column) => column.key) : ['h_res'];
-  return others.flatMap(({ label, columns, isOfPart }) => [
-    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfPart },
+  return others.flatMap(({ label, columns, isOfInterval }) => [
+    { label: `${label} − A`, columns: subtract(columns, base.columns, keys, false), isOfInterval },
     ...(isTable
-      ? [{ label: `${label} / A`, columns: withoutDifferences(subtract(columns, base.columns, keys, true)), isOfPart }]
+      ? [
+          {
+            label: `${label} / A`,
+            columns: withoutDifferences(subtract(columns, base.columns, keys, true)),
+            isOfInterval,
+          },
+        ]
       : []),
   ]);
 }
 
-/** The runs; those that train as they were at the cursor's step, where a panel shows that. @param {Panel} panel @returns {Shown[]} */
+/** Return the runs, at the cursor's step if the panel follows it. @param {Panel} panel @returns {Shown[]} */
 function atCursorStep(panel) {
   const { figure } = state.viewOf(panel);
   const step = shownStep(panel, figure);
@@ -62,18 +68,22 @@ function atCursorStep(panel) {
     panel.table.length > 0 ? panel.table.map(({ source, key }) => (source === 'law' ? THEORY : key)) : ['h_res'];
   const slots = state.slots.value;
   const columns = slots.map((slot) => atStep(columnsOf(slot, keys), step, figure.layout.meta.rules.steps));
-  const told = tellPart(ofPart(figure), columns, step);
-  return slots.map(({ label }, run) => ({ label, columns: (told ?? columns)[run], isOfPart: told !== null }));
+  const recomputed = columnsForInterval(forInterval(figure), columns, step);
+  return slots.map(({ label }, run) => ({
+    label,
+    columns: (recomputed ?? columns)[run],
+    isOfInterval: recomputed !== null,
+  }));
 }
 
-/** Of a ratio, what is no ratio. @param {import('../../types').Columns} columns */
+/** Remove metrics without logarithms from a ratio. @param {import('../../types').Columns} columns */
 function withoutDifferences(columns) {
   return { ...columns, matrices: new Map(), steps: new Map() };
 }
 
-/** @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/** Build the table columns of a metric. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function columnOf(slot, column, isRaw) {
-  const place = slot.isOfPart && COMPOSITES.includes(column.key) ? `, ${sayPart()}` : '';
+  const place = slot.isOfInterval && COMPOSITES.includes(column.key) ? `, ${describeInterval()}` : '';
   const title = `${slot.label}, ${column.title}${place}`;
   const read = (/** @type {string} */ source) =>
     lookUp(`${source}.${column.key}`, slot.columns, slot.label, state.cursor.value);
@@ -86,7 +96,7 @@ function columnOf(slot, column, isRaw) {
             data: isRaw
               ? row
               : row.map((/** @type {number | null} */ value, /** @type {number} */ layer) =>
-                  value === null ? whyNone(slot.columns, column.key, layer) : formatFixed(value, 3),
+                  value === null ? missingEntryText(slot.columns, column.key, layer) : formatFixed(value, 3),
                 ),
           },
         ]
@@ -97,7 +107,7 @@ function columnOf(slot, column, isRaw) {
   return lawOf(slot.columns, column.key) && measured.length > 0 ? [...measured, ...lawColumns(title, read, isRaw)] : [];
 }
 
-/** What the curve shows: of several seeds their median, and the first seed beside it. @param {Shown} slot @param {Panel['table'][number]} column @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+/** Build the columns of the curve; for several seeds the median and the first seed. @param {Shown} slot @param {Panel['table'][number]} column @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
 function measuredColumns({ columns }, { key }, title, read, isRaw) {
   const hasSeeds = columns.bands.has(key);
   const forms = hasSeeds
@@ -114,13 +124,13 @@ function measuredColumns({ columns }, { key }, title, read, isRaw) {
   });
 }
 
-/** Of an entry of the cursor's row without a number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
-function whyNone(columns, key, layer) {
+/** Describe why an entry of the cursor's row has no number: the status of either layer. @param {import('../../types').Columns} columns @param {string} key @param {number} layer */
+function missingEntryText(columns, key, layer) {
   const flags = columns.status.get(key);
   return formatValue(null, null, flags?.get(layer) ?? flags?.get(state.cursor.value));
 }
 
-/** @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
+/** Build the columns of a law. @param {string} title @param {(source: string) => any[] | null} read @param {boolean} isRaw */
 function lawColumns(title, read, isRaw) {
   if (!isRaw) return [{ title: `${title}, law`, data: read('law.text') ?? [] }];
   return ['values', 'low', 'high'].flatMap((part) => {
@@ -133,7 +143,7 @@ function lawColumns(title, read, isRaw) {
   });
 }
 
-/** One row a step of training. @param {Panel} panel */
+/** Build a table with one row per training step. @param {Panel} panel */
 function stepTable(panel) {
   const columns = shownSlots(panel).flatMap((slot) =>
     panel.table.flatMap((column) => {
@@ -149,7 +159,7 @@ function stepTable(panel) {
   return { head: ['step', ...columns.map((column) => column.title)], rows };
 }
 
-/** What the cursor's layer reads, one row an output: the embedding's, then those of the layers before. @param {Panel} panel @param {boolean} isRaw */
+/** Build a table of what the cursor's layer reads: the embedding, then the outputs of earlier layers. @param {Panel} panel @param {boolean} isRaw */
 function readTable(panel, isRaw) {
   const layer = state.cursor.value;
   const show = (/** @type {number | null} */ value) => (isRaw ? (value ?? '') : formatValue(value));
@@ -166,7 +176,7 @@ function readTable(panel, isRaw) {
   return { head: [`layer ${layer + 1} reads`, ...columns.map((column) => column.title)], rows };
 }
 
-/** A column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
+/** Build a column for each stream. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
 function streamsOf(slot, column, isRaw) {
   const layers = depthOf(slot.columns);
   const data =
@@ -178,11 +188,11 @@ function streamsOf(slot, column, isRaw) {
   });
 }
 
-/** The matrices of the card, one row a matrix row, and their sums. @param {Panel} panel @param {boolean} isRaw */
+/** Build a table of the card's matrices, one row per matrix row, with sums. @param {Panel} panel @param {boolean} isRaw */
 function matrixTable(panel, isRaw) {
   const view = state.viewOf(panel);
-  const source = ofPart(view.figure).data[0].meta.fill.z;
-  const parts = (standsAlone(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
+  const source = forInterval(view.figure).data[0].meta.fill.z;
+  const parts = (ignoresDifference(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
     const product =
       findProduct(source, slot.columns, state.cursor.value) ??
       findProduct('product.cursor-cursor.h_res', slot.columns, state.cursor.value);
@@ -211,7 +221,7 @@ function matrixTable(panel, isRaw) {
   return { head: [toPlaces(panel, view), ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
 }
 
-/** @param {{panel: Panel}} props */
+/** Render the table. @param {{panel: Panel}} props */
 export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);
@@ -231,7 +241,7 @@ export function PanelTable({ panel }) {
   `;
 }
 
-/** @param {Panel} panel @param {string} separator */
+/** Export the table as delimited text. @param {Panel} panel @param {string} separator */
 export function toDelimited(panel, separator) {
   const { head, rows } = toTable(panel, true);
   const quote = (/** @type {any} */ cell) => {

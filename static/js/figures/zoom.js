@@ -1,28 +1,28 @@
-/** Zooming a card: a range of layers is that of every card; what its other axes show is the card's own. */
+/** Zoom of a card: a range of layers applies to every card, ranges of other axes to this card only. */
 
 import { logTicks } from '../data/numbers.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {Record<string, [number, number]>} Ranges by axis */
 
-/** An axis of layers that shows as many as there is room for: to pan it chooses nothing. */
+/** Kind of an axis that shows as many layers as fit; panning it does not set the interval. */
 const WINDOW = 'window';
 
 /**
- * The layers that someone has zoomed to, from 0; null where no axis of layers was zoomed.
+ * Return the layers of a zoom, from 0; null if no layer axis was zoomed.
  * @param {Record<string, string>} kinds of the axes that count layers
  * @param {Ranges} ranges of the axes that were zoomed
  */
 export function layersWithin(kinds, ranges) {
   const axis = Object.keys(kinds).find((name) => kinds[name] !== WINDOW && name in ranges);
   if (axis === undefined) return null;
-  const before = kinds[axis] === 'sources' ? 0 : 1; // the embedding is counted as well
-  const [low, high] = [...ranges[axis]].sort((a, b) => a - b).map((place) => place - before);
+  const before = kinds[axis] === 'sources' ? 0 : 1; // axes of sources start with the embedding
+  const [low, high] = [...ranges[axis]].sort((a, b) => a - b).map((position) => position - before);
   const [first, last] = [Math.max(0, Math.ceil(low)), Math.floor(high)];
-  // Between two layers it is those two.
+  // A range between two layers selects both.
   return first <= last ? { first, last } : { first: last, last: first };
 }
 
-/** What a hand has made of a card's own axes. It holds as long as the same layers are shown. */
+/** Zoom of a card's own axes; valid while the same layers are shown. */
 export class OwnZoom {
   constructor() {
     this.of = '';
@@ -30,7 +30,7 @@ export class OwnZoom {
     this.ranges = {};
   }
 
-  /** @param {string} of the layers that are shown, as one word @param {Ranges} ranges @param {Record<string, string>} kinds of the axes that count layers */
+  /** Store the ranges of the card's own axes. @param {string} of key of the shown layers @param {Ranges} ranges @param {Record<string, string>} kinds of the axes that count layers */
   set(of, ranges, kinds) {
     const isShared = (/** @type {string} */ name) => name.startsWith('x') && name in kinds && kinds[name] !== WINDOW;
     const own = Object.entries(ranges).filter(([name]) => !isShared(name));
@@ -38,19 +38,19 @@ export class OwnZoom {
     this.of = of;
   }
 
-  /** Whether there was anything to forget. */
+  /** Reset the zoom; return whether there was one. */
   clear() {
     const had = Object.keys(this.ranges).length > 0;
     this.ranges = {};
     return had;
   }
 
-  /** As one word. @param {string} of the layers that are shown */
-  wordFor(of) {
+  /** Serialise the zoom. @param {string} of key of the shown layers */
+  keyFor(of) {
     return this.of === of ? JSON.stringify(this.ranges) : '{}';
   }
 
-  /** Give a filled figure these ranges, and logarithmic axes ticks for them. @param {Figure} figure @param {string} of the layers that are shown */
+  /** Apply the ranges to a filled figure, with ticks for logarithmic axes. @param {Figure} figure @param {string} of key of the shown layers */
   applyTo({ layout }, of) {
     if (this.of !== of) return;
     for (const [name, range] of Object.entries(this.ranges)) {

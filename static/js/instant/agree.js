@@ -1,54 +1,55 @@
-/** Whether what was shown at once is what the server says. */
+/** Compares derived columns with those of the server. */
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').AtOnceRules} AtOnceRules */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').DerivationRules} DerivationRules */
 
 const TOLERANCE = 1e-6;
 
 /**
- * What of the columns that were known at once the server says otherwise, in words; empty where all agree to 1e-6, relative, and
- * absolute where the metric's precision has an absolute part. Products of many
- * layers gather rounding, so that they agree to the relative precision that the catalogue promises.
+ * Describe where derived columns differ from the server's; empty if all agree to 1e-6, relative, and absolute if the metric's precision
+ * has an absolute part. Products of many layers accumulate rounding, so that they must agree to the relative precision in the catalogue.
  * @param {Columns} known
- * @param {Columns} said of the run that has ended
- * @param {AtOnceRules} rules
+ * @param {Columns} computed of the finished run
+ * @param {DerivationRules} rules
  * @returns {string[]}
  */
-export function findDifferences(known, said, { relative, absolute }) {
+export function findDifferences(known, computed, { relative, absolute }) {
   const shareOf = (/** @type {string} */ key) => Math.max(TOLERANCE, relative[key] ?? 0);
   const floorOf = (/** @type {string} */ key) => (absolute.includes(key) ? TOLERANCE : 0);
-  // Of what may be rounding alone a logarithm says nothing.
+  // The logarithm of a rounding error is meaningless.
   const logs = [...known.log10].filter(([key]) => !absolute.includes(key));
   return [
     ...[...known.layers].flatMap(([key, column]) =>
-      compare(key, column, said.layers.get(key), floorOf(key), shareOf(key)),
+      compare(key, column, computed.layers.get(key), floorOf(key), shareOf(key)),
     ),
-    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, said.log10.get(key), shareOf(key))),
-    ...[...known.matrices].flatMap(([key, { data }]) => compare(key, data, said.matrices.get(key)?.data, floorOf(key))),
+    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, computed.log10.get(key), shareOf(key))),
+    ...[...known.matrices].flatMap(([key, { data }]) =>
+      compare(key, data, computed.matrices.get(key)?.data, floorOf(key)),
+    ),
     ...[...known.bands].flatMap(([key, band]) =>
       Object.entries(band).flatMap(([name, column]) =>
-        compare(`${name} of ${key}`, column, said.bands.get(key)?.[name], TOLERANCE),
+        compare(`${name} of ${key}`, column, computed.bands.get(key)?.[name], TOLERANCE),
       ),
     ),
   ];
 }
 
-/** @param {string} name @param {any} mine @param {any} theirs @param {number} floor @param {number} [share] @returns {string[]} */
+/** Compare two columns. @param {string} name @param {any} mine @param {any} theirs @param {number} floor @param {number} [share] @returns {string[]} */
 function compare(name, mine, theirs, floor, share = TOLERANCE) {
   const [one, other] = [flatten(mine), flatten(theirs)];
-  if (one.length !== other.length) return [`${name}: ${one.length} values at once, ${other.length} of the server`];
-  const place = one.findIndex(
+  if (one.length !== other.length) return [`${name}: ${one.length} values derived, ${other.length} on the server`];
+  const first = one.findIndex(
     (/** @type {number} */ value, /** @type {number} */ index) => !isNear(value, other[index], floor, share),
   );
-  return place < 0 ? [] : [`${name}[${place}]: ${one[place]} at once, ${other[place]} of the server`];
+  return first < 0 ? [] : [`${name}[${first}]: ${one[first]} derived, ${other[first]} on the server`];
 }
 
-/** A column as one list. @param {any} column one number a layer; or several, null where they are not known @returns {any} */
+/** Flatten a column to one list. @param {any} column one number per layer, or several, null if unknown @returns {any} */
 function flatten(column) {
   if (!column) return [];
   return Array.isArray(column) ? column.flatMap((row) => (row === null ? [] : Array.from(row))) : column;
 }
 
-/** @param {number} one @param {number} other @param {number} floor @param {number} share */
+/** Return whether two numbers agree. @param {number} one @param {number} other @param {number} floor @param {number} share */
 function isNear(one, other, floor, share) {
   if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) === Number.isNaN(other);
   return one === other || Math.abs(one - other) <= share * Math.abs(other) + floor;

@@ -1,4 +1,4 @@
-/** Columns of a spec's mixing matrices, as they travel: cast to the run's type, with logarithms and statuses. `mhc_core/record/columns.py` says the same. */
+/** Derives columns from mixing matrices in the form of frames: cast to the run's type, with logarithms and statuses. Counterpart: `mhc_core/record/columns.py`. */
 
 import { specOf } from '../data/record.js';
 import { measureComposites, measureMatrices, OF_MATRICES, toValues, unfold } from './products.js';
@@ -6,14 +6,14 @@ import { measureComposites, measureMatrices, OF_MATRICES, toValues, unfold } fro
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {(value: number) => number} Cast */
 
 /**
- * Put what follows from the matrices into columns that know h_pre and h_post, where the base has it and it is not known yet.
+ * Add metrics of the matrices to columns that contain h_pre and h_post: those that the base has and the columns lack.
  * @param {Columns} known
  * @param {Columns} base
  * @param {Matrix} h_res (layers, n, n)
  */
 export function addProducts(known, base, h_res) {
   const cast = specOf(base)?.dtype === 'float64' ? (/** @type {number} */ value) => value : Math.fround;
-  // Bands of several seeds are of the server's draws alone.
+  // Only the server has the draws of several seeds.
   const isNew = (/** @type {string} */ key) =>
     !known.layers.has(key) &&
     !known.matrices.has(key) &&
@@ -31,7 +31,7 @@ export function addProducts(known, base, h_res) {
   if (h_pre && h_post && isNew('unfolded')) putSigned(known, 'unfolded', unfold(h_pre, h_post, h_res), cast);
 }
 
-/** @param {Columns} known @param {string} key @param {Float64Array | Float64Array[]} column @param {boolean} isLogarithmic @param {Cast} cast */
+/** Write a column, cast to the run's type. @param {Columns} known @param {string} key @param {Float64Array | Float64Array[]} column @param {boolean} isLogarithmic @param {Cast} cast */
 function putColumn(known, key, column, isLogarithmic, cast) {
   if (Array.isArray(column)) {
     known.layers.set(
@@ -48,7 +48,7 @@ function putColumn(known, key, column, isLogarithmic, cast) {
     );
 }
 
-/** A column in doubles; what has left their range has a status. @param {Columns} known @param {string} key @param {{values: Float64Array, log10: Float64Array}} column @param {boolean} isLogarithmic */
+/** Write a column of doubles; values out of range get a status. @param {Columns} known @param {string} key @param {{values: Float64Array, log10: Float64Array}} column @param {boolean} isLogarithmic */
 function putPowers(known, key, { values, log10 }, isLogarithmic) {
   /** @type {Map<number, string>} */
   const flags = new Map();
@@ -68,7 +68,7 @@ function putPowers(known, key, { values, log10 }, isLogarithmic) {
   if (flags.size > 0) known.status.set(key, flags);
 }
 
-/** A signed matrix; a row that has left the range of the run's type has a status. @param {Columns} known @param {string} key @param {Matrix} matrix @param {Cast} cast */
+/** Write a signed matrix; rows out of the range of the run's type get a status. @param {Columns} known @param {string} key @param {Matrix} matrix @param {Cast} cast */
 function putSigned(known, key, { shape, data }, cast) {
   const sent = Float64Array.from(data, (value) => toFinite(cast(value)));
   /** @type {Map<number, string>} */
@@ -83,7 +83,7 @@ function putSigned(known, key, { shape, data }, cast) {
   if (flags.size > 0) known.status.set(key, flags);
 }
 
-/** @param {number} value */
+/** Replace infinities by NaN. @param {number} value */
 function toFinite(value) {
   return Number.isFinite(value) ? value : NaN;
 }

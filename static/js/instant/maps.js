@@ -1,11 +1,11 @@
-/** Raw parameters of one layer to its residual mixing matrix, as the files of `mhc_core/families` do. Rows are outputs. */
+/** Maps raw parameters of one layer to its residual mixing matrix, like `mhc_core/families`. Rows are outputs. */
 
 import { sinkhorn } from './sinkhorn.js';
 
 /** @typedef {{n: number, rounds: number, eps: number, round: import('./sinkhorn.js').Round}} MapSettings */
 /** @typedef {(raw: Float64Array, settings: MapSettings) => Float64Array} ResidualMap */
 
-/** Formulas by the names that the server sends: each connection names one of them, or none. @type {Record<string, ResidualMap>} */
+/** Formulas by the names that the server sends; a connection names at most one. @type {Record<string, ResidualMap>} */
 export const MAPS = {
   transpose,
   sinkhorn: (raw, settings) => sinkhorn(raw, settings.n, settings),
@@ -14,12 +14,12 @@ export const MAPS = {
   orthostochastic: squareOrthogonal,
 };
 
-/** HC's A_r and Frac's A have inputs as rows. @type {ResidualMap} */
+/** Transpose: in HC's A_r and Frac's A, rows are inputs. @type {ResidualMap} */
 function transpose(raw, { n }) {
   return Float64Array.from(raw, (_, index) => raw[(index % n) * n + Math.floor(index / n)]);
 }
 
-/** Weights softmax(t) of all permutations. @type {ResidualMap} */
+/** Average all permutations with weights softmax(t). @type {ResidualMap} */
 function mixPermutations(raw, { n, round }) {
   const most = raw.reduce((largest, value) => Math.max(largest, value), -Infinity);
   const sizes = raw.map((value) => round(Math.exp(round(value - most))));
@@ -34,14 +34,14 @@ function mixPermutations(raw, { n, round }) {
   return matrix.map(round);
 }
 
-/** @type {Map<number, number[][]>} */
+/** Caches permutations by n. @type {Map<number, number[][]>} */
 const permutations = new Map();
 
-/** In lexicographic order, the identity first. @param {number} n @returns {number[][]} */
+/** List permutations in lexicographic order, the identity first. @param {number} n @returns {number[][]} */
 function listPermutations(n) {
   const known = permutations.get(n);
   if (known) return known;
-  /** @param {number[]} left @returns {number[][]} */
+  /** List the permutations of the remaining items. @param {number[]} left @returns {number[][]} */
   const extend = (left) =>
     left.length === 0
       ? [[]]
@@ -51,7 +51,7 @@ function listPermutations(n) {
   return found;
 }
 
-/** Kronecker product of [[p, 1 - p], [1 - p, p]] with p = sigmoid(t), one a logit. @type {ResidualMap} */
+/** Multiply (Kronecker) the matrices [[p, 1 - p], [1 - p, p]] with p = sigmoid(t), one per logit. @type {ResidualMap} */
 function multiplyKronecker(raw, { round }) {
   let [matrix, size] = [Float64Array.of(1), 1];
   for (const logit of raw) {
@@ -68,12 +68,12 @@ function multiplyKronecker(raw, { round }) {
   return matrix;
 }
 
-/** @param {number} value @param {import('./sinkhorn.js').Round} round */
+/** Compute the sigmoid. @param {number} value @param {import('./sinkhorn.js').Round} round */
 function sigmoid(value, round) {
   return round(1 / round(1 + round(Math.exp(-value))));
 }
 
-/** Squared entries of (I + A)^-1 (I - A) = 2 (I + A)^-1 - I, A = T - T^t; in doubles, as Python. @type {ResidualMap} */
+/** Square the entries of (I + A)^-1 (I - A) = 2 (I + A)^-1 - I with A = T - T^t, in doubles like Python. @type {ResidualMap} */
 function squareOrthogonal(raw, { n, round }) {
   const inverse = invert(
     raw.map((value, index) => {
@@ -85,7 +85,7 @@ function squareOrthogonal(raw, { n, round }) {
   return inverse.map((value, index) => round((2 * value - (index % (n + 1) === 0 ? 1 : 0)) ** 2));
 }
 
-/** By elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
+/** Invert by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
 function invert(matrix, n) {
   const left = Float64Array.from(matrix);
   const right = Float64Array.from(matrix, (_, index) => (index % (n + 1) === 0 ? 1 : 0));
@@ -98,21 +98,21 @@ function invert(matrix, n) {
     const factor = 1 / left[column * n + column];
     for (const side of [left, right]) for (let k = 0; k < n; k++) side[column * n + k] *= factor;
     for (let row = 0; row < n; row++) {
-      if (row !== column) takeAway(left, right, n, row, column);
+      if (row !== column) subtractRow(left, right, n, row, column);
     }
   }
   return right;
 }
 
-/** @param {Float64Array} matrix @param {number} n @param {number} one @param {number} other */
+/** Swap two rows in place. @param {Float64Array} matrix @param {number} n @param {number} one @param {number} other */
 function swapRows(matrix, n, one, other) {
   for (let k = 0; k < n; k++) {
     [matrix[one * n + k], matrix[other * n + k]] = [matrix[other * n + k], matrix[one * n + k]];
   }
 }
 
-/** Take from a row what clears its entry in the pivot's column. @param {Float64Array} left @param {Float64Array} right @param {number} n @param {number} row @param {number} pivot */
-function takeAway(left, right, n, row, pivot) {
+/** Subtract a multiple of the pivot row, so that the entry in the pivot's column becomes 0. @param {Float64Array} left @param {Float64Array} right @param {number} n @param {number} row @param {number} pivot */
+function subtractRow(left, right, n, row, pivot) {
   const factor = left[row * n + pivot];
   for (const side of [left, right]) {
     for (let k = 0; k < n; k++) side[row * n + k] -= factor * side[pivot * n + k];

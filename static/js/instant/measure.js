@@ -1,31 +1,32 @@
-/** The numbers of a run in the table of results, each defined once. No browser here. */
+/** Computes the numbers of the results table; each is defined once here. No browser here. */
 
 import { gainOf } from '../data/gain.js';
-import { sayStatus, UNKNOWN } from '../data/numbers.js';
+import { statusText, UNKNOWN } from '../data/numbers.js';
 import { depthOf } from '../data/record.js';
 import { lookUp } from '../data/sources.js';
-import { toPart } from './part.js';
+import { recomputeComposites } from './interval.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('./part.js').Part} Part */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('./interval.js').Interval} Interval */
 /**
- * A number as log10, null where it is not known: then `why` says it in a word. `curve` is over the layers, as log10.
+ * A number as log10; null if unknown, with the reason in `why`. `curve` holds log10 over the layers.
  * @typedef {{log10: number | null, why: string, curve: (number | null)[]}} Number10
  */
 /**
  * `forward` and `backward`: the largest gain over the layers. `activation`: rms at the last layer. `gradient`: rms at the first layer
- * divided by rms at the last. `loss`: after training, with its curve over the steps. For several seeds all but the loss are of the medians.
+ * divided by rms at the last. `loss`: after training, with its curve over the steps. For several seeds all but the loss come from the medians.
  * @typedef {{forward: Number10, backward: Number10, activation: Number10, gradient: Number10, loss: {value: number | null, curve: (number | null)[]}}} Measured
  */
 
 /**
+ * Measure a run.
  * @param {Columns} columns
- * @param {Part | null} part the chosen layers; null for all
+ * @param {Interval | null} interval the chosen layers; null for all
  * @returns {Measured}
  */
-export function measure(columns, part) {
-  const toGain = part ? gainOfPart(columns, part) : (/** @type {Key} */ key) => gainOfAll(columns, key);
-  const last = Math.min(part?.last ?? Infinity, depthOf(columns) - 1);
-  const first = Math.min(part?.first ?? 0, last);
+export function measure(columns, interval) {
+  const toGain = interval ? gainOfInterval(columns, interval) : (/** @type {Key} */ key) => gainOfAll(columns, key);
+  const last = Math.min(interval?.last ?? Infinity, depthOf(columns) - 1);
+  const first = Math.min(interval?.first ?? 0, last);
   const loss = columns.steps.get('step_loss');
   return {
     forward: toGain('composite_gain_fwd'),
@@ -39,7 +40,7 @@ export function measure(columns, part) {
   };
 }
 
-/** How far training moved the mixing: root mean square change of the entries of H_res; null where it was not trained, or nothing is mixed. @param {Columns} columns @returns {number | null} */
+/** Compute how far training moved the mixing: the root mean square change of the entries of H_res; null without training, or for one stream. @param {Columns} columns @returns {number | null} */
 export function measureDrift({ start, kept, keptSteps, matrices }) {
   const [before, after] = [kept.get('step_h_res')?.[0], matrices.get('h_res')];
   if (start?.streams === 1 || keptSteps[0] !== 0 || !before || !after) return null;
@@ -50,37 +51,38 @@ export function measureDrift({ start, kept, keptSteps, matrices }) {
 
 /** @typedef {'composite_gain_fwd' | 'composite_gain_bwd'} Key */
 
-/** The gains of the product of chosen layers only; of several seeds they are not known. @param {Columns} columns @param {Part} part @returns {(key: Key) => Number10} */
-function gainOfPart(columns, { first, last }) {
-  const [told] = toPart([columns], { first, last }) ?? [];
-  if (!told) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
-  /** @template T @param {Map<string, T>} table @param {Key} key */
+/** Return a function that computes gains of the product of chosen layers; unknown for several seeds. @param {Columns} columns @param {Interval} interval @returns {(key: Key) => Number10} */
+function gainOfInterval(columns, { first, last }) {
+  const [recomputed] = recomputeComposites([columns], { first, last }) ?? [];
+  if (!recomputed) return () => ({ log10: null, why: 'unknown for these layers', curve: [] });
+  /** Cut a column to the interval. @template T @param {Map<string, T>} table @param {Key} key */
   const cut = (table, key) => new Map([...table, [key, /** @type {any} */ (table.get(key))?.slice(first, last + 1)]]);
-  return (key) => gainOfAll({ ...told, layers: cut(told.layers, key), log10: cut(told.log10, key) }, key);
+  return (key) =>
+    gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
 }
 
-/** @param {Columns} columns @param {Key} key @returns {Number10} */
+/** Compute the gain over all layers. @param {Columns} columns @param {Key} key @returns {Number10} */
 function gainOfAll(columns, key) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const isZero = values !== undefined && values.length > 0 && values.every((value) => value === 0);
-  return { log10: gainOf(columns, key), why: isZero ? '0' : whyOf(columns, key), curve: logsOf(columns, key) };
+  return { log10: gainOf(columns, key), why: isZero ? '0' : reasonOf(columns, key), curve: logsOf(columns, key) };
 }
 
-/** @param {Columns} columns @param {string} key @param {(logs: (number | null)[]) => number | null | undefined} reduce @param {number[]} layers that it reads @returns {Number10} */
+/** Compute a number from the curve of a metric. @param {Columns} columns @param {string} key @param {(logs: (number | null)[]) => number | null | undefined} reduce @param {number[]} layers that it reads @returns {Number10} */
 function at(columns, key, reduce, ...layers) {
   const curve = logsOf(columns, key);
-  return { log10: reduce(curve) ?? null, why: whyOf(columns, key, layers), curve };
+  return { log10: reduce(curve) ?? null, why: reasonOf(columns, key, layers), curve };
 }
 
-/** @param {number | null | undefined} one @param {number | null | undefined} other */
+/** Subtract; null if either is unknown. @param {number | null | undefined} one @param {number | null | undefined} other */
 const minus = (one, other) => (one == null || other == null ? null : one - other);
 
-/** @param {Columns} columns @param {string} key @returns {(number | null)[]} */
+/** Return log10 of a metric over layers. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
 const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
-/** Why there is no number: the first status of these layers. @param {Columns} columns @param {string} key @param {number[]} [layers] all of them unless given */
-function whyOf(columns, key, layers) {
+/** Describe why there is no number: the first status among the layers. @param {Columns} columns @param {string} key @param {number[]} [layers] default all */
+function reasonOf(columns, key, layers) {
   const flags = [...(columns.status.get(key) ?? [])];
   const found = flags.find(([layer]) => !layers || layers.includes(layer));
-  return found ? sayStatus(found[1]) : UNKNOWN;
+  return found ? statusText(found[1]) : UNKNOWN;
 }

@@ -1,16 +1,16 @@
-/** The residual mixing of all layers at any drift, from the draws that the start frame holds. */
+/** Computes the residual mixing of all layers at any drift, from the draws in the start frame. */
 
 import { toNumbers } from '../data/columns.js';
 import { MAPS } from './maps.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
-/** Work of Sinkhorn beyond which a hand would feel it, in entries times rounds: some 40 ms. */
+/** Largest Sinkhorn work while dragging, in entries times rounds: about 40 ms. */
 const MAX_WORK = 1e6;
-/** Draws as numbers, by start frame. @type {WeakMap<object, Float64Array>} */
+/** Caches decoded draws. @type {WeakMap<object, Float64Array>} */
 const decoded = new WeakMap();
 
-/** @param {import('../../types/protocol').Drift} drift */
+/** Decode the draws. @param {import('../../types/protocol').Drift} drift */
 function drawsOf(drift) {
   const known = decoded.get(drift);
   if (known) return known;
@@ -20,10 +20,10 @@ function drawsOf(drift) {
 }
 
 /**
- * H_res of the first layers at another drift or number of rounds, (layers, n, n); null where it is not known to 1e-6.
+ * Compute H_res of the first layers at another drift or number of rounds, (layers, n, n); null if not accurate to 1e-6.
  * @param {Columns} base a record with draws
  * @param {{layers: number, noise: number, rounds: number}} wanted
- * @param {import('../../types').AtOnceRules['maps']} maps
+ * @param {import('../../types').DerivationRules['maps']} maps
  * @returns {Matrix | null}
  */
 export function mix(base, { layers, noise, rounds }, maps) {
@@ -43,7 +43,7 @@ export function mix(base, { layers, noise, rounds }, maps) {
   return data.every(Number.isFinite) ? { shape: [layers, n, n], data } : null;
 }
 
-/** origin + noise * draws of one layer; float32 whatever the run's type, as Python draws it. @param {import('../../types/protocol').Drift} drift @param {number} layer @param {number} noise */
+/** Compute origin + noise * draws of one layer, in float32 for all types, like Python. @param {import('../../types/protocol').Drift} drift @param {number} layer @param {number} noise */
 function toRaw(drift, layer, noise) {
   const [draws, size] = [drawsOf(drift), drift.origin.length];
   const scale = Math.fround(noise);

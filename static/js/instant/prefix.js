@@ -1,16 +1,16 @@
-/** The beginning of a record: its first layers, of columns that do not depend on those above. */
+/** Copies the first layers of columns that do not depend on later layers. */
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
 
-/** Matrices of layer by layer have a column a layer, and that of unfolded connections one more. @type {Record<string, number>} */
+/** Extra columns of layer-by-layer matrices beyond one per layer. @type {Record<string, number>} */
 const MORE_COLUMNS = { cka: 0, unfolded: 1 };
 
-/** Put the first layers of some of a record's columns into another. @param {Columns} target @param {Columns} base @param {number} layers @param {Iterable<string>} keys */
-export function takeBeginning(target, base, layers, keys) {
+/** Copy the first layers of some columns into another record. @param {Columns} target @param {Columns} base @param {number} layers @param {Iterable<string>} keys */
+export function copyFirstLayers(target, base, layers, keys) {
   for (const key of keys) {
-    takeColumn(target, base, layers, key);
+    copyFirstColumn(target, base, layers, key);
     const matrix = base.matrices.get(key);
-    if (matrix) target.matrices.set(key, cutMatrix(matrix, layers, MORE_COLUMNS[key]));
+    if (matrix) target.matrices.set(key, sliceLayers(matrix, layers, MORE_COLUMNS[key]));
     const flags = [...(base.status.get(key) ?? [])].filter(([layer]) => layer < layers);
     if (flags.length > 0) target.status.set(key, new Map(flags));
     const band = base.bands.get(key);
@@ -23,8 +23,8 @@ export function takeBeginning(target, base, layers, keys) {
   }
 }
 
-/** A column that begins later, as a comparison with the layer before does, is not there at all in a stack of fewer layers. @param {Columns} target @param {Columns} base @param {number} layers @param {string} key */
-function takeColumn(target, base, layers, key) {
+/** Copy the first layers of a column, unless they are empty: a comparison with the previous layer starts at the second. @param {Columns} target @param {Columns} base @param {number} layers @param {string} key */
+function copyFirstColumn(target, base, layers, key) {
   const isEmpty = (/** @type {any} */ value) => value === null || Number.isNaN(value);
   for (const table of /** @type {const} */ (['layers', 'log10'])) {
     const column = base[table].get(key)?.slice(0, layers);
@@ -32,19 +32,19 @@ function takeColumn(target, base, layers, key) {
   }
 }
 
-/** @template T, U @param {Record<string, T>} record @param {(value: T) => U} map @returns {Record<string, U>} */
+/** Map the values of a record. @template T, U @param {Record<string, T>} record @param {(value: T) => U} map @returns {Record<string, U>} */
 function mapValues(record, map) {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
 }
 
 /**
- * The first layers of a matrix (L, …); of one of layer by layer the leading block.
+ * Return the first layers of a matrix (L, …), or the leading block of a layer-by-layer matrix.
  * @param {Matrix} matrix
  * @param {number} layers
- * @param {number} [more] columns beyond one a layer
+ * @param {number} [more] columns beyond one per layer; undefined if columns are not layers
  * @returns {Matrix}
  */
-export function cutMatrix({ shape: [all, ...rest], data }, layers, more) {
+export function sliceLayers({ shape: [all, ...rest], data }, layers, more) {
   if (more === undefined) return { shape: [layers, ...rest], data: data.slice(0, (data.length / all) * layers) };
   const width = layers + more;
   const block = new Float64Array(layers * width);
@@ -52,8 +52,8 @@ export function cutMatrix({ shape: [all, ...rest], data }, layers, more) {
   return { shape: [layers, width], data: block };
 }
 
-/** Put all layers of some of a record's columns into one of more layers, which are not known yet. @param {Columns} target @param {Columns} base @param {number} layers @param {Iterable<string>} keys */
-export function putBeginning(target, base, layers, keys) {
+/** Copy all layers of some columns into a deeper record; the remaining layers are unknown. @param {Columns} target @param {Columns} base @param {number} layers @param {Iterable<string>} keys */
+export function copyIntoDeeper(target, base, layers, keys) {
   for (const key of keys) {
     for (const table of /** @type {const} */ (['layers', 'log10'])) {
       const column = base[table].get(key);
@@ -67,7 +67,7 @@ export function putBeginning(target, base, layers, keys) {
   }
 }
 
-/** @param {any} column one number a layer, or several @param {number} layers @returns {any} */
+/** Lengthen a column with unknown values. @param {any} column one number per layer, or several @param {number} layers @returns {any} */
 function lengthen(column, layers) {
   if (Array.isArray(column)) return [...column, ...new Array(layers - column.length).fill(null)];
   const longer = new Float64Array(layers).fill(NaN);
@@ -75,7 +75,7 @@ function lengthen(column, layers) {
   return longer;
 }
 
-/** @param {Matrix} matrix (L, …) @param {number} layers @returns {Matrix} */
+/** Lengthen a matrix with unknown values. @param {Matrix} matrix (L, …) @param {number} layers @returns {Matrix} */
 function lengthenMatrix({ shape: [all, ...rest], data }, layers) {
   const longer = new Float64Array((data.length / all) * layers).fill(NaN);
   longer.set(data);

@@ -1,21 +1,21 @@
 /**
- * Columns that are functions of mixing matrices: of each alone, and of their products over depth. `mhc_core/metrics/mixing.py` and
- * `mhc_core/metrics/paths.py` say the same.
+ * Computes metrics of mixing matrices: of each matrix, and of their products over depth. Counterparts: `mhc_core/metrics/mixing.py` and
+ * `mhc_core/metrics/paths.py`.
  */
 
-import { scaleBy, timesFrom, toLog10, toShift } from '../data/composites.js';
+import { multiplyAt, scaleBy, toLog10, toShift } from '../data/composites.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
 /** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */
-/** One number a layer, as scaled times 2^exponent. @typedef {{scaled: number, exponent: number}[]} Powers */
+/** One number per layer, as scaled times 2^exponent. @typedef {{scaled: number, exponent: number}[]} Powers */
 
-/** Beyond these a weight that travels is rescaled, long before a double ends. */
+/** Vectors beyond this magnitude, or below its inverse, are rescaled to prevent overflow. */
 const LARGE = 2 ** 300;
 
-/** What `measureMatrices` tells. */
+/** Metrics computed by `measureMatrices`. */
 export const OF_MATRICES = ['h_res_row_sum', 'h_res_col_sum', 'h_res_min', 'ds_error', 'gain_fwd', 'gain_bwd'];
 
-/** Row sums, column sums and what follows of each matrix, by metric: numbers a layer, or n a layer. @param {Matrix} h_res */
+/** Compute row sums, column sums and derived metrics of each matrix: one number or n numbers per layer. @param {Matrix} h_res */
 export function measureMatrices({ shape: [layers, n], data }) {
   const sums = Array.from({ length: layers }, (_, layer) =>
     sumsOf(data.subarray(layer * n * n, (layer + 1) * n * n), n),
@@ -35,9 +35,9 @@ export function measureMatrices({ shape: [layers, n], data }) {
 }
 
 /**
- * Gains of the products over depth, by metric: upwards of layers 1 to l, downwards of l to L.
+ * Compute gains of products over depth, by metric: forward over layers 1 to l, backward over layers l to L.
  * @param {Matrix} h_res
- * @param {(key: string) => boolean} [isWanted] the others are left out: a hand that drags the depth has half of them
+ * @param {(key: string) => boolean} [isWanted] selects metrics, default all: while the depth is dragged, half of them are known
  * @returns {Record<string, Powers>}
  */
 export function measureComposites(h_res, isWanted = () => true) {
@@ -48,20 +48,20 @@ export function measureComposites(h_res, isWanted = () => true) {
 const UP = ['composite_gain_fwd', 'composite_norm_inf'];
 const DOWN = ['composite_gain_bwd', 'composite_norm_1', 'composite_min_col_sum'];
 
-/** @param {Matrix} h_res @returns {[string, Powers][]} */
+/** Compute metrics of the products over layers 1 to l. @param {Matrix} h_res @returns {[string, Powers][]} */
 function measureUp({ shape: [layers, n], data }) {
-  const products = accumulate(layers, n, (layer, product) => timesFrom(data, layer * n * n, product, n));
+  const products = accumulate(layers, n, (layer, product) => multiplyAt(data, layer * n * n, product, n));
   return [
     ['composite_gain_fwd', measure(products, n, ({ rows }) => largest(rows))],
     ['composite_norm_inf', measure(products, n, ({ rows }) => largest(rows), toMagnitudes)],
   ];
 }
 
-/** @param {Matrix} h_res @returns {[string, Powers][]} */
+/** Compute metrics of the products over layers l to L. @param {Matrix} h_res @returns {[string, Powers][]} */
 function measureDown({ shape: [layers, n], data }) {
   const products = accumulate(layers, n, (layer, product) => {
     const factor = data.subarray((layers - 1 - layer) * n * n, (layers - layer) * n * n);
-    return timesFrom(product, 0, factor, n);
+    return multiplyAt(product, 0, factor, n);
   }).reverse();
   return [
     ['composite_gain_bwd', measure(products, n, ({ columns }) => largest(columns))],
@@ -70,15 +70,15 @@ function measureDown({ shape: [layers, n], data }) {
   ];
 }
 
-/** @param {Scaled[]} products @param {number} n @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] @returns {Powers} */
+/** Read one number from each product. @param {Scaled[]} products @param {number} n @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] @returns {Powers} */
 function measure(products, n, read, of = (scaled) => scaled) {
   return products.map(({ scaled, exponent }) => ({ scaled: read(sumsOf(of(scaled), n)), exponent }));
 }
 
-/** @param {Float64Array} scaled */
+/** Compute magnitudes. @param {Float64Array} scaled */
 const toMagnitudes = (scaled) => scaled.map(Math.abs);
 
-/** The product up to each layer, rescaled by powers of two, which round nothing. @param {number} layers @param {number} n @param {(layer: number, product: Float64Array) => Float64Array} grow @returns {Scaled[]} */
+/** Accumulate the product up to each layer, rescaled by powers of two, which is exact. @param {number} layers @param {number} n @param {(layer: number, product: Float64Array) => Float64Array} grow @returns {Scaled[]} */
 function accumulate(layers, n, grow) {
   let [scaled, exponent] = [Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0)), 0];
   return Array.from({ length: layers }, (_, layer) => {
@@ -90,7 +90,7 @@ function accumulate(layers, n, grow) {
   });
 }
 
-/** @param {ArrayLike<number>} matrix (n, n) @param {number} n */
+/** Compute row sums and column sums. @param {ArrayLike<number>} matrix (n, n) @param {number} n */
 function sumsOf(matrix, n) {
   const [rows, columns] = [new Float64Array(n), new Float64Array(n)];
   for (let i = 0; i < n; i++) {
@@ -102,12 +102,12 @@ function sumsOf(matrix, n) {
   return { rows, columns };
 }
 
-/** @param {Float64Array} values */
+/** Return the largest magnitude. @param {Float64Array} values */
 function largest(values) {
   return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
-/** scaled * 2^exponent, infinite or 0 beyond a double, and the log10 of its magnitude. @param {Powers} powers */
+/** Convert to scaled * 2^exponent (infinite or 0 outside the range of a double), and log10 of the magnitude. @param {Powers} powers */
 export function toValues(powers) {
   return {
     values: Float64Array.from(powers, ({ scaled, exponent }) => scaleBy(scaled, exponent)),
@@ -116,7 +116,7 @@ export function toValues(powers) {
 }
 
 /**
- * Unfolded connections, (L, L + 1): row k is the layer that reads, column 0 the embedding, column j the output of layer j from 1.
+ * Compute effective skip connections, (L, L + 1): row k is the reading layer, column 0 the embedding, column j the output of layer j from 1.
  * @param {Matrix} h_pre (L, n)
  * @param {Matrix} h_post (L, n)
  * @param {Matrix} h_res (L, n, n)
@@ -125,7 +125,7 @@ export function toValues(powers) {
 export function unfold(h_pre, h_post, h_res) {
   const [layers, n] = h_pre.shape;
   const [width, data] = [layers + 1, new Float64Array(layers * (layers + 1))];
-  /** What each source has become: n entries, times 2^exponents. */
+  /** Contribution of each source to the streams: n entries, times 2^exponents. */
   const travelling = new Float64Array(layers * n);
   const exponents = new Int32Array(layers);
   const passed = new Float64Array(n);
@@ -142,20 +142,20 @@ export function unfold(h_pre, h_post, h_res) {
   return { shape: [layers, width], data };
 }
 
-/** @param {ArrayLike<number>} left @param {number} from @param {Float64Array} right @param {number} start @param {number} n */
+/** Compute a dot product of n entries. @param {ArrayLike<number>} left @param {number} from @param {Float64Array} right @param {number} start @param {number} n */
 function dot(left, from, right, start, n) {
   let sum = 0;
   for (let k = 0; k < n; k++) sum += left[from + k] * right[start + k];
   return sum;
 }
 
-/** A vector through a layer's mixing, in place. @param {ArrayLike<number>} h_res @param {number} from @param {Float64Array} vector @param {number} start @param {Float64Array} passed @param {number} n */
+/** Multiply a vector by a layer's mixing, in place. @param {ArrayLike<number>} h_res @param {number} from @param {Float64Array} vector @param {number} start @param {Float64Array} passed @param {number} n */
 function pass(h_res, from, vector, start, passed, n) {
   for (let i = 0; i < n; i++) passed[i] = dot(h_res, from + i * n, vector, start, n);
   vector.set(passed, start);
 }
 
-/** The exponent that is taken out of a vector that is about to leave the range of a double. @param {Float64Array} vector @param {number} start @param {number} n */
+/** Rescale a vector that is about to overflow or underflow; return the exponent that was taken out, else 0. @param {Float64Array} vector @param {number} start @param {number} n */
 function keepInRange(vector, start, n) {
   let most = 0;
   for (let k = start; k < start + n; k++) most = Math.max(most, Math.abs(vector[k]));

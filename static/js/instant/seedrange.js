@@ -1,34 +1,34 @@
 /**
- * The gains that other seeds give a stack of free, static mixing matrices: drawn from their law. Each layer's matrix is an initial matrix
- * plus noise times standard normal numbers, so what it makes of a vector v is H v + noise |v| z, with z of n standard normal numbers. The
- * gain of a product is the largest entry, over depth, of what it makes of the vector of ones; a draw takes n numbers a layer.
+ * Samples gains over seeds for a stack of free, static mixing matrices. Each layer's matrix is an initial matrix plus noise times standard
+ * normal numbers, so that it maps a vector v to H v + noise |v| z, with n standard normal numbers z. The gain of the product is the
+ * largest entry, over depth, of the image of the vector of ones; one draw takes n numbers per layer.
  */
 
 /**
- * One stack: `initial` (n, n) has rows as outputs, and is the same in all layers.
+ * Distribution of one stack: `initial` (n, n) has rows as outputs, and is the same in all layers.
  * @typedef {{n: number, layers: number, noise: number, initial: ArrayLike<number>}} Law
  * @typedef {() => number} Random standard normal numbers
  */
 
-const MAX_DRAWS = 8000; // which give the ends of the range to some 4 %
-const MIN_DRAWS = 400; // with fewer they would say little
-const MAX_WORK = 3e7; // operations: some 0.3 s of the browser's idle time
-const NORMAL_WORK = 10; // operations of one normal number
+const MAX_DRAWS = 8000; // the ends of the range are accurate to about 4 %
+const MIN_DRAWS = 400; // fewer draws are too inaccurate to show
+const MAX_WORK = 3e7; // operations: about 0.3 s of idle time
+const NORMAL_WORK = 10; // operations per normal number
 const RESCALE = 1e100;
 
-/** How many draws are affordable; 0 where too few are. @param {Law} law */
+/** Count the affordable draws; 0 if they are too few. @param {Law} law */
 export function countDraws({ n, layers, initial }) {
   const work = layers * n * (NORMAL_WORK + (isIdentity(initial, n) ? 2 : n));
   const draws = Math.min(MAX_DRAWS, Math.floor(MAX_WORK / work));
   return draws < MIN_DRAWS ? 0 : draws;
 }
 
-/** @param {ArrayLike<number>} initial @param {number} n */
+/** Return whether a matrix is the identity. @param {ArrayLike<number>} initial @param {number} n */
 function isIdentity(initial, n) {
   return Array.from(initial).every((value, index) => value === (index % (n + 1) === 0 ? 1 : 0));
 }
 
-/** What draws the gain of one seed after another, log10. @param {Law} law @param {Random} random @returns {() => number} */
+/** Create a function that draws the gain of another seed, log10. @param {Law} law @param {Random} random @returns {() => number} */
 export function createDraw({ n, layers, noise, initial }, random) {
   const isOne = isIdentity(initial, n);
   return () => {
@@ -54,13 +54,13 @@ export function createDraw({ n, layers, noise, initial }, random) {
   };
 }
 
-/** @param {ArrayLike<number>} matrix @param {Float64Array} vector */
+/** Multiply a matrix and a vector. @param {ArrayLike<number>} matrix @param {Float64Array} vector */
 function multiply(matrix, vector) {
   const n = vector.length;
   return vector.map((_, i) => vector.reduce((sum, value, j) => sum + matrix[i * n + j] * value, 0));
 }
 
-/** A generator of standard normal numbers that always gives the same ones (mulberry32, and the polar method). @param {number} seed @returns {Random} */
+/** Create a reproducible generator of standard normal numbers (mulberry32 and the polar method). @param {number} seed @returns {Random} */
 export function createNormal(seed) {
   let state = seed;
   const uniform = () => {
@@ -87,12 +87,12 @@ export function createNormal(seed) {
   };
 }
 
-/** Percentiles, linear between order statistics. @param {number[]} values @param {number[]} levels */
+/** Compute percentiles, linear between order statistics. @param {number[]} values @param {number[]} levels */
 export function toPercentiles(values, levels) {
   const ordered = [...values].sort((a, b) => a - b);
   return levels.map((level) => {
-    const place = level * (ordered.length - 1);
-    const [low, high] = [ordered[Math.floor(place)], ordered[Math.ceil(place)]];
-    return low + (high - low) * (place - Math.floor(place));
+    const position = level * (ordered.length - 1);
+    const [low, high] = [ordered[Math.floor(position)], ordered[Math.ceil(position)]];
+    return low + (high - low) * (position - Math.floor(position));
   });
 }

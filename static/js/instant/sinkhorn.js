@@ -1,9 +1,9 @@
-/** Sinkhorn-Knopp of one matrix, as `mhc_core/connections/sinkhorn.py`: columns first, rows last. */
+/** Sinkhorn-Knopp for one matrix, like `mhc_core/connections/sinkhorn.py`: columns first, rows last. */
 
-/** Rounds a result to the type of the run: to float32, or not at all. @typedef {(value: number) => number} Round */
+/** Rounds a result to the run's type: to float32, or not at all. @typedef {(value: number) => number} Round */
 
 /**
- * exp(logits) after rounds of column and row normalisation.
+ * Normalise columns and rows of exp(logits) for some rounds.
  * @param {Float64Array} logits (n, n), row-major
  * @param {number} n
  * @param {{rounds: number, eps: number, round: Round}} settings
@@ -14,7 +14,7 @@ export function sinkhorn(logits, n, { rounds, eps, round }) {
   return eps > 0 ? withEps(logits, n, rounds, eps, round) : inLogarithms(logits, n, rounds, round);
 }
 
-/** Python works in the logarithm, and so do we: in float32 each step rounds, and the same steps round alike. @param {Float64Array} logits @param {number} n @param {number} rounds @param {Round} round */
+/** Iterate on logarithms like Python: in float32 every step rounds, and only the same steps round equally. @param {Float64Array} logits @param {number} n @param {number} rounds @param {Round} round */
 function inLogarithms(logits, n, rounds, round) {
   const matrix = Float64Array.from(logits);
   normaliseLogs(matrix, n, 1, n, round);
@@ -27,11 +27,11 @@ function inLogarithms(logits, n, rounds, round) {
 }
 
 /**
- * log-softmax of each line: of rows for strides (n, 1), of columns for (1, n).
+ * Apply log-softmax to each line: to rows for strides (n, 1), to columns for (1, n).
  * @param {Float64Array} matrix in place
  * @param {number} n
- * @param {number} line from one line to the next
- * @param {number} step along a line
+ * @param {number} line stride from one line to the next
+ * @param {number} step stride along a line
  * @param {Round} round
  */
 function normaliseLogs(matrix, n, line, step, round) {
@@ -42,7 +42,7 @@ function normaliseLogs(matrix, n, line, step, round) {
   }
 }
 
-/** softmax of each line, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {Round} round */
+/** Apply softmax to each line, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {Round} round */
 function softmax(matrix, n, line, step, round) {
   for (let start = 0; start < n * line; start += line) {
     const { most, sum } = sumExp(matrix, n, start, step, round);
@@ -52,7 +52,7 @@ function softmax(matrix, n, line, step, round) {
   }
 }
 
-/** @param {Float64Array} matrix @param {number} n @param {number} start @param {number} step @param {Round} round */
+/** Compute the maximum of a line and its sum of exponentials. @param {Float64Array} matrix @param {number} n @param {number} start @param {number} step @param {Round} round */
 function sumExp(matrix, n, start, step, round) {
   let most = -Infinity;
   for (let k = 0; k < n; k++) most = Math.max(most, matrix[start + k * step]);
@@ -61,7 +61,7 @@ function sumExp(matrix, n, start, step, round) {
   return { most, sum };
 }
 
-/** DeepSeek-V4's form. @param {Float64Array} logits @param {number} n @param {number} rounds @param {number} eps @param {Round} round */
+/** Iterate with eps, as DeepSeek-V4 does. @param {Float64Array} logits @param {number} n @param {number} rounds @param {number} eps @param {Round} round */
 function withEps(logits, n, rounds, eps, round) {
   const matrix = Float64Array.from(logits);
   softmax(matrix, n, 1, n, round);
@@ -74,7 +74,7 @@ function withEps(logits, n, rounds, eps, round) {
   return matrix;
 }
 
-/** Each line over its sum and eps, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {number} eps @param {Round} round */
+/** Divide each line by its sum plus eps, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {number} eps @param {Round} round */
 function divide(matrix, n, line, step, eps, round) {
   for (let start = 0; start < n * line; start += line) {
     let sum = 0;

@@ -1,46 +1,46 @@
-/** The button that opens the sweep, whose dialog is loaded when it is first wanted. */
+/** The button that opens the sweep; its dialog is loaded on first use. */
 
 import { signal } from '@preact/signals';
-import { noteView } from '../state/actions.js';
+import { updateAddress } from '../state/actions.js';
 import { isSweepStep, pushSweep } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { storedMap } from '../state/sweeper.js';
+import { snapshotMap } from '../state/sweeper.js';
 import { defaultMap } from '../state/view/grid.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice */
 
-/** The sweep of a link is computed immediately; one that was opened on the page waits for its button, as another choice may be wanted. */
+/** Whether a sweep waits for its button: a sweep opened on the page does, as the user may change it; a sweep of a link is computed immediately. */
 export const waitsForButton = signal(false);
 addEventListener('popstate', () => (waitsForButton.value = true));
 
 export function SweepButton() {
-  const title = state.isOfTraces.value
+  const title = state.hasOnlyRecordings.value
     ? 'A recording has no settings to vary'
     : 'Compute one number of a run over a grid of two settings';
-  return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.isOfTraces.value} onClick=${openSweep}>Sweep</button>`;
+  return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.hasOnlyRecordings.value} onClick=${openSweep}>Sweep</button>`;
 }
 
 export function openSweep() {
   waitsForButton.value = true;
-  setMap(storedMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
+  setMap(snapshotMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
   pushSweep(state.view.value);
 }
 
-/** Close the sweep: where opening it was a step, as Back does. */
+/** Close the sweep; like Back if opening it added a history entry. */
 export function closeSweep() {
   if (isSweepStep()) history.back();
   else change(undefined);
 }
 
-/** @param {MapChoice | undefined} map */
+/** Change the sweep and the address. @param {MapChoice | undefined} map */
 export function change(map) {
   setMap(map);
-  noteView();
+  updateAddress();
 }
 
-/** @param {MapChoice | undefined} map */
+/** Set the sweep of the view. @param {MapChoice | undefined} map */
 function setMap(map) {
   const { map: _, ...rest } = state.view.value;
   state.view.value = map ? { ...rest, map } : rest;

@@ -1,4 +1,4 @@
-/** A map as what is drawn, listed and said of it. No browser here. */
+/** Formats a sweep as figure, table and text. No browser here. */
 
 import { lettersIn } from '../data/ink.js';
 import { formatValue, range } from '../data/numbers.js';
@@ -12,14 +12,14 @@ import { kindName, nameOf } from '../state/view/spec.js';
  */
 
 const ROW_PX = { wide: 46, narrow: 36, most: 72 };
-const ROW_SHARE = 0.055; // of the width: cells keep their form on a wide screen
+const ROW_SHARE = 0.055; // of the width, so that cells keep their shape on wide screens
 const NARROW_PX = 480;
 const LETTER_PX = 7;
-const LETTERS_PX = { least: 9, most: 12 }; // of a number in its cell
+const LETTERS_PX = { least: 9, most: 12 }; // font size in a cell
 const CROSS = '×';
-const BLANK = ' '; // Plotly takes the empty label of a cell away, and does not draw the number that comes after it
-/** Why a cell has no number, where the state alone does not say it. */
-const UNTOLD = /** @type {Record<string, string>} */ ({
+const BLANK = ' '; // Plotly removes empty labels, and then drops the next number
+/** Texts of statuses whose name does not explain why a cell has no number. */
+const REASONS = /** @type {Record<string, string>} */ ({
   missing: 'not computed',
   held: 'not started',
   gone: 'deleted',
@@ -28,20 +28,20 @@ const UNTOLD = /** @type {Record<string, string>} */ ({
   unknown: 'unknown',
 });
 
-/** How a map is read, for everyone; the formula is the metric's own. */
+/** How to read a sweep; the formula is that of the metric. */
 export const READING =
   'Each cell is one run. All cells have the same size, whatever the steps between values. For a metric that is a factor, 1 is the ' +
   'middle of the colour scale. A grey cell with a word or a cross has no number: the table says why.';
 
-/** The figure at a width: its title stands above it, and numbers are as large as their cells have room for, or not there. @param {Figure} figure @param {number} width in pixels */
+/** Fit the figure to a width: without title, and with numbers as large as the cells allow, or hidden. @param {Figure} figure @param {number} width in pixels */
 export function fitMap({ data, layout }, width) {
   const [, cells] = data;
   const rows = cells.z.length;
   const margin = { ...layout.margin, t: 8 };
   const room = (width - margin.l - margin.r) / cells.z[0].length;
   const row = width < NARROW_PX ? ROW_PX.narrow : Math.min(ROW_PX.most, Math.max(ROW_PX.wide, ROW_SHARE * width));
-  const standing = LETTER_PX * (layout.yaxis.title?.text ?? '').length; // the title of the axis, written upwards
-  const height = Math.round(margin.t + margin.b + Math.max(2 * row, rows * row, standing));
+  const title_px = LETTER_PX * (layout.yaxis.title?.text ?? '').length; // the vertical axis title
+  const height = Math.round(margin.t + margin.b + Math.max(2 * row, rows * row, title_px));
   const fitted = data.map((trace) => ({
     ...(trace.type === 'scatter' ? fitText(trace, cells.z.flat(), room) : trace),
     hoverinfo: 'skip',
@@ -49,7 +49,7 @@ export function fitMap({ data, layout }, width) {
   return { figure: { data: fitted, layout: { ...layout, margin, title: undefined } }, height };
 }
 
-/** All texts, or in small cells a cross where there is no number: its grey is near to that of a gain of 1. @param {import('../../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
+/** Show all texts, or in small cells a cross for a missing number, because its grey resembles the colour of a gain of 1. @param {import('../../types').Trace} trace @param {(number | null)[]} places on the colours @param {number} room in pixels */
 function fitText(trace, places, room) {
   const size = Math.min(LETTERS_PX.most, lettersIn(trace.text, room));
   if (size >= LETTERS_PX.least)
@@ -65,12 +65,12 @@ function fitText(trace, places, room) {
   return { ...trace, text, textfont: { ...trace.textfont, size: LETTERS_PX.most } };
 }
 
-/** `Depth × Streams`. @param {Map<string, Field>} fields @param {MapChoice} map */
+/** Describe the axes: `Depth × Streams`. @param {Map<string, Field>} fields @param {MapChoice} map */
 export function mapAxes(fields, map) {
   return [map.x, map.y].flatMap((axis) => (axis ? [titleOf(fields, axis.path)] : [])).join(' × ');
 }
 
-/** What the runs of a map share: its connection, size, seed and type, and whatever is not the default. @param {Map<string, Field>} fields @param {import('../../types').View} view @param {MapChoice} map */
+/** Describe what the runs of a sweep share: connection, size, seed, type, and settings that differ from the default. @param {Map<string, Field>} fields @param {import('../../types').View} view @param {MapChoice} map */
 export function mapSettings(fields, view, map) {
   const { kind, own } = view.runs[map.run];
   const set = { ...view.base, ...own };
@@ -88,7 +88,7 @@ export function mapSettings(fields, view, map) {
   return [kindName(kind), ...settings].join(', ');
 }
 
-/** What is not there of a map that is taken along; empty where all is. @param {Record<string, number>} counts */
+/** Describe the missing cells of an exported sweep; empty if none is missing. @param {Record<string, number>} counts */
 export function missingText(counts) {
   const all = Object.values(counts).reduce((a, b) => a + b, 0);
   const { done = 0, failed = 0 } = counts;
@@ -97,18 +97,18 @@ export function missingText(counts) {
   return parts.length > 0 ? `${done} of ${all} runs; ${parts.join(', ')}.` : '';
 }
 
-/** @param {SweepValues} values @param {number} row @param {number} column */
+/** Format the number of a cell. @param {SweepValues} values @param {number} row @param {number} column */
 export function numberText(values, row, column) {
   const status = values.status[row][column];
   const reason = status === 'failed' ? values.reasons[values.ids[row][column]] : undefined;
   return formatValue(
     values.values[row][column],
     values.log10[row][column],
-    reason ? `failed, ${reason}` : (UNTOLD[status] ?? status),
+    reason ? `failed, ${reason}` : (REASONS[status] ?? status),
   );
 }
 
-/** What a cell says to those who do not see it. @param {Map<string, Field>} fields @param {MapChoice} map @param {SweepValues} values @param {number} row @param {number} column */
+/** Describe a cell for screen readers. @param {Map<string, Field>} fields @param {MapChoice} map @param {SweepValues} values @param {number} row @param {number} column */
 export function cellText(fields, map, values, row, column) {
   const places = [
     `${titleOf(fields, map.x.path)} ${map.x.values[column]}`,
@@ -117,17 +117,17 @@ export function cellText(fields, map, values, row, column) {
   return `${places.join(', ')}: ${numberText(values, row, column)}`;
 }
 
-/** Rows as people read them, the figure's upper one first: values of y go upwards. @param {SweepValues} values */
+/** List the rows from top to bottom; y values increase upwards. @param {SweepValues} values */
 export function rowsFromTop(values) {
   return range(0, values.ids.length - 1).reverse();
 }
 
-/** What stands over the first column of the table. @param {Map<string, Field>} fields @param {MapChoice} map */
+/** Build the head of the table's first column. @param {Map<string, Field>} fields @param {MapChoice} map */
 export function cornerText(fields, map) {
   return map.y ? `${titleOf(fields, map.y.path)} ↑ ${titleOf(fields, map.x.path)} →` : titleOf(fields, map.x.path);
 }
 
-/** One line a cell, for a spreadsheet: settings, number, its log10 where it has one, and why there is none. @param {MapChoice} map @param {SweepValues} values @param {string} separator */
+/** Export one line per cell: settings, number, log10 if it has one, and status. @param {MapChoice} map @param {SweepValues} values @param {string} separator */
 export function toDelimitedMap(map, values, separator) {
   const hasLogs = values.metric.scale === 'log';
   const number = `${values.metric.key} ${values.reduce}`;
@@ -152,7 +152,7 @@ export function toDelimitedMap(map, values, separator) {
   return [head, ...rows].map((cells) => `${cells.join(separator)}\n`).join('');
 }
 
-/** Rows of the table in the figure's order, as people read them and as they are. @param {MapChoice} map @param {SweepValues} values */
+/** Build the table in the figure's order, with texts and numbers. @param {MapChoice} map @param {SweepValues} values */
 export function toMapNumbers(map, values) {
   const head = map.x.values.map(String);
   const rows = rowsFromTop(values).map((row) => [
@@ -162,7 +162,7 @@ export function toMapNumbers(map, values) {
   return { head, rows };
 }
 
-/** @param {Map<string, Field>} fields @param {string} path */
+/** Return the title of a field. @param {Map<string, Field>} fields @param {string} path */
 function titleOf(fields, path) {
   return fields.get(path)?.title ?? path;
 }

@@ -1,4 +1,4 @@
-/** What the map shows: two settings and their values, the run they are set in, and the number that is drawn. */
+/** Choices of a sweep: two settings with values, the varied run, and the drawn number. */
 
 import { useState } from 'preact/hooks';
 import * as state from '../state/signals.js';
@@ -20,19 +20,19 @@ const GROUPS = /** @type {Record<string, string>} */ ({
   jacobian: 'Jacobian',
 });
 
-/** @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
+/** Render the choices. @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
 export function MapChoices({ map, metrics, change }) {
   const {
     fields: { value: fields },
     view: { value: view },
   } = state;
   const known = mapFields(fields, view, map.run);
-  /** @param {Partial<MapChoice>} part */
+  /** Change the grid, which cancels a running sweep. @param {Partial<MapChoice>} part */
   const set = (part) => {
     if (isFilling.value) void stopMap(map);
     change({ ...map, ...part });
   };
-  /** Another number of the same runs. @param {Partial<MapChoice>} part */
+  /** Show another number of the same runs. @param {Partial<MapChoice>} part */
   const see = (part) => {
     const next = { ...map, ...part };
     change(next);
@@ -70,7 +70,7 @@ export function MapChoices({ map, metrics, change }) {
   `;
 }
 
-/** A field and its values. @param {{name: string, axis: MapChoice['y'], known: import('../../types').Field[], isOptional?: boolean, set: (axis: MapChoice['y']) => void}} props */
+/** Render a field and its values. @param {{name: string, axis: MapChoice['y'], known: import('../../types').Field[], isOptional?: boolean, set: (axis: MapChoice['y']) => void}} props */
 function Axis({ name, axis, known, isOptional = false, set }) {
   const [isWrong, setIsWrong] = useState(false);
   const choose = (/** @type {any} */ event) => {

@@ -1,4 +1,4 @@
-/** The map as a figure whose cells can be reached, and as a table: each cell leads to its run. */
+/** The sweep as a figure and as a table; each cell links to its run. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { range } from '../data/numbers.js';
@@ -9,9 +9,9 @@ import { html } from '../ui/html.js';
 import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.js';
 
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
-/** Where a cell leads: opened here, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
+/** Target of a cell: a run opened on this page, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
 
-/** @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
+/** Render the figure. @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
 export function MapFigure({ map, values, figure, lead }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -55,13 +55,13 @@ export function MapFigure({ map, values, figure, lead }) {
   `;
 }
 
-/** Buttons or links over the cells: one of them is in the order of Tab, arrows lead to the others. @param {{map: MapChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
+/** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{map: MapChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
 function Cells({ map, values, area, lead }) {
   const [at, setAt] = useState({ row: 0, column: 0 });
   const grid = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [rows, columns] = [values.ids.length, values.ids[0].length];
   const [width, height] = [area.width / columns, area.height / rows];
-  /** @param {KeyboardEvent} event */
+  /** Move the focus. @param {KeyboardEvent} event */
   const move = (event) => {
     const next = step(event, at, { row: rows - 1, column: columns - 1 });
     if (!next) return;
@@ -82,7 +82,7 @@ function Cells({ map, values, area, lead }) {
             width: `${width}px`,
             height: `${height}px`,
           };
-          return html`<${Door} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
+          return html`<${CellLink} key=${`${row},${column}`} lead=${lead} row=${row} column=${column} data-cell=${`${row},${column}`} style=${style} aria-label=${text} title=${text}
           tabindex=${row === at.row && column === at.column ? 0 : -1} onFocus=${() => setAt({ row, column })} />`;
         }),
       )}
@@ -90,7 +90,7 @@ function Cells({ map, values, area, lead }) {
   `;
 }
 
-/** Where a key leads; null for other keys. @param {KeyboardEvent} event @param {{row: number, column: number}} at @param {{row: number, column: number}} last */
+/** Return the cell that a key moves to; null for other keys. @param {KeyboardEvent} event @param {{row: number, column: number}} at @param {{row: number, column: number}} last */
 function step({ key, ctrlKey }, at, last) {
   const clip = (/** @type {number} */ value, /** @type {number} */ most) => Math.min(Math.max(value, 0), most);
   if (key === 'Home') return { row: ctrlKey ? last.row : at.row, column: 0 };
@@ -104,14 +104,14 @@ function step({ key, ctrlKey }, at, last) {
   return up || right ? { row: clip(at.row + up, last.row), column: clip(at.column + right, last.column) } : null;
 }
 
-/** A button that opens the run here, or a link that does elsewhere. @param {{lead: Lead, row: number, column: number, children?: any, [attribute: string]: any}} props */
-function Door({ lead, row, column, children, ...rest }) {
+/** Render a button that opens the run here, or a link to another page. @param {{lead: Lead, row: number, column: number, children?: any, [attribute: string]: any}} props */
+function CellLink({ lead, row, column, children, ...rest }) {
   return lead.toHref
     ? html`<a href=${lead.toHref(row, column)} target="_blank" rel="noopener" ...${rest}>${children}</a>`
     : html`<button type="button" onClick=${() => lead.open?.(row, column)} ...${rest}>${children}</button>`;
 }
 
-/** @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
+/** Render the table. @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
 export function MapTable({ map, values, lead }) {
   const fields = state.fields.value;
   return html`
@@ -121,7 +121,7 @@ export function MapTable({ map, values, lead }) {
         <tbody>${rowsFromTop(values).map(
           (row) => html`
           <tr key=${row}><th scope="row">${map.y ? map.y.values[row] : ''}</th>
-            ${map.x.values.map((_, column) => html`<td><${Door} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
+            ${map.x.values.map((_, column) => html`<td><${CellLink} class="reset" lead=${lead} row=${row} column=${column} aria-label=${cellText(fields, map, values, row, column)}>${numberText(values, row, column)}<//></td>`)}</tr>
         `,
         )}</tbody>
       </table>

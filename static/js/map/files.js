@@ -1,7 +1,7 @@
-/** What a map's menu takes away: images, numbers, the figure itself. */
+/** Exports of a sweep: images, numbers, and the figure itself. */
 
 import { toImage } from '../figures/plot.js';
-import { sayRuns, withLink } from '../share/caption.js';
+import { describeRuns, withLink } from '../share/caption.js';
 import { download, downloadPdf, downloadText, figureToPdf } from '../share/export.js';
 import { WIDTH_PX as PAPER_PX } from '../share/paper.js';
 import * as state from '../state/signals.js';
@@ -13,7 +13,7 @@ import { fitMap, mapAxes, mapSettings, missingText, toDelimitedMap } from './cel
 const WIDTH_PX = 960;
 const NAME = 'mhc-scope-map';
 
-/** What was computed, in one line under what leaves the page. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {SweepValues} values */
+/** Build the foot line of exported images. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {SweepValues} values */
 export function mapFoot(view, map, values) {
   const count = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const left = missingText(values.counts);
@@ -25,7 +25,7 @@ export function mapFoot(view, map, values) {
   ].join(' · ');
 }
 
-/** @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
+/** List the menu items. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
 export function mapItems(view, map, { values, figure }, toPaper) {
   const { figure: fitted, height } = fitMap(figure, WIDTH_PX);
   const title = `${values.title} · ${mapAxes(state.fields.value, map)}`;
@@ -38,7 +38,7 @@ export function mapItems(view, map, { values, figure }, toPaper) {
     const caption = withLink(title, [
       values.metric.meaning,
       `${mapFoot(view, map, values)}.`,
-      `Sweep ${values.id}. Runs in the view: ${sayRuns()}.`,
+      `Sweep ${values.id}. Runs in the view: ${describeRuns()}.`,
     ]);
     return figureToPdf(onPaper, { width: PAPER_PX, height }, caption);
   };

@@ -1,9 +1,9 @@
-/** The map: one number of every run on a grid of two settings. Cells fill as they are computed; each opens its run. */
+/** The Sweep dialog: one number of each run on a grid of two settings. Cells appear as they are computed; each opens its run. */
 
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatSeconds } from '../data/numbers.js';
-import { ApiError, estimateSweep, getCatalogue, insist } from '../net/api.js';
+import { ApiError, estimateSweep, getCatalogue, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { share } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
@@ -36,28 +36,28 @@ export function MapDialog() {
   return html`<${Dialog} title="Sweep" isOpen=${map !== undefined} onClose=${close}>${map ? html`<${MapBody} map=${map} />` : null}<//>`;
 }
 
-/** Open a cell's run: its two settings, in the view. @param {MapChoice} map @param {number} row @param {number} column */
+/** Open the run of a cell: apply its two settings to the view. @param {MapChoice} map @param {number} row @param {number} column */
 function openCell(map, row, column) {
   commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
 }
 
-/** @param {{map: MapChoice}} props */
+/** Render the content. @param {{map: MapChoice}} props */
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
   const latestMap = useRef(map);
   latestMap.current = map;
   useEffect(() => {
     if (catalogue.value.length === 0)
-      insist(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
-    if (!waitsForButton.value || isShown(map)) void fillMap(map); // or what was there when it was closed
+      retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
+    if (!waitsForButton.value || isShown(map)) void fillMap(map); // or continue what was shown before closing
     waitsForButton.value = false;
     return () => void stopMap(latestMap.current);
   }, []);
-  useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // cells that come are drawn in the theme of their moment
-  const { value: latest } = cells; // read before its owner is compared, or the first change would not be seen
+  useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // new cells use the current theme anyway
+  const { value: latest } = cells; // read the signal before `isShown`, or the first change would be missed
   const shown = isShown(map) ? latest : null;
   const metric = catalogue.value.find((item) => item.key === map.metric);
-  const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the other number is here
+  const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the new number is loaded
   const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(map, row, column) };
   return html`
     <div class="map">
@@ -66,9 +66,9 @@ function MapBody({ map }) {
         ${
           isFilling.value
             ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
-            : html`<button type="button" class="primary" disabled=${isWhole(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
+            : html`<button type="button" class="primary" disabled=${isComplete(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
         }
-        ${shown ? html`<${Progress} values=${shown.values} isStored=${sourceOf(map)?.isStored === true} />` : html`<${Cost} map=${map} />`}
+        ${shown ? html`<${Progress} values=${shown.values} isSnapshot=${sourceOf(map)?.isSnapshot === true} />` : html`<${Cost} map=${map} />`}
         ${
           shown
             ? html`<div class="map-tools">
@@ -96,55 +96,55 @@ function MapBody({ map }) {
   `;
 }
 
-/** @param {unknown} error */
+/** Show a refusal. @param {unknown} error */
 function refuse(error) {
   if (!(error instanceof ApiError)) throw error;
   refusal.value = error;
 }
 
-/** @param {MapChoice} map */
+/** Describe the number of runs. @param {MapChoice} map */
 function countRuns(map) {
   const count = map.x.values.length * (map.y?.values.length ?? 1);
   return count === 1 ? '1 run' : `${count} runs`;
 }
 
-/** What the grid costs, before anything starts; or why it would be refused. @param {{map: MapChoice}} props */
+/** Render the estimated cost before the start, or why the server would refuse it. @param {{map: MapChoice}} props */
 function Cost({ map }) {
-  const [told, setTold] = useState('');
+  const [estimate, setEstimate] = useState('');
   const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
   useEffect(() => {
     const aborted = new AbortController();
     estimateSweep(JSON.parse(body), aborted.signal).then(
-      ({ seconds, workers }) => setTold(`about ${formatSeconds(seconds / workers)}`),
+      ({ seconds, workers }) => setEstimate(`about ${formatSeconds(seconds / workers)}`),
       (error) => {
         if (aborted.signal.aborted) return;
         if (!(error instanceof ApiError)) throw error;
-        setTold(error.message);
+        setEstimate(error.message);
       },
     );
     return () => aborted.abort();
   }, [body]);
-  return html`<span class="cost"><span class="sr">Predicted cost: </span>${told}</span>`;
+  return html`<span class="cost"><span class="sr">Predicted cost: </span>${estimate}</span>`;
 }
 
-/** Whether nothing is left to compute. @param {SweepValues | undefined} values */
-function isWhole(values) {
+/** Return whether all cells are computed. @param {SweepValues | undefined} values */
+function isComplete(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 
-/** @param {{values: SweepValues, isStored: boolean}} props */
-function Progress({ values, isStored }) {
+/** Render the progress. @param {{values: SweepValues, isSnapshot: boolean}} props */
+function Progress({ values, isSnapshot }) {
   const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const done = values.counts.done ?? 0;
   const failed = values.counts.failed ?? 0;
-  const told = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
+  const progress = `${done} of ${all} run${all === 1 ? '' : 's'}${failed > 0 ? `, ${failed} failed` : ''}${values.counts.cancelled ? ', cancelled' : ''}`;
   return html`
-    <span class="status" role="status">${isStored ? `${missingText(values.counts) || told}, from this snapshot`.replace('.,', ',') : told}</span>
+    <span class="status" role="status">${isSnapshot ? `${missingText(values.counts) || progress}, from this snapshot`.replace('.,', ',') : progress}</span>
     ${values.is_open ? html`<progress max=${all} value=${all - countOpen(values)} aria-label="Cells computed"></progress>` : null}
   `;
 }
 
-/** @param {SweepValues} values */
+/** Count the cells that are not computed yet. @param {SweepValues} values */
 function countOpen(values) {
   return (values.counts.held ?? 0) + (values.counts.queued ?? 0) + (values.counts.running ?? 0);
 }

@@ -1,9 +1,9 @@
-/** The map of a stored view as a card in another page's frame: its cells lead to their runs in a page of their own. */
+/** An embedded card with the sweep of a snapshot; its cells link to the page of their runs. */
 
 import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { isPrinting } from '../figures/print.js';
-import { ApiError, getSweepFigure, getSweepValues, insist } from '../net/api.js';
+import { ApiError, getSweepFigure, getSweepValues, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
 import { boot } from '../state/boot.js';
 import { theme } from '../state/look.js';
@@ -25,16 +25,16 @@ const shown = signal(
 );
 const failure = signal('');
 
-/** @param {import('../../types').SweepLinks} links @param {import('../../types').MapChoice} map */
+/** Load numbers and figures. @param {import('../../types').SweepLinks} links @param {import('../../types').MapChoice} map */
 async function load(links, map) {
   const draw = (/** @type {string} */ name) => getSweepFigure(links, map.metric, map.reduce, name);
-  const ask = async () => {
-    const values = await getSweepValues(links, map.metric, map.reduce); // reads every run, and the figures are then at hand
+  const request = async () => {
+    const values = await getSweepValues(links, map.metric, map.reduce); // reads every run first; the figures are fast afterwards
     const [screen, paper] = await Promise.all([draw(theme.value), theme.value === 'dark' ? draw('light') : null]);
     return { values, screen, paper };
   };
   try {
-    const { values, screen, paper } = await insist(ask, (error) => {
+    const { values, screen, paper } = await retryWhileBusy(request, (error) => {
       failure.value = `${error.title}: ${error.message}`;
       return true;
     });
@@ -46,7 +46,7 @@ async function load(links, map) {
   }
 }
 
-/** @param {{view: import('../../types').View, map: import('../../types').MapChoice, links: import('../../types').SweepLinks}} props `view` has the run that is varied */
+/** Render the card. @param {{view: import('../../types').View, map: import('../../types').MapChoice, links: import('../../types').SweepLinks}} props `view` has the run that is varied */
 export function MapCard({ view, map, links }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(() => void load(links, map), []);

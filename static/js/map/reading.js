@@ -1,10 +1,10 @@
-/** The map's "?". */
+/** Help of the sweep. */
 
 import { html } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
 import { READING } from './cells.js';
 
-/** @param {{metric: import('../../types').SweepValues['metric']}} props */
+/** Render the help. @param {{metric: import('../../types').SweepValues['metric']}} props */
 export function MapHelp({ metric }) {
   return html`
     <${Popover} label="Sweep: what it shows" sign="?">

@@ -1,4 +1,4 @@
-/** The server's routes, and its refusals. */
+/** Requests to the server, and its refusals. */
 
 import { readBatches } from './events.js';
 import { hasServer, ROOT } from './sent.js';
@@ -12,24 +12,24 @@ import { hasServer, ROOT } from './sent.js';
  * @typedef {import('./events.js').ServerEvent} ServerEvent
  */
 /**
- * An answer that goes on: batches of events, an empty one as soon as the server has accepted. `close` ends it.
+ * A streamed response: batches of events; the first one is empty and arrives when the server accepts the request. `close` ends it.
  * @typedef {{batches: AsyncGenerator<ServerEvent[], void>, close: () => void}} EventStream
  */
 
 export const API = `${ROOT}/api/v1`;
-/** Sent with every request: in which room of a course it is made, where it is in one. */
-export const SENT = /** @type {Record<string, string>} */ ({});
-/** Tells the server which event streams are this page's, so that they do not hold up its own DELETE. */
+/** Headers sent with every request: the course (room) that it belongs to, if any. */
+export const REQUEST_HEADERS = /** @type {Record<string, string>} */ ({});
+/** Identifies the event streams of this page, so that they do not keep a run alive that the page cancels. */
 export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
 
-/** A connection may die without a word, in sleep or between networks: what is not answered by then will not be, and is asked again. */
+/** Timeout of a request. A connection may break silently, during sleep or a change of networks; the request is then sent again. */
 const ANSWER_MS = 30_000;
-/** What the server has ready, and nothing can be shown without. */
+/** Timeout of requests that the page needs first and the server answers without computing. */
 const READY_MS = 8000;
 
 /** A refusal: problem+json as an exception. */
 export class ApiError extends Error {
-  /** @param {number} status @param {any} problem @param {number | null} retryAfter_s */
+  /** @param {number} status HTTP status, 0 if the server is unreachable @param {any} problem @param {number | null} retryAfter_s null if a retry is useless */
   constructor(status, problem, retryAfter_s) {
     super(problem.detail ?? problem.title ?? `the server answered ${status}`);
     this.name = 'ApiError';
@@ -42,6 +42,7 @@ export class ApiError extends Error {
 }
 
 /**
+ * Send a request and return the decoded response. Throws `ApiError` if the server refuses it or is unreachable.
  * @param {string} path
  * @param {{method?: string, body?: unknown, signal?: AbortSignal, limit_ms?: number, key?: string}} [options]
  * @returns {Promise<any>}
@@ -53,26 +54,26 @@ export async function call(path, { method = 'GET', body, signal, limit_ms = ANSW
   return (await send(path, { method, ...init, signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
 }
 
-/** @param {unknown} body @returns {RequestInit} */
+/** Encode a body as JSON. @param {unknown} body @returns {RequestInit} */
 function toBody(body) {
   return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-/** @param {Response} got @returns {Promise<any>} */
-async function read(got) {
-  const type = got.headers.get('content-type') ?? '';
-  if (/json/.test(type)) return await got.json();
-  if (/csv/.test(type)) return await got.text();
-  return /octet-stream/.test(type) ? await got.blob() : {};
+/** Decode a response by its content type. @param {Response} response @returns {Promise<any>} */
+async function read(response) {
+  const type = response.headers.get('content-type') ?? '';
+  if (/json/.test(type)) return await response.json();
+  if (/csv/.test(type)) return await response.text();
+  return /octet-stream/.test(type) ? await response.blob() : {};
 }
 
-/** @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
+/** Send a request to the server, or to `site.js` without one. @param {string} path @param {RequestInit} init @returns {Promise<{response: Response, answer: any}>} */
 async function send(path, init) {
-  const { response, answer } = await reach(async () => {
-    const got = hasServer
-      ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...SENT } })
+  const { response, answer } = await wrapNetworkErrors(async () => {
+    const response = hasServer
+      ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...REQUEST_HEADERS } })
       : await (await import('./site.js')).answer(path, init);
-    return { response: got, answer: await read(got) };
+    return { response, answer: await read(response) };
   });
   if (response.ok) return { response, answer };
   const retry = response.headers.get('retry-after');
@@ -80,13 +81,13 @@ async function send(path, init) {
 }
 
 /**
- * What a connection broke with, as a refusal that passes; that someone has aborted it goes on as it is.
+ * Convert errors of a broken connection to an `ApiError` that can be retried; rethrow aborts unchanged.
  * @template T
- * @param {() => Promise<T>} ask
+ * @param {() => Promise<T>} request
  */
-async function reach(ask) {
+async function wrapNetworkErrors(request) {
   try {
-    return await ask();
+    return await request();
   } catch (error) {
     const isBroken = error instanceof TypeError || (error instanceof DOMException && error.name !== 'AbortError');
     throw isBroken ? unreachable() : error;
@@ -96,11 +97,11 @@ async function reach(ask) {
 const unreachable = () =>
   new ApiError(
     0,
-    { title: 'The server cannot be reached', detail: 'Is it running? The page goes on when it is back.' },
+    { title: 'The server cannot be reached', detail: 'Is it running? The page continues when it is back.' },
     2,
   );
 
-/** @param {string} path @param {RequestInit} [init] @returns {EventStream} */
+/** Open an event stream. @param {string} path @param {RequestInit} [init] @returns {EventStream} */
 function openStream(path, init = {}) {
   const ending = new AbortController();
   const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
@@ -108,11 +109,11 @@ function openStream(path, init = {}) {
     try {
       const headers = { ...init.headers, Accept: 'text/event-stream' };
       const { response } = await send(path, { ...init, headers, signal: ending.signal });
-      if (!response.body) throw new ApiError(response.status, { title: 'Nothing is left to send' }, null);
+      if (!response.body) throw new ApiError(response.status, { title: 'The server sent no data' }, null);
       yield [];
       const batches = readBatches(response.body);
       for (;;) {
-        const { done, value } = await reach(() => batches.next());
+        const { done, value } = await wrapNetworkErrors(() => batches.next());
         clearTimeout(limit);
         if (done) return;
         yield value;
@@ -129,40 +130,40 @@ function openStream(path, init = {}) {
 }
 
 /**
- * Ask, and ask again while the server is away or busy.
+ * Send a request, and repeat it while the server is unreachable or busy.
  * @template T
- * @param {() => Promise<T>} ask
- * @param {(error: ApiError) => boolean} goesOn told of every failure that may pass; whether to ask again
+ * @param {() => Promise<T>} request
+ * @param {(error: ApiError) => boolean} shouldRetry called with every temporary error; returns whether to repeat the request
  * @returns {Promise<T>}
  */
-export async function insist(ask, goesOn) {
+export async function retryWhileBusy(request, shouldRetry) {
   for (;;) {
     try {
-      return await ask();
+      return await request();
     } catch (error) {
-      if (!(error instanceof ApiError) || error.retryAfter_s === null || !goesOn(error)) throw error;
+      if (!(error instanceof ApiError) || error.retryAfter_s === null || !shouldRetry(error)) throw error;
       const wait_ms = error.retryAfter_s * 1000;
       await new Promise((resolve) => setTimeout(resolve, wait_ms));
     }
   }
 }
 
-/** @returns {Promise<any>} */
+/** Fetch the schema of specs. @returns {Promise<any>} */
 export const getSchema = () => call('/schema', { limit_ms: READY_MS });
-/** @returns {Promise<import('../../types').Presets>} */
+/** Fetch the presets. @returns {Promise<import('../../types').Presets>} */
 export const getPresets = () => call('/presets', { limit_ms: READY_MS });
-/** @param {AbortSignal} signal @returns {Promise<import('../../types').Preview[]>} */
-export const getPreviews = async (signal) => (await call('/presets/previews', { signal })).previews;
-/** @param {number} runs @param {string} theme @returns {Promise<Templates>} */
+/** Fetch the sketches of presets. @param {AbortSignal} signal @returns {Promise<import('../../types').PresetSketch[]>} */
+export const getSketches = async (signal) => (await call('/presets/previews', { signal })).previews;
+/** Fetch the templates for a number of runs. @param {number} runs @param {string} theme @returns {Promise<Templates>} */
 export const getPanels = (runs, theme) => call(`/panels?runs=${runs}&theme=${theme}`, { limit_ms: READY_MS });
-/** Whether specs differ in seed or input, which is allowed on request. @param {any[]} specs */
+/** Return whether specs differ in seed or input; the server compares such runs only if `mixed` is set. @param {any[]} specs */
 export const isMixed = (specs) => new Set(specs.map(({ seed, input }) => JSON.stringify([seed, input]))).size > 1;
 
 /**
- * Start runs, and follow them at once: what became of each, and the stream with the frames of those that are not had.
+ * Start runs and follow them: the status of each run, and a stream with the frames of the runs that the page does not have.
  * @param {any[]} specs
- * @param {number | null} limit_s what is predicted to take longer is not started
- * @param {string[]} have ids of runs that are here whole
+ * @param {number | null} limit_s runs predicted to take longer are not started; null for no limit
+ * @param {string[]} have ids of complete runs on this page
  * @returns {Promise<{submitted: Submitted[], stream: EventStream}>}
  */
 export async function compareRuns(specs, limit_s, have) {
@@ -178,64 +179,64 @@ export async function compareRuns(specs, limit_s, have) {
     events = value;
   }
   const [{ data: submitted }, ...rest] = events;
-  async function* goOn() {
+  async function* continueStream() {
     yield rest;
     yield* batches;
   }
-  return { submitted, stream: { batches: goOn(), close } };
+  return { submitted, stream: { batches: continueStream(), close } };
 }
-/** @param {string} id @returns {Promise<any>} */
+/** Fetch spec and status of a run. @param {string} id @returns {Promise<any>} */
 export const getRun = (id) => call(`/runs/${encodeURIComponent(id)}`);
-/** A spec like a trace, and what of it the trace does not tell, in sentences. @param {string} id @returns {Promise<{spec: any, unknown: string[]}>} */
+/** Fetch a spec that matches a recording, and sentences about settings that the recording lacks. @param {string} id @returns {Promise<{spec: any, unknown: string[]}>} */
 export const getTwin = (id) => call(`/runs/${encodeURIComponent(id)}/twin`);
-/** Of a run that is submitted with others, `together` in all. @param {any} spec @param {number} together @param {AbortSignal} signal @returns {Promise<Estimate>} */
+/** Estimate a run that is submitted with others, `together` in total. @param {any} spec @param {number} together @param {AbortSignal} signal @returns {Promise<Estimate>} */
 export const estimateRun = (spec, together, signal) =>
   call(`/estimate?together=${together}`, { method: 'POST', body: spec, signal });
-/** Of every connection at the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
+/** Fetch the cost of every connection for the stack of a spec. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').ConnectionCost[]>} */
 export const postCosts = (spec, signal) => call('/costs', { method: 'POST', body: spec, signal });
-/** @param {any} spec @returns {Promise<string>} */
+/** Fetch the costs as CSV. @param {any} spec @returns {Promise<string>} */
 export const postCostsCsv = (spec) => call('/costs.csv', { method: 'POST', body: spec });
-/** Bars of what each connection adds. @param {any} spec @param {string} theme @returns {Promise<import('../../types').Figure>} */
+/** Fetch a figure of the overhead of each connection. @param {any} spec @param {string} theme @returns {Promise<import('../../types').Figure>} */
 export const postCostsFigure = (spec, theme) => call(`/costs/figure?theme=${theme}`, { method: 'POST', body: spec });
-/** @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
+/** Fetch the costs of the paper's models. @param {AbortSignal} signal @returns {Promise<import('../../types').PaperCosts>} */
 export const getPaperCosts = (signal) => call('/costs/paper', { signal });
-/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
+/** Start a verification. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const postVerification = (id, signal) =>
   call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
-/** @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
+/** Fetch a verification. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
-/** @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
+/** Fetch the titles of metrics. @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
-/** @param {string} id */
+/** Cancel a run, unless others watch it. @param {string} id */
 export const cancelRun = (id) => call(`/runs/${encodeURIComponent(id)}?viewer=${VIEWER}`, { method: 'DELETE' });
-/** @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
+/** Create a snapshot. @param {{runs: string[], state: string, title: string, note: string, sweep: string | null}} view @returns {Promise<Snapshot & {key: string | null}>} */
 export const postSnapshot = (view) => call('/snapshots', { method: 'POST', body: view });
-/** @param {string} id @param {string} key as it was told when the view was stored */
+/** Delete a snapshot. @param {string} id @param {string} key received when the snapshot was created */
 export const deleteSnapshot = (id, key) => call(`/snapshots/${encodeURIComponent(id)}`, { method: 'DELETE', key });
 
-/** @returns {Promise<import('../../types').Metric[]>} */
+/** Fetch the catalogue of metrics. @returns {Promise<import('../../types').Metric[]>} */
 export const getCatalogue = async () => (await call('/metrics-catalogue')).metrics;
 
-/** @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
+/** Start a sweep. @param {any} body @param {AbortSignal} [signal] @returns {Promise<{id: string, links: import('../../types').SweepLinks}>} */
 export const postSweep = (body, signal) => call('/runs/sweep', { method: 'POST', body, signal });
-/** @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
+/** Estimate a sweep. @param {any} body @param {AbortSignal} signal @returns {Promise<{runs: number, seconds: number, workers: number}>} */
 export const estimateSweep = (body, signal) => call('/runs/sweep/estimate', { method: 'POST', body, signal });
-/** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../../types').SweepValues>} */
+/** Fetch the numbers of a sweep. @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {AbortSignal} [signal] @returns {Promise<import('../../types').SweepValues>} */
 export const getSweepValues = (links, metric, reduce, signal) =>
   call(`${links.values.slice(API.length)}?${new URLSearchParams({ metric, reduce })}`, { signal });
-/** @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../../types').Figure>} */
+/** Fetch the figure of a sweep. @param {import('../../types').SweepLinks} links @param {string} metric @param {string} reduce @param {string} theme @param {AbortSignal} [signal] @returns {Promise<import('../../types').Figure>} */
 export const getSweepFigure = (links, metric, reduce, theme, signal) =>
   call(`${links.figure.slice(API.length)}?${new URLSearchParams({ metric, reduce, theme })}`, { signal });
-/** @param {string} id */
+/** Cancel a sweep. @param {string} id */
 export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' });
 
-/** The frames of runs behind those that are known, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
+/** Stream the frames of runs after the known ones, by index. @param {string[]} ids @param {number[]} after @returns {EventStream} */
 export function openEvents(ids, after) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
   return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
 }
 
-/** Where a person signs in with a token, and comes back to this view from. */
+/** Return the address of the sign-in page, which leads back to this view. */
 export function toSignIn() {
   const here = location.pathname + location.search + location.hash;
   return `${ROOT}/sign-in?next=${encodeURIComponent(here)}`;

@@ -1,11 +1,11 @@
-/** Server-sent events of an answer, as they come. An EventSource could not send the specs along. */
+/** Parses server-sent events of a response. An EventSource cannot send a body. */
 
 import { createParser } from 'eventsource-parser';
 
 /** @typedef {{type: string, data: any}} ServerEvent */
 
 /**
- * The events that each piece of the answer completes, none for a heartbeat. Throws what the connection breaks with.
+ * Yield the events that each chunk of the response completes, an empty list for a heartbeat. Throws if the connection breaks.
  * @param {ReadableStream<BufferSource>} body
  * @returns {AsyncGenerator<ServerEvent[], void>}
  */

@@ -1,10 +1,10 @@
-/** What the server sent with the page itself, and where the page's server begins. Without a page, as in tests, nothing. */
+/** Data that the server sends with the page, and the root path of the server. Empty without a page, as in tests. */
 
 /** @type {any} */
 export const sent = JSON.parse(globalThis.document?.getElementById('boot')?.textContent ?? '{}');
 
-/** False on a page of files that `mhc-scope site` wrote. */
+/** Whether the page has a server; false for static files written by `mhc-scope site`. */
 export const hasServer = !sent.site;
 
-/** The path below which a proxy shows this server, or where the files of the page are, such as `/tools/mhc`; empty for none. @type {string} */
+/** Path prefix of the server behind a proxy, or of the page's files, such as `/tools/mhc`; empty by default. @type {string} */
 export const ROOT = hasServer ? (sent.root ?? '') : new URL(sent.root, location.href).pathname.replace(/\/$/, '');

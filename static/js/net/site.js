@@ -1,15 +1,15 @@
 /**
- * What answers the page where there is no server: files that `mhc-scope site` wrote next to it. The answers have the form of the
- * server's, so that nothing else of the page needs to know where they come from. Of runs that are not among the files it says so, and
- * sends a related run instead, from which `instant` knows at least the gains.
+ * Answers requests from static files written by `mhc-scope site`. The responses have the form of the server's, so that other modules do
+ * not depend on their origin. For a run that is not among the files it reports `unstarted` and sends a related run, from which `instant`
+ * derives at least the gains.
  */
 
 import { ROOT } from './sent.js';
 
-/** @typedef {Record<string, any>} Spec what a page sends: non-default settings alone */
+/** @typedef {Record<string, any>} Spec a spec as the page sends it: settings that differ from the default */
 /** @typedef {{id: string, spec: Spec | null, is_current: boolean, depth: number, cost: any}} Entry */
 
-/** Requests that are answered by a file in `api/`. @type {Record<string, string>} */
+/** Requests answered by a file in `api/`. @type {Record<string, string>} */
 const FILES = {
   '/schema': 'schema',
   '/presets': 'presets',
@@ -19,7 +19,7 @@ const FILES = {
 };
 const ABSENT = { title: 'This page has no server', detail: 'Run mhc-scope serve to compute this.' };
 
-/** The answer to a request. @param {string} path below the interface @param {RequestInit} init @returns {Promise<Response>} */
+/** Answer a request. @param {string} path below the API root @param {RequestInit} init @returns {Promise<Response>} */
 export async function answer(path, { method, body, signal }) {
   const { pathname, searchParams: query } = new URL(path, location.origin);
   if (pathname in FILES) return read(`api/${FILES[pathname]}.json`, signal);
@@ -31,32 +31,32 @@ export async function answer(path, { method, body, signal }) {
   return id && method === 'GET' ? describe(id) : refuse(501, ABSENT);
 }
 
-/** @param {any} body @returns {any} */
+/** Parse the body of a request. @param {any} body @returns {any} */
 const toSpec = (body) => JSON.parse(body);
 
-/** @param {string} file @param {AbortSignal | null} [signal] */
+/** Fetch a file of the site. @param {string} file @param {AbortSignal | null} [signal] */
 const read = (file, signal) => fetch(`${ROOT}/${file}`, { signal });
 
-/** @param {any} body */
+/** Create a JSON response. @param {any} body */
 const respond = (body, status = 200) => Response.json(body, { status });
 
-/** @param {number} status @param {{title: string, detail: string}} problem */
+/** Create a refusal. @param {number} status @param {{title: string, detail: string}} problem */
 const refuse = (status, problem) => respond(problem, status);
 
-/** @type {Record<string, Promise<any> | undefined>} */
+/** Caches the lists in `api/`. @type {Record<string, Promise<any> | undefined>} */
 const lists = {};
 
-/** A list in `api/`, read once. @param {string} name @returns {Promise<any>} */
+/** Read a list in `api/` once. @param {string} name @returns {Promise<any>} */
 function readList(name) {
   lists[name] ??= read(`api/${name}.json`).then((answered) => {
-    if (!answered.ok) throw new TypeError(`${name}: ${answered.status}`); // as of a connection that broke
+    if (!answered.ok) throw new TypeError(`${name}: ${answered.status}`); // callers treat it as a broken connection
     return answered.json();
   });
   lists[name]?.catch(() => (lists[name] = undefined));
   return lists[name];
 }
 
-/** @param {Spec[]} specs @param {string[]} have ids of runs that are here @param {AbortSignal | null} [signal] */
+/** Answer a comparison: statuses first, then frames. @param {Spec[]} specs @param {string[]} have ids of complete runs on the page @param {AbortSignal | null} [signal] */
 async function compare(specs, have, signal) {
   const entries = /** @type {Entry[]} */ (await readList('runs'));
   const submitted = specs.map((spec) => find(entries, spec));
@@ -64,7 +64,7 @@ async function compare(specs, have, signal) {
   return stream([...ids], signal, `event: submitted\ndata: ${JSON.stringify(submitted)}\n\n`);
 }
 
-/** The run of a spec; of one that is not there a related run. @param {Entry[]} entries @param {Spec} spec */
+/** Find the run of a spec, or a related run with status `unstarted`. @param {Entry[]} entries @param {Spec} spec */
 function find(entries, spec) {
   const known = entries.filter((entry) => entry.is_current && entry.spec !== null);
   const exact = known.find((entry) => toText(entry.spec) === toText(spec));
@@ -72,24 +72,24 @@ function find(entries, spec) {
   return { id: findRelated(known, spec)?.id ?? '', status: 'unstarted', position: null, cost: null };
 }
 
-/** The deepest run that differs in depth, drift and Sinkhorn rounds alone, with the same drift and rounds if there is one. @param {Entry[]} known @param {Spec} spec */
+/** Find the deepest run that differs only in depth, drift and Sinkhorn rounds; prefer the same drift and rounds. @param {Entry[]} known @param {Spec} spec */
 function findRelated(known, spec) {
   const related = known.filter((entry) => toText(withoutMoved(entry.spec)) === toText(withoutMoved(spec)));
   const isSame = (/** @type {Entry} */ entry) => Number(toText(mixingOf(entry.spec)) === toText(mixingOf(spec)));
   return related.sort((one, other) => isSame(other) - isSame(one) || other.depth - one.depth)[0];
 }
 
-/** What `instant` can change. @param {Spec | null} spec */
+/** Remove the settings that `instant` can change. @param {Spec | null} spec */
 function withoutMoved(spec) {
   const { depth, connection, ...rest } = spec ?? {};
   const { noise, sinkhorn_iters, ...kept } = connection;
   return { ...rest, connection: kept };
 }
 
-/** @param {Spec | null} spec */
+/** Return drift and Sinkhorn rounds. @param {Spec | null} spec */
 const mixingOf = (spec) => [spec?.connection.noise, spec?.connection.sinkhorn_iters];
 
-/** The same text for the same settings, in whatever order. @param {any} value @returns {string} */
+/** Serialise settings independently of their order. @param {any} value @returns {string} */
 function toText(value) {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
   return `{${Object.keys(value)
@@ -98,13 +98,13 @@ function toText(value) {
     .join()}}`;
 }
 
-/** Frames of runs as events. @param {string[]} ids @param {AbortSignal | null} [signal] @param {string} [first] an event before them */
+/** Respond with the frames of runs as events. @param {string[]} ids @param {AbortSignal | null} [signal] @param {string} [first] an event before them */
 async function stream(ids, signal, first = '') {
   const records = await Promise.all(ids.map((id) => readRecord(id, signal)));
   return new Response(first + records.join(''), { headers: { 'Content-Type': 'text/event-stream' } });
 }
 
-/** @param {string} id @param {AbortSignal | null} [signal] */
+/** Read the record of a run as events. @param {string} id @param {AbortSignal | null} [signal] */
 async function readRecord(id, signal) {
   const { ok, status, body } = await read(`records/${id}.frames`, signal);
   if (!ok || !body) throw new TypeError(`record ${id}: ${status}`);
@@ -113,7 +113,7 @@ async function readRecord(id, signal) {
   return lines.map((line) => `event: ${JSON.parse(line).type}\ndata: ${line}\n\n`).join('');
 }
 
-/** What connections cost at a stack, which the drift does not change: numbers, a table or a figure. @param {Spec} spec @param {string} pathname @param {string} theme */
+/** Find the costs of connections for a stack; the drift does not change them. Responds with numbers, a table or a figure. @param {Spec} spec @param {string} pathname @param {string} theme */
 async function findCosts(spec, pathname, theme) {
   const known = /** @type {{spec: Spec, costs: any[], csv: string, figures: any}[]} */ (await readList('costs'));
   const toStack = (/** @type {Spec} */ { connection: { noise, ...kept }, ...rest }) =>
@@ -124,7 +124,7 @@ async function findCosts(spec, pathname, theme) {
   return respond(pathname === '/costs/figure' ? found.figures[theme] : found.costs);
 }
 
-/** @param {string} id */
+/** Answer a request for a run. @param {string} id */
 async function describe(id) {
   const found = /** @type {Entry[]} */ (await readList('runs')).find((entry) => entry.id === id);
   if (!found) return refuse(404, { title: 'Not found', detail: `This page has no run ${id}.` });

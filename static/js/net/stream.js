@@ -1,36 +1,36 @@
-/** All runs of the page on one connection: browsers open six to a server at most. */
+/** Follows all runs of the page on one connection: browsers open at most six per server. */
 
 import { ApiError, openEvents } from './api.js';
 
 /** @typedef {import('../../types').Frame} Frame @typedef {import('./api.js').EventStream} EventStream @typedef {import('./events.js').ServerEvent} ServerEvent */
 
 const REOPEN_MS = 1000;
-/** A connection that was silent for this long when its page wakes may be dead. */
+/** A connection without data for this long when the page wakes up may be broken. */
 const SILENT_MS = 2000;
-/** And of one that is not up by then: the browser may have put it on a connection that died in its pool. */
+/** Timeout for opening: the browser may reuse a pooled connection that is broken. */
 const OPEN_MS = 4000;
-/** A clock that has jumped this far between two ticks of a second has slept, and its page with it. */
+/** A jump of the clock by this much between two one-second ticks means that the computer slept. */
 const SLEPT_MS = 5000;
 
 /**
- * Follow runs until all have ended or the signal aborts. A lost connection resumes behind the last frame seen.
- * @param {string[] | Map<string, number>} records ids, or with each the index of the last frame that is here
+ * Follow runs until all have ended or the signal aborts. A lost connection resumes after the last received frame.
+ * @param {string[] | Map<string, number>} records ids, or ids with the index of the last received frame
  * @param {{onFrame: (frame: Frame) => void, onStatus: (status: any) => void, onConnection: (isUp: boolean) => void,
- *   onRefused: () => void}} handlers `onRefused`: the server has answered with something else than a stream
+ *   onRefused: () => void}} handlers `onRefused`: the server refused the stream
  * @param {AbortSignal} signal
- * @param {EventStream} [begun] a stream from the first frame on that is there already
+ * @param {EventStream} [begun] an open stream that starts with the first frame
  */
 export function followRuns(records, handlers, signal, begun) {
   const last = records instanceof Map ? new Map(records) : new Map(records.map((id) => [id, -1]));
   const ids = [...last.keys()];
   const open = new Set(ids);
   const isOver = () => signal.aborted || open.size === 0;
-  /** The one that is read; whatever another still says is dropped. @type {EventStream} */
+  /** The stream that is read; data of earlier streams is dropped. @type {EventStream} */
   let stream;
-  let heard = Date.now();
+  let receivedAt = Date.now();
   let timer = 0;
 
-  /** @param {ServerEvent} event */
+  /** Handle one event; drop frames received before. @param {ServerEvent} event */
   function take({ type, data }) {
     if (type === 'status') return handlers.onStatus(data);
     if (!open.has(data.run) || data.index <= (last.get(data.run) ?? -1)) return;
@@ -50,17 +50,17 @@ export function followRuns(records, handlers, signal, begun) {
     );
   }
 
-  /** @param {EventStream} fresh */
+  /** Read a stream to its end, and reconnect if runs are open. @param {EventStream} fresh */
   async function read(fresh) {
     stream = fresh;
-    heard = Date.now();
+    receivedAt = Date.now();
     clearTimeout(timer);
     timer = setTimeout(connect, OPEN_MS);
     try {
       for await (const batch of fresh.batches) {
         if (stream !== fresh || signal.aborted) return;
         clearTimeout(timer);
-        heard = Date.now();
+        receivedAt = Date.now();
         handlers.onConnection(true);
         batch.forEach(take);
       }
@@ -75,9 +75,9 @@ export function followRuns(records, handlers, signal, begun) {
     timer = setTimeout(connect, REOPEN_MS);
   }
 
-  /** After a sleep, or a change of networks, the other end may be gone and nothing here would ever say so. */
+  /** Reconnect after sleep or a change of networks: the connection may be broken without an error. */
   function wake() {
-    if (document.visibilityState !== 'hidden' && Date.now() - heard >= SILENT_MS) connect();
+    if (document.visibilityState !== 'hidden' && Date.now() - receivedAt >= SILENT_MS) connect();
   }
 
   let ticked = Date.now();

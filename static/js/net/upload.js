@@ -1,22 +1,22 @@
-/** Sends a file, and tells how far it has come: only the older of the browser's two ways to ask knows that. */
+/** Uploads a file and reports progress, which only XMLHttpRequest supports. */
 
 import { API, ApiError } from './api.js';
 
 /** @typedef {{id: string, url: string}} Stored */
 
 /**
- * Store a trace.
- * @param {Blob} file what `result.save` wrote
- * @param {(share: number) => void} onShare from 0 to 1, all of it sent
+ * Store a recording.
+ * @param {Blob} file written by `result.save`
+ * @param {(share: number) => void} onProgress called with the sent share, 0 to 1
  * @param {AbortSignal} signal
- * @returns {Promise<Stored>} throws an `ApiError` where the server refuses it or cannot be reached
+ * @returns {Promise<Stored>} rejects with `ApiError` if the server refuses the file or is unreachable
  */
-export function postTrace(file, onShare, signal) {
+export function postTrace(file, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open('POST', `${API}/traces`);
     request.setRequestHeader('Content-Type', 'application/octet-stream');
-    request.upload.onprogress = ({ loaded, total }) => onShare(total > 0 ? loaded / total : 0);
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     request.onload = () => {
       const answer = parse(request.responseText);
       if (request.status < 300 && answer) resolve(answer);
@@ -29,13 +29,13 @@ export function postTrace(file, onShare, signal) {
   });
 }
 
-/** A file that has changed since it was chosen cannot be read, which looks the same. */
+/** A file that changed after it was chosen cannot be read; the browser reports the same error. */
 const BROKEN = {
   title: 'The file was not sent',
-  detail: 'Is the server running, and the file still as it was when you chose it? Then open it once more.',
+  detail: 'Check that the server is running and that the file has not changed, then open it again.',
 };
 
-/** @param {string} text @returns {any} null where it is no JSON, as from a proxy */
+/** Parse a response. @param {string} text @returns {any} null if it is not JSON, as from a proxy */
 function parse(text) {
   try {
     return JSON.parse(text);

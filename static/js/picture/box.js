@@ -1,4 +1,4 @@
-/** The picture on the page, which keeps itself drawn: one canvas for what stays, one for what follows the cursor, one for the signal. */
+/** The picture, which redraws itself: one canvas for static parts, one for parts that follow the cursor, one for the signal. */
 
 import { effect } from '@preact/signals';
 import { boxes, cursorsNow, showAll } from '../figures/boxes.js';
@@ -11,9 +11,9 @@ import { isFree } from '../state/view/spec.js';
 import { clear, paint } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
-import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStill } from './geometry/picture.js';
+import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStaticShapes } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
-import { sayExchange, TITLE, toSentence } from './geometry/words.js';
+import { describeExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
 import {
   chooseShown,
@@ -34,11 +34,11 @@ import { SignalCanvas } from './signalcanvas.js';
 import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
-const CLICK_PX = 3; // that a pointer may move in a click
-const TIP_PX = 14; // from the pointer to the words on a line
+const CLICK_PX = 3; // largest movement of the pointer in a click
+const TIP_PX = 14; // from the pointer to the tooltip
 
 export class PictureBox {
-  /** @param {HTMLDivElement} box holds the canvases, the cursor's frame and what is printed */
+  /** @param {HTMLDivElement} box contains the canvases, the cursor's frame and the printed version */
   constructor(box) {
     this.box = box;
     const [still, cursor, front] = /** @type {NodeListOf<HTMLCanvasElement>} */ (box.querySelectorAll('canvas'));
@@ -48,26 +48,26 @@ export class PictureBox {
     this.frame = find('.picture-frame');
     this.tip = find('.picture-tip');
     this.paper = find('.picture-paper');
-    /** What is drawn. @type {import('./shown.js').Chosen | null} */
+    /** The drawn columns. @type {import('./shown.js').Chosen | null} */
     this.chosen = null;
     /** @type {import('./geometry/picture.js').Plan | null} */
     this.plan = null;
     /** @type {import('./geometry/shapes.js').Palette} */
     this.palette = {};
-    /** What is drawn, in a word. */
+    /** Key of the drawn state. */
     this.drawn = '';
-    /** Sizes need a pass; names, gains and the magnified layer may be known before. */
+    /** Sizes need a pass; names, gains and the magnified layer may be derived earlier. */
     this.dimmers = { sizes: new Dimmer(still), mixing: new Dimmer(cursor) };
     this.timer = 0;
     this.density = 1;
     this.zoom = 1;
-    this.isHeld = false;
-    /** Where the pointer was pressed, until it leaves that place. @type {[number, number] | null} */
+    this.isDragging = false;
+    /** Position of the last press. @type {[number, number] | null} */
     this.pressed = null;
     this.isInSight = true;
-    /** Of the box, as it was before a drag began: to measure it again would lay the page out. @type {{width: number, zoom: number} | null} */
+    /** Size and magnification before a drag, cached because measuring forces a layout. @type {{width: number, zoom: number} | null} */
     this.room = null;
-    /** Where the cursors were before the last press, and before the one before it. */
+    /** Cursors before the last press, and before the press before it. */
     this.before = [cursorsNow(), cursorsNow()];
     boxes.add(this);
     if (isAwaited()) this.reserve();
@@ -87,11 +87,11 @@ export class PictureBox {
       this.redraw();
     });
     this.stopCursor = effect(() => {
-      [state.cursor.value, state.layers.value, state.part.value, state.hovered.value];
+      [state.cursor.value, state.layers.value, state.chosenInterval.value, state.hovered.value];
       [chosenRun.value, magnifiedKind.value];
       this.drawSoon();
     });
-    // Text that was drawn before its font came is drawn once more.
+    // Redraw text that was drawn before its font was loaded.
     const onFonts = () => {
       this.drawn = '';
       this.drawSoon();
@@ -105,11 +105,11 @@ export class PictureBox {
     this.listen();
   }
 
-  /** Draw what has come; short runs are drawn once they are whole, as in other figures. */
+  /** Schedule a drawing; short runs are drawn once they are complete, as in other figures. */
   redraw() {
     this.box.setAttribute('aria-busy', 'true');
     clearTimeout(this.timer);
-    const isWaiting = state.phase.peek() === 'running' && state.hasMoved.peek();
+    const isWaiting = state.phase.peek() === 'running' && state.hasDrawn.peek();
     const rest = isWaiting ? state.dueAt.peek() - performance.now() : 0;
     if (rest > 0) this.timer = setTimeout(() => this.redraw(), rest);
     else this.drawSoon();
@@ -120,7 +120,7 @@ export class PictureBox {
     scheduleDraw(this, () => this.draw());
   }
 
-  /** The room that it has. */
+  /** Return width and magnification. */
   measure() {
     const isKept = state.isMoving.peek();
     if (isKept && this.room) return this.room;
@@ -159,7 +159,7 @@ export class PictureBox {
     if (wanted !== this.drawn || !this.plan) {
       this.plan = toPlan(toRuns(chosen), width, layers, look);
       this.takeRoom(this.plan.layout);
-      this.paintOn(this.still, toStill(this.plan));
+      this.paintOn(this.still, toStaticShapes(this.plan));
       this.signal.redraw();
       isFading.value = this.plan.isFading;
       isMixed.value = this.plan.isMixed;
@@ -167,14 +167,14 @@ export class PictureBox {
     Object.assign(this, { drawn: wanted, chosen });
     this.drawCursor(this.plan);
     this.print(this.plan);
-    this.say();
+    this.describe();
     if (state.phase.peek() !== 'loading') this.box.removeAttribute('aria-busy');
   }
 
-  /** @param {import('./geometry/picture.js').Plan} plan */
+  /** Draw what follows the cursor. @param {import('./geometry/picture.js').Plan} plan */
   drawCursor(plan) {
     const layer = this.layer(plan);
-    this.paintOn(this.cursor, toCursor(plan, layer, state.part.peek(), magnifiedRun(plan.runs)));
+    this.paintOn(this.cursor, toCursor(plan, layer, state.chosenInterval.peek(), magnifiedRun(plan.runs)));
     const { x, y, width, height } = frameOf(plan.layout, layer);
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     Object.assign(this.frame.style, {
@@ -185,12 +185,12 @@ export class PictureBox {
     this.frame.hidden = plan.runs.every(({ reading }) => !reading);
   }
 
-  /** The layer that is shown: the one under a pointer, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
+  /** Return the shown layer: the hovered one, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
   layer({ layout }) {
     return Math.min(state.hovered.peek() ?? state.cursor.peek(), layout.layers - 1);
   }
 
-  /** Paper gets lines and letters: browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
+  /** Draw SVG for printing, because browsers may print an empty canvas. @param {import('./geometry/picture.js').Plan} plan */
   print(plan) {
     if (!isPrinting.peek()) {
       if (this.paper.firstChild) this.takeRoom(plan.layout);
@@ -202,17 +202,17 @@ export class PictureBox {
       isOpen: true,
     });
     const layer = Math.min(state.cursor.peek(), layout.layers - 1);
-    const whole = { ...plan, layout };
+    const fullPlan = { ...plan, layout };
     const shapes = [
-      ...toStill(whole),
+      ...toStaticShapes(fullPlan),
       toFrame(layout, layer),
-      ...toCursor(whole, layer, state.part.peek(), magnifiedRun(runs)),
-      ...toCaptionLines(whole),
+      ...toCursor(fullPlan, layer, state.chosenInterval.peek(), magnifiedRun(runs)),
+      ...toCaptionLines(fullPlan),
     ];
     this.paper.innerHTML = toSvg(shapes, this.palette, layout);
   }
 
-  /** Take the room of what is to come, so that nothing below moves when it does. */
+  /** Reserve the height of the coming picture, so that nothing below moves. */
   reserve() {
     const zoom = magnificationOf(this.box);
     const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isFree: isFree(kind) })));
@@ -221,7 +221,7 @@ export class PictureBox {
     this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));
   }
 
-  /** Its height, and where the row of buttons is. @param {import('./geometry/layout.js').Layout} layout */
+  /** Set the height, and the position of the buttons. @param {import('./geometry/layout.js').Layout} layout */
   takeRoom({ height, strips, inside, form }) {
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     this.box.style.setProperty('min-height', '0');
@@ -232,37 +232,37 @@ export class PictureBox {
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
 
-  /** @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */
+  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */
   paintOn(canvas, shapes) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
     paint(clear(canvas, width, height, this.density), shapes, this.palette);
   }
 
-  /** What it shows, for those who cannot see it. */
-  say() {
+  /** Describe the picture for screen readers. */
+  describe() {
     const layer = state.cursor.peek();
     const sentences = this.plan?.runs.map((shown) => toSentence(shown, layer)) ?? [];
     this.box.setAttribute('aria-label', [TITLE, ...sentences].join('. '));
   }
 
-  /** A mouse on the strips moves the cursor; a finger too, unless it scrolls the page. */
+  /** Listen to the pointer: dragging on the strips moves the cursor, also by touch unless that scrolls the page. */
   listen() {
     const { box } = this;
     box.addEventListener('pointerdown', (event) => {
       const run = this.runUnder(event);
       if (run !== null) this.choose(run);
-      this.isHeld = this.layerUnder(event) !== null;
-      if (!this.isHeld) return;
+      this.isDragging = this.layerUnder(event) !== null;
+      if (!this.isDragging) return;
       this.pressed = this.placeOf(event);
       this.before = [cursorsNow(), this.before[0]];
-      state.hovered.value = null; // what is held is the cursor
+      state.hovered.value = null; // dragging moves the cursor instead
       this.tip.hidden = true;
       box.setPointerCapture(event.pointerId);
       if (event.pointerType !== 'touch') this.point(event);
     });
     box.addEventListener('pointermove', (event) => {
-      if (this.isHeld) this.point(event);
+      if (this.isDragging) this.point(event);
       else this.hover(event);
     });
     box.addEventListener('pointerleave', () => {
@@ -270,43 +270,43 @@ export class PictureBox {
       this.tip.hidden = true;
     });
     box.addEventListener('pointerup', (event) => {
-      if (this.isHeld) {
+      if (this.isDragging) {
         this.point(event);
         this.press(event);
       }
-      this.isHeld = false;
+      this.isDragging = false;
     });
     box.addEventListener('dblclick', () => {
-      restoreCursors(this.before[1]); // its presses have moved the cursor
+      restoreCursors(this.before[1]); // its presses moved the cursor
       showAll();
     });
     box.addEventListener('pointercancel', () => {
-      this.isHeld = false;
+      this.isDragging = false;
     });
   }
 
-  /** Where a pointer is, in pixels of the plan. @param {PointerEvent} event @returns {[number, number]} */
+  /** Return the position of the pointer, in pixels of the plan. @param {PointerEvent} event @returns {[number, number]} */
   placeOf({ clientX, clientY }) {
     const { left, top } = this.box.getBoundingClientRect();
     return [(clientX - left) / this.zoom, (clientY - top) / this.zoom];
   }
 
-  /** @param {PointerEvent} event */
+  /** Return the layer under the pointer; null outside the strips. @param {PointerEvent} event */
   layerUnder(event) {
     if (!this.plan) return null;
     const [x, y] = this.placeOf(event);
     const isBelow = y > this.plan.layout.strips.bottom + SLACK_PX;
-    return isBelow && !this.isHeld ? null : layerAt(this.plan.layout, x, this.isHeld ? Infinity : SLACK_PX);
+    return isBelow && !this.isDragging ? null : layerAt(this.plan.layout, x, this.isDragging ? Infinity : SLACK_PX);
   }
 
-  /** The run whose name or gain is there. @param {PointerEvent} event */
+  /** Return the run whose name or gain is under the pointer. @param {PointerEvent} event */
   runUnder(event) {
     if (!this.plan) return null;
     const run = labelAt(this.plan.layout, ...this.placeOf(event));
     return run !== null && this.plan.runs[run].reading ? run : null;
   }
 
-  /** A ribbon that is clicked chooses its run; one that a drag of the cursor passes does not. @param {PointerEvent} event */
+  /** Choose the run of a clicked ribbon; a drag across it does not. @param {PointerEvent} event */
   press(event) {
     const [x, y] = this.placeOf(event);
     const isClick = this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
@@ -314,13 +314,13 @@ export class PictureBox {
     if (run !== null) this.choose(run);
   }
 
-  /** @param {number} run */
+  /** Magnify a run. @param {number} run */
   choose(run) {
     magnify(run);
     if (this.plan) this.drawCursor(this.plan);
   }
 
-  /** All figures show the layer under a mouse. @param {PointerEvent} event */
+  /** Show the hovered layer in all figures. @param {PointerEvent} event */
   hover(event) {
     if (event.target !== this.box && !(event.target instanceof HTMLCanvasElement)) return;
     const layer = this.layerUnder(event);
@@ -334,7 +334,7 @@ export class PictureBox {
     this.showWeight(event);
   }
 
-  /** The weight of the mixing line under a mouse. @param {PointerEvent} event */
+  /** Show the weight of the mixing line under the pointer. @param {PointerEvent} event */
   showWeight(event) {
     const { plan } = this;
     const [x, y] = this.placeOf(event);
@@ -343,14 +343,14 @@ export class PictureBox {
       .find((exchange) => exchange !== null);
     this.tip.hidden = !found || event.pointerType === 'touch';
     if (!found) return;
-    this.tip.textContent = sayExchange(found);
+    this.tip.textContent = describeExchange(found);
     this.tip.style.setProperty(
       'transform',
       `translate(${(x + TIP_PX) * this.zoom}px, ${(y - 2 * TIP_PX) * this.zoom}px)`,
     );
   }
 
-  /** @param {PointerEvent} event */
+  /** Move the cursor to the pointer. @param {PointerEvent} event */
   point(event) {
     const layer = this.layerUnder(event);
     if (layer !== null) moveCursor(layer);

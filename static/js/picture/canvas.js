@@ -1,4 +1,4 @@
-/** Shapes on a canvas. */
+/** Paints shapes on a canvas. */
 
 import { colorAt } from './geometry/colors.js';
 import { DASH } from './geometry/shapes.js';
@@ -7,7 +7,7 @@ import { DASH } from './geometry/shapes.js';
 
 const HALO_PX = 3;
 
-/** Give a canvas its size, empty. @param {HTMLCanvasElement} canvas @param {number} width in CSS pixels @param {number} height @param {number} density device pixels of one */
+/** Resize and clear a canvas. @param {HTMLCanvasElement} canvas @param {number} width in CSS pixels @param {number} height in CSS pixels @param {number} density device pixels per CSS pixel */
 export function clear(canvas, width, height, density) {
   const [wide, high] = [Math.round(width * density), Math.round(height * density)];
   if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
@@ -18,18 +18,19 @@ export function clear(canvas, width, height, density) {
   return context;
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Shape[]} shapes @param {Palette} palette */
+/** Paint shapes in order. @param {CanvasRenderingContext2D} context @param {Shape[]} shapes @param {Palette} palette */
 export function paint(context, shapes, palette) {
   for (const shape of shapes) {
     const painter = /** @type {(context: CanvasRenderingContext2D, shape: any, palette: Palette) => void} */ (
-      PAINTERS[shape.kind]
+      SHAPE_PAINTERS[shape.kind]
     );
     painter(context, shape, palette);
   }
   context.globalAlpha = 1;
 }
 
-const PAINTERS = {
+/** Functions that paint a shape, by kind. */
+const SHAPE_PAINTERS = {
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
   area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;
@@ -97,21 +98,21 @@ const PAINTERS = {
   },
 };
 
-/** From the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
+/** Create a gradient from the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
 function toGradient(context, points, heats, color, palette) {
   const gradient = context.createLinearGradient(points[0], 0, points[points.length / 2 - 2], 0);
   for (const stop of heats) gradient.addColorStop(stop.at, colorAt(color, stop, palette));
   return gradient;
 }
 
-/** @param {CanvasRenderingContext2D} context @param {number[]} points */
+/** Trace a polygon. @param {CanvasRenderingContext2D} context @param {number[]} points */
 function trace(context, points) {
   context.beginPath();
   context.moveTo(points[0], points[1]);
   for (let index = 2; index < points.length; index += 2) context.lineTo(points[index], points[index + 1]);
 }
 
-/** @param {CanvasRenderingContext2D} context @param {number[]} points */
+/** Trace a cubic curve. @param {CanvasRenderingContext2D} context @param {number[]} points */
 function bend(context, [x0, y0, x1, y1, x2, y2, x3, y3]) {
   context.beginPath();
   context.moveTo(x0, y0);

@@ -1,22 +1,22 @@
-/** The card of the picture: what the compared stacks are and what passes through them. */
+/** The card of the picture: the compared stacks and the signal that passes through them. */
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { present } from '../figures/presented.js';
 import { share } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { html, still } from '../ui/html.js';
+import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import { ENDS_MS } from './geometry/signal.js';
-import { HELP, MEANING, sayCaption, TITLE } from './geometry/words.js';
+import { captionOf, HELP, MEANING, TITLE } from './geometry/words.js';
 import { isFading, isLog, isMixed, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
 import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 
 /** @typedef {import('../../types').Templates} Templates */
 
-/** @param {{level?: 'h1' | 'h2', children?: any}} props the heading's level: on a page of its own a card is what the page is about; what is over its corner */
+/** Render the card. @param {{level?: 'h1' | 'h2', children?: any}} props `level`: default `h2`; `h1` on a page with a single card */
 export function PictureCard({ level = 'h2', children = null }) {
   const [isTable, setIsTable] = useState(false);
   const id = `panel-${KEY}`;
@@ -36,7 +36,7 @@ export function PictureCard({ level = 'h2', children = null }) {
   });
   const own = templates && state.view.value.runs.length > 1 ? [nextItem(templates)] : [];
   const items = templates ? [...own, tableItem, ...pictureItems(templates), ...frameItems] : [];
-  /** Escape in the table leads back to the picture, and to the menu that it came from. */
+  /** Return from the table to the picture on Escape, and focus the menu. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
     if (event.key === 'Escape' && sent.value) stopSignal();
@@ -45,7 +45,7 @@ export function PictureCard({ level = 'h2', children = null }) {
     /** @type {HTMLElement | null} */ (card.querySelector('.card-tools > button:last-of-type'))?.focus();
   };
   return html`
-    <section class=${`card picture-card ${state.pointed.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
+    <section class=${`card picture-card ${state.highlightedPanel.value === KEY ? 'pointed' : ''}`} id=${id} data-panel=${KEY} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <${level} id=${`${id}-title`} class="sr">${TITLE}<//>
       ${
         isTable && templates
@@ -61,11 +61,11 @@ export function PictureCard({ level = 'h2', children = null }) {
   `;
 }
 
-/** @param {{items: import('../ui/menu.js').Item[]}} props */
+/** Render help and menu. @param {{items: import('../ui/menu.js').Item[]}} props */
 const Tools = ({ items }) =>
   html`<div class="card-tools"><${PictureHelp} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
 
-/** Send a signal; pause and stop it. */
+/** Render the buttons that send, pause and stop a signal. */
 function SignalButtons() {
   const { value } = sent;
   if (!value)
@@ -84,32 +84,32 @@ function SignalButtons() {
   `;
 }
 
-/** What is seen, in words. */
+/** Send a signal, and announce it to screen readers. */
 function send() {
   sendSignal();
-  state.spoken.value = 'The signal goes forward through the layers, then its gradient comes back.';
+  state.announcement.value = 'The signal goes forward through the layers, then its gradient comes back.';
 }
 
-/** One switch: widths as they are, or their logarithms. */
+/** Render the switch between linear and logarithmic widths. */
 function ScaleChoice() {
   const choose = () => setLog(!isLog.value);
   return html`<button type="button" class="picture-scale" role="switch" aria-checked=${isLog.value} aria-label="Logarithmic widths" onClick=${choose}><span class=${isLog.value ? '' : 'on'}>linear</span> | <span class=${isLog.value ? 'on' : ''}>log</span></button>`;
 }
 
-/** How to read the picture, and which step of training it shows. @param {{templates: Templates | null}} props */
+/** Render how to read the picture, and the training step. @param {{templates: Templates | null}} props */
 function Caption({ templates }) {
   const places = templates ? placesOf(templates) : '';
-  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${sayCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
+  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${captionOf(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
 }
 
-/** Opens the magnified layer where there is no room for it. */
+/** Render the button that opens the magnified layer if it has no room next to the strips. */
 function InsideButton() {
   return html`
     <button type="button" class="picture-open" aria-expanded=${isOpen.value} aria-label=${`Inside layer ${state.cursor.value + 1}`} onClick=${() => (isOpen.value = !isOpen.value)}><span class="picture-inside">Inside </span>layer ${state.cursor.value + 1}</button>
   `;
 }
 
-const PictureHelp = still(() => {
+const PictureHelp = memo(() => {
   return html`
     <${Popover} label=${`${TITLE}: what it shows`} sign="?">
       <h3>${TITLE}</h3>
@@ -120,10 +120,10 @@ const PictureHelp = still(() => {
   `;
 });
 
-/** @param {{children?: any}} props what is over it */
+/** Render the picture. @param {{children?: any}} props controls over the picture */
 export function Picture({ children = null }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
-  // Before anything is painted: it takes its room.
+  // Before the first paint, to reserve the height.
   useLayoutEffect(() => {
     const box = new PictureBox(/** @type {HTMLDivElement} */ (outer.current));
     return () => {
@@ -145,7 +145,7 @@ export function Picture({ children = null }) {
   `;
 }
 
-/** The cursor for the keyboard: a slider that is not seen but for the frame, which has its focus ring. */
+/** Render the cursor for the keyboard: an invisible slider, whose focus ring is shown on the frame. */
 function LayerSlider() {
   const { first, last } = state.interval.value;
   const layer = state.cursor.value;
@@ -154,7 +154,7 @@ function LayerSlider() {
     disabled=${first === last} aria-valuetext=${`layer ${layer + 1} of ${state.layers.value}`} onInput=${move} />`;
 }
 
-/** @param {{templates: Templates}} props */
+/** Render the tables. @param {{templates: Templates}} props */
 function Tables({ templates }) {
   [state.dataTick.value, state.slots.value, state.step.value];
   const at = state.cursor.value + 1;

@@ -1,4 +1,4 @@
-/** What leaves the page of the picture: images of the same shapes, and numbers. */
+/** Exports of the picture: images of the same shapes, and numbers. */
 
 import { formatValue } from '../data/numbers.js';
 import { toCaption } from '../share/caption.js';
@@ -16,7 +16,7 @@ import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clear, paint } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
-import { toCursor, toFrame, toPlan, toStill } from './geometry/picture.js';
+import { toCursor, toFrame, toPlan, toStaticShapes } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
 import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
@@ -27,45 +27,45 @@ import { toSvg } from './svg.js';
 
 const NAME = 'mhc-scope-picture';
 const WIDTH_PX = 1200;
-const PAPER_PX = 1000; // of a PDF: its letters are small on a page, and legible
+const PAPER_PX = 1000; // width in a PDF, at which text is small but legible
 const PAD_PX = 20;
 const HEAD_PX = 46;
 const FOOT_PX = 30;
 const DENSITY = 2;
-const FRAME_PX = { above: 40, beside: 32 }; // of a frame: what is around the picture
+const FRAME_PX = { above: 40, margin: 32 }; // space around the picture in a frame
 
-/** The runs as the page shows them. @param {Templates} templates */
+/** Return the runs as the page shows them. @param {Templates} templates */
 export function shownRuns(templates) {
   return toRuns(chooseShown(templates, null));
 }
 
-/** The picture at a width, without title. @param {Templates} templates @param {number} width */
-function toWhole(templates, width) {
+/** Build the picture at a width, without title. @param {Templates} templates @param {number} width */
+function buildPicture(templates, width) {
   const plan = toPlan(shownRuns(templates), width, state.layers.value, { isLog: isLog.value });
   const { layout, runs } = plan;
   const layer = Math.min(state.cursor.value, layout.layers - 1);
   const shapes = [
-    ...toStill(plan),
+    ...toStaticShapes(plan),
     toFrame(layout, layer),
-    ...toCursor(plan, layer, state.part.value, magnifiedRun(runs)),
+    ...toCursor(plan, layer, state.chosenInterval.value, magnifiedRun(runs)),
     ...toCaptionLines(plan),
   ];
   return { shapes, width, height: layout.height, plan };
 }
 
-/** With title and foot line, so that it can stand alone. @param {Templates} templates */
+/** Build the picture with title and foot line. @param {Templates} templates */
 function toImage(templates) {
-  const { shapes, height, plan } = toWhole(templates, WIDTH_PX - 2 * PAD_PX);
-  const whole = HEAD_PX + height + FOOT_PX;
+  const { shapes, height, plan } = buildPicture(templates, WIDTH_PX - 2 * PAD_PX);
+  const height_px = HEAD_PX + height + FOOT_PX;
   const words = [
     toText(PAD_PX, 24, TITLE, 'ink', { size: 16, isBold: true }),
-    toText(PAD_PX, whole - 16, footLine(), 'muted'),
+    toText(PAD_PX, height_px - 16, footLine(), 'muted'),
   ];
   const moved = /** @type {Shape[]} */ ([...move(shapes, PAD_PX, HEAD_PX), ...words]);
-  return { shapes: moved, width: WIDTH_PX, height: whole, plan };
+  return { shapes: moved, width: WIDTH_PX, height: height_px, plan };
 }
 
-/** @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
+/** Export an image. @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
 function toUrl(templates, format) {
   const { shapes, width, height } = toImage(templates);
   const palette = toPalette(templates);
@@ -80,7 +80,7 @@ function toUrl(templates, format) {
   return canvas.toDataURL('image/png');
 }
 
-/** The signal as a film, where the browser can make one. @param {Templates} templates */
+/** Record a video of the signal, if the browser supports it. @param {Templates} templates */
 async function saveFilm(templates) {
   const { filmType, recordFilm } = await import('./film.js');
   const type = filmType();
@@ -90,50 +90,52 @@ async function saveFilm(templates) {
   downloadBlob(film, `${NAME}.webm`);
 }
 
-/** As markup, of so many pixels. @param {Templates} templates @param {number} width */
+/** Export markup at a width in px. @param {Templates} templates @param {number} width */
 export function toMarkup(templates, width) {
-  const { shapes, height } = toWhole(templates, width);
+  const { shapes, height } = buildPicture(templates, width);
   return toSvg(shapes, toPalette(templates), { width, height });
 }
 
-/** For a paper, which is white. @returns {Promise<Blob>} */
+/** Export a PDF, in the light theme. @returns {Promise<Blob>} */
 async function toPictureFile() {
   const templates = await paperTemplates();
-  const { shapes, height } = toWhole(templates, PAPER_PX);
+  const { shapes, height } = buildPicture(templates, PAPER_PX);
   const size = { width: PAPER_PX, height };
   const { toPdf } = await loadPdf();
   const markup = toSvg(shapes, { ...toPalette(templates), font: FONT }, size);
-  return toPdf(markup.replaceAll('font-weight="600"', 'font-weight="700"'), size, toCaption(TITLE, MEANING)); // the weights that a PDF has
+  return toPdf(markup.replaceAll('font-weight="600"', 'font-weight="700"'), size, toCaption(TITLE, MEANING)); // the PDF has fonts of weights 400 and 700
 }
 
-/** How high a frame of the card is that is so wide. @param {Templates} templates @param {number} width */
+/** Compute the frame height of the card for a width. @param {Templates} templates @param {number} width */
 export function toFrameHeight(templates, width) {
-  return Math.ceil(toPictureHeight(templates, width - FRAME_PX.beside) + FRAME_PX.above);
+  return Math.ceil(toPictureHeight(templates, width - FRAME_PX.margin) + FRAME_PX.above);
 }
 
-/** How high the picture alone is. @param {Templates} templates @param {number} width */
+/** Compute the height of the picture for a width. @param {Templates} templates @param {number} width */
 export function toPictureHeight(templates, width) {
   return toPlan(shownRuns(templates), width, state.layers.value).layout.height;
 }
 
-/** All sizes and gradients, as numbers. @param {Templates} templates @param {string} separator */
+/** Export all sizes and gradients as delimited text. @param {Templates} templates @param {string} separator */
 export function toDelimited(templates, separator) {
   const runs = shownRuns(templates);
   const raw = (/** @type {number} */ log10) =>
     Number.isNaN(log10) ? '' : Math.abs(log10) < 300 ? 10 ** log10 : `1e${log10}`;
-  const [sizes, gradients] = /** @type {const} */ (['sizes', 'gradients']).map((what) => toSizeTable(runs, what, raw));
+  const [sizes, gradients] = /** @type {const} */ (['sizes', 'gradients']).map((quantity) =>
+    toSizeTable(runs, quantity, raw),
+  );
   const head = [
     'after layer',
     ...sizes.head.slice(1).map((title) => `${title}, activation`),
     ...gradients.head.slice(1).map((title) => `${title}, gradient`),
   ];
-  const rows = sizes.rows.map((row, place) => [...row, ...gradients.rows[place].slice(1)]);
+  const rows = sizes.rows.map((row, index) => [...row, ...gradients.rows[index].slice(1)]);
   const quote = (/** @type {string | number} */ cell) =>
     /[",\n\t]/.test(String(cell)) ? `"${String(cell).replaceAll('"', '""')}"` : cell;
   return [head, ...rows].map((row) => `${row.map(quote).join(separator)}\n`).join('');
 }
 
-/** The tables of the card, as people read them. @param {Templates} templates */
+/** Build the tables of the card. @param {Templates} templates */
 export function toTables(templates) {
   const runs = shownRuns(templates);
   const show = (/** @type {number} */ value) => formatValue(value, null, undefined, 3);
@@ -144,12 +146,12 @@ export function toTables(templates) {
   ];
 }
 
-/** One sentence a run. @param {Templates} templates */
+/** Describe each run in a sentence. @param {Templates} templates */
 export function toSentences(templates) {
   return shownRuns(templates).map((shown) => toSentence(shown, state.cursor.value));
 }
 
-/** What the menu takes away. @param {Templates} templates */
+/** List the menu items. @param {Templates} templates */
 export function pictureItems(templates) {
   const numbers = () => toDelimited(templates, ',');
   return [

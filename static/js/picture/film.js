@@ -1,4 +1,4 @@
-/** The signal as a moving file: the browser records a canvas that is painted frame by frame. */
+/** Records the signal as a video: the browser records a canvas that is painted frame by frame. */
 
 import { clear, paint } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
@@ -10,17 +10,18 @@ import { SIGNAL_MS, toCourses, toMoment, toSignal } from './geometry/signal.js';
 const TYPES = ['video/webm;codecs=vp9', 'video/webm;codecs=vp8', 'video/webm'];
 const RATE = 30; // frames a second
 const BITS = 6e6; // a second
-const LAST_MS = 1000; // of the still picture at the end
+const LAST_MS = 1000; // duration of the still image at the end
 
-/** The kind of film that this browser records; undefined where it records none. */
+/** Return a video type that this browser can record; undefined if none. */
 export function filmType() {
   if (typeof MediaRecorder === 'undefined' || !('captureStream' in HTMLCanvasElement.prototype)) return undefined;
   return TYPES.find((type) => MediaRecorder.isTypeSupported(type));
 }
 
 /**
+ * Record the video.
  * @param {{shapes: Shape[], width: number, height: number, plan: import('./geometry/picture.js').Plan, left: number, top: number}} image the still
- *   image, and where in it the picture is
+ *   image, and the position of the picture in it
  * @param {import('./geometry/shapes.js').Palette} palette
  * @param {string} type
  * @returns {Promise<Blob>}
@@ -52,7 +53,7 @@ export async function recordFilm({ shapes, width, height, plan, left, top }, pal
   return new Blob(parts, { type: 'video/webm' });
 }
 
-/** How to read the leg, over how to read the still image. @param {import('./geometry/signal.js').Moment} moment @param {import('./geometry/picture.js').Plan} plan @returns {Shape[]} */
+/** Draw the caption of the leg over that of the still image. @param {import('./geometry/signal.js').Moment} moment @param {import('./geometry/picture.js').Plan} plan @returns {Shape[]} */
 function toCaptionOf({ leg }, plan) {
   const { strips, inside, width, height } = plan.layout;
   const right = (inside?.top === 0 ? inside.left : width) - 1;
@@ -65,12 +66,12 @@ function toCaptionOf({ leg }, plan) {
   ];
 }
 
-/** @param {number} width @param {number} height @returns {Shape} */
+/** Create the background. @param {number} width @param {number} height @returns {Shape} */
 function toGround(width, height) {
   return { kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 };
 }
 
-/** @param {number} end_ms @param {(elapsed_ms: number) => void} draw @returns {Promise<void>} */
+/** Draw in every animation frame until the end. @param {number} end_ms @param {(elapsed_ms: number) => void} draw @returns {Promise<void>} */
 function eachFrame(end_ms, draw) {
   const begun = performance.now();
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-/** The range of a run's gain over seeds: as measured where it has several, else from the law of its mixing, drawn while the page is idle. */
+/** The range of a run's gain over seeds: measured for runs with several seeds, else sampled from the distribution of its mixing while the page is idle. */
 
 import { effect, signal } from '@preact/signals';
 import { formatValue } from '../data/numbers.js';
@@ -12,14 +12,14 @@ import { isFree } from '../state/view/spec.js';
 const LEVELS = [0.05, 0.95];
 const SLICE_MS = 8;
 const SEED = 1;
-const MAX_KNOWN = 200; // settings whose ranges are kept
+const MAX_KNOWN = 200; // largest number of cached ranges
 
-/** Ranges by settings; null while they are being drawn. @type {Map<string, Range | null>} */
+/** Caches ranges by settings; null while they are sampled. @type {Map<string, Range | null>} */
 const known = new Map();
-/** Goes up when a range has been drawn. */
+/** Counts sampled ranges. */
 export const rangesDrawn = signal(0);
 
-/** @param {Columns} columns @returns {Range | null} */
+/** Return the range of a run's gain; null if unknown. Starts sampling if necessary. @param {Columns} columns @returns {Range | null} */
 export function rangeOf(columns) {
   const numbers = columns.summary?.findings.find(({ key }) => key === 'connection')?.numbers;
   const [low, high] = [numbers?.gain_fwd_log10_p05, numbers?.gain_fwd_log10_p95];
@@ -28,7 +28,7 @@ export function rangeOf(columns) {
   if (!law) return null;
   const key = JSON.stringify(law);
   if (!known.has(key)) {
-    if (state.isMoving.peek() || state.isDragging.peek()) return null; // a drag passes many settings
+    if (state.isMoving.peek() || state.isDragging.peek()) return null; // do not sample for every setting during a drag
     if (known.size >= MAX_KNOWN) known.clear();
     known.set(key, null);
     draw(key, law);
@@ -36,7 +36,7 @@ export function rangeOf(columns) {
   return known.get(key) ?? null;
 }
 
-/** What the matrices of a run were drawn from; null where that is not known. @param {Columns} columns @returns {Law | null} */
+/** Return the distribution of a run's matrices; null if unknown. @param {Columns} columns @returns {Law | null} */
 function lawOf(columns) {
   const { start } = columns;
   const connection = specOf(columns)?.connection;
@@ -45,13 +45,13 @@ function lawOf(columns) {
   const n = start.streams;
   const { origin } = start.drift;
   if (connection.noise === 0 || n < 2 || origin.length !== n * n) return null;
-  // The raw parameters of these connections have rows as inputs.
+  // Rows of the raw parameters are inputs.
   const initial = Array.from({ length: n * n }, (_, index) => Number(origin[(index % n) * n + Math.floor(index / n)]));
   const law = { n, layers: start.layers, noise: connection.noise, initial };
   return countDraws(law) > 0 ? law : null;
 }
 
-/** Draw in idle time, a few milliseconds at once. @param {string} key @param {Law} law */
+/** Sample in idle time, in slices of a few milliseconds. @param {string} key @param {Law} law */
 function draw(key, law) {
   const next = createDraw(law, createNormal(SEED));
   const wanted = countDraws(law);
@@ -67,7 +67,7 @@ function draw(key, law) {
   whenIdle(step);
 }
 
-/** Once nothing is dragged and the browser has time. @param {() => void} act */
+/** Run an action once nothing is dragged and the browser is idle. @param {() => void} act */
 function whenIdle(act) {
   if (state.isMoving.peek() || state.isDragging.peek()) {
     const stop = effect(() => {
@@ -79,18 +79,18 @@ function whenIdle(act) {
     });
     return;
   }
-  // Safari has no idle callback.
+  // Safari has no idle callbacks.
   if (typeof requestIdleCallback === 'function') requestIdleCallback(act, { timeout: 2000 });
   else setTimeout(act, 50);
 }
 
-/** @param {number[]} ends log10 @param {string} words @returns {Range} */
+/** Format a range. @param {number[]} ends log10 @param {string} words @returns {Range} */
 function toRange([low, high], words) {
-  return { low: sayGain(low), high: sayGain(high), words };
+  return { low: formatGainDigits(low), high: formatGainDigits(high), words };
 }
 
-/** In two digits. @param {number} log10 */
-function sayGain(log10) {
+/** Format a gain with two digits. @param {number} log10 */
+function formatGainDigits(log10) {
   if (log10 >= 6 || log10 < -2) return formatValue(null, log10, undefined, 3);
   return Number((10 ** log10).toPrecision(2)).toLocaleString('en-US');
 }

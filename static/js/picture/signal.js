@@ -1,17 +1,17 @@
-/** Whether a signal is on its way, for the card and for callers that send one. */
+/** State of the signal animation. */
 
 import { signal } from '@preact/signals';
 import { ENDS_MS } from './geometry/signal.js';
 
-/** The signal that was sent, null where none is: when, and when it was paused, in ms of the page's clock. */
+/** The sent signal: start and pause times in ms of the page's clock; null if none. */
 export const sent = signal(/** @type {{at: number, paused: number | null} | null} */ (null));
 
-/** The way that is drawn now; null where no signal is on its way. */
+/** The drawn leg; null without a signal. */
 export const leg = signal(/** @type {import('./geometry/signal.js').Moment['leg'] | null} */ (null));
 
 const stillness = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** Where motion is not wanted, it stands where it has passed all layers. */
+/** Send a signal; with reduced motion, show its end state. */
 export function sendSignal() {
   const now = performance.now();
   sent.value = { at: now, paused: stillness.matches ? now + ENDS_MS.forward : null };
@@ -22,10 +22,10 @@ export function stopSignal() {
   leg.value = null;
 }
 
-/** Whether it stands at the end of a leg, instead of moving. */
+/** Return whether the signal is shown at the end of a leg instead of moving. */
 export const isStill = () => stillness.matches;
 
-/** Stop it where it is, or let it go on; where motion is not wanted, show the other end. */
+/** Pause or continue the signal; with reduced motion, show the other end state. */
 export function pauseSignal() {
   const { value } = sent;
   if (!value) return;
@@ -37,7 +37,7 @@ export function pauseSignal() {
   else sent.value = { at: value.at + now - value.paused, paused: null };
 }
 
-/** @param {{at: number, paused: number | null}} value */
+/** Return the elapsed ms. @param {{at: number, paused: number | null}} value */
 export function elapsedOf({ at, paused }) {
   return (paused ?? performance.now()) - at;
 }

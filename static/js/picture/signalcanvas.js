@@ -1,4 +1,4 @@
-/** The canvas on which a signal passes, over strips and gains. */
+/** The canvas of the signal, over strips and gains. */
 
 import { effect } from '@preact/signals';
 import { clear, paint } from './canvas.js';
@@ -6,9 +6,9 @@ import { toCourses, toMoment, toSignal } from './geometry/signal.js';
 import { elapsedOf, leg, sent, stopSignal } from './signal.js';
 
 /** @typedef {import('./geometry/picture.js').Plan} Plan */
-/** What it is drawn over: `density` device pixels to one of the plan. @typedef {{plan: Plan, palette: import('./geometry/shapes.js').Palette, density: number}} Ground */
+/** The picture below: `density` is device pixels per pixel of the plan. @typedef {{plan: Plan, palette: import('./geometry/shapes.js').Palette, density: number}} Ground */
 
-const MAX_DENSITY = 2; // what moves needs no more, and a phone would paint twice as many pixels
+const MAX_DENSITY = 2; // enough for motion; phones would paint more than twice as many pixels
 
 export class SignalCanvas {
   /** @param {HTMLCanvasElement} canvas @param {() => Ground | null} ground */
@@ -16,26 +16,26 @@ export class SignalCanvas {
     this.canvas = canvas;
     this.ground = ground;
     this.frame = 0;
-    /** The plan whose courses are known. @type {Plan | null} */
+    /** The plan of the cached courses. @type {Plan | null} */
     this.plan = null;
     /** @type {ReturnType<typeof toCourses> | null} */
     this.courses = null;
     this.stop = effect(() => this.follow(sent.value));
   }
 
-  /** What is under it has changed. */
+  /** Redraw after the picture below has changed. */
   redraw() {
     this.follow(sent.peek());
   }
 
-  /** Draw frame by frame until it is over or paused. @param {typeof sent.value} value */
+  /** Draw frames until the signal ends or is paused. @param {typeof sent.value} value */
   follow(value) {
     cancelAnimationFrame(this.frame);
     this.canvas.hidden = value === null;
     if (value) this.step(value);
   }
 
-  /** @param {NonNullable<typeof sent.value>} value */
+  /** Draw one frame and schedule the next. @param {NonNullable<typeof sent.value>} value */
   step(value) {
     const moment = toMoment(elapsedOf(value));
     if (!moment) return stopSignal();
@@ -44,7 +44,7 @@ export class SignalCanvas {
     if (value.paused === null) this.frame = requestAnimationFrame(() => this.step(value));
   }
 
-  /** @param {import('./geometry/signal.js').Moment} moment */
+  /** Draw a moment. @param {import('./geometry/signal.js').Moment} moment */
   draw(moment) {
     const ground = this.ground();
     if (!ground) return;

@@ -1,11 +1,11 @@
-/** Shapes as SVG. No browser here. */
+/** Converts shapes to SVG. No browser here. */
 
 import { colorAt } from './geometry/colors.js';
 import { DASH } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
 
-/** @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
+/** Build SVG markup. @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
 export function toSvg(shapes, palette, { width, height }) {
   const body = drawAll(shapes, palette);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeText(palette.font)}">
@@ -14,20 +14,21 @@ ${body}
 </svg>`;
 }
 
-/** Names of gradients and clips, which must differ within a page. */
+/** Numbers gradients and clips: their ids must be unique within a page. */
 let count = 0;
 
-/** @param {Shape[]} shapes @param {Palette} palette */
+/** Build the elements of shapes. @param {Shape[]} shapes @param {Palette} palette */
 function drawAll(shapes, palette) {
   return shapes
     .map((shape) => {
-      const draw = /** @type {(shape: any, palette: Palette) => string} */ (DRAWERS[shape.kind]);
+      const draw = /** @type {(shape: any, palette: Palette) => string} */ (SHAPE_BUILDERS[shape.kind]);
       return draw(shape, palette);
     })
     .join('\n');
 }
 
-const DRAWERS = {
+/** Functions that build the element of a shape, by kind. */
+const SHAPE_BUILDERS = {
   /** @param {import('./geometry/shapes.js').Area} shape @param {Palette} palette */
   area({ points, color, opacity, heats }, palette) {
     const name = `g${count++}`;
@@ -63,14 +64,14 @@ const DRAWERS = {
   },
 };
 
-/** @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
+/** Build a gradient. @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
 function toGradient(name, points, heats, color, palette) {
   const stops = heats.map((stop) => `<stop offset="${round(stop.at)}" stop-color="${colorAt(color, stop, palette)}"/>`);
   const [left, right] = [points[0], points[points.length / 2 - 2]].map(round);
   return `<linearGradient id="${name}" gradientUnits="userSpaceOnUse" x1="${left}" y1="0" x2="${right}" y2="0">${stops.join('')}</linearGradient>`;
 }
 
-/** Hundredths of a pixel. @param {number} value */
+/** Round to hundredths of a pixel. @param {number} value */
 function round(value) {
   return Math.round(value * 100) / 100;
 }
@@ -78,7 +79,7 @@ function round(value) {
 /** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** @param {string} text */
+/** Escape a text for XML. @param {string} text */
 function escapeText(text) {
   return text.replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
 }

@@ -1,4 +1,4 @@
-/** What stands below a figure in a paper: what it shows, of which runs, with which settings, and where it is found. */
+/** Captions of exported figures: meaning, runs, settings and link. */
 
 import { specOf } from '../data/record.js';
 import { ROOT } from '../net/sent.js';
@@ -11,44 +11,44 @@ import { toNotes, toSettings } from './report.js';
 
 /** @typedef {{title: string, text: string, url: string}} Caption */
 
-/** @param {string} title @param {string} meaning @returns {Caption} */
+/** Build the caption of a figure. @param {string} title @param {string} meaning @returns {Caption} */
 export function toCaption(title, meaning) {
   const columns = state.slots.value.map((slot) => slot.columns);
   const labels = state.slots.value.map((slot) => slot.label);
   return withLink(title, [
     meaning,
-    `${sayRuns()}.`,
+    `${describeRuns()}.`,
     settingsText(columns.map(specOf), labels),
-    ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last is of tables
+    ...toNotes(columns, labels, state.isDifference.value).slice(0, -1), // the last one is about tables
   ]);
 }
 
-/** The runs that are shown, each with its id. */
-export function sayRuns() {
+/** List the shown runs with their ids. */
+export function describeRuns() {
   return state.slots.value.map(({ label, id }) => `${label} (run ${id || 'not confirmed yet'})`).join(', ');
 }
 
-/** @param {string} title @param {string[]} sentences @returns {Caption} */
+/** Build a caption from sentences. @param {string} title @param {string[]} sentences @returns {Caption} */
 export function withLink(title, sentences) {
   return { title, text: [`${title}.`, ...sentences].filter(Boolean).join(' '), url: toUrl() };
 }
 
-/** A stored view's numbers stay. What the bare address opens may be another view in a year. */
+/** Return the address of the view: the snapshot's if there is one, because its numbers never change; never the bare address, which may open another view later. */
 function toUrl() {
-  const stored = state.snapshot.value?.url;
-  if (!stored && hasUnnamed(state.view.value)) return '';
-  const url = stored ?? urlOf(state.view.value);
+  const snapshotUrl = state.snapshot.value?.url;
+  if (!snapshotUrl && hasUnnamed(state.view.value)) return '';
+  const url = snapshotUrl ?? urlOf(state.view.value);
   return new URL(url === `${ROOT}/` ? `${url}#${toHash(state.view.value, boot.rules)}` : url, location.href).href;
 }
 
-/** @param {any[]} specs null of a trace @param {string[]} labels */
+/** Describe the settings. @param {any[]} specs null for a recording @param {string[]} labels */
 function settingsText(specs, labels) {
   if (specs.some((spec) => spec === null)) return '';
   const { shared, own } = toSettings(state.fields.value, specs);
-  const said = shared.map(({ title, value }) => `${title}: ${value}`).join('; ');
+  const sharedText = shared.map(({ title, value }) => `${title}: ${value}`).join('; ');
   const letters = labels.map((label) => label.split(' ')[0]);
   const differing = own.map(
     ({ title, values }) => `${title}: ${values.map((value, run) => `${letters[run]} ${value}`).join(', ')}`,
   );
-  return `${[...differing, said].filter(Boolean).join('; ')}.`;
+  return `${[...differing, sharedText].filter(Boolean).join('; ')}.`;
 }

@@ -1,4 +1,4 @@
-/** What a card's menu takes away: images, numbers, the figure itself. */
+/** Exports of a card: images, numbers, and the figure itself. */
 
 import { shownOf } from '../data/drawing.js';
 import { describeRecord } from '../data/record.js';
@@ -21,7 +21,7 @@ import { toFigurePath, toFigureQuery } from './snippets.js';
 
 const IMAGE = { width: 960, height: 420 };
 
-/** @param {string} url @param {string} name */
+/** Download a URL as a file. @param {string} url @param {string} name */
 export function download(url, name) {
   const link = document.createElement('a');
   link.href = url;
@@ -29,26 +29,26 @@ export function download(url, name) {
   link.click();
 }
 
-/** @param {string} text @param {string} type @param {string} name */
+/** Download a text as a file. @param {string} text @param {string} type @param {string} name */
 export function downloadText(text, type, name) {
   downloadBlob(new Blob([text], { type }), name);
 }
 
-/** @param {Blob} blob @param {string} name */
+/** Download a blob as a file. @param {Blob} blob @param {string} name */
 export function downloadBlob(blob, name) {
   const url = URL.createObjectURL(blob);
   download(url, name);
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** What is shown, in one line under what leaves the page. */
+/** Build the foot line of exported images. */
 export function footLine() {
   const ids = state.slots.value.map((slot) => slot.id.slice(0, 8) || 'not confirmed yet').join(', ');
   const all = state.slots.value.map((slot) => shownOf(slot, (columns) => columns.start !== null).columns);
   return `mHC Scope · ${all.length > 0 ? describeRecord(all[0], all) : ''} · runs ${ids}`;
 }
 
-/** How this panel is asked for as its card shows it. @param {Panel} panel */
+/** Build the query of the server's figure as the card shows it. @param {Panel} panel */
 export function figureQuery(panel) {
   const usual = state.view.value.runs.map(
     (choice, run) => `${boot.rules.letters[run]} ${state.models.value[run] ?? kindName(choice.kind)}`,
@@ -58,14 +58,14 @@ export function figureQuery(panel) {
     view: state.viewOf(panel).key,
     layer: state.cursor.value,
     step: state.step.value,
-    interval: state.part.value,
+    interval: state.chosenInterval.value,
     theme: theme.value,
     difference: state.isDifference.value,
     labels: labels.join() === usual.join() ? null : labels,
   });
 }
 
-/** Where the server gives this figure to a notebook. @param {Panel} panel */
+/** Return the address of the server's figure. @param {Panel} panel */
 function figureUrl(panel) {
   return (
     API +
@@ -77,12 +77,12 @@ function figureUrl(panel) {
   );
 }
 
-/** The card's figure as an image with its title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
+/** Export the card's figure as an image with title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
 function drawImage(panel, view, format) {
   return toImage(fillShown(panel, view.figure), format, titleOf(panel, view), footLine(), IMAGE);
 }
 
-/** Told when it is there: fonts and tools have to come first. @param {Promise<Blob>} making @param {string} name */
+/** Download a PDF and show messages, because loading fonts and libraries takes time. @param {Promise<Blob>} making @param {string} name */
 export async function downloadPdf(making, name) {
   notify('Making the PDF …');
   try {
@@ -94,14 +94,14 @@ export async function downloadPdf(making, name) {
   }
 }
 
-/** What makes PDF files. */
+/** Load the module that creates PDF files. */
 export function loadPdf() {
   return import('./pdf.js').catch((/** @type {Error} */ error) => {
     throw new MissingPart(error.message);
   });
 }
 
-/** The card's figure for a paper, which is white. @param {Panel} panel @returns {Promise<Blob>} */
+/** Export the card's figure as PDF, in the light theme. @param {Panel} panel @returns {Promise<Blob>} */
 async function drawPdf(panel) {
   const onPaper = await paperTemplates();
   const template = onPaper.panels.find(({ key }) => key === panel.key) ?? panel;
@@ -111,7 +111,7 @@ async function drawPdf(panel) {
   return figureToPdf(figure, size, toCaption(titleOf(panel, view), view.meaning));
 }
 
-/** Laid out in the letters of the file. @param {import('../../types').Figure} figure @param {{width: number, height: number}} size @param {import('./caption.js').Caption} caption @returns {Promise<Blob>} */
+/** Convert a figure to PDF, laid out in the font of the file. @param {import('../../types').Figure} figure @param {{width: number, height: number}} size @param {import('./caption.js').Caption} caption @returns {Promise<Blob>} */
 export async function figureToPdf({ data, layout }, size, caption) {
   const { loadFonts, toPdf } = await loadPdf();
   await loadFonts();
@@ -119,24 +119,24 @@ export async function figureToPdf({ data, layout }, size, caption) {
   return toPdf(await toSvg(lettered, size), size, caption);
 }
 
-/** The templates of the light theme. */
+/** Load the light templates. */
 export async function paperTemplates() {
   return loadTemplates(state.view.value.runs.length, 'light');
 }
 
-/** @param {Panel} panel @param {PanelView} view */
+/** Return title and unit. @param {Panel} panel @param {PanelView} view */
 const titleOf = (panel, view) => `${toTitle(panel, view)} · ${unitOf(view)}`;
 
-/** The server's own figure, of runs that it has named. @param {Panel} panel @param {string} name */
+/** Download the server's figure once all runs have ids. @param {Panel} panel @param {string} name */
 function downloadFigure(panel, name) {
   if (state.slots.value.every((slot) => slot.id)) download(figureUrl(panel), name);
   else notify('Available when all runs are done.');
 }
 
-/** What is done in a moment is told when it is. @param {Promise<string>} doing */
+/** Show the resulting message of an action. @param {Promise<string>} doing */
 const notifyWhenDone = (doing) => void doing.then(notify);
 
-/** @param {Panel} panel @param {PanelView} view */
+/** List the menu items. @param {Panel} panel @param {PanelView} view */
 export function exportItems(panel, view) {
   const name = `mhc-scope-${panel.key}`;
   const image = (/** @type {'png' | 'svg'} */ format) =>

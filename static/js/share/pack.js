@@ -1,40 +1,40 @@
-/** Records as text, and back: maps, sets, arrays of numbers and numbers that JSON does not know stay what they are. */
+/** Serialises records to JSON and back, including maps, sets, typed arrays, NaN and infinities. */
 
-const BLOCK = 0x8000; // arguments that a call takes
+const BLOCK = 0x8000; // safe number of arguments of one call
 const ARRAYS = { f4: Float32Array, f8: Float64Array };
 
-/** @param {unknown} value @returns {string} JSON */
+/** Serialise a value. @param {unknown} value @returns {string} JSON */
 export function pack(value) {
   return JSON.stringify(value, (_, item) => toPlain(item));
 }
 
-/** @param {string} text as `pack` writes it @returns {any} */
+/** Parse a value. @param {string} text written by `pack` @returns {any} */
 export function unpack(text) {
   return JSON.parse(text, (_, item) => fromPlain(item));
 }
 
-/** @param {unknown} item */
+/** Convert an item to plain JSON. @param {unknown} item */
 function toPlain(item) {
-  if (item instanceof Map) return { $: 'map', held: [...item] };
-  if (item instanceof Set) return { $: 'set', held: [...item] };
-  if (item instanceof Float32Array) return { $: 'f4', held: toBase64(item) };
-  if (item instanceof Float64Array) return { $: 'f8', held: toBase64(item) };
-  if (typeof item === 'number' && !Number.isFinite(item)) return { $: 'number', held: String(item) };
+  if (item instanceof Map) return { $: 'map', data: [...item] };
+  if (item instanceof Set) return { $: 'set', data: [...item] };
+  if (item instanceof Float32Array) return { $: 'f4', data: toBase64(item) };
+  if (item instanceof Float64Array) return { $: 'f8', data: toBase64(item) };
+  if (typeof item === 'number' && !Number.isFinite(item)) return { $: 'number', data: String(item) };
   return item;
 }
 
-/** @param {any} item */
+/** Convert an item from plain JSON. @param {any} item */
 function fromPlain(item) {
   if (item === null || typeof item !== 'object' || !('$' in item)) return item;
-  const { $: kind, held } = item;
-  if (kind === 'map') return new Map(held);
-  if (kind === 'set') return new Set(held);
-  if (kind === 'number') return Number(held);
-  const bytes = Uint8Array.from(atob(held), (char) => char.charCodeAt(0));
+  const { $: kind, data } = item;
+  if (kind === 'map') return new Map(data);
+  if (kind === 'set') return new Set(data);
+  if (kind === 'number') return Number(data);
+  const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
   return new ARRAYS[/** @type {keyof typeof ARRAYS} */ (kind)](bytes.buffer);
 }
 
-/** @param {Float32Array | Float64Array | Uint8Array} array */
+/** Encode an array as base64. @param {Float32Array | Float64Array | Uint8Array} array */
 export function toBase64({ buffer, byteOffset, byteLength }) {
   const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   let text = '';

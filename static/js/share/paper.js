@@ -1,9 +1,9 @@
-/** What is known of a PDF before it is made; see pdf.js, which is loaded when one is asked for. */
+/** Constants of PDF files for modules that load before pdf.js, which is loaded on first use. */
 
-/** The family that is in the file; figures are laid out in it, for other letters have other widths. */
+/** Font family in the file; figures are laid out in it, because text widths depend on the font. */
 export const FONT = 'DejaVu Sans';
-/** Of a figure of curves: its letters of 12 px then have 9 points on the page. */
+/** Width of a figure of curves; fonts of 12 px have 9 pt on the page. */
 export const WIDTH_PX = 672;
 
-/** A font or a tool did not come from the server. */
+/** Thrown if a font or library did not load from the server. */
 export class MissingPart extends Error {}

@@ -1,29 +1,29 @@
-/** A figure as PDF, for papers: curves and letters as such, the fonts in the file, a caption below. What makes it is loaded when it is asked for. */
+/** Creates PDF files of figures for papers: vector graphics, embedded fonts, a caption below. The libraries are loaded on first use. */
 
 import { FONT, MissingPart } from './paper.js';
 import { toTrueType } from './woff.js';
 
 /** @typedef {import('./caption.js').Caption} Caption */
 
-const WIDTH_PT = 504; // of the page: as a paper's text with its margins
+const WIDTH_PT = 504; // of the page: text width of a paper with margins
 const PAD = 9;
 const TITLE = { size: 10.5, height: 26 };
 const CAPTION = { size: 7.5, line: 1.4 };
 const MISSING = '□';
 const MISSING_NOTE = 'A box replaces a character that the font of this file lacks.';
-const DEFAULT_PX = 12; // of letters
+const DEFAULT_PX = 12; // font size
 const INK = '#1b1c1f';
 const LINK = '#0b5cad';
 const WEIGHTS = /** @type {const} */ ({ normal: 'dejavu-sans/400.woff', bold: 'dejavu-sans/700.woff' });
 
-/** @type {Promise<Record<string, Uint8Array>> | undefined} */
-let asked;
+/** Fonts that are loading or loaded. @type {Promise<Record<string, Uint8Array>> | undefined} */
+let fontsLoading;
 
-/** The fonts, of which the page knows too, so that figures are laid out in them. */
+/** Load the fonts, and register them on the page, so that figures are laid out in them. */
 export function loadFonts() {
-  asked ??= readFonts();
-  asked.catch(() => (asked = undefined)); // another try may do
-  return asked;
+  fontsLoading ??= readFonts();
+  fontsLoading.catch(() => (fontsLoading = undefined)); // the next call retries
+  return fontsLoading;
 }
 
 async function readFonts() {
@@ -35,19 +35,19 @@ async function readFonts() {
   return Object.fromEntries(await Promise.all(entries));
 }
 
-/** @param {string} url */
+/** Fetch a font file. @param {string} url */
 async function fetchFont(url) {
   const answer = await fetch(url).catch(isMissing);
   if (!answer.ok) throw new MissingPart(`${url}: ${answer.status}`);
   return answer.arrayBuffer();
 }
 
-/** @param {Error} error @returns {never} */
+/** Convert a network error. @param {Error} error @returns {never} */
 function isMissing(error) {
   throw new MissingPart(error.message);
 }
 
-/** Both are built for pages without modules, and leave their names behind; the second looks for the first. */
+/** Load the libraries. Both are built for pages without modules and set globals; the second needs the first. */
 async function loadTools() {
   await import('jspdf').catch(isMissing);
   await import('svg2pdf.js').catch(isMissing);
@@ -56,6 +56,7 @@ async function loadTools() {
 }
 
 /**
+ * Create a PDF file.
  * @param {string} svg markup of the figure, laid out in `FONT`
  * @param {{width: number, height: number}} size in pixels
  * @param {Caption} caption
@@ -65,11 +66,11 @@ export async function toPdf(svg, size, caption) {
   const [{ jsPDF, svg2pdf }, fonts] = await Promise.all([loadTools(), loadFonts()]);
   const width = WIDTH_PT - 2 * PAD;
   const height = (size.height * width) / size.width;
-  const sheet = new jsPDF({ unit: 'pt' }); // to measure the caption
+  const sheet = new jsPDF({ unit: 'pt' }); // for measuring the caption
   addFonts(sheet, fonts);
-  const figure = toReadable(svg);
-  const [known, isWhole] = keepKnown(sheet, figure, caption);
-  const lines = toLines(sheet, isWhole ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
+  const figure = adaptForSvg2pdf(svg);
+  const [known, isComplete] = keepKnown(sheet, figure, caption);
+  const lines = toLines(sheet, isComplete ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
   const whole = TITLE.height + height + (lines.length + 1) * CAPTION.size * CAPTION.line + PAD;
   const pdf = new jsPDF({
     unit: 'pt',
@@ -82,13 +83,13 @@ export async function toPdf(svg, size, caption) {
   pdf.setProperties({ title: caption.title, subject: `${caption.text} ${caption.url}`, creator: 'mHC Scope' });
   pdf.setLanguage('en');
   write(pdf, known.title, PAD, PAD + TITLE.size, { size: TITLE.size, style: 'bold', color: INK });
-  pdf.setFont(FONT, 'normal'); // where the figure says nothing else
+  pdf.setFont(FONT, 'normal'); // default font of the figure
   await svg2pdf(figure, pdf, { x: PAD, y: TITLE.height, width, height });
   writeLines(pdf, lines, caption.url, TITLE.height + height);
   return pdf.output('blob');
 }
 
-/** @param {any} pdf @param {Record<string, Uint8Array>} fonts */
+/** Embed the fonts. @param {any} pdf @param {Record<string, Uint8Array>} fonts */
 function addFonts(pdf, fonts) {
   for (const [style, bytes] of Object.entries(fonts)) {
     const file = `${FONT}-${style}.ttf`;
@@ -98,29 +99,29 @@ function addFonts(pdf, fonts) {
   pdf.setFont(FONT, 'normal');
 }
 
-/** The tool leaves out a sign that the font lacks, as of Chinese: a box must show that there was one. @param {any} pdf @param {Element} figure @param {Caption} caption @returns {[Caption, boolean]} the caption, and whether nothing is missing */
+/** Replace characters that the font lacks, such as Chinese ones, by a box: the library would omit them. @param {any} pdf @param {Element} figure @param {Caption} caption @returns {[Caption, boolean]} the caption, and whether nothing is missing */
 function keepKnown(pdf, figure, caption) {
   const { metadata } = pdf.getFont();
-  let isWhole = true;
+  let isComplete = true;
   const keep = (/** @type {string} */ text) =>
     text.replaceAll(/\S/gu, (sign) => {
       if (metadata.characterToGlyph(sign.codePointAt(0)) > 0) return sign;
-      isWhole = false;
+      isComplete = false;
       return MISSING;
     });
   const walker = document.createTreeWalker(figure, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) walker.currentNode.nodeValue = keep(walker.currentNode.nodeValue ?? '');
-  return [{ ...caption, title: keep(caption.title), text: keep(caption.text) }, isWhole];
+  return [{ ...caption, title: keep(caption.title), text: keep(caption.text) }, isComplete];
 }
 
-/** One letter a byte. @param {Uint8Array} bytes */
+/** Convert bytes to a string with one character per byte. @param {Uint8Array} bytes */
 function toBinary(bytes) {
   const parts = [];
   for (let at = 0; at < bytes.length; at += 8192) parts.push(String.fromCharCode(...bytes.subarray(at, at + 8192)));
   return parts.join('');
 }
 
-/** The caption in lines, those of the link marked. @param {any} pdf @param {Caption} caption @param {number} width @returns {{text: string, isLink: boolean}[]} */
+/** Wrap the caption into lines, with lines of the link marked. @param {any} pdf @param {Caption} caption @param {number} width @returns {{text: string, isLink: boolean}[]} */
 function toLines(pdf, { text, url }, width) {
   pdf.setFontSize(CAPTION.size);
   const split = (/** @type {string} */ words, /** @type {boolean} */ isLink) =>
@@ -128,7 +129,7 @@ function toLines(pdf, { text, url }, width) {
   return [...split(text, false), ...(url ? split(url, true) : [])];
 }
 
-/** @param {any} pdf @param {{text: string, isLink: boolean}[]} lines @param {string} url @param {number} top */
+/** Write the caption. @param {any} pdf @param {{text: string, isLink: boolean}[]} lines @param {string} url @param {number} top */
 function writeLines(pdf, lines, url, top) {
   lines.forEach(({ text, isLink }, line) => {
     const y = top + (line + 1) * CAPTION.size * CAPTION.line;
@@ -137,7 +138,7 @@ function writeLines(pdf, lines, url, top) {
   });
 }
 
-/** @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
+/** Write a text. @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
 function write(pdf, text, x, y, { size, style, color }) {
   pdf.setFont(FONT, style);
   pdf.setFontSize(size);
@@ -145,17 +146,17 @@ function write(pdf, text, x, y, { size, style, color }) {
   pdf.text(text, x, y);
 }
 
-/** What the tool does not read is said in words that it does. @param {string} svg */
-function toReadable(svg) {
+/** Replace attributes that svg2pdf does not support. @param {string} svg */
+function adaptForSvg2pdf(svg) {
   const root = new DOMParser().parseFromString(svg, 'image/svg+xml').documentElement;
   for (const text of root.querySelectorAll('[dominant-baseline]'))
     text.setAttribute('alignment-baseline', /** @type {string} */ (text.getAttribute('dominant-baseline')));
-  for (const text of root.querySelectorAll('[paint-order]')) text.removeAttribute('stroke'); // it would cover the letters
+  for (const text of root.querySelectorAll('[paint-order]')) text.removeAttribute('stroke'); // svg2pdf would paint the stroke over the letters
   for (const part of /** @type {NodeListOf<SVGElement>} */ (root.querySelectorAll('tspan'))) setPixels(part);
   return root;
 }
 
-/** Of raised letters, whose size is a share of the others' and whose shift one of their own. @param {SVGElement} part */
+/** Convert size and shift of superscripts to px: the size is in percent of the parent, the shift in em. @param {SVGElement} part */
 function setPixels(part) {
   const size = sizeOf(part);
   if (part.style.fontSize.endsWith('%')) part.style.setProperty('font-size', `${size}px`);
@@ -163,7 +164,7 @@ function setPixels(part) {
   if (shift?.endsWith('em')) part.setAttribute('dy', String(Number.parseFloat(shift) * size));
 }
 
-/** @param {SVGElement} part @returns {number} in pixels */
+/** Compute the font size. @param {SVGElement} part @returns {number} in px */
 function sizeOf(part) {
   const own = part.style.fontSize || part.getAttribute('font-size') || '';
   if (own.endsWith('px')) return Number.parseFloat(own);

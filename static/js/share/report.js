@@ -1,4 +1,4 @@
-/** What a view says of itself outside of the page: its settings in words, and what to keep in mind. No browser here. */
+/** Settings and notes of a view for exports. No browser here. */
 
 import { sourceOf } from '../data/record.js';
 import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences } from '../state/view/spec.js';
@@ -10,12 +10,12 @@ import { appliesTo, fromSpecs, KIND, kindName, nameOf, settingOf, toDifferences 
  * @typedef {import('../../types').Field} Field
  * @typedef {import('../../types').Value} Value
  * @typedef {{title: string, value: string}} Setting
- * @typedef {{shared: Setting[], own: {title: string, values: string[]}[]}} Settings `own`: one value a run
+ * @typedef {{shared: Setting[], own: {title: string, values: string[]}[]}} Settings `own`: one value per run
  */
 
-const LONG = 80; // letters of a value that are shown; the specs hold the whole of it
+const LONG = 80; // shown characters of a value; the specs contain all of it
 
-/** Every setting that means something for these specs: shared by all, or one value a run. @param {Map<string, Field>} fields @param {any[]} specs @returns {Settings} */
+/** List all settings that apply to the specs: shared by all, or one value per run. @param {Map<string, Field>} fields @param {any[]} specs @returns {Settings} */
 export function toSettings(fields, specs) {
   const view = fromSpecs(fields, specs);
   const differing = toDifferences(fields, view);
@@ -31,23 +31,23 @@ export function toSettings(fields, specs) {
   return { shared, own };
 }
 
-/** @param {Field} field @param {Value} value */
+/** Format a setting. @param {Field} field @param {Value} value */
 function formatSetting(field, value) {
   if (field.path === KIND) return kindName(String(value));
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (field.options) return nameOf(value);
   const text = String(value).replaceAll(/\s+/g, ' ');
   const short = text.length > LONG ? `${text.slice(0, LONG)}…` : text;
-  const isSaid = field.type === 'string' || field.title.toLowerCase().includes(field.unit); // as of Seeds
-  return isSaid ? short : `${short} ${value === 1 ? field.unit.replace(/s$/, '') : field.unit}`;
+  const isUnitInTitle = field.type === 'string' || field.title.toLowerCase().includes(field.unit); // such as Seeds
+  return isUnitInTitle ? short : `${short} ${value === 1 ? field.unit.replace(/s$/, '') : field.unit}`;
 }
 
 /**
- * What a reader of the numbers must know: seeds, estimators, when they were measured, with what.
+ * List notes for readers of the numbers: seeds, estimators, training, versions.
  * @param {Columns[]} runs
  * @param {string[]} labels
  * @param {boolean} isDifference
- * @param {string} [part] the layers that figures show, where they are not all
+ * @param {string} [part] the interval in words; default: all layers
  * @returns {string[]}
  */
 export function toNotes(runs, labels, isDifference, part = '') {
@@ -73,32 +73,32 @@ export function toNotes(runs, labels, isDifference, part = '') {
   ];
 }
 
-/** @param {Record<string, any>} spec */
+/** Describe the training. @param {Record<string, any>} spec */
 function trainingNote({ train }) {
   return train?.steps > 0
     ? `Measured after ${train.steps} steps of training.`
     : 'Measured at initialisation, without training.';
 }
 
-/** @param {import('../../types').TraceSource} source */
+/** Describe a recording. @param {import('../../types').TraceSource} source */
 function traceNote({ model, versions }) {
   return `A recording of ${model.name}, ${model.parameters} parameters, made with ${versionsNote(versions)}. Its seed, training and type are unknown.`;
 }
 
-/** @param {Record<string, any>} spec */
+/** Describe the seeds. @param {Record<string, any>} spec */
 function seedsNote(spec) {
   if (!(spec.seeds > 1)) return `One draw of the weights, from seed ${spec.seed}. Other seeds give other numbers.`;
   return `Curves are of seed ${spec.seed}; bands span the 5th to 95th percentile of ${spec.seeds} seeds, dotted lines are their medians.`;
 }
 
-/** @param {object} versions */
+/** List versions. @param {object} versions */
 function versionsNote(versions) {
   return Object.entries(versions)
     .map(([name, version]) => `${name.replaceAll('_', '-')} ${version}`)
     .join(', ');
 }
 
-/** One sentence where it is the same of all runs, else one a run. @param {string[]} sentences @param {string[]} labels */
+/** Return one sentence if it is the same for all runs, else one per run. @param {string[]} sentences @param {string[]} labels */
 function merge(sentences, labels) {
   const isSame = sentences.every((text) => text === sentences[0]);
   const all = isSame ? sentences.slice(0, 1) : sentences.map((text, run) => text && `${labels[run]}: ${text}`);

@@ -1,4 +1,4 @@
-/** Share: a snapshot stores the runs and the state of the page, and its short link opens the same numbers. Nothing is stored unasked. */
+/** State of the Share dialog: a snapshot stores the runs and the view behind a short link. It is created only on request. */
 
 import { signal } from '@preact/signals';
 import { ApiError, deleteSnapshot, postSnapshot } from '../net/api.js';
@@ -14,8 +14,8 @@ import { hasUnnamed } from '../state/view/traces.js';
 import { notify } from '../ui/clipboard.js';
 
 /**
- * What the dialog offers. `long` opens the settings; empty where it is not known which recording is shown. `id` and `short` are those of the
- * snapshot, empty until it is created; `expires` is empty where it never does. `isOwn`: it was created in this browser.
+ * Links in the dialog. `long` opens the settings; empty if a recording has no id. `id` and `short` are those of the snapshot, empty until
+ * it is created; `expires` is empty if it never expires. `isOwn`: the snapshot was created in this browser.
  * @typedef {{id: string, short: string, long: string, hasMap: boolean, isOwn: boolean, expires: string}} Links
  */
 
@@ -26,16 +26,16 @@ export const isCreating = signal(false);
 export const saved = signal('');
 /** Title and note of the snapshot. */
 export const words = signal({ title: '', note: '' });
-/** What is embedded: the panel, and the theme of the page that embeds it. */
+/** The embedded panel, and the theme of the embedding page. */
 export const framed = signal('gain');
 export const framedTheme = signal(/** @type {'light' | 'dark'} */ ('light'));
 
-/** Whether all that is shown can be stored. */
+/** Return whether all runs are done, so that a snapshot can be created. */
 export function isReady() {
   return state.phase.value === 'idle' && state.isComplete.value;
 }
 
-/** Open the dialog. @param {string} [panel] that is to be embedded */
+/** Open the dialog. @param {string} [panel] panel to embed; default: the last one */
 export function share(panel) {
   if (!isReady()) return notify('You can share when all runs are done.');
   framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
@@ -49,33 +49,33 @@ export function share(panel) {
   links.value = { id: '', short: '', long, hasMap: false, isOwn: false, expires: '' };
 }
 
-/** Counts requests for a link, and closings of the dialog: an answer that comes after either is ignored. */
-let asked = 0;
+/** Counts requests for a link and closings of the dialog; responses of earlier requests are ignored. */
+let latestRequest = 0;
 
-/** Close the dialog, also to what is on its way. */
+/** Close the dialog, and ignore pending responses. */
 export function close() {
   if (links.value === null) return;
-  asked++;
+  latestRequest++;
   isCreating.value = false;
   links.value = null;
 }
 
-/** Store what is shown, with its title and note. */
+/** Create a snapshot with title and note. */
 export async function createLink() {
-  const mine = ++asked;
+  const request = ++latestRequest;
   failure.value = saved.value = '';
   isCreating.value = true;
   try {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
-    const stored = await withSource(state.view.value.map, (held) =>
-      postSnapshot({ runs, state: hash, sweep: held?.id ?? null, ...toWords() }),
+    const snapshot = await withSource(state.view.value.map, (shownSource) =>
+      postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toWords() }),
     );
-    const trouble = stored.key ? keepKey(stored.id, stored.key) : '';
+    const trouble = snapshot.key ? keepKey(snapshot.id, snapshot.key) : '';
     if (trouble) notify(trouble);
-    if (mine !== asked || links.value === null) return;
-    const short = new URL(stored.url, location.href).href;
-    const { id, sweep, expires_at: expires } = stored;
+    if (request !== latestRequest || links.value === null) return;
+    const short = new URL(snapshot.url, location.href).href;
+    const { id, sweep, expires_at: expires } = snapshot;
     links.value = {
       ...links.value,
       id,
@@ -86,9 +86,9 @@ export async function createLink() {
     };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (mine === asked) failure.value = `${error.title}: ${error.message}`;
+    if (request === latestRequest) failure.value = `${error.title}: ${error.message}`;
   } finally {
-    if (mine === asked) isCreating.value = false;
+    if (request === latestRequest) isCreating.value = false;
   }
 }
 
@@ -99,7 +99,7 @@ export async function remove() {
     await deleteSnapshot(id, keyOf(id));
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    // One that no longer exists is what was wanted.
+    // 404: the snapshot is already deleted.
     if (error.status !== 404) {
       failure.value = `${error.title}: ${error.message}`;
       return;
@@ -110,12 +110,12 @@ export async function remove() {
   notify('The link is deleted.');
 }
 
-/** What is typed; another title or note makes another snapshot, on request. @param {any} event */
-export function note({ target }) {
+/** Store typed title or note; they apply to the next snapshot. @param {any} event */
+export function onNoteInput({ target }) {
   words.value = { ...words.value, [target.name]: target.value };
 }
 
-/** Never without a title. */
+/** Return title and note; the title defaults to the labels of the runs. */
 export function toWords() {
   const { title, note } = words.value;
   return { title: title.trim() || state.labels.value.join(', '), note: note.trim() };
@@ -123,5 +123,5 @@ export function toWords() {
 
 const LOOPBACK = /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/;
 
-/** Whether an address leads other computers to themselves. @param {string} hostname */
+/** Return whether a host name refers to the local computer. @param {string} hostname */
 export const isLoopback = (hostname) => LOOPBACK.test(hostname);

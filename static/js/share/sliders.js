@@ -1,52 +1,52 @@
-/** Sliders of a document that holds its runs and asks no server: what follows from the runs is shown as the sliders move. */
+/** Sliders of documents without a server: they show columns derived from the document's runs. */
 
 import { createColumns } from '../data/columns.js';
 import { choose } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
-import { know } from '../instant/known.js';
+import { deriveColumns } from '../instant/derive.js';
 import { toStops } from '../state/view/spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').AtOnceRules} AtOnceRules */
-/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is that of the given runs */
-/** A setting that a hand can move. @typedef {{path: string, title: string, unit: string, min: number, max: number, step: number}} Movable */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').DerivationRules} DerivationRules */
+/** @typedef {{path: string, title: string, unit: string, stops: number[], value: number}} Slider `value` is the setting of the document's runs */
+/** A setting that a slider can change. @typedef {{path: string, title: string, unit: string, min: number, max: number, step: number}} Movable */
 
 const COMPOSITE = 'composite_gain_fwd';
 
 /**
- * Put the sliders into a box with the classes `sliders` and `said` in it.
- * @param {{runs: Columns[], sliders: Slider[], atOnce: AtOnceRules}} given
+ * Add the sliders to a box that contains elements with the classes `sliders` and `said`.
+ * @param {{runs: Columns[], sliders: Slider[], derivation: DerivationRules}} given
  * @param {HTMLElement} box
- * @param {(runs: Columns[] | null) => string} show the runs as the sliders have them, null for the given ones; what it answers is said. Once a frame.
+ * @param {(runs: Columns[] | null) => string} show called once per frame with the derived runs, null for the document's own; returns the text to show
  */
-export function addSliders({ runs, sliders, atOnce }, box, show) {
-  const said = /** @type {HTMLElement} */ (box.querySelector('.said'));
+export function addSliders({ runs, sliders, derivation }, box, show) {
+  const status = /** @type {HTMLElement} */ (box.querySelector('.said'));
   const places = new Map(sliders.map(({ path, value }) => [path, value]));
-  const isAsGiven = () => sliders.every(({ path, value }) => places.get(path) === value);
+  const isInitial = () => sliders.every(({ path, value }) => places.get(path) === value);
   let frame = 0;
   const move = (/** @type {string} */ path, /** @type {number} */ value) => {
     const before = Number(places.get(path));
     places.set(path, value);
-    const known = isAsGiven() ? null : follow(runs, places, atOnce);
+    const known = isInitial() ? null : follow(runs, places, derivation);
     if (known === undefined) {
       places.set(path, before);
-      said.textContent = 'The saved data does not reach that far.';
+      status.textContent = 'The saved data does not cover this value.';
       return before;
     }
     cancelAnimationFrame(frame);
     frame = requestAnimationFrame(() => {
-      said.textContent = show(known);
+      status.textContent = show(known);
     });
     return value;
   };
   for (const slider of sliders) box.querySelector('.sliders')?.append(toLabel(slider, move));
 }
 
-/** @param {Slider} slider @param {(path: string, value: number) => number} move answers where the slider is then */
+/** Create the label of a slider. @param {Slider} slider @param {(path: string, value: number) => number} move returns the resulting value */
 function toLabel({ path, title, unit, stops, value }, move) {
   const [label, output, input] = ['label', 'output', 'input'].map((tag) => document.createElement(tag));
   const range = /** @type {HTMLInputElement} */ (input);
-  const tell = (/** @type {number} */ at) => {
+  const showValue = (/** @type {number} */ at) => {
     output.textContent = String(at);
     range.value = String(stops.indexOf(at));
     range.setAttribute('aria-valuetext', `${at} ${unit}`.trim());
@@ -54,18 +54,18 @@ function toLabel({ path, title, unit, stops, value }, move) {
   Object.assign(range, { type: 'range', min: '0', max: String(stops.length - 1), step: '1' });
   label.append(`${title} `, output, range);
   label.dataset.path = path;
-  tell(value);
-  range.oninput = () => tell(move(path, stops[Number(range.value)]));
+  showValue(value);
+  range.oninput = () => showValue(move(path, stops[Number(range.value)]));
   return label;
 }
 
-/** What is known of all runs; nothing where one of them is not known. @param {Columns[]} runs @param {Map<string, number>} places @param {AtOnceRules} atOnce @returns {Columns[] | undefined} */
-function follow(runs, places, atOnce) {
-  const known = runs.flatMap((columns) => know(columns, toWanted(columns, places), atOnce) ?? []);
+/** Derive the columns of all runs; undefined if one cannot be derived. @param {Columns[]} runs @param {Map<string, number>} places @param {DerivationRules} derivation @returns {Columns[] | undefined} */
+function follow(runs, places, derivation) {
+  const known = runs.flatMap((columns) => deriveColumns(columns, toWanted(columns, places), derivation) ?? []);
   return known.length === runs.length ? known : undefined;
 }
 
-/** @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/known.js').Wanted} */
+/** Return the wanted settings of a run. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
 function toWanted(columns, places) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return {
@@ -75,9 +75,9 @@ function toWanted(columns, places) {
   };
 }
 
-/** Sliders for settings that all runs share which have them; none where nothing follows from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {AtOnceRules} atOnce @returns {Slider[]} */
-export function toSliders(fields, runs, atOnce) {
-  if (follow(runs, new Map(), atOnce) === undefined) return [];
+/** Create sliders for settings with the same value in all runs that have them; none if nothing can be derived from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {DerivationRules} derivation @returns {Slider[]} */
+export function toSliders(fields, runs, derivation) {
+  if (follow(runs, new Map(), derivation) === undefined) return [];
   const layers = Math.min(...runs.map(depthOf));
   return fields.flatMap(({ path, title, unit, min, max, step }) => {
     const values = new Set(runs.flatMap((columns) => settingOf(columns, path) ?? []));
@@ -88,21 +88,21 @@ export function toSliders(fields, runs, atOnce) {
   });
 }
 
-/** @param {Columns} columns @param {string} path @returns {number | undefined} */
+/** Return a setting of a run. @param {Columns} columns @param {string} path @returns {number | undefined} */
 function settingOf(columns, path) {
   return path.split('.').reduce((/** @type {any} */ part, name) => part?.[name], specOf(columns));
 }
 
-/** Whether all that a figure draws is known of runs as the sliders have them. @param {Figure} template @param {Columns[]} runs */
+/** Return whether derived runs contain all data of a figure. @param {Figure} template @param {Columns[]} runs */
 export function isKnown(template, runs) {
-  const slots = runs.map((known) => ({
-    ...{ id: '', asked: undefined, label: '', columns: createColumns(), place: null, known, before: [] },
+  const slots = runs.map((derived) => ({
+    ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, derived, before: [] },
   }));
   return choose(template, slots, []).results.every((columns, run) => columns === runs[run]);
 }
 
-/** The largest gain of each run, in words. @param {Columns[]} runs @param {string[]} labels */
-export function sayGains(runs, labels) {
+/** Describe the largest gain of each run. @param {Columns[]} runs @param {string[]} labels */
+export function describeGains(runs, labels) {
   const gains = runs.map((columns, run) => {
     const logs = /** @type {Float64Array | undefined} */ (columns.log10.get(COMPOSITE));
     const log10 = Math.max(...(logs ?? []).filter(Number.isFinite));

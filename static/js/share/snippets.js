@@ -1,17 +1,17 @@
-/** The calls behind this very view, as text to copy. No browser here. */
+/** API calls of this view, as text to copy. No browser here. */
 
 import { isMixed } from '../net/api.js';
 
 /**
- * What is shown of the runs: their ids where they are known, the stored view that they belong to, and the figure.
- * `traces` holds for each run its id where it is a trace, which no spec stands for.
+ * The shown runs: ids if known, their snapshot, and the figure. `traces` has, for each run, the id of a recording, null for others.
  * @typedef {{ids: string[] | null, traces?: (string | null)[], snapshot: string | null, panel: string, query: [string, string][]}} Shown
  */
 
-/** The specs alone. @type {Shown} */
+/** Default: only the specs are known. @type {Shown} */
 const UNKNOWN = { ids: null, snapshot: null, panel: 'gain', query: [] };
 
 /**
+ * Build the snippets.
  * @param {string} origin
  * @param {any[]} specs
  * @param {Shown} [shown]
@@ -21,13 +21,13 @@ export function toSnippets(origin, specs, shown = UNKNOWN) {
   return [
     { key: 'curl', title: 'curl', text: toCurl(`${origin}/api/v1`, specs, shown) },
     { key: 'python', title: 'Python', text: toPython(`${origin}/api/v1`, specs, shown) },
-    // A view of traces alone has no spec.
+    // A view with recordings only has no spec.
     ...(specs.length > 0 ? [{ key: 'json', title: 'JSON', text: JSON.stringify(specs, null, 2) }] : []),
   ];
 }
 
 /**
- * How a figure is asked for as it is shown.
+ * Build the query of a figure as it is shown.
  * @param {{view: string, layer: number, step: number | null, interval?: {first: number, last: number} | null, theme: string, difference: boolean, labels: string[] | null}} shown `labels` null
  *   where they are the server's own
  * @returns {[string, string][]}
@@ -44,14 +44,14 @@ export function toFigureQuery({ view, layer, step, interval = null, theme, diffe
   ];
 }
 
-/** The address of a figure below the runs' routes. @param {string[]} ids @param {string} panel @param {[string, string][]} query */
+/** Build the path of a figure. @param {string[]} ids @param {string} panel @param {[string, string][]} query */
 export function toFigurePath(ids, panel, query) {
   const [first, ...others] = ids;
   const parts = new URLSearchParams([...(others.length > 0 ? [['with', others.join(',')]] : []), ...query]);
   return `/runs/${first}/figures/${panel}?${parts.toString().replaceAll('%2C', ',')}`;
 }
 
-/** A sweep, its numbers and its figure. @param {string} origin @param {any} sweep @param {string} metric @param {string} reduce */
+/** Build the calls for a sweep, its numbers and its figure. @param {string} origin @param {any} sweep @param {string} metric @param {string} reduce */
 export function toSweepSnippet(origin, sweep, metric, reduce) {
   const base = `${origin}/api/v1/runs/sweep`;
   return [
@@ -64,15 +64,15 @@ export function toSweepSnippet(origin, sweep, metric, reduce) {
   ].join('\n');
 }
 
-/** @param {any[]} specs */
+/** Return the route that starts specs. @param {any[]} specs */
 const toRoute = (specs) => `runs/compare${isMixed(specs) ? '?mixed=true' : ''}`;
 
-/** As one word of a shell. @param {string} text */
+/** Quote a text for a shell. @param {string} text */
 function quote(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** @param {string} base @param {any[]} specs @param {Shown} shown */
+/** Build the curl calls. @param {string} base @param {any[]} specs @param {Shown} shown */
 function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
   const body = JSON.stringify(specs.length === 1 ? specs[0] : specs, null, 1);
   const names =
@@ -102,12 +102,12 @@ function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
   ].join('\n');
 }
 
-/** The ids of computed runs, with those of traces in their places. @param {string[]} ids @param {(string | null)[]} traces */
+/** Insert the ids of recordings among those of runs. @param {string[]} ids @param {(string | null)[]} traces */
 function placeTraces(ids, traces) {
   return traces.reduce((all, id, run) => (id ? all.toSpliced(run, 0, id) : all), ids);
 }
 
-/** @param {string} base @param {any[]} specs @param {Shown} shown */
+/** Build the Python script. @param {string} base @param {any[]} specs @param {Shown} shown */
 function toPython(base, specs, { traces = [], snapshot, panel, query }) {
   const read = `specs = json.loads(r'''${JSON.stringify(specs, null, 1).replaceAll("'''", "''\\u0027")}''')\n\n`;
   const begin = snapshot
@@ -118,7 +118,7 @@ function toPython(base, specs, { traces = [], snapshot, panel, query }) {
   const added = snapshot
     ? []
     : traces.flatMap((id, run) => (id ? [`    runs.insert(${run}, "${id}")  # a recording\n`] : []));
-  // A string of JSON is one of Python.
+  // A JSON string is a valid Python string.
   const pairs = query.map(([name, value]) => `    (${JSON.stringify(name)}, ${JSON.stringify(value)}),\n`).join('');
   return `import json
 

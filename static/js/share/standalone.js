@@ -1,59 +1,59 @@
-/** A view as one HTML file that needs nothing else: no server, no request. No browser here. */
+/** Builds a view as one self-contained HTML file, without requests. No browser here. */
 
 import { toStyle } from './standalonelook.js';
 
 /**
- * @typedef {{text: string, value: number | null}} Cell `value` behind what people read, where there is one
+ * @typedef {{text: string, value: number | null}} Cell `value` is the number behind the text, if any
  * @typedef {{caption: string, head: string[], rows: Cell[][]}} Numbers
- * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, beside: string,
+ * @typedef {{key: string, title: string, unit: string, meaning: string, svg: string, paper: string, supplement: string,
  *   numbers: Numbers | null, help: import('../../types').Panel['help'] | null}} Card `svg` in the theme of the screen, `paper` in the
- *   light one where that is another; `svg`, `paper` and `beside` are markup
+ *   light theme if that differs; `svg`, `paper` and `supplement` are markup
  * @typedef {{label: string, color: string, paperColor: string, id: string, headline: string, source: unknown,
- *   findings: {text: string, numbers: [string, string][]}[]}} Told one run
+ *   findings: {text: string, numbers: [string, string][]}[]}} RunReport one run
  * @typedef {{title: string, note: string, made: string, version: string, links: {title: string, url: string}[], palettes: Palettes,
- *   settings: import('./report.js').Settings, runs: Told[], notes: string[], cards: Card[], live: Live | null, nonce: string}} Whole
- * @typedef {import('./carried.js').Carried & {given: string}} Live what moves in the file, and `given`, the text of what it moves through
+ *   settings: import('./report.js').Settings, runs: RunReport[], notes: string[], cards: Card[], live: Live | null, nonce: string}} SavedView
+ * @typedef {import('./scripts.js').Scripts & {given: string}} Live scripts of the sliders, and `given`, the packed data
  * @typedef {{screen: Record<string, string>, paper: Record<string, string>, isDark: boolean}} Palettes CSS variables
  */
 
-// No font, no request: what the file shows is in it. Of scripts it runs its own alone.
+// No fonts and no requests; only the file's own scripts run.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/** @param {Whole} whole */
-export function toPage(whole) {
-  const title = escapeHtml(whole.title);
+/** Build the file. @param {SavedView} saved */
+export function toPage(saved) {
+  const title = escapeHtml(saved.title);
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}${whole.live ? `; script-src 'nonce-${whole.nonce}'` : ''}">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}${saved.live ? `; script-src 'nonce-${saved.nonce}'` : ''}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="mHC Scope ${escapeHtml(whole.version)}">
+<meta name="generator" content="mHC Scope ${escapeHtml(saved.version)}">
 <meta name="referrer" content="no-referrer">
 <title>${title} · mHC Scope</title>
-<style>${toStyle(whole.palettes)}</style>
-${whole.live ? toScripts(whole.live, whole.nonce) : ''}</head>
+<style>${toStyle(saved.palettes)}</style>
+${saved.live ? toScripts(saved.live, saved.nonce) : ''}</head>
 <body>
 <header>
 <p class="brand"><b>mHC</b> Scope</p>
 <h1>${title}</h1>
 ${
-  whole.note
-    ? `<p class="note">${escapeHtml(whole.note)}</p>
+  saved.note
+    ? `<p class="note">${escapeHtml(saved.note)}</p>
 `
     : ''
-}<p class="muted">${escapeHtml(whole.made)} · version ${escapeHtml(whole.version)}</p>
-${whole.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)}: <a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`).join('\n')}
+}<p class="muted">${escapeHtml(saved.made)} · version ${escapeHtml(saved.version)}</p>
+${saved.links.map(({ title: name, url }) => `<p class="muted">${escapeHtml(name)}: <a href="${escapeHtml(url)}">${escapeHtml(url)}</a></p>`).join('\n')}
 </header>
 <main>
 <section class="story" aria-label="What the runs show">
-${whole.runs.map(toStory).join('\n')}
+${saved.runs.map(toStory).join('\n')}
 </section>
-${whole.live ? HAND : ''}${toSettings(whole)}
-${whole.cards.map(toCard).join('\n')}
+${saved.live ? SLIDERS : ''}${toSettings(saved)}
+${saved.cards.map(toCard).join('\n')}
 <section class="card">
 <h2>Notes</h2>
-<ul>${whole.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
+<ul>${saved.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>
 </section>
 </main>
 </body>
@@ -61,13 +61,13 @@ ${whole.cards.map(toCard).join('\n')}
 `;
 }
 
-/** Where the sliders come, and what they say. */
-const HAND = `<section class="card hand" id="hand" aria-label="Try it"><h2>Try it</h2>
-<p class="muted">These sliders work offline as far as the saved data reaches. What needs new runs is dimmed.</p>
+/** Section of the sliders. */
+const SLIDERS = `<section class="card try-it" id="try-it" aria-label="Try it"><h2>Try it</h2>
+<p class="muted">These sliders work offline, within the saved data. Figures that need new runs are dimmed.</p>
 <div class="sliders"></div><p class="said" aria-live="polite"></p></section>
 `;
 
-/** @param {Live} live @param {string} nonce */
+/** Build the scripts. @param {Live} live @param {string} nonce */
 function toScripts({ given, entry, imports, plotly }, nonce) {
   const start = (/** @type {string} */ type) => `<script nonce="${nonce}"${type && ` type="${type}"`}`;
   const safe = (/** @type {string} */ json) => json.replaceAll('<', '\\u003c');
@@ -78,21 +78,21 @@ ${start('module')}>import "${entry}";</script>
 `;
 }
 
-/** @param {Told} run */
+/** Build the findings of a run. @param {RunReport} run */
 function toStory({ label, color, paperColor, headline, findings }) {
-  const told = findings.flatMap(({ numbers }) => numbers);
-  const behind = told.map(
+  const allNumbers = findings.flatMap(({ numbers }) => numbers);
+  const behind = allNumbers.map(
     ([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
   );
   return `<article class="card run" style="--run: ${escapeHtml(color)}; --paper-run: ${escapeHtml(paperColor)}">
 <h2>${escapeHtml(label)}</h2>
 <p class="headline">${escapeHtml(headline)}</p>
 <ul>${findings.map(({ text }) => `<li>${escapeHtml(text)}</li>`).join('')}</ul>
-${told.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
+${allNumbers.length > 0 ? `<details><summary>Numbers behind the sentences</summary><table><tbody>${behind.join('')}</tbody></table></details>` : ''}
 </article>`;
 }
 
-/** @param {Whole} whole */
+/** Build the settings. @param {SavedView} saved */
 function toSettings({ settings, runs }) {
   const shared = settings.shared
     .map(
@@ -113,14 +113,14 @@ ${runs.map(toSource).join('\n')}
 </section>`;
 }
 
-/** @param {Told} run */
+/** Build the source of a run as JSON. @param {RunReport} run */
 function toSource({ label, id, source }) {
   return `<details><summary>${escapeHtml(label)} as JSON <span class="muted">run ${escapeHtml(id)}</span></summary>
 <pre tabindex="0">${escapeHtml(JSON.stringify(source, null, 1))}</pre></details>`;
 }
 
-/** @param {Card} card */
-function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }) {
+/** Build a card. @param {Card} card */
+function toCard({ key, title, unit, meaning, svg, paper, supplement, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
   const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
     `<div class="figure ${where}" tabindex="0" role="region" aria-label="${escapeHtml(`${title}, figure`)}"><div role="img" aria-label="${escapeHtml(label)}">${markup}</div></div>`;
@@ -128,7 +128,7 @@ function toCard({ key, title, unit, meaning, svg, paper, beside, numbers, help }
 <h2>${escapeHtml(title)} <span class="muted unit">${escapeHtml(unit)}</span></h2>
 <p class="muted">${escapeHtml(meaning)}</p>
 ${svg ? figure(svg, paper ? 'on-screen' : '') : ''}${paper ? figure(paper, 'on-paper') : ''}
-${beside ? `<div class="beside">${beside}</div>` : ''}
+${supplement ? `<div class="supplement">${supplement}</div>` : ''}
 ${
   help
     ? `<details class="help"><summary>How to read it</summary><p>${escapeHtml(help.reading)}</p>
@@ -139,7 +139,7 @@ ${numbers ? toTable(title, numbers) : ''}
 </section>`;
 }
 
-/** @param {string} title @param {Numbers} numbers */
+/** Build a table. @param {string} title @param {Numbers} numbers */
 function toTable(title, { caption, head, rows }) {
   const body = rows.map(
     ([first, ...cells]) => `<tr><th scope="row">${escapeHtml(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
@@ -150,7 +150,7 @@ function toTable(title, { caption, head, rows }) {
 <tbody>${body.join('\n')}</tbody></table></div></details>`;
 }
 
-/** @param {Cell} cell */
+/** Build a cell. @param {Cell} cell */
 function toCell({ text, value }) {
   return `<td>${value === null ? escapeHtml(text) : `<data value="${value}">${escapeHtml(text)}</data>`}</td>`;
 }
@@ -158,12 +158,12 @@ function toCell({ text, value }) {
 /** @type {Record<string, string>} */
 const ENTITIES = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
-/** @param {unknown} text */
+/** Escape a text for HTML. @param {unknown} text */
 function escapeHtml(text) {
   return String(text).replace(/[&<>"']/g, (sign) => ENTITIES[sign]);
 }
 
-/** A title as a file's name. @param {string} title */
+/** Convert a title to a file name. @param {string} title */
 export function toFileName(title) {
   const words = title
     .normalize('NFKD')

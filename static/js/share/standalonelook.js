@@ -1,6 +1,6 @@
-/** How a saved view looks, on screen in the theme that was on, on paper in the light one. No browser here. */
+/** Styles of a saved view: on screen in its theme, on paper in the light one. No browser here. */
 
-/** @param {import('./standalone.js').Palettes} palettes */
+/** Build the style sheet. @param {import('./standalone.js').Palettes} palettes */
 export function toStyle({ screen, paper, isDark }) {
   return `:root { color-scheme: ${isDark ? 'dark' : 'light'}; ${declare(screen)} }
 ${RULES}
@@ -9,7 +9,7 @@ ${RULES}
 :root { color-scheme: light; ${declare(paper)} }
 body { background: none; font-size: 12px; padding: 0; max-width: none; }
 .run { --run: var(--paper-run) !important; }
-.on-screen, .live, .hand { display: none; }
+.on-screen, .live, .try-it { display: none; }
 .on-paper { display: block; }
 .panel, .run { break-inside: avoid; }
 h2 { break-after: avoid; }
@@ -20,7 +20,7 @@ tr { break-inside: avoid; }
 `;
 }
 
-/** @param {Record<string, string>} palette */
+/** Declare the colours. @param {Record<string, string>} palette */
 function declare(palette) {
   return Object.entries(palette)
     .map(([name, value]) => `${name}: ${value};`)
@@ -82,14 +82,14 @@ th:first-child { text-align: left; padding-left: 0; }
 tbody th { font-weight: 400; }
 td small { display: inline-block; min-width: 4.6em; margin-left: .5em; }
 .added { display: block; height: 3px; margin: 2px 0 0 auto; width: var(--share); border-radius: 2px; background: var(--accent); }
-.beside .table-box { max-height: none; margin-top: 10px; }
-.beside dl { display: grid; grid-template-rows: auto auto; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 2px 22px; font-size: 12.5px; }
-.beside dt { font-weight: 700; }
-.beside :is(th, td) { vertical-align: top; }
-.beside thead tr + tr th { text-align: right; }
+.supplement .table-box { max-height: none; margin-top: 10px; }
+.supplement dl { display: grid; grid-template-rows: auto auto; grid-auto-flow: column; grid-auto-columns: minmax(0, 1fr); gap: 2px 22px; font-size: 12.5px; }
+.supplement dt { font-weight: 700; }
+.supplement :is(th, td) { vertical-align: top; }
+.supplement thead tr + tr th { text-align: right; }
 .letters { color: var(--muted); }
 .compared-kind th { font-weight: 700; }
-.beside p { overflow-wrap: anywhere; }
+.supplement p { overflow-wrap: anywhere; }
 .paper-claim { margin-top: 10px; font-size: 12.5px; color: var(--muted); }
 .hint { color: var(--muted); font-size: 12px; }
-@media (max-width: 560px) { body { padding: 16px 10px 32px; } .card { padding: 12px; } .beside dl { display: block; } .beside dd { margin-bottom: 10px; } }`;
+@media (max-width: 560px) { body { padding: 16px 10px 32px; } .card { padding: 12px; } .supplement dl { display: block; } .supplement dd { margin-bottom: 10px; } }`;

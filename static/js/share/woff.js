@@ -1,9 +1,9 @@
-/** A font that comes as WOFF, as the file that a PDF holds: the same tables, each unpacked. See the W3C's "WOFF File Format 1.0". No framework here. */
+/** Converts WOFF fonts to TrueType for PDF files: the same tables, decompressed. See the W3C's "WOFF File Format 1.0". No framework here. */
 
 const WOFF = { head: 44, entry: 20 };
 const SFNT = { head: 12, entry: 16 };
 
-/** @param {ArrayBuffer} woff @returns {Promise<Uint8Array>} */
+/** Convert a font. @param {ArrayBuffer} woff @returns {Promise<Uint8Array>} */
 export async function toTrueType(woff) {
   const view = new DataView(woff);
   const count = view.getUint16(12);
@@ -16,8 +16,8 @@ export async function toTrueType(woff) {
   writeHead(out, view.getUint32(4), count);
   let offset = start;
   tables.forEach(({ tag, checksum, body }, table) => {
-    [tag, checksum, offset, body.length].forEach((word, place) => {
-      out.setUint32(SFNT.head + table * SFNT.entry + 4 * place, word);
+    [tag, checksum, offset, body.length].forEach((word, index) => {
+      out.setUint32(SFNT.head + table * SFNT.entry + 4 * index, word);
     });
     font.set(body, offset);
     offset += padded(body.length);
@@ -25,27 +25,27 @@ export async function toTrueType(woff) {
   return font;
 }
 
-/** @param {number} length */
+/** Round up to a multiple of 4. @param {number} length */
 const padded = (length) => (length + 3) & ~3;
 
-/** @param {DataView} view @param {number} entry */
+/** Read and decompress a table. @param {DataView} view @param {number} entry */
 async function readTable(view, entry) {
-  const [tag, offset, packed, length, checksum] = [0, 4, 8, 12, 16].map((place) => view.getUint32(entry + place));
+  const [tag, offset, packed, length, checksum] = [0, 4, 8, 12, 16].map((start) => view.getUint32(entry + start));
   const bytes = new Uint8Array(/** @type {ArrayBuffer} */ (view.buffer), offset, packed);
   return { tag, checksum, body: packed < length ? await unpack(bytes) : bytes };
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes of zlib */
+/** Decompress. @param {Uint8Array<ArrayBuffer>} bytes zlib data */
 async function unpack(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** @param {DataView} out @param {number} flavor @param {number} count of tables */
+/** Write the header. @param {DataView} out @param {number} flavor @param {number} count of tables */
 function writeHead(out, flavor, count) {
   const power = Math.floor(Math.log2(count));
   out.setUint32(0, flavor);
-  [count, 16 * 2 ** power, power, 16 * (count - 2 ** power)].forEach((word, place) => {
-    out.setUint16(4 + 2 * place, word);
+  [count, 16 * 2 ** power, power, 16 * (count - 2 ** power)].forEach((word, index) => {
+    out.setUint16(4 + 2 * index, word);
   });
 }

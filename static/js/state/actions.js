@@ -1,136 +1,138 @@
-/** What people do to the view, and what follows: the address, and the runs. */
+/** User actions on the view; they update the address and the runs. */
 
-import { isOwn, keptTexts, noteAddress, openingView, pushAddress, replaceAddress, withKeptSweep } from './address.js';
+import { isOwn, keptTexts, openingView, pushAddress, replaceAddress, withKeptSweep, writeAddress } from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
-import { hurryRuns, readSpec, requestRuns, requestSoon, showAtOnce, showStored } from './runner.js';
+import { readSpec, requestNow, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
 import * as state from './signals.js';
 import { findSetting, fromHash, omittedIn, presetIn } from './view/hash.js';
 import { TRACE, withoutUnnamed } from './view/spec.js';
 
-const ADDRESS_MS = 150; // browsers refuse an address that changes many times a second
+const ADDRESS_MS = 150; // browsers limit how often a page may change its address
 const CURSOR_MS = 200;
 let addressTimer = 0;
 let cursorTimer = 0;
 
-/** While something is dragged: the runs follow as fast as they can, the address a moment later. @param {() => void} change */
+/** Apply a change during a drag: request runs as fast as possible, update the address after a delay. @param {() => void} change */
 export function dragTo(change) {
-  if (!state.isDragging.value) noteAtOnce();
+  if (!state.isDragging.value) flushAddressUpdate();
   state.isDragging.value = true;
   change();
-  leaveStored();
-  if (showAtOnce()) requestSoon();
+  leaveSnapshot();
+  if (showDerived()) requestSoon();
   else requestRuns();
   clearTimeout(addressTimer);
   addressTimer = setTimeout(() => replaceAddress(state.view.value), ADDRESS_MS);
 }
 
-/** Where no run is computed: a change is made if what it leads to can be known at once. Returns whether it was. @param {() => void} change */
-export function moveAtOnce(change) {
+/** Apply a change if its columns can be derived without the server; return whether it was applied. @param {() => void} change */
+export function moveIfDerivable(change) {
   const before = state.view.value;
   change();
-  if (showAtOnce() || state.isOfView.value) return true;
+  if (showDerived() || state.matchesView.value) return true;
   state.view.value = before;
   return false;
 }
 
-/** A change that is whole, or the release after a drag: a step that Back undoes. @param {() => void} [change] */
+/** Finish a change, or a drag if none is given: adds a history entry, so that Back undoes it. @param {() => void} [change] */
 export function commit(change) {
   clearTimeout(addressTimer);
   state.isDragging.value = false;
   change?.();
-  leaveStored();
+  leaveSnapshot();
   pushAddress(state.view.value);
   if (change) {
-    showAtOnce();
+    showDerived();
     requestRuns();
-  } else hurryRuns();
+  } else requestNow();
 }
 
-/** What is changed is computed anew; a trace stays, if it is known which it is. */
-function leaveStored() {
+/** Leave the snapshot, because changed runs are recomputed; recordings with an id stay. */
+function leaveSnapshot() {
   if (state.hasTrace.value) state.view.value = withoutUnnamed(state.view.value, boot.rules);
   state.snapshot.value = null;
 }
 
-/** @param {number} layer from 0 */
+/** Move the cursor to a layer. @param {number} layer from 0 */
 export function moveCursor(layer) {
   state.setCursor(layer);
-  noteSoon();
+  scheduleAddressUpdate();
 }
 
-/** @param {number} step from 0, the number of steps for the trained stack */
+/** Move the cursor to a training step. @param {number} step from 0; the number of steps means the trained stack */
 export function moveStep(step) {
   state.setStep(step);
-  noteSoon();
+  scheduleAddressUpdate();
 }
 
-function noteSoon() {
+function scheduleAddressUpdate() {
   clearTimeout(cursorTimer);
-  cursorTimer = setTimeout(noteAtOnce, CURSOR_MS);
+  cursorTimer = setTimeout(flushAddressUpdate, CURSOR_MS);
 }
 
-/** Note what waits to be noted. */
-function noteAtOnce() {
+/** Write a pending change of the address. */
+function flushAddressUpdate() {
   clearTimeout(cursorTimer);
-  if (cursorTimer) noteView();
+  if (cursorTimer) updateAddress();
   cursorTimer = 0;
 }
 
-/** The ends of the layers that are shown and spoken of. @param {{first?: number, last?: number}} change layers from 0 */
+/** Change the ends of the interval. @param {{first?: number, last?: number}} change layers from 0 */
 export function moveInterval(change) {
   state.setInterval(change);
   const { first, last } = state.interval.value;
-  state.spoken.value = state.part.value ? `Layers ${first + 1} to ${last + 1} are shown.` : 'All layers are shown.';
-  noteView();
+  state.announcement.value = state.chosenInterval.value
+    ? `Layers ${first + 1} to ${last + 1} are shown.`
+    : 'All layers are shown.';
+  updateAddress();
 }
 
-/** Show and speak of all layers. */
+/** Show all layers. */
 export function clearInterval() {
   moveInterval({ first: 0, last: state.layers.value - 1 });
 }
 
-/** Put the cursors back where they were. @param {Pick<import('../../types').View, 'cursor' | 'step'>} places */
+/** Restore the cursors. @param {Pick<import('../../types').View, 'cursor' | 'step'>} places */
 export function restoreCursors({ cursor, step }) {
   const { step: _, ...rest } = state.view.value;
   state.view.value = { ...rest, cursor, ...(step === undefined ? {} : { step }) };
-  noteSoon();
+  scheduleAddressUpdate();
 }
 
-/** Another view of a card. @param {import('../../types').Panel} panel @param {string} key */
+/** Show another view of a card. @param {import('../../types').Panel} panel @param {string} key */
 export function showCard(panel, key) {
   state.setCard(panel, key);
-  noteView();
+  updateAddress();
 }
 
 /**
- * Keep in the address what is worth no step back; the address of a stored view stays its own. Not in the midst of a drag,
- * whose release notes all of it: as the address of what is dragged it would take the place of where that began.
+ * Update the address without a history entry; the address of a snapshot stays. Skipped during a drag: it would overwrite the entry at
+ * which the drag began, and the release updates the address anyway.
  */
-export function noteView() {
+export function updateAddress() {
   if (state.isDragging.value) return;
-  if (state.snapshot.value === null && isOwn()) noteAddress(state.view.value);
+  if (state.snapshot.value === null && isOwn()) writeAddress(state.view.value);
 }
 
-/** Another look at the same runs: nothing is computed, and a stored view stays one. @param {boolean} isOn */
+/** Switch the difference mode: nothing is computed, and a snapshot stays. @param {boolean} isOn */
 export function showDifference(isOn) {
   state.setDifference(isOn);
   if (state.snapshot.value === null && isOwn()) pushAddress(state.view.value);
 }
 
-/** Its claim and its card stand on top: what was looked at before is left. @param {import('../../types').Preset} preset */
+/** Open a preset and scroll to its text at the top. @param {import('../../types').Preset} preset */
 export function openPreset(preset) {
   scrollTo(0, 0);
   commit(() => {
-    const { cards } = state.view.value; // the views chosen on cards stay
+    const { cards } = state.view.value; // the chosen views of cards stay
     const opened = toView(preset);
     const all = { ...cards, ...opened.cards };
     state.view.value = { ...opened, ...(Object.keys(all).length > 0 && { cards: all }) };
   });
-  requestRuns(true); // chosen from the gallery, it is asked for, however long it takes
+  requestRuns(true); // an explicit choice starts runs of any duration
 }
 
-/** Other runs in place of those of the view: the cursor and the views chosen on cards stay. @param {import('../../types').View} view */
+/** Replace the runs of the view; the cursor and the chosen views of cards stay. @param {import('../../types').View} view */
 export function showView({ base, runs }) {
   commit(() => {
     const { cards, cursor } = state.view.value;
@@ -139,55 +141,55 @@ export function showView({ base, runs }) {
   requestRuns(true);
 }
 
-/** Keep the runs, without what the preset says of them: nothing is computed, and a stored view stays one. */
+/** Close the preset's text but keep its runs: nothing is computed, and a snapshot stays. */
 export function closePreset() {
   leavePreset();
   if (state.snapshot.value === null) pushAddress(state.view.value);
 }
 
-/** Read the address, as at the start and after Back: a stored view shows its frames, a hash is computed. @param {import('../../types').Snapshot} [stored] */
-export function openAddress(stored) {
-  const isStored = stored !== undefined && location.pathname === stored.url;
-  const hash = isStored ? stored.state : location.hash;
+/** Read the address at the start and after Back: a snapshot shows its frames, a hash requests runs. @param {import('../../types').Snapshot} [snapshot] */
+export function openAddress(snapshot) {
+  const isSnapshot = snapshot !== undefined && location.pathname === snapshot.url;
+  const hash = isSnapshot ? snapshot.state : location.hash;
   const preset = findPreset(nameIn(location.pathname) ?? presetIn(hash, boot.rules));
-  const isBare = !isStored && !preset && hash === '';
+  const isBare = !isSnapshot && !preset && hash === '';
   const { view: read, problems } = isBare
     ? { view: openingView(), problems: [] }
-    : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isStored ? {} : keptTexts());
-  const isLost = !isStored && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
+    : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isSnapshot ? {} : keptTexts());
+  const isLost = !isSnapshot && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
   const known = isLost ? withoutUnnamed(read, boot.rules) : read;
-  const view = isStored ? withKeptSweep(known) : known;
+  const view = isSnapshot ? withKeptSweep(known) : known;
   if (isLost) problems.push("runs: this link doesn't name its recording; open the snapshot link instead");
   state.batch(() => {
     state.view.value = view;
-    state.notices.value = isStored ? [] : problems;
-    state.snapshot.value = isStored ? stored : null;
+    state.notices.value = isSnapshot ? [] : problems;
+    state.snapshot.value = isSnapshot ? snapshot : null;
   });
-  if (isStored) {
-    showStored(stored.runs, state.labels.value);
-    void takeTexts(stored, problems);
+  if (isSnapshot) {
+    showSnapshot(snapshot.runs, state.labels.value);
+    void takeTexts(snapshot, problems);
   } else {
-    if (preset) noteView(); // under the preset's own address, whichever way it was named
-    showAtOnce();
-    if (!isShown()) requestRuns(preset !== undefined); // its link asks for its runs, however long they take
+    if (preset) updateAddress(); // use the preset's own address
+    showDerived();
+    if (!isShown()) requestRuns(preset !== undefined); // a preset's link starts runs of any duration
   }
 }
 
-/** Whether all runs of the view are shown, as after Back from a sweep. */
-const isShown = () => state.phase.value === 'idle' && state.isOfView.value && state.isComplete.value;
+/** Return whether all runs of the view are shown, as after Back from a sweep. */
+const isShown = () => state.phase.value === 'idle' && state.matchesView.value && state.isComplete.value;
 
-/** A stored view's hash may have had no room for its text: the runs themselves hold it. @param {import('../../types').Snapshot} stored @param {string[]} problems of its hash */
-async function takeTexts(stored, problems) {
-  const omitted = omittedIn(stored.state);
+/** Read texts that the hash of a snapshot omits from the specs of its runs. @param {import('../../types').Snapshot} snapshot @param {string[]} problems of its hash */
+async function takeTexts(snapshot, problems) {
+  const omitted = omittedIn(snapshot.state);
   if (omitted.length === 0) {
     state.notices.value = problems;
     return;
   }
-  const specs = await Promise.all(stored.runs.map(readSpec));
-  if (state.snapshot.value !== stored) return;
+  const specs = await Promise.all(snapshot.runs.map(readSpec));
+  if (state.snapshot.value !== snapshot) return;
   const found = omitted.map((key) => [key, String(findSetting(key, specs, boot.rules) ?? '')]);
   const texts = Object.fromEntries(found.filter(([, text]) => text));
-  const read = fromHash(stored.state, state.fields.value, boot.rules, undefined, texts);
+  const read = fromHash(snapshot.state, state.fields.value, boot.rules, undefined, texts);
   state.batch(() => {
     state.view.value = {
       ...read.view,

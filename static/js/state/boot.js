@@ -1,4 +1,4 @@
-/** What the server sent with the page itself. */
+/** Data that the server sends with the page. */
 
 import { looks } from '../data/dress.js';
 import { hasServer, sent } from '../net/sent.js';
@@ -8,5 +8,5 @@ export const boot = /** @type {import('../../types').Boot} */ (sent);
 Object.assign(connections, boot.rules.connections);
 Object.assign(looks, boot.rules.methods);
 Object.assign(writtenStops, boot.site?.grid);
-// Only the file server knows under which address it shows the page of a stored view.
+// Without a server, a snapshot's address depends on where the files are hosted.
 if (!hasServer && boot.snapshot) boot.snapshot.url = location.pathname;

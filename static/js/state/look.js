@@ -1,8 +1,8 @@
-/** The theme that is on, and the templates that go with it. */
+/** The current theme and its templates. */
 
 import { computed, effect, signal } from '@preact/signals';
 import { carryRules } from '../data/rules.js';
-import { getPanels, insist } from '../net/api.js';
+import { getPanels, retryWhileBusy } from '../net/api.js';
 import { recall, remember } from './memory.js';
 import * as state from './signals.js';
 
@@ -15,16 +15,16 @@ system.addEventListener('change', () => {
   isSystemDark.value = system.matches;
 });
 
-/** @returns {ThemeChoice} */
-function stored() {
+/** Read the stored choice. @returns {ThemeChoice} */
+function readChoice() {
   const chosen = recall(KEY);
   return chosen === 'light' || chosen === 'dark' ? chosen : 'auto';
 }
 
-export const choice = signal(stored());
+export const choice = signal(readChoice());
 export const theme = computed(() => (choice.value === 'auto' ? (isSystemDark.value ? 'dark' : 'light') : choice.value));
 
-/** @param {ThemeChoice} next */
+/** Choose a theme, and store the choice. @param {ThemeChoice} next */
 export function setTheme(next) {
   choice.value = next;
   remember(KEY, next === 'auto' ? null : next);
@@ -32,33 +32,34 @@ export function setTheme(next) {
   else document.documentElement.dataset.theme = next;
 }
 
-/** @type {Map<string, Promise<import('../../types').Templates>>} */
-const asked = new Map();
+/** Requested templates by number of runs and theme. @type {Map<string, Promise<import('../../types').Templates>>} */
+const templatesLoading = new Map();
 
-/** Templates for so many runs, asked for once. @param {number} runs @param {string} name */
+/** Load the templates for a number of runs; each is requested once. @param {number} runs @param {string} name */
 export function loadTemplates(runs, name) {
   const key = `${runs} ${name}`;
-  const known = asked.get(key) ?? getPanels(runs, name).then(carryRules);
-  asked.set(key, known);
-  known.catch(() => asked.delete(key));
+  const known = templatesLoading.get(key) ?? getPanels(runs, name).then(carryRules);
+  templatesLoading.set(key, known);
+  known.catch(() => templatesLoading.delete(key));
   return known;
 }
 
-/** The light theme's templates for paper, there as soon as those of a dark screen are. */
+/** Light templates for printing; loaded after those of a dark screen. */
 export const paper = signal(/** @type {import('../../types').Templates | null} */ (null));
 
-/** Keep the templates those of the theme and of the number of runs. @param {(error: unknown) => void} onError */
+/** Keep the templates in step with the theme and the number of runs. @param {(error: unknown) => void} onError */
 export function followLook(onError) {
-  effect(() => void take(state.view.value.runs.length, theme.value, onError));
+  effect(() => void loadAndSet(state.view.value.runs.length, theme.value, onError));
 }
 
-/** @param {number} count @param {string} name @param {(error: unknown) => void} onError */
-async function take(count, name, onError) {
+/** Load and set templates, unless theme or count change meanwhile. @param {number} count @param {string} name @param {(error: unknown) => void} onError */
+async function loadAndSet(count, name, onError) {
   const isWanted = () => count === state.view.peek().runs.length && name === theme.peek();
   try {
-    const loaded = await insist(() => loadTemplates(count, name), isWanted);
+    const loaded = await retryWhileBusy(() => loadTemplates(count, name), isWanted);
     if (isWanted()) state.templates.value = loaded;
-    if (isWanted() && name === 'dark') paper.value = await insist(() => loadTemplates(count, 'light'), isWanted);
+    if (isWanted() && name === 'dark')
+      paper.value = await retryWhileBusy(() => loadTemplates(count, 'light'), isWanted);
   } catch (error) {
     if (isWanted()) onError(error);
   }

@@ -1,20 +1,20 @@
-/** What this browser remembers of its owner's choices, and nothing else. */
+/** Stores the user's choices in this browser. */
 
-/** @param {string} key @returns {string | null} */
+/** Read a choice. @param {string} key @returns {string | null} */
 export function recall(key) {
   try {
     return localStorage.getItem(key);
   } catch {
-    return null; // a frame that its host has sandboxed has no storage
+    return null; // a sandboxed frame has no storage
   }
 }
 
-/** @param {string} key @param {string | null} value null forgets it */
+/** Store a choice. @param {string} key @param {string | null} value null deletes it */
 export function remember(key, value) {
   try {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, value);
   } catch {
-    // As above: the choice then holds until the page is closed.
+    // As above: the choice then lasts until the page is closed.
   }
 }

@@ -1,19 +1,19 @@
-/** How long runs take: all of a view as predicted, and what is left of training, from when its latest steps arrived. */
+/** Predicts durations: of all runs of a view, and of the remaining training steps from the latest arrivals. */
 
 /** @typedef {import('../../types').Columns} Columns */
 
-const LATEST = 20; // the steps that come at once, as to a late viewer, are soon forgotten
+const LATEST = 20; // so that steps that arrive together, as for a late viewer, stop counting soon
 
-/** When the latest steps of a run arrived, in ms. @type {WeakMap<Columns, number[]>} */
+/** Arrival times of the latest steps of a run, in ms. @type {WeakMap<Columns, number[]>} */
 const arrivals = new WeakMap();
 
-/** A step has arrived. @param {Columns} columns @param {number} now_ms */
-export function noteStep(columns, now_ms) {
+/** Record the arrival of a step. @param {Columns} columns @param {number} now_ms */
+export function recordArrival(columns, now_ms) {
   const times = [...(arrivals.get(columns) ?? []), now_ms];
   arrivals.set(columns, times.slice(-LATEST));
 }
 
-/** Seconds that so many steps will take, or null where too few have been seen. @param {Columns} columns @param {number} steps */
+/** Predict the seconds of so many steps; null if fewer than two have arrived. @param {Columns} columns @param {number} steps */
 export function secondsLeft(columns, steps) {
   const times = arrivals.get(columns) ?? [];
   if (times.length < 2) return null;
@@ -21,16 +21,16 @@ export function secondsLeft(columns, steps) {
 }
 
 /**
- * Seconds from submitting all runs to the end of the last, and memory of those that are computed at once.
+ * Predict the seconds until all runs are done, and the peak memory of runs computed in parallel.
  *
- * @param {import('../../types').Cost[]} costs @param {number} workers @param {number} [short_s] runs up to this long have one worker more
+ * @param {import('../../types').Cost[]} costs @param {number} workers @param {number} [short_s] runs up to this duration can use one more worker; default 0
  */
 export function predictTogether(costs, workers, short_s = 0) {
   const areShort = costs.every((cost) => (cost.seconds_likely ?? cost.seconds) <= short_s);
   return predict(costs, workers + (areShort ? 1 : 0));
 }
 
-/** @param {import('../../types').Cost[]} costs @param {number} workers */
+/** Predict with a number of workers. @param {import('../../types').Cost[]} costs @param {number} workers */
 function predict(costs, workers) {
   const peaks = costs.map((cost) => cost.peak_bytes).sort((a, b) => b - a);
   return {
@@ -42,13 +42,13 @@ function predict(costs, workers) {
 }
 
 /**
- * Runs start in their order, each as soon as a worker is free.
+ * Return when the last run ends: runs start in order, each as soon as a worker is free.
  *
  * @param {import('../../types').Cost[]} costs @param {'seconds_low' | 'seconds_likely' | 'seconds_high'} key @param {number} workers
  */
 function finishLast(costs, key, workers) {
   const free = Array(workers).fill(0);
-  // Runs that were stored before there was a range have their one number.
+  // Runs stored by earlier versions have a single number instead of a range.
   for (const cost of costs) free[free.indexOf(Math.min(...free))] += cost[key] ?? cost.seconds;
   return Math.max(...free);
 }

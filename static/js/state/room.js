@@ -1,25 +1,25 @@
-/** The room of a course that this tab is in: its runs count against the room's share, its saved views are seen by its teacher. */
+/** The course (room) of this tab: runs count against its quota, and its teacher sees shared views. */
 
 import { signal } from '@preact/signals';
-import { SENT } from '../net/api.js';
+import { REQUEST_HEADERS } from '../net/api.js';
 import { boot } from './boot.js';
 
 const KEY = 'room';
 
 /** @typedef {import('../../types').Room} Room */
 
-/** A tab stays in its room when it is loaded anew. @returns {Room | null} */
+/** Return the room; a reload keeps it. @returns {Room | null} */
 function enter() {
   try {
     if (boot.room) sessionStorage.setItem(KEY, JSON.stringify(boot.room));
     return boot.room ?? JSON.parse(sessionStorage.getItem(KEY) ?? 'null');
   } catch {
-    return boot.room ?? null; // a frame that its host has sandboxed has no storage
+    return boot.room ?? null; // a sandboxed frame has no storage
   }
 }
 
 export const room = signal(enter());
-if (room.value) SENT['X-Room'] = room.value.id;
+if (room.value) REQUEST_HEADERS['X-Room'] = room.value.id;
 
 export function leaveRoom() {
   try {
@@ -27,6 +27,6 @@ export function leaveRoom() {
   } catch {
     // As above.
   }
-  delete SENT['X-Room'];
+  delete REQUEST_HEADERS['X-Room'];
   room.value = null;
 }

@@ -1,143 +1,143 @@
-/** Keeps the runs those of the view: asks, follows, cancels. The latest view wins; at most one request is under way. */
+/** Keeps the runs in step with the view: requests, follows and cancels. The latest view wins; at most one request is running. */
 
 import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
-import { haveClimbed } from '../data/drawing.js';
+import { areForwardCurvesComplete } from '../data/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
-import { follow, noteLive, stopFollowing } from './follow.js';
-import { keepRecord, keptIds, recallSpec } from './kept.js';
+import { follow, setLive, stopFollowing } from './follow.js';
+import { keepRecord, keptIds, recallSpec } from './records.js';
 import * as state from './signals.js';
-import { install, installKnown, isBeginning, isTrace, recallTrace, restoreWhole } from './slots.js';
+import { install, installDerived, isBeginning, isTrace, recallTrace, restoreComplete } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
 import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
-/** What is predicted to take longer is not started unasked. */
-const UNASKED_S = 6;
-/** Runs that are predicted to be whole within this are drawn when they begin and when they are whole. */
+/** Longest predicted duration of runs that start without pressing Run. */
+const AUTO_START_S = 6;
+/** Runs predicted to take at most this long are drawn twice: at the start and when complete. */
 const SHORT_S = 1;
-/** How long runs in flight are left to draw their curves before a later view takes their place. */
+/** Time that running runs get to draw their curves before a later view replaces them. */
 const MIN_LIFE_MS = 800;
 
 const NO_TRACE = 'not on this server, so it was left out';
 
 const NOT_WRITTEN = 'this page has no server and no runs of these settings, so it shows the story';
 
-/** A hand that rests so long wants what only the server can tell. */
+/** After this long without movement, ask the server. */
 const REST_MS = 150;
 
-/** @type {{isAsked: boolean} | null} */
+/** @type {{isExplicit: boolean} | null} */
 let wanted = null;
-let isPumping = false;
+let isDraining = false;
 let estimating = new AbortController();
 let retryTimer = 0;
-/** Until when a hand that moves is left alone, in ms of the page's clock. */
+/** Time until which a moving pointer delays requests, in ms of the page's clock. */
 let restingAt = 0;
 let restTimer = 0;
-let hurry = () => {};
-/** Cancel was pressed after the request went out and before the answer named the runs. */
-let isUnwanted = false;
+let endWait = () => {};
+/** Whether Cancel was pressed after the request was sent and before the response named the runs. */
+let isCancelled = false;
 
-/** Compute the view as it is now. `isAsked`: someone pressed Run, so however long it takes. @param {boolean} [isAsked] */
-export function requestRuns(isAsked = false) {
+/** Request the runs of the view. `isExplicit`: the user pressed Run, so runs of any duration start; default false. @param {boolean} [isExplicit] */
+export function requestRuns(isExplicit = false) {
   rest();
-  ask(isAsked);
+  queueRequest(isExplicit);
 }
 
-/** Compute the view when the hand rests or lets go: what can be known at once is there. */
+/** Request the runs when the pointer rests or is released; derived columns are already shown. */
 export function requestSoon() {
   restingAt = performance.now() + REST_MS;
   clearTimeout(restTimer);
   restTimer = setTimeout(rest, REST_MS);
   state.isMoving.value = true;
   state.phase.value = 'checking';
-  ask(false);
+  queueRequest(false);
 }
 
-/** The hand rests, or is gone: figures are drawn as they stay. */
+/** End the movement: figures are drawn with Plotly again. */
 function rest() {
   clearTimeout(restTimer);
   restingAt = 0;
   state.isMoving.value = false;
 }
 
-/** @param {boolean} isAsked */
-function ask(isAsked) {
-  wanted = { isAsked };
+/** Queue a request; it replaces a queued one. @param {boolean} isExplicit */
+function queueRequest(isExplicit) {
+  wanted = { isExplicit };
   clearTimeout(retryTimer);
   if (state.phase.value === 'idle') state.phase.value = 'checking';
-  void pump();
+  void drainQueue();
 }
 
 /**
- * Show what is known of the view without the server, in the place of what is not its own; of all runs or of none. What is computed for
- * another view is given up. Returns whether there is anything.
+ * Show derived columns of the view, of all runs or of none, and cancel runs of other views. Return whether anything was shown.
  */
-export function showAtOnce() {
-  if (state.isOfView.value) return false;
+export function showDerived() {
+  if (state.matchesView.value) return false;
   const known = recallView();
   if (known.length === 0 || known.includes(null)) return false;
-  const asked = state.asked.value;
+  const requestKeys = state.requestKeys.value;
   stopFollowing();
-  void cancelAll(asked);
-  installKnown(asked, known);
-  hurry();
+  void cancelAll(requestKeys);
+  installDerived(requestKeys, known);
+  endWait();
   return true;
 }
 
-/** What is here of each run of the view; null of one of which nothing is. */
+/** Return what the page knows about each run of the view; null for an unknown run. */
 function recallView() {
   const view = state.settings.value;
   const fields = state.fields.value;
-  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server says what is wrong with it
+  if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server describes the error
   return view.runs.map((choice) =>
     choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
   );
 }
 
-/** Records have come that were asked for ahead: while the hand still moves they tell more of the view than its first layers. */
+/** Show prefetched records during a drag if they contain more than the first layers. */
 export function showMore() {
-  const isWaiting = state.isMoving.value && state.isOfView.value && state.slots.value.some(isBeginning);
+  const isWaiting = state.isMoving.value && state.matchesView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
   if (known.length > 0 && !known.some((item) => item === null || isBeginning(item)))
-    installKnown(state.asked.value, known);
+    installDerived(state.requestKeys.value, known);
 }
 
-async function pump() {
-  if (isPumping) return;
-  isPumping = true;
+async function drainQueue() {
+  if (isDraining) return;
+  isDraining = true;
   try {
     while (wanted) {
-      await untilMoved();
-      await untilResting();
-      if (!wanted) break; // cancelled meanwhile
-      const { isAsked } = wanted;
+      await untilCurvesDrawn();
+      await untilPointerRests();
+      if (!wanted) break; // cancelled while waiting
+      const { isExplicit } = wanted;
       wanted = null;
-      await start(isAsked);
+      await start(isExplicit);
     }
   } finally {
-    isPumping = false;
+    isDraining = false;
   }
 }
 
 /**
- * Until all runs in flight have gone up the stack and that has been drawn: a hand that moves on and on must see curves
- * follow, not the beginnings of some.
+ * Wait until the forward curves of all runs are complete and drawn: during a long drag the user must see whole curves, not only their
+ * first layers.
  */
-async function untilMoved() {
+async function untilCurvesDrawn() {
   if (state.phase.value !== 'running') return;
   let stop = () => {};
   await new Promise((resolve) => {
     const done = () => resolve(undefined);
-    hurry = done;
+    endWait = done;
     const timer = setTimeout(done, MIN_LIFE_MS);
     const stopLooking = effect(() => {
       state.dataTick.value;
-      if (state.hasMoved.value && haveClimbed(state.slots.value)) requestAnimationFrame(() => setTimeout(done)); // behind the drawings
+      if (state.hasDrawn.value && areForwardCurvesComplete(state.slots.value))
+        requestAnimationFrame(() => setTimeout(done)); // after the drawings
     });
     stop = () => {
       clearTimeout(timer);
@@ -147,55 +147,55 @@ async function untilMoved() {
   stop();
 }
 
-/** Until the hand has not moved for a while, or lets go. */
-async function untilResting() {
+/** Wait until the pointer has not moved for a while, or is released. */
+async function untilPointerRests() {
   for (let left = restingAt - performance.now(); left > 0; left = restingAt - performance.now()) {
     await new Promise((resolve) => {
-      hurry = () => resolve(undefined);
-      setTimeout(hurry, left);
+      endWait = () => resolve(undefined);
+      setTimeout(endWait, left);
     });
   }
 }
 
-/** The hand has let go: what it left is wanted now, and what is in flight no longer. */
-export function hurryRuns() {
+/** Request the runs immediately on release, and stop waiting for earlier ones. */
+export function requestNow() {
   rest();
-  hurry();
+  endWait();
 }
 
-/** Whether the page has gone on to what it knows at once, and what was asked for is no longer looked for. @param {string[]} asked */
-function isOvertaken(asked) {
-  return state.isOfView.value && asked.join() !== state.asked.value.join();
+/** Return whether the page shows derived columns of another request meanwhile. @param {string[]} requestKeys */
+function isSuperseded(requestKeys) {
+  return state.matchesView.value && requestKeys.join() !== state.requestKeys.value.join();
 }
 
-/** @param {boolean} isAsked */
-async function start(isAsked) {
+/** Send one request and show its response. @param {boolean} isExplicit */
+async function start(isExplicit) {
   const specs = state.specs.value;
-  const asked = state.asked.value;
+  const requestKeys = state.requestKeys.value;
   const view = state.settings.value;
   stopFollowing();
   estimating.abort();
   estimating = new AbortController();
-  void cancelAll(asked);
+  void cancelAll(requestKeys);
   const begun = performance.now();
-  leaveAlone(begun); // by what the view before took, until more is known
+  delayDrawing(begun); // use the previous estimates until the response arrives
   state.phase.value = 'running';
-  isUnwanted = false;
+  isCancelled = false;
   try {
     const missing = await findMissing(tracesOf(view));
-    if (missing.length > 0) return leaveOut(missing);
-    const { submitted, stream } = await compare(specs, isAsked);
-    if (isOvertaken(asked)) {
+    if (missing.length > 0) return removeRecordings(missing);
+    const { submitted, stream } = await compare(specs, isExplicit);
+    if (isSuperseded(requestKeys)) {
       stream?.close();
-      return void cancelOvertaken(submitted, specs);
+      return void cancelSuperseded(submitted, specs);
     }
     const isStopped = submitted.some((run) => run.status === 'unstarted');
-    if (isStopped && !hasServer) return await showRelated(submitted, asked, stream);
+    if (isStopped && !hasServer) return await showRelated(submitted, requestKeys, stream);
     state.estimates.value = submitted.map(({ id, cost }) => ({ id, ...cost, admitted: true, errors: [] }));
-    leaveAlone(begun);
+    delayDrawing(begun);
     if (isStopped) {
       stream?.close();
-      return stopUnasked();
+      return awaitConfirmation();
     }
     state.problem.value = null;
     const places = toPlaces(view, submitted);
@@ -203,24 +203,24 @@ async function start(isAsked) {
       places.map(({ id }) => id),
       state.labels.value,
       places.map(({ position }) => position),
-      asked,
+      requestKeys,
     );
-    follow(submitted.some((run) => run.status !== 'done') ? begun : null, askAgain, stream);
-    if (isUnwanted) void cancelAll([]);
+    follow(submitted.some((run) => run.status !== 'done') ? begun : null, resubmit, stream);
+    if (isCancelled) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (isOvertaken(asked)) return;
+    if (isSuperseded(requestKeys)) return;
     refuse(error);
     void predict(specs);
   }
 }
 
-/** A view of traces alone asks for nothing to be computed. @param {any[]} specs @param {boolean} isAsked @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
-async function compare(specs, isAsked) {
-  return specs.length > 0 ? compareRuns(specs, isAsked ? null : UNASKED_S, keptIds()) : { submitted: [] };
+/** Submit specs; a view with recordings only submits nothing. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
+async function compare(specs, isExplicit) {
+  return specs.length > 0 ? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds()) : { submitted: [] };
 }
 
-/** Which record each place shows: that of its trace, or of the next run that was submitted. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */
+/** Assign a record to each slot: its recording, or the next submitted run. @param {import('../../types').View} view @param {import('../../types').Submitted[]} submitted */
 function toPlaces(view, submitted) {
   const runs = [...submitted];
   return view.runs.map(({ trace }) =>
@@ -228,18 +228,18 @@ function toPlaces(view, submitted) {
   );
 }
 
-/** Traces that this server does not have; of those that it has, whether they are still written. @param {string[]} ids @returns {Promise<string[]>} */
+/** Find recordings that the server lacks, and note which of the others still grow. @param {string[]} ids @returns {Promise<string[]>} */
 async function findMissing(ids) {
   const unknown = ids.filter((id) => recallTrace(id) === null);
   const found = await Promise.all(unknown.map(findTrace));
-  return found.flatMap((isThere, place) => (isThere ? [] : [unknown[place]]));
+  return found.flatMap((isFound, index) => (isFound ? [] : [unknown[index]]));
 }
 
-/** @param {string} id */
+/** Return whether the server has a recording. @param {string} id */
 async function findTrace(id) {
   try {
     const { spec, status } = await getRun(id);
-    noteLive(id, status === 'running');
+    setLive(id, status === 'running');
     return spec === null;
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return false;
@@ -247,8 +247,8 @@ async function findTrace(id) {
   }
 }
 
-/** Go on without traces that are not on this server. @param {string[]} ids */
-function leaveOut(ids) {
+/** Remove recordings that the server lacks from the view, with a notice. @param {string[]} ids */
+function removeRecordings(ids) {
   const left = withoutRecords(state.view.value, ids);
   state.batch(() => {
     state.notices.value = [...state.notices.value, ...ids.map((id) => `recording ${id}: ${NO_TRACE}`)];
@@ -257,7 +257,7 @@ function leaveOut(ids) {
   requestRuns();
 }
 
-/** What runs that were refused would take, and what of them is too much. @param {any[]} specs */
+/** Estimate refused runs, with the limits that they exceed. @param {any[]} specs */
 async function predict(specs) {
   const { signal } = estimating;
   try {
@@ -265,48 +265,48 @@ async function predict(specs) {
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
-    if (error.status > 0) state.problem.value = error; // that the server is away is told by the stream of the runs
+    if (error.status > 0) state.problem.value = error; // the event stream reports an unreachable server
   }
 }
 
-/** Leave short runs the time that they will take, as predicted, unless a hand is on a slider. @param {number} begun */
-function leaveAlone(begun) {
+/** Delay drawing of short runs until their predicted end, unless a slider is dragged. @param {number} begun */
+function delayDrawing(begun) {
   const predicted_s = state.predicted.value.high_s;
   state.dueAt.value = predicted_s <= SHORT_S && !state.isDragging.value ? begun + 1000 * predicted_s : 0;
 }
 
 /**
- * Without a server: show what follows from related runs, which the answer brings, or the last whole runs where that is not all.
+ * Without a server: show columns derived from the related runs in the response, or the last complete runs if they do not suffice.
  * @param {import('../../types').Submitted[]} submitted
- * @param {string[]} asked
+ * @param {string[]} requestKeys
  * @param {import('../net/api.js').EventStream} [stream]
  */
-async function showRelated(submitted, asked, stream) {
+async function showRelated(submitted, requestKeys, stream) {
   const records = new Map(submitted.map(({ id }) => [id, createColumns()]));
   for await (const batch of stream?.batches ?? []) {
     for (const { data } of batch) addFrame(/** @type {Columns} */ (records.get(data.run)), data);
   }
   for (const [id, columns] of records) if (columns.end) keepRecord(id, columns);
-  if (isOvertaken(asked)) return;
-  if (state.slots.value.length === 0) return showInstead(asked);
+  if (isSuperseded(requestKeys)) return;
+  if (state.slots.value.length === 0) return showOpeningView(requestKeys);
   const known = recallView();
   const isKnown = known.length > 0 && known.every((item) => item !== null && !isBeginning(item));
   state.batch(() => {
     state.problem.value = null;
     state.estimates.value = [];
-    if (!isKnown) restoreWhole();
-    else if (!state.isOfView.value || state.slots.value.some(isBeginning)) installKnown(asked, known);
-    state.phase.value = isKnown ? 'idle' : 'asking';
+    if (!isKnown) restoreComplete();
+    else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installDerived(requestKeys, known);
+    state.phase.value = isKnown ? 'idle' : 'unconfirmed';
   });
 }
 
-/** Nothing is shown yet, so there is nothing to keep: show the opening view. @param {string[]} asked */
-function showInstead(asked) {
+/** Show the opening view, because no runs are shown yet. @param {string[]} requestKeys */
+function showOpeningView(requestKeys) {
   const opening = fromSpecs(state.fields.value, boot.rules.opening);
   const wanted = toSpecs(state.fields.value, opening).map((spec) => JSON.stringify(spec));
-  const isOpening = wanted.join('\n') === asked.join('\n');
+  const isOpening = wanted.join('\n') === requestKeys.join('\n');
   state.batch(() => {
-    state.phase.value = 'asking';
+    state.phase.value = 'unconfirmed';
     if (isOpening) return; // the site lacks a file
     state.notices.value = [...state.notices.value, NOT_WRITTEN];
     state.view.value = opening;
@@ -314,67 +314,67 @@ function showInstead(asked) {
   if (!isOpening) requestRuns();
 }
 
-async function stopUnasked() {
+async function awaitConfirmation() {
   await cancelAll([]);
   state.problem.value = null;
-  state.phase.value = 'asking';
+  state.phase.value = 'unconfirmed';
 }
 
-/** @param {ApiError} error */
+/** Show a refusal; retry later if the server is busy. @param {ApiError} error */
 function refuse(error) {
   void cancelAll([]);
   state.batch(() => {
-    if (error.retryAfter_s === null) restoreWhole();
+    if (error.retryAfter_s === null) restoreComplete();
     state.problem.value = error;
     state.phase.value = error.retryAfter_s === null ? 'refused' : 'busy';
-    state.spoken.value = `${error.title}: ${error.message}`;
+    state.announcement.value = `${error.title}: ${error.message}`;
   });
   if (error.retryAfter_s !== null) retryTimer = setTimeout(requestRuns, error.retryAfter_s * 1000);
 }
 
-/** Cancel what is still computed and not among what is wanted now; at once, for it holds that up. A trace is not ours to end. @param {string[]} asked */
-async function cancelAll(asked) {
+/** Cancel running runs that are not wanted, because they delay wanted ones. Recordings are never cancelled. @param {string[]} requestKeys */
+async function cancelAll(requestKeys) {
   const live = state.slots.value.filter((slot) => slot.columns.end === null && !isTrace(slot));
-  await cancelEach(live.flatMap((slot) => (slot.id && !asked.includes(slot.asked ?? '') ? [slot.id] : [])));
+  await cancelByIds(live.flatMap((slot) => (slot.id && !requestKeys.includes(slot.requestKey ?? '') ? [slot.id] : [])));
 }
 
-/** What was started for a view that is left, but for what the view has still. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
-function cancelOvertaken(submitted, specs) {
+/** Cancel the runs of an outdated request, except those of the current view. @param {import('../../types').Submitted[]} submitted @param {any[]} specs */
+function cancelSuperseded(submitted, specs) {
   const texts = state.specs.value.map((spec) => JSON.stringify(spec));
-  const isWanted = (/** @type {number} */ place) => texts.includes(JSON.stringify(specs[place]));
-  return cancelEach(
-    submitted.flatMap(({ id, status }, place) => (status === 'unstarted' || isWanted(place) ? [] : [id])),
+  const isWanted = (/** @type {number} */ index) => texts.includes(JSON.stringify(specs[index]));
+  return cancelByIds(
+    submitted.flatMap(({ id, status }, index) => (status === 'unstarted' || isWanted(index) ? [] : [id])),
   );
 }
 
-/** @param {string[]} ids */
-async function cancelEach(ids) {
-  // A run that has ended meanwhile, or is gone, needs no cancelling: whatever the answer is, there is nothing to do.
+/** Cancel runs by id. @param {string[]} ids */
+async function cancelByIds(ids) {
+  // Errors do not matter: the run has ended, or is deleted.
   await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }
 
-/** Someone pressed Cancel. */
+/** Cancel all runs on request of the user. */
 export async function cancelRuns() {
   wanted = null;
-  isUnwanted = true;
+  isCancelled = true;
   clearTimeout(retryTimer);
   await cancelAll([]);
 }
 
-/** Show stored runs as they are, without a spec. @param {string[]} ids @param {string[]} labels */
-export function showStored(ids, labels) {
+/** Show the runs of a snapshot unchanged. @param {string[]} ids @param {string[]} labels */
+export function showSnapshot(ids, labels) {
   stopFollowing();
   install(ids, labels);
   state.phase.value = 'running';
-  follow(null, askAgain);
+  follow(null, resubmit);
 }
 
-/** The same spec is the same run: a server that lost it is given the spec again. A trace can only be left out. @param {string[]} gone */
-function askAgain(gone) {
-  const traces = tracesOf(state.view.value).filter((id) => gone.includes(id));
-  if (traces.length > 0) leaveOut(traces);
+/** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} lost */
+function resubmit(lost) {
+  const traces = tracesOf(state.view.value).filter((id) => lost.includes(id));
+  if (traces.length > 0) removeRecordings(traces);
   else requestRuns(true);
 }
 
-/** What a stored run was made from; null of a trace. @param {string} id @returns {Promise<any>} */
+/** Fetch the spec of a run; null for a recording. @param {string} id @returns {Promise<any>} */
 export const readSpec = async (id) => (await getRun(id)).spec;

@@ -1,13 +1,13 @@
-/** What the page knows: signals, and what follows from them. Nothing here draws or asks the server. */
+/** State of the page: signals and values computed from them. Draws nothing and sends no requests. */
 
 import { batch, computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
-import { sayRefusal, toOneOf } from './view/refusals.js';
+import { describeRefusal, joinOptions } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
-import { toAsked } from './view/traces.js';
+import { toRequestKey } from './view/traces.js';
 
 /**
  * @typedef {import('../../types').Columns} Columns
@@ -16,56 +16,55 @@ import { toAsked } from './view/traces.js';
  * @typedef {import('../../types').Value} Value
  */
 /**
- * One of the compared runs. `before` is what its place showed before, the latest first, a whole run last: drawn, dimmed,
- * until `columns` has more to say. `asked` is what was asked for, undefined for a stored run; `id` is empty until the server has
- * said it. `known` is what is known of the run at once, without the server: columns that are not all, but final.
- * @typedef {{id: string, asked: string | undefined, label: string, columns: Columns, place: number | null, known: Columns | null,
+ * One of the compared runs. `before` lists what its slot showed before, the latest first, a complete run last: it is drawn dimmed until
+ * `columns` has data. `requestKey` identifies the request, undefined for a snapshot's run; `id` is empty until the server responds.
+ * `derived` holds derived columns, computed without the server: incomplete, but final.
+ * @typedef {{id: string, requestKey: string | undefined, label: string, columns: Columns, place: number | null, derived: Columns | null,
  *   before: {id: string, columns: Columns, label: string}[]}} Slot
  */
 /**
- * loading: before the first answer. checking: what is shown is no longer the view, and the server is being asked.
- * running: frames come or are waited for. idle: all is shown. asking: too long to start unasked. refused: the server said
- * no. busy: it said later.
- * @typedef {'loading' | 'checking' | 'running' | 'idle' | 'asking' | 'refused' | 'busy'} Phase
+ * loading: before the first response. checking: the view has changed, and a request is sent. running: frames arrive or are expected.
+ * idle: all is shown. unconfirmed: runs too long to start without pressing Run. refused: the server refused the runs. busy: retry later.
+ * @typedef {'loading' | 'checking' | 'running' | 'idle' | 'unconfirmed' | 'refused' | 'busy'} Phase
  */
 
 export const fields = signal(/** @type {Map<string, Field>} */ (new Map()));
 export const view = signal(defaultView(boot.rules));
 export const slots = signal(/** @type {Slot[]} */ ([]));
-/** Goes up, a few times a second, when columns have grown. */
+/** Counts updates of columns, a few per second. */
 export const dataTick = signal(0);
 export const phase = signal(/** @type {Phase} */ ('loading'));
 export const isConnected = signal(true);
 /** The last refusal. */
 export const problem = signal(/** @type {import('../net/api.js').ApiError | null} */ (null));
-/** Sentences for the banner that are not refusals, such as what a link says that this page does not know. */
+/** Sentences for the banner that are not refusals, such as problems of a link. */
 export const notices = signal(/** @type {string[]} */ ([]));
 export const estimates = signal(/** @type {import('../../types').Estimate[]} */ ([]));
-/** What they will take together. */
+/** Predicted duration and memory of all runs together. */
 export const predicted = computed(() => predictTogether(estimates.value, boot.workers ?? 1, boot.short_run_s ?? 0));
-/** Whether a figure has drawn anything of the runs that were asked for last. */
-export const hasMoved = signal(false);
-/** Whether a hand moves through what is known at once, and does not rest. */
+/** Whether a figure has drawn data of the latest runs. */
+export const hasDrawn = signal(false);
+/** Whether a drag is moving and the page shows derived columns. */
 export const isMoving = signal(false);
-/** Whether a hand is on a slider. */
+/** Whether a slider is dragged. */
 export const isDragging = signal(false);
-/** When short runs are predicted to be whole, in ms of the page's clock: they are then drawn once, which leaves them the time. */
+/** Predicted end of short runs, in ms of the page's clock; they are drawn once then, which leaves computing time. */
 export const dueAt = signal(0);
-/** Seconds from the request to the last frame, null for runs that were stored. */
+/** Seconds from the request to the last frame, null for stored runs. */
 export const elapsed_s = signal(/** @type {number | null} */ (null));
 export const templates = signal(/** @type {import('../../types').Templates | null} */ (null));
-/** The stored view that is shown, null once anything is changed. */
+/** The snapshot that is shown, null after any change. */
 export const snapshot = signal(/** @type {import('../../types').Snapshot | null} */ (null));
-/** The panel that is spoken of: by the sentence under the pointer. */
-export const pointed = signal(/** @type {string | null} */ (null));
-/** The layer under a pointer, from 0, on whichever figure; null where there is none. */
+/** The panel to highlight: that of the finding under the pointer. */
+export const highlightedPanel = signal(/** @type {string | null} */ (null));
+/** The layer under the pointer on any figure, from 0; null if none. */
 export const hovered = signal(/** @type {number | null} */ (null));
-/** Words for screen readers about what has just happened. */
-export const spoken = signal('');
+/** Announcement for screen readers. */
+export const announcement = signal('');
 
-/** Names of the models of traces by place, null of a run: what their start frames say. */
+/** Names of recorded models by slot, from their start frames; null for a run. */
 export const models = signal(/** @type {(string | null)[]} */ ([]));
-/** The view as it was when its settings changed last: what shows settings alone need not follow the cursor. Of it `base` and `runs` are read. @type {View | null} */
+/** The view at the last change of settings, so that components that show only settings (`base`, `runs`) ignore the cursor. @type {View | null} */
 let settled = null;
 export const settings = computed(() => {
   const { base, runs } = view.value;
@@ -74,43 +73,47 @@ export const settings = computed(() => {
 });
 export const labels = computed(() => toLabels(settings.value, fields.value, boot.rules, models.value));
 export const specs = computed(() => toSpecs(fields.value, settings.value));
-/** What each place of the view asks for. */
-export const asked = computed(() => settings.value.runs.map((choice) => toAsked(fields.value, settings.value, choice)));
-/** Whether the places are those of the view: of what it asks for, or of what is known of that at once. */
-export const isOfView = computed(
-  () => slots.value.length === asked.value.length && slots.value.every((slot, run) => slot.asked === asked.value[run]),
+/** Request keys of the view's runs. */
+export const requestKeys = computed(() =>
+  settings.value.runs.map((choice) => toRequestKey(fields.value, settings.value, choice)),
+);
+/** Whether the slots belong to the view: requested, or with derived columns. */
+export const matchesView = computed(
+  () =>
+    slots.value.length === requestKeys.value.length &&
+    slots.value.every((slot, run) => slot.requestKey === requestKeys.value[run]),
 );
 
-/** Whether what was asked for itself is shown no longer: the settings are others, and the server has not answered yet. */
+/** Whether the slots are outdated: settings have changed, and the server has not responded yet. */
 export const isOutdated = computed(() => {
-  const isAsking = ['checking', 'asking', 'refused', 'busy', 'running'].includes(phase.value);
-  return isAsking && !isOfView.value && slots.value.some(({ asked: own }) => own !== undefined);
+  const isPending = ['checking', 'unconfirmed', 'refused', 'busy', 'running'].includes(phase.value);
+  return isPending && !matchesView.value && slots.value.some(({ requestKey: own }) => own !== undefined);
 });
 
-/** Layers that the figures span: of the runs where they have begun, else of the spec. */
+/** Number of layers in the figures: that of the deepest run with a start frame. */
 export const layers = computed(() => {
   dataTick.value;
   const known = slots.value.map((slot) => depthOf(shownOf(slot, (columns) => columns.start !== null).columns));
   return Math.max(1, ...known);
 });
 
-/** Whether a trace is shown, which has no spec. */
+/** Whether the view has a recording, which has no spec. */
 export const hasTrace = computed(() => settings.value.runs.some((choice) => choice.kind === TRACE));
 
-/** Whether a run here trains. */
+/** Whether a shown run trains. */
 export const isTraining = computed(() => {
   dataTick.value;
   return slots.value.some((slot) => trainSteps(slot.columns) > 0);
 });
 
-/** Whether runs are awaited of which one will train: their specs say so before their first frames. */
+/** Whether a run that has no frames yet will train, according to its spec. */
 const isTrainingAwaited = computed(() => {
   dataTick.value;
   const hasBegun = slots.value.some(({ columns }) => columns.start !== null);
   return !hasBegun && specs.value.some((spec) => spec.train?.steps > 0);
 });
 
-/** All panels, but that of training where no run trains. */
+/** All panels; those of training only if a run trains. */
 export const shownPanels = computed(
   () =>
     templates.value?.panels.filter(
@@ -118,16 +121,16 @@ export const shownPanels = computed(
     ) ?? [],
 );
 
-/** The views that were chosen on cards: one and the same while other parts of the view change. */
+/** Chosen views of cards; stays the same object while other parts of the view change. */
 const cards = computed(() => view.value.cards);
 
-/** What a panel's card shows: the first of its views until one is chosen. @param {import('../../types').Panel} panel */
+/** Return the view of a panel's card: the chosen one, default the first. @param {import('../../types').Panel} panel */
 export function viewOf(panel) {
   const chosen = cards.value?.[panel.key];
   return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
 }
 
-/** Metrics that views ask for and a run here has; those of the run before count until the new one has a layer. One word, so that cards follow changes alone. */
+/** Metrics that views need and a shown run has, joined to a string, so that cards render only on changes. Metrics of the earlier run count until the new one has a layer. */
 const measured = computed(() => {
   dataTick.value;
   const needs = new Set(templates.value?.panels.flatMap((panel) => panel.views.map((item) => item.needs)));
@@ -135,50 +138,50 @@ const measured = computed(() => {
   return [...needs].filter((key) => shown.some(({ layers, waits }) => layers.has(key) || waits.has(key))).join();
 });
 
-/** The views that a run here can fill, and the one that is shown, as a link may name any. @param {import('../../types').Panel} panel */
+/** List the views that a shown run can fill, and the current one, which a link may have set. @param {import('../../types').Panel} panel */
 export function offeredViews(panel) {
   const known = measured.value.split(',');
   const shown = viewOf(panel).key;
   return panel.views.filter((item) => !item.needs || known.includes(item.needs) || item.key === shown);
 }
 
-/** Cards that are no panel, with the views that they have. @type {Record<string, string[]>} */
+/** Cards that are not panels, with their views. @type {Record<string, string[]>} */
 const OTHER_CARDS = { picture: ['linear', 'log'] };
 
-/** What a link says of cards that this page does not have: only the templates know. */
+/** Problems of a link that names unknown cards or views; empty until the templates are loaded. */
 export const unknownCards = computed(() =>
   Object.entries(view.value.cards ?? {}).flatMap(([panelKey, key]) => {
     if (!templates.value) return [];
     const panel = templates.value.panels.find((item) => item.key === panelKey);
     const keys = OTHER_CARDS[panelKey] ?? panel?.views.map((item) => item.key);
     if (!keys) return [`view.${panelKey}: no such panel`];
-    return keys.includes(key) ? [] : [`view.${panelKey} must be ${toOneOf(keys)}, not ${key}`];
+    return keys.includes(key) ? [] : [`view.${panelKey} must be ${joinOptions(keys)}, not ${key}`];
   }),
 );
 
-/** The notes are read: what they speak of goes with them. */
+/** Dismiss the notices, and drop unknown cards from the view. */
 export function forgetNotices() {
   notices.value = [];
   const { cards: _, ...rest } = view.value;
   if (unknownCards.value.length > 0) view.value = rest;
 }
 
-/** @param {import('../../types').Panel} panel @param {string} key one of its views */
+/** Choose the view of a card. @param {import('../../types').Panel} panel @param {string} key one of its views */
 export function setCard(panel, key) {
   const { cards, ...rest } = view.value;
   const { [panel.key]: _, ...others } = cards ?? {};
-  // A preset may show another view than the first.
+  // A preset may open with another view than the first.
   const isUsual = key === panel.views[0].key && view.value.preset === undefined;
   const chosen = isUsual ? others : { ...others, [panel.key]: key };
   view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
 }
 
-/** One and the same as long as it says the same, so that nothing is drawn anew as the cursor moves. */
+/** Last value of `interval`: the same object while equal, so that nothing is redrawn as the cursor moves. */
 let latest = { first: 0, last: 0 };
 
 /**
- * First and last layer, from 0, that are shown and spoken of: all of them until someone chooses. Of a choice what lies beyond the stack
- * is left out; one that lies there as a whole waits for a deeper stack.
+ * First and last shown layer, from 0; default all. The choice is clipped to the stack; a choice entirely beyond the stack has no effect
+ * until a deeper stack is shown.
  */
 export const interval = computed(() => {
   const end = layers.value - 1;
@@ -188,13 +191,13 @@ export const interval = computed(() => {
   return latest;
 });
 
-/** The chosen layers where they are not all. */
-export const part = computed(() => {
+/** The interval if it is not all layers, else null. */
+export const chosenInterval = computed(() => {
   const { first, last } = interval.value;
   return first > 0 || last < layers.value - 1 ? interval.value : null;
 });
 
-/** An end that passes the other takes it along. @param {{first?: number, last?: number}} change from 0 */
+/** Change the ends of the interval; an end that passes the other moves it along. @param {{first?: number, last?: number}} change from 0 */
 export function setInterval(change) {
   const last = layers.value - 1;
   const clip = (/** @type {number} */ layer) => Math.min(Math.max(layer, 0), last);
@@ -206,49 +209,49 @@ export function setInterval(change) {
   view.value = chosen.first === 0 && chosen.last === last ? rest : { ...rest, interval: chosen };
 }
 
-/** The cursor's layer from 0, within those that are shown; a quarter of the way up until it is moved. */
+/** The cursor's layer from 0, within the interval; default a quarter of the layers. */
 export const cursor = computed(() => within(view.value.cursor ?? Math.floor(layers.value / 4)));
 
-/** The layer that is shown next to one. @param {number} layer from 0 */
+/** Clamp a layer to the interval. @param {number} layer from 0 */
 function within(layer) {
   const { first, last } = interval.value;
   return Math.min(Math.max(layer, first), last);
 }
 
-/** Whether each run is drawn against the first, which takes two. */
+/** Whether runs are drawn relative to the first; needs two runs. */
 export const isDifference = computed(() => view.value.difference === true && view.value.runs.length > 1);
 
-/** @param {boolean} isOn */
+/** Switch the difference mode. @param {boolean} isOn */
 export function setDifference(isOn) {
   const { difference: _, ...rest } = view.value;
   view.value = isOn ? { ...rest, difference: true } : rest;
 }
 
-/** Steps of training that the figures span; 0 where no run trains. */
+/** Number of training steps in the figures; 0 if no run trains. */
 export const steps = computed(() => {
   dataTick.value;
   return Math.max(0, ...slots.value.map((slot) => trainSteps(slot.columns)));
 });
 
-/** Whether a trace here still grows: it is shown at its latest step. */
+/** Whether a recording still grows: the default step is its latest. */
 const grows = computed(() => {
   dataTick.value;
   return slots.value.some((slot) => isGrowing(slot.columns));
 });
 
-/** Whether all that trains here are models of someone's own, which are watched. */
+/** Whether all shown training is that of recorded models. */
 export const isWatched = computed(() => {
   dataTick.value;
   return slots.value.every(({ columns }) => trainSteps(columns) === 0 || modelOf(columns) !== null);
 });
 
-/** The cursor's step of training from 0; null for the trained stack, which is shown until it is moved. */
+/** The cursor's training step from 0; null for the trained stack, the default. */
 export const step = computed(() => {
   const chosen = view.value.step ?? (grows.value ? Infinity : undefined);
   return chosen === undefined || steps.value === 0 ? null : Math.min(chosen, steps.value - 1);
 });
 
-/** What a step is called: its place from 1, or what the trainers of watched models call it, where they are at one. @param {number} at from 0 */
+/** Return the number of a step: from 1, or the trainers' own number if all recordings agree. @param {number} at from 0 */
 export function nameStep(at) {
   const names = new Set(slots.value.map(({ columns }) => (at < columns.trained ? columns.iterations[at] : undefined)));
   names.delete(undefined);
@@ -256,35 +259,37 @@ export function nameStep(at) {
   return isWatched.value && names.size === 1 && name !== undefined ? name : at + 1;
 }
 
-/** @param {number} at from 0; from the number of steps on it is the trained stack */
+/** Set the step. @param {number} at from 0; the number of steps or more means the trained stack */
 export function setStep(at) {
   const { step: _, ...rest } = view.value;
   view.value = at >= steps.value ? rest : { ...rest, step: Math.max(at, 0) };
 }
 
-/** One and the same, so that no control is drawn anew where nothing is wrong as before. @type {Map<string, string>} */
+/** Shared empty result, so that controls are not rendered again while there are no errors. @type {Map<string, string>} */
 const NO_ERRORS = new Map();
 
-/** The server's errors of a spec or of a list of specs, each with the path of its field. */
+/** Errors of the server for a spec or a list of specs, with the path of the field. */
 const refused = computed(() => [
   ...(problem.value?.errors ?? []).map((error) => ({ ...error, field: error.field.replace(/^\d+\./, '') })),
   ...estimates.value.flatMap((estimate) => (estimate.admitted ? [] : estimate.errors)),
 ]);
 
-/** Why the values of fields were refused, in a sentence each, by path. */
+/** Sentences about refused values, by path. */
 export const fieldErrors = computed(() => {
-  const found = new Map(refused.value.map((error) => [error.field, sayRefusal(fields.value.get(error.field), error)]));
+  const found = new Map(
+    refused.value.map((error) => [error.field, describeRefusal(fields.value.get(error.field), error)]),
+  );
   return found.size > 0 ? found : NO_ERRORS;
 });
 
-/** Change a common setting. @param {string} path @param {Value} value */
+/** Set a common setting. @param {string} path @param {Value} value */
 export function setBase(path, value) {
   const { [path]: _, ...rest } = view.value.base;
   const isDefault = value === fields.value.get(path)?.initial;
   view.value = { ...view.value, base: isDefault ? rest : { ...rest, [path]: value } };
 }
 
-/** Change a run's own setting; undefined takes the common one again. @param {number} run @param {string} path @param {Value} [value] */
+/** Set a run's own setting; undefined returns to the common one. @param {number} run @param {string} path @param {Value} [value] */
 export function setOwn(run, path, value) {
   const runs = view.value.runs.map((choice, index) => {
     if (index !== run) return choice;
@@ -294,7 +299,7 @@ export function setOwn(run, path, value) {
   view.value = { ...view.value, runs };
 }
 
-/** @param {number} run @param {string} kind */
+/** Set the connection of a run. @param {number} run @param {string} kind */
 export function setKind(run, kind) {
   const { trace: _, ...chosen } = { ...view.value.runs[run], kind };
   const runs = view.value.runs.with(run, chosen);
@@ -308,37 +313,37 @@ export function addRun() {
   view.value = { ...view.value, runs: [...view.value.runs, { kind, own: {} }] };
 }
 
-/** A copy beside it, to change in one thing. @param {number} run */
+/** Insert a copy after a run. @param {number} run */
 export function duplicateRun(run) {
   const { name: _, ...copy } = view.value.runs[run];
   view.value = { ...view.value, runs: view.value.runs.toSpliced(run + 1, 0, { ...copy, own: { ...copy.own } }) };
 }
 
-/** An empty name takes the run's own words again. @param {number} run @param {string} name */
+/** Rename a run; an empty name restores the default label. @param {number} run @param {string} name */
 export function renameRun(run, name) {
   const { name: _, ...rest } = view.value.runs[run];
   view.value = { ...view.value, runs: view.value.runs.with(run, name ? { ...rest, name } : rest) };
 }
 
-/** @param {number} run */
+/** Remove a run. @param {number} run */
 export function removeRun(run) {
   view.value = { ...view.value, runs: view.value.runs.filter((_, index) => index !== run) };
 }
 
-/** @param {number} layer from 0 */
+/** Set the cursor's layer. @param {number} layer from 0 */
 export function setCursor(layer) {
   view.value = { ...view.value, cursor: within(layer) };
 }
 
-/** The common value of a setting. @param {Field} field */
+/** Return the common value of a setting. @param {Field} field */
 export function baseValue(field) {
   return settingOf(view.value, { kind: '', own: {} }, field);
 }
 
-/** Whether all that the view asks for are traces: nothing of it is computed. */
-export const isOfTraces = computed(() => settings.value.runs.every((choice) => choice.kind === TRACE));
+/** Whether all runs are recordings, so that nothing is computed. */
+export const hasOnlyRecordings = computed(() => settings.value.runs.every((choice) => choice.kind === TRACE));
 
-/** Whether every place shows its own run's end. */
+/** Whether all runs have ended. */
 export const isComplete = computed(() => {
   dataTick.value;
   return slots.value.length > 0 && slots.value.every((slot) => slot.columns.end !== null);

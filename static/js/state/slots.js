@@ -1,66 +1,67 @@
-/** The places of the compared runs: what each shows, and what it showed before. */
+/** Slots of the compared runs: what each shows, and what it showed before. */
 
 import { createColumns } from '../data/columns.js';
 import { modelOf } from '../data/record.js';
 import { findDifferences } from '../instant/agree.js';
 import { boot } from './boot.js';
-import { recallRecord } from './kept.js';
+import { recallRecord } from './records.js';
 import * as state from './signals.js';
 import { TRACE } from './view/spec.js';
-import { isAskedTrace } from './view/traces.js';
+import { isTraceRequest } from './view/traces.js';
 
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
 /**
+ * Show runs by id in the slots.
  * @param {string[]} ids
  * @param {string[]} labels
  * @param {(number | null)[]} [positions] in the queue
- * @param {string[]} [asked] what each place was asked for; stored runs were not
+ * @param {string[]} [requestKeys] undefined for the runs of a snapshot
  */
-export function install(ids, labels, positions, asked) {
+export function install(ids, labels, positions, requestKeys) {
   /** @type {Map<string, Columns>} */
   const fresh = new Map();
   const old = state.slots.value;
   const before = listBefore();
-  state.hasMoved.value = false;
+  state.hasDrawn.value = false;
   state.slots.value = ids.map((id, index) => {
-    const isAnswer = old[index]?.id === '' && old[index].asked === asked?.[index]; // to what is shown at once
-    const begun = isAnswer ? old[index].columns : createColumns();
+    const isResponse = old[index]?.id === '' && old[index].requestKey === requestKeys?.[index]; // response for a slot that shows derived columns
+    const begun = isResponse ? old[index].columns : createColumns();
     const columns = recallRecord(id) ?? fresh.get(id) ?? growing(id) ?? begun;
     fresh.set(id, columns);
     return {
       id,
-      asked: asked?.[index],
+      requestKey: requestKeys?.[index],
       label: labels[index],
       columns,
       place: positions?.[index] ?? null,
-      known: isAnswer ? old[index].known : null,
-      // A trace stays as it is: nothing else stood in its place.
-      before: isAskedTrace(asked?.[index]) ? [] : ((isAnswer ? old[index].before : before[index]) ?? []),
+      derived: isResponse ? old[index].derived : null,
+      // Recordings do not change, so there is no earlier state.
+      before: isTraceRequest(requestKeys?.[index]) ? [] : ((isResponse ? old[index].before : before[index]) ?? []),
     };
   });
-  noteTraces();
+  updateModels();
 }
 
-/** What is here of a trace that is still written. @param {string} id @returns {Columns | undefined} */
+/** Return the columns of a recording that still grows. @param {string} id @returns {Columns | undefined} */
 function growing(id) {
   return state.slots.value.find((slot) => slot.id === id && isTrace(slot))?.columns;
 }
 
-/** Whether a place is that of a trace. @param {Slot} slot */
-export const isTrace = ({ asked, columns }) => isAskedTrace(asked) || modelOf(columns) !== null;
+/** Return whether a slot shows a recording. @param {Slot} slot */
+export const isTrace = ({ requestKey, columns }) => isTraceRequest(requestKey) || modelOf(columns) !== null;
 
-/** Whether all that is here of a run are the first layers of one that is less deep. @param {Pick<Slot, 'id' | 'columns' | 'known'>} item */
-export const isBeginning = ({ id, columns, known }) => id === '' && known === null && columns.start !== null;
+/** Return whether only the first layers of a run are known, from a shallower one. @param {Pick<Slot, 'id' | 'columns' | 'derived'>} item */
+export const isBeginning = ({ id, columns, derived }) => id === '' && derived === null && columns.start !== null;
 
-/** What is here of a trace without asking; null where nothing is. @param {string} id @returns {{id: string, columns: Columns, known: null} | null} */
+/** Return the known columns of a recording; null if there are none. @param {string} id @returns {{id: string, columns: Columns, derived: null} | null} */
 export function recallTrace(id) {
   const columns = recallRecord(id) ?? growing(id);
-  return columns ? { id, columns, known: null } : null;
+  return columns ? { id, columns, derived: null } : null;
 }
 
-/** Let the view and its labels say which runs are traces, as their start frames do. */
-export function noteTraces() {
+/** Update view and labels with the recordings that start frames name. */
+export function updateModels() {
   const models = state.slots.value.map((slot) => modelOf(slot.columns));
   if (models.join() === state.models.value.join()) return;
   const { runs } = state.view.value;
@@ -75,7 +76,7 @@ export function noteTraces() {
   });
 }
 
-/** @param {string | null} model @param {string} id @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
+/** Build the choice of a slot. @param {string | null} model @param {string} id @param {import('../../types').Choice | undefined} known @returns {import('../../types').Choice} */
 function toChoice(model, id, known) {
   if (model === null) return known ?? { kind: TRACE, own: {} };
   if (known?.trace === id) return known;
@@ -83,63 +84,63 @@ function toChoice(model, id, known) {
 }
 
 /**
- * What the places show, for those that follow. Of runs that were broken off, as in a drag, what they have stays in sight; what they have
- * not, as all were before that. Alike for all runs, so that a figure can take one moment's of each.
+ * List what the slots show, as `before` of the next slots. While dragging, figures keep showing the columns that a cancelled run already
+ * has, and earlier ones for the rest. Entries with the same index belong together, so that a figure can show all runs at one moment.
  * @returns {Slot['before'][]}
  */
 function listBefore() {
   const slots = state.slots.value;
-  const isWhole = isDone(slots);
-  return slots.map(({ id, columns, label, known, before }) => [
+  const areDone = isDone(slots);
+  return slots.map(({ id, columns, label, derived, before }) => [
     { id, columns, label },
-    ...(known ? [{ id, columns: known, label }] : []),
-    ...(isWhole ? [] : before.slice(-1)),
+    ...(derived ? [{ id, columns: derived, label }] : []),
+    ...(areDone ? [] : before.slice(-1)),
   ]);
 }
 
-/** The runs that were shown last as wholes. @type {Slot[]} */
-let whole = [];
+/** The last slots in which all runs were done. @type {Slot[]} */
+let lastComplete = [];
 
-/** Remember the runs that are shown, if all of them are done. */
-export function noteWhole() {
+/** Remember the slots if all runs are done. */
+export function keepCompleteSlots() {
   const slots = state.slots.value;
-  if (isDone(slots)) whole = slots;
+  if (isDone(slots)) lastComplete = slots;
 }
 
-/** Show the last whole runs again in place of runs that were refused: a part of these would stay a part. */
-export function restoreWhole() {
-  if (whole.length > 0 && !isDone(state.slots.value)) state.slots.value = whole;
+/** Restore the last complete slots after a refusal: the refused runs will never be complete. */
+export function restoreComplete() {
+  if (lastComplete.length > 0 && !isDone(state.slots.value)) state.slots.value = lastComplete;
 }
 
-/** @param {Slot[]} slots */
+/** Return whether all runs are done. @param {Slot[]} slots */
 const isDone = (slots) => slots.every(({ columns }) => columns.end?.status === 'done');
 
-/** What was shown at once must be what the server says; it is dropped where it is not. @param {Slot} slot @returns {Slot} */
+/** Compare derived columns with the server's; drop them if they differ. @param {Slot} slot @returns {Slot} */
 export function confirm(slot) {
-  if (!slot.known || slot.columns.end?.status !== 'done') return slot;
-  const differences = findDifferences(slot.known, slot.columns, boot.rules.at_once);
+  if (!slot.derived || slot.columns.end?.status !== 'done') return slot;
+  const differences = findDifferences(slot.derived, slot.columns, boot.rules.at_once);
   if (differences.length === 0) return slot;
-  console.error(`Shown at once of run ${slot.id}, and not what the server says: ${differences.join('; ')}`);
-  return { ...slot, known: null };
+  console.error(`Derived columns of run ${slot.id} differ from the server's: ${differences.join('; ')}`);
+  return { ...slot, derived: null };
 }
 
-/** @param {{run: string, position: number | null}} status */
+/** Set the position of a run in the queue. @param {{run: string, position: number | null}} status */
 export function setPlace({ run, position }) {
   state.slots.value = state.slots.value.map((slot) => (slot.id === run ? { ...slot, place: position } : slot));
 }
 
-/** What is known of runs that no one has computed. @param {string[]} asked @param {ReturnType<typeof import('./kept.js').recallSpec>[]} known none is null */
-export function installKnown(asked, known) {
+/** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallSpec>[]} derived none is null */
+export function installDerived(requestKeys, derived) {
   const before = listBefore();
   state.batch(() => {
-    state.hasMoved.value = false;
-    state.slots.value = known.map((item, run) => ({
+    state.hasDrawn.value = false;
+    state.slots.value = derived.map((item, run) => ({
       .../** @type {NonNullable<typeof item>} */ (item),
-      asked: asked[run],
+      requestKey: requestKeys[run],
       label: state.labels.value[run],
       place: null,
-      before: isAskedTrace(asked[run]) ? [] : (before[run] ?? []),
+      before: isTraceRequest(requestKeys[run]) ? [] : (before[run] ?? []),
     }));
-    noteTraces();
+    updateModels();
   });
 }

@@ -1,6 +1,6 @@
 /**
- * Lists that stay in this browser. Every tab writes the same ones, so that a list is read anew before each writing. What can not be read
- * or written is told, and nothing else is lost by it. No framework here.
+ * Lists stored in this browser. All tabs share them, so a list is read again before each change. Failures return a message and lose
+ * nothing else. No framework here.
  */
 
 /** @typedef {{items: any[], trouble: string}} Stored */
@@ -10,7 +10,7 @@ const FULL =
   "This browser's storage for the page is full, so the last change wasn't saved. Delete what you don't need.";
 const UNREADABLE = "The saved list can't be read. “Delete all” starts a new one.";
 
-/** @param {string} key @param {(item: any) => boolean} isItem what the page can show @returns {Stored} */
+/** Read a list. @param {string} key @param {(item: any) => boolean} isItem validates an item @returns {Stored} */
 export function readList(key, isItem) {
   let text;
   try {
@@ -26,7 +26,7 @@ export function readList(key, isItem) {
   }
 }
 
-/** Change a list as it is now, with what other tabs have written. @param {string} key @param {(item: any) => boolean} isItem @param {(items: any[]) => any[]} change @returns {Stored} */
+/** Change a list, including changes by other tabs. @param {string} key @param {(item: any) => boolean} isItem @param {(items: any[]) => any[]} change @returns {Stored} */
 export function changeList(key, isItem, change) {
   const before = readList(key, isItem);
   if (before.trouble) return before;
@@ -34,7 +34,7 @@ export function changeList(key, isItem, change) {
   return trouble ? { ...before, trouble } : readList(key, isItem);
 }
 
-/** Whatever was there. @param {string} key @param {any[]} items @returns {string} what went wrong, in a sentence; empty where nothing did */
+/** Overwrite a list. @param {string} key @param {any[]} items @returns {string} an error message, empty on success */
 export function writeList(key, items) {
   try {
     localStorage.setItem(key, JSON.stringify(items));

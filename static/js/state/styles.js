@@ -1,4 +1,4 @@
-/** How the compared runs look: by method, in the theme that is on. */
+/** Styles of the compared runs: by method and theme. */
 
 import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
@@ -7,11 +7,11 @@ import { methodOf } from '../data/record.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
 
-/** The theme of the figures: on paper that of paper. */
+/** Theme of the figures; light while printing. */
 export const shownTheme = computed(() => state.templates.value?.panels[0].figure.layout.meta.theme ?? theme.value);
 
 /**
- * Of the runs that are told of: each place's own where it has what is looked for, else what was there before.
+ * Return the styles of the shown runs: each slot's own run if it has the data, else its earlier one.
  * @param {(columns: import('../../types').Columns) => boolean} [has]
  */
 export function stylesOf(has = (columns) => columns.start !== null) {
@@ -20,7 +20,7 @@ export function stylesOf(has = (columns) => columns.start !== null) {
   return toRunStyles(methods, shownTheme.value);
 }
 
-/** Of the runs that are chosen. */
+/** Styles of the chosen runs. */
 export const chosenStyles = computed(() =>
   toRunStyles(
     state.settings.value.runs.map((choice) => choice.kind),

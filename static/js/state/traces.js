@@ -1,4 +1,4 @@
-/** Traces that someone opens: from a file, by a link, and the synthetic twin of one. */
+/** Opens recordings from files and links, and adds matching synthetic runs (twins). */
 
 import { signal } from '@preact/signals';
 import { ApiError, getRun, getTwin } from '../net/api.js';
@@ -10,30 +10,30 @@ import { changesInput, tracesOf, withSpec, withTrace } from './view/traces.js';
 
 const OTHER_INPUT = 'seed and input: those of the other runs are used, so that the runs can be compared';
 
-/** A file on its way. @typedef {{name: string, share: number}} Sending */
+/** A file that is being uploaded. @typedef {{name: string, share: number}} Sending */
 
 export const sending = signal(/** @type {Sending | null} */ (null));
-/** Why what was opened last is not shown, in sentences; empty where it is. */
+/** Sentences that explain why the last recording was not opened; empty on success. */
 export const failure = signal(/** @type {string[]} */ ([]));
-/** What opening a recording changed in the view, in a sentence. */
+/** A sentence about what opening a recording changed in the view. */
 export const adapted = signal('');
-/** By the id of a trace: what its twin could not take over, in sentences. */
-export const untold = signal(/** @type {Record<string, string[]>} */ ({}));
+/** Sentences about settings that a twin could not match, by id of the recording. */
+export const unmatched = signal(/** @type {Record<string, string[]>} */ ({}));
 
 let aborting = new AbortController();
 
-/** Whether the view has room for one more. */
+/** Return whether the view has room for another run. */
 export const hasRoom = () => state.view.value.runs.length < boot.rules.letters.length;
 
-/** Send files, one after the other, and show each beside the runs. @param {Iterable<File>} files */
+/** Upload files one after the other, and add each to the view. @param {Iterable<File>} files */
 export async function openFiles(files) {
   for (const file of files) if (!(await openFile(file))) return;
 }
 
-/** @param {File} file @returns {Promise<boolean>} whether it is shown */
+/** Upload a file and show it. @param {File} file @returns {Promise<boolean>} whether it is shown */
 async function openFile(file) {
   if (sending.value) return fail(['Another file is being sent. Try again when it is done.']);
-  if (!hasRoom()) return fail([FULL()]);
+  if (!hasRoom()) return fail([fullMessage()]);
   aborting = new AbortController();
   failure.value = [];
   sending.value = { name: file.name, share: 0 };
@@ -47,12 +47,12 @@ async function openFile(file) {
   }
 }
 
-/** Give up the file that is on its way. */
+/** Cancel the upload. */
 export const stopSending = () => aborting.abort();
 
-/** Show what a link or an id names: a trace, or a run by its spec. @param {string} id */
+/** Show a record by id: a recording, or a run with its spec. @param {string} id */
 export async function openRecord(id) {
-  if (!hasRoom()) return fail([FULL()]);
+  if (!hasRoom()) return fail([fullMessage()]);
   try {
     const { spec } = await getRun(id);
     if (spec === null) return await show(id);
@@ -66,7 +66,7 @@ export async function openRecord(id) {
   }
 }
 
-/** Put a recording first, with all runs at its depth, and scroll to the picture. @param {string} id */
+/** Insert a recording as the first run, set all runs to its depth, and scroll to the picture. @param {string} id */
 async function show(id) {
   if (tracesOf(state.view.value).includes(id)) return fail(['This recording is already open.']);
   const depth = await readDepth(id);
@@ -74,22 +74,22 @@ async function show(id) {
   const before = depthOfSpec(state.settings.value.base);
   commit(() => (state.view.value = withTrace(state.view.value, id, depth)));
   scrollTo(0, 0);
-  state.spoken.value = 'The recording is open as run A.';
+  state.announcement.value = 'The recording is open as run A.';
   adapted.value =
     depth === null || depth === before ? '' : `Depth set to ${depth}, as in the recording. Back undoes it.`;
   return true;
 }
 
-/** Layers of a recording; null of one that is still written, whose end may bring more. @param {string} id @returns {Promise<number | null>} */
+/** Fetch the number of layers of a recording; null while it grows. @param {string} id @returns {Promise<number | null>} */
 async function readDepth(id) {
   const { status } = await getRun(id);
   return status === 'running' ? null : depthOfSpec((await getTwin(id)).spec);
 }
 
-/** @param {{depth?: any}} spec without what is the default */
+/** Return the depth of a spec. @param {{depth?: any}} spec settings that differ from the default */
 const depthOfSpec = ({ depth }) => Number(depth ?? state.fields.value.get('depth')?.initial);
 
-/** Put beside a trace a synthetic stack of its depth, streams and initialisation. @param {number} run its place */
+/** Insert a synthetic run with the depth, streams and initialisation of a recording after it. @param {number} run index of the recording */
 export async function makeTwin(run) {
   const id = state.view.value.runs[run].trace;
   if (!id) return;
@@ -97,7 +97,7 @@ export async function makeTwin(run) {
     const { spec, unknown } = await getTwin(id);
     failure.value = [];
     const isOther = changesInput(state.fields.value, state.view.value, spec);
-    untold.value = { ...untold.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
+    unmatched.value = { ...unmatched.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {
     refuse(error, 'Matching run');
@@ -108,20 +108,22 @@ export function forgetFailure() {
   failure.value = [];
 }
 
-/** @param {unknown} error @param {string} what */
-function refuse(error, what) {
+/** Show the server's refusal. @param {unknown} error @param {string} subject */
+function refuse(error, subject) {
   if (!(error instanceof ApiError)) throw error;
-  const told = error.errors.map(({ field, got, wanted }) => `${field}: got ${sayGot(got)}, wanted ${wanted}.`);
-  return fail([`${what}: ${error.title}.`, ...(told.length > 0 ? told : [error.message])]);
+  const messages = error.errors.map(
+    ({ field, got, wanted }) => `${field}: got ${formatReceived(got)}, wanted ${wanted}.`,
+  );
+  return fail([`${subject}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
 }
 
-/** @param {unknown} got */
-const sayGot = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
+/** Format a refused value. @param {unknown} got */
+const formatReceived = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
 
-/** @param {string[]} sentences */
+/** Show a failure; returns false. @param {string[]} sentences */
 function fail(sentences) {
   failure.value = sentences;
   return false;
 }
 
-const FULL = () => `${boot.rules.letters.length} runs is the maximum. Remove one first.`;
+const fullMessage = () => `${boot.rules.letters.length} runs is the maximum. Remove one first.`;

@@ -1,6 +1,6 @@
 /**
- * The steps of the address, as the browser's history has them, kept for when the page is opened anew: Back can then go through what was
- * before. The tab that changed its view last is the one that is continued.
+ * Stores the addresses of the browser's history, so that a new visit can restore them for Back. The tab that changed its view last is the
+ * one that is restored.
  */
 
 import { ROOT } from '../net/sent.js';
@@ -8,28 +8,28 @@ import { readList, writeList } from './store.js';
 
 const KEY = 'trail';
 const MAX_STEPS = 24;
-/** Addresses that the page can open without its server: not those of stored views. */
+/** Addresses that the page can open itself; snapshots need the server. */
 const OWN = /^\/(?:#.*|p\/.*|preset-.*)?$/s;
-/** @param {string} url */
+/** Return whether an address can be stored. @param {string} url */
 const isOwn = (url) => url.startsWith(ROOT) && OWN.test(url.slice(ROOT.length));
 
-/** @type {string[]} */
+/** Addresses of the last visit. @type {string[]} */
 const before = readList(KEY, (url) => typeof url === 'string' && isOwn(url)).items;
 
 let steps = [...before, here()];
 let at = before.length;
 let first = at;
-/** Someone who changes a view leaves steps; someone who opens a link to look at it does not. */
+/** Whether the view was changed: only then is the trail stored, so that opening a link does not overwrite it. */
 let hasChanged = false;
 
 function here() {
   return location.pathname + location.hash;
 }
 
-/** What was left when the page was opened, the latest last. */
-export const leftSteps = () => before;
+/** Return the addresses of the last visit, the latest last. */
+export const previousSteps = () => before;
 
-/** A step forward; what Back had come from is gone. @param {string} url @returns {{step: number}} what the browser's entry carries */
+/** Add an address, and drop those after the current one. @param {string} url @returns {{step: number}} state for the history entry */
 export function pushStep(url) {
   steps = [...steps.slice(0, at + 1), url];
   at = steps.length - 1;
@@ -38,32 +38,32 @@ export function pushStep(url) {
   return { step: at };
 }
 
-/** Where we are is called otherwise. @param {string} url */
-export function renameStep(url) {
+/** Replace the current address. @param {string} url */
+export function replaceStep(url) {
   if (steps[at] === url) return;
   steps[at] = url;
   if (hasChanged) save();
 }
 
-/** Put what was left behind the page that is open, step by step: the browser's Back then undoes them. */
+/** Restore the addresses of the last visit as history entries, so that Back undoes them. */
 export function resume() {
   steps = [here()];
   at = first = 0;
   for (const url of before) history.pushState(pushStep(url), '', url);
 }
 
-/** After Back and Forward. */
+/** Follows Back and Forward. */
 addEventListener('popstate', () => {
   const step = history.state?.step ?? first;
   if (steps[step] === here()) at = step;
   else {
-    steps.push(here()); // someone edited the address, or the entry is of before a reload
+    steps.push(here()); // the address was edited, or the entry is older than a reload
     at = steps.length - 1;
   }
   if (hasChanged) save();
 });
 
-/** What Back could undo from here, and where we are. A text may be too long for the storage: then fewer steps. */
+/** Store the addresses up to the current one; fewer if they are too long for the storage. */
 function save() {
   const past = steps
     .slice(0, at + 1)

@@ -1,8 +1,8 @@
-/** The list of views that someone has looked at, the latest first: what is kept of each, and which go. No browser here. */
+/** The list of visited views, the latest first: its entries, and which ones are dropped. No browser here. */
 
 /**
- * `key` tells the same runs again, however they are looked at. `hash` says all of the view, also what a preset's or a stored view's `url`
- * leaves to the server. `name` and `note` are the reader's own, empty until then.
+ * `key` identifies the runs, independent of how they are shown. `hash` holds the whole view, including what the `url` of a preset or
+ * snapshot leaves to the server. `name` and `note` are written by the user, empty by default.
  * @typedef {{key: string, url: string, hash: string, title: string, name: string, note: string, seen: number,
  *   runs: {label: string, headline: string}[]}} Visited
  */
@@ -10,7 +10,7 @@
 export const KEY = 'views';
 export const MAX_VIEWS = 60;
 
-/** Whether what was stored is an entry: another release of the page, or a hand, may have written it. @param {any} item */
+/** Return whether a stored item is a valid entry: another version of the page may have written it. @param {any} item */
 export function isVisited(item) {
   const texts = ['key', 'url', 'hash', 'title', 'name', 'note'];
   return (
@@ -22,14 +22,14 @@ export function isVisited(item) {
   );
 }
 
-/** With one more on top; the same runs seen again move up and keep their words. @param {Visited[]} views @param {Visited} seen @returns {Visited[]} */
+/** Add an entry on top; an existing entry of the same runs moves up and keeps name and note. @param {Visited[]} views @param {Visited} seen @returns {Visited[]} */
 export function addView(views, seen) {
   const known = views.find((item) => item.key === seen.key);
   const words = known ? { name: known.name, note: known.note } : {};
   return trim([{ ...seen, ...words }, ...views.filter((item) => item !== known)]);
 }
 
-/** The oldest goes first of those without a name or a note; only then of all. @param {Visited[]} views */
+/** Drop the oldest entries, those without a name or note first. @param {Visited[]} views */
 function trim(views) {
   const kept = [...views];
   while (kept.length > MAX_VIEWS) {
@@ -39,21 +39,21 @@ function trim(views) {
   return kept;
 }
 
-/** @param {Visited[]} views @param {string} key @param {{name?: string, note?: string}} words */
+/** Set name or note of an entry. @param {Visited[]} views @param {string} key @param {{name?: string, note?: string}} words */
 export function describeView(views, key, words) {
   return views.map((item) => (item.key === key ? { ...item, ...words } : item));
 }
 
-/** @param {Visited[]} views @param {string[]} keys */
+/** Remove entries. @param {Visited[]} views @param {string[]} keys */
 export function dropViews(views, keys) {
   return views.filter((item) => !keys.includes(item.key));
 }
 
-/** What was dropped comes back to its place in time, unless it was seen again meanwhile. @param {Visited[]} views @param {Visited[]} dropped */
+/** Restore removed entries in order of time, unless visited again meanwhile. @param {Visited[]} views @param {Visited[]} dropped */
 export function restoreViews(views, dropped) {
   const missing = dropped.filter((item) => !views.some(({ key }) => key === item.key));
   return trim([...views, ...missing].sort((one, other) => other.seen - one.seen));
 }
 
-/** What an entry is called. @param {Visited} item */
+/** Return the name of an entry. @param {Visited} item */
 export const nameOfView = (item) => item.name || item.title;

@@ -1,56 +1,56 @@
-/** The clipboard, and what is said of it: it needs https or localhost, a permission, and a browser that knows images. */
+/** Copies to the clipboard and shows messages. Copying needs https or localhost, a permission, and support for images. */
 
 import { signal } from '@preact/signals';
 import { html } from './html.js';
 
 const SEEN_MS = 5000;
 
-/** What has just been done, for everyone: seen for a while, and read out. */
-const told = signal('');
+/** The current message: shown for some seconds, and announced to screen readers. */
+const message = signal('');
 let timer = 0;
 
-/** @param {string} text */
+/** Show a message. @param {string} text */
 export function notify(text) {
-  told.value = text;
+  message.value = text;
   clearTimeout(timer);
-  timer = setTimeout(() => (told.value = ''), SEEN_MS);
+  timer = setTimeout(() => (message.value = ''), SEEN_MS);
 }
 
-/** @param {{isOver?: boolean}} props of a dialog, which hides the page's own */
+/** Render the message. @param {{isOver?: boolean}} props `isOver`: within a dialog, which covers the page's own; default false */
 export function Toast({ isOver = false }) {
-  return html`<p class=${told.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${told.value}</p>`;
+  return html`<p class=${message.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${message.value}</p>`;
 }
 
-/** @param {string} text @returns {Promise<string>} what to tell */
+/** Copy a text. @param {string} text @returns {Promise<string>} the message to show */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
     return 'Copied';
   } catch {
-    return 'Select the text and copy it by hand: this browser does not let the page do it';
+    return 'Select the text and copy it yourself: this browser does not let the page do it';
   }
 }
 
 /**
- * The clipboard is asked at once, and given a promise: Safari refuses a request that comes after waiting for the image.
+ * Copy an image. The clipboard gets a promise immediately, because Safari refuses to write after waiting for the image.
  * @param {Promise<string>} image a data URL of a PNG
- * @returns {Promise<string>} what to tell
+ * @returns {Promise<string>} the message to show
  */
 export async function copyImage(image) {
   if (typeof ClipboardItem === 'undefined' || !navigator.clipboard?.write) {
-    image.catch(() => {}); // no one waits for it
-    return 'This browser does not let a page copy images: take the PNG instead';
+    image.catch(() => {}); // unused
+    return 'This browser does not let a page copy images: download the PNG instead';
   }
   try {
     await navigator.clipboard.write([new ClipboardItem({ 'image/png': image.then(toBlob) })]);
     return 'Copied as an image';
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
-    return 'The image could not be copied, for this page may not write to the clipboard: take the PNG instead';
+    return 'The image was not copied: this page may not write to the clipboard. Download the PNG instead';
   }
 }
 
-/** Decoded here: the page's policy lets nothing be fetched but from its server. @param {string} url */
+/** Decode a data URL: the page's content policy forbids fetching it. @param {string} url */
 function toBlob(url) {
   const bytes = Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (sign) => sign.charCodeAt(0));
   return new Blob([bytes], { type: 'image/png' });

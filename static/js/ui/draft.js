@@ -1,10 +1,10 @@
-/** What is being typed and not yet entered. */
+/** Keeps typed text until it is entered. */
 
 import { useState } from 'preact/hooks';
 
-/** Props of an input that keeps what is being typed: without them, whatever draws the input anew would take it away.
+/** Create props of an input that keep typed text; otherwise the next render would discard it.
  * @template {string | number | boolean} Value
- * @param {Value} value what is entered @param {(event: any) => void} enter */
+ * @param {Value} value the entered value @param {(event: any) => void} enter */
 export function useDraft(value, enter) {
   const [draft, setDraft] = useState(/** @type {string | null} */ (null));
   return {

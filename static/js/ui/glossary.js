@@ -1,12 +1,12 @@
-/** Sentences whose terms explain themselves. */
+/** Shows definitions of terms within sentences. */
 
 import { GLOSSARY } from '../data/glossary.js';
 import { html } from './html.js';
 
-/** Terms that a sentence explains; the others are on every line of the page. */
+/** Terms with definitions; other terms are too frequent. */
 const EXPLAINED = /\b(doubly stochastic|H_pre|H_res|H_post|streams?|mixing|gain|drift|equal compute)\b/i;
 
-/** A sentence whose terms show their definitions on hover, each at its first place. @param {{text: string}} props */
+/** Render a sentence with definitions on hover, at the first occurrence of each term. @param {{text: string}} props */
 export function Explained({ text }) {
   const seen = new Set();
   return text.split(new RegExp(EXPLAINED, 'gi')).map((part, index) => {
@@ -17,5 +17,5 @@ export function Explained({ text }) {
   });
 }
 
-/** @param {string} word */
+/** Return the definition of a term. @param {string} word */
 const meaningOf = (word) => GLOSSARY[word] ?? GLOSSARY[word.toLowerCase().replace(/s$/, '')];

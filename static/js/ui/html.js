@@ -1,4 +1,4 @@
-/** Markup in template strings. */
+/** Builds markup from template strings. */
 
 import htm from 'htm';
 import { h } from 'preact';
@@ -7,22 +7,22 @@ import { h } from 'preact';
 export const html = htm.bind(/** @type {any} */ (h));
 
 /**
- * A component that is rendered anew only where one of its props is another, or a signal that it reads. A hand on a slider renders the page
- * in every frame, most of which stays as it is.
+ * Wrap a component so that it renders only if a prop or a signal that it reads changes. Dragging a slider renders the page in every
+ * frame, and most of it stays the same.
  * @template {(props: any) => any} Part
  * @param {Part} Component
  * @returns {Part}
  */
-export function still(Component) {
+export function memo(Component) {
   /** @this {any} @param {Record<string, unknown>} props */
-  function Still(props) {
+  function Memoized(props) {
     this.shouldComponentUpdate = (/** @type {Record<string, unknown>} */ next) => differ(this.props, next);
     return h(Component, props);
   }
-  return /** @type {any} */ (Still);
+  return /** @type {any} */ (Memoized);
 }
 
-/** @param {Record<string, unknown>} before @param {Record<string, unknown>} now */
+/** Return whether props differ. @param {Record<string, unknown>} before @param {Record<string, unknown>} now */
 function differ(before, now) {
   return [...new Set([...Object.keys(before), ...Object.keys(now)])].some((name) => before[name] !== now[name]);
 }

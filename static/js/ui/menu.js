@@ -1,10 +1,10 @@
-/** Small things that open: menus, popovers, dialogs. The browser's own `popover` and `dialog` keep focus and Escape. */
+/** Menus, popovers and dialogs, built on the browser's `popover` and `dialog`, which handle focus and Escape. */
 
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { copyText } from './clipboard.js';
-import { html, still } from './html.js';
+import { html, memo } from './html.js';
 
-/** @param {HTMLElement} button @param {HTMLElement} panel */
+/** Place a panel next to its button, within the window. @param {HTMLElement} button @param {HTMLElement} panel */
 function place(button, panel) {
   const anchor = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = panel;
@@ -15,14 +15,14 @@ function place(button, panel) {
   panel.style.setProperty('top', `${Math.max(8, top)}px`);
 }
 
-/** A button that opens a panel beside it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
+/** Render a button that opens a panel next to it. @param {{label: string, sign: any, className?: string, panelClass?: string, children?: any}} props */
 export function Popover({ label, sign, className = 'icon', panelClass = '', children }) {
   const id = useId();
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const panel = useRef(/** @type {HTMLDivElement | null} */ (null));
   useEffect(() => {
     const opened = /** @type {HTMLDivElement} */ (panel.current);
-    // Its size is known only once it is open, and the event comes a moment later: it stays invisible until it has its place.
+    // The size is known only after opening, and the event comes later: the panel stays invisible until it is placed.
     const onBefore = (/** @type {any} */ event) => opened.classList.toggle('unplaced', event.newState === 'open');
     const onToggle = (/** @type {any} */ event) => {
       if (event.newState === 'open' && button.current) place(button.current, opened);
@@ -43,7 +43,7 @@ export function Popover({ label, sign, className = 'icon', panelClass = '', chil
 
 /** @typedef {{title: string, note?: string, run: () => void}} Item */
 
-export const Menu = still(
+export const Menu = memo(
   (
     /** @type {{label: string, sign?: any, className?: string, items: Item[]}} */ {
       label,
@@ -52,7 +52,7 @@ export const Menu = still(
       items,
     },
   ) => {
-    /** @param {any} event @param {() => void} run */
+    /** Close the menu and run an item. @param {any} event @param {() => void} run */
     const choose = (event, run) => {
       event.currentTarget.closest('[popover]').hidePopover();
       run();
@@ -73,7 +73,7 @@ export const Menu = still(
   },
 );
 
-/** @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
+/** Render a modal dialog. @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
 export function Dialog({ title, isOpen, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
@@ -88,12 +88,12 @@ export function Dialog({ title, isOpen, onClose, children }) {
   `;
 }
 
-/** A text with a button that copies it. @param {{text: string, label: string}} props */
+/** Render a text with a button that copies it. @param {{text: string, label: string}} props */
 export function CopyText({ text, label }) {
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const copy = async () => {
-    const said = await copyText(text);
-    if (button.current) button.current.textContent = said;
+    const message = await copyText(text);
+    if (button.current) button.current.textContent = message;
   };
   return html`
     <div class="copy">

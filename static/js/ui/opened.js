@@ -1,4 +1,4 @@
-/** Which of the page's dialogs is open. Buttons and keys are there from the start; a dialog is loaded when it is first wanted. */
+/** The open dialog. Dialogs are loaded on first use, but buttons and keys need this state from the start. */
 
 import { signal } from '@preact/signals';
 
@@ -6,7 +6,7 @@ import { signal } from '@preact/signals';
 
 export const opened = signal(/** @type {DialogName | null} */ (null));
 
-/** @param {DialogName} name */
+/** Open a dialog. @param {DialogName} name */
 export function openDialog(name) {
   opened.value = name;
 }

@@ -1,8 +1,8 @@
-/** Links to papers. */
+/** Links papers. */
 
 import { html } from './html.js';
 
-/** A text in which every `arXiv 2512.24880` is a link. @param {string} text */
+/** Render a text with each `arXiv 2512.24880` as a link. @param {string} text */
 export function linkPapers(text) {
   return text
     .split(/(arXiv \d{4}\.\d{4,5})/)

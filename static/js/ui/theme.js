@@ -1,4 +1,4 @@
-/** Light or dark: as the system says, or as chosen here. Runs before the page is drawn, so that it does not flash. */
+/** Applies the chosen theme, or that of the system. Runs before the first paint, so that the page does not flash. */
 
 (function applyTheme() {
   const chosen = localStorage.getItem('theme');

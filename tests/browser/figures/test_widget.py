@@ -17,7 +17,7 @@ from mhc_core.spec import SpecError
 from mhc_probe import attach
 from mhc_scope.offline.document import write_document
 from mhc_scope.offline.widget import MODULE, Widget
-from tests.browser.share.test_saved_hand import move
+from tests.browser.share.test_saved_sliders import move
 from tests.conftest import ROOT
 from tests.core.conftest import CONNECTIONS, build_spec, measure
 from tests.probe.attach.attachable import build_deepseek

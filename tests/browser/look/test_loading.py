@@ -133,7 +133,7 @@ def test_a_page_without_what_draws_figures_says_so(open_page: OpenPage, watch: W
     page = open_page("/docs", wait=False)
     page.route(DRAWS, lambda route: route.fulfill(status=404, body=""))
     page.goto(watch.origin + "/#v=1&runs=mhc&depth=6&width=16")
-    expect(page.get_by_text("What draws the figures did not come from the server.")).to_be_visible()
+    expect(page.get_by_text("The library that draws figures could not be loaded.")).to_be_visible()
     expect(page.locator(".step-text")).to_contain_text(re.compile(r"×\d"))
 
 
@@ -144,7 +144,7 @@ def test_a_part_that_does_not_come_says_what_to_do(open_page: OpenPage, watch: W
     wait_until_done(page)
     page.route("**/js/map/map.js", lambda route: route.fulfill(status=404, body=""))
     page.get_by_role("button", name="Sweep", exact=True).click()
-    expect(page.get_by_text("did not come from the server. Reload the page to try again.")).to_be_visible()
+    expect(page.get_by_text("could not be loaded. Reload the page to try again.")).to_be_visible()
 
 
 def test_style_sheets_lose_their_comments_and_no_rule(browser: Browser) -> None:

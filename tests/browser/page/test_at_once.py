@@ -235,7 +235,7 @@ def test_what_is_not_looked_at_follows_when_the_hand_rests(open_page: OpenPage) 
 
 @pytest.mark.full
 def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: OpenPage, watch: Any) -> None:
-    watch.allow("Shown at once of run .*gain_fwd")
+    watch.allow("Derived columns of run .*gain_fwd")
     page = open_page("/#v=1&depth=16&runs=hc")
 
     def spoil(route: Route) -> None:
@@ -252,7 +252,7 @@ def test_what_the_server_says_otherwise_is_an_error_and_is_drawn(open_page: Open
     (said,) = curves(page, "gain")
     assert said["y"][0] == pytest.approx(2 * before["y"][0])
     assert said["y"][1:] == pytest.approx(before["y"][1 : len(said["y"])])
-    assert any("Shown at once" in fault for fault in watch.faults)
+    assert any("Derived columns" in fault for fault in watch.faults)
 
 
 # ---- deeper stacks, asked for before a hand wants them

@@ -26,7 +26,7 @@ def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> N
     page.keyboard.press("ArrowRight")
     wait_until_done(page)
     assert place(page) == ["step 2 of 5: Four streams", "card 1 of 12"]
-    expect(page.locator(".stage-said")).to_contain_text("Hyper-Connections (HC) use 4 streams")
+    expect(page.locator(".stage-text")).to_contain_text("Hyper-Connections (HC) use 4 streams")
     expect(page.locator(".stage-runs b")).to_have_text(["A Residual", "B HC"])
     page.keyboard.press("ArrowLeft")
     wait_until_done(page)

@@ -68,7 +68,7 @@ def test_a_browser_that_cannot_says_so(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=mhc&depth=4&width=16")
     page.evaluate("delete window.ClipboardItem")
     choose(page, "Gain, forward", "Copy as image")
-    expect(page.locator(".toast")).to_contain_text("does not let a page copy images: take the PNG instead")
+    expect(page.locator(".toast")).to_contain_text("does not let a page copy images: download the PNG instead")
 
 
 @pytest.mark.full
@@ -77,4 +77,4 @@ def test_a_refusal_of_the_clipboard_is_told(open_page: OpenPage) -> None:
     page.context.clear_permissions()
     page.context.grant_permissions(["geolocation"])  # and with it nothing else
     choose(page, "Gain, forward", "Copy as image")
-    expect(page.locator(".toast")).to_contain_text("may not write to the clipboard: take the PNG instead")
+    expect(page.locator(".toast")).to_contain_text("may not write to the clipboard. Download the PNG instead")

@@ -127,7 +127,7 @@ def test_a_frame_says_that_its_run_was_cancelled(open_page: OpenPage, server: Se
         http.delete(f"/runs/{run}")
         wait_for_end(http, run)
     page = open_page(f"/embed/{run}?panel=gain", wait=False)
-    expect(page.get_by_role("alert")).to_contain_text("Run A mHC was cancelled. What it had computed by then is shown.")
+    expect(page.get_by_role("alert")).to_contain_text("Run A mHC was cancelled. Results so far are shown.")
 
 
 @pytest.mark.full
@@ -255,7 +255,7 @@ def test_a_view_without_a_map_frames_none(open_page: OpenPage, stored: str) -> N
 @pytest.mark.full
 def test_a_frame_can_be_moved_without_the_server(open_page: OpenPage, server: Server, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=gain_bwd&theme=light", wait=False)
-    page.locator(".hand summary").click()
+    page.locator(".try-it summary").click()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     moved: dict[str, float] = {}
@@ -265,14 +265,14 @@ def test_a_frame_can_be_moved_without_the_server(open_page: OpenPage, server: Se
         results = [compute_moved(server, kind, moved) for kind in KINDS]
         # The curves are drawn in a frame after the one that shows the number.
         wait_until(page, partial(has_gains, page, results))
-        assert f"{field}={value}" in str(page.locator(".hand a").get_attribute("href"))
+        assert f"{field}={value}" in str(page.locator(".try-it a").get_attribute("href"))
     assert max(results[2].layers["composite_gain_bwd"]) > 1.001, "few rounds are seen"
     assert asked == []
 
 
 def move(page: Page, title: str, value: float) -> None:
     """Put a slider on the stop of a value, as a key does: stop by stop."""
-    label = page.locator(".hand label", has_text=title)
+    label = page.locator(".try-it label", has_text=title)
     at = label.locator("output")
     while float(at.inner_text()) != value:
         label.locator("input").press("ArrowRight" if float(at.inner_text()) < value else "ArrowLeft")

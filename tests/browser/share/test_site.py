@@ -151,7 +151,7 @@ def test_sliders_stop_at_written_runs_and_show_all_of_them(pages: Site) -> None:
 def test_settings_between_the_written_ones_show_their_gains(pages: Site) -> None:
     page = pages.open()
     page.evaluate("(view) => { location.hash = view; }", f"{LUCIDRAINS}&depth=40&connection.noise=0.2")
-    expect(page.locator(".site-note")).to_contain_text("it knows the gains of these settings")
+    expect(page.locator(".site-note")).to_contain_text("only the gains of these settings are known")
     expect(page.locator("#headline")).to_have_text("One signal, 40 layers, three ways to connect them")
     assert read_gain(page, "C mHC") == "×1.00"
     expect(page.locator(".topbar .status")).to_have_attribute("data-phase", "idle")

@@ -222,7 +222,7 @@ def test_a_view_is_shared_with_a_title_and_a_note(open_page: OpenPage, browser: 
     stored = open_page("/s/" + (link.text_content() or "").rsplit("/", 1)[1])
     assert stored.title() == "Why HC grows · mHC Scope"
     expect(stored.locator(".banner")).to_contain_text("Snapshot Why HC grows from")
-    expect(stored.locator(".stored-note")).to_have_text("See layer 5 & <b>beyond</b>")
+    expect(stored.locator(".snapshot-note")).to_have_text("See layer 5 & <b>beyond</b>")
     again = open_share(stored)
     expect(again.get_by_label("Title")).to_have_value("Why HC grows")
     assert create_link(stored) == link.text_content()

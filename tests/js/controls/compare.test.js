@@ -7,16 +7,16 @@ const runsOf = (kinds, base = {}) => ({ base, runs: kinds.map((kind) => ({ kind,
 const shown = ({ view }) => view.runs.map(({ kind, own }) => [kind, own.depth ?? view.base.depth ?? 64, own.seed ?? 0]);
 const ALL = ['residual', 'hc', 'mhc'];
 
-test('runs of two views stand side by side where they fit', () => {
+test('all runs of two views are shown if they fit', () => {
   const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['mhc'])], 4);
   assert.deepEqual(
     shown(found).map(([kind]) => kind),
     ALL,
   );
-  assert.equal(found.said, 'Shows the runs of both: 3 side by side.');
+  assert.equal(found.message, 'Shows the runs of both: 3 side by side.');
 });
 
-test('where they do not fit, runs that mix streams are paired', () => {
+test('if they do not fit, runs that mix streams are paired', () => {
   const found = toCompared(fields, [runsOf(ALL, { depth: 8 }), runsOf(ALL, { depth: 9 })], 4);
   assert.deepEqual(shown(found), [
     ['hc', 8, 0],
@@ -24,10 +24,10 @@ test('where they do not fit, runs that mix streams are paired', () => {
     ['hc', 9, 0],
     ['mhc', 9, 0],
   ]);
-  assert.match(found.said, /of each view: 4 of 6 runs\.$/);
+  assert.match(found.message, /of each view: 4 of 6 runs\.$/);
 });
 
-test('views without a connection in common show what each has alone', () => {
+test('views without a common connection show runs that only one of them has', () => {
   const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['none', 'mhc'])], 2);
   assert.deepEqual(
     shown(found).map(([kind]) => kind),
@@ -35,17 +35,17 @@ test('views without a connection in common show what each has alone', () => {
   );
 });
 
-test('another seed is compared, with its consequence', () => {
+test('another seed is compared, with a note on chance', () => {
   const found = toCompared(fields, [runsOf(['hc'], { seed: 1 }), runsOf(['hc'], { seed: 2 })], 4);
   assert.deepEqual(shown(found), [
     ['hc', 64, 1],
     ['hc', 64, 2],
   ]);
-  assert.match(found.said, /The runs differ in seed, so part of what differs is chance\.$/);
+  assert.match(found.message, /The runs differ in seed, so part of what differs is chance\.$/);
 });
 
-test('the same runs leave nothing to compare', () => {
-  const { view, said } = toCompared(fields, [runsOf(ALL), runsOf(['hc'])], 4);
+test('equal views leave nothing to compare', () => {
+  const { view, message } = toCompared(fields, [runsOf(ALL), runsOf(['hc'])], 4);
   assert.equal(view, null);
-  assert.match(said, /nothing to add/);
+  assert.match(message, /nothing to add/);
 });

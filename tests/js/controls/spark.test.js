@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toSpark } from '../../../static/js/controls/spark.js';
-import { ladder, playStops } from '../../../static/js/state/view/grid.js';
+import { chooseValues, playStops } from '../../../static/js/state/view/grid.js';
 
 test('curves share one scale, and each spans the width', () => {
   const { lines, base } = toSpark(
@@ -23,7 +23,7 @@ test('curves share one scale, and each spans the width', () => {
   assert.equal(base, 47.3);
 });
 
-test('what is not known leaves a gap, and nothing known draws nothing', () => {
+test('unknown values leave a gap, and a curve without values draws nothing', () => {
   assert.equal(toSpark([[1, null, 2, 3]], 90, 50).lines[0].d.match(/M/g).length, 2);
   assert.deepEqual(toSpark([null, [null]], 90, 50), {
     lines: [
@@ -34,12 +34,12 @@ test('what is not known leaves a gap, and nothing known draws nothing', () => {
   });
 });
 
-test('what differs in its last digits is a flat line in the middle', () => {
+test('differences in the last digits are drawn as a flat line in the middle', () => {
   const { lines } = toSpark([[1, 1 + 1e-6]], 100, 50);
   assert.deepEqual(lines[0].end, [100, 25]);
 });
 
-test('a played slider stops at few places, each a step of its field', () => {
+test('an animated slider stops at few values, each a multiple of its step', () => {
   const field = (rest) => ({ type: 'integer', initial: 0, min: 0, max: 1, step: 1, ...rest });
   assert.deepEqual(
     playStops(field({ initial: 20, max: 200 })),
@@ -52,5 +52,5 @@ test('a played slider stops at few places, each a step of its field', () => {
     width.join(),
   );
   assert.deepEqual([width[0], width.at(-1)], [4, 256]);
-  assert.ok(ladder(field({ initial: 20, max: 200 })).length < 12);
+  assert.ok(chooseValues(field({ initial: 20, max: 200 })).length < 12);
 });

@@ -20,7 +20,7 @@ function begun(layers = 2) {
   return columns;
 }
 
-test('layers come one by one, and backwards too', () => {
+test('layers arrive one by one, in both directions', () => {
   const columns = begun();
   addFrame(columns, frame('forward', { layer: 0, values: { act_rms: 1.5 }, log10: { act_rms: 0.176 }, status: {} }));
   addFrame(columns, frame('backward', { layer: 1, values: { grad_rms: 2 }, log10: {}, status: {} }));
@@ -28,7 +28,7 @@ test('layers come one by one, and backwards too', () => {
   assert.deepEqual([...columns.layers.get('grad_rms')], [NaN, 2]);
 });
 
-test('the embedding stands apart', () => {
+test('the embedding is stored separately', () => {
   const columns = begun();
   addFrame(columns, frame('forward', { layer: -1, values: { act_rms: 1 }, log10: {}, status: {} }));
   assert.deepEqual(columns.input, { act_rms: 1 });
@@ -67,7 +67,7 @@ test('matrices are stacked by layer, per-stream values kept by layer', () => {
   assert.deepEqual([...columns.layers.get('act_rms_streams')[1]], [7, 8]);
 });
 
-test('a matrix over all layers comes whole, and is no column', () => {
+test('a matrix over all layers arrives at once, and is not a column', () => {
   const columns = begun();
   addFrame(
     columns,
@@ -95,14 +95,14 @@ test('a row of similarities fills both halves of the map', () => {
   assert.deepEqual([...columns.matrices.get('cka').data], [NaN, 0.5, 0.5, NaN]);
 });
 
-test('a frame that is sent twice, as after a reconnect, counts once', () => {
+test('a repeated frame, as after a reconnect, counts once', () => {
   const columns = begun();
   addFrame(columns, { run: 'r', index: 1, type: 'loss', values: { loss: 5 } });
   addFrame(columns, { run: 'r', index: 1, type: 'loss', values: { loss: 6 } });
   assert.equal(columns.loss, 5);
 });
 
-test('whole columns replace what was there, with their status by layer', () => {
+test('whole columns replace earlier ones, with their status by layer', () => {
   const columns = begun();
   addFrame(
     columns,
@@ -116,7 +116,7 @@ test('whole columns replace what was there, with their status by layer', () => {
   assert.equal(columns.status.get('composite_gain_fwd').get(1), 'overflow');
 });
 
-test('steps are rows, and the trained stack is measured from the start', () => {
+test('steps are rows, and the measurement of the trained stack starts empty', () => {
   index = 0;
   const columns = createColumns();
   addFrame(columns, frame('start', { layers: 2, streams: 2, spec: { train: { steps: 3 } } }));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { multiply, toCellTexts, toGains } from '../../../static/js/data/composites.js';
 
-test('a product of layers that had not come yet is made anew when they have', () => {
+test('a product with missing layers is recomputed when they arrive', () => {
   const stack = { shape: [2, 1, 1], data: Float64Array.from([0.5, NaN]) };
   assert.ok(multiply(stack, 'first-last', 0).scaled.every(Number.isNaN));
   stack.data[1] = 0.5;
@@ -11,9 +11,9 @@ test('a product of layers that had not come yet is made anew when they have', ()
   assert.equal(multiply(stack, 'first-last', 0), multiply(stack, 'first-last', 1), 'a whole one is kept');
 });
 
-test('a product says whether its matrices were not heard, or are no numbers', () => {
+test('a product distinguishes unrecorded matrices from those that are not numbers', () => {
   const stack = { shape: [3, 1, 1], data: Float64Array.from([0.5, NaN, NaN]) };
-  const say = (/** @type {string} */ span) => {
+  const describe = (/** @type {string} */ span) => {
     const product = multiply(
       stack,
       span,
@@ -25,7 +25,7 @@ test('a product says whether its matrices were not heard, or are no numbers', ()
     );
     return [...toGains(product), ...toCellTexts(product).flat()];
   };
-  assert.deepEqual(say('1-1'), ['0.5', '0.5', '0.50']);
-  assert.deepEqual(say('1-2'), ['not known', 'not known', '–']);
-  assert.deepEqual(say('1-3'), ['nan', 'nan', 'nan'], 'the worse of the two reasons is told');
+  assert.deepEqual(describe('1-1'), ['0.5', '0.5', '0.50']);
+  assert.deepEqual(describe('1-2'), ['not known', 'not known', '–']);
+  assert.deepEqual(describe('1-3'), ['nan', 'nan', 'nan'], 'the worse reason wins');
 });

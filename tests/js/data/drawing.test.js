@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { choose, columnsOf, haveClimbed, shownOf } from '../../../static/js/data/drawing.js';
+import { areForwardCurvesComplete, choose, columnsOf, shownOf } from '../../../static/js/data/drawing.js';
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 
-/** A run of so many layers that are in, whole or not. */
+/** Create a run with the given number of arrived layers; it is complete if `isWhole`. */
 function run(layers, isWhole) {
   const columns = createColumns();
   let index = 0;
@@ -17,17 +17,17 @@ function run(layers, isWhole) {
 }
 
 /** @param {string} id @param {any} columns @param {any[]} before */
-const slot = (id, columns, before = [], known = null) => ({
+const slot = (id, columns, before = [], derived = null) => ({
   id,
-  asked: undefined,
+  requestKey: undefined,
   label: 'mHC',
   columns,
   place: null,
-  known,
+  derived,
   before,
 });
 
-test('a run without data leaves what was there, dimmed, whatever frames came to that since', () => {
+test('a run without data keeps the earlier columns, dimmed, whatever frames arrived for them', () => {
   const [whole, broken, fresh] = [run(4, true), run(2, false), run(0, false)];
   const first = choose(TEMPLATE, [slot('a', whole)], []);
   assert.deepEqual([first.isStale, first.isNew, first.places[0].columns], [false, true, whole]);
@@ -40,7 +40,7 @@ test('a run without data leaves what was there, dimmed, whatever frames came to 
   assert.deepEqual(next.places, drag.places); // so nothing is drawn
 });
 
-test('a figure that has drawn nothing yet takes the latest that has something, else the whole run', () => {
+test('a figure without drawing takes the latest columns with data, else the complete run', () => {
   const [whole, broken, fresh] = [run(4, true), run(2, false), run(0, false)];
   assert.equal(
     choose(TEMPLATE, [slot('c', fresh, [slot('b', broken), slot('a', whole)])], []).places[0].columns,
@@ -53,7 +53,7 @@ test('a figure that has drawn nothing yet takes the latest that has something, e
   assert.equal(choose(TEMPLATE, [slot('c', fresh)], []).places[0].columns, fresh);
 });
 
-test('a run that is over is shown even where it has nothing of what is looked for', () => {
+test('an ended run is shown even without the wanted data', () => {
   const over = run(0, true);
   assert.equal(
     shownOf(slot('b', over, [slot('a', run(4, true))]), (columns) => columns.layers.has('act_rms')).columns,
@@ -61,43 +61,43 @@ test('a run that is over is shown even where it has nothing of what is looked fo
   );
 });
 
-test('curves of a drag are whole when every run has its loss, or has ended', () => {
+test('curves are complete when every run has its loss, or has ended', () => {
   const climbed = run(4, false);
   addFrame(climbed, { run: 'r', index: 9, type: 'loss', values: { loss: 4.1 }, log10: {}, status: {} });
-  assert.ok(haveClimbed([slot('a', climbed), slot('b', run(4, true))]));
-  assert.ok(!haveClimbed([slot('a', climbed), slot('c', run(4, false))]));
-  assert.ok(!haveClimbed([slot('a', run(0, false))]));
+  assert.ok(areForwardCurvesComplete([slot('a', climbed), slot('b', run(4, true))]));
+  assert.ok(!areForwardCurvesComplete([slot('a', climbed), slot('c', run(4, false))]));
+  assert.ok(!areForwardCurvesComplete([slot('a', run(0, false))]));
 });
 
-// ---- known at once
+// ---- derived columns
 
 const PAIR = /** @type {any} */ ({ data: [0, 1].map((run) => ({ meta: { run, key: 'act_rms' } })) });
 
-/** A run of so many layers that is known at once, but for what waits. */
-function known(layers, ...waits) {
+/** Create a run with derived columns of so many layers, except for metrics that wait. */
+function derivedRun(layers, ...waits) {
   const columns = run(waits.includes('act_rms') ? 0 : layers, false);
   columns.waits = new Set(waits);
   return columns;
 }
 
-test('what is known at once is shown as final, before the server has said anything', () => {
-  const [old, fresh, here] = [run(4, true), createColumns(), known(3, 'grad_rms')];
+test('derived columns are shown as final before the server responds', () => {
+  const [old, fresh, here] = [run(4, true), createColumns(), derivedRun(3, 'grad_rms')];
   const first = choose(TEMPLATE, [slot('a', old)], []);
   const moved = choose(TEMPLATE, [slot('', fresh, [slot('a', old)], here)], first.places);
   assert.deepEqual([moved.isStale, moved.isNew, moved.results], [false, false, [here]]);
   assert.notEqual(moved.places[0].signature, first.places[0].signature);
 });
 
-test('beginnings that the server sends do not take the place of what is known whole', () => {
-  const here = known(4);
+test('first frames of the server do not replace complete derived columns', () => {
+  const here = derivedRun(4);
   const drawn = choose(TEMPLATE, [slot('', createColumns(), [slot('a', run(4, true))], here)], []);
   const part = choose(TEMPLATE, [slot('b', run(2, false), [slot('a', run(4, true))], here)], drawn.places);
   assert.deepEqual(part.results, [here]);
   assert.deepEqual(part.places, drawn.places);
 });
 
-test('what the server confirms is taken without drawing it again', () => {
-  const [here, whole] = [known(4), run(4, true)];
+test('confirmed columns are taken without redrawing', () => {
+  const [here, whole] = [derivedRun(4), run(4, true)];
   const drawn = choose(TEMPLATE, [slot('', createColumns(), [], here)], []);
   const confirmed = choose(TEMPLATE, [slot('b', whole, [], here)], drawn.places);
   assert.deepEqual(confirmed.results, [whole]);
@@ -105,29 +105,29 @@ test('what the server confirms is taken without drawing it again', () => {
   assert.notEqual(choose(TEMPLATE, [slot('b', whole)], []).places[0].signature, drawn.places[0].signature);
 });
 
-test('columns derived for another value of a slider are told apart', () => {
-  const signatures = [known(4), known(4)].map(
+test('columns derived for different slider values have different signatures', () => {
+  const signatures = [derivedRun(4), derivedRun(4)].map(
     (here) => choose(TEMPLATE, [slot('', createColumns(), [], here)], []).places[0].signature,
   );
   assert.notEqual(signatures[0], signatures[1]);
 });
 
-test('a figure whose metric waits stays as it was, for itself', () => {
-  const [old, here] = [run(4, true), known(3, 'act_rms')];
+test('a figure whose metric waits for the server stays unchanged', () => {
+  const [old, here] = [run(4, true), derivedRun(3, 'act_rms')];
   const { isStale, results } = choose(TEMPLATE, [slot('', createColumns(), [slot('a', old)], here)], []);
   assert.deepEqual([isStale, results], [true, [old]]);
 });
 
-test('laws wait although their metric is known', () => {
+test('laws wait for the server although their metric is derived', () => {
   const theory = /** @type {any} */ ({
     data: [{ meta: { run: 0, key: 'act_rms', fill: { y: 'law.values.act_rms' } } }],
   });
-  const here = slot('', createColumns(), [slot('a', run(4, true))], known(3, 'theory'));
+  const here = slot('', createColumns(), [slot('a', run(4, true))], derivedRun(3, 'theory'));
   assert.equal(choose(theory, [here], []).isStale, true);
   assert.equal(choose(TEMPLATE, [here], []).isStale, false);
 });
 
-test('runs change together: while one has nothing, all stay', () => {
+test('runs change together: while one has no data, all stay', () => {
   const [first, second] = [run(4, true), run(4, true)];
   const drawn = choose(PAIR, [slot('a', first), slot('b', second)], []);
   const half = [slot('c', run(2, true), [slot('a', first)]), slot('d', run(0, false), [slot('b', second)])];
@@ -140,7 +140,7 @@ test('runs change together: while one has nothing, all stay', () => {
   );
 });
 
-test('what was there before is of one moment for all runs', () => {
+test('earlier columns belong to one moment for all runs', () => {
   const [wholeA, wholeB, broken] = [run(4, true), run(4, true), run(2, false)];
   const slots = [
     slot('e', createColumns(), [slot('c', broken), slot('a', wholeA)]),
@@ -149,7 +149,7 @@ test('what was there before is of one moment for all runs', () => {
   assert.deepEqual(choose(PAIR, slots, []).results, [wholeA, wholeB]);
 });
 
-test('with nothing before, runs are drawn as they come; one that is added comes later', () => {
+test('without earlier columns, runs are drawn as they arrive; an added run follows later', () => {
   const some = run(2, false);
   const first = choose(PAIR, [slot('a', some), slot('b', run(0, false))], []);
   assert.deepEqual([first.isStale, first.isNew, first.results[0]], [false, true, some]);
@@ -157,8 +157,8 @@ test('with nothing before, runs are drawn as they come; one that is added comes 
   assert.equal(choose(PAIR, added, []).results[1].start, null);
 });
 
-test('readers of one number take what is known of it, else what was there', () => {
-  const [old, here] = [run(4, true), known(3, 'grad_rms')];
+test('readers of a number take derived columns, else earlier ones', () => {
+  const [old, here] = [run(4, true), derivedRun(3, 'grad_rms')];
   const place = slot('', createColumns(), [slot('a', old)], here);
   assert.equal(shownOf(place, (columns) => columns.layers.has('act_rms')).columns, here);
   assert.equal(shownOf(place, (columns) => columns.end !== null).columns, old);

@@ -7,7 +7,7 @@ import { stepNear, stepsOn } from '../../../static/js/data/steps.js';
 
 const SOURCE = { kind: 'trace', model: { name: 'Ours', parameters: 1 }, versions: {} };
 
-/** A trace of two layers that is being watched. */
+/** Create a growing recording of two layers. */
 function begin() {
   const columns = createColumns();
   let index = 0;
@@ -19,7 +19,7 @@ function begin() {
 /** @param {number} step @param {any} values @param {any} [more] */
 const observation = (step, values, more = {}) => ({ step, values, log10: {}, status: {}, ...more });
 
-test('a trace gets as long as what has come of it', () => {
+test('a recording is as long as its received steps', () => {
   const { columns, add } = begin();
   assert.deepEqual([trainSteps(columns), isGrowing(columns)], [0, true]);
   for (let step = 0; step < 40; step++) {
@@ -46,14 +46,14 @@ test('a trace gets as long as what has come of it', () => {
   assert.equal(isGrowing(columns), false);
 });
 
-test('without the trainer’s numbers, or with some alone, steps are counted from 1', () => {
+test('steps are numbered from 1 unless all have the trainer’s numbers', () => {
   const { columns, add } = begin();
   add('step', observation(0, { step_loss: 1 }, { iteration: 5 }));
   add('step', observation(1, { step_loss: 1 }));
   assert.deepEqual(lookUp('step', columns, '', 0), [1, 2]);
 });
 
-test('a place on an axis is the step next to it, by what steps are called there', () => {
+test('a position on an axis selects the nearest step, by the numbers on the axis', () => {
   const figure = {
     layout: { meta: { steps: { xaxis: 'line', yaxis2: 'cells' } } },
     data: [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inkOn, luminance, writeNumbers } from '../../../static/js/data/ink.js';
+import { luminance, textColorOn, writeNumbers } from '../../../static/js/data/ink.js';
 
 const SCALE = /** @type {[number, string][]} */ ([
   [0, '#a63a12'],
@@ -11,12 +11,12 @@ const SCALE = /** @type {[number, string][]} */ ([
 
 /** @param {number} share @param {number[]} rgb */
 function contrastAt(share, rgb) {
-  const ink = inkOn(SCALE, share) === '#000000' ? 0 : 1;
+  const ink = textColorOn(SCALE, share) === '#000000' ? 0 : 1;
   const [low, high] = [ink, luminance(rgb)].sort((a, b) => a - b);
   return (high + 0.05) / (low + 0.05);
 }
 
-test('numbers are legible at every stop of a scale', () => {
+test('numbers are legible at every stop of a colour scale', () => {
   for (const [share, rgb] of /** @type {[number, number[]][]} */ ([
     [0, [166, 58, 18]],
     [0.5, [244, 243, 241]],
@@ -27,9 +27,9 @@ test('numbers are legible at every stop of a scale', () => {
   }
 });
 
-test('between stops the colour is between theirs, beyond the ends it is that of the end', () => {
+test('colours are interpolated between stops, and clamped at the ends', () => {
   assert.equal(
-    inkOn(
+    textColorOn(
       [
         [0, '#000000'],
         [1, '#ffffff'],
@@ -39,7 +39,7 @@ test('between stops the colour is between theirs, beyond the ends it is that of 
     '#ffffff',
   );
   assert.equal(
-    inkOn(
+    textColorOn(
       [
         [0, '#000000'],
         [1, '#ffffff'],
@@ -48,11 +48,11 @@ test('between stops the colour is between theirs, beyond the ends it is that of 
     ),
     '#000000',
   );
-  assert.equal(inkOn(SCALE, 7), '#ffffff');
-  assert.equal(inkOn(SCALE, -1), inkOn(SCALE, 0));
+  assert.equal(textColorOn(SCALE, 7), '#ffffff');
+  assert.equal(textColorOn(SCALE, -1), textColorOn(SCALE, 0));
 });
 
-test('a picture has the numbers of its matrices as text that is legible on each cell', () => {
+test('an image has the numbers of its matrices as text, legible on each cell', () => {
   const z = [
     [1, 0.1, -0.4],
     [-1, 0, 0.75],
@@ -79,7 +79,7 @@ test('a picture has the numbers of its matrices as text that is legible on each 
     ],
     'each in the middle of its cell',
   );
-  const inks = z.flat().map((value) => inkOn(SCALE, (value + 1) / 2));
+  const inks = z.flat().map((value) => textColorOn(SCALE, (value + 1) / 2));
   assert.deepEqual(text.textfont.color, inks);
   assert.deepEqual(
     [drawn.layout.xaxis2.range, drawn.layout.yaxis2.range],

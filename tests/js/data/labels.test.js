@@ -30,7 +30,7 @@ test('labels keep their order and their distance within the plot', () => {
   }
 });
 
-test('names of lines that lie over each other are in the order of the runs, the first on top', () => {
+test('names of overlapping lines are in the order of runs, the first on top', () => {
   for (const noise of [0, 1e-7, -1e-7, 0.004, -0.004]) {
     const [residual, hc, mhc] = spread([0.02, 0.3, 0.02 + noise], 0.1);
     assert.ok(hc > residual && residual > mhc, String(noise));
@@ -41,7 +41,7 @@ test('names of lines that lie over each other are in the order of the runs, the 
   assert.ok(mhc > residual, 'lines that are apart keep their own order');
 });
 
-test('a lost curve says where and why', () => {
+test('a curve that stops has a note with place and reason', () => {
   const status = (entries) => new Map(entries);
   assert.equal(findLost([1, 2], status([])), null);
   assert.equal(findLost([1, 2], status([[1, 'overflow']])), null, 'its log10 is known, so it is drawn');
@@ -78,7 +78,7 @@ test('a lost curve says where and why', () => {
   assert.deepEqual(
     findLost([1, null], status([[1, 'unknown']])),
     { point: 0, ends: true, text: 'not known at layer 2' },
-    'what was not heard is no number that went wrong',
+    'unrecorded is not the same as not a number',
   );
 });
 
@@ -92,14 +92,14 @@ const toLoss = (point, share, text = 'B HC: overflow at layer 5') => ({
   color,
 });
 
-/** Whether places lie in the plot, and no two are nearer than a label is high. @param {number[]} places from 0 to 1 */
+/** Assert that places are within the plot, and at least the height of a label apart. @param {number[]} places from 0 to 1 */
 function assertApart(places) {
   const sorted = [...places].sort((a, b) => a - b);
   for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= LABELS.gap - 1e-9);
   assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 1);
 }
 
-test('labels of curves that end near each other, or are lost there, do not overlap', () => {
+test('labels of curves that end or stop near each other do not overlap', () => {
   for (const shares of [
     [0.9, 0.9],
     [0.95, 0.94, 0.95],
@@ -119,7 +119,7 @@ test('labels of curves that end near each other, or are lost there, do not overl
   }
 });
 
-test('the label of a lost curve is on the side of the cross that has room', () => {
+test('the note of a curve that stops is on the side of the cross with room', () => {
   for (const [point, text, anchor] of [
     [2, '✕ B HC: overflow at layer 5', 'left'],
     [7, 'B HC: overflow at layer 5 ✕', 'right'],
@@ -138,13 +138,13 @@ test('on a narrow figure the letter stands for the run', () => {
   );
 });
 
-test('rows without numbers are named', () => {
+test('rows without numbers are listed', () => {
   const rows = JSON.parse(readFileSync(new URL('../../lost_rows.json', import.meta.url), 'utf8'));
   for (const [lost, lastKnown, text] of rows) assert.equal(formatRows(lost, lastKnown), text);
   assert.deepEqual(['constant', 'unknown', 'nan'].map(formatStatus), ['constant over samples', 'not known', 'nan']);
 });
 
-test('numbers as people read them', () => {
+test('numbers are formatted', () => {
   for (const [value, log10, status, digits, text] of JSON.parse(
     readFileSync(new URL('../../number_texts.json', import.meta.url), 'utf8'),
   )) {
@@ -153,7 +153,7 @@ test('numbers as people read them', () => {
   assert.equal(formatValue(NaN), '–');
 });
 
-test('ticks lie in the range and there are a few of them', () => {
+test('ticks are few, and within the range', () => {
   for (const [low, high] of [
     [-0.3, 0.3],
     [-7, -2],
@@ -169,7 +169,7 @@ test('ticks lie in the range and there are a few of them', () => {
   }
 });
 
-test('times and counts', () => {
+test('times and counts are formatted', () => {
   assert.deepEqual([0.004, 0.61, 12.3, 600].map(formatSeconds), ['4 ms', '0.61 s', '12 s', '10 min']);
   assert.deepEqual(
     [formatCount(358994688, 'B'), formatCount(2.02e9, 'FLOP'), formatCount(12, '')],
@@ -185,7 +185,7 @@ test('a long name keeps both its ends, or its last part', () => {
   }
 });
 
-test('names have no letters, unless two are the same', () => {
+test('names have no letters, unless two are equal', () => {
   assert.deepEqual(toNames(['A Residual', 'B HC']), ['Residual', 'HC']);
   assert.deepEqual(toNames(['A HC', 'B HC']), ['A HC', 'B HC']);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { outermost } from '../../../static/js/data/outermost.js';
 
-/** Streams over two layers as one line that breaks between them. */
+/** Convert streams over two layers to one line with gaps between them. */
 function toTrace(streams, parts) {
   const join = (pick) =>
     streams.flatMap((values, stream) => [
@@ -17,9 +17,9 @@ function toTrace(streams, parts) {
     meta: { parts },
   };
 }
-const said = (trace, place) => outermost(trace, place).map(({ index, whose }) => [trace.text[index], whose]);
+const read = (trace, place) => outermost(trace, place).map(({ index, names }) => [trace.text[index], names]);
 
-test('of several streams the largest and the least say whose they are', () => {
+test('the largest and smallest of several streams are named', () => {
   const trace = toTrace(
     [
       [1, 5],
@@ -29,33 +29,33 @@ test('of several streams the largest and the least say whose they are', () => {
     ],
     'stream',
   );
-  assert.deepEqual(said(trace, 1), [
+  assert.deepEqual(read(trace, 1), [
     ['4', 'stream 2'],
     ['1', 'stream 1'],
   ]);
-  assert.deepEqual(said(trace, 2), [
+  assert.deepEqual(read(trace, 2), [
     ['7', 'stream 3'],
     ['2', 'stream 2'],
   ]);
-  assert.deepEqual(said(trace, 3), []);
+  assert.deepEqual(read(trace, 3), []);
 });
 
-test('streams of one value are named together', () => {
-  assert.deepEqual(said(toTrace([[1], [1], [1]], 'stream'), 1), [['1', 'all 3 streams']]);
-  assert.deepEqual(said(toTrace([[1], [2], [1], [3]], 'stream'), 1), [
+test('streams with equal values are named together', () => {
+  assert.deepEqual(read(toTrace([[1], [1], [1]], 'stream'), 1), [['1', 'all 3 streams']]);
+  assert.deepEqual(read(toTrace([[1], [2], [1], [3]], 'stream'), 1), [
     ['3', 'stream 4'],
     ['1', 'streams 1, 3'],
   ]);
-  assert.deepEqual(said(toTrace([[1], [1], [1], [1], [9]], 'stream'), 1), [
+  assert.deepEqual(read(toTrace([[1], [1], [1], [1], [9]], 'stream'), 1), [
     ['9', 'stream 5'],
     ['1', '4 streams'],
   ]);
 });
 
-test('a lone line names no part, and what is lost has no value', () => {
-  assert.deepEqual(said(toTrace([[1, 5]], 'stream'), 2), [['5', '']]);
+test('a single line has no name, and a missing value is skipped', () => {
+  assert.deepEqual(read(toTrace([[1, 5]], 'stream'), 2), [['5', '']]);
   assert.deepEqual(
-    said(
+    read(
       toTrace(
         [
           [null, 5],

@@ -5,7 +5,7 @@ import { toStepTexts, toTexts } from '../../../static/js/data/sources.js';
 import * as steps from '../../../static/js/data/steps.js';
 import { rules } from '../sent.js';
 
-const { canFollow, nearestKept, showsKept } = steps;
+const { canShowStep, nearestKept, showsKept } = steps;
 const atStep = (columns, step) => steps.atStep(columns, step, rules.steps);
 
 const typed = (values) => {
@@ -13,7 +13,7 @@ const typed = (values) => {
   return { dtype: 'f4', bdata: Buffer.from(data.buffer).toString('base64'), shape: `${values.length / 4}, 2, 2` };
 };
 
-/** Two layers and three steps, with matrices kept at the first and the last; the last overflows. */
+/** Create a training of two layers and three steps; matrices are kept at the first and the last, and the last overflows. */
 function trained(steps = 3) {
   const columns = createColumns();
   let index = 0;
@@ -58,7 +58,7 @@ function trained(steps = 3) {
   return columns;
 }
 
-test('a step gives its own gains, and leaves what it does not tell of', () => {
+test('a step replaces its own gains, and keeps other metrics', () => {
   const columns = trained();
   const shown = atStep(columns, 1);
   assert.deepEqual([...shown.layers.get('composite_gain_fwd')], [3, 4]);
@@ -67,13 +67,13 @@ test('a step gives its own gains, and leaves what it does not tell of', () => {
   assert.deepEqual([...columns.layers.get('composite_gain_fwd')], [7, 8], 'the run itself is as it was');
 });
 
-test('what overflowed at a step is told there', () => {
+test('an overflow at a step has its status there', () => {
   const columns = trained();
   assert.equal(toTexts(atStep(columns, 2), 'composite_gain_fwd')[1], '1×10⁴⁰¹');
   assert.deepEqual(toStepTexts(columns, 'step_loss'), ['4', '3', 'nan']);
 });
 
-test('matrices are those kept nearest, of two the earlier', () => {
+test('matrices are those of the nearest kept step, the earlier of two', () => {
   const columns = trained();
   assert.deepEqual(
     [0, 1, 2].map((step) => nearestKept(columns, step)),
@@ -84,7 +84,7 @@ test('matrices are those kept nearest, of two the earlier', () => {
   assert.equal(nearestKept(createColumns(), 0), null);
 });
 
-test('weights of reading and writing are of the step too, and spreads over tokens are not known', () => {
+test('reading and writing weights are those of the step, and deviations over tokens are unknown', () => {
   const columns = trained();
   for (const key of ['h_pre', 'h_pre_std']) columns.matrices.set(key, { shape: [2, 1], data: Float32Array.of(9, 9) });
   columns.kept.set('step_h_pre', [{ shape: [2, 1], data: Float32Array.of(1, 2) }, null]);
@@ -93,7 +93,7 @@ test('weights of reading and writing are of the step too, and spreads over token
   assert.equal(atStep(columns, 2).matrices.has('h_pre'), false);
 });
 
-test('without a step it is the trained stack, and a run that is not so far gives its last', () => {
+test('without a step the trained stack is used, and a shorter run uses its last step', () => {
   const columns = trained(2);
   assert.equal(atStep(columns, null), columns);
   assert.deepEqual([...atStep(columns, 2).layers.get('composite_gain_fwd')], [3, 4]);
@@ -102,7 +102,7 @@ test('without a step it is the trained stack, and a run that is not so far gives
   assert.equal(atStep(untrained, 0), untrained);
 });
 
-/** The same with what steps tell since numerics 2: sizes at every step, CKA at the kept ones, where the second layer of the last overflows. */
+/** Add the metrics of steps since numerics 2: sizes at every step, CKA at the kept ones, where the second layer of the last overflows. */
 function measured() {
   const columns = trained(0);
   const add = (step, values, status = {}) =>
@@ -126,7 +126,7 @@ function measured() {
   return columns;
 }
 
-test('what came before the layers is of the step, or not known', () => {
+test('the embedding is that of the step, or unknown', () => {
   const columns = measured();
   columns.input = { act_rms_streams: [5] };
   columns.stepInputs.set(2, { act_rms_streams: [7] });
@@ -135,7 +135,7 @@ test('what came before the layers is of the step, or not known', () => {
   assert.deepEqual(atStep(columns, null).input, { act_rms_streams: [5] });
 });
 
-test('sizes and CKA are of the step, and nothing of the trained stack stands beside them', () => {
+test('sizes and CKA are those of the step, without metrics of the trained stack', () => {
   const columns = measured();
   columns.matrices.set('cka', { shape: [2, 2], data: Float32Array.of(1, 0.9, 0.9, 1) });
   columns.status.set('cka', new Map([[0, 'constant']]));
@@ -156,7 +156,7 @@ test('sizes and CKA are of the step, and nothing of the trained stack stands bes
   assert.equal(toTexts(last, 'act_rms')[1], '1×10²');
 });
 
-test('of a run of numerics 1 a step tells no sizes and no CKA, and those of the trained stack are taken away', () => {
+test('a step of numerics 1 has no sizes and no CKA, and those of the trained stack are removed', () => {
   const columns = trained();
   columns.matrices.set('cka', { shape: [2, 2], data: Float32Array.of(1, 0.9, 0.9, 1) });
   const shown = atStep(columns, 1);
@@ -165,7 +165,7 @@ test('of a run of numerics 1 a step tells no sizes and no CKA, and those of the 
   assert.equal(shown.matrices.has('cka'), false);
 });
 
-/** What steps tell since then: neighbours and tokens at every step, streams and unfolded connections at the kept ones. */
+/** Add the metrics of later versions: neighbours and tokens at every step, streams and unfolded connections at the kept ones. */
 function whole() {
   const columns = measured();
   const rows = (...values) => ({ ...typed(values), shape: `2, ${values.length / 2}` });
@@ -188,7 +188,7 @@ function whole() {
   return columns;
 }
 
-test('streams and unfolded connections are those of the kept step, with their logarithms and why one is lost', () => {
+test('streams and effective skip connections are those of the kept step, with logarithms and status', () => {
   const shown = atStep(whole(), 1);
   assert.deepEqual([...shown.layers.get('cos_prev')], [NaN, 0.6]);
   assert.deepEqual(
@@ -211,7 +211,7 @@ test('streams and unfolded connections are those of the kept step, with their lo
   assert.equal(shown.unknown.has('unfolded'), false);
 });
 
-test('what a run never had is not unknown at a step', () => {
+test('a metric that the run lacks is not marked unknown at a step', () => {
   const shown = atStep(trained(), 1);
   assert.equal(shown.unknown.has('unfolded'), false);
   assert.equal(shown.unknown.has('stream_cos'), false);
@@ -222,11 +222,11 @@ test('a figure shows the trained stack unless at least one run has data of the s
     data: keys.map((key) => ({ meta: { run: 0, key, fill: {} } })),
     layout: { meta: { rules } },
   });
-  assert.equal(canFollow(template('cos_prev'), [trained()], 1), false);
-  assert.equal(canFollow(template('composite_gain_fwd'), [trained()], 1), true);
-  assert.equal(canFollow(template('cos_prev'), [trained(), whole()], 1), true);
-  assert.equal(canFollow(template('unfolded'), [trained()], 1), true, 'there is nothing to follow, nor to show');
-  assert.equal(canFollow(template('cos_prev'), [createColumns()], 1), true, 'of a run that has not begun');
+  assert.equal(canShowStep(template('cos_prev'), [trained()], 1), false);
+  assert.equal(canShowStep(template('composite_gain_fwd'), [trained()], 1), true);
+  assert.equal(canShowStep(template('cos_prev'), [trained(), whole()], 1), true);
+  assert.equal(canShowStep(template('unfolded'), [trained()], 1), true, 'there is nothing to follow, nor to show');
+  assert.equal(canShowStep(template('cos_prev'), [createColumns()], 1), true, 'of a run that has not begun');
   assert.deepEqual(
     ['unfolded', 'act_rms_streams', 'act_rms'].map((key) => showsKept(template(key))),
     [true, true, false],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { writeSums } from '../../../static/js/data/sums.js';
 
-/** What is written at matrices abreast. @param {number[][][]} matrices @param {boolean} [narrow] */
+/** Return the sums and numbers of adjacent matrices. @param {number[][][]} matrices @param {boolean} [narrow] */
 function write(matrices, narrow = false) {
   const shown = matrices.map((matrix, run) => ({
     z: matrix.map((row) => Float64Array.from(row)),
@@ -34,7 +34,7 @@ test('row sums are right of a matrix, column sums below', () => {
   assert.equal(shown[0].texttemplate, '%{z:.2f}');
 });
 
-test('a cell without a number says so, and a large number has few digits', () => {
+test('a cell without a number shows nan, and a large number has few digits', () => {
   const { layout, shown } = write([
     [
       [1, NaN],
@@ -48,7 +48,7 @@ test('a cell without a number says so, and a large number has few digits', () =>
   assert.deepEqual(layout.y0.ticktext, ['Σ –', 'Σ 2.5×10⁶']);
 });
 
-test('numbers are left out where cells are too narrow for them', () => {
+test('numbers are hidden in narrow cells', () => {
   assert.equal(write([square(16)]).shown[0].texttemplate, '%{z:.2f}');
   assert.equal(write([square(16), square(16)]).shown[0].texttemplate, '');
   assert.equal(write([square(16)], true).shown[0].texttemplate, '');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { fill } from '../../../static/js/data/fill.js';
-import { noteWaiting } from '../../../static/js/data/waiting.js';
+import { addWaitingNote } from '../../../static/js/data/waiting.js';
 
 /** A figure of one metric that no run has. */
 const template = /** @type {any} */ ({
@@ -16,18 +16,18 @@ const START = { layers: 2, streams: 1, spec: { connection: { kind: 'hc' } } };
 /** @param {any} columns */
 function noteOf(columns) {
   const figure = fill(template, [columns], ['A HC'], 0);
-  noteWaiting(figure, [columns], ['A HC']);
+  addWaitingNote(figure, [columns], ['A HC']);
   return figure.layout.annotations.map(({ text }) => text);
 }
 
-test('an empty figure says that its run is being computed until the run has ended', () => {
+test('an empty figure names the runs that are computed until they end', () => {
   assert.deepEqual(noteOf(null), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(null, null)), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(START, null)), ['Computing A HC …']);
   assert.deepEqual(noteOf(run(START, { status: 'done', reason: null })), ['No run trains.']);
 });
 
-test('what is known at once is final, unless it waits for the server', () => {
+test('derived columns are final, unless they wait for the server', () => {
   assert.deepEqual(noteOf(run(START, null, ['act_rms'])), ['No run trains.']);
   assert.deepEqual(noteOf(run(START, null, ['step_loss'])), ['Computing A HC …']);
 });

@@ -5,7 +5,7 @@ import { canSketch, drawSketch } from '../../../static/js/figures/sketch.js';
 
 globalThis.devicePixelRatio = 2;
 
-/** A canvas that keeps what is drawn. */
+/** Create a canvas that records drawing calls. */
 function canvas() {
   const calls = [];
   const pen = new Proxy(
@@ -21,7 +21,7 @@ function canvas() {
   return { calls, style: { setProperty: () => {} }, getContext: () => pen };
 }
 
-/** A filled figure of one curve over layers 1 to 3, with a band below it. */
+/** Create a filled figure of one curve over layers 1 to 3, with a band below it. */
 function figure(more = {}) {
   const line = { color: '#000', width: 2, dash: '4px,2px' };
   const edge = { type: 'scatter', x: [1, 2, 3], line: { width: 0 } };
@@ -59,7 +59,7 @@ function figure(more = {}) {
 
 const SIZE = { width: 300, height: 150, magnified: 1 };
 
-test('curves lie where the filled axes put them, with gaps', () => {
+test('curves follow the filled axes, with gaps', () => {
   const target = canvas();
   const [area] = drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure()), SIZE);
   assert.deepEqual([area.toX(1), area.toX(3), area.toY(0), area.toY(2)], [50, 250, 110, 10]);
@@ -67,18 +67,18 @@ test('curves lie where the filled axes put them, with gaps', () => {
   assert.deepEqual(moves.slice(-2), [
     [50, 110],
     [250, 10],
-  ]); // both sides of the gap begin anew
+  ]); // both sides of the gap start a new path
   assert.ok(target.calls.some(([name, dash]) => name === 'setLineDash' && dash.join() === '4,2'));
 });
 
-test('axes have their numbers, powers apart, and none out of range', () => {
+test('axes have tick labels with separate exponents, none out of range', () => {
   const target = canvas();
   drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure()), SIZE);
   const texts = target.calls.filter(([name]) => name === 'fillText').map(([, text]) => text);
   assert.deepEqual(texts, ['1', '2', '3', '1', '1', '10', 'layer', 'A HC']);
 });
 
-test('words along the upright axis are turned about their middle', () => {
+test('text along the vertical axis is rotated about its middle', () => {
   const target = canvas();
   const note = axisNote('mean of streams', -40, '#777');
   drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure({ annotations: [note] })), SIZE);
@@ -96,7 +96,7 @@ test('ticks of a linear axis are even and plain', () => {
   assert.deepEqual(texts.slice(3, 8), ['−1', '−0.5', '0', '0.5', '1']);
 });
 
-test('maps, and words of more than one line, are left to Plotly', () => {
+test('maps and multi-line text are left to Plotly', () => {
   assert.ok(canSketch(/** @type {any} */ (figure())));
   assert.ok(!canSketch(/** @type {any} */ (figure({ meta: { grid: {} } }))));
   assert.ok(!canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'No run<br>here' }] }))));

@@ -4,23 +4,23 @@ import { layersWithin, OwnZoom } from '../../../static/js/figures/zoom.js';
 
 const LINE = { xaxis: 'line' };
 
-test('a zoom is to the whole layers within it', () => {
+test('a zoom selects the whole layers within it', () => {
   assert.deepEqual(layersWithin(LINE, { xaxis: [19.4, 35.6] }), { first: 19, last: 34 });
   assert.deepEqual(layersWithin({ xaxis: 'cells', yaxis: 'cells-down' }, { xaxis: [4.5, 9.5] }), { first: 4, last: 8 });
   assert.deepEqual(layersWithin({ yaxis: 'cells-down' }, { yaxis: [9.5, 4.5] }), { first: 4, last: 8 }, 'downwards');
   assert.deepEqual(layersWithin({ xaxis: 'sources' }, { xaxis: [-0.5, 3.2] }), { first: 0, last: 3 }, 'the embedding');
 });
 
-test('between two layers it is to those two', () => {
+test('a zoom between two layers selects both', () => {
   assert.deepEqual(layersWithin(LINE, { xaxis: [4.2, 4.8] }), { first: 3, last: 4 });
 });
 
-test('other axes, and a window on layers, choose none', () => {
+test('other axes, and a window of layers, select no layers', () => {
   assert.equal(layersWithin(LINE, { yaxis: [0, 1] }), null);
   assert.equal(layersWithin({ xaxis: 'window' }, { xaxis: [3, 9] }), null);
 });
 
-test('what a card has made of its own axes holds as long as the same layers are shown', () => {
+test('the zoom of own axes lasts while the same layers are shown', () => {
   const zoom = new OwnZoom();
   zoom.set('0,9', { xaxis: [2, 5], yaxis: [1, 2] }, LINE);
   const figureOf = () => ({

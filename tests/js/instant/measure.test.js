@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { measure, measureDrift } from '../../../static/js/instant/measure.js';
 
-/** A run of three layers. */
+/** Create a run of three layers. */
 function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {
   const made = createColumns();
   made.start = /** @type {any} */ ({ layers: 3, streams: 2, spec: {} });
@@ -39,7 +39,7 @@ test('a run has one number of each kind', () => {
   assert.equal(forward.curve.length, 3);
 });
 
-/** Two seeds whose gains peak at different layers: 100 and 1 at layer 2, 1 and 10,000 at layer 3. In each the largest counts. */
+/** Create a run of two seeds whose gains peak at different layers: 100 and 1 at layer 2, 1 and 10,000 at layer 3. */
 function twoSeeds({ numbers = null } = {}) {
   const run = columns({ bands: [0, 1, 2] });
   run.bands.set('composite_gain_bwd', /** @type {any} */ ({ p50: Float64Array.of(0.5, 0.25, 0) }));
@@ -54,29 +54,29 @@ function twoSeeds({ numbers = null } = {}) {
   return run;
 }
 
-test('of several seeds the gain is the median that the findings state', () => {
+test('for several seeds the gain is the median that the findings state', () => {
   const { forward, backward } = measure(twoSeeds({ numbers: { gain_fwd_log10: 3, gain_bwd_log10: 0.75 } }), null);
   near(forward.log10, 3);
   near(backward.log10, 0.75);
 });
 
-test('of several seeds whose gain no finding knows there is no number', () => {
+test('for several seeds without a finding about the gain there is no number', () => {
   const { forward } = measure(twoSeeds({ numbers: { gain_fwd_log10: null, gain_bwd_log10: null } }), null);
   assert.equal(forward.log10, null);
 });
 
-test('until the findings of several seeds have come, the gain is that of the median curve', () => {
+test('until the findings of several seeds arrive, the gain is that of the median curve', () => {
   near(measure(twoSeeds(), null).forward.log10, 2);
 });
 
-test('a gain that is not known says why, and one that is zero is zero', () => {
+test('an unknown gain has a reason, and a gain of zero is zero', () => {
   const lost = measure(columns({ gains: [2, null, null], flags: { composite_gain_fwd: [[1, 'overflow']] } }), null);
   assert.deepEqual([lost.forward.log10, lost.forward.why], [null, 'overflow']);
   const zero = measure(columns({ gains: [0, 0, 0] }), null);
   assert.deepEqual([zero.forward.log10, zero.forward.why], [null, '0']);
 });
 
-test('of chosen layers the gain is that of their own product', () => {
+test('for chosen layers the gain is that of their own product', () => {
   const run = columns();
   run.matrices.set('h_res', { shape: [3, 2, 2], data: Float64Array.of(1, 1, 1, 1, 3, 0, 0, 3, 0.5, 0, 0, 0.5) });
   const { forward, backward } = measure(run, { first: 1, last: 2 });
@@ -87,7 +87,7 @@ test('of chosen layers the gain is that of their own product', () => {
   assert.deepEqual([unknown.log10, unknown.why], [null, 'unknown for these layers'], 'without matrices');
 });
 
-test('of chosen layers activation and gradient are those of their ends', () => {
+test('for chosen layers activation and gradient compare their ends', () => {
   const { activation, gradient } = measure(columns(), { first: 0, last: 1 });
   near(activation.log10, 1);
   near(gradient.log10, Math.log10(5));

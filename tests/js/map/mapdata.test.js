@@ -53,7 +53,7 @@ const values = {
   is_open: false,
 };
 
-test('a cell says its place, and its number or why it has none', () => {
+test('a cell is described by its settings, and its number or why it has none', () => {
   assert.equal(
     cellText(fields, map, values, 0, 0),
     `${fields.get('depth').title} 4, ${fields.get('connection.streams').title} 2: 1.5`,
@@ -63,12 +63,12 @@ test('a cell says its place, and its number or why it has none', () => {
   assert.equal(numberText(values, 1, 1), 'not computed');
 });
 
-test('what is missing is counted, and nothing is said of a whole map', () => {
+test('missing cells are counted, and a complete sweep has no note', () => {
   assert.equal(missingText(values.counts), '2 of 4 runs; 1 not computed, 1 failed.');
   assert.equal(missingText({ done: 4 }), '');
 });
 
-test('one line a cell for a spreadsheet, with the logarithm of what a double cannot hold', () => {
+test('CSV has one line per cell, with logarithms of numbers out of range', () => {
   const lines = toDelimitedMap(map, values, ',').trimEnd().split('\n');
   assert.equal(lines[0], 'depth,connection.streams,composite_gain_fwd max,log10 composite_gain_fwd max,status,run');
   assert.equal(lines[2], '64,2,,400,overflow,b');
@@ -102,13 +102,13 @@ const figure = {
   layout,
 };
 
-test('in small cells numbers go, and a cross is left where there is none', () => {
+test('small cells hide numbers, and show a cross if there is none', () => {
   const [, , wide] = fitMap(figure, 700).figure.data;
   assert.deepEqual(wide.text, ['1.5', '1×10⁴⁰⁰', 'failed', ' ']);
   assert.equal(wide.textfont.size, 12);
   const [, , narrow] = fitMap(figure, 176).figure.data;
   assert.deepEqual(narrow.text, [' ', ' ', '×', ' ']);
-  // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that have come meanwhile.
+  // Plotly 4 removes the node of an empty label, and the next drawing leaves out numbers that arrived meanwhile.
   for (const { text } of [wide, narrow]) assert.ok(text.every((label) => label !== ''));
 });
 
@@ -119,7 +119,7 @@ test('a figure is high enough for the title of its axis, and its rows grow with 
   assert.equal(figure.layout.margin.t, 30, 'the figure itself stays as it is');
 });
 
-test('the view of a cell has its settings where the varied run takes them from, and no map', () => {
+test('the view of a cell has its settings where the varied run has them, and no sweep', () => {
   const view = {
     ...defaultView(viewRules),
     base: { depth: 8, width: 32 },
@@ -143,7 +143,7 @@ test('the view of a cell has its settings where the varied run takes them from, 
   assert.deepEqual(view.base, { depth: 8, width: 32 });
 });
 
-test('what the runs of a map share is said whole, without what is swept', () => {
+test('shared settings of a sweep are listed without the varied ones', () => {
   const view = { ...defaultView(viewRules), base: { width: 32, 'connection.noise': 3, 'input.text': 'long' } };
   const title = fields.get('connection.noise').title;
   assert.equal(mapSettings(fields, view, map), `HC, width 32, seed 0, ${title} 3`);

@@ -5,12 +5,12 @@ import { readBatches } from '../../../static/js/net/events.js';
 import { followRuns } from '../../../static/js/net/stream.js';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-/** Until streams have passed on what they hold. */
+/** Wait until streams have delivered their buffered data. */
 async function settle() {
   for (let turns = 0; turns < 10; turns++) await turn();
 }
 
-/** A request to the server, answered by hand. */
+/** A request to the server whose response the test controls. */
 class Request {
   static made = [];
   constructor(url, init) {
@@ -76,7 +76,7 @@ beforeEach(() => {
   for (const list of [seen, connections, Request.made]) list.length = 0;
 });
 
-test('events are read as pieces complete them, whatever the cuts', async () => {
+test('events are read when chunks complete them, wherever the chunks are split', async () => {
   const text = ': heartbeat\n\nid: 0\nevent: start\ndata: {"name":"“µ”"}\n\nevent: end\ndata: {}\n\n';
   const bytes = new TextEncoder().encode(text);
   for (const size of [1, 2, 7, bytes.length]) {
@@ -92,14 +92,14 @@ test('events are read as pieces complete them, whatever the cuts', async () => {
   }
 });
 
-test('a heartbeat is a batch without an event: a sign of life', async () => {
+test('a heartbeat is a batch without events', async () => {
   const batches = [];
   for await (const batch of readBatches(ReadableStream.from([new TextEncoder().encode(': heartbeat\n\n')])))
     batches.push(batch);
   assert.deepEqual(batches, [[]]);
 });
 
-test('all runs come on one connection, which is over when the last has ended', async () => {
+test('all runs arrive on one connection, which closes after the last end', async () => {
   followRuns(['a', 'b'], handlers, left.signal);
   const [request] = Request.made;
   assert.equal(request.query.get('ids'), 'a,b');
@@ -116,16 +116,16 @@ test('all runs come on one connection, which is over when the last has ended', a
   assert.equal(Request.made.length, 1);
 });
 
-test('the answer that started the runs is their stream; when it breaks off, another takes up behind it', async (context) => {
+test('the response that started the runs is their stream; when it breaks, another one resumes after it', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const asked = compareRuns([{ seed: 1 }], 6, ['old']);
+  const request = compareRuns([{ seed: 1 }], 6, ['old']);
   const [post] = Request.made;
   assert.equal(post.init.method, 'POST');
   assert.deepEqual(JSON.parse(post.init.body), [{ seed: 1 }]);
   assert.deepEqual([post.query.get('limit_s'), post.query.get('have')], ['6', 'old']);
   await post.accept();
   await post.send('submitted', [{ id: 'a', status: 'running', position: null }]);
-  const { submitted, stream } = await asked;
+  const { submitted, stream } = await request;
   assert.equal(submitted[0].id, 'a');
   followRuns(['a'], handlers, left.signal, stream);
   await post.frame('a', 0, 'start');
@@ -137,7 +137,7 @@ test('the answer that started the runs is their stream; when it breaks off, anot
   assert.equal(Request.made[1].query.get('after'), '0');
 });
 
-test('a refusal of runs is an error with its words, and so is an answer that ends without one', async () => {
+test('a refusal of runs is an error with its text, and so is a response that ends early', async () => {
   const refused = compareRuns([{}], null, []);
   Request.made[0].resolve(Response.json({ title: 'Too much', detail: 'depth' }, { status: 422 }));
   await assert.rejects(refused, { status: 422, title: 'Too much' });
@@ -146,14 +146,14 @@ test('a refusal of runs is an error with its words, and so is an answer that end
   await Promise.all([assert.rejects(cut, { status: 0 }), Request.made[1].end()]);
 });
 
-test('a request that is never answered is given up, as one that may be asked again', async (context) => {
+test('a request without a response times out with an error that can be retried', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
-  const asked = compareRuns([{}], null, []);
+  const request = compareRuns([{}], null, []);
   context.mock.timers.tick(30_000);
-  await assert.rejects(asked, { status: 0, retryAfter_s: 2 });
+  await assert.rejects(request, { status: 0, retryAfter_s: 2 });
 });
 
-test('a lost connection is told, and taken up behind the last frames; what is sent again counts once', async (context) => {
+test('a lost connection is reported, and resumes after the last frames; repeated frames count once', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   followRuns(['a', 'b'], handlers, left.signal);
   const [request] = Request.made;
@@ -173,7 +173,7 @@ test('a lost connection is told, and taken up behind the last frames; what is se
   assert.deepEqual(seen, ['a0', 'a1', 'b0']);
 });
 
-test('a refusal is told, and asked again', async (context) => {
+test('a refusal is reported, and the request is repeated', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   followRuns(['a'], handlers, left.signal);
   Request.made[0].resolve(Response.json({ title: 'not found' }, { status: 404 }));
@@ -185,7 +185,7 @@ test('a refusal is told, and asked again', async (context) => {
   assert.equal(refusals, 2, 'nothing is left to send, though something is missing');
 });
 
-test('an abort closes the connection and nothing comes back', async (context) => {
+test('an abort closes the connection without further callbacks', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const gone = new AbortController();
   followRuns(['a'], handlers, gone.signal);
@@ -199,7 +199,7 @@ test('an abort closes the connection and nothing comes back', async (context) =>
   assert.ok(!connections.includes(false));
 });
 
-test('a page that wakes after a silence takes the runs up anew, and one that has just heard something does not', async (context) => {
+test('a page that wakes after silence reconnects, and one that has just received data does not', async (context) => {
   context.mock.timers.enable({ apis: ['Date'] });
   const gone = new AbortController();
   followRuns(['a'], handlers, gone.signal);
@@ -222,7 +222,7 @@ test('a page that wakes after a silence takes the runs up anew, and one that has
   assert.equal(Request.made.length, 2);
 });
 
-test('a connection that does not come up is given up for another', async (context) => {
+test('a connection that does not open is replaced by another', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   const gone = new AbortController();
   followRuns(['a'], handlers, gone.signal);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sayBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
+import { linesBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js/picture/geometry/captions.js';
 import { toLayout } from '../../../static/js/picture/geometry/layout.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { widthOf } from '../../../static/js/picture/geometry/shapes.js';
@@ -8,8 +8,8 @@ import { pack, toEvenColumns } from './run.js';
 
 const layout = toLayout(1376, [1, 2], 64);
 
-/** The line under a run's name. */
-function sayStreams(rows) {
+/** Return the line under a run's name. */
+function describeStreams(rows) {
   const columns = toEvenColumns(2, () => (rows ? { h_res: pack(rows) } : {}));
   const shapes = toLabel({ label: 'B HC', reading: toReading(columns), gain: null, end: null }, 'HC', 1, layout);
   return shapes
@@ -18,22 +18,22 @@ function sayStreams(rows) {
     .join(' ');
 }
 
-test('the line under a name says what the matrices show', () => {
+test('the line under a name describes the matrices', () => {
   const half = [0.5, 0.5];
-  assert.equal(sayStreams([half, half]), '2 streams, rows and columns sum to 1');
-  assert.equal(sayStreams([half, [0.2, 0.8]]), '2 streams, rows sum to 1');
-  assert.equal(sayStreams([half, [0.9, 0.8]]), '2 streams, mixed freely');
+  assert.equal(describeStreams([half, half]), '2 streams, rows and columns sum to 1');
+  assert.equal(describeStreams([half, [0.2, 0.8]]), '2 streams, rows sum to 1');
+  assert.equal(describeStreams([half, [0.9, 0.8]]), '2 streams, mixed freely');
   assert.equal(
-    sayStreams([
+    describeStreams([
       [1, 0],
       [0, 1],
     ]),
     '2 streams, not mixed',
   );
-  assert.equal(sayStreams(null), '2 streams');
+  assert.equal(describeStreams(null), '2 streams');
 });
 
-test('on a phone a name stands on a ground of its own, so that no ribbon is behind it', () => {
+test('on a phone a name has its own background, so that no ribbon is behind it', () => {
   const phone = toLayout(366, [1, 4], 64);
   const run = { label: 'B HC', reading: null, gain: null, end: 'it did not run', streams: 4 };
   const [ground, ...texts] = toLabel(run, 'HC', 1, phone);
@@ -44,7 +44,7 @@ test('on a phone a name stands on a ground of its own, so that no ribbon is behi
   }
 });
 
-test('names lose their letter unless they need it', () => {
+test('names have no letter unless they need it', () => {
   const runs = ['A Residual', 'B HC', 'C HC'].map((label) => ({ label, reading: null, gain: null, end: null }));
   assert.deepEqual(toNames(runs), ['Residual', 'B HC', 'C HC']);
 });
@@ -63,24 +63,24 @@ const range = { low: '24', high: '19,000', words: '5 to 95 % of seeds' };
 const SEEDS = ['5 to 95 % of seeds:', '×24 to ×19,000'];
 const reading = { layers: 64 };
 
-test('under a gain are its layer, unless it is the last, and its range over seeds; the first run says what the numbers are', () => {
+test('under a gain are its layer, unless it is the last, and its range over seeds; the first run names the numbers', () => {
   const roomy = toLayout(1376, [1, 4, 4], 64);
-  const say = (more, run, layout = roomy) => sayBelow({ reading, ...more }, run === 0, layout, run);
-  assert.deepEqual(say({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
-  assert.deepEqual(say({ range, peak: 64 }, 2), SEEDS);
-  assert.deepEqual(say({ range: null, peak: null }, 2), []);
-  assert.deepEqual(say({}, 0), ['gain of the mixing', 'largest over depth']);
-  assert.deepEqual(say({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
+  const lines = (more, run, layout = roomy) => linesBelow({ reading, ...more }, run === 0, layout, run);
+  assert.deepEqual(lines({ range, peak: 58 }, 2), ['at layer 58', ...SEEDS]);
+  assert.deepEqual(lines({ range, peak: 64 }, 2), SEEDS);
+  assert.deepEqual(lines({ range: null, peak: null }, 2), []);
+  assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over depth']);
+  assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
-  assert.deepEqual([say({ range, peak: 58 }, 2, phone), say({}, 0, phone)], [['at layer 58'], []]);
+  assert.deepEqual([lines({ range, peak: 58 }, 2, phone), lines({}, 0, phone)], [['at layer 58'], []]);
 });
 
-test('what is under a gain stays clear of the gain below it, whatever the number of runs', () => {
+test('text under a gain does not overlap the gain below it, for any number of runs', () => {
   for (const width of [366, 700, 1376])
     for (const count of [1, 2, 3, 4]) {
       const crowded = toLayout(width, new Array(count).fill(4), 64);
       const texts = crowded.bands.flatMap((_, run) =>
-        toGain('790', sayBelow({ reading, range, peak: 58 }, run === 0, crowded, run), run, crowded),
+        toGain('790', linesBelow({ reading, range, peak: 58 }, run === 0, crowded, run), run, crowded),
       );
       texts.forEach((text, at) => {
         const next = texts[at + 1];
@@ -95,7 +95,7 @@ test('what is under a gain stays clear of the gain below it, whatever the number
     }
 });
 
-test('the layers are numbered in even steps, the last one too', () => {
+test('layers are numbered in equal steps, including the last', () => {
   const ticks = (layers) =>
     toAxis(toLayout(1376, [1], layers)).flatMap(({ kind, text }) => (kind === 'text' ? [text] : []));
   assert.deepEqual(ticks(64), ['layer 0', '16', '32', '48', '64']);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { linksOf, sayRow, toInside } from '../../../static/js/picture/geometry/inside.js';
+import { describeRow, linksOf, toInside } from '../../../static/js/picture/geometry/inside.js';
 import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geometry/layout.js';
 import {
   magnifiedOf,
@@ -8,7 +8,7 @@ import {
   toCursor,
   toOrder,
   toPlan,
-  toStill,
+  toStaticShapes,
 } from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
@@ -34,15 +34,15 @@ const shown = (columns, label = 'A HC', more = {}) => ({
   end: null,
   ...more,
 });
-/** Widths of an outline at its corners, from left to right. */
+/** Return the widths of an outline at its corners, from left to right. */
 function widthsOf(points) {
   const corners = points.length / 4;
   return Array.from({ length: corners }, (_, at) => points[points.length - 2 * at - 1] - points[2 * at + 1]);
 }
-/** Shapes with those that are clipped, and the frame that clips them. */
+/** List shapes, including clipped ones, each with the frame that clips it. */
 const flatten = (shapes, frame = null) =>
   shapes.flatMap((shape) => (shape.kind === 'clip' ? flatten(shape.shapes, shape) : [{ shape, frame }]));
-/** The ribbon itself, without its glow and its edge. */
+/** Return the ribbon without its glow and its edge. */
 const ribbonOf = (areas) => areas.at(-1);
 const textsOf = (shapes) => flatten(shapes).flatMap(({ shape }) => (shape.kind === 'text' ? [shape.text] : []));
 
@@ -57,7 +57,7 @@ test('widths are proportional to sizes, and one scale holds for every run and se
   assert.deepEqual(ribbon(small), ribbon(large), 'a run that explodes next to it moves nothing');
 });
 
-test('in logarithms equal factors are equal steps', () => {
+test('with logarithmic widths, equal factors are equal steps', () => {
   const log = toScale(1.7, true);
   const [one, ten, hundred] = [0, 1, 2].map((log10) => widthAt(log, log10));
   assert.ok(Math.abs(ten - one - (hundred - ten)) < 1e-9);
@@ -69,7 +69,7 @@ test('coordinates stay finite, whatever the size', () => {
   assert.ok(Number.isNaN(widthAt(linear, NaN)));
 });
 
-test('runs lie under each other without overlap, from 1 to 6 runs and 1 to 16 streams', () => {
+test('runs are stacked without overlap, for 1 to 6 runs and 1 to 16 streams', () => {
   for (const width of [366, 700, WIDE])
     for (const count of [1, 3, 6])
       for (const streams of [1, 4, 16]) {
@@ -90,19 +90,19 @@ test('on a phone the picture takes less than 45 % of the height', () => {
   assert.ok(toLayout(366, [1, 4, 4], 64, { isOpen: true }).inside.top === height);
 });
 
-test('runs whose mixing is free are at the bottom, and drawn behind the others', () => {
+test('runs with unconstrained mixing are at the bottom, and drawn behind the others', () => {
   const columns = toColumns({ sizes: [[1], [7]] });
   const runs = [shown(columns, 'A HC', { isFree: true }), shown(columns, 'B Residual')];
   assert.deepEqual(toOrder(runs), [1, 0]);
   const plan = toPlan(runs, WIDE, 1);
   assert.ok(plan.layout.bands[0].top > plan.layout.bands[1].top);
-  const colors = flatten(toStill(plan)).flatMap(({ shape }) =>
+  const colors = flatten(toStaticShapes(plan)).flatMap(({ shape }) =>
     shape.kind === 'area' && shape.color !== 'card' ? [shape.color] : [],
   );
   assert.deepEqual(colors, [0, 1]);
 });
 
-test('a point of the strips is a layer, one of the names a run', () => {
+test('a position in the strips selects a layer, one in the names a run', () => {
   const layout = toLayout(WIDE, [4], 8);
   for (const layer of [0, 3, 7]) assert.equal(layerAt(layout, xOf(layout, layer + 0.5), 10), layer);
   assert.equal(layerAt(layout, layout.strips.left - 5, 10), 0);
@@ -114,7 +114,7 @@ test('a point of the strips is a layer, one of the names a run', () => {
   );
 });
 
-test('a ribbon is as wide as the size at every layer, about its own lane', () => {
+test('a ribbon is as wide as the size at every layer, centred in its lane', () => {
   const reading = toReading(toColumns({ sizes: [[1], [10], [20]] }));
   const layout = toLayout(WIDE, [1], 2);
   const { points } = ribbonOf(toRibbons(reading, 0, layout, layout.bands[0], linear));
@@ -127,7 +127,7 @@ test('a ribbon is as wide as the size at every layer, about its own lane', () =>
   assert.ok(Math.abs(ys.reduce((a, b) => a + b, 0) / ys.length - layout.bands[0].lanes[0]) < 1e-9);
 });
 
-test('a ribbon that outgrows its lane is translucent, glows, and is hotter where it is larger', () => {
+test('a ribbon wider than its lane is translucent, glows, and has a hotter colour where it is larger', () => {
   const layout = toLayout(WIDE, [2], 2);
   const draw = (most) => {
     const reading = toReading(
@@ -150,7 +150,7 @@ test('a ribbon that outgrows its lane is translucent, glows, and is hotter where
   assert.ok(heats[0] === 0 && heats.at(-1) > 0.5, heats.join());
 });
 
-test('a ribbon far wider than the card fades, and the others stay as they are', () => {
+test('a ribbon far wider than the card fades, and the others stay unchanged', () => {
   const columns = toColumns({ sizes: [[1], [7]] });
   const planAt = (size, choice = {}) =>
     toPlan([shown(toColumns({ sizes: [[1], [size]] })), shown(columns, 'B')], WIDE, 1, choice);
@@ -170,7 +170,7 @@ test('a ribbon far wider than the card fades, and the others stay as they are', 
   assert.deepEqual(other(10), other(1e60));
 });
 
-test('a ribbon breaks where nothing is known, and ends where the layers do that have come', () => {
+test('a ribbon breaks at unknown values, and ends at the last layer that has arrived', () => {
   const layout = toLayout(WIDE, [1], 5);
   const broken = toReading(toColumns({ sizes: [[1], [2], [null], [2], [3], [3]], status: { 1: 'nan' } }));
   assert.equal(toRibbons(broken, 0, layout, layout.bands[0], linear).filter(({ color }) => color === 0).length, 2);
@@ -180,7 +180,7 @@ test('a ribbon breaks where nothing is known, and ends where the layers do that 
   assert.match(toLosses(broken, layout, layout.bands[0])[0].text, /nan from layer 2 \(some streams\)/);
 });
 
-test('words on where sizes end are cut to the room that they have', () => {
+test('notes on where sizes end are truncated to their space', () => {
   const sizes = Array.from({ length: 257 }, (_, place) => (place > 127 ? [null, 1] : [1, 1]));
   const reading = toReading(toColumns({ sizes, status: { 127: 'overflow' } }));
   for (const width of [320, 366, 700, WIDE]) {
@@ -195,12 +195,12 @@ test('words on where sizes end are cut to the room that they have', () => {
   }
 });
 
-test('layers beyond the depth that is shown are not drawn, and nothing of a strip leaves it', () => {
+test('layers beyond the shown depth are not drawn, and shapes of a strip stay within it', () => {
   const sizes = Array.from({ length: 65 }, (_, place) => new Array(4).fill(10 ** (place / 8)));
   const values = () => ({ h_res: pack(new Array(4).fill(new Array(4).fill(0.5))) });
   const plan = toPlan([shown(toColumns({ sizes, values }))], WIDE, 16);
   const { left, right } = plan.layout.strips;
-  for (const { shape, frame } of flatten(toStill(plan))) {
+  for (const { shape, frame } of flatten(toStaticShapes(plan))) {
     if (shape.kind === 'text') continue;
     const xs = shape.points.filter((_, index) => index % 2 === 0);
     assert.ok(Math.min(...xs) >= left - 1 && Math.max(...xs) <= right + 1, JSON.stringify(shape).slice(0, 200));
@@ -208,7 +208,7 @@ test('layers beyond the depth that is shown are not drawn, and nothing of a stri
   }
 });
 
-test('between two layers a size lies on the line that joins them', () => {
+test('between two layers a size is interpolated linearly', () => {
   const reading = toReading(toColumns({ sizes: [[1], [100]] }));
   assert.deepEqual(
     [0, 0.25, 1].map((place) => sizeAt(reading, 'sizes', place, 0)),
@@ -218,7 +218,7 @@ test('between two layers a size lies on the line that joins them', () => {
 
 const twoByTwo = (rows) => toReading(toEvenColumns(1, () => ({ h_res: pack(rows) })));
 
-test('exchanges have outputs as rows, leave out what a stream keeps, and the largest come first', () => {
+test('exchanges have outputs as rows, exclude the diagonal, and are sorted by size', () => {
   const reading = twoByTwo([
     [0.9, -0.5],
     [0.1, 0.8],
@@ -234,7 +234,7 @@ test('exchanges have outputs as rows, leave out what a stream keeps, and the lar
   ]);
 });
 
-test('over several layers they are the product, later layers from the left', () => {
+test('over several layers exchanges are the product, later layers from the left', () => {
   const stack = [
     [
       [1, 2],
@@ -253,13 +253,13 @@ test('over several layers they are the product, later layers from the left', () 
   ]); // second · first = [[1, 2], [3, 7]]
 });
 
-test('a layer that has not come has no lines, nor has a run of one stream', () => {
+test('a layer that has not arrived has no lines, nor has a run with one stream', () => {
   assert.deepEqual(toExchanges(toReading(toEvenColumns(1)), 0, 1), []);
   const reading = toReading(toColumns({ sizes: [[1], [1]], values: () => ({ h_res: pack([[1]]) }) }));
   assert.deepEqual(listExchanges(reading, toLayout(WIDE, [1], 1)), []);
 });
 
-test('lines stand for as many layers as it takes to tell them apart, and negative ones are dashed', () => {
+test('lines cover enough layers to be distinguishable, and negative ones are dashed', () => {
   assert.equal(layersPerLine(toLayout(WIDE, [2], 8)), 1);
   const deep = toLayout(WIDE, [2], 256);
   const each = layersPerLine(deep);
@@ -284,7 +284,7 @@ test('lines of the mixing are thinner than any ribbon', () => {
   assert.ok(lines.length === 2 && lines.every(({ width }) => width < widthAt(linear, 0)));
 });
 
-test('the weight under a pointer is that of the nearest line', () => {
+test('the weight at the pointer is that of the nearest line', () => {
   const layout = toLayout(WIDE, [2], 1);
   const [band] = layout.bands;
   const exchanges = listExchanges(
@@ -303,7 +303,7 @@ test('the weight under a pointer is that of the nearest line', () => {
   assert.equal(exchangeAt(exchanges, layout, band, x, band.lanes[0] - 20), null);
 });
 
-/** A layer of two streams, magnified. */
+/** Magnify a layer of two streams. */
 function magnify(values, isBehind = false) {
   const sizes = [
     [1, 2],
@@ -315,7 +315,7 @@ function magnify(values, isBehind = false) {
 }
 const isWeight = ({ kind, isCurve }) => kind === 'line' && isCurve;
 
-test('the magnified layer has a line for each weight, as thick as it is, and the branch by its name', () => {
+test('the magnified layer has a line for each weight, as thick as the weight, and a named branch', () => {
   const weights = {
     h_pre: [1, 0],
     h_post: [0.5, 2],
@@ -341,12 +341,12 @@ test('numbers of any size fit into the magnified layer', () => {
   assert.ok(number.x + widthOf(number.text, number.size) <= layout.inside.right - 8);
 });
 
-test('sizes of other settings are left out while those of these are not known', () => {
+test('sizes of earlier settings are not drawn while those of the current settings are unknown', () => {
   const words = textsOf(magnify({}, true).shapes);
   assert.ok(!words.includes('3') && words.includes('triangle outgoing'));
 });
 
-test('where the branch reads parts apart, each has a port of its own', () => {
+test('if the branch reads parts separately, each part has its own port', () => {
   const { shapes } = magnify({
     h_read: pack([
       [1, 0],
@@ -358,20 +358,20 @@ test('where the branch reads parts apart, each has a port of its own', () => {
   assert.equal(new Set(ends).size, 4);
 });
 
-test('what tokens differ by is around the mean, wider and lighter', () => {
+test('the deviation over tokens is drawn around the mean, wider and lighter', () => {
   const [band, mean] = magnify({ h_pre: [0.5, 0], h_pre_std: [0.25, 0] }).shapes.filter(isWeight);
   assert.ok(band.width > mean.width && band.opacity < mean.opacity);
   assert.deepEqual(band.points, mean.points);
 });
 
-test('a record without weights has sizes, and says that its mixing is not known', () => {
+test('a record without weights has sizes, and states that its mixing is unknown', () => {
   const { shapes } = magnify({});
   assert.equal(shapes.filter(isWeight).length, 0);
   assert.equal(shapes.filter(({ kind }) => kind === 'dot').length, 4);
   assert.ok(shapes.some(({ text }) => text === 'mixing not known'));
 });
 
-test('a weight too small to be seen is no line', () => {
+test('a weight too small to be visible has no line', () => {
   const stack = { shape: [1, 2], data: Float64Array.of(0.001, -0.4) };
   assert.deepEqual(
     linksOf({ mean: stack, spread: null }, 0, () => []).map(({ weight }) => weight),
@@ -380,29 +380,29 @@ test('a weight too small to be seen is no line', () => {
 });
 
 test('the sentence on a layer names the row with the largest sum', () => {
-  const say = (rows) => sayRow(twoByTwo(rows), 0);
+  const describe = (rows) => describeRow(twoByTwo(rows), 0);
   assert.match(
-    say([
+    describe([
       [2, 0.43],
       [0, 1],
     ]),
     /^Row 1 of H_res sums to 2\.43: mixing multiplies a shared signal in stream 1 by 2\.43\.$/,
   );
   assert.match(
-    say([
+    describe([
       [0.5, 0.4],
       [-1, -0.5],
     ]),
     /^Row 2 of H_res sums to −1\.50: mixing multiplies a shared signal in stream 2 by −1\.50\.$/,
   );
   assert.match(
-    say([
+    describe([
       [0.5, 0.5],
       [0.1, 0.9],
     ]),
     /^Every row of H_res sums to 1/,
   );
-  assert.equal(sayRow(toReading(toEvenColumns(1)), 0), '');
+  assert.equal(describeRow(toReading(toEvenColumns(1)), 0), '');
 });
 
 test('the product of the layers so far is a map with its gain', () => {
@@ -418,7 +418,7 @@ test('the product of the layers so far is a map with its gain', () => {
   assert.ok(cells[1].opacity > cells[0].opacity && cells[0].opacity > cells[2].opacity);
 });
 
-/** The scale of the map of a layer: its shapes, and the words on either side of them. */
+/** Return the scale of a layer's map: its shapes, and the texts on either side. */
 function keyOf(rows, width = WIDE) {
   const n = rows.length;
   const reading = toReading(toEvenColumns(1, () => ({ h_res: pack(rows) })));
@@ -446,7 +446,7 @@ test('the scale of the map goes from its least weight to its largest, in the col
   assert.ok(positive.cells.every(({ color }) => color === 'plus'));
 });
 
-test('all that is said inside a layer is in its card, with room at the edges', () => {
+test('all texts inside a layer are within its card, with a margin at the edges', () => {
   for (const width of [366, 700, WIDE])
     for (const n of [2, 4, 16]) {
       const rows = Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? -123.45 : -0.5)));
@@ -462,14 +462,14 @@ test('all that is said inside a layer is in its card, with room at the edges', (
     }
 });
 
-test('the run that is asked for by its kind is magnified where it is there', () => {
+test('the run of the requested kind is magnified if it is shown', () => {
   const columns = toEvenColumns(1);
   const runs = [shown(columns, 'A HC', { isFree: true, kind: 'hc' }), shown(columns, 'B mHC', { kind: 'mhc' })];
   assert.deepEqual([magnifiedOf(runs), magnifiedOf(runs, 'mhc'), magnifiedOf(runs.slice(0, 1), 'mhc')], [0, 1, 0]);
   assert.equal(magnifiedOf([runs[0], { ...runs[1], reading: null }], 'mhc'), 0, 'nothing of it has come');
 });
 
-test('a point of a ribbon is its run, the one in front where several are', () => {
+test('a position on a ribbon selects its run, the front one where several overlap', () => {
   const calm = toColumns({ sizes: [[4], [4]] });
   const plan = toPlan(
     [shown(toColumns({ sizes: [[1], [1e4]] }), 'A HC', { isFree: true }), shown(calm, 'B Residual')],
@@ -484,7 +484,7 @@ test('a point of a ribbon is its run, the one in front where several are', () =>
   assert.equal(ribbonAt(plan, plan.layout.strips.left - 5, hc), null);
 });
 
-test('the run that is magnified at first is the first whose mixing is free', () => {
+test('the run magnified at first is the first with unconstrained mixing', () => {
   const [one, two] = [toColumns({ sizes: [[1], [1]] }), toEvenColumns(1)];
   assert.equal(magnifiedOf([shown(one), shown(two), shown(two, 'C HC', { isFree: true })]), 2);
   assert.equal(magnifiedOf([shown(one), shown(two)]), 1);
@@ -492,25 +492,25 @@ test('the run that is magnified at first is the first whose mixing is free', () 
   assert.equal(magnifiedOf([shown(null)]), null);
 });
 
-test('a picture has a name for every run, also of those of which nothing has come', () => {
+test('a picture has a name for every run, also for runs without data', () => {
   const plan = toPlan([shown(toEvenColumns(1), 'A HC', { gain: '790' }), shown(null, 'B mHC')], WIDE, 1);
-  const words = textsOf([...toStill(plan), ...toCursor(plan, 0, null, null)]);
+  const words = textsOf([...toStaticShapes(plan), ...toCursor(plan, 0, null, null)]);
   for (const word of ['HC', 'mHC', '2 streams', '×790', 'layer 0']) assert.ok(words.includes(word), word);
 });
 
-test('while nothing has come there are names alone', () => {
+test('without data only names are drawn', () => {
   const plan = toPlan([shown(toColumns({ sizes: [[null, null]], layers: 4 }))], WIDE, 4);
-  assert.deepEqual([toStill(plan), textsOf(toCursor(plan, 0, null, 0))], [[], ['HC', '2 streams']]);
+  assert.deepEqual([toStaticShapes(plan), textsOf(toCursor(plan, 0, null, 0))], [[], ['HC', '2 streams']]);
 });
 
-test('nothing of a picture lies outside of it, at any width and number of streams', () => {
+test('all shapes are within the picture, for any width and number of streams', () => {
   for (const width of [300, 350, 559, 560, 720, 900, WIDE, 2000]) {
     for (const streams of [1, 2, 4, 8, 16]) {
       const sizes = [new Array(streams).fill(0.5), new Array(streams).fill(2000)];
       const runs = [shown(toColumns({ sizes })), shown(toColumns({ sizes: [[1], [1]] }))];
       const plan = toPlan(runs, width, 1, { isOpen: true });
       const { height } = plan.layout;
-      for (const { shape, frame } of flatten([...toStill(plan), ...toCursor(plan, 0, null, 0)])) {
+      for (const { shape, frame } of flatten([...toStaticShapes(plan), ...toCursor(plan, 0, null, 0)])) {
         const points = frame
           ? [frame.x, frame.y, frame.x + frame.width, frame.y + frame.height]
           : (shape.points ?? [shape.x, shape.y]);
@@ -523,7 +523,7 @@ test('nothing of a picture lies outside of it, at any width and number of stream
   }
 });
 
-test('shapes can be moved, and texts cut and wrapped to their room', () => {
+test('shapes can be moved, and texts truncated and wrapped to their space', () => {
   const shapes = [
     { kind: 'area', points: [0, 0, 1, 1] },
     { kind: 'clip', x: 0, y: 0, width: 9, height: 9, shapes: [{ kind: 'dot', x: 0, y: 0 }] },

@@ -23,13 +23,13 @@ test('sizes are read with the embedding first, as logarithms', () => {
   assert.deepEqual(spanOf([reading], 'sizes'), [0, 3]);
 });
 
-test('of a step that does not say it nothing is known of the embedding', () => {
+test('a step without an embedding leaves it unknown', () => {
   const columns = { ...toColumns({ sizes: [[1], [100]] }), input: {} };
   assert.deepEqual([...toReading(columns).sizes], [NaN, 2]);
   assert.deepEqual([...toReading({ ...columns, input: { act_rms_streams: [null] } }).sizes], [NaN, 2]);
 });
 
-test('layers that have not come are not known, and a run without its first frame is none', () => {
+test('layers that have not arrived are unknown, and a run without its first frame has no reading', () => {
   const reading = toReading(toColumns({ sizes: [[1], [2]], layers: 4 }));
   assert.equal(lastKnown(reading, 'sizes'), 1);
   assert.equal(lastKnown(reading, 'gradients'), -1);
@@ -37,7 +37,7 @@ test('layers that have not come are not known, and a run without its first frame
   assert.equal(toReading(createColumns()), null);
 });
 
-test('a size beyond a double is known by its logarithm, and one that is no number not at all', () => {
+test('a size out of range is known by its logarithm, and one that is not a number is unknown', () => {
   const columns = toColumns({ sizes: [[1], [null]], status: { 0: 'overflow' } });
   assert.ok(Number.isNaN(logAt(toReading(columns), 'sizes', 1, 0)));
   columns.log10.get('act_rms_streams')[0] = [401];
@@ -46,7 +46,7 @@ test('a size beyond a double is known by its logarithm, and one that is no numbe
   assert.equal(reading.status.get(0), 'overflow');
 });
 
-test('what the branch reads is a row of weights, or of parts a matrix; a layer without them has none', () => {
+test('reading weights are a row, or a matrix for separate parts; a layer without them has none', () => {
   const row = toReading(
     toColumns({
       sizes: [

@@ -2,7 +2,7 @@
 
 import { addFrame, createColumns } from '../../../static/js/data/columns.js';
 
-/** A matrix as frames carry it. @param {number[][]} rows */
+/** Pack a matrix as in frames. @param {number[][]} rows */
 export function pack(rows) {
   const data = Float32Array.from(rows.flat());
   return {
@@ -13,8 +13,8 @@ export function pack(rows) {
 }
 
 /**
- * Columns of a run: `sizes` has a row a state, the embedding's first; `mix`, `read` and `write` say it of a layer. Without a number its
- * logarithm is none, as in frames.
+ * Create columns of a run: `sizes` has one row per state, the embedding first; `values` returns `mix`, `read` and `write` of a layer.
+ * A missing size has no logarithm, as in frames.
  * @param {{sizes: (number | null)[][], gradients?: number[][], layers?: number, blocks?: string[], status?: Record<number, string>,
  *   values?: (layer: number) => Record<string, any>}} run
  */
@@ -53,7 +53,7 @@ export function toColumns({
   return columns;
 }
 
-/** Two streams over so many layers that stay as they are. @param {number} layers @param {(layer: number) => Record<string, any>} [values] */
+/** Create a run of two streams that no layer changes. @param {number} layers @param {(layer: number) => Record<string, any>} [values] */
 export function toEvenColumns(layers, values) {
   return toColumns({ sizes: Array.from({ length: layers + 1 }, () => [1, 1]), values });
 }

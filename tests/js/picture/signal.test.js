@@ -13,7 +13,7 @@ import {
 import { toColumns } from './run.js';
 
 const LAYERS = 40;
-/** Two streams that grow by `factor` a layer, and a gradient that grows on its way back. */
+/** Create two streams that grow by `factor` per layer, and a gradient that grows from the last layer to the first. */
 function toRun(factor, more = {}) {
   const states = Array.from({ length: LAYERS + 1 }, (_, place) => place);
   const columns = toColumns({
@@ -29,7 +29,7 @@ const courses = toCourses(plan);
 const flatten = (shapes) => shapes.flatMap((shape) => (shape.kind === 'clip' ? flatten(shape.shapes) : [shape]));
 const textsOf = (shapes) => flatten(shapes).flatMap(({ kind, text }) => (kind === 'text' ? [text] : []));
 
-test('it goes up, rests, comes back, and is over within six seconds', () => {
+test('the animation goes forward, pauses, returns, and ends within six seconds', () => {
   assert.ok(SIGNAL_MS <= 6000);
   assert.deepEqual(toMoment(0), { leg: 'forward', share: 0 });
   assert.deepEqual(toMoment(ENDS_MS.forward), { leg: 'forward', share: 1 });
@@ -38,7 +38,7 @@ test('it goes up, rests, comes back, and is over within six seconds', () => {
   assert.equal(toMoment(SIGNAL_MS), null);
 });
 
-test('lanes are empty at first, and only what the front has passed is drawn', () => {
+test('lanes are empty at first, and only layers that the front has passed are drawn', () => {
   const ribbons = (share) =>
     flatten(toSignal(plan, courses, { leg: 'forward', share })).filter(
       ({ kind, color }) => kind === 'area' && color === 0,
@@ -51,7 +51,7 @@ test('lanes are empty at first, and only what the front has passed is drawn', ()
   }
 });
 
-test('the view zooms out by whole factors of ten, as late as it can, and never back', () => {
+test('the view zooms out by whole factors of ten, as late as possible, and never back', () => {
   const { zooms } = courses.forward;
   const { unit_px } = plan.layout;
   const height = plan.layout.strips.bottom - plan.layout.strips.top;
@@ -65,13 +65,13 @@ test('the view zooms out by whole factors of ten, as late as it can, and never b
   assert.ok(zooms.at(-1) >= 3);
 });
 
-test('the gradient has a zoom of its own, from the last layer to the first', () => {
+test('the gradient has its own zoom, from the last layer to the first', () => {
   const { zooms } = courses.backward;
   assert.equal(zooms.at(-1), 0);
   assert.ok(zooms[0] >= 3);
 });
 
-test('the gradient starts from empty lanes at the right, where every run is as wide', () => {
+test('the gradient starts from empty lanes at the right, where all runs have equal width', () => {
   const small = toColumns({ sizes: [[1], [1]], gradients: [[3], [1]] });
   const large = toColumns({
     sizes: [
@@ -110,7 +110,7 @@ test('a ruler shows the powers of ten that fit, and they move as the view zooms 
   assert.ok(ticks('backward', 0).includes('10⁵'));
 });
 
-test('either ruler has a title, and the front its place', () => {
+test('each ruler has a title, and the front has its position', () => {
   const words = (leg, share) => textsOf(toSignal(plan, courses, { leg, share }));
   for (const share of [0, 0.5, 1]) {
     assert.ok(words('forward', share).includes('Size of the signal'));
@@ -124,15 +124,15 @@ test('either ruler has a title, and the front its place', () => {
 });
 
 test('gains count up to the front, and it ends on those of the runs', () => {
-  const said = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => text.includes('×'));
-  assert.deepEqual(said('forward', 0), ['×1.00']);
-  assert.deepEqual(said('forward', 1), ['×1000']);
-  const [gain, gradient] = said('backward', 0);
+  const gains = (leg, share) => textsOf(toSignal(plan, courses, { leg, share })).filter((text) => text.includes('×'));
+  assert.deepEqual(gains('forward', 0), ['×1.00']);
+  assert.deepEqual(gains('forward', 1), ['×1000']);
+  const [gain, gradient] = gains('backward', 0);
   assert.equal(gain, '×1000');
   assert.match(gradient, /^backward ×7/); // 1.4 to the power of 40
 });
 
-test('what grows beyond a double is drawn in finite numbers', () => {
+test('a size out of range is drawn with finite coordinates', () => {
   const deep = toPlan([toRun(1e9)], 1376, LAYERS);
   const made = toCourses(deep);
   for (const share of [0, 0.3, 0.7, 1])

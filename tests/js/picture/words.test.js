@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { formatLog } from '../../../static/js/picture/geometry/scale.js';
-import { sayCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
+import { captionOf, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toColumns } from './run.js';
 
@@ -21,27 +21,27 @@ const hc = (values) =>
   );
 const residual = shown('A Residual', toColumns({ sizes: [[1], [2], [3]] }));
 
-test('a sentence says streams, sizes, and what the layer at the cursor makes of them', () => {
+test('a sentence states streams, their sizes, and their change by the layer at the cursor', () => {
   assert.equal(toSentence(hc(), 0), 'B HC: 2 streams, sizes from 1 to 30; at layer 1, attention, from 1 to 2 and 30');
   assert.equal(toSentence(residual, 1), 'A Residual: one stream, sizes from 1 to 3; at layer 2, from 2 to 3');
   assert.equal(toSentence(hc(), 5), 'B HC: 2 streams, sizes from 1 to 30', 'of a layer that it does not have');
   assert.equal(toSentence({ label: 'C mHC', reading: null, gain: null, end: null }, 0), 'C mHC: no layer has come yet');
 });
 
-test('the caption says what the widths are, of a signal on its way too', () => {
-  assert.match(sayCaption(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
-  assert.match(sayCaption(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
-  assert.doesNotMatch(sayCaption(false, { isMixed: false }), /Thin/);
-  assert.match(sayCaption(true), /the logarithm of the signal’s size/);
-  assert.match(sayCaption(false, { leg: 'forward' }), /ten times smaller/);
+test('the caption states what widths represent, also during an animation', () => {
+  assert.match(captionOf(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
+  assert.match(captionOf(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
+  assert.doesNotMatch(captionOf(false, { isMixed: false }), /Thin/);
+  assert.match(captionOf(true), /the logarithm of the signal’s size/);
+  assert.match(captionOf(false, { leg: 'forward' }), /ten times smaller/);
   for (const isLog of [false, true])
     assert.match(
-      sayCaption(isLog, { leg: 'backward' }),
+      captionOf(isLog, { leg: 'backward' }),
       /gradient, relative to each run’s gradient after the last layer/,
     );
 });
 
-test('a gain that is reached before the last layer is said to be reached there', () => {
+test('a gain reached before the last layer names its layer', () => {
   assert.match(toSentence({ ...residual, gain: '790', peak: 1 }, 0), /gain of the mixing ×790 at layer 1, sizes/);
   assert.match(toSentence({ ...residual, gain: '1', peak: null }, 0), /gain of the mixing ×1, sizes/);
   assert.match(
@@ -51,21 +51,21 @@ test('a gain that is reached before the last layer is said to be reached there',
   );
 });
 
-test('a run that failed before its first layer says so', () => {
+test('a run that failed before its first layer has a sentence about it', () => {
   assert.equal(toSentence({ label: 'C mHC', reading: null, gain: null, end: 'failed' }, 0), 'C mHC: failed');
 });
 
-test('a sentence of a layer that has not come says so', () => {
+test('a layer that has not arrived has a sentence about it', () => {
   const running = shown('B HC', toColumns({ sizes: [[1], [2]], layers: 3 }));
   assert.match(toSentence(running, 2), /at layer 3, no size is known$/);
 });
 
-test('of many streams a sentence has the least and the largest', () => {
+test('for many streams a sentence contains the smallest and the largest', () => {
   const sizes = [new Array(8).fill(1), [1, 2, 3, 4, 5, 6, 7, 8]];
   assert.match(toSentence(shown('B HC', toColumns({ sizes })), 0), /from 1 to between 1 and 8$/);
 });
 
-test('the table of a layer has what each stream is read, mixed and written', () => {
+test('the table of a layer contains the reading, mixing and writing weights of each stream', () => {
   const values = {
     h_pre: [0.5, 0.25],
     h_pre_std: [0.1, 0],
@@ -90,7 +90,7 @@ test('the table of a layer has what each stream is read, mixed and written', () 
   assert.deepEqual(rows[2], ['B HC, 2', '1', '0.25', '0', '2', '3', '30']);
 });
 
-test('the table of sizes has a row a layer, the embedding first, and a column a stream', () => {
+test('the table of sizes has one row per layer, the embedding first, and one column per stream', () => {
   const { head, rows } = toSizeTable([residual, hc()], 'sizes', formatLog);
   assert.deepEqual(head, ['after layer', 'A Residual', 'B HC, stream 1', 'B HC, stream 2']);
   assert.deepEqual(rows, [
@@ -100,12 +100,12 @@ test('the table of sizes has a row a layer, the embedding first, and a column a 
   ]);
 });
 
-test('a size beyond a double is said by its logarithm', () => {
+test('a size out of range is described by its logarithm', () => {
   assert.equal(formatLog(401.5), '3.2×10⁴⁰¹');
   assert.equal(formatLog(NaN), '–');
 });
 
-test('SVG holds every shape in its colour, and text as text', () => {
+test('SVG contains every shape in its colour, and text as text', () => {
   const palette = { 0: '#123456', ink: '#000001', card: '#ffffff', font: 'sans-serif' };
   const svg = toSvg(
     [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { pack, unpack } from '../../../static/js/share/pack.js';
 
-test('what is packed comes back as it was, to the last bit', () => {
+test('packing and unpacking returns equal values, to the last bit', () => {
   const record = {
     layers: new Map([['gain', Float64Array.of(1 / 3, NaN, -Infinity)]]),
     status: new Map([['gain', new Map([[2, 'overflow']])]]),
@@ -15,7 +15,7 @@ test('what is packed comes back as it was, to the last bit', () => {
   assert.deepEqual(unpack(pack(record)), record);
 });
 
-test('a part of an array is packed alone, and a long one whole', () => {
+test('a subarray is packed without the rest of its buffer, and a long array completely', () => {
   const long = Float64Array.from({ length: 70_000 }, (_, index) => index / 7);
   assert.deepEqual(unpack(pack(long.subarray(5, 7))), long.slice(5, 7));
   assert.deepEqual(unpack(pack(long)), long);

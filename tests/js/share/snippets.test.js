@@ -6,7 +6,7 @@ import { toFigurePath, toFigureQuery, toSnippets } from '../../../static/js/shar
 const specs = [{ connection: { kind: 'hc' } }, { input: { text: "it's '''quoted''' \\ and\nlong" } }];
 const text = (key) => toSnippets('http://host:1', specs).find((item) => item.key === key).text;
 
-test('the shell gives curl exactly the specs', () => {
+test('the shell passes exactly the specs to curl', () => {
   const line = text('curl').split('\n\n')[0].split('\n').slice(1).join('\n');
   const body = execFileSync('bash', ['-c', `curl() { printf %s "\${@: -1}"; }; ${line}`], { encoding: 'utf8' });
   assert.deepEqual(JSON.parse(body), specs);
@@ -24,7 +24,7 @@ test('one spec goes to the route of one run', () => {
   assert.match(toSnippets('http://host:1', [specs[0]])[0].text, /\/api\/v1\/runs' -d '\{/);
 });
 
-test('a figure is asked for as it is shown', () => {
+test('the query of a figure contains how it is shown', () => {
   const query = toFigureQuery({
     view: 'log',
     layer: 3,
@@ -43,7 +43,7 @@ test('a figure is asked for as it is shown', () => {
   assert.equal(toFigurePath(['x'], 'gain', []).includes('with'), false);
 });
 
-test('a stored view is read, not computed', () => {
+test('a snapshot is read, not computed', () => {
   const shown = { ids: ['x'], snapshot: 's1', panel: 'cka', query: [] };
   for (const { key, text } of toSnippets('http://host:1', specs, shown).slice(0, 2)) {
     assert.match(text, /\/snapshots\/s1/, key);
@@ -51,14 +51,14 @@ test('a stored view is read, not computed', () => {
   }
 });
 
-test('a view of traces alone has no specs to show', () => {
+test('a view with recordings only has no specs', () => {
   const keys = toSnippets('http://host:1', [], { ids: ['x'], snapshot: 's1', panel: 'gain', query: [] }).map(
     ({ key }) => key,
   );
   assert.deepEqual(keys, ['curl', 'python']);
 });
 
-test('specs that differ in seed are allowed to', () => {
+test('specs that differ in seed set mixed', () => {
   const seeds = [{ seed: 1 }, { seed: 2 }];
   for (const { key, text } of toSnippets('http://host:1', seeds))
     assert.equal(text.includes('/runs/compare?mixed=true'), key !== 'json', key);

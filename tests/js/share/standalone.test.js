@@ -31,7 +31,7 @@ function build(text, isDark = true, live = null) {
     meaning: text,
     svg: '<svg id="s"></svg>',
     paper: isDark ? '<svg id="p"></svg>' : '',
-    beside: '',
+    supplement: '',
     numbers,
     help: { formula: text, reading: text, symbol: text, source: text },
   };
@@ -61,14 +61,14 @@ function build(text, isDark = true, live = null) {
   });
 }
 
-test('nothing that people wrote becomes markup', () => {
+test('user text never becomes markup', () => {
   const page = build(EVIL);
   assert.doesNotMatch(page, /<script/i);
   assert.equal(page.split('&lt;/script&gt;&lt;script&gt;').length - 1 >= 15, true, 'and all of it is there');
   assert.doesNotMatch(page, /="[^"]*alert\("/);
 });
 
-test('the file asks for nothing and runs nothing', () => {
+test('the file sends no requests and runs no scripts', () => {
   const page = build('plain');
   assert.match(
     page,
@@ -81,13 +81,13 @@ test('the file asks for nothing and runs nothing', () => {
   assert.doesNotMatch(page, /<(script|link|iframe|img|base|form)\b|\bsrc=|url\(|@import/i);
 });
 
-test('a number keeps its value behind what people read', () => {
+test('a formatted number keeps its value', () => {
   const page = build('plain');
   assert.match(page, /<tr><th scope="row">1<\/th><td><data value="0.123456">0.1235<\/data><\/td><\/tr>/);
   assert.match(page, /<td>overflow<\/td>/);
 });
 
-test('paper takes the light figure where the screen is dark, and the same one where it is light', () => {
+test('paper shows the light figure of a dark page, and the same figure of a light page', () => {
   assert.match(
     build('plain'),
     /class="figure on-screen"[^>]*><div[^>]*><svg id="s">.*class="figure on-paper"[^>]*><div[^>]*><svg id="p">/s,
@@ -96,7 +96,7 @@ test('paper takes the light figure where the screen is dark, and the same one wh
   assert.doesNotMatch(build('plain', false), /class="figure on-paper"/);
 });
 
-test('settings in words: what all share, what differs, and nothing that means nothing here', () => {
+test('settings are listed as shared or differing, without those that do not apply', () => {
   const residual = { depth: 8, connection: { kind: 'residual' } };
   const mhc = { depth: 8, connection: { kind: 'mhc', streams: 2 }, input: { text: `long  ${'x'.repeat(100)}` } };
   const { shared, own } = toSettings(fields, [residual, { ...residual, ...mhc }]);
@@ -126,7 +126,7 @@ function started(spec) {
   return { ...createColumns(), start };
 }
 
-test('notes speak once of what is the same and of each run where it is not', () => {
+test('notes are merged if they are the same for all runs, else listed per run', () => {
   const one = started({ seed: 3, seeds: 1, dtype: 'float32', train: { steps: 0 } });
   const many = started({ seed: 3, seeds: 8, dtype: 'float32', train: { steps: 5 } });
   const alike = toNotes([one, one], ['A', 'B'], false);
@@ -143,12 +143,12 @@ test('notes speak once of what is the same and of each run where it is not', () 
   assert.equal(part, 'Figures and their numbers cover layers 3–5; headlines and sentences cover all layers.');
 });
 
-test('a title makes a plain file name', () => {
+test('a title becomes a plain file name', () => {
   assert.equal(toFileName('A Résidual, B mHC 20/../x'), 'mhc-scope-a-residual-b-mhc-20-x.html');
   assert.equal(toFileName('…'), 'mhc-scope-view.html');
 });
 
-test('what moves runs its own scripts alone, whatever the records hold', () => {
+test('a file with sliders runs only its own scripts, whatever the records contain', () => {
   const live = {
     given: JSON.stringify({ text: EVIL }),
     entry: 'mhc-scope/saved.js',

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  chooseValues,
   defaultMap,
   fromPairs,
-  ladder,
   mapFields,
   parseValues,
   toPairs,
@@ -16,22 +16,25 @@ import { viewRules } from '../sent.js';
 
 const field = (rest) => ({ type: 'integer', initial: 0, min: 0, max: 1, step: 1, ...rest });
 
-test('a ladder spans what a field may be, denser where it is small', () => {
-  assert.deepEqual(ladder(field({ initial: 64, min: 1, max: 1024 })), [8, 16, 32, 64, 128, 256]);
-  assert.deepEqual(ladder(field({ initial: 4, min: 1, max: 16 })), [1, 2, 4, 8, 16]);
-  assert.deepEqual(ladder(field({ initial: 20, max: 200 })), [0, 1, 2, 5, 10, 20, 50, 100, 200]);
-  assert.deepEqual(ladder(field({ initial: 0.3, max: 10, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]);
-  assert.deepEqual(ladder(field({ initial: 0.5, max: 1, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1]);
-  assert.deepEqual(ladder(field({ max: 2 ** 32 - 1 })), [0, 1, 2, 3, 4, 5, 6, 7]);
+test('default values span the range of a field, denser near its lower end', () => {
+  assert.deepEqual(chooseValues(field({ initial: 64, min: 1, max: 1024 })), [8, 16, 32, 64, 128, 256]);
+  assert.deepEqual(chooseValues(field({ initial: 4, min: 1, max: 16 })), [1, 2, 4, 8, 16]);
+  assert.deepEqual(chooseValues(field({ initial: 20, max: 200 })), [0, 1, 2, 5, 10, 20, 50, 100, 200]);
+  assert.deepEqual(
+    chooseValues(field({ initial: 0.3, max: 10, step: 0.05 })),
+    [0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  );
+  assert.deepEqual(chooseValues(field({ initial: 0.5, max: 1, step: 0.05 })), [0, 0.05, 0.1, 0.25, 0.5, 1]);
+  assert.deepEqual(chooseValues(field({ max: 2 ** 32 - 1 })), [0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-test('values are numbers, each once', () => {
+test('values are parsed as unique numbers', () => {
   assert.deepEqual(parseValues('8, 16 32;16'), [8, 16, 32]);
   assert.equal(parseValues('8, x'), null);
   assert.equal(parseValues('  '), null);
 });
 
-test('the first map is of HC, depth by expansion rate', () => {
+test('the default sweep varies depth and streams of HC', () => {
   const map = defaultMap(fields, defaultView(viewRules), viewRules);
   assert.deepEqual([map.run, map.x.path, map.y.path], [1, 'depth', 'connection.streams']);
   const residual = { ...defaultView(viewRules), runs: [{ kind: 'residual', own: {} }] };
@@ -39,13 +42,13 @@ test('the first map is of HC, depth by expansion rate', () => {
   assert.ok(!mapFields(fields, residual, 0).some((item) => item.path === 'connection.noise'));
 });
 
-test('a sweep is the spec of its run with the axes beside it', () => {
+test('the body of a sweep contains the spec and the axes', () => {
   const view = { ...defaultView(viewRules), base: { width: 32, depth: 9 } };
   const body = toSweep(fields, view, { run: 1, x: { path: 'depth', values: [2, 4] }, metric: 'cka', reduce: 'max' });
   assert.deepEqual(body, { spec: { depth: 9, connection: { kind: 'hc' } }, x: { field: 'depth', values: [2, 4] } });
 });
 
-test('a map is kept in the address, readably', () => {
+test('a sweep is readable in the address', () => {
   const map = {
     run: 1,
     x: { path: 'depth', values: [8, 16] },
@@ -61,13 +64,13 @@ test('a map is kept in the address, readably', () => {
   assert.deepEqual(fromPairs(new Map(toPairs(one, viewRules)), fields, defaultView(viewRules), viewRules, []), one);
 });
 
-test('what of a map cannot be read is told', () => {
-  for (const [hash, told] of [
+test('invalid parts of a sweep are reported', () => {
+  for (const [hash, problem] of [
     ['map=E&map.x=depth,8', /map must be .*, not E/],
     ['map=B&map.x=dept,8', /map.x must be .*, not dept,8/],
     ['map=B&map.x=depth,8&map.y=seed,x', /map.y must be .*, not seed,x/],
     ['map=B&map.x=depth,8&map.reduce=mean', /map.reduce must be .*, not mean/],
   ]) {
-    assert.match(fromHash(hash, fields, viewRules).problems.join(), told);
+    assert.match(fromHash(hash, fields, viewRules).problems.join(), problem);
   }
 });

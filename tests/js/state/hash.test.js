@@ -45,12 +45,12 @@ const views = {
 };
 
 for (const [name, view] of Object.entries(views)) {
-  test(`there and back: ${name}`, () => {
+  test(`encoding and decoding returns the same view: ${name}`, () => {
     assert.deepEqual(fromHash(`#${toHash(view, viewRules)}`, fields, viewRules), { view, problems: [] });
   });
 }
 
-test('the same view gives the same hash, whatever came first', () => {
+test('equal views give equal hashes, in any order', () => {
   const base = { 'connection.noise': 1, seed: 3, depth: 8, 'block.heads': 2 };
   const turned = Object.fromEntries(Object.entries(base).reverse());
   const own = {
@@ -66,7 +66,7 @@ test('the same view gives the same hash, whatever came first', () => {
   );
 });
 
-test('an interval and views of cards can be read by people, and an interval that is none is told', () => {
+test('interval and views of cards are readable, and an invalid interval is reported', () => {
   assert.equal(
     toHash(views['a product of its own, and views of cards'], viewRules),
     'v=1&interval=5-40&view.detail=interval&view.gain=linear',
@@ -79,12 +79,12 @@ test('an interval and views of cards can be read by people, and an interval that
 
 test('the default view has an empty hash', () => assert.equal(toHash(defaultView(viewRules), viewRules), ''));
 
-test('a hash can be read by people', () => {
+test('a hash is readable', () => {
   assert.equal(toHash(views.numbers, viewRules), 'v=1&depth=128&connection.noise=0.05&layer=17');
   assert.equal(toHash(views['runs of their own'], viewRules), 'v=1&runs=mhc,mhc&A.connection.noise=1');
 });
 
-test('what cannot be read is named and the rest is kept', () => {
+test('invalid parts are reported and the rest is kept', () => {
   const { view, problems } = fromHash(
     '#v=9&depth=twelve&width_=3&connection.dynamic=yes&runs=hc,gru&layer=0&D.depth=3&seed=7&connection.kind=hc&step=0&difference=A',
     fields,
@@ -106,7 +106,7 @@ test('what cannot be read is named and the rest is kept', () => {
   ]);
 });
 
-test('of a number out of bounds the bound is taken, and the rest of the link kept', () => {
+test('a number out of bounds is clamped, and the rest of the link kept', () => {
   const { view, problems } = fromHash(
     'depth=9999&seed=-3&B.connection.noise=11&layer=5000&connection.streams=2',
     fields,
@@ -123,7 +123,7 @@ test('of a number out of bounds the bound is taken, and the rest of the link kep
   ]);
 });
 
-test('where the bound itself is not allowed, the setting is as at first; an interval beyond the stack is left out', () => {
+test('an exclusive bound gives the default, and an interval beyond the stack is dropped', () => {
   const { view, problems } = fromHash('train.lr=0&depth=8&interval=3-9', fields, viewRules);
   assert.deepEqual(view, { ...defaultView(viewRules), base: { depth: 8 } });
   assert.deepEqual(problems, [
@@ -132,17 +132,17 @@ test('where the bound itself is not allowed, the setting is as at first; an inte
   ]);
 });
 
-test('runs are known from the address before the schema is, as far as they can be', () => {
+test('connections are read from the address before the schema is loaded', () => {
   assert.deepEqual(kindsIn('#v=1&runs=hc,mhc&depth=3', viewRules), ['hc', 'mhc']);
   for (const hash of ['', '#v=1', '#runs=', '#runs=hc,gru', '#runs=hc,hc,hc,hc,hc'])
     assert.equal(kindsIn(hash, viewRules), null, hash);
 });
 
-test('a percent sign typed by hand does not break the page', () => {
+test('a typed percent sign does not break the page', () => {
   assert.equal(fromHash('input.text=50%', fields, viewRules).view.base['input.text'], '50%');
 });
 
-test('a name can be read by people, and one that is too long or of no run is told', () => {
+test('a name is readable, and a name that is too long or of no run is reported', () => {
   const view = { ...defaultView(viewRules), runs: [{ kind: 'hc', own: {}, name: 'our baseline' }] };
   assert.equal(toHash(view, viewRules), 'v=1&runs=hc&A.name=our+baseline');
   const { view: read, problems } = fromHash(
@@ -170,7 +170,7 @@ const preset = {
   preset: 'mhc_fig_7',
 };
 
-test('a view of a preset names it and its runs, so that a stored one stands by itself', () => {
+test('the hash of a preset names it and its runs, so that a snapshot is complete', () => {
   const hash = toHash(preset, viewRules);
   assert.equal(hash, 'v=1&preset=mhc_fig_7&runs=hc,mhc&depth=60&B.connection.noise=1');
   assert.deepEqual(fromHash(hash, fields, viewRules), { view: preset, problems: [] });
@@ -179,7 +179,7 @@ test('a view of a preset names it and its runs, so that a stored one stands by i
   assert.deepEqual(fromHash(toHash(first, viewRules), fields, viewRules).view, first);
 });
 
-test('a preset without runs stands for its own, and what follows changes them', () => {
+test('a preset without runs has the preset’s runs, and later keys change them', () => {
   const hash = 'preset=mhc_fig_7&depth=64&layer=3';
   assert.equal(presetIn(hash, viewRules), 'mhc_fig_7');
   const { view, problems } = fromHash(hash, fields, viewRules, preset);
@@ -188,7 +188,7 @@ test('a preset without runs stands for its own, and what follows changes them', 
   assert.deepEqual(preset.base, { depth: 60 }, 'the preset itself stays');
 });
 
-test('behind the address of a preset stands how it is looked at, as far as that is not how it opens', () => {
+test('the hash after a preset’s address contains how it is shown, if that differs from its default', () => {
   const start = { ...preset, cards: { similarity: 'tokens' } };
   assert.equal(toLookHash(start, viewRules, start), '');
   const looked = {
@@ -202,7 +202,7 @@ test('behind the address of a preset stands how it is looked at, as far as that 
   assert.deepEqual(fromHash(hash, fields, viewRules, start).view, looked);
 });
 
-test('a text that is too long for an address is left out of it, named, and taken from beside it', () => {
+test('a text that is too long for an address is omitted, listed, and read from the history state', () => {
   const text = 'long '.repeat(40_000);
   const view = {
     ...defaultView(viewRules),
@@ -220,7 +220,7 @@ test('a text that is too long for an address is left out of it, named, and taken
   );
 });
 
-test('sections that do not exist are named, and the others are opened', () => {
+test('unknown sections are reported, and the others are opened', () => {
   const { view, problems } = fromHash('open=cost,attic', fields, viewRules);
   assert.deepEqual(view.open, ['cost']);
   assert.match(problems.join(), /open: got attic, wanted mixing, /);

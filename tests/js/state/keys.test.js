@@ -18,18 +18,18 @@ test('a key is known until it is dropped', () => {
   assert.deepEqual([keyOf('a'), keyOf('b')], ['', 'two']);
 });
 
-test('a view has one key, the latest', () => {
+test('a snapshot has one key, the latest', () => {
   keepKey('a', 'one');
   keepKey('a', 'two');
   assert.deepEqual([keyOf('a'), JSON.parse(kept.get(KEY)).length], ['two', 1]);
 });
 
-test('the oldest keys go first', () => {
+test('the oldest keys are dropped first', () => {
   for (let number = 0; number < 502; number++) keepKey(`v${number}`, 'k');
   assert.deepEqual([keyOf('v0'), keyOf('v1'), keyOf('v2'), keyOf('v501')], ['', '', 'k', 'k']);
 });
 
-test('what is no list of keys is left alone', () => {
+test('an invalid list of keys is left unchanged', () => {
   kept.set(KEY, '[{"id": 3}]');
   assert.equal(keyOf('a'), '');
   assert.match(keepKey('a', 'one'), /can't be read/);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkNumber, hasValidNumbers, sayRefusal } from '../../../static/js/state/view/refusals.js';
+import { checkNumber, describeRefusal, hasValidNumbers } from '../../../static/js/state/view/refusals.js';
 import { fields } from '../schema.js';
 
 const DEPTH = { title: 'Depth', type: 'integer', min: 1, max: 1024, is_open: false };
 const RATE = { title: 'Learning rate', type: 'number', min: 0, max: 10, is_open: true };
 
-test('a field refuses what it cannot take, with its bounds', () => {
+test('a field refuses invalid numbers with its bounds', () => {
   assert.equal(checkNumber(DEPTH, 64), '');
   for (const value of [64.5, 0, -3, 1025])
     assert.equal(checkNumber(DEPTH, value), 'Depth must be a whole number from 1 to 1024.');
@@ -18,17 +18,17 @@ test('a field refuses what it cannot take, with its bounds', () => {
   );
 });
 
-test("the server's errors are sentences", () => {
-  const say = (wanted, title = 'Depth', got = 4) =>
-    sayRefusal({ ...DEPTH, title, max: 64 }, { field: 'depth', got, wanted });
-  assert.equal(say('an integer from 1 to 1024'), 'Depth must be a whole number from 1 to 1024.');
-  assert.equal(say('a finite number from 0.0 to 10.0', 'Drift'), 'Drift must be a number from 0 to 10.');
-  assert.equal(say('a divisor of width 65', 'Heads'), 'Heads (4) must divide width (65). Use 1, 5 or 13.');
-  assert.equal(say('one of mlp, conv', 'Block'), 'Block must be one of mlp, conv.');
-  assert.equal(sayRefusal(undefined, { field: 'body', got: 1, wanted: 'an object' }), 'body must be an object.');
+test("the server's errors become sentences", () => {
+  const describe = (wanted, title = 'Depth', got = 4) =>
+    describeRefusal({ ...DEPTH, title, max: 64 }, { field: 'depth', got, wanted });
+  assert.equal(describe('an integer from 1 to 1024'), 'Depth must be a whole number from 1 to 1024.');
+  assert.equal(describe('a finite number from 0.0 to 10.0', 'Drift'), 'Drift must be a number from 0 to 10.');
+  assert.equal(describe('a divisor of width 65', 'Heads'), 'Heads (4) must divide width (65). Use 1, 5 or 13.');
+  assert.equal(describe('one of mlp, conv', 'Block'), 'Block must be one of mlp, conv.');
+  assert.equal(describeRefusal(undefined, { field: 'body', got: 1, wanted: 'an object' }), 'body must be an object.');
 });
 
-test('a view is checked run by run, where a setting means something', () => {
+test('numbers of a view are checked for runs to which they apply', () => {
   const isValid = (base, kind = 'hc') => hasValidNumbers(fields, { base, runs: [], cursor: null }, { kind, own: {} });
   assert.equal(isValid({ depth: 64.5 }), false);
   assert.equal(isValid({ depth: 64, 'connection.noise': 11 }), false);

@@ -7,9 +7,9 @@ import {
   isFixed,
   nearestStop,
   stopsOf,
+  titleInSentence,
   toDifferences,
   toFields,
-  toInner,
   toLabels,
   toSpecs,
   toStops,
@@ -20,14 +20,14 @@ import { viewRules } from '../sent.js';
 const choice = (kind, own = {}) => ({ kind, own });
 const field = (path) => fields.get(path);
 
-test('the default view asks for nothing but the three connections', () => {
+test('the specs of the default view contain only the three connections', () => {
   assert.deepEqual(
     toSpecs(fields, defaultView(viewRules)),
     ['residual', 'hc', 'mhc'].map((kind) => ({ connection: { kind } })),
   );
 });
 
-test('a setting reaches only the runs to which it applies', () => {
+test('a setting is part of only those specs to which it applies', () => {
   const view = {
     base: { 'connection.noise': 1, depth: 8 },
     runs: [choice('residual'), choice('hc'), choice('mhc', { 'connection.sinkhorn_iters': 3 })],
@@ -40,13 +40,13 @@ test('a setting reaches only the runs to which it applies', () => {
   ]);
 });
 
-test('a rule of more than zero is a number, not a list of values', () => {
+test('a condition above zero compares a number instead of a list', () => {
   const view = defaultView(viewRules);
   assert.equal(appliesTo(fields, view, choice('mhc'), field('train.lr')), false);
   assert.equal(appliesTo(fields, { ...view, base: { 'train.steps': 2 } }, choice('mhc'), field('train.lr')), true);
 });
 
-test('a setting applies where one of its alternatives holds, and no other', () => {
+test('a setting applies if one of its alternatives holds', () => {
   const block = {
     kind: { enum: ['mlp', 'pair'], default: 'mlp' },
     norm_position: { enum: ['pre', 'none'], default: 'pre' },
@@ -84,7 +84,7 @@ test('specs become a view: what all share is common, the rest their own', () => 
   assert.deepEqual(fromSpecs(fields, toSpecs(fields, view)), view);
 });
 
-test('one default among own settings stays unsaid, so the specs stay the same', () => {
+test('a default among own settings is omitted, so that the specs stay equal', () => {
   const specs = [0, 3, 20].map((iters) => ({ connection: { kind: 'mhc', sinkhorn_iters: iters } }));
   const view = fromSpecs(fields, specs);
   assert.deepEqual(
@@ -93,7 +93,7 @@ test('one default among own settings stays unsaid, so the specs stay the same', 
   );
 });
 
-test('labels tell runs of one kind apart', () => {
+test('labels distinguish runs of one kind', () => {
   assert.deepEqual(toLabels(defaultView(viewRules), fields, viewRules), ['A Residual', 'B HC', 'C mHC']);
   const twins = { base: {}, runs: [choice('mhc', { 'connection.noise': 1 }), choice('mhc')], cursor: null };
   assert.deepEqual(toLabels(twins, fields, viewRules), ['A mHC 1', 'B mHC 0.3']);
@@ -108,12 +108,12 @@ test('labels tell runs of one kind apart', () => {
   assert.deepEqual(
     toLabels({ base: {}, runs: pairs, cursor: null }, fields, viewRules),
     ['A Residual 1', 'B Residual 2', 'C HC 0', 'D HC 0.3'],
-    'what tells runs of another method apart tells nothing here',
+    'settings that distinguish runs of another method are not used here',
   );
 });
 
 test('within a sentence a title keeps the capitals of names', () => {
-  const inner = (title) => toInner({ title });
+  const inner = (title) => titleInSentence({ title });
   assert.deepEqual(['Depth', 'Drift σ', 'Sinkhorn rounds', 'MLP ratio'].map(inner), [
     'depth',
     'drift σ',
@@ -122,7 +122,7 @@ test('within a sentence a title keeps the capitals of names', () => {
   ]);
 });
 
-test('stops of a slider hold both ends, the small values and no rounding dust', () => {
+test('stops of a slider include both ends and small values, without rounding errors', () => {
   const depth = toStops(1, 1024, 1);
   assert.deepEqual([depth[0], depth.at(-1)], [1, 1024]);
   for (const usual of [12, 24, 32, 64, 128, 256, 512]) assert.ok(depth.includes(usual), String(usual));
@@ -145,7 +145,7 @@ test('a value between two stops takes the nearer', () => {
   assert.equal(nearestStop([1, 2, 4, 8], 100), 3);
 });
 
-test('only settings in which runs differ are listed, and only where they mean something', () => {
+test('settings in which runs differ are listed, for runs to which they apply', () => {
   const runs = [choice('residual'), choice('hc', { 'connection.noise': 1 }), choice('mhc', { depth: 8 })];
   const found = toDifferences(fields, { base: { 'connection.streams': 8 }, runs, cursor: null });
   assert.deepEqual(
@@ -158,7 +158,7 @@ test('only settings in which runs differ are listed, and only where they mean so
   );
 });
 
-test('a name stands where the words for the run would', () => {
+test('a name replaces the default label of a run', () => {
   const view = {
     base: {},
     runs: [{ ...choice('mhc'), name: 'ours' }, choice('mhc', { 'connection.noise': 1 })],

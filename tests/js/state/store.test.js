@@ -18,14 +18,14 @@ beforeEach(() => {
   };
 });
 
-test('what another tab has written meanwhile stays', () => {
+test('changes of another tab are kept', () => {
   const add = (item) => changeList('list', isText, (items) => [...items, item]);
   add('mine');
   kept.set('list', JSON.stringify(['mine', 'theirs']));
   assert.deepEqual(add('mine again'), { items: ['mine', 'theirs', 'mine again'], trouble: '' });
 });
 
-test('a full storage keeps what there was, and says so', () => {
+test('a full storage keeps its content, and is reported', () => {
   writeList('list', ['old']);
   fail = new DOMException('no room', 'QuotaExceededError');
   const { items, trouble } = changeList('list', isText, () => ['new']);
@@ -34,14 +34,14 @@ test('a full storage keeps what there was, and says so', () => {
   assert.equal(kept.get('list'), '["old"]');
 });
 
-test('a storage that is refused is told', () => {
+test('a refused storage is reported', () => {
   fail = new DOMException('not here', 'SecurityError');
   assert.match(writeList('list', []), /doesn't let/);
   globalThis.localStorage = undefined;
   assert.match(readList('list', isText).trouble, /doesn't let/);
 });
 
-test('what can not be read is neither shown nor written over', () => {
+test('an unreadable list is neither shown nor overwritten', () => {
   for (const text of ['{', '{}', '[1]', 'null']) {
     kept.set('list', text);
     const { items, trouble } = changeList('list', isText, () => ['new']);

@@ -7,7 +7,7 @@ import {
   changesInput,
   findId,
   hasUnnamed,
-  toAsked,
+  toRequestKey,
   tracesOf,
   withoutRecords,
   withSpec,
@@ -20,7 +20,7 @@ const ID = '0123456789abcdef0123';
 const HASH = `v=1&runs=hc,trace&depth=8&B.name=ours&B.trace=${ID}`;
 const read = (hash) => fromHash(hash, fields, viewRules);
 
-test('an address names the record of a trace, there and back', () => {
+test('the id of a recording is encoded and decoded', () => {
   const { view, problems } = read(HASH);
   assert.deepEqual(problems, []);
   assert.deepEqual(view.runs, [
@@ -31,7 +31,7 @@ test('an address names the record of a trace, there and back', () => {
   assert.deepEqual(tracesOf(view), [ID]);
 });
 
-test('what an address gets wrong about traces is named, and the rest is kept', () => {
+test('invalid recordings are reported, and the rest is kept', () => {
   for (const text of ['', 'x', ID.slice(1), `${ID}0`, ID.toUpperCase()]) {
     const { view, problems } = read(`runs=hc,trace&B.trace=${text}`);
     assert.deepEqual([view.runs[1], problems.length], [{ kind: 'trace', own: {} }, 1], text);
@@ -41,16 +41,16 @@ test('what an address gets wrong about traces is named, and the rest is kept', (
   for (const key of ['A', 'C']) assert.equal(read(`runs=hc,trace&B.trace=${ID}&${key}.trace=${ID}`).problems.length, 1);
 });
 
-test('a trace asks for its record, and settings do not reach it', () => {
+test('the request key of a recording is its id, independent of settings', () => {
   const { view } = read(HASH);
-  const asked = view.runs.map((choice) => toAsked(fields, view, choice));
-  assert.deepEqual(asked, [JSON.stringify(toSpecs(fields, view)[0]), `trace ${ID}`]);
+  const keys = view.runs.map((choice) => toRequestKey(fields, view, choice));
+  assert.deepEqual(keys, [JSON.stringify(toSpecs(fields, view)[0]), `trace ${ID}`]);
   const deeper = { ...view, base: { depth: 9 } };
-  assert.equal(toAsked(fields, deeper, deeper.runs[1]), asked[1]);
-  assert.notEqual(toAsked(fields, deeper, deeper.runs[0]), asked[0]);
+  assert.equal(toRequestKey(fields, deeper, deeper.runs[1]), keys[1]);
+  assert.notEqual(toRequestKey(fields, deeper, deeper.runs[0]), keys[0]);
 });
 
-test('a record is found in what people paste', () => {
+test('the id of a record is found in pasted text', () => {
   for (const text of [
     ID,
     ` ${ID}\n`,
@@ -62,14 +62,14 @@ test('a record is found in what people paste', () => {
     assert.equal(findId(text), null, text);
 });
 
-test('a recording comes first, with all runs at its depth', () => {
+test('a recording is inserted first, with all runs at its depth', () => {
   const { view } = read('runs=hc,mhc&depth=8&B.depth=9&layer=5&interval=2-4');
   const both = withTrace(view, ID, 3);
   assert.equal(toHash(both, viewRules), `v=1&runs=trace,hc,mhc&depth=3&A.trace=${ID}`);
   assert.equal(toHash(withTrace(view, ID), viewRules), `v=1&runs=trace,hc,mhc&depth=8&A.trace=${ID}&C.depth=9`);
 });
 
-test('records are put before the runs and taken away', () => {
+test('recordings are inserted and removed', () => {
   const { view } = read('runs=hc&depth=8');
   const both = withTrace(view, ID);
   assert.equal(toHash(both, viewRules), `v=1&runs=trace,hc&depth=8&A.trace=${ID}`);
@@ -77,32 +77,32 @@ test('records are put before the runs and taken away', () => {
   assert.deepEqual(withoutRecords(both, ['f'.repeat(20)]), both);
 });
 
-test('a spec beside runs keeps the common settings, and has for itself what differs', () => {
+test('a spec added to runs keeps the common settings, and gets the differing ones as its own', () => {
   const spec = { depth: 6, connection: { kind: 'mhc', streams: 2 } };
   const { view } = read(`runs=hc,trace&depth=8&B.trace=${ID}`);
   assert.equal(changesInput(fields, view, spec), false);
-  const beside = withSpec(fields, view, spec, 2);
-  assert.deepEqual(beside.base, view.base);
-  assert.deepEqual(beside.runs[2], { kind: 'mhc', own: { depth: 6, 'connection.streams': 2 } });
-  assert.deepEqual(toSpecs(fields, beside)[1], spec);
+  const extended = withSpec(fields, view, spec, 2);
+  assert.deepEqual(extended.base, view.base);
+  assert.deepEqual(extended.runs[2], { kind: 'mhc', own: { depth: 6, 'connection.streams': 2 } });
+  assert.deepEqual(toSpecs(fields, extended)[1], spec);
 });
 
-test('seed and input are those of the runs beside it', () => {
+test('seed and input are those of the other runs', () => {
   const spec = { seed: 3, connection: { kind: 'mhc' }, input: { tokens: 32 } };
   const { view } = read('runs=hc&input.batch=4');
   assert.equal(changesInput(fields, view, spec), true);
   assert.deepEqual(withSpec(fields, view, spec, 1).runs[1], { kind: 'mhc', own: {} });
 });
 
-test('a spec beside traces alone gives the common settings, which sliders then move', () => {
+test('a spec added to recordings only gives the common settings, which sliders change', () => {
   const spec = { depth: 6, connection: { kind: 'mhc', streams: 2 } };
-  const beside = withSpec(fields, read(`runs=trace&A.trace=${ID}&depth=99`).view, spec, 1);
-  assert.deepEqual(beside.base, { depth: 6, 'connection.streams': 2 });
-  assert.deepEqual(beside.runs[1], { kind: 'mhc', own: {} });
-  assert.deepEqual(toSpecs(fields, beside), [spec]);
+  const extended = withSpec(fields, read(`runs=trace&A.trace=${ID}&depth=99`).view, spec, 1);
+  assert.deepEqual(extended.base, { depth: 6, 'connection.streams': 2 });
+  assert.deepEqual(extended.runs[1], { kind: 'mhc', own: {} });
+  assert.deepEqual(toSpecs(fields, extended), [spec]);
 });
 
-test('a map varies a run that has a spec', () => {
+test('a sweep varies a run that has a spec', () => {
   const { view } = read(`runs=mhc,trace&B.trace=${ID}`);
   assert.equal(defaultMap(fields, view, viewRules).run, 0);
   const problems = [];

@@ -5,7 +5,7 @@ import { Explained } from '../../../static/js/ui/glossary.js';
 
 const toText = (part) => (typeof part === 'string' ? part : part.props.children);
 
-test('a term explains itself once in a sentence, and the sentence stays as it is', () => {
+test('a term is explained once in a sentence, and the text stays the same', () => {
   const text = 'Streams mix: each stream is read (H_pre) and mixed (H_res). Its gain is a gain.';
   const parts = Explained({ text });
   assert.equal(parts.map(toText).join(''), text);

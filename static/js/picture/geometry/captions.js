@@ -1,38 +1,38 @@
-/** Words around the strips: whose they are, what gain the mixing has, which layers they span. No browser here. */
+/** Text around the strips: names, gains, and layer numbers. No browser here. */
 
 import { shortenName } from '../../data/labels.js';
 import { niceStep, range } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
-import { sayCaption } from './words.js';
+import { captionOf } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
 const SMALL = 12;
 const ROW_PX = 15;
 const NAME = { wide: 16, medium: 16, narrow: 14 };
-const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // sizes of letters, the first that fits
+const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // font sizes; the first that fits is used
 const BELOW_PX = { wide: 25, medium: 25, narrow: 17 }; // from a gain to the line below it
 const MAX_ROWS = 2;
-const BACK = { pad: 4, half: 8, opacity: 0.88 }; // behind a name that stands on the strips
+const BACK = { pad: 4, half: 8, opacity: 0.88 }; // background of a name over the strips
 
 const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
 
-/** What a run is called in the picture: without its letter where its name says enough. @param {Shown[]} runs @returns {string[]} */
+/** Return the names of runs, without letters if the names are unique. @param {Shown[]} runs @returns {string[]} */
 export function toNames(runs) {
   const bare = runs.map(({ label }) => label.replace(/^[A-Z] /, ''));
   return bare.map((name, run) => (bare.indexOf(name) === bare.lastIndexOf(name) ? name : runs[run].label));
 }
 
-/** A run's name with one line about its streams. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
-export function toLabel({ label, name: whole = label, reading, end }, name, run, { bands, form }) {
+/** Draw the name of a run, and a line about its streams. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
+export function toLabel({ label, name: fullName = label, reading, end }, name, run, { bands, form }) {
   const { x, y, room } = bands[run].label;
   const size = NAME[form];
   const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
-  const title = text === name && whole === label ? {} : { title: whole };
+  const title = text === name && fullName === label ? {} : { title: fullName };
   const head = toText(x, y, text, run, { size, isBold: true, ...title });
-  const words = reading ? sayStreams(reading) : (end ?? '');
+  const words = reading ? describeStreams(reading) : (end ?? '');
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
     const line = fitText(words, SMALL, room - left);
@@ -47,30 +47,30 @@ export function toLabel({ label, name: whole = label, reading, end }, name, run,
   return [head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
 }
 
-/** @param {string} name @param {number} size @param {number} room */
+/** Shorten a name to a width. @param {string} name @param {number} size @param {number} room */
 function shorten(name, size, room) {
   let text = name;
   for (let most = name.length - 1; widthOf(text, size, true) > room && most > 2; most--) text = shortenName(name, most);
   return text;
 }
 
-const EXACT = 0.01; // sums that close to 1 are read as 1
+const EXACT = 0.01; // sums this close to 1 count as 1
 
-/** @type {WeakMap<import('../../../types').Matrix, string>} */
-const said = new WeakMap();
+/** Caches descriptions by matrix. @type {WeakMap<import('../../../types').Matrix, string>} */
+const descriptions = new WeakMap();
 
-/** What a run's mixing is, as its matrices show it. @param {Reading} reading */
-function sayStreams({ streams, layers, mix: { mean } }) {
+/** Describe streams and mixing of a run. @param {Reading} reading */
+function describeStreams({ streams, layers, mix: { mean } }) {
   if (streams === 1) return '1 stream';
-  const known = mean && said.get(mean);
+  const known = mean && descriptions.get(mean);
   if (known) return known;
-  const words = `${streams} streams${mean ? sayMixing(mean, streams, layers) : ''}`;
-  if (mean && weightsAt(mean, layers - 1)) said.set(mean, words); // of all layers
+  const words = `${streams} streams${mean ? describeMixing(mean, streams, layers) : ''}`;
+  if (mean && weightsAt(mean, layers - 1)) descriptions.set(mean, words); // only complete matrices
   return words;
 }
 
-/** @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers */
-function sayMixing(mean, n, layers) {
+/** Describe the mixing from the sums of its matrices; empty if incomplete. @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers */
+function describeMixing(mean, n, layers) {
   let [rows, columns, others] = [0, 0, 0];
   for (let layer = 0; layer < layers; layer++) {
     const values = weightsAt(mean, layer);
@@ -92,7 +92,7 @@ function sayMixing(mean, n, layers) {
 }
 
 /**
- * The gain of a run, in large letters, and a line below it.
+ * Draw the gain of a run in large text, and lines below it.
  * @param {string | null} gain @param {string[]} below lines @param {number} run @param {Layout} layout
  * @returns {Shape[]}
  */
@@ -109,12 +109,11 @@ export function toGain(gain, below, run, { bands, form }) {
 }
 
 /**
- * The lines below a gain, as many as its strip has room for: at which layer it is reached where that is not the last one, next to which it
- * stands, and its range over seeds.
- * @param {Shown} shown @param {boolean} isFirst the first run says what the numbers are @param {Layout} layout @param {number} run
+ * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, and the range over seeds.
+ * @param {Shown} shown @param {boolean} isFirst whether to explain the number @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
-export function sayBelow({ range: spread, reading, peak }, isFirst, { bands, form }, run) {
+export function linesBelow({ range: spread, reading, peak }, isFirst, { bands, form }, run) {
   const where = peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : [];
   if (form === 'narrow') return where;
   const { top, bottom } = bands[run];
@@ -128,7 +127,7 @@ export function sayBelow({ range: spread, reading, peak }, isFirst, { bands, for
   return isFirst && !spread && rows.length < room ? ['gain of the mixing', 'largest over depth'] : rows;
 }
 
-/** The layers' numbers under the strips. @param {Layout} layout @returns {Shape[]} */
+/** Draw the layer numbers below the strips. @param {Layout} layout @returns {Shape[]} */
 export function toAxis(layout) {
   const { layers, strips, form } = layout;
   const y = strips.bottom + 12;
@@ -147,14 +146,14 @@ export function toAxis(layout) {
   });
 }
 
-/** How to read the picture, where it is an image. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
+/** Draw how to read the picture, for images. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
 export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading, isMixed }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const rows = wrapText(sayCaption(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
+  const rows = wrapText(captionOf(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 
-/** A quarter where that is whole, as 16 of 64; else a round number. @param {number} rough */
+/** Return a tick step: `rough` if it is an integer, such as 16 for 64 layers, else a round number. @param {number} rough */
 function stepOf(rough) {
   return Number.isInteger(rough) ? rough : niceStep(rough);
 }

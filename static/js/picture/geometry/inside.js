@@ -1,4 +1,4 @@
-/** One layer of one run magnified: what its branch reads, how streams mix, where it writes, and the product of all layers up to it. No browser here. */
+/** Magnifies one layer of a run: reading, mixing and writing weights, and the product of all layers up to it. No browser here. */
 
 import { multiply, rowSums, toLog10 } from '../../data/composites.js';
 import { formatFactor, formatGain } from '../../data/gain.js';
@@ -8,27 +8,27 @@ import { formatLog } from './scale.js';
 import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
 
 /** @typedef {import('./layout.js').Layout} Layout @typedef {import('./reading.js').Reading} Reading @typedef {import('./reading.js').Weights} Weights @typedef {import('./shapes.js').Shape} Shape */
-/** One weight of a layer, between two points of the picture. @typedef {{weight: number, spread: number, points: number[]}} Link */
-/** Where the streams of the magnified layer enter and leave it, and its branch. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Lens */
+/** A weight, drawn between two points. @typedef {{weight: number, spread: number, points: number[]}} Link */
+/** Positions of streams and branch in the magnified layer. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Lens */
 
 const PAD_PX = 18;
-const NUMBER_PX = 60; // at either side, for a size of any magnitude
+const NUMBER_PX = 60; // on each side, for a size of any magnitude
 const LANES = { top: 84, gap: 46, room: 144 };
 const MAX_LENS_PX = 280;
-const ONE_PX = 5; // the width of a weight of 1, at most
-const LANE_SHARE = 0.24; // and of the room between two streams
-const MOST = 1.8; // times that, for larger weights
+const ONE_PX = 5; // largest width of a weight of 1
+const LANE_SHARE = 0.24; // largest width as a share of the distance between streams
+const MOST = 1.8; // largest width of any weight, relative to that of 1
 const LEAST_WEIGHT = 0.004;
 const BOX_PX = 28;
 const SMALL = 12;
 const ROW_PX = 15;
-const NUMBER_GAP_PX = 13; // between streams, for numbers next to each other
-const BESIDE_PX = 540; // from here on there is room next to the streams
+const NUMBER_GAP_PX = 13; // smallest distance of streams with numbers
+const ROW_LAYOUT_PX = 540; // from this width there is room next to the streams
 const MAP_PX = { cell: 16, most: 64 };
-const LEAST_MAP_PX = 54; // as high as the words next to it
-const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // pixels of a cell and around all; digits are wide
+const LEAST_MAP_PX = 54; // height of the text next to it
+const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
 
-/** @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether its sizes are those of other settings, so that their numbers are left out @returns {Shape[]} */
+/** Draw the magnified layer. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes belong to earlier settings, so that their numbers are hidden; default false @returns {Shape[]} */
 export function toInside(reading, run, name, layout, layer, isBehind = false) {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
@@ -48,13 +48,13 @@ export function toInside(reading, run, name, layout, layer, isBehind = false) {
   ];
 }
 
-/** The line that parts it from the strips. @param {Layout} layout @returns {Shape} */
+/** Draw the line between the strips and the magnified layer. @param {Layout} layout @returns {Shape} */
 export function toEdge({ inside, width }) {
   const { left, top, bottom } = /** @type {NonNullable<Layout['inside']>} */ (inside);
   return toLine(top === 0 ? [left + 0.5, 0, left + 0.5, bottom] : [0, top + 0.5, width, top + 0.5], 'grid');
 }
 
-/** @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Lens} */
+/** Compute the positions. @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Lens} */
 function toLens({ streams, blocks }, frame, layer) {
   const width = Math.min(MAX_LENS_PX, frame.right - frame.left - 2 * PAD_PX);
   const middle = frame.top === 0 ? (frame.left + frame.right) / 2 : frame.left + PAD_PX + width / 2;
@@ -72,7 +72,7 @@ function toLens({ streams, blocks }, frame, layer) {
   };
 }
 
-/** The ways through a layer: across it, into its branch and out of it. @param {Reading} reading @param {Lens} lens @param {number} layer */
+/** List the weights of a layer: mixing, reading and writing. @param {Reading} reading @param {Lens} lens @param {number} layer */
 function toLinks(reading, { left, right, lanes, middle, half, branch }, layer) {
   const isApart = reading.read.mean?.shape.length === 3; // the branch reads each part separately
   const portOf = (/** @type {number} */ part) =>
@@ -84,13 +84,13 @@ function toLinks(reading, { left, right, lanes, middle, half, branch }, layer) {
   };
 }
 
-/** A curve that leaves and arrives level. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
+/** Build a curve with horizontal ends. @param {number} x0 @param {number} y0 @param {number} x1 @param {number} y1 */
 function toCurve(x0, y0, x1, y1) {
   const bend = 0.5 * (x1 - x0);
   return [x0, y0, x0 + bend, y0, x1 - bend, y1, x1, y1];
 }
 
-/** The weights of a layer that can be seen; a vector counts as a matrix of one row. @param {Weights} weights @param {number} layer @param {(row: number, column: number) => number[]} place @returns {Link[]} */
+/** List the visible weights of a layer; a vector counts as a matrix with one row. @param {Weights} weights @param {number} layer @param {(row: number, column: number) => number[]} place @returns {Link[]} */
 export function linksOf({ mean, spread }, layer, place) {
   const [values, spreads] = [weightsAt(mean, layer), weightsAt(spread, layer)];
   if (!mean || !values) return [];
@@ -102,7 +102,7 @@ export function linksOf({ mean, spread }, layer, place) {
   })).filter((link) => Math.abs(link.weight) + link.spread >= LEAST_WEIGHT);
 }
 
-/** A line as thick as the weight; what tokens differ by is around it, lighter. @param {Link} link @param {import('./shapes.js').Ink} color @param {number} unit the width of a weight of 1 @returns {Shape[]} */
+/** Draw a line as wide as the weight, within a lighter band for the deviation over tokens. @param {Link} link @param {import('./shapes.js').Ink} color @param {number} unit width of a weight of 1 @returns {Shape[]} */
 function toLinkShapes({ weight, spread, points }, color, unit) {
   const thick = (/** @type {number} */ value) => Math.min(MOST * unit, 0.6 + unit * value);
   const line = toLine(points, color, {
@@ -115,7 +115,7 @@ function toLinkShapes({ weight, spread, points }, color, unit) {
   return [{ ...line, width: thick(Math.abs(weight) + spread), opacity: 0.28, isDashed: false }, line];
 }
 
-/** Streams before and after the layer, with their sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
+/** Draw the streams before and after the layer, with sizes. @param {Reading} reading @param {number} run @param {Lens} lens @param {number} layer @param {boolean} isBehind @returns {Shape[]} */
 function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   const isRoomy = lanes.length === 1 || lanes[1] - lanes[0] >= NUMBER_GAP_PX;
   return lanes.flatMap((y, stream) =>
@@ -138,7 +138,7 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   );
 }
 
-/** The branch by its name. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
+/** Draw the branch. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
 function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer) {
   const isKnown = weightsAt(mix.mean, layer) !== null;
   const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
@@ -167,12 +167,12 @@ function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer
   ];
 }
 
-/** The sentence about this layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
+/** Draw the sentence about the layer, and the product up to it. @param {Reading} reading @param {number} layer @param {NonNullable<Layout['inside']>} frame @param {Lens} lens @returns {Shape[]} */
 function toWords(reading, layer, frame, { branch }) {
-  const isBelow = frame.right - frame.left < BESIDE_PX;
+  const isBelow = frame.right - frame.left < ROW_LAYOUT_PX;
   const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
   const room = (frame.right - PAD_PX - left) / WIDER;
-  const sentence = sayRow(reading, layer);
+  const sentence = describeRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];
   const y = isBelow ? branch + 32 : frame.top + 84;
   return [
@@ -181,25 +181,25 @@ function toWords(reading, layer, frame, { branch }) {
   ];
 }
 
-const EVEN = 0.005; // a sum that close to 1 leaves a size as it is
+const EVEN = 0.005; // sums this close to 1 do not change sizes
 
-/** What the mixing of a layer does to a signal that all streams share; empty where it is not known. @param {Reading} reading @param {number} layer from 0 */
-export function sayRow({ mix, streams: n, layers }, layer) {
+/** Describe what the mixing of a layer does to a shared signal; empty if unknown. @param {Reading} reading @param {number} layer from 0 */
+export function describeRow({ mix, streams: n, layers }, layer) {
   const values = layer < layers ? weightsAt(mix.mean, layer) : null;
   if (n === 1 || !values) return '';
   const sums = range(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));
   if (!sums.every(Number.isFinite)) return '';
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
-    return 'Every row of H_res sums to 1, so mixing leaves a shared signal as it is.';
+    return 'Every row of H_res sums to 1, so mixing does not change a shared signal.';
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
   const sum = formatSigned(sums[row], 2);
   return `Row ${row + 1} of H_res sums to ${sum}: mixing multiplies a shared signal in stream ${row + 1} by ${sum}.`;
 }
 
-/** @param {number[]} values */
+/** Add up values. @param {number[]} values */
 const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
 
-/** The product of the matrices up to a layer as a map of its weights, with its largest row sum and a scale of its colours. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
+/** Draw the product of the matrices up to a layer: a map of its weights, the gain, and a colour scale. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
 function toProduct({ mix, streams: n }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
   const product = multiply(mix.mean, 'first-cursor', layer);
@@ -231,13 +231,13 @@ function toProduct({ mix, streams: n }, layer, left, top) {
   ];
 }
 
-/** One weight of a map. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
+/** Draw a cell of the map. @param {number} x @param {number} y @param {number} cell @param {number} share of the largest weight, with its sign @returns {Shape} */
 function toCell(x, y, cell, share) {
   const corners = toCorners(x, y, x + cell - 1, y + cell - 1);
   return toArea(corners, share < 0 ? 'minus' : 'plus', 0.08 + 0.92 * Math.abs(share));
 }
 
-/** The colours of a map from its least weight to its largest. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
+/** Draw the colour scale of the map. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
 function toKey(low, high, first, left, y) {
   const start = left + KEY.wide * widthOf(low, SMALL) + KEY.gap;
   const cells = range(0, KEY.cells - 1).map((index) =>

@@ -1,19 +1,18 @@
-/** Where names, strips, gains and the magnified layer are in a picture. No browser here. */
+/** Computes the positions of names, strips, gains and the magnified layer. No browser here. */
 
 import { range } from '../../data/numbers.js';
 
 /**
- * One run: the heights of its streams, where its name and its gain are.
+ * Position of a run: vertical positions of its streams, its name and its gain.
  * @typedef {{top: number, bottom: number, middle: number, lanes: number[], label: {x: number, y: number, room: number}, gain: {x: number, y: number, room: number}}} Band
  * @typedef {{left: number, right: number, top: number, bottom: number}} Frame
- * `gap` is the distance between two streams of a run with four, `unit_px` the width of a ribbon of size 1. `inside` is the room of the
- * magnified layer, null where it is closed.
+ * `unit_px` is the width of a ribbon of size 1. `inside` is the area of the magnified layer, null if it is closed.
  * @typedef {{width: number, height: number, form: 'wide' | 'medium' | 'narrow', layers: number, unit_px: number, strips: Frame, bands: Band[], inside: Frame | null}} Layout
  */
 
 const WIDE_PX = 900;
 const NARROW_PX = 560;
-/** Per form: distances in pixels. `lane` between two streams, `block` the most that all streams of a run take, `pad` around them, `room` the least and `most` the most for all runs. */
+/** Distances in px per form: `lane` between two streams, `block` largest height of a run's streams, `pad` around them, `room` smallest and `most` largest height of all runs. */
 const FORMS = {
   wide: {
     edge: 24,
@@ -58,15 +57,16 @@ const FORMS = {
     unit: 0.8,
   },
 };
-const AXIS_PX = 22; // the layers' numbers under the strips
-const FOOT_PX = 44; // buttons and caption under them
-const INSIDE_PX = { wide: 0, medium: 330, narrow: 460 }; // the height of the magnified layer where it is below the strips
-const NAME_PX = 18; // a name over its strip
+const AXIS_PX = 22; // layer numbers below the strips
+const FOOT_PX = 44; // buttons and caption below them
+const INSIDE_PX = { wide: 0, medium: 330, narrow: 460 }; // height of the magnified layer below the strips
+const NAME_PX = 18; // a name above its strip
 const LEAST_GAP_PX = 3;
 
 /**
- * @param {number} width @param {number[]} streams of each run @param {number} layers of the deepest
- * @param {{order?: number[], isOpen?: boolean}} [choice] the runs from top to bottom; whether the magnified layer is shown where it is below
+ * Compute the layout.
+ * @param {number} width @param {number[]} streams of each run @param {number} layers of the deepest run
+ * @param {{order?: number[], isOpen?: boolean}} [choice] runs from top to bottom, default as listed; whether the magnified layer is open below the strips, default false
  * @returns {Layout}
  */
 export function toLayout(width, streams, layers, { order = streams.map((_, run) => run), isOpen = false } = {}) {
@@ -85,7 +85,7 @@ export function toLayout(width, streams, layers, { order = streams.map((_, run) 
   return { width, height: inside?.bottom ?? end, form, layers, unit_px: sizes.unit, strips, bands, inside };
 }
 
-/** @param {number[]} streams @param {number[]} order @param {Layout['form']} form @param {{left: number, right: number}} strips */
+/** Compute the positions of runs. @param {number[]} streams @param {number[]} order @param {Layout['form']} form @param {{left: number, right: number}} strips */
 function toBands(streams, order, form, strips) {
   const { top, lane, block, pad, least, room, most, gains, edge } = FORMS[form];
   const needed = streams.map((count) => Math.max(least, gapOf(count, lane, block) * (count - 1) + pad));
@@ -117,17 +117,17 @@ function toBands(streams, order, form, strips) {
   return { bands, bottom: at };
 }
 
-/** Between two streams. @param {number} count @param {number} lane @param {number} block */
+/** Compute the distance between two streams. @param {number} count @param {number} lane @param {number} block */
 function gapOf(count, lane, block) {
   return Math.max(LEAST_GAP_PX, Math.min(lane, block / Math.max(1, count - 1)));
 }
 
-/** Where a state is drawn: 0 before the layers, l after so many. @param {Layout} layout @param {number} place */
-export function xOf({ layers, strips }, place) {
-  return strips.left + (place / layers) * (strips.right - strips.left);
+/** Return the x position of a state: 0 before the layers, l after l layers. @param {Layout} layout @param {number} position */
+export function xOf({ layers, strips }, position) {
+  return strips.left + (position / layers) * (strips.right - strips.left);
 }
 
-/** The run whose name or gain is at a point; null elsewhere. @param {Layout} layout @param {number} x @param {number} y */
+/** Return the run whose name or gain is at a point, or null. @param {Layout} layout @param {number} x @param {number} y */
 export function labelAt({ bands, strips, form, inside }, x, y) {
   if (form === 'narrow' || (inside && inside.top === 0 && x > inside.left)) return null;
   if (x > strips.left - 6 && x < strips.right) return null;
@@ -135,7 +135,7 @@ export function labelAt({ bands, strips, form, inside }, x, y) {
   return run < 0 ? null : run;
 }
 
-/** The layer under a point of the strips, from 0; null beside them. @param {Layout} layout @param {number} x @param {number} slack beside them that still counts */
+/** Return the layer at a point of the strips, from 0; null outside. @param {Layout} layout @param {number} x @param {number} slack tolerance left and right of the strips, in px */
 export function layerAt({ strips: { left, right }, layers, bands }, x, slack) {
   if (bands.length === 0 || x < left - slack || x > right + slack) return null;
   return Math.min(layers - 1, Math.max(0, Math.floor(((x - left) / (right - left)) * layers)));

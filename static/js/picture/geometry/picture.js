@@ -1,6 +1,6 @@
-/** The whole picture in shapes: what stays until the data change, and what follows the cursor. No browser here. */
+/** Builds the picture from shapes: static parts, and parts that follow the cursor. No browser here. */
 
-import { sayBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
+import { linesBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { spanOf } from './reading.js';
@@ -10,20 +10,22 @@ import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } fr
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
- * A run in the picture; without a reading nothing of it has come but how many streams there will be. `gain` is in words (`data/gain.js`),
- * `peak` the layer, from 1, at which it is reached, `course` its way there, log10, `range` what other seeds would give. `end`: how it ended, null while it goes on. `name` is the whole of a label that was shortened,
- * `isBehind` that its sizes are those of settings before, `isFree` that nothing bounds its mixing: such runs are at the bottom, and behind the others.
+ * A run in the picture; without a reading only its number of streams is known. `gain` is formatted (`data/gain.js`), `peak` its layer,
+ * from 1, `course` the gains over layers, log10, `range` the gains of other seeds. `end`: status of the ended run, null while it is
+ * running. `name` is the full text of a shortened label. `isBehind`: sizes belong to earlier settings. `isFree`: the mixing is
+ * unconstrained; such runs are drawn at the bottom, behind the others.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
  *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
- * `isFading`: whether a ribbon is so wide that it fades. `isMixed`: whether lines of mixing are drawn, or may come.
+ * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow.
  * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
  */
 
-const GUESS = 4; // streams of a run of which nothing has come
+const GUESS = 4; // streams of a run without data
 
 /**
- * @param {Shown[]} runs @param {number} width in pixels @param {number} layers of the deepest
- * @param {{isLog?: boolean, isOpen?: boolean}} [choice] widths of ribbons in logarithms; whether the magnified layer is shown where it is below the strips
+ * Plan the picture.
+ * @param {Shown[]} runs @param {number} width in pixels @param {number} layers of the deepest run
+ * @param {{isLog?: boolean, isOpen?: boolean}} [choice] logarithmic ribbon widths; whether the magnified layer is open below the strips; both default to false
  * @returns {Plan}
  */
 export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = {}) {
@@ -41,26 +43,26 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
   return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
 }
 
-/** Runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */
+/** Order runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */
 export function toOrder(runs) {
   const places = runs.map((_, run) => run);
   return [...places.filter((run) => !runs[run].isFree), ...places.filter((run) => runs[run].isFree)];
 }
 
-/** What stays as it is while the cursor moves: ribbons, mixing and the layers' numbers. @param {Plan} plan @returns {Shape[]} */
-export function toStill(plan) {
+/** Draw the static parts: ribbons, mixing and layer numbers. @param {Plan} plan @returns {Shape[]} */
+export function toStaticShapes(plan) {
   return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
 }
 
-/** Names and gains. @param {Plan} plan @returns {Shape[]} */
+/** Draw names and gains. @param {Plan} plan @returns {Shape[]} */
 function toSides({ layout, runs, names, order }) {
   return runs.flatMap((shown, run) => [
     ...toLabel(shown, names[run], run, layout),
-    ...toGain(shown.gain, sayBelow(shown, run === order[0], layout, run), run, layout),
+    ...toGain(shown.gain, linesBelow(shown, run === order[0], layout, run), run, layout),
   ]);
 }
 
-/** What is between names and gains: runs whose mixing is free flood what is around them, so they are drawn first. @param {Plan} plan @returns {Shape[]} */
+/** Draw the strips; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
 function toStrips(plan) {
   const { layout, runs, order } = plan;
   const shapes = order.toReversed().flatMap((run) => toStrip(plan, run));
@@ -68,42 +70,42 @@ function toStrips(plan) {
   return [toClip({ ...layout.strips, top: 0 }, shapes), ...losses];
 }
 
-/** @param {Plan} plan @param {number} run @returns {Shape[]} */
+/** Draw the strip of a run. @param {Plan} plan @param {number} run @returns {Shape[]} */
 function toStrip({ layout, runs, scale, exchanges }, run) {
   const { reading, isFree } = runs[run];
   if (!reading) return [];
   const band = layout.bands[run];
   const ribbons = toRibbons(reading, run, layout, band, scale);
   const lines = toMixingLines(exchanges[run], run, layout, band);
-  // Lines would not be seen behind what floods its lane; elsewhere they do not cross ribbons.
+  // Wide ribbons would hide lines behind them; elsewhere lines must not cross ribbons.
   return isFree ? [...ribbons, ...lines] : [...lines, ...ribbons];
 }
 
-/** Whether any size is there to be drawn. @param {Plan} plan */
+/** Return whether any size is known. @param {Plan} plan */
 export function hasBegun({ runs }) {
   const readings = runs.flatMap(({ reading }) => reading ?? []);
   return spanOf(readings, 'sizes') !== null;
 }
 
 /**
- * Names, gains and what follows the cursor: the layers that are not chosen are dimmed, and one layer of one run is magnified.
+ * Draw names, gains and the parts that follow the cursor: layers outside the interval are dimmed, and one layer of a run is magnified.
  * @param {Plan} plan
  * @param {number} layer from 0
- * @param {{first: number, last: number} | null} part the chosen layers, null for all
+ * @param {{first: number, last: number} | null} interval the chosen layers, null for all
  * @param {number | null} run that is magnified
  * @returns {Shape[]}
  */
-export function toCursor(plan, layer, part, run) {
+export function toCursor(plan, layer, interval, run) {
   const sides = toSides(plan);
   if (!hasBegun(plan)) return sides;
   const reading = run === null ? null : plan.runs[run]?.reading;
   const inside =
     reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
-  return [...(part ? toVeils(plan.layout, part) : []), ...sides, ...edge, ...inside];
+  return [...(interval ? toVeils(plan.layout, interval) : []), ...sides, ...edge, ...inside];
 }
 
-/** The run that is magnified unless someone chooses: the first of a kind that is asked for, else whose mixing is free, else of several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
+/** Return the run to magnify by default: the first of the given connection, else with free mixing, else with several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
 export function magnifiedOf(runs, kind = null) {
   const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
   const tests = [
@@ -118,17 +120,17 @@ export function magnifiedOf(runs, kind = null) {
 
 const RIBBON_SLACK_PX = 2;
 
-/** The run whose ribbon is at a point, the one in front where several are; null where there is none. @param {Plan} plan @param {number} x @param {number} y */
+/** Return the front run whose ribbon is at a point, or null. @param {Plan} plan @param {number} x @param {number} y */
 export function ribbonAt({ layout, runs, order, scale }, x, y) {
   const { left, right, bottom } = layout.strips;
   if (x < left || x > right || y > bottom) return null;
-  const place = ((x - left) / (right - left)) * layout.layers;
+  const position = ((x - left) / (right - left)) * layout.layers;
   const found = order.find((run) => {
     const { reading } = runs[run];
-    if (!reading || place > reading.layers) return false;
+    if (!reading || position > reading.layers) return false;
     return layout.bands[run].lanes.some(
       (lane, stream) =>
-        Math.abs(y - lane) <= widthAt(scale, sizeAt(reading, 'sizes', place, stream)) / 2 + RIBBON_SLACK_PX,
+        Math.abs(y - lane) <= widthAt(scale, sizeAt(reading, 'sizes', position, stream)) / 2 + RIBBON_SLACK_PX,
     );
   });
   return found ?? null;
@@ -136,10 +138,10 @@ export function ribbonAt({ layout, runs, order, scale }, x, y) {
 
 const VEIL = 0.72;
 
-/** @param {Layout} layout @param {{first: number, last: number}} part @returns {Shape[]} */
+/** Draw veils over the layers outside the interval. @param {Layout} layout @param {{first: number, last: number}} interval @returns {Shape[]} */
 function toVeils(layout, { first, last }) {
   const { left, right, bottom } = layout.strips;
-  const [from, to] = [first, last + 1].map((place) => xOf(layout, place));
+  const [from, to] = [first, last + 1].map((position) => xOf(layout, position));
   const ends = [
     [left - 1, from],
     [to, right + 1],
@@ -147,11 +149,11 @@ function toVeils(layout, { first, last }) {
   return ends.map(([x0, x1]) => toArea(toCorners(x0, 0, x1, bottom), 'card', VEIL));
 }
 
-const FRAME_PX = 4; // over and under the strips
+const FRAME_PX = 4; // above and below the strips
 
-/** The frame of the cursor around a layer. @param {Layout} layout @param {number} layer */
+/** Compute the cursor's frame around a layer. @param {Layout} layout @param {number} layer */
 export function frameOf(layout, layer) {
-  const [left, right] = [layer, layer + 1].map((place) => xOf(layout, place));
+  const [left, right] = [layer, layer + 1].map((position) => xOf(layout, position));
   const { top, bottom } = layout.strips;
   return {
     x: left - 1,
@@ -161,7 +163,7 @@ export function frameOf(layout, layer) {
   };
 }
 
-/** The same frame where it is part of an image. @param {Layout} layout @param {number} layer @returns {Shape} */
+/** Draw the cursor's frame, for images. @param {Layout} layout @param {number} layer @returns {Shape} */
 export function toFrame(layout, layer) {
   return { kind: 'box', ...frameOf(layout, layer), radius: 2, color: 'ink', fill: 'ink', opacity: 0.04 };
 }

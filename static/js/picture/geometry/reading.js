@@ -1,24 +1,25 @@
-/** What the picture shows of a run, read from its columns: sizes of streams before and after every layer, and weights. No browser here. */
+/** Reads the data of the picture from a run's columns: sizes of streams before and after every layer, and weights. No browser here. */
 
 import { depthOf } from '../../data/record.js';
 
 /** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix */
 
-/** The columns that ribbons are drawn from, which need a pass; and those of the mixing, which follow from its draws. */
+/** Metrics of ribbons, which need a pass, and of the mixing, which follow from the draws. */
 export const SIZES = ['act_rms_streams'];
 export const MIXING = ['h_res', 'h_pre', 'h_read', 'h_post', 'composite_gain_fwd'];
 
 /**
- * L layers, n streams. Sizes and gradients are log10, (L + 1) rows of n: row 0 is the embedding, row l + 1 what layer l leaves; NaN where
- * nothing is known. Weights have rows for outputs; a spread is their standard deviation over tokens, of dynamic mixing alone.
+ * L layers, n streams. Sizes and gradients are log10, (L + 1) rows of n: row 0 is the embedding, row l + 1 the output of layer l; NaN if
+ * unknown. Rows of weights are outputs; a spread is their standard deviation over tokens, for dynamic mixing only.
  * @typedef {{layers: number, streams: number, blocks: string[], sizes: Float64Array, gradients: Float64Array,
  *   status: Map<number, string>, mix: Weights, read: Weights, write: Weights}} Reading
  * @typedef {{mean: Matrix | null, spread: Matrix | null}} Weights
  */
 
 /**
- * @param {Columns} columns of the run, or of a step of its training
- * @param {Columns} [mixed] those that its weights are read from, where they are known before its sizes
+ * Read a run.
+ * @param {Columns} columns of the run, or of a training step
+ * @param {Columns} [mixed] columns of the weights, if derived before the sizes; default `columns`
  * @returns {Reading | null} null before the first frame
  */
 export function toReading(columns, mixed = columns) {
@@ -40,15 +41,15 @@ export function toReading(columns, mixed = columns) {
   };
 }
 
-/** @param {Columns} columns @param {string} key @returns {Weights} */
+/** Read weights and their deviation. @param {Columns} columns @param {string} key @returns {Weights} */
 function weightsOf({ matrices }, key) {
   return { mean: matrices.get(key) ?? null, spread: matrices.get(`${key}_std`) ?? null };
 }
 
-/** @param {Columns} columns @param {string} key @param {number} layers @param {number} streams */
+/** Read log10 of a metric, including the input. @param {Columns} columns @param {string} key @param {number} layers @param {number} streams */
 function toLogs(columns, key, layers, streams) {
   const logs = new Float64Array((layers + 1) * streams).fill(NaN);
-  const first = columns.input[key]; // of a step that an earlier version stored nothing is known of it
+  const first = columns.input[key]; // unknown for steps stored by an earlier version
   if (first) logs.set(first.map(Math.log10));
   const rows = /** @type {(Float64Array | null)[]} */ (columns.log10.get(key) ?? []);
   for (const [layer, row] of rows.entries()) {
@@ -57,18 +58,18 @@ function toLogs(columns, key, layers, streams) {
   return logs.map((log10) => (Number.isFinite(log10) ? log10 : NaN));
 }
 
-/** A stream's log10 before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
-export function logAt(reading, what, place, stream) {
-  return reading[what][place * reading.streams + stream];
+/** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
+export function logAt(reading, quantity, position, stream) {
+  return reading[quantity][position * reading.streams + stream];
 }
 
-/** The last place at which any stream is known; -1 where none is. @param {Reading} reading @param {'sizes' | 'gradients'} what */
-export function lastKnown(reading, what) {
-  const at = reading[what].findLastIndex((log10) => !Number.isNaN(log10));
+/** Return the last position with a known stream; -1 if none. @param {Reading} reading @param {'sizes' | 'gradients'} quantity */
+export function lastKnown(reading, quantity) {
+  const at = reading[quantity].findLastIndex((log10) => !Number.isNaN(log10));
   return Math.floor(at / reading.streams);
 }
 
-/** The weights of one layer, row by row; null where they are not known. @param {Matrix | null} stack @param {number} layer @returns {Float64Array | Float32Array | null} */
+/** Return the weights of a layer, row by row; null if unknown. @param {Matrix | null} stack @param {number} layer @returns {Float64Array | Float32Array | null} */
 export function weightsAt(stack, layer) {
   if (!stack) return null;
   const size = stack.data.length / stack.shape[0];
@@ -76,11 +77,11 @@ export function weightsAt(stack, layer) {
   return item.every((value) => Number.isNaN(value)) ? null : item;
 }
 
-/** Least and largest log10 over runs; null where nothing is known. @param {Reading[]} readings @param {'sizes' | 'gradients'} what @returns {[number, number] | null} */
-export function spanOf(readings, what) {
+/** Return the smallest and largest log10 over runs; null if unknown. @param {Reading[]} readings @param {'sizes' | 'gradients'} quantity @returns {[number, number] | null} */
+export function spanOf(readings, quantity) {
   let [low, high] = [Infinity, -Infinity];
   for (const reading of readings) {
-    for (const log10 of reading[what]) {
+    for (const log10 of reading[quantity]) {
       if (log10 < low) low = log10;
       if (log10 > high) high = log10;
     }

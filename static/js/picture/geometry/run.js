@@ -1,4 +1,4 @@
-/** A run as the picture shows it, from its columns, and the colours of all. No browser here. */
+/** Builds runs of the picture from columns, and their colours. No browser here. */
 
 import { toRunStyles } from '../../data/dress.js';
 import { formatFactor, gainOf, peakOf } from '../../data/gain.js';
@@ -7,40 +7,41 @@ import { toReading } from './reading.js';
 
 /** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Figure} Figure */
 
-/** Colours that no method has, for signs of weights, and the colour that very wide ribbons turn to. */
+/** Colours of signs of weights, which no method uses, and the colour of very wide ribbons. */
 const MORE = {
   light: { plus: '#2f7d5b', minus: '#8a3d8f', hot: '#ffc25e' },
   dark: { plus: '#63c29a', minus: '#cf86d6', hot: '#ffe3b0' },
 };
 
 /**
+ * Build a run.
  * @param {{columns: Columns, label: string}} place @param {number | null} step
- * @param {{streams?: number, mixed?: Columns}} [more] how many streams there will be, until the run says it; what its mixing is read from, where that is known before its sizes
+ * @param {{streams?: number, mixed?: Columns}} [more] expected number of streams before the first frame; columns of the mixing, if derived before the sizes
  * @returns {import('./picture.js').Shown}
  */
 export function toShown({ columns, label }, step, { streams, mixed = columns } = {}) {
   const isStep = step !== null && columns.trained > 0;
   return {
     label,
-    name: nameWhole(label, columns),
+    name: nameInFull(label, columns),
     kind: specOf(columns)?.connection.kind ?? null,
     streams,
     reading: toReading(columns, mixed),
-    gain: isStep ? null : sayGain(mixed),
+    gain: isStep ? null : gainText(mixed),
     peak: isStep ? null : peakOf(mixed),
     course: isStep ? null : courseOf(columns),
     end: columns.end?.status ?? null,
   };
 }
 
-/** Of one stream, which nothing mixes, it is 1. @param {Columns} columns */
-function sayGain(columns) {
+/** Format the gain of a run; `1` for one stream, null if unknown. @param {Columns} columns */
+function gainText(columns) {
   const gain = gainOf(columns);
   if (gain === null) return null;
   return columns.start?.streams === 1 && gain === 0 ? '1' : formatFactor(gain);
 }
 
-/** Gains of the product up to each layer and, backward, from each layer on, log10; null where they are not measured. @param {Columns} columns */
+/** Return gains of the product up to each layer and, backward, from each layer on, log10; null if not measured. @param {Columns} columns */
 function courseOf({ log10 }) {
   const [forward, backward] = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => log10.get(key));
   return forward && backward
@@ -48,13 +49,13 @@ function courseOf({ log10 }) {
     : null;
 }
 
-/** A label with the whole name of a model in place of the shortened one. @param {string} label @param {Columns} columns */
-function nameWhole(label, columns) {
+/** Return a label with the full name of a model instead of the shortened one. @param {string} label @param {Columns} columns */
+function nameInFull(label, columns) {
   const model = modelOf(columns);
   return model && label.includes('…') ? `${label.split(' ')[0]} ${model}` : label;
 }
 
-/** Of runs and of the theme, from a figure's template. @param {Figure} figure @param {(string | null)[]} methods @returns {import('./shapes.js').Palette} */
+/** Return the colours of runs and theme from a template. @param {Figure} figure @param {(string | null)[]} methods @returns {import('./shapes.js').Palette} */
 export function toColors({ layout: { paper_bgcolor: card, font, xaxis, meta } }, methods) {
   return {
     ...Object.fromEntries(toRunStyles(methods, meta.theme).map(toColor)),
@@ -67,5 +68,5 @@ export function toColors({ layout: { paper_bgcolor: card, font, xaxis, meta } },
   };
 }
 
-/** A run that has not begun has the colour of nothing yet: it draws nothing. @param {import('../../../types').RunStyle | null} style @param {number} run */
+/** Return the colour of a run; transparent without data. @param {import('../../../types').RunStyle | null} style @param {number} run */
 const toColor = (style, run) => [run, style?.color ?? 'transparent'];

@@ -1,54 +1,54 @@
 /**
- * The shapes that a picture is made of, in numbers: painters for canvas and for SVG draw the same. No browser here.
+ * Shapes of the picture as data, drawn equally by canvas and SVG. No browser here.
  *
- * @typedef {number | 'ink' | 'muted' | 'card' | 'grid' | 'plus' | 'minus'} Ink a run by its place, or a colour of the theme
- * @typedef {Record<string, string>} Palette CSS colours by ink; `hot` is what a run's colour turns to where it is very large
- * @typedef {{at: number, heat: number, fade: number}} Stop a place between the left and right end of an area, 0 to 1, and how much of `hot` and
- *   then of `card` is mixed in there
- * @typedef {{kind: 'area', points: number[], color: Ink, opacity: number, heats?: Stop[]}} Area a closed outline: x and y in turns, in pixels
+ * @typedef {number | 'ink' | 'muted' | 'card' | 'grid' | 'plus' | 'minus'} Ink a run by its index, or a colour of the theme
+ * @typedef {Record<string, string>} Palette CSS colours by ink; `hot` is the colour of very large sizes
+ * @typedef {{at: number, heat: number, fade: number}} Stop a position between the left and right end of an area, 0 to 1, and the shares of `hot`
+ *   and then of `card` mixed in there
+ * @typedef {{kind: 'area', points: number[], color: Ink, opacity: number, heats?: Stop[]}} Area a closed outline: alternating x and y, in px
  * @typedef {{kind: 'line', points: number[], color: Ink, opacity: number, width: number, isDashed: boolean, isCurve: boolean}} Line
- *   corners in turns; a curve has two ends and two control points between them (cubic Bezier)
+ *   alternating x and y; a curve has two ends with two control points between them (cubic Bezier)
  * @typedef {{kind: 'dot', x: number, y: number, radius: number, color: Ink, fill: Ink}} Dot
  * @typedef {{kind: 'box', x: number, y: number, width: number, height: number, radius: number, color: Ink, fill: Ink, opacity: number}} Box
  * @typedef {{kind: 'text', x: number, y: number, text: string, size: number, color: Ink, anchor: 'start' | 'middle' | 'end', isBold: boolean,
- *   hasHalo: boolean, title?: string}} Text `y` of its middle; a halo keeps it legible over lines; a title is the whole of what is cut
- * @typedef {{kind: 'clip', x: number, y: number, width: number, height: number, shapes: Shape[]}} Clip nothing of `shapes` is drawn outside of it
+ *   hasHalo: boolean, title?: string}} Text `y` of its middle; a halo keeps it legible over lines; `title` is the full text if it is shortened
+ * @typedef {{kind: 'clip', x: number, y: number, width: number, height: number, shapes: Shape[]}} Clip `shapes` are drawn only inside
  * @typedef {Area | Line | Dot | Box | Text | Clip} Shape
  */
 
 export const DASH = [4, 3];
-/** Average width of a letter as a share of its size; raised digits are narrower. */
+/** Average width of a letter as a share of the font size; superscript digits are narrower. */
 const LETTER = { usual: 0.55, bold: 0.6, narrow: 0.3, raised: 0.42 };
 const RAISED = /[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]/;
 const NARROW = /[ .,:;'|il1jt()]/;
 
-/** @param {number[]} points @param {Ink} color @param {number} [opacity] @param {Stop[]} [heats] @returns {Area} */
+/** Create an area. @param {number[]} points @param {Ink} color @param {number} [opacity] default 1 @param {Stop[]} [heats] @returns {Area} */
 export function toArea(points, color, opacity = 1, heats = undefined) {
   return heats ? { kind: 'area', points, color, opacity, heats } : { kind: 'area', points, color, opacity };
 }
 
-/** @param {number[]} points @param {Ink} color @param {Partial<Line>} [look] @returns {Line} */
+/** Create a line. @param {number[]} points @param {Ink} color @param {Partial<Line>} [look] @returns {Line} */
 export function toLine(points, color, look = {}) {
   return { kind: 'line', points, color, opacity: 1, width: 1, isDashed: false, isCurve: false, ...look };
 }
 
-/** @param {number} x @param {number} y @param {string} text @param {Ink} color @param {Partial<Text>} [look] @returns {Text} */
+/** Create a text. @param {number} x @param {number} y @param {string} text @param {Ink} color @param {Partial<Text>} [look] @returns {Text} */
 export function toText(x, y, text, color, look = {}) {
   return { kind: 'text', x, y, text, color, size: 12, anchor: 'start', isBold: false, hasHalo: false, ...look };
 }
 
-/** @param {{left: number, right: number, top: number, bottom: number}} frame @param {Shape[]} shapes @returns {Clip} */
+/** Clip shapes to a frame. @param {{left: number, right: number, top: number, bottom: number}} frame @param {Shape[]} shapes @returns {Clip} */
 export function toClip({ left, right, top, bottom }, shapes) {
   return { kind: 'clip', x: left, y: top, width: right - left, height: bottom - top, shapes };
 }
 
-/** Corners of a rectangle. @param {number} left @param {number} top @param {number} right @param {number} bottom */
+/** List the corners of a rectangle. @param {number} left @param {number} top @param {number} right @param {number} bottom */
 export const toCorners = (left, top, right, bottom) => [left, top, right, top, right, bottom, left, bottom];
 
-/** By how much a text may be wider than that. */
+/** Safety factor for estimated text widths. */
 export const WIDER = 1.08;
 
-/** About how wide a text is, in pixels. @param {string} text @param {number} size of letters @param {boolean} [isBold] */
+/** Estimate the width of a text in px. @param {string} text @param {number} size font size @param {boolean} [isBold] */
 export function widthOf(text, size, isBold = false) {
   const usual = isBold ? LETTER.bold : LETTER.usual;
   const letters = [...text].map((letter) =>
@@ -57,7 +57,7 @@ export function widthOf(text, size, isBold = false) {
   return size * letters.reduce((sum, width) => sum + width, 0);
 }
 
-/** The text, or as much of it as fits with an ellipsis. @param {string} text @param {number} size @param {number} room in pixels @param {boolean} [isBold] */
+/** Shorten a text to a width, with an ellipsis. @param {string} text @param {number} size @param {number} room in pixels @param {boolean} [isBold] */
 export function fitText(text, size, room, isBold = false) {
   if (widthOf(text, size, isBold) <= room) return text;
   let kept = text;
@@ -65,7 +65,7 @@ export function fitText(text, size, room, isBold = false) {
   return `${kept}…`;
 }
 
-/** A sentence in lines of at most so many pixels. @param {string} text @param {number} size @param {number} room @returns {string[]} */
+/** Wrap a text into lines of a maximum width in px. @param {string} text @param {number} size @param {number} room @returns {string[]} */
 export function wrapText(text, size, room) {
   /** @type {string[]} */
   const lines = [];
@@ -77,7 +77,7 @@ export function wrapText(text, size, room) {
   return lines;
 }
 
-/** The same shapes elsewhere. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */
+/** Move shapes. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */
 export function move(shapes, right, down) {
   return shapes.map((shape) => {
     if ('points' in shape)

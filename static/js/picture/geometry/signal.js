@@ -1,7 +1,7 @@
 /**
- * A signal on its way through the layers, then its gradient back. Drawn is what was measured, as far as the front has passed: the size of
- * the signal, and the gradient as a multiple of what it is after the last layer, so that every run begins at 1 either way. Where a ribbon
- * outgrows the strips the view of all runs zooms out by factors of ten, and a ruler shows by how much. No browser here.
+ * Animates a signal through the layers, then its gradient back. Ribbons show measured values up to the front: the size of the signal, and
+ * the gradient relative to its value after the last layer, so that every run starts at 1 in both directions. If a ribbon outgrows the
+ * strips, all runs are scaled down by factors of ten, and a ruler shows the scale. No browser here.
  */
 
 import { formatFactor } from '../../data/gain.js';
@@ -14,20 +14,20 @@ import { toArea, toClip, toCorners, toLine, toText, widthOf } from './shapes.js'
 import { toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./picture.js').Plan} Plan @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape */
-/** Where a signal is: `share` of all layers lies before the front, in the direction in which layers are counted. @typedef {{leg: 'forward' | 'backward', share: number}} Moment */
-/** The reading of each run, and the zoom at each position of the front: powers of ten by which the view is scaled down. @typedef {{readings: (Reading | null)[], zooms: number[]}} Course */
+/** Position of a signal: `share` of the layers before the front, in the order of layers. @typedef {{leg: 'forward' | 'backward', share: number}} Moment */
+/** The reading of each run, and the zoom at each position of the front, as the power of ten by which the view is scaled down. @typedef {{readings: (Reading | null)[], zooms: number[]}} Course */
 
 const FORWARD_MS = 2700;
 const TURN_MS = 300;
 const BACKWARD_MS = 2300;
 const REST_MS = 500;
-/** All of it. */
+/** Total duration. */
 export const SIGNAL_MS = FORWARD_MS + TURN_MS + BACKWARD_MS + REST_MS;
-/** When the signal has passed all layers, and when its gradient is back: what is shown where motion is not wanted. */
+/** Times at which signal and gradient have passed all layers; shown with reduced motion. */
 export const ENDS_MS = { forward: FORWARD_MS, backward: FORWARD_MS + TURN_MS + BACKWARD_MS };
-const ZOOM_SHARE = 0.05; // of all layers, on either side, over which a zoom is spread
+const ZOOM_SHARE = 0.05; // share of the layers before and after the front over which zoom is smoothed
 
-/** @param {number} elapsed_ms @returns {Moment | null} null when it is over */
+/** Return the position of the signal at a time. @param {number} elapsed_ms @returns {Moment | null} null after the end */
 export function toMoment(elapsed_ms) {
   if (elapsed_ms >= SIGNAL_MS) return null;
   if (elapsed_ms < FORWARD_MS + TURN_MS) return { leg: 'forward', share: Math.min(1, elapsed_ms / FORWARD_MS) };
@@ -35,7 +35,7 @@ export function toMoment(elapsed_ms) {
   return { leg: 'backward', share: Math.max(0, 1 - back_ms / BACKWARD_MS) };
 }
 
-/** The courses of both legs; made once for a plan. @param {Plan} plan @returns {{forward: Course, backward: Course}} */
+/** Compute the courses of both legs, once per plan. @param {Plan} plan @returns {{forward: Course, backward: Course}} */
 export function toCourses(plan) {
   const { layout, runs, scale } = plan;
   const states = range(0, layout.layers);
@@ -45,15 +45,15 @@ export function toCourses(plan) {
   const sizes = runs.map(({ reading }) => reading);
   const gradients = sizes.map((reading) => reading && toRelative(reading));
   return {
-    forward: { readings: sizes, zooms: zoom(states.map((place) => largestAt(sizes, 'sizes', place))) },
+    forward: { readings: sizes, zooms: zoom(states.map((position) => largestAt(sizes, 'sizes', position))) },
     backward: {
       readings: gradients,
-      zooms: zoom(states.toReversed().map((place) => largestAt(gradients, 'gradients', place))).toReversed(),
+      zooms: zoom(states.toReversed().map((position) => largestAt(gradients, 'gradients', position))).toReversed(),
     },
   };
 }
 
-/** Gradients as multiples of the one after the last layer, which is the root mean square over streams. @param {Reading} reading @returns {Reading} */
+/** Divide gradients by that after the last layer, the root mean square over streams. @param {Reading} reading @returns {Reading} */
 function toRelative(reading) {
   const { streams, gradients } = reading;
   const last = lastKnown(reading, 'gradients');
@@ -65,18 +65,22 @@ function toRelative(reading) {
   return { ...reading, gradients: gradients.map((log10) => log10 - first) };
 }
 
-/** @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} what @param {number} place */
-function largestAt(readings, what, place) {
+/** Return the largest log10 at a position. @param {(Reading | null)[]} readings @param {'sizes' | 'gradients'} quantity @param {number} position */
+function largestAt(readings, quantity, position) {
   let most = -Infinity;
   for (const reading of readings) {
     if (!reading) continue;
-    for (let at = place * reading.streams; at < Math.min((place + 1) * reading.streams, reading[what].length); at++)
-      if (reading[what][at] > most) most = reading[what][at];
+    for (
+      let at = position * reading.streams;
+      at < Math.min((position + 1) * reading.streams, reading[quantity].length);
+      at++
+    )
+      if (reading[quantity][at] > most) most = reading[quantity][at];
   }
   return most;
 }
 
-/** Whole factors of ten, in the order in which states are passed. @param {number[]} logs @param {number} unit_px @param {number} height */
+/** Compute zooms as whole powers of ten, in the order of the animation. @param {number[]} logs @param {number} unit_px @param {number} height */
 function toZooms(logs, unit_px, height) {
   let most = 0;
   return logs.map((log10) => {
@@ -86,11 +90,13 @@ function toZooms(logs, unit_px, height) {
   });
 }
 
-/** The zoom at a front, changing smoothly between whole factors of ten. @param {Course} course @param {number} share */
+/** Return the zoom at a front, smoothed between whole powers of ten. @param {Course} course @param {number} share */
 export function zoomAt({ zooms }, share) {
   const last = zooms.length - 1;
   const reach = Math.max(1, ZOOM_SHARE * last);
-  const [from, to] = [share * last - reach, share * last + reach].map((place) => Math.min(last, Math.max(0, place)));
+  const [from, to] = [share * last - reach, share * last + reach].map((position) =>
+    Math.min(last, Math.max(0, position)),
+  );
   const steps = 16;
   const sum = range(0, steps)
     .map((step) => zooms[Math.round(from + (step / steps) * (to - from))])
@@ -99,7 +105,7 @@ export function zoomAt({ zooms }, share) {
 }
 
 /**
- * What replaces strips and gains while a signal is on its way.
+ * Draw the shapes that replace strips and gains during the animation.
  * @param {Plan} plan @param {ReturnType<typeof toCourses>} courses @param {Moment} moment
  * @returns {Shape[]}
  */
@@ -126,27 +132,27 @@ export function toSignal(plan, courses, { leg, share }) {
   ];
 }
 
-/** Lanes that nothing has passed yet. @param {Plan} plan @returns {Shape[]} */
+/** Draw the lanes ahead of the front. @param {Plan} plan @returns {Shape[]} */
 function toRails({ layout: { bands, strips } }) {
   return bands.flatMap(({ lanes }) => lanes.map((y) => toLine([strips.left, y, strips.right, y], 'grid')));
 }
 
-/** Ribbons of one leg, in colours of the methods forward and in one colour backward, and the mixing that they have passed. @param {Plan} plan @param {'sizes' | 'gradients'} what @param {Course} course @param {number} share @param {{from: number, to: number}} span @returns {Shape[]} */
-function toLeg({ layout, order, scale, exchanges }, what, course, share, span) {
+/** Draw the ribbons of a leg, in colours of the methods forward and in one colour backward, and the passed mixing. @param {Plan} plan @param {'sizes' | 'gradients'} quantity @param {Course} course @param {number} share @param {{from: number, to: number}} span @returns {Shape[]} */
+function toLeg({ layout, order, scale, exchanges }, quantity, course, share, span) {
   const zoomed = scale.kind === 'log' ? scale : toScale(layout.unit_px * 10 ** -zoomAt(course, share), false);
   return order.toReversed().flatMap((run) => {
     const reading = course.readings[run];
     if (!reading) return [];
     const band = layout.bands[run];
-    const to = Math.min(span.to, lastKnown(reading, what));
+    const to = Math.min(span.to, lastKnown(reading, quantity));
     const passed = exchanges[run].filter((exchange) => exchange.from >= span.from && exchange.to <= span.to);
-    const color = what === 'sizes' ? run : 'ink';
-    const ribbons = toRibbons(reading, color, layout, band, zoomed, { what, from: span.from, to });
+    const color = quantity === 'sizes' ? run : 'ink';
+    const ribbons = toRibbons(reading, color, layout, band, zoomed, { quantity, from: span.from, to });
     return [...toMixingLines(passed, run, layout, band), ...ribbons];
   });
 }
 
-/** @param {Plan} plan @param {number} front @returns {Shape[]} */
+/** Draw the front. @param {Plan} plan @param {number} front @returns {Shape[]} */
 function toFront({ layout }, front) {
   const x = xOf(layout, front);
   const line = [x, 0, x, layout.strips.bottom];
@@ -155,7 +161,7 @@ function toFront({ layout }, front) {
 
 const WHERE = { size: 14, down: 12, ahead: 4, height: 20 };
 
-/** What is on its way and where, under the front. @param {Plan} plan @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
+/** Draw the title below the front: signal or gradient, and the layer. @param {Plan} plan @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
 function toTitle({ layout }, leg, front) {
   const { strips } = layout;
   const layer = Math.round(front);
@@ -164,7 +170,7 @@ function toTitle({ layout }, leg, front) {
   const x = Math.min(strips.right - half, Math.max(strips.left + half, xOf(layout, front)));
   const y = strips.bottom + WHERE.down;
   return [
-    toArea(toCorners(x - half, strips.bottom, x + half, strips.bottom + WHERE.height), 'card'), // over the layers' numbers
+    toArea(toCorners(x - half, strips.bottom, x + half, strips.bottom + WHERE.height), 'card'), // over the layer numbers
     toText(x, y, text, 'ink', { size: WHERE.size, isBold: true, anchor: 'middle' }),
   ];
 }
@@ -193,7 +199,7 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
       const y = strips.bottom - 10 ** (power + unit_log10);
       return [
         toLine([x, y, x + inward * TICK.length, y], 'ink', { width: 1.5 }),
-        toText(x + inward * (TICK.length + 4), y, sayPower(power), 'ink', look),
+        toText(x + inward * (TICK.length + 4), y, formatRulerPower(power), 'ink', look),
       ];
     }),
   ];
@@ -201,14 +207,14 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
 
 const RAISED = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
-/** @param {number} power */
-function sayPower(power) {
+/** Format a tick. @param {number} power */
+function formatRulerPower(power) {
   if (power >= 0 && power <= 4) return (10 ** power).toLocaleString('en-US');
   if (power < 0 && power >= -2) return formatFixed(10 ** power, -power);
   return `10${String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : RAISED[Number(sign)]))}`;
 }
 
-/** The gain up to the front; on the way back also the gain backward. @param {Plan} plan @param {number} run @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
+/** Draw the gain up to the front, and during the backward leg also the backward gain. @param {Plan} plan @param {number} run @param {'forward' | 'backward'} leg @param {number} front @returns {Shape[]} */
 function toRunningGain({ runs, layout }, run, leg, front) {
   const { gain, course, reading } = runs[run];
   if (!course || gain === null || reading?.streams === 1) return toGain(gain, [], run, layout);
@@ -221,7 +227,7 @@ function toRunningGain({ runs, layout }, run, leg, front) {
   return toGain(forward === null ? gain : formatFactor(forward), back, run, layout);
 }
 
-/** log10; before any layer nothing has been mixed. @param {ArrayLike<number>} logs */
+/** Return the largest log10; 0 before the first layer. @param {ArrayLike<number>} logs */
 function largestOf(logs) {
   const known = Array.from(logs).filter((log10) => !Number.isNaN(log10));
   return known.length > 0 ? Math.max(...known) : 0;

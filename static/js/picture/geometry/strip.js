@@ -1,50 +1,50 @@
-/** A strip: every stream a ribbon as wide as it is large, and lines where streams mix. No browser here. */
+/** Draws strips: a ribbon for each stream, as wide as its size, and lines for the mixing. No browser here. */
 
-import { range, sayStatus } from '../../data/numbers.js';
+import { range, statusText } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
 import { toArea, toLine, toText, widthOf } from './shapes.js';
 
 /** @typedef {import('./layout.js').Layout} Layout @typedef {import('./layout.js').Band} Band @typedef {import('./reading.js').Reading} Reading @typedef {import('./scale.js').Scale} Scale @typedef {import('./shapes.js').Shape} Shape @typedef {import('./shapes.js').Stop} Stop */
-/** A weight between two streams over the layers from..to - 1. @typedef {{source: number, target: number, weight: number, from: number, to: number}} Exchange */
+/** A weight between two streams over layers from..to - 1. @typedef {{source: number, target: number, weight: number, from: number, to: number}} Exchange */
 
-const LINE_PX = 16; // between the beginnings of two sets of lines
-const ONE_PX = 0.6; // what a weight of 1 adds to the width of its line
+const LINE_PX = 16; // smallest distance between two sets of lines
+const ONE_PX = 0.6; // width that a weight of 1 adds to its line
 const MOST_PX = 1.2;
-const LEAST_WEIGHT = 0.03; // what is less could not be seen
-const MAX_LINES = 6; // of one set: the largest weights
-/** Outer edges of the glow around a ribbon that floods its lane, and how much of it is seen. In one colour: gradients take most of a frame. */
+const LEAST_WEIGHT = 0.03; // smaller weights would be invisible
+const MAX_LINES = 6; // per set, for the largest weights
+/** Glow around a ribbon that is wider than its lane: outer edges and opacities. One colour, because gradients take most of a frame. */
 const GLOW = [
   { px: 9, opacity: 0.05 },
   { px: 5, opacity: 0.08 },
   { px: 2, opacity: 0.12 },
 ];
-/** Around a ribbon that stays in its lane, so that it stands out from what floods it. */
+/** Edge around a ribbon within its lane, to separate it from wide ribbons. */
 const EDGE = { px: 1.5, opacity: 0.55 };
 const SOLID = 0.95;
 const FLOODED = 0.7;
-const HOT_DECADES = 3; // beyond its lane, until a ribbon has the hottest colour
+const HOT_DECADES = 3; // beyond the width of the lane, for the hottest colour
 const MAX_STOPS = 40;
-/** Beyond so many heights of the card a ribbon says no more than that it is there: it fades, over so many factors of ten, and is still seen. */
+/** Fading of extremely wide ribbons: starts at a multiple of the card's height, lasts for some decades, and stays partly visible. */
 export const FADES = { heights: 10, decades: 3, most: 0.8 };
 
 /**
- * Ribbons of a run up to a place.
+ * Draw the ribbons of a run between two positions.
  * @param {Reading} reading @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {Scale} scale
- * @param {{what?: 'sizes' | 'gradients', from?: number, to?: number}} [span]
+ * @param {{quantity?: 'sizes' | 'gradients', from?: number, to?: number}} [span]
  * @returns {Shape[]}
  */
 export function toRibbons(reading, color, layout, band, scale, span = {}) {
-  const { what = 'sizes', from = 0, to = reading.layers } = span;
+  const { quantity = 'sizes', from = 0, to = reading.layers } = span;
   const [first, last] = [from, Math.min(to, reading.layers, layout.layers)];
   if (first >= last) return [];
   const lane_px = laneOf(band);
-  const most = excessOf(reading, what, scale, lane_px, first, last);
+  const most = excessOf(reading, quantity, scale, lane_px, first, last);
   const edge = most > 0 ? [] : [EDGE];
   const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
   return range(0, reading.streams - 1).flatMap((stream) =>
-    toPieces(reading, what, stream, layout, scale, first, last).flatMap((piece) => {
+    toPieces(reading, quantity, stream, layout, scale, first, last).flatMap((piece) => {
       const heats = most > 0 ? toHeats(piece, lane_px, heightOf(layout)) : undefined;
       const glow = most > 0 ? GLOW : [];
       return [
@@ -56,50 +56,50 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   );
 }
 
-/** The room of all runs. @param {Layout} layout */
+/** Return the height of all runs. @param {Layout} layout */
 const heightOf = ({ strips }) => strips.bottom - strips.top;
 
-/** Whether a size is so large that its ribbon fades. @param {number} log10 @param {Scale} scale @param {Layout} layout */
+/** Return whether the ribbon of a size fades. @param {number} log10 @param {Scale} scale @param {Layout} layout */
 export function isFaded(log10, scale, layout) {
   return scale.kind === 'linear' && log10 + Math.log10(scale.unit_px / heightOf(layout)) > Math.log10(FADES.heights);
 }
 
-/** The room of a stream. @param {Band} band */
+/** Return the height of a stream's lane. @param {Band} band */
 function laneOf({ lanes, top, bottom }) {
   return lanes.length > 1 ? lanes[1] - lanes[0] : (bottom - top) / 2;
 }
 
-/** By how many factors of ten the widest ribbon is wider than its lane. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {Scale} scale @param {number} lane_px @param {number} from @param {number} to */
-function excessOf(reading, what, scale, lane_px, from, to) {
+/** Compute how many decades the widest ribbon exceeds its lane. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {Scale} scale @param {number} lane_px @param {number} from @param {number} to */
+function excessOf(reading, quantity, scale, lane_px, from, to) {
   if (scale.kind === 'log') return 0;
   let most = -Infinity;
   for (let at = Math.floor(from) * reading.streams; at < (Math.ceil(to) + 1) * reading.streams; at++)
-    if (reading[what][at] > most) most = reading[what][at];
+    if (reading[quantity][at] > most) most = reading[quantity][at];
   return most + Math.log10(scale.unit_px / lane_px);
 }
 
-/** A known piece of a ribbon: places in pixels, half the width at each as it is drawn, and log10 of the whole width to scale. @typedef {{xs: number[], halves: number[], logs: number[]}} Piece */
+/** A known piece of a ribbon: x positions, half the drawn width at each, and log10 of the exact width. @typedef {{xs: number[], halves: number[], logs: number[]}} Piece */
 
-/** The known pieces of a stream between two places. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
-function toPieces(reading, what, stream, layout, scale, from, to) {
+/** List the known pieces of a stream between two positions. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
+function toPieces(reading, quantity, stream, layout, scale, from, to) {
   /** @type {Piece[]} */
   const pieces = [{ xs: [], halves: [], logs: [] }];
   const unit_log10 = scale.kind === 'linear' ? Math.log10(scale.unit_px) : 0;
-  for (let place = from; ; place = Math.min(to, Math.floor(place) + 1)) {
-    const log10 = sizeAt(reading, what, place, stream);
+  for (let position = from; ; position = Math.min(to, Math.floor(position) + 1)) {
+    const log10 = sizeAt(reading, quantity, position, stream);
     const piece = pieces[pieces.length - 1];
     if (Number.isNaN(log10)) pieces.push({ xs: [], halves: [], logs: [] });
     else {
-      piece.xs.push(xOf(layout, place));
+      piece.xs.push(xOf(layout, position));
       piece.halves.push(widthAt(scale, log10) / 2);
       piece.logs.push(log10 + unit_log10);
     }
-    if (place === to) break;
+    if (position === to) break;
   }
   return pieces.filter(({ xs }) => xs.length > 1);
 }
 
-/** Along the upper edge and back along the lower. @param {Piece} piece @param {number} y @param {number} [more] pixels on either side */
+/** Build the outline: along the upper edge, and back along the lower. @param {Piece} piece @param {number} y @param {number} [more] extra px on each side, default 0 */
 function toOutline({ xs, halves }, y, more = 0) {
   const count = xs.length;
   const points = new Array(4 * count);
@@ -113,7 +113,7 @@ function toOutline({ xs, halves }, y, more = 0) {
   return points;
 }
 
-/** How hot a ribbon is along its way, and how faded: beyond the frame its width is not seen, but its colour is. @param {Piece} piece @param {number} lane_px @param {number} height_px @returns {Stop[]} */
+/** Compute heat and fade along a ribbon: the colour shows widths beyond the frame. @param {Piece} piece @param {number} lane_px @param {number} height_px @returns {Stop[]} */
 function toHeats({ xs, logs }, lane_px, height_px) {
   const last = xs.length - 1;
   const step = Math.max(1, Math.ceil(xs.length / MAX_STOPS));
@@ -128,23 +128,23 @@ function toHeats({ xs, logs }, lane_px, height_px) {
   return stops;
 }
 
-/** @param {number} value @param {number} most */
+/** Clamp to 0..most. @param {number} value @param {number} most */
 const clamp = (value, most) => Math.min(most, Math.max(0, value));
 
-/** log10 at a place, or on the line between two. @param {Reading} reading @param {'sizes' | 'gradients'} what @param {number} place @param {number} stream */
-export function sizeAt(reading, what, place, stream) {
-  const below = Math.floor(place);
-  const low = logAt(reading, what, below, stream);
-  if (place === below) return low;
-  return low + (place - below) * (logAt(reading, what, below + 1, stream) - low);
+/** Return log10 at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
+export function sizeAt(reading, quantity, position, stream) {
+  const below = Math.floor(position);
+  const low = logAt(reading, quantity, below, stream);
+  if (position === below) return low;
+  return low + (position - below) * (logAt(reading, quantity, below + 1, stream) - low);
 }
 
-/** How many layers a set of lines stands for: as few as can be told apart. @param {Layout} layout */
+/** Return the layers per set of lines: as few as can be distinguished. @param {Layout} layout */
 export function layersPerLine({ layers, strips }) {
   return Math.max(1, Math.ceil((LINE_PX * layers) / (strips.right - strips.left)));
 }
 
-/** All weights between streams that a strip shows, up to a place. @param {Reading} reading @param {Layout} layout @param {number} [to] @returns {Exchange[]} */
+/** List the weights between streams that a strip shows, up to a position. @param {Reading} reading @param {Layout} layout @param {number} [to] @returns {Exchange[]} */
 export function listExchanges(reading, layout, to = reading.layers) {
   if (reading.streams === 1) return [];
   const each = layersPerLine(layout);
@@ -154,7 +154,7 @@ export function listExchanges(reading, layout, to = reading.layers) {
   );
 }
 
-/** Lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {number} [strength] @returns {Shape[]} */
+/** Draw the mixing lines of a strip. @param {Exchange[]} exchanges @param {import('./shapes.js').Ink} color @param {Layout} layout @param {Band} band @param {number} [strength] @returns {Shape[]} */
 export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   return exchanges.map((exchange) =>
     toLine(pointsOf(exchange, layout, band), color, {
@@ -166,7 +166,7 @@ export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   );
 }
 
-/** A curve from stream to stream. @param {Exchange} exchange @param {Layout} layout @param {Band} band */
+/** Build a curve from stream to stream. @param {Exchange} exchange @param {Layout} layout @param {Band} band */
 function pointsOf({ source, target, from, to }, layout, { lanes }) {
   const [left, right] = [xOf(layout, from), xOf(layout, to)];
   const middle = (left + right) / 2;
@@ -175,13 +175,13 @@ function pointsOf({ source, target, from, to }, layout, { lanes }) {
 
 const REACH_PX = 4;
 
-/** The weight whose line is nearest to a point, within reach; null where there is none. @param {Exchange[]} exchanges @param {Layout} layout @param {Band} band @param {number} x @param {number} y @returns {Exchange | null} */
+/** Find the weight whose line is nearest to a point; null if none is near. @param {Exchange[]} exchanges @param {Layout} layout @param {Band} band @param {number} x @param {number} y @returns {Exchange | null} */
 export function exchangeAt(exchanges, layout, { lanes }, x, y) {
   let [found, least] = [/** @type {Exchange | null} */ (null), REACH_PX];
   for (const exchange of exchanges) {
     const [left, right] = [xOf(layout, exchange.from), xOf(layout, exchange.to)];
     if (x < left || x > right) continue;
-    const t = (x - left) / (right - left); // x of these curves is nearly even along them
+    const t = (x - left) / (right - left); // x is nearly linear in the curve parameter
     const height =
       lanes[exchange.source] + (3 * t * t - 2 * t ** 3) * (lanes[exchange.target] - lanes[exchange.source]);
     const distance = Math.abs(y - height);
@@ -191,7 +191,7 @@ export function exchangeAt(exchanges, layout, { lanes }, x, y) {
 }
 
 /**
- * The weights between different streams over the layers from..to - 1, the largest of them.
+ * List the largest weights between different streams over layers from..to - 1.
  * @param {Reading} reading @param {number} from @param {number} to
  * @returns {Exchange[]}
  */
@@ -207,14 +207,14 @@ export function toExchanges(reading, from, to) {
   }));
 }
 
-/** Places of the largest weights, the largest first; of 16 streams there are 240, so that to sort them all would take long. @param {ArrayLike<number>} weights @param {(index: number) => boolean} isMeant */
-function largestOf(weights, isMeant) {
+/** Find the indexes of the largest weights in descending order, without sorting all: 16 streams have 240. @param {ArrayLike<number>} weights @param {(index: number) => boolean} isIncluded */
+function largestOf(weights, isIncluded) {
   /** @type {number[]} */
   const found = [];
   const sizeOf = (/** @type {number} */ index) => Math.abs(weights[index]);
   for (let index = 0; index < weights.length; index++) {
     const least = found.length < MAX_LINES ? LEAST_WEIGHT : sizeOf(found[found.length - 1]);
-    if (!(sizeOf(index) >= least) || !isMeant(index)) continue;
+    if (!(sizeOf(index) >= least) || !isIncluded(index)) continue;
     const at = found.findIndex((other) => sizeOf(other) < sizeOf(index));
     found.splice(at < 0 ? found.length : at, 0, index);
     found.length = Math.min(found.length, MAX_LINES);
@@ -222,7 +222,7 @@ function largestOf(weights, isMeant) {
   return found;
 }
 
-/** H_res of the last layer times … times that of the first, (n, n); null where one is not known. @param {Reading} reading @param {number} from @param {number} to */
+/** Multiply H_res of layers from..to - 1, (n, n); null if one is unknown. @param {Reading} reading @param {number} from @param {number} to */
 function multiplyLayers({ mix, streams: n }, from, to) {
   let product = weightsAt(mix.mean, from);
   for (let layer = from + 1; layer < to && product; layer++) {
@@ -232,7 +232,7 @@ function multiplyLayers({ mix, streams: n }, from, to) {
   return product;
 }
 
-/** @param {import('../../../types').Numbers} left @param {import('../../../types').Numbers} right @param {number} n */
+/** Multiply two matrices. @param {import('../../../types').Numbers} left @param {import('../../../types').Numbers} right @param {number} n */
 function multiplyTwo(left, right, n) {
   const found = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
@@ -243,9 +243,9 @@ function multiplyTwo(left, right, n) {
   return found;
 }
 
-const LOSS_PX = 6; // from where sizes end to the words on it
+const LOSS_PX = 6; // from the end of known sizes to the note
 
-/** Where the sizes end for want of a number, and why, as far as there is room. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
+/** Draw a note where known sizes end, with the reason, as far as it fits. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
 export function toLosses(reading, layout, band) {
   const lost = [...reading.status.keys()].filter((layer) =>
     range(0, reading.streams - 1).some((stream) => Number.isNaN(logAt(reading, 'sizes', layer + 1, stream))),
@@ -256,10 +256,10 @@ export function toLosses(reading, layout, band) {
   const x = xOf(layout, first);
   const isRight = x < (layout.strips.left + layout.strips.right) / 2;
   const room = (isRight ? layout.strips.right - x : x - layout.strips.left) - LOSS_PX;
-  const status = sayStatus(String(reading.status.get(first)));
+  const status = statusText(String(reading.status.get(first)));
   const where = `${status} from layer ${first + 1}`;
-  const whole = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
-  const words = [whole, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;
+  const full = lastKnown(reading, 'sizes') > first ? `${where} (some streams)` : where;
+  const words = [full, where].find((text) => widthOf(`✕ ${text}`, 12) <= room) ?? status;
   return [
     toText(x + (isRight ? LOSS_PX : -LOSS_PX), band.lanes[0] - 10, isRight ? `✕ ${words}` : `${words} ✕`, 'ink', {
       anchor: isRight ? 'start' : 'end',

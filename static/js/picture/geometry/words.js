@@ -1,4 +1,4 @@
-/** The picture in words: what it is, how to read it, and what each run shows in it. No browser here. */
+/** Texts and tables of the picture. No browser here. */
 
 import { formatFixed, range } from '../../data/numbers.js';
 import { logAt, spanOf, weightsAt } from './reading.js';
@@ -13,8 +13,8 @@ export const MEANING =
   'Each layer reads a weighted sum of the streams, mixes them and writes its output back to each. ' +
   'The width of a ribbon is the size of the signal in that stream.';
 
-/** How to read it; a signal on its way has a scale of its own. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
-export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
+/** Return how to read the picture; a running signal has its own scale. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
+export function captionOf(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
   if (leg === 'backward') {
     const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
     return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
@@ -27,8 +27,8 @@ export function sayCaption(isLog, { leg = null, isFading = false, isMixed = true
   return isMixed ? `${width} Thin lines: mixing, dashed where negative.` : width;
 }
 
-/** A weight between two streams, in words. @param {import('./strip.js').Exchange} exchange */
-export function sayExchange({ source, target, weight, from, to }) {
+/** Describe a weight between two streams. @param {import('./strip.js').Exchange} exchange */
+export function describeExchange({ source, target, weight, from, to }) {
   const where = to - from === 1 ? `layer ${to}` : `layers ${from + 1} to ${to}`;
   return `stream ${source + 1} → ${target + 1}, ${where}: ${formatFixed(weight, 2)}`;
 }
@@ -51,9 +51,9 @@ export const HELP = {
     'The metrics act_rms_streams, grad_rms_streams, h_pre (h_read where the branch reads parts apart), h_res, h_post and composite_gain_fwd',
 };
 
-const FEW = 6; // sizes that a sentence can hold
+const FEW = 6; // sizes that fit into a sentence
 
-/** What a run shows, in one sentence, with its numbers at one layer. @param {Shown} shown @param {number} layer from 0 */
+/** Describe a run in one sentence, with its numbers at a layer. @param {Shown} shown @param {number} layer from 0 */
 export function toSentence({ label, name = label, reading, gain, peak, end }, layer) {
   if (!reading) return `${name}: ${end ?? 'no layer has come yet'}`;
   const span = spanOf([reading], 'sizes');
@@ -64,19 +64,19 @@ export function toSentence({ label, name = label, reading, gain, peak, end }, la
   return `${name}: ${streams}${gains}${sizes}${toLayerWords(reading, layer)}`;
 }
 
-/** @param {Reading} reading @param {number} layer */
+/** Describe the sizes at a layer. @param {Reading} reading @param {number} layer */
 function toLayerWords(reading, layer) {
   if (layer >= reading.layers) return '';
-  const sizes = [layer, layer + 1].map((place) => sizesAt(reading, place));
+  const sizes = [layer, layer + 1].map((position) => sizesAt(reading, position));
   const block = reading.blocks[layer]?.replaceAll('_', ' ');
   const where = `; at layer ${layer + 1}${block ? `, ${block}` : ''},`;
   if (!sizes[1]) return `${where} no size is known`;
   return `${where} ${sizes[0] ? `from ${sizes[0]} to` : 'it leaves'} ${sizes[1]}`;
 }
 
-/** Sizes of all streams at one place; empty where none is known. @param {Reading} reading @param {number} place */
-function sizesAt(reading, place) {
-  const logs = range(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', place, stream));
+/** Describe the sizes of all streams at a position; empty if unknown. @param {Reading} reading @param {number} position */
+function sizesAt(reading, position) {
+  const logs = range(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', position, stream));
   const texts = logs.filter((log10) => !Number.isNaN(log10)).map(formatLog);
   if (new Set(texts).size <= 1) return texts[0] ?? '';
   if (texts.length <= FEW) return `${texts.slice(0, -1).join(', ')} and ${texts[texts.length - 1]}`;
@@ -88,26 +88,26 @@ function sizesAt(reading, place) {
  * @typedef {{caption: string, head: string[], rows: (string | number)[][]}} Table
  */
 
-/** Every size of every stream, one row a layer, and one for what goes into the first. @param {Shown[]} runs @param {'sizes' | 'gradients'} what @param {(log10: number) => string | number} show @returns {Table} */
-export function toSizeTable(runs, what, show) {
+/** Build a table of all sizes: one row for the embedding, and one per layer. @param {Shown[]} runs @param {'sizes' | 'gradients'} quantity @param {(log10: number) => string | number} show @returns {Table} */
+export function toSizeTable(runs, quantity, show) {
   const known = runs.flatMap(({ label, name = label, reading }) => (reading ? [{ label: name, reading }] : []));
   const columns = known.flatMap(({ label, reading }) =>
     range(0, reading.streams - 1).map((stream) => ({
       title: reading.streams === 1 ? label : `${label}, stream ${stream + 1}`,
-      data: range(0, reading.layers).map((place) => show(logAt(reading, what, place, stream))),
+      data: range(0, reading.layers).map((position) => show(logAt(reading, quantity, position, stream))),
     })),
   );
   const last = Math.max(0, ...known.map(({ reading }) => reading.layers));
-  const rows = range(0, last).map((place) => [
-    place === 0 ? 'embedding' : place,
-    ...columns.map(({ data }) => data[place] ?? ''),
+  const rows = range(0, last).map((position) => [
+    position === 0 ? 'embedding' : position,
+    ...columns.map(({ data }) => data[position] ?? ''),
   ]);
   const caption =
-    what === 'sizes' ? 'Size of each stream after each layer' : 'Gradient of each stream after each layer';
+    quantity === 'sizes' ? 'Size of each stream after each layer' : 'Gradient of each stream after each layer';
   return { caption, head: ['after layer', ...columns.map(({ title }) => title)], rows };
 }
 
-/** Weights and sizes of one layer, one row a stream. @param {Shown[]} runs @param {number} layer @param {(value: number) => string | number} show @returns {Table} */
+/** Build a table of weights and sizes of a layer, one row per stream. @param {Shown[]} runs @param {number} layer @param {(value: number) => string | number} show @returns {Table} */
 export function toLayerTable(runs, layer, show) {
   const known = runs.flatMap(({ label, name = label, reading }) =>
     reading && layer < reading.layers ? [{ label: name, reading }] : [],
@@ -124,7 +124,7 @@ export function toLayerTable(runs, layer, show) {
   };
 }
 
-/** @param {string} label @param {Reading} reading @param {number} layer @param {number} stream @param {number} most @param {(value: number) => string | number} show */
+/** Build the row of a stream. @param {string} label @param {Reading} reading @param {number} layer @param {number} stream @param {number} most @param {(value: number) => string | number} show */
 function toStreamRow(label, reading, layer, stream, most, show) {
   const n = reading.streams;
   const [read, mix, write] = [reading.read, reading.mix, reading.write].map(({ mean, spread }) => ({
@@ -136,9 +136,9 @@ function toStreamRow(label, reading, layer, stream, most, show) {
     const value = show(values[index]);
     return spreads && spreads[index] > 0 && typeof value === 'string' ? `${value} ± ${show(spreads[index])}` : value;
   };
-  const isApart = reading.read.mean?.shape.length === 3; // its own part, of a matrix
+  const isApart = reading.read.mean?.shape.length === 3; // the branch reads parts of a matrix separately
   const mixes = range(0, most - 1).map((source) => (source < n ? cell(mix, stream * n + source) : ''));
-  const sizes = [layer, layer + 1].map((place) => formatLog(logAt(reading, 'sizes', place, stream)));
+  const sizes = [layer, layer + 1].map((position) => formatLog(logAt(reading, 'sizes', position, stream)));
   const name = n === 1 ? label : `${label}, ${stream + 1}`;
   return [name, sizes[0], cell(read, isApart ? stream * n + stream : stream), ...mixes, cell(write, stream), sizes[1]];
 }

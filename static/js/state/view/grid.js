@@ -1,6 +1,6 @@
-/** A map's choice: which fields, which values, which run. No browser here. */
+/** The choices of a sweep: fields, values, run. No browser here. */
 
-import { toOneOf } from './refusals.js';
+import { joinOptions } from './refusals.js';
 import { appliesTo, KIND, TRACE, toSpec, writtenStops } from './spec.js';
 
 /**
@@ -17,9 +17,9 @@ export const REDUCTIONS = /** @type {Record<string, string>} */ ({
   first: 'first',
   last: 'last',
 });
-const FULL = 1e6; // a field with more values than this, such as the seed, has no scale of its own
+const FULL = 1e6; // a field with a larger range, such as the seed, has no natural scale
 
-/** What a map shows before anyone has chosen: depth by expansion rate of HC, or of the last run that has a spec. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
+/** Return the initial choices: depth by streams for HC, or for the last run that has a spec. @param {Map<string, Field>} fields @param {View} view @param {ViewRules} rules @returns {MapChoice} */
 export function defaultMap(fields, view, rules) {
   const hc = view.runs.findIndex((choice) => choice.kind === 'hc');
   const run = hc < 0 ? view.runs.findLastIndex((choice) => choice.kind !== TRACE) : hc;
@@ -30,13 +30,13 @@ export function defaultMap(fields, view, rules) {
   return { run, x, ...(y ? { y } : {}), ...rules.map };
 }
 
-/** @param {Map<string, Field>} fields @param {string} path */
+/** Create an axis with default values for a field. @param {Map<string, Field>} fields @param {string} path */
 export function toAxis(fields, path) {
   const field = fields.get(path);
-  return { path, values: field ? ladder(field) : [] };
+  return { path, values: field ? chooseValues(field) : [] };
 }
 
-/** The fields that a run's map can span: numbers that mean something for it. @param {Map<string, Field>} fields @param {View} view @param {number} run */
+/** List the fields that a sweep of a run can vary: numbers that apply to it. @param {Map<string, Field>} fields @param {View} view @param {number} run */
 export function mapFields(fields, view, run) {
   return [...fields.values()].filter((field) => {
     const isNumber = field.type === 'integer' || field.type === 'number';
@@ -45,12 +45,12 @@ export function mapFields(fields, view, run) {
 }
 
 /**
- * A few values over the range of a field, denser where it is small: octaves round the default of what starts above
- * zero, else zero and 1, 2, 5.
+ * Choose a few values over the range of a field, denser near its lower end: octaves around the default if the range starts above zero,
+ * else zero and 1, 2, 5.
  * @param {Field} field
  * @returns {number[]}
  */
-export function ladder(field) {
+export function chooseValues(field) {
   const initial = Number(field.initial);
   const min = field.min ?? 0;
   const max = field.max ?? Math.max(1, 8 * initial);
@@ -64,7 +64,7 @@ export function ladder(field) {
   return unique([min, ...places, ...(max <= 1 || places[places.length - 1] > max / 2 ? [max] : [])]);
 }
 
-/** The values that a slider stops at while it is played: few enough to be seen one by one, each a step of the field. @param {Field} field */
+/** List the values at which an animated slider stops: few enough to be seen one by one, each a multiple of the field's step. @param {Field} field */
 export function playStops(field) {
   if (writtenStops[field.path]) return writtenStops[field.path];
   const { min, step } = { min: field.min ?? 0, step: field.step ?? 1 };
@@ -75,37 +75,37 @@ export function playStops(field) {
     max,
     (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length),
   );
-  const stops = places.map((place) => Number((Math.round(place / step) * step).toPrecision(6)));
+  const stops = places.map((position) => Number((Math.round(position / step) * step).toPrecision(6)));
   return unique([min, ...stops, max]);
 }
 
-/** @param {number} last @param {(index: number) => number} at growing */
+/** List the values of an increasing function up to a limit. @param {number} last @param {(index: number) => number} at increasing */
 function upTo(last, at) {
   const values = [];
   for (let index = 0; at(index) <= last * (1 + 1e-9); index++) values.push(Number(at(index).toPrecision(6)));
   return values;
 }
 
-/** @param {number[]} values */
+/** Remove duplicates. @param {number[]} values */
 function unique(values) {
   return [...new Set(values)];
 }
 
-/** Numbers of a text such as `8, 16, 32`; null where one of them is none. @param {string} text @returns {number[] | null} */
+/** Parse numbers such as `8, 16, 32`; null if one is invalid. @param {string} text @returns {number[] | null} */
 export function parseValues(text) {
   const parts = text.split(/[\s,;]+/).filter(Boolean);
   const values = parts.map(Number);
   return values.length > 0 && values.every(Number.isFinite) ? unique(values) : null;
 }
 
-/** The body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
+/** Build the body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
 export function toSweep(fields, view, map) {
   const spec = toSpec(fields, view, view.runs[map.run]);
   const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => ({ field: path, values });
   return { spec, x: axis(map.x), ...(map.y ? { y: axis(map.y) } : {}) };
 }
 
-/** The view of a cell's run: its two settings, where the varied run takes them from, and no map. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map @param {number} row @param {number} column @returns {View} */
+/** Return the view of a cell's run: with its two settings, in the place where the varied run has them, and without the sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map @param {number} row @param {number} column @returns {View} */
 export function withCell(fields, { map: _, ...view }, map, row, column) {
   const base = { ...view.base };
   const own = { ...view.runs[map.run].own };
@@ -122,7 +122,7 @@ export function withCell(fields, { map: _, ...view }, map, row, column) {
   return { ...view, base, runs: view.runs.with(map.run, { ...view.runs[map.run], own }) };
 }
 
-/** The pairs of a hash that keep a map. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
+/** Encode a sweep as pairs of a hash. @param {MapChoice} map @param {ViewRules} rules @returns {[string, string][]} */
 export function toPairs(map, { letters, keys }) {
   const axis = (/** @type {{path: string, values: number[]}} */ { path, values }) => [path, ...values].join(',');
   return [
@@ -135,7 +135,7 @@ export function toPairs(map, { letters, keys }) {
 }
 
 /**
- * The map of a hash's pairs, or undefined where it has none; what cannot be read is told and left out.
+ * Decode the sweep from the pairs of a hash, or undefined if it has none. Invalid parts are reported in `problems` and dropped.
  * @param {Map<string, string>} pairs
  * @param {Map<string, Field>} fields
  * @param {View} view
@@ -154,7 +154,7 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   else if (x && y !== null) {
     const reduce = pairs.get(keys.reduce) ?? map.reduce;
     if (!(reduce in REDUCTIONS))
-      problems.push(`${keys.reduce} must be ${toOneOf(Object.keys(REDUCTIONS))}, not ${reduce}`);
+      problems.push(`${keys.reduce} must be ${joinOptions(Object.keys(REDUCTIONS))}, not ${reduce}`);
     return {
       run,
       x,
@@ -166,7 +166,7 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   return undefined;
 }
 
-/** @param {string} key @param {Map<string, string>} pairs @param {Map<string, Field>} fields @param {string[]} problems */
+/** Decode an axis; null if it is invalid. @param {string} key @param {Map<string, string>} pairs @param {Map<string, Field>} fields @param {string[]} problems */
 function toRead(key, pairs, fields, problems) {
   const text = pairs.get(key) ?? '';
   const [path, ...rest] = text.split(',');

@@ -1,7 +1,7 @@
-/** A view as the address's hash, and back: readable `k=v`, only what differs from the default. No browser here. */
+/** Encodes a view as the hash of the address, and decodes it: readable `k=v` pairs that differ from the default. No browser here. */
 
 import { fromPairs, toPairs } from './grid.js';
-import { toOneOf } from './refusals.js';
+import { joinOptions } from './refusals.js';
 import { defaultView, KIND, settingOf, TRACE } from './spec.js';
 import { isId } from './traces.js';
 
@@ -13,22 +13,22 @@ import { isId } from './traces.js';
  */
 
 const VERSION = '1';
-/** A hash that says nothing but that it is one. */
+/** The hash of the default view. */
 export const EMPTY = `v=${VERSION}`;
-/** What a value has to be, by the type of its field. @type {Record<string, string>} */
+/** Descriptions of valid values, by the type of a field. @type {Record<string, string>} */
 const TYPES = { integer: 'a whole number', number: 'a number', boolean: 'true or false', string: 'a text' };
-const CARD = 'view.'; // before a panel's key
+const CARD = 'view.'; // prefix of a panel's key
 /** The sections of the page that `open` lists. */
 export const SECTIONS = ['mixing', 'similarity', 'training', 'cost', 'expert'];
 const NONE = 'none'; // no section
-/** Names the texts that an address has no room for. */
+/** Key that lists the texts that are too long for an address. */
 const OMITTED = 'omitted';
-/** Letters of an encoded text that an address still holds: chats and mail programs cut what is much longer. */
+/** Largest length of an encoded text in an address: chats and mail programs cut longer addresses. */
 export const MAX_TEXT = 2000;
 const NUMBERED = /** @type {const} */ ({ layer: 'cursor', step: 'step' });
 
 /**
- * The same view always gives the same hash: the runs, what they share, what each has for itself, how it is shown.
+ * Encode a view: the runs, their common settings, their own settings, and how they are shown. Equal views give equal hashes.
  * @param {View} view
  * @param {ViewRules} rules
  * @returns {string} without the `#`; empty for the default view
@@ -39,7 +39,7 @@ export function toHash(view, rules) {
   const pairs = [];
   const kinds = view.runs.map((choice) => choice.kind).join(',');
   if (view.preset !== undefined) pairs.push([keys.preset, view.preset]);
-  // Without runs a preset stands for its own.
+  // A preset without `runs` has the preset's runs.
   if (view.preset !== undefined || kinds !== rules.kinds.join(',')) pairs.push(['runs', kinds]);
   for (const [path, value] of sorted(view.base)) pairs.push([path, String(value)]);
   view.runs.forEach((choice, index) => {
@@ -52,13 +52,13 @@ export function toHash(view, rules) {
   return toText([...kept, ...(long.length > 0 ? [pairOf(OMITTED, long.join(','))] : []), ...toLook(view, rules)]);
 }
 
-/** @param {string} key @param {string} text @returns {[string, string]} */
+/** Create a pair. @param {string} key @param {string} text @returns {[string, string]} */
 const pairOf = (key, text) => [key, text];
 
-/** Whether an address has no room for a setting. @param {Value} value */
+/** Return whether a setting is too long for an address. @param {Value} value */
 export const isTooLong = (value) => typeof value === 'string' && encode(value).length > MAX_TEXT;
 
-/** The texts of a view that its hash leaves out, by their keys: the history keeps them beside the address. @param {View} view @param {ViewRules} rules @returns {Record<string, string>} */
+/** List the texts that the hash of a view omits, by key; the history state keeps them. @param {View} view @param {ViewRules} rules @returns {Record<string, string>} */
 export function toLongTexts(view, { letters }) {
   const own = view.runs.flatMap((choice, run) =>
     Object.entries(choice.own).map(([path, value]) => pairOf(`${letters[run]}.${path}`, String(value))),
@@ -67,10 +67,10 @@ export function toLongTexts(view, { letters }) {
   return Object.fromEntries([...common, ...own].filter(([, text]) => isTooLong(text)));
 }
 
-/** Keys of the texts that a hash leaves out. @param {string} hash */
+/** List the keys of texts that a hash omits. @param {string} hash */
 export const omittedIn = (hash) => split(hash).get(OMITTED)?.split(',') ?? [];
 
-/** What of a run's spec a key of a hash stands for. @param {string} key @param {any[]} specs of the runs @param {ViewRules} rules @returns {Value | undefined} */
+/** Find the setting that a key of a hash names. @param {string} key @param {any[]} specs of the runs @param {ViewRules} rules @returns {Value | undefined} */
 export function findSetting(key, specs, rules) {
   const own = toOwn(key, rules);
   const [part, leaf] = (own?.path ?? key).split('.');
@@ -79,10 +79,10 @@ export function findSetting(key, specs, rules) {
 }
 
 /**
- * How a view is shown, without what its runs are: what stands behind the address of a preset.
+ * Encode how a view is shown, without its runs: the hash after the address of a preset.
  * @param {View} view
  * @param {ViewRules} rules
- * @param {View} start what the preset opens with
+ * @param {View} start the view of the preset
  */
 export function toLookHash(view, rules, start) {
   const chosen = Object.entries(view.cards ?? {}).filter(([panel, key]) => start.cards?.[panel] !== key);
@@ -92,13 +92,13 @@ export function toLookHash(view, rules, start) {
   return toText([...named, ...toLook({ ...view, cards: Object.fromEntries(chosen) }, rules)]);
 }
 
-/** @param {[string, string][]} pairs */
+/** Encode pairs. @param {[string, string][]} pairs */
 function toText(pairs) {
   if (pairs.length === 0) return '';
   return [['v', VERSION], ...pairs].map(([key, value]) => `${key}=${encode(value)}`).join('&');
 }
 
-/** @param {View} view @param {ViewRules} rules @returns {[string, string][]} */
+/** List the pairs that encode how a view is shown. @param {View} view @param {ViewRules} rules @returns {[string, string][]} */
 function toLook(view, rules) {
   /** @type {[string, string][]} */
   const pairs = [];
@@ -112,32 +112,32 @@ function toLook(view, rules) {
   return pairs;
 }
 
-/** The preset whose runs a hash stands for; undefined where it names none, or runs of its own. @param {string} hash @param {ViewRules} rules */
+/** Return the preset whose runs a hash shows; undefined if it names no preset, or has its own runs. @param {string} hash @param {ViewRules} rules */
 export function presetIn(hash, { keys }) {
   const pairs = split(hash);
   return pairs.has('runs') ? undefined : pairs.get(keys.preset);
 }
 
-/** The connections that a hash names, without a schema to read the rest; null where it names none that are known. @param {string} hash @param {ViewRules} rules @returns {string[] | null} */
+/** Return the connections in a hash without reading the other keys, which needs the schema; null if none or an unknown one is named. @param {string} hash @param {ViewRules} rules @returns {string[] | null} */
 export function kindsIn(hash, { connections, letters }) {
   const kinds = split(hash).get('runs')?.split(',') ?? [];
   const areKnown = kinds.every((kind) => kind === TRACE || kind in connections);
   return areKnown && kinds.length > 0 && kinds.length <= letters.length ? kinds : null;
 }
 
-/** Settings of the whole stack first, then part by part. @param {Record<string, Value>} settings @returns {[string, Value][]} */
+/** Sort settings: those of the whole stack first, then by group. @param {Record<string, Value>} settings @returns {[string, Value][]} */
 function sorted(settings) {
   const rank = (/** @type {string} */ path) => `${path.includes('.') ? 1 : 0}${path}`;
   return Object.entries(settings).sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1));
 }
 
 /**
- * The view of a hash, and what in it could not be followed: of a number out of bounds the bound is taken. What depends on several settings is left to the server.
+ * Decode a hash into a view, and list its problems. Numbers out of bounds are clamped. The server checks rules that involve several settings.
  * @param {string} hash with or without the `#`
  * @param {Map<string, Field>} fields
  * @param {ViewRules} rules
- * @param {View} [start] what the hash is read on top of, such as a preset's view
- * @param {Record<string, string>} [texts] what the hash has no room for
+ * @param {View} [start] the view that the hash changes; default: the default view
+ * @param {Record<string, string>} [texts] texts that the hash omits, by key
  * @returns {{view: View, problems: string[]}}
  */
 export function fromHash(hash, fields, rules, start = defaultView(rules), texts = {}) {
@@ -156,18 +156,18 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     else if (toOwn(key, rules)?.path === TRACE) setTrace(view, key, text, rules, problems);
     else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
     else if (key === 'interval') setInterval(view, text, problems);
-    else if (key === OMITTED) problems.push(...text.split(',').map(sayOmitted));
+    else if (key === OMITTED) problems.push(...text.split(',').map(describeOmitted));
     else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
     else if (key === 'difference') setDifference(view, text, problems);
     else if (key === 'open') setOpen(view, text, problems);
     else setOne(view, key, text, fields, rules, problems);
   }
-  keepInStack(view, fields, problems);
+  clampToStack(view, fields, problems);
   const map = fromPairs(pairs, fields, view, rules, problems);
   return { view: map ? { ...view, map } : view, problems };
 }
 
-/** The pairs with the texts that they leave out, as far as those are known. @param {Map<string, string>} pairs @param {Record<string, string>} texts */
+/** Add the omitted texts that are known to the pairs. @param {Map<string, string>} pairs @param {Record<string, string>} texts */
 function withTexts(pairs, texts) {
   const omitted = pairs.get(OMITTED)?.split(',') ?? [];
   const missing = omitted.filter((key) => !(key in texts));
@@ -176,11 +176,11 @@ function withTexts(pairs, texts) {
   return missing.length > 0 ? pairs.set(OMITTED, missing.join(',')) : pairs;
 }
 
-/** @param {string} key */
-const sayOmitted = (key) =>
+/** Describe a text that is missing. @param {string} key */
+const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
-/** @param {string} hash @returns {Map<string, string>} */
+/** Split a hash into pairs. @param {string} hash @returns {Map<string, string>} */
 function split(hash) {
   const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
   return new Map(
@@ -191,18 +191,18 @@ function split(hash) {
   );
 }
 
-/** @param {string} key @param {ViewRules} rules */
+/** Return whether a key belongs to the sweep. @param {string} key @param {ViewRules} rules */
 function isOfMap(key, { keys }) {
   return key === keys.map || key.startsWith(`${keys.map}.`);
 }
 
-/** What a key such as `B.depth` is of: which run, and what of it; null of one for all runs. @param {string} key @param {ViewRules} rules */
+/** Split a key such as `B.depth` into run and path; null for a key of all runs. @param {string} key @param {ViewRules} rules */
 function toOwn(key, { letters }) {
   const run = key[1] === '.' ? letters.indexOf(key[0]) : -1;
   return run < 0 ? null : { run, path: key.slice(2) };
 }
 
-/** @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
+/** Decode the list of runs; null if it is invalid. @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
 function toRuns(text, fields, { letters }, problems) {
   const kinds = text.split(',');
   const known = fields.get(KIND)?.options ?? [];
@@ -213,27 +213,27 @@ function toRuns(text, fields, { letters }, problems) {
   return null;
 }
 
-/** @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
+/** Decode the layer or step of the cursor. @param {View} view @param {keyof typeof NUMBERED} key @param {string} text @param {string[]} problems */
 function setPlace(view, key, text, problems) {
-  const place = Number(text);
-  if (Number.isInteger(place) && place >= 1) view[NUMBERED[key]] = place - 1;
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 1) view[NUMBERED[key]] = number - 1;
   else problems.push(`${key} must be a whole number of at least 1, not ${text}`);
 }
 
-/** @param {View} view @param {string} text @param {string[]} problems */
+/** Decode the interval. @param {View} view @param {string} text @param {string[]} problems */
 function setInterval(view, text, problems) {
   const [first, last] = /^(\d+)-(\d+)$/.test(text) ? text.split('-').map(Number) : [0, 0];
   if (1 <= first && first <= last) view.interval = { first: first - 1, last: last - 1 };
   else problems.push(`interval must be a first and a last layer, such as 5-40, not ${text}`);
 }
 
-/** @param {View} view @param {string} text @param {string[]} problems */
+/** Decode the difference mode. @param {View} view @param {string} text @param {string[]} problems */
 function setDifference(view, text, problems) {
   if (text === 'true') view.difference = true;
   else if (text !== 'false') problems.push(`difference must be true or false, not ${text}`);
 }
 
-/** @param {View} view @param {string} text @param {string[]} problems */
+/** Decode the open sections. @param {View} view @param {string} text @param {string[]} problems */
 function setOpen(view, text, problems) {
   const keys = text === NONE ? [] : text.split(',');
   const unknown = keys.filter((key) => !SECTIONS.includes(key));
@@ -241,7 +241,7 @@ function setOpen(view, text, problems) {
   view.open = keys.filter((key) => SECTIONS.includes(key));
 }
 
-/** @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
+/** Decode the name of a run. @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
 function setName(view, key, text, { letters, name_length }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
   const name = text.trim();
@@ -249,7 +249,7 @@ function setName(view, key, text, { letters, name_length }, problems) {
   else problems.push(choice ? `${key} must have 1 to ${name_length} letters, not “${text}”` : `${key}: no such run`);
 }
 
-/** @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
+/** Decode the id of a recording. @param {View} view @param {string} key @param {string} text @param {ViewRules} rules @param {string[]} problems */
 function setTrace(view, key, text, { letters }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
   if (choice?.kind !== TRACE) problems.push(`${key}: run ${key[0]} is not a recording`);
@@ -257,7 +257,7 @@ function setTrace(view, key, text, { letters }, problems) {
   else problems.push(`${key} must be the id of a recording (20 hex digits), not ${text}`);
 }
 
-/** @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
+/** Decode a setting. @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
 function setOne(view, key, text, fields, rules, problems) {
   const own = toOwn(key, rules);
   const path = own?.path ?? key;
@@ -269,38 +269,38 @@ function setOne(view, key, text, fields, rules, problems) {
   }
   const value = toValue(text, field);
   if (value === null)
-    problems.push(`${key} must be ${field.options ? toOneOf(field.options) : TYPES[field.type]}, not ${text}`);
+    problems.push(`${key} must be ${field.options ? joinOptions(field.options) : TYPES[field.type]}, not ${text}`);
   else put(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
-/** @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */
+/** Write a setting; drop a common one that is the default. @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */
 function put(target, field, value, isOwn) {
   if (isOwn || value !== field.initial) target[field.path] = value;
-  else delete target[field.path]; // a preset may have another
+  else delete target[field.path]; // a preset may have another value
 }
 
-/** A number as near to what a link says as is allowed; where the bound itself is not, what it is at first. @param {Value} value @param {Field} field @param {string} key @param {string[]} problems */
+/** Clamp a number to its bounds and report it; use the default below an exclusive bound. @param {Value} value @param {Field} field @param {string} key @param {string[]} problems */
 function toBounds(value, field, key, problems) {
   const { min, max, is_open: isOpen } = field;
   if (typeof value !== 'number') return value;
   const [isLow, isHigh] = [min !== null && (isOpen ? value <= min : value < min), max !== null && value > max];
   if (!isLow && !isHigh) return value;
   const taken = /** @type {Value} */ (isHigh ? max : isOpen ? field.initial : min);
-  problems.push(`${key} must be ${sayBounds(field)}, so ${value} was changed to ${taken}`);
+  problems.push(`${key} must be ${describeBounds(field)}, so ${value} was changed to ${taken}`);
   return taken;
 }
 
-/** @param {Field} field */
-function sayBounds({ min, max, is_open: isOpen }) {
+/** Describe the bounds of a field. @param {Field} field */
+function describeBounds({ min, max, is_open: isOpen }) {
   if (min === null) return `at most ${max}`;
   const least = isOpen ? `more than ${min}` : `${min}`;
   return max === null ? `${isOpen ? '' : 'at least '}${least}` : `${least} ${isOpen ? 'and at most' : 'to'} ${max}`;
 }
 
-/** Layers that no run of the view has are not pointed at. @param {View} view @param {Map<string, Field>} fields @param {string[]} problems */
-function keepInStack(view, fields, problems) {
+/** Clamp cursor and interval to the deepest run. @param {View} view @param {Map<string, Field>} fields @param {string[]} problems */
+function clampToStack(view, fields, problems) {
   const depth = fields.get('depth');
-  if (!depth || view.runs.some((choice) => choice.kind === TRACE)) return; // only its frames say how deep a trace is
+  if (!depth || view.runs.some((choice) => choice.kind === TRACE)) return; // the depth of a recording is known from its frames only
   const layers = Math.max(...view.runs.map((choice) => Number(settingOf(view, choice, depth))));
   if (view.cursor !== null && view.cursor >= layers) {
     problems.push(`layer ${view.cursor + 1} is beyond the deepest run, so it was changed to ${layers}`);
@@ -314,7 +314,7 @@ function keepInStack(view, fields, problems) {
   delete view.interval;
 }
 
-/** @param {string} text @param {Field} field @returns {Value | null} */
+/** Parse a value; null if it is invalid. @param {string} text @param {Field} field @returns {Value | null} */
 function toValue(text, field) {
   if (field.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : null;
   if (field.type === 'string') return field.options && !field.options.includes(text) ? null : text;
@@ -323,17 +323,17 @@ function toValue(text, field) {
   return fits ? number : null;
 }
 
-/** Percent signs only where an address needs them. @param {string} text */
+/** Encode a text with as few percent signs as possible. @param {string} text */
 function encode(text) {
   return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',');
 }
 
-/** @param {string} text */
+/** Decode a text. @param {string} text */
 function decode(text) {
   const spaced = text.replaceAll('+', ' ');
   try {
     return decodeURIComponent(spaced);
   } catch {
-    return spaced; // a lone % that a person typed
+    return spaced; // someone typed a single %
   }
 }

@@ -1,19 +1,19 @@
-/** Why a value of a setting is refused, in a sentence. No browser here. */
+/** Describes why a setting is refused. No browser here. */
 
 import { appliesTo, settingOf } from './spec.js';
 
 /** @typedef {import('../../../types').Field} Field @typedef {import('../../../types').View} View */
 
-/** What a field refuses before the server is asked; empty of what it may take. @param {Field} field @param {number} value */
+/** Check a number against its field without the server; return a sentence, empty if valid. @param {Field} field @param {number} value */
 export function checkNumber(field, value) {
   const { type, min, max, is_open: isOpen } = field;
   const isLow = min !== null && (isOpen ? value <= min : value < min);
-  const isWhole = type !== 'integer' || Number.isInteger(value);
-  if (isWhole && !isLow && !(max !== null && value > max)) return '';
-  return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${sayBounds(field)}.`;
+  const isOfType = type !== 'integer' || Number.isInteger(value);
+  if (isOfType && !isLow && !(max !== null && value > max)) return '';
+  return `${field.title} must be ${type === 'integer' ? 'a whole number' : 'a number'}${describeBounds(field)}.`;
 }
 
-/** Whether every number among the settings of a run is one that its field takes. @param {Map<string, Field>} fields @param {View} view @param {import('../../../types').Choice} choice */
+/** Return whether all numbers among the settings of a run are valid. @param {Map<string, Field>} fields @param {View} view @param {import('../../../types').Choice} choice */
 export function hasValidNumbers(fields, view, choice) {
   return [...fields.values()].every((field) => {
     const value = settingOf(view, choice, field);
@@ -21,19 +21,19 @@ export function hasValidNumbers(fields, view, choice) {
   });
 }
 
-/** @param {Field} field */
-function sayBounds({ min, max, is_open: isOpen }) {
+/** Describe the bounds of a field. @param {Field} field */
+function describeBounds({ min, max, is_open: isOpen }) {
   if (min === null && max === null) return '';
   if (min === null) return ` of at most ${max}`;
   if (isOpen) return ` above ${min}${max === null ? '' : `, at most ${max}`}`;
   return max === null ? ` of at least ${min}` : ` from ${min} to ${max}`;
 }
 
-/** `a, b or c`. @param {readonly (string | number | boolean)[]} values */
-export const toOneOf = (values) => [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
+/** Join values as `a, b or c`. @param {readonly (string | number | boolean)[]} values */
+export const joinOptions = (values) => [values.slice(0, -1).join(', '), values.at(-1)].filter(Boolean).join(' or ');
 
-/** What the server refused. @param {Field | undefined} field @param {{field: string, got: unknown, wanted: string}} error */
-export function sayRefusal(field, { field: path, got, wanted }) {
+/** Describe a setting that the server refused. @param {Field | undefined} field @param {{field: string, got: unknown, wanted: string}} error */
+export function describeRefusal(field, { field: path, got, wanted }) {
   const title = field?.title ?? path;
   const [, of, total] = wanted.match(/^a divisor of (\w+) (\d+)$/) ?? [];
   if (total)
@@ -45,10 +45,10 @@ export function sayRefusal(field, { field: path, got, wanted }) {
   return `${title} must be ${plain}.`;
 }
 
-/** @param {number} total @param {number | null} most */
+/** List the divisors of a number up to a limit. @param {number} total @param {number | null} most */
 function listDivisors(total, most) {
   const all = [];
   for (let divisor = 1; divisor <= total; divisor++)
     if (total % divisor === 0 && (most === null || divisor <= most)) all.push(String(divisor));
-  return toOneOf(all);
+  return joinOptions(all);
 }

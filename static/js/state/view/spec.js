@@ -1,4 +1,4 @@
-/** The schema as fields, and a view as specs. No browser here. */
+/** Converts the schema to fields, and views to specs. No browser here. */
 
 /**
  * @typedef {import('../../../types').Field} Field
@@ -12,19 +12,19 @@ import { shortenName } from '../../data/labels.js';
 
 export const KIND = 'connection.kind';
 
-/** The kind of a run that is a trace: it has no spec, and so no settings. It is not computed, but read from the record that its id names. */
+/** Kind of a recording: it has an id instead of a spec, no settings, and is read instead of computed. */
 export const TRACE = 'trace';
 
-/** Names and years of connections by their kind, which the server sends with the page. @type {import('../../../types').ViewRules['connections']} */
+/** Names and years of connections by kind; the server sends them with the page. @type {import('../../../types').ViewRules['connections']} */
 export const connections = {};
 
-/** On a page without a server, by path: the values of a setting for which runs were written. @type {Record<string, number[]>} */
+/** On a page without a server: values of a setting for which runs exist, by path. @type {Record<string, number[]>} */
 export const writtenStops = {};
 
-/** Whether nothing bounds the mixing of a kind of connection. @param {string | null} kind */
+/** Return whether the mixing of a connection is unconstrained. @param {string | null} kind */
 export const isFree = (kind) => kind !== null && connections[kind]?.is_free === true;
 
-/** Names of values that capital letters alone do not make readable. @type {Record<string, string>} */
+/** Display names of values that need more than a capital letter. @type {Record<string, string>} */
 const NAMES = {
   none: 'None',
   mlp: 'MLP',
@@ -53,23 +53,23 @@ const NAMES = {
   layernorm_scaling: 'LayerNorm scaling',
 };
 
-/** The view of a hash that says nothing. @param {ViewRules} rules @returns {View} */
+/** Return the view of an empty hash. @param {ViewRules} rules @returns {View} */
 export function defaultView({ kinds }) {
   return { base: {}, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null };
 }
 
-/** @param {Value} value */
+/** Return the display name of a value. @param {Value} value */
 export function nameOf(value) {
   const text = String(value);
   return NAMES[text] ?? connections[text]?.name ?? text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ');
 }
 
-/** What a connection is called at the end of a line. @param {string} kind */
+/** Return the display name of a connection. @param {string} kind */
 export function kindName(kind) {
   return connections[kind]?.name ?? nameOf(kind);
 }
 
-/** Every leaf of the schema, in its order. @param {any} schema @returns {Map<string, Field>} */
+/** List the leaves of the schema in order. @param {any} schema @returns {Map<string, Field>} */
 export function toFields(schema) {
   /** @type {Map<string, Field>} */
   const fields = new Map();
@@ -83,13 +83,13 @@ export function toFields(schema) {
   return fields;
 }
 
-/** @param {any} schema @param {any} property */
+/** Resolve a reference within the schema. @param {any} schema @param {any} property */
 function resolve(schema, property) {
   const reference = property.$ref ?? property.allOf?.[0]?.$ref;
   return reference ? schema.$defs[reference.split('/').pop()] : property;
 }
 
-/** @param {string} path @param {string} group @param {any} property @returns {Field} */
+/** Convert a property of the schema to a field. @param {string} path @param {string} group @param {any} property @returns {Field} */
 function toField(path, group, property) {
   return {
     path,
@@ -109,18 +109,18 @@ function toField(path, group, property) {
   };
 }
 
-/** A field that can take one value alone needs no control. @param {Field} field */
+/** Return whether a field has a single value, so that it needs no control. @param {Field} field */
 export function isFixed(field) {
   return (field.min !== null && field.min === field.max) || field.options?.length === 1;
 }
 
-/** The setting of one run: its own, else the common one, else the default. @param {View} view @param {Choice} choice @param {Field} field @returns {Value} */
+/** Return a setting of a run: its own, else the common one, else the default. @param {View} view @param {Choice} choice @param {Field} field @returns {Value} */
 export function settingOf(view, choice, field) {
   if (field.path === KIND) return choice.kind;
   return choice.own[field.path] ?? view.base[field.path] ?? field.initial;
 }
 
-/** Whether a field means anything for a run. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice @param {Field} field */
+/** Return whether a field applies to a run. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice @param {Field} field */
 export function appliesTo(fields, view, choice, field) {
   if (choice.kind === TRACE) return false;
   return field.applies.some((conditions) =>
@@ -133,12 +133,12 @@ export function appliesTo(fields, view, choice, field) {
   );
 }
 
-/** The specs of a view, of all runs that have one. @param {Map<string, Field>} fields @param {View} view */
+/** Build the specs of all runs that have one. @param {Map<string, Field>} fields @param {View} view */
 export function toSpecs(fields, view) {
   return view.runs.filter((choice) => choice.kind !== TRACE).map((choice) => toSpec(fields, view, choice));
 }
 
-/** The spec of one run: non-default settings alone, those that do not apply left out. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
+/** Build the spec of a run: applicable settings that differ from the default. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
 export function toSpec(fields, view, choice) {
   /** @type {Record<string, any>} */
   const spec = {};
@@ -150,13 +150,13 @@ export function toSpec(fields, view, choice) {
   return spec;
 }
 
-/** The view without traces of which no one says which they are; the first view's runs where nothing else is left. @param {View} view @param {ViewRules} rules @returns {View} */
+/** Remove recordings without an id; use the default runs if none is left. @param {View} view @param {ViewRules} rules @returns {View} */
 export function withoutUnnamed(view, rules) {
   const runs = view.runs.filter((choice) => choice.kind !== TRACE || choice.trace);
   return { ...view, runs: runs.length > 0 ? runs : defaultView(rules).runs };
 }
 
-/** @param {Record<string, any>} spec @param {string} path @param {Value} value */
+/** Write a setting into a spec. @param {Record<string, any>} spec @param {string} path @param {Value} value */
 function put(spec, path, value) {
   const [part, leaf] = path.split('.');
   if (leaf === undefined) {
@@ -167,7 +167,7 @@ function put(spec, path, value) {
   spec[part][leaf] = value;
 }
 
-/** The view whose specs these are, null of a trace: what all share is common, the rest is each one's own. @param {Map<string, Field>} fields @param {any[]} specs @returns {View} */
+/** Build the view of specs (null for a recording): shared settings become common, the others each run's own. @param {Map<string, Field>} fields @param {any[]} specs @returns {View} */
 export function fromSpecs(fields, specs) {
   /** @type {View} */
   const view = { base: {}, runs: [], cursor: null };
@@ -190,7 +190,7 @@ export function fromSpecs(fields, specs) {
   return view;
 }
 
-/** @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
+/** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
 function flatten(fields, spec) {
   if (spec === null) return { [KIND]: TRACE };
   return Object.fromEntries(
@@ -203,7 +203,7 @@ function flatten(fields, spec) {
 }
 
 /**
- * The settings in which runs differ, each with one value a run: null where it means nothing for that run.
+ * List the settings in which runs differ, with one value per run; null if it does not apply to the run.
  * @param {Map<string, Field>} fields
  * @param {View} view
  * @returns {{field: Field, values: (Value | null)[]}[]}
@@ -219,13 +219,13 @@ export function toDifferences(fields, view) {
     .filter(({ values }) => new Set(values.filter((value) => value !== null)).size > 1);
 }
 
-/** `A Residual`, `B HC`; where runs share their kind, what tells them apart as well; a name instead, where there is one, and of a trace that of its model. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
+/** Label runs: `A Residual`, `B HC`; runs of one kind with the settings that distinguish them; or with their name, or the model of a recording. @param {View} view @param {Map<string, Field>} fields @param {ViewRules} rules @param {(string | null)[]} [models] */
 export function toLabels(view, fields, rules, models = []) {
   return view.runs.map((choice, index) => {
     const alike = view.runs.filter((other) => other.kind === choice.kind);
-    const own = findTelling(fields, view, alike).flatMap((field, place) => {
+    const own = findDistinguishing(fields, view, alike).flatMap((field, nth) => {
       const value = settingOf(view, choice, field);
-      return place > 0 && value === field.initial ? [] : [nameOf(value)]; // of two that differ one says so
+      return nth > 0 && value === field.initial ? [] : [nameOf(value)]; // for further settings, omit the default
     });
     const model = models[index];
     const name = choice.name ?? (model ? shortenName(model, rules.name_length) : model);
@@ -234,26 +234,26 @@ export function toLabels(view, fields, rules, models = []) {
   });
 }
 
-/** The first settings in which runs differ, as many as it takes to tell them all apart. @param {Map<string, Field>} fields @param {View} view @param {Choice[]} runs */
-function findTelling(fields, view, runs) {
+/** Find the first settings that distinguish all runs. @param {Map<string, Field>} fields @param {View} view @param {Choice[]} runs */
+function findDistinguishing(fields, view, runs) {
   const paths = [...new Set(runs.flatMap((choice) => Object.keys(choice.own)))];
   const differing = paths.flatMap((path) => fields.get(path) ?? []).filter((field) => countKinds([field]) > 1);
   const all = countKinds(differing);
   return differing.slice(0, differing.findIndex((_, last) => countKinds(differing.slice(0, last + 1)) === all) + 1);
 
-  /** @param {Field[]} by how many kinds of runs there are by these settings */
+  /** Count the different combinations of these settings. @param {Field[]} by */
   function countKinds(by) {
     return new Set(runs.map((choice) => JSON.stringify(by.map((field) => settingOf(view, choice, field))))).size;
   }
 }
 
-/** A field's title within a sentence: names and abbreviations keep their capitals. @param {Field} field */
-export function toInner({ title }) {
+/** Return a field's title for use within a sentence: names and abbreviations keep their capitals. @param {Field} field */
+export function titleInSentence({ title }) {
   return /^[A-Z]{2}|^Sinkhorn|^Jacobian/.test(title) ? title : title.charAt(0).toLowerCase() + title.slice(1);
 }
 
 /**
- * The values that a slider stops at: every step while they are few, then sixteen to thirty-two an octave.
+ * List the values at which a slider stops: every step if there are few, else 16 to 32 per octave.
  * @param {number} min
  * @param {number} max
  * @param {number} step
@@ -270,21 +270,21 @@ export function toStops(min, max, step) {
   return [...stops, max];
 }
 
-/** Where a slider's track ends, though larger values can be typed: what is beyond is rarely wanted, and would leave no room for what is. @type {Record<string, number>} */
+/** Ends of slider tracks; larger values can be typed. Rarely used values would take most of the track. @type {Record<string, number>} */
 const TRACK_ENDS = { 'connection.noise': 1 };
 
-/** The values that a field's slider stops at. @param {Field} field */
+/** List the values at which a field's slider stops. @param {Field} field */
 export function stopsOf({ path, min, max, step }) {
   const end = max ?? 1;
   return writtenStops[path] ?? toStops(min ?? 0, Math.min(end, TRACK_ENDS[path] ?? end), step ?? 1);
 }
 
-/** Without the last bits of 0.1 + 0.2. @param {number} value */
+/** Remove rounding errors such as in 0.1 + 0.2. @param {number} value */
 function tidy(value) {
   return Number(value.toPrecision(12));
 }
 
-/** @param {number[]} stops @param {number} value */
+/** Find the index of the stop nearest to a value. @param {number[]} stops @param {number} value */
 export function nearestStop(stops, value) {
   let best = 0;
   stops.forEach((stop, index) => {
@@ -293,7 +293,7 @@ export function nearestStop(stops, value) {
   return best;
 }
 
-/** Whether two views have the same runs, traces never. @param {Map<string, Field>} fields @param {View} one @param {View} other @param {string | null} [path] a field that may differ */
+/** Return whether two views have the same runs; false if one has recordings. @param {Map<string, Field>} fields @param {View} one @param {View} other @param {string | null} [path] a field that may differ */
 export function haveSameSpecs(fields, one, other, path = null) {
   const [ours, theirs] = [one, other].map((view) =>
     toSpecs(fields, view).map((spec) => JSON.stringify(without(spec, path))),
@@ -301,7 +301,7 @@ export function haveSameSpecs(fields, one, other, path = null) {
   return one.runs.length === ours.length && ours.join('\n') === theirs.join('\n');
 }
 
-/** @param {Record<string, any>} spec @param {string | null} path */
+/** Remove a setting from a spec. @param {Record<string, any>} spec @param {string | null} path */
 function without(spec, path) {
   const [part, leaf] = path?.split('.') ?? [];
   if (!part || !spec[part]) return spec;

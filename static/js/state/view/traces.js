@@ -1,4 +1,4 @@
-/** Records of traces among the runs of a view: a trace has an id in place of a spec, and stays as it is while settings move the others. No browser here. */
+/** Recordings among the runs of a view: they have an id instead of a spec, and settings do not change them. No browser here. */
 
 import { appliesTo, KIND, TRACE, toDifferences, toSpec } from './spec.js';
 
@@ -9,43 +9,43 @@ import { appliesTo, KIND, TRACE, toDifferences, toSpec } from './spec.js';
  * @typedef {import('../../../types').View} View
  */
 
-/** Seed and input: where runs differ in them, part of what else differs is chance. */
+/** Seed and input: if runs differ in them, part of their other differences is chance. */
 const COMMON = /^(seed$|input\.)/;
 
-/** Of seed and input, the settings in which runs of a view differ. @param {Map<string, Field>} fields @param {View} view */
+/** List the settings among seed and input in which runs differ. @param {Map<string, Field>} fields @param {View} view */
 export const toMixed = (fields, view) =>
   toDifferences(fields, view).flatMap(({ field }) => (COMMON.test(field.path) ? [field] : []));
 
 const ID = /^[0-9a-f]{20}$/;
-/** In an address of the page, in that of the record itself, or alone. */
+/** An id in an address of the page, in the address of a record, or alone. */
 const NAMED = /(?:^|[.&#]trace=|\/runs\/)([0-9a-f]{20})(?![0-9a-f])/;
 
-/** Whether a text is the id of a record. @param {string} text */
+/** Return whether a text is the id of a record. @param {string} text */
 export const isId = (text) => ID.test(text);
 
-/** The id in what someone pastes, such as a link to a trace; null where there is none. @param {string} text */
+/** Find the id in pasted text, such as a link to a recording; null if there is none. @param {string} text */
 export const findId = (text) => NAMED.exec(text.trim())?.[1] ?? null;
 
-/** What a place of a view asks for, in one word: the spec of a run, or the record of a trace. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
-export function toAsked(fields, view, choice) {
-  return choice.kind === TRACE ? toAskedTrace(choice.trace) : JSON.stringify(toSpec(fields, view, choice));
+/** Build the request key of a run: its spec as JSON, or the id of its recording. Equal keys need no new request. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
+export function toRequestKey(fields, view, choice) {
+  return choice.kind === TRACE ? toTraceKey(choice.trace) : JSON.stringify(toSpec(fields, view, choice));
 }
 
-/** @param {string | undefined} id */
-const toAskedTrace = (id) => `${TRACE} ${id}`;
+/** Build the request key of a recording. @param {string | undefined} id */
+const toTraceKey = (id) => `${TRACE} ${id}`;
 
-/** Whether a place was asked for as a trace. @param {string | undefined} asked */
-export const isAskedTrace = (asked) => asked?.startsWith(TRACE) === true;
+/** Return whether a request key names a recording. @param {string | undefined} requestKey */
+export const isTraceRequest = (requestKey) => requestKey?.startsWith(TRACE) === true;
 
-/** Whether it is not known which trace is meant, as in the address of a stored view that lists it as `trace` alone. @param {View} view */
+/** Return whether a view has a recording without an id, as in the hash of a snapshot that lists it as `trace`. @param {View} view */
 export const hasUnnamed = ({ runs }) => runs.some(({ kind, trace }) => kind === TRACE && trace === undefined);
 
-/** Ids of the traces of a view. @param {View} view @returns {string[]} */
+/** List the ids of a view's recordings. @param {View} view @returns {string[]} */
 export const tracesOf = ({ runs }) => runs.flatMap(({ trace }) => trace ?? []);
 
 /**
- * With a recording as the first run. Where its depth is known the others get it too, so that all have the same layers: no run keeps a depth of
- * its own. Layers that were chosen in the view before are not chosen any more.
+ * Insert a recording as the first run. If its depth is known, all other runs get that depth, so that all have the same layers. Clears the
+ * interval.
  * @param {View} view
  * @param {string} id
  * @param {number | null} depth
@@ -61,21 +61,21 @@ export function withTrace(view, id, depth = null) {
   return { ...rest, base, cursor: null, runs: [{ kind: TRACE, own: {}, trace: id }, ...runs] };
 }
 
-/** Without these records. @param {View} view @param {string[]} ids @returns {View} */
+/** Remove recordings. @param {View} view @param {string[]} ids @returns {View} */
 export function withoutRecords(view, ids) {
   return { ...view, runs: view.runs.filter(({ trace }) => trace === undefined || !ids.includes(trace)) };
 }
 
 /**
- * With one more run, of a spec: what it has beyond the common settings is its own, but for seed and input, which are those of the other
- * runs. Beside traces alone its settings become the common ones, which sliders then move.
+ * Insert a run with a spec. Settings that differ from the common ones become its own, except seed and input, which are those of the other
+ * runs. If the view has only recordings, its settings become the common ones, which sliders change.
  * @param {Map<string, Field>} fields
  * @param {View} view
  * @param {any} spec
- * @param {number} place from 0
+ * @param {number} index of the new run, from 0
  * @returns {View}
  */
-export function withSpec(fields, view, spec, place) {
+export function withSpec(fields, view, spec, index) {
   const isFirst = view.runs.every(({ kind }) => kind === TRACE);
   const settings = settingsOf(fields, spec);
   const { [KIND]: kind, ...others } = settings;
@@ -90,17 +90,17 @@ export function withSpec(fields, view, spec, place) {
       appliesTo(fields, { ...view, base: others }, bare, field)
     );
   });
-  return { ...view, base, runs: view.runs.toSpliced(place, 0, { ...bare, own: Object.fromEntries(own) }) };
+  return { ...view, base, runs: view.runs.toSpliced(index, 0, { ...bare, own: Object.fromEntries(own) }) };
 }
 
-/** Whether a view gives to a spec another seed or input than its own. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
+/** Return whether a view would change the seed or input of a spec. @param {Map<string, Field>} fields @param {View} view @param {any} spec */
 export function changesInput(fields, view, spec) {
   const settings = Object.entries(settingsOf(fields, spec)).filter(([path]) => COMMON.test(path));
   const hasRuns = view.runs.some(({ kind }) => kind !== TRACE);
   return hasRuns && settings.some(([path, value]) => value !== (view.base[path] ?? fields.get(path)?.initial));
 }
 
-/** Every setting of a spec, by its path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
+/** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
 function settingsOf(fields, spec) {
   return Object.fromEntries(
     [...fields.values()].map(({ path, initial }) => {
@@ -110,7 +110,7 @@ function settingsOf(fields, spec) {
   );
 }
 
-/** What differs from the default. @param {Map<string, Field>} fields @param {Record<string, Value>} settings */
+/** Keep the settings that differ from the default. @param {Map<string, Field>} fields @param {Record<string, Value>} settings */
 function toBase(fields, settings) {
   return Object.fromEntries(Object.entries(settings).filter(([path, value]) => value !== fields.get(path)?.initial));
 }

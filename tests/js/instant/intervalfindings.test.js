@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { toPartFindings } from '../../../static/js/instant/partwords.js';
+import { toIntervalFindings } from '../../../static/js/instant/intervalfindings.js';
 
 const LAYERS = 4;
-/** Each layer doubles stream 1 and halves stream 2: forward and backward gain are 2 to the number of layers. */
+/** Create columns in which each layer doubles stream 1 and halves stream 2: both gains are 2 to the number of layers. */
 function columnsOf(changes = {}) {
   const columns = createColumns();
   const data = Float32Array.from(Array.from({ length: LAYERS }, () => [2, 0, 0, 0.5]).flat());
@@ -21,9 +21,9 @@ function columnsOf(changes = {}) {
   }
   return columns;
 }
-const textsOf = (columns, first, last) => toPartFindings(columns, { first, last }).map(({ text }) => text);
+const textsOf = (columns, first, last) => toIntervalFindings(columns, { first, last }).map(({ text }) => text);
 
-test('chosen layers are spoken of as a stack of them alone would be', () => {
+test('findings about an interval equal those about a stack of its layers', () => {
   assert.deepEqual(textsOf(columnsOf(), 1, 2), [
     'The product of up to 2 mixing matrices amplifies up to 4× forward and 4× backward.',
     'Activations grow from 2 to 20 over 2 layers.',
@@ -35,7 +35,7 @@ test('chosen layers are spoken of as a stack of them alone would be', () => {
   ]);
 });
 
-test('of several seeds a ratio of medians is called one', () => {
+test('for several seeds a ratio of medians is named as such', () => {
   const seeds = columnsOf({ start: { source: { kind: 'spec', spec: { seeds: 5 } } } });
   seeds.bands.set('grad_rms', { p50: Float64Array.from([8, 4, 3.9, 1].map(Math.log10)) });
   assert.equal(
@@ -48,14 +48,14 @@ test('of several seeds a ratio of medians is called one', () => {
   );
 });
 
-test('the gain of layers is not said where the mixing of one of them is not known', () => {
+test('the gain of an interval is left out if the mixing of a layer is unknown', () => {
   const overflow = columnsOf();
   overflow.matrices.get('h_res').data.fill(NaN, 8, 12);
   assert.ok(!textsOf(overflow, 0, 3).some((text) => text.includes('mixing')));
   assert.match(textsOf(overflow, 0, 1)[0], /amplifies up to 4×/);
 });
 
-test('dynamic matrices are said to be averaged', () => {
+test('dynamic matrices are described as averaged', () => {
   const dynamic = columnsOf();
   dynamic.matrices.set('h_res_std', dynamic.matrices.get('h_res'));
   assert.equal(
@@ -64,7 +64,7 @@ test('dynamic matrices are said to be averaged', () => {
   );
 });
 
-test('what a record cannot tell of chosen layers is not said', () => {
+test('findings without recorded numbers are left out', () => {
   const seeds = columnsOf();
   for (const key of ['composite_gain_fwd', 'composite_gain_bwd']) seeds.bands.set(key, { p50: new Float64Array(4) });
   assert.equal(textsOf(seeds, 1, 2).length, 2);

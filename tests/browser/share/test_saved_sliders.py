@@ -26,7 +26,7 @@ DRAWN = """card => card.querySelector('.live:not([hidden])').data.filter((trace)
 
 def move(page: Page, path: str, value: float) -> None:
     """Put a slider of a file on the stop of a value, as a key does: stop by stop."""
-    slider = page.locator(f"#hand [data-path='{path}']")
+    slider = page.locator(f"#try-it [data-path='{path}']")
     output = slider.locator("output")
     slider.locator("input").focus()
     while float(output.inner_text()) != value:
@@ -54,7 +54,7 @@ def check_curves(page: Page, panel: str, results: list[Result]) -> int:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("hand")
+    return tmp_path_factory.mktemp("saved")
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_the_sliders_are_for_everyone_and_not_on_paper(saved: Saved, folder: Pat
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     move(page, "depth", 6)
     page.emulate_media(media="print")
-    expect(page.locator("#hand")).to_be_hidden()
+    expect(page.locator("#try-it")).to_be_hidden()
     expect(page.locator("[data-panel=gain] .figure").first).to_be_visible()
     expect(page.locator("[data-panel=gain] .live")).to_be_hidden()
     saved.check(folder / "view.html")
@@ -133,5 +133,5 @@ def test_a_file_of_stacks_that_train_has_no_sliders(open_page: OpenPage, browser
     path = save_view(page, tmp_path / "view.html")
     expect(page.get_by_text("sliders work")).to_have_count(0)
     saved = Saved(browser, path)
-    assert saved.page.locator("#hand, script, input").count() == 0
+    assert saved.page.locator("#try-it, script, input").count() == 0
     saved.check(path)

@@ -1,4 +1,4 @@
-/** The heading: one headline, one sentence, and the five steps of the story, each of which sets the runs. */
+/** The heading: headline, sentence, and the five steps of the story; each step sets the runs. */
 
 import { computed, signal } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
@@ -9,12 +9,12 @@ import * as state from '../state/signals.js';
 import { fromSpecs } from '../state/view/spec.js';
 import { Explained } from '../ui/glossary.js';
 import { html } from '../ui/html.js';
-import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from './lessonsteps.js';
+import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from './storysteps.js';
 
-/** The step that was chosen last. */
+/** The last chosen step. */
 const chosen = signal(/** @type {number | null} */ (null));
 
-/** @param {number} step */
+/** Return the view of a step. @param {number} step */
 function viewOf(step) {
   const { connections } = STEPS[step];
   if (connections === 'opening') return openingView();
@@ -25,33 +25,33 @@ function viewOf(step) {
   );
 }
 
-/** The connections of a view's runs. @param {import('../../types').View} view */
+/** Join the connections of a view's runs. @param {import('../../types').View} view */
 const kindsOf = (view) => view.runs.map(({ kind }) => kind).join();
 
-/** The step that was chosen, as long as its connections are shown: sliders may move. */
+/** The chosen step while its connections are shown; sliders may change the other settings. */
 export const current = computed(() => {
   const step = chosen.value;
   if (step === null || state.fields.value.size === 0) return null;
   return kindsOf(state.settings.value) === kindsOf(viewOf(step)) ? step : null;
 });
 
-/** Whether the reader was asked to drag a slider; until the view is another. */
-const asked = signal(/** @type {import('../../types').View | null} */ (null));
+/** The view in which the story asks the user to drag a slider; null otherwise. */
+const taskView = signal(/** @type {import('../../types').View | null} */ (null));
 
-/** @param {number} step */
+/** Go to a step. @param {number} step */
 export function go(step) {
   chosen.value = step;
   showView(viewOf(step));
 }
 
 export function Heading() {
-  if (origin.value) return null; // the text of a preset takes its place
+  if (origin.value) return null; // the text of a preset replaces it
   const step = current.value;
   return html`
     <section class="heading" aria-labelledby="headline">
       <div>
         <h1 id="headline"><${Headline} /></h1>
-        <p class="step-text" aria-live="polite"><${LessonText} /><${StartHint} /></p>
+        <p class="step-text" aria-live="polite"><${StoryText} /><${StartHint} /></p>
       </div>
       <ol class="steps" aria-label="Story">
         ${STEPS.map(
@@ -64,44 +64,44 @@ export function Heading() {
   `;
 }
 
-/** @param {number | null} step */
+/** Return the label of the button for the next step. @param {number | null} step */
 function nextLabel(step) {
   if (step === null) return 'Start';
   return step < STEPS.length - 1 ? 'Next' : 'Your turn';
 }
 
-/** Go to the next step; after the last one, to the slider that the reader is asked to drag. */
+/** Go to the next step; after the last one, focus the slider to drag. */
 function next() {
   const step = current.value ?? -1;
   if (step < STEPS.length - 1) return go(step + 1);
   chosen.value = null;
-  showView(openingView()); // of trained runs there is no slider
-  asked.value = state.settings.value;
+  showView(openingView()); // trained runs have no drift slider
+  taskView.value = state.settings.value;
   requestAnimationFrame(() => document.getElementById('field-connection-noise')?.focus());
 }
 
-/** The runs as they are drawn: what is known at once of those that are asked for, else those before. */
+/** Return the columns that are drawn: derived or computed, else those of earlier runs. */
 function shownColumns() {
   state.dataTick.value;
   return state.slots.value.map((slot) => shownOf(slot, hasGains).columns);
 }
 
-/** @param {import('../../types').Columns} columns */
+/** Return whether gains are known. @param {import('../../types').Columns} columns */
 const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
-const Headline = () => html`${sayHeadline(shownColumns().filter(({ start }) => start !== null))}`;
+const Headline = () => html`${toHeadline(shownColumns().filter(({ start }) => start !== null))}`;
 
-/** What to do first. Paper has no button, so it is not printed. */
+/** Render the hint to press Start; not printed. */
 function StartHint() {
   const { hc, mhc } = toRuns(shownColumns().filter(hasGains));
-  const isBefore = current.value === null && asked.value !== state.settings.value;
+  const isBefore = current.value === null && taskView.value !== state.settings.value;
   return isBefore && (hc || mhc) ? html`<span class="no-print"> Press Start to see why.</span>` : null;
 }
 
-/** What the step says of the runs that are shown. */
-export function LessonText() {
+/** Render the text of the step about the shown runs. */
+export function StoryText() {
   const step = current.value;
   const runs = toRuns(shownColumns().filter(hasGains));
-  const isAsked = asked.value === state.settings.value;
-  return html`<${Explained} text=${isAsked ? sayTask(runs) : step === null ? sayClaim(runs) : STEPS[step].say(runs)} />`;
+  const isTask = taskView.value === state.settings.value;
+  return html`<${Explained} text=${isTask ? describeTask(runs) : step === null ? describeClaim(runs) : STEPS[step].describe(runs)} />`;
 }

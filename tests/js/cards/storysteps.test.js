@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { STEPS, sayClaim, sayHeadline, sayTask, toRuns } from '../../../static/js/cards/lessonsteps.js';
+import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from '../../../static/js/cards/storysteps.js';
 import { createColumns } from '../../../static/js/data/columns.js';
 
 const WORDS = 24;
 
-/** A run whose gains, in log10, go evenly from 1 to these; its layers have these gains. */
+/** Create a run whose gains, log10, grow evenly to the given ones, with the given gains of layers. */
 function runOf(kind, { forward = 0, backward = forward, depth = 64, streams = 4, layer, activation, spec = {} } = {}) {
   const columns = createColumns();
   const whole = { connection: { kind }, block: { norm_position: 'pre' }, depth, ...spec };
@@ -30,12 +30,12 @@ const residual = runOf('residual', { streams: 1 });
 const hc = runOf('hc', { forward: Math.log10(789.5) });
 const mhc = runOf('mhc');
 const all = { residual, hc, mhc };
-const [one, four, free, constrained, benefit] = STEPS.map(({ say }) => say);
+const [one, four, free, constrained, benefit] = STEPS.map(({ describe }) => describe);
 
-test('the sentences of the default view', () => {
-  assert.equal(sayHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
+test('sentences of the default view', () => {
+  assert.equal(toHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
   assert.equal(
-    sayClaim(all),
+    describeClaim(all),
     'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00.',
   );
   assert.match(one(all), /the input stays, times 1: its gain\.$/);
@@ -46,10 +46,10 @@ test('the sentences of the default view', () => {
     /^Manifold-Constrained Hyper-Connections \(mHC\) .* weights H_res ≥ 0, rows and columns sum to 1/,
   );
   assert.match(constrained(all), /only average streams: .*1\. Gain ×1\.00, HC ×790\.$/);
-  assert.match(sayTask(all), /drag “Drift σ”.*×790 now/);
+  assert.match(describeTask(all), /drag “Drift σ”.*×790 now/);
 });
 
-test('a product is said to exceed its layers where it does, and of which layers it is', () => {
+test('the text states that a product exceeds its layers only if it does, and names the layers', () => {
   const layers = "HC's free weights multiply: one layer reaches ×2.70, layers 1 to 64 together ×790.";
   assert.ok(free({ hc: runOf('hc', { forward: Math.log10(789.5), layer: Math.log10(2.7) }) }).endsWith(layers));
   const peak = runOf('hc', { layer: Math.log10(2.7) });
@@ -59,45 +59,45 @@ test('a product is said to exceed its layers where it does, and of which layers 
   assert.match(free({ hc: alone }), /Over 1 layer HC reaches ×2\.00 here\.$/);
 });
 
-test('a ribbon is said to widen where the signal grows', () => {
+test('the text states that a ribbon widens only if the signal grows', () => {
   assert.match(one({ residual: runOf('residual', { depth: 2, activation: [0, 1] }) }), /so the ribbon widens/);
   assert.doesNotMatch(one({ residual: runOf('residual', { depth: 2, activation: [1, 1] }) }), /widens/);
 });
 
-test('one stream of HC is not said to be mixed', () => {
+test('HC with one stream is not described as mixing', () => {
   assert.match(four({ hc: runOf('hc', { streams: 1 }) }), /nothing to mix/);
 });
 
-test('the headline counts what is shown', () => {
-  assert.equal(sayHeadline([residual]), 'One signal, 64 layers, one way to connect them');
-  assert.equal(sayHeadline([hc, runOf('hc', { depth: 8 })]), 'One signal, 8 to 64 layers, 2 runs');
-  assert.equal(sayHeadline([runOf('hc', { depth: 1 })]), 'One signal, 1 layer, one way to connect them');
-  assert.equal(sayHeadline([]), 'One signal, layer by layer');
+test('the headline counts the shown runs', () => {
+  assert.equal(toHeadline([residual]), 'One signal, 64 layers, one way to connect them');
+  assert.equal(toHeadline([hc, runOf('hc', { depth: 8 })]), 'One signal, 8 to 64 layers, 2 runs');
+  assert.equal(toHeadline([runOf('hc', { depth: 1 })]), 'One signal, 1 layer, one way to connect them');
+  assert.equal(toHeadline([]), 'One signal, layer by layer');
 });
 
-test('what has no numbers yet is not said', () => {
-  assert.equal(sayClaim(toRuns([])), '');
-  for (const { say } of STEPS) assert.doesNotMatch(say({}), /×|undefined|null|NaN/);
+test('sentences without numbers are left out', () => {
+  assert.equal(describeClaim(toRuns([])), '');
+  for (const { describe } of STEPS) assert.doesNotMatch(describe({}), /×|undefined|null|NaN/);
 });
 
-test('other connections are named with their gains', () => {
+test('other connections are listed with their gains', () => {
   const runs = toRuns([runOf('frac', { forward: 2 }), runOf('kromhc')]);
-  assert.equal(sayClaim(runs), 'How much mixing amplifies a shared signal: frac ×100, kromhc ×1.00.');
+  assert.equal(describeClaim(runs), 'How much mixing amplifies a shared signal: frac ×100, kromhc ×1.00.');
 });
 
-test('a norm after the addition rescales the input, which is then not said to stay', () => {
+test('with a norm after the addition, the text does not state that the input stays', () => {
   const post = runOf('residual', { spec: { block: { norm_position: 'post' } } });
   assert.doesNotMatch(one({ residual: post }), /multiplied by 1/);
 });
 
-test('the last step says that no benefit was measured here, and that papers report one', () => {
+test('the last step states that we measured no benefit, and that papers report one', () => {
   assert.equal(
     benefit({}),
     'We measured no benefit of four streams: at equal compute, one had lower loss in all 12 comparisons. The papers report benefits for LLMs.',
   );
 });
 
-/** Numbers of a generator that always gives the same ones. */
+/** Create a reproducible random generator. */
 function createRandom() {
   let state = 1;
   return () => {
@@ -106,14 +106,14 @@ function createRandom() {
   };
 }
 
-/** The gain in a text, as a logarithm. */
+/** Parse the gain in a text, as log10. */
 function read(text) {
   const [, mantissa, power] = text.replaceAll(',', '').match(/^([\d.]+)(?:×10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?$/);
   const digits = [...(power ?? '⁰')].map((sign) => (sign === '⁻' ? '-' : '⁰¹²³⁴⁵⁶⁷⁸⁹'.indexOf(sign)));
   return Math.log10(Number(mantissa)) + Number(digits.join(''));
 }
 
-test('of 3000 random runs no sentence says what its numbers deny', () => {
+test('no sentence contradicts its numbers for 3000 random runs', () => {
   const random = createRandom();
   const spread = () => (random() - 0.4) * 10 ** (4 * random() - 1.5); // from 0.03 to 300 decades
   for (let trial = 0; trial < 3000; trial++) {
@@ -129,7 +129,7 @@ test('of 3000 random runs no sentence says what its numbers deny', () => {
       }),
     };
     const peak = (columns, key) => Math.max(...columns.log10.get(key));
-    const texts = [sayClaim(runs), sayTask(runs), ...STEPS.map(({ say }) => say(runs))];
+    const texts = [describeClaim(runs), describeTask(runs), ...STEPS.map(({ describe }) => describe(runs))];
     for (const text of texts) {
       assert.ok(text.split(/\s+/).length <= WORDS, `${text.split(/\s+/).length} words: ${text}`);
       assert.doesNotMatch(text, /undefined|null|NaN/);

@@ -1,6 +1,6 @@
 /**
- * The headline and the sentences of the story. Each sentence states numbers of the runs that are shown, and says only what these numbers
- * support. No browser here.
+ * Headline and sentences of the story. Each sentence states numbers of the shown runs, and only what these numbers support. No browser
+ * here.
  */
 
 import { formatFactor, gainOf, ONE, peakOf } from '../data/gain.js';
@@ -14,22 +14,22 @@ const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
 /**
- * `connections` are those of the runs that a step sets, or it names a view: of first-time visitors, or of trained runs. `magnified` is the
- * connection that the step is about, where the picture would magnify another one.
- * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, say: (runs: Runs) => string}[]}
+ * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs.
+ * `magnified` is the connection to magnify, if the picture would magnify another one.
+ * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, describe: (runs: Runs) => string}[]}
  */
 export const STEPS = [
-  { title: 'One stream', connections: [RESIDUAL], say: sayOne },
-  { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], say: sayFour },
-  { title: 'Free mixing', connections: [RESIDUAL, HC], say: sayFree },
-  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', say: sayConstrained },
-  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', say: sayBenefit },
+  { title: 'One stream', connections: [RESIDUAL], describe: describeOneStream },
+  { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], describe: describeFourStreams },
+  { title: 'Free mixing', connections: [RESIDUAL, HC], describe: describeFreeMixing },
+  { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', describe: describeConstrained },
+  { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', describe: describeBenefit },
 ];
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
-/** @param {Columns[]} shown */
-export function sayHeadline(shown) {
+/** Build the headline. @param {Columns[]} shown */
+export function toHeadline(shown) {
   if (shown.length === 0) return 'One signal, layer by layer';
   const depths = shown.map(depthOf);
   const [least, most] = [Math.min(...depths), Math.max(...depths)];
@@ -39,7 +39,7 @@ export function sayHeadline(shown) {
   return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 
-/** By their kind of connection. @param {Columns[]} shown @returns {Runs} */
+/** Index runs by connection. @param {Columns[]} shown @returns {Runs} */
 export function toRuns(shown) {
   /** @type {Runs} */
   const runs = {};
@@ -52,38 +52,38 @@ export function toRuns(shown) {
 
 const MHC = 'Manifold-Constrained Hyper-Connections (mHC)';
 
-/** What is said where no step is on. @param {Runs} runs */
-export function sayClaim(runs) {
-  const growth = runs.hc ? sayGrowth(runs.hc) : '';
-  const bound = runs.mhc ? sayBound(runs.mhc) : '';
-  if (!growth && !bound) return sayGains(runs);
+/** Describe the runs while no step is chosen. @param {Runs} runs */
+export function describeClaim(runs) {
+  const growth = runs.hc ? describeGrowth(runs.hc) : '';
+  const bound = runs.mhc ? describeBound(runs.mhc) : '';
+  if (!growth && !bound) return describeGains(runs);
   const ends = bound && `${MHC} ${growth ? '' : 'have a gain of '}${bound}`;
   return `${[growth, ends].filter(Boolean).join(', ')}.`;
 }
 
-/** What the reader is asked to do after the last step. @param {Runs} runs */
-export function sayTask({ hc }) {
+/** Describe the task after the last step. @param {Runs} runs */
+export function describeTask({ hc }) {
   const gain = hc ? textOf(hc) : null;
   return `Your turn: drag “Drift σ” below the picture and watch HC${gain === null ? '' : `. Its gain is ×${gain} now`}.`;
 }
 
-/** @param {Columns} hc */
-function sayGrowth(hc) {
+/** Describe the gain of HC; empty if unknown. @param {Columns} hc */
+function describeGrowth(hc) {
   const gain = textOf(hc);
   if (gain === null) return '';
   if (!amplifies(hc)) return `Hyper-Connections (HC) do not amplify here: gain at most ×${gain}`;
   return `Hyper-Connections (HC) amplify a shared signal up to ×${gain}`;
 }
 
-/** One number where forward and backward gains are 1. @param {Columns} mhc */
-function sayBound(mhc) {
+/** Describe the gains of mHC: one number if both are 1; empty if unknown. @param {Columns} mhc */
+function describeBound(mhc) {
   const gain = textOf(mhc);
   if (gain === null) return '';
   return isBound(mhc) ? `×${gain}` : bothGains(mhc);
 }
 
-/** @param {Runs} runs */
-function sayOne({ residual }) {
+/** Describe a single stream. @param {Runs} runs */
+function describeOneStream({ residual }) {
   const stream = 'A stream carries the signal past every layer.';
   // A norm after the addition rescales the input as well.
   if (!residual || specOf(residual)?.block.norm_position === 'post')
@@ -92,27 +92,27 @@ function sayOne({ residual }) {
   return `${stream} Each layer adds its output${growth}; the input stays, times 1: its gain.`;
 }
 
-/** @param {Runs} runs */
-function sayFour({ hc }) {
+/** Describe several streams. @param {Runs} runs */
+function describeFourStreams({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
     return 'Hyper-Connections (HC) with 1 stream have nothing to mix. Raise “Streams” below the picture.';
   return `Hyper-Connections (HC) use ${streams} streams, copies of the state: layers read a weighted sum (H_pre), can mix them (H_res), add to each (H_post).`;
 }
 
-/** @param {Runs} runs */
-function sayFree({ hc }) {
+/** Describe the gain of free mixing. @param {Runs} runs */
+function describeFreeMixing({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
   const gain = hc ? textOf(hc) : null;
   if (!hc || gain === null) return meaning;
-  if (!amplifies(hc)) return `${meaning} Over ${sayLayers(hc)} HC stays at or below ×${gain} here.`;
-  const layer = sayLargestLayer(hc);
-  if (layer === null) return `${meaning} Over ${sayLayers(hc)} HC reaches ×${gain} here.`;
+  if (!amplifies(hc)) return `${meaning} Over ${formatLayers(hc)} HC stays at or below ×${gain} here.`;
+  const layer = largestLayerGain(hc);
+  if (layer === null) return `${meaning} Over ${formatLayers(hc)} HC reaches ×${gain} here.`;
   return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
 }
 
-/** @param {Runs} runs */
-function sayConstrained({ hc, mhc }) {
+/** Describe doubly stochastic mixing. @param {Runs} runs */
+function describeConstrained({ hc, mhc }) {
   const [ours, theirs] = [mhc && textOf(mhc), hc && textOf(hc)];
   const compared = theirs ? `, HC ×${theirs}` : '';
   if (!mhc || !ours) return `${MHC} constrain H_res: weights ≥ 0, rows and columns that sum to 1.`;
@@ -121,13 +121,13 @@ function sayConstrained({ hc, mhc }) {
   return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${bothGains(mhc)}.`;
 }
 
-/** What several streams are good for: the held-out losses of docs/drift.md, four streams against one, and what others report. */
-function sayBenefit() {
+/** Describe the benefit of several streams: validation losses of docs/drift.md, and reports by others. */
+function describeBenefit() {
   return 'We measured no benefit of four streams: at equal compute, one had lower loss in all 12 comparisons. The papers report benefits for LLMs.';
 }
 
-/** The gain of every run, where the story has nothing to say of them. @param {Runs} runs */
-function sayGains(runs) {
+/** Describe the gain of each run, for connections that the story does not cover. @param {Runs} runs */
+function describeGains(runs) {
   const known = Object.values(runs).flatMap((columns) => {
     const gain = columns && textOf(columns);
     return gain ? [`${specOf(columns)?.connection.kind.replaceAll('_', ' ')} ×${gain}`] : [];
@@ -135,44 +135,44 @@ function sayGains(runs) {
   return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }
 
-/** @param {Columns} columns */
+/** Format the gains forward and backward. @param {Columns} columns */
 const bothGains = (columns) => `×${textOf(columns)} forward, ×${textOf(columns, BACKWARD) ?? '–'} backward`;
 
 const BACKWARD = 'composite_gain_bwd';
 
-/** The gain in words; null where it is not known. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
+/** Format a gain; null if unknown. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
 function textOf(columns, key) {
   const gain = gainOf(columns, key);
   return gain === null ? null : formatFactor(gain);
 }
 
-/** Whether the mixing amplifies a shared signal. @param {Columns} columns */
+/** Return whether the mixing amplifies a shared signal. @param {Columns} columns */
 const amplifies = (columns) => (gainOf(columns) ?? 0) >= ONE;
 
-/** Whether products of the mixing leave a shared signal and a shared gradient as they are. @param {Columns} columns */
+/** Return whether both gains are 1. @param {Columns} columns */
 function isBound(columns) {
   return [gainOf(columns), gainOf(columns, BACKWARD)].every((gain) => gain !== null && Math.abs(gain) < ONE);
 }
 
-/** Whether the signal is larger at the last layer than at the first, where both are known. @param {Columns} columns */
+/** Return whether the signal is larger at the last layer than at the first; false if unknown. @param {Columns} columns */
 function grows(columns) {
   const sizes = logsOf(columns, 'act_rms');
   return sizes[depthOf(columns) - 1] > sizes[0];
 }
 
-/** The largest gain of one layer, where the product of several is larger; of several seeds there is none. @param {Columns} columns */
-function sayLargestLayer(columns) {
+/** Format the largest gain of one layer; null if the product is not larger, or for several seeds. @param {Columns} columns */
+function largestLayerGain(columns) {
   const most = Math.max(...logsOf(columns, 'gain_fwd'));
   if (!Number.isFinite(most) || columns.bands.has('composite_gain_fwd')) return null;
   const text = formatFactor(most);
   return most < (gainOf(columns) ?? 0) && text !== textOf(columns) ? text : null;
 }
 
-/** @param {Columns} columns @param {string} key */
+/** Return log10 of a metric over layers. @param {Columns} columns @param {string} key */
 const logsOf = ({ log10 }, key) => Array.from(/** @type {Float64Array} */ (log10.get(key) ?? []));
 
-/** @param {Columns} columns */
-function sayLayers(columns) {
+/** Format the number of layers. @param {Columns} columns */
+function formatLayers(columns) {
   const depth = depthOf(columns);
   return depth === 1 ? '1 layer' : `${depth} layers`;
 }

@@ -1,9 +1,9 @@
-/** Under a framed card: sliders for what follows from the framed runs, without the server. */
+/** Sliders below an embedded card, for columns that can be derived from its runs without the server. */
 
 import { useRef, useState } from 'preact/hooks';
 import { depthOf } from '../data/record.js';
 import { ROOT } from '../net/sent.js';
-import { moveAtOnce } from '../state/actions.js';
+import { moveIfDerivable } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { toHash } from '../state/view/hash.js';
@@ -14,8 +14,8 @@ import { html } from '../ui/html.js';
 
 const PATHS = ['depth', 'connection.noise', 'connection.sinkhorn_iters'];
 
-/** Nothing until the runs are whole. */
-export function Hand() {
+/** Render the sliders once the runs are complete. */
+export function FrameSliders() {
   const layers = useRef(0);
   const [isRefused, setRefused] = useState(false);
   state.dataTick.value;
@@ -23,37 +23,37 @@ export function Hand() {
   const fields = movableFields();
   if (layers.current === 0 || fields.length === 0) return null;
   const move = (/** @type {Field} */ field, /** @type {number} */ value) =>
-    setRefused(!moveAtOnce(() => state.setBase(field.path, value)));
+    setRefused(!moveIfDerivable(() => state.setBase(field.path, value)));
   const link = html`<a href=${`${ROOT}/#${toHash(state.view.value, boot.rules)}`} target="_blank" rel="noopener">Compute this view</a>`;
   return html`
-    <details class="hand">
+    <details class="try-it">
       <summary>Try it</summary>
       ${fields.map((field) => html`<${Slider} key=${field.path} field=${field} layers=${layers.current} move=${move} />`)}
-      <p class="hint" aria-live="polite">${isRefused ? 'That does not follow from these runs. ' : 'Follows from these runs at once; what is dimmed needs new ones. '}${link}</p>
+      <p class="hint" aria-live="polite">${isRefused ? 'The data of these runs does not cover this value. ' : 'Derived from these runs; dimmed figures need new runs. '}${link}</p>
     </details>
   `;
 }
 
-/** Settings that a hand can move. */
+/** List the settings that the sliders can change. */
 export function movableFields() {
   return PATHS.flatMap((path) => state.fields.value.get(path) ?? []).filter(isMovable);
 }
 
-/** Layers that are known of all runs: those of the shallowest, once all are whole. */
+/** Return the depth of the shallowest run once all runs are complete, else 0. */
 export function wholeLayers() {
   const slots = state.slots.value;
-  const isWhole = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
-  return isWhole ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;
+  const isComplete = slots.length > 0 && slots.every(({ columns }) => columns.end?.status === 'done');
+  return isComplete ? Math.min(...slots.map(({ columns }) => depthOf(columns))) : 0;
 }
 
-/** Whether all runs share a setting, and it means something for one of them. @param {Field} field */
+/** Return whether all runs share a setting and it applies to one of them. @param {Field} field */
 function isMovable(field) {
   const { value: view } = state.view;
   const isShared = view.runs.every((choice) => !(field.path in choice.own));
   return isShared && view.runs.some((choice) => appliesTo(state.fields.value, view, choice, field));
 }
 
-/** @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
+/** Render a slider. @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
 function Slider({ field, layers, move }) {
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));

@@ -1,14 +1,14 @@
-/** Whole records of this visit, the latest last: asked for again, they are here; and what is wanted next may follow from them. */
+/** Complete records of this visit, the latest last: reused for the same spec, or as base of derived columns. */
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf } from '../data/record.js';
-import { begin, know } from '../instant/known.js';
+import { deriveBeginning, deriveColumns } from '../instant/derive.js';
 import { boot } from './boot.js';
 import { fields } from './signals.js';
 import { fromSpecs, toSpecs } from './view/spec.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/known.js').Wanted} Wanted */
-/** A spec as what sliders move, and all the rest. @typedef {Wanted & {rest: string}} Moved */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/derive.js').Wanted} Wanted */
+/** A spec split into settings that sliders change, and the rest. @typedef {Wanted & {rest: string}} Moved */
 
 const KEPT_RUNS = 24;
 
@@ -17,23 +17,23 @@ const kept = new Map();
 
 export const keptIds = () => [...kept.keys()];
 
-/** @param {string} id */
+/** Return a kept record. @param {string} id */
 export const recallRecord = (id) => kept.get(id)?.columns;
 
-/** @param {string} id @param {Columns} columns */
+/** Keep a complete record. @param {string} id @param {Columns} columns */
 export function keepRecord(id, columns) {
   const spec = specOf(columns);
   keep(id, { columns, moved: spec && toMoved(toSpecs(fields.value, fromSpecs(fields.value, [spec]))[0]) });
 }
 
-/** @param {string} id @param {{columns: Columns, moved: Moved | null}} item */
+/** Keep an item as the latest, and drop the oldest. @param {string} id @param {{columns: Columns, moved: Moved | null}} item */
 function keep(id, item) {
   kept.delete(id);
   kept.set(id, item);
   for (const oldest of [...kept.keys()].slice(0, -KEPT_RUNS)) kept.delete(oldest);
 }
 
-/** @param {any} spec with what differs from the default alone @returns {Moved} */
+/** Split a spec. @param {any} spec settings that differ from the default @returns {Moved} */
 function toMoved({ depth, connection, ...others }) {
   const { noise, sinkhorn_iters, ...joined } = connection;
   const initial = (/** @type {string} */ path) => Number(fields.value.get(path)?.initial);
@@ -46,24 +46,24 @@ function toMoved({ depth, connection, ...others }) {
 }
 
 /**
- * What is known of a spec without asking: its whole record, or columns that follow from another one, or of a deeper stack than all that
- * are here the first layers. Null where nothing is.
+ * Return what the page knows about a spec without a request: its record, columns derived from another record, or the first layers of a
+ * stack that is deeper than all kept ones. Null if nothing.
  * @param {any} spec
- * @returns {{id: string, columns: Columns, known: Columns | null} | null}
+ * @returns {{id: string, columns: Columns, derived: Columns | null} | null}
  */
 export function recallSpec(spec) {
   const wanted = toMoved(spec);
   const alike = [...kept].filter(([, { moved }]) => moved?.rest === wanted.rest);
   const isSame = (/** @type {Moved | null} */ moved) => moved?.noise === wanted.noise && moved.rounds === wanted.rounds;
   const exact = alike.find(([, { moved }]) => isSame(moved) && moved?.layers === wanted.layers);
-  if (exact) return { id: exact[0], columns: exact[1].columns, known: null };
-  // The same mixing first: it tells more.
+  if (exact) return { id: exact[0], columns: exact[1].columns, derived: null };
+  // Records with the same mixing first: more columns follow from them.
   const ordered = alike.sort(([, one], [, other]) => Number(isSame(other.moved)) - Number(isSame(one.moved)));
   for (const [id, item] of ordered) {
-    const known = know(item.columns, wanted, boot.rules.at_once);
-    if (known) {
-      keep(id, item); // as long as it is of use
-      return { id: '', columns: createColumns(), known };
+    const derived = deriveColumns(item.columns, wanted, boot.rules.at_once);
+    if (derived) {
+      keep(id, item); // used records are dropped last
+      return { id: '', columns: createColumns(), derived };
     }
   }
   return recallBeginning(
@@ -72,9 +72,9 @@ export function recallSpec(spec) {
   );
 }
 
-/** The first layers of a deeper stack than all that are here, of the deepest of them. @param {Wanted} wanted @param {Columns[]} alike */
+/** Derive the first layers of a deeper stack from the deepest kept record. @param {Wanted} wanted @param {Columns[]} alike */
 function recallBeginning(wanted, alike) {
   const deepest = alike.sort((one, other) => depthOf(other) - depthOf(one))[0];
-  const begun = deepest && begin(deepest, wanted, boot.rules.at_once);
-  return begun ? { id: '', columns: begun, known: null } : null;
+  const begun = deepest && deriveBeginning(deepest, wanted, boot.rules.at_once);
+  return begun ? { id: '', columns: begun, derived: null } : null;
 }

@@ -1,21 +1,21 @@
 /**
- * What chosen layers do, in the words of `mhc_core/findings`, which speaks of all layers: their mixing alone, the signal on its way
- * through them, and the gradient on its way back. What a record cannot tell of them is not said.
+ * Findings about an interval of layers, in the wording of `mhc_core/findings` for all layers: mixing, signal and gradient. A finding is
+ * left out if the record lacks its numbers.
  */
 
 import { formatValue } from '../data/numbers.js';
 import { depthOf, seedsOf } from '../data/record.js';
 import { lookUp } from '../data/sources.js';
-import { toPart } from './part.js';
+import { recomputeComposites } from './interval.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./part.js').Part} Part */
+/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./interval.js').Interval} Interval */
 
 const ALIKE = Math.log10(1.05); // decades
-const AMPLIFIES = Math.log10(1.0005); // decades: below, a gain is written as 1.00 or less
+const AMPLIFIES = Math.log10(1.0005); // decades: smaller gains are written as 1.00 or less
 const MAX_DECADES = 308; // of a double
 const WAYS = { forward: 'composite_gain_fwd', backward: 'composite_gain_bwd' };
 
-/** A magnitude as sentences have it, from its logarithm. @param {number} log10 */
+/** Format a magnitude, given as log10, for a sentence. @param {number} log10 */
 function formatMagnitude(log10) {
   if (log10 === -Infinity) return '0';
   const value = Math.abs(log10) < MAX_DECADES ? 10 ** log10 : null;
@@ -23,49 +23,51 @@ function formatMagnitude(log10) {
   return formatValue(value, log10, undefined, 3);
 }
 
-/** A factor as sentences have it: `790×`, or `8.2×10³⁶⁷ times`. @param {number} log10 */
+/** Format a factor for a sentence: `790×`, or `8.2×10³⁶⁷ times`. @param {number} log10 */
 function formatTimes(log10) {
   const text = formatMagnitude(log10);
   return text.includes('×') ? `${text} times` : `${text}×`;
 }
 
-/** A column of logarithms, of several seeds the median. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
+/** Return log10 of a metric over layers, the median for several seeds. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
 const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];
 
-/** @param {Columns} columns */
-function sayMedian(columns) {
+/** Describe the median over seeds; empty for one seed. @param {Columns} columns */
+function describeMedian(columns) {
   const seeds = seedsOf(columns);
   return seeds > 1 ? ` in the median of ${seeds} seeds` : '';
 }
 
-/** The largest gains of the layers' mixing, log10 by the way; null where they are not known, or 1 by construction. @param {Columns} columns @param {Part} part @returns {Record<keyof typeof WAYS, number> | null} */
-function gainsOf(columns, part) {
-  const [told] = toPart([columns], part) ?? [];
-  if (!told || (columns.start?.streams ?? 1) < 2) return null;
-  const [forward, backward] = Object.values(WAYS).map((key) => largestOf(told, key, part));
+/** Compute the largest gains of an interval, log10, by direction; null if unknown, or 1 by construction. @param {Columns} columns @param {Interval} interval @returns {Record<keyof typeof WAYS, number> | null} */
+function gainsOf(columns, interval) {
+  const [recomputed] = recomputeComposites([columns], interval) ?? [];
+  if (!recomputed || (columns.start?.streams ?? 1) < 2) return null;
+  const [forward, backward] = Object.values(WAYS).map((key) => largestOf(recomputed, key, interval));
   return Number.isNaN(forward) || Number.isNaN(backward) ? null : { forward, backward };
 }
 
-/** The largest log10 over these layers; NaN unless all of them are known. @param {Columns} columns @param {string} key @param {Part} part */
+/** Return the largest log10 over an interval; NaN unless all layers are known. @param {Columns} columns @param {string} key @param {Interval} interval */
 function largestOf(columns, key, { first, last }) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const logs = logsOf(columns, key).slice(first, last + 1);
   if (logs.length === 0) return Number.NaN;
-  return Math.max(...logs.map((log10, place) => log10 ?? (values?.[first + place] === 0 ? -Infinity : Number.NaN)));
+  return Math.max(...logs.map((log10, index) => log10 ?? (values?.[first + index] === 0 ? -Infinity : Number.NaN)));
 }
 
-/** @param {Columns} columns @param {Part} part @returns {Finding[]} */
-export function toPartFindings(columns, part) {
-  const last = Math.min(part.last, depthOf(columns) - 1);
-  if (part.first > last) return []; // the stack ends below
-  return [sayMixing, sayActivation, sayGradient].flatMap((say) => say(columns, { first: part.first, last }) ?? []);
+/** List the findings about an interval. @param {Columns} columns @param {Interval} interval @returns {Finding[]} */
+export function toIntervalFindings(columns, interval) {
+  const last = Math.min(interval.last, depthOf(columns) - 1);
+  if (interval.first > last) return []; // the stack has fewer layers
+  return [describeMixing, describeActivation, describeGradient].flatMap(
+    (describe) => describe(columns, { first: interval.first, last }) ?? [],
+  );
 }
 
-/** @param {Columns} columns @param {Part} part @returns {Finding | null} */
-function sayMixing(columns, part) {
-  const gains = gainsOf(columns, part);
+/** State the gains of the product. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+function describeMixing(columns, interval) {
+  const gains = gainsOf(columns, interval);
   if (!gains) return null;
-  const count = part.last - part.first + 1;
+  const count = interval.last - interval.first + 1;
   const [forward, backward] = [gains.forward, gains.backward].map(formatTimes);
   const averaged = columns.matrices.has('h_res_std') ? ', averaged over tokens,' : '';
   const product = `The ${count === 1 ? 'mixing matrix' : `product of up to ${count} mixing matrices`}${averaged}`;
@@ -75,8 +77,8 @@ function sayMixing(columns, part) {
   return { key: 'mixing', text, panel: 'gain', numbers };
 }
 
-/** From what enters the first of them to what leaves the last. @param {Columns} columns @param {Part} part @returns {Finding | null} */
-function sayActivation(columns, { first, last }) {
+/** State the change of activations from the input of the first layer to the output of the last. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+function describeActivation(columns, { first, last }) {
   const logs = logsOf(columns, 'act_rms');
   const input = seedsOf(columns) > 1 ? undefined : columns.input.act_rms;
   const before = first > 0 ? logs[first - 1] : input ? Math.log10(input) : null;
@@ -86,12 +88,12 @@ function sayActivation(columns, { first, last }) {
   const over = count === 1 ? '1 layer' : `${count} layers`;
   const [from, to] = [formatMagnitude(before), formatMagnitude(after)];
   const change = Math.abs(after - before) < ALIKE ? 'hardly change:' : after > before ? 'grow' : 'shrink';
-  const text = `Activations ${change} from ${from} to ${to} over ${over}${sayMedian(columns)}.`;
+  const text = `Activations ${change} from ${from} to ${to} over ${over}${describeMedian(columns)}.`;
   return { key: 'activation', text, panel: 'activation', numbers: { before_log10: before, after_log10: after } };
 }
 
-/** Of several seeds the page has medians alone, whose ratio is not the median of the seeds' ratios: it is said to be what it is. @param {Columns} columns @param {Part} part @returns {Finding | null} */
-function sayGradient(columns, { first, last }) {
+/** State the change of the gradient. For several seeds it compares medians, which is not the median of ratios; the sentence says so. @param {Columns} columns @param {Interval} interval @returns {Finding | null} */
+function describeGradient(columns, { first, last }) {
   const logs = logsOf(columns, 'grad_rms');
   const [low, high] = [logs[first] ?? null, logs[last] ?? null];
   if (low === null || high === null || first === last) return null;

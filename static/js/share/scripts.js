@@ -1,24 +1,24 @@
-/** What a saved file carries so that its sliders work: the page's own modules, and what draws figures. As `app/mhc_scope/offline` does. */
+/** Collects the scripts that a saved file embeds for its sliders: the page's modules and the Plotly library. Counterpart: `app/mhc_scope/offline`. */
 
 import { toBase64 } from './pack.js';
 import { MissingPart } from './paper.js';
 
-/** @typedef {{entry: string, imports: Record<string, string>, plotly: string}} Carried `imports` from names to addresses that hold the text */
+/** @typedef {{entry: string, imports: Record<string, string>, plotly: string}} Scripts `imports` maps names to data URLs */
 
 const ENTRY = 'saved.js';
-const PREFIX = 'mhc-scope/'; // relative names mean nothing in a data: address
-const COMMENT = /\/\*\*.*?\*\//gs; // their types name other files as well
+const PREFIX = 'mhc-scope/'; // data URLs cannot contain relative imports
+const COMMENT = /\/\*\*.*?\*\//gs; // types in comments name files too
 const IMPORT = /(\bfrom ')(\.{1,2}\/[\w./-]+)(')/g;
 
-/** @returns {Promise<Carried>} rejected with `MissingPart` where the server does not send a part */
-export async function carry() {
+/** Collect the scripts. @returns {Promise<Scripts>} rejects with `MissingPart` if the server does not send one */
+export async function collectScripts() {
   const root = new URL('../', import.meta.url);
   /** @type {Record<string, string>} */
   const imports = {};
   const take = async (/** @type {URL} */ url) => {
     const name = nameIn(root, url);
     if (name in imports) return;
-    imports[name] = ''; // on its way
+    imports[name] = ''; // loading
     const text = (await read(url)).replaceAll(COMMENT, '');
     const needed = [...text.matchAll(IMPORT)].map((found) => new URL(found[2], url));
     const named = text.replaceAll(
@@ -33,10 +33,10 @@ export async function carry() {
   return { entry: PREFIX + ENTRY, imports, plotly: drawing };
 }
 
-/** @param {URL} root @param {URL} url */
+/** Return the import name of a module. @param {URL} root @param {URL} url */
 const nameIn = (root, url) => PREFIX + url.href.slice(root.href.length);
 
-/** @param {URL} url */
+/** Fetch a text. @param {URL} url */
 async function read(url) {
   const answer = await fetch(url).catch((/** @type {Error} */ error) => {
     throw new MissingPart(error.message);

@@ -1,0 +1,121 @@
+/**
+ * Derives columns of a run without the server: for a spec that differs from a record on this page in depth, drift or Sinkhorn rounds. A
+ * shallower stack equals the first layers of a deeper one, and mixing matrices follow from the draws. See ADR 8.
+ */
+
+import { createColumns } from '../data/columns.js';
+import { depthOf, specOf, trainSteps } from '../data/record.js';
+import { THEORY } from '../data/sources.js';
+import { addProducts } from './columns.js';
+import { mix } from './mixing.js';
+import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
+
+/**
+ * @typedef {import('../../types').Columns} Columns
+ * @typedef {import('../../types').Matrix} Matrix
+ * @typedef {import('../../types').DerivationRules} DerivationRules
+ * @typedef {{layers: number, noise: number, rounds: number}} Wanted runs without drift or rounds ignore `noise` and `rounds`
+ */
+
+/** Metrics that depend on neither drift nor branch size. */
+const READS = ['h_pre', 'h_post', 'h_read'];
+
+/**
+ * Derive the columns of a wanted run, or null if nothing follows. `waits` lists the metrics that need a pass.
+ * @param {Columns} base a record whose spec differs only in depth, drift and rounds
+ * @param {Wanted} wanted
+ * @param {DerivationRules} rules
+ * @returns {Columns | null}
+ */
+export function deriveColumns(base, wanted, rules) {
+  if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
+  const isSame = isSameMixing(base, wanted);
+  const begun = isSame ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
+  const h_res = isDynamic(base)
+    ? null
+    : isSame
+      ? truncateResidualMixing(base, wanted.layers)
+      : mix(base, wanted, rules.maps);
+  if (!h_res && (!isSame || begun.length === 0)) return null;
+  const known = createColumns();
+  known.start = startOf(base, wanted);
+  copyFirstLayers(known, base, wanted.layers, begun);
+  if (h_res) addProducts(known, base, h_res);
+  const isDerived = (/** @type {string} */ key) =>
+    known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
+  known.waits = new Set(keysOf(base).filter((key) => !isDerived(key)));
+  if (base.start?.theory?.length) known.waits.add(THEORY);
+  return known;
+}
+
+/**
+ * Derive the first layers of a deeper stack: the metrics of the forward pass, as if their frames had arrived. Null if the layers differ.
+ * @param {Columns} base a record whose spec differs only by a smaller depth
+ * @param {Wanted} wanted
+ * @param {DerivationRules} rules
+ * @returns {Columns | null}
+ */
+export function deriveBeginning(base, wanted, rules) {
+  const isSame = isUsable(base, rules) && isSameMixing(base, wanted) && wanted.layers > depthOf(base);
+  if (!isSame || rules.depth_scaled.includes(specOf(base)?.block.scaling)) return null;
+  const begun = createColumns();
+  begun.start = startOf(base, wanted);
+  copyIntoDeeper(begun, base, wanted.layers, rules.forward);
+  return begun;
+}
+
+/** Return whether a record is complete, without training, and of the current numerics. @param {Columns} base @param {DerivationRules} rules */
+function isUsable(base, rules) {
+  const isComplete = base.end?.status === 'done' && specOf(base) !== null && trainSteps(base) === 0;
+  return isComplete && base.start?.versions.numerics === rules.numerics && !isCoarse(base);
+}
+
+/** Return whether a run uses bfloat16: the last bit of a coefficient depends on how many layers are mapped together, and changes the third digit of a state. @param {Columns} base */
+function isCoarse(base) {
+  return specOf(base)?.dtype === 'bfloat16' || connectionOf(base).mapping_dtype === 'bfloat16';
+}
+
+/** Return the connection of a record. @param {Columns} base @returns {Record<string, any>} */
+const connectionOf = (base) => specOf(base)?.connection;
+
+/** Return whether the mixing depends on the input. @param {Columns} base */
+const isDynamic = (base) => connectionOf(base).dynamic === true;
+
+/** Return H_res of the first layers, or null. @param {Columns} base @param {number} layers */
+function truncateResidualMixing(base, layers) {
+  const h_res = base.matrices.get('h_res');
+  return h_res ? sliceLayers(h_res, layers) : null;
+}
+
+/** Return whether drift and rounds are those of the record; settings that it lacks are ignored. @param {Columns} base @param {Wanted} wanted */
+function isSameMixing(base, { noise, rounds }) {
+  const connection = connectionOf(base);
+  const isSame = (/** @type {string} */ name, /** @type {number} */ value) =>
+    [undefined, value].includes(connection[name]);
+  return isSame('noise', noise) && isSame('sinkhorn_iters', rounds);
+}
+
+/** Return whether a column equals the first layers of the base's to 1e-6, which fails if branches are scaled by depth. @param {Columns} base @param {Wanted} wanted @param {DerivationRules} rules @param {string} key */
+function equalsFirstLayers(base, { layers }, { depth_scaled, cka_layers }, key) {
+  const spec = specOf(base);
+  const isScaled = depth_scaled.includes(spec?.block.scaling) && layers !== depthOf(base);
+  if (isScaled) return !isDynamic(base) && READS.includes(key);
+  // CKA sums over pairs of samples, fewer of them in deep stacks. In float32 its fifth digit depends on which layers are compared together.
+  return key !== 'cka' || (spec?.dtype === 'float64' && layers > cka_layers === depthOf(base) > cka_layers);
+}
+
+/** List the metrics of a record. @param {Columns} base */
+function keysOf({ layers, matrices }) {
+  return [...layers.keys(), ...matrices.keys()];
+}
+
+/** Build the start frame as the server will send it, without predictions. @param {Columns} base @param {Wanted} wanted */
+function startOf(base, { layers, noise, rounds }) {
+  const start = /** @type {import('../../types').StartFrame} */ (base.start);
+  const { cost: _, theory: __, no_law: ___, ...rest } = start;
+  const connection = { ...connectionOf(base) };
+  if ('noise' in connection) connection.noise = noise;
+  if ('sinkhorn_iters' in connection) connection.sinkhorn_iters = rounds;
+  const spec = { ...specOf(base), depth: layers, connection };
+  return { ...rest, spec, layers, blocks: start.blocks.slice(0, layers) };
+}
