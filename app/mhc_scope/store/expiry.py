@@ -1,4 +1,4 @@
-"""Drops snapshots whose time is over, and lets go of the runs that no other snapshot holds."""
+"""Delete expired snapshots, and unpin the runs that no other snapshot refers to."""
 
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ LOOKED_AT_ONCE = 500
 
 
 async def drop_expired(database: Database, now: float) -> int:
-    """Drop snapshots that expired before `now`; returns how many."""
+    """Delete snapshots that expired before `now`; return how many."""
     dropped = 0
     while expired := await database.call(partial(_find_expired, now)):
         held = {run_id for row in expired for run_id in list_held(row.runs, row.sweep)}
@@ -30,7 +30,7 @@ def _find_expired(now: float, connection: Connection) -> list[Any]:
 
 
 async def _find_held_elsewhere(database: Database, now: float) -> set[str]:
-    """Runs that other snapshots hold; looked for some at a time."""
+    """Return the runs that other snapshots refer to, read in batches."""
     held, last = set[str](), ""
     while True:
         page = await database.call(partial(_list_kept, now, snapshots.c.id > last, LOOKED_AT_ONCE))
@@ -47,7 +47,7 @@ def _list_kept(now: float, where: ColumnElement[bool], limit: int | None, connec
 
 
 def _drop(now: float, ids: list[str], held: set[str], connection: Connection) -> int:
-    # Since the look, one may have been stored that holds the same runs, and the time of one may have been put off.
+    # Meanwhile a new snapshot may refer to the same runs, or the expiry of one may have been postponed.
     is_new = (snapshots.c.created_at > now - 60.0) | snapshots.c.id.in_(ids)
     for row in _list_kept(now, is_new, None, connection):
         held = held - set(list_held(row.runs, row.sweep))

@@ -1,8 +1,8 @@
-"""Drops what nothing holds and no one uses, in small steps that leave the database to requests in between.
+"""Delete runs that nothing refers to and no one uses, in small steps between which the database serves requests.
 
-A run is marked first, in one transaction with the look whether it may go: from then on it is not there for anyone.
-Its frames are deleted behind that, some at a time, and its row last. A step that a crash cut short is taken up by the
-next sweep.
+A run is marked first, in the transaction that checks whether it may be deleted: from then on it is invisible. Its
+frames are deleted next, in batches, and its row last. The next retention pass continues a step that a crash
+interrupted.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from mhc_scope.store.tables import frames, live_traces, runs
 
 T = TypeVar("T")
 
-# One step deletes at most so much, which takes a few milliseconds.
+# One step deletes at most this much, which takes a few milliseconds.
 STEP_ROWS, STEP_BYTES = 200, 1_000_000
-STEP_PAGES = 128  # pages given back to the disk in one step
+STEP_PAGES = 128  # pages returned to the disk in one step
 MARKED_AT_ONCE = 50
-# After a step, the database is left alone for as long as the step took, and for no less than this.
+# After a step, the database is left alone for as long as the step took, and at least this long.
 PAUSE_S = 0.005
 
 
 class ExpiringRun(NamedTuple):
-    """A run that is being dropped."""
+    """A run that is being deleted."""
 
     id: str
     frames: int
@@ -38,9 +38,9 @@ class ExpiringRun(NamedTuple):
 
 
 async def sweep(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
-    """Drop finished runs that nothing holds and no one has used; returns how many.
+    """Delete finished runs that nothing refers to and no one has used; return how many.
 
-    Traces, which no one can compute again, have a time of their own.
+    Traces, which cannot be computed again, have their own limit.
     """
     old = _is_old(unused_since, traces_since)
     dropped = 0
@@ -54,7 +54,7 @@ async def sweep(database: Database, unused_since: float, traces_since: float, sp
 async def count_unused(
     database: Database, unused_since: float, traces_since: float, spare: Collection[str]
 ) -> tuple[int, int]:
-    """How many runs `sweep` would drop, and their bytes."""
+    """Return how many runs `drop_unused` would delete, and their bytes."""
     old = _is_old(unused_since, traces_since)
     query = select(func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).where(old & _is_free(spare))
     count, size = await database.call(lambda connection: connection.execute(query).one())
@@ -62,9 +62,9 @@ async def count_unused(
 
 
 async def drop_oldest(database: Database, excess_bytes: int, unused_since: float, spare: Collection[str]) -> int:
-    """Drop runs as `sweep` does, those first that were not used for longest, until so many bytes are free again.
+    """Delete runs as `drop_unused` does, the least recently used first, until so many bytes are free again.
 
-    Traces are left alone. Returns the bytes that were freed: fewer, where too few runs are unused.
+    Traces are kept. Return the bytes that were freed: fewer, where too few runs are unused.
     """
     freed, old = 0, runs.c.used_at < unused_since
     while freed < excess_bytes:
@@ -77,7 +77,7 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
 
 
 async def give_back(database: Database) -> int:
-    """Give unused pages back to the disk, where the database was made for it; returns how many."""
+    """Return unused pages to the disk, where the database was created for that; return how many."""
     if not database.is_sqlite or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0
     pages = 0
@@ -87,9 +87,9 @@ async def give_back(database: Database) -> int:
 
 
 async def vacuum(database: Database) -> int:
-    """Write an SQLite file anew without unused pages, and so that they can be given back from here on.
+    """Rewrite an SQLite file without unused pages, and so that later ones can be returned to the disk.
 
-    It needs room for a second copy, and no one else may use the database. Returns how many pages this saves.
+    It needs space for a second copy, and no one else may use the database. Return how many pages this saves.
     """
 
     def work(connection: Connection) -> int:
@@ -109,7 +109,7 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
 
 
 def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
-    """Mark the oldest that may go, as many as hold the excess."""
+    """Mark the oldest runs that may be deleted, as many as contain the excess."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARKED_AT_ONCE)
     found, held = [], 0
     for run in connection.execute(query):
@@ -117,7 +117,7 @@ def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connecti
             break
         held += run.bytes
         found.append(ExpiringRun(*run))
-    # `of_run` is cleared: the run may be asked for again before this one's last row is gone.
+    # `of_run` is cleared: the run may be requested again before this one's last row is deleted.
     chosen = runs.c.id.in_([run.id for run in found]) & wanted
     connection.execute(update(runs).where(chosen).values(status=DROPPED, of_run=None))
     return found
@@ -129,7 +129,7 @@ async def _delete_marked(database: Database) -> None:
 
 
 def _delete_some(connection: Connection) -> int:
-    """One step; returns how many marked runs it looked at, 0 where none are left."""
+    """Do one step; return how many marked runs it read, 0 where none remain."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARKED_AT_ONCE)
     marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:
@@ -140,11 +140,11 @@ def _delete_some(connection: Connection) -> int:
 
 
 def _delete_frames(connection: Connection, run: ExpiringRun, share: float) -> float:
-    """Delete the first frames of a run that `share` of a step has room for, and its row with the last of them.
+    """Delete as many first frames of a run as the fraction `share` of a step allows, and its row with the last frame.
 
-    Returns the share of a step that this took.
+    Return the fraction of a step that this took.
     """
-    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was asked for again meanwhile
+    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was requested again
     cost = max(1 / STEP_ROWS, run.bytes / max(1, run.frames) / STEP_BYTES)
     count = max(1, int(share / cost))
     first = connection.execute(select(func.min(frames.c.idx)).where(frames.c.run_id == run.id)).scalar()

@@ -1,4 +1,4 @@
-"""Hears what other servers tell by way of PostgreSQL. What is missed while the connection is cut, polling finds."""
+"""Receive the notifications of other servers through PostgreSQL. Polling finds those lost with a cut connection."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 
 
 class NotificationListener:
-    """A thread with a connection of its own; `hear` is called in it with sender, kind and run."""
+    """A thread with its own connection; it calls `hear` with sender, kind and run."""
 
     def __init__(self, url: str, hear: Callable[[str, str, str], None]) -> None:
         self._address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
@@ -25,11 +25,11 @@ class NotificationListener:
         self._thread = threading.Thread(target=self._listen_for_ever, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, within `LOOK_S` where the connection is there."""
+        """Stop the thread, within `LOOK_S` where the connection works."""
         self._is_stopped.set()
         self._thread.join(STOP_S)
 

@@ -1,4 +1,4 @@
-"""The queue of all servers, one transaction a call: who puts a run, who claims it, who gives it back."""
+"""Operate the queue of all servers, one transaction per call: enqueue, claim and return runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from mhc_scope.store.runs import NewJob, StoredRun, put_jobs, to_run
 from mhc_scope.store.tables import live_traces, runs
 
 Answer = Literal["stops", "wanted", "over"]
-# Who has asked for a run opens a stream on it within this time, if any: from then on it is watched.
+# A client that requested a run opens an event stream on it within this time, if ever: from then on it is watched.
 WANTED_S = 30.0
 
 
 @dataclass(frozen=True)
 class Turn:
-    """The queue after a turn: what was put into it, and which runs this server has claimed."""
+    """The queue after a turn: which runs were enqueued, and which this server has claimed."""
 
     board: QueueState
     put: frozenset[str]
@@ -34,7 +34,7 @@ class Turn:
 
 
 class Queue:
-    """What one server does with the queue."""
+    """Operate the queue for one server."""
 
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database, self._hold_s = database, to_hold_s(lease_s)
@@ -43,9 +43,9 @@ class Queue:
         self._servers: Silence[str] = Silence(self._hold_s)
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
-        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
+        """Enqueue jobs, unless another server just did, and claim as many runs as workers are free.
 
-        Of those behind them, `short_s` claims one run more that is predicted to take no longer; it comes last.
+        Of the runs after them, `short_s` claims one more that is predicted to take no longer; it comes last.
         """
 
         def work(connection: Connection) -> Turn:
@@ -67,12 +67,12 @@ class Queue:
         return await self._database.call(work)
 
     async def put_back(self, lease: Lease, client: str, seconds: float) -> bool:
-        """Let a run wait again whose worker was lost; False where it was asked to stop, and is cancelled now.
+        """Requeue a run whose worker was lost; return False where a stop was requested, and the run is cancelled now.
 
         Raises
         ------
         LeaseLost
-            Where it is another server's now.
+            Where another server has the lease now.
         """
 
         def work(connection: Connection) -> bool:
@@ -87,7 +87,7 @@ class Queue:
         return await self._database.call(work)
 
     async def want(self, run_id: str) -> bool:
-        """Note that a client that the run does not belong to asks for it; False where it is over, or being stopped."""
+        """Record a request of a client that does not own the run; return False where it is over, or being stopped."""
 
         def work(connection: Connection) -> bool:
             values = {"wanted_at": read_clock(connection)}
@@ -97,10 +97,10 @@ class Queue:
         return await self._database.call(work)
 
     async def ask_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
-        """End a run that waits; of one under way note that its server shall stop it.
+        """End a run that waits; for a running one, request a stop from its server.
 
-        In one transaction with the look at who wants it: else another client that has just been told that the run is
-        computed would see it cancelled. Of a run that is wanted nothing is changed, unless it is forced.
+        One transaction also checks who wants it: else a client that was just promised the run would see it cancelled. A
+        wanted run is left unchanged, unless the cancel is forced.
         """
         of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
 
@@ -125,10 +125,10 @@ class Queue:
         return await self._database.call(work)
 
     async def beat(self, held: Collection[tuple[str, int]]) -> Beat:
-        """Say that this server is there and computes these, run and fence; free what no server computes."""
+        """Renew this server's row and the leases of these runs, run and fence; free what no server computes."""
 
         def work(connection: Connection) -> Beat:
-            lock_queue(connection)  # two servers may take each other for dead
+            lock_queue(connection)  # two servers may each believe that the other is dead
             now = read_clock(connection)
             if self.is_shared:
                 self._note_alive(connection, now)
@@ -138,7 +138,7 @@ class Queue:
         return await self._database.call(work)
 
     async def join(self) -> None:
-        """Say that this server has started."""
+        """Register this server, which has started."""
 
         def work(connection: Connection) -> None:
             lock_queue(connection)
@@ -149,17 +149,17 @@ class Queue:
         await self._database.call(work)
 
     async def leave(self) -> None:
-        """Give back the runs under way: this server stops."""
+        """Return the running runs to the queue: this server stops."""
         await self._database.call(lambda connection: servers.leave(connection, self.server))
 
     async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Status and frames of runs: what has changed since, a viewer has not seen."""
+        """Return status and frames of runs: viewers have not seen what has changed since."""
         query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {row.id: (row.status, row.frames) for row in rows}
 
     async def put_watchers(self, watched: Watched) -> None:
-        """Let other servers know who watches which run here."""
+        """Publish to other servers who watches which run here."""
 
         def work(connection: Connection) -> None:
             lock_queue(connection)
@@ -169,7 +169,7 @@ class Queue:
         await self._database.call(work)
 
     async def count_watchers(self, run_id: str, exclude: str) -> int:
-        """Streams open on a run at other servers."""
+        """Return how many event streams are open on a run at other servers."""
         return await self._database.read(
             lambda connection: servers.count_watchers(connection, run_id, self.server, exclude)
         )

@@ -1,7 +1,7 @@
-"""Which leases have not been renewed for as long as they hold, by the clock of this process alone.
+"""Find leases that have not been renewed for as long as they last, by the clock of this process alone.
 
-The time of day may jump, here and at the database. So a lease is over where it has stood unchanged for so long before
-the eyes of this process, and not where its time has come.
+The time of day may jump, here and at the database. So a lease is over when this process has seen it unchanged for that
+long, and not when its end time has passed.
 """
 
 import time
@@ -11,24 +11,24 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 
 # A clock that was set back makes a lease look longer than any that was given. One that was set ahead makes it look
-# over, until the server that has it renews it, which it does before this.
+# over, until its server renews it, which it does before this.
 MIN_HOLDS, MAX_HOLDS = 0.5, 2
 
 
 class Silence(Generic[K]):
-    """What this process has seen of others' leases.
+    """Track the leases of other servers.
 
     Parameters
     ----------
-    hold_s: how long a lease holds that a server with the same settings gives.
+    hold_s: how long a lease lasts that a server with the same settings gives.
     """
 
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
-        self._seen: dict[K, tuple[float, float]] = {}  # lease -> its end as written, when it is taken for lost
+        self._seen: dict[K, tuple[float, float]] = {}  # lease -> its end as written, when it counts as lost
 
     def find(self, ends: Mapping[K, float], now: float) -> list[K]:
-        """Those of all leases that are lost; `ends` and `now` are by the clock of the database."""
+        """Return the leases that are lost; `ends` and `now` are by the clock of the database."""
         present = time.monotonic()
         self._seen = {key: self._see(key, end, end - now, present) for key, end in ends.items()}
         return [key for key, (_, lost_at) in self._seen.items() if present >= lost_at]
