@@ -1,7 +1,7 @@
-"""Traces that grow while a model trains elsewhere: their owner sends frames by index, as often as it has to.
+"""Accept traces that grow while a model trains elsewhere: their owner sends frames by index, as often as necessary.
 
-What is stored is stored once: frames that come again are passed over, and a gap is refused with the index that is due.
-A trace outlives the server; one that no one feeds for long is closed as failed.
+A frame is stored once: frames that come again are skipped, and a gap is refused with the index that is due. A trace
+outlives the server; one that receives nothing for long is closed as failed.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ from mhc_scope.store.runs import StoredRun
 log = logging.getLogger("mhc.traces")
 
 TOKEN_BYTES = 24
-MAX_LOOK_S = 30.0  # between two looks for traces that no one feeds
-NO_NEWS = "no news of the model for {:g} s"
+MAX_LOOK_S = 30.0  # between two checks for traces that receive nothing
+NO_NEWS = "no frame was received for {:g} s"
 
 
 @dataclass(frozen=True)
 class NewLiveTrace:
-    """A new live trace, and the token of those who may write it."""
+    """A new live trace, and the token that allows writing it."""
 
     record_id: str
     token: str
@@ -44,7 +44,7 @@ class NewLiveTrace:
 
 @dataclass(frozen=True)
 class LiveTraceState:
-    """How far a live trace is: the index that is due next, and its status."""
+    """Report the progress of a live trace: the index that is due next, and its status."""
 
     record_id: str
     due: int
@@ -53,14 +53,14 @@ class LiveTraceState:
 
 @dataclass
 class Growing:
-    """What is known of a live trace while it grows; built from the store anew after a restart."""
+    """The state of a live trace while it grows; rebuilt from the store after a restart."""
 
     checker: Checker
     size_bytes: int
 
 
 class LiveTraces:
-    """All live traces of this server."""
+    """Manage all live traces of this server."""
 
     def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
@@ -72,7 +72,7 @@ class LiveTraces:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take over what an earlier process left; owners have as long to come back as if they had just been here."""
+        """Take over what an earlier process left; owners have the full time to return."""
         for run_id in await self._store.list_open():
             self._note(run_id)
         self._watch = asyncio.create_task(self._close_silent_for_ever())
@@ -83,14 +83,14 @@ class LiveTraces:
             self._watch.cancel()
 
     async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        """Begin a live trace with its first frames, the first of them `start`.
+        """Create a live trace with its first frames, the first of which is `start`.
 
         Raises
         ------
         RefusedError
-            Where they are no beginning of a trace, or there are as many live traces as are allowed.
+            Where they are not the start of a trace, or the limit of live traces is reached.
         """
-        async with self._opening:  # or several at once would find the same room
+        async with self._opening:  # else several at a time would count the same free place
             return await self._open(lines, client)
 
     async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
@@ -112,16 +112,16 @@ class LiveTraces:
         return NewLiveTrace(run_id, token)
 
     def require_room(self) -> None:
-        """Refuse one more where there are as many as are allowed."""
+        """Refuse one more trace where the limit is reached."""
         require_live_room(len(self._fed_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
-        """The record, for those who have its token.
+        """Return the record, if the token is that of its owner.
 
         Raises
         ------
         RefusedError
-            Where there is no such live trace, or the token is another.
+            Where no such live trace exists, or the token is wrong.
         """
         live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
         if live is None or run is None:
@@ -131,7 +131,7 @@ class LiveTraces:
         return run
 
     async def feed(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
-        """Add frames; the index of the first is `first`. Those that are there already are passed over.
+        """Append frames; the index of the first is `first`. Frames that are stored already are skipped.
 
         Raises
         ------
@@ -152,12 +152,12 @@ class LiveTraces:
             return await self._take(run, new) if new else LiveTraceState(run.id, run.frames, run.status)
 
     async def end(self, run: StoredRun, status: EndStatus, reason: str | None) -> LiveTraceState:
-        """Close a live trace. Where it has ended already, that is how it stays.
+        """Close a live trace. One that has ended stays unchanged.
 
         Raises
         ------
         RefusedError
-            Where it is said to be done and is not whole.
+            Where it is reported as done and is not whole.
         """
         async with self._locks[run.id]:
             run = await self._runs.store.get(run.id) or run
@@ -174,7 +174,7 @@ class LiveTraces:
 
     async def _take(self, run: StoredRun, lines: Sequence[bytes]) -> LiveTraceState:
         growing = await self._find_growing(run)
-        checker = growing.checker.fork()  # a batch is taken whole or not at all
+        checker = growing.checker.fork()  # a batch is stored whole or not at all
         frames = await asyncio.to_thread(_check, checker, lines)
         end = frames.pop() if isinstance(frames[-1], EndFrame) else None
         if isinstance(end, EndFrame) and end.status == "done":
@@ -191,7 +191,7 @@ class LiveTraces:
         return LiveTraceState(run.id, count + 1, end.status)
 
     def _encode(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
-        """The lines of frames, counted in what the trace may hold."""
+        """Return the lines of frames, and count them against the limits of the trace."""
         lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
@@ -201,7 +201,7 @@ class LiveTraces:
         return lines
 
     async def _find_growing(self, run: StoredRun) -> Growing:
-        """What is known of the trace; read from its log where this process has not seen it yet."""
+        """Return the state of the trace; read it from its log where this process does not have it yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
             async for line in self._runs.log.read_all(run.id):
@@ -219,7 +219,7 @@ class LiveTraces:
         self._locks.pop(run_id, None)
 
     def _note(self, run_id: str) -> None:
-        """There is news of the trace."""
+        """Record that frames of the trace were received."""
         self._runs.fed.add(run_id)
         self._fed_at[run_id] = time.monotonic()
 
@@ -231,7 +231,7 @@ class LiveTraces:
                 for run_id in [name for name, at in self._fed_at.items() if time.monotonic() - at > limit]:
                     await self._close_silent(run_id, limit)
             except Exception:
-                log.exception("live traces without news could not be closed; the next try follows")
+                log.exception("silent live traces could not be closed; the next try follows")
 
     async def _close_silent(self, run_id: str, limit: float) -> None:
         async with self._locks[run_id]:
@@ -241,7 +241,7 @@ class LiveTraces:
 
 
 def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
-    """Refuse frames that a trace which has ended lacks; its own end, sent again, is not among them."""
+    """Refuse frames that are missing from a trace which has ended; its own end, sent again, is accepted."""
     lacking = lines[max(0, run.frames - 1 - first) :]
     if first > run.frames or any(b'"type":"end"' not in line for line in lacking):
         raise HasEndedError(f"This trace is {run.status} and takes no more frames.")

@@ -1,7 +1,7 @@
-"""Who may do what, and how much.
+"""Decide who may do what, and how much.
 
-The default is for one person, or for people who trust each other: everyone may run, and only the server as a whole has
-limits. An add-on brings another policy, with accounts and quotas (`mhc_scope.extension`).
+The default is for one person, or for people who trust each other: everyone may run, and only the server as a whole
+has limits. An add-on installs another policy, with accounts and quotas (`mhc_scope.extension`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,20 +16,21 @@ from mhc_scope.services.streams import StreamLimit
 from mhc_scope.settings import Settings
 from mhc_scope.store.runs import LiveCost
 
-# What a run costs the server beside its computation: rows, a turn in the queue, a stream. Small runs are not free.
+# What a run costs the server in addition to its computation: rows, a turn in the queue, an event stream. Small runs
+# are not free.
 RUN_S = 0.1
 MAX_RETRY_S = 60.0
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a request shows of its sender.
+    """What a request contains about its sender.
 
     Attributes
     ----------
     host: the sender's address; behind a trusted proxy, that of the proxy's client.
-    token: the bearer token; None without one, or where it is the key of what the request names.
-    headers: in the order in which they came, with names in lower case.
+    token: the bearer token; None without one, or where it is the key of the resource that the request names.
+    headers: in the order in which they came, with lower-case names.
     cookies: by name.
     is_from_proxy: whether a trusted proxy forwarded the request.
     """
@@ -42,7 +43,7 @@ class Credentials:
 
 
 class Policy(Protocol):
-    """Decides who a client is, what it may do, and how much."""
+    """Decide who a client is, what it may do, and how much."""
 
     streams: StreamLimit
 
@@ -52,7 +53,7 @@ class Policy(Protocol):
         Raises
         ------
         InvalidTokenError
-            Where a token is given that is unknown or has expired: it is never taken for no token.
+            Where a token is sent that is unknown or has expired: it is never treated as no token.
         """
         ...
 
@@ -61,9 +62,9 @@ class Policy(Protocol):
         ...
 
     def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs of `new_s` predicted seconds each that do not fit beside the `live` ones.
+        """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones.
 
-        One request is always admitted where nothing waits or runs: what a single one may cost is bounded elsewhere.
+        One request is always admitted where nothing waits or runs: the cost of a single run has its own limit.
 
         Raises
         ------
@@ -88,13 +89,13 @@ class Policy(Protocol):
         Raises
         ------
         TooMuchStoredError
-            Names both figures.
+            Where it does; the text has both figures.
         """
         ...
 
 
 class OpenPolicy:
-    """Lets everyone run, and bounds the server as a whole. A client is known by its address."""
+    """Allow everyone to run, and limit the server as a whole. A client is identified by its address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -114,7 +115,7 @@ class OpenPolicy:
         return False
 
     def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs where the server has as much predicted work, or as many waiting runs, as it takes."""
+        """Refuse runs where the server has as much predicted work, or as many waiting runs, as it allows."""
         settings = self._settings
         new, taken = sum_seconds(new_s), sum_seconds(item.seconds for item in live)
         if taken and taken + new > settings.queue_s:
@@ -128,20 +129,20 @@ class OpenPolicy:
         """Count nothing."""
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse no one: the size of the database is bounded as a whole."""
+        """Refuse no one: the size of the database has one limit as a whole."""
 
 
 def sum_seconds(seconds: Iterable[float]) -> float:
-    """Return the predicted seconds of runs, each counted with what it costs beside its computation."""
+    """Return the predicted seconds of runs, each with what it costs in addition to its computation."""
     return sum(max(RUN_S, value) for value in seconds)
 
 
 def describe_taken(whose: str, taken: float, limit: float) -> str:
-    """Say how much work there is, and how much is allowed."""
+    """Return a sentence with the queued work and its limit."""
     got = format_value(taken, digits=3)
     return f"About {got} s of work is queued or running for {whose}; {limit:g} s is allowed."
 
 
 def to_wait_s(excess_s: float, settings: Settings) -> float:
-    """Return after how long there may be room: once the workers have done as much as is too much."""
+    """Return after how long to try again: when the workers have done the excess work."""
     return min(MAX_RETRY_S, excess_s / settings.worker_count)

@@ -1,4 +1,4 @@
-"""What the engine reports of the runs that this server holds a lease of, and how it is stored."""
+"""Store what the engine reports about the runs that this server leases."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ from mhc_scope.store.queue.queue import Queue
 log = logging.getLogger("mhc.runs")
 
 T = TypeVar("T")
-# Between two tries to store the same thing; doubled each time.
+# Between two attempts to store the same thing; doubled each time.
 RETRY_S, RETRY_MAX_S = 0.05, 1.0
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended; `seconds` is what it took of a worker."""
+    """How a job ended; `seconds` is the time that it took on a worker."""
 
     index: int
     status: EndStatus
@@ -36,7 +36,7 @@ class Ending:
 
 @dataclass
 class LeasedRun:
-    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that is not stored yet."""
 
     lease: Lease
     client: str
@@ -49,9 +49,9 @@ class LeasedRun:
 
 
 class Reports(Sink):
-    """Stores what is reported, again and again where the database cannot be written.
+    """Store the reports, repeatedly where the database cannot be written.
 
-    `wake` is called when a worker waits; `note_over` with run and client when a run is computed here no more.
+    `wake` is called when a worker is free; `note_over` with run and client when a run is no longer computed here.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Reports(Sink):
         self.frames_stored = 0
 
     async def on_start(self, job_id: str) -> None:
-        """A worker has the run."""
+        """Record that a worker has the run."""
         self.held[job_id].begun_s = time.monotonic()
         self._predictions.begin(job_id)
         self._hub.publish(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store what is not stored yet. What is must have come out the same, or the log would be torn."""
+        """Store the lines that are not stored yet. Stored ones must be equal, or the log would be inconsistent."""
         lease = self.held[job_id].lease
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, lease))
@@ -86,7 +86,7 @@ class Reports(Sink):
         self.frames_stored += len(lines)
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Close the log, or let the run wait again where its worker was lost for the first time."""
+        """Close the log, or requeue the run where its worker was lost for the first time."""
         held = self.held[job_id]
         self._predictions.end(job_id, is_done=status == "done")
         seconds = 0.0 if held.begun_s is None else time.monotonic() - held.begun_s
@@ -98,19 +98,19 @@ class Reports(Sink):
             held.ending = ending
 
     def on_moved(self, job_ids: Sequence[str]) -> None:
-        """Places are those of the queue of all servers, not of the engine."""
+        """Ignore it: places are those of the queue of all servers, not of the engine."""
 
     def on_free(self) -> None:
-        """There is a worker for the next run."""
+        """Take a turn: a worker is free for the next run."""
         self._wake()
 
     async def store_late_ends(self) -> None:
-        """Try once more to store ends that could not be.
+        """Try again to store ends that could not be stored.
 
         Raises
         ------
         StoreUnavailable
-            Where they still cannot.
+            Where they still cannot be stored.
         """
         for job_id, held in list(self.held.items()):
             if held.ending is not None:
@@ -120,7 +120,7 @@ class Reports(Sink):
         try:
             if isinstance(ending.reason, Crash) and held.attempts < MAX_ATTEMPTS:
                 if await self._queue.put_back(held.lease, held.client, ending.seconds):
-                    log.warning("run %s is tried once more: %s", job_id, ending.reason)
+                    log.warning("run %s is tried again: %s", job_id, ending.reason)
                 else:
                     self.ended["cancelled"] += 1
                 self._log.forget(job_id)
@@ -137,7 +137,7 @@ class Reports(Sink):
         self._note_over(job_id, held.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, and try again while the database cannot be written, for as long as patience lasts."""
+        """Write, and repeat while the database cannot be written, for at most the time of patience."""
         until, pause = time.monotonic() + self._patience_s, RETRY_S
         while True:
             try:

@@ -1,7 +1,7 @@
-"""What this server does for the sweeps whose lease it has: a few cells at a time become runs.
+"""Run the sweeps that this server leases: submit a few cells at a time.
 
-The server holds those that have not begun: a sweep never has more runs under way than there are workers, they count
-against its client's share of runs, and between them a run of anyone's gets its turn.
+The server delays the others: a sweep never has more runs submitted than there are workers, they count against its
+client's quota of runs, and runs of anyone get their turn between them.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ from mhc_scope.store.queue.sweeps import SweepStore
 
 log = logging.getLogger("mhc.sweeps")
 
-LOOK_S = 0.5  # how often a sweep looks for room and for an end, and at most tells others how far it is
+LOOK_S = 0.5  # how often a sweep checks for free workers and for ended runs, and at most stores its progress
 RETRY_S = 1.0
-COULD_NOT = "the server could not go on with the sweep"
+COULD_NOT = "the server could not continue the sweep"
 
 
 class SweepLost(Exception):
-    """Another server feeds the sweep now."""
+    """Another server has the lease of the sweep now."""
 
 
 @dataclass
 class OpenSweep:
-    """A sweep that is fed here, and what of it is in the store."""
+    """A sweep that runs here, and which progress is in the store."""
 
     sweep: SweepGrid
     task: "asyncio.Task[None] | None" = None
@@ -38,19 +38,19 @@ class OpenSweep:
 
 
 class Feeder:
-    """Feeds sweeps until they are over."""
+    """Run sweeps until they are over."""
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
         self._fed: dict[str, OpenSweep] = {}
 
     def get(self, sweep_id: str) -> SweepGrid | None:
-        """The sweep, where it is fed here."""
+        """Return the sweep, where it runs here."""
         fed = self._fed.get(sweep_id)
         return None if fed is None else fed.sweep
 
     async def begin(self, sweep: SweepGrid) -> None:
-        """Feed a sweep whose lease this server has."""
+        """Run a sweep that this server leases."""
         fed = self._fed[sweep.id] = OpenSweep(sweep)
         try:
             await self._fill(sweep)
@@ -58,7 +58,7 @@ class Feeder:
             fed.task = asyncio.create_task(self._feed(fed))
 
     async def cancel(self, sweep_id: str) -> None:
-        """Hold nothing any more, and stop the runs under way that no one else watches."""
+        """Submit no more cells, and stop running ones that no one else watches."""
         fed = self._fed.get(sweep_id)
         if fed is None:
             return
@@ -69,7 +69,7 @@ class Feeder:
         await self._end(fed)
 
     async def stop(self) -> None:
-        """Feed no more; others may."""
+        """Stop submitting; other servers can continue the sweeps."""
         tasks = [fed.task for fed in self._fed.values() if fed.task is not None]
         for task in tasks:
             task.cancel()
@@ -78,7 +78,7 @@ class Feeder:
             try:
                 await self._store.let_go()
             except StoreUnavailable as error:
-                log.warning("sweeps are left to others once their leases are over: %s", error)
+                log.warning("other servers continue the sweeps once their leases end: %s", error)
 
     # Below: helpers.
 
@@ -92,17 +92,17 @@ class Feeder:
                 log.warning("sweep %s waits for the database: %s", fed.sweep.id, error)
                 await asyncio.sleep(RETRY_S)
             except SweepLost:
-                log.warning("sweep %s is fed by another server now", fed.sweep.id)
+                log.warning("another server runs sweep %s now", fed.sweep.id)
                 del self._fed[fed.sweep.id]
                 return
             except Exception:
-                log.exception("sweep %s could not go on", fed.sweep.id)
+                log.exception("sweep %s could not continue", fed.sweep.id)
                 for run_id in fed.sweep.list_in((HELD, *LIVE)):
                     fed.sweep.states[run_id], fed.sweep.reasons[run_id] = "failed", COULD_NOT
         await self._end(fed)
 
     async def _end(self, fed: OpenSweep) -> None:
-        """Store how it ended; until that is done it is shown from here."""
+        """Store how it ended; until that is done, show it from here."""
         sweep = fed.sweep
         while True:
             try:
@@ -114,7 +114,7 @@ class Feeder:
                 await asyncio.sleep(RETRY_S)
 
     async def _keep(self, fed: OpenSweep) -> None:
-        """Let other servers see how far it is, and hold the lease; end it where another server was asked to."""
+        """Publish the progress to other servers, and renew the lease; end the sweep if another server requested it."""
         sweep, now = fed.sweep, time.monotonic()
         told = repr((sweep.states, sweep.reasons))
         due_s = LOOK_S if told != fed.kept else self._settings.lease_s / 3
@@ -136,7 +136,7 @@ class Feeder:
             sweep.states[run_id] = "cancelled"
 
     async def _fill(self, sweep: SweepGrid) -> None:
-        """Submit held cells until as many are under way as there are workers, or there is no room for more."""
+        """Submit pending cells until as many run as there are workers, or a limit is reached."""
         for run_id in sweep.list_in((HELD,)):
             if len(sweep.list_in(LIVE)) >= self._settings.worker_count:
                 return
@@ -150,7 +150,7 @@ class Feeder:
             sweep.states[run_id] = submitted.status
 
     async def _wait_for_end(self, fed: OpenSweep) -> None:
-        """Until a run under way has ended, or there may be room again."""
+        """Wait until a submitted run has ended, or a limit may allow more."""
         sweep = fed.sweep
         live = sweep.list_in(LIVE)
         if not live:
@@ -172,7 +172,7 @@ class Feeder:
             return
         run = await self._runs.store.get(run_id)
         if run is None:
-            sweep.states[run_id], sweep.reasons[run_id] = "failed", "it was dropped before its end was seen"
+            sweep.states[run_id], sweep.reasons[run_id] = "failed", "it was deleted before its end was read"
             return
         sweep.states[run_id] = run.status
         if run.reason:

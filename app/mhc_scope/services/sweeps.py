@@ -1,6 +1,6 @@
-"""Sweeps as they are asked for: admitted as a whole, fed by the server that was asked, shown and ended by any.
+"""Manage sweeps: one server admits and runs a sweep, and any server shows and ends it.
 
-After a restart, or where a server was lost, another goes on with what it fed.
+After a restart, or where a server is lost, another server continues its sweeps.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ log = logging.getLogger("mhc.sweeps")
 
 LIMITS = SweepLimits(client=4, address=48, all=64)
 MAX_ASKERS = 1000
-POLL_S = 0.1  # until the server that feeds a sweep has ended it
+POLL_S = 0.1  # until the server that runs a sweep has ended it
 
 
 class Sweeps:
-    """All sweeps, of all servers."""
+    """Manage all sweeps, of all servers."""
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
@@ -41,13 +41,13 @@ class Sweeps:
         self._adopting: asyncio.Task[None] | None = None
 
     async def go_on(self) -> None:
-        """Feed what no server feeds any more: now, and where there are others, from here on."""
+        """Continue the sweeps that no server runs: now, and where other servers exist, from now on."""
         await self._adopt()
         if self._store.is_shared:
             self._adopting = asyncio.create_task(self._adopt_for_ever())
 
     async def find(self, sweep_id: str) -> SweepGrid | None:
-        """The sweep, if it is known."""
+        """Return the sweep, if it is known."""
         fed = self._feeder.get(sweep_id)
         if fed is not None:
             return fed
@@ -55,14 +55,14 @@ class Sweeps:
         return None if row is None else SweepGrid.from_row(row)
 
     async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
-        """Admit a grid as a whole and begin with it; a known one goes on, with what failed or was cancelled as well.
+        """Admit a grid as a whole and start it; a known one continues, including its failed or cancelled cells.
 
         Raises
         ------
         SpecErrors
-            Where a cell is no valid spec.
+            Where a cell is not a valid spec.
         RefusedError
-            Where there are too many cells, one or all of them would cost too much, or too many sweeps are under way.
+            Where it has too many cells, a cell or the whole would cost too much, or too many sweeps are running.
         """
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, client)
@@ -77,18 +77,18 @@ class Sweeps:
             return sweep
 
     async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
-        """How many runs a grid is, and the predicted seconds of all; what `start` would refuse of it is refused."""
+        """Return how many runs a grid has, and their predicted seconds; refuse what `start` would refuse."""
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
 
     async def leave(self, sweep: SweepGrid, client: ClientIdentity) -> SweepGrid:
-        """Cancel a sweep for one of those who asked for it; it goes on for the others. Returns it as it is then.
+        """Cancel a sweep for one of the clients that requested it; it continues for the others. Return its new state.
 
         Raises
         ------
         NotOwnerError
-            Where this client did not ask for it.
+            Where this client did not request it.
         """
         askers = await self._store.list_askers(sweep.id)
         own = {key for key in askers if client.owns(key)}
@@ -101,7 +101,7 @@ class Sweeps:
         return sweep
 
     async def stop(self) -> None:
-        """Feed no more; others may."""
+        """Stop submitting cells; other servers can continue the sweeps."""
         if self._adopting is not None:
             self._adopting.cancel()
         await self._feeder.stop()
@@ -119,7 +119,7 @@ class Sweeps:
             raise TooManyRunsError(detail) from None
 
     async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
-        """End it where it is fed, which may take another server's lease if that server is lost."""
+        """End it on the server that runs it, which may mean to take over its lease if that server is lost."""
         await self._feeder.cancel(sweep.id)
         ended = await self._store.find(sweep.id)
         if ended is None or not ended.is_open:
@@ -133,7 +133,7 @@ class Sweeps:
 
     async def _adopt(self) -> None:
         for row in await self._store.take_over():
-            log.info("going on with sweep %s", row.id)
+            log.info("continuing sweep %s", row.id)
             await self._feeder.begin(SweepGrid.from_row(row))
 
     async def _adopt_for_ever(self) -> None:
@@ -142,12 +142,12 @@ class Sweeps:
             try:
                 await self._adopt()
             except StoreUnavailable as error:
-                log.warning("lost sweeps could not be looked for: %s", error)
+                log.warning("lost sweeps could not be found: %s", error)
             except Exception:
-                log.exception("lost sweeps could not be gone on with")
+                log.exception("lost sweeps could not be continued")
 
     async def _admit(self, sweep: SweepGrid) -> float:
-        """Refuse a grid with a cell that this server would not run, or that costs too much in all; its seconds else."""
+        """Refuse a grid with a cell that this server would not run, or that costs too much; return its seconds."""
         predictions = self._runs.predictions
 
         def predict() -> list[tuple[str, RunSpec, Estimate]]:

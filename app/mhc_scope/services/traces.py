@@ -1,4 +1,4 @@
-"""Traces that people bring: read in bounded memory, checked whole, stored as records like those of runs."""
+"""Import traces that people upload: read in bounded memory, check them whole, store them as records like runs."""
 
 import asyncio
 import hashlib
@@ -28,7 +28,7 @@ WRITE_BYTES = 2**20
 
 @dataclass(frozen=True)
 class AddedRecording:
-    """Result of bringing a trace; `frames` leaves out `end`, which the store adds."""
+    """Result of uploading a trace; `frames` does not count `end`, which the store adds."""
 
     record_id: str
     frames: int
@@ -37,7 +37,7 @@ class AddedRecording:
 
 @dataclass(frozen=True)
 class UploadedRecording:
-    """A trace whose frames have been checked, and lie in a file; `end` is how its training ended."""
+    """A trace whose frames have been checked and are in a file; `end` is how its training ended."""
 
     record_id: str
     source: Source
@@ -46,7 +46,7 @@ class UploadedRecording:
 
 
 class Traces:
-    """Takes containers, a bounded number at a time."""
+    """Import containers, a bounded number at a time."""
 
     def __init__(self, settings: Settings, store: RunStore, policy: Policy, storage: Storage) -> None:
         self._store, self._policy, self._storage = store, policy, storage
@@ -54,12 +54,12 @@ class Traces:
         self._open = 0
 
     async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:
-        """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
+        """Store the trace of a container whose bytes come in chunks, or find it where the same trace is known.
 
         Raises
         ------
         RefusedError
-            Where it is not a whole trace, the client keeps as much as it may, or others are being read.
+            Where it is not a whole trace, the client keeps as much as it may, or too many others are being read.
         """
         await self._storage.require_space()
         await self._policy.require_storage(client)
@@ -73,7 +73,7 @@ class Traces:
             self._open -= 1
 
     async def require_room(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, and any while memory is there for no more traces."""
+        """Refuse a client that keeps as much as it may, and any client while the memory allows no more traces."""
         require_trace_room(self._open)
         await self._policy.require_storage(client)
 
@@ -86,7 +86,7 @@ class Traces:
         if known is not None:
             await self._store.touch(known)
             return AddedRecording(trace.record_id, trace.frames, False)
-        await self._storage.require_space()  # others may have filled it while this one was read
+        await self._storage.require_space()  # others may have filled the disk while this trace was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
         is_new = await self._store.add_record(
@@ -96,7 +96,7 @@ class Traces:
 
 
 async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
-    """Chunks to a file, off the event loop; the network's own are small."""
+    """Write chunks to a file, outside the event loop; the network's own are small."""
     held = bytearray()
     async for chunk in chunks:
         held += chunk
@@ -112,7 +112,7 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
     Raises
     ------
     SpecError
-        Names what is wrong.
+        Where the container is not valid; it names the field.
     """
     digest, count, source, end = hashlib.sha256(), 0, None, EndFrame(status="done", reason=None)
     for frame in read_frames(packed, limits, only_traces=True):
@@ -126,13 +126,13 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
         unpacked.write(line)
         count += 1
     assert source is not None, "a record that was read begins with its start frame"
-    if end.status != "done":  # the same frames of a training that went well are another trace
+    if end.status != "done":  # the same frames of a training that succeeded are another trace
         digest.update(encode_frame(end, "", count))
     return UploadedRecording(digest.hexdigest()[:ID_LENGTH], source, count, end)
 
 
 def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:
-    """The lines of `unpack` under their id."""
+    """Yield the lines of `unpack` under their id."""
     unpacked.seek(0)
     for line in unpacked:
         assert line.startswith(HEAD + b'"'), "lines were written without an id"
