@@ -17,7 +17,7 @@ from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usua
 log = logging.getLogger("mhc.bridge")
 
 LOST = (
-    "the worker process in the cluster was killed (SIGKILL), by the system for want of memory or from outside, "
+    "the worker process in the cluster was killed (SIGKILL), by the system for lack of memory or from outside, "
     "or lost with its machine"
 )
 # A worker that has not come by then, as where others hold what it needs, is mentioned in the log.
