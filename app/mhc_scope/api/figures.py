@@ -1,4 +1,4 @@
-"""Routes of figures: the page's templates, and the same figures filled with finished runs for notebooks."""
+"""Serve figures: the page's templates, and the same figures filled with finished runs for notebooks."""
 
 import asyncio
 from typing import Annotated
@@ -30,7 +30,7 @@ RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs tha
 
 @router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
-    """Every panel: its meaning and its Plotly figure without data."""
+    """Return every panel: its meaning and its Plotly figure without data."""
     if (body := _panels.get((runs, theme))) is None:
         body = _panels[runs, theme] = await asyncio.to_thread(_write_panels, runs, theme)
     headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
@@ -41,7 +41,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 
 @router.get("/runs/{run_id}/figures")
 async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
-    """The figures there are of a run."""
+    """Return the figures of a run."""
     await find_done(service, run_id)
     base = to_address(f"{API}/runs/{run_id}/figures")
     return [
@@ -67,7 +67,7 @@ async def get_figure(
     first: LayerIndex = None,
     last: LayerIndex = None,
 ) -> Response:
-    """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
+    """Return a Plotly figure with this run's data: `plotly.io.from_json` reads it."""
     _require_view(panel, view)
     ids = [run_id, *filter(None, others.split(","))]
     if len(ids) > figures.MAX_RUNS:
@@ -76,7 +76,7 @@ async def get_figure(
         raise invalid_query("difference", True, "at least one more run, `with`")
     runs = [await find_done(service, name) for name in ids]
     is_large = any(map(encoder.is_large, runs))
-    # Of a trace, only its frames say how many steps there are.
+    # Of a trace, only its frames say how many steps it has.
     is_outside = is_large and all(isinstance(run.source, SpecSource) for run in runs)
     results = [await (load_start if is_outside else load_result)(service, run) for run in runs]
     top = max(result.depth for result in results) - 1

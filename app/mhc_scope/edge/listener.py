@@ -64,7 +64,7 @@ class ListeningSocket:
                 self._pause(error)
                 return
             connection.setblocking(False)
-            # asyncio does so for listening sockets that it creates: without it the second half of an answer is 40 ms late.
+            # asyncio does so for sockets that it creates: without it the second half of an answer is 40 ms late.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             task = self._loop.create_task(self._connect(connection))

@@ -1,4 +1,4 @@
-"""One line in the log for each request, and an id by which it is found: the caller's, or one made here."""
+"""Write one log line per request, with an id that identifies it: the caller's, or a new one."""
 
 import logging
 import re
@@ -18,9 +18,9 @@ SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class RequestLog:
-    """ASGI middleware: says what was asked and what was answered, when the answer is over.
+    """ASGI middleware: logs the request and the status of its answer when the answer is complete.
 
-    Never a query, a header or a body: tokens and cookies are there.
+    It never logs a query, a header or a body: they contain tokens and cookies.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,14 +51,14 @@ class RequestLog:
 
 
 class _Answer:
-    """What has been sent; no status where the caller went away before."""
+    """Count what has been sent; no status where the caller disconnected before."""
 
     status: int | None = None
     bytes = 0
 
 
 def choose_id(given: str | None) -> str:
-    """The caller's id, where it is short and plain; else a new one."""
+    """Return the caller's id, where it is short and plain; else a new one."""
     return given if given is not None and SANE.fullmatch(given) else uuid.uuid4().hex
 
 
