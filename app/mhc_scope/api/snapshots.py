@@ -1,4 +1,4 @@
-"""Routes of snapshots."""
+"""Serve snapshots."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
-# Who has a view's key may delete it: this route asks for nothing else.
+# A view's key allows deleting it: this route needs nothing else.
 keyed_router = APIRouter(prefix=API, tags=["snapshots"])
 
 BODY = refer_to(SnapshotRequest)
@@ -48,8 +48,8 @@ BODY = refer_to(SnapshotRequest)
 Mine = Annotated[bool, Query(description="Always true: the server lists only your own snapshots.")]
 
 POST_RESPONSES: Responses = {
-    201: {"description": "The view is kept"},
-    200: {"description": "Known: the same view was kept before", "model": KeptSnapshotBody},
+    201: {"description": "The view is stored"},
+    200: {"description": "Known: the same view was stored before", "model": KeptSnapshotBody},
 }
 
 
@@ -68,10 +68,10 @@ async def create_snapshot(
     policy: InstalledPolicy,
     client: Runner,
 ) -> Response:
-    """Keep a view: 201 new, 200 where the same view is known. Its runs must be done.
+    """Store a view: 201 new, 200 where the same view is known. Its runs must be done.
 
-    A new view is told with its `key`, which is told only now. It is kept for good where a client with a token keeps it,
-    else until no one has looked at it for the server's time.
+    The answer to a new view has its `key`, which is returned only now. It is kept forever where the client has a token,
+    else until no one has viewed it for the server's retention time.
     """
     await policy.require_storage(client)
     view = parse_model(SnapshotRequest, await request.body())
@@ -88,7 +88,7 @@ async def create_snapshot(
 
 
 async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, name: str) -> StoredSweep:
-    """What is to be stored of a sweep, or what a snapshot holds of one."""
+    """Return what is to be stored of a sweep, or what a snapshot stores of one."""
     known = await sweeps.find(name)
     if known is not None:
         return await to_stored(known, service)
@@ -100,15 +100,15 @@ async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, 
 
 @router.get("/snapshots")
 async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True) -> list[OwnSnapshotBody]:
-    """The caller's own stored views, the latest first. Others' are found by their links alone."""
+    """Return the caller's own stored views, the latest first. Others' are found by their links alone."""
     return [OwnSnapshotBody.build(snapshot) for snapshot in await snapshots.list_of(client.key)]
 
 
 @keyed_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
 async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: ResourceKey) -> DeletedBody:
-    """Forget a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
+    """Delete a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
 
-    Its link and its frames lead nowhere from then on. Idempotent but for 404.
+    Its link and its frames are invalid from then on. Idempotent except for 404.
     """
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is None:
@@ -120,12 +120,12 @@ async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedC
 
 @router.get("/snapshots/{snapshot_id}")
 async def get_snapshot(snapshot: FoundSnapshot) -> SnapshotBody:
-    """A stored view."""
+    """Return a stored view."""
     return SnapshotBody.build(snapshot)
 
 
 async def find_stored_grid(snapshot: FoundSnapshot, values: Values, asked: AskedNumber) -> MeasuredSweep:
-    """The numbers of a stored view's sweep that a query asks for."""
+    """Return the requested numbers of a stored view's sweep."""
     if snapshot.sweep is None:
         raise not_found("sweep", snapshot.id)
     return await values.measure(from_stored(snapshot.sweep), asked.metric, asked.reduction)
@@ -136,11 +136,11 @@ StoredGrid = Annotated[MeasuredSweep, Depends(find_stored_grid)]
 
 @router.get("/snapshots/{snapshot_id}/sweep/values")
 async def get_stored_values(measured: StoredGrid) -> ValuesBody:
-    """One number of each cell of the sweep that a view was stored with: a metric, reduced over layers."""
+    """Return one number per cell of the sweep that a view was stored with: a metric, reduced over layers."""
     return ValuesBody.build(measured)
 
 
 @router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_stored_figure(measured: StoredGrid, theme: ThemeName = "light") -> Response:
-    """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

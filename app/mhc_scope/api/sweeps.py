@@ -1,4 +1,4 @@
-"""Routes of sweeps: a grid of runs over one or two fields, one number of each cell, and the map of them."""
+"""Serve sweeps: a grid of runs over one or two fields, one number per cell, and their map."""
 
 from typing import Annotated, Any
 
@@ -22,8 +22,8 @@ from mhc_scope.services.sweep_values import MeasuredSweep
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
 
 POST_RESPONSES: Responses = {
-    202: {"description": "Accepted: cells are held, wait or are computed"},
-    200: {"description": "Known: nothing new is computed", "model": SweepBody},
+    202: {"description": "Accepted: cells are pending, wait or are computed"},
+    200: {"description": "Known: all cells exist already", "model": SweepBody},
 }
 BODY = refer_to(SweepRequest)
 
@@ -34,7 +34,7 @@ def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
 
 
 async def find_grid(sweep: FoundSweep, values: Values, asked: AskedNumber) -> MeasuredSweep:
-    """The numbers of a sweep that a query asks for."""
+    """Return the requested numbers of a sweep."""
     return await values.measure(sweep, asked.metric, asked.reduction)
 
 
@@ -47,7 +47,7 @@ FoundGrid = Annotated[MeasuredSweep, Depends(find_grid)]
 async def start_sweep(request: Request, sweeps: SweepService, client: Runner) -> Response:
     """Start a grid of runs over one or two fields: 202 while cells are to be computed, 200 where all are known.
 
-    The server holds cells back: no more are under way than it has workers, and they count among this client's runs.
+    The server delays cells: no more are submitted than it has workers, and they count among this client's runs.
     """
     sweep = await sweeps.start(*_to_grid(await request.body()), client)
     body = SweepBody.build(sweep)
@@ -56,7 +56,7 @@ async def start_sweep(request: Request, sweeps: SweepService, client: Runner) ->
 
 @router.post("/estimate", openapi_extra={"requestBody": BODY})
 async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimate:
-    """What a grid would cost; one that would be refused is refused here in the same words. Starts nothing."""
+    """Predict the cost of a grid; refuse one that would be refused, with the same text. Starts nothing."""
     base, x, y = _to_grid(await request.body())
     runs, seconds = await sweeps.predict(base, x, y)
     return SweepEstimate(runs=runs, seconds=seconds, workers=request.app.state.settings.worker_count)
@@ -64,26 +64,26 @@ async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimat
 
 @router.get("/{sweep_id}")
 async def get_sweep(sweep: FoundSweep) -> SweepBody:
-    """How far it is. It goes on after a restart, and where its server is lost; it is kept as long as runs are."""
+    """Return its progress. It continues after a restart or the loss of its server, and is kept as long as runs are."""
     return SweepBody.build(sweep)
 
 
 @router.delete("/{sweep_id}")
 async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
-    """Compute no more cells, unless another client asked for the sweep too. Idempotent.
+    """Compute no more cells, unless another client requested the sweep too. Idempotent.
 
-    Runs under way are cancelled unless someone watches them.
+    Running runs are cancelled unless someone watches them.
     """
     return SweepBody.build(await sweeps.leave(sweep, client))
 
 
 @router.get("/{sweep_id}/values")
 async def get_sweep_values(measured: FoundGrid) -> ValuesBody:
-    """One number of each cell: a metric, reduced over layers."""
+    """Return one number per cell: a metric, reduced over layers."""
     return ValuesBody.build(measured)
 
 
 @router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
 async def get_sweep_figure(measured: FoundGrid, theme: ThemeName = "light") -> Response:
-    """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+    """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -21,8 +21,8 @@ class BodyLimit:
     """ASGI middleware: counts a request's body as it arrives and answers 413 where it is too long.
 
     An announced length is refused before the body: a client that waits for `100 Continue` need not send it. A body is
-    read whole before its route runs, as no admitted body is long. The routes of `streamed`, path -> its own limit, receive
-    theirs in parts instead; a path that ends in / includes all below it.
+    read whole before its route runs, as no admitted body is long. The routes of `streamed`, path -> its own limit,
+    receive theirs in parts instead; a path that ends in / includes all below it.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:

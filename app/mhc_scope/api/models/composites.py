@@ -1,4 +1,4 @@
-"""Body of a composite."""
+"""Define the body of a composite."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ class Magnitude(BaseModel):
 
     @classmethod
     def build(cls, magnitude: intervals.Magnitude) -> "Magnitude":
-        """From both as measured."""
+        """Convert the measured number and its log10."""
         value, log10 = magnitude
         return cls(value=_to_number(value), log10=_to_number(log10))
 
@@ -39,7 +39,7 @@ class CompositeBody(BaseModel):
 
     @classmethod
     def build(cls, run_id: str, first: int, last: int, composite: Composite) -> "CompositeBody":
-        """From the product; what is not finite becomes null."""
+        """Convert the product; what is not finite becomes null."""
         return cls(
             run=run_id,
             first=first,

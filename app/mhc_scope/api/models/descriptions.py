@@ -1,4 +1,4 @@
-"""Bodies that describe: metrics, presets and their previews, and what a spec would cost."""
+"""Define bodies that describe: metrics, presets and their previews, and the cost of a spec."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class MetricsBody(BaseModel):
 
 
 class GroupBody(BaseModel):
-    """Where in the gallery a preset stands."""
+    """The group of a preset in the gallery."""
 
     key: str
     title: str
@@ -54,7 +54,7 @@ class PresetBody(BaseModel):
     panel: str = Field(description="The panel that shows it.")
     view: str | None = Field(description="Which of the panel's views; null for the first.")
     reference: Reference | None = Field(description="What others say of it.")
-    plays: str | None = Field(description="The field that is played when it is opened.")
+    plays: str | None = Field(description="The field that is animated when it is opened.")
 
 
 class PresetsBody(BaseModel):
@@ -87,7 +87,7 @@ class PreviewsBody(BaseModel):
 
 
 class EstimateBody(Estimate):
-    """Predicted cost, and whether this server would take the spec."""
+    """Predicted cost, and whether this server would admit the spec."""
 
     id: str
     admitted: bool

@@ -1,4 +1,4 @@
-"""Bodies of figures and of the panels that they are made from."""
+"""Define bodies of figures and of the panels that they are built from."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class FigureBody(BaseModel):
 
 
 class FigureItem(BaseModel):
-    """A figure that there is of a run."""
+    """A figure of a run."""
 
     key: str
     title: str
@@ -31,7 +31,7 @@ class ViewBody(BaseModel):
     title: str
     meaning: str
     unit: str
-    needs: str = Field(description="A metric that only such runs have as can fill the view.")
+    needs: str = Field(description="A metric: only runs that have it can fill the view.")
     figure: FigureBody
 
 
@@ -43,8 +43,8 @@ class PanelBody(BaseModel):
     unit: str
     meaning: str
     help: Help
-    group: str = Field(description="Where on the page it stands.")
-    live: bool = Field(description="Whether it can be drawn while a run is going on.")
+    group: str = Field(description="The section of the page that has it.")
+    live: bool = Field(description="Whether it can be drawn during a run.")
     follows_step: bool = Field(description="Whether it shows a run that trains as it was at a step.")
     figure: FigureBody
     views: list[ViewBody]
@@ -52,7 +52,7 @@ class PanelBody(BaseModel):
 
 
 class PanelsBody(BaseModel):
-    """Every panel, and the rules by which figures are filled."""
+    """Every panel, and the rules for filling figures."""
 
     panels: list[PanelBody]
     rules: FigureRules
