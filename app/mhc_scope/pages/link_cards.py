@@ -1,4 +1,4 @@
-"""What previews of links are told of a page (Open Graph), and the pictures that they show."""
+"""Build the previews of links (Open Graph), and the pictures that they show."""
 
 import asyncio
 import textwrap
@@ -39,9 +39,9 @@ CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never c
 
 @dataclass(frozen=True)
 class Card:
-    """Title, description and picture of a link. Addresses are absolute, None where the server's is unknown.
+    """Title, description and picture of a link. Addresses are absolute, None where the server's own is unknown.
 
-    picture_path: the picture's address on this server, for a page without JavaScript; None where its runs are not done.
+    picture_path: the picture's path on this server, for a page without JavaScript; None where its runs are not done.
     """
 
     title: str
@@ -62,7 +62,7 @@ class AskedMap:
 
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
-    """The card of the first page: its claim and its picture once its runs are there."""
+    """Return the card of the first page: its claim, and its picture once its runs are done."""
     runs = await _find_done_ones(service, [spec.id for spec in OPENING.specs])
     is_whole = len(runs) == len(OPENING.specs)
     claim = build_claim(OPENING.labels, runs) if is_whole else None
@@ -71,7 +71,7 @@ async def build_default_preview(request: Request, service: Runs) -> Card:
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of that name, or a 404."""
+    """Return the preset of that name, or raise 404."""
     if name not in BY_NAME:
         raise not_found("preset", name)
     return BY_NAME[name]
@@ -81,7 +81,7 @@ FoundPreset = Annotated[Preset, Depends(find_preset)]
 
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
-    """The card of a preset: its title and its claim; with a picture once its runs are there."""
+    """Return the card of a preset: its title and its claim, and its picture once its runs are done."""
     runs = await _find_done_ones(service, [spec.id for spec in preset.specs])
     url = f"/p/{preset.name}"
     picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
@@ -89,7 +89,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
-    """The card of a stored view: its title or its claim, and its note or a finding of each run."""
+    """Return the card of a stored view: its title or its claim, and its note or a finding of each run."""
     runs = await _find_done_ones(service, snapshot.runs)
     labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
@@ -104,21 +104,21 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Stor
 
 @router.get("/picture.png")
 async def get_default_picture(request: Request, service: Service) -> Response:
-    """The default comparison as a picture."""
+    """Return the default comparison as a picture."""
     ids = [spec.id for spec in OPENING.specs]
     return await _respond(request, service, "-".join(ids), ids, "", "", None, OPENING.labels)
 
 
 @router.get("/p/{name}/picture.png")
 async def get_preset_picture(request: Request, service: Service, preset: FoundPreset) -> Response:
-    """A preset's runs as a picture."""
+    """Return a preset's runs as a picture."""
     ids = [spec.id for spec in preset.specs]
     return await _respond(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
 
 
 @router.get("/s/{snapshot_id}/picture.png")
 async def get_snapshot_picture(request: Request, service: Service, stored: FoundSnapshot) -> Response:
-    """A stored view as a picture."""
+    """Return a stored view as a picture."""
     return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored))
 
 
@@ -134,7 +134,7 @@ async def _respond(
 ) -> Response:
     runs = [await find_done(service, run_id) for run_id in run_ids]
     preset = find_shown(state, run_ids)
-    key = f"{key}-{preset.name}" if preset else key  # the same runs, with headlines of its own
+    key = f"{key}-{preset.name}" if preset else key  # the same runs, with the preset's headlines
     etag = f'"{key}-{REVISION}"'
     headers = {"ETag": etag, "Cache-Control": CACHED}
     if etag in request.headers.get("if-none-match", ""):
@@ -159,7 +159,7 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
 
 
 def _find_map(snapshot: StoredSnapshot) -> AskedMap | None:
-    """None where the view holds no sweep, or its state asks for no map of it that the page could open."""
+    """Return the map of the view; None where it has no sweep, or its state shows no map that the page could open."""
     asked = to_map(snapshot.state)
     if snapshot.sweep is None or asked is None or asked[0] not in METRICS:
         return None
@@ -175,13 +175,13 @@ async def _load_map(values: SweepReader, asked: AskedMap) -> Map:
 
 
 def _name_axes(sweep: SweepGrid) -> tuple[str, str, str]:
-    """What joins the layers of the runs, and the settings to the right and upwards."""
+    """Return the connection of the runs, and the settings of both axes."""
     connection = {"kind": RunSpec().connection.kind} | dict(sweep.base.get("connection") or {})
     return KIND_NAMES[connection["kind"]], *to_axis_titles(sweep.x, sweep.y)
 
 
 def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
-    """What the picture shows, for people who cannot see it."""
+    """Describe the picture for people who cannot see it."""
     text = f"Size of the signal in each stream, layer by layer: {', '.join(labels)}"
     return f"{text}. Largest gain: {claim}" if claim else text
 
