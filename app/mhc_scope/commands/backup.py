@@ -1,4 +1,4 @@
-"""`backup` and `restore`: a copy of the database, taken beside a running server and put back where none runs."""
+"""Run `backup` and `restore`: copy the database, also while a server runs, and restore it while none runs."""
 
 import argparse
 import sys
@@ -12,10 +12,10 @@ from mhc_scope.commands.configuration import InvalidSettings
 def add_parser(commands: Any) -> None:
     """Add both commands."""
     backup = commands.add_parser("backup", help="copy the database, also while a server uses it")
-    backup.add_argument("file", type=Path, help="where to write; it is whole or not there")
+    backup.add_argument("file", type=Path, help="where to write; it is complete or does not exist")
     backup.add_argument("--force", action="store_true", help="replace the file where there is one")
     restore = commands.add_parser("restore", help="make a copy the database, while no server runs")
-    restore.add_argument("file", type=Path, help="what backup wrote; it is checked first")
+    restore.add_argument("file", type=Path, help="a file that backup wrote; it is checked first")
     restore.add_argument("--force", action="store_true", help="replace the database where there is one")
     for parser, run in ((backup, run_backup), (restore, run_restore)):
         places.add_data(parser)
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run_backup(known: argparse.Namespace) -> int:
-    """Copy the database; returns the exit code."""
+    """Copy the database; return the exit code."""
     from mhc_scope.store.copies import back_up
     from mhc_scope.store.errors import UnusableDatabase
 
@@ -41,7 +41,7 @@ def run_backup(known: argparse.Namespace) -> int:
 
 
 def run_restore(known: argparse.Namespace) -> int:
-    """Put a copy in place; returns the exit code."""
+    """Restore a copy; return the exit code."""
     from mhc_scope.store.copies import restore
     from mhc_scope.store.errors import UnusableDatabase
 

@@ -1,4 +1,4 @@
-"""`prune`: drop runs that no one has used for a while, also beside a running server."""
+"""Run `prune`: delete runs that no one has used for a while, also while a server runs."""
 
 import argparse
 import asyncio
@@ -17,17 +17,17 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("prune", help="drop runs that no one has used for a while, also beside a server")
+    parser = commands.add_parser("prune", help="delete runs that no one has used for a while, also while a server runs")
     parser.add_argument("--older-than", default="7d", help="time since the last use, such as 12h or 7d (default)")
     parser.add_argument("--traces", action="store_true", help="traces too, which cannot be computed again")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be dropped, and drop nothing")
-    parser.add_argument("--vacuum", action="store_true", help="write the file anew, as small as it can be; no server")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and delete nothing")
+    parser.add_argument("--vacuum", action="store_true", help="rewrite the file as small as possible; needs no server")
     places.add_data(parser)
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Drop them; returns the exit code."""
+    """Delete them; return the exit code."""
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
     found = DURATION.fullmatch(known.older_than)
@@ -46,7 +46,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
-    """What was dropped, in a sentence."""
+    """Delete the runs; return a sentence that says how many."""
     from mhc_scope.presets import OPENING
     from mhc_scope.store import retention as sweeping
     from mhc_scope.store.database import Database
@@ -56,9 +56,9 @@ async def _prune(settings: Settings, since: float, known: argparse.Namespace) ->
     try:
         count, size = await sweeping.count_unused(database, since, traces_since, spare)
         if known.dry_run:
-            return f"{count} runs of {size} bytes would be dropped"
+            return f"{count} runs of {size} bytes would be deleted"
         dropped = await sweeping.sweep(database, since, traces_since, spare)
         pages = await (sweeping.vacuum(database) if known.vacuum else sweeping.give_back(database))
-        return f"dropped {dropped} runs of {size} bytes; {pages} pages given back to the disk"
+        return f"deleted {dropped} runs of {size} bytes; {pages} pages returned to the disk"
     finally:
         await database.close()

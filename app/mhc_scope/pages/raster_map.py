@@ -17,7 +17,7 @@ BAR_STEPS = 64
 
 
 def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
-    """Draw a figure of `panels.map` within `box`, with its values left of it and below, and a colour bar right of it."""
+    """Draw a figure of `panels.map` within `box`, with its values left of it and below, and its colours right of it."""
     _, cells, texts = figure.data
     left, top, width, height = box
     rows, columns = len(cells.z), len(cells.z[0])

@@ -1,4 +1,4 @@
-"""Stacks people know, and what the three connections do to them."""
+"""Define presets of well-known stacks, and what the three connections do to them."""
 
 from mhc_scope.presets.preset import RESIDUAL, THREE, Preset, compare, over_three
 
