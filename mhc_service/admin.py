@@ -1,6 +1,6 @@
-"""The operator's page: who waits, who uses how much, what the disk holds, and buttons to stop runs and to make room.
+"""Serve the operator's page: who waits, who uses how much, the disk space, and buttons to stop runs and delete data.
 
-It needs no script. What a button does is a POST, taken only from this page itself.
+It needs no script. A button sends a POST, which is accepted only from this page itself.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/admin", include_in_schema=False)
 
 SHOWN = 20  # runs that ended, and clients
 RECENT_S = 86_400.0
-# What the page says after a button was used.
+# Texts that the page shows after a button was used.
 DONE = {
     "stopped": "The run was stopped.",
     "cleared": "The result files were deleted. They are written again on request.",
@@ -35,7 +35,7 @@ Reads = Annotated[Measures, Depends(get_measures)]
 
 @router.get("", dependencies=[Depends(require_operator)])
 async def get_admin_page(request: Request, service: Service, measures: Reads, encoder: Encoding) -> Response:
-    """The page."""
+    """Show the page."""
     now, settings = time.time(), request.app.state.settings
     live, ended = await measures.list_live(), await measures.list_ended(now - RECENT_S, SHOWN)
     of_frames, of_database = await measures.count_bytes()
@@ -83,14 +83,14 @@ async def clear_results(encoder: Encoding) -> Response:
 
 @router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator)])
 async def prune(request: Request) -> Response:
-    """Have housekeeping look now, and not at its next turn."""
+    """Start a retention pass immediately."""
     storage: Storage = request.app.state.storage
     storage.is_near_full.set()
     return RedirectResponse("../admin?done=pruned", 303)
 
 
 def format_bytes(size: float) -> str:
-    """Bytes for people: three digits and a decimal unit."""
+    """Format bytes for people: three digits and a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.3g} {unit}"
@@ -99,7 +99,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_s(seconds: float) -> str:
-    """A time for people, to about two digits."""
+    """Format a time for people, to about two digits."""
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     if seconds < 7200:

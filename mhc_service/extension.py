@@ -1,4 +1,4 @@
-"""What the service adds to the server, as `mhc_scope.extension.Extension` says. Heavy imports wait until needed."""
+"""Add the service to the server, as `mhc_scope.extension.Extension` defines. Slow imports wait until needed."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ NEEDED = ("limits", "markdown_it", "prometheus_client")
 
 
 class ServiceExtension:
-    """Accounts, quotas, courses and operators."""
+    """Provide accounts, quotas, courses and operators."""
 
     settings_type = ServiceSettings
 
@@ -54,7 +54,7 @@ class ServiceExtension:
             app.include_router(router)
 
     def add_middleware(self, app: "FastAPI") -> None:
-        """Add the count of answers, and the cookie of a browser."""
+        """Add the middleware that counts answers, and the one that sets the cookie."""
         from mhc_service.cookies import ClientCookies
         from mhc_service.instruments import RequestMetrics
 

@@ -1,4 +1,4 @@
-"""Everything that /metrics shows: what is counted as it happens, and what is read when someone asks."""
+"""Provide everything at /metrics: counts of events, and values that are read on request."""
 
 import asyncio
 import shutil
@@ -14,16 +14,16 @@ from mhc_scope.services.runs import Runs
 from mhc_scope.services.streams import StreamLimit
 from mhc_service.measures import EndedRun, LiveRun, Measures
 
-# A run may take a millisecond or minutes, and wait as long.
+# A run may take a millisecond or minutes, and may wait as long.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
-# The row of a run that ended may be committed late. It is looked for this long, and counted once.
+# The row of a run that ended may be committed late. It is searched for this long, and counted once.
 LATE_S = 120.0
 MANY = 10_000
 STREAMED = ("text/event-stream", "application/x-ndjson")
 
 
 class Instruments:
-    """A registry of its own: two apps in one process do not share counts."""
+    """Keep a separate registry: two apps in one process do not share counts."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
@@ -65,24 +65,24 @@ class Instruments:
     def _add_rooms(self) -> None:
         at = self.registry
         self.workers = prometheus.Gauge("mhc_workers_ready", "Workers that have warmed up", registry=at)
-        died = "Workers that ended without being asked to"
+        died = "Workers that ended unexpectedly"
         self.deaths = prometheus.Gauge("mhc_worker_deaths", died, registry=at)
         held = "Bytes: of frames, of the database with all else, of written results"
         self.store_bytes = prometheus.Gauge("mhc_store_bytes", held, ["part"], registry=at)
         self.disk_free = prometheus.Gauge("mhc_disk_free_bytes", "Free on the disk of the data folder", registry=at)
         self.encodings = prometheus.Gauge("mhc_encodings_open", "Large results being written, or waiting", registry=at)
-        evicted = "What made room for others since the start"
+        evicted = "Evictions from caches since the start"
         self.evictions = prometheus.Gauge("mhc_evictions", evicted, ["of"], registry=at)
 
     def count_file(self, folder: str) -> None:
-        """Count a file of the page that was answered on the connection itself; `folder` is that of its address."""
+        """Count a file of the page that was answered directly on the connection; `folder` is that of its address."""
         self.requests.labels("GET", f"{folder}/{{path:path}}", 200).inc()
 
     async def observe(
         self, service: Runs, streams: StreamLimit, measures: Measures, encoder: Encoder, data: Path
     ) -> None:
-        """Read what is counted elsewhere."""
-        async with self._observing:  # two at a time would count a run twice
+        """Read the values that are counted elsewhere."""
+        async with self._observing:  # two at the same time would count a run twice
             await self._observe_service(service)
             self.streams.set(streams.open)
             await self._observe_store(measures)
@@ -132,19 +132,19 @@ class Instruments:
 
 
 def count_free_bytes(folder: Path) -> int:
-    """Free on the disk where the folder is, or would be: it may be deleted while the server runs."""
+    """Return the free bytes on the disk of the folder, which may be deleted while the server runs."""
     place = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     return shutil.disk_usage(place).free
 
 
 class RequestMetrics:
-    """ASGI middleware: counts answers by route, never by path, which anybody can make up."""
+    """ASGI middleware: counts answers by route, never by path, which clients can invent."""
 
     def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
         self._app, self._instruments = app, instruments
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send`."""
+        """Count the answer and its time."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = time.perf_counter()
@@ -174,6 +174,6 @@ class RequestMetrics:
 
 
 def is_stream(start: Message) -> bool:
-    """Whether the answer that begins so is a stream of events or frames."""
+    """Return whether the answer that begins so is a stream of events or frames."""
     headers = dict(start["headers"])
     return headers.get(b"content-type", b"").decode("latin-1").startswith(STREAMED)

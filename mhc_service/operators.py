@@ -1,4 +1,4 @@
-"""Who is an operator, and the figures that operators read at /metrics."""
+"""Identify operators, and serve their metrics at /metrics."""
 
 import ipaddress
 
@@ -17,7 +17,7 @@ from mhc_service.policy import ServicePolicy
 
 router = APIRouter(tags=["operations"])
 
-# What a proxy adds to a request.
+# Headers that a proxy adds to a request.
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text format."})
 
@@ -28,7 +28,7 @@ async def require_operator(request: Request) -> None:
     Raises
     ------
     Problem
-        Where the request comes neither from an operator's place nor with an admin's token.
+        Where the request comes neither from an operator's network location nor with an admin's token.
     """
     if is_operator_request(request):
         return
@@ -44,7 +44,7 @@ async def require_operator(request: Request) -> None:
 def is_operator_request(request: Request) -> bool:
     """Return True on the private port, or, where there is none, from this machine without a proxy header.
 
-    A scraper beside the server then needs no setting.
+    A scraper on the same machine then needs no setting.
     """
     _, port = request.scope["server"]
     private: int = request.app.state.settings.private_port
@@ -58,19 +58,19 @@ def is_operator_request(request: Request) -> bool:
 
 
 async def identify_holder(request: Request, token: str) -> ClientIdentity:
-    """Return who has the access token.
+    """Return the client with the access token.
 
     Raises
     ------
     InvalidTokenError
-        Where it is not one of this server's, or has expired.
+        Where the token is not one of this server's, or has expired.
     """
     policy: ServicePolicy = request.app.state.policy
     return await policy.identify_holder(request.client.host if request.client else "unknown", token)
 
 
 def get_measures(request: Request) -> Measures:
-    """Return what operators read from the database."""
+    """Return the operators' queries of the database."""
     return Measures(request.app.state.database)
 
 
@@ -82,7 +82,7 @@ def get_measures(request: Request) -> Measures:
     openapi_extra=require(OPERATOR),
 )
 async def get_metrics(request: Request, service: Service) -> Response:
-    """Counters and gauges as Prometheus reads them."""
+    """Return counters and gauges in the format of Prometheus."""
     state = request.app.state
     instruments: Instruments = state.instruments
     await instruments.observe(service, state.policy.streams, get_measures(request), state.encoder, state.settings.data)

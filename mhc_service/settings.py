@@ -1,4 +1,4 @@
-"""The settings that the service adds: accounts, quotas, courses, operators and the cluster."""
+"""Define the settings that the service adds: accounts, quotas, courses, operators and the cluster."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from mhc_scope.settings import GIB, Port, Settings
 
 
 class ServiceSettings(Settings):
-    """The settings of a server for groups; docs/settings.md is written from the field descriptions."""
+    """Define the settings of a server for groups; docs/settings.md is written from the field descriptions."""
 
     sso_header: str = Field(
         "",
@@ -66,6 +66,6 @@ class ServiceSettings(Settings):
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where to listen: the port, and the private port where there is one."""
+        """Return the addresses to listen on: the port, and the private port where there is one."""
         private = [(self.private_host, self.private_port)] if self.private_port else []
         return super().addresses + private

@@ -1,4 +1,4 @@
-"""Pages of rooms: the room itself, a form that makes one, and the instrument inside of one."""
+"""Serve the pages of rooms: the room itself, a form that creates one, and the instrument inside of a room."""
 
 from typing import Annotated
 
@@ -37,10 +37,10 @@ async def get_room_page(request: Request, room: FoundRoom) -> Response:
 
 @router.get("/rooms")
 async def get_new_room_page(request: Request) -> Response:
-    """Show a form that makes a room."""
+    """Show a form that creates a room."""
     return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
 
 
 def to_boot_room(room: Room) -> dict[str, str]:
-    """Return what the page needs of the room that it is in."""
+    """Return the data of the page's room."""
     return {"id": room.id, "title": room.title}

@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--older-than", default="7d", help="time since the last use, such as 12h or 7d (default)")
     parser.add_argument("--traces", action="store_true", help="traces too, which cannot be computed again")
     parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and delete nothing")
-    parser.add_argument("--vacuum", action="store_true", help="rewrite the file as small as possible; needs no server")
+    parser.add_argument("--vacuum", action="store_true", help="shrink the file as far as possible; no server may run")
     places.add_data(parser)
     parser.set_defaults(run=run)
 
