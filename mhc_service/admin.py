@@ -16,9 +16,9 @@ from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page
 from mhc_scope.services.storage import Storage
 from mhc_service.admin_access import require_operator
-from mhc_service.instruments import count_free_bytes
-from mhc_service.measures import Measures
-from mhc_service.operators import get_measures
+from mhc_service.metrics_registry import count_free_bytes
+from mhc_service.operator_queries import OperatorQueries
+from mhc_service.operators import get_operator_queries
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
@@ -30,15 +30,15 @@ DONE = {
     "cleared": "The result files were deleted. They are written again on request.",
     "pruned": "Old runs and snapshots will be deleted within seconds. The log says how many.",
 }
-Reads = Annotated[Measures, Depends(get_measures)]
+Reads = Annotated[OperatorQueries, Depends(get_operator_queries)]
 
 
 @router.get("", dependencies=[Depends(require_operator)])
-async def get_admin_page(request: Request, service: Service, measures: Reads, encoder: Encoding) -> Response:
+async def get_admin_page(request: Request, service: Service, queries: Reads, encoder: Encoding) -> Response:
     """Show the page."""
     now, settings = time.time(), request.app.state.settings
-    live, ended = await measures.list_live(), await measures.list_ended(now - RECENT_S, SHOWN)
-    of_frames, of_database = await measures.count_bytes()
+    live, ended = await queries.list_live(), await queries.list_ended(now - RECENT_S, SHOWN)
+    of_frames, of_database = await queries.count_bytes()
     sizes = {
         "Database": of_database,
         "Frames of runs in it": of_frames,
@@ -50,7 +50,7 @@ async def get_admin_page(request: Request, service: Service, measures: Reads, en
         now=now,
         live=live,
         ended=ended,
-        clients=await measures.list_clients(SHOWN),
+        clients=await queries.list_clients(SHOWN),
         sizes=sizes,
         engine=service.engine,
         worker_count=settings.worker_count,

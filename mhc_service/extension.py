@@ -43,11 +43,11 @@ class ServiceExtension:
 
         from mhc_scope.api.dependencies import require_read
         from mhc_service import admin, operators, sign_in
-        from mhc_service.instruments import Instruments
+        from mhc_service.metrics_registry import MetricsRegistry
         from mhc_service.rooms import pages, routes
 
-        app.state.instruments = Instruments()
-        app.state.count_file = app.state.instruments.count_file
+        app.state.metrics_registry = MetricsRegistry()
+        app.state.count_file = app.state.metrics_registry.count_file
         for router in (pages.router, routes.router):
             app.include_router(router, dependencies=[Depends(require_read)])
         for router in (routes.keyed_router, operators.router, admin.router, sign_in.router):
@@ -56,10 +56,10 @@ class ServiceExtension:
     def add_middleware(self, app: "FastAPI") -> None:
         """Add the middleware that counts answers, and the one that sets the cookie."""
         from mhc_service.cookies import ClientCookies
-        from mhc_service.instruments import RequestMetrics
+        from mhc_service.metrics_registry import RequestMetrics
 
         app.add_middleware(ClientCookies, public_url=app.state.settings.public_url)
-        app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+        app.add_middleware(RequestMetrics, metrics_registry=app.state.metrics_registry)
 
     def describe(self) -> "tuple[dict[str, dict[str, str]], dict[str, type]]":
         """Return the credentials and the models of request bodies that the API description lists."""

@@ -11,8 +11,8 @@ from mhc_scope.api.http.contents import describe_texts
 from mhc_scope.api.http.credentials import OPERATOR, require
 from mhc_scope.api.http.problems import Problem
 from mhc_scope.services.identity import ClientIdentity
-from mhc_service.instruments import Instruments
-from mhc_service.measures import Measures
+from mhc_service.metrics_registry import MetricsRegistry
+from mhc_service.operator_queries import OperatorQueries
 from mhc_service.policy import ServicePolicy
 
 router = APIRouter(tags=["operations"])
@@ -69,9 +69,9 @@ async def identify_holder(request: Request, token: str) -> ClientIdentity:
     return await policy.identify_holder(request.client.host if request.client else "unknown", token)
 
 
-def get_measures(request: Request) -> Measures:
+def get_operator_queries(request: Request) -> OperatorQueries:
     """Return the operators' queries of the database."""
-    return Measures(request.app.state.database)
+    return OperatorQueries(request.app.state.database)
 
 
 @router.get(
@@ -84,9 +84,11 @@ def get_measures(request: Request) -> Measures:
 async def get_metrics(request: Request, service: Service) -> Response:
     """Return counters and gauges in the format of Prometheus."""
     state = request.app.state
-    instruments: Instruments = state.instruments
-    await instruments.observe(service, state.policy.streams, get_measures(request), state.encoder, state.settings.data)
+    metrics_registry: MetricsRegistry = state.metrics_registry
+    await metrics_registry.observe(
+        service, state.policy.streams, get_operator_queries(request), state.encoder, state.settings.data
+    )
     return Response(
-        prometheus.generate_latest(instruments.registry),
+        prometheus.generate_latest(metrics_registry.registry),
         headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST},
     )

@@ -56,10 +56,10 @@ class ServicePolicy(OpenPolicy):
         """Return whether a bearer is an access token by its form."""
         return read_token_id(text) is not None
 
-    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+    def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
         """Refuse runs that exceed the quota of the client or of its address, or a limit of the server."""
         require_queue_quota(client, new_s, live, self._service)
-        super().require_queue_room(client, new_s, live)
+        super().require_queue_capacity(client, new_s, live)
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
         """Count a read, of the client and of its address."""
@@ -67,7 +67,7 @@ class ServicePolicy(OpenPolicy):
 
     async def require_storage(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, itself or together with others of its address."""
-        await self._storage.require_room(client)
+        await self._storage.require_capacity(client)
 
     async def _enter_room(self, client: ClientIdentity, credentials: Credentials) -> ClientIdentity:
         name = next((value for header, value in credentials.headers if header == ROOM_HEADER), "")

@@ -67,7 +67,7 @@ class QuotaStreams(StreamLimit):
         self._settings = settings
         self._open: Counter[str] = Counter()
 
-    def require_room(self, client: ClientIdentity) -> None:
+    def require_capacity(self, client: ClientIdentity) -> None:
         """Refuse one more event stream of a client.
 
         Raises
@@ -83,9 +83,9 @@ class QuotaStreams(StreamLimit):
             if self._open[key] >= limit:
                 detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed."
                 raise TooManyStreamsError(detail)
-        room, to_whom = self._find_room(self._open[keys[1]])
-        if self.open >= room:
-            raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}.")
+        capacity, to_whom = self._find_capacity(self._open[keys[1]])
+        if self.open >= capacity:
+            raise ServerStreamsError(f"{self.open} event streams are open; {capacity} are allowed{to_whom}.")
 
     def _count(self, client: ClientIdentity, change: int) -> None:
         super()._count(client, change)
@@ -94,10 +94,12 @@ class QuotaStreams(StreamLimit):
             if not self._open[key]:
                 del self._open[key]
 
-    def _find_room(self, of_address: int) -> tuple[int, str]:
+    def _find_capacity(self, of_address: int) -> tuple[int, str]:
         """Return how many event streams an address with `of_address` of them allows, and for whom."""
-        room, few = self.most, self._settings.client_streams
-        return (room, "") if of_address < few else (room - room // KEPT_PART, f" to addresses with more than {few}")
+        capacity, few = self.most, self._settings.client_streams
+        if of_address < few:
+            return capacity, ""
+        return capacity - capacity // KEPT_PART, f" to addresses with more than {few}"
 
 
 class ReadQuota:
@@ -136,7 +138,7 @@ class StorageQuota:
     def __init__(self, settings: ServiceSettings, store: StoredBytes) -> None:
         self._settings, self._store = settings, store
 
-    async def require_room(self, client: ClientIdentity) -> None:
+    async def require_capacity(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, itself or together with others of its address.
 
         The size of the new upload is not known yet; each request has its own limit.

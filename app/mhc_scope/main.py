@@ -14,9 +14,9 @@ from mhc_scope.api import health, openapi
 from mhc_scope.api.dependencies import require_read
 from mhc_scope.api.http import problems, request_spans
 from mhc_scope.api.http.body_limit import BodyLimit
+from mhc_scope.api.http.cached_files import TURNS
 from mhc_scope.api.http.head import HeadAsGet
 from mhc_scope.api.http.hosts import AllowedHosts
-from mhc_scope.api.http.kept_files import TURNS
 from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.api.http.request_log import RequestLog
 from mhc_scope.api.http.root_path import RootPath
@@ -148,7 +148,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     try:
         await app.state.encoder.start()
         await app.state.runs.start()
-        await app.state.sweeps.go_on()
+        await app.state.sweeps.resume()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield

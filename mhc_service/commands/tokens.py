@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 
 DAY_S = 86_400.0
@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
     remove = actions.add_parser("remove", help="refuse a token from now on")
     remove.add_argument("id", help="id of the token, as list shows it")
     for action in (add, listing, remove):
-        places.add_data(action)
+        data_folder.add_data(action)
         action.add_argument("--database-url", help="URL of the database, as for serve")
     parser.set_defaults(run=run)
 
@@ -35,11 +35,11 @@ def run(known: argparse.Namespace) -> int:
     if known.action == "add" and (mistake := _find_mistake(known)):
         print(mistake, file=sys.stderr)
         return 2
-    from mhc_scope.store.beside import open_beside
     from mhc_scope.store.schema import UnusableDatabase
+    from mhc_scope.store.transaction import open_transaction
 
     try:
-        with open_beside(places.to_settings(known).sqlalchemy_url) as connection:
+        with open_transaction(data_folder.to_settings(known).sqlalchemy_url) as connection:
             return int(ACTIONS[known.action](connection, known))
     except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)

@@ -47,7 +47,8 @@ class Bridge:
     def _obey(self, message: dict[str, Any]) -> None:
         if "open" in message:
             number = message["open"]
-            slot = self._slots[number] = Slot(self._options, self._teller(number), self._end_teller(number))
+            send, report_end = self._build_sender(number), self._build_end_reporter(number)
+            slot = self._slots[number] = Slot(self._options, send, report_end)
             self._do(slot, slot.open())
         elif "close" in message:
             if message["close"] in self._slots:  # else it has just ended
@@ -75,13 +76,13 @@ class Bridge:
             log.exception("a worker's task failed")
             slot.fail(f"{type(error).__name__}: {error}")
 
-    def _teller(self, number: int) -> Callable[[bytes], None]:
-        def tell(lines: bytes) -> None:
+    def _build_sender(self, number: int) -> Callable[[bytes], None]:
+        def send(lines: bytes) -> None:
             self._write({"worker": number, "bytes": len(lines)}, lines)
 
-        return tell
+        return send
 
-    def _end_teller(self, number: int) -> Callable[[str], None]:
+    def _build_end_reporter(self, number: int) -> Callable[[str], None]:
         def report_end(reason: str) -> None:
             del self._slots[number]
             self._write({"worker": number, "gone": reason})

@@ -26,10 +26,10 @@ async def find_room(rooms: RoomService, room_id: str) -> Room:
     return room
 
 
-FoundRoom = Annotated[Room, Depends(find_room)]
+RoomById = Annotated[Room, Depends(find_room)]
 
 
-async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: FoundRoom) -> Room:
+async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: RoomById) -> Room:
     """Return the same, if the request comes from its teacher; checked before anything of the body is read."""
     rooms.require_key(room, read_bearer(request) or "", client)
     return room

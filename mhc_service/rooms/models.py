@@ -68,7 +68,7 @@ class RoomBody(BaseModel):
         )
 
 
-class OpenedRoomBody(BaseModel):
+class NewRoomBody(BaseModel):
     """Answer to a POST that creates a room."""
 
     room: RoomBody

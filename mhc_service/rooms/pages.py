@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from mhc_scope.api.dependencies import Service
 from mhc_scope.pages.routes import get_pages, render_index, to_boot
-from mhc_service.rooms.dependencies import FoundRoom, RoomService, find_room
+from mhc_service.rooms.dependencies import RoomById, RoomService, find_room
 from mhc_service.rooms.models import RoomBody
 from mhc_service.rooms.store import Room
 
@@ -28,7 +28,7 @@ async def get_index_in_room(
 
 
 @router.get("/r/{room_id}")
-async def get_room_page(request: Request, room: FoundRoom) -> Response:
+async def get_room_page(request: Request, room: RoomById) -> Response:
     """Show a room: its sheet and views to start from; for its teacher also what was saved in it."""
     body = RoomBody.build(room)
     boot = to_boot("room", room=to_boot_room(room))

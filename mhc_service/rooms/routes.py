@@ -12,8 +12,8 @@ from mhc_scope.api.http.bodies import parse_model, refer_to
 from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.credentials import KEY, TOKEN, require
 from mhc_scope.api.models.links import API, to_address
-from mhc_service.rooms.dependencies import FoundRoom, OwnRoom, RoomService
-from mhc_service.rooms.models import DeletedRoomBody, OpenedRoomBody, RoomBody, RoomRequest, SavedViewBody
+from mhc_service.rooms.dependencies import OwnRoom, RoomById, RoomService
+from mhc_service.rooms.models import DeletedRoomBody, NewRoomBody, RoomBody, RoomRequest, SavedViewBody
 
 router = APIRouter(prefix=API, tags=["rooms"])
 keyed_router = APIRouter(prefix=API, tags=["rooms"])  # for callers with the key of the room
@@ -27,18 +27,18 @@ ZIP: Responses = {
 }
 
 
-@router.post("/rooms", status_code=201, response_model=OpenedRoomBody, openapi_extra=BODY)
+@router.post("/rooms", status_code=201, response_model=NewRoomBody, openapi_extra=BODY)
 async def open_room(request: Request, rooms: RoomService, client: Runner) -> Response:
     """Create a room: a link for students, and a key for the teacher, which is returned only now."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     room, key = await rooms.open(plan, client)
     shown = RoomBody.build(room)
-    body = OpenedRoomBody(room=shown, key=key, teacher_url=f"{shown.url}#key={key}")
+    body = NewRoomBody(room=shown, key=key, teacher_url=f"{shown.url}#key={key}")
     return JSONResponse(body.model_dump(mode="json"), 201, {"Location": to_address(f"{API}/rooms/{room.id}")})
 
 
 @router.get("/rooms/{room_id}")
-async def get_room(room: FoundRoom) -> RoomBody:
+async def get_room(room: RoomById) -> RoomBody:
     """Return a room: its sheet and its presets."""
     return RoomBody.build(room)
 

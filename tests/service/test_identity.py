@@ -17,8 +17,8 @@ from mhc_scope.services.identity import (
     to_block,
     to_viewer,
 )
-from mhc_scope.store.beside import open_beside
 from mhc_scope.store.database import Database
+from mhc_scope.store.transaction import open_transaction
 from mhc_service.identity import Identities, new_cookie
 from mhc_service.settings import ServiceSettings
 from mhc_service.tokens import TokenStore, add_token, list_tokens, remove_token
@@ -57,7 +57,7 @@ def url(tmp_path: Path) -> str:
 
 def give(url: str, rights: Rights, days: float = 1) -> str:
     """A new token's text."""
-    with open_beside(url) as connection:
+    with open_transaction(url) as connection:
         return add_token(connection, "ann", rights, time.time() + 86_400 * days)[1]
 
 
@@ -114,7 +114,7 @@ def test_a_wrong_token_is_never_no_token(url: str) -> None:
 
 def test_an_expired_or_removed_token_is_refused(url: str) -> None:
     expired, removed = give(url, "run", days=-1), give(url, "run")
-    with open_beside(url) as connection:
+    with open_transaction(url) as connection:
         (token,) = [item for item in list_tokens(connection) if item.token_hash == hash_secret(removed)]
         assert remove_token(connection, token.id)
         assert not remove_token(connection, token.id)

@@ -223,5 +223,5 @@ async def find_sweep(sweeps: SweepService, sweep_id: str) -> SweepGrid:
     return sweep
 
 
-FoundSnapshot = Annotated[StoredSnapshot, Depends(find_snapshot)]
-FoundSweep = Annotated[SweepGrid, Depends(find_sweep)]
+SnapshotById = Annotated[StoredSnapshot, Depends(find_snapshot)]
+SweepById = Annotated[SweepGrid, Depends(find_sweep)]

@@ -12,7 +12,7 @@ from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.api.dependencies import Service
 from mhc_scope.api.http.bodies import SPEC_BODY
-from mhc_scope.api.http.kept_bodies import KeptBody
+from mhc_scope.api.http.cached_bodies import CachedBody
 from mhc_scope.api.http.problems import to_item
 from mhc_scope.api.models.descriptions import EstimateBody, MetricsBody, PresetsBody, PreviewsBody
 from mhc_scope.api.models.links import API
@@ -63,16 +63,16 @@ async def list_previews(request: Request) -> Response:
 
 
 @cache
-def _write_schema() -> KeptBody:
-    return KeptBody(codec.to_json(RunSpec.model_json_schema()))
+def _write_schema() -> CachedBody:
+    return CachedBody(codec.to_json(RunSpec.model_json_schema()))
 
 
 @cache
-def _write_presets() -> KeptBody:
-    return KeptBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
+def _write_presets() -> CachedBody:
+    return CachedBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
 
 
 @cache
-def _write_previews() -> KeptBody:
+def _write_previews() -> CachedBody:
     previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
-    return KeptBody(codec.to_json({"previews": previews}))
+    return CachedBody(codec.to_json({"previews": previews}))

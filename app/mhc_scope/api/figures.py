@@ -13,18 +13,18 @@ from mhc_core.figures.style import ThemeName
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
-from mhc_scope.api.http.kept_bodies import KeptBody
-from mhc_scope.api.http.kept_files import CHANGELESS, respond_file
+from mhc_scope.api.http.cached_bodies import CachedBody
+from mhc_scope.api.http.cached_files import CHANGELESS, respond_file
 from mhc_scope.api.http.problems import invalid_query, not_found
 from mhc_scope.api.http.queries import LayerIndex, check_interval, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody, FigureItem, PanelsBody
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.services.encoder_jobs import AskedFigure
+from mhc_scope.services.encoder_jobs import FigureRequest
 
 router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_unknown)])
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
-_panels: dict[tuple[int, ThemeName], KeptBody] = {}
+_panels: dict[tuple[int, ThemeName], CachedBody] = {}
 RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
 
 
@@ -88,11 +88,11 @@ async def get_figure(
         raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)
     _check_step(step, max(result.train_steps for result in results))
-    asked = AskedFigure(panel, tuple(labels), cursor, theme, view, difference, step, interval)
+    wanted = FigureRequest(panel, tuple(labels), cursor, theme, view, difference, step, interval)
     if not is_outside:
-        return Response(await asyncio.to_thread(asked.draw, results), media_type="application/json")
+        return Response(await asyncio.to_thread(wanted.draw, results), media_type="application/json")
     is_packed = "gzip" in request.headers.get("accept-encoding", "")
-    path = await encoder.get_figure(runs, asked, is_packed=is_packed)
+    path = await encoder.get_figure(runs, wanted, is_packed=is_packed)
     headers = {"ETag": f'"{path.name}"', "Vary": "Accept-Encoding"} | (
         {"Content-Encoding": "gzip"} if is_packed else {}
     )
@@ -112,5 +112,5 @@ def _require_view(panel: str, view: str | None) -> None:
         raise invalid_query("view", view, f"one of {', '.join(views)}")
 
 
-def _write_panels(runs: int, theme: ThemeName) -> KeptBody:
-    return KeptBody(codec.to_json(figures.to_response(runs, theme)))
+def _write_panels(runs: int, theme: ThemeName) -> CachedBody:
+    return CachedBody(codec.to_json(figures.to_response(runs, theme)))

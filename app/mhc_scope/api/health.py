@@ -24,7 +24,7 @@ async def get_liveness() -> LivenessBody:
 async def get_readiness(request: Request, service: Service, policy: InstalledPolicy) -> JSONResponse:
     """Return 200 where the database can be written, a worker is warm and the server is not stopping, else 503."""
     inspector: Inspector = request.app.state.inspector
-    found = await inspector.look()
+    found = await inspector.inspect()
     body = ReadinessBody(
         status="ready" if found.is_ready else "not ready",
         checks={

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result
+from mhc_scope.api.http.cached_files import CHANGELESS, matches_etag, respond_file
 from mhc_scope.api.http.contents import describe_bytes, describe_texts
-from mhc_scope.api.http.kept_files import CHANGELESS, is_held, respond_file
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.results import ResultBody
@@ -42,7 +42,7 @@ class Download:
         # A finished run never changes, and its id names the numerics; the format of its files may change.
         etag = f'"{run.id}-{form}-{name_code()}{"-gzip" if is_packed else ""}"'
         headers = {"ETag": etag, "Cache-Control": "private, max-age=86400", "Vary": vary}
-        if is_held(self.request, etag):
+        if matches_etag(self.request, etag):
             return Response(status_code=304, headers=headers)
         if ending != "json":
             headers["Content-Disposition"] = f'attachment; filename="mhc-scope-{run.id}.{ending}"'
@@ -57,29 +57,29 @@ class Download:
 
 
 @router.get("/runs/{run_id}/result", response_model=ResultBody, responses={200: {"content": CSV | NPZ}, **CHANGELESS})
-async def get_result(asked: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
+async def get_result(download: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
     """Return the whole result as columns, in the first of JSON, CSV and NPZ that `Accept` names; JSON by default."""
-    accept = asked.request.headers.get("accept", "")
+    accept = download.request.headers.get("accept", "")
     ending = next((name for name, media in MEDIA_TYPES.items() if media in accept), "json")
-    return await asked.respond(ending, arrays, vary="Accept, Accept-Encoding")
+    return await download.respond(ending, arrays, vary="Accept, Accept-Encoding")
 
 
 @router.get("/runs/{run_id}/result.json", response_model=ResultBody, responses=CHANGELESS)
-async def get_result_json(asked: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
+async def get_result_json(download: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
     """Return the whole result as columns."""
-    return await asked.respond("json", arrays)
+    return await download.respond("json", arrays)
 
 
 @router.get("/runs/{run_id}/result.csv", response_class=Response, responses={200: {"content": CSV}, **CHANGELESS})
-async def get_result_csv(asked: Annotated[Download, Depends()]) -> Response:
+async def get_result_csv(download: Annotated[Download, Depends()]) -> Response:
     """Return the columns over layers as a table. Matrices and steps of training are left out, and named in it."""
-    return await asked.respond("csv")
+    return await download.respond("csv")
 
 
 @router.get("/runs/{run_id}/result.npz", response_class=Response, responses={200: {"content": NPZ}, **CHANGELESS})
-async def get_result_npz(asked: Annotated[Download, Depends()]) -> Response:
+async def get_result_npz(download: Annotated[Download, Depends()]) -> Response:
     """Return the whole result as an archive of numpy arrays."""
-    return await asked.respond("npz")
+    return await download.respond("npz")
 
 
 @router.get("/runs/{run_id}/result.{ending}", include_in_schema=False)

@@ -27,4 +27,4 @@ ROUTERS = (
     costs.router,
 )
 # For callers with the secret of the resource, known or not.
-KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router)
+KEYED_ROUTERS = (traces.keyed_router, snapshots.keyed_router)

@@ -86,21 +86,21 @@ async def compare_runs(
     """
     specs = parse_comparison(await request.body(), mixed)
     if stream.SSE in request.headers.get("accept", ""):
-        place.require_room()  # before anything is started; the place itself is taken when the event stream begins
-        held, caller = AsyncExitStack(), Caller(request.is_disconnected)
-        held.push_async_callback(service.withdraw, caller)
+        place.require_capacity()  # before anything is started; the place itself is taken when the event stream begins
+        resources, caller = AsyncExitStack(), Caller(request.is_disconnected)
+        resources.push_async_callback(service.withdraw, caller)
         # Watched from now on: the client that first requested a run may cancel it, where nobody else watches.
-        subscription = held.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
+        subscription = resources.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
             submitted = await service.submit(specs, client, limit_s, caller)
-            held.callback(place.take().give_back)
+            resources.callback(place.take().close)
         except CallerGone:
-            await held.aclose()
+            await resources.aclose()
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         except BaseException:
-            await held.aclose()
+            await resources.aclose()
             raise
-        return stream.respond_submitted(request, service, held, subscription, submitted, have.split(","))
+        return stream.respond_submitted(request, service, resources, subscription, submitted, have.split(","))
     submitted = await service.submit(specs, client, limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)

@@ -11,12 +11,12 @@ from mhc_core.figures.style import THEMES, ThemeName
 from mhc_scope import limits
 from mhc_scope.api.dependencies import (
     Client,
-    FoundSnapshot,
     InstalledPolicy,
     KeyedClient,
     ResourceKey,
     Runner,
     Service,
+    SnapshotById,
     Snapshots,
     SweepService,
     Values,
@@ -27,10 +27,10 @@ from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.credentials import BROWSER, KEY, TOKEN, require
 from mhc_scope.api.http.drawing import respond_figure
 from mhc_scope.api.http.problems import not_found
-from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
+from mhc_scope.api.http.queries import RequestedNumber, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
-from mhc_scope.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
+from mhc_scope.api.models.snapshots import DeletedBody, NewSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
 from mhc_scope.api.models.sweeps import ValuesBody
 from mhc_scope.services.ownership import new_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
@@ -49,14 +49,14 @@ Mine = Annotated[bool, Query(description="Always true: the server lists only you
 
 POST_RESPONSES: Responses = {
     201: {"description": "The view is stored"},
-    200: {"description": "Known: the same view was stored before", "model": KeptSnapshotBody},
+    200: {"description": "Known: the same view was stored before", "model": NewSnapshotBody},
 }
 
 
 @router.post(
     "/snapshots",
     status_code=201,
-    response_model=KeptSnapshotBody,
+    response_model=NewSnapshotBody,
     responses=POST_RESPONSES,
     openapi_extra={"requestBody": BODY},
 )
@@ -79,11 +79,11 @@ async def create_snapshot(
         await find_done(service, run_id)
     await service.storage.require_space()
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
-    held = [] if sweep is None else list_done(sweep)
+    done = [] if sweep is None else list_done(sweep)
     key = new_key()
     owner = to_owner(client, key, limits.KEEP_SNAPSHOT_S)
-    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held, owner)
-    body = KeptSnapshotBody.build_kept(snapshot, key if is_new else None)
+    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, done, owner)
+    body = NewSnapshotBody.build_new(snapshot, key if is_new else None)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
 
 
@@ -119,28 +119,28 @@ async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedC
 
 
 @router.get("/snapshots/{snapshot_id}")
-async def get_snapshot(snapshot: FoundSnapshot) -> SnapshotBody:
+async def get_snapshot(snapshot: SnapshotById) -> SnapshotBody:
     """Return a stored view."""
     return SnapshotBody.build(snapshot)
 
 
-async def find_stored_grid(snapshot: FoundSnapshot, values: Values, asked: AskedNumber) -> MeasuredSweep:
+async def find_stored_grid(snapshot: SnapshotById, values: Values, number: RequestedNumber) -> MeasuredSweep:
     """Return the requested numbers of a stored view's sweep."""
     if snapshot.sweep is None:
         raise not_found("sweep", snapshot.id)
-    return await values.measure(from_stored(snapshot.sweep), asked.metric, asked.reduction)
+    return await values.measure(from_stored(snapshot.sweep), number.metric, number.reduction)
 
 
-StoredGrid = Annotated[MeasuredSweep, Depends(find_stored_grid)]
+StoredSweepNumbers = Annotated[MeasuredSweep, Depends(find_stored_grid)]
 
 
 @router.get("/snapshots/{snapshot_id}/sweep/values")
-async def get_stored_values(measured: StoredGrid) -> ValuesBody:
+async def get_stored_values(measured: StoredSweepNumbers) -> ValuesBody:
     """Return one number per cell of the sweep that a view was stored with: a metric, reduced over layers."""
     return ValuesBody.build(measured)
 
 
 @router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
-async def get_stored_figure(measured: StoredGrid, theme: ThemeName = "light") -> Response:
+async def get_stored_figure(measured: StoredSweepNumbers, theme: ThemeName = "light") -> Response:
     """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.record.grid import Axis
-from mhc_scope.api.dependencies import FoundSweep, Runner, SweepService, Values
+from mhc_scope.api.dependencies import Runner, SweepById, SweepService, Values
 from mhc_scope.api.http.bodies import parse_model, refer_to
 from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.drawing import respond_figure
-from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
+from mhc_scope.api.http.queries import RequestedNumber, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
@@ -29,16 +29,16 @@ BODY = refer_to(SweepRequest)
 
 
 def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
-    asked = parse_model(SweepRequest, body)
-    return asked.spec, asked.x.to_axis(), None if asked.y is None else asked.y.to_axis()
+    wanted = parse_model(SweepRequest, body)
+    return wanted.spec, wanted.x.to_axis(), None if wanted.y is None else wanted.y.to_axis()
 
 
-async def find_grid(sweep: FoundSweep, values: Values, asked: AskedNumber) -> MeasuredSweep:
+async def find_grid(sweep: SweepById, values: Values, wanted: RequestedNumber) -> MeasuredSweep:
     """Return the requested numbers of a sweep."""
-    return await values.measure(sweep, asked.metric, asked.reduction)
+    return await values.measure(sweep, wanted.metric, wanted.reduction)
 
 
-FoundGrid = Annotated[MeasuredSweep, Depends(find_grid)]
+SweepNumbers = Annotated[MeasuredSweep, Depends(find_grid)]
 
 
 @router.post(
@@ -63,13 +63,13 @@ async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimat
 
 
 @router.get("/{sweep_id}")
-async def get_sweep(sweep: FoundSweep) -> SweepBody:
+async def get_sweep(sweep: SweepById) -> SweepBody:
     """Return its progress. It continues after a restart or the loss of its server, and is kept as long as runs are."""
     return SweepBody.build(sweep)
 
 
 @router.delete("/{sweep_id}")
-async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
+async def cancel_sweep(client: Runner, sweep: SweepById, sweeps: SweepService) -> SweepBody:
     """Compute no more cells, unless another client requested the sweep too. Idempotent.
 
     Running runs are cancelled unless someone watches them.
@@ -78,12 +78,12 @@ async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) 
 
 
 @router.get("/{sweep_id}/values")
-async def get_sweep_values(measured: FoundGrid) -> ValuesBody:
+async def get_sweep_values(measured: SweepNumbers) -> ValuesBody:
     """Return one number per cell: a metric, reduced over layers."""
     return ValuesBody.build(measured)
 
 
 @router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
-async def get_sweep_figure(measured: FoundGrid, theme: ThemeName = "light") -> Response:
+async def get_sweep_figure(measured: SweepNumbers, theme: ThemeName = "light") -> Response:
     """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -27,13 +27,13 @@ from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.credentials import KEY, require
 from mhc_scope.api.http.problems import Problem
 from mhc_scope.api.models.links import API, to_address, to_links
-from mhc_scope.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
+from mhc_scope.api.models.traces import EndRequest, LiveTraceBody, LiveTraceStateBody, TraceBody, TwinBody
 from mhc_scope.services.errors import NotATraceError
 from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["traces"])
 # A trace's token allows writing it: these routes need nothing else.
-feeding_router = APIRouter(prefix=API, tags=["traces"])
+keyed_router = APIRouter(prefix=API, tags=["traces"])
 
 OCTETS = "application/octet-stream"
 # No other media type: generated clients support none for zip or NDJSON.
@@ -53,7 +53,7 @@ async def find_owned(trace_id: str, request: Request, live: LiveService) -> Stor
     return await live.require_owner(trace_id, read_bearer(request) or "")
 
 
-Owned = Annotated[StoredRun, Depends(find_owned)]
+OwnedTrace = Annotated[StoredRun, Depends(find_owned)]
 FirstIndex = Annotated[int, Query(ge=0, le=2**31, description="Index of the first of these frames.")]
 
 
@@ -74,30 +74,32 @@ async def add_trace(request: Request, traces: TraceService, client: Runner) -> R
 @router.post("/traces/live", status_code=201, openapi_extra=BYTES_BODY)
 async def open_live_trace(request: Request, traces: TraceService, live: LiveService, client: Runner) -> LiveTraceBody:
     """Create a trace that grows, from NDJSON lines of its first frames, the first of which is `start`."""
-    live.require_room()
-    await traces.require_room(client)
+    live.require_capacity()
+    await traces.require_capacity(client)
     opened = await live.open(await read_lines(request), client)
     run = await live.require_owner(opened.record_id, opened.token)
     page, links = to_page(request, run.id), to_links(run.id)
     return LiveTraceBody(id=run.id, token=opened.token, url=page, due=run.frames, links=links)
 
 
-@feeding_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
-async def feed_live_trace(request: Request, run: Owned, live: LiveService, index: FirstIndex) -> FedBody:
+@keyed_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
+async def feed_live_trace(
+    request: Request, run: OwnedTrace, live: LiveService, index: FirstIndex
+) -> LiveTraceStateBody:
     """Append NDJSON lines to a trace that grows: lines that are stored already are skipped, a gap is 409.
 
     The lines are stored whole or not at all. Where the last is `end`, the trace ends with it.
     """
-    fed = await live.feed(run, index, await read_lines(request))
-    return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
+    state = await live.append(run, index, await read_lines(request))
+    return LiveTraceStateBody(id=state.record_id, status=state.status, due=state.due)
 
 
-@feeding_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
-async def end_live_trace(request: Request, run: Owned, live: LiveService) -> FedBody:
+@keyed_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
+async def end_live_trace(request: Request, run: OwnedTrace, live: LiveService) -> LiveTraceStateBody:
     """Close a trace that grows; one that has ended stays unchanged."""
-    asked = parse_model(EndRequest, await read_body(request))
-    fed = await live.end(run, asked.status, asked.reason)
-    return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
+    ending = parse_model(EndRequest, await read_body(request))
+    state = await live.end(run, ending.status, ending.reason)
+    return LiveTraceStateBody(id=state.record_id, status=state.status, due=state.due)
 
 
 @router.get("/runs/{run_id}/twin", dependencies=[Depends(charge_reading)])

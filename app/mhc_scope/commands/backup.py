@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 
 
@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
     restore.add_argument("file", type=Path, help="a file that backup wrote; it is checked first")
     restore.add_argument("--force", action="store_true", help="replace the database where there is one")
     for parser, run in ((backup, run_backup), (restore, run_restore)):
-        places.add_data(parser)
+        data_folder.add_data(parser)
         parser.set_defaults(run=run)
 
 
@@ -28,7 +28,7 @@ def run_backup(known: argparse.Namespace) -> int:
     from mhc_scope.store.errors import UnusableDatabase
 
     try:
-        path = places.find_file(places.to_settings(known))
+        path = data_folder.find_file(data_folder.to_settings(known))
         if known.file.exists() and (not known.force or known.file.samefile(path)):
             wanted = "--force replaces it, unless it is the database itself"
             raise UnusableDatabase(f"there is a file {known.file}: {wanted}")
@@ -46,7 +46,7 @@ def run_restore(known: argparse.Namespace) -> int:
     from mhc_scope.store.errors import UnusableDatabase
 
     try:
-        path = places.find_file(places.to_settings(known))
+        path = data_folder.find_file(data_folder.to_settings(known))
         restore(known.file, path, is_forced=known.force)
     except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="new, empty, or a site that was written before")
     parser.add_argument("--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders: small")
     parser.add_argument("--view", action="append", default=[], metavar="ID", help="a snapshot to add; can be repeated")
-    places.add_data(parser)
+    data_folder.add_data(parser)
     parser.set_defaults(run=run)
 
 
@@ -65,7 +65,7 @@ def write_site(known: argparse.Namespace) -> str:
 
     site = StaticSite(known.folder)
     grid = GRIDS[known.grid]
-    views, records = asyncio.run(_read_views(places.to_settings(known), known.view)) if known.view else ([], {})
+    views, records = asyncio.run(_read_views(data_folder.to_settings(known), known.view)) if known.view else ([], {})
     runs = {run_id: site.write_record(run_id, lines) for run_id, lines in records.items()}
     wanted = {**SPECS, **{spec.id: spec for spec in list_grid(grid)}}
     missing = [spec for run_id, spec in wanted.items() if run_id not in runs]
@@ -122,7 +122,7 @@ async def _read_views(settings: Any, ids: Iterable[str]) -> tuple[list["StoredSn
     from mhc_scope.store.runs import RunStore
     from mhc_scope.store.snapshots import SnapshotStore
 
-    database = Database(settings.sqlalchemy_url, is_beside=True)
+    database = Database(settings.sqlalchemy_url, is_secondary=True)
     try:
         store, snapshots = RunStore(database), SnapshotStore(database)
         log = FrameLog(store, Hub(), 0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.limits import ConnectionLimits
-from mhc_scope.edge.memory import Crowd, give_back
+from mhc_scope.edge.memory import ConnectionPeak, return_memory
 from mhc_scope.edge.waiting import WaitingConnections
 from mhc_scope.services.identity import to_block
 
@@ -33,7 +33,7 @@ class Gate:
         self._by_address: Counter[str] = Counter()
         self._excess: defaultdict[str, dict[EdgeProtocol, None]] = defaultdict(dict)  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
-        self._crowd = Crowd()
+        self._peak = ConnectionPeak()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Check all connections at intervals."""
@@ -52,12 +52,12 @@ class Gate:
         self.waiting.begin(protocol, now)
         if protocol.block is not None:
             self._count(protocol, protocol.block)
-        over = len(self._all) - self.limits.room
+        over = len(self._all) - self.limits.capacity
         if over <= 0 or self._free_one(protocol):
             return
         protocol.answer_probes("the server has as many connections as it may have", 503)
         if over > self.limits.probes:
-            protocol.give_way()
+            protocol.close_waiting()
 
     def _count(self, protocol: "EdgeProtocol", block: str) -> None:
         self._by_address[block] += 1
@@ -67,7 +67,7 @@ class Gate:
         excess = self._excess[block]
         excess[protocol] = None
         if len(excess) > MAX_EXCESS:
-            next(one for one in excess if one in self.waiting).give_way()  # the new connection waits, if no other does
+            next(one for one in excess if one in self.waiting).close_waiting()  # the new one, if no other waits
 
     def forget(self, protocol: "EdgeProtocol") -> None:
         """Remove a connection that has ended."""
@@ -84,14 +84,14 @@ class Gate:
         """Close a connection that has no whole request; return False where there is none."""
         found = self.waiting.choose(newcomer)
         if found is not None:
-            found.give_way()
+            found.close_waiting()
         return found is not None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for protocol in list(self._all):
                 protocol.keep_time(loop.time())
-            if self._crowd.has_left(len(self._all)):
-                loop.call_later(SETTLE_S, loop.run_in_executor, None, give_back)
+            if self._peak.has_halved(len(self._all)):
+                loop.call_later(SETTLE_S, loop.run_in_executor, None, return_memory)
         finally:
             self.start(loop)

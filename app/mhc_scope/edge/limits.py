@@ -27,7 +27,7 @@ class ConnectionLimits:
     body_s: time in which a body must bring `MIN_RATE` bytes a second.
     unread_s: time in which a client must take `MIN_RATE` bytes a second of what waits for it.
     per_address: connections of one address that is no proxy.
-    room: connections that the descriptors allow.
+    capacity: connections that the descriptors allow.
     probes: connections over that limit, for probes.
     """
 
@@ -35,7 +35,7 @@ class ConnectionLimits:
     body_s: float
     unread_s: float
     per_address: int
-    room: int
+    capacity: int
     probes: int
 
     @classmethod
@@ -44,9 +44,9 @@ class ConnectionLimits:
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         left = (MANY if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)
-        room = left - probes - min(KEPT, left // 8)
+        capacity = left - probes - min(KEPT, left // 8)
         times = (limits.HEADER_S, limits.BODY_S, limits.UNREAD_S)
-        return cls(*times, settings.connections_per_address, room, probes)
+        return cls(*times, settings.connections_per_address, capacity, probes)
 
     @property
     def tick_s(self) -> float:

@@ -9,7 +9,7 @@ THRESHOLDS = (700, 10, 100)
 # Of glibc's <malloc.h>: the maximum number of heaps.
 M_ARENA_MAX = -8
 # Fewer connections than these leave no significant memory behind.
-CROWD = 64
+MIN_PEAK = 64
 
 
 def share_one_heap() -> None:
@@ -33,7 +33,7 @@ def spare_known_objects() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
-def give_back() -> None:
+def return_memory() -> None:
     """Return freed memory to the system.
 
     glibc keeps memory that is free below the highest used piece: after 800 connections, as much again as is in use.
@@ -45,16 +45,16 @@ def give_back() -> None:
         trim(0)
 
 
-class Crowd:
+class ConnectionPeak:
     """Detect that many connections have closed."""
 
     def __init__(self) -> None:
         self._most = 0
 
-    def has_left(self, count: int) -> bool:
+    def has_halved(self, count: int) -> bool:
         """Return whether half of the maximum number of connections have closed; then count from the remaining ones."""
         self._most = max(self._most, count)
-        if self._most < CROWD or count > self._most / 2:
+        if self._most < MIN_PEAK or count > self._most / 2:
             return False
         self._most = count
         return True

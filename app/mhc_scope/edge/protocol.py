@@ -123,7 +123,7 @@ class EdgeProtocol(H11Protocol):
             limit_s = self._gate.limits.header_s
             self.refuse(Problem("timeout", 408, f"the head of the request was not complete after {limit_s:g} s"))
         elif not self._has_answered:
-            self.give_way()  # Between two requests uvicorn enforces the limit.
+            self.close_waiting()  # Between two requests uvicorn enforces the limit.
 
     def _count_pending(self) -> int:
         """Return the bytes that the client has not read: those buffered here, and those that the kernel buffers."""
@@ -133,7 +133,7 @@ class EdgeProtocol(H11Protocol):
         (queued,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, struct.pack("i", 0)))
         return self.transport.get_write_buffer_size() + int(queued)
 
-    def give_way(self) -> None:
+    def close_waiting(self) -> None:
         """Close a waiting connection, with the reason where its address has too many."""
         if self._limit is None:
             self.drop()

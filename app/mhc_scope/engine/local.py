@@ -11,7 +11,7 @@ import orjson
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
-from mhc_scope.engine.line import JobQueue, QueuedJob
+from mhc_scope.engine.job_queue import JobQueue, QueuedJob
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
@@ -34,7 +34,7 @@ class LocalEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._line, self._spare_line = JobQueue(), JobQueue(SPARE_IDLE_S)
+        self._queue, self._spare_queue = JobQueue(), JobQueue(SPARE_IDLE_S)
         self._entries: dict[str, QueuedJob] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
@@ -47,8 +47,8 @@ class LocalEngine(Engine):
     async def start(self, sink: Sink) -> None:
         """Start one slot per worker; workers warm up in parallel."""
         self._sink = sink
-        lines = [self._line] * self._settings.worker_count + [self._spare_line] * self._has_spare
-        self._slots = [asyncio.create_task(self._keep_slot(line)) for line in lines]
+        queues = [self._queue] * self._settings.worker_count + [self._spare_queue] * self._has_spare
+        self._slots = [asyncio.create_task(self._keep_slot(queue)) for queue in queues]
 
     async def stop(self) -> None:
         """Cancel the slots; each kills its worker."""
@@ -58,22 +58,22 @@ class LocalEngine(Engine):
         for entry in self._entries.values():
             entry.settled.set()
         self._entries.clear()
-        for line in (self._line, self._spare_line):
-            line.jobs.clear()
+        for queue in (self._queue, self._spare_queue):
+            queue.jobs.clear()
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = QueuedJob(job, self._spare_line if job.is_spare else self._line)
-        entry.line.put(entry)
+        entry = self._entries[job.id] = QueuedJob(job, self._spare_queue if job.is_spare else self._queue)
+        entry.queue.put(entry)
 
     async def cancel(self, job_id: str) -> None:
         """Remove the job from the queue, or stop its worker."""
         entry = self._entries.get(job_id)
         if entry is None:
             return
-        if entry in entry.line.jobs:
-            entry.line.jobs.remove(entry)
+        if entry in entry.queue.jobs:
+            entry.queue.jobs.remove(entry)
             entry.verdict = ("cancelled", None)
             self._notify_moved()
             await self._end(entry, "cancelled", None)
@@ -92,12 +92,12 @@ class LocalEngine(Engine):
         entry = self._entries.get(job_id)
         if entry is None:
             return None
-        return entry.line.jobs.index(entry) + 1 if entry in entry.line.jobs else 0
+        return entry.queue.jobs.index(entry) + 1 if entry in entry.queue.jobs else 0
 
     @property
     def waiting(self) -> int:
         """Return how many jobs wait."""
-        return len(self._line.jobs) + len(self._spare_line.jobs)
+        return len(self._queue.jobs) + len(self._spare_queue.jobs)
 
     @property
     def running(self) -> int:
@@ -119,7 +119,7 @@ class LocalEngine(Engine):
         return self._settings.spare_run_s > 0
 
     def _count_spare(self) -> int:
-        return sum(entry.line is self._spare_line for entry in self._entries.values())
+        return sum(entry.queue is self._spare_queue for entry in self._entries.values())
 
     @property
     def rates(self) -> Rates:
@@ -138,13 +138,13 @@ class LocalEngine(Engine):
 
     # One slot: a worker, replaced whenever it dies.
 
-    async def _keep_slot(self, line: JobQueue) -> None:
+    async def _keep_slot(self, queue: JobQueue) -> None:
         retry_s = RETRY_S
         while True:
-            if line is self._spare_line:
+            if queue is self._spare_queue:
                 await self._are_warm.wait()  # it must not delay them
             try:
-                was_ready = await self._serve_worker(line)
+                was_ready = await self._serve_worker(queue)
             except Exception:
                 log.exception("a worker could not be started, or its slot failed")
                 was_ready = False
@@ -153,19 +153,19 @@ class LocalEngine(Engine):
                 log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
                 await asyncio.sleep(retry_s)
 
-    async def _serve_worker(self, line: JobQueue) -> bool:
+    async def _serve_worker(self, queue: JobQueue) -> bool:
         """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
         worker = await self._spawn()
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
                 return False
-            self._note_ready(worker, line, first[0])
+            self._note_ready(worker, queue, first[0])
             idle_s = None  # a new worker may wait forever
-            while (entry := await self._take_job(worker, line, idle_s)) is not None:
+            while (entry := await self._take_job(worker, queue, idle_s)) is not None:
                 if not await self._execute(worker, entry):
                     break
-                idle_s = line.idle_s
+                idle_s = queue.idle_s
             return True
         finally:
             self._workers.pop(worker, None)
@@ -176,8 +176,8 @@ class LocalEngine(Engine):
                 self._deaths += 1
                 log.warning("worker %s is gone: %s", worker.name, reason)
 
-    def _note_ready(self, worker: Worker, line: JobQueue, answer: bytes) -> None:
-        if line is self._spare_line:  # its rates were measured while the others may have been busy
+    def _note_ready(self, worker: Worker, queue: JobQueue, answer: bytes) -> None:
+        if queue is self._spare_queue:  # its rates were measured while the others may have been busy
             self._spare = worker
             return
         self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
@@ -188,30 +188,30 @@ class LocalEngine(Engine):
     async def _spawn(self) -> Worker:
         return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
 
-    async def _take_job(self, worker: Worker, line: JobQueue, idle_s: float | None) -> QueuedJob | None:
+    async def _take_job(self, worker: Worker, queue: JobQueue, idle_s: float | None) -> QueuedJob | None:
         """Return the next job, or None when the worker dies while it waits, or has waited for too long."""
-        arrival, death = asyncio.create_task(self._next_job(line)), asyncio.create_task(worker.wait())
+        arrival, death = asyncio.create_task(self._next_job(queue)), asyncio.create_task(worker.wait())
         try:
             await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
             if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():
-                line.put_first(arrival.result())
+                queue.put_first(arrival.result())
             return None
         finally:
             arrival.cancel()
             death.cancel()
 
-    async def _next_job(self, line: JobQueue) -> QueuedJob:
-        if not line.jobs:
+    async def _next_job(self, queue: JobQueue) -> QueuedJob:
+        if not queue.jobs:
             self._sink.on_free()
-        await line.wait()
-        entry = line.jobs.popleft()
+        await queue.wait()
+        entry = queue.jobs.popleft()
         self._notify_moved()
         return entry
 
     def _notify_moved(self) -> None:
-        self._sink.on_moved([entry.job.id for entry in self._line.jobs])
+        self._sink.on_moved([entry.job.id for entry in self._queue.jobs])
 
     # One job.
 
@@ -240,7 +240,7 @@ class LocalEngine(Engine):
                 # A run's first frame comes before anything is computed: without it, its worker was already dead.
                 # A verification has one frame, so this is unknown: it may be retried once more often than others.
                 entry.is_second_try = True
-                entry.line.put_first(entry)
+                entry.queue.put_first(entry)
             else:
                 await self._end(entry, *(entry.verdict or ("failed", Crash(reason))))
         except SinkError as error:

@@ -42,7 +42,7 @@ def serve(
     """Execute commands until the server closes their pipe; write what libraries print to `errors`."""
     os.dup2(errors.fileno(), 1)
     os.dup2(errors.fileno(), 2)
-    _give_way(server_pid)
+    _lower_priority(server_pid)
     sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
     limit_memory(memory_bytes)
     rates = warm_up()
@@ -119,18 +119,18 @@ class _Commands:
         os._exit(0)  # The parent has ended; no one reads the results.
 
 
-def _give_way(server_pid: int) -> None:
+def _lower_priority(server_pid: int) -> None:
     """Lower the priority, and take the server's process id as a name: `ps -o comm` shows whose worker it is."""
     # A session of its own: Ctrl-C does not reach it, because the server decides when it stops, and Linux weighs its
     # niceness against all others.
     os.setsid()
     os.nice(NICENESS)
     if sys.platform == "linux":
-        _be_nice_to_other_sessions()
+        _lower_session_weight()
         Path("/proc/self/comm").write_text(f"mhc of {server_pid}")
 
 
-def _be_nice_to_other_sessions() -> None:
+def _lower_session_weight() -> None:
     """Lower the weight of this process's session, where Linux has one for each (`man 7 sched`, autogroup).
 
     There the niceness of a process counts within its session only: a browser on the same machine, in its own session,

@@ -28,8 +28,8 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """Return the message, followed by `name=value` of each field."""
-        told = "".join(f" {name}={_escape(str(value))}" for name, value in _list_fields(record).items())
-        return _escape(super().formatMessage(record)) + told
+        fields = "".join(f" {name}={_escape(str(value))}" for name, value in _list_fields(record).items())
+        return _escape(super().formatMessage(record)) + fields
 
 
 class JsonFormatter(logging.Formatter):

@@ -35,7 +35,7 @@ input { width: min(420px, 60%); vertical-align: middle; }
 .sliders { display: flex; flex-wrap: wrap; gap: 6px 24px; margin: 6px 0; } .sliders label { flex: 1 1 200px; }
 .sliders output { float: right; font-weight: 700; } .sliders input { display: block; width: 100%; min-height: 24px; }
 """
-HAND = """<details id="hand" open hidden><summary>Try it</summary>
+TRY_IT = """<details id="hand" open hidden><summary>Try it</summary>
 <div class="sliders"></div><p class="said" aria-live="polite">
 What follows from these runs is shown at once; what needs new runs is dimmed.</p></details>
 """
@@ -70,7 +70,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
 <script>{plotly}</script></head>
 <body><div id="stories"></div>
 <p class="bar"><label>Cursor <input id="layer" type="range" min="1" value="1"></label> <span id="place"></span></p>
-{HAND}<div id="cards"></div><script type="module">import '{PREFIX}{FIRST_MODULE}';</script></body></html>
+{TRY_IT}<div id="cards"></div><script type="module">import '{PREFIX}{FIRST_MODULE}';</script></body></html>
 """
 
 

@@ -17,7 +17,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
-from mhc_scope.api.dependencies import FoundSnapshot, Service, find_done, load_result
+from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_result
 from mhc_scope.api.http.addresses import to_base
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.pages.claims import build_claim
@@ -53,7 +53,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class AskedMap:
+class MapRequest:
     """The map that a stored view opens with."""
 
     sweep: SweepGrid
@@ -77,7 +77,7 @@ def find_preset(name: str) -> Preset:
     return BY_NAME[name]
 
 
-FoundPreset = Annotated[Preset, Depends(find_preset)]
+PresetByName = Annotated[Preset, Depends(find_preset)]
 
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
@@ -96,9 +96,9 @@ async def build_snapshot_preview(request: Request, service: Runs, snapshot: Stor
     title, findings = snapshot.title or claim or ", ".join(labels), _describe(labels, runs)
     description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
     alt = _describe_streams(labels, claim)
-    if (asked := _find_map(snapshot)) is not None:
-        kind, x, y = _name_axes(asked.sweep)
-        alt = f"Map: {to_title(METRICS[asked.metric], asked.reduction)}, of {kind} over {x}" + (y and f" and {y}")
+    if (wanted := _find_map(snapshot)) is not None:
+        kind, x, y = _name_axes(wanted.sweep)
+        alt = f"Map: {to_title(METRICS[wanted.metric], wanted.reduction)}, of {kind} over {x}" + (y and f" and {y}")
     return _to_card(request, url, title, description, f"{url}/picture.png", alt)
 
 
@@ -110,14 +110,14 @@ async def get_default_picture(request: Request, service: Service) -> Response:
 
 
 @router.get("/p/{name}/picture.png")
-async def get_preset_picture(request: Request, service: Service, preset: FoundPreset) -> Response:
+async def get_preset_picture(request: Request, service: Service, preset: PresetByName) -> Response:
     """Return a preset's runs as a picture."""
     ids = [spec.id for spec in preset.specs]
     return await _respond(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
 
 
 @router.get("/s/{snapshot_id}/picture.png")
-async def get_snapshot_picture(request: Request, service: Service, stored: FoundSnapshot) -> Response:
+async def get_snapshot_picture(request: Request, service: Service, stored: SnapshotById) -> Response:
     """Return a stored view as a picture."""
     return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored))
 
@@ -129,7 +129,7 @@ async def _respond(
     run_ids: Sequence[str],
     state: str,
     title: str,
-    asked: AskedMap | None,
+    wanted: MapRequest | None,
     names: Sequence[str] | None = None,
 ) -> Response:
     runs = [await find_done(service, run_id) for run_id in run_ids]
@@ -143,7 +143,7 @@ async def _respond(
     async def load() -> PictureContent:
         own = [run.source.label for run in runs] if preset is None else preset.labels
         labels = names or to_labels(own, to_names(state))
-        shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
+        shown = None if wanted is None else await _load_map(request.app.state.sweep_values, wanted)
         results = [await load_result(service, run) for run in runs]
         headlines = None if preset is None else _to_headlines(preset, results)
         return to_view(title or build_claim(labels, runs) or "", runs, labels, results, shown, headlines)
@@ -158,19 +158,19 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     return Headlines(to_title(METRICS[preset.metric], preset.reduction), texts)
 
 
-def _find_map(snapshot: StoredSnapshot) -> AskedMap | None:
+def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:
     """Return the map of the view; None where it has no sweep, or its state shows no map that the page could open."""
-    asked = to_map(snapshot.state)
-    if snapshot.sweep is None or asked is None or asked[0] not in METRICS:
+    wanted = to_map(snapshot.state)
+    if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None
-    found = [reduction for reduction in REDUCTIONS if reduction == asked[1]]
-    return AskedMap(from_stored(snapshot.sweep), asked[0], found[0]) if found else None
+    found = [reduction for reduction in REDUCTIONS if reduction == wanted[1]]
+    return MapRequest(from_stored(snapshot.sweep), wanted[0], found[0]) if found else None
 
 
-async def _load_map(values: SweepReader, asked: AskedMap) -> Map:
-    measured = await values.measure(asked.sweep, asked.metric, asked.reduction)
+async def _load_map(values: SweepReader, wanted: MapRequest) -> Map:
+    measured = await values.measure(wanted.sweep, wanted.metric, wanted.reduction)
     figure = await asyncio.to_thread(build_map, measured.grid, THEMES[THEME])
-    kind, x, y = _name_axes(asked.sweep)
+    kind, x, y = _name_axes(wanted.sweep)
     return Map(figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑"))
 
 

@@ -35,7 +35,7 @@ NAMES = (MARGIN, 136)  # left, width
 NUMBERS = (976, WIDTH - MARGIN - 976)
 MAP = (596, 228, 452, 330)
 NUMBER_SIZES = (50, 40, 30, 24)  # the largest that fits
-ROOM = 64  # least distance of two runs' names
+NAME_GAP = 64  # least distance of two runs' names
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _spread(lanes: Sequence[Lanes]) -> list[float]:
     """Return where the names of the runs are: in the middle of their lanes, with a least distance."""
     places: list[float] = []
     for lane in lanes:
-        places.append(max(lane.middle, places[-1] + ROOM if places else lane.middle))
+        places.append(max(lane.middle, places[-1] + NAME_GAP if places else lane.middle))
     over = max(0.0, places[-1] - (STREAMS[1] + STREAMS[3] - 18)) if places else 0.0
     return [place - over for place in places]
 
@@ -167,11 +167,11 @@ def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_l
     streams = read_sizes(run.columns).shape[1]
     canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
     canvas.text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
-    room = NUMBERS[1]
-    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= room), NUMBER_SIZES[-1])
-    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, room, True), size, color, bold=True)
+    width = NUMBERS[1]
+    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= width), NUMBER_SIZES[-1])
+    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, width, True), size, color, bold=True)
     if run.remark:
-        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, room), 16, theme.muted)
+        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, width), 16, theme.muted)
 
 
 class Pictures:

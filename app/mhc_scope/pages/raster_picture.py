@@ -29,7 +29,7 @@ class Lanes:
     """The positions of one run's streams: the middle of each, and the height that each has."""
 
     middles: Sequence[float]
-    room: float
+    height: float
 
     @property
     def middle(self) -> float:
@@ -40,11 +40,11 @@ class Lanes:
 def place_lanes(counts: Sequence[int], box: Box) -> list[Lanes]:
     """Place lanes for runs with so many streams each, from the top of the box down."""
     _, top, _, height = box
-    room = height / max(1.0, sum(counts) + GAP_LANES * (len(counts) - 1))
+    lane_height = height / max(1.0, sum(counts) + GAP_LANES * (len(counts) - 1))
     placed, y = [], top
     for count in counts:
-        placed.append(Lanes([y + (stream + 0.5) * room for stream in range(count)], room))
-        y += (count + GAP_LANES) * room
+        placed.append(Lanes([y + (stream + 0.5) * lane_height for stream in range(count)], lane_height))
+        y += (count + GAP_LANES) * lane_height
     return placed
 
 
@@ -78,17 +78,17 @@ def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, 
     outlines = [
         outline for y, logs_L in zip(lanes.middles, sizes_Ln.T, strict=True) for outline in to_ribbons(xs, logs_L, y)
     ]
-    bursts = find_largest(sizes_Ln) + math.log10(UNIT_PX) > math.log10(lanes.room)
+    bursts = find_largest(sizes_Ln) + math.log10(UNIT_PX) > math.log10(lanes.height)
     if bursts:
         canvas.glow(outlines, color, GLOW)
     for outline in outlines:
-        canvas.shade(outline, to_colors(xs, sizes_Ln, color, lanes.room), ALPHA if bursts else 1.0)
+        canvas.shade(outline, to_colors(xs, sizes_Ln, color, lanes.height), ALPHA if bursts else 1.0)
 
 
-def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, room: float) -> list[tuple[float, str]]:
+def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: float) -> list[tuple[float, str]]:
     """Return colours by position: paler where the widest ribbon of the run is wider than its lane."""
     with np.errstate(invalid="ignore"):
-        widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / room)
+        widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / lane_height)
     shares = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE
     return [(float(x), mix(color, "#ffe6bd", float(share))) for x, share in zip(xs, shares, strict=True)]
 

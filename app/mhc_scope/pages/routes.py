@@ -12,8 +12,8 @@ from mhc_core.figures import PANELS
 from mhc_core.figures.style import ThemeName, to_shared_colors
 from mhc_core.record import codec
 from mhc_scope.api.dependencies import (
-    FoundSnapshot,
     Service,
+    SnapshotById,
     Snapshots,
     find_run,
     find_view,
@@ -25,7 +25,7 @@ from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import Assets
 from mhc_scope.pages.docs import describe, describe_credentials
-from mhc_scope.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
+from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
 from mhc_scope.settings import Settings
@@ -132,7 +132,7 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
 
 
 @router.get("/p/{name}")
-async def get_preset_page(request: Request, service: Service, preset: FoundPreset) -> Response:
+async def get_preset_page(request: Request, service: Service, preset: PresetByName) -> Response:
     """Show a preset: its runs, and its text."""
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
@@ -140,7 +140,7 @@ async def get_preset_page(request: Request, service: Service, preset: FoundPrese
 
 
 @router.get("/s/{snapshot_id}")
-async def get_snapshot_page(request: Request, service: Service, stored: FoundSnapshot) -> Response:
+async def get_snapshot_page(request: Request, service: Service, stored: SnapshotById) -> Response:
     """Show a stored view."""
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)

@@ -114,15 +114,15 @@ class StaticSite:
             card = Card(title, summary, url=None, picture=None, picture_path=None, alt="")
             self._write(path, pages.render_file(boot=boot, card=card, **more).encode())
 
-        told: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
-        write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **told), name="index.html")
+        common: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
+        write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **common), name="index.html")
         for preset in PRESETS:
-            boot = to_boot("index", preset=preset.to_plain(), **told)
+            boot = to_boot("index", preset=preset.to_plain(), **common)
             path = f"preset-{preset.name}.html"
             write_page(path, preset.title, preset.description, boot, name="preset.html", preset=preset)
         for view in views:
             snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
-            boot = to_boot("snapshot", snapshot=snapshot, **told)
+            boot = to_boot("snapshot", snapshot=snapshot, **common)
             write_page(f"view-{view.id}.html", view.title, view.note, boot, name="snapshot.html", snapshot=snapshot)
         self._write(".nojekyll", b"")  # GitHub Pages then serves the files as they are
 

@@ -40,13 +40,13 @@ def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> Non
         raise TooExpensiveError(f"{' '.join(dict.fromkeys(map(str, errors)))} Lower {fields}.", errors)
 
 
-def require_trace_room(being_read: int) -> None:
+def require_trace_capacity(being_read: int) -> None:
     """Refuse a trace while the memory is in use by others that are being read."""
     if being_read >= MAX_UPLOADS:
         raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
 
 
-def require_live_room(growing: int) -> None:
+def require_live_capacity(growing: int) -> None:
     """Refuse one more live trace."""
     if growing >= limits.MAX_LIVE_TRACES:
         raise TooManyLiveTracesError(

@@ -3,7 +3,7 @@
 import time
 
 
-class PatientClock:
+class RateLimitedClock:
     """Return the time of day, which never advances more than twice as fast as time passes.
 
     Otherwise a clock that is set a year ahead, by mistake or for a minute, would expire all traces and views. After a

@@ -15,12 +15,12 @@ from mhc_scope.engine.contract import RUN, Engine, Job
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.reports import LeasedRun, Reports
 from mhc_scope.settings import Settings
-from mhc_scope.store.database import take_note
+from mhc_scope.store.database import consume_error
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.board import QueueState, predict_seconds
-from mhc_scope.store.queue.leases import Lease, to_beat_s
+from mhc_scope.store.queue.leases import Lease, to_heartbeat_s
 from mhc_scope.store.queue.queue import Queue, Turn
 from mhc_scope.store.runs import NewJob, StoredRun
 
@@ -29,7 +29,7 @@ log = logging.getLogger("mhc.queue")
 STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
 # Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also polls this often, to be safe.
 LOOK_S = 0.05
-MAX_IDLE_BEAT_S = 5.0  # of a server that is alone and computes nothing: each heartbeat writes to its disk
+MAX_IDLE_HEARTBEAT_S = 5.0  # of a server that is alone and computes nothing: each heartbeat writes to its disk
 RETRY_S = 1.0
 
 
@@ -40,14 +40,15 @@ class Dispatcher:
         self, settings: Settings, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions
     ) -> None:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
-        patience_s = limits.STORE_PATIENCE_S
+        patience_s = limits.STORE_WAIT_S
         self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
         self.board = QueueState()
         self._short_s = limits.SHORT_RUN_S
-        self._beat_s = to_beat_s(settings.lease_s)
-        self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins in between keeps its lease
+        self._heartbeat_s = to_heartbeat_s(settings.lease_s)
+        # Half a lease at most: a run that begins between two heartbeats keeps its lease.
+        self._idle_heartbeat_s = min(MAX_IDLE_HEARTBEAT_S, settings.lease_s / 2)
         self._turn = asyncio.Lock()
-        self._woken, self._beat_due = asyncio.Event(), asyncio.Event()
+        self._woken, self._heartbeat_due = asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._stops: dict[str, asyncio.Task[None]] = {}
 
@@ -55,9 +56,9 @@ class Dispatcher:
         """Start the engine, and take over what no server computes."""
         await self._queue.join()
         await self._engine.start(self.reports)
-        await self.beat()
+        await self.heartbeat()
         await self.take_turn()
-        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._beat_for_ever())]
+        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._heartbeat_forever())]
 
     async def stop(self) -> None:
         """Stop computing; requeue running runs, for another server or the next process."""
@@ -75,9 +76,9 @@ class Dispatcher:
         """Take a turn soon."""
         self._woken.set()
 
-    def beat_soon(self) -> None:
+    def heartbeat_soon(self) -> None:
         """Check immediately whether a run must be stopped."""
-        self._beat_due.set()
+        self._heartbeat_due.set()
 
     async def take_turn(self, fresh: Mapping[str, NewJob] | None = None) -> Turn:
         """Enqueue jobs, and give the engine as many runs as it has free workers.
@@ -89,7 +90,7 @@ class Dispatcher:
         """
         # Shielded: claimed runs must reach the engine, even if the caller disconnects.
         turn = asyncio.ensure_future(self._take_turn(fresh or {}))
-        turn.add_done_callback(take_note)
+        turn.add_done_callback(consume_error)
         return await asyncio.shield(turn)
 
     async def cancel(self, run_id: str, is_forced: bool) -> bool:
@@ -98,11 +99,11 @@ class Dispatcher:
         Return False where another client has just requested the run, and the cancel is not forced: then it continues.
         """
         async with self._turn:
-            answer = await self._queue.ask_cancel(run_id, is_forced)
-            is_held = run_id in self.reports.held
+            answer = await self._queue.request_cancel(run_id, is_forced)
+            is_leased = run_id in self.reports.leased
         if answer == "wanted":
             return False
-        if is_held:
+        if is_leased:
             await self._engine.cancel(run_id)
         elif answer == "stops":
             self._log.forget(run_id)
@@ -110,7 +111,7 @@ class Dispatcher:
             await self.take_turn()  # which moves those behind it
         return True
 
-    async def beat(self) -> None:
+    async def heartbeat(self) -> None:
         """Renew leases, free runs that no server computes, and stop those with a requested stop.
 
         Raises
@@ -118,12 +119,12 @@ class Dispatcher:
         StoreUnavailable
             Where the database cannot be used now.
         """
-        self._beat_due.clear()
+        self._heartbeat_due.clear()
         async with self._turn:  # else a run that was just claimed would look as if no server computed it
-            held = dict(self.reports.held)
-            found = await self._queue.beat([(run_id, one.lease.fence) for run_id, one in held.items()])
+            leased = dict(self.reports.leased)
+            found = await self._queue.heartbeat([(run_id, one.lease.fence) for run_id, one in leased.items()])
         for run_id in (*found.gone, *found.to_cancel):
-            self._stop_soon(run_id, held[run_id])
+            self._stop_soon(run_id, leased[run_id])
         for run_id in found.freed:
             log.warning("run %s was running, and no server computed it", run_id)
             self._log.forget(run_id)
@@ -156,7 +157,7 @@ class Dispatcher:
         if self._engine.position(run.id) is not None:  # from an earlier lease, which was lost
             await self._engine.cancel(run.id)
         seconds = predict_seconds(run.cost)
-        self.reports.held[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
+        self.reports.leased[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
             self._log.forget(run.id)
         else:
@@ -175,9 +176,9 @@ class Dispatcher:
         self.board = self.board.without(run_id, client)
         self.wake()
 
-    def _stop_soon(self, run_id: str, held: LeasedRun) -> None:
+    def _stop_soon(self, run_id: str, leased: LeasedRun) -> None:
         """Stop a job, unless it has ended by now; this may take longer than a heartbeat."""
-        if self.reports.held.get(run_id) is held and run_id not in self._stops:
+        if self.reports.leased.get(run_id) is leased and run_id not in self._stops:
             self._stops[run_id] = asyncio.create_task(self._engine.cancel(run_id))
             self._stops[run_id].add_done_callback(lambda _: self._stops.pop(run_id, None))
 
@@ -187,11 +188,11 @@ class Dispatcher:
                 await _wait(self._woken, LOOK_S if self.board.waiting else None)
             await self._try(self.take_turn(), "no turn could be taken")
 
-    async def _beat_for_ever(self) -> None:
+    async def _heartbeat_forever(self) -> None:
         while True:
-            is_idle = not self._queue.is_shared and not self.reports.held
-            await _wait(self._beat_due, self._idle_beat_s if is_idle else self._beat_s)
-            await self._try(self.beat(), "no heartbeat")
+            is_idle = not self._queue.is_shared and not self.reports.leased
+            await _wait(self._heartbeat_due, self._idle_heartbeat_s if is_idle else self._heartbeat_s)
+            await self._try(self.heartbeat(), "no heartbeat")
 
     async def _try(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
         try:

@@ -12,7 +12,7 @@ import mhc_core
 import mhc_scope
 from mhc_scope import limits
 from mhc_scope.services.encoded_files import EncodedFiles
-from mhc_scope.services.encoder_jobs import AskedFigure, write_figure, write_result
+from mhc_scope.services.encoder_jobs import FigureRequest, write_figure, write_result
 from mhc_scope.services.encoder_pool import EncodingPool
 from mhc_scope.services.errors import EncodingFailedError
 from mhc_scope.settings import Settings
@@ -56,7 +56,7 @@ class Encoder:
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
         return await self._get(key, [run], write_result, run.id, form, is_packed)
 
-    async def get_figure(self, runs: Sequence[StoredRun], asked: AskedFigure, *, is_packed: bool) -> Path:
+    async def get_figure(self, runs: Sequence[StoredRun], request: FigureRequest, *, is_packed: bool) -> Path:
         """Return a file with the figure of these runs as JSON.
 
         Raises
@@ -65,15 +65,15 @@ class Encoder:
             Where too many files are being written, or this one could not be.
         """
         together = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
-        key = f"{together}-{asked.name}{'.gz' if is_packed else ''}"
-        return await self._get(key, runs, write_figure, asked, is_packed)
+        key = f"{together}-{request.name}{'.gz' if is_packed else ''}"
+        return await self._get(key, runs, write_figure, request, is_packed)
 
     async def _get(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
         """Return the file; `work` receives the runs' files of frames, then the arguments, then the file to write."""
         if (path := await asyncio.to_thread(self.files.find, key)) is not None:
             return path
         if key not in self._made:
-            self.pool.require_room()
+            self.pool.require_capacity()
             self._made[key] = asyncio.create_task(self._make(key, runs, work, *arguments))
             self._made[key].add_done_callback(lambda _: self._made.pop(key))
         # Shielded: other requests wait for it too, and a later one finds the file.
@@ -115,8 +115,8 @@ def to_name(run: StoredRun) -> str:
 def name_code() -> str:
     """Return a name that changes with this program, so that no file of an earlier version is served."""
     files = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
-    told = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    versions = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    return hashlib.sha256(versions.encode()).hexdigest()[:12]
 
 
 def _write(file: BinaryIO, lines: list[bytes]) -> None:

@@ -22,7 +22,7 @@ FORMS = {**WRITERS, "json-nested": to_json, "json-packed": to_packed_json}
 
 
 @dataclass(frozen=True)
-class AskedFigure:
+class FigureRequest:
     """Describe a figure: the arguments of `mhc_core.figures.figure` in addition to results, in its order."""
 
     panel: str
@@ -53,9 +53,9 @@ def write_result(frames: Sequence[Path], run_id: str, form: str, is_packed: bool
     _write(FORMS[form](run_id, read_frames(frames[0])), is_packed, made)
 
 
-def write_figure(frames: Sequence[Path], asked: AskedFigure, is_packed: bool, made: Path) -> None:
+def write_figure(frames: Sequence[Path], request: FigureRequest, is_packed: bool, made: Path) -> None:
     """Write a figure of several runs, each a file of frames."""
-    _write(asked.draw([read_frames(path) for path in frames]), is_packed, made)
+    _write(request.draw([read_frames(path) for path in frames]), is_packed, made)
 
 
 def read_frames(path: Path) -> Result:

@@ -33,7 +33,7 @@ class EncodingPool:
         self._ending: asyncio.TimerHandle | None = None
         self.jobs = 0  # running or waiting
 
-    def require_room(self) -> None:
+    def require_capacity(self) -> None:
         """Refuse one more job where too many wait."""
         if self.jobs >= self._limit:
             raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
@@ -48,7 +48,7 @@ class EncodingPool:
         BrokenProcessPool
             Where the process died.
         """
-        self.require_room()
+        self.require_capacity()
         self.jobs += 1
         if self._ending is not None:
             self._ending.cancel()

@@ -76,7 +76,7 @@ class GapError(RefusalError):
         self.due = due
 
 
-class NoRoomError(RefusalError):
+class NoCapacityError(RefusalError):
     """A limit is reached; the same request may succeed later.
 
     Attributes
@@ -92,47 +92,47 @@ class NoRoomError(RefusalError):
             self.retry_after_s = max(1, math.ceil(retry_after_s))
 
 
-class TooManyRunsError(NoRoomError):
+class TooManyRunsError(NoCapacityError):
     """The quota of the client, or of its address, in the queue is used up."""
 
 
-class TooMuchStoredError(NoRoomError):
+class TooMuchStoredError(NoCapacityError):
     """The client, or its address, has stored as much as it may."""
 
     retry_after_s = 3600
 
 
-class TooMuchReadError(NoRoomError):
+class TooMuchReadError(NoCapacityError):
     """The client, or its address, has read as much as it may for now."""
 
     retry_after_s = 10
 
 
-class TooManyStreamsError(NoRoomError):
+class TooManyStreamsError(NoCapacityError):
     """The client, or its address, has as many event streams open as it may."""
 
     retry_after_s = 5
 
 
-class ServerStreamsError(NoRoomError):
+class ServerStreamsError(NoCapacityError):
     """This server has as many event streams open as it allows."""
 
     retry_after_s = 5
 
 
-class TooManyLiveTracesError(NoRoomError):
+class TooManyLiveTracesError(NoCapacityError):
     """This server has as many live traces as it allows."""
 
     retry_after_s = 60
 
 
-class StorageFullError(NoRoomError):
+class StorageFullError(NoCapacityError):
     """Nothing more is stored until old runs have been deleted or the operator has freed disk space."""
 
     retry_after_s = 60
 
 
-class QueueFullError(NoRoomError):
+class QueueFullError(NoCapacityError):
     """The server's queue is full."""
 
 
@@ -144,19 +144,19 @@ class MayNotTeachError(RefusalError):
     """The caller may not create rooms here."""
 
 
-class TooManyRoomsError(NoRoomError):
+class TooManyRoomsError(NoCapacityError):
     """This server has as many rooms as it allows."""
 
     retry_after_s = 3600
 
 
-class EncodersBusyError(NoRoomError):
+class EncodersBusyError(NoCapacityError):
     """This server is writing as many large files as it allows."""
 
     retry_after_s = 5
 
 
-class EncodingFailedError(NoRoomError):
+class EncodingFailedError(NoCapacityError):
     """A large file could not be written: the disk is full, or the process died."""
 
     retry_after_s = 30

@@ -7,13 +7,13 @@ from functools import partial
 
 from mhc_scope import limits
 from mhc_scope.presets import OPENING
-from mhc_scope.services.clock import PatientClock
+from mhc_scope.services.clock import RateLimitedClock
 from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.expiry import drop_expired
 from mhc_scope.store.queue.sweeps import drop_ended
-from mhc_scope.store.retention import drop_oldest, give_back, sweep
+from mhc_scope.store.retention import drop_oldest, drop_unused, return_pages
 
 log = logging.getLogger("mhc.housekeeping")
 
@@ -29,44 +29,44 @@ class Housekeeping:
 
     def __init__(self, settings: Settings, database: Database, storage: Storage) -> None:
         self._settings, self._database, self._storage = settings, database, storage
-        self._clock = PatientClock()
+        self._clock = RateLimitedClock()
         self._spare = [spec.id for spec in OPENING.specs]
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Start; the first pass is due after `RETENTION_S`."""
-        self._task = asyncio.create_task(self._sweep_for_ever())
+        self._task = asyncio.create_task(self._run_forever())
 
     async def stop(self) -> None:
         """Cancel what has not begun."""
         if self._task is not None:
             self._task.cancel()
 
-    async def sweep(self) -> None:
+    async def delete_old(self) -> None:
         """Delete what has expired; then, where the store is nearly full, the least recently used runs."""
         now, settings = self._clock.now(), self._settings
         views = await drop_expired(self._database, now)
-        old = await sweep(self._database, now - settings.keep_s, now - limits.KEEP_TRACE_S, self._spare)
+        old = await drop_unused(self._database, now - settings.keep_s, now - limits.KEEP_TRACE_S, self._spare)
         await self._database.call(partial(drop_ended, before=now - settings.keep_s))
         freed = 0
         if excess := await self._storage.count_excess():
             freed = await drop_oldest(self._database, excess, now - min(SPARED_S, settings.keep_s), self._spare)
-        pages = await give_back(self._database)
+        pages = await return_pages(self._database)
         self._storage.forget()
         log.info("deleted %d views, %d old runs, %d bytes of other runs; %d pages returned", views, old, freed, pages)
 
-    async def _sweep_for_ever(self) -> None:
+    async def _run_forever(self) -> None:
         while True:
             await self._wait()
             try:
-                await self.sweep()
+                await self.delete_old()
             except Exception:
-                log.exception("old runs could not be deleted; the next try is in %g s", limits.SWEEP_S)
+                log.exception("old runs could not be deleted; the next try is in %g s", limits.RETENTION_S)
 
     async def _wait(self) -> None:
-        pause_s = min(MIN_PAUSE_S, limits.SWEEP_S)
+        pause_s = min(MIN_PAUSE_S, limits.RETENTION_S)
         await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limits.SWEEP_S - pause_s):
+            async with asyncio.timeout(limits.RETENTION_S - pause_s):
                 await self._storage.is_near_full.wait()
         self._storage.is_near_full.clear()

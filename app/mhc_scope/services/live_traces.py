@@ -19,7 +19,7 @@ from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_scope import limits
-from mhc_scope.services.admission import require_live_room
+from mhc_scope.services.admission import require_live_capacity
 from mhc_scope.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import ID_LENGTH, Runs
@@ -52,7 +52,7 @@ class LiveTraceState:
 
 
 @dataclass
-class Growing:
+class IncomingTrace:
     """The state of a live trace while it grows; rebuilt from the store after a restart."""
 
     checker: Checker
@@ -65,9 +65,9 @@ class LiveTraces:
     def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
         self._limits = ContainerLimits(size_bytes=limits.MAX_TRACE_BYTES)
-        self._growing: dict[str, Growing] = {}
+        self._growing: dict[str, IncomingTrace] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._fed_at: dict[str, float] = {}
+        self._received_at: dict[str, float] = {}
         self._opening = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
 
@@ -75,7 +75,7 @@ class LiveTraces:
         """Take over what an earlier process left; owners have the full time to return."""
         for run_id in await self._store.list_open():
             self._note(run_id)
-        self._watch = asyncio.create_task(self._close_silent_for_ever())
+        self._watch = asyncio.create_task(self._close_silent_forever())
 
     async def stop(self) -> None:
         """Leave live traces to the next process."""
@@ -94,9 +94,9 @@ class LiveTraces:
             return await self._open(lines, client)
 
     async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        self.require_room()
+        self.require_capacity()
         await self._runs.storage.require_space()
-        growing = Growing(_new_checker(), 0)
+        growing = IncomingTrace(_new_checker(), 0)
         frames = await asyncio.to_thread(_check, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
             got = "no lines" if growing.checker.start is None else "a trace with its end"
@@ -111,9 +111,9 @@ class LiveTraces:
         await self._runs.log.append(run_id, 0, encoded)
         return NewLiveTrace(run_id, token)
 
-    def require_room(self) -> None:
+    def require_capacity(self) -> None:
         """Refuse one more trace where the limit is reached."""
-        require_live_room(len(self._fed_at))
+        require_live_capacity(len(self._received_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
         """Return the record, if the token is that of its owner.
@@ -130,7 +130,7 @@ class LiveTraces:
             raise WrongTokenError("The token is not the one that was returned when this trace was created.")
         return run
 
-    async def feed(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
+    async def append(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
         """Append frames; the index of the first is `first`. Frames that are stored already are skipped.
 
         Raises
@@ -179,7 +179,7 @@ class LiveTraces:
         end = frames.pop() if isinstance(frames[-1], EndFrame) else None
         if isinstance(end, EndFrame) and end.status == "done":
             _require_whole(checker)
-        grown = Growing(checker, growing.size_bytes)
+        grown = IncomingTrace(checker, growing.size_bytes)
         encoded = self._encode(run.id, grown, frames, run.frames)
         if encoded:
             await self._runs.log.append(run.id, run.frames, encoded)
@@ -190,7 +190,7 @@ class LiveTraces:
         await self._finish(run.id, count, end.status, end.reason)
         return LiveTraceState(run.id, count + 1, end.status)
 
-    def _encode(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
+    def _encode(self, run_id: str, growing: IncomingTrace, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
         """Return the lines of frames, and count them against the limits of the trace."""
         lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
         size = growing.size_bytes + sum(map(len, lines))
@@ -200,35 +200,35 @@ class LiveTraces:
         growing.size_bytes = size
         return lines
 
-    async def _find_growing(self, run: StoredRun) -> Growing:
+    async def _find_growing(self, run: StoredRun) -> IncomingTrace:
         """Return the state of the trace; read it from its log where this process does not have it yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
             async for line in self._runs.log.read_all(run.id):
                 checker.take(line)
                 size += len(line)
-            self._growing[run.id] = Growing(checker, size)
+            self._growing[run.id] = IncomingTrace(checker, size)
         return self._growing[run.id]
 
     async def _finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         await self._runs.log.finish(run_id, index, status, reason)
         self._runs.ended[status] += 1
-        self._runs.fed.discard(run_id)
-        self._fed_at.pop(run_id, None)
+        self._runs.growing.discard(run_id)
+        self._received_at.pop(run_id, None)
         self._growing.pop(run_id, None)
         self._locks.pop(run_id, None)
 
     def _note(self, run_id: str) -> None:
         """Record that frames of the trace were received."""
-        self._runs.fed.add(run_id)
-        self._fed_at[run_id] = time.monotonic()
+        self._runs.growing.add(run_id)
+        self._received_at[run_id] = time.monotonic()
 
-    async def _close_silent_for_ever(self) -> None:
+    async def _close_silent_forever(self) -> None:
         limit = limits.LIVE_TRACE_S
         while True:
             await asyncio.sleep(min(MAX_LOOK_S, limit / 4))
             try:
-                for run_id in [name for name, at in self._fed_at.items() if time.monotonic() - at > limit]:
+                for run_id in [name for name, at in self._received_at.items() if time.monotonic() - at > limit]:
                     await self._close_silent(run_id, limit)
             except Exception:
                 log.exception("silent live traces could not be closed; the next try follows")
@@ -236,7 +236,7 @@ class LiveTraces:
     async def _close_silent(self, run_id: str, limit: float) -> None:
         async with self._locks[run_id]:
             run = await self._runs.store.get(run_id)
-            if run is not None and run.is_live and time.monotonic() - self._fed_at.get(run_id, 0.0) > limit:
+            if run is not None and run.is_live and time.monotonic() - self._received_at.get(run_id, 0.0) > limit:
                 await self._finish(run_id, run.frames, "failed", NO_NEWS.format(limit))
 
 

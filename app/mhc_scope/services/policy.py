@@ -61,14 +61,14 @@ class Policy(Protocol):
         """Return whether a bearer is an access token by its form, and not the key of a view or a trace."""
         ...
 
-    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+    def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
         """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones.
 
         One request is always admitted where nothing waits or runs: the cost of a single run has its own limit.
 
         Raises
         ------
-        NoRoomError
+        NoCapacityError
             Where they do not fit; it says when to try again.
         """
         ...
@@ -114,7 +114,7 @@ class OpenPolicy:
         """Return False: there are no access tokens."""
         return False
 
-    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+    def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
         """Refuse runs where the server has as much predicted work, or as many waiting runs, as it allows."""
         settings = self._settings
         new, taken = sum_seconds(new_s), sum_seconds(item.seconds for item in live)

@@ -25,7 +25,7 @@ REMEMBERED = 16  # jobs; the weight of what came before is below a hundredth
 HALF_LIFE = 2.0  # jobs: three after a load has ended or begun outweigh all earlier ones
 SHORTEST_S = 0.1  # of counted time: in shorter jobs, messages and other work of the machine are a large part
 # Until jobs have ended, use the spread of the counts.
-UNKNOWN = [math.log(SPREAD) * share for share in (-1.0, 0.0, 1.0)]
+UNKNOWN = [math.log(SPREAD) * fraction for fraction in (-1.0, 0.0, 1.0)]
 
 
 @dataclass
@@ -86,14 +86,14 @@ class Predictions:
 
     def _learned(self, kind: str, *, is_shared: bool) -> tuple[float, ...]:
         """Return the quantiles 0.1, 0.5 and 0.9 of measured over counted time."""
-        return tuple(math.exp(find_quantile(self._ratios[kind, is_shared], share)) for share in (0.1, 0.5, 0.9))
+        return tuple(math.exp(find_quantile(self._ratios[kind, is_shared], fraction)) for fraction in (0.1, 0.5, 0.9))
 
 
-def find_quantile(values: Sequence[float], share: float) -> float:
-    """Return the least value such that it and all below it have the share `share` of the weight.
+def find_quantile(values: Sequence[float], fraction: float) -> float:
+    """Return the least value such that it and all below it have the fraction `fraction` of the weight.
 
     Values are ordered from the oldest to the latest; each weighs half as much as the one `HALF_LIFE` places later.
     """
     weighed = sorted((value, 0.5 ** (-place / HALF_LIFE)) for place, value in enumerate(values))
     ends = list(itertools.accumulate(weight for _, weight in weighed))
-    return weighed[bisect.bisect_left(ends, share * ends[-1])][0]
+    return weighed[bisect.bisect_left(ends, fraction * ends[-1])][0]

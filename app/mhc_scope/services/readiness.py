@@ -59,16 +59,16 @@ class Inspector:
         self._server = secrets.token_hex(8)
         self._probing: asyncio.Task[Probe] | None = None
 
-    async def look(self) -> Readiness:
+    async def inspect(self) -> Readiness:
         """Return the state of this server."""
         probe = await self._get_probe()
-        room = None if probe.space is None else explain_full(probe.space, self._settings)
+        full = None if probe.space is None else explain_full(probe.space, self._settings)
         stuck = f"{probe.stuck} runs have the status running, and no server computes them" if probe.stuck else None
         workers = None if self._runs.engine.ready_workers else "no worker has warmed up"
         stopping = "the server is stopping" if self._runs.hub.closing else None
         checks = [
             ReadinessCheck("database", probe.why, is_needed=True),
-            ReadinessCheck("room", room),
+            ReadinessCheck("room", full),
             ReadinessCheck("runs", stuck),
             ReadinessCheck("workers", workers, is_needed=True),
             ReadinessCheck("accepting", stopping, is_needed=True),

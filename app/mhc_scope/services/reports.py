@@ -66,19 +66,19 @@ class Reports(Sink):
     ) -> None:
         self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
         self._patience_s, self._wake, self._note_over = patience_s, wake, note_over
-        self.held: dict[str, LeasedRun] = {}
+        self.leased: dict[str, LeasedRun] = {}
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
 
     async def on_start(self, job_id: str) -> None:
         """Record that a worker has the run."""
-        self.held[job_id].begun_s = time.monotonic()
+        self.leased[job_id].begun_s = time.monotonic()
         self._predictions.begin(job_id)
         self._hub.publish(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Store the lines that are not stored yet. Stored ones must be equal, or the log would be inconsistent."""
-        lease = self.held[job_id].lease
+        lease = self.leased[job_id].lease
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, lease))
         except (LeaseLost, TornLog, StoreUnavailable) as error:
@@ -87,15 +87,15 @@ class Reports(Sink):
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         """Close the log, or requeue the run where its worker was lost for the first time."""
-        held = self.held[job_id]
+        leased = self.leased[job_id]
         self._predictions.end(job_id, is_done=status == "done")
-        seconds = 0.0 if held.begun_s is None else time.monotonic() - held.begun_s
+        seconds = 0.0 if leased.begun_s is None else time.monotonic() - leased.begun_s
         ending = Ending(index, status, reason, seconds)
         try:
-            await self._persist(lambda: self._store_end(job_id, held, ending))
+            await self._persist(lambda: self._store_end(job_id, leased, ending))
         except StoreUnavailable as error:
             log.error("the end of run %s is kept until it can be stored: %s", job_id, error)
-            held.ending = ending
+            leased.ending = ending
 
     def on_moved(self, job_ids: Sequence[str]) -> None:
         """Ignore it: places are those of the queue of all servers, not of the engine."""
@@ -112,14 +112,14 @@ class Reports(Sink):
         StoreUnavailable
             Where they still cannot be stored.
         """
-        for job_id, held in list(self.held.items()):
-            if held.ending is not None:
-                await self._store_end(job_id, held, held.ending)
+        for job_id, leased in list(self.leased.items()):
+            if leased.ending is not None:
+                await self._store_end(job_id, leased, leased.ending)
 
-    async def _store_end(self, job_id: str, held: LeasedRun, ending: Ending) -> None:
+    async def _store_end(self, job_id: str, leased: LeasedRun, ending: Ending) -> None:
         try:
-            if isinstance(ending.reason, Crash) and held.attempts < MAX_ATTEMPTS:
-                if await self._queue.put_back(held.lease, held.client, ending.seconds):
+            if isinstance(ending.reason, Crash) and leased.attempts < MAX_ATTEMPTS:
+                if await self._queue.requeue(leased.lease, leased.client, ending.seconds):
                     log.warning("run %s is tried again: %s", job_id, ending.reason)
                 else:
                     self.ended["cancelled"] += 1
@@ -127,14 +127,14 @@ class Reports(Sink):
                 self._hub.publish(job_id)
             else:
                 index, status, reason = ending.index, ending.status, ending.reason
-                await self._log.finish(job_id, index, status, reason, held.lease, ending.seconds)
+                await self._log.finish(job_id, index, status, reason, leased.lease, ending.seconds)
                 self.ended[ending.status] += 1
-                _record_span(job_id, held, ending)
+                _record_span(job_id, leased, ending)
         except LeaseLost as error:
             log.warning("what was computed is dropped: %s", error)
             self._log.forget(job_id)
-        del self.held[job_id]
-        self._note_over(job_id, held.client)
+        del self.leased[job_id]
+        self._note_over(job_id, leased.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write, and repeat while the database cannot be written, for at most the time of patience."""
@@ -149,7 +149,7 @@ class Reports(Sink):
             pause = min(2 * pause, RETRY_MAX_S)
 
 
-def _record_span(run_id: str, held: LeasedRun, ending: Ending) -> None:
+def _record_span(run_id: str, leased: LeasedRun, ending: Ending) -> None:
     now = time.time()
-    begun_at = None if held.begun_s is None else now - ending.seconds
-    spans.record_run(spans.RunTimes(run_id, held.kind, held.client, ending.status, held.queued_at, begun_at, now))
+    begun_at = None if leased.begun_s is None else now - ending.seconds
+    spans.record_run(spans.RunTimes(run_id, leased.kind, leased.client, ending.status, leased.queued_at, begun_at, now))

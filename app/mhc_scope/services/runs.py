@@ -19,7 +19,7 @@ from mhc_scope.services.admission import require_admissible
 from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
 from mhc_scope.services.identity import SERVER, ClientIdentity
-from mhc_scope.services.neighbours import Neighbours
+from mhc_scope.services.peers import Peers
 from mhc_scope.services.policy import Policy
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.storage import Storage
@@ -81,23 +81,23 @@ class Runs:
         self.predictions = Predictions(engine, settings.worker_count)
         self._queue = Queue(database, settings.lease_s)
         self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
-        self._neighbours = Neighbours(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
+        self._peers = Peers(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
         self._submitting = asyncio.Lock()
         self._unannounced = UnannouncedRuns()
-        self.fed: set[str] = set()  # traces that clients write, for which no job runs here
+        self.growing: set[str] = set()  # traces that clients write, for which no job runs here
 
     async def start(self) -> None:
         """Start the engine, take over what an earlier process left, and store the opening comparison."""
         await self._dispatcher.start()
-        if self._neighbours is not None:
-            self._neighbours.start()
+        if self._peers is not None:
+            self._peers.start()
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
 
     async def stop(self) -> None:
         """Stop computing; requeue running runs, for another server or the next process."""
-        if self._neighbours is not None:
-            await self._neighbours.stop()
+        if self._peers is not None:
+            await self._peers.stop()
         await self._dispatcher.stop()
 
     @property
@@ -167,10 +167,10 @@ class Runs:
         RefusedError
             Where the run has no spec, it would cost too much, or a limit is reached.
         """
-        asked = JobRequest(VERIFICATION, read_spec(run), run.id)
+        job = JobRequest(VERIFICATION, read_spec(run), run.id)
         known = await self.store.find_job(VERIFICATION, run.id)
         job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
-        return (await self._submit({job_id: asked}, client))[job_id]
+        return (await self._submit({job_id: job}, client))[job_id]
 
     async def _submit(
         self,
@@ -187,20 +187,20 @@ class Runs:
                 raise CallerGone
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
-            fresh = {run_id: asked for run_id, asked in by_id.items() if known[run_id] is None}
+            fresh = {run_id: job for run_id, job in by_id.items() if known[run_id] is None}
             predicted = {
-                run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
+                run_id: self.predictions.predict(job.kind, job.spec, len(fresh)) for run_id, job in fresh.items()
             }
             if client != SERVER and fresh:
                 await self.storage.require_space()
-                for run_id, asked in fresh.items():
-                    require_admissible(asked.spec, predicted[run_id], self._settings)
+                for run_id, job in fresh.items():
+                    require_admissible(job.spec, predicted[run_id], self._settings)
                 seconds = [cost.seconds for cost in predicted.values()]
-                self._policy.require_queue_room(client, seconds, await self.store.list_live_costs())
+                self._policy.require_queue_capacity(client, seconds, await self.store.list_live_costs())
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()
-            self._note_asked(by_id.keys() - put, put, caller)
+            self._note_requested(by_id.keys() - put, put, caller)
         return {
             run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], run_id in put, is_started)
             for run_id, run in known.items()
@@ -217,7 +217,7 @@ class Runs:
 
     def position(self, run_id: str) -> int | None:
         """Return the place in the queue, 1 for the next; 0 for a running run or a live trace; None where it is over."""
-        return 0 if run_id in self.fed else self._dispatcher.board.places.get(run_id)
+        return 0 if run_id in self.growing else self._dispatcher.board.places.get(run_id)
 
     def explain_wait(self, run: StoredRun) -> str | None:
         """Return why a queued run has not begun, in one sentence; None for any other run."""
@@ -241,7 +241,7 @@ class Runs:
 
     # Below: helpers.
 
-    def _note_asked(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
+    def _note_requested(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
         """Record who receives the ids: this request returns them, or a caller receives them later."""
         if caller is None:
             self._unannounced.announce(known)
@@ -250,7 +250,7 @@ class Runs:
             self._unannounced.add(put, caller)
 
     async def _count_watchers(self, run_id: str, viewer: str) -> int:
-        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
+        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._peers else 0
         return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
 
     async def _settle(self, run_id: str, client: ClientIdentity) -> None:
@@ -284,14 +284,14 @@ class Runs:
         """Enqueue the jobs; return the ids of those that no other server has just enqueued."""
         jobs = {
             run_id: NewJob(
-                asked.kind,
-                SpecSource(spec=asked.spec.canonical()),
+                job.kind,
+                SpecSource(spec=job.spec.canonical()),
                 costs[run_id],
-                asked.of_run,
+                job.of_run,
                 client.key,
                 client.address,
             )
-            for run_id, asked in fresh.items()
+            for run_id, job in fresh.items()
         }
         return (await self._dispatcher.take_turn(jobs)).put
 

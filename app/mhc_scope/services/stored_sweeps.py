@@ -10,7 +10,7 @@ from typing import Any
 from mhc_core.record.grid import Axis
 from mhc_scope.services.identity import SERVER
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, LIVE, SweepGrid
+from mhc_scope.services.sweep import LIVE, PENDING, SweepGrid
 
 MISSING = "missing"
 StoredSweep = dict[str, Any]  # JSON
@@ -18,7 +18,7 @@ StoredSweep = dict[str, Any]  # JSON
 
 async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
     """Return the present state of the sweep; of done runs only those that still exist."""
-    states = {run_id: MISSING if state in (HELD, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
+    states = {run_id: MISSING if state in (PENDING, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
     for run_id in [run_id for run_id, state in states.items() if state == "done"]:
         run = await runs.store.get(run_id)
         if run is None or run.status != "done":

@@ -11,7 +11,7 @@ class StreamLimit:
         self.most = most
         self.open = 0
 
-    def require_room(self, client: ClientIdentity) -> None:
+    def require_capacity(self, client: ClientIdentity) -> None:
         """Refuse one more event stream of a client.
 
         Raises
@@ -23,8 +23,8 @@ class StreamLimit:
             raise ServerStreamsError(f"{self.open} event streams are open; {self.most} are allowed.")
 
     def take(self, client: ClientIdentity) -> "StreamTicket":
-        """Return a ticket, to be released when the event stream has ended; `require_room` says when it is refused."""
-        self.require_room(client)
+        """Return a ticket, to be closed when the event stream has ended; `require_capacity` says what it raises."""
+        self.require_capacity(client)
         self._count(client, 1)
         return StreamTicket(self, client)
 
@@ -42,9 +42,9 @@ class StreamPlace:
     def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
         self._streams, self._client = streams, client
 
-    def require_room(self) -> None:
-        """Call `StreamLimit.require_room`."""
-        self._streams.require_room(self._client)
+    def require_capacity(self) -> None:
+        """Call `StreamLimit.require_capacity`."""
+        self._streams.require_capacity(self._client)
 
     def take(self) -> "StreamTicket":
         """Call `StreamLimit.take`."""
@@ -57,7 +57,7 @@ class StreamTicket:
     def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
         self._streams, self._client, self._is_taken = streams, client, True
 
-    def give_back(self) -> None:
+    def close(self) -> None:
         """Release the place, as the event stream has ended. A second call changes nothing."""
         if self._is_taken:
             self._is_taken = False

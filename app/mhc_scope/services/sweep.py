@@ -15,7 +15,7 @@ from mhc_scope.services.errors import InvalidRequestError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.store.queue.sweeps import SweepRow
 
-HELD = "held"
+PENDING = "held"
 LIVE = ("queued", "running")
 
 
@@ -53,7 +53,7 @@ class SweepGrid:
     @property
     def is_open(self) -> bool:
         """Return whether cells are pending, waiting or computed."""
-        return any(state == HELD or state in LIVE for state in self.states.values())
+        return any(state == PENDING or state in LIVE for state in self.states.values())
 
     def count(self) -> dict[str, int]:
         """Return how many runs are in which state."""
@@ -138,7 +138,7 @@ def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity)
         raise SpecErrors(list(errors.values()))
     name = json.dumps([ids, x.field, x.values, y and [y.field, y.values]])
     sweep_id = hashlib.sha256(name.encode()).hexdigest()[:20]
-    states = dict.fromkeys(itertools.chain(*ids), HELD)
+    states = dict.fromkeys(itertools.chain(*ids), PENDING)
     return SweepGrid(sweep_id, client, base, x, y, ids, places, states)
 
 

@@ -18,8 +18,8 @@ from mhc_scope.services.admission import check_cost, require_admissible
 from mhc_scope.services.errors import NotOwnerError, QueueFullError, TooExpensiveError, TooManyRunsError
 from mhc_scope.services.identity import SERVER, ClientIdentity
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, SweepGrid, axis_names, build, require_size
-from mhc_scope.services.sweep_feeder import Feeder
+from mhc_scope.services.sweep import PENDING, SweepGrid, axis_names, build, require_size
+from mhc_scope.services.sweep_runner import SweepRunner
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen
@@ -27,7 +27,7 @@ from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooM
 log = logging.getLogger("mhc.sweeps")
 
 LIMITS = SweepLimits(client=4, address=48, all=64)
-MAX_ASKERS = 1000
+MAX_REQUESTERS = 1000
 POLL_S = 0.1  # until the server that runs a sweep has ended it
 
 
@@ -36,21 +36,21 @@ class Sweeps:
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
-        self._feeder = Feeder(settings, runs, store)
+        self._runner = SweepRunner(settings, runs, store)
         self._starting = asyncio.Lock()
         self._adopting: asyncio.Task[None] | None = None
 
-    async def go_on(self) -> None:
+    async def resume(self) -> None:
         """Continue the sweeps that no server runs: now, and where other servers exist, from now on."""
         await self._adopt()
         if self._store.is_shared:
-            self._adopting = asyncio.create_task(self._adopt_for_ever())
+            self._adopting = asyncio.create_task(self._adopt_forever())
 
     async def find(self, sweep_id: str) -> SweepGrid | None:
         """Return the sweep, if it is known."""
-        fed = self._feeder.get(sweep_id)
-        if fed is not None:
-            return fed
+        running = self._runner.get(sweep_id)
+        if running is not None:
+            return running
         row = await self._store.find(sweep_id)
         return None if row is None else SweepGrid.from_row(row)
 
@@ -67,13 +67,13 @@ class Sweeps:
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, client)
         async with self._starting:
-            row = await self._store.join(sweep.id, client.key, MAX_ASKERS)
+            row = await self._store.join(sweep.id, client.key, MAX_REQUESTERS)
             if row is None:
                 await self._admit(sweep)
                 row = await self._open(sweep)
             if row is not None:
-                return self._feeder.get(row.id) or SweepGrid.from_row(row)
-            await self._feeder.begin(sweep)
+                return self._runner.get(row.id) or SweepGrid.from_row(row)
+            await self._runner.begin(sweep)
             return sweep
 
     async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
@@ -90,7 +90,7 @@ class Sweeps:
         NotOwnerError
             Where this client did not request it.
         """
-        askers = await self._store.list_askers(sweep.id)
+        askers = await self._store.list_requesters(sweep.id)
         own = {key for key in askers if client.owns(key)}
         if not own and client.rights != "admin":
             raise NotOwnerError("This sweep belongs to another client.")
@@ -104,13 +104,13 @@ class Sweeps:
         """Stop submitting cells; other servers can continue the sweeps."""
         if self._adopting is not None:
             self._adopting.cancel()
-        await self._feeder.stop()
+        await self._runner.stop()
 
     # Below: helpers.
 
     async def _open(self, sweep: SweepGrid) -> SweepRow | None:
         try:
-            return await self._store.open(sweep.to_row(), LIMITS, MAX_ASKERS)
+            return await self._store.open(sweep.to_row(), LIMITS, MAX_REQUESTERS)
         except TooManyOpen as error:
             limit = getattr(LIMITS, error.whose)
             if error.whose == "all":
@@ -120,11 +120,11 @@ class Sweeps:
 
     async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
         """End it on the server that runs it, which may mean to take over its lease if that server is lost."""
-        await self._feeder.cancel(sweep.id)
+        await self._runner.cancel(sweep.id)
         ended = await self._store.find(sweep.id)
         if ended is None or not ended.is_open:
             return sweep if ended is None else SweepGrid.from_row(ended)
-        await self._store.ask_cancel(sweep.id)
+        await self._store.request_cancel(sweep.id)
         until = time.monotonic() + 2 * self._settings.lease_s
         while ended is not None and ended.is_open and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
@@ -134,9 +134,9 @@ class Sweeps:
     async def _adopt(self) -> None:
         for row in await self._store.take_over():
             log.info("continuing sweep %s", row.id)
-            await self._feeder.begin(SweepGrid.from_row(row))
+            await self._runner.begin(SweepGrid.from_row(row))
 
-    async def _adopt_for_ever(self) -> None:
+    async def _adopt_forever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.lease_s / 2)
             try:
@@ -168,5 +168,5 @@ class Sweeps:
             )
             errors = [SpecError(name, got, wanted, text) for name in axis_names(sweep.y)]
             raise TooExpensiveError(str(errors[0]), errors)
-        sweep.states = {run_id: HELD for run_id, *_ in costs}
+        sweep.states = {run_id: PENDING for run_id, *_ in costs}
         return seconds

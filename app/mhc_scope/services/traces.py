@@ -13,7 +13,7 @@ from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
 from mhc_scope import limits
-from mhc_scope.services.admission import require_trace_room
+from mhc_scope.services.admission import require_trace_capacity
 from mhc_scope.services.errors import InvalidTraceError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.policy import Policy
@@ -63,7 +63,7 @@ class Traces:
         """
         await self._storage.require_space()
         await self._policy.require_storage(client)
-        require_trace_room(self._open)
+        require_trace_capacity(self._open)
         self._open += 1
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
@@ -72,9 +72,9 @@ class Traces:
         finally:
             self._open -= 1
 
-    async def require_room(self, client: ClientIdentity) -> None:
+    async def require_capacity(self, client: ClientIdentity) -> None:
         """Refuse a client that keeps as much as it may, and any client while the memory allows no more traces."""
-        require_trace_room(self._open)
+        require_trace_capacity(self._open)
         await self._policy.require_storage(client)
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: ClientIdentity) -> AddedRecording:
@@ -97,13 +97,13 @@ class Traces:
 
 async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
     """Write chunks to a file, outside the event loop; the network's own are small."""
-    held = bytearray()
+    buffer = bytearray()
     async for chunk in chunks:
-        held += chunk
-        if len(held) >= WRITE_BYTES:
-            await asyncio.to_thread(file.write, bytes(held))
-            held.clear()
-    await asyncio.to_thread(file.write, bytes(held))
+        buffer += chunk
+        if len(buffer) >= WRITE_BYTES:
+            await asyncio.to_thread(file.write, bytes(buffer))
+            buffer.clear()
+    await asyncio.to_thread(file.write, bytes(buffer))
 
 
 def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> UploadedRecording:

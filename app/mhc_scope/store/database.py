@@ -40,7 +40,7 @@ class Database:
     Parameters
     ----------
     url: in SQLAlchemy's form.
-    is_beside: open it while a server may be running: the folder is not locked, and the tables must exist.
+    is_secondary: open it while a server may be running: the folder is not locked, and the tables must exist.
 
     Attributes
     ----------
@@ -53,17 +53,17 @@ class Database:
         Where another server uses it, or it is of a newer version or another program; `upgrade` says more.
     """
 
-    def __init__(self, url: str, *, is_beside: bool = False) -> None:
+    def __init__(self, url: str, *, is_secondary: bool = False) -> None:
         self.server = secrets.token_hex(8)
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.is_shared = make_url(url).get_backend_name() == postgresql.NAME
         if self.is_shared:
             postgresql.require_driver()
         self._file = SqliteFile(Path(make_url(url).database or "")) if self.is_sqlite else None
-        if self._file is not None and not is_beside:
+        if self._file is not None and not is_secondary:
             self._file.lock()
         try:
-            require_current(url) if is_beside else upgrade(url)
+            require_current(url) if is_secondary else upgrade(url)
             self._engine = _create_engine(url, self._file)
         except Exception:
             self._unlock()
@@ -83,9 +83,9 @@ class Database:
             Where the database is locked, its disk is full, or it cannot be reached or does not answer. It may then be
             unknown whether the transaction was committed, or will be.
         """
-        asked = time.monotonic()
-        doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked)
-        doing.add_done_callback(take_note)
+        requested_s = time.monotonic()
+        doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, requested_s)
+        doing.add_done_callback(consume_error)
         try:
             async with asyncio.timeout(ANSWER_S if self.is_shared else None):
                 # Shielded: a client that disconnects must not leave the caller unsure of its commit.
@@ -106,31 +106,31 @@ class Database:
                 return await self.call(work)
         return await self.call(work)
 
-    def _do(self, work: Callable[[Connection], T], asked: float) -> T:
+    def _do(self, work: Callable[[Connection], T], requested_s: float) -> T:
         try:
-            return self._transact(work, asked)
+            return self._transact(work, requested_s)
         except (OperationalError, InterfaceError) as error:
             if error.connection_invalidated:
                 raise ConnectionCut(self._explain(error)) from error
             if self._file is None or self._is_stopping or not self._file.has_moved():
                 raise StoreUnavailable(self._explain(error)) from error
-            self._find_again(self._file)
-            return self._transact(work, asked)
+            self._reopen(self._file)
+            return self._transact(work, requested_s)
         except DatabaseError as error:
             # SQLite raises exactly this class for a damaged file; its subclasses are our own mistakes.
             if type(error) is DatabaseError:
                 raise StoreUnavailable(self._explain(error)) from error
             raise
 
-    def _transact(self, work: Callable[[Connection], T], asked: float) -> T:
+    def _transact(self, work: Callable[[Connection], T], requested_s: float) -> T:
         with self._engine.begin() as connection:
             if self.is_sqlite:
-                sqlite.limit_wait(connection, time.monotonic() - asked)
+                sqlite.limit_wait(connection, time.monotonic() - requested_s)
             return work(connection)
 
-    def _find_again(self, file: SqliteFile) -> None:
+    def _reopen(self, file: SqliteFile) -> None:
         try:
-            file.find_again(self._engine, lambda: upgrade(self.url))
+            file.reopen(self._engine, lambda: upgrade(self.url))
         except UnusableDatabase as error:
             raise StoreUnavailable(f"the database went away: {error}") from error
 
@@ -161,7 +161,7 @@ class Database:
             self._file.unlock()
 
 
-def take_note(doing: "asyncio.Future[Any]") -> None:
+def consume_error(doing: "asyncio.Future[Any]") -> None:
     """Consume the error of shielded work that no caller awaits any more, which asyncio would log."""
     if not doing.cancelled():
         doing.exception()

@@ -42,7 +42,7 @@ class Hub:
         subscription, ids = Subscription(viewer), set(run_ids)
         for run_id in ids:
             self._by_run[run_id].add(subscription)
-        self._tell_watched()
+        self._notify_watched()
         try:
             yield subscription
         finally:
@@ -50,7 +50,7 @@ class Hub:
                 self._by_run[run_id].discard(subscription)
                 if not self._by_run[run_id]:
                     del self._by_run[run_id]
-            self._tell_watched()
+            self._notify_watched()
 
     def publish(self, run_id: str) -> None:
         """Wake the viewers of a run."""
@@ -69,7 +69,7 @@ class Hub:
         """Return how many event streams are open, by run and viewer."""
         return Counter((run_id, one.viewer) for run_id, viewers in self._by_run.items() for one in viewers)
 
-    def _tell_watched(self) -> None:
+    def _notify_watched(self) -> None:
         if self.on_watch is not None:
             self.on_watch()
 

@@ -37,7 +37,7 @@ class ExpiringRun(NamedTuple):
     bytes: int
 
 
-async def sweep(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
+async def drop_unused(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
     """Delete finished runs that nothing refers to and no one has used; return how many.
 
     Traces, which cannot be computed again, have their own limit.
@@ -76,7 +76,7 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
     return freed
 
 
-async def give_back(database: Database) -> int:
+async def return_pages(database: Database) -> int:
     """Return unused pages to the disk, where the database was created for that; return how many."""
     if not database.is_sqlite or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0
@@ -111,11 +111,11 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
 def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
     """Mark the oldest runs that may be deleted, as many as contain the excess."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARKED_AT_ONCE)
-    found, held = [], 0
+    found, found_bytes = [], 0
     for run in connection.execute(query):
-        if held >= excess_bytes:
+        if found_bytes >= excess_bytes:
             break
-        held += run.bytes
+        found_bytes += run.bytes
         found.append(ExpiringRun(*run))
     # `of_run` is cleared: the run may be requested again before this one's last row is deleted.
     chosen = runs.c.id.in_([run.id for run in found]) & wanted
@@ -139,14 +139,14 @@ def _delete_some(connection: Connection) -> int:
     return len(marked)
 
 
-def _delete_frames(connection: Connection, run: ExpiringRun, share: float) -> float:
-    """Delete as many first frames of a run as the fraction `share` of a step allows, and its row with the last frame.
+def _delete_frames(connection: Connection, run: ExpiringRun, fraction: float) -> float:
+    """Delete as many first frames of a run as this fraction of a step allows, and its row with the last frame.
 
     Return the fraction of a step that this took.
     """
     is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was requested again
     cost = max(1 / STEP_ROWS, run.bytes / max(1, run.frames) / STEP_BYTES)
-    count = max(1, int(share / cost))
+    count = max(1, int(fraction / cost))
     first = connection.execute(select(func.min(frames.c.idx)).where(frames.c.run_id == run.id)).scalar()
     if first is not None:
         connection.execute(delete(frames).where(frames.c.run_id == run.id, frames.c.idx < first + count, is_marked))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_held, unpin_unheld
+from mhc_scope.store.pins import list_view_runs, unpin_unreferenced
 from mhc_scope.store.tables import runs, snapshots
 
 ID_LENGTH = 12
@@ -61,10 +61,10 @@ class SnapshotStore:
         title: str,
         note: str = "",
         sweep: dict[str, Any] | None = None,
-        held: Sequence[str] = (),
+        also_pinned: Sequence[str] = (),
         owner: Owner | None = None,
     ) -> tuple[StoredSnapshot, bool]:
-        """Store a view, and pin its runs and those `held`. The same view is one snapshot; the flag says if it is new.
+        """Store a view, and pin its runs and those `also_pinned`. The same view is one snapshot; the flag says if new.
 
         A known view keeps its first owner, and is kept as long as either owner wants it.
         """
@@ -75,7 +75,7 @@ class SnapshotStore:
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         kept = {"bytes": len(body), **vars(by)}
         fresh = StoredSnapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
-        pinned = [*run_ids, *held]
+        pinned = [*run_ids, *also_pinned]
 
         def work(connection: Connection) -> tuple[StoredSnapshot, bool]:
             known = _find(connection, snapshot_id)
@@ -113,7 +113,7 @@ class SnapshotStore:
 
         def work(connection: Connection) -> None:
             connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
-            unpin_unheld(connection, list_held(snapshot.runs, snapshot.sweep))
+            unpin_unreferenced(connection, list_view_runs(snapshot.runs, snapshot.sweep))
 
         await self._database.call(work)
 

@@ -27,7 +27,7 @@ class SpaceStore:
 
     async def measure(self) -> Space:
         """Return what is used and free now."""
-        used = await self._database.read(_count_pages if self._database.is_sqlite else _ask_size)
+        used = await self._database.read(_count_pages if self._database.is_sqlite else _query_size)
         return Space(used, self._measure_disk())
 
     def _measure_disk(self) -> int | None:
@@ -45,6 +45,6 @@ def _count_pages(connection: Connection) -> int:
     return (pages - free) * size
 
 
-def _ask_size(connection: Connection) -> int:
+def _query_size(connection: Connection) -> int:
     """Query the size of a PostgreSQL database on its disk. Deleted rows count until a vacuum has run."""
     return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())

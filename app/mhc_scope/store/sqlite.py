@@ -69,7 +69,7 @@ class SqliteFile:
         """Return whether the open file is no longer the one with this name."""
         return self._identity is not None and self._identify() != self._identity
 
-    def find_again(self, engine: Engine, upgrade: Callable[[], None]) -> None:
+    def reopen(self, engine: Engine, upgrade: Callable[[], None]) -> None:
         """Continue with the file of this name; where there is none, write the content of the open file again.
 
         Raises

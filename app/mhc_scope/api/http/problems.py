@@ -24,8 +24,8 @@ from mhc_scope.services.errors import (
     InvalidTokenError,
     InvalidTraceError,
     MayNotTeachError,
+    NoCapacityError,
     NoRightError,
-    NoRoomError,
     NoSpecError,
     NotATraceError,
     NoTokenError,
@@ -179,7 +179,7 @@ def from_spec_errors(errors: SpecErrors) -> Problem:
 def from_refusal(error: RefusalError) -> Problem:
     """Return the problem of a service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoCapacityError) else {}
     if status == 401:
         is_wrong = isinstance(error, InvalidTokenError)
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}

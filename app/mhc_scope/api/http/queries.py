@@ -21,7 +21,7 @@ class CellMetric:
     reduction: Reduction
 
 
-def get_asked(
+def get_cell_metric(
     metric: Annotated[str, Query(max_length=80, description="A key of the metrics catalogue.")] = "composite_gain_fwd",
     reduce: Annotated[Reduction, Query(description="How a column over layers becomes one number.")] = "max",
 ) -> CellMetric:
@@ -40,7 +40,7 @@ def refuse_unknown(request: Request) -> None:
             raise invalid_query(name, value, f"one of the parameters {', '.join(known)}" if known else "no parameter")
 
 
-AskedNumber = Annotated[CellMetric, Depends(get_asked)]
+RequestedNumber = Annotated[CellMetric, Depends(get_cell_metric)]
 
 
 def check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:

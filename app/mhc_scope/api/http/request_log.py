@@ -63,8 +63,8 @@ def choose_id(given: str | None) -> str:
 
 
 def _write(scope: Scope, answer: _Answer, ms: float) -> None:
-    told = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
-    log.info("%s %s", scope["method"], scope["path"][:200], extra=told)
+    fields = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
+    log.info("%s %s", scope["method"], scope["path"][:200], extra=fields)
 
 
 def _note_run(scope: Scope) -> None:

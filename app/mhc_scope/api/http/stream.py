@@ -58,7 +58,7 @@ def respond(
 
     Raises
     ------
-    NoRoomError
+    NoCapacityError
         Where the client, or the server, has as many event streams as it may.
     """
     # A reconnecting EventSource repeats its first URL, and its header has the later index.
@@ -67,27 +67,27 @@ def respond(
         return Response(status_code=204, headers=HEADERS)  # An EventSource then does not reconnect.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     if is_head(request):
-        place.require_room()
+        place.require_capacity()
         return _send(request, _stream_nothing(), form, AsyncExitStack())
     feed = Feed(service, limits.HEARTBEAT_S, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    held = AsyncExitStack()
-    held.callback(place.take().give_back)
-    subscription = held.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
-    return _send(request, feed.follow(subscription), form, held)
+    resources = AsyncExitStack()
+    resources.callback(place.take().close)
+    subscription = resources.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
+    return _send(request, feed.follow(subscription), form, resources)
 
 
 def respond_submitted(
     request: Request,
     service: Runs,
-    held: AsyncExitStack,
+    resources: AsyncExitStack,
     subscription: Subscription,
     submitted: Sequence[Submission],
     have: Collection[str],
 ) -> Response:
     """Answer a POST with an event stream: first the result of submitting, then frames that the caller lacks.
 
-    `held` is closed at the end of the event stream; it owns the place and the subscription. Once the first event is
-    sent, the caller has the ids of its runs: they continue when it disconnects.
+    `resources` is closed at the end of the event stream; it owns the place and the subscription. Once the first event
+    is sent, the caller has the ids of its runs: they continue when it disconnects.
     """
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
@@ -101,30 +101,30 @@ def respond_submitted(
         async for chunk in feed.follow(subscription):
             yield chunk
 
-    return _send(request, follow(), "sse", held, 202 if any(item.is_new for item in submitted) else 200)
+    return _send(request, follow(), "sse", resources, 202 if any(item.is_new for item in submitted) else 200)
 
 
 class CountedStream(StreamingResponse):
     """An event stream that owns a place and a subscription, and releases them however it ends."""
 
-    held: AsyncExitStack
+    resources: AsyncExitStack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it, then release what it owns."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.held.aclose()
+            await self.resources.aclose()
 
 
 def _send(
-    request: Request, chunks: AsyncIterator[bytes], form: Form, held: AsyncExitStack, status: int = 200
+    request: Request, chunks: AsyncIterator[bytes], form: Form, resources: AsyncExitStack, status: int = 200
 ) -> Response:
     headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
     response = CountedStream(chunks, status, headers, SSE if form == "sse" else NDJSON)
-    response.held = held
+    response.resources = resources
     return response
 
 
@@ -157,7 +157,7 @@ class Feed:
         self._service, self._heartbeat_s, self._form = service, heartbeat_s, form
         self._cursors = cursors
         self._open = list(cursors)
-        self._told: dict[str, int | None] = {}
+        self._reported: dict[str, int | None] = {}
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
         """Yield chunks until every run has ended, the viewer disconnects, or the server stops or loses its database."""
@@ -201,8 +201,8 @@ class Feed:
                 run_id, self._cursors[run_id]
             ):
                 self._open.remove(run_id)
-        elif self._told.get(run_id) != position:
-            self._told[run_id] = position
+        elif self._reported.get(run_id) != position:
+            self._reported[run_id] = position
             return self._to_status(run_id, position)
         return b""
 

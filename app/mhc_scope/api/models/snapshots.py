@@ -64,13 +64,13 @@ class SnapshotBody(BaseModel):
         return cls(url=to_address(f"/s/{snapshot.id}"), **kept)
 
 
-class KeptSnapshotBody(SnapshotBody):
+class NewSnapshotBody(SnapshotBody):
     """Answer to a POST of a view."""
 
     key: str | None = Field(description="Allows deleting the view; returned once, and only where the view is new.")
 
     @classmethod
-    def build_kept(cls, snapshot: StoredSnapshot, key: str | None) -> "KeptSnapshotBody":
+    def build_new(cls, snapshot: StoredSnapshot, key: str | None) -> "NewSnapshotBody":
         """Convert the stored row, and add the key where the caller may have it."""
         return cls(**vars(SnapshotBody.build(snapshot)), key=key)
 

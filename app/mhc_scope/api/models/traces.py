@@ -34,7 +34,7 @@ class LiveTraceBody(BaseModel):
     links: Links
 
 
-class FedBody(BaseModel):
+class LiveTraceStateBody(BaseModel):
     """Progress of a live trace."""
 
     id: str

@@ -43,7 +43,7 @@ def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
     notify(connection, "log", run_id)
 
 
-def let_go(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
+def release_run(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
     """Requeue a run that lost its worker or its server, or end one with a requested stop; return whether it waits."""
     query = select(runs.c.frames, runs.c.is_cancel_asked).where(runs.c.id == run_id)
     row = connection.execute(query.with_for_update()).one()

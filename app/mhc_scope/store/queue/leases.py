@@ -11,18 +11,18 @@ MAX_ATTEMPTS = 2  # a run whose worker is lost is retried once
 # A lost server loses all its runs, most of which are not the cause, so these losses are counted separately from
 # attempts. One of these runs may still be what kills the server, and must not do so forever.
 MAX_SERVER_LOSSES = 10
-MAX_BEAT_S, BEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
-SPARE_BEATS = 2  # the others check once a heartbeat, and one of them claims the run within another
+MAX_HEARTBEAT_S, HEARTBEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
+SPARE_HEARTBEATS = 2  # the others check once a heartbeat, and one of them claims the run within another
 
 
-def to_beat_s(lease_s: float) -> float:
+def to_heartbeat_s(lease_s: float) -> float:
     """Return the seconds between two heartbeats of a server, which renews its leases and checks those of others."""
-    return min(MAX_BEAT_S, lease_s / BEATS)
+    return min(MAX_HEARTBEAT_S, lease_s / HEARTBEATS)
 
 
-def to_hold_s(lease_s: float) -> float:
+def to_lease_duration_s(lease_s: float) -> float:
     """Return how long a lease lasts, so that another server takes over the run within `lease_s`."""
-    return lease_s - SPARE_BEATS * to_beat_s(lease_s)
+    return lease_s - SPARE_HEARTBEATS * to_heartbeat_s(lease_s)
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 
 
 class NotificationListener:
-    """A thread with its own connection; it calls `hear` with sender, kind and run."""
+    """A thread with its own connection; it calls `receive` with sender, kind and run."""
 
-    def __init__(self, url: str, hear: Callable[[str, str, str], None]) -> None:
+    def __init__(self, url: str, receive: Callable[[str, str, str], None]) -> None:
         self._address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._hear = hear
+        self._receive = receive
         self._is_stopped = threading.Event()
-        self._thread = threading.Thread(target=self._listen_for_ever, name="listener", daemon=True)
+        self._thread = threading.Thread(target=self._listen_forever, name="listener", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
@@ -33,7 +33,7 @@ class NotificationListener:
         self._is_stopped.set()
         self._thread.join(STOP_S)
 
-    def _listen_for_ever(self) -> None:
+    def _listen_forever(self) -> None:
         while not self._is_stopped.is_set():
             try:
                 self._listen()
@@ -47,4 +47,4 @@ class NotificationListener:
             while not self._is_stopped.is_set():
                 for message in connection.notifies(timeout=LOOK_S):
                     sender, kind, run_id = message.payload.split(" ", 2)
-                    self._hear(sender, kind, run_id)
+                    self._receive(sender, kind, run_id)

@@ -10,11 +10,11 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.queue import reconcile, servers
 from mhc_scope.store.queue.board import LIVE, QueueState, read_board
 from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
-from mhc_scope.store.queue.ends import end_run, let_go
-from mhc_scope.store.queue.leases import Lease, require_lease, to_hold_s
-from mhc_scope.store.queue.reconcile import Beat, Leases
+from mhc_scope.store.queue.ends import end_run, release_run
+from mhc_scope.store.queue.lease_watch import LeaseWatch
+from mhc_scope.store.queue.leases import Lease, require_lease, to_lease_duration_s
+from mhc_scope.store.queue.reconcile import HeartbeatReport, Leases
 from mhc_scope.store.queue.servers import Watched
-from mhc_scope.store.queue.silence import Silence
 from mhc_scope.store.queue.usage import charge, forget_old
 from mhc_scope.store.runs import NewJob, StoredRun, put_jobs, to_run
 from mhc_scope.store.tables import live_traces, runs
@@ -37,10 +37,10 @@ class Queue:
     """Operate the queue for one server."""
 
     def __init__(self, database: Database, lease_s: float) -> None:
-        self._database, self._hold_s = database, to_hold_s(lease_s)
+        self._database, self._duration_s = database, to_lease_duration_s(lease_s)
         self.server, self.is_shared = database.server, database.is_shared
-        self._leases: Leases = Silence(self._hold_s)
-        self._servers: Silence[str] = Silence(self._hold_s)
+        self._leases: Leases = LeaseWatch(self._duration_s)
+        self._servers: LeaseWatch[str] = LeaseWatch(self._duration_s)
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
         """Enqueue jobs, unless another server just did, and claim as many runs as workers are free.
@@ -58,15 +58,15 @@ class Queue:
             if short_s is not None:
                 chosen += board.find_short(short_s, behind=free)
             if not chosen:
-                _tell(connection, put)
+                _notify_changed(connection, put)
                 return Turn(board, put, [])
             claimed = self._claim(connection, chosen, now)
-            _tell(connection, put | {run.id for run in claimed})
+            _notify_changed(connection, put | {run.id for run in claimed})
             return Turn(read_board(connection, now), put, claimed)
 
         return await self._database.call(work)
 
-    async def put_back(self, lease: Lease, client: str, seconds: float) -> bool:
+    async def requeue(self, lease: Lease, client: str, seconds: float) -> bool:
         """Requeue a run whose worker was lost; return False where a stop was requested, and the run is cancelled now.
 
         Raises
@@ -80,7 +80,7 @@ class Queue:
             require_lease(connection, lease)
             now = read_clock(connection)
             charge(connection, client, seconds, now)
-            waits = let_go(connection, lease.run_id, now, "worker lost")
+            waits = release_run(connection, lease.run_id, now, "worker lost")
             notify(connection, "queue")
             return waits
 
@@ -96,7 +96,7 @@ class Queue:
 
         return await self._database.call(work)
 
-    async def ask_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
+    async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
         """End a run that waits; for a running one, request a stop from its server.
 
         One transaction also checks who wants it: else a client that was just promised the run would see it cancelled. A
@@ -124,16 +124,16 @@ class Queue:
 
         return await self._database.call(work)
 
-    async def beat(self, held: Collection[tuple[str, int]]) -> Beat:
+    async def heartbeat(self, leased: Collection[tuple[str, int]]) -> HeartbeatReport:
         """Renew this server's row and the leases of these runs, run and fence; free what no server computes."""
 
-        def work(connection: Connection) -> Beat:
+        def work(connection: Connection) -> HeartbeatReport:
             lock_queue(connection)  # two servers may each believe that the other is dead
             now = read_clock(connection)
             if self.is_shared:
                 self._note_alive(connection, now)
             leases = self._leases if self.is_shared else None
-            return reconcile.beat(connection, self.server, held, now, self._hold_s, leases)
+            return reconcile.heartbeat(connection, self.server, leased, now, self._duration_s, leases)
 
         return await self._database.call(work)
 
@@ -175,13 +175,13 @@ class Queue:
         )
 
     def _note_alive(self, connection: Connection, now: float) -> None:
-        servers.note_alive(connection, self.server, now, self._hold_s, self._servers)
+        servers.note_alive(connection, self.server, now, self._duration_s, self._servers)
 
     def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
         values = {
             "status": "running",
             "server": self.server,
-            "leased_until": now + self._hold_s,
+            "leased_until": now + self._duration_s,
             "fence": runs.c.fence + 1,
             "attempts": runs.c.attempts + 1,
             "started_at": now,
@@ -192,6 +192,6 @@ class Queue:
         return [found[run_id] for run_id in run_ids]
 
 
-def _tell(connection: Connection, changed: Collection[str]) -> None:
+def _notify_changed(connection: Connection, changed: Collection[str]) -> None:
     if changed:
         notify(connection, "queue")

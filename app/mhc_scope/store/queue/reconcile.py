@@ -7,18 +7,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, update
 
 from mhc_scope.store.queue.dialect import notify
-from mhc_scope.store.queue.ends import FREE, end_run, let_go
+from mhc_scope.store.queue.ends import FREE, end_run, release_run
+from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.queue.leases import MAX_SERVER_LOSSES
-from mhc_scope.store.queue.silence import Silence
 from mhc_scope.store.tables import live_traces, runs
 
 RENEW_AT = 2 / 3  # of a lease remains when it is renewed
-Leases = Silence[tuple[str, int]]
+Leases = LeaseWatch[tuple[str, int]]
 LOST = "the server that computed it was lost {} times"
 
 
 @dataclass(frozen=True)
-class Beat:
+class HeartbeatReport:
     """Report what a heartbeat has found.
 
     Attributes
@@ -33,31 +33,31 @@ class Beat:
     freed: list[str]
 
 
-def beat(
+def heartbeat(
     connection: Connection,
     server: str,
-    held: Collection[tuple[str, int]],
+    leased: Collection[tuple[str, int]],
     now: float,
-    hold_s: float,
-    silence: Leases | None,
-) -> Beat:
-    """Renew the leases of `held`, run and fence, and free the runs that no server computes. The queue is locked.
+    duration_s: float,
+    watch: Leases | None,
+) -> HeartbeatReport:
+    """Renew the leases of `leased`, run and fence, and free the runs that no server computes. The queue is locked.
 
-    `silence` is what was observed of other servers' leases; without it no other server is alive.
+    `watch` is what was observed of other servers' leases; without it no other server is alive.
     """
-    mine = {row.id: row for row in connection.execute(_select_held(server))}
-    kept = [run_id for run_id, fence in held if run_id in mine and mine[run_id].fence == fence]
+    mine = {row.id: row for row in connection.execute(_select_leased(server))}
+    kept = [run_id for run_id, fence in leased if run_id in mine and mine[run_id].fence == fence]
     # A lease that ends later than possible was given before the clock was set back.
-    old = [run_id for run_id in kept if not RENEW_AT * hold_s <= mine[run_id].leased_until - now <= hold_s]
+    old = [run_id for run_id in kept if not RENEW_AT * duration_s <= mine[run_id].leased_until - now <= duration_s]
     if old:
-        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + hold_s))
-    silent = None if silence is None else silence.find(_read_others(connection, server), now)
+        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + duration_s))
+    silent = None if watch is None else watch.find(_read_others(connection, server), now)
     freed = _free(connection, _is_lost(server, kept, silent), now)
-    gone = [run_id for run_id, _ in held if run_id not in kept]
-    return Beat(gone, [run_id for run_id in kept if mine[run_id].is_cancel_asked], freed)
+    gone = [run_id for run_id, _ in leased if run_id not in kept]
+    return HeartbeatReport(gone, [run_id for run_id in kept if mine[run_id].is_cancel_asked], freed)
 
 
-def _select_held(server: str) -> Any:
+def _select_leased(server: str) -> Any:
     columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
     return select(*columns).where(runs.c.status == "running", runs.c.server == server)
 
@@ -95,4 +95,4 @@ def _free_one(connection: Connection, row: Row[Any], now: float) -> None:
         connection.execute(update(runs).where(runs.c.id == row.id).values({**FREE, "server_losses": losses}))
         end_run(connection, row.id, row.frames, "failed", LOST.format(losses), now)
     else:
-        let_go(connection, row.id, now, "server lost")
+        release_run(connection, row.id, now, "server lost")

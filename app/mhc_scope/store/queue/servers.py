@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
-from mhc_scope.store.queue.ends import let_go
-from mhc_scope.store.queue.silence import Silence
+from mhc_scope.store.queue.ends import release_run
+from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.tables import live_traces, runs, servers, watchers
 
 Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> event streams
@@ -22,10 +22,10 @@ def register(connection: Connection, server: str, now: float) -> None:
     connection.execute(insert(servers).values(id=server, name=name, started_at=now, seen_at=now))
 
 
-def note_alive(connection: Connection, server: str, now: float, hold_s: float, silence: Silence[str]) -> None:
+def note_alive(connection: Connection, server: str, now: float, duration_s: float, watch: LeaseWatch[str]) -> None:
     """Renew the server's row, and delete the rows and watchers of servers that have not done so for long."""
     others = connection.execute(select(servers.c.id, servers.c.seen_at).where(servers.c.id != server))
-    if silent := silence.find({row.id: row.seen_at + hold_s for row in others}, now):
+    if silent := watch.find({row.id: row.seen_at + duration_s for row in others}, now):
         connection.execute(delete(servers).where(servers.c.id.in_(silent)))
     if connection.execute(update(servers).where(servers.c.id == server).values(seen_at=now)).rowcount == 0:
         register(connection, server, now)  # others deleted its row, for example while it could not reach the database
@@ -37,7 +37,7 @@ def leave(connection: Connection, server: str) -> None:
     now, of_owners = read_clock(connection), select(live_traces.c.run_id)
     mine = select(runs.c.id).where(runs.c.status == "running", runs.c.server == server, runs.c.id.not_in(of_owners))
     for run_id in list(connection.execute(mine).scalars()):
-        let_go(connection, run_id, now, "server stopped")
+        release_run(connection, run_id, now, "server stopped")
     connection.execute(delete(servers).where(servers.c.id == server))
     notify(connection, "queue")
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from mhc_scope.store.database import Database
 from mhc_scope.store.queue.dialect import lock_queue, read_clock
-from mhc_scope.store.queue.silence import Silence
+from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.tables import sweep_askers, sweeps
 
 
@@ -60,7 +60,7 @@ class SweepStore:
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database, self._lease_s = database, lease_s
         self.server, self.is_shared = database.server, database.is_shared
-        self._silence: Silence[str] = Silence(lease_s)
+        self._watch: LeaseWatch[str] = LeaseWatch(lease_s)
 
     async def find(self, sweep_id: str) -> SweepRow | None:
         """Return the row, if it exists."""
@@ -68,11 +68,11 @@ class SweepStore:
             return None
         return await self._database.read(lambda connection: _find(connection, sweep_id))
 
-    async def join(self, sweep_id: str, client: str, max_askers: int) -> SweepRow | None:
+    async def join(self, sweep_id: str, client: str, max_requesters: int) -> SweepRow | None:
         """Add the client to those that requested a running sweep; return None where it is not running."""
-        return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_askers))
+        return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_requesters))
 
-    async def open(self, row: SweepRow, limits: SweepLimits, max_askers: int) -> SweepRow | None:
+    async def open(self, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
         """Start a sweep here, unless it is running: then add the client to those that requested it.
 
         Return the row of one that is running, and None where this server has the lease now.
@@ -85,9 +85,9 @@ class SweepStore:
 
         def work(connection: Connection) -> SweepRow | None:
             lock_queue(connection)  # no other server may open one at the same time
-            if (known := _join(connection, row.id, row.client, max_askers)) is not None:
+            if (known := _join(connection, row.id, row.client, max_requesters)) is not None:
                 return known
-            _require_room(connection, row, limits)
+            _require_capacity(connection, row, limits)
             connection.execute(delete(sweep_askers).where(sweep_askers.c.sweep == row.id))
             connection.execute(delete(sweeps).where(sweeps.c.id == row.id))
             connection.execute(insert(sweeps).values(**vars(row) | self._take(connection)))
@@ -122,7 +122,7 @@ class SweepStore:
             others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
             ends = {row.id: row.leased_until for row in others}
             # In a database that is not shared, every other server is an earlier process.
-            lost = self._silence.find(ends, read_clock(connection)) if self.is_shared else list(ends)
+            lost = self._watch.find(ends, read_clock(connection)) if self.is_shared else list(ends)
             is_free = sweeps.c.is_open & (sweeps.c.server.is_(None) | sweeps.c.id.in_(lost))
             found = [SweepRow(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(is_free))]
             connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
@@ -130,13 +130,13 @@ class SweepStore:
 
         return await self._database.call(work)
 
-    async def let_go(self) -> None:
+    async def release(self) -> None:
         """Release the leases, so that another server can continue the sweeps of this one."""
         mine = sweeps.c.is_open & (sweeps.c.server == self.server)
         query = update(sweeps).where(mine).values(server=None, leased_until=0.0)
         await self._database.call(lambda connection: connection.execute(query))
 
-    async def list_askers(self, sweep_id: str) -> set[str]:
+    async def list_requesters(self, sweep_id: str) -> set[str]:
         """Return the keys of the clients that requested it and have not left it."""
         query = select(sweep_askers.c.client).where(sweep_askers.c.sweep == sweep_id)
         return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
@@ -146,7 +146,7 @@ class SweepStore:
         own = (sweep_askers.c.sweep == sweep_id) & sweep_askers.c.client.in_(clients)
         await self._database.call(lambda connection: connection.execute(delete(sweep_askers).where(own)))
 
-    async def ask_cancel(self, sweep_id: str) -> None:
+    async def request_cancel(self, sweep_id: str) -> None:
         """Request the end of a sweep from its server."""
         query = update(sweeps).where(sweeps.c.id == sweep_id).values(is_cancel_asked=True)
         await self._database.call(lambda connection: connection.execute(query))
@@ -180,7 +180,7 @@ def _join(connection: Connection, sweep_id: str, client: str, limit: int) -> Swe
     return row
 
 
-def _require_room(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
+def _require_capacity(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
     shares = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
     for whose, is_counted in shares.items():
         query = select(func.count()).select_from(sweeps).where(sweeps.c.is_open, is_counted)

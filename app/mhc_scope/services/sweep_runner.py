@@ -9,9 +9,9 @@ import logging
 import time
 from dataclasses import dataclass
 
-from mhc_scope.services.errors import NoRoomError, RefusalError
+from mhc_scope.services.errors import NoCapacityError, RefusalError
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, LIVE, SweepGrid
+from mhc_scope.services.sweep import LIVE, PENDING, SweepGrid
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.queue.sweeps import SweepStore
@@ -37,93 +37,93 @@ class OpenSweep:
     kept_at: float = 0.0
 
 
-class Feeder:
+class SweepRunner:
     """Run sweeps until they are over."""
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
-        self._fed: dict[str, OpenSweep] = {}
+        self._open: dict[str, OpenSweep] = {}
 
     def get(self, sweep_id: str) -> SweepGrid | None:
         """Return the sweep, where it runs here."""
-        fed = self._fed.get(sweep_id)
-        return None if fed is None else fed.sweep
+        open_sweep = self._open.get(sweep_id)
+        return None if open_sweep is None else open_sweep.sweep
 
     async def begin(self, sweep: SweepGrid) -> None:
         """Run a sweep that this server leases."""
-        fed = self._fed[sweep.id] = OpenSweep(sweep)
+        open_sweep = self._open[sweep.id] = OpenSweep(sweep)
         try:
             await self._fill(sweep)
         finally:
-            fed.task = asyncio.create_task(self._feed(fed))
+            open_sweep.task = asyncio.create_task(self._run(open_sweep))
 
     async def cancel(self, sweep_id: str) -> None:
         """Submit no more cells, and stop running ones that no one else watches."""
-        fed = self._fed.get(sweep_id)
-        if fed is None:
+        open_sweep = self._open.get(sweep_id)
+        if open_sweep is None:
             return
-        if fed.task is not None:
-            fed.task.cancel()
-            await asyncio.gather(fed.task, return_exceptions=True)
-        await self._cancel_cells(fed.sweep)
-        await self._end(fed)
+        if open_sweep.task is not None:
+            open_sweep.task.cancel()
+            await asyncio.gather(open_sweep.task, return_exceptions=True)
+        await self._cancel_cells(open_sweep.sweep)
+        await self._end(open_sweep)
 
     async def stop(self) -> None:
         """Stop submitting; other servers can continue the sweeps."""
-        tasks = [fed.task for fed in self._fed.values() if fed.task is not None]
+        tasks = [open_sweep.task for open_sweep in self._open.values() if open_sweep.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._fed:
+        if self._open:
             try:
-                await self._store.let_go()
+                await self._store.release()
             except StoreUnavailable as error:
                 log.warning("other servers continue the sweeps once their leases end: %s", error)
 
     # Below: helpers.
 
-    async def _feed(self, fed: OpenSweep) -> None:
-        while fed.sweep.is_open:
+    async def _run(self, open_sweep: OpenSweep) -> None:
+        while open_sweep.sweep.is_open:
             try:
-                await self._keep(fed)
-                await self._wait_for_end(fed)
-                await self._fill(fed.sweep)
+                await self._keep(open_sweep)
+                await self._wait_for_end(open_sweep)
+                await self._fill(open_sweep.sweep)
             except StoreUnavailable as error:
-                log.warning("sweep %s waits for the database: %s", fed.sweep.id, error)
+                log.warning("sweep %s waits for the database: %s", open_sweep.sweep.id, error)
                 await asyncio.sleep(RETRY_S)
             except SweepLost:
-                log.warning("another server runs sweep %s now", fed.sweep.id)
-                del self._fed[fed.sweep.id]
+                log.warning("another server runs sweep %s now", open_sweep.sweep.id)
+                del self._open[open_sweep.sweep.id]
                 return
             except Exception:
-                log.exception("sweep %s could not continue", fed.sweep.id)
-                for run_id in fed.sweep.list_in((HELD, *LIVE)):
-                    fed.sweep.states[run_id], fed.sweep.reasons[run_id] = "failed", COULD_NOT
-        await self._end(fed)
+                log.exception("sweep %s could not continue", open_sweep.sweep.id)
+                for run_id in open_sweep.sweep.list_in((PENDING, *LIVE)):
+                    open_sweep.sweep.states[run_id], open_sweep.sweep.reasons[run_id] = "failed", COULD_NOT
+        await self._end(open_sweep)
 
-    async def _end(self, fed: OpenSweep) -> None:
+    async def _end(self, open_sweep: OpenSweep) -> None:
         """Store how it ended; until that is done, show it from here."""
-        sweep = fed.sweep
+        sweep = open_sweep.sweep
         while True:
             try:
                 await self._store.keep(sweep.id, sweep.states, sweep.reasons, sweep.is_open)
-                del self._fed[sweep.id]
+                del self._open[sweep.id]
                 return
             except StoreUnavailable as error:
                 log.warning("the end of sweep %s cannot be stored yet: %s", sweep.id, error)
                 await asyncio.sleep(RETRY_S)
 
-    async def _keep(self, fed: OpenSweep) -> None:
+    async def _keep(self, open_sweep: OpenSweep) -> None:
         """Publish the progress to other servers, and renew the lease; end the sweep if another server requested it."""
-        sweep, now = fed.sweep, time.monotonic()
-        told = repr((sweep.states, sweep.reasons))
-        due_s = LOOK_S if told != fed.kept else self._settings.lease_s / 3
-        if now - fed.kept_at < due_s:
+        sweep, now = open_sweep.sweep, time.monotonic()
+        progress = repr((sweep.states, sweep.reasons))
+        due_s = LOOK_S if progress != open_sweep.kept else self._settings.lease_s / 3
+        if now - open_sweep.kept_at < due_s:
             return
         is_cancel_asked = await self._store.keep(sweep.id, sweep.states, sweep.reasons, sweep.is_open)
         if is_cancel_asked is None:
             raise SweepLost
-        fed.kept, fed.kept_at = told, now
+        open_sweep.kept, open_sweep.kept_at = progress, now
         if is_cancel_asked:
             await self._cancel_cells(sweep)
 
@@ -132,26 +132,26 @@ class Feeder:
             run = await self._runs.store.get(run_id)
             if run is not None:
                 sweep.states[run_id] = (await self._runs.cancel(run, sweep.viewer)).run.status
-        for run_id in sweep.list_in((HELD, *LIVE)):
+        for run_id in sweep.list_in((PENDING, *LIVE)):
             sweep.states[run_id] = "cancelled"
 
     async def _fill(self, sweep: SweepGrid) -> None:
         """Submit pending cells until as many run as there are workers, or a limit is reached."""
-        for run_id in sweep.list_in((HELD,)):
+        for run_id in sweep.list_in((PENDING,)):
             if len(sweep.list_in(LIVE)) >= self._settings.worker_count:
                 return
             try:
                 (submitted,) = await self._runs.submit([sweep.spec_of(run_id)], sweep.client)
-            except NoRoomError:
+            except NoCapacityError:
                 return
             except RefusalError as error:
                 sweep.states[run_id], sweep.reasons[run_id] = "failed", str(error)
                 continue
             sweep.states[run_id] = submitted.status
 
-    async def _wait_for_end(self, fed: OpenSweep) -> None:
+    async def _wait_for_end(self, open_sweep: OpenSweep) -> None:
         """Wait until a submitted run has ended, or a limit may allow more."""
-        sweep = fed.sweep
+        sweep = open_sweep.sweep
         live = sweep.list_in(LIVE)
         if not live:
             await asyncio.sleep(LOOK_S)
@@ -163,7 +163,7 @@ class Feeder:
                 if len(sweep.list_in(LIVE)) < len(live):
                     return
                 await subscription.wait(LOOK_S)
-                await self._keep(fed)
+                await self._keep(open_sweep)
 
     async def _look(self, sweep: SweepGrid, run_id: str) -> None:
         position = self._runs.position(run_id)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 PACK_LEVEL = 9  # it is compressed once
 
 
-class KeptBody:
+class CachedBody:
     """A JSON body in the forms in which it is sent."""
 
     def __init__(self, plain: bytes) -> None:
@@ -29,7 +29,7 @@ class KeptBody:
 
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         """Answer with the body, compressed where the caller accepts that."""
-        told = {**(headers or {}), "Vary": "Accept-Encoding"}
+        sent = {**(headers or {}), "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self.plain, headers=told, media_type="application/json")
-        return Response(self.packed, headers={**told, "Content-Encoding": "gzip"}, media_type="application/json")
+            return Response(self.plain, headers=sent, media_type="application/json")
+        return Response(self.packed, headers={**sent, "Content-Encoding": "gzip"}, media_type="application/json")

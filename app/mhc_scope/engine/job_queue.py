@@ -38,7 +38,7 @@ class QueuedJob:
     """A job that was submitted and has not ended."""
 
     job: Job
-    line: JobQueue
+    queue: JobQueue
     frames: int = 0  # Sent to the sink so far.
     is_second_try: bool = False  # Its first worker had died before it began.
     worker: Worker | None = None

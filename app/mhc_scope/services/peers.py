@@ -14,14 +14,14 @@ POLL_S = 1.0  # finds what was not received, for example while the connection wa
 GATHER_S = 0.02  # viewers that come together are reported together
 
 
-class Neighbours:
+class Peers:
     """Wake viewers here for events elsewhere, and report to other servers who watches here."""
 
     def __init__(self, queue: Queue, dispatcher: Dispatcher, hub: Hub, url: str) -> None:
         from mhc_scope.store.queue.listener import NotificationListener  # PostgreSQL servers have its library
 
         self._queue, self._dispatcher, self._hub = queue, dispatcher, hub
-        self._listener = NotificationListener(url, self._hear)
+        self._listener = NotificationListener(url, self._receive)
         self._watched_changed = asyncio.Event()
         self._progress: dict[str, tuple[str, int]] = {}
         self._loops: list[asyncio.Task[None]] = []
@@ -31,7 +31,7 @@ class Neighbours:
         self._loop = asyncio.get_running_loop()
         self._hub.on_watch = self._watched_changed.set
         self._listener.start()
-        self._loops = [asyncio.create_task(loop) for loop in (self._poll_for_ever(), self._tell_for_ever())]
+        self._loops = [asyncio.create_task(loop) for loop in (self._poll_forever(), self._report_watched_forever())]
 
     async def stop(self) -> None:
         """Stop them."""
@@ -41,7 +41,7 @@ class Neighbours:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
 
-    def _hear(self, sender: str, kind: str, run_id: str) -> None:
+    def _receive(self, sender: str, kind: str, run_id: str) -> None:
         """Pass a notification from the listener's thread to the event loop."""
         if sender != self._queue.server:
             self._loop.call_soon_threadsafe(self._take, kind, run_id)
@@ -51,10 +51,10 @@ class Neighbours:
             self._hub.publish(run_id)
         elif kind == "queue":
             self._dispatcher.wake()
-        elif kind == "cancel" and run_id in self._dispatcher.reports.held:
-            self._dispatcher.beat_soon()
+        elif kind == "cancel" and run_id in self._dispatcher.reports.leased:
+            self._dispatcher.heartbeat_soon()
 
-    async def _poll_for_ever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             self._dispatcher.wake()
@@ -68,14 +68,14 @@ class Neighbours:
 
     async def _poll(self) -> None:
         """Wake viewers of runs of other servers that have changed."""
-        elsewhere = [run_id for run_id in self._hub.list_watched() if run_id not in self._dispatcher.reports.held]
+        elsewhere = [run_id for run_id in self._hub.list_watched() if run_id not in self._dispatcher.reports.leased]
         now = await self._queue.read_progress(elsewhere) if elsewhere else {}
         for run_id, progress in now.items():
             if self._progress.get(run_id) != progress:
                 self._hub.publish(run_id)
         self._progress = now
 
-    async def _tell_for_ever(self) -> None:
+    async def _report_watched_forever(self) -> None:
         while True:
             await self._watched_changed.wait()
             await asyncio.sleep(GATHER_S)

@@ -19,10 +19,10 @@ CHUNK_BYTES = 2**16
 TURNS = 4
 
 
-def is_held(request: Request, etag: str) -> bool:
+def matches_etag(request: Request, etag: str) -> bool:
     """Return whether the caller has this version already."""
-    held = request.headers.get("if-none-match", "")
-    return any(part.strip().removeprefix("W/") in (etag, "*") for part in held.split(",")) if held else False
+    known = request.headers.get("if-none-match", "")
+    return any(part.strip().removeprefix("W/") in (etag, "*") for part in known.split(",")) if known else False
 
 
 async def respond_file(
@@ -37,21 +37,21 @@ async def respond_file(
     is_same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
     part = read_part(request.headers.get("range", ""), size) if is_same else None
     first, end = part or (0, size)
-    told = {
+    extra = {
         "Accept-Ranges": "bytes",
         "Content-Length": str(end - first),
         "Last-Modified": formatdate(changed_at, usegmt=True),
     }
     if part is not None:
-        told["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+        extra["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
     turns = request.app.state.download_turns
     chunks = _read_chunks(file, first, end, turns)
-    return StreamingResponse(chunks, 206 if part else 200, {**headers, **told}, media_type)
+    return StreamingResponse(chunks, 206 if part else 200, {**headers, **extra}, media_type)
 
 
-def read_part(asked: str, size: int) -> tuple[int, int] | None:
+def read_part(value: str, size: int) -> tuple[int, int] | None:
     """Return the first byte and the one after the last of a `Range` with one valid part; else None."""
-    found = PART.fullmatch(asked)
+    found = PART.fullmatch(value)
     if found is None:
         return None
     first, last = found.groups()

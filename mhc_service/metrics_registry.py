@@ -12,7 +12,7 @@ from mhc_scope.observe import context
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.streams import StreamLimit
-from mhc_service.measures import EndedRun, LiveRun, Measures
+from mhc_service.operator_queries import EndedRun, LiveRun, OperatorQueries
 
 # A run may take a millisecond or minutes, and may wait as long.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
@@ -22,7 +22,7 @@ MANY = 10_000
 STREAMED = ("text/event-stream", "application/x-ndjson")
 
 
-class Instruments:
+class MetricsRegistry:
     """Keep a separate registry: two apps in one process do not share counts."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Instruments:
         self._observing = asyncio.Lock()
         self._add_requests()
         self._add_runs()
-        self._add_rooms()
+        self._add_capacity()
 
     def _add_requests(self) -> None:
         at = self.registry
@@ -62,13 +62,13 @@ class Instruments:
         kinds, spent = ["kind", "status"], "Time that a run was computed"
         self.spent_s = prometheus.Histogram("mhc_run_seconds", spent, kinds, buckets=SECONDS, registry=at)
 
-    def _add_rooms(self) -> None:
+    def _add_capacity(self) -> None:
         at = self.registry
         self.workers = prometheus.Gauge("mhc_workers_ready", "Workers that have warmed up", registry=at)
         died = "Workers that ended unexpectedly"
         self.deaths = prometheus.Gauge("mhc_worker_deaths", died, registry=at)
-        held = "Bytes: of frames, of the database with all else, of written results"
-        self.store_bytes = prometheus.Gauge("mhc_store_bytes", held, ["part"], registry=at)
+        sizes = "Bytes: of frames, of the database with all else, of written results"
+        self.store_bytes = prometheus.Gauge("mhc_store_bytes", sizes, ["part"], registry=at)
         self.disk_free = prometheus.Gauge("mhc_disk_free_bytes", "Free on the disk of the data folder", registry=at)
         self.encodings = prometheus.Gauge("mhc_encodings_open", "Large results being written, or waiting", registry=at)
         evicted = "Evictions from caches since the start"
@@ -79,13 +79,13 @@ class Instruments:
         self.requests.labels("GET", f"{folder}/{{path:path}}", 200).inc()
 
     async def observe(
-        self, service: Runs, streams: StreamLimit, measures: Measures, encoder: Encoder, data: Path
+        self, service: Runs, streams: StreamLimit, queries: OperatorQueries, encoder: Encoder, data: Path
     ) -> None:
         """Read the values that are counted elsewhere."""
         async with self._observing:  # two at the same time would count a run twice
             await self._observe_service(service)
             self.streams.set(streams.open)
-            await self._observe_store(measures)
+            await self._observe_store(queries)
             self.store_bytes.labels("results").set(await asyncio.to_thread(lambda: encoder.files.size_bytes))
             self.disk_free.set(count_free_bytes(data))
             self.encodings.set(encoder.pool.jobs)
@@ -105,12 +105,12 @@ class Instruments:
         self.workers.set(service.engine.ready_workers)
         self.deaths.set(service.engine.worker_deaths)
 
-    async def _observe_store(self, measures: Measures) -> None:
-        self._observe_queue(await measures.list_live())
+    async def _observe_store(self, queries: OperatorQueries) -> None:
+        self._observe_queue(await queries.list_live())
         asked_at = time.time()
-        self._observe_ended(await measures.list_ended(self._looked_at - LATE_S, MANY))
+        self._observe_ended(await queries.list_ended(self._looked_at - LATE_S, MANY))
         self._looked_at = asked_at
-        of_frames, of_database = await measures.count_bytes()
+        of_frames, of_database = await queries.count_bytes()
         self.store_bytes.labels("frames").set(of_frames)
         self.store_bytes.labels("database").set(of_database)
 
@@ -140,8 +140,8 @@ def count_free_bytes(folder: Path) -> int:
 class RequestMetrics:
     """ASGI middleware: counts answers by route, never by path, which clients can invent."""
 
-    def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
-        self._app, self._instruments = app, instruments
+    def __init__(self, app: ASGIApp, metrics_registry: MetricsRegistry) -> None:
+        self._app, self._metrics_registry = app, metrics_registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the answer and its time."""
@@ -154,23 +154,23 @@ class RequestMetrics:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
                 self._count(scope["method"], route, message["status"])
-                self._instruments.first_byte.labels(route).observe(time.perf_counter() - started)
+                self._metrics_registry.first_byte.labels(route).observe(time.perf_counter() - started)
                 if is_stream(message):
                     streaming.append(route)
-                    self._instruments.streams_by_route.labels(route).inc()
+                    self._metrics_registry.streams_by_route.labels(route).inc()
             await send(message)
 
         try:
             return await self._app(scope, receive, send_counted)
         finally:
             for route in streaming:
-                self._instruments.streams_by_route.labels(route).dec()
+                self._metrics_registry.streams_by_route.labels(route).dec()
 
     def _count(self, method: str, route: str, status: int) -> None:
-        self._instruments.requests.labels(method, route, status).inc()
+        self._metrics_registry.requests.labels(method, route, status).inc()
         if status >= 400:
             kind = context.read().get("problem", "none")
-            self._instruments.refusals.labels(kind, status).inc()
+            self._metrics_registry.refusals.labels(kind, status).inc()
 
 
 def is_stream(start: Message) -> bool:

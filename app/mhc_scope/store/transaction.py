@@ -18,7 +18,7 @@ WAIT_S = 20  # for a transaction of the server
 
 
 @contextmanager
-def open_beside(url: str) -> Iterator[Connection]:
+def open_transaction(url: str) -> Iterator[Connection]:
     """Open one transaction. Where no server uses the database, it is first created or migrated.
 
     SQLite lets processes take turns: the folder's lock is not needed for one short transaction.

@@ -54,7 +54,7 @@ class ClientUse:
     seconds: float
 
 
-class Measures:
+class OperatorQueries:
     """Read for operators, and write nothing."""
 
     def __init__(self, database: Database) -> None:
@@ -77,11 +77,13 @@ class Measures:
         """Return the clients by their stored bytes, the largest first."""
 
         def work(connection: Connection) -> list[ClientUse]:
-            held = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(runs.c.client)
+            sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(
+                runs.c.client
+            )
             views = select(snapshots.c.client, func.count()).group_by(snapshots.c.client)
             used: dict[str, float] = dict(connection.execute(select(usage.c.client, usage.c.seconds)).tuples().all())
             shared: dict[str, int] = dict(connection.execute(views).tuples().all())
-            stored = {client: (count, int(size)) for client, count, size in connection.execute(held)}
+            stored = {client: (count, int(size)) for client, count, size in connection.execute(sizes)}
             return [
                 ClientUse(client, *stored.get(client, (0, 0)), shared.get(client, 0), used.get(client, 0.0))
                 for client in {*used, *shared, *stored}

@@ -12,19 +12,19 @@ K = TypeVar("K")
 
 # A clock that was set back makes a lease look longer than any that was given. One that was set ahead makes it look
 # over, until its server renews it, which it does before this.
-MIN_HOLDS, MAX_HOLDS = 0.5, 2
+MIN_DURATIONS, MAX_DURATIONS = 0.5, 2
 
 
-class Silence(Generic[K]):
+class LeaseWatch(Generic[K]):
     """Track the leases of other servers.
 
     Parameters
     ----------
-    hold_s: how long a lease lasts that a server with the same settings gives.
+    duration_s: how long a lease lasts that a server with the same settings gives.
     """
 
-    def __init__(self, hold_s: float) -> None:
-        self._hold_s = hold_s
+    def __init__(self, duration_s: float) -> None:
+        self._duration_s = duration_s
         self._seen: dict[K, tuple[float, float]] = {}  # lease -> its end as written, when it counts as lost
 
     def find(self, ends: Mapping[K, float], now: float) -> list[K]:
@@ -37,4 +37,4 @@ class Silence(Generic[K]):
         known = self._seen.get(key)
         if known is not None and known[0] == end:
             return known
-        return end, present + min(max(left_s, MIN_HOLDS * self._hold_s), MAX_HOLDS * self._hold_s)
+        return end, present + min(max(left_s, MIN_DURATIONS * self._duration_s), MAX_DURATIONS * self._duration_s)
