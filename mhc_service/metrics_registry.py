@@ -18,7 +18,7 @@ from mhc_service.operator_queries import EndedRun, LiveRun, OperatorQueries
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 # The row of a run that ended may be committed late. It is searched for this long, and counted once.
 LATE_S = 120.0
-MANY = 10_000
+MAX_ENDED = 10_000
 STREAMED = ("text/event-stream", "application/x-ndjson")
 
 
@@ -108,7 +108,7 @@ class MetricsRegistry:
     async def _observe_store(self, queries: OperatorQueries) -> None:
         self._observe_queue(await queries.list_live())
         asked_at = time.time()
-        self._observe_ended(await queries.list_ended(self._looked_at - LATE_S, MANY))
+        self._observe_ended(await queries.list_ended(self._looked_at - LATE_S, MAX_ENDED))
         self._looked_at = asked_at
         of_frames, of_database = await queries.count_bytes()
         self.store_bytes.labels("frames").set(of_frames)

@@ -14,7 +14,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from mhc_scope import limits
 from mhc_scope.services.errors import (
-    ServerStreamsError,
+    ServerStreamLimitError,
     TooManyRunsError,
     TooManyStreamsError,
     TooMuchReadError,
@@ -74,7 +74,7 @@ class QuotaStreams(StreamLimit):
         ------
         TooManyStreamsError
             Where the client, or its address, has as many as it may.
-        ServerStreamsError
+        ServerStreamLimitError
             Where the server has as many as it may.
         """
         keys = _to_keys(client)
@@ -85,7 +85,7 @@ class QuotaStreams(StreamLimit):
                 raise TooManyStreamsError(detail)
         capacity, to_whom = self._find_capacity(self._open[keys[1]])
         if self.open >= capacity:
-            raise ServerStreamsError(f"{self.open} event streams are open; {capacity} are allowed{to_whom}.")
+            raise ServerStreamLimitError(f"{self.open} event streams are open; {capacity} are allowed{to_whom}.")
 
     def _count(self, client: ClientIdentity, change: int) -> None:
         super()._count(client, change)

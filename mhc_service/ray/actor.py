@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from mhc_scope.engine.pipe import Answers
+from mhc_scope.engine.pipe import AnswerWriter
 from mhc_scope.engine.worker_process import execute, limit_memory, warm_up
 
 
@@ -56,7 +56,7 @@ class Actor:
         """Limit the memory, run everything once, and measure the rates."""
         limit_memory(self._memory_bytes)
         rates = warm_up()
-        self._answers = Answers(cast(BinaryIO, self._batches))
+        self._answers = AnswerWriter(cast(BinaryIO, self._batches))
         return Introduction(f"process {os.getpid()} on {socket.gethostname()}", read_versions(), rates)
 
     def compute(self, number: int, job: dict[str, Any]) -> Iterator[bytes]:

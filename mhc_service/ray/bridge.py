@@ -34,7 +34,7 @@ class Bridge:
         """Execute messages until the server closes its end, or dies with unread data."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
-                self._obey(orjson.loads(line))
+                self._handle(orjson.loads(line))
 
     async def close(self) -> None:
         """End all workers, and what waits for them: after `ray.shutdown` a call would start with some cluster again."""
@@ -44,12 +44,12 @@ class Bridge:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> None:
         if "open" in message:
             number = message["open"]
             send, report_end = self._build_sender(number), self._build_end_reporter(number)
             slot = self._slots[number] = Slot(self._options, send, report_end)
-            self._do(slot, slot.open())
+            self._start_task(slot, slot.open())
         elif "close" in message:
             if message["close"] in self._slots:  # else it has just ended
                 self._slots[message["close"]].close()
@@ -60,9 +60,9 @@ class Bridge:
         if "cancel" in command:
             slot.cancel(command["cancel"])
         else:
-            self._do(slot, slot.run(command))
+            self._start_task(slot, slot.run(command))
 
-    def _do(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guard(slot, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

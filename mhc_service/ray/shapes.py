@@ -56,7 +56,7 @@ def shape_of(job: dict[str, Any], options: Options) -> WorkerResources:
     )
 
 
-def explain_lack(wanted: WorkerResources, machines: Iterable[WorkerResources]) -> str | None:
+def explain_shortage(wanted: WorkerResources, machines: Iterable[WorkerResources]) -> str | None:
     """Return why the cluster can never provide this, or None where it can."""
     machines = list(machines)
     if any(wanted.fits_in(machine) for machine in machines):

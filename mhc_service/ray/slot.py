@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from mhc_service.ray.actor import Actor, Introduction, read_versions
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_shortage, shape_of, usual_shape
 
 log = logging.getLogger("mhc.bridge")
 
@@ -117,7 +117,7 @@ class Slot:
         """Start an actor that covers the shape, unless the present one does."""
         if self._shape.covers(wanted):
             return
-        if lack := explain_lack(wanted, list_machines()):
+        if lack := explain_shortage(wanted, list_machines()):
             raise NoCapacity(lack)
         self._replacing = asyncio.ensure_future(self._replace(wanted, self._options.wait_s))
         try:
@@ -130,7 +130,7 @@ class Slot:
 
     async def _replace(self, shape: WorkerResources, wait_s: float | None) -> Introduction:
         """Replace the actor with one of another shape."""
-        if lack := explain_lack(shape, list_machines()):
+        if lack := explain_shortage(shape, list_machines()):
             raise NoCapacity(lack)
         self._release()
         actor = REMOTE.options(num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes)).remote(
@@ -148,7 +148,7 @@ class Slot:
             raise
         finally:
             notice.cancel()
-        self._shape, self._refusal = shape, explain_skew(introduction)
+        self._shape, self._refusal = shape, explain_version_mismatch(introduction)
         self._watch = asyncio.create_task(self._notice_death(actor))
         return introduction
 
@@ -201,7 +201,7 @@ def list_machines() -> list[WorkerResources]:
     return [WorkerResources(each.get("CPU", 0), each.get("GPU", 0), each.get("memory", 0)) for each in found]
 
 
-def explain_skew(introduction: Introduction) -> str | None:
+def explain_version_mismatch(introduction: Introduction) -> str | None:
     """Return why the numbers of this worker would differ from this server's, or None where they do not."""
     ours, theirs = read_versions(), introduction.versions
     if ours == theirs:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from markdown_it import MarkdownIt
 
-from mhc_scope.services.errors import MayNotTeachError, NotTheTeacherError, TooManyRoomsError
+from mhc_scope.services.errors import RoomKeyRequiredError, RoomTokenRequiredError, TooManyRoomsError
 from mhc_scope.services.identity import ClientIdentity, hash_secret
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.pins import list_view_runs
@@ -45,7 +45,7 @@ class Rooms:
 
         Raises
         ------
-        MayNotTeachError
+        RoomTokenRequiredError
             Where only clients with a token create rooms, and this one has none.
         TooManyRoomsError
             Where this server has as many as it allows.
@@ -69,7 +69,7 @@ class Rooms:
     def require_key(self, room: Room, key: str, client: ClientIdentity) -> None:
         """Refuse all but the teacher and admins."""
         if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
-            raise NotTheTeacherError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
+            raise RoomKeyRequiredError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
 
     async def export(self, room: Room) -> IO[bytes]:
         """Write everything of the room to a zip: the room, its sheet, its views, and the frames of their runs."""
@@ -93,7 +93,7 @@ class Rooms:
 
     def _require_teacher(self, client: ClientIdentity) -> None:
         if self._settings.rooms_by == "token" and client.rights != "admin" and not client.is_known:
-            raise MayNotTeachError("Creating rooms needs a token. Ask the operator of this server.")
+            raise RoomTokenRequiredError("Creating rooms needs a token. Ask the operator of this server.")
 
 
 def render_sheet(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from mhc_scope.services.errors import InvalidTokenError, NoRightError, NoTokenError
+from mhc_scope.services.errors import InvalidTokenError, MissingRightError, NoTokenError
 from mhc_scope.services.identity import (
     SERVER,
     ClientIdentity,
@@ -160,7 +160,7 @@ def test_what_an_anonymous_client_may_do(
 
 
 def test_a_known_client_is_told_that_its_rights_do_not_do() -> None:
-    with pytest.raises(NoRightError, match="needs the right to run; you have the right to read"):
+    with pytest.raises(MissingRightError, match="needs the right to run; you have the right to read"):
         require_rights(ClientIdentity("token:a", HOST, "read", is_known=True), "run")
 
 

@@ -9,7 +9,7 @@ from mhc_core.record.source import SpecSource
 from mhc_scope import limits
 from mhc_scope.services.errors import (
     QueueFullError,
-    ServerStreamsError,
+    ServerStreamLimitError,
     TooManyRunsError,
     TooManyStreamsError,
     TooMuchReadError,
@@ -136,7 +136,7 @@ def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(TooManyStreamsError, match="all clients of this address"):
         shares.take(ben)
     shares.take(student(3, HOME))
-    with pytest.raises(ServerStreamsError):
+    with pytest.raises(ServerStreamLimitError):
         shares.take(student(3, HOME))
     for _ in range(2):  # giving back twice makes room once
         tickets[0].close()
@@ -144,7 +144,7 @@ def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) 
     tickets[1].close()
     shares.take(ann)
     shares.take(ben)
-    with pytest.raises(ServerStreamsError):
+    with pytest.raises(ServerStreamLimitError):
         shares.take(student(4, HOME))
 
 
@@ -214,9 +214,11 @@ def test_addresses_with_many_streams_leave_some_to_those_with_few() -> None:
     shares = QuotaStreams(ServiceSettings())
     for number in range(448):
         shares.take(student(number, f"203.0.113.{number // 200}"))
-    with pytest.raises(ServerStreamsError, match="448 event streams are open; 448 are allowed to addresses with more"):
+    with pytest.raises(
+        ServerStreamLimitError, match="448 event streams are open; 448 are allowed to addresses with more"
+    ):
         shares.take(student(449, "203.0.113.2"))
     for number in range(64):
         shares.take(student(number, f"198.51.100.{number}"))
-    with pytest.raises(ServerStreamsError, match="512 event streams are open; 512 are allowed"):
+    with pytest.raises(ServerStreamLimitError, match="512 event streams are open; 512 are allowed"):
         shares.take(student(1, "198.51.100.200"))

@@ -14,9 +14,9 @@ from mhc_scope.settings import Settings
 
 PREFIX = "MHC_"
 # Variables of clients, which may be set on the machine of a server.
-OF_CLIENTS = {"MHC_SCOPE_URL", "MHC_SCOPE_TOKEN"}
+CLIENT_VARIABLES = {"MHC_SCOPE_URL", "MHC_SCOPE_TOKEN"}
 # A URL may contain a password.
-SECRET = {"database_url"}
+SECRET_SETTINGS = {"database_url"}
 
 
 class InvalidSettings(Exception):
@@ -79,7 +79,7 @@ def find_unknown_variables(settings: Settings) -> Iterator[str]:
     They are reported and do not stop a server: containers inherit variables that nobody set for it (Kubernetes adds
     some for each service), and an older release must start with the variables of a newer one.
     """
-    known = {to_variable(name) for name in type(settings).model_fields} | OF_CLIENTS
+    known = {to_variable(name) for name in type(settings).model_fields} | CLIENT_VARIABLES
     extension = find_extension()
     added = {to_variable(name) for name in extension.settings_type.model_fields} if extension else set()
     for name in sorted(os.environ):
@@ -114,7 +114,7 @@ def _explain(item: Any, flags: set[str], kind: type[Settings]) -> str:
     shown = to_flag(name) if {to_flag(name), f"--no{to_flag(name)[1:]}"} & flags else to_variable(name)
     inner = item.get("ctx", {}).get("error")
     wanted = str(inner) if isinstance(inner, ValueError) else f"wanted {_describe_allowed(name, kind)}"
-    return f"{shown}: {wanted}" if name in SECRET else f"{shown}: got {item['input']!r}, {wanted}"
+    return f"{shown}: {wanted}" if name in SECRET_SETTINGS else f"{shown}: got {item['input']!r}, {wanted}"
 
 
 def _describe_allowed(name: str, kind: type[Settings]) -> str:

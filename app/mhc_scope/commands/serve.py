@@ -26,9 +26,9 @@ def serve(arguments: Sequence[str]) -> int:
 
     prepare_engine(settings)
 
-    from mhc_scope.edge.memory import share_one_heap
+    from mhc_scope.edge.memory import use_one_heap
 
-    share_one_heap()
+    use_one_heap()
 
     # Late: with torch they take a second or two, which a mistake in the arguments should not cost.
     from mhc_scope.edge.server import Server

@@ -28,7 +28,7 @@ GRIDS: dict[str, "Grid"] = {
 }
 
 
-class NoView(Exception):
+class ViewNotFound(Exception):
     """A requested view is not in the database, or not all of its runs are."""
 
 
@@ -49,7 +49,7 @@ def run(known: argparse.Namespace) -> int:
 
     try:
         print(write_site(known))
-    except (NoView, MissingAsset, StoreUnavailable, UnusableDatabase, InvalidSettings) as error:
+    except (ViewNotFound, MissingAsset, StoreUnavailable, UnusableDatabase, InvalidSettings) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
@@ -129,11 +129,11 @@ async def _read_views(settings: Any, ids: Iterable[str]) -> tuple[list["StoredSn
         views, records = [], {}
         for name in ids:
             if (view := await snapshots.get(name)) is None:
-                raise NoView(f"--view: there is no snapshot {name} in this database")
+                raise ViewNotFound(f"--view: there is no snapshot {name} in this database")
             for run_id in view.runs:
                 stored = await store.get(run_id)
                 if stored is None or stored.status != "done":
-                    raise NoView(f"--view: run {run_id} of snapshot {name} is not complete")
+                    raise ViewNotFound(f"--view: run {run_id} of snapshot {name} is not complete")
                 records[run_id] = [line async for line in log.read_all(run_id)]
             views.append(view)
         return views, records

@@ -10,7 +10,7 @@ from mhc_scope.settings import Settings
 # Bytes per second, below which a body or an answer counts as stopped. A phone at the edge of a network has more.
 MIN_RATE = 500
 # Descriptors, where the system sets no limit.
-MANY = 2**20
+UNLIMITED = 2**20
 # Descriptors reserved for files, pipes of workers and the database, in addition to those that are open at the start.
 KEPT = 64
 # Connections over the limit, which may only ask whether the server is alive.
@@ -42,7 +42,7 @@ class ConnectionLimits:
     def build(cls, settings: Settings) -> "ConnectionLimits":
         """Return the limits for the settings and the free descriptors of this process; call it last."""
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        left = (MANY if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
+        left = (UNLIMITED if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)
         capacity = left - probes - min(KEPT, left // 8)
         times = (limits.HEADER_S, limits.BODY_S, limits.UNREAD_S)

@@ -12,7 +12,7 @@ M_ARENA_MAX = -8
 MIN_PEAK = 64
 
 
-def share_one_heap() -> None:
+def use_one_heap() -> None:
     """Make all threads use one heap, before any thread exists.
 
     glibc gives each thread its own heap, with free memory that only that thread can reuse: 15 MB after 800 connections.
@@ -23,7 +23,7 @@ def share_one_heap() -> None:
         limit(M_ARENA_MAX, 1)
 
 
-def spare_known_objects() -> None:
+def freeze_permanent_objects() -> None:
     """Exclude permanent objects from later garbage collections.
 
     These are 300 000 objects of modules and schemas: a collection that visits them blocked every request for 0.25 s.

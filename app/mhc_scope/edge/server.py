@@ -15,7 +15,7 @@ from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.gate import Gate
 from mhc_scope.edge.limits import ConnectionLimits
 from mhc_scope.edge.listener import ListeningSocket, bind
-from mhc_scope.edge.memory import spare_known_objects
+from mhc_scope.edge.memory import freeze_permanent_objects
 from mhc_scope.edge.protocol import EdgeProtocol
 from mhc_scope.settings import Settings
 
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
             logger.error("cannot listen: %s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
-        spare_known_objects()
+        freeze_permanent_objects()
         settings = self._settings
         state = self._app.state
         files = FileAnswers(state.assets, settings.root, settings.host_names, state.count_file)

@@ -230,7 +230,7 @@ class LocalEngine(Engine):
                 await self._sink.on_start(entry.job.id)  # In parallel to the worker's start.
             report = await self._pass_on(worker, entry)
             if report is not None:
-                await self._end(entry, *self._judge(entry, report))
+                await self._end(entry, *self._decide_status(entry, report))
                 return True
             if entry.given_up.done() and entry.verdict is not None:
                 await self._end(entry, *entry.verdict)
@@ -289,7 +289,7 @@ class LocalEngine(Engine):
             entry.given_up.set_result(None)
 
     @staticmethod
-    def _judge(entry: QueuedJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+    def _decide_status(entry: QueuedJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
         """Return the final status: a stop from outside explains a run that ended early, but not a done one."""
         if report["status"] == "cancelled" and entry.verdict is not None:
             return entry.verdict

@@ -12,7 +12,7 @@ FIRST_BATCH_S = 0.004
 GROWTH = 2.0  # a batch waits this many times as long as its run has taken so far
 
 
-class Answers:
+class AnswerWriter:
     """Send a line immediately where none was sent just before, else together with the following lines.
 
     It waits `GROWTH` times as long as its run has taken so far, `BATCH_S` at most.

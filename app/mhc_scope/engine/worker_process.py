@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 
 from mhc_core.record import codec
-from mhc_scope.engine.pipe import Answers
+from mhc_scope.engine.pipe import AnswerWriter
 
 if TYPE_CHECKING:
     from mhc_core.record.frames import AnyFrame
@@ -43,7 +43,8 @@ def serve(
     os.dup2(errors.fileno(), 1)
     os.dup2(errors.fileno(), 2)
     _lower_priority(server_pid)
-    sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
+    sender = AnswerWriter(os.fdopen(answers.fileno(), "wb"))
+    receiver = _CommandReader(os.fdopen(commands.fileno(), "rb"))
     limit_memory(memory_bytes)
     rates = warm_up()
     sender.send(b"#ready " + rates + b"\n")
@@ -54,7 +55,7 @@ def serve(
 
 
 def execute(
-    job: dict[str, Any], cancelled: threading.Event, answers: Answers, threads: int, memory_bytes: int
+    job: dict[str, Any], cancelled: threading.Event, answers: AnswerWriter, threads: int, memory_bytes: int
 ) -> tuple[str, str | None]:
     """Execute a job and send its frames; return how it ended and why."""
     from mhc_core.spec import SpecError
@@ -95,7 +96,7 @@ def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFra
         raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 
 
-class _Commands:
+class _CommandReader:
     """Read commands in a separate thread, so that a cancel is noticed while a run is computed."""
 
     def __init__(self, source: BinaryIO) -> None:

@@ -90,7 +90,7 @@ def _build_provider() -> "TracerProvider":
     from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    class HidesQueries(SpanProcessor):
+    class QueryFilter(SpanProcessor):
         """Hide the query of a request, such as a view's text or a viewer's token, from spans, as the log does."""
 
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:
@@ -101,6 +101,6 @@ def _build_provider() -> "TracerProvider":
     provider = TracerProvider(
         resource=Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", "mhc-scope")})
     )
-    provider.add_span_processor(HidesQueries())
+    provider.add_span_processor(QueryFilter())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider

@@ -22,7 +22,7 @@ from mhc_scope.api.http.addresses import to_base
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.pages.claims import build_claim
 from mhc_scope.pages.link_pictures import REVISION, THEME, Headlines, Map, PictureContent, Pictures, to_view
-from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_shown
+from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_unchanged_preset
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.stored_sweeps import from_stored
 from mhc_scope.services.sweep import SweepGrid
@@ -63,7 +63,7 @@ class MapRequest:
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
     """Return the card of the first page: its claim, and its picture once its runs are done."""
-    runs = await _find_done_ones(service, [spec.id for spec in OPENING.specs])
+    runs = await _find_done_runs(service, [spec.id for spec in OPENING.specs])
     is_whole = len(runs) == len(OPENING.specs)
     claim = build_claim(OPENING.labels, runs) if is_whole else None
     title, picture = claim or "mHC Scope", "/picture.png" if is_whole else None
@@ -82,7 +82,7 @@ PresetByName = Annotated[Preset, Depends(find_preset)]
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
     """Return the card of a preset: its title and its claim, and its picture once its runs are done."""
-    runs = await _find_done_ones(service, [spec.id for spec in preset.specs])
+    runs = await _find_done_runs(service, [spec.id for spec in preset.specs])
     url = f"/p/{preset.name}"
     picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
     return _to_card(request, url, preset.title, preset.description, picture, _describe_streams(preset.labels))
@@ -90,7 +90,7 @@ async def build_preset_preview(request: Request, service: Runs, preset: Preset) 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
     """Return the card of a stored view: its title or its claim, and its note or a finding of each run."""
-    runs = await _find_done_ones(service, snapshot.runs)
+    runs = await _find_done_runs(service, snapshot.runs)
     labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
     title, findings = snapshot.title or claim or ", ".join(labels), _describe(labels, runs)
@@ -133,7 +133,7 @@ async def _respond(
     names: Sequence[str] | None = None,
 ) -> Response:
     runs = [await find_done(service, run_id) for run_id in run_ids]
-    preset = find_shown(state, run_ids)
+    preset = find_unchanged_preset(state, run_ids)
     key = f"{key}-{preset.name}" if preset else key  # the same runs, with the preset's headlines
     etag = f'"{key}-{REVISION}"'
     headers = {"ETag": etag, "Cache-Control": CACHED}
@@ -186,7 +186,7 @@ def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
     return f"{text}. Largest gain: {claim}" if claim else text
 
 
-async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
+async def _find_done_runs(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
     found = [await service.find(run_id) for run_id in run_ids]
     return [run for run in found if run is not None and run.status == "done"]
 

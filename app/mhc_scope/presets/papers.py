@@ -3,7 +3,7 @@
 The papers' numbers are only those that they print. What is measured here comes from the runs themselves.
 """
 
-from mhc_scope.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, compare, over_three
+from mhc_scope.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, build_three, compare
 
 MHC_PAPER, HC_PAPER = "mHC, arXiv 2512.24880", "Hyper-Connections, arXiv 2409.19606"
 TRAINED = "27B parameters, width 2560, trained, with mixing that depends on each token"
@@ -20,7 +20,7 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "Fig. 2: HC's training becomes unstable",
         "At a learning rate at which the residual stack and mHC train stably, HC's loss rises to more than twice its "
         "initial value within 40 steps.",
-        over_three(depth=32, width=32, input={"tokens": 32}, train={"steps": 40, "lr": 0.2}),
+        build_three(depth=32, width=32, input={"tokens": 32}, train={"steps": 40, "lr": 0.2}),
         metric="step_loss",
         reduction="max",
         panel="training",

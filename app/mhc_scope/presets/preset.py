@@ -100,6 +100,6 @@ MHC: dict[str, Any] = {"connection": {"kind": "mhc"}}
 THREE: dict[str, dict[str, Any]] = {"Residual": RESIDUAL, "HC": HC, "mHC": MHC}
 
 
-def over_three(**fields: Any) -> dict[str, dict[str, Any]]:
+def build_three(**fields: Any) -> dict[str, dict[str, Any]]:
     """Return residual, HC and mHC with the same fields."""
     return {label: spec | fields for label, spec in THREE.items()}

@@ -28,7 +28,7 @@ log = logging.getLogger("mhc.queue")
 
 STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
 # Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also polls this often, to be safe.
-LOOK_S = 0.05
+POLL_S = 0.05
 MAX_IDLE_HEARTBEAT_S = 5.0  # of a server that is alone and computes nothing: each heartbeat writes to its disk
 RETRY_S = 1.0
 
@@ -185,7 +185,7 @@ class Dispatcher:
     async def _take_turns(self) -> None:
         while True:
             while not self._woken.is_set() and not (self._engine.free and self.board.waiting):
-                await _wait(self._woken, LOOK_S if self.board.waiting else None)
+                await _wait(self._woken, POLL_S if self.board.waiting else None)
             await self._try(self.take_turn(), "no turn could be taken")
 
     async def _heartbeat_forever(self) -> None:

@@ -30,7 +30,7 @@ class NoTokenError(RefusalError):
     """The caller may do this only with an access token, and sent none."""
 
 
-class NoRightError(RefusalError):
+class MissingRightError(RefusalError):
     """The caller is known, and does not have the right to do this."""
 
 
@@ -58,11 +58,11 @@ class WrongTokenError(RefusalError):
     """The caller may not write this trace."""
 
 
-class HasEndedError(RefusalError):
+class TraceEndedError(RefusalError):
     """The trace has ended, and accepts no more frames."""
 
 
-class GapError(RefusalError):
+class FrameGapError(RefusalError):
     """Frames are missing before those that were sent.
 
     Attributes
@@ -114,7 +114,7 @@ class TooManyStreamsError(NoCapacityError):
     retry_after_s = 5
 
 
-class ServerStreamsError(NoCapacityError):
+class ServerStreamLimitError(NoCapacityError):
     """This server has as many event streams open as it allows."""
 
     retry_after_s = 5
@@ -136,11 +136,11 @@ class QueueFullError(NoCapacityError):
     """The server's queue is full."""
 
 
-class NotTheTeacherError(RefusalError):
+class RoomKeyRequiredError(RefusalError):
     """The caller does not have the key of the room."""
 
 
-class MayNotTeachError(RefusalError):
+class RoomTokenRequiredError(RefusalError):
     """The caller may not create rooms here."""
 
 

@@ -5,7 +5,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_scope.services.errors import NoRightError, NoTokenError
+from mhc_scope.services.errors import MissingRightError, NoTokenError
 
 Rights = Literal["read", "run", "admin"]
 # Each includes those before it.
@@ -55,14 +55,14 @@ def require_rights(client: ClientIdentity, wanted: Rights) -> None:
     ------
     NoTokenError
         Where a token would give the right.
-    NoRightError
+    MissingRightError
         Where it is known, and does not have the right.
     """
     if client.rights is not None and ORDER.index(client.rights) >= ORDER.index(wanted):
         return
     if not client.is_known:
         raise NoTokenError(f"This needs a bearer token with the right to {wanted}.")
-    raise NoRightError(f"This needs the right to {wanted}; you have the right to {client.rights}.")
+    raise MissingRightError(f"This needs the right to {wanted}; you have the right to {client.rights}.")
 
 
 def to_block(host: str) -> str:

@@ -20,7 +20,13 @@ from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_scope import limits
 from mhc_scope.services.admission import require_live_capacity
-from mhc_scope.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
+from mhc_scope.services.errors import (
+    FrameGapError,
+    InvalidTraceError,
+    TraceEndedError,
+    UnknownTraceError,
+    WrongTokenError,
+)
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import ID_LENGTH, Runs
 from mhc_scope.settings import Settings
@@ -30,8 +36,8 @@ from mhc_scope.store.runs import StoredRun
 log = logging.getLogger("mhc.traces")
 
 TOKEN_BYTES = 24
-MAX_LOOK_S = 30.0  # between two checks for traces that receive nothing
-NO_NEWS = "no frame was received for {:g} s"
+MAX_POLL_S = 30.0  # between two checks for traces that receive nothing
+SILENT_REASON = "no frame was received for {:g} s"
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class LiveTraces:
                 _require_known(run, first, lines)
                 return LiveTraceState(run.id, run.frames, run.status)
             if first > run.frames:
-                raise GapError(run.frames, first)
+                raise FrameGapError(run.frames, first)
             self._note(run.id)
             new = lines[run.frames - first :]
             if new:
@@ -226,7 +232,7 @@ class LiveTraces:
     async def _close_silent_forever(self) -> None:
         limit = limits.LIVE_TRACE_S
         while True:
-            await asyncio.sleep(min(MAX_LOOK_S, limit / 4))
+            await asyncio.sleep(min(MAX_POLL_S, limit / 4))
             try:
                 for run_id in [name for name, at in self._received_at.items() if time.monotonic() - at > limit]:
                     await self._close_silent(run_id, limit)
@@ -237,14 +243,14 @@ class LiveTraces:
         async with self._locks[run_id]:
             run = await self._runs.store.get(run_id)
             if run is not None and run.is_live and time.monotonic() - self._received_at.get(run_id, 0.0) > limit:
-                await self._finish(run_id, run.frames, "failed", NO_NEWS.format(limit))
+                await self._finish(run_id, run.frames, "failed", SILENT_REASON.format(limit))
 
 
 def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
     """Refuse frames that are missing from a trace which has ended; its own end, sent again, is accepted."""
     lacking = lines[max(0, run.frames - 1 - first) :]
     if first > run.frames or any(b'"type":"end"' not in line for line in lacking):
-        raise HasEndedError(f"This trace is {run.status} and takes no more frames.")
+        raise TraceEndedError(f"This trace is {run.status} and takes no more frames.")
 
 
 def _new_checker() -> Checker:

@@ -16,7 +16,7 @@ from mhc_core.record.tables import to_arrays, to_layer_table
 # Parts of a result that an archive contains as arrays.
 ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", "bands")
 
-TOGETHER = 256  # lines that are added up in one call
+BATCH_LINES = 256  # lines that are added up in one call
 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
@@ -25,7 +25,7 @@ async def read_result(lines: AsyncIterator[bytes]) -> Result:
     waiting: list[bytes] = []
     async for line in lines:
         waiting.append(line)
-        if len(waiting) == TOGETHER:
+        if len(waiting) == BATCH_LINES:
             await asyncio.to_thread(_add_lines, result, waiting)
             waiting = []
     await asyncio.to_thread(_add_lines, result, waiting)

@@ -36,7 +36,7 @@ ID_LENGTH = 20
 UNSTARTED = "unstarted"
 NO_VIEWER = ""  # excludes no viewer's event streams
 # Another server stops a run that it computes, or the run ends once its lease is over and was not renewed.
-FIRST_LOOK_S, LOOK_S, STOP_S = 0.005, 0.05, 5.0
+FIRST_POLL_S, POLL_S, STOP_S = 0.005, 0.05, 5.0
 
 
 @dataclass(frozen=True)
@@ -262,12 +262,12 @@ class Runs:
 
     async def _wait_for_stop(self, run_id: str) -> StoredRun | None:
         """Return the run; where another server must stop it, wait until it has, or its lease is over."""
-        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_LOOK_S
+        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_POLL_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
             if time.monotonic() > until:
                 break
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LOOK_S)
+            pause = min(2 * pause, POLL_S)
         return run
 
     async def _usable(self, run_id: str) -> StoredRun | None:

@@ -1,6 +1,6 @@
 """Limit how many event streams may be open."""
 
-from mhc_scope.services.errors import ServerStreamsError
+from mhc_scope.services.errors import ServerStreamLimitError
 from mhc_scope.services.identity import ClientIdentity
 
 
@@ -16,11 +16,11 @@ class StreamLimit:
 
         Raises
         ------
-        ServerStreamsError
+        ServerStreamLimitError
             Where the server has as many as it may.
         """
         if self.open >= self.most:
-            raise ServerStreamsError(f"{self.open} event streams are open; {self.most} are allowed.")
+            raise ServerStreamLimitError(f"{self.open} event streams are open; {self.most} are allowed.")
 
     def take(self, client: ClientIdentity) -> "StreamTicket":
         """Return a ticket, to be closed when the event stream has ended; `require_capacity` says what it raises."""

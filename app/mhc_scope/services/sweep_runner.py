@@ -18,9 +18,9 @@ from mhc_scope.store.queue.sweeps import SweepStore
 
 log = logging.getLogger("mhc.sweeps")
 
-LOOK_S = 0.5  # how often a sweep checks for free workers and for ended runs, and at most stores its progress
+POLL_S = 0.5  # how often a sweep checks for free workers and for ended runs, and at most stores its progress
 RETRY_S = 1.0
-COULD_NOT = "the server could not continue the sweep"
+FAILED_REASON = "the server could not continue the sweep"
 
 
 class SweepLost(Exception):
@@ -98,7 +98,7 @@ class SweepRunner:
             except Exception:
                 log.exception("sweep %s could not continue", open_sweep.sweep.id)
                 for run_id in open_sweep.sweep.list_in((PENDING, *LIVE)):
-                    open_sweep.sweep.states[run_id], open_sweep.sweep.reasons[run_id] = "failed", COULD_NOT
+                    open_sweep.sweep.states[run_id], open_sweep.sweep.reasons[run_id] = "failed", FAILED_REASON
         await self._end(open_sweep)
 
     async def _end(self, open_sweep: OpenSweep) -> None:
@@ -117,7 +117,7 @@ class SweepRunner:
         """Publish the progress to other servers, and renew the lease; end the sweep if another server requested it."""
         sweep, now = open_sweep.sweep, time.monotonic()
         progress = repr((sweep.states, sweep.reasons))
-        due_s = LOOK_S if progress != open_sweep.kept else self._settings.lease_s / 3
+        due_s = POLL_S if progress != open_sweep.kept else self._settings.lease_s / 3
         if now - open_sweep.kept_at < due_s:
             return
         is_cancel_asked = await self._store.keep(sweep.id, sweep.states, sweep.reasons, sweep.is_open)
@@ -154,7 +154,7 @@ class SweepRunner:
         sweep = open_sweep.sweep
         live = sweep.list_in(LIVE)
         if not live:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             return
         with self._runs.hub.subscribe(live, sweep.viewer) as subscription:
             while True:
@@ -162,7 +162,7 @@ class SweepRunner:
                     await self._look(sweep, run_id)
                 if len(sweep.list_in(LIVE)) < len(live):
                     return
-                await subscription.wait(LOOK_S)
+                await subscription.wait(POLL_S)
                 await self._keep(open_sweep)
 
     async def _look(self, sweep: SweepGrid, run_id: str) -> None:

@@ -15,7 +15,7 @@ from mhc_scope.store.pins import list_view_runs
 from mhc_scope.store.runs import DROPPED, LIVE, StoredRun, to_run
 from mhc_scope.store.tables import frames, live_traces, runs, snapshots
 
-LOOKED_AT_ONCE = 100
+BATCH_SIZE = 100
 MAX_DAMAGE = 20
 ID_LENGTH = 20
 
@@ -80,7 +80,7 @@ def _list_runs(connection: Connection) -> Iterator[StoredRun]:
     last: str | None = ""
     while last is not None:
         query = select(runs).where(runs.c.id > last, runs.c.status != DROPPED).order_by(runs.c.id)
-        page = [to_run(row) for row in connection.execute(query.limit(LOOKED_AT_ONCE))]
+        page = [to_run(row) for row in connection.execute(query.limit(BATCH_SIZE))]
         yield from page
         last = page[-1].id if page else None
 

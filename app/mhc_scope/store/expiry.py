@@ -9,8 +9,8 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.pins import list_view_runs
 from mhc_scope.store.tables import runs, snapshots
 
-EXPIRED_AT_ONCE = 100
-LOOKED_AT_ONCE = 500
+EXPIRED_BATCH_SIZE = 100
+BATCH_SIZE = 500
 
 
 async def drop_expired(database: Database, now: float) -> int:
@@ -26,14 +26,14 @@ async def drop_expired(database: Database, now: float) -> int:
 
 def _find_expired(now: float, connection: Connection) -> list[Any]:
     query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)
-    return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_AT_ONCE)))
+    return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_BATCH_SIZE)))
 
 
 async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]:
     """Return the runs that other snapshots refer to, read in batches."""
     referenced, last = set[str](), ""
     while True:
-        page = await database.call(partial(_list_kept, now, snapshots.c.id > last, LOOKED_AT_ONCE))
+        page = await database.call(partial(_list_kept, now, snapshots.c.id > last, BATCH_SIZE))
         if not page:
             return referenced
         referenced.update(run_id for row in page for run_id in list_view_runs(row.runs, row.sweep))

@@ -24,7 +24,7 @@ T = TypeVar("T")
 # One step deletes at most this much, which takes a few milliseconds.
 STEP_ROWS, STEP_BYTES = 200, 1_000_000
 STEP_PAGES = 128  # pages returned to the disk in one step
-MARKED_AT_ONCE = 50
+MARK_BATCH_SIZE = 50
 # After a step, the database is left alone for as long as the step took, and at least this long.
 PAUSE_S = 0.005
 
@@ -110,7 +110,7 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
 
 def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
     """Mark the oldest runs that may be deleted, as many as contain the excess."""
-    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARKED_AT_ONCE)
+    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARK_BATCH_SIZE)
     found, found_bytes = [], 0
     for run in connection.execute(query):
         if found_bytes >= excess_bytes:
@@ -130,7 +130,7 @@ async def _delete_marked(database: Database) -> None:
 
 def _delete_some(connection: Connection) -> int:
     """Do one step; return how many marked runs it read, 0 where none remain."""
-    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARKED_AT_ONCE)
+    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARK_BATCH_SIZE)
     marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:
         done += _delete_frames(connection, run, 1.0 - done)

@@ -167,12 +167,12 @@ def _create_engine(url: str) -> Engine:
     """Create an engine for the migration alone. SQLite's driver would end the transaction before each table change."""
     engine = create_engine(url, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "connect", _disable_driver_transactions)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
 
 
-def _leave_transactions_to_us(connection: Any, record: Any) -> None:
+def _disable_driver_transactions(connection: Any, record: Any) -> None:
     connection.isolation_level = None
     # A table that is copied is dropped once; with foreign keys enabled, that would delete the rows that refer to it.
     connection.execute("PRAGMA foreign_keys=OFF")

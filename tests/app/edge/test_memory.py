@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 COLLECTED = """
 import gc, time
 import mhc_scope.main  # what a server has loaded
-from mhc_scope.edge.memory import spare_known_objects
+from mhc_scope.edge.memory import freeze_permanent_objects
 
 def measure():
     gc.collect()
@@ -29,7 +29,7 @@ def measure():
     return time.thread_time() - begun
 
 before = measure()
-spare_known_objects()
+freeze_permanent_objects()
 print(before / measure())
 """
 PIECES, PIECE_BYTES = 500, 100_000
@@ -47,10 +47,10 @@ print(kept, read_resident(os.getpid()) - before)
 """
 HEAPS = """
 import ctypes, sys, threading
-from mhc_scope.edge.memory import share_one_heap
+from mhc_scope.edge.memory import use_one_heap
 
 if sys.argv[1:]:
-    share_one_heap()
+    use_one_heap()
 kept, all_there = [], threading.Barrier(6)
 
 def keep():

@@ -50,7 +50,7 @@ def test_runs_stay_pinned_while_another_view_holds_them(tmp_path: Path) -> None:
 
 
 def test_many_go_in_steps(tmp_path: Path) -> None:
-    count = 2 * expiry.EXPIRED_AT_ONCE + 10
+    count = 2 * expiry.EXPIRED_BATCH_SIZE + 10
 
     async def work(database: Database) -> None:
         await add_run(database, "r")

@@ -18,22 +18,21 @@ from mhc_scope.observe import context
 from mhc_scope.services.errors import (
     EncodersBusyError,
     EncodingFailedError,
-    GapError,
-    HasEndedError,
+    FrameGapError,
     InvalidRequestError,
     InvalidTokenError,
     InvalidTraceError,
-    MayNotTeachError,
+    MissingRightError,
     NoCapacityError,
-    NoRightError,
     NoSpecError,
     NotATraceError,
     NoTokenError,
     NotOwnerError,
-    NotTheTeacherError,
     QueueFullError,
     RefusalError,
-    ServerStreamsError,
+    RoomKeyRequiredError,
+    RoomTokenRequiredError,
+    ServerStreamLimitError,
     StorageFullError,
     TooExpensiveError,
     TooManyLiveTracesError,
@@ -42,6 +41,7 @@ from mhc_scope.services.errors import (
     TooManyStreamsError,
     TooMuchReadError,
     TooMuchStoredError,
+    TraceEndedError,
     UnknownTraceError,
     WrongTokenError,
 )
@@ -102,25 +102,25 @@ REFUSALS: dict[type[RefusalError], tuple[str, int]] = {
     NotATraceError: ("not-a-trace", 409),
     NoSpecError: ("no-spec", 409),
     TooManyRunsError: ("too-many-runs", 429),
-    NotTheTeacherError: ("not-the-teacher", 401),
-    MayNotTeachError: ("may-not-teach", 403),
+    RoomKeyRequiredError: ("not-the-teacher", 401),
+    RoomTokenRequiredError: ("may-not-teach", 403),
     TooManyRoomsError: ("too-many-rooms", 503),
     UnknownTraceError: ("not-found", 404),
     WrongTokenError: ("wrong-token", 401),
-    GapError: ("gap", 409),
-    HasEndedError: ("has-ended", 409),
+    FrameGapError: ("gap", 409),
+    TraceEndedError: ("has-ended", 409),
     TooManyLiveTracesError: ("too-many-traces", 503),
     TooMuchStoredError: ("too-much-stored", 429),
     TooMuchReadError: ("too-much-read", 429),
     TooManyStreamsError: ("too-many-streams", 429),
-    ServerStreamsError: ("too-many-streams", 503),
+    ServerStreamLimitError: ("too-many-streams", 503),
     QueueFullError: ("queue-full", 503),
     StorageFullError: ("storage-full", 503),
     EncodersBusyError: ("queue-full", 503),
     EncodingFailedError: ("not-written", 503),
     InvalidTokenError: ("no-token", 401),
     NoTokenError: ("no-token", 401),
-    NoRightError: ("no-right", 403),
+    MissingRightError: ("no-right", 403),
     NotOwnerError: ("not-owner", 403),
 }
 
@@ -183,7 +183,7 @@ def from_refusal(error: RefusalError) -> Problem:
     if status == 401:
         is_wrong = isinstance(error, InvalidTokenError)
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
-    due = error.due if isinstance(error, GapError) else None
+    due = error.due if isinstance(error, FrameGapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
 

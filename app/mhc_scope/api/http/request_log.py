@@ -14,7 +14,7 @@ from mhc_scope.observe import context
 log = logging.getLogger("mhc.request")
 
 HEADER = "X-Request-ID"
-SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class RequestLog:
@@ -59,7 +59,7 @@ class _Answer:
 
 def choose_id(given: str | None) -> str:
     """Return the caller's id, where it is short and plain; else a new one."""
-    return given if given is not None and SANE.fullmatch(given) else uuid.uuid4().hex
+    return given if given is not None and PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _write(scope: Scope, answer: _Answer, ms: float) -> None:

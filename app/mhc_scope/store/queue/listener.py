@@ -12,7 +12,7 @@ from mhc_scope.store.queue.dialect import CHANNEL
 
 log = logging.getLogger("mhc.store")
 
-LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
+POLL_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 
 
 class NotificationListener:
@@ -29,7 +29,7 @@ class NotificationListener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, within `LOOK_S` where the connection works."""
+        """Stop the thread, within `POLL_S` where the connection works."""
         self._is_stopped.set()
         self._thread.join(STOP_S)
 
@@ -45,6 +45,6 @@ class NotificationListener:
         with psycopg.connect(self._address, autocommit=True, **ALIVE) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
             while not self._is_stopped.is_set():
-                for message in connection.notifies(timeout=LOOK_S):
+                for message in connection.notifies(timeout=POLL_S):
                     sender, kind, run_id = message.payload.split(" ", 2)
                     self._receive(sender, kind, run_id)
