@@ -43,7 +43,7 @@ class MetricsRegistry:
         refused = "Requests refused, by kind of problem"
         self.refusals = prometheus.Counter("mhc_refusals", refused, ["kind", "status"], registry=at)
         self.streams = prometheus.Gauge("mhc_streams_open", "Event streams open", registry=at)
-        by_route = "Answers under way that are streams, by route"
+        by_route = "Event streams open, by route"
         self.streams_by_route = prometheus.Gauge("mhc_streams_by_route", by_route, ["route"], registry=at)
 
     def _add_runs(self) -> None:

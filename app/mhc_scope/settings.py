@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         "",
-        description="Names that a request may call the server by, separated by commas; * allows all. Addresses, "
+        description="Host names that a request may use, separated by commas; * allows all. Addresses, "
         "localhost, this machine's name and that of the public URL are allowed anyway.",
     )
     connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
     )
-    public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
+    public_url: str = Field(
+        "", description="Address under which others reach the server; empty means that of the request."
+    )
 
     connection: str = Field(
         "",
@@ -78,7 +80,7 @@ class Settings(BaseSettings):
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
     lease_s: PositiveFloat = Field(
-        10.0, description="Time within which other servers take over the runs of one that is silent."
+        10.0, description="Time within which other servers take over the runs of a lost server."
     )
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
     spans: bool = Field(
@@ -105,7 +107,7 @@ class Settings(BaseSettings):
         try:
             parts = make_url(url)
         except (ArgumentError, ValueError):  # its message would show a password
-            raise ValueError(f"got what is not a URL, {wanted}") from None
+            raise ValueError(f"got no valid URL, {wanted}") from None
         if parts.drivername in ("postgres", "postgresql"):
             return parts.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
         if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):

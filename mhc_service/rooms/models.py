@@ -20,7 +20,7 @@ class RoomPreset(BaseModel):
 
     title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=NO_NUL)
     description: str = Field("", max_length=MAX_DESCRIPTION)
-    state: str = Field(max_length=MAX_STATE, description="The view, as the hash of its address says it.")
+    state: str = Field(max_length=MAX_STATE, description="The view, as in the hash of its address.")
 
 
 class RoomRequest(BaseModel):

@@ -25,7 +25,7 @@ router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_un
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 _panels: dict[tuple[int, ThemeName], CachedBody] = {}
-RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
+RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Number of runs in a figure.")]
 
 
 @router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)

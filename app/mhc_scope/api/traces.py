@@ -107,7 +107,7 @@ async def get_twin(run_id: str, service: Service) -> TwinBody:
     """Return a spec of a synthetic stack like a trace's model: depth, streams, blocks and initialisation, if known."""
     run = await find_run(service, run_id)
     if not isinstance(run.source, TraceSource):
-        raise NotATraceError(f"record {run.id} is a run: it has a spec of its own, and needs no twin")
+        raise NotATraceError(f"record {run.id} is a run: it has its own spec and needs no twin")
     result = await load_result(service, await find_done(service, run_id))
     return TwinBody.build(await asyncio.to_thread(build_twin, result))
 

@@ -174,7 +174,7 @@ class LocalEngine(Engine):
             reason = await worker.explain_end()
             if not worker.was_killed:
                 self._deaths += 1
-                log.warning("worker %s is gone: %s", worker.name, reason)
+                log.warning("worker %s has ended: %s", worker.name, reason)
 
     def _note_ready(self, worker: Worker, queue: JobQueue, answer: bytes) -> None:
         if queue is self._spare_queue:  # its rates were measured while the others may have been busy

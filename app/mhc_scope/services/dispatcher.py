@@ -26,7 +26,7 @@ from mhc_scope.store.runs import NewJob, StoredRun
 
 log = logging.getLogger("mhc.queue")
 
-STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
+STALE_NUMERICS = "the server was updated and now computes other numbers: post the spec again"
 # Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also polls this often, to be safe.
 POLL_S = 0.05
 MAX_IDLE_HEARTBEAT_S = 5.0  # of a server that is alone and computes nothing: each heartbeat writes to its disk

@@ -106,7 +106,7 @@ class LiveTraces:
         frames = await asyncio.to_thread(_check, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
             got = "no lines" if growing.checker.start is None else "a trace with its end"
-            raise _refuse(SpecError("frames", got, "the first frames of a trace that goes on"))
+            raise _refuse(SpecError("frames", got, "the first frames of a trace without its end"))
         run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
         encoded = self._encode(run_id, growing, frames, 0)
         self._runs.log.begin(run_id)

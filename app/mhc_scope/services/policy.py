@@ -105,7 +105,7 @@ class OpenPolicy:
         """Return the client of an address."""
         if credentials.token is not None:
             raise InvalidTokenError(
-                "This server has no accounts, so it knows no access token: send the request without."
+                "This server has no accounts, so it accepts no access token: send the request without one."
             )
         address = to_block(credentials.host)
         return ClientIdentity(to_address_key(address), address)

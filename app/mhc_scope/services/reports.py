@@ -131,7 +131,7 @@ class Reports(Sink):
                 self.ended[ending.status] += 1
                 _record_span(job_id, leased, ending)
         except LeaseLost as error:
-            log.warning("what was computed is dropped: %s", error)
+            log.warning("the results are discarded: %s", error)
             self._log.forget(job_id)
         del self.leased[job_id]
         self._note_over(job_id, leased.client)

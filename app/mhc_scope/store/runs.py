@@ -316,4 +316,4 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
 
 def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:
     if list(lines[: len(stored)]) != list(stored):
-        raise TornLog("computed again, it gave other frames than those stored")
+        raise TornLog("the second computation gave other frames than those stored")

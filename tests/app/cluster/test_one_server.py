@@ -92,7 +92,7 @@ def test_frames_that_differ_when_it_is_tried_again_fail_it(database_url: str) ->
         except Exception as error:
             await server.engine.end(run_id, "failed", str(error))
         run = await server.get(run_id)
-        assert run.reason == "computed again, it gave other frames than those stored"
+        assert run.reason == "the second computation gave other frames than those stored"
         check_log(await server.follow(run_id), "failed")
         await server.stop()
 

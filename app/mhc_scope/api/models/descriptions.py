@@ -53,7 +53,7 @@ class PresetBody(BaseModel):
     told: str = Field(description="What that number is.")
     panel: str = Field(description="The panel that shows it.")
     view: str | None = Field(description="Which of the panel's views; null for the first.")
-    reference: Reference | None = Field(description="What others say of it.")
+    reference: Reference | None = Field(description="What others report about it.")
     plays: str | None = Field(description="The field that is animated when it is opened.")
 
 

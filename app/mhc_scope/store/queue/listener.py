@@ -38,7 +38,7 @@ class NotificationListener:
             try:
                 self._listen()
             except psycopg.Error as error:
-                log.warning("no news of other servers, polling instead: %s", str(error).strip())
+                log.warning("no notifications of other servers, polling instead: %s", str(error).strip())
                 self._is_stopped.wait(RETRY_S)
 
     def _listen(self) -> None:
