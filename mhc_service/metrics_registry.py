@@ -27,7 +27,7 @@ class MetricsRegistry:
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
-        self._started_at = self._looked_at = time.time()
+        self._started_at = self._observed_at = time.time()
         self._seen: dict[str, float] = {}
         self._observing = asyncio.Lock()
         self._add_requests()
@@ -107,9 +107,9 @@ class MetricsRegistry:
 
     async def _observe_store(self, queries: OperatorQueries) -> None:
         self._observe_queue(await queries.list_live())
-        asked_at = time.time()
-        self._observe_ended(await queries.list_ended(self._looked_at - LATE_S, MAX_ENDED))
-        self._looked_at = asked_at
+        observed_at = time.time()
+        self._observe_ended(await queries.list_ended(self._observed_at - LATE_S, MAX_ENDED))
+        self._observed_at = observed_at
         of_frames, of_database = await queries.count_bytes()
         self.store_bytes.labels("frames").set(of_frames)
         self.store_bytes.labels("database").set(of_database)

@@ -15,7 +15,7 @@ class RayWorker:
         self.name = str(number)
         self._number, self._send = number, send
         self._lines: list[bytes] = []
-        self._has_come = asyncio.Event()
+        self._has_news = asyncio.Event()
         self._killed = False
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -30,7 +30,7 @@ class RayWorker:
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
         """Return whole lines as they arrive; none when the worker has ended or is given up."""
-        coming = asyncio.ensure_future(self._has_come.wait())
+        coming = asyncio.ensure_future(self._has_news.wait())
         either: set[asyncio.Future[Any]] = {coming, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         coming.cancel()
@@ -38,7 +38,7 @@ class RayWorker:
             return []
         lines, self._lines = self._lines, []
         if not self._gone.done():
-            self._has_come.clear()
+            self._has_news.clear()
         end = next((k for k, line in enumerate(lines) if line.startswith(b"#end ")), len(lines))
         lines, self._lines = lines[: end + 1], lines[end + 1 :]
         return lines
@@ -56,7 +56,7 @@ class RayWorker:
         if self._gone.done() or self._killed:
             return
         self._killed = True
-        self._has_come.set()
+        self._has_news.set()
         self._send({"close": self._number})
         asyncio.get_running_loop().call_later(CLOSE_S, self.note_end, "the bridge to the cluster did not answer")
 
@@ -65,10 +65,10 @@ class RayWorker:
     def receive(self, lines: list[bytes]) -> None:
         """Buffer lines until they are read."""
         self._lines += lines
-        self._has_come.set()
+        self._has_news.set()
 
     def note_end(self, reason: str) -> None:
         """Record that the worker has ended; the first reason counts."""
         if not self._gone.done():
             self._gone.set_result(reason)
-            self._has_come.set()
+            self._has_news.set()

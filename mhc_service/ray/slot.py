@@ -137,7 +137,7 @@ class Slot:
             int(shape.cpus), self._options.memory_bytes
         )
         self._actor = actor
-        notice = asyncio.get_running_loop().call_later(
+        log_timer = asyncio.get_running_loop().call_later(
             LOG_AFTER_S, log.warning, "a worker with %s has not come yet", shape
         )
         try:
@@ -147,7 +147,7 @@ class Slot:
             self._release()
             raise
         finally:
-            notice.cancel()
+            log_timer.cancel()
         self._shape, self._refusal = shape, explain_version_mismatch(introduction)
         self._watch = asyncio.create_task(self._notice_death(actor))
         return introduction

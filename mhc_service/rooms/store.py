@@ -84,8 +84,8 @@ class RoomStore:
             connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
             unpin_unreferenced(connection, {run_id for view in own for run_id in list_view_runs(view.runs, view.sweep)})
             of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
-            doomed = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
-            ids = list(connection.execute(doomed).scalars())
+            unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
+            ids = list(connection.execute(unpinned).scalars())
             connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))
             connection.execute(delete(runs).where(runs.c.id.in_(ids)))
             connection.execute(delete(rooms).where(rooms.c.id == room_id))

@@ -57,6 +57,6 @@ def to_csv(costs: Sequence[ConnectionCost]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["connection", *MEASURES, *(f"{measure}_added" for measure in MEASURES)])
     for row, cost in enumerate(costs):
-        shares = [added[measure][row] for measure in MEASURES]
-        writer.writerow([cost.connection, *(getattr(cost, measure) for measure in MEASURES), *shares])
+        ratios = [added[measure][row] for measure in MEASURES]
+        writer.writerow([cost.connection, *(getattr(cost, measure) for measure in MEASURES), *ratios])
     return text.getvalue()

@@ -120,7 +120,7 @@ async def stream_runs(
         ),
     ] = None,
 ) -> Response:
-    """Stream several runs on one connection; `id:` is the list of last indices, and resumes like a single stream."""
+    """Stream several runs on one connection; `id:` lists the last indices, and resumes like that of one run."""
     names = ids.split(",")
     if not 1 <= len(names) <= MAX_SPECS or len(set(names)) != len(names):
         raise invalid_query("ids", ids, f"1 to {MAX_SPECS} different run ids, separated by commas")

@@ -30,7 +30,7 @@ class ListeningSocket:
         self._loop, self._sock, self._build = loop, sock, build
         self._tasks: set[asyncio.Task[object]] = set()
         self._retry: asyncio.TimerHandle | None = None
-        self._told = -QUIET_S
+        self._logged_at = -QUIET_S
         sock.setblocking(False)
         loop.add_reader(sock.fileno(), self._accept)
 
@@ -82,8 +82,8 @@ class ListeningSocket:
         """Stop polling the socket for a while: the kernel would report the waiting connection continuously."""
         self._loop.remove_reader(self._sock.fileno())
         self._retry = self._loop.call_later(RETRY_S, self._loop.add_reader, self._sock.fileno(), self._accept)
-        if self._loop.time() - self._told >= QUIET_S:
-            self._told = self._loop.time()
+        if self._loop.time() - self._logged_at >= QUIET_S:
+            self._logged_at = self._loop.time()
             logger.warning("cannot accept connections: %s; trying again every %s s", error.strerror, RETRY_S)
 
 

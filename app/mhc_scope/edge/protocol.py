@@ -79,9 +79,9 @@ class EdgeProtocol(H11Protocol):
 
     def _send(self, head: bytes, body: bytes) -> None:
         """Answer with a file, and wait for the next request as uvicorn does."""
-        dated = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        common = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
         self._gate.waiting.end(self)
-        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", dated, head, b"\r\n", body)))
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", common, head, b"\r\n", body)))
         self.on_response_complete()
 
     def on_response_complete(self) -> None:

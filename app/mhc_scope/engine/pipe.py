@@ -24,7 +24,7 @@ class AnswerWriter:
         self._waiting: list[bytes] = []
         self._due = 0.0
         self._begun: float | None = None
-        self._has_come = threading.Event()
+        self._has_line = threading.Event()
         # A thread, because the next line of a large network may be minutes away.
         threading.Thread(target=self._flush_in_time, daemon=True).start()
 
@@ -37,7 +37,7 @@ class AnswerWriter:
             if is_last or time.monotonic() >= self._due:
                 self._flush()
             else:
-                self._has_come.set()
+                self._has_line.set()
             if is_last:
                 self._begun = None
 
@@ -53,8 +53,8 @@ class AnswerWriter:
         self._due = now + min(max(GROWTH * taken_s, FIRST_BATCH_S), BATCH_S)
 
     def _flush_in_time(self) -> None:
-        while self._has_come.wait():
-            self._has_come.clear()
+        while self._has_line.wait():
+            self._has_line.clear()
             time.sleep(max(0.0, self._due - time.monotonic()))
             with self._lock:
                 if self._waiting:

@@ -89,8 +89,8 @@ def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: flo
     """Return colours by position: paler where the widest ribbon of the run is wider than its lane."""
     with np.errstate(invalid="ignore"):
         widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / lane_height)
-    shares = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE
-    return [(float(x), mix(color, "#ffe6bd", float(share))) for x, share in zip(xs, shares, strict=True)]
+    fractions = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE
+    return [(float(x), mix(color, "#ffe6bd", float(fraction))) for x, fraction in zip(xs, fractions, strict=True)]
 
 
 def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, lanes: Lanes) -> None:
@@ -114,10 +114,10 @@ def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, l
 
 def to_curve(start: Point, end: Point) -> list[Point]:
     """Return a curve from one lane to another, level at both ends."""
-    shares = np.linspace(0, 1, 9)
-    eased = shares * shares * (3 - 2 * shares)
+    fractions = np.linspace(0, 1, 9)
+    eased = fractions * fractions * (3 - 2 * fractions)
     (x0, y0), (x1, y1) = start, end
-    return [(x0 + float(a) * (x1 - x0), y0 + float(b) * (y1 - y0)) for a, b in zip(shares, eased, strict=True)]
+    return [(x0 + float(a) * (x1 - x0), y0 + float(b) * (y1 - y0)) for a, b in zip(fractions, eased, strict=True)]
 
 
 def to_width(log10: float) -> float:

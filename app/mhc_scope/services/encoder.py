@@ -64,8 +64,8 @@ class Encoder:
         RefusedError
             Where too many files are being written, or this one could not be.
         """
-        together = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
-        key = f"{together}-{request.name}{'.gz' if is_packed else ''}"
+        digest = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
+        key = f"{digest}-{request.name}{'.gz' if is_packed else ''}"
         return await self._get(key, runs, write_figure, request, is_packed)
 
     async def _get(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:

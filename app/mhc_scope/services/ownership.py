@@ -21,10 +21,9 @@ def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
     A client with a token that may run keeps views forever: an operator knows the client and can contact it. Other
     clients leave no address, and only visits show which of their links are still wanted.
     """
-    is_for_good = client.key.startswith("token:") and client.rights in ("run", "admin")
-    return Owner(
-        client.key, client.address, hash_secret(key), None if is_for_good else time.time() + keep_s, client.room or None
-    )
+    is_permanent = client.key.startswith("token:") and client.rights in ("run", "admin")
+    expires_at = None if is_permanent else time.time() + keep_s
+    return Owner(client.key, client.address, hash_secret(key), expires_at, client.room or None)
 
 
 def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | None) -> None:

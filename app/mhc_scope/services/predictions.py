@@ -94,6 +94,6 @@ def find_quantile(values: Sequence[float], fraction: float) -> float:
 
     Values are ordered from the oldest to the latest; each weighs half as much as the one `HALF_LIFE` places later.
     """
-    weighed = sorted((value, 0.5 ** (-place / HALF_LIFE)) for place, value in enumerate(values))
-    ends = list(itertools.accumulate(weight for _, weight in weighed))
-    return weighed[bisect.bisect_left(ends, fraction * ends[-1])][0]
+    weighted = sorted((value, 0.5 ** (-place / HALF_LIFE)) for place, value in enumerate(values))
+    ends = list(itertools.accumulate(weight for _, weight in weighted))
+    return weighted[bisect.bisect_left(ends, fraction * ends[-1])][0]

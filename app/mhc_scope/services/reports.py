@@ -60,12 +60,12 @@ class Reports(Sink):
         log: FrameLog,
         hub: Hub,
         predictions: Predictions,
-        patience_s: float,
+        store_wait_s: float,
         wake: Callable[[], None],
         note_over: Callable[[str, str], None],
     ) -> None:
         self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
-        self._patience_s, self._wake, self._note_over = patience_s, wake, note_over
+        self._store_wait_s, self._wake, self._note_over = store_wait_s, wake, note_over
         self.leased: dict[str, LeasedRun] = {}
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
@@ -137,8 +137,8 @@ class Reports(Sink):
         self._note_over(job_id, leased.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, and repeat while the database cannot be written, for at most the time of patience."""
-        until, pause = time.monotonic() + self._patience_s, RETRY_S
+        """Write, and repeat while the database cannot be written, for at most `store_wait_s`."""
+        until, pause = time.monotonic() + self._store_wait_s, RETRY_S
         while True:
             try:
                 return await write()

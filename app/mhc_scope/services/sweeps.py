@@ -90,11 +90,11 @@ class Sweeps:
         NotOwnerError
             Where this client did not request it.
         """
-        askers = await self._store.list_requesters(sweep.id)
-        own = {key for key in askers if client.owns(key)}
+        requesters = await self._store.list_requesters(sweep.id)
+        own = {key for key in requesters if client.owns(key)}
         if not own and client.rights != "admin":
             raise NotOwnerError("This sweep belongs to another client.")
-        if own >= askers or client.rights == "admin":
+        if own >= requesters or client.rights == "admin":
             return await self._cancel(sweep)
         if sweep.is_open:
             await self._store.leave(sweep.id, own)

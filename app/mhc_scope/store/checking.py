@@ -107,8 +107,8 @@ def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
             return parse_spec(run.spec).id == run.id
         except (SpecError, SpecErrors):
             return False
-    is_fed = connection.execute(select(live_traces).where(live_traces.c.run_id == run.id)).one_or_none() is not None
-    return is_fed or of_frames == run.id
+    query = select(live_traces).where(live_traces.c.run_id == run.id)
+    return connection.execute(query).one_or_none() is not None or of_frames == run.id
 
 
 def _check_views(connection: Connection, counted: CheckCounts) -> Iterator[str]:

@@ -84,12 +84,12 @@ class Database:
             unknown whether the transaction was committed, or will be.
         """
         requested_s = time.monotonic()
-        doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, requested_s)
-        doing.add_done_callback(consume_error)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, requested_s)
+        future.add_done_callback(consume_error)
         try:
             async with asyncio.timeout(ANSWER_S if self.is_shared else None):
                 # Shielded: a client that disconnects must not leave the caller unsure of its commit.
-                return await asyncio.shield(doing)
+                return await asyncio.shield(future)
         except TimeoutError:
             raise StoreUnavailable(f"the database has not answered for {ANSWER_S:g} s") from None
 
@@ -161,10 +161,10 @@ class Database:
             self._file.unlock()
 
 
-def consume_error(doing: "asyncio.Future[Any]") -> None:
+def consume_error(future: "asyncio.Future[Any]") -> None:
     """Consume the error of shielded work that no caller awaits any more, which asyncio would log."""
-    if not doing.cancelled():
-        doing.exception()
+    if not future.cancelled():
+        future.exception()
 
 
 def _create_engine(url: str, file: SqliteFile | None) -> Engine:

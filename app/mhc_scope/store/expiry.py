@@ -52,5 +52,5 @@ def _drop(now: float, ids: list[str], referenced: set[str], connection: Connecti
     for row in _list_kept(now, is_new, None, connection):
         referenced = referenced - set(list_view_runs(row.runs, row.sweep))
     connection.execute(update(runs).where(runs.c.id.in_(referenced)).values(pinned=False))
-    doomed = snapshots.c.id.in_(ids) & (snapshots.c.expires_at < now)
-    return connection.execute(delete(snapshots).where(doomed)).rowcount
+    is_expired = snapshots.c.id.in_(ids) & (snapshots.c.expires_at < now)
+    return connection.execute(delete(snapshots).where(is_expired)).rowcount

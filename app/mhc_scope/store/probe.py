@@ -30,8 +30,8 @@ async def count_stuck(database: Database, lapsed_s: float, begun_s: float) -> in
 
     Live traces, which a client writes, have no lease.
     """
-    is_fed = runs.c.id.in_(select(live_traces.c.run_id))
-    running = select(func.count()).select_from(runs).where(runs.c.status == "running", ~is_fed)
+    is_live_trace = runs.c.id.in_(select(live_traces.c.run_id))
+    running = select(func.count()).select_from(runs).where(runs.c.status == "running", ~is_live_trace)
 
     def work(connection: Connection) -> int:
         now = read_clock(connection)

@@ -98,8 +98,8 @@ class StoredRun:
     @property
     def is_whole(self) -> bool:
         """Return whether it has a whole result; a trace whose training failed has what was recorded until then."""
-        is_told = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
-        return self.status == "done" or is_told
+        is_partial_trace = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
+        return self.status == "done" or is_partial_trace
 
     @property
     def spec(self) -> dict[str, Any]:

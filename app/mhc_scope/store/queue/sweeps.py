@@ -181,8 +181,8 @@ def _join(connection: Connection, sweep_id: str, client: str, limit: int) -> Swe
 
 
 def _require_capacity(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
-    shares = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
-    for whose, is_counted in shares.items():
+    scopes = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
+    for whose, is_counted in scopes.items():
         query = select(func.count()).select_from(sweeps).where(sweeps.c.is_open, is_counted)
         if connection.execute(query).scalar_one() >= getattr(limits, whose):
             raise TooManyOpen(whose)
