@@ -31,7 +31,7 @@ MAX_HAVE = 2000
 CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as in nginx: no one reads this answer
 POST_RESPONSES: Responses = {
     202: {"description": "Accepted: the run waits or is computed"},
-    200: {"description": "Known: the run exists already", "model": SubmittedBody},
+    200: {"description": "Known: nothing new is computed", "model": SubmittedBody},
 }
 # JSON comes first: generated clients use the first known content type.
 COMPARE_CONTENT = {"application/json": {}, **describe_texts({stream.SSE: stream.FOLLOWED})}

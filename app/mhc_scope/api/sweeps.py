@@ -23,7 +23,7 @@ router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
 
 POST_RESPONSES: Responses = {
     202: {"description": "Accepted: cells are pending, wait or are computed"},
-    200: {"description": "Known: all cells exist already", "model": SweepBody},
+    200: {"description": "Known: nothing new is computed", "model": SweepBody},
 }
 BODY = refer_to(SweepRequest)
 

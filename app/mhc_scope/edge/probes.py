@@ -16,7 +16,7 @@ class ProbesOnly:
         self._paths = {prefix + path for path in PROBES for prefix in ("", root_path)}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass probes on."""
+        """Pass probes on; answer the problem to all other requests."""
         if scope["path"] in self._paths:
             return await self._app(scope, receive, send)
         response = to_response(self._problem, scope["path"])

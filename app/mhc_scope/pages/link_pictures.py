@@ -167,11 +167,11 @@ def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_l
     streams = read_sizes(run.columns).shape[1]
     canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
     canvas.text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
-    width = NUMBERS[1]
-    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= width), NUMBER_SIZES[-1])
-    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, width, True), size, color, bold=True)
+    numbers_width = NUMBERS[1]
+    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= numbers_width), NUMBER_SIZES[-1])
+    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, numbers_width, True), size, color, bold=True)
     if run.remark:
-        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, width), 16, theme.muted)
+        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, numbers_width), 16, theme.muted)
 
 
 class Pictures:

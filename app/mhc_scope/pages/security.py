@@ -79,7 +79,7 @@ class SecurityHeaders:
         self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send`."""
+        """Refuse a foreign write; else pass the request on and add the headers to its answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 

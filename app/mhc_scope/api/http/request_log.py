@@ -27,7 +27,7 @@ class RequestLog:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send`."""
+        """Pass the request on, and log its answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = choose_id(Headers(scope=scope).get(HEADER))

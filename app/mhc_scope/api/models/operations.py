@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 
 class LivenessBody(BaseModel):
-    """The process answers."""
+    """State that the process answers."""
 
     status: Literal["alive"]
 
