@@ -45,7 +45,7 @@ class EndedRun:
 
 @dataclass(frozen=True)
 class ClientUse:
-    """Use by a client: its runs and the bytes of their frames, its snapshots, and the seconds that it used recently."""
+    """Sum up a client: its runs and the bytes of their frames, its snapshots, and its recently used seconds."""
 
     client: str
     runs: int

@@ -8,7 +8,7 @@ from mhc_scope.store.tables import runs, snapshots
 
 
 class StoredBytes:
-    """Sum over rows."""
+    """Sum the bytes of rows."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -18,7 +18,7 @@ TOKEN = re.compile(r"mhc_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Token:
-    """One row."""
+    """Describe one row of `tokens`."""
 
     id: str
     token_hash: str

@@ -9,7 +9,7 @@ from mhc_service.settings import ServiceSettings
 
 @dataclass(frozen=True)
 class Options:
-    """The settings that concern the cluster."""
+    """Define the settings that concern the cluster."""
 
     address: str
     cpus: int  # of a run with large tensors

@@ -15,7 +15,7 @@ from mhc_service.ray.options import Options
 
 @dataclass(frozen=True)
 class WorkerResources:
-    """Resources of one worker."""
+    """State the resources of one worker."""
 
     cpus: float
     gpus: float

@@ -24,7 +24,7 @@ class RoomPreset(BaseModel):
 
 
 class RoomRequest(BaseModel):
-    """The teacher's settings of a room."""
+    """Set what the teacher chooses for a room."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -42,7 +42,7 @@ class RoomRequest(BaseModel):
 
 
 class RoomBody(BaseModel):
-    """A room, as everyone may see it."""
+    """Describe a room, as everyone may see it."""
 
     id: str
     url: str = Field(description="The page of the room, for students.")
@@ -69,7 +69,7 @@ class RoomBody(BaseModel):
 
 
 class NewRoomBody(BaseModel):
-    """Answer to a POST that creates a room."""
+    """Answer a POST that creates a room."""
 
     room: RoomBody
     key: str = Field(description="The teacher's key, returned only now; send it as `Authorization: Bearer KEY`.")
@@ -94,7 +94,7 @@ class SavedViewBody(BaseModel):
 
 
 class DeletedRoomBody(BaseModel):
-    """What was deleted with a room."""
+    """Count what was deleted with a room."""
 
     views: int
     runs: int

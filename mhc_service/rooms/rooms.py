@@ -26,7 +26,7 @@ SPOOL_BYTES = 8_000_000  # of an export that are kept in memory; more goes to a 
 
 @dataclass(frozen=True)
 class RoomPlan:
-    """The teacher's settings of a room; None selects the server's default."""
+    """Set what the teacher chooses for a room; None selects the server's default."""
 
     title: str
     sheet: str

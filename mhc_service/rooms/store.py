@@ -16,7 +16,7 @@ ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were requ
 
 @dataclass(frozen=True)
 class Room:
-    """One row.
+    """Describe one row of `rooms`.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ PROBES = 64
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Limits of all connections.
+    """Limit the time and the number of connections.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ QUIET_S = 60.0
 
 
 class ListeningSocket:
-    """One listening socket. uvicorn closes it like a server of asyncio.
+    """Listen on one socket. uvicorn closes it like a server of asyncio.
 
     asyncio's own keeps accepting where it cannot, and logs a traceback each time.
     """

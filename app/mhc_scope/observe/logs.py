@@ -21,7 +21,7 @@ def configure(log_format: LogFormat) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """One line of text: time, level, logger, message, and its context."""
+    """Write one line of text: time, level, logger, message, and its context."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")

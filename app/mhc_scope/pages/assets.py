@@ -54,7 +54,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class _File:
-    """One file, as stored and as sent, by encoding."""
+    """Keep one file, as stored and as sent, by encoding."""
 
     def __init__(self, body: bytes, media_type: str, suffix: str) -> None:
         self._media_type, self._is_compressible = media_type, suffix in COMPRESSIBLE

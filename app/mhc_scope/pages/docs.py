@@ -10,7 +10,7 @@ METHODS = ("get", "post", "put", "delete")
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter, or a field of a body."""
+    """Describe a parameter, or a field of a body."""
 
     name: str
     place: str
@@ -21,7 +21,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Call:
-    """One route and method."""
+    """Describe one route and method."""
 
     method: str
     path: str

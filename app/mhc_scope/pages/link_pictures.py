@@ -40,7 +40,7 @@ NAME_GAP = 64  # least distance of two runs' names
 
 @dataclass(frozen=True)
 class PictureRun:
-    """One run of a picture; `number` is its headline number, `remark` the text below it."""
+    """Describe one run of a picture; `number` is its headline number, `remark` the text below it."""
 
     label: str
     columns: Columns
@@ -50,7 +50,7 @@ class PictureRun:
 
 @dataclass(frozen=True)
 class Map:
-    """The map of a picture: its figure (`figures.map`), the title of its number, and its settings."""
+    """Describe the map of a picture: its figure (`figures.map`), the title of its number, and its settings."""
 
     figure: go.Figure
     title: str
@@ -59,7 +59,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Headlines:
-    """The number of each run in a preset's view, and its meaning."""
+    """Replace the gains in a preset's view: the number of each run, and its meaning."""
 
     what: str
     texts: Sequence[str]
@@ -67,7 +67,7 @@ class Headlines:
 
 @dataclass(frozen=True)
 class PictureContent:
-    """The content of a picture; runs after the first four are counted in `more`."""
+    """Describe the content of a picture; runs after the first four are counted in `more`."""
 
     title: str
     foot: str

@@ -26,7 +26,7 @@ WEIGHT, STEP = 0.04, 2  # mixing weights that are drawn, and in which layers
 
 @dataclass(frozen=True)
 class Lanes:
-    """The positions of one run's streams: the middle of each, and the height that each has."""
+    """Place one run's streams: the middle of each, and the height that each has."""
 
     middles: Sequence[float]
     height: float

@@ -46,7 +46,7 @@ Grid = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class WrittenRun:
-    """A run of the site: its id, its first frame, and its spec; None for a trace."""
+    """Describe a run of the site: its id, its first frame, and its spec; None for a trace."""
 
     id: str
     start: StartFrame

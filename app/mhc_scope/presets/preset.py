@@ -40,7 +40,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named comparison.
+    """Compare a few specs under a name.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ UNKNOWN = [math.log(SPREAD) * fraction for fraction in (-1.0, 0.0, 1.0)]
 
 @dataclass
 class _ExpectedJob:
-    """A job that was submitted: its counted time, and when it has begun, whether others ran at the same time."""
+    """Remember a submitted job: its counted time, and once it begins, its start and whether others run."""
 
     kind: str
     counted_s: float

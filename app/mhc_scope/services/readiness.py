@@ -30,7 +30,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True)
 class Probe:
-    """The answer of the database, and when it came."""
+    """Record the answer of the database, and when it came."""
 
     at: float
     why: str | None
@@ -40,7 +40,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Readiness:
-    """All checks, and the disk space, where it is known."""
+    """Report all checks, and the disk space, where it is known."""
 
     checks: list[ReadinessCheck]
     space: Space | None

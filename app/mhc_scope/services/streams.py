@@ -37,7 +37,7 @@ class StreamLimit:
 
 
 class StreamPlace:
-    """A place for event streams of one client."""
+    """Open event streams for one client."""
 
     def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
         self._streams, self._client = streams, client
@@ -52,7 +52,7 @@ class StreamPlace:
 
 
 class StreamTicket:
-    """The place of one event stream."""
+    """Reserve the place of one event stream."""
 
     def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
         self._streams, self._client, self._is_taken = streams, client, True

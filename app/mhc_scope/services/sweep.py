@@ -21,7 +21,7 @@ LIVE = ("queued", "running")
 
 @dataclass
 class SweepGrid:
-    """A grid of runs.
+    """Describe a grid of runs.
 
     Attributes
     ----------

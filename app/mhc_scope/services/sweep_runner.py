@@ -29,7 +29,7 @@ class SweepLost(Exception):
 
 @dataclass
 class OpenSweep:
-    """A sweep that runs here, and which progress is in the store."""
+    """Track a sweep that runs here, and its progress in the store."""
 
     sweep: SweepGrid
     task: "asyncio.Task[None] | None" = None

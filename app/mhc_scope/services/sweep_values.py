@@ -18,7 +18,7 @@ Numbers = dict[tuple[str, Reduction], ReducedNumber]
 
 @dataclass(frozen=True)
 class MeasuredSweep:
-    """A sweep, and one metric of its cells."""
+    """Join a sweep with one metric of its cells."""
 
     sweep: SweepGrid
     grid: Grid

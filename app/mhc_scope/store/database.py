@@ -33,7 +33,7 @@ CUTS = 5
 
 
 class Database:
-    """An SQLAlchemy engine with the threads that use it.
+    """Run an SQLAlchemy engine with the threads that use it.
 
     SQLite gets one thread: its calls would wait for each other's locks in any case.
 

@@ -16,7 +16,7 @@ from mhc_scope.store.tables import live_traces, runs
 
 @dataclass(frozen=True)
 class LiveTrace:
-    """One row: a record that a client writes, or has written."""
+    """Describe one row: a record that a client writes, or has written."""
 
     run_id: str
     token_hash: str

@@ -61,7 +61,7 @@ class LiveCost:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One row: a record, and the job that makes it."""
+    """Describe one row: a record, and the job that makes it."""
 
     id: str
     kind: str

@@ -12,7 +12,7 @@ from mhc_scope.store.database import Database
 
 @dataclass(frozen=True)
 class Space:
-    """Bytes that the database uses, and that are free on its disk; None where the disk is on another machine."""
+    """Report the bytes that the database uses, and those free on its disk; None where the disk is remote."""
 
     used_bytes: int
     free_bytes: int | None

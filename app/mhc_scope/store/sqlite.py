@@ -27,7 +27,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 class SqliteFile:
-    """The file of a database, and the lock on its folder."""
+    """Lock the folder of a database, and identify its file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

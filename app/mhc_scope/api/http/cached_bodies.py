@@ -12,7 +12,7 @@ PACK_LEVEL = 9  # it is compressed once
 
 
 class CachedBody:
-    """A JSON body in the forms in which it is sent."""
+    """Keep a JSON body in the forms in which it is sent."""
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain

@@ -15,7 +15,7 @@ LayerIndex = Annotated[int | None, Query(description="A layer, from 0 and inclus
 
 @dataclass(frozen=True)
 class CellMetric:
-    """The requested number of each cell of a sweep."""
+    """Select a metric and its reduction to one number per cell of a sweep."""
 
     metric: str
     reduction: Reduction

@@ -10,7 +10,7 @@ from mhc_core.metrics.intervals import Composite
 
 
 class Magnitude(BaseModel):
-    """A number and its log10; the number is null beyond float64, the log10 where the number is 0."""
+    """Give a number and its log10; the number is null beyond float64, the log10 where the number is 0."""
 
     value: float | None
     log10: float | None
@@ -23,7 +23,7 @@ class Magnitude(BaseModel):
 
 
 class CompositeBody(BaseModel):
-    """The product of the mixing of layers first to last, H_last ... H_first."""
+    """Return the product of the mixing of layers first to last, H_last ... H_first."""
 
     run: str
     first: int

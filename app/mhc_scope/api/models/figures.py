@@ -16,7 +16,7 @@ class FigureBody(BaseModel):
 
 
 class FigureItem(BaseModel):
-    """A figure of a run."""
+    """Name a figure of a run, with its address."""
 
     key: str
     title: str
@@ -25,7 +25,7 @@ class FigureItem(BaseModel):
 
 
 class ViewBody(BaseModel):
-    """One way to draw a panel; its figure has no data yet."""
+    """Describe one way to draw a panel; its figure has no data yet."""
 
     key: str
     title: str
@@ -36,7 +36,7 @@ class ViewBody(BaseModel):
 
 
 class PanelBody(BaseModel):
-    """One figure with its meaning; `figure` is that of the first view."""
+    """Describe one figure and its meaning; `figure` is that of the first view."""
 
     key: str
     title: str
@@ -52,7 +52,7 @@ class PanelBody(BaseModel):
 
 
 class PanelsBody(BaseModel):
-    """Every panel, and the rules for filling figures."""
+    """List every panel, and the rules for filling figures."""
 
     panels: list[PanelBody]
     rules: FigureRules

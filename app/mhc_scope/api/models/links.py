@@ -21,7 +21,7 @@ def to_address(path: str) -> str:
 
 
 class Links(BaseModel):
-    """Addresses of a run and of its parts."""
+    """List the addresses of a run and of its parts."""
 
     self: str
     events: str

@@ -12,7 +12,7 @@ class LivenessBody(BaseModel):
 
 
 class ReadinessCheckBody(BaseModel):
-    """The result of one check."""
+    """Report the result of one check."""
 
     ok: bool
     why: str | None = Field(description="What is wrong; null where the check passes.")
@@ -20,7 +20,7 @@ class ReadinessCheckBody(BaseModel):
 
 
 class ReadinessBody(BaseModel):
-    """Whether runs can be accepted."""
+    """Report whether runs can be accepted."""
 
     status: Literal["ready", "not ready"]
     checks: dict[str, ReadinessCheckBody] = Field(

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FieldError(BaseModel):
-    """The error of one field."""
+    """Name one invalid field, the value received and the values allowed."""
 
     field: str = Field(description="Its dotted path.")
     got: Any = Field(description="The value received, shortened.")
@@ -14,7 +14,7 @@ class FieldError(BaseModel):
 
 
 class ProblemBody(BaseModel):
-    """An error in the format of RFC 9457."""
+    """Report an error in the format of RFC 9457."""
 
     model_config = ConfigDict(title="Problem")
 

@@ -13,7 +13,7 @@ from mhc_scope.store.runs import Cost, StoredRun
 
 
 class SubmittedBody(BaseModel):
-    """Answer to a POST of a spec. `position` is the place in the queue, 1 for the next; `cost` as `/estimate` says."""
+    """Answer a POST of a spec. `position` is the place in the queue, 1 for the next; `cost` as in `/estimate`."""
 
     id: str
     status: str
@@ -34,7 +34,7 @@ class SubmittedBody(BaseModel):
 
 
 class Timings(BaseModel):
-    """Times of a run: `wait_s` in the queue, `run_s` computing."""
+    """Report the times of a run: `wait_s` in the queue, `run_s` computing."""
 
     created_at: datetime
     started_at: datetime | None
@@ -44,7 +44,7 @@ class Timings(BaseModel):
 
 
 class RunBody(BaseModel):
-    """Everything stored about a run except its frames."""
+    """Return everything stored about a run except its frames."""
 
     id: str
     status: str
@@ -72,7 +72,7 @@ class RunBody(BaseModel):
 
 
 class CancelBody(BaseModel):
-    """Answer to a DELETE: the new status, and why a run continues if it does."""
+    """Answer a DELETE: the new status, and why a run continues if it does."""
 
     id: str
     status: str

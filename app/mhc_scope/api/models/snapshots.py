@@ -13,7 +13,7 @@ MAX_STATE, MAX_TITLE, MAX_NOTE, MAX_RUNS = 16_000, 200, 1_000, 8
 
 
 class SnapshotRequest(BaseModel):
-    """A view to keep: finished runs, and the page's state as in its URL hash."""
+    """Request to store a view: finished runs, and the page's state as in its URL hash."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -40,7 +40,7 @@ class StoredSweepBody(BaseModel):
 
 
 class SnapshotBody(BaseModel):
-    """A stored view."""
+    """Return a stored view."""
 
     id: str
     url: str
@@ -65,7 +65,7 @@ class SnapshotBody(BaseModel):
 
 
 class NewSnapshotBody(SnapshotBody):
-    """Answer to a POST of a view."""
+    """Answer a POST of a view."""
 
     key: str | None = Field(description="Allows deleting the view; returned once, and only where the view is new.")
 
@@ -76,7 +76,7 @@ class NewSnapshotBody(SnapshotBody):
 
 
 class OwnSnapshotBody(BaseModel):
-    """One entry of the list of the caller's own views."""
+    """Describe one of the caller's own views."""
 
     id: str
     url: str
@@ -93,7 +93,7 @@ class OwnSnapshotBody(BaseModel):
 
 
 class DeletedBody(BaseModel):
-    """Answer to a DELETE of a view."""
+    """Answer a DELETE of a view."""
 
     id: str
 

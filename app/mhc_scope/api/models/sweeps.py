@@ -12,7 +12,7 @@ from mhc_scope.services.sweep_values import MeasuredSweep
 
 
 class AxisBody(BaseModel):
-    """A field of the spec by its dotted path, such as `connection.streams`, and its values in order.
+    """Name a field of the spec by its dotted path, such as `connection.streams`, and list its values in order.
 
     A part of the spec is a field as well: `connection` takes objects.
     """
@@ -28,7 +28,7 @@ class AxisBody(BaseModel):
 
 
 class SweepRequest(BaseModel):
-    """A base spec, and one or two fields to vary in it."""
+    """Request a sweep: a base spec, and one or two fields to vary in it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -38,7 +38,7 @@ class SweepRequest(BaseModel):
 
 
 class SweepLinks(BaseModel):
-    """Addresses of a sweep and its parts; a run's own address is `run` with its id."""
+    """List the addresses of a sweep and its parts; a run's own address is `run` with its id."""
 
     self: str
     values: str
@@ -47,7 +47,7 @@ class SweepLinks(BaseModel):
 
 
 class SweepBody(BaseModel):
-    """A sweep: run ids row by row, a row for each value of y."""
+    """Describe a sweep: run ids row by row, a row for each value of y."""
 
     id: str
     is_open: bool = Field(description="Whether cells are pending, waiting or computed.")
@@ -69,7 +69,7 @@ class SweepBody(BaseModel):
 
 
 class SweepEstimate(BaseModel):
-    """Predicted cost of a grid."""
+    """Predict the cost of a grid."""
 
     runs: int = Field(description="Cells without those that are the same run.")
     seconds: float = Field(description="Predicted time of all of them, one after the other.")
@@ -77,7 +77,7 @@ class SweepEstimate(BaseModel):
 
 
 class MetricBody(BaseModel):
-    """The metric of the numbers, as in the catalogue."""
+    """Describe the metric of the numbers, as in the catalogue."""
 
     key: str
     title: str
@@ -89,7 +89,7 @@ class MetricBody(BaseModel):
 
 
 class ValuesBody(BaseModel):
-    """One number of each cell, row by row, a row for each value of y."""
+    """Return one number of each cell, row by row, a row for each value of y."""
 
     id: str
     title: str = Field(description="Title of the number of each cell.")

@@ -11,7 +11,7 @@ MAX_BATCH_BYTES = 2**24  # of frames that are sent together
 
 
 class TraceBody(BaseModel):
-    """Answer to a POST of a trace."""
+    """Answer a POST of a trace."""
 
     id: str = Field(description="Id of the record: a hash of its frames.")
     url: str = Field(description="Link to the page that shows it.")
@@ -25,7 +25,7 @@ class TraceBody(BaseModel):
 
 
 class LiveTraceBody(BaseModel):
-    """Answer to a POST that creates a live trace."""
+    """Answer a POST that creates a live trace."""
 
     id: str
     token: str = Field(description="Allows writing the trace; send it as `Authorization: Bearer TOKEN`.")
@@ -35,7 +35,7 @@ class LiveTraceBody(BaseModel):
 
 
 class LiveTraceStateBody(BaseModel):
-    """Progress of a live trace."""
+    """Report the progress of a live trace."""
 
     id: str
     status: str
@@ -43,7 +43,7 @@ class LiveTraceStateBody(BaseModel):
 
 
 class EndRequest(BaseModel):
-    """How a live trace ended."""
+    """Close a live trace with its status."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -52,7 +52,7 @@ class EndRequest(BaseModel):
 
 
 class TwinBody(BaseModel):
-    """A synthetic stack with the depth, streams, blocks and initialisation of a trace, as far as they are known."""
+    """Return a stack with the depth, streams, blocks and initialisation of a trace, as far as they are known."""
 
     id: str = Field(description="Id that a run of the spec has.")
     spec: dict[str, Any]

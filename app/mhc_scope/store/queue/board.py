@@ -17,7 +17,7 @@ LIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class QueueState:
-    """Ids of waiting runs, the next one first; ids of running ones; and how many live runs each client has.
+    """List waiting runs, the next one first; running ones; and how many live runs each client has.
 
     `seconds` is the predicted time of each waiting run.
     """

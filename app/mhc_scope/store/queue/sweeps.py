@@ -13,7 +13,7 @@ from mhc_scope.store.tables import sweep_askers, sweeps
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One row.
+    """Describe one row of `sweeps`.
 
     Attributes
     ----------
