@@ -134,7 +134,7 @@ class EdgeProtocol(H11Protocol):
         return self.transport.get_write_buffer_size() + int(queued)
 
     def close_waiting(self) -> None:
-        """Close a waiting connection, with the reason where its address has too many."""
+        """Close a waiting connection, and send the reason where it exceeds a limit."""
         if self._limit is None:
             self.drop()
         else:

@@ -50,7 +50,7 @@ class Encoder:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where too many files are being written, or this one could not be.
         """
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
@@ -61,7 +61,7 @@ class Encoder:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where too many files are being written, or this one could not be.
         """
         digest = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]

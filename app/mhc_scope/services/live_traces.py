@@ -93,7 +93,7 @@ class LiveTraces:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where they are not the start of a trace, or the limit of live traces is reached.
         """
         async with self._opening:  # else several at a time would count the same free place
@@ -126,7 +126,7 @@ class LiveTraces:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where no such live trace exists, or the token is wrong.
         """
         live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
@@ -141,7 +141,7 @@ class LiveTraces:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where frames are missing before them, one is not valid (then none is stored), or the trace has ended.
         """
         async with self._locks[run.id]:
@@ -162,7 +162,7 @@ class LiveTraces:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where it is reported as done and is not whole.
         """
         async with self._locks[run.id]:

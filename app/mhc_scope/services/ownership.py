@@ -19,7 +19,7 @@ def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
     """Return the owner to store of the client that makes a view, and how long the view is kept.
 
     A client with a token that may run keeps views forever: an operator knows the client and can contact it. Other
-    clients leave no address, and only visits show which of their links are still wanted.
+    clients cannot be contacted, and only visits show which of their links are still wanted.
     """
     is_permanent = client.key.startswith("token:") and client.rights in ("run", "admin")
     expires_at = None if is_permanent else time.time() + keep_s
@@ -32,7 +32,7 @@ def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | N
     Raises
     ------
     NotOwnerError
-        Where it is not the owner; the text says what would be.
+        Where it is not the owner; the text says who may.
     """
     if key is None:
         is_owner = client.owns(snapshot.client)

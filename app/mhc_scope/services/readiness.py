@@ -13,7 +13,7 @@ from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.probe import count_stuck, write_probe
 from mhc_scope.store.space import Space
 
-# A probe that succeeded is valid this long, one that failed this long; a probe may take this long.
+# How long a successful probe is valid, how long a failed one, and how long a probe may take.
 GOOD_S, BAD_S, WAIT_S = 10.0, 1.0, 2.0
 # After a lease ends, another server takes the run over within this time, or the run is stuck.
 STUCK_S = 15.0

@@ -138,7 +138,7 @@ class Runs:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where a spec would cost too much, or a limit is reached.
         CallerGone
             Where the caller has disconnected before its turn.
@@ -164,7 +164,7 @@ class Runs:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where the run has no spec, it would cost too much, or a limit is reached.
         """
         job = JobRequest(VERIFICATION, read_spec(run), run.id)
@@ -242,7 +242,7 @@ class Runs:
     # Below: helpers.
 
     def _note_requested(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
-        """Record who receives the ids: this request returns them, or a caller receives them later."""
+        """Record how the ids are received: in the answer to this request, or later by the `caller`."""
         if caller is None:
             self._unannounced.announce(known)
         else:

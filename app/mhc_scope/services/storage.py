@@ -71,7 +71,7 @@ def explain_full(space: Space, settings: Settings) -> str | None:
 
 
 def count_excess(space: Space, settings: Settings, fraction: float) -> int:
-    """Return the bytes above a fraction of the limit, or those that the disk lacks for that fraction of its margin."""
+    """Return the bytes above this fraction of the limit, or those that the disk lacks for an equally larger margin."""
     over_cap = space.used_bytes - fraction * settings.max_store_bytes
     lacking = limits.MIN_FREE_BYTES / fraction - space.free_bytes if space.free_bytes is not None else 0
     return max(0, round(over_cap), round(lacking))

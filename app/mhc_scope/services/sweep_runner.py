@@ -1,7 +1,7 @@
 """Run the sweeps that this server leases: submit a few cells at a time.
 
-The server delays the others: a sweep never has more runs submitted than there are workers, they count against its
-client's quota of runs, and runs of anyone get their turn between them.
+The other cells stay pending: a sweep never has more runs submitted than there are workers, they count against its
+client's quota of runs, and runs of other clients get their turn between them.
 """
 
 import asyncio

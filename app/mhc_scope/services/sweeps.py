@@ -61,7 +61,7 @@ class Sweeps:
         ------
         SpecErrors
             Where a cell is not a valid spec.
-        RefusedError
+        RefusalError
             Where it has too many cells, a cell or the whole would cost too much, or too many sweeps are running.
         """
         require_size(x, y, limits.GRID_CELLS)

@@ -58,7 +58,7 @@ class Traces:
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where it is not a whole trace, the client keeps as much as it may, or too many others are being read.
         """
         await self._storage.require_space()

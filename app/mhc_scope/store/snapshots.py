@@ -69,7 +69,7 @@ class SnapshotStore:
         A known view keeps its first owner, and is kept as long as either owner wants it.
         """
         by = owner or Owner()
-        # The hash of an id takes each later kind of field only where it is set: notes, then sweeps, then rooms.
+        # Ids are older than notes, sweeps and rooms, so each of these is hashed only where it is set.
         later: list[Any] = [note, sweep, {"room": by.room} if by.room else None]
         body = json.dumps([list(run_ids), state, title, *filter(None, later)])
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
