@@ -32,7 +32,7 @@ SHORT_RUN_S = 2.0
 MIN_FREE_BYTES = GIB  # kept free on the disk of the database
 KEEP_TRACE_S = 30 * 86_400.0  # after its last use: a trace cannot be computed again
 KEEP_SNAPSHOT_S = 180 * 86_400.0  # longer than a term, so that the links of a course hold until the next one
-RETENTION_S = 600.0  # between two sweeps of old runs
+RETENTION_INTERVAL_S = 600.0  # between two deletions of old runs
 LOG_CACHE_BYTES = 64_000_000  # frames cached in memory in addition to the database
 STORE_WAIT_S = 30.0  # that a frame waits for a database that cannot be written, before its run fails
 

@@ -25,7 +25,7 @@ MIN_PAUSE_S = 5.0
 
 
 class Housekeeping:
-    """Delete old runs until it is stopped: every `RETENTION_S`, and whenever the store is nearly full."""
+    """Delete old runs until it is stopped: every `RETENTION_INTERVAL_S`, and whenever the store is nearly full."""
 
     def __init__(self, settings: Settings, database: Database, storage: Storage) -> None:
         self._settings, self._database, self._storage = settings, database, storage
@@ -34,7 +34,7 @@ class Housekeeping:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start; the first pass is due after `RETENTION_S`."""
+        """Start; the first pass is due after `RETENTION_INTERVAL_S`."""
         self._task = asyncio.create_task(self._run_forever())
 
     async def stop(self) -> None:
@@ -61,12 +61,12 @@ class Housekeeping:
             try:
                 await self.delete_old()
             except Exception:
-                log.exception("old runs could not be deleted; the next try is in %g s", limits.RETENTION_S)
+                log.exception("old runs could not be deleted; the next try is in %g s", limits.RETENTION_INTERVAL_S)
 
     async def _wait(self) -> None:
-        pause_s = min(MIN_PAUSE_S, limits.RETENTION_S)
+        pause_s = min(MIN_PAUSE_S, limits.RETENTION_INTERVAL_S)
         await asyncio.sleep(pause_s)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limits.RETENTION_S - pause_s):
+            async with asyncio.timeout(limits.RETENTION_INTERVAL_S - pause_s):
                 await self._storage.is_near_full.wait()
         self._storage.is_near_full.clear()

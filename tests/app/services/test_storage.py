@@ -95,7 +95,7 @@ def test_a_full_store_is_swept_before_its_time(tmp_path: Path, monkeypatch: pyte
         await add_run(database, "old", frames=200, age_days=0.5)
         await add_run(database, "new", age_days=0.0)
         storage, settings = open_storage(database, path, max_store_bytes=100_000)
-        assert limits.RETENTION_S == 600
+        assert limits.RETENTION_INTERVAL_S == 600
         housekeeping = Housekeeping(settings, database, storage)
         await housekeeping.start()
         with pytest.raises(StorageFullError):
