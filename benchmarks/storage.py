@@ -68,7 +68,7 @@ def build_sweep_rows() -> list[Row]:
         path = Path(folder) / NAME
         fill(path)
         before, waits = path.stat().st_size, {"/readyz": list[float](), "/api/v1/runs/kept": list[float]()}
-        with serve(folder, limits=("SWEEP_S=5", "--keep-s", "3600")) as http:
+        with serve(folder, limits=("RETENTION_INTERVAL_S=5", "--keep-s", "3600")) as http:
             started = time.monotonic()
             while path.stat().st_size > before / 100 and time.monotonic() - started < 300:
                 for url, took in waits.items():

@@ -1,1 +1,1 @@
-"""For groups: accounts, quotas, courses, operators, and the engine of a cluster. The instrument runs without it."""
+"""Serve groups: accounts, quotas, courses, operators, and the engine of a cluster. The instrument runs without it."""

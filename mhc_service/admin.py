@@ -1,6 +1,6 @@
-"""The operator's page: who waits, who uses how much, what the disk holds, and buttons to stop runs and to make room.
+"""Serve the operator's page: who waits, who uses how much, the disk space, and buttons to stop runs and delete data.
 
-It needs no script. What a button does is a POST, taken only from this page itself.
+It needs no script. A button sends a POST, which is accepted only from this page itself.
 """
 
 import asyncio
@@ -16,29 +16,29 @@ from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page
 from mhc_scope.services.storage import Storage
 from mhc_service.admin_access import require_operator
-from mhc_service.instruments import count_free_bytes
-from mhc_service.measures import Measures
-from mhc_service.operators import get_measures
+from mhc_service.metrics_registry import count_free_bytes
+from mhc_service.operator_queries import OperatorQueries
+from mhc_service.operators import get_operator_queries
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 
 SHOWN = 20  # runs that ended, and clients
 RECENT_S = 86_400.0
-# What the page says after a button was used.
+# Texts that the page shows after a button was used.
 DONE = {
     "stopped": "The run was stopped.",
     "cleared": "The result files were deleted. They are written again on request.",
     "pruned": "Old runs and snapshots will be deleted within seconds. The log says how many.",
 }
-Reads = Annotated[Measures, Depends(get_measures)]
+Reads = Annotated[OperatorQueries, Depends(get_operator_queries)]
 
 
 @router.get("", dependencies=[Depends(require_operator)])
-async def get_admin_page(request: Request, service: Service, measures: Reads, encoder: Encoding) -> Response:
-    """The page."""
+async def get_admin_page(request: Request, service: Service, queries: Reads, encoder: Encoding) -> Response:
+    """Show the page."""
     now, settings = time.time(), request.app.state.settings
-    live, ended = await measures.list_live(), await measures.list_ended(now - RECENT_S, SHOWN)
-    of_frames, of_database = await measures.count_bytes()
+    live, ended = await queries.list_live(), await queries.list_ended(now - RECENT_S, SHOWN)
+    of_frames, of_database = await queries.count_bytes()
     sizes = {
         "Database": of_database,
         "Frames of runs in it": of_frames,
@@ -50,7 +50,7 @@ async def get_admin_page(request: Request, service: Service, measures: Reads, en
         now=now,
         live=live,
         ended=ended,
-        clients=await measures.list_clients(SHOWN),
+        clients=await queries.list_clients(SHOWN),
         sizes=sizes,
         engine=service.engine,
         worker_count=settings.worker_count,
@@ -83,14 +83,14 @@ async def clear_results(encoder: Encoding) -> Response:
 
 @router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator)])
 async def prune(request: Request) -> Response:
-    """Have housekeeping look now, and not at its next turn."""
+    """Start a retention pass immediately."""
     storage: Storage = request.app.state.storage
     storage.is_near_full.set()
     return RedirectResponse("../admin?done=pruned", 303)
 
 
 def format_bytes(size: float) -> str:
-    """Bytes for people: three digits and a decimal unit."""
+    """Format bytes for people: three digits and a decimal unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 999.5:
             return f"{size:.3g} {unit}"
@@ -99,7 +99,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_s(seconds: float) -> str:
-    """A time for people, to about two digits."""
+    """Format a time for people, to about two digits."""
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     if seconds < 7200:

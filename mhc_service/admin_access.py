@@ -1,4 +1,4 @@
-"""Who sees the operator's page: an admin, by the token that a browser asks for, or an operator's place."""
+"""Protect the operator's page: admit an admin's token, which browsers request, or an operator's network location."""
 
 import base64
 import binascii
@@ -15,7 +15,7 @@ ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as passwor
 
 
 async def require_operator(request: Request) -> None:
-    """Refuse everyone else; a browser then asks for a name, which is of no matter, and a password, the token."""
+    """Refuse everyone else; a browser then asks for a user name, which is ignored, and a password, the token."""
     token = read_access_token(request) or read_password(request)
     if token is None:
         if is_operator_request(request):
@@ -28,7 +28,7 @@ async def require_operator(request: Request) -> None:
 
 
 def read_password(request: Request) -> str | None:
-    """The password that a browser has asked for; None without one."""
+    """Return the password of HTTP Basic authentication; None without one."""
     scheme, _, packed = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None

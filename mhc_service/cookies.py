@@ -1,4 +1,4 @@
-"""The cookie by which a browser is known again: a random number, and nothing about the person."""
+"""Set the cookie that identifies a browser: a random number, and nothing about the person."""
 
 from http.cookies import SimpleCookie
 
@@ -12,22 +12,22 @@ from mhc_service.identity import new_cookie, to_cookie_key
 
 COOKIE = "mhc_client"
 TOKEN_COOKIE = "mhc_token"  # an access token, of a person who has signed in with it
-MAX_AGE_S = 34_560_000  # 400 days, the most that browsers keep one
+MAX_AGE_S = 34_560_000  # 400 days, the maximum that browsers keep one
 SITE = ("same-origin", "none")
 
 
 class ClientCookies:
-    """ASGI middleware: gives a browser that has none its cookie, with a page or with its first answer.
+    """ASGI middleware: sets the cookie of a browser that has none, with a page or with its first answer.
 
-    Scripts get none: a client library that keeps cookies would become another client between two of its calls. Nor do
-    framed figures, in which browsers send no cookie to a server other than the page's.
+    Scripts get none: a client library that keeps cookies would become another client between two of its calls. Framed
+    figures get none either: there browsers send no cookie to a server other than the page's.
     """
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
         self._app, self._public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send` where the request has no cookie of ours."""
+        """Set the cookie where the request has none of ours."""
         if scope["type"] != "http" or not _wants_cookie(scope):
             return await self._app(scope, receive, send)
 
@@ -51,13 +51,13 @@ class ClientCookies:
 
 
 def read_access_token(request: Request) -> str | None:
-    """Return the access token of a request: its bearer, else that of the person who has signed in; None without one."""
-    bearer = read_bearer(request)  # an empty one is a wrong one, and not none
+    """Return the access token of a request: its bearer, else that of the signed-in person; None without one."""
+    bearer = read_bearer(request)  # an empty one is a wrong token, and not the same as none
     return request.cookies.get(TOKEN_COOKIE) if bearer is None else bearer
 
 
 def is_safe(scope: Scope, public_url: str) -> bool:
-    """Whether browsers reach this server by https alone."""
+    """Return whether browsers reach this server by https alone."""
     return scope.get("scheme") == "https" or public_url.startswith("https:")
 
 
@@ -70,5 +70,5 @@ def _wants_cookie(scope: Scope) -> bool:
 
 
 def _is_of_browser(scope: Scope) -> bool:
-    """Whether a page of ours asks; browsers say so where the connection is safe."""
+    """Return whether a page of ours sends the request; browsers say so on a secure connection."""
     return Headers(scope=scope).get("sec-fetch-site", "") in SITE

@@ -1,4 +1,4 @@
-"""How callers say who they are to a server with accounts, for the OpenAPI description."""
+"""Describe in OpenAPI how callers authenticate on a server with accounts."""
 
 from mhc_scope.api.http.credentials import BROWSER, OPERATOR, TOKEN
 from mhc_service.cookies import COOKIE
@@ -7,7 +7,7 @@ SCHEMES: dict[str, dict[str, str]] = {
     TOKEN: {
         "type": "http",
         "scheme": "bearer",
-        "description": "An access token, which the operator makes with `mhc-scope token add`. Its rights are `read`, "
+        "description": "An access token, which the operator creates with `mhc-scope token add`. Its rights are `read`, "
         "`run` or `admin`.",
     },
     BROWSER: {

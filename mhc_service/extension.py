@@ -1,4 +1,4 @@
-"""What the service adds to the server, as `mhc_scope.extension.Extension` says. Heavy imports wait until needed."""
+"""Add the service to the server, as `mhc_scope.extension.Extension` defines. Slow imports wait until needed."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ NEEDED = ("limits", "markdown_it", "prometheus_client")
 
 
 class ServiceExtension:
-    """Accounts, quotas, courses and operators."""
+    """Provide accounts, quotas, courses and operators."""
 
     settings_type = ServiceSettings
 
@@ -43,23 +43,23 @@ class ServiceExtension:
 
         from mhc_scope.api.dependencies import require_read
         from mhc_service import admin, operators, sign_in
-        from mhc_service.instruments import Instruments
+        from mhc_service.metrics_registry import MetricsRegistry
         from mhc_service.rooms import pages, routes
 
-        app.state.instruments = Instruments()
-        app.state.count_file = app.state.instruments.count_file
+        app.state.metrics_registry = MetricsRegistry()
+        app.state.count_file = app.state.metrics_registry.count_file
         for router in (pages.router, routes.router):
             app.include_router(router, dependencies=[Depends(require_read)])
         for router in (routes.keyed_router, operators.router, admin.router, sign_in.router):
             app.include_router(router)
 
     def add_middleware(self, app: "FastAPI") -> None:
-        """Add the count of answers, and the cookie of a browser."""
+        """Add the middleware that counts answers, and the one that sets the cookie."""
         from mhc_service.cookies import ClientCookies
-        from mhc_service.instruments import RequestMetrics
+        from mhc_service.metrics_registry import RequestMetrics
 
         app.add_middleware(ClientCookies, public_url=app.state.settings.public_url)
-        app.add_middleware(RequestMetrics, instruments=app.state.instruments)
+        app.add_middleware(RequestMetrics, metrics_registry=app.state.metrics_registry)
 
     def describe(self) -> "tuple[dict[str, dict[str, str]], dict[str, type]]":
         """Return the credentials and the models of request bodies that the API description lists."""

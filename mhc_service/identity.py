@@ -1,5 +1,5 @@
-"""Tell clients apart: in this order by an access token, by the name that a trusted proxy gives, by a cookie that holds
-nothing but a random number, or by the address alone.
+"""Identify clients: in this order by an access token, by the name that a trusted proxy sends, by a cookie with a random
+number, or by the address alone.
 """
 
 import re
@@ -13,11 +13,11 @@ from mhc_service.tokens import TokenStore, read_token_id
 
 COOKIE_BYTES = 24
 COOKIE = re.compile(r"[A-Za-z0-9_-]{32}")
-MAX_NAME = 80  # of a client that a proxy names; a longer one is known by a hash
+MAX_NAME = 80  # of a client that a proxy names; a hash replaces a longer one
 
 
 class Identities:
-    """Finds the client of a request."""
+    """Find the client of a request."""
 
     def __init__(self, settings: ServiceSettings, tokens: TokenStore) -> None:
         self._anonymous: Rights | None = None if settings.anonymous == "none" else settings.anonymous
@@ -26,12 +26,12 @@ class Identities:
     async def identify(
         self, host: str, *, token: str | None = None, name: str | None = None, cookie: str | None = None
     ) -> ClientIdentity:
-        """Return the client at the address `host`; `name` is given only where a trusted proxy says it.
+        """Return the client at the address `host`; `name` is set only where a trusted proxy sends it.
 
         Raises
         ------
         InvalidTokenError
-            Where a token is given that is unknown or has expired: it is never taken for no token.
+            Where a token is sent that is unknown or has expired: it is never treated as no token.
         """
         address = to_block(host)
         if token is not None:
@@ -44,7 +44,7 @@ class Identities:
     async def _find_holder(self, text: str, address: str) -> ClientIdentity:
         token_id = read_token_id(text)
         token = None if token_id is None else await self._tokens.find(token_id)
-        # Compared also where there is no such token, so that the time tells nothing.
+        # Compared also where no such token exists, so that the response time reveals nothing.
         is_right = secrets.compare_digest(hash_secret(text), token.token_hash if token else "")
         if token is None or not is_right:
             raise InvalidTokenError("This server does not know the token.")
@@ -54,12 +54,12 @@ class Identities:
 
 
 def new_cookie() -> str:
-    """Return a random value for a client that has none."""
+    """Return a random value for a client without a cookie."""
     return secrets.token_urlsafe(COOKIE_BYTES)
 
 
 def to_cookie_key(cookie: str) -> str | None:
-    """Return the key of a client with this cookie; None where this server gave out no such value."""
+    """Return the key of a client with this cookie; None where this server never creates such a value."""
     return f"cookie:{hash_text(cookie)}" if COOKIE.fullmatch(cookie) else None
 
 

@@ -1,4 +1,4 @@
-"""Who is an operator, and the figures that operators read at /metrics."""
+"""Identify operators, and serve their metrics at /metrics."""
 
 import ipaddress
 
@@ -11,13 +11,13 @@ from mhc_scope.api.http.contents import describe_texts
 from mhc_scope.api.http.credentials import OPERATOR, require
 from mhc_scope.api.http.problems import Problem
 from mhc_scope.services.identity import ClientIdentity
-from mhc_service.instruments import Instruments
-from mhc_service.measures import Measures
+from mhc_service.metrics_registry import MetricsRegistry
+from mhc_service.operator_queries import OperatorQueries
 from mhc_service.policy import ServicePolicy
 
 router = APIRouter(tags=["operations"])
 
-# What a proxy adds to a request.
+# Headers that a proxy adds to a request.
 FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"}
 METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text format."})
 
@@ -28,7 +28,7 @@ async def require_operator(request: Request) -> None:
     Raises
     ------
     Problem
-        Where the request comes neither from an operator's place nor with an admin's token.
+        Where the request comes neither from an operator's network location nor with an admin's token.
     """
     if is_operator_request(request):
         return
@@ -58,20 +58,20 @@ def is_operator_request(request: Request) -> bool:
 
 
 async def identify_holder(request: Request, token: str) -> ClientIdentity:
-    """Return who has the access token.
+    """Return the client with the access token.
 
     Raises
     ------
     InvalidTokenError
-        Where it is not one of this server's, or has expired.
+        Where the token is not one of this server's, or has expired.
     """
     policy: ServicePolicy = request.app.state.policy
     return await policy.identify_holder(request.client.host if request.client else "unknown", token)
 
 
-def get_measures(request: Request) -> Measures:
-    """Return what operators read from the database."""
-    return Measures(request.app.state.database)
+def get_operator_queries(request: Request) -> OperatorQueries:
+    """Return the operators' queries of the database."""
+    return OperatorQueries(request.app.state.database)
 
 
 @router.get(
@@ -82,11 +82,13 @@ def get_measures(request: Request) -> Measures:
     openapi_extra=require(OPERATOR),
 )
 async def get_metrics(request: Request, service: Service) -> Response:
-    """Counters and gauges as Prometheus reads them."""
+    """Return counters and gauges in the format of Prometheus."""
     state = request.app.state
-    instruments: Instruments = state.instruments
-    await instruments.observe(service, state.policy.streams, get_measures(request), state.encoder, state.settings.data)
+    metrics_registry: MetricsRegistry = state.metrics_registry
+    await metrics_registry.observe(
+        service, state.policy.streams, get_operator_queries(request), state.encoder, state.settings.data
+    )
     return Response(
-        prometheus.generate_latest(instruments.registry),
+        prometheus.generate_latest(metrics_registry.registry),
         headers={"Content-Type": prometheus.CONTENT_TYPE_LATEST},
     )

@@ -1,4 +1,4 @@
-"""The policy of a server for groups: accounts, rooms of courses, and quotas of each client and each address."""
+"""Define the policy of a server for groups: accounts, rooms of courses, and quotas of clients and addresses."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ ROOM_HEADER = "x-room"  # names the room of a course that a request is made in
 
 
 class ServicePolicy(OpenPolicy):
-    """Adds accounts and quotas to the limits of the server as a whole."""
+    """Add accounts and quotas to the limits of the server as a whole."""
 
     def __init__(self, settings: ServiceSettings, database: Database) -> None:
         super().__init__(settings)
@@ -48,7 +48,7 @@ class ServicePolicy(OpenPolicy):
         Raises
         ------
         InvalidTokenError
-            Where it is not one of this server's, or has expired.
+            Where the token is not one of this server's, or has expired.
         """
         return await self._identities.identify(host, token=token)
 
@@ -56,18 +56,18 @@ class ServicePolicy(OpenPolicy):
         """Return whether a bearer is an access token by its form."""
         return read_token_id(text) is not None
 
-    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs that exceed the quota of the client or of its address, or what the server takes."""
+    def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+        """Refuse runs that exceed the quota of the client or of its address, or a limit of the server."""
         require_queue_quota(client, new_s, live, self._service)
-        super().require_queue_room(client, new_s, live)
+        super().require_queue_capacity(client, new_s, live)
 
     def charge_read(self, client: ClientIdentity, size_bytes: int) -> None:
         """Count a read, of the client and of its address."""
         self._reads.charge(client, size_bytes)
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, itself or with others of its address."""
-        await self._storage.require_room(client)
+        """Refuse a client that keeps as much as it may, itself or together with others of its address."""
+        await self._storage.require_capacity(client)
 
     async def _enter_room(self, client: ClientIdentity, credentials: Credentials) -> ClientIdentity:
         name = next((value for header, value in credentials.headers if header == ROOM_HEADER), "")
@@ -79,7 +79,7 @@ class ServicePolicy(OpenPolicy):
         return replace(client, address=f"{ROOM_ADDRESS}{room.id}", room=room.id, room_s=room.max_seconds)
 
     def _read_name(self, credentials: Credentials) -> str | None:
-        """Return who has signed in at the proxy. Two names mean that it let the sender's own header through."""
+        """Return who has signed in at the proxy. Two names mean that it passed on the sender's own header."""
         wanted = self._service.sso_header.lower()
         names = [value for header, value in credentials.headers if wanted and header == wanted]
         if len(names) > 1:

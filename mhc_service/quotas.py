@@ -1,8 +1,8 @@
-"""What a client may take of the server, in seconds and bytes: its own quota, and that of its address.
+"""Limit what a client may use of the server, in seconds and bytes: it has a quota, and its address has one.
 
-A client without a token can make itself a new one with each request, and not change its address; so each quota is kept
-twice. An address may be a whole class, so that its quota is some times larger, and it is never all of the server.
-Scripts that send no cookie are one client, that of their address: together they may take half of what the address may.
+A client without a token can become a new one with each request, but cannot change its address; so each quota exists
+twice. An address may be a whole class, so its quota is several times larger, but never all of the server. Scripts that
+send no cookie are one client, that of their address: together they may use half of the address's quota.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from mhc_scope import limits
 from mhc_scope.services.errors import (
-    ServerStreamsError,
+    ServerStreamLimitError,
     TooManyRunsError,
     TooManyStreamsError,
     TooMuchReadError,
@@ -29,9 +29,9 @@ from mhc_service.stored_bytes import StoredBytes
 
 WHOSE = ("this client", "all clients of this address")
 KILO = 1000  # reads are counted in kB
-# Of all streams one in so many is kept for addresses that have no more than one client may have.
+# One in so many event streams is reserved for addresses that have no more than one client may have.
 KEPT_PART = 8
-READ_KB = 100  # the least that a read counts as
+READ_KB = 100  # minimum that a read counts as
 
 
 def require_queue_quota(
@@ -60,22 +60,22 @@ def require_queue_quota(
 
 
 class QuotaStreams(StreamLimit):
-    """Counts event streams of the server, of each client and of each address."""
+    """Count event streams of the server, of each client and of each address."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(limits.MAX_STREAMS)
         self._settings = settings
         self._open: Counter[str] = Counter()
 
-    def require_room(self, client: ClientIdentity) -> None:
-        """Refuse one more stream of a client.
+    def require_capacity(self, client: ClientIdentity) -> None:
+        """Refuse one more event stream of a client.
 
         Raises
         ------
         TooManyStreamsError
             Where the client, or its address, has as many as it may.
-        ServerStreamsError
-            Where the server has.
+        ServerStreamLimitError
+            Where the server has as many as it may.
         """
         keys = _to_keys(client)
         limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
@@ -83,9 +83,9 @@ class QuotaStreams(StreamLimit):
             if self._open[key] >= limit:
                 detail = f"{self._open[key]} event streams are open for {whose}; {limit:g} are allowed."
                 raise TooManyStreamsError(detail)
-        room, to_whom = self._find_room(self._open[keys[1]])
-        if self.open >= room:
-            raise ServerStreamsError(f"{self.open} event streams are open; {room} are allowed{to_whom}.")
+        capacity, to_whom = self._find_capacity(self._open[keys[1]])
+        if self.open >= capacity:
+            raise ServerStreamLimitError(f"{self.open} event streams are open; {capacity} are allowed{to_whom}.")
 
     def _count(self, client: ClientIdentity, change: int) -> None:
         super()._count(client, change)
@@ -94,21 +94,23 @@ class QuotaStreams(StreamLimit):
             if not self._open[key]:
                 del self._open[key]
 
-    def _find_room(self, of_address: int) -> tuple[int, str]:
-        """Return how many streams there may be when an address with `of_address` of them asks, and for whom."""
-        room, few = self.most, self._settings.client_streams
-        return (room, "") if of_address < few else (room - room // KEPT_PART, f" to addresses with more than {few}")
+    def _find_capacity(self, of_address: int) -> tuple[int, str]:
+        """Return how many event streams an address with `of_address` of them allows, and for whom."""
+        capacity, few = self.most, self._settings.client_streams
+        if of_address < few:
+            return capacity, ""
+        return capacity - capacity // KEPT_PART, f" to addresses with more than {few}"
 
 
 class ReadQuota:
-    """Bytes of frames that were read for results and figures, in the last minute."""
+    """Count the bytes of frames that were read for results and figures, in the last minute."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._settings = settings
 
     def charge(self, client: ClientIdentity, size_bytes: int) -> None:
-        """Count a read of `size_bytes`, of the client and of its address.
+        """Count a read of `size_bytes`, for the client and for its address.
 
         Raises
         ------
@@ -126,25 +128,25 @@ class ReadQuota:
 
 
 def _to_kb(size_bytes: int, limit: RateLimitItemPerMinute) -> int:
-    """A record that alone is larger than the limit can be read once a minute."""
+    """Return the kilobytes to charge: a record that alone exceeds the limit can be read once a minute."""
     return min(limit.amount, max(READ_KB, size_bytes // KILO))
 
 
 class StorageQuota:
-    """What clients keep here: traces and views, in bytes."""
+    """Limit what clients keep here: traces and views, in bytes."""
 
     def __init__(self, settings: ServiceSettings, store: StoredBytes) -> None:
         self._settings, self._store = settings, store
 
-    async def require_room(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, itself or with others of its address.
+    async def require_capacity(self, client: ClientIdentity) -> None:
+        """Refuse a client that keeps as much as it may, itself or together with others of its address.
 
-        What it brings now is not known yet; each request has a limit of its own.
+        The size of the new upload is not known yet; each request has its own limit.
 
         Raises
         ------
         TooMuchStoredError
-            Names both figures.
+            Where that is so; the text has both figures.
         """
         stored = await self._store.sum_stored(client.key, client.address)
         limits = _to_limits(client, self._settings.max_client_bytes, self._settings.max_address_bytes)
@@ -156,7 +158,7 @@ class StorageQuota:
 
 
 def _to_keys(client: ClientIdentity) -> tuple[str, str]:
-    """What a request of a client counts against."""
+    """Return the keys that a request of a client counts against."""
     return f"client {client.key}", f"at {client.address}"
 
 

@@ -1,4 +1,4 @@
-"""The settings that the service adds: accounts, quotas, courses, operators and the cluster."""
+"""Define the settings that the service adds: accounts, quotas, courses, operators and the cluster."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from mhc_scope.settings import GIB, Port, Settings
 
 
 class ServiceSettings(Settings):
-    """The settings of a server for groups; docs/settings.md is written from the field descriptions."""
+    """Define the settings of a server for groups; docs/settings.md is written from the field descriptions."""
 
     sso_header: str = Field(
         "",
@@ -37,20 +37,20 @@ class ServiceSettings(Settings):
     rooms_by: Literal["token", "anyone"] = Field(
         "token", description="Who makes rooms for courses: clients with a token, or anyone."
     )
-    max_rooms: PositiveInt = Field(200, description="Rooms of courses that this server holds.")
+    max_rooms: PositiveInt = Field(200, description="Largest number of rooms for courses.")
     max_room_seconds: PositiveFloat = Field(
         600.0, description="Largest predicted time of runs that a room may have waiting or running."
     )
 
     ray_address: str = Field("", description="Address host:port of the head of the Ray cluster, for the engine ray.")
     ray_cpus: PositiveInt = Field(
-        2, description="CPUs of the cluster that a run with large tensors asks for; others one."
+        2, description="CPUs of the cluster for a run with large tensors; other runs get one."
     )
     ray_gpus: float = Field(
         0.0,
         ge=0,
         le=64,
-        description="GPUs of the cluster that a run asks for unless its device is cpu; 0.25 shares one.",
+        description="GPUs of the cluster for a run, unless its device is cpu; 0.25 shares one.",
     )
     ray_wait_s: PositiveFloat = Field(
         60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
@@ -66,6 +66,6 @@ class ServiceSettings(Settings):
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where to listen: the port, and the private port where there is one."""
+        """Return the addresses to listen on: the port, and the private port where there is one."""
         private = [(self.private_host, self.private_port)] if self.private_port else []
         return super().addresses + private

@@ -1,6 +1,6 @@
-"""Signing in with an access token, for people in a browser: it is kept in a cookie that scripts cannot read.
+"""Sign in with an access token, for people in a browser: a cookie that scripts cannot read stores it.
 
-It needs no script. What the form does is a POST, taken only from this page itself.
+It needs no script. The form sends a POST, which is accepted only from this page itself.
 """
 
 from typing import Annotated
@@ -25,7 +25,7 @@ Next = Annotated[str, Query(alias="next", max_length=MAX_NEXT)]
 
 @router.get("")
 async def get_sign_in_page(request: Request, after: Next = "") -> Response:
-    """The form, or who has signed in."""
+    """Show the form, or who has signed in."""
     token = read_access_token(request)
     if token is None:
         return _render(request, after)
@@ -38,7 +38,7 @@ async def get_sign_in_page(request: Request, after: Next = "") -> Response:
 
 @router.post("", dependencies=[Depends(require_own_page)])
 async def sign_in(request: Request) -> Response:
-    """Keep a token that is right, and go on to where the reader came from."""
+    """Store a valid token, and redirect to where the reader came from."""
     fields = parse_qs((await request.body()).decode(errors="replace"), max_num_fields=8)
     after, token = fields.get("next", [""])[0], fields.get("token", [""])[0].strip()
     try:
@@ -55,7 +55,7 @@ async def sign_in(request: Request) -> Response:
 
 @router.post("/out", dependencies=[Depends(require_own_page)])
 async def sign_out(request: Request) -> Response:
-    """Forget the token in this browser; the token itself stays valid."""
+    """Delete the token from this browser; the token itself stays valid."""
     answer = RedirectResponse(to_address("/sign-in"), status_code=303, headers=FORM_HEADERS)
     answer.delete_cookie(TOKEN_COOKIE, path=_read_root(request))
     return answer
@@ -67,7 +67,7 @@ def _read_root(request: Request) -> str:
 
 
 def to_own_address(after: str) -> str:
-    """Where to go on: a path of this server, for else a link could lead from the form to another site."""
+    """Return the address to redirect to: a path of this server, so that the form cannot lead to another site."""
     start = to_address("/")
     is_own = after.startswith(start) and not after.startswith(("//", "/\\")) and after.isprintable()
     return after if is_own else start

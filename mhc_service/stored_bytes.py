@@ -1,4 +1,4 @@
-"""What clients keep in the store, in bytes."""
+"""Count what clients keep in the store, in bytes."""
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -8,15 +8,15 @@ from mhc_scope.store.tables import runs, snapshots
 
 
 class StoredBytes:
-    """Sums over rows."""
+    """Sum the bytes of rows."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def sum_stored(self, client: str, address: str) -> tuple[int, int]:
-        """Bytes that a client keeps, and all clients of an address: traces, runs of views, and the views themselves.
+        """Return the bytes that a client keeps, and all clients of an address: traces, runs of views, and the views.
 
-        Other runs are dropped when no one uses them, and are no one's.
+        Other runs are deleted when no one uses them, and belong to no one.
         """
         is_kept = or_(runs.c.pinned, IS_TRACE)
 

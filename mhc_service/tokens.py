@@ -1,4 +1,4 @@
-"""Access tokens: who has one is a client with rights. Only a hash is stored."""
+"""Store access tokens: who has one is a client with rights. Only a hash is stored."""
 
 import re
 import secrets
@@ -18,7 +18,7 @@ TOKEN = re.compile(r"mhc_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class Token:
-    """One row."""
+    """Describe one row of `tokens`."""
 
     id: str
     token_hash: str
@@ -29,13 +29,13 @@ class Token:
 
 
 class TokenStore:
-    """What the server asks of tokens."""
+    """Read tokens for the server."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find(self, token_id: str) -> Token | None:
-        """The token of that id, expired or not."""
+        """Return the token of that id, expired or not."""
         query = select(tokens).where(tokens.c.id == token_id)
 
         def work(connection: Connection) -> Token | None:
@@ -48,7 +48,7 @@ class TokenStore:
 def add_token(
     connection: Connection, name: str, rights: Literal["read", "run", "admin"], expires_at: float | None
 ) -> tuple[Token, str]:
-    """A new token, and its text, which can be told only now."""
+    """Create a token; return it and its text, which is available only now."""
     token_id = secrets.token_hex(ID_BYTES)
     text = f"mhc_{token_id}_{secrets.token_urlsafe(SECRET_BYTES)}"
     token = Token(token_id, hash_secret(text), name, rights, time.time(), expires_at)
@@ -57,17 +57,17 @@ def add_token(
 
 
 def list_tokens(connection: Connection) -> list[Token]:
-    """All tokens, the oldest first."""
+    """Return all tokens, the oldest first."""
     return [_to_token(row) for row in connection.execute(select(tokens).order_by(tokens.c.created_at))]
 
 
 def remove_token(connection: Connection, token_id: str) -> bool:
-    """Whether there was one of that id; it is refused from now on."""
+    """Remove the token of that id; return whether there was one. It is refused from now on."""
     return connection.execute(delete(tokens).where(tokens.c.id == token_id)).rowcount > 0
 
 
 def read_token_id(text: str) -> str | None:
-    """The id that a token's text begins with; None where it is no text of a token."""
+    """Return the id at the beginning of a token's text; None where the text is not a token."""
     found = TOKEN.fullmatch(text)
     return None if found is None else found[1]
 

@@ -71,7 +71,7 @@ def test_every_preset_has_a_test_of_what_it_says(rows: list[Row]) -> None:
 
 
 def test_the_row_of_the_papers_models_has_the_counted_numbers(rows: list[Row]) -> None:
-    (row,) = [row for row in rows if row.sentence.startswith("What HC and mHC add to the mHC paper's")]
+    (row,) = [row for row in rows if row.sentence.startswith("Return what HC and mHC add to the mHC paper's")]
     models = paper_shapes().models
     totals = ", ".join(f"{model.counted_total / 1e9:#.4g}B" for model in models)
     active = ", ".join(f"{model.counted_active / 1e9:#.4g}B" for model in models)

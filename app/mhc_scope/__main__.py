@@ -1,4 +1,4 @@
-"""`python -m app`, installed as `mhc-scope`."""
+"""Run `python -m app`, installed as `mhc-scope`."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from mhc_core.family import InvalidFamily
 
 def run() -> None:
     """Run the command of this process, and end it with the command's exit code."""
-    # As other programs of the command line: `mhc-scope schema | head` ends without an error when `head` has ended.
+    # Like other command-line programs: `mhc-scope schema | head` ends without an error when `head` has ended.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     arguments = _export_connections(sys.argv[1:])
     try:

@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `verify`, `schema`, what operators have in `commands`, and what packages add."""
+"""Parse the command line: `serve`, `run`, `verify`, `schema`, the operators' `commands`, and those of add-ons."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ GROUP = "mhc_scope.commands"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; returns the exit code: 0, 1 where a verification or a check fails, or 2 for a user's mistake."""
+    """Run a command; return the exit code: 0, 1 where a verification or a check fails, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
     parser.add_argument("--version", action="version", version=f"mhc-scope {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     run = commands.add_parser("run", help="compute one spec here, and write its columns")
     run.add_argument("spec", help="a JSON file; - reads standard input")
     run.add_argument("--out", type=Path, help="where to write: .npz, .json or .csv")
-    check = commands.add_parser("verify", help="compute one spec here, and hold it against theory and float64")
+    check = commands.add_parser("verify", help="compute one spec here, and compare it with theory and float64")
     check.add_argument("spec", help="a JSON file; - reads standard input")
     commands.add_parser("schema", help="print the JSON schema of a spec")
     for command in (*COMMANDS, *_load_commands()):
@@ -50,9 +50,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _load_commands() -> Iterable[ModuleType]:
-    """Commands that other packages add: an entry point of the group is a tuple of modules as in `COMMANDS`.
+    """Return the commands that other packages add: an entry point of the group is a tuple of modules as in `COMMANDS`.
 
-    The probe belongs to this distribution, but its folder may be left out.
+    The probe belongs to this distribution, but its folder may be omitted.
     """
     for point in entry_points(group=GROUP):
         if find_spec(point.module.partition(".")[0]) is not None:
@@ -60,7 +60,7 @@ def _load_commands() -> Iterable[ModuleType]:
 
 
 def run_once(source: str, out: Path | None) -> int:
-    """Compute a spec in this process: a progress bar, then the findings in words."""
+    """Compute a spec in this process: show a progress bar, then print the findings."""
     try:
         spec = _read_spec(source)
         write = None if out is None else _choose_writer(out)
@@ -74,7 +74,7 @@ def run_once(source: str, out: Path | None) -> int:
 
 
 def verify_once(source: str) -> int:
-    """Compute a spec in this process and print what verification says of it, one line a check."""
+    """Compute a spec in this process and print the result of its verification, one line per check."""
     from mhc_core.findings.numerals import format_value
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.verification import summarise_checks, to_verdict, verify
@@ -93,7 +93,7 @@ def verify_once(source: str) -> int:
         layer = "" if check.layer is None else check.layer + 1
         metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
         print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
-    print(summarise_checks(checks), "", "What each check can find, and what it cannot:", sep="\n")
+    print(summarise_checks(checks), "", "What each check can detect, and what it cannot:", sep="\n")
     print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
     return 1 if to_verdict(checks) == "fails" else 0
 
@@ -103,7 +103,7 @@ def _read_spec(source: str) -> RunSpec:
 
 
 def _explain(error: SpecError | SpecErrors | OSError) -> int:
-    """Print a user's mistake; returns the exit code."""
+    """Print a user's mistake; return the exit code."""
     if isinstance(error, OSError):
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     else:
@@ -112,14 +112,14 @@ def _explain(error: SpecError | SpecErrors | OSError) -> int:
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
-    """What writes a file of that name; a name that cannot be written is refused before anything is computed."""
+    """Return the writer for a file of that name; refuse other names before anything is computed."""
     from mhc_scope.services.results import WRITERS
 
     return WRITERS[_check_out(out, *WRITERS)]
 
 
 def _check_out(out: Path, *endings: str) -> str:
-    """The ending of a name that can be written; else an error, before anything is computed."""
+    """Return the ending of a name that can be written; refuse other names before anything is computed."""
     ending = out.suffix.removeprefix(".")
     if ending not in endings:
         raise SpecError("--out", out.name, f"a name that ends in .{', .'.join(endings)}")

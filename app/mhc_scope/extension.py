@@ -1,4 +1,4 @@
-"""What another package may add to the server: settings, a policy, routes and middleware.
+"""Define what another package may add to the server: settings, a policy, routes and middleware.
 
 `mhc-scope serve --service` looks for the entry point `service` of the group `mhc_scope.extensions`.
 """
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mhc_scope.settings import Settings
 
-if TYPE_CHECKING:  # they take a second to import, which no mistake in the arguments should cost
+if TYPE_CHECKING:  # they take a second to import, which a mistake in the arguments should not cost
     from fastapi import FastAPI
 
     from mhc_scope.services.policy import Policy
@@ -19,20 +19,20 @@ GROUP, NAME = "mhc_scope.extensions", "service"
 
 
 class MissingExtension(RuntimeError):
-    """`--service` is given, and no package provides it."""
+    """`--service` is set, and no package provides it."""
 
 
 class Extension(Protocol):
-    """What the entry point names."""
+    """Define what the entry point must refer to."""
 
     settings_type: type[Settings]
 
     def build_policy(self, settings: Settings, database: "Database") -> "Policy":
-        """Return who may do what, and how much."""
+        """Return the policy, which decides who may do what, and how much."""
         ...
 
     def add_routes(self, app: "FastAPI") -> None:
-        """Add routes. They come before the instrument's own, so that they may answer an address of it."""
+        """Add routes. They precede the instrument's own, so that they may replace one at the same address."""
         ...
 
     def add_middleware(self, app: "FastAPI") -> None:
@@ -40,12 +40,12 @@ class Extension(Protocol):
         ...
 
     def describe(self) -> tuple[dict[str, dict[str, str]], dict[str, Any]]:
-        """Return what the API description gets: kinds of credentials, and models of request bodies, by name."""
+        """Return additions to the API description: kinds of credentials, and models of request bodies, by name."""
         ...
 
 
 def find_extension() -> Extension | None:
-    """Return the installed extension; None where no package provides it, or its folder was left out."""
+    """Return the installed extension; None where no package provides it, or its folder was omitted."""
     for point in entry_points(group=GROUP, name=NAME):
         if find_spec(point.module.partition(".")[0]) is not None:
             found: Extension = point.load()

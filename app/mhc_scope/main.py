@@ -1,4 +1,4 @@
-"""The app: settings in, routes out."""
+"""Build the app from its settings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,9 +14,9 @@ from mhc_scope.api import health, openapi
 from mhc_scope.api.dependencies import require_read
 from mhc_scope.api.http import problems, request_spans
 from mhc_scope.api.http.body_limit import BodyLimit
+from mhc_scope.api.http.cached_files import TURNS
 from mhc_scope.api.http.head import HeadAsGet
 from mhc_scope.api.http.hosts import AllowedHosts
-from mhc_scope.api.http.kept_files import TURNS
 from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.api.http.request_log import RequestLog
 from mhc_scope.api.http.root_path import RootPath
@@ -50,23 +50,23 @@ from mhc_scope.store.queue.sweeps import SweepStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.space import SpaceStore
 
-# Streams compress themselves, chunk by chunk; an archive is compressed already.
+# Event streams compress their own chunks; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Everything wired together; what must be started and stopped is in the lifespan.
+    """Connect all parts; the lifespan starts and stops those that need it.
 
     Raises
     ------
     UnusableDatabase
         Where another server uses the data folder, or its database is not one of this version.
     UnknownEngine
-        Where the settings name an engine that there is not.
+        Where the settings name an engine that does not exist.
     MissingExtension
-        Where they ask for the service, and it is not installed.
+        Where they request the service, and it is not installed.
     NoTelemetry
-        Where they ask for spans, and the packages for them are missing.
+        Where they request spans, and the packages for them are missing.
     """
     app = FastAPI(
         lifespan=_live,
@@ -120,7 +120,7 @@ def _build_policy(extension: Extension | None, settings: Settings, database: Dat
 
 
 def _count_nothing(folder: str) -> None:
-    """Count no file of the page: only the service has metrics."""
+    """Ignore the files of the page: only the service has metrics."""
 
 
 def _begin_stop(app: FastAPI) -> None:
@@ -148,7 +148,7 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     try:
         await app.state.encoder.start()
         await app.state.runs.start()
-        await app.state.sweeps.go_on()
+        await app.state.sweeps.resume()
         await housekeeping.start()
         await app.state.live_traces.start()
         yield
@@ -160,4 +160,4 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
         await app.state.live_traces.stop()
         await app.state.runs.stop()
         await database.close()
-        await asyncio.to_thread(spans.stop)  # it may wait for those who collect
+        await asyncio.to_thread(spans.stop)  # it may wait for the collector

@@ -1,4 +1,4 @@
-"""Everything an operator can set: one definition behind `MHC_*` variables and the flags of `serve`."""
+"""Define everything an operator can set: one definition for the `MHC_*` variables and the flags of `serve`."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from mhc_scope import limits
 
 GIB = limits.GIB
 
-# What may stand in an address without being written otherwise, part by part.
+# What an address may contain without escapes, part by part.
 ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -28,12 +28,12 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 def count_cores() -> int:
-    """CPU cores that this process may use, which under a container is fewer than the machine has."""
+    """Return the CPU cores that this process may use; in a container they may be fewer than the machine has."""
     return max(1, len(os.sched_getaffinity(0)))
 
 
 class Settings(BaseSettings):
-    """The service's settings; docs/settings.md is written from the field descriptions."""
+    """Define the instrument's settings; docs/settings.md is written from the field descriptions."""
 
     model_config = SettingsConfigDict(
         env_prefix="MHC_", cli_kebab_case=True, cli_implicit_flags=True, extra="forbid", frozen=True
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     )
     allowed_hosts: str = Field(
         "",
-        description="Names that a request may call the server by, separated by commas; * allows all. Addresses, "
+        description="Host names that a request may use, separated by commas; * allows all. Addresses, "
         "localhost, this machine's name and that of the public URL are allowed anyway.",
     )
     connections_per_address: PositiveInt = Field(256, description="Connections that one address may have, or one /64.")
@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="Origins whose pages may call the API, separated by commas; empty means none but this server's."
     )
-    public_url: str = Field("", description="Address that others reach the server by; empty takes that of the request.")
+    public_url: str = Field(
+        "", description="Address under which others reach the server; empty means that of the request."
+    )
 
     connection: str = Field(
         "",
@@ -78,7 +80,7 @@ class Settings(BaseSettings):
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
     lease_s: PositiveFloat = Field(
-        10.0, description="Time within which other servers take over the runs of one that is silent."
+        10.0, description="Time within which other servers take over the runs of a lost server."
     )
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
     spans: bool = Field(
@@ -96,7 +98,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        """Hosts of databases write `postgres://` or `postgresql://`; the one driver that is used is psycopg."""
+        """Normalise the URL: database hosts write `postgres://` or `postgresql://`; the only driver is psycopg."""
         if not url:
             return url
         wanted = (
@@ -105,7 +107,7 @@ class Settings(BaseSettings):
         try:
             parts = make_url(url)
         except (ArgumentError, ValueError):  # its message would show a password
-            raise ValueError(f"got what is not a URL, {wanted}") from None
+            raise ValueError(f"got no valid URL, {wanted}") from None
         if parts.drivername in ("postgres", "postgresql"):
             return parts.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
         if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):
@@ -149,7 +151,7 @@ class Settings(BaseSettings):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Origins whose pages may call the API, beside this server's own."""
+        """Return the origins whose pages may call the API, in addition to this server's own."""
         return tuple(filter(None, self.cors_origins.split(",")))
 
     @model_validator(mode="after")
@@ -161,53 +163,53 @@ class Settings(BaseSettings):
 
     @property
     def root(self) -> str:
-        """Path below which a proxy shows the server; empty for none."""
+        """Return the path below which a proxy shows the server; empty for none."""
         return self.root_path or urlsplit(self.public_url).path
 
     @property
     def public_base(self) -> str:
-        """The public URL with the root path, empty where it is not known."""
+        """Return the public URL with the root path, empty where it is unknown."""
         return self.public_url and self.public_url.removesuffix(self.root) + self.root
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Where to listen."""
+        """Return the addresses to listen on."""
         return [(self.host, self.port)]
 
     @property
     def host_names(self) -> set[str]:
-        """Names that a request may call the server by, beside addresses and localhost; * stands for all."""
+        """Return the names that a request may call the server by, apart from addresses and localhost; * allows all."""
         machine = socket.gethostname().lower()
         own = {self.host.lower(), machine, f"{machine}.local", urlsplit(self.public_url).hostname or ""}
         return {*own, *self.allowed_hosts.split(",")} - {""}
 
     @property
     def public_origin(self) -> str:
-        """Origin of pages at the public URL, which a proxy may hide from the requests; empty where it is not known."""
+        """Return the origin of pages at the public URL, which a proxy may hide; empty where it is unknown."""
         parts = urlsplit(self.public_url)
         return f"{parts.scheme}://{parts.netloc}" if self.public_url else ""
 
     @property
     def max_run_bytes(self) -> float:
-        """Largest predicted memory of an admitted spec: predictions are right to a factor of two."""
+        """Return the largest predicted memory of an admitted spec: predictions are right to a factor of two."""
         return self.worker_memory_bytes * limits.ADMITTED_MEMORY
 
     @property
     def worker_count(self) -> int:
-        """Worker processes to keep."""
+        """Return how many worker processes to keep."""
         return self.workers or count_cores()
 
     @property
     def spare_run_s(self) -> float:
-        """Predicted time of a run up to which a spare worker takes it; 0 where there is none."""
+        """Return the predicted time of a run up to which a spare worker takes it; 0 where there is none."""
         return limits.SHORT_RUN_S if self.engine == "local" and self.worker_count > 1 else 0.0
 
     @property
     def threads_per_worker(self) -> int:
-        """Torch threads of one worker, so that all workers together fill the cores and no more."""
+        """Return the torch threads of one worker, so that all workers together fill the cores and no more."""
         return max(1, count_cores() // self.worker_count)
 
     @property
     def sqlalchemy_url(self) -> str:
-        """Where the store lives."""
+        """Return the URL of the database."""
         return self.database_url or f"sqlite:///{self.data.resolve() / 'mhc-scope.db'}"

@@ -22,7 +22,7 @@ from tests.conftest import Server
 
 KEEP_S = "150"
 CACHE_BYTES = "4000000"  # of frames held in memory: full when the warm-up ends
-SHORT = ("--keep-s", KEEP_S, f"KEEP_TRACE_S={KEEP_S}", f"KEEP_SNAPSHOT_S={KEEP_S}", "SWEEP_S=15")
+SHORT = ("--keep-s", KEEP_S, f"KEEP_TRACE_S={KEEP_S}", f"KEEP_SNAPSHOT_S={KEEP_S}", "RETENTION_INTERVAL_S=15")
 FLAGS = (*SHORT, "--service", "--rooms-by", "anyone", f"LOG_CACHE_BYTES={CACHE_BYTES}")
 WARM_UP, SAMPLES = 6, 240  # the first sixth is left out; so many looks in all
 PAUSE_S = 1.0  # between two things that one person does, at most

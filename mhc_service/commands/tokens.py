@@ -1,4 +1,4 @@
-"""`token`: give out access tokens, list them, and take them back."""
+"""Run `token`: create access tokens, list them, and remove them."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 
 DAY_S = 86_400.0
@@ -15,31 +15,31 @@ MAX_NAME = 80
 
 def add_parser(commands: Any) -> None:
     """Add the command and its three actions."""
-    parser = commands.add_parser("token", help="give out access tokens, also beside a running server")
+    parser = commands.add_parser("token", help="create access tokens, also while a server runs")
     actions = parser.add_subparsers(dest="action", required=True)
-    add = actions.add_parser("add", help="a new token; it is printed once")
+    add = actions.add_parser("add", help="create a token; it is printed once")
     add.add_argument("name", help="who it is for")
     add.add_argument("--rights", choices=("read", "run", "admin"), default="run", help="run (default) includes read")
-    add.add_argument("--days", type=float, default=90.0, help="how long it holds; 0 means until it is removed")
-    listing = actions.add_parser("list", help="all tokens, without their secrets")
+    add.add_argument("--days", type=float, default=90.0, help="how long it is valid; 0 means until it is removed")
+    listing = actions.add_parser("list", help="list all tokens, without their secrets")
     remove = actions.add_parser("remove", help="refuse a token from now on")
-    remove.add_argument("id", help="as list shows it")
+    remove.add_argument("id", help="id of the token, as list shows it")
     for action in (add, listing, remove):
-        places.add_data(action)
-        action.add_argument("--database-url", help="URL of the database, as of serve")
+        data_folder.add_data(action)
+        action.add_argument("--database-url", help="URL of the database, as for serve")
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Do it in one transaction; returns the exit code."""
+    """Run the action in one transaction; return the exit code."""
     if known.action == "add" and (mistake := _find_mistake(known)):
         print(mistake, file=sys.stderr)
         return 2
-    from mhc_scope.store.beside import open_beside
     from mhc_scope.store.schema import UnusableDatabase
+    from mhc_scope.store.transaction import open_transaction
 
     try:
-        with open_beside(places.to_settings(known).sqlalchemy_url) as connection:
+        with open_transaction(data_folder.to_settings(known).sqlalchemy_url) as connection:
             return int(ACTIONS[known.action](connection, known))
     except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)

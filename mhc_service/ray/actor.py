@@ -1,4 +1,4 @@
-"""What runs in the cluster: one actor of Ray, which computes as a worker process of the engine of one machine does."""
+"""Run one actor of Ray in the cluster, which computes like a worker process of the local engine."""
 
 import os
 import queue
@@ -10,13 +10,13 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 
-from mhc_scope.engine.pipe import Answers
+from mhc_scope.engine.pipe import AnswerWriter
 from mhc_scope.engine.worker_process import execute, limit_memory, warm_up
 
 
 @dataclass(frozen=True)
 class Introduction:
-    """What an actor says of itself once it is warm."""
+    """Describe an actor once it is warm."""
 
     place: str
     versions: dict[str, str]
@@ -24,7 +24,7 @@ class Introduction:
 
 
 def read_versions() -> dict[str, str]:
-    """Versions that decide which numbers come out. Builds of torch for CPU and for CUDA count as one."""
+    """Return the versions that determine the numbers. Builds of torch for CPU and for CUDA count as one."""
     import torch
 
     from mhc_core import __version__
@@ -40,11 +40,11 @@ class _Batches:
         self.write = self.queue.put
 
     def flush(self) -> None:
-        """Nothing is held back here."""
+        """Do nothing: there is no buffer."""
 
 
 class Actor:
-    """Computes one job at a time. `cancel` and `stay` run in threads beside it (concurrency group `control`)."""
+    """Compute one job at a time. `cancel` and `stay` run in other threads (concurrency group `control`)."""
 
     def __init__(self, threads: int, memory_bytes: int) -> None:
         self._threads, self._memory_bytes = threads, memory_bytes
@@ -56,11 +56,11 @@ class Actor:
         """Limit the memory, run everything once, and measure the rates."""
         limit_memory(self._memory_bytes)
         rates = warm_up()
-        self._answers = Answers(cast(BinaryIO, self._batches))
+        self._answers = AnswerWriter(cast(BinaryIO, self._batches))
         return Introduction(f"process {os.getpid()} on {socket.gethostname()}", read_versions(), rates)
 
     def compute(self, number: int, job: dict[str, Any]) -> Iterator[bytes]:
-        """Lines of a job in batches, as they arise; the last line is `#end {"status", "reason"}`."""
+        """Yield the lines of a job in batches, as they come; the last line is `#end {"status", "reason"}`."""
         with self._lock:
             self._number, self._cancelled = number, threading.Event()
             if self._stopped_number == number:
@@ -73,14 +73,14 @@ class Actor:
             yield batch
 
     def cancel(self, number: int) -> None:
-        """Stop the job of this number between two frames; it may not have begun yet."""
+        """Stop the job of this number between two frames, even if it has not begun yet."""
         with self._lock:
             self._stopped_number = number
             if self._number == number:
                 self._cancelled.set()
 
     def stay(self) -> None:
-        """Never returns: the caller learns that the actor has died."""
+        """Never return: the caller thus notices that the actor has died."""
         threading.Event().wait()
 
     def _execute(self, job: dict[str, Any], cancelled: threading.Event) -> None:

@@ -1,6 +1,6 @@
-"""The bridge: a process that is Ray's driver, and a server's only way into the cluster.
+"""Run the bridge: a process that is Ray's driver, and a server's only connection to the cluster.
 
-`python -m mhc_service.ray.bridge FD`; `bridge_process.py` starts it and says what goes over the socket.
+`python -m mhc_service.ray.bridge FD`; `bridge_process.py` starts it and defines the messages on the socket.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ FIND_S = 10.0
 
 
 class Bridge:
-    """Slots by their numbers."""
+    """Keep slots by their numbers."""
 
     def __init__(self, options: Options, writer: asyncio.StreamWriter) -> None:
         self._options, self._writer = options, writer
@@ -31,26 +31,27 @@ class Bridge:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
-        """Until the server closes its end, or dies with something that it has not read."""
+        """Execute messages until the server closes its end, or dies with unread data."""
         with suppress(ConnectionResetError):
             while line := await reader.readline():
-                self._obey(orjson.loads(line))
+                self._handle(orjson.loads(line))
 
     async def close(self) -> None:
-        """End all workers, and what waits for them: after `ray.shutdown` a call would begin anew with some cluster."""
+        """End all workers, and what waits for them: after `ray.shutdown` a call would start with some cluster again."""
         for slot in list(self._slots.values()):
             slot.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _obey(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> None:
         if "open" in message:
             number = message["open"]
-            slot = self._slots[number] = Slot(self._options, self._teller(number), self._end_teller(number))
-            self._do(slot, slot.open())
+            send, report_end = self._build_sender(number), self._build_end_reporter(number)
+            slot = self._slots[number] = Slot(self._options, send, report_end)
+            self._start_task(slot, slot.open())
         elif "close" in message:
-            if message["close"] in self._slots:  # else it ended by itself just now
+            if message["close"] in self._slots:  # else it has just ended
                 self._slots[message["close"]].close()
         elif message["worker"] in self._slots:
             self._command(self._slots[message["worker"]], message["command"])
@@ -59,29 +60,29 @@ class Bridge:
         if "cancel" in command:
             slot.cancel(command["cancel"])
         else:
-            self._do(slot, slot.run(command))
+            self._start_task(slot, slot.run(command))
 
-    def _do(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
+    def _start_task(self, slot: Slot, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(self._guard(slot, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     @staticmethod
     async def _guard(slot: Slot, work: Coroutine[Any, Any, None]) -> None:
-        """What fails here for a reason that no one foresaw ends the worker, and not only the task."""
+        """End the worker, and not only the task, after an unexpected error."""
         try:
             await work
         except Exception as error:
             log.exception("a worker's task failed")
             slot.fail(f"{type(error).__name__}: {error}")
 
-    def _teller(self, number: int) -> Callable[[bytes], None]:
-        def tell(lines: bytes) -> None:
+    def _build_sender(self, number: int) -> Callable[[bytes], None]:
+        def send(lines: bytes) -> None:
             self._write({"worker": number, "bytes": len(lines)}, lines)
 
-        return tell
+        return send
 
-    def _end_teller(self, number: int) -> Callable[[str], None]:
+    def _build_end_reporter(self, number: int) -> Callable[[str], None]:
         def report_end(reason: str) -> None:
             del self._slots[number]
             self._write({"worker": number, "gone": reason})
@@ -98,7 +99,7 @@ async def main(descriptor: int) -> None:
     reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=descriptor), limit=2**24)
     options = Options.decode(await reader.readline())
     await find_head(options.address)
-    # The address is given, or Ray would start a cluster of its own.
+    # The address is passed, or Ray would start its own cluster.
     ray.init(address=options.address, logging_level=logging.WARNING)
     bridge = Bridge(options, writer)
     try:
@@ -109,7 +110,7 @@ async def main(descriptor: int) -> None:
 
 
 async def find_head(address: str) -> None:
-    """End this process where nothing listens: Ray itself would try for minutes, and say little."""
+    """End this process where nothing listens: Ray itself would try for minutes, and report little."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(FIND_S):

@@ -1,7 +1,7 @@
-"""The server's end of the bridge: starts the process where it is missing, and tells its workers apart.
+"""Control the bridge from the server: start the process where it is missing, and distribute messages to its workers.
 
-To the bridge go JSON lines: `{"open": n}`, `{"worker": n, "command": {...}}`, `{"close": n}`. From it come JSON lines
-`{"worker": n, "bytes": count}`, each followed by so many bytes of whole lines, and `{"worker": n, "gone": reason}`.
+The server sends JSON lines: `{"open": n}`, `{"worker": n, "command": {...}}`, `{"close": n}`. The bridge sends JSON
+lines: `{"worker": n, "bytes": count}`, each followed by that many bytes of lines, and `{"worker": n, "gone": reason}`.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from mhc_service.ray.ray_worker import RayWorker
 
 log = logging.getLogger("mhc.engine")
 
-# Without its socket a bridge ends its workers and then itself; one that is stuck in Ray is killed.
+# Without its socket a bridge ends its workers and then itself; one that hangs in Ray is killed.
 STOP_S = 1.5
 HEADER_BYTES = 2**16
 
 
 class BridgeProcess:
-    """One bridge at a time, for all workers of a server."""
+    """Run one bridge at a time, for all workers of a server."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -39,11 +39,11 @@ class BridgeProcess:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the bridge, where one runs."""
+        """Return the process id of the bridge, where one runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def open_worker(self) -> RayWorker:
-        """A worker; it is of use once `next_lines` has brought `#ready` and its rates."""
+        """Open a worker; it can be used when `next_lines` has returned `#ready` and its rates."""
         async with self._starting:
             if self._listening is None or self._listening.done():
                 await self._start()
@@ -53,7 +53,7 @@ class BridgeProcess:
         return worker
 
     async def stop(self) -> None:
-        """End the bridge, and with it what it has in the cluster."""
+        """End the bridge, and with it its actors in the cluster."""
         if self._writer is not None:
             self._writer.close()
         if self._process is not None:
@@ -64,7 +64,7 @@ class BridgeProcess:
     async def _start(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            # A session of its own: Ctrl-C is for the server. What Ray prints goes where the server complains.
+            # Its own session: Ctrl-C is for the server. What Ray prints goes to the server's standard error.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "mhc_service.ray.bridge", str(theirs.fileno()),
                 pass_fds=[theirs.fileno()], stdin=DEVNULL, stdout=2, start_new_session=True,
@@ -79,14 +79,14 @@ class BridgeProcess:
             self._writer.write(orjson.dumps(message) + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, process: Process) -> None:
-        """Until the bridge ends, which ends all its workers."""
+        """Read messages until the bridge ends, which ends all its workers."""
         try:
             while header := await reader.readline():
                 message = orjson.loads(header)
                 payload = await reader.readexactly(message.get("bytes", 0))
                 self._pass_on(message, payload)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # It died while it wrote; its end is told below.
+            pass  # It died during a write; its end is reported below.
         finally:
             writer.close()
             await self._end(process)
@@ -95,7 +95,7 @@ class BridgeProcess:
     def _pass_on(self, message: dict[str, Any], payload: bytes) -> None:
         worker = self._workers.get(message["worker"])
         if worker is None:
-            return  # It was closed meanwhile.
+            return  # It has been closed.
         if "gone" in message:
             del self._workers[message["worker"]]
             worker.note_end(message["gone"])
@@ -120,7 +120,7 @@ class BridgeProcess:
 
 
 def explain(code: int | None) -> str:
-    """What an exit code says, for people."""
+    """Describe an exit code for people."""
     if code is not None and code < 0:
         return f"signal {-code}"
     return f"code {code}; the lines above say why, as where no cluster answers at its address"

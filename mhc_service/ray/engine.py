@@ -1,4 +1,4 @@
-"""The engine of a cluster: the queue and slots of the engine of one machine, with workers that are elsewhere."""
+"""Run the engine of a cluster: queue and slots of the local engine, with remote workers."""
 
 from importlib.util import find_spec
 
@@ -12,7 +12,7 @@ from mhc_service.settings import ServiceSettings
 
 
 class RayEngine(LocalEngine):
-    """As many actors of a Ray cluster as the settings name workers, behind one bridge."""
+    """Use as many actors of a Ray cluster as the settings have workers, behind one bridge."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(settings)
@@ -20,7 +20,7 @@ class RayEngine(LocalEngine):
 
     @property
     def bridge_pid(self) -> int | None:
-        """Process id of the bridge, where one runs."""
+        """Return the process id of the bridge, where one runs."""
         return self._bridge.pid
 
     async def stop(self) -> None:
@@ -33,12 +33,12 @@ class RayEngine(LocalEngine):
 
 
 def build_engine(settings: Settings) -> RayEngine:
-    """The engine, where Ray is installed and the settings say where its cluster is.
+    """Return the engine, where Ray is installed and the settings have the address of its cluster.
 
     Raises
     ------
     UnknownEngine
-        Where one of both is missing.
+        Where one of them is missing.
     """
     if find_spec("ray") is None:
         raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")

@@ -1,4 +1,4 @@
-"""What the bridge has to know: the server sends it as its first message."""
+"""Define the options of the bridge: the server sends them as its first message."""
 
 from dataclasses import asdict, dataclass
 
@@ -9,17 +9,17 @@ from mhc_service.settings import ServiceSettings
 
 @dataclass(frozen=True)
 class Options:
-    """The part of the settings that concerns the cluster."""
+    """Define the settings that concern the cluster."""
 
     address: str
     cpus: int  # of a run with large tensors
     gpus: float  # of a run that may use one
-    wait_s: float  # how long a run waits for what others use
+    wait_s: float  # how long a run waits for resources that others use
     memory_bytes: int  # that one worker may allocate
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "Options":
-        """As the operator has set them."""
+        """Take the options from the operator's settings."""
         return cls(
             settings.ray_address,
             settings.ray_cpus,
@@ -29,10 +29,10 @@ class Options:
         )
 
     def encode(self) -> bytes:
-        """One line of JSON."""
+        """Encode them as one line of JSON."""
         return orjson.dumps(asdict(self)) + b"\n"
 
     @classmethod
     def decode(cls, line: bytes) -> "Options":
-        """The other end of `encode`."""
+        """Decode the result of `encode`."""
         return cls(**orjson.loads(line))

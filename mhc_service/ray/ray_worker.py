@@ -1,36 +1,36 @@
-"""The server's end of one worker of the cluster."""
+"""Control one worker of the cluster from the server."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any
 
-# The bridge answers a kill in milliseconds; one that is stuck in Ray is not waited for.
+# The bridge answers a kill in milliseconds; the server does not wait for one that hangs in Ray.
 CLOSE_S = 2.0
 
 
 class RayWorker:
-    """A worker behind the bridge. What has come and is not read yet is kept here: at most the frames of one run."""
+    """A worker behind the bridge. It buffers lines that came and were not read: at most the frames of one run."""
 
     def __init__(self, number: int, send: Callable[[dict[str, Any]], None]) -> None:
         self.name = str(number)
         self._number, self._send = number, send
         self._lines: list[bytes] = []
-        self._has_come = asyncio.Event()
+        self._has_news = asyncio.Event()
         self._killed = False
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     @property
     def was_killed(self) -> bool:
-        """Whether it was ended from here."""
+        """Return whether the server ended it."""
         return self._killed
 
     def send(self, command: dict[str, Any]) -> None:
-        """Send a command; to a worker that has died it is lost, which its reader notices."""
+        """Send a command; one to a dead worker is lost, which its reader notices."""
         self._send({"worker": self._number, "command": command})
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Whole lines as they arrive; none when the worker has ended or is given up."""
-        coming = asyncio.ensure_future(self._has_come.wait())
+        """Return whole lines as they arrive; none when the worker has ended or is given up."""
+        coming = asyncio.ensure_future(self._has_news.wait())
         either: set[asyncio.Future[Any]] = {coming, *([given_up] if given_up else [])}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         coming.cancel()
@@ -38,37 +38,37 @@ class RayWorker:
             return []
         lines, self._lines = self._lines, []
         if not self._gone.done():
-            self._has_come.clear()
+            self._has_news.clear()
         end = next((k for k, line in enumerate(lines) if line.startswith(b"#end ")), len(lines))
         lines, self._lines = lines[: end + 1], lines[end + 1 :]
         return lines
 
     async def wait(self) -> str:
-        """Why it ended, when it has."""
+        """Wait until it has ended; return why."""
         return await asyncio.shield(self._gone)
 
     async def explain_end(self) -> str:
-        """Why it ended, for people."""
+        """Return why it ended, for people."""
         return await self.wait()
 
     def kill(self) -> None:
-        """End it at once; a worker that has already ended is left alone."""
+        """End it immediately; do nothing where it has ended."""
         if self._gone.done() or self._killed:
             return
         self._killed = True
-        self._has_come.set()
+        self._has_news.set()
         self._send({"close": self._number})
         asyncio.get_running_loop().call_later(CLOSE_S, self.note_end, "the bridge to the cluster did not answer")
 
-    # What the bridge reports.
+    # Reports of the bridge.
 
     def receive(self, lines: list[bytes]) -> None:
-        """Keep lines until they are read."""
+        """Buffer lines until they are read."""
         self._lines += lines
-        self._has_come.set()
+        self._has_news.set()
 
     def note_end(self, reason: str) -> None:
-        """The worker is gone; the first reason counts."""
+        """Record that the worker has ended; the first reason counts."""
         if not self._gone.done():
             self._gone.set_result(reason)
-            self._has_come.set()
+            self._has_news.set()

@@ -1,4 +1,4 @@
-"""What a run asks the cluster for: CPUs, GPUs and memory, by what its spec is predicted to take."""
+"""Compute the resources that a run requests from the cluster: CPUs, GPUs and memory, by its predicted cost."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from mhc_service.ray.options import Options
 
 @dataclass(frozen=True)
 class WorkerResources:
-    """Resources of one worker."""
+    """State the resources of one worker."""
 
     cpus: float
     gpus: float
     memory_bytes: float
 
     def covers(self, other: "WorkerResources") -> bool:
-        """Whether a worker of this shape may do what asks for the other; a GPU is not held for what needs none."""
+        """Return whether a worker of this shape may do a job of the other; jobs without a GPU do not reserve one."""
         return self.cpus >= other.cpus and self.gpus == other.gpus and self.memory_bytes >= other.memory_bytes
 
     def fits_in(self, other: "WorkerResources") -> bool:
-        """Whether a machine of the other shape has it at all."""
+        """Return whether a machine of the other shape has enough in all."""
         return self.cpus <= other.cpus and self.gpus <= other.gpus and self.memory_bytes <= other.memory_bytes
 
     def __str__(self) -> str:
@@ -35,19 +35,19 @@ class WorkerResources:
 
 
 def usual_shape(options: Options) -> WorkerResources:
-    """What a worker holds that waits for its first run: enough for a spec with small tensors."""
+    """Return the resources of a worker that waits for its first run: enough for a spec with small tensors."""
     return WorkerResources(1, options.gpus, min(GIB, options.memory_bytes))
 
 
 def shape_of(job: dict[str, Any], options: Options) -> WorkerResources:
-    """What a job asks for. One that is not valid needs nothing; its worker says what is wrong with it."""
+    """Return the resources of a job. An invalid job needs none; its worker reports what is wrong with it."""
     try:
         spec = parse_spec(job["spec"])
     except SpecErrors:
         return usual_shape(options)
     cost = estimate_recomputation(spec) if job["kind"] == VERIFICATION else estimate(spec)
     memory = GIB
-    while memory < cost.peak_bytes:  # few sizes, so that a worker is seldom replaced by another
+    while memory < cost.peak_bytes:  # few sizes, so that a worker is rarely replaced by another
         memory *= 2
     return WorkerResources(
         choose_threads(spec, options.cpus),
@@ -56,8 +56,8 @@ def shape_of(job: dict[str, Any], options: Options) -> WorkerResources:
     )
 
 
-def explain_lack(wanted: WorkerResources, machines: Iterable[WorkerResources]) -> str | None:
-    """Why the cluster can never give this, or None where it can."""
+def explain_shortage(wanted: WorkerResources, machines: Iterable[WorkerResources]) -> str | None:
+    """Return why the cluster can never provide this, or None where it can."""
     machines = list(machines)
     if any(wanted.fits_in(machine) for machine in machines):
         return None

@@ -1,4 +1,4 @@
-"""The bridge's end of one worker: an actor, which gives way to one of another shape where a job needs it."""
+"""Control one worker from the bridge: an actor, which is replaced by one of another shape where a job needs it."""
 
 import asyncio
 import itertools
@@ -12,60 +12,60 @@ from ray.exceptions import RayError
 
 from mhc_service.ray.actor import Actor, Introduction, read_versions
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_shortage, shape_of, usual_shape
 
 log = logging.getLogger("mhc.bridge")
 
 LOST = (
-    "the worker process in the cluster was killed (SIGKILL), by the system for want of memory or from outside, "
+    "the worker process in the cluster was killed (SIGKILL), by the system for lack of memory or from outside, "
     "or lost with its machine"
 )
-# A worker that has not come by then, as where others hold what it needs, is mentioned in the log.
-PATIENCE_S = 15.0
-# A worker that grew for a run gives back what it holds more than others when it has had nothing to do for this long.
-GIVE_BACK_S = 10.0
+# A worker that has not started by then, for example where others use its resources, is mentioned in the log.
+LOG_AFTER_S = 15.0
+# A worker that grew for a run returns the extra resources after being idle for this long.
+RETURN_AFTER_S = 10.0
 MAX_REASON = 500
-# Restarts are the slot's business: Ray must not compute again what was half told already.
-# Beside the thread that computes there are two others, which its stubs do not know.
+# Restarts are the task of the slot: Ray must not compute again what was half sent already.
+# Apart from the thread that computes there are two others, which Ray's stubs do not know.
 declare: Any = ray.remote
 REMOTE = declare(max_restarts=0, max_task_retries=0, concurrency_groups={"control": 2})(Actor)
 
 
-class NoRoom(RuntimeError):
-    """The cluster does not give what a job needs; the text says what."""
+class NoCapacity(RuntimeError):
+    """The cluster does not provide what a job needs; the text says what."""
 
 
 class Slot:
-    """`tell(lines)` takes lines for the server, `report_end(reason)` is called once, when the worker is gone."""
+    """Run one worker. `send(lines)` sends lines to the server, `report_end(reason)` is called once, at its end."""
 
-    def __init__(self, options: Options, tell: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
-        self._options, self._tell, self._report_end = options, tell, report_end
+    def __init__(self, options: Options, send: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
+        self._options, self._send, self._report_end = options, send, report_end
         self._actor: Any = None
         self._shape = usual_shape(options)
         self._refusal: str | None = None
         self._numbers, self._number, self._job_id = itertools.count(1), 0, ""
         self._watch: asyncio.Task[None] | None = None
         self._replacing: asyncio.Task[Introduction] | None = None
-        self._giving_back: asyncio.Task[None] | None = None  # waits, and can be cancelled
-        self._returning: asyncio.Task[None] | None = None  # is at it, and has to be waited for
+        self._return_timer: asyncio.Task[None] | None = None  # waits, and can be cancelled
+        self._returning: asyncio.Task[None] | None = None  # is running, and must be awaited
         self._is_over = False
 
     async def open(self) -> None:
-        """Get an actor of the usual shape, however long others use what it needs."""
+        """Start an actor of the usual shape, and wait for its resources as long as necessary."""
         try:
             introduction = await self._replace(self._shape, None)
-        except (NoRoom, RayError) as error:
+        except (NoCapacity, RayError) as error:
             self.fail(str(error))
         else:
-            self._tell(b"#ready " + introduction.rates + b"\n")
+            self._send(b"#ready " + introduction.rates + b"\n")
 
     async def run(self, job: dict[str, Any]) -> None:
-        """Compute a job and tell its lines."""
+        """Compute a job and send its lines."""
         self._number, self._job_id = next(self._numbers), job["run"]
         await self._settle()
         try:
             await self._provide(shape_of(job, self._options))
-        except NoRoom as error:
+        except NoCapacity as error:
             self._give_up("failed", str(error))
         except asyncio.CancelledError:
             self._give_up("cancelled", None)
@@ -75,7 +75,7 @@ class Slot:
         else:
             await self._pass_on(job)
         if self._shape != usual_shape(self._options) and not self._is_over:
-            self._giving_back = asyncio.create_task(self._give_back())
+            self._return_timer = asyncio.create_task(self._return_resources())
 
     def cancel(self, job_id: str) -> None:
         """Stop the job between two frames, or while it waits for resources."""
@@ -87,25 +87,25 @@ class Slot:
             self._actor.cancel.options(concurrency_group="control").remote(self._number)
 
     def close(self) -> None:
-        """End the actor at once, whatever it does."""
+        """End the actor immediately."""
         self.fail("it was stopped")
 
     def fail(self, reason: str) -> None:
-        """The worker is gone; the first reason counts. Of a traceback of Ray its last line is told."""
+        """Report that the worker has ended; the first reason counts. Of Ray's traceback only the last line is sent."""
         if not self._is_over:
             self._is_over = True
-            if self._giving_back is not None:
-                self._giving_back.cancel()
+            if self._return_timer is not None:
+                self._return_timer.cancel()
             self._release()
             self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
     async def _pass_on(self, job: dict[str, Any]) -> None:
         if self._refusal is not None:
-            return self._tell_job_end("failed", self._refusal)
+            return self._send_job_end("failed", self._refusal)
         lines = self._actor.compute.options(num_returns="streaming").remote(self._number, job)
         try:
             async for line in lines:
-                self._tell(await line)
+                self._send(await line)
         except RayError as error:
             log.warning("a worker is lost: %s", str(error).splitlines()[0])
             self.fail(LOST)
@@ -114,31 +114,31 @@ class Slot:
         return None
 
     async def _provide(self, wanted: WorkerResources) -> None:
-        """Have an actor that covers the shape."""
+        """Start an actor that covers the shape, unless the present one does."""
         if self._shape.covers(wanted):
             return
-        if lack := explain_lack(wanted, list_machines()):
-            raise NoRoom(lack)
+        if lack := explain_shortage(wanted, list_machines()):
+            raise NoCapacity(lack)
         self._replacing = asyncio.ensure_future(self._replace(wanted, self._options.wait_s))
         try:
             await self._replacing
         except TimeoutError:
             message = f"the cluster had no {wanted} free on one machine for {self._options.wait_s:g} s"
-            raise NoRoom(message) from None
+            raise NoCapacity(message) from None
         finally:
             self._replacing = None
 
     async def _replace(self, shape: WorkerResources, wait_s: float | None) -> Introduction:
-        """An actor of another shape in place of the one that is there."""
-        if lack := explain_lack(shape, list_machines()):
-            raise NoRoom(lack)
+        """Replace the actor with one of another shape."""
+        if lack := explain_shortage(shape, list_machines()):
+            raise NoCapacity(lack)
         self._release()
         actor = REMOTE.options(num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes)).remote(
             int(shape.cpus), self._options.memory_bytes
         )
         self._actor = actor
-        notice = asyncio.get_running_loop().call_later(
-            PATIENCE_S, log.warning, "a worker with %s has not come yet", shape
+        log_timer = asyncio.get_running_loop().call_later(
+            LOG_AFTER_S, log.warning, "a worker with %s has not come yet", shape
         )
         try:
             async with asyncio.timeout(wait_s):
@@ -147,8 +147,8 @@ class Slot:
             self._release()
             raise
         finally:
-            notice.cancel()
-        self._shape, self._refusal = shape, explain_skew(introduction)
+            log_timer.cancel()
+        self._shape, self._refusal = shape, explain_version_mismatch(introduction)
         self._watch = asyncio.create_task(self._notice_death(actor))
         return introduction
 
@@ -165,44 +165,44 @@ class Slot:
             ray.kill(self._actor)
         self._actor = self._watch = None
 
-    async def _give_back(self) -> None:
-        """Become a usual worker again, unless a job comes before."""
-        await asyncio.sleep(GIVE_BACK_S)
-        task, self._giving_back = self._giving_back, None  # From here on a job waits for it, and does not stop it.
+    async def _return_resources(self) -> None:
+        """Return to the usual shape, unless a job comes before."""
+        await asyncio.sleep(RETURN_AFTER_S)
+        task, self._return_timer = self._return_timer, None  # From now on a job waits for it, and does not stop it.
         self._returning = task
         try:
             await self._replace(usual_shape(self._options), self._options.wait_s)
-        except (NoRoom, RayError, TimeoutError) as error:
-            self.fail(f"it gave back what it held, and then got nothing: {error}")
+        except (NoCapacity, RayError, TimeoutError) as error:
+            self.fail(f"it returned its resources, and then got none: {error}")
 
     async def _settle(self) -> None:
-        """Have no change under way that no job asked for."""
-        if self._giving_back is not None:
-            self._giving_back.cancel()
-            self._giving_back = None
+        """Wait until no change is running that no job requested."""
+        if self._return_timer is not None:
+            self._return_timer.cancel()
+            self._return_timer = None
         if self._returning is not None:
             await asyncio.wait({self._returning})
             self._returning = None
 
     def _give_up(self, status: str, reason: str | None) -> None:
-        """End a job that has not begun, and with it the worker, where it gave way to one that did not come."""
+        """End a job that has not begun, and its worker, where that was replaced by one that did not start."""
         if self._actor is None:
             self.fail(reason or "it was stopped while it was replaced")
         else:
-            self._tell_job_end(status, reason)
+            self._send_job_end(status, reason)
 
-    def _tell_job_end(self, status: str, reason: str | None) -> None:
-        self._tell(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
+    def _send_job_end(self, status: str, reason: str | None) -> None:
+        self._send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n")
 
 
 def list_machines() -> list[WorkerResources]:
-    """What each machine of the cluster has in all, used or not."""
+    """Return the total resources of each machine of the cluster, used or not."""
     found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return [WorkerResources(each.get("CPU", 0), each.get("GPU", 0), each.get("memory", 0)) for each in found]
 
 
-def explain_skew(introduction: Introduction) -> str | None:
-    """Why the numbers of this worker would not be this server's, or None where they are."""
+def explain_version_mismatch(introduction: Introduction) -> str | None:
+    """Return why the numbers of this worker would differ from this server's, or None where they do not."""
     ours, theirs = read_versions(), introduction.versions
     if ours == theirs:
         return None

@@ -1,1 +1,1 @@
-"""Rooms of courses: a teacher makes one, and students work in it without accounts."""
+"""Provide rooms for courses: a teacher creates one, and students work in it without accounts."""

@@ -1,4 +1,4 @@
-"""What routes of rooms are given: the rooms of the app, and the one that an address names."""
+"""Provide what routes of rooms need: the rooms of the app, and the one that an address names."""
 
 from typing import Annotated
 
@@ -19,18 +19,18 @@ RoomService = Annotated[Rooms, Depends(get_rooms)]
 
 
 async def find_room(rooms: RoomService, room_id: str) -> Room:
-    """Return the room of that id."""
+    """Return the room of that id, or raise 404."""
     room = await rooms.store.get(room_id)
     if room is None:
         raise not_found("room", room_id)
     return room
 
 
-FoundRoom = Annotated[Room, Depends(find_room)]
+RoomById = Annotated[Room, Depends(find_room)]
 
 
-async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: FoundRoom) -> Room:
-    """Return the same for its teacher; asked before anything of the body is read."""
+async def find_own_room(request: Request, rooms: RoomService, client: KeyedClient, room: RoomById) -> Room:
+    """Return the same, if the request comes from its teacher; checked before anything of the body is read."""
     rooms.require_key(room, read_bearer(request) or "", client)
     return room
 

@@ -1,4 +1,4 @@
-"""Bodies of rooms, which are for courses."""
+"""Define bodies of rooms, which are for courses."""
 
 from datetime import datetime
 
@@ -20,11 +20,11 @@ class RoomPreset(BaseModel):
 
     title: str = Field(min_length=1, max_length=MAX_TITLE, pattern=NO_NUL)
     description: str = Field("", max_length=MAX_DESCRIPTION)
-    state: str = Field(max_length=MAX_STATE, description="The view, as the hash of its address says it.")
+    state: str = Field(max_length=MAX_STATE, description="The view, as in the hash of its address.")
 
 
 class RoomRequest(BaseModel):
-    """What a teacher says of a room."""
+    """Set what the teacher chooses for a room."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,26 +36,26 @@ class RoomRequest(BaseModel):
     )
 
     def to_plan(self) -> RoomPlan:
-        """The same, for the service."""
+        """Convert it for the service."""
         presets = [preset.model_dump() for preset in self.presets]
         return RoomPlan(self.title, self.sheet, presets, self.max_seconds)
 
 
 class RoomBody(BaseModel):
-    """A room, as everyone may see it."""
+    """Describe a room, as everyone may see it."""
 
     id: str
     url: str = Field(description="The page of the room, for students.")
     title: str
     sheet: str
-    sheet_html: str = Field(description="The sheet as HTML, which holds none of the writer's.")
+    sheet_html: str = Field(description="The sheet as HTML, without any HTML of the author.")
     presets: list[RoomPreset]
     max_seconds: float
     created_at: datetime
 
     @classmethod
     def build(cls, room: Room) -> "RoomBody":
-        """From the stored row."""
+        """Convert the stored row."""
         return cls(
             id=room.id,
             url=to_address(f"/r/{room.id}"),
@@ -68,11 +68,11 @@ class RoomBody(BaseModel):
         )
 
 
-class OpenedRoomBody(BaseModel):
-    """Answer to a POST that makes a room."""
+class NewRoomBody(BaseModel):
+    """Answer a POST that creates a room."""
 
     room: RoomBody
-    key: str = Field(description="The teacher's key, told this once; sent as `Authorization: Bearer KEY`.")
+    key: str = Field(description="The teacher's key, returned only now; send it as `Authorization: Bearer KEY`.")
     teacher_url: str = Field(description="The page of the room, with the key behind `#`, which is never sent.")
 
 
@@ -88,13 +88,13 @@ class SavedViewBody(BaseModel):
 
     @classmethod
     def build(cls, view: StoredSnapshot) -> "SavedViewBody":
-        """From the stored row."""
+        """Convert the stored row."""
         kept = {name: getattr(view, name) for name in ("id", "title", "note", "runs")}
         return cls(url=to_address(f"/s/{view.id}"), created_at=to_time(view.created_at), **kept)
 
 
 class DeletedRoomBody(BaseModel):
-    """What went with a room."""
+    """Count what was deleted with a room."""
 
     views: int
     runs: int

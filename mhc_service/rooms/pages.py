@@ -1,4 +1,4 @@
-"""Pages of rooms: the room itself, a form that makes one, and the instrument inside of one."""
+"""Serve the pages of rooms: the room itself, a form that creates one, and the instrument inside of a room."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from mhc_scope.api.dependencies import Service
 from mhc_scope.pages.routes import get_pages, render_index, to_boot
-from mhc_service.rooms.dependencies import FoundRoom, RoomService, find_room
+from mhc_service.rooms.dependencies import RoomById, RoomService, find_room
 from mhc_service.rooms.models import RoomBody
 from mhc_service.rooms.store import Room
 
@@ -28,7 +28,7 @@ async def get_index_in_room(
 
 
 @router.get("/r/{room_id}")
-async def get_room_page(request: Request, room: FoundRoom) -> Response:
+async def get_room_page(request: Request, room: RoomById) -> Response:
     """Show a room: its sheet and views to start from; for its teacher also what was saved in it."""
     body = RoomBody.build(room)
     boot = to_boot("room", room=to_boot_room(room))
@@ -37,10 +37,10 @@ async def get_room_page(request: Request, room: FoundRoom) -> Response:
 
 @router.get("/rooms")
 async def get_new_room_page(request: Request) -> Response:
-    """Show a form that makes a room."""
+    """Show a form that creates a room."""
     return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
 
 
 def to_boot_room(room: Room) -> dict[str, str]:
-    """Return what the page needs of the room that it is in."""
+    """Return the data of the page's room."""
     return {"id": room.id, "title": room.title}

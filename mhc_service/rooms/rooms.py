@@ -1,4 +1,4 @@
-"""Rooms of courses: a teacher makes one, gives its link to students, and sees what they saved, without accounts."""
+"""Manage rooms of courses: a teacher creates one, shares its link, and sees what students saved, without accounts."""
 
 import json
 import secrets
@@ -11,22 +11,22 @@ from typing import IO, Any
 
 from markdown_it import MarkdownIt
 
-from mhc_scope.services.errors import MayNotTeachError, NotTheTeacherError, TooManyRoomsError
+from mhc_scope.services.errors import RoomKeyRequiredError, RoomTokenRequiredError, TooManyRoomsError
 from mhc_scope.services.identity import ClientIdentity, hash_secret
 from mhc_scope.store.frame_log import FrameLog
-from mhc_scope.store.pins import list_held
+from mhc_scope.store.pins import list_view_runs
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_service.rooms.store import Room, RoomStore
 from mhc_service.settings import ServiceSettings
 
-# No HTML, no images: a sheet is shown to everyone in the room, and loads nothing from elsewhere.
+# No HTML, no images: a sheet is shown to everyone in the room, and must load nothing from elsewhere.
 MARKDOWN = MarkdownIt("js-default", {"html": False, "linkify": False}).disable("image")
-SPOOL_BYTES = 8_000_000  # of an export that are held in memory; more goes to a file
+SPOOL_BYTES = 8_000_000  # of an export that are kept in memory; more goes to a file
 
 
 @dataclass(frozen=True)
 class RoomPlan:
-    """What a teacher says of a room; None leaves the server's default."""
+    """Set what the teacher chooses for a room; None selects the server's default."""
 
     title: str
     sheet: str
@@ -35,20 +35,20 @@ class RoomPlan:
 
 
 class Rooms:
-    """What teachers and students do with rooms."""
+    """Implement what teachers and students do with rooms."""
 
     def __init__(self, settings: ServiceSettings, store: RoomStore, log: FrameLog) -> None:
         self._settings, self.store, self._log = settings, store, log
 
     async def open(self, plan: RoomPlan, client: ClientIdentity) -> tuple[Room, str]:
-        """A new room, and its key, which is known to no one else and stored nowhere.
+        """Create a room; return it and its key, which is stored nowhere.
 
         Raises
         ------
-        MayNotTeachError
-            Where only clients with a token make rooms, and this one has none.
+        RoomTokenRequiredError
+            Where only clients with a token create rooms, and this one has none.
         TooManyRoomsError
-            Where there are as many as this server takes.
+            Where this server has as many as it allows.
         """
         self._require_teacher(client)
         if await self.store.count() >= self._settings.max_rooms:
@@ -69,17 +69,17 @@ class Rooms:
     def require_key(self, room: Room, key: str, client: ClientIdentity) -> None:
         """Refuse all but the teacher and admins."""
         if client.rights != "admin" and not secrets.compare_digest(hash_secret(key), room.key_hash):
-            raise NotTheTeacherError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
+            raise RoomKeyRequiredError(f"This needs the key of room {room.id}. Send `Authorization: Bearer KEY`.")
 
     async def export(self, room: Room) -> IO[bytes]:
-        """Everything of the room in a zip: the room, its sheet, its views, and the frames of their runs."""
+        """Write everything of the room to a zip: the room, its sheet, its views, and the frames of their runs."""
         views = await self.store.list_views(room.id)
         file = tempfile.SpooledTemporaryFile(SPOOL_BYTES)  # noqa: SIM115 - the caller sends and closes it
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("room.json", _to_json({"id": room.id, "title": room.title, "presets": room.presets}))
             archive.writestr("sheet.md", room.sheet)
             archive.writestr("views.json", _to_json([_to_plain(view) for view in views]))
-            for run_id in dict.fromkeys(run_id for view in views for run_id in list_held(view.runs, view.sweep)):
+            for run_id in dict.fromkeys(run_id for view in views for run_id in list_view_runs(view.runs, view.sweep)):
                 with archive.open(f"runs/{run_id}.ndjson", "w") as entry:
                     async for line in self._log.read_all(run_id):
                         entry.write(line)
@@ -93,11 +93,11 @@ class Rooms:
 
     def _require_teacher(self, client: ClientIdentity) -> None:
         if self._settings.rooms_by == "token" and client.rights != "admin" and not client.is_known:
-            raise MayNotTeachError("Creating rooms needs a token. Ask whoever runs this server.")
+            raise RoomTokenRequiredError("Creating rooms needs a token. Ask the operator of this server.")
 
 
 def render_sheet(text: str) -> str:
-    """Markdown as HTML that holds no HTML of the writer's, no script address and no image."""
+    """Render Markdown as HTML without the author's own HTML, script addresses or images."""
     return str(MARKDOWN.render(text))
 
 

@@ -1,4 +1,4 @@
-"""Routes of rooms, which are for courses: made by a teacher, used by students without accounts."""
+"""Serve rooms, which are for courses: created by a teacher, used by students without accounts."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -12,53 +12,53 @@ from mhc_scope.api.http.bodies import parse_model, refer_to
 from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.credentials import KEY, TOKEN, require
 from mhc_scope.api.models.links import API, to_address
-from mhc_service.rooms.dependencies import FoundRoom, OwnRoom, RoomService
-from mhc_service.rooms.models import DeletedRoomBody, OpenedRoomBody, RoomBody, RoomRequest, SavedViewBody
+from mhc_service.rooms.dependencies import OwnRoom, RoomById, RoomService
+from mhc_service.rooms.models import DeletedRoomBody, NewRoomBody, RoomBody, RoomRequest, SavedViewBody
 
 router = APIRouter(prefix=API, tags=["rooms"])
-keyed_router = APIRouter(prefix=API, tags=["rooms"])  # for those who have the key of the room
+keyed_router = APIRouter(prefix=API, tags=["rooms"])  # for callers with the key of the room
 
 BODY = {"requestBody": refer_to(RoomRequest)}
 OF_TEACHER = require(KEY, TOKEN)  # an admin's token
-OCTETS = "application/octet-stream"  # clients that are generated from the description know none for zip
+OCTETS = "application/octet-stream"  # generated clients support none for zip
 PIECE = 2**16
 ZIP: Responses = {
     200: {"description": "A zip", "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
 }
 
 
-@router.post("/rooms", status_code=201, response_model=OpenedRoomBody, openapi_extra=BODY)
+@router.post("/rooms", status_code=201, response_model=NewRoomBody, openapi_extra=BODY)
 async def open_room(request: Request, rooms: RoomService, client: Runner) -> Response:
-    """Make a room: a link for students, and a key for the teacher, which is told this once."""
+    """Create a room: a link for students, and a key for the teacher, which is returned only now."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     room, key = await rooms.open(plan, client)
     shown = RoomBody.build(room)
-    body = OpenedRoomBody(room=shown, key=key, teacher_url=f"{shown.url}#key={key}")
+    body = NewRoomBody(room=shown, key=key, teacher_url=f"{shown.url}#key={key}")
     return JSONResponse(body.model_dump(mode="json"), 201, {"Location": to_address(f"{API}/rooms/{room.id}")})
 
 
 @router.get("/rooms/{room_id}")
-async def get_room(room: FoundRoom) -> RoomBody:
-    """A room: its sheet and its presets."""
+async def get_room(room: RoomById) -> RoomBody:
+    """Return a room: its sheet and its presets."""
     return RoomBody.build(room)
 
 
 @keyed_router.put("/rooms/{room_id}", response_model=RoomBody, openapi_extra=BODY | OF_TEACHER)
 async def change_room(request: Request, rooms: RoomService, room: OwnRoom) -> RoomBody:
-    """Replace what the teacher says of the room."""
+    """Replace the teacher's settings of the room."""
     plan = parse_model(RoomRequest, await request.body()).to_plan()
     return RoomBody.build(await rooms.change(room, plan))
 
 
 @keyed_router.get("/rooms/{room_id}/views", openapi_extra=OF_TEACHER)
 async def list_room_views(rooms: RoomService, room: OwnRoom) -> list[SavedViewBody]:
-    """The views that were saved in the room, newest first; for its teacher."""
+    """Return the views that were saved in the room, newest first; for its teacher."""
     return [SavedViewBody.build(view) for view in await rooms.store.list_views(room.id)]
 
 
 @keyed_router.get("/rooms/{room_id}/export", response_class=Response, responses=ZIP, openapi_extra=OF_TEACHER)
 async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
-    """Everything of the room in a zip: sheet, presets, views, and the frames of their runs; for its teacher."""
+    """Return everything of the room in a zip: sheet, presets, views, and the frames of their runs; for its teacher."""
     file = await rooms.export(room)
     headers = {"Content-Disposition": f'attachment; filename="room-{room.id}.zip"'}
     return StreamingResponse(_read_pieces(file), media_type=OCTETS, headers=headers)
@@ -66,7 +66,7 @@ async def export_room(rooms: RoomService, room: OwnRoom) -> Response:
 
 @keyed_router.delete("/rooms/{room_id}", openapi_extra=OF_TEACHER)
 async def delete_room(rooms: RoomService, room: OwnRoom) -> DeletedRoomBody:
-    """Delete the room, the views that were saved in it, and their runs that no other view holds; for its teacher."""
+    """Delete the room, the views that were saved in it, and their runs that no other view uses; for its teacher."""
     views, runs = await rooms.store.delete(room.id)
     return DeletedRoomBody(views=views, runs=runs)
 

@@ -1,4 +1,4 @@
-"""Rooms of courses: what a teacher made, and which views and runs are theirs."""
+"""Store rooms of courses: what a teacher created, and the views and runs that belong to them."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_held, unpin_unheld
+from mhc_scope.store.pins import list_view_runs, unpin_unreferenced
 from mhc_scope.store.runs import LIVE
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tables import frames, rooms, runs, snapshots
 
-ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were asked for in it
+ROOM_ADDRESS = "room:"  # before a room's id: the address of runs that were requested in it
 
 
 @dataclass(frozen=True)
 class Room:
-    """One row.
+    """Describe one row of `rooms`.
 
     Attributes
     ----------
-    key_hash: of the key that the teacher has.
+    key_hash: hash of the teacher's key.
     sheet: Markdown, as it was written.
     presets: each with title, description and state, which is the hash of a view.
     max_seconds: predicted seconds of runs that may wait or be computed for all in the room.
-    client: key of the client that made it.
+    client: key of the client that created it.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Room:
 
 
 class RoomStore:
-    """Reads and writes of rooms."""
+    """Read and write rooms."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,8 +48,8 @@ class RoomStore:
         await self._database.call(lambda connection: connection.execute(insert(rooms).values(asdict(room))))
 
     async def get(self, room_id: str) -> Room | None:
-        """The room, if it is known."""
-        if "\0" in room_id:  # PostgreSQL takes no such text
+        """Return the room, if it is known."""
+        if "\0" in room_id:  # PostgreSQL rejects such text
             return None
 
         def work(connection: Connection) -> Room | None:
@@ -64,11 +64,11 @@ class RoomStore:
         await self._database.call(lambda connection: connection.execute(query))
 
     async def count(self) -> int:
-        """Rooms that there are."""
+        """Return how many rooms exist."""
         return int(await self._database.read(lambda c: c.execute(select(func.count()).select_from(rooms)).scalar_one()))
 
     async def list_views(self, room_id: str) -> list[StoredSnapshot]:
-        """The views that were saved in it, newest first."""
+        """Return the views that were saved in it, newest first."""
         query = select(snapshots).where(snapshots.c.room == room_id).order_by(snapshots.c.created_at.desc())
 
         def work(connection: Connection) -> list[StoredSnapshot]:
@@ -77,15 +77,15 @@ class RoomStore:
         return await self._database.read(work)
 
     async def delete(self, room_id: str) -> tuple[int, int]:
-        """Delete the room, its views, and the finished runs that no other view holds; says how many of both."""
+        """Delete the room, its views, and the finished runs that no other view uses; return how many of both."""
 
         def work(connection: Connection) -> tuple[int, int]:
             own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
             connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
-            unpin_unheld(connection, {run_id for view in own for run_id in list_held(view.runs, view.sweep)})
+            unpin_unreferenced(connection, {run_id for view in own for run_id in list_view_runs(view.runs, view.sweep)})
             of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
-            doomed = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
-            ids = list(connection.execute(doomed).scalars())
+            unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
+            ids = list(connection.execute(unpinned).scalars())
             connection.execute(delete(frames).where(frames.c.run_id.in_(ids)))
             connection.execute(delete(runs).where(runs.c.id.in_(ids)))
             connection.execute(delete(rooms).where(rooms.c.id == room_id))

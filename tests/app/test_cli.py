@@ -55,7 +55,7 @@ def test_run_writes_json_with_nested_lists(call: Call, tmp_path: Path) -> None:
         (
             ("serve", "--database-url", "nonsense"),
             "",
-            "--database-url: got what is not a URL, wanted that",
+            "--database-url: got no valid URL, wanted that",
         ),
         (("serve", "--engine", "steam"), "", "MHC_ENGINE, --engine: got 'steam', wanted local or ray\n"),
         (("serve", "--data", "/proc/nowhere"), "", "/proc/nowhere"),

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from mhc_scope.services.errors import InvalidTokenError, NoRightError, NoTokenError
+from mhc_scope.services.errors import InvalidTokenError, MissingRightError, NoTokenError
 from mhc_scope.services.identity import (
     SERVER,
     ClientIdentity,
@@ -17,8 +17,8 @@ from mhc_scope.services.identity import (
     to_block,
     to_viewer,
 )
-from mhc_scope.store.beside import open_beside
 from mhc_scope.store.database import Database
+from mhc_scope.store.transaction import open_transaction
 from mhc_service.identity import Identities, new_cookie
 from mhc_service.settings import ServiceSettings
 from mhc_service.tokens import TokenStore, add_token, list_tokens, remove_token
@@ -59,7 +59,7 @@ def give(url: str, rights: Rights, days: float = 1) -> str:
     """A new token's text."""
 
     def work() -> str:
-        with open_beside(url) as connection:
+        with open_transaction(url) as connection:
             return add_token(connection, "ann", rights, time.time() + 86_400 * days)[1]
 
     return run_apart(work)
@@ -118,7 +118,7 @@ def test_a_wrong_token_is_never_no_token(url: str) -> None:
 
 def test_an_expired_or_removed_token_is_refused(url: str) -> None:
     expired, removed = give(url, "run", days=-1), give(url, "run")
-    with open_beside(url) as connection:
+    with open_transaction(url) as connection:
         (token,) = [item for item in list_tokens(connection) if item.token_hash == hash_secret(removed)]
         assert remove_token(connection, token.id)
         assert not remove_token(connection, token.id)
@@ -164,7 +164,7 @@ def test_what_an_anonymous_client_may_do(
 
 
 def test_a_known_client_is_told_that_its_rights_do_not_do() -> None:
-    with pytest.raises(NoRightError, match="needs the right to run; you have the right to read"):
+    with pytest.raises(MissingRightError, match="needs the right to run; you have the right to read"):
         require_rights(ClientIdentity("token:a", HOST, "read", is_known=True), "run")
 
 

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mhc_service.instruments import LATE_S, Instruments, count_free_bytes
-from mhc_service.measures import EndedRun
+from mhc_service.metrics_registry import LATE_S, MetricsRegistry, count_free_bytes
+from mhc_service.operator_queries import EndedRun
 from tests.app.engine.test_cancel import LONG
 from tests.conftest import ROOT, Server, StartServer, compute
 
@@ -57,7 +57,7 @@ def test_a_run_is_counted_once_with_its_wait_and_its_time(server: Server, fresh_
 
 
 def test_a_row_that_comes_late_is_counted_and_none_twice() -> None:
-    instruments = Instruments()
+    instruments = MetricsRegistry()
     now = time.time()
 
     def build(name: str, ended_ago_s: float) -> EndedRun:

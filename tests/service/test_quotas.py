@@ -9,7 +9,7 @@ from mhc_core.record.source import SpecSource
 from mhc_scope import limits
 from mhc_scope.services.errors import (
     QueueFullError,
-    ServerStreamsError,
+    ServerStreamLimitError,
     TooManyRunsError,
     TooManyStreamsError,
     TooMuchReadError,
@@ -29,12 +29,12 @@ CLASS, HOME = "192.0.2.7", "198.51.100.1"
 QUEUE = ServiceSettings(client_queue_s=10, address_queue_s=40, queue_s=60, workers=2)
 
 
-def require_room(
+def require_capacity(
     client: ClientIdentity, new_s: list[float], live: list[LiveCost], settings: ServiceSettings = QUEUE
 ) -> None:
     """Refuse runs as a server does: by the quotas first, then by what it takes as a whole."""
     require_queue_quota(client, new_s, live, settings)
-    OpenPolicy(settings).require_queue_room(client, new_s, live)
+    OpenPolicy(settings).require_queue_capacity(client, new_s, live)
 
 
 def student(number: int, address: str = CLASS) -> ClientIdentity:
@@ -49,52 +49,52 @@ def live(client: ClientIdentity, *seconds: float) -> list[LiveCost]:
 
 def test_a_share_is_in_seconds_and_not_in_runs() -> None:
     ann = student(1)
-    require_room(ann, [0.2] * 20, live(ann, *[0.2] * 25), QUEUE)
+    require_capacity(ann, [0.2] * 20, live(ann, *[0.2] * 25), QUEUE)
     with pytest.raises(TooManyRunsError, match=r"About 8[.0]* s of work is queued or running for this client; 10 s is"):
-        require_room(ann, [6], live(ann, 8), QUEUE)
+        require_capacity(ann, [6], live(ann, 8), QUEUE)
 
 
 def test_when_to_come_again_is_told_by_what_is_too_much() -> None:
     ann = student(1)
     with pytest.raises(TooManyRunsError) as caught:
-        require_room(ann, [6], live(ann, 8), QUEUE)
+        require_capacity(ann, [6], live(ann, 8), QUEUE)
     assert caught.value.retry_after_s == 2  # 4 s too much, two workers
     with pytest.raises(TooManyRunsError) as caught:
-        require_room(ann, [1000], live(ann, 8), QUEUE)
+        require_capacity(ann, [1000], live(ann, 8), QUEUE)
     assert caught.value.retry_after_s == 60
 
 
 def test_one_request_fits_a_share_of_which_nothing_is_taken() -> None:
-    require_room(student(1), [50, 50], [], QUEUE)
+    require_capacity(student(1), [50, 50], [], QUEUE)
 
 
 def test_small_runs_are_not_free() -> None:
     ann, many = student(1), int(10 / RUN_S)
-    require_room(ann, [1e-6], live(ann, *[1e-6] * (many - 1)), QUEUE)
+    require_capacity(ann, [1e-6], live(ann, *[1e-6] * (many - 1)), QUEUE)
     with pytest.raises(TooManyRunsError):
-        require_room(ann, [1e-6], live(ann, *[1e-6] * (many + 1)), QUEUE)
+        require_capacity(ann, [1e-6], live(ann, *[1e-6] * (many + 1)), QUEUE)
 
 
 def test_new_cookies_do_not_make_an_address_larger() -> None:
     """Every request comes with another cookie, as of someone who throws them away."""
     waiting: list[LiveCost] = []
     for number in range(8):
-        require_room(student(number), [5], waiting, QUEUE)
+        require_capacity(student(number), [5], waiting, QUEUE)
         waiting += live(student(number), 5)
     with pytest.raises(TooManyRunsError, match="all clients of this address"):
-        require_room(student(9), [5], waiting, QUEUE)
+        require_capacity(student(9), [5], waiting, QUEUE)
     # There is room for someone elsewhere.
-    require_room(student(0, HOME), [5], waiting, QUEUE)
+    require_capacity(student(0, HOME), [5], waiting, QUEUE)
 
 
 def test_a_class_behind_one_address_fits_the_default_shares() -> None:
     """300 students drag, and each has a comparison of three runs of half a second under way; 61 do so from home."""
     settings, waiting = ServiceSettings(workers=2), list[LiveCost]()
     for number in range(300):
-        require_room(student(number), [0.5] * 3, waiting, settings)
+        require_capacity(student(number), [0.5] * 3, waiting, settings)
         waiting += live(student(number), *[0.5] * 3)
     for number in range(61):
-        require_room(student(number, f"203.0.113.{number}"), [0.5] * 3, waiting, settings)
+        require_capacity(student(number, f"203.0.113.{number}"), [0.5] * 3, waiting, settings)
     streams = QuotaStreams(settings)
     for number in range(300):
         streams.take(student(number))
@@ -102,27 +102,27 @@ def test_a_class_behind_one_address_fits_the_default_shares() -> None:
 
 def test_scripts_of_an_address_are_one_client_with_half_of_its_share() -> None:
     script = ClientIdentity(to_address_key(CLASS), CLASS)
-    require_room(script, [5], live(script, *[5] * 3), QUEUE)
+    require_capacity(script, [5], live(script, *[5] * 3), QUEUE)
     with pytest.raises(TooManyRunsError, match="for this client; 20 s"):
-        require_room(script, [5], live(script, *[5] * 4), QUEUE)
-    require_room(student(1), [5], live(script, *[5] * 4), QUEUE)
+        require_capacity(script, [5], live(script, *[5] * 4), QUEUE)
+    require_capacity(student(1), [5], live(script, *[5] * 4), QUEUE)
 
 
 def test_a_full_server_says_so_in_other_words() -> None:
     waiting = [item for number in range(12) for item in live(student(number, f"203.0.113.{number}"), 5)]
     with pytest.raises(QueueFullError, match="all clients together"):
-        require_room(student(1, HOME), [5], waiting, QUEUE)
+        require_capacity(student(1, HOME), [5], waiting, QUEUE)
     # The server's own runs are no client's.
-    require_room(ClientIdentity("", "203.0.113.1"), [5], live(SERVER, 30), QUEUE)
+    require_capacity(ClientIdentity("", "203.0.113.1"), [5], live(SERVER, 30), QUEUE)
 
 
 def test_the_length_of_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "QUEUE_SIZE", 3)
     settings = ServiceSettings(workers=1)
     waiting = [item for number in range(3) for item in live(student(number, f"203.0.113.{number}"), 0.1)]
-    require_room(student(9, HOME), [0.1], waiting, settings)
+    require_capacity(student(9, HOME), [0.1], waiting, settings)
     with pytest.raises(QueueFullError, match="2 of 3 runs are waiting"):
-        require_room(student(9, HOME), [0.1, 0.1], waiting, settings)
+        require_capacity(student(9, HOME), [0.1, 0.1], waiting, settings)
 
 
 def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,22 +136,22 @@ def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(TooManyStreamsError, match="all clients of this address"):
         shares.take(ben)
     shares.take(student(3, HOME))
-    with pytest.raises(ServerStreamsError):
+    with pytest.raises(ServerStreamLimitError):
         shares.take(student(3, HOME))
     for _ in range(2):  # giving back twice makes room once
-        tickets[0].give_back()
+        tickets[0].close()
     assert shares.open == 3
-    tickets[1].give_back()
+    tickets[1].close()
     shares.take(ann)
     shares.take(ben)
-    with pytest.raises(ServerStreamsError):
+    with pytest.raises(ServerStreamLimitError):
         shares.take(student(4, HOME))
 
 
 def test_nothing_is_kept_of_clients_that_have_gone() -> None:
     shares = QuotaStreams(ServiceSettings())
     for number in range(50):
-        shares.take(student(number)).give_back()
+        shares.take(student(number)).close()
     assert (shares.open, len(shares._open)) == (0, 0)
 
 
@@ -186,17 +186,17 @@ def test_what_is_kept_counts_whoever_asks_with_which_cookie(tmp_path: Path) -> N
         await runs.put_queued({"r": job})
         assert await runs.list_live_costs() == [LiveCost(ann.key, ann.address, 1.0)]
         await views.put(["r"], "s" * 15_000, "t", owner=Owner(ann.key, ann.address))
-        await shares.require_room(ann)
+        await shares.require_capacity(ann)
         await views.put(["r"], "s" * 15_001, "t", owner=Owner(ann.key, ann.address))
         with pytest.raises(TooMuchStoredError, match="for this client"):
-            await shares.require_room(ann)
+            await shares.require_capacity(ann)
         for number in range(2, 4):
             client = student(number)
-            await shares.require_room(client)
+            await shares.require_capacity(client)
             await views.put(["r"], "s" * 15_000, f"t{number}", owner=Owner(client.key, client.address))
         with pytest.raises(TooMuchStoredError, match="for all clients of this address"):
-            await shares.require_room(student(9))
-        await shares.require_room(student(9, HOME))
+            await shares.require_capacity(student(9))
+        await shares.require_capacity(student(9, HOME))
         await database.close()
 
     run_loop(check())
@@ -214,9 +214,11 @@ def test_addresses_with_many_streams_leave_some_to_those_with_few() -> None:
     shares = QuotaStreams(ServiceSettings())
     for number in range(448):
         shares.take(student(number, f"203.0.113.{number // 200}"))
-    with pytest.raises(ServerStreamsError, match="448 event streams are open; 448 are allowed to addresses with more"):
+    with pytest.raises(
+        ServerStreamLimitError, match="448 event streams are open; 448 are allowed to addresses with more"
+    ):
         shares.take(student(449, "203.0.113.2"))
     for number in range(64):
         shares.take(student(number, f"198.51.100.{number}"))
-    with pytest.raises(ServerStreamsError, match="512 event streams are open; 512 are allowed"):
+    with pytest.raises(ServerStreamLimitError, match="512 event streams are open; 512 are allowed"):
         shares.take(student(1, "198.51.100.200"))

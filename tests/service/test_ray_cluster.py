@@ -16,7 +16,7 @@ from mhc_service.ray.actor import Introduction
 from mhc_service.ray.bridge import Bridge
 from mhc_service.ray.engine import RayEngine
 from mhc_service.ray.options import Options
-from mhc_service.ray.slot import GIVE_BACK_S, explain_skew
+from mhc_service.ray.slot import RETURN_AFTER_S, explain_version_mismatch
 from mhc_service.settings import ServiceSettings
 from tests.contract.engine.bench import SMALL, Bench, wait_until
 from tests.contract.engine.harness import RayHarness, kill
@@ -193,7 +193,7 @@ def test_a_larger_worker_takes_the_place_of_a_small_one_and_gives_back_what_it_h
         await bench.compute(WIDE)
         (large,) = bench.harness.list_workers()
         assert large != small
-        await wait_until(lambda: large not in bench.harness.list_workers(), GIVE_BACK_S + 30)
+        await wait_until(lambda: large not in bench.harness.list_workers(), RETURN_AFTER_S + 30)
         await bench.compute()
         (again,) = bench.harness.list_workers()
         assert again not in (small, large)
@@ -219,7 +219,7 @@ def test_no_cluster_at_the_address_leaves_jobs_waiting_and_says_so(caplog: pytes
 
 def test_numbers_of_other_versions_are_not_taken() -> None:
     other = Introduction("process 7 on node-3", {"mhc_core": "0.1.0", "torch": "2.0.0"}, b"{}")
-    said = str(explain_skew(other))
+    said = str(explain_version_mismatch(other))
     assert said.startswith("the worker (process 7 on node-3) has mhc_core 0.1.0, torch 2.0.0, the server mhc_core ")
     assert said.endswith("install the same on both")
 

@@ -10,7 +10,7 @@ from mhc_scope.engine.contract import RUN, VERIFICATION
 from mhc_scope.engine.registry import UnknownEngine, build_engine
 from mhc_scope.settings import GIB
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import WorkerResources, explain_lack, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_shortage, shape_of, usual_shape
 from mhc_service.settings import ServiceSettings
 
 OPTIONS = Options("head:6379", cpus=4, gpus=0.0, wait_s=60.0, memory_bytes=16 * GIB)
@@ -56,12 +56,12 @@ def test_a_worker_with_a_gpu_does_not_cover_what_needs_none() -> None:
 
 def test_what_no_machine_has_is_said_with_what_there_is() -> None:
     machines = [WorkerResources(2, 0.0, 4 * GIB), WorkerResources(16, 0.0, 8 * GIB)]
-    assert explain_lack(WorkerResources(2, 0.0, 8 * GIB), machines) is None
-    assert explain_lack(WorkerResources(2, 1.0, GIB), machines) == (
+    assert explain_shortage(WorkerResources(2, 0.0, 8 * GIB), machines) is None
+    assert explain_shortage(WorkerResources(2, 1.0, GIB), machines) == (
         "the run needs 2 CPU, 1 GPU and 1.0 GiB on one machine, and the cluster has none such: "
         "it has 16 CPU and 8.0 GiB; 2 CPU and 4.0 GiB"
     )
-    assert "no machine" in str(explain_lack(WorkerResources(1, 0.0, GIB), []))
+    assert "no machine" in str(explain_shortage(WorkerResources(1, 0.0, GIB), []))
 
 
 def test_the_address_of_a_cluster_is_asked_for() -> None:

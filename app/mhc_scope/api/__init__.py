@@ -1,1 +1,1 @@
-"""The HTTP API, one resource a file."""
+"""Serve the HTTP API, one resource per file."""

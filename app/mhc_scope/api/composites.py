@@ -1,4 +1,4 @@
-"""Route of composites: the mixing of any interval of layers, multiplied."""
+"""Serve composites: the product of the mixing of any interval of layers."""
 
 import asyncio
 
@@ -17,7 +17,7 @@ router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_readi
 async def get_composite(
     run_id: str, service: Service, first: LayerIndex = None, last: LayerIndex = None
 ) -> CompositeBody:
-    """H_last ... H_first with its sums and gains, of matrices averaged over samples; all layers without an interval."""
+    """Return H_last ... H_first with its sums and gains, of matrices averaged over samples; all layers by default."""
     run = await find_done(service, run_id)
     result = await load_result(service, run)
     first, last = check_interval(first, last, result.depth)

@@ -1,4 +1,4 @@
-"""Routes of costs compared: every connection at one stack, and the paper's models on paper."""
+"""Serve comparisons of cost: every connection at one stack, and the paper's models as calculated."""
 
 import csv
 import io
@@ -27,36 +27,36 @@ WITH_SPEC = {"requestBody": SPEC_BODY}
 
 @router.post("/costs", openapi_extra=WITH_SPEC)
 async def compare_costs(request: Request, service: Service) -> list[ConnectionCost]:
-    """Predicted cost of every connection at the stack of a spec; those whose rules it breaks are left out."""
+    """Return the predicted cost of every connection at the stack of a spec; omit those whose rules it breaks."""
     return compare_connections(parse_spec(await request.body()), service.engine.rates)
 
 
 @router.post("/costs.csv", response_class=Response, responses={200: {"content": CSV}}, openapi_extra=WITH_SPEC)
 async def get_costs_csv(request: Request, service: Service) -> Response:
-    """The same, one row a connection, with what each adds as a share of the residual connection's cost."""
+    """Return the same as CSV, one row per connection, with what each adds relative to the residual connection."""
     return Response(to_csv(await compare_costs(request, service)), media_type="text/csv")
 
 
 @router.post("/costs/figure", response_model=FigureBody, openapi_extra=WITH_SPEC)
 async def get_costs_figure(request: Request, service: Service, theme: ThemeName = "light") -> Response:
-    """What each connection adds in time and memory traffic, as a Plotly figure: `plotly.io.from_json` reads it."""
+    """Return what each connection adds in time and memory traffic, as a Plotly figure for `plotly.io.from_json`."""
     costs = await compare_costs(request, service)
     return await respond_figure(lambda: build_costs(costs, THEMES[theme]))
 
 
 @router.get("/costs/paper")
 async def get_paper_costs() -> PaperCosts:
-    """What HC and mHC add to the mHC paper's 3B, 9B and 27B models at n = 4: parameters, arithmetic, memory traffic."""
+    """Return what HC and mHC add to the mHC paper's 3B, 9B and 27B models at n = 4: parameters, FLOPs, traffic."""
     return paper_shapes()
 
 
 def to_csv(costs: Sequence[ConnectionCost]) -> str:
-    """Counts and seconds, then the shares added, one row a connection."""
+    """Write counts and seconds, then the relative additions, one row per connection."""
     added = {measure: to_added(costs, measure) for measure in MEASURES}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["connection", *MEASURES, *(f"{measure}_added" for measure in MEASURES)])
     for row, cost in enumerate(costs):
-        shares = [added[measure][row] for measure in MEASURES]
-        writer.writerow([cost.connection, *(getattr(cost, measure) for measure in MEASURES), *shares])
+        ratios = [added[measure][row] for measure in MEASURES]
+        writer.writerow([cost.connection, *(getattr(cost, measure) for measure in MEASURES), *ratios])
     return text.getvalue()

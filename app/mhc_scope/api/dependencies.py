@@ -1,4 +1,4 @@
-"""What routes are given: the app's services, who asks, and what the ids in an address name."""
+"""Provide what routes need: the app's services, the client, and the resources that an address names."""
 
 import asyncio
 import time
@@ -30,49 +30,49 @@ MAX_CHARGED = 8  # runs of one figure; more are refused by its route
 
 
 def get_service(request: Request) -> Runs:
-    """The runs of this app."""
+    """Return the runs of this app."""
     service: Runs = request.app.state.runs
     return service
 
 
 def get_sweeps(request: Request) -> Sweeps:
-    """The sweeps of this app."""
+    """Return the sweeps of this app."""
     sweeps: Sweeps = request.app.state.sweeps
     return sweeps
 
 
 def get_values(request: Request) -> SweepReader:
-    """The numbers of this app's sweeps."""
+    """Return the reader of sweep values."""
     values: SweepReader = request.app.state.sweep_values
     return values
 
 
 def get_traces(request: Request) -> Traces:
-    """The traces of this app."""
+    """Return the traces of this app."""
     traces: Traces = request.app.state.traces
     return traces
 
 
 def get_live_traces(request: Request) -> LiveTraces:
-    """The traces of this app that grow."""
+    """Return the live traces of this app."""
     traces: LiveTraces = request.app.state.live_traces
     return traces
 
 
 def get_snapshots(request: Request) -> SnapshotStore:
-    """The snapshots of this app."""
+    """Return the snapshots of this app."""
     snapshots: SnapshotStore = request.app.state.snapshots
     return snapshots
 
 
 def get_encoder(request: Request) -> Encoder:
-    """What writes large results."""
+    """Return the writer of large results."""
     encoder: Encoder = request.app.state.encoder
     return encoder
 
 
 def get_policy(request: Request) -> Policy:
-    """Return who may do what on this server, and how much."""
+    """Return the policy, which decides who may do what on this server, and how much."""
     policy: Policy = request.app.state.policy
     return policy
 
@@ -81,13 +81,13 @@ InstalledPolicy = Annotated[Policy, Depends(get_policy)]
 
 
 def read_bearer(request: Request) -> str | None:
-    """The bearer token of a request; None without one."""
+    """Return the bearer token of a request; None without one."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 def read_key(request: Request) -> str | None:
-    """Return the bearer token where it is the key of what the request names; None without one."""
+    """Return the bearer token where it is the key of the resource that the request names; None without one."""
     bearer = read_bearer(request)
     return None if bearer and get_policy(request).is_token(bearer) else bearer
 
@@ -98,7 +98,7 @@ async def get_client(request: Request) -> identity.ClientIdentity:
 
 
 async def get_keyed_client(request: Request) -> identity.ClientIdentity:
-    """Return the client, for routes whose bearer may be the key of what they name instead of an access token."""
+    """Return the client, for routes whose bearer may be the key of a resource instead of an access token."""
     return await _identify(request, None if read_key(request) is not None else read_bearer(request))
 
 
@@ -117,13 +117,13 @@ async def _identify(request: Request, token: str | None) -> identity.ClientIdent
 
 
 def require_read(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
-    """One who may look."""
+    """Require a client that may read."""
     identity.require_rights(client, "read")
     return client
 
 
 def require_run(client: Annotated[identity.ClientIdentity, Depends(get_client)]) -> identity.ClientIdentity:
-    """One who may start, bring and keep things."""
+    """Require a client that may run, upload and keep things."""
     identity.require_rights(client, "run")
     return client
 
@@ -132,10 +132,10 @@ def get_viewer(
     client: Annotated[identity.ClientIdentity, Depends(get_client)],
     viewer: Annotated[
         str | None,
-        Query(max_length=64, description="A token of the caller's own, which tells its streams from others of its."),
+        Query(max_length=64, description="An identifier that the caller chooses for its event streams."),
     ] = None,
 ) -> str:
-    """Whose event stream this is: a DELETE is not held up by streams of the viewer that sends it."""
+    """Return the key of the viewer: a DELETE ignores the event streams of the viewer that sends it."""
     return identity.to_viewer(client, viewer)
 
 
@@ -154,7 +154,7 @@ Viewer = Annotated[str, Depends(get_viewer)]
 
 
 def get_place(policy: InstalledPolicy, client: Client) -> streams.StreamPlace:
-    """Return where the caller opens event streams."""
+    """Return a place for event streams of the caller."""
     return streams.StreamPlace(policy.streams, client)
 
 
@@ -162,7 +162,7 @@ StreamPlace = Annotated[streams.StreamPlace, Depends(get_place)]
 
 
 async def find_run(service: Runs, run_id: str) -> StoredRun:
-    """The run, noted as used. Other jobs, such as verifications, are not shown."""
+    """Return the run, and record its use. Other jobs, such as verifications, are not shown."""
     run = await service.find(run_id)
     if run is None or run.kind != RUN:
         raise not_found("run", run_id)
@@ -171,7 +171,7 @@ async def find_run(service: Runs, run_id: str) -> StoredRun:
 
 
 async def find_done(service: Runs, run_id: str) -> StoredRun:
-    """The run, if it has a whole result."""
+    """Return the run, if it has a whole result."""
     run = await find_run(service, run_id)
     if not run.is_whole:
         why = f"Run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else ".")
@@ -180,12 +180,12 @@ async def find_done(service: Runs, run_id: str) -> StoredRun:
 
 
 async def load_result(service: Runs, run: StoredRun) -> Result:
-    """The run's columns."""
+    """Return the run's columns."""
     return await read_result(service.log.read_all(run.id))
 
 
 async def load_start(service: Runs, run: StoredRun) -> Result:
-    """What the run's first frame says: its source, layers and streams."""
+    """Return the content of the run's first frame: its source, layers and streams."""
     result = Result(keeps_frames=False)
     for line in await service.log.read(run.id, -1, 1):
         result.add(codec.decode_line(line))
@@ -193,14 +193,14 @@ async def load_start(service: Runs, run: StoredRun) -> Result:
 
 
 async def charge_reading(request: Request, service: Service, client: Client, run_id: str) -> None:
-    """Count what it costs to read a run whole, of those who ask for what is made of it."""
+    """Charge the client for reading the frames of a run, for routes that return results of them."""
     names = [run_id, *filter(None, request.query_params.get("with", "").split(","))]
     runs = await asyncio.gather(*map(service.store.get, names[:MAX_CHARGED]))
     get_policy(request).charge_read(client, sum(run.bytes for run in runs if run is not None))
 
 
 async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str) -> StoredSnapshot | None:
-    """The snapshot of that id, if there is one; it is looked at, and therefore kept longer."""
+    """Return the snapshot of that id, if there is one; viewing it extends its expiry."""
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is not None:
         await snapshots.renew(snapshot, time.time() + limits.KEEP_SNAPSHOT_S)
@@ -208,7 +208,7 @@ async def find_view(request: Request, snapshots: SnapshotStore, snapshot_id: str
 
 
 async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str) -> StoredSnapshot:
-    """The snapshot of that id."""
+    """Return the snapshot of that id, or refuse."""
     snapshot = await find_view(request, snapshots, snapshot_id)
     if snapshot is None:
         raise not_found("snapshot", snapshot_id)
@@ -216,12 +216,12 @@ async def find_snapshot(request: Request, snapshots: Snapshots, snapshot_id: str
 
 
 async def find_sweep(sweeps: SweepService, sweep_id: str) -> SweepGrid:
-    """The sweep of that id."""
+    """Return the sweep of that id, or refuse."""
     sweep = await sweeps.find(sweep_id)
     if sweep is None:
         raise not_found("sweep", sweep_id)
     return sweep
 
 
-FoundSnapshot = Annotated[StoredSnapshot, Depends(find_snapshot)]
-FoundSweep = Annotated[SweepGrid, Depends(find_sweep)]
+SnapshotById = Annotated[StoredSnapshot, Depends(find_snapshot)]
+SweepById = Annotated[SweepGrid, Depends(find_sweep)]

@@ -1,4 +1,4 @@
-"""Routes that describe: what can be set, what is measured, what it would cost, where to start."""
+"""Serve descriptions: the settings of a spec, the metrics, the cost of a run, and presets."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.api.dependencies import Service
 from mhc_scope.api.http.bodies import SPEC_BODY
-from mhc_scope.api.http.kept_bodies import KeptBody
+from mhc_scope.api.http.cached_bodies import CachedBody
 from mhc_scope.api.http.problems import to_item
 from mhc_scope.api.models.descriptions import EstimateBody, MetricsBody, PresetsBody, PreviewsBody
 from mhc_scope.api.models.links import API
@@ -28,7 +28,7 @@ Together = Annotated[int, Query(ge=1, le=MAX_RUNS, description="Runs to be submi
 
 @router.post("/estimate", openapi_extra={"requestBody": SPEC_BODY})
 async def estimate_run(request: Request, service: Service, together: Together = 1) -> EstimateBody:
-    """Predicted parameters, FLOPs, bytes, memory and seconds, and whether this server would take the spec."""
+    """Return predicted parameters, FLOPs, bytes, memory and seconds, and whether this server would admit the spec."""
     spec = parse_spec(await request.body())
     cost = service.predictions.predict(RUN, spec, together)
     errors = [to_item(error) for error in check_cost(spec, cost, request.app.state.settings)]
@@ -37,42 +37,42 @@ async def estimate_run(request: Request, service: Service, together: Together = 
 
 @router.get("/schema", response_model=dict[str, Any])
 async def get_schema(request: Request) -> Response:
-    """JSON schema of a spec; `control`, `unit`, `step` and `applies` in it make the page's controls."""
+    """Return the JSON schema of a spec; the page builds its controls from `control`, `unit`, `step` and `applies`."""
     return _write_schema().respond(request)
 
 
 @router.get("/metrics-catalogue", response_model=MetricsBody)
 async def list_metrics() -> dict[str, Any]:
-    """Every metric: key, title, unit, scale, shape, meaning, formula, source."""
+    """Return every metric: key, title, unit, scale, shape, meaning, formula, source."""
     return {"metrics": to_catalogue()}
 
 
 @router.get("/presets", response_model=PresetsBody)
 async def list_presets(request: Request) -> Response:
-    """Named comparisons, the first is `default`."""
+    """Return named comparisons; the first is `default`."""
     return _write_presets().respond(request)
 
 
 @router.get("/presets/previews", response_model=PreviewsBody)
 async def list_previews(request: Request) -> Response:
-    """A sketch of each preset: one curve a run of its metric (log10 where it spans decades) and one number.
+    """Return a sketch of each preset: one curve per run of its metric (log10 where it spans decades) and one number.
 
-    Each is of a run of this version, made before and stored with the code.
+    Each comes from a run of this version that is stored with the code.
     """
     return _write_previews().respond(request)
 
 
 @cache
-def _write_schema() -> KeptBody:
-    return KeptBody(codec.to_json(RunSpec.model_json_schema()))
+def _write_schema() -> CachedBody:
+    return CachedBody(codec.to_json(RunSpec.model_json_schema()))
 
 
 @cache
-def _write_presets() -> KeptBody:
-    return KeptBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
+def _write_presets() -> CachedBody:
+    return CachedBody(codec.to_json({"presets": [preset.to_plain() for preset in PRESETS]}))
 
 
 @cache
-def _write_previews() -> KeptBody:
+def _write_previews() -> CachedBody:
     previews = [{"name": name, "runs": runs} for name, runs in read_sketches().items()]
-    return KeptBody(codec.to_json({"previews": previews}))
+    return CachedBody(codec.to_json({"previews": previews}))

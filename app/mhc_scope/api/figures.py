@@ -1,4 +1,4 @@
-"""Routes of figures: the page's templates, and the same figures filled with finished runs for notebooks."""
+"""Serve figures: the page's templates, and the same figures filled with finished runs for notebooks."""
 
 import asyncio
 from typing import Annotated
@@ -13,24 +13,24 @@ from mhc_core.figures.style import ThemeName
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result, load_start
-from mhc_scope.api.http.kept_bodies import KeptBody
-from mhc_scope.api.http.kept_files import CHANGELESS, respond_file
+from mhc_scope.api.http.cached_bodies import CachedBody
+from mhc_scope.api.http.cached_files import CHANGELESS, respond_file
 from mhc_scope.api.http.problems import invalid_query, not_found
 from mhc_scope.api.http.queries import LayerIndex, check_interval, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody, FigureItem, PanelsBody
 from mhc_scope.api.models.links import API, to_address
-from mhc_scope.services.encoder_jobs import AskedFigure
+from mhc_scope.services.encoder_jobs import FigureRequest
 
 router = APIRouter(prefix=API, tags=["figures"], dependencies=[Depends(refuse_unknown)])
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=80)]
-_panels: dict[tuple[int, ThemeName], KeptBody] = {}
-RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Runs that a figure will hold.")]
+_panels: dict[tuple[int, ThemeName], CachedBody] = {}
+RunCount = Annotated[int, Query(ge=1, le=figures.MAX_RUNS, description="Number of runs in a figure.")]
 
 
 @router.get("/panels", response_model=PanelsBody, responses=CHANGELESS)
 async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "light") -> Response:
-    """Every panel: its meaning and its Plotly figure without data."""
+    """Return every panel: its meaning and its Plotly figure without data."""
     if (body := _panels.get((runs, theme))) is None:
         body = _panels[runs, theme] = await asyncio.to_thread(_write_panels, runs, theme)
     headers = {"ETag": body.etag, "Cache-Control": "no-cache"}
@@ -41,7 +41,7 @@ async def get_panels(request: Request, runs: RunCount = 3, theme: ThemeName = "l
 
 @router.get("/runs/{run_id}/figures")
 async def list_figures(run_id: str, service: Service) -> list[FigureItem]:
-    """The figures there are of a run."""
+    """Return the figures of a run."""
     await find_done(service, run_id)
     base = to_address(f"{API}/runs/{run_id}/figures")
     return [
@@ -67,7 +67,7 @@ async def get_figure(
     first: LayerIndex = None,
     last: LayerIndex = None,
 ) -> Response:
-    """A Plotly figure with this run's data: `plotly.io.from_json` reads it."""
+    """Return a Plotly figure with this run's data: `plotly.io.from_json` reads it."""
     _require_view(panel, view)
     ids = [run_id, *filter(None, others.split(","))]
     if len(ids) > figures.MAX_RUNS:
@@ -76,7 +76,7 @@ async def get_figure(
         raise invalid_query("difference", True, "at least one more run, `with`")
     runs = [await find_done(service, name) for name in ids]
     is_large = any(map(encoder.is_large, runs))
-    # Of a trace, only its frames say how many steps there are.
+    # Of a trace, only its frames say how many steps it has.
     is_outside = is_large and all(isinstance(run.source, SpecSource) for run in runs)
     results = [await (load_start if is_outside else load_result)(service, run) for run in runs]
     top = max(result.depth for result in results) - 1
@@ -88,11 +88,11 @@ async def get_figure(
         raise invalid_query("label", len(labels), f"one for each of {len(runs)} runs, or none")
     interval = check_interval(first, last, top + 1)
     _check_step(step, max(result.train_steps for result in results))
-    asked = AskedFigure(panel, tuple(labels), cursor, theme, view, difference, step, interval)
+    wanted = FigureRequest(panel, tuple(labels), cursor, theme, view, difference, step, interval)
     if not is_outside:
-        return Response(await asyncio.to_thread(asked.draw, results), media_type="application/json")
+        return Response(await asyncio.to_thread(wanted.draw, results), media_type="application/json")
     is_packed = "gzip" in request.headers.get("accept-encoding", "")
-    path = await encoder.get_figure(runs, asked, is_packed=is_packed)
+    path = await encoder.get_figure(runs, wanted, is_packed=is_packed)
     headers = {"ETag": f'"{path.name}"', "Vary": "Accept-Encoding"} | (
         {"Content-Encoding": "gzip"} if is_packed else {}
     )
@@ -112,5 +112,5 @@ def _require_view(panel: str, view: str | None) -> None:
         raise invalid_query("view", view, f"one of {', '.join(views)}")
 
 
-def _write_panels(runs: int, theme: ThemeName) -> KeptBody:
-    return KeptBody(codec.to_json(figures.to_response(runs, theme)))
+def _write_panels(runs: int, theme: ThemeName) -> CachedBody:
+    return CachedBody(codec.to_json(figures.to_response(runs, theme)))

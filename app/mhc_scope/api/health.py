@@ -1,4 +1,4 @@
-"""Health of the server: is it alive, and can it take runs."""
+"""Report the health of the server: whether it is alive, and whether it can accept runs."""
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
@@ -16,15 +16,15 @@ NOT_READY: Responses = {503: {"description": "Not yet, or no longer", "model": R
 
 @router.get("/livez", openapi_extra=require())
 async def get_liveness() -> LivenessBody:
-    """The process answers."""
+    """Return 200: the process answers."""
     return LivenessBody(status="alive")
 
 
 @router.get("/readyz", response_model=ReadinessBody, responses=NOT_READY, openapi_extra=require())
 async def get_readiness(request: Request, service: Service, policy: InstalledPolicy) -> JSONResponse:
-    """The database can be written, a worker is warm and the server is not stopping: 200, else 503."""
+    """Return 200 where the database can be written, a worker is warm and the server is not stopping, else 503."""
     inspector: Inspector = request.app.state.inspector
-    found = await inspector.look()
+    found = await inspector.inspect()
     body = ReadinessBody(
         status="ready" if found.is_ready else "not ready",
         checks={

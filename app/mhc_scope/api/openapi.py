@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API."""
+"""Build the OpenAPI description of the API."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from mhc_scope.api.models.snapshots import SnapshotRequest
 from mhc_scope.api.models.sweeps import SweepRequest
 from mhc_scope.api.models.traces import EndRequest
 
-# What routes parse themselves, or send where the framework does not look.
+# Models that routes parse themselves, or that the framework does not find.
 MODELS: dict[str, type[BaseModel]] = {
     "RunSpec": RunSpec,
     "SnapshotRequest": SnapshotRequest,
@@ -40,8 +40,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the OpenAPI description of an app below the path `root`.
 
-    `schemes` and `models` are what an extension adds: kinds of credentials, and bodies that its routes read themselves.
-    Specs are parsed and frames are written by the core, so its schemas are put in here; every error is a problem.
+    `schemes` and `models` are added by an extension: kinds of credentials, and bodies that its routes read themselves.
+    The core parses specs and writes frames, so its schemas are inserted here; every error is a problem.
     """
     if app.openapi_schema:
         return app.openapi_schema
@@ -68,7 +68,7 @@ def describe(
 
 
 def _keep_known(security: list[dict[str, list[str]]], schemes: Collection[str]) -> list[dict[str, list[str]]]:
-    """Leave out kinds of credentials that this server does not have."""
+    """Omit kinds of credentials that this server does not have."""
     return [item for item in security if item.keys() <= set(schemes)]
 
 
@@ -83,7 +83,7 @@ def _add_models(schemas: dict[str, Any], models: Mapping[str, type[BaseModel]]) 
 
 
 def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with the spec's own in place of any object."""
+    """Return the schema with the spec's own instead of any object."""
     if "anyOf" in schema:
         return schema | {"anyOf": [_refer_to_spec(item) for item in schema["anyOf"]]}
     if schema["type"] != "object":

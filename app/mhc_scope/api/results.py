@@ -1,4 +1,4 @@
-"""Routes of results: a finished run as columns, in the formats that people take away."""
+"""Serve results: a finished run as columns, in the formats that people download."""
 
 import asyncio
 from typing import Annotated, Literal
@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from mhc_scope.api.dependencies import Encoding, Service, charge_reading, find_done, load_result
+from mhc_scope.api.http.cached_files import CHANGELESS, matches_etag, respond_file
 from mhc_scope.api.http.contents import describe_bytes, describe_texts
-from mhc_scope.api.http.kept_files import CHANGELESS, is_held, respond_file
 from mhc_scope.api.http.problems import invalid_query
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.results import ResultBody
@@ -27,22 +27,22 @@ NPZ = describe_bytes(MEDIA_TYPES["npz"], "Arrays by name, as numpy reads them.")
 
 
 class Download:
-    """One who asks for a result: of which run, and what is there to answer with."""
+    """Answer a request for a result, with the run and the services that it needs."""
 
     def __init__(self, request: Request, run_id: str, service: Service, encoder: Encoding) -> None:
         self.request, self._run_id, self._service, self._encoder = request, run_id, service, encoder
 
     async def respond(self, ending: str, arrays: Form = "nested", vary: str = "Accept-Encoding") -> Response:
-        """The result; of a large run a file, which another process has written."""
+        """Return the result; for a large run a file that another process has written."""
         run = await find_done(self._service, self._run_id)
         form = f"json-{arrays}" if ending == "json" else ending
         is_large = self._encoder.is_large(run)
-        # The middleware, which compresses what is small, would hold the server up with what is large.
+        # The middleware compresses small answers; a large one would block the server.
         is_packed = is_large and ending != "npz" and "gzip" in self.request.headers.get("accept-encoding", "")
-        # A finished run never changes, and its id names the numerics; how it is written may change.
+        # A finished run never changes, and its id names the numerics; the format of its files may change.
         etag = f'"{run.id}-{form}-{name_code()}{"-gzip" if is_packed else ""}"'
         headers = {"ETag": etag, "Cache-Control": "private, max-age=86400", "Vary": vary}
-        if is_held(self.request, etag):
+        if matches_etag(self.request, etag):
             return Response(status_code=304, headers=headers)
         if ending != "json":
             headers["Content-Disposition"] = f'attachment; filename="mhc-scope-{run.id}.{ending}"'
@@ -57,32 +57,32 @@ class Download:
 
 
 @router.get("/runs/{run_id}/result", response_model=ResultBody, responses={200: {"content": CSV | NPZ}, **CHANGELESS})
-async def get_result(asked: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
-    """The whole result as columns, in the first of JSON, CSV and NPZ that `Accept` names; JSON without it."""
-    accept = asked.request.headers.get("accept", "")
+async def get_result(download: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
+    """Return the whole result as columns, in the first of JSON, CSV and NPZ that `Accept` names; JSON by default."""
+    accept = download.request.headers.get("accept", "")
     ending = next((name for name, media in MEDIA_TYPES.items() if media in accept), "json")
-    return await asked.respond(ending, arrays, vary="Accept, Accept-Encoding")
+    return await download.respond(ending, arrays, vary="Accept, Accept-Encoding")
 
 
 @router.get("/runs/{run_id}/result.json", response_model=ResultBody, responses=CHANGELESS)
-async def get_result_json(asked: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
-    """The whole result as columns."""
-    return await asked.respond("json", arrays)
+async def get_result_json(download: Annotated[Download, Depends()], arrays: Arrays = "nested") -> Response:
+    """Return the whole result as columns."""
+    return await download.respond("json", arrays)
 
 
 @router.get("/runs/{run_id}/result.csv", response_class=Response, responses={200: {"content": CSV}, **CHANGELESS})
-async def get_result_csv(asked: Annotated[Download, Depends()]) -> Response:
-    """The columns over layers as a table. Matrices and the steps of training are left out, and named in it."""
-    return await asked.respond("csv")
+async def get_result_csv(download: Annotated[Download, Depends()]) -> Response:
+    """Return the columns over layers as a table. Matrices and steps of training are left out, and named in it."""
+    return await download.respond("csv")
 
 
 @router.get("/runs/{run_id}/result.npz", response_class=Response, responses={200: {"content": NPZ}, **CHANGELESS})
-async def get_result_npz(asked: Annotated[Download, Depends()]) -> Response:
-    """The whole result as an archive of numpy arrays."""
-    return await asked.respond("npz")
+async def get_result_npz(download: Annotated[Download, Depends()]) -> Response:
+    """Return the whole result as an archive of numpy arrays."""
+    return await download.respond("npz")
 
 
 @router.get("/runs/{run_id}/result.{ending}", include_in_schema=False)
 async def refuse_ending(ending: str) -> None:
-    """There is no other format."""
+    """Answer 404: no other format exists."""
     raise invalid_query("ending", ending, f"one of {', '.join(MEDIA_TYPES)}")

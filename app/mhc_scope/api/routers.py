@@ -1,4 +1,4 @@
-"""Everything under /api/v1, in the order in which addresses are matched and documented."""
+"""List everything under /api/v1, in the order in which addresses are matched and documented."""
 
 from mhc_scope.api import (
     composites,
@@ -13,7 +13,7 @@ from mhc_scope.api import (
     verifications,
 )
 
-# For those who may look.
+# For clients that may read.
 ROUTERS = (
     sweeps.router,  # before runs, because no run has the id sweep
     runs.router,
@@ -26,5 +26,5 @@ ROUTERS = (
     descriptions.router,
     costs.router,
 )
-# For callers who have the secret of what they name, known or not.
-KEYED_ROUTERS = (traces.feeding_router, snapshots.keyed_router)
+# For callers with the secret of the resource, known or not.
+KEYED_ROUTERS = (traces.keyed_router, snapshots.keyed_router)

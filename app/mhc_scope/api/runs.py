@@ -1,4 +1,4 @@
-"""Routes of runs: start, look, follow, cancel."""
+"""Serve runs: start, show, follow, cancel."""
 
 import asyncio
 import math
@@ -21,19 +21,19 @@ from mhc_scope.services.unannounced import Caller, CallerGone
 
 router = APIRouter(prefix=API, tags=["runs"])
 
-LIMIT = "Where all that is not known is predicted to take longer, nothing is started: its status is `unstarted`."
-HAVE = "Ids of runs that the caller has whole, separated by commas: a stream leaves their frames out."
+LIMIT = "Where the unknown runs are predicted to take longer in all, none is started: their status is `unstarted`."
+HAVE = "Ids of runs that the caller has whole, separated by commas: an event stream omits their frames."
 MIXED = (
-    "Allow seeds and inputs that differ. Part of what differs between such runs is chance: it says how much one draw "
+    "Allow seeds and inputs that differ. Part of what differs between such runs is chance: it shows how much one draw "
     "differs from another, and not what another connection does."
 )
 MAX_HAVE = 2000
-CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as nginx has it: no one reads this answer
+CLIENT_CLOSED_REQUEST = 499  # for the log and the metrics, as in nginx: no one reads this answer
 POST_RESPONSES: Responses = {
-    202: {"description": "Accepted: it waits or is computed"},
+    202: {"description": "Accepted: the run waits or is computed"},
     200: {"description": "Known: nothing new is computed", "model": SubmittedBody},
 }
-# JSON comes first: clients that are generated from the description take the first form that they know.
+# JSON comes first: generated clients use the first known content type.
 COMPARE_CONTENT = {"application/json": {}, **describe_texts({stream.SSE: stream.FOLLOWED})}
 COMPARE_RESPONSES: Responses = {
     code: {"description": answer["description"], "model": list[SubmittedBody], "content": COMPARE_CONTENT}
@@ -53,7 +53,7 @@ STREAM_RESPONSES: Responses = {
     openapi_extra={"requestBody": SPEC_BODY},
 )
 async def submit_run(request: Request, service: Service, client: Runner) -> Response:
-    """Start a run, or find it where the same spec is known: 202 new, 200 known."""
+    """Start a run, or return it where the same spec is known: 202 new, 200 known."""
     spec = parse_spec(await request.body())
     (submitted,) = await service.submit([spec], client)
     body = SubmittedBody.build(submitted)
@@ -80,27 +80,27 @@ async def compare_runs(
 ) -> Response:
     """Start several runs that share their seed and input: all of them or none.
 
-    With `Accept: text/event-stream` the answer goes on: an event `submitted` holds what else is the whole answer,
-    and the events of all runs follow as from `/runs/events`, which saves a second request. Where the connection closes
-    before that event, runs that nobody else asked for or watches are cancelled.
+    With `Accept: text/event-stream` the answer is an event stream: its first event `submitted` contains the normal
+    answer, and the events of all runs follow as from `/runs/events`, which saves a second request. Where the connection
+    closes before that event, runs that nobody else requested or watches are cancelled.
     """
     specs = parse_comparison(await request.body(), mixed)
     if stream.SSE in request.headers.get("accept", ""):
-        place.require_room()  # before anything is started; the place itself is taken when the stream begins
-        held, caller = AsyncExitStack(), Caller(request.is_disconnected)
-        held.push_async_callback(service.withdraw, caller)
-        # Watched from now on: who asked for one of these first may cancel it meanwhile, where nobody else watches.
-        subscription = held.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
+        place.require_capacity()  # before anything is started; the place itself is taken when the event stream begins
+        resources, caller = AsyncExitStack(), Caller(request.is_disconnected)
+        resources.push_async_callback(service.withdraw, caller)
+        # Watched from now on: the client that first requested a run may cancel it, where nobody else watches.
+        subscription = resources.enter_context(service.hub.subscribe([spec.id for spec in specs], viewer))
         try:
             submitted = await service.submit(specs, client, limit_s, caller)
-            held.callback(place.take().give_back)
+            resources.callback(place.take().close)
         except CallerGone:
-            await held.aclose()
+            await resources.aclose()
             return Response(status_code=CLIENT_CLOSED_REQUEST)
         except BaseException:
-            await held.aclose()
+            await resources.aclose()
             raise
-        return stream.respond_submitted(request, service, held, subscription, submitted, have.split(","))
+        return stream.respond_submitted(request, service, resources, subscription, submitted, have.split(","))
     submitted = await service.submit(specs, client, limit_s)
     bodies = [SubmittedBody.build(item).model_dump() for item in submitted]
     return JSONResponse(bodies, 202 if any(item.is_new for item in submitted) else 200)
@@ -120,7 +120,7 @@ async def stream_runs(
         ),
     ] = None,
 ) -> Response:
-    """Several runs on one connection; `id:` is the list of last indices, and resumes like a single stream."""
+    """Stream several runs on one connection; `id:` lists the last indices, and resumes like that of one run."""
     names = ids.split(",")
     if not 1 <= len(names) <= MAX_SPECS or len(set(names)) != len(names):
         raise invalid_query("ids", ids, f"1 to {MAX_SPECS} different run ids, separated by commas")
@@ -130,7 +130,7 @@ async def stream_runs(
 
 @router.get("/runs/{run_id}")
 async def get_run(run_id: str, service: Service) -> RunBody:
-    """Status, spec, cost, timings, versions, device and summary."""
+    """Return status, spec, cost, timings, versions, device and summary."""
     run = await find_run(service, run_id)
     return RunBody.build(run, service.position(run_id), service.explain_wait(run))
 
@@ -147,25 +147,25 @@ async def stream_run(
         Query(max_length=20, description="Last index seen.", json_schema_extra={"pattern": stream.ONE_INDEX}),
     ] = None,
 ) -> Response:
-    """Frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
+    """Stream frames as Server-Sent Events, or as lines of JSON with `Accept: application/x-ndjson`."""
     run = await find_run(service, run_id)
     return stream.respond(request, service, place, [run], after, viewer)
 
 
 @router.delete("/runs/{run_id}")
 async def cancel_run(run_id: str, service: Service, client: Runner, viewer: Viewer) -> CancelBody:
-    """Cancel a run of the caller's own, unless another viewer's event stream is open on it. Idempotent."""
+    """Cancel a run of the caller's own, unless another viewer has an event stream open on it. Idempotent."""
     run = await find_run(service, run_id)
     if not client.owns(run.client):
         detail = f"the run is {run.status}"
         if run.is_live:
-            detail = "the run goes on: another client asked for it first"
+            detail = "the run continues: another client requested it first"
         return CancelBody(id=run_id, status=run.status, watchers=0, detail=detail)
     cancelled = await service.cancel(run, viewer)
     status = cancelled.run.status
     detail = f"the run is {status}"
     if cancelled.is_wanted:
-        detail = "the run goes on: another client has just asked for it too"
+        detail = "the run continues: another client has just requested it too"
     if cancelled.watchers:
-        detail = f"the run goes on: {cancelled.watchers} other event streams are open on it"
+        detail = f"the run continues: {cancelled.watchers} other event streams are open on it"
     return CancelBody(id=run_id, status=status, watchers=cancelled.watchers, detail=detail)

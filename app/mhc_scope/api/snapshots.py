@@ -1,4 +1,4 @@
-"""Routes of snapshots."""
+"""Serve snapshots."""
 
 from typing import Annotated
 
@@ -11,12 +11,12 @@ from mhc_core.figures.style import THEMES, ThemeName
 from mhc_scope import limits
 from mhc_scope.api.dependencies import (
     Client,
-    FoundSnapshot,
     InstalledPolicy,
     KeyedClient,
     ResourceKey,
     Runner,
     Service,
+    SnapshotById,
     Snapshots,
     SweepService,
     Values,
@@ -27,10 +27,10 @@ from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.credentials import BROWSER, KEY, TOKEN, require
 from mhc_scope.api.http.drawing import respond_figure
 from mhc_scope.api.http.problems import not_found
-from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
+from mhc_scope.api.http.queries import RequestedNumber, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
-from mhc_scope.api.models.snapshots import DeletedBody, KeptSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
+from mhc_scope.api.models.snapshots import DeletedBody, NewSnapshotBody, OwnSnapshotBody, SnapshotBody, SnapshotRequest
 from mhc_scope.api.models.sweeps import ValuesBody
 from mhc_scope.services.ownership import new_key, require_owner, to_owner
 from mhc_scope.services.runs import Runs
@@ -40,7 +40,7 @@ from mhc_scope.services.sweeps import Sweeps
 from mhc_scope.store.snapshots import SnapshotStore
 
 router = APIRouter(prefix=API, tags=["snapshots"])
-# Who has a view's key may delete it: this route asks for nothing else.
+# A view's key allows deleting it: this route needs nothing else.
 keyed_router = APIRouter(prefix=API, tags=["snapshots"])
 
 BODY = refer_to(SnapshotRequest)
@@ -48,15 +48,15 @@ BODY = refer_to(SnapshotRequest)
 Mine = Annotated[bool, Query(description="Always true: the server lists only your own snapshots.")]
 
 POST_RESPONSES: Responses = {
-    201: {"description": "The view is kept"},
-    200: {"description": "Known: the same view was kept before", "model": KeptSnapshotBody},
+    201: {"description": "The view is stored"},
+    200: {"description": "Known: the same view was stored before", "model": NewSnapshotBody},
 }
 
 
 @router.post(
     "/snapshots",
     status_code=201,
-    response_model=KeptSnapshotBody,
+    response_model=NewSnapshotBody,
     responses=POST_RESPONSES,
     openapi_extra={"requestBody": BODY},
 )
@@ -68,10 +68,10 @@ async def create_snapshot(
     policy: InstalledPolicy,
     client: Runner,
 ) -> Response:
-    """Keep a view: 201 new, 200 where the same view is known. Its runs must be done.
+    """Store a view: 201 new, 200 where the same view is known. Its runs must be done.
 
-    A new view is told with its `key`, which is told only now. It is kept for good where a client with a token keeps it,
-    else until no one has looked at it for the server's time.
+    The answer to a new view has its `key`, which is returned only now. It is kept forever where the client has a token,
+    else until no one has viewed it for the server's retention time.
     """
     await policy.require_storage(client)
     view = parse_model(SnapshotRequest, await request.body())
@@ -79,16 +79,16 @@ async def create_snapshot(
         await find_done(service, run_id)
     await service.storage.require_space()
     sweep = None if view.sweep is None else await _find_stored(service, sweeps, snapshots, view.sweep)
-    held = [] if sweep is None else list_done(sweep)
+    done = [] if sweep is None else list_done(sweep)
     key = new_key()
     owner = to_owner(client, key, limits.KEEP_SNAPSHOT_S)
-    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, held, owner)
-    body = KeptSnapshotBody.build_kept(snapshot, key if is_new else None)
+    snapshot, is_new = await snapshots.put(view.runs, view.state, view.title, view.note, sweep, done, owner)
+    body = NewSnapshotBody.build_new(snapshot, key if is_new else None)
     return JSONResponse(body.model_dump(mode="json"), 201 if is_new else 200, {"Location": body.url})
 
 
 async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, name: str) -> StoredSweep:
-    """What is to be stored of a sweep, or what a snapshot holds of one."""
+    """Return what is to be stored of a sweep, or what a snapshot stores of one."""
     known = await sweeps.find(name)
     if known is not None:
         return await to_stored(known, service)
@@ -100,15 +100,15 @@ async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, 
 
 @router.get("/snapshots")
 async def list_snapshots(snapshots: Snapshots, client: Client, mine: Mine = True) -> list[OwnSnapshotBody]:
-    """The caller's own stored views, the latest first. Others' are found by their links alone."""
+    """Return the caller's own stored views, the latest first. Others' are found by their links alone."""
     return [OwnSnapshotBody.build(snapshot) for snapshot in await snapshots.list_of(client.key)]
 
 
 @keyed_router.delete("/snapshots/{snapshot_id}", openapi_extra=require(KEY, TOKEN, BROWSER, is_optional=True))
 async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedClient, key: ResourceKey) -> DeletedBody:
-    """Forget a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
+    """Delete a stored view, for its owner: the client that made it, or `Authorization: Bearer` with the view's key.
 
-    Its link and its frames lead nowhere from then on. Idempotent but for 404.
+    Its link and its frames are invalid from then on. Idempotent except for 404.
     """
     snapshot = await snapshots.get(snapshot_id)
     if snapshot is None:
@@ -119,28 +119,28 @@ async def delete_snapshot(snapshot_id: str, snapshots: Snapshots, client: KeyedC
 
 
 @router.get("/snapshots/{snapshot_id}")
-async def get_snapshot(snapshot: FoundSnapshot) -> SnapshotBody:
-    """A stored view."""
+async def get_snapshot(snapshot: SnapshotById) -> SnapshotBody:
+    """Return a stored view."""
     return SnapshotBody.build(snapshot)
 
 
-async def find_stored_grid(snapshot: FoundSnapshot, values: Values, asked: AskedNumber) -> MeasuredSweep:
-    """The numbers of a stored view's sweep that a query asks for."""
+async def find_stored_grid(snapshot: SnapshotById, values: Values, number: RequestedNumber) -> MeasuredSweep:
+    """Return the requested numbers of a stored view's sweep."""
     if snapshot.sweep is None:
         raise not_found("sweep", snapshot.id)
-    return await values.measure(from_stored(snapshot.sweep), asked.metric, asked.reduction)
+    return await values.measure(from_stored(snapshot.sweep), number.metric, number.reduction)
 
 
-StoredGrid = Annotated[MeasuredSweep, Depends(find_stored_grid)]
+StoredSweepNumbers = Annotated[MeasuredSweep, Depends(find_stored_grid)]
 
 
 @router.get("/snapshots/{snapshot_id}/sweep/values")
-async def get_stored_values(measured: StoredGrid) -> ValuesBody:
-    """One number of each cell of the sweep that a view was stored with: a metric, reduced over layers."""
+async def get_stored_values(measured: StoredSweepNumbers) -> ValuesBody:
+    """Return one number per cell of the sweep that a view was stored with: a metric, reduced over layers."""
     return ValuesBody.build(measured)
 
 
 @router.get("/snapshots/{snapshot_id}/sweep/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
-async def get_stored_figure(measured: StoredGrid, theme: ThemeName = "light") -> Response:
-    """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+async def get_stored_figure(measured: StoredSweepNumbers, theme: ThemeName = "light") -> Response:
+    """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

@@ -1,4 +1,4 @@
-"""Routes of sweeps: a grid of runs over one or two fields, one number of each cell, and the map of them."""
+"""Serve sweeps: a grid of runs over one or two fields, one number per cell, and their map."""
 
 from typing import Annotated, Any
 
@@ -9,11 +9,11 @@ from starlette.responses import Response
 from mhc_core.figures.panels.map import build_map
 from mhc_core.figures.style import THEMES, ThemeName
 from mhc_core.record.grid import Axis
-from mhc_scope.api.dependencies import FoundSweep, Runner, SweepService, Values
+from mhc_scope.api.dependencies import Runner, SweepById, SweepService, Values
 from mhc_scope.api.http.bodies import parse_model, refer_to
 from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.drawing import respond_figure
-from mhc_scope.api.http.queries import AskedNumber, refuse_unknown
+from mhc_scope.api.http.queries import RequestedNumber, refuse_unknown
 from mhc_scope.api.models.figures import FigureBody
 from mhc_scope.api.models.links import API
 from mhc_scope.api.models.sweeps import SweepBody, SweepEstimate, SweepRequest, ValuesBody
@@ -22,23 +22,23 @@ from mhc_scope.services.sweep_values import MeasuredSweep
 router = APIRouter(prefix=f"{API}/runs/sweep", tags=["sweeps"])
 
 POST_RESPONSES: Responses = {
-    202: {"description": "Accepted: cells are held, wait or are computed"},
+    202: {"description": "Accepted: cells are pending, wait or are computed"},
     200: {"description": "Known: nothing new is computed", "model": SweepBody},
 }
 BODY = refer_to(SweepRequest)
 
 
 def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
-    asked = parse_model(SweepRequest, body)
-    return asked.spec, asked.x.to_axis(), None if asked.y is None else asked.y.to_axis()
+    wanted = parse_model(SweepRequest, body)
+    return wanted.spec, wanted.x.to_axis(), None if wanted.y is None else wanted.y.to_axis()
 
 
-async def find_grid(sweep: FoundSweep, values: Values, asked: AskedNumber) -> MeasuredSweep:
-    """The numbers of a sweep that a query asks for."""
-    return await values.measure(sweep, asked.metric, asked.reduction)
+async def find_grid(sweep: SweepById, values: Values, wanted: RequestedNumber) -> MeasuredSweep:
+    """Return the requested numbers of a sweep."""
+    return await values.measure(sweep, wanted.metric, wanted.reduction)
 
 
-FoundGrid = Annotated[MeasuredSweep, Depends(find_grid)]
+SweepNumbers = Annotated[MeasuredSweep, Depends(find_grid)]
 
 
 @router.post(
@@ -47,7 +47,7 @@ FoundGrid = Annotated[MeasuredSweep, Depends(find_grid)]
 async def start_sweep(request: Request, sweeps: SweepService, client: Runner) -> Response:
     """Start a grid of runs over one or two fields: 202 while cells are to be computed, 200 where all are known.
 
-    The server holds cells back: no more are under way than it has workers, and they count among this client's runs.
+    The server delays cells: no more are submitted than it has workers, and they count among this client's runs.
     """
     sweep = await sweeps.start(*_to_grid(await request.body()), client)
     body = SweepBody.build(sweep)
@@ -56,34 +56,34 @@ async def start_sweep(request: Request, sweeps: SweepService, client: Runner) ->
 
 @router.post("/estimate", openapi_extra={"requestBody": BODY})
 async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimate:
-    """What a grid would cost; one that would be refused is refused here in the same words. Starts nothing."""
+    """Predict the cost of a grid; refuse one that would be refused, with the same text. Starts nothing."""
     base, x, y = _to_grid(await request.body())
     runs, seconds = await sweeps.predict(base, x, y)
     return SweepEstimate(runs=runs, seconds=seconds, workers=request.app.state.settings.worker_count)
 
 
 @router.get("/{sweep_id}")
-async def get_sweep(sweep: FoundSweep) -> SweepBody:
-    """How far it is. It goes on after a restart, and where its server is lost; it is kept as long as runs are."""
+async def get_sweep(sweep: SweepById) -> SweepBody:
+    """Return its progress. It continues after a restart or the loss of its server, and is kept as long as runs are."""
     return SweepBody.build(sweep)
 
 
 @router.delete("/{sweep_id}")
-async def cancel_sweep(client: Runner, sweep: FoundSweep, sweeps: SweepService) -> SweepBody:
-    """Compute no more cells, unless another client asked for the sweep too. Idempotent.
+async def cancel_sweep(client: Runner, sweep: SweepById, sweeps: SweepService) -> SweepBody:
+    """Compute no more cells, unless another client requested the sweep too. Idempotent.
 
-    Runs under way are cancelled unless someone watches them.
+    Running runs are cancelled unless someone watches them.
     """
     return SweepBody.build(await sweeps.leave(sweep, client))
 
 
 @router.get("/{sweep_id}/values")
-async def get_sweep_values(measured: FoundGrid) -> ValuesBody:
-    """One number of each cell: a metric, reduced over layers."""
+async def get_sweep_values(measured: SweepNumbers) -> ValuesBody:
+    """Return one number per cell: a metric, reduced over layers."""
     return ValuesBody.build(measured)
 
 
 @router.get("/{sweep_id}/figure", response_model=FigureBody, dependencies=[Depends(refuse_unknown)])
-async def get_sweep_figure(measured: FoundGrid, theme: ThemeName = "light") -> Response:
-    """The same as a Plotly heatmap: `plotly.io.from_json` reads it."""
+async def get_sweep_figure(measured: SweepNumbers, theme: ThemeName = "light") -> Response:
+    """Return the same as a Plotly heatmap: `plotly.io.from_json` reads it."""
     return await respond_figure(lambda: build_map(measured.grid, THEMES[theme]))

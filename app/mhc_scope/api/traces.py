@@ -1,4 +1,4 @@
-"""Routes of traces: records of models from elsewhere, which people bring."""
+"""Serve traces: records of models from elsewhere, which people upload."""
 
 import asyncio
 from typing import Annotated
@@ -27,16 +27,16 @@ from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.credentials import KEY, require
 from mhc_scope.api.http.problems import Problem
 from mhc_scope.api.models.links import API, to_address, to_links
-from mhc_scope.api.models.traces import EndRequest, FedBody, LiveTraceBody, TraceBody, TwinBody
+from mhc_scope.api.models.traces import EndRequest, LiveTraceBody, LiveTraceStateBody, TraceBody, TwinBody
 from mhc_scope.services.errors import NotATraceError
 from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["traces"])
-# Who has a trace's token may feed it: these routes ask for nothing else.
-feeding_router = APIRouter(prefix=API, tags=["traces"])
+# A trace's token allows writing it: these routes need nothing else.
+keyed_router = APIRouter(prefix=API, tags=["traces"])
 
 OCTETS = "application/octet-stream"
-# No other media type: clients that are generated from the description know none for zip or NDJSON.
+# No other media type: generated clients support none for zip or NDJSON.
 BYTES_BODY = {
     "requestBody": {"required": True, "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}},
 }
@@ -49,80 +49,82 @@ VIEW = "/#v=1&runs=trace&A.trace={id}"
 
 
 async def find_owned(trace_id: str, request: Request, live: LiveService) -> StoredRun:
-    """The live trace, for those who have its token; asked before anything of the body is read."""
+    """Return the live trace, if the request has its token; checked before anything of the body is read."""
     return await live.require_owner(trace_id, read_bearer(request) or "")
 
 
-Owned = Annotated[StoredRun, Depends(find_owned)]
+OwnedTrace = Annotated[StoredRun, Depends(find_owned)]
 FirstIndex = Annotated[int, Query(ge=0, le=2**31, description="Index of the first of these frames.")]
 
 
 @router.post("/traces", status_code=201, response_model=TraceBody, responses=POST_RESPONSES, openapi_extra=BYTES_BODY)
 async def add_trace(request: Request, traces: TraceService, client: Runner) -> Response:
-    """Store a trace, the content of a `.mhct` file: 201 new, 200 where it is known. From then on it is a run like any.
+    """Store a trace, the content of a `.mhct` file: 201 new, 200 where it is known. It can then be used like a run.
 
-    Every frame is checked; what is wrong is named by its field, such as `frames[12].values.h_res`.
+    Every frame is checked; an error names its field, such as `frames[12].values.h_res`.
     """
     try:
         added = await traces.add(request.stream(), client)
     except ClientDisconnect:
-        return Response(status_code=400)  # no one reads it: the client has gone before its trace was whole
+        return Response(status_code=400)  # no one reads it: the client disconnected before its trace was whole
     body = TraceBody.build(added.record_id, to_page(request, added.record_id), added.frames + 1)
     return JSONResponse(body.model_dump(), 201 if added.is_new else 200, {"Location": body.links.self})
 
 
 @router.post("/traces/live", status_code=201, openapi_extra=BYTES_BODY)
 async def open_live_trace(request: Request, traces: TraceService, live: LiveService, client: Runner) -> LiveTraceBody:
-    """Begin a trace that grows: NDJSON lines of its first frames, the first of them `start`."""
-    live.require_room()
-    await traces.require_room(client)
+    """Create a trace that grows, from NDJSON lines of its first frames, the first of which is `start`."""
+    live.require_capacity()
+    await traces.require_capacity(client)
     opened = await live.open(await read_lines(request), client)
     run = await live.require_owner(opened.record_id, opened.token)
     page, links = to_page(request, run.id), to_links(run.id)
     return LiveTraceBody(id=run.id, token=opened.token, url=page, due=run.frames, links=links)
 
 
-@feeding_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
-async def feed_live_trace(request: Request, run: Owned, live: LiveService, index: FirstIndex) -> FedBody:
-    """Add NDJSON lines to a trace that grows: those that are stored already are passed over, a gap is 409.
+@keyed_router.post("/traces/{trace_id}/frames", openapi_extra=BYTES_BODY | require(KEY))
+async def feed_live_trace(
+    request: Request, run: OwnedTrace, live: LiveService, index: FirstIndex
+) -> LiveTraceStateBody:
+    """Append NDJSON lines to a trace that grows: lines that are stored already are skipped, a gap is 409.
 
-    The lines are taken whole or not at all. Where the last is `end`, the trace ends with it.
+    The lines are stored whole or not at all. Where the last is `end`, the trace ends with it.
     """
-    fed = await live.feed(run, index, await read_lines(request))
-    return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
+    state = await live.append(run, index, await read_lines(request))
+    return LiveTraceStateBody(id=state.record_id, status=state.status, due=state.due)
 
 
-@feeding_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
-async def end_live_trace(request: Request, run: Owned, live: LiveService) -> FedBody:
-    """Close a trace that grows; one that has ended stays as it is."""
-    asked = parse_model(EndRequest, await read_body(request))
-    fed = await live.end(run, asked.status, asked.reason)
-    return FedBody(id=fed.record_id, status=fed.status, due=fed.due)
+@keyed_router.post("/traces/{trace_id}/end", openapi_extra={"requestBody": refer_to(EndRequest)} | require(KEY))
+async def end_live_trace(request: Request, run: OwnedTrace, live: LiveService) -> LiveTraceStateBody:
+    """Close a trace that grows; one that has ended stays unchanged."""
+    ending = parse_model(EndRequest, await read_body(request))
+    state = await live.end(run, ending.status, ending.reason)
+    return LiveTraceStateBody(id=state.record_id, status=state.status, due=state.due)
 
 
 @router.get("/runs/{run_id}/twin", dependencies=[Depends(charge_reading)])
 async def get_twin(run_id: str, service: Service) -> TwinBody:
-    """A spec of a synthetic stack like a trace's model: depth, streams, blocks and initialisation, as near as told."""
+    """Return a spec of a synthetic stack like a trace's model: depth, streams, blocks and initialisation, if known."""
     run = await find_run(service, run_id)
     if not isinstance(run.source, TraceSource):
-        raise NotATraceError(f"record {run.id} is a run: it has a spec of its own, and needs no twin")
+        raise NotATraceError(f"record {run.id} is a run: it has its own spec and needs no twin")
     result = await load_result(service, await find_done(service, run_id))
     return TwinBody.build(await asyncio.to_thread(build_twin, result))
 
 
 async def read_body(request: Request) -> bytes:
-    """A body of a live trace, which the limit on its size has counted."""
+    """Return a body of a live trace, whose size the limit has counted."""
     try:
         return await request.body()
     except ClientDisconnect:
-        raise Problem("invalid-body", 400, "the body ended before its end") from None
+        raise Problem("invalid-body", 400, "the body is incomplete") from None
 
 
 async def read_lines(request: Request) -> list[bytes]:
-    """The lines of a body of NDJSON."""
+    """Return the lines of a body of NDJSON."""
     return [line for line in (await read_body(request)).split(b"\n") if line]
 
 
 def to_page(request: Request, record_id: str) -> str:
-    """Link to the page that shows a trace, absolute where the server knows its address."""
+    """Return a link to the page that shows a trace, absolute where the server knows its address."""
     return (to_base(request, request.app.state.settings.public_base) or to_address("")) + VIEW.format(id=record_id)

@@ -1,4 +1,4 @@
-"""Routes of verification: a finished run against the laws that apply to it and against its recomputation."""
+"""Serve verification: compare a finished run with the laws that apply to it and with its recomputation."""
 
 import asyncio
 
@@ -22,20 +22,20 @@ from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
-# A POST is held open this long for the verdict; small runs need less.
+# A POST waits this long for the result; small runs need less.
 WAIT_S = 20.0
 RESPONSES: Responses = {
     200: {"description": "The checks"},
-    202: {"description": "The recomputation waits or is computed: ask again with GET", "model": VerificationBody},
+    202: {"description": "The recomputation waits or is computed: repeat with GET", "model": VerificationBody},
 }
 
 
 @router.post("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
 async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
-    """Hold a finished run against every law that applies, and recompute it in float64.
+    """Compare a finished run with every law that applies, and recompute it in float64.
 
-    The recomputation is a job under the same bounds as a run, done once; the answer waits for it for some seconds. A
-    trace, whose model is not here, is held against the relations between its own numbers.
+    The recomputation is a job under the same limits as a run, done once; the answer waits for it for some seconds. A
+    trace, whose model is not here, is compared with the relations between its own numbers.
     """
     run = await find_done(service, run_id)
     if isinstance(run.source, TraceSource):
@@ -48,7 +48,7 @@ async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
 
 @router.get("/runs/{run_id}/verify", response_model=VerificationBody, responses=RESPONSES)
 async def get_verification(run_id: str, service: Service) -> Response:
-    """The verdict on a run whose verification was asked for by POST; 409 where its recomputation failed, with why."""
+    """Return the result of a verification that POST started; 409 where its recomputation failed, with the reason."""
     run = await find_done(service, run_id)
     if isinstance(run.source, TraceSource):
         return await _check_trace(service, run)
@@ -56,7 +56,7 @@ async def get_verification(run_id: str, service: Service) -> Response:
 
 
 async def _check_trace(service: Runs, run: StoredRun) -> Response:
-    """A trace cannot be computed again: it is held against its own numbers, at once."""
+    """Check a trace against its own numbers, immediately: it cannot be computed again."""
     checks = await asyncio.to_thread(check_record, await load_result(service, run))
     body = VerificationBody.build(run.id, checks)
     return Response(codec.to_json(body.model_dump()), media_type="application/json")
@@ -90,7 +90,7 @@ def _verify(run: StoredRun, result: Result, line: bytes | None) -> VerificationB
 
 
 async def _wait_for_end(service: Runs, job_id: str) -> None:
-    """Until the job has ended, or for `WAIT_S`."""
+    """Wait until the job has ended, or for `WAIT_S`."""
     loop = asyncio.get_running_loop()
     until = loop.time() + WAIT_S
     with service.hub.subscribe([job_id], viewer="") as subscription:

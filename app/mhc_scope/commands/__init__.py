@@ -1,4 +1,4 @@
-"""Commands for operators, one file each: `add_parser` says what it takes, `run` does it and returns the exit code.
+"""Run commands for operators, one file each: `add_parser` defines its arguments, `run` returns the exit code.
 
 A command adds its parser with `set_defaults(run=run)`; add its module to `COMMANDS`.
 """

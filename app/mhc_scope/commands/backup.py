@@ -1,34 +1,34 @@
-"""`backup` and `restore`: a copy of the database, taken beside a running server and put back where none runs."""
+"""Run `backup` and `restore`: copy the database, also while a server runs, and restore it while none runs."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 
 
 def add_parser(commands: Any) -> None:
     """Add both commands."""
     backup = commands.add_parser("backup", help="copy the database, also while a server uses it")
-    backup.add_argument("file", type=Path, help="where to write; it is whole or not there")
+    backup.add_argument("file", type=Path, help="where to write; it is complete or does not exist")
     backup.add_argument("--force", action="store_true", help="replace the file where there is one")
     restore = commands.add_parser("restore", help="make a copy the database, while no server runs")
-    restore.add_argument("file", type=Path, help="what backup wrote; it is checked first")
+    restore.add_argument("file", type=Path, help="a file that backup wrote; it is checked first")
     restore.add_argument("--force", action="store_true", help="replace the database where there is one")
     for parser, run in ((backup, run_backup), (restore, run_restore)):
-        places.add_data(parser)
+        data_folder.add_data(parser)
         parser.set_defaults(run=run)
 
 
 def run_backup(known: argparse.Namespace) -> int:
-    """Copy the database; returns the exit code."""
+    """Copy the database; return the exit code."""
     from mhc_scope.store.copies import back_up
     from mhc_scope.store.errors import UnusableDatabase
 
     try:
-        path = places.find_file(places.to_settings(known))
+        path = data_folder.find_file(data_folder.to_settings(known))
         if known.file.exists() and (not known.force or known.file.samefile(path)):
             wanted = "--force replaces it, unless it is the database itself"
             raise UnusableDatabase(f"there is a file {known.file}: {wanted}")
@@ -41,12 +41,12 @@ def run_backup(known: argparse.Namespace) -> int:
 
 
 def run_restore(known: argparse.Namespace) -> int:
-    """Put a copy in place; returns the exit code."""
+    """Restore a copy; return the exit code."""
     from mhc_scope.store.copies import restore
     from mhc_scope.store.errors import UnusableDatabase
 
     try:
-        path = places.find_file(places.to_settings(known))
+        path = data_folder.find_file(data_folder.to_settings(known))
         restore(known.file, path, is_forced=known.force)
     except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`check-data`: whether a database is sound."""
+"""Run `check-data`: check that a database is sound."""
 
 import argparse
 import sys
@@ -10,13 +10,13 @@ from mhc_scope.commands.configuration import InvalidSettings, load_settings, pri
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("check-data", help="whether the database of a data folder is sound")
+    parser = commands.add_parser("check-data", help="check that the database of a data folder is sound")
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print what is wrong, one line each; returns the exit code: 0, 1 where something is, 2 where it cannot be read."""
+    """Print each error on a line; return the exit code: 0, 1 where there is one, 2 if the database cannot be read."""
     from mhc_scope.store.checking import CheckCounts, check
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import open_current

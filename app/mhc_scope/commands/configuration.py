@@ -1,4 +1,4 @@
-"""Read the settings of a command, and say in one line each what is wrong with them."""
+"""Read the settings of a command, and report each error in one line."""
 
 import difflib
 import os
@@ -13,23 +13,23 @@ from mhc_scope.extension import MissingExtension, find_extension, load_extension
 from mhc_scope.settings import Settings
 
 PREFIX = "MHC_"
-# Variables of clients, which may be set where a server starts.
-OF_CLIENTS = {"MHC_SCOPE_URL", "MHC_SCOPE_TOKEN"}
-# A URL may hold a password.
-SECRET = {"database_url"}
+# Variables of clients, which may be set on the machine of a server.
+CLIENT_VARIABLES = {"MHC_SCOPE_URL", "MHC_SCOPE_TOKEN"}
+# A URL may contain a password.
+SECRET_SETTINGS = {"database_url"}
 
 
 class InvalidSettings(Exception):
-    """Variables or flags that are not valid; one line each, with its name, what was received and what is allowed."""
+    """Variables or flags are not valid; one line each, with its name, the value received and the values allowed."""
 
 
 def load_settings(arguments: Sequence[str] | None = None, **flags: Any) -> Settings:
-    """The settings from the variables of the environment and the flags of a command.
+    """Read the settings from the variables of the environment and the flags of a command.
 
     Parameters
     ----------
     arguments: the command line of `serve`, whose flags are the settings.
-    flags: of other commands, already parsed; None means that the flag is not given.
+    flags: of other commands, already parsed; None means that the flag is absent.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def load_settings(arguments: Sequence[str] | None = None, **flags: Any) -> Setti
 
 
 class _Choice(BaseSettings):
-    """The one setting that says which settings there are."""
+    """Read the setting that determines which others exist."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
 
@@ -61,7 +61,7 @@ class _Choice(BaseSettings):
 def _choose_type(arguments: Sequence[str]) -> type[Settings]:
     """Return the settings of the instrument, or with `--service` those of the service.
 
-    A value of MHC_SERVICE that is no boolean is left to the settings, which name it in their error.
+    A value of MHC_SERVICE that is not a boolean is left to the settings, which name it in their error.
     """
     flags = [word for word in arguments if word in ("--service", "--no-service")]
     try:
@@ -74,12 +74,12 @@ def _choose_type(arguments: Sequence[str]) -> type[Settings]:
 
 
 def find_unknown_variables(settings: Settings) -> Iterator[str]:
-    """A sentence for each `MHC_*` variable of the environment that no setting has.
+    """Yield a sentence for each `MHC_*` variable of the environment that is not a setting.
 
     They are reported and do not stop a server: containers inherit variables that nobody set for it (Kubernetes adds
     some for each service), and an older release must start with the variables of a newer one.
     """
-    known = {to_variable(name) for name in type(settings).model_fields} | OF_CLIENTS
+    known = {to_variable(name) for name in type(settings).model_fields} | CLIENT_VARIABLES
     extension = find_extension()
     added = {to_variable(name) for name in extension.settings_type.model_fields} if extension else set()
     for name in sorted(os.environ):
@@ -92,18 +92,18 @@ def find_unknown_variables(settings: Settings) -> Iterator[str]:
 
 
 def print_unknown_variables(settings: Settings) -> None:
-    """Write them to standard error."""
+    """Write these sentences to standard error."""
     for sentence in find_unknown_variables(settings):
         print(f"warning: {sentence}", file=sys.stderr)
 
 
 def to_flag(name: str) -> str:
-    """The flag of a setting."""
+    """Return the flag of a setting."""
     return f"--{name.replace('_', '-')}"
 
 
 def to_variable(name: str) -> str:
-    """The variable of a setting."""
+    """Return the variable of a setting."""
     return f"{PREFIX}{name.upper()}"
 
 
@@ -114,7 +114,7 @@ def _explain(item: Any, flags: set[str], kind: type[Settings]) -> str:
     shown = to_flag(name) if {to_flag(name), f"--no{to_flag(name)[1:]}"} & flags else to_variable(name)
     inner = item.get("ctx", {}).get("error")
     wanted = str(inner) if isinstance(inner, ValueError) else f"wanted {_describe_allowed(name, kind)}"
-    return f"{shown}: {wanted}" if name in SECRET else f"{shown}: got {item['input']!r}, {wanted}"
+    return f"{shown}: {wanted}" if name in SECRET_SETTINGS else f"{shown}: got {item['input']!r}, {wanted}"
 
 
 def _describe_allowed(name: str, kind: type[Settings]) -> str:
@@ -132,7 +132,7 @@ def _describe_allowed(name: str, kind: type[Settings]) -> str:
 
 
 def _explain_flags(problem: str, kind: type[Settings]) -> str:
-    """What argparse says of a command line, with the flag that an unknown one resembles."""
+    """Explain argparse's error about a command line, with the flag that an unknown one resembles."""
     said = problem.removeprefix("error parsing CLI: ")
     unknown = said.removeprefix("unrecognized arguments: ").partition(" ")[0].partition("=")[0]
     known = {to_flag(name) for name in kind.model_fields}

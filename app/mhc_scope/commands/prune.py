@@ -1,4 +1,4 @@
-"""`prune`: drop runs that no one has used for a while, also beside a running server."""
+"""Run `prune`: delete runs that no one has used for a while, also while a server runs."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 from mhc_scope.settings import Settings
 
@@ -17,17 +17,17 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("prune", help="drop runs that no one has used for a while, also beside a server")
+    parser = commands.add_parser("prune", help="delete runs that no one has used for a while, also while a server runs")
     parser.add_argument("--older-than", default="7d", help="time since the last use, such as 12h or 7d (default)")
     parser.add_argument("--traces", action="store_true", help="traces too, which cannot be computed again")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be dropped, and drop nothing")
-    parser.add_argument("--vacuum", action="store_true", help="write the file anew, as small as it can be; no server")
-    places.add_data(parser)
+    parser.add_argument("--dry-run", action="store_true", help="print what would be deleted, and delete nothing")
+    parser.add_argument("--vacuum", action="store_true", help="shrink the file as far as possible; no server may run")
+    data_folder.add_data(parser)
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Drop them; returns the exit code."""
+    """Delete them; return the exit code."""
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
     found = DURATION.fullmatch(known.older_than)
@@ -38,7 +38,7 @@ def run(known: argparse.Namespace) -> int:
         return 2
     since = time.time() - float(found[1]) * UNITS_S[found[2]]
     try:
-        print(asyncio.run(_prune(places.to_settings(known), since, known)))
+        print(asyncio.run(_prune(data_folder.to_settings(known), since, known)))
     except (UnusableDatabase, StoreUnavailable, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -46,19 +46,19 @@ def run(known: argparse.Namespace) -> int:
 
 
 async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
-    """What was dropped, in a sentence."""
+    """Delete the runs; return a sentence that says how many."""
     from mhc_scope.presets import OPENING
-    from mhc_scope.store import retention as sweeping
+    from mhc_scope.store import retention
     from mhc_scope.store.database import Database
 
     spare, traces_since = [spec.id for spec in OPENING.specs], since if known.traces else 0.0
-    database = Database(settings.sqlalchemy_url, is_beside=not known.vacuum)
+    database = Database(settings.sqlalchemy_url, is_secondary=not known.vacuum)
     try:
-        count, size = await sweeping.count_unused(database, since, traces_since, spare)
+        count, size = await retention.count_unused(database, since, traces_since, spare)
         if known.dry_run:
-            return f"{count} runs of {size} bytes would be dropped"
-        dropped = await sweeping.sweep(database, since, traces_since, spare)
-        pages = await (sweeping.vacuum(database) if known.vacuum else sweeping.give_back(database))
-        return f"dropped {dropped} runs of {size} bytes; {pages} pages given back to the disk"
+            return f"{count} runs of {size} bytes would be deleted"
+        dropped = await retention.drop_unused(database, since, traces_since, spare)
+        pages = await (retention.vacuum(database) if known.vacuum else retention.return_pages(database))
+        return f"deleted {dropped} runs of {size} bytes; {pages} pages returned to the disk"
     finally:
         await database.close()

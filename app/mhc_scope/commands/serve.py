@@ -1,4 +1,4 @@
-"""`serve`: the page and the API, until a signal. Its flags are the settings, which read them themselves."""
+"""Run `serve`: the page and the API, until a signal. The settings read its flags themselves."""
 
 import logging
 import os
@@ -20,17 +20,17 @@ def serve(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
 
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that goes away must not end the server
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a client that disconnects must not end the server
     os.umask(0o077)  # the database and its folder are for this user alone
     from mhc_scope.engine.registry import prepare_engine
 
     prepare_engine(settings)
 
-    from mhc_scope.edge.memory import share_one_heap
+    from mhc_scope.edge.memory import use_one_heap
 
-    share_one_heap()
+    use_one_heap()
 
-    # Late: with torch they take a second or two, which no mistake in the arguments should cost.
+    # Late: with torch they take a second or two, which a mistake in the arguments should not cost.
     from mhc_scope.edge.server import Server
     from mhc_scope.engine.registry import UnknownEngine
     from mhc_scope.extension import MissingExtension
@@ -41,7 +41,7 @@ def serve(arguments: Sequence[str]) -> int:
 
     try:
         app = create_app(settings)
-    # OSError: no folder for the data.
+    # OSError: the data folder cannot be created.
     except (MissingAsset, MissingExtension, NoTelemetry, UnknownEngine, UnusableDatabase, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""`site`: the page as static files, for any file server."""
+"""Run `site`: write the page as static files, for any file server."""
 
 import argparse
 import asyncio
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from mhc_scope.commands import places
+from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mhc_scope.pages.site import Grid, StaticSite, WrittenRun
     from mhc_scope.store.snapshots import StoredSnapshot
 
-# Settings for which the runs of the opening view are written; sliders stop at them.
+# Settings for which the runs of the opening view are written; sliders stop at these.
 GRIDS: dict[str, "Grid"] = {
     "small": {
         "depth": [8, 16, 32, 64, 128],
@@ -28,28 +28,28 @@ GRIDS: dict[str, "Grid"] = {
 }
 
 
-class NoView(Exception):
-    """A view that is asked for is not in the database, or not all of its runs are."""
+class ViewNotFound(Exception):
+    """A requested view is not in the database, or not all of its runs are."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command."""
-    parser = commands.add_parser("site", help="write the page as static files, which need no server of ours")
+    parser = commands.add_parser("site", help="write the page as static files for any file server")
     parser.add_argument("folder", type=Path, metavar="DIR", help="new, empty, or a site that was written before")
     parser.add_argument("--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders: small")
     parser.add_argument("--view", action="append", default=[], metavar="ID", help="a snapshot to add; can be repeated")
-    places.add_data(parser)
+    data_folder.add_data(parser)
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Write the site; returns the exit code."""
+    """Write the site; return the exit code."""
     from mhc_scope.files import MissingAsset
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
     try:
         print(write_site(known))
-    except (NoView, MissingAsset, StoreUnavailable, UnusableDatabase, InvalidSettings) as error:
+    except (ViewNotFound, MissingAsset, StoreUnavailable, UnusableDatabase, InvalidSettings) as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
@@ -59,13 +59,13 @@ def run(known: argparse.Namespace) -> int:
 
 
 def write_site(known: argparse.Namespace) -> str:
-    """What was written, in a sentence."""
+    """Write the site; return a sentence that describes it."""
     from mhc_scope.pages.site import StaticSite, list_grid
     from mhc_scope.presets.records import SPECS
 
     site = StaticSite(known.folder)
     grid = GRIDS[known.grid]
-    views, records = asyncio.run(_read_views(places.to_settings(known), known.view)) if known.view else ([], {})
+    views, records = asyncio.run(_read_views(data_folder.to_settings(known), known.view)) if known.view else ([], {})
     runs = {run_id: site.write_record(run_id, lines) for run_id, lines in records.items()}
     wanted = {**SPECS, **{spec.id: spec for spec in list_grid(grid)}}
     missing = [spec for run_id, spec in wanted.items() if run_id not in runs]
@@ -76,7 +76,7 @@ def write_site(known: argparse.Namespace) -> str:
 
 
 def _write_runs(site: "StaticSite", specs: Iterable["RunSpec"]) -> Iterable["WrittenRun"]:
-    """Write the runs: those that ship or were written before as they are, the others computed now."""
+    """Write the runs: those that ship or were written before unchanged, the others computed now."""
     for spec in tqdm(specs, unit="run", desc="runs"):
         yield site.write_record(spec.id, _read_shipped(spec.id) or site.find_record(spec.id) or _compute(spec))
 
@@ -102,38 +102,38 @@ def _compute(spec: "RunSpec") -> list[bytes]:
 
 
 def _compare_costs(grid: "Grid") -> dict["RunSpec", Any]:
-    """What every connection costs at the stacks of the grid, which the drift does not change."""
+    """Return what every connection costs at the stacks of the grid, which the drift does not change."""
     from mhc_core.cost.estimates import compare_connections
     from mhc_core.cost.rates import calibrate
     from mhc_scope.pages.site import list_grid
     from mhc_scope.presets import OPENING
 
     stacks = list_grid({path: values for path, values in grid.items() if path != "connection.noise"})
-    widest = OPENING.specs[-1].connection.kind  # its settings hold those of all others
+    widest = OPENING.specs[-1].connection.kind  # its settings include those of all others
     rates = calibrate()
     return {spec: compare_connections(spec, rates) for spec in stacks if spec.connection.kind == widest}
 
 
 async def _read_views(settings: Any, ids: Iterable[str]) -> tuple[list["StoredSnapshot"], dict[str, list[bytes]]]:
-    """Snapshots, and the frames of their runs by id."""
+    """Return snapshots, and the frames of their runs by id."""
     from mhc_scope.store.database import Database
     from mhc_scope.store.frame_log import FrameLog
     from mhc_scope.store.notifications import Hub
     from mhc_scope.store.runs import RunStore
     from mhc_scope.store.snapshots import SnapshotStore
 
-    database = Database(settings.sqlalchemy_url, is_beside=True)
+    database = Database(settings.sqlalchemy_url, is_secondary=True)
     try:
         store, snapshots = RunStore(database), SnapshotStore(database)
         log = FrameLog(store, Hub(), 0)
         views, records = [], {}
         for name in ids:
             if (view := await snapshots.get(name)) is None:
-                raise NoView(f"--view: there is no snapshot {name} in this database")
+                raise ViewNotFound(f"--view: there is no snapshot {name} in this database")
             for run_id in view.runs:
                 stored = await store.get(run_id)
                 if stored is None or stored.status != "done":
-                    raise NoView(f"--view: run {run_id} of snapshot {name} is not complete")
+                    raise ViewNotFound(f"--view: run {run_id} of snapshot {name} is not complete")
                 records[run_id] = [line async for line in log.read_all(run_id)]
             views.append(view)
         return views, records

@@ -1,7 +1,7 @@
-"""Files of the page that never change, answered on the connection itself.
+"""Answer requests for files of the page that never change, directly on the connection.
 
-A first visit loads 150 of them, and through all layers of HTTP each took a millisecond. Only a request that cannot be
-understood in two ways is answered here: one GET, whole, with headers that change nothing. All others take the long way.
+A first visit loads 150 of them, and through all layers of HTTP each took a millisecond. Only a request with one
+possible meaning is answered here: one GET, whole, with headers that change nothing. All others pass through all layers.
 """
 
 import re
@@ -13,7 +13,7 @@ from mhc_scope.pages.security import complete
 
 REQUEST = re.compile(rb"GET (/[A-Za-z0-9@._~/-]+) HTTP/1\.1\r\n((?:[A-Za-z0-9-]+: [\x20-\x7e]*\r\n)+)\r\n")
 HEADER = re.compile(rb"([^:]+): ([^\r]*)\r\n")
-# Headers that change nothing about a file but the coding that it travels in.
+# Headers that change nothing about a file but the encoding of its answer.
 HARMLESS = frozenset(
     [
         *("host", "connection", "user-agent", "accept", "accept-encoding", "accept-language", "cookie", "referer"),
@@ -26,14 +26,14 @@ HARMLESS = frozenset(
 
 
 class FileAnswers:
-    """Answers that are ready, head and body.
+    """Prepare answers, head and body.
 
     Parameters
     ----------
     assets: the files.
-    root: path below which a proxy shows the server, which it may take off or leave.
+    root: path below which a proxy shows the server, which it may remove or keep.
     names: what a request may call the server.
-    count: called with the folder of each file that is answered, such as `/static`.
+    count: called with the folder of each file that is sent, such as `/static`.
     """
 
     def __init__(self, assets: Assets, root: str, names: Collection[str], count: Callable[[str], None]) -> None:
@@ -43,7 +43,7 @@ class FileAnswers:
         self._made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def find(self, request: bytes) -> tuple[bytes, bytes] | None:
-        """Lines of a head, which lacks the date, and a body; None where the request has to take the long way."""
+        """Return the lines of a head, without the date, and a body; None where the request must pass all layers."""
         if not request.startswith(self._begins) or (found := REQUEST.fullmatch(request)) is None:
             return None
         lines = HEADER.findall(found[2])

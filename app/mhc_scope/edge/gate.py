@@ -1,4 +1,4 @@
-"""All connections of the server: who is let in, who gives way, and whose time is over."""
+"""Manage all connections of the server: admit them, close waiting ones for others, and enforce time limits."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mhc_scope.api.http.proxies import TrustedProxies
 from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.limits import ConnectionLimits
-from mhc_scope.edge.memory import Crowd, give_back
+from mhc_scope.edge.memory import ConnectionPeak, return_memory
 from mhc_scope.edge.waiting import WaitingConnections
 from mhc_scope.services.identity import to_block
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 # Connections over the limit of an address that may wait for a request, as it may be a probe. Where there are more, the
 # oldest is refused without one.
 MAX_EXCESS = 16
-SETTLE_S = 5.0  # until what connections held has been let go of
+SETTLE_S = 5.0  # until memory and descriptors of closed connections are released
 
 
 class Gate:
-    """Counts connections, closes those that wait too long, and finds room where descriptors are scarce."""
+    """Count connections, close those that wait too long, and close some where descriptors are scarce."""
 
     def __init__(
         self, app: Any, limits: ConnectionLimits, proxies: str, root_path: str, files: FileAnswers | None = None
@@ -33,31 +33,31 @@ class Gate:
         self._by_address: Counter[str] = Counter()
         self._excess: defaultdict[str, dict[EdgeProtocol, None]] = defaultdict(dict)  # the oldest first
         self._timer: asyncio.TimerHandle | None = None
-        self._crowd = Crowd()
+        self._peak = ConnectionPeak()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at all connections now and then."""
+        """Check all connections at intervals."""
         self._timer = loop.call_later(self.limits.tick_s, self._look, loop)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timer.cancel()
 
     def admit(self, protocol: "EdgeProtocol", now: float) -> None:
-        """A new connection: count it, and refuse it where its address has too many or no descriptor is left."""
+        """Count a new connection, and refuse it where its address has too many or no descriptor is left."""
         self._all.add(protocol)
         if protocol.address not in self._proxies:
             protocol.block = to_block(protocol.address)
         self.waiting.begin(protocol, now)
         if protocol.block is not None:
             self._count(protocol, protocol.block)
-        over = len(self._all) - self.limits.room
+        over = len(self._all) - self.limits.capacity
         if over <= 0 or self._free_one(protocol):
             return
         protocol.answer_probes("the server has as many connections as it may have", 503)
         if over > self.limits.probes:
-            protocol.give_way()
+            protocol.close_waiting()
 
     def _count(self, protocol: "EdgeProtocol", block: str) -> None:
         self._by_address[block] += 1
@@ -67,10 +67,10 @@ class Gate:
         excess = self._excess[block]
         excess[protocol] = None
         if len(excess) > MAX_EXCESS:
-            next(one for one in excess if one in self.waiting).give_way()  # the newcomer waits, if no other does
+            next(one for one in excess if one in self.waiting).close_waiting()  # the new one, if no other waits
 
     def forget(self, protocol: "EdgeProtocol") -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         self._all.discard(protocol)
         self.waiting.end(protocol)
         if protocol.block is not None:
@@ -81,17 +81,17 @@ class Gate:
             protocol.block = None
 
     def _free_one(self, newcomer: "EdgeProtocol") -> bool:
-        """Close a connection that has no whole request; False where there is none."""
+        """Close a connection that has no whole request; return False where there is none."""
         found = self.waiting.choose(newcomer)
         if found is not None:
-            found.give_way()
+            found.close_waiting()
         return found is not None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             for protocol in list(self._all):
                 protocol.keep_time(loop.time())
-            if self._crowd.has_left(len(self._all)):
-                loop.call_later(SETTLE_S, loop.run_in_executor, None, give_back)
+            if self._peak.has_halved(len(self._all)):
+                loop.call_later(SETTLE_S, loop.run_in_executor, None, return_memory)
         finally:
             self.start(loop)

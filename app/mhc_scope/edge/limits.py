@@ -1,4 +1,4 @@
-"""What one connection may take of time, and all of them of descriptors."""
+"""Limit the time of one connection, and the descriptors of all."""
 
 import os
 import resource
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from mhc_scope import limits
 from mhc_scope.settings import Settings
 
-# Bytes a second, below which a body or an answer counts as standing still. A phone at the edge of a network has more.
+# Bytes per second, below which a body or an answer counts as stopped. A phone at the edge of a network has more.
 MIN_RATE = 500
 # Descriptors, where the system sets no limit.
-MANY = 2**20
-# Descriptors kept for files, pipes of workers and the database, beside those that are open at the start.
+UNLIMITED = 2**20
+# Descriptors reserved for files, pipes of workers and the database, in addition to those that are open at the start.
 KEPT = 64
-# Connections over the room there is, which may only ask whether the server is alive.
+# Connections over the limit, which may only ask whether the server is alive.
 PROBES = 64
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Limits of all connections.
+    """Limit the time and the number of connections.
 
     Attributes
     ----------
@@ -27,28 +27,28 @@ class ConnectionLimits:
     body_s: time in which a body must bring `MIN_RATE` bytes a second.
     unread_s: time in which a client must take `MIN_RATE` bytes a second of what waits for it.
     per_address: connections of one address that is no proxy.
-    room: connections that there are descriptors for.
-    probes: connections over the room, for probes.
+    capacity: connections that the descriptors allow.
+    probes: connections over that limit, for probes.
     """
 
     header_s: float
     body_s: float
     unread_s: float
     per_address: int
-    room: int
+    capacity: int
     probes: int
 
     @classmethod
     def build(cls, settings: Settings) -> "ConnectionLimits":
-        """By the settings, and the descriptors that this process has left: called when all else is open."""
+        """Return the limits for the settings and the free descriptors of this process; call it last."""
         allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        left = (MANY if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
+        left = (UNLIMITED if allowed == resource.RLIM_INFINITY else allowed) - len(os.listdir("/dev/fd"))
         probes = min(PROBES, left // 8)
-        room = left - probes - min(KEPT, left // 8)
+        capacity = left - probes - min(KEPT, left // 8)
         times = (limits.HEADER_S, limits.BODY_S, limits.UNREAD_S)
-        return cls(*times, settings.connections_per_address, room, probes)
+        return cls(*times, settings.connections_per_address, capacity, probes)
 
     @property
     def tick_s(self) -> float:
-        """Time between two looks at all connections."""
+        """Return the time between two checks of all connections."""
         return min(1.0, self.header_s / 4, self.body_s / 4, self.unread_s / 4)

@@ -1,4 +1,4 @@
-"""Accepting connections: a few at a time, and with patience where descriptors have run out."""
+"""Accept connections: a few at a time, and with pauses where descriptors have run out."""
 
 import asyncio
 import errno
@@ -8,20 +8,20 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-# Connections that the kernel holds ready, and how many are taken at once: between two turns others are closed.
+# Connections that the kernel queues, and how many are accepted in one turn: between two turns others are closed.
 BACKLOG, BATCH = 2048, 16
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_S = 0.2
-# What the kernel takes of an answer before it can be sent. It would take megabytes for one who does not read.
+# What the kernel buffers of an answer. By default it would buffer megabytes for a client that does not read.
 UNSENT_BYTES = 2**17
 # At most one line of the log in this time.
 QUIET_S = 60.0
 
 
 class ListeningSocket:
-    """One listening socket. uvicorn closes it like a server of asyncio.
+    """Listen on one socket. uvicorn closes it like a server of asyncio.
 
-    asyncio's own goes on accepting where it cannot, and writes a page of the log each time.
+    asyncio's own keeps accepting where it cannot, and logs a traceback each time.
     """
 
     def __init__(
@@ -30,29 +30,29 @@ class ListeningSocket:
         self._loop, self._sock, self._build = loop, sock, build
         self._tasks: set[asyncio.Task[object]] = set()
         self._retry: asyncio.TimerHandle | None = None
-        self._told = -QUIET_S
+        self._logged_at = -QUIET_S
         sock.setblocking(False)
         loop.add_reader(sock.fileno(), self._accept)
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where it listens."""
+        """Return the address that it listens on."""
         host, port = self._sock.getsockname()[:2]
         return str(host), int(port)
 
     def close(self) -> None:
-        """Accept no more."""
+        """Stop accepting."""
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
 
     async def wait_closed(self) -> None:
-        """It closes at once."""
+        """Return immediately: it is closed already."""
 
     def _accept(self) -> None:
         if self._tasks:
-            return  # those before have not been let in yet, nor others closed for them
+            return  # earlier ones have not been admitted yet, nor others closed for them
         for _ in range(BATCH):
             try:
                 connection, _ = self._sock.accept()
@@ -64,7 +64,7 @@ class ListeningSocket:
                 self._pause(error)
                 return
             connection.setblocking(False)
-            # asyncio does so for listening sockets that it makes itself: else the second half of an answer waits 40 ms.
+            # asyncio does so for sockets that it creates: without it the second half of an answer is 40 ms late.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             task = self._loop.create_task(self._connect(connection))
@@ -79,21 +79,21 @@ class ListeningSocket:
             connection.close()
 
     def _pause(self, error: OSError) -> None:
-        """The kernel says again and again that someone waits: do not listen to it for a while."""
+        """Stop polling the socket for a while: the kernel would report the waiting connection continuously."""
         self._loop.remove_reader(self._sock.fileno())
         self._retry = self._loop.call_later(RETRY_S, self._loop.add_reader, self._sock.fileno(), self._accept)
-        if self._loop.time() - self._told >= QUIET_S:
-            self._told = self._loop.time()
+        if self._loop.time() - self._logged_at >= QUIET_S:
+            self._logged_at = self._loop.time()
             logger.warning("cannot accept connections: %s; trying again every %s s", error.strerror, RETRY_S)
 
 
 def bind(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets of a name or an address; a name such as localhost may have two.
+    """Return listening sockets of a name or an address; a name such as localhost may have two.
 
     Raises
     ------
     OSError
-        Where the port is taken, or the host is not of this machine.
+        Where the port is taken, or the host is not an address of this machine.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = {(family, address[:2]) for family, _, _, _, address in found}

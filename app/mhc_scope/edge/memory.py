@@ -1,43 +1,43 @@
-"""Memory of a process that serves many at once: what is looked at again and again, and what the system gets back."""
+"""Limit the memory of a process with many connections: garbage collections, and memory returned to the system."""
 
 import ctypes
 import gc
 
-# The youngest objects are looked at as often as ever. All of them seldom: with 800 streams open it takes 0.1 s,
-# in which no one is served.
+# The youngest objects are collected as often as by default. All of them rarely: with 800 event streams open a full
+# collection takes 0.1 s, which blocks every request.
 THRESHOLDS = (700, 10, 100)
-# Of glibc's <malloc.h>: how many heaps there may be.
+# Of glibc's <malloc.h>: the maximum number of heaps.
 M_ARENA_MAX = -8
-# Fewer connections than these leave nothing behind that matters.
-CROWD = 64
+# Fewer connections than these leave no significant memory behind.
+MIN_PEAK = 64
 
 
-def share_one_heap() -> None:
-    """Let all threads use one heap, before there are any.
+def use_one_heap() -> None:
+    """Make all threads use one heap, before any thread exists.
 
-    glibc gives threads heaps of their own, each with room that only it can use again: 15 MB after 800 connections.
-    Python lets one thread work at a time, so that they need none. Other libraries of C have no such call.
+    glibc gives each thread its own heap, with free memory that only that thread can reuse: 15 MB after 800 connections.
+    Python runs one thread at a time, so threads do not need them. Other C libraries have no such call.
     """
     limit = getattr(ctypes.CDLL(None), "mallopt", None)
     if limit is not None:
         limit(M_ARENA_MAX, 1)
 
 
-def spare_known_objects() -> None:
-    """Take what is there for good out of later garbage collections.
+def freeze_permanent_objects() -> None:
+    """Exclude permanent objects from later garbage collections.
 
-    They are 300 000 objects of modules and schemas: to look at them held everyone up for a quarter of a second.
+    These are 300 000 objects of modules and schemas: a collection that visits them blocked every request for 0.25 s.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
 
 
-def give_back() -> None:
-    """Give freed memory back to the system.
+def return_memory() -> None:
+    """Return freed memory to the system.
 
-    glibc keeps what is free below the highest piece in use: after 800 connections at once as much again as is in
-    use. Other libraries of C have no such call.
+    glibc keeps memory that is free below the highest used piece: after 800 connections, as much again as is in use.
+    Other C libraries have no such call.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -45,16 +45,16 @@ def give_back() -> None:
         trim(0)
 
 
-class Crowd:
-    """Notices that many connections have gone."""
+class ConnectionPeak:
+    """Detect that many connections have closed."""
 
     def __init__(self) -> None:
         self._most = 0
 
-    def has_left(self, count: int) -> bool:
-        """Whether half of the most connections that there were have gone; those that are left count anew."""
+    def has_halved(self, count: int) -> bool:
+        """Return whether half of the maximum number of connections have closed; then count from the remaining ones."""
         self._most = max(self._most, count)
-        if self._most < CROWD or count > self._most / 2:
+        if self._most < MIN_PEAK or count > self._most / 2:
             return False
         self._most = count
         return True

@@ -1,4 +1,4 @@
-"""Whether bytes move: a window of time in which enough of them must have."""
+"""Check that bytes move: enough of them in each window of time."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ from mhc_scope.edge.limits import MIN_RATE
 
 @dataclass
 class Pace:
-    """Bytes moved since the window began.
+    """Count the bytes that moved since the window began.
 
     Attributes
     ----------
     window_s: length of a window.
     began: when the window began, on the clock of the event loop.
-    count: what the counter of bytes said then.
+    count: value of the byte counter at that time.
     """
 
     window_s: float
@@ -21,7 +21,7 @@ class Pace:
     count: int
 
     def is_too_slow(self, now: float, count: int) -> bool:
-        """Whether a whole window has passed with too few bytes; a window that had enough is followed by the next."""
+        """Return whether a whole window has passed with too few bytes; a window with enough starts the next one."""
         if now - self.began < self.window_s:
             return False
         moved = count - self.count

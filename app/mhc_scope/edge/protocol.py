@@ -1,4 +1,4 @@
-"""HTTP on one connection: uvicorn's protocol with limits of time."""
+"""Serve HTTP on one connection: uvicorn's protocol with time limits."""
 
 import asyncio
 import fcntl
@@ -21,8 +21,8 @@ RETRY_AFTER_S = 5
 class EdgeProtocol(H11Protocol):
     """Closes a connection whose client is too slow.
 
-    A head must be whole in time, a body must go on, and what is sent must be read. A client that has begun a request
-    is told so with a 408; one that does not read is cut off, and its event stream can resume behind the last frame.
+    A head must be complete in time, a body must progress, and what is sent must be read. A client that has begun a
+    request gets a 408; one that does not read is disconnected, and its event stream can resume after the last frame.
     """
 
     def __init__(self, *args: Any, gate: Gate, **kwargs: Any) -> None:
@@ -37,29 +37,29 @@ class EdgeProtocol(H11Protocol):
         self._unread: Pace | None = None
 
     def answer_probes(self, why: str, status: int) -> None:
-        """Answer only whether the server is alive, and `why` to all else."""
+        """Answer only whether the server is alive, and `why` to all other requests."""
         headers = {"Retry-After": str(RETRY_AFTER_S)}
         self._limit = Problem("too-many-connections", status, why, headers=headers)
         self.app = ProbesOnly(self.app, self._gate.root_path, self._limit)
 
     @property
     def is_sending(self) -> bool:
-        """Whether an answer waits to be read."""
+        """Return whether an answer waits for the client to read it."""
         return self.transport.get_write_buffer_size() > 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count it."""
+        """Count the connection."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._gate.admit(self, self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Remove it from the count."""
         self._gate.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note that something came, and when a head began; answer at once what is ready."""
+        """Record that data came, and when a head began; answer immediately with a prepared file."""
         self._received += len(data)
         if self._is_idle and self._gate.files is not None and (answer := self._gate.files.find(data)) is not None:
             self._send(*answer)
@@ -73,15 +73,15 @@ class EdgeProtocol(H11Protocol):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether all that was asked has been answered and taken, and nothing of a next request has come."""
+        """Return whether all requests are answered, all answers are read, and no next request has begun."""
         is_between = self in self._gate.waiting and not self._has_begun
         return is_between and self._limit is None and not self.is_sending and not self.transport.is_closing()
 
     def _send(self, head: bytes, body: bytes) -> None:
         """Answer with a file, and wait for the next request as uvicorn does."""
-        dated = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
+        common = b"".join(name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers)
         self._gate.waiting.end(self)
-        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", dated, head, b"\r\n", body)))
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", common, head, b"\r\n", body)))
         self.on_response_complete()
 
     def on_response_complete(self) -> None:
@@ -93,12 +93,12 @@ class EdgeProtocol(H11Protocol):
             self._gate.waiting.begin(self, self.loop.time())
 
     def pause_writing(self) -> None:
-        """More is to be sent than the client has read."""
+        """Record that more is to be sent than the client has read."""
         super().pause_writing()
         self._unread = Pace(self._gate.limits.unread_s, self.loop.time(), -self._count_pending())
 
     def resume_writing(self) -> None:
-        """The client has read."""
+        """Record that the client has read."""
         super().resume_writing()
         self._unread = None
 
@@ -114,39 +114,39 @@ class EdgeProtocol(H11Protocol):
         elif self.conn.their_state is h11.SEND_BODY and not self.flow.read_paused:
             self._body = self._body or Pace(limits.body_s, now, self._received)
             if self._body.is_too_slow(now, self._received):
-                self.refuse(Problem("timeout", 408, f"the body hardly went on for {limits.body_s:g} s"))
+                self.refuse(Problem("timeout", 408, f"the body made hardly any progress for {limits.body_s:g} s"))
         else:
             self._body = None
 
     def _end_waiting(self) -> None:
         if self._has_begun:
             limit_s = self._gate.limits.header_s
-            self.refuse(Problem("timeout", 408, f"the head of the request was not whole after {limit_s:g} s"))
+            self.refuse(Problem("timeout", 408, f"the head of the request was not complete after {limit_s:g} s"))
         elif not self._has_answered:
-            self.give_way()  # Between two requests uvicorn keeps the time.
+            self.close_waiting()  # Between two requests uvicorn enforces the limit.
 
     def _count_pending(self) -> int:
-        """Bytes that the client has not taken: those held here, and those that the kernel holds for it."""
+        """Return the bytes that the client has not read: those buffered here, and those that the kernel buffers."""
         descriptor = self.transport.get_extra_info("socket").fileno()
         if descriptor < 0:
             return 0
         (queued,) = struct.unpack("i", fcntl.ioctl(descriptor, termios.TIOCOUTQ, struct.pack("i", 0)))
         return self.transport.get_write_buffer_size() + int(queued)
 
-    def give_way(self) -> None:
-        """Close a connection that waits, with the reason where it is one too many."""
+    def close_waiting(self) -> None:
+        """Close a waiting connection, and send the reason where it exceeds a limit."""
         if self._limit is None:
             self.drop()
         else:
             self.refuse(self._limit)
 
     def drop(self) -> None:
-        """Cut the connection off."""
-        self._gate.waiting.end(self)  # it is over: the next that needs room must not count on it
+        """Close the connection without an answer."""
+        self._gate.waiting.end(self)  # it is over: the next search for a descriptor must not choose it
         self.transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Answer data that is not HTTP."""
         self.refuse(Problem("http", 400, msg))
 
     def refuse(self, problem: Problem) -> None:

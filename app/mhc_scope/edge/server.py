@@ -1,4 +1,4 @@
-"""uvicorn with limits at the connection, and with a private port."""
+"""Run uvicorn with limits on connections, and with a private port."""
 
 import asyncio
 import logging
@@ -15,18 +15,18 @@ from mhc_scope.edge.files import FileAnswers
 from mhc_scope.edge.gate import Gate
 from mhc_scope.edge.limits import ConnectionLimits
 from mhc_scope.edge.listener import ListeningSocket, bind
-from mhc_scope.edge.memory import spare_known_objects
+from mhc_scope.edge.memory import freeze_permanent_objects
 from mhc_scope.edge.protocol import EdgeProtocol
 from mhc_scope.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# After a SIGTERM, requests may finish; event streams end at once, by `Server.handle_exit`.
+# After a SIGTERM, requests may finish; event streams end immediately, by `Server.handle_exit`.
 GRACE_S = 5
 
 
 class Server(uvicorn.Server):
-    """Serves the app at its port, and at the private port where the settings have one."""
+    """Serve the app at its port, and at the private port where the settings have one."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app, self._settings = app, settings
@@ -38,7 +38,7 @@ class Server(uvicorn.Server):
             ws="none",
             timeout_keep_alive=limits.IDLE_S,
             timeout_graceful_shutdown=GRACE_S,
-            proxy_headers=False,  # the app has a layer of its own for them
+            proxy_headers=False,  # the app has its own middleware for them
             access_log=False,
             server_header=False,
             log_config=None,
@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then listen.
 
-        In the place of uvicorn's own, whose listeners spin where descriptors run out.
+        Replaces uvicorn's own, whose listeners spin where descriptors run out.
         """
         await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
             logger.error("cannot listen: %s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
-        spare_known_objects()
+        freeze_permanent_objects()
         settings = self._settings
         state = self._app.state
         files = FileAnswers(state.assets, settings.root, settings.host_names, state.count_file)
@@ -85,6 +85,6 @@ class Server(uvicorn.Server):
         self._gate.stop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """From the signal handler: among others, end open event streams, which would keep the server up."""
+        """Handle a signal: also end open event streams, which would keep the server running."""
         super().handle_exit(sig, frame)
         asyncio.get_running_loop().call_soon_threadsafe(self._app.state.begin_stop)

@@ -1,4 +1,4 @@
-"""Connections without a whole request, which no answer is lost with: who of them gives way where there is no room."""
+"""Track connections without a whole request, and choose one to close where descriptors run out: no answer is lost."""
 
 from typing import TYPE_CHECKING
 
@@ -7,9 +7,9 @@ if TYPE_CHECKING:
 
 
 class WaitingConnections:
-    """By address, the longest waiting first.
+    """Keep waiting connections by address, the longest waiting first.
 
-    Each connection of a proxy stands for itself, as others are behind it.
+    Each connection of a proxy is its own group, as it may carry another client.
     """
 
     def __init__(self) -> None:
@@ -17,16 +17,16 @@ class WaitingConnections:
         self._together: dict[object, dict[EdgeProtocol, None]] = {}
 
     def __contains__(self, protocol: "EdgeProtocol") -> bool:
-        """Whether it waits."""
+        """Return whether the connection waits."""
         return protocol in self._since
 
     def begin(self, protocol: "EdgeProtocol", now: float) -> None:
-        """It waits from now on; its place is the one it had, if it waited before."""
+        """Add a waiting connection; it keeps its earlier place, if it waited before."""
         self._since[protocol] = now
         self._together.setdefault(_to_group(protocol), {})[protocol] = None
 
     def end(self, protocol: "EdgeProtocol") -> None:
-        """It waits no more; it may not have waited."""
+        """Remove a connection, whether or not it waited."""
         if self._since.pop(protocol, None) is None:
             return
         group = _to_group(protocol)
@@ -35,13 +35,13 @@ class WaitingConnections:
             del self._together[group]
 
     def since(self, protocol: "EdgeProtocol") -> float | None:
-        """When it began; None where it does not wait."""
+        """Return since when it waits; None where it does not."""
         return self._since.get(protocol)
 
     def choose(self, newcomer: "EdgeProtocol") -> "EdgeProtocol | None":
-        """Who gives way to a newcomer: the longest waiting of the address that has most. None where there is none.
+        """Return the connection to close for a new one: the longest waiting of the address that has most, or None.
 
-        So one who opens many gives way to itself, and another's connection is safe between two requests.
+        A client that opens many thus closes its own, and other clients' connections are safe between two requests.
         """
         for group in sorted(self._together.values(), key=len, reverse=True):
             for protocol in group:

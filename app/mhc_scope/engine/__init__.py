@@ -1,1 +1,1 @@
-"""What executes specs."""
+"""Execute specs."""

@@ -1,6 +1,6 @@
-"""The contract of every engine: it takes jobs and reports frames, and knows nothing of HTTP or of the database.
+"""Define the contract of every engine: it accepts jobs and reports frames, and knows nothing of HTTP or the database.
 
-`tests/contract/engine` holds the cases that each engine must pass.
+`tests/contract/engine` contains the cases that each engine must pass.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,7 @@ VERIFICATION = "verification"  # the one frame `recomputation` of a spec
 
 @dataclass(frozen=True)
 class Job:
-    """A spec, and what is to be computed of it, `kind`. The frames carry `id` as their run.
+    """A spec, and which computation of it is wanted, `kind`. The frames carry `id` as their run.
 
     `is_spare`: a short job for the spare worker, where the engine has one.
     """
@@ -29,95 +29,95 @@ class Job:
 
 
 class SinkError(RuntimeError):
-    """A sink cannot go on with a job; the text says why, and becomes the job's reason."""
+    """A sink cannot continue with a job; the text says why, and becomes the job's reason."""
 
 
 class Crash(str):
-    """The reason of a job that failed because the process that computed it was lost: tried again, it may succeed."""
+    """The reason of a job that failed because its process was lost: a retry may succeed."""
 
     __slots__ = ()
 
 
 class Sink(Protocol):
-    """Receives the reports of an engine. Calls for one job come one after the other."""
+    """Receive the reports of an engine. Calls for one job are sequential."""
 
     async def on_start(self, job_id: str) -> None:
-        """The job has left the queue."""
+        """Record that the job has left the queue."""
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Encoded frames; the index of the first is `first`."""
+        """Store encoded frames; the index of the first is `first`."""
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """The job is over after `index` frames. The last report of a job, and the only one of its kind.
+        """Record that the job is over after `index` frames. The last report of a job, and the only one of its kind.
 
-        The reason is a `Crash` where not the job is at fault but what computed it.
+        The reason is a `Crash` where the process is at fault and not the job.
         """
 
     def on_moved(self, job_ids: Sequence[str]) -> None:
-        """The places of these waiting jobs have changed."""
+        """Record that the places of these waiting jobs have changed."""
 
     def on_free(self) -> None:
-        """A worker waits for a job. An engine that does not say so is asked again and again, which is slower."""
+        """Record that a worker waits for a job. An engine that does not report it is polled, which is slower."""
 
 
 class Engine(ABC):
-    """Executes jobs, a bounded number at a time, the rest waiting in order."""
+    """Execute jobs, a limited number at a time, while the others wait in order."""
 
     @abstractmethod
     async def start(self, sink: Sink) -> None:
-        """Bring up what executes. Jobs are taken from here on; they wait until something can execute them."""
+        """Start the workers. Jobs are accepted from now on; they wait until a worker can execute them."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Take it down at once. Jobs waiting or under way are forgotten, and no end of them is reported."""
+        """Stop the workers immediately. Waiting and running jobs are discarded, and their end is not reported."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue. Its id must not be that of a job waiting or under way."""
+        """Put a job at the end of the queue. Its id must not be that of a waiting or running job."""
 
     @abstractmethod
     async def cancel(self, job_id: str) -> None:
-        """Stop a job, and return when its end has been reported; an id unknown here is left alone."""
+        """Stop a job, and return when its end has been reported; ignore an unknown id."""
 
     @abstractmethod
     async def settle(self, job_id: str) -> None:
-        """Where the job is being stopped, wait until it has ended."""
+        """Wait until the job has ended, if it is being stopped."""
 
     @abstractmethod
     def position(self, job_id: str) -> int | None:
-        """Place in the queue, 1 for the next; 0 for a job under way; None for one unknown here."""
+        """Return the place in the queue, 1 for the next; 0 for a running job; None for an unknown one."""
 
     @property
     @abstractmethod
     def waiting(self) -> int:
-        """Jobs in the queue."""
+        """Return how many jobs wait."""
 
     @property
     @abstractmethod
     def running(self) -> int:
-        """Jobs under way."""
+        """Return how many jobs run."""
 
     @property
     def free(self) -> int:
-        """Jobs that would begin at once. A caller with a queue of its own, which others share, submits no more."""
+        """Return how many jobs would begin immediately. A caller with a shared queue of its own submits no more."""
         return max(0, self.ready_workers - self.running - self.waiting)
 
     @property
     def has_spare(self) -> bool:
-        """Whether a short job would begin at once, beside workers that are all busy with long ones."""
+        """Return whether a short job would begin immediately, in addition to those of the busy workers."""
         return False
 
     @property
     @abstractmethod
     def rates(self) -> Rates:
-        """How fast the workers are, by their own measurement; until one has reported, a usual core's."""
+        """Return the workers' measured rates; until one has reported, those of a typical core."""
 
     @property
     @abstractmethod
     def ready_workers(self) -> int:
-        """Workers that can take a job or are computing one."""
+        """Return how many workers can take a job or are computing one."""
 
     @property
     def worker_deaths(self) -> int:
-        """Workers that ended without being asked to; 0 where the engine does not keep workers itself."""
+        """Return how many workers ended unexpectedly; 0 where the engine does not keep workers itself."""
         return 0

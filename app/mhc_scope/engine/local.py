@@ -1,6 +1,6 @@
-"""The engine of one machine: a queue and a fixed number of warm worker processes.
+"""Run the jobs of one machine: a queue and a fixed number of warm worker processes.
 
-Where it has two or more, there is one more for short jobs that come when all of these are busy.
+Where there are two workers or more, a spare one takes short jobs that come when all of these are busy.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import orjson
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
-from mhc_scope.engine.line import JobQueue, QueuedJob
+from mhc_scope.engine.job_queue import JobQueue, QueuedJob
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
@@ -19,22 +19,22 @@ from mhc_scope.settings import Settings
 log = logging.getLogger("mhc.engine")
 
 READY, END = b"#ready ", b"#end "
-# A worker looks for a cancel between two frames. If it has not answered by then, the run ends without its answer ...
+# A worker checks for a cancel between two frames. If it has not answered by then, the run ends without its answer ...
 CANCEL_GRACE_S = 0.15
 # ... and the worker has this much longer, about twice what a new one takes to start, before it is killed.
 KILL_GRACE_S = 1.0
-# A worker that dies before it is ready is tried again after this, doubled each time.
+# A worker that dies before it is ready is restarted after this time, doubled each time.
 RETRY_S, RETRY_MAX_S = 0.5, 30.0
-# A spare worker that has had nothing to do for so long is replaced by a new one, which holds a tenth of the memory.
+# A spare worker that has been idle for this long is replaced by a new one, which needs a tenth of the memory.
 SPARE_IDLE_S = 60.0
 
 
 class LocalEngine(Engine):
-    """Worker processes on this machine, one task each in the event loop."""
+    """Run worker processes on this machine, one task each in the event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._line, self._spare_line = JobQueue(), JobQueue(SPARE_IDLE_S)
+        self._queue, self._spare_queue = JobQueue(), JobQueue(SPARE_IDLE_S)
         self._entries: dict[str, QueuedJob] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
@@ -45,10 +45,10 @@ class LocalEngine(Engine):
         self._sink: Sink
 
     async def start(self, sink: Sink) -> None:
-        """Start one slot a worker; workers warm up meanwhile."""
+        """Start one slot per worker; workers warm up in parallel."""
         self._sink = sink
-        lines = [self._line] * self._settings.worker_count + [self._spare_line] * self._has_spare
-        self._slots = [asyncio.create_task(self._keep_slot(line)) for line in lines]
+        queues = [self._queue] * self._settings.worker_count + [self._spare_queue] * self._has_spare
+        self._slots = [asyncio.create_task(self._keep_slot(queue)) for queue in queues]
 
     async def stop(self) -> None:
         """Cancel the slots; each kills its worker."""
@@ -58,22 +58,22 @@ class LocalEngine(Engine):
         for entry in self._entries.values():
             entry.settled.set()
         self._entries.clear()
-        for line in (self._line, self._spare_line):
-            line.jobs.clear()
+        for queue in (self._queue, self._spare_queue):
+            queue.jobs.clear()
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = QueuedJob(job, self._spare_line if job.is_spare else self._line)
-        entry.line.put(entry)
+        entry = self._entries[job.id] = QueuedJob(job, self._spare_queue if job.is_spare else self._queue)
+        entry.queue.put(entry)
 
     async def cancel(self, job_id: str) -> None:
-        """Take the job out of the queue, or stop its worker."""
+        """Remove the job from the queue, or stop its worker."""
         entry = self._entries.get(job_id)
         if entry is None:
             return
-        if entry in entry.line.jobs:
-            entry.line.jobs.remove(entry)
+        if entry in entry.queue.jobs:
+            entry.queue.jobs.remove(entry)
             entry.verdict = ("cancelled", None)
             self._notify_moved()
             await self._end(entry, "cancelled", None)
@@ -82,36 +82,36 @@ class LocalEngine(Engine):
         await entry.settled.wait()
 
     async def settle(self, job_id: str) -> None:
-        """Wait out a stop that is under way."""
+        """Wait until a job that is being stopped has ended."""
         entry = self._entries.get(job_id)
         if entry is not None and entry.verdict is not None:
             await entry.settled.wait()
 
     def position(self, job_id: str) -> int | None:
-        """Place in the queue; 0 when it has left the queue."""
+        """Return the place in the queue; 0 when the job has left the queue."""
         entry = self._entries.get(job_id)
         if entry is None:
             return None
-        return entry.line.jobs.index(entry) + 1 if entry in entry.line.jobs else 0
+        return entry.queue.jobs.index(entry) + 1 if entry in entry.queue.jobs else 0
 
     @property
     def waiting(self) -> int:
-        """Jobs in the queue."""
-        return len(self._line.jobs) + len(self._spare_line.jobs)
+        """Return how many jobs wait."""
+        return len(self._queue.jobs) + len(self._spare_queue.jobs)
 
     @property
     def running(self) -> int:
-        """Jobs under way."""
+        """Return how many jobs run."""
         return len(self._entries) - self.waiting
 
     @property
     def free(self) -> int:
-        """Jobs that would begin at once; what the spare worker does takes nothing from the others."""
+        """Return how many jobs would begin immediately; jobs of the spare worker do not count."""
         return max(0, self.ready_workers - len(self._entries) + self._count_spare())
 
     @property
     def has_spare(self) -> bool:
-        """Whether the spare worker waits for a job."""
+        """Return whether the spare worker waits for a job."""
         return self._spare is not None and not self._count_spare()
 
     @property
@@ -119,32 +119,32 @@ class LocalEngine(Engine):
         return self._settings.spare_run_s > 0
 
     def _count_spare(self) -> int:
-        return sum(entry.line is self._spare_line for entry in self._entries.values())
+        return sum(entry.queue is self._spare_queue for entry in self._entries.values())
 
     @property
     def rates(self) -> Rates:
-        """The median of what the workers have measured."""
+        """Return the median of the rates that the workers have measured."""
         return self._rates
 
     @property
     def ready_workers(self) -> int:
-        """Workers that have warmed up."""
+        """Return how many workers have warmed up."""
         return len(self._workers)
 
     @property
     def worker_deaths(self) -> int:
-        """Workers that ended without being asked to."""
+        """Return how many workers ended unexpectedly."""
         return self._deaths
 
     # One slot: a worker, replaced whenever it dies.
 
-    async def _keep_slot(self, line: JobQueue) -> None:
+    async def _keep_slot(self, queue: JobQueue) -> None:
         retry_s = RETRY_S
         while True:
-            if line is self._spare_line:
-                await self._are_warm.wait()  # it shall not hold them up
+            if queue is self._spare_queue:
+                await self._are_warm.wait()  # it must not delay them
             try:
-                was_ready = await self._serve_worker(line)
+                was_ready = await self._serve_worker(queue)
             except Exception:
                 log.exception("a worker could not be started, or its slot failed")
                 was_ready = False
@@ -153,19 +153,19 @@ class LocalEngine(Engine):
                 log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
                 await asyncio.sleep(retry_s)
 
-    async def _serve_worker(self, line: JobQueue) -> bool:
-        """Give jobs to one worker until it dies, or has no more for too long; says whether it ever became ready."""
+    async def _serve_worker(self, queue: JobQueue) -> bool:
+        """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
         worker = await self._spawn()
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
                 return False
-            self._note_ready(worker, line, first[0])
-            idle_s = None  # a new one may wait for ever
-            while (entry := await self._take_job(worker, line, idle_s)) is not None:
+            self._note_ready(worker, queue, first[0])
+            idle_s = None  # a new worker may wait forever
+            while (entry := await self._take_job(worker, queue, idle_s)) is not None:
                 if not await self._execute(worker, entry):
                     break
-                idle_s = line.idle_s
+                idle_s = queue.idle_s
             return True
         finally:
             self._workers.pop(worker, None)
@@ -174,10 +174,10 @@ class LocalEngine(Engine):
             reason = await worker.explain_end()
             if not worker.was_killed:
                 self._deaths += 1
-                log.warning("worker %s is gone: %s", worker.name, reason)
+                log.warning("worker %s has ended: %s", worker.name, reason)
 
-    def _note_ready(self, worker: Worker, line: JobQueue, answer: bytes) -> None:
-        if line is self._spare_line:  # it has measured how fast a machine is that may be busy with others
+    def _note_ready(self, worker: Worker, queue: JobQueue, answer: bytes) -> None:
+        if queue is self._spare_queue:  # its rates were measured while the others may have been busy
             self._spare = worker
             return
         self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
@@ -188,59 +188,59 @@ class LocalEngine(Engine):
     async def _spawn(self) -> Worker:
         return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
 
-    async def _take_job(self, worker: Worker, line: JobQueue, idle_s: float | None) -> QueuedJob | None:
-        """The next job, or None when the worker dies while it waits, or has waited for too long."""
-        arrival, death = asyncio.create_task(self._next_job(line)), asyncio.create_task(worker.wait())
+    async def _take_job(self, worker: Worker, queue: JobQueue, idle_s: float | None) -> QueuedJob | None:
+        """Return the next job, or None when the worker dies while it waits, or has waited for too long."""
+        arrival, death = asyncio.create_task(self._next_job(queue)), asyncio.create_task(worker.wait())
         try:
             await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
             if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():
-                line.put_first(arrival.result())
+                queue.put_first(arrival.result())
             return None
         finally:
             arrival.cancel()
             death.cancel()
 
-    async def _next_job(self, line: JobQueue) -> QueuedJob:
-        if not line.jobs:
+    async def _next_job(self, queue: JobQueue) -> QueuedJob:
+        if not queue.jobs:
             self._sink.on_free()
-        await line.wait()
-        entry = line.jobs.popleft()
+        await queue.wait()
+        entry = queue.jobs.popleft()
         self._notify_moved()
         return entry
 
     def _notify_moved(self) -> None:
-        self._sink.on_moved([entry.job.id for entry in self._line.jobs])
+        self._sink.on_moved([entry.job.id for entry in self._queue.jobs])
 
     # One job.
 
     async def _execute(self, worker: Worker, entry: QueuedJob) -> bool:
-        """Run a job to its end and report it; says whether the worker can take another."""
+        """Run a job to its end and report it; return whether the worker can take another."""
         entry.worker = worker
         deadline_s = self._settings.run_deadline_s
         reason = f"it took longer than {deadline_s:g} s, the deadline of this server"
         deadline = asyncio.get_running_loop().call_later(deadline_s, self._stop_job, entry, "failed", reason)
         try:
-            if entry.verdict is not None:  # Stopped on its way from the queue to the worker.
+            if entry.verdict is not None:  # Stopped between the queue and the worker.
                 await self._end(entry, *entry.verdict)
                 return True
             worker.send({"run": entry.job.id, "kind": entry.job.kind, "spec": entry.job.spec})
             if not entry.is_second_try:
-                await self._sink.on_start(entry.job.id)  # While the worker begins.
+                await self._sink.on_start(entry.job.id)  # In parallel to the worker's start.
             report = await self._pass_on(worker, entry)
             if report is not None:
-                await self._end(entry, *self._judge(entry, report))
+                await self._end(entry, *self._decide_status(entry, report))
                 return True
             if entry.given_up.done() and entry.verdict is not None:
                 await self._end(entry, *entry.verdict)
                 return await self._wait_for_answer(worker)
             reason = await worker.explain_end()
             if entry.frames == 0 and entry.verdict is None and not entry.is_second_try:
-                # A run's first frame comes before anything is computed: its worker was dead when it was given the run.
-                # Of a verification, which has one frame, this cannot be told: it may be tried once more than others.
+                # A run's first frame comes before anything is computed: without it, its worker was already dead.
+                # A verification has one frame, so this is unknown: it may be retried once more often than others.
                 entry.is_second_try = True
-                entry.line.put_first(entry)
+                entry.queue.put_first(entry)
             else:
                 await self._end(entry, *(entry.verdict or ("failed", Crash(reason))))
         except SinkError as error:
@@ -254,7 +254,7 @@ class LocalEngine(Engine):
         return False
 
     async def _pass_on(self, worker: Worker, entry: QueuedJob) -> dict[str, Any] | None:
-        """Give frames to the sink until the worker reports the end; None where it dies or is given up before."""
+        """Pass frames to the sink until the worker reports the end; return None where it dies or is given up before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:
@@ -266,7 +266,7 @@ class LocalEngine(Engine):
         return None
 
     async def _wait_for_answer(self, worker: Worker) -> bool:
-        """Whether a worker that was asked to stop does so before its time is up; what it still says is dropped."""
+        """Return whether a worker that must stop does so in time; ignore what it still sends."""
         try:
             async with asyncio.timeout(KILL_GRACE_S):
                 while batch := await worker.next_lines():
@@ -277,7 +277,7 @@ class LocalEngine(Engine):
         return False
 
     def _stop_job(self, entry: QueuedJob, status: EndStatus, reason: str | None) -> None:
-        """Ask the worker to stop, and do not wait for it long."""
+        """Send the worker a stop, and limit the wait for its answer."""
         entry.verdict = entry.verdict or (status, reason)
         if entry.worker is not None:
             entry.worker.send({"cancel": entry.job.id})
@@ -289,8 +289,8 @@ class LocalEngine(Engine):
             entry.given_up.set_result(None)
 
     @staticmethod
-    def _judge(entry: QueuedJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
-        """A stop from outside explains a run that its worker broke off, but undoes none that was done."""
+    def _decide_status(entry: QueuedJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+        """Return the final status: a stop from outside explains a run that ended early, but not a done one."""
         if report["status"] == "cancelled" and entry.verdict is not None:
             return entry.verdict
         return report["status"], report["reason"]

@@ -1,19 +1,19 @@
-"""The worker's end of the pipe to its parent: lines that come fast travel together."""
+"""Write to the pipe from a worker to its parent: lines in quick succession are sent together."""
 
 import os
 import threading
 import time
 from typing import BinaryIO
 
-# Lines sent together are stored in one transaction, which takes 2.5 ms of the cores that compute, whatever it stores.
-# The page shows what comes ten times a second, but a person waits for the first frames while a slider is dragged.
+# Lines sent together are stored in one transaction, which takes 2.5 ms of the computing cores, whatever it stores.
+# The page shows updates ten times a second, but a person waits for the first frames while a slider is dragged.
 BATCH_S = 0.1
 FIRST_BATCH_S = 0.004
-GROWTH = 2.0  # a batch waits so many times as long as its run has taken so far
+GROWTH = 2.0  # a batch waits this many times as long as its run has taken so far
 
 
-class Answers:
-    """A line goes at once where none has gone just before, else with those that follow it.
+class AnswerWriter:
+    """Send a line immediately where none was sent just before, else together with the following lines.
 
     It waits `GROWTH` times as long as its run has taken so far, `BATCH_S` at most.
     """
@@ -24,12 +24,12 @@ class Answers:
         self._waiting: list[bytes] = []
         self._due = 0.0
         self._begun: float | None = None
-        self._has_come = threading.Event()
-        # A thread, for the next line of a large network may be minutes away.
+        self._has_line = threading.Event()
+        # A thread, because the next line of a large network may be minutes away.
         threading.Thread(target=self._flush_in_time, daemon=True).start()
 
     def send(self, line: bytes, *, is_last: bool = False) -> None:
-        """Send a line; behind the last of a run the parent waits for nothing more."""
+        """Send a line; after the last of a run the parent waits for no more."""
         with self._lock:
             self._waiting.append(line)
             if self._begun is None:
@@ -37,7 +37,7 @@ class Answers:
             if is_last or time.monotonic() >= self._due:
                 self._flush()
             else:
-                self._has_come.set()
+                self._has_line.set()
             if is_last:
                 self._begun = None
 
@@ -46,15 +46,15 @@ class Answers:
             self._pipe.write(b"".join(self._waiting))
             self._pipe.flush()
         except BrokenPipeError:
-            os._exit(0)  # The parent is gone; no one reads what is being computed.
+            os._exit(0)  # The parent has ended; no one reads the results.
         self._waiting.clear()
         now = time.monotonic()
         taken_s = 0.0 if self._begun is None else now - self._begun
         self._due = now + min(max(GROWTH * taken_s, FIRST_BATCH_S), BATCH_S)
 
     def _flush_in_time(self) -> None:
-        while self._has_come.wait():
-            self._has_come.clear()
+        while self._has_line.wait():
+            self._has_line.clear()
             time.sleep(max(0.0, self._due - time.monotonic()))
             with self._lock:
                 if self._waiting:

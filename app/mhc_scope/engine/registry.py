@@ -1,4 +1,4 @@
-"""The engines that there are: the local one, and those that other packages declare as entry points."""
+"""List the engines: the local one, and those that other packages declare as entry points."""
 
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mhc_scope.settings import Settings
 
-if TYPE_CHECKING:  # it takes torch with it, and an engine can be prepared before that
+if TYPE_CHECKING:  # it imports torch, and an engine can be prepared before that
     from mhc_scope.engine.contract import Engine
 
 LOCAL = "local"
@@ -19,7 +19,7 @@ class UnknownEngine(ValueError):
 
 
 def prepare_engine(settings: Settings) -> None:
-    """Begin what takes a while and needs no app: the local engine's processes import beside this one."""
+    """Start slow preparations that need no app: the local engine's processes import in parallel to this one."""
     if settings.engine == LOCAL:
         from mhc_scope.engine.forks import begin_template
 
@@ -27,12 +27,12 @@ def prepare_engine(settings: Settings) -> None:
 
 
 def build_engine(settings: Settings) -> "Engine":
-    """The engine that the settings name.
+    """Return the engine that the settings name.
 
     Raises
     ------
     UnknownEngine
-        Where there is none of that name, or it lacks what it needs.
+        Where no engine has that name, or it lacks what it needs.
     """
     if settings.engine == LOCAL:
         from mhc_scope.engine.local import LocalEngine

@@ -1,14 +1,14 @@
-"""What all workers import, once: they are forked from a process that has imported this.
+"""Import what all workers need, once: they are forked from a process that has imported this module.
 
-Nothing is computed here, and no device is asked for. Torch cannot be forked after either: its threads do not come
-along, and a driver refuses to serve the copy.
+Nothing is computed here, and no device is used. Torch cannot be forked after either: its threads are not copied, and a
+driver refuses to serve the copy.
 """
 
 import importlib
 import os
 
-# As many threads as its worker is told to use; one here, for a pool that has begun does not survive a fork. PASSIVE:
-# threads that spin while they wait for one without a core slow a run tenfold on a machine that is shared.
+# As many threads as its worker is configured for; one here, because a running pool does not survive a fork. PASSIVE:
+# threads that spin while they wait for one without a core slow a run tenfold on a shared machine.
 POOLS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 NEEDED = (
     "mhc_core.cost.rates",

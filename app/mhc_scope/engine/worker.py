@@ -1,31 +1,31 @@
-"""What an engine needs of a worker, wherever it runs."""
+"""Define what an engine needs of a worker, wherever it runs."""
 
 import asyncio
 from typing import Any, Protocol
 
 
 class Worker(Protocol):
-    """Takes commands and answers in lines; `mhc_scope.engine.worker_process` says which."""
+    """Accept commands and answer in lines; `mhc_scope.engine.worker_process` defines which."""
 
     @property
     def name(self) -> str:
-        """What operators find it by."""
+        """Return the name by which operators find it."""
 
     @property
     def was_killed(self) -> bool:
-        """Whether it was ended from here."""
+        """Return whether the engine ended it."""
 
     def send(self, command: dict[str, Any]) -> None:
-        """Send a command; to a worker that has died it is lost, which its reader notices."""
+        """Send a command; one to a dead worker is lost, which its reader notices."""
 
     async def next_lines(self, given_up: asyncio.Future[None] | None = None) -> list[bytes]:
-        """Whole lines as they arrive, several where they come fast; none when it has ended or is given up."""
+        """Return whole lines as they arrive, several at a time; none when it has ended or is given up."""
 
     async def wait(self) -> object:
-        """Until it has ended."""
+        """Wait until it has ended."""
 
     async def explain_end(self) -> str:
-        """Why it ended, for people; waits until it has."""
+        """Return why it ended, for people; wait until it has."""
 
     def kill(self) -> None:
-        """End it at once; a worker that has already ended is left alone."""
+        """End it immediately; do nothing where it has ended."""

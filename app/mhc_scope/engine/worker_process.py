@@ -1,4 +1,4 @@
-"""A worker process: takes jobs from one pipe, writes encoded frames to another.
+"""Run a worker process: read jobs from one pipe, write encoded frames to another.
 
 Commands, one JSON object a line: `{"run": id, "kind": "run", "spec": {...}}` and `{"cancel": id}`. Answers, one a line:
 a frame, or a word: `#ready {rates}`, and after the frames of a job `#end {"status", "reason"}`.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 
 from mhc_core.record import codec
-from mhc_scope.engine.pipe import Answers
+from mhc_scope.engine.pipe import AnswerWriter
 
 if TYPE_CHECKING:
     from mhc_core.record.frames import AnyFrame
@@ -39,11 +39,12 @@ WARM_UP_SPEC = {
 def serve(
     commands: Connection, answers: Connection, errors: Connection, threads: int, memory_bytes: int, server_pid: int
 ) -> None:
-    """Serve commands until the server closes their pipe; what libraries print goes to `errors`."""
+    """Execute commands until the server closes their pipe; write what libraries print to `errors`."""
     os.dup2(errors.fileno(), 1)
     os.dup2(errors.fileno(), 2)
-    _give_way(server_pid)
-    sender, receiver = Answers(os.fdopen(answers.fileno(), "wb")), _Commands(os.fdopen(commands.fileno(), "rb"))
+    _lower_priority(server_pid)
+    sender = AnswerWriter(os.fdopen(answers.fileno(), "wb"))
+    receiver = _CommandReader(os.fdopen(commands.fileno(), "rb"))
     limit_memory(memory_bytes)
     rates = warm_up()
     sender.send(b"#ready " + rates + b"\n")
@@ -54,9 +55,9 @@ def serve(
 
 
 def execute(
-    job: dict[str, Any], cancelled: threading.Event, answers: Answers, threads: int, memory_bytes: int
+    job: dict[str, Any], cancelled: threading.Event, answers: AnswerWriter, threads: int, memory_bytes: int
 ) -> tuple[str, str | None]:
-    """Do a job and send its frames; says how it ended and why."""
+    """Execute a job and send its frames; return how it ended and why."""
     from mhc_core.spec import SpecError
 
     try:
@@ -71,7 +72,7 @@ def execute(
     except Exception as error:
         if _is_out_of_memory(error):
             return "failed", f"out of memory: a worker may allocate {memory_bytes / 2**30:.1f} GiB"
-        # The run carries the reason to its viewers; the server's log gets the whole trace.
+        # The run carries the reason to its viewers; the server's log gets the traceback.
         traceback.print_exc()
         return "failed", f"{type(error).__name__}: {error}"
     return "done", None
@@ -95,8 +96,8 @@ def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFra
         raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 
 
-class _Commands:
-    """Reads commands in a thread of its own, so that a cancel is seen while a run is computed."""
+class _CommandReader:
+    """Read commands in a separate thread, so that a cancel is noticed while a run is computed."""
 
     def __init__(self, source: BinaryIO) -> None:
         self.cancelled = threading.Event()
@@ -116,49 +117,49 @@ class _Commands:
                 self._jobs.put(command)
             elif command["cancel"] == self._current:
                 self.cancelled.set()
-        os._exit(0)  # The parent is gone; no one reads what is being computed.
+        os._exit(0)  # The parent has ended; no one reads the results.
 
 
-def _give_way(server_pid: int) -> None:
-    """Be polite, and bear the server's number as a name: `ps -o comm` tells whose worker it is."""
-    # A session of its own: Ctrl-C does not reach it, for stopping is the server's decision, and Linux weighs its
+def _lower_priority(server_pid: int) -> None:
+    """Lower the priority, and take the server's process id as a name: `ps -o comm` shows whose worker it is."""
+    # A session of its own: Ctrl-C does not reach it, because the server decides when it stops, and Linux weighs its
     # niceness against all others.
     os.setsid()
     os.nice(NICENESS)
     if sys.platform == "linux":
-        _be_nice_to_other_sessions()
+        _lower_session_weight()
         Path("/proc/self/comm").write_text(f"mhc of {server_pid}")
 
 
-def _be_nice_to_other_sessions() -> None:
+def _lower_session_weight() -> None:
     """Lower the weight of this process's session, where Linux has one for each (`man 7 sched`, autogroup).
 
-    There the niceness of a process counts within its session only: a browser on the same machine, which has one of its
-    own, would share the cores with the workers half and half.
+    There the niceness of a process counts within its session only: a browser on the same machine, in its own session,
+    would get only half of the cores.
     """
     path = Path("/proc/self/autogroup")
     while path.exists():
         try:
             path.write_text(str(NICENESS))
             return
-        except BlockingIOError:  # without root the kernel takes one such request every 0.1 s
+        except BlockingIOError:  # without root the kernel accepts one such request every 0.1 s
             time.sleep(AUTOGROUP_S)
-        except OSError as error:  # as where /proc is read-only: no reason to compute nothing
+        except OSError as error:  # for example where /proc is read-only: the worker can still compute
             print(f"a worker's session keeps its weight: {error}", file=sys.stderr)
             return
 
 
 def limit_memory(memory_bytes: int) -> None:
-    """Let this process allocate so much data memory and no more."""
-    # RLIMIT_DATA counts memory that can be written; RLIMIT_AS would count what torch only reserves.
+    """Limit the data memory that this process may allocate."""
+    # RLIMIT_DATA counts writable memory; RLIMIT_AS would count what torch only reserves.
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 
 
 def warm_up() -> bytes:
-    """Import and run everything once, so that the first real run starts at once; measures the rates, as JSON."""
+    """Import and run everything once, so that the first real run starts immediately; return the measured rates."""
     import torch
 
-    import mhc_scope.engine.template  # noqa: F401  (where a worker is not forked, this is the first time)
+    import mhc_scope.engine.template  # noqa: F401  (where a worker is not forked, this is the first import)
     from mhc_core.cost.rates import calibrate
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec

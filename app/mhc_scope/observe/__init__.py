@@ -1,1 +1,1 @@
-"""What an operator sees of the server: log lines that name request, run and client."""
+"""Report to operators: log lines that name request, run and client."""

@@ -1,4 +1,4 @@
-"""What a line of the log is about: the request, the client and the run that the code at hand serves."""
+"""Give log lines their context: the request, the client and the run that the current code serves."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, fields
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 @dataclass
 class Context:
-    """Ids alone, and no secret. One object a request: a thread that works for it notes into the same one."""
+    """Contains ids alone, and no secret. One object per request: a thread that works for it writes to that object."""
 
     request: str = ""
     client: str = ""
@@ -18,12 +18,12 @@ _current: ContextVar[Context | None] = ContextVar("context", default=None)
 
 
 def begin(context: Context) -> None:
-    """What this task and those that it starts log from here on is about this."""
+    """Use this context for the log lines of this task and of those that it starts."""
     _current.set(context)
 
 
 def note(**ids: str) -> None:
-    """Add what has become known, such as the client; outside of a request it is dropped."""
+    """Add ids as they become known, such as the client; outside of a request they are ignored."""
     context = _current.get()
     if context is not None:
         for name, value in ids.items():
@@ -31,6 +31,6 @@ def note(**ids: str) -> None:
 
 
 def read() -> dict[str, str]:
-    """The ids that are known."""
+    """Return the known ids."""
     context = _current.get()
     return {} if context is None else {f.name: value for f in fields(context) if (value := getattr(context, f.name))}

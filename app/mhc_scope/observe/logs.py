@@ -1,4 +1,4 @@
-"""The log, for people or one JSON object a line for a collector of logs."""
+"""Write the log as text, or as one JSON object per line for a collector of logs."""
 
 import logging
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ import orjson
 from mhc_scope.observe import context
 from mhc_scope.settings import LogFormat
 
-# Attributes that each record has; all else was passed as `extra`.
+# Attributes that each record has; all others were passed as `extra`.
 USUAL = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "taskName", "color_message"))
 
 
@@ -21,22 +21,22 @@ def configure(log_format: LogFormat) -> None:
 
 
 class TextFormatter(logging.Formatter):
-    """One line for people: when, how grave, who says it, what, and what it is about."""
+    """Write one line of text: time, level, logger, message, and its context."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The message, and behind it `name=value` of each field."""
-        told = "".join(f" {name}={_escape(str(value))}" for name, value in _list_fields(record).items())
-        return _escape(super().formatMessage(record)) + told
+        """Return the message, followed by `name=value` of each field."""
+        fields = "".join(f" {name}={_escape(str(value))}" for name, value in _list_fields(record).items())
+        return _escape(super().formatMessage(record)) + fields
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `time` in UTC, `level`, `logger`, `message`, ids and fields, `error` with its trace."""
+    """One JSON object per line: `time` in UTC, `level`, `logger`, `message`, ids and fields, `error` with its trace."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "time": time.replace("+00:00", "Z"),
@@ -51,10 +51,10 @@ class JsonFormatter(logging.Formatter):
 
 
 def _list_fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Ids of what the line is about, and what was passed as `extra`, which knows better."""
+    """Return the ids of the context, and the fields passed as `extra`, which take precedence."""
     return context.read() | {name: value for name, value in vars(record).items() if name not in USUAL}
 
 
 def _escape(text: str) -> str:
-    """Text of others must not look like a line of its own."""
+    """Escape text from outside, so that it cannot look like a separate line."""
     return text.replace("\n", "\\n").replace("\r", "\\r")

@@ -1,7 +1,7 @@
-"""Spans of requests and of runs, for those who collect them with OpenTelemetry; without the setting none are made.
+"""Send spans of requests and of runs to OpenTelemetry, if the setting asks for them.
 
-Requests are followed by FastAPI. Where spans go is said by OpenTelemetry's own variables, such as
-OTEL_EXPORTER_OTLP_ENDPOINT. Source: https://opentelemetry.io/docs/specs/otel/trace/api/
+FastAPI creates the spans of requests. OpenTelemetry's own variables, such as OTEL_EXPORTER_OTLP_ENDPOINT, say where
+spans are sent. Source: https://opentelemetry.io/docs/specs/otel/trace/api/
 """
 
 import os
@@ -29,7 +29,7 @@ class NoTelemetry(Exception):
 
 @dataclass(frozen=True)
 class RunTimes:
-    """A run that has ended; times in seconds since 1970, `begun_at` None where no worker had it."""
+    """A run that has ended; times in seconds since 1970, `begun_at` None where no worker began it."""
 
     id: str
     kind: str
@@ -41,7 +41,7 @@ class RunTimes:
 
 
 def start() -> "TracerProvider":
-    """Begin to send spans; returns what others make theirs with.
+    """Start sending spans; return the provider that creates them.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def start() -> "TracerProvider":
 
 
 def stop() -> None:
-    """Send what has not been sent."""
+    """Send the spans that have not been sent."""
     global _provider
     if _provider is not None:
         _provider.shutdown()
@@ -80,7 +80,7 @@ def record_run(run: RunTimes) -> None:
 
 
 def to_ns(seconds: float) -> int:
-    """Nanoseconds since 1970."""
+    """Return nanoseconds since 1970."""
     return int(seconds * NS)
 
 
@@ -90,17 +90,17 @@ def _build_provider() -> "TracerProvider":
     from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    class HidesQueries(SpanProcessor):
-        """What a query holds, such as a view's text or a viewer's token, leaves this server no more than in its log."""
+    class QueryFilter(SpanProcessor):
+        """Hide the query of a request, such as a view's text or a viewer's token, from spans, as the log does."""
 
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-            """Cover it."""
+            """Replace the query."""
             if span.attributes and QUERY in span.attributes:
                 span.set_attribute(QUERY, HIDDEN)
 
     provider = TracerProvider(
         resource=Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", "mhc-scope")})
     )
-    provider.add_span_processor(HidesQueries())
+    provider.add_span_processor(QueryFilter())
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return provider

@@ -1,1 +1,1 @@
-"""The page's figures without a server: a document that holds everything, and the widget that shows it in a notebook."""
+"""Show the page's figures without a server: in one HTML document, and in a notebook widget that contains it."""

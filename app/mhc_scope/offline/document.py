@@ -1,4 +1,4 @@
-"""One HTML document with the page's own figures of records in memory. Its policy allows no request."""
+"""Write one HTML document with the page's own figures of records in memory. Its policy allows no request."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from mhc_scope.files import NODE_MODULES, STATIC, read_file
 FIRST_MODULE = "widget.js"
 PLOTLY = "plotly.js-cartesian-dist-min/plotly-cartesian.min.js"
 POLICY = "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; img-src data: blob:"
-PREFIX = "mhc-scope/"  # of modules in the import map; relative names mean nothing in a data: address
+PREFIX = "mhc-scope/"  # of modules in the import map; relative names are invalid in a data: address
 IMPORT = re.compile(r"(\bfrom ')(\.{1,2}/[\w./-]+)(')")
 STYLE = """
 :root { color-scheme: THEME; }
@@ -35,14 +35,14 @@ input { width: min(420px, 60%); vertical-align: middle; }
 .sliders { display: flex; flex-wrap: wrap; gap: 6px 24px; margin: 6px 0; } .sliders label { flex: 1 1 200px; }
 .sliders output { float: right; font-weight: 700; } .sliders input { display: block; width: 100%; min-height: 24px; }
 """
-HAND = """<details id="hand" open hidden><summary>Try it</summary>
+TRY_IT = """<details id="hand" open hidden><summary>Try it</summary>
 <div class="sliders"></div><p class="said" aria-live="polite">
 What follows from these runs is shown at once; what needs new runs is dimmed.</p></details>
 """
 
 
 def write_document(results: Sequence[Result], theme: ThemeName = "light", layer: int | None = None) -> str:
-    """All figures of one to four records, with one cursor at `layer`, from 0; by default at the last.
+    """Write all figures of one to four records, with one cursor at `layer`, from 0; by default at the last.
 
     Raises
     ------
@@ -70,12 +70,12 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
 <script>{plotly}</script></head>
 <body><div id="stories"></div>
 <p class="bar"><label>Cursor <input id="layer" type="range" min="1" value="1"></label> <span id="place"></span></p>
-{HAND}<div id="cards"></div><script type="module">import '{PREFIX}{FIRST_MODULE}';</script></body></html>
+{TRY_IT}<div id="cards"></div><script type="module">import '{PREFIX}{FIRST_MODULE}';</script></body></html>
 """
 
 
 def collect_modules() -> dict[str, str]:
-    """The import map: each module that the first one needs, by its name, as an address that holds its text."""
+    """Return the import map: the name of each module that the first one needs -> an address that contains its text."""
     addresses: dict[str, str] = {}
     waiting = [FIRST_MODULE]
     while waiting:
@@ -99,13 +99,13 @@ def _to_frames(index: int, result: Result) -> list[object]:
     lines = [codec.encode_frame(frame, str(index), place) for place, frame in enumerate(result.frames)]
     if result.has_summary and not isinstance(
         result.frames[-1], EndFrame
-    ):  # a run that was measured here; only what is whole can be moved by sliders
+    ):  # a run that was measured here; sliders need a complete one
         lines.append(codec.encode_end(str(index), len(lines), "done", None))
     return [json.loads(line) for line in lines]
 
 
 def _to_safe_json(text: bytes) -> str:
-    """JSON that no markup within can leave its script element by."""
+    """Encode JSON so that no markup in it can end its script element."""
     return text.decode().replace("<", "\\u003c")
 
 

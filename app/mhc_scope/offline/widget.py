@@ -1,4 +1,4 @@
-"""The page's figures in a notebook, with one cursor that the notebook reads and moves; without a server."""
+"""Show the page's figures in a notebook, with one cursor that the notebook reads and moves; without a server."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ except ModuleNotFoundError as error:
         "the widget needs anywidget: pip install 'mhc-scope[notebook]'", name=error.name
     ) from error
 
-# The frame has an origin of its own: it reaches neither the notebook nor the net.
+# The frame has its own origin: it can access neither the notebook nor the network.
 MODULE = """
 function render({ model, el }) {
   const frame = document.createElement('iframe');
@@ -42,12 +42,12 @@ export default { render };
 
 
 class Widget(anywidget.AnyWidget):
-    """All figures of one to four records.
+    """Show all figures of one to four records.
 
     Attributes
     ----------
     layer: the cursor, from 0: set it to move it, observe it to follow it.
-    height: of the frame, in pixels.
+    height: height of the frame, in pixels.
     """
 
     _esm = MODULE

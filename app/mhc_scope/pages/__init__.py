@@ -1,1 +1,1 @@
-"""The pages, their files and headers, and the previews of their links."""
+"""Serve the pages, their files and headers, and the previews of their links."""

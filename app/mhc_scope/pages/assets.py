@@ -1,8 +1,8 @@
-"""What the browser loads: our own `static/`, and a fixed list of files out of node_modules.
+"""Serve what the browser loads: our own `static/`, and a fixed list of files from node_modules.
 
-Our files lie under one hash of the whole tree, so that a module's relative imports stay within it; the files of
-another's package under its version and one hash of those on the list. So an address never changes its meaning, and
-may be kept for ever.
+The addresses of our files contain one hash of the whole tree, so that a module's relative imports stay within it; those
+of another package contain its version and one hash of its files on the list. So the content of an address never
+changes, and it may be cached forever.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from mhc_scope.api.http.root_path import to_route
 from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
 from mhc_scope.pages.vendored import MODULES, NAMED, PARTS, STARTED, by_package
 
-# Below these all addresses are of files.
+# All addresses below these are of files.
 FOLDERS = ("/static", "/vendor")
 OURS = ("js", "img", "fonts")
-# Lists the style sheets; is served with all of them in it, which is one request in place of 18.
+# Imports the style sheets; it is served with all of them inlined, which is one request instead of 18.
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
-# What a page runs; the rest is loaded when it is asked for.
+# Modules that a page runs; the others are loaded when they are needed.
 ENTRIES = ("js/app.js", "js/embed.js", "js/room.js")
 MODULE_IMPORT = re.compile(r"^(?:import|export) [\w\s{},*$]*?from '(\.[^']+)'", re.MULTILINE)
 TYPES = {
@@ -45,8 +45,8 @@ TYPES = {
 COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
 
 
-# What a file travels in, the smaller first, of what the browser takes. A higher quality of Brotli than 6 takes seconds
-# for Plotly, and saves 1 %.
+# Encodings that the browser accepts, the one with the smaller result first. A Brotli quality above 6 takes seconds for
+# Plotly, and saves 1 %.
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "br": partial(brotli.compress, quality=6),
     "gzip": partial(gzip.compress, compresslevel=9, mtime=0),
@@ -54,7 +54,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class _File:
-    """One file, as it is and as it travels, by coding."""
+    """Keep one file, as stored and as sent, by encoding."""
 
     def __init__(self, body: bytes, media_type: str, suffix: str) -> None:
         self._media_type, self._is_compressible = media_type, suffix in COMPRESSIBLE
@@ -78,7 +78,7 @@ class _File:
 
 
 class Assets:
-    """All files in memory, by their path; addresses begin with the root path.
+    """Keep all files in memory, by their path; addresses begin with the root path.
 
     Parameters
     ----------
@@ -98,17 +98,17 @@ class Assets:
         self.import_map_hash = "sha256-" + base64.b64encode(digest).decode()
 
     def address(self, name: str) -> str:
-        """Where the page finds a file: a path below static/ such as `js/main.js`, or `vendor/plotly`."""
+        """Return the address of a file for the page: a path below static/ such as `js/main.js`, or `vendor/plotly`."""
         if name not in self._addresses:
             raise MissingAsset(f"no asset is named {name!r}; there are {', '.join(sorted(self._addresses))}")
         return self._addresses[name]
 
     def bodies(self) -> dict[str, bytes]:
-        """All files by their path, which begins with a slash."""
+        """Return all files by their path, which begins with a slash."""
         return {path: file.body for path, file in self._files.items()}
 
     def modules(self, entry: str) -> list[str]:
-        """Addresses of the modules that an entry needs before it runs: the browser need not find them one by one."""
+        """Return the addresses of the modules that an entry needs before it runs, so that browsers load them early."""
         return [*self._started, *self._modules[entry]]
 
     async def respond(self, request: Request) -> Response:
@@ -122,7 +122,7 @@ class Assets:
         return file.build(coding)
 
     def find(self, path: str, accepted: str) -> Response | None:
-        """The answer in the coding that the header Accept-Encoding takes, where it is packed already."""
+        """Return the answer in an encoding that the header Accept-Encoding allows, where it is encoded already."""
         file = self._files.get(path)
         coding = None if file is None else file.choose(accepted)
         return None if file is None or coding not in file.packed else file.build(coding)
@@ -140,7 +140,7 @@ class Assets:
         self._modules = {entry: [self._addresses[name] for name in list_modules(sources, entry)] for entry in ENTRIES}
 
     def _load_vendored(self) -> dict[str, str]:
-        """Addresses of all files of others, by their path in node_modules."""
+        """Load the files of other packages; return their addresses by their path in node_modules."""
         found = {}
         for package, paths in by_package().items():
             bodies = {path: read_file(f"{NODE_MODULES}/{path}") for path in paths}
@@ -159,15 +159,15 @@ class Assets:
 
 @lru_cache(256)
 def choose_coding(accepted: str) -> str | None:
-    """The coding in which a file travels, by the header Accept-Encoding; None for as it is."""
-    # A weight of 0 refuses a coding; other weights do not outweigh the size.
+    """Return the encoding for a file, by the header Accept-Encoding; None for no encoding."""
+    # A weight of 0 refuses an encoding; other weights do not outweigh the size.
     entries = (entry.replace(" ", "").lower().partition(";") for entry in accepted.split(","))
     takes = {name for name, _, weight in entries if not re.fullmatch(r"q=0(\.0*)?", weight)}
     return next((coding for coding in PACKERS if coding in takes), None)
 
 
 def list_modules(sources: Mapping[str, str], entry: str) -> list[str]:
-    """The modules that a module imports before it runs, and those they import, nearest first.
+    """Return the modules that a module imports before it runs, and their imports, nearest first.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def list_modules(sources: Mapping[str, str], entry: str) -> list[str]:
     entry: path of the module.
     """
     found = [entry]
-    for name in found:  # grows on the way
+    for name in found:  # grows during the loop
         folder = posixpath.dirname(name)
         imported = [posixpath.normpath(posixpath.join(folder, path)) for path in MODULE_IMPORT.findall(sources[name])]
         found += [path for path in dict.fromkeys(imported) if path not in found]
@@ -183,7 +183,7 @@ def list_modules(sources: Mapping[str, str], entry: str) -> list[str]:
 
 
 def inline_imports(sheet: str) -> str:
-    """A style sheet, by its path below static/, with what it imports in the place of each import."""
+    """Return a style sheet, by its path below static/, with the content of its imports instead of each import."""
     folder = PurePosixPath(STATIC, sheet).parent
     text = read_file(f"{STATIC}/{sheet}").decode()
     return IMPORT.sub(lambda found: read_file(f"{folder / found[1]}").decode(), text)

@@ -1,4 +1,4 @@
-"""The OpenAPI description as plain rows for `/docs`, which the server renders without any script."""
+"""Convert the OpenAPI description to plain rows for `/docs`, which the server renders without any script."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ METHODS = ("get", "post", "put", "delete")
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter, or a field of a body."""
+    """Describe a parameter, or a field of a body."""
 
     name: str
     place: str
@@ -21,7 +21,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Call:
-    """One route and method."""
+    """Describe one route and method."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Call:
 
 
 def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
-    """Calls by tag, in the order of their definition."""
+    """Return the calls by tag, in the order of their definition."""
     sections: dict[str, list[Call]] = {}
     for path, methods in openapi["paths"].items():
         for method in METHODS:
@@ -45,7 +45,7 @@ def describe(openapi: dict[str, Any]) -> dict[str, list[Call]]:
 
 
 def to_html(text: str) -> Markup:
-    """Escaped, with what stands between backticks as code."""
+    """Escape the text, and format backticks as code."""
     pieces = [Markup("<code>{}</code>" if k % 2 else "{}").format(piece) for k, piece in enumerate(text.split("`"))]
     return Markup("").join(pieces)
 
@@ -59,7 +59,7 @@ def _to_call(method: str, path: str, operation: dict[str, Any]) -> Call:
 
 
 def describe_credentials(openapi: dict[str, Any]) -> list[tuple[str, str, Markup]]:
-    """How a caller says who it is: name, where it is sent, meaning."""
+    """Return how a caller authenticates: name, where it is sent, meaning."""
     rows = []
     for name, scheme in openapi["components"]["securitySchemes"].items():
         is_bearer = scheme["type"] == "http"
@@ -69,7 +69,7 @@ def describe_credentials(openapi: dict[str, Any]) -> list[tuple[str, str, Markup
 
 
 def _describe_spec(schemas: dict[str, Any]) -> list[Call]:
-    """The parts of a spec, as tables of the same look."""
+    """Return the parts of a spec, as tables of the same format."""
     parts = [name for name in schemas if name.endswith("Spec")]
     return [
         Call("", name, to_html(schemas[name].get("description", "")), _fields_of(schemas[name]), "", [])

@@ -1,4 +1,4 @@
-"""What previews of links are told of a page (Open Graph), and the pictures that they show."""
+"""Build the previews of links (Open Graph), and the pictures that they show."""
 
 import asyncio
 import textwrap
@@ -17,12 +17,12 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
-from mhc_scope.api.dependencies import FoundSnapshot, Service, find_done, load_result
+from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_result
 from mhc_scope.api.http.addresses import to_base
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.pages.claims import build_claim
 from mhc_scope.pages.link_pictures import REVISION, THEME, Headlines, Map, PictureContent, Pictures, to_view
-from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_shown
+from mhc_scope.presets import BY_NAME, KEY, OPENING, Preset, find_unchanged_preset
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.stored_sweeps import from_stored
 from mhc_scope.services.sweep import SweepGrid
@@ -39,9 +39,9 @@ CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never c
 
 @dataclass(frozen=True)
 class Card:
-    """Title, description and picture of a link. Addresses are absolute, None where the server's is unknown.
+    """Title, description and picture of a link. Addresses are absolute, None where the server's own is unknown.
 
-    picture_path: the picture's address on this server, for a page without JavaScript; None where its runs are not done.
+    picture_path: the picture's path on this server, for a page without JavaScript; None where its runs are not done.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class AskedMap:
+class MapRequest:
     """The map that a stored view opens with."""
 
     sweep: SweepGrid
@@ -62,8 +62,8 @@ class AskedMap:
 
 
 async def build_default_preview(request: Request, service: Runs) -> Card:
-    """The card of the first page: its claim and its picture once its runs are there."""
-    runs = await _find_done_ones(service, [spec.id for spec in OPENING.specs])
+    """Return the card of the first page: its claim, and its picture once its runs are done."""
+    runs = await _find_done_runs(service, [spec.id for spec in OPENING.specs])
     is_whole = len(runs) == len(OPENING.specs)
     claim = build_claim(OPENING.labels, runs) if is_whole else None
     title, picture = claim or "mHC Scope", "/picture.png" if is_whole else None
@@ -71,54 +71,54 @@ async def build_default_preview(request: Request, service: Runs) -> Card:
 
 
 def find_preset(name: str) -> Preset:
-    """The preset of that name, or a 404."""
+    """Return the preset of that name, or raise 404."""
     if name not in BY_NAME:
         raise not_found("preset", name)
     return BY_NAME[name]
 
 
-FoundPreset = Annotated[Preset, Depends(find_preset)]
+PresetByName = Annotated[Preset, Depends(find_preset)]
 
 
 async def build_preset_preview(request: Request, service: Runs, preset: Preset) -> Card:
-    """The card of a preset: its title and its claim; with a picture once its runs are there."""
-    runs = await _find_done_ones(service, [spec.id for spec in preset.specs])
+    """Return the card of a preset: its title and its claim, and its picture once its runs are done."""
+    runs = await _find_done_runs(service, [spec.id for spec in preset.specs])
     url = f"/p/{preset.name}"
     picture = f"{url}/picture.png" if len(runs) == len(preset.specs) else None
     return _to_card(request, url, preset.title, preset.description, picture, _describe_streams(preset.labels))
 
 
 async def build_snapshot_preview(request: Request, service: Runs, snapshot: StoredSnapshot) -> Card:
-    """The card of a stored view: its title or its claim, and its note or a finding of each run."""
-    runs = await _find_done_ones(service, snapshot.runs)
+    """Return the card of a stored view: its title or its claim, and its note or a finding of each run."""
+    runs = await _find_done_runs(service, snapshot.runs)
     labels = to_labels([run.source.label for run in runs], to_names(snapshot.state))
     claim, url = build_claim(labels, runs), f"/s/{snapshot.id}"
     title, findings = snapshot.title or claim or ", ".join(labels), _describe(labels, runs)
     description = snapshot.note or (f"{claim}. {findings}" if claim and claim != title else findings)
     alt = _describe_streams(labels, claim)
-    if (asked := _find_map(snapshot)) is not None:
-        kind, x, y = _name_axes(asked.sweep)
-        alt = f"Map: {to_title(METRICS[asked.metric], asked.reduction)}, of {kind} over {x}" + (y and f" and {y}")
+    if (wanted := _find_map(snapshot)) is not None:
+        kind, x, y = _name_axes(wanted.sweep)
+        alt = f"Map: {to_title(METRICS[wanted.metric], wanted.reduction)}, of {kind} over {x}" + (y and f" and {y}")
     return _to_card(request, url, title, description, f"{url}/picture.png", alt)
 
 
 @router.get("/picture.png")
 async def get_default_picture(request: Request, service: Service) -> Response:
-    """The default comparison as a picture."""
+    """Return the default comparison as a picture."""
     ids = [spec.id for spec in OPENING.specs]
     return await _respond(request, service, "-".join(ids), ids, "", "", None, OPENING.labels)
 
 
 @router.get("/p/{name}/picture.png")
-async def get_preset_picture(request: Request, service: Service, preset: FoundPreset) -> Response:
-    """A preset's runs as a picture."""
+async def get_preset_picture(request: Request, service: Service, preset: PresetByName) -> Response:
+    """Return a preset's runs as a picture."""
     ids = [spec.id for spec in preset.specs]
     return await _respond(request, service, "-".join(ids), ids, f"{KEY}={preset.name}", preset.title, None)
 
 
 @router.get("/s/{snapshot_id}/picture.png")
-async def get_snapshot_picture(request: Request, service: Service, stored: FoundSnapshot) -> Response:
-    """A stored view as a picture."""
+async def get_snapshot_picture(request: Request, service: Service, stored: SnapshotById) -> Response:
+    """Return a stored view as a picture."""
     return await _respond(request, service, stored.id, stored.runs, stored.state, stored.title, _find_map(stored))
 
 
@@ -129,12 +129,12 @@ async def _respond(
     run_ids: Sequence[str],
     state: str,
     title: str,
-    asked: AskedMap | None,
+    wanted: MapRequest | None,
     names: Sequence[str] | None = None,
 ) -> Response:
     runs = [await find_done(service, run_id) for run_id in run_ids]
-    preset = find_shown(state, run_ids)
-    key = f"{key}-{preset.name}" if preset else key  # the same runs, with headlines of its own
+    preset = find_unchanged_preset(state, run_ids)
+    key = f"{key}-{preset.name}" if preset else key  # the same runs, with the preset's headlines
     etag = f'"{key}-{REVISION}"'
     headers = {"ETag": etag, "Cache-Control": CACHED}
     if etag in request.headers.get("if-none-match", ""):
@@ -143,7 +143,7 @@ async def _respond(
     async def load() -> PictureContent:
         own = [run.source.label for run in runs] if preset is None else preset.labels
         labels = names or to_labels(own, to_names(state))
-        shown = None if asked is None else await _load_map(request.app.state.sweep_values, asked)
+        shown = None if wanted is None else await _load_map(request.app.state.sweep_values, wanted)
         results = [await load_result(service, run) for run in runs]
         headlines = None if preset is None else _to_headlines(preset, results)
         return to_view(title or build_claim(labels, runs) or "", runs, labels, results, shown, headlines)
@@ -158,35 +158,35 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
     return Headlines(to_title(METRICS[preset.metric], preset.reduction), texts)
 
 
-def _find_map(snapshot: StoredSnapshot) -> AskedMap | None:
-    """None where the view holds no sweep, or its state asks for no map of it that the page could open."""
-    asked = to_map(snapshot.state)
-    if snapshot.sweep is None or asked is None or asked[0] not in METRICS:
+def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:
+    """Return the map of the view; None where it has no sweep, or its state shows no map that the page could open."""
+    wanted = to_map(snapshot.state)
+    if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None
-    found = [reduction for reduction in REDUCTIONS if reduction == asked[1]]
-    return AskedMap(from_stored(snapshot.sweep), asked[0], found[0]) if found else None
+    found = [reduction for reduction in REDUCTIONS if reduction == wanted[1]]
+    return MapRequest(from_stored(snapshot.sweep), wanted[0], found[0]) if found else None
 
 
-async def _load_map(values: SweepReader, asked: AskedMap) -> Map:
-    measured = await values.measure(asked.sweep, asked.metric, asked.reduction)
+async def _load_map(values: SweepReader, wanted: MapRequest) -> Map:
+    measured = await values.measure(wanted.sweep, wanted.metric, wanted.reduction)
     figure = await asyncio.to_thread(build_map, measured.grid, THEMES[THEME])
-    kind, x, y = _name_axes(asked.sweep)
+    kind, x, y = _name_axes(wanted.sweep)
     return Map(figure, to_title(measured.grid.metric, measured.grid.reduction), f"{kind}: {x} →" + (y and f", {y} ↑"))
 
 
 def _name_axes(sweep: SweepGrid) -> tuple[str, str, str]:
-    """What joins the layers of the runs, and the settings to the right and upwards."""
+    """Return the connection of the runs, and the settings of both axes."""
     connection = {"kind": RunSpec().connection.kind} | dict(sweep.base.get("connection") or {})
     return KIND_NAMES[connection["kind"]], *to_axis_titles(sweep.x, sweep.y)
 
 
 def _describe_streams(labels: Sequence[str], claim: str | None = None) -> str:
-    """What the picture shows, for people who cannot see it."""
+    """Describe the picture for people who cannot see it."""
     text = f"Size of the signal in each stream, layer by layer: {', '.join(labels)}"
     return f"{text}. Largest gain: {claim}" if claim else text
 
 
-async def _find_done_ones(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
+async def _find_done_runs(service: Runs, run_ids: Sequence[str]) -> list[StoredRun]:
     found = [await service.find(run_id) for run_id in run_ids]
     return [run for run in found if run is not None and run.status == "done"]
 

@@ -1,7 +1,7 @@
-"""The picture of a link: what a chat or a feed shows of a view, drawn from its stored runs.
+"""Draw the picture of a link: what a chat or a feed shows of a view, from its stored runs.
 
-A claim, the streams of each run on one linear scale, and at the right the number of each run. A view with a map shows
-that map instead of the streams, because it covered them when the view was shared.
+It has a claim, the streams of each run on one linear scale, and at the right the number of each run. A view with a map
+shows that map instead of the streams, because it covered them when the view was shared.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from mhc_scope.store.runs import StoredRun
 WIDTH, HEIGHT = 1200, 630
 THEME: Final = "dark"
 REVISION = 4  # goes up when the same view is drawn differently
-KEPT = 64  # pictures held in memory, of about 100 KB
+KEPT = 64  # pictures cached in memory, of about 100 KB
 MARGIN = 48
 
 STREAMS = (196, 158, 756, 408)  # left, top, width, height
@@ -35,12 +35,12 @@ NAMES = (MARGIN, 136)  # left, width
 NUMBERS = (976, WIDTH - MARGIN - 976)
 MAP = (596, 228, 452, 330)
 NUMBER_SIZES = (50, 40, 30, 24)  # the largest that fits
-ROOM = 64  # least distance of two runs' names
+NAME_GAP = 64  # least distance of two runs' names
 
 
 @dataclass(frozen=True)
 class PictureRun:
-    """One run of a picture; `number` is its headline number, `remark` what stands below it."""
+    """Describe one run of a picture; `number` is its headline number, `remark` the text below it."""
 
     label: str
     columns: Columns
@@ -50,7 +50,7 @@ class PictureRun:
 
 @dataclass(frozen=True)
 class Map:
-    """The map of a picture: its figure (`figures.map`), what its number is, and its settings."""
+    """Describe the map of a picture: its figure (`figures.map`), the title of its number, and its settings."""
 
     figure: go.Figure
     title: str
@@ -59,7 +59,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Headlines:
-    """The number of each run in a preset's view, and what it is."""
+    """Replace the gains in a preset's view: the number of each run, and its meaning."""
 
     what: str
     texts: Sequence[str]
@@ -67,7 +67,7 @@ class Headlines:
 
 @dataclass(frozen=True)
 class PictureContent:
-    """What a picture shows; runs beyond the first four are counted in `more`."""
+    """Describe the content of a picture; runs after the first four are counted in `more`."""
 
     title: str
     foot: str
@@ -84,7 +84,7 @@ def to_view(
     shown: Map | None = None,
     headlines: Headlines | None = None,
 ) -> PictureContent:
-    """A view of finished runs; `headlines` replace their gains, as in a preset's view."""
+    """Build the content for finished runs; `headlines` replace their gains, as in a preset's view."""
     found = []
     for place, (run, label, result) in enumerate(list(zip(runs, labels, results, strict=True))[:MAX_RUNS]):
         number, remark = (headlines.texts[place], "") if headlines else _read_gain(run)
@@ -95,7 +95,7 @@ def to_view(
 
 
 def _read_gain(run: StoredRun) -> tuple[str, str]:
-    """The largest gain forward, and in words that backward where it differs, or why there is none."""
+    """Return the largest gain forward, and in words that backward where it differs, or why there is none."""
     headline = "" if run.summary is None else run.summary["headline"]["text"]
     forward, backward = (to_gain_text(run.summary, direction) for direction in DIRECTIONS)
     if forward is None:
@@ -106,7 +106,7 @@ def _read_gain(run: StoredRun) -> tuple[str, str]:
 
 
 def _to_foot(sources: Sequence[Source], result: Columns) -> str:
-    """What was measured, in few words; the drift where all runs that have one have the same."""
+    """Describe the runs in few words; name the drift where all runs with one have the same."""
     source = sources[0]
     if not isinstance(source, SpecSource):
         return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"
@@ -117,7 +117,7 @@ def _to_foot(sources: Sequence[Source], result: Columns) -> str:
 
 
 def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
-    """The picture as PNG, 1200 x 630."""
+    """Draw the picture as PNG, 1200 x 630."""
     canvas = Canvas(WIDTH, HEIGHT, theme)
     _draw_head(canvas, view)
     order = _order(view)
@@ -140,15 +140,15 @@ def draw(view: PictureContent, theme: Theme = THEMES[THEME]) -> bytes:
 
 
 def _order(view: PictureContent) -> list[int]:
-    """Runs from top to bottom: the loudest last, for its ribbons burst their lanes."""
+    """Return the runs from top to bottom: the largest signal last, because its ribbons exceed their lanes."""
     return sorted(range(len(view.runs)), key=lambda run: find_largest(read_sizes(view.runs[run].columns)))
 
 
 def _spread(lanes: Sequence[Lanes]) -> list[float]:
-    """Where the names of the runs are: in the middle of their lanes, and apart from each other."""
+    """Return where the names of the runs are: in the middle of their lanes, with a least distance."""
     places: list[float] = []
     for lane in lanes:
-        places.append(max(lane.middle, places[-1] + ROOM if places else lane.middle))
+        places.append(max(lane.middle, places[-1] + NAME_GAP if places else lane.middle))
     over = max(0.0, places[-1] - (STREAMS[1] + STREAMS[3] - 18)) if places else 0.0
     return [place - over for place in places]
 
@@ -162,27 +162,27 @@ def _draw_head(canvas: Canvas, view: PictureContent) -> None:
 
 
 def _draw_names(canvas: Canvas, run: PictureRun, color: str, y: float, numbers_left: float) -> None:
-    """The name of a run left of its streams, and its number right of them."""
+    """Draw the name of a run left of its streams, and its number right of them."""
     theme, (left, width) = canvas.theme, NAMES
     streams = read_sizes(run.columns).shape[1]
     canvas.text(left, y, shorten(run.label, 22, width, True), 22, color, bold=True)
     canvas.text(left, y + 24, "1 stream" if streams == 1 else f"{streams} streams", 16, theme.muted)
-    room = NUMBERS[1]
-    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= room), NUMBER_SIZES[-1])
-    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, room, True), size, color, bold=True)
+    numbers_width = NUMBERS[1]
+    size = next((size for size in NUMBER_SIZES if measure(run.number, size, True) <= numbers_width), NUMBER_SIZES[-1])
+    canvas.text(numbers_left, y + size * 0.3, shorten(run.number, size, numbers_width, True), size, color, bold=True)
     if run.remark:
-        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, room), 16, theme.muted)
+        canvas.text(numbers_left, y + size * 0.3 + 24, shorten(run.remark, 16, numbers_width), 16, theme.muted)
 
 
 class Pictures:
-    """Draws pictures one at a time, off the event loop, and keeps the last ones."""
+    """Draw pictures one at a time, outside the event loop, and cache the last ones."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._turn = asyncio.Lock()  # one thread and about 40 MB, however many requests come
 
     async def get(self, key: str, load: Callable[[], Awaitable[PictureContent]]) -> bytes:
-        """The picture known as `key`, or drawn from what `load` gives."""
+        """Return the picture cached as `key`, or draw it from what `load` returns."""
         async with self._turn:
             if key not in self._kept:
                 self._kept[key] = await asyncio.to_thread(draw, await load())

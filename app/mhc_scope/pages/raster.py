@@ -1,4 +1,4 @@
-"""A canvas of pixels for the picture of a link: texts, lines and filled shapes."""
+"""Draw the picture of a link on a canvas of pixels: texts, lines and filled shapes."""
 
 import io
 import itertools
@@ -16,7 +16,7 @@ from mhc_core.figures.style import Theme
 from mhc_scope.files import NODE_MODULES, read_file
 from mhc_scope.pages.vendored import FONTS
 
-SCALE = 2  # everything is drawn so much larger and then shrunk: Pillow's lines have no soft edges
+SCALE = 2  # everything is drawn larger by this factor and then reduced: Pillow's lines have no soft edges
 DASH_SCALE = 1.5
 
 Point = tuple[float, float]
@@ -27,17 +27,17 @@ _RAISED = re.compile(r"(.*?)<sup>(.*?)</sup>")
 
 @cache
 def load_font(size: int, is_bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which knows every sign in our sentences, at `size` pixels of the picture."""
+    """Load DejaVu Sans, which has every character of our sentences, at `size` pixels of the picture."""
     return ImageFont.truetype(io.BytesIO(read_file(f"{NODE_MODULES}/{FONTS[is_bold]}")), size * SCALE)
 
 
 def measure(text: str, size: int, is_bold: bool = False) -> float:
-    """Width of a text in pixels of the picture."""
+    """Return the width of a text in pixels of the picture."""
     return load_font(size, is_bold).getlength(text) / SCALE
 
 
 def shorten(text: str, size: int, width: float, is_bold: bool = False) -> str:
-    """The text, or as much of it as fits with an ellipsis."""
+    """Return the text, or as much of it as fits with an ellipsis."""
     if measure(text, size, is_bold) <= width:
         return text
     while text and measure(f"{text}…", size, is_bold) > width:
@@ -46,7 +46,7 @@ def shorten(text: str, size: int, width: float, is_bold: bool = False) -> str:
 
 
 def wrap(text: str, size: int, width: float, lines: int, is_bold: bool = False) -> list[str]:
-    """At most so many lines that fit; the last one says by an ellipsis that there is more."""
+    """Return at most `lines` lines that fit; an ellipsis in the last one stands for the rest."""
     words = text.split()
     wrapped: list[str] = []
     while words and len(wrapped) < lines - 1:
@@ -59,7 +59,7 @@ def wrap(text: str, size: int, width: float, lines: int, is_bold: bool = False) 
 
 
 class Canvas:
-    """A picture in the making; places and sizes are pixels of the finished one."""
+    """Draw on a picture; positions and sizes are pixels of the finished one."""
 
     def __init__(self, width: int, height: int, theme: Theme) -> None:
         self.width, self.height, self.theme = width, height, theme
@@ -67,17 +67,17 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image, "RGBA")
 
     def finish(self) -> Image.Image:
-        """The picture."""
+        """Return the finished picture."""
         return self._image.resize((self.width, self.height), Image.Resampling.LANCZOS)
 
     def text(
         self, x: float, y: float, text: str, size: int, color: str, anchor: str = "ls", bold: bool = False
     ) -> None:
-        """One line. `anchor` as Pillow says it: l, m or r, then s for the baseline or m for the middle."""
+        """Draw one line of text. `anchor` as in Pillow: l, m or r, then s for the baseline or m for the middle."""
         self._draw.text((x * SCALE, y * SCALE), text, color, load_font(size, bold), anchor)
 
     def tick(self, x: float, y: float, text: str, size: int, color: str, is_right: bool = True) -> None:
-        """A tick's label with its right end at `x`, or its left one; of `10<sup>3</sup>` the 3 is raised."""
+        """Draw a tick's label with its right end at `x`, or its left one; of `10<sup>3</sup>` the 3 is raised."""
         base, power = _RAISED.fullmatch(text).groups() if _RAISED.fullmatch(text) else (text, "")  # type: ignore[union-attr]
         small = round(size * 0.72)
         if not is_right:
@@ -86,27 +86,27 @@ class Canvas:
         self.text(x - measure(power, small), y, base, size, color, "rm")
 
     def line(self, points: Sequence[Point], color: str, width: float, dash: str = "solid", alpha: float = 1.0) -> None:
-        """A line through `points`; `dash` as Plotly says it: solid, or lengths in pixels."""
+        """Draw a line through `points`; `dash` as in Plotly: solid, or lengths in pixels."""
         ink = _with_alpha(color, alpha)
         for part in _cut(points, _lengths(dash)):
             scaled = [(x * SCALE, y * SCALE) for x, y in part]
             self._draw.line(scaled, ink, round(width * SCALE), "curve")
 
     def box(self, box: Box, color: str) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         left, top, width, height = box
         corners = (left, top, left + width, top + height)
         self._draw.rectangle([round(side * SCALE) for side in corners], color)
 
     def area(self, points: Sequence[Point], fill: str) -> None:
-        """A filled shape; `fill` is Plotly's `rgba(r,g,b,a)`."""
+        """Draw a filled shape; `fill` is Plotly's `rgba(r,g,b,a)`."""
         red, green, blue, alpha = (float(part) for part in re.findall(r"[\d.]+", fill))
         scaled = [(x * SCALE, y * SCALE) for x, y in points]
         self._draw.polygon(scaled, (round(red), round(green), round(blue), round(255 * alpha)))
 
     @contextmanager
     def clip(self, box: Box) -> Iterator[None]:
-        """What is drawn within changes nothing outside of the box."""
+        """Clip to the box what is drawn in the context."""
         before, (left, top, width, height) = self._image.copy(), box
         corners = [round(side * SCALE) for side in (left, top, left + width, top + height)]
         yield
@@ -115,7 +115,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image, "RGBA")
 
     def shade(self, points: Sequence[Point], colors: Sequence[tuple[float, str]], alpha: float) -> None:
-        """A filled shape whose colour changes from left to right, through these colours at these places."""
+        """Draw a filled shape whose colour changes from left to right, through these colours at these positions."""
         places = [x * SCALE for x, _ in colors]
         parts = np.array([_to_parts(color) for _, color in colors], dtype=np.float64)
         columns = np.arange(self._image.width)
@@ -124,12 +124,12 @@ class Canvas:
         self._image.paste(fill, (0, 0), self._to_mask([points], alpha))
 
     def glow(self, shapes: Sequence[Sequence[Point]], color: str, alpha: float, radius: float = 14.0) -> None:
-        """A soft light around shapes."""
+        """Draw a soft light around shapes."""
         mask = self._to_mask(shapes, alpha).filter(ImageFilter.GaussianBlur(radius * SCALE))
         self._image.paste(color, (0, 0, *self._image.size), mask)
 
     def _to_mask(self, shapes: Sequence[Sequence[Point]], alpha: float) -> Image.Image:
-        """Drawn twice as large once more: Pillow rounds corners to whole pixels, which thin shapes show as steps."""
+        """Draw twice as large once more: Pillow rounds corners to whole pixels, which is visible in thin shapes."""
         mask = Image.new("L", (2 * self._image.width, 2 * self._image.height))
         draw = ImageDraw.Draw(mask)
         for points in shapes:
@@ -147,7 +147,7 @@ def _lengths(dash: str) -> list[float]:
 
 
 def _cut(points: Sequence[Point], lengths: list[float]) -> Iterator[list[Point]]:
-    """The drawn parts of a dashed line."""
+    """Yield the drawn parts of a dashed line."""
     if not lengths:
         yield list(points)
         return

@@ -1,4 +1,4 @@
-"""The map of a sweep as pixels: cells, their numbers and the bar of their colours, for the picture of a link."""
+"""Draw the map of a sweep as pixels, for the picture of a link: cells, their numbers and the colour bar."""
 
 import math
 from typing import Any
@@ -11,13 +11,13 @@ from mhc_scope.pages.raster import Box, Canvas, measure, shorten
 
 GAP = 2  # between cells
 SIZE = 16
-LETTERS = (11, 17)  # of a number in its cell: smaller ones are left out
+LETTERS = (11, 17)  # of a number in its cell: smaller ones are omitted
 BAR = (16, 12)  # distance and width
 BAR_STEPS = 64
 
 
 def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
-    """A figure of `panels.map` within `box`, with its values left of it and below, and its colours right of it."""
+    """Draw a figure of `panels.map` within `box`, with its values left of it and below, and its colours right of it."""
     _, cells, texts = figure.data
     left, top, width, height = box
     rows, columns = len(cells.z), len(cells.z[0])
@@ -61,7 +61,7 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
 
 
 def _fit_letters(texts: list[str], width: float, height: float) -> int:
-    """The size at which every text fits its cell; 0 where that is too small to be read."""
+    """Return the size at which every text fits its cell; 0 where that is too small to be read."""
     for size in range(LETTERS[1], LETTERS[0] - 1, -1):
         if size <= height and all(measure(text, size) <= width for text in texts):
             return size

@@ -1,7 +1,7 @@
-"""The compared stacks as ribbons on one linear scale, for the picture of a link. The page draws its picture so too.
+"""Draw the compared stacks as ribbons on one linear scale, for the picture of a link, as the page draws its picture.
 
-A ribbon is as wide as the signal is large. What outgrows its lane is drawn behind the others, is cut off at the edge of
-the picture, and turns paler the larger it is.
+A ribbon is as wide as the signal is large. A ribbon wider than its lane is drawn behind the others, is cut off at the
+edge of the picture, and is paler the larger it is.
 """
 
 import math
@@ -16,51 +16,51 @@ from mhc_scope.pages.raster import Box, Canvas, Point, layer_ticks
 
 KEY = "act_rms_streams"
 UNIT_PX = 1.9  # width of a signal of size 1, in every picture
-LEAST_PX = 2.0  # less would be a hair in a picture that feeds show small
-MOST_PX = 4000.0  # more is cut off anyway
+LEAST_PX = 2.0  # a narrower one would be invisible in a picture that feeds show small
+MOST_PX = 4000.0  # the rest is cut off anyway
 GAP_LANES = 1.0  # between two runs
 ALPHA, GLOW = 0.72, 0.22
-PALE, PALE_DECADES = 0.75, 3.0  # share of white in a ribbon that is a thousand times as wide as its lane
+PALE, PALE_DECADES = 0.75, 3.0  # fraction of white in a ribbon that is a thousand times as wide as its lane
 WEIGHT, STEP = 0.04, 2  # mixing weights that are drawn, and in which layers
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """Where the streams of one run are: the middle of each, and the room that each has."""
+    """Place one run's streams: the middle of each, and the height that each has."""
 
     middles: Sequence[float]
-    room: float
+    height: float
 
     @property
     def middle(self) -> float:
-        """Of all of them."""
+        """Return the middle of all of them."""
         return (self.middles[0] + self.middles[-1]) / 2
 
 
 def place_lanes(counts: Sequence[int], box: Box) -> list[Lanes]:
-    """Lanes for runs with so many streams each, from the top of the box down."""
+    """Place lanes for runs with so many streams each, from the top of the box down."""
     _, top, _, height = box
-    room = height / max(1.0, sum(counts) + GAP_LANES * (len(counts) - 1))
+    lane_height = height / max(1.0, sum(counts) + GAP_LANES * (len(counts) - 1))
     placed, y = [], top
     for count in counts:
-        placed.append(Lanes([y + (stream + 0.5) * room for stream in range(count)], room))
-        y += (count + GAP_LANES) * room
+        placed.append(Lanes([y + (stream + 0.5) * lane_height for stream in range(count)], lane_height))
+        y += (count + GAP_LANES) * lane_height
     return placed
 
 
 def read_sizes(columns: Columns) -> np.ndarray:
-    """log10 of the size of each stream after each layer (L, n), nan where it is unknown."""
+    """Return log10 of the size of each stream after each layer (L, n), nan where it is unknown."""
     return columns.layers_log10.get(KEY, np.full((1, 1), np.nan))
 
 
 def find_largest(sizes_Ln: np.ndarray) -> float:
-    """Of log10 sizes; -inf where none is known."""
+    """Return the largest of log10 sizes; -inf where none is known."""
     known = sizes_Ln[np.isfinite(sizes_Ln)]
     return float(known.max(initial=-np.inf))
 
 
 def draw_ribbons(canvas: Canvas, runs: Sequence[tuple[Columns, str, Lanes]], box: Box) -> None:
-    """The ribbons of each run in its colour, the largest behind the others, and the mixing between its streams."""
+    """Draw the ribbons of each run in its colour, the largest behind the others, and the mixing between its streams."""
     sizes = [read_sizes(columns) for columns, *_ in runs]
     depth = max(len(sizes_Ln) for sizes_Ln in sizes)
     left, top, width, height = box
@@ -78,23 +78,23 @@ def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, 
     outlines = [
         outline for y, logs_L in zip(lanes.middles, sizes_Ln.T, strict=True) for outline in to_ribbons(xs, logs_L, y)
     ]
-    bursts = find_largest(sizes_Ln) + math.log10(UNIT_PX) > math.log10(lanes.room)
+    bursts = find_largest(sizes_Ln) + math.log10(UNIT_PX) > math.log10(lanes.height)
     if bursts:
         canvas.glow(outlines, color, GLOW)
     for outline in outlines:
-        canvas.shade(outline, to_colors(xs, sizes_Ln, color, lanes.room), ALPHA if bursts else 1.0)
+        canvas.shade(outline, to_colors(xs, sizes_Ln, color, lanes.height), ALPHA if bursts else 1.0)
 
 
-def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, room: float) -> list[tuple[float, str]]:
-    """Colours by place: paler where the widest ribbon of the run is wider than its lane."""
+def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: float) -> list[tuple[float, str]]:
+    """Return colours by position: paler where the widest ribbon of the run is wider than its lane."""
     with np.errstate(invalid="ignore"):
-        widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / room)
-    shares = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE
-    return [(float(x), mix(color, "#ffe6bd", float(share))) for x, share in zip(xs, shares, strict=True)]
+        widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / lane_height)
+    fractions = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE
+    return [(float(x), mix(color, "#ffe6bd", float(fraction))) for x, fraction in zip(xs, fractions, strict=True)]
 
 
 def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, lanes: Lanes) -> None:
-    """Weights between different streams, as thin lines from where they read to where they write; dashed if negative."""
+    """Draw weights between different streams as thin lines from the reading to the writing lane; dashed if negative."""
     weights = columns.matrices.get("h_res")
     count = len(lanes.middles)
     if weights is None or weights.shape[1] != count or count == 1:
@@ -113,20 +113,20 @@ def _draw_mixing(canvas: Canvas, xs: np.ndarray, columns: Columns, color: str, l
 
 
 def to_curve(start: Point, end: Point) -> list[Point]:
-    """From one lane to another, level at both ends."""
-    shares = np.linspace(0, 1, 9)
-    eased = shares * shares * (3 - 2 * shares)
+    """Return a curve from one lane to another, level at both ends."""
+    fractions = np.linspace(0, 1, 9)
+    eased = fractions * fractions * (3 - 2 * fractions)
     (x0, y0), (x1, y1) = start, end
-    return [(x0 + float(a) * (x1 - x0), y0 + float(b) * (y1 - y0)) for a, b in zip(shares, eased, strict=True)]
+    return [(x0 + float(a) * (x1 - x0), y0 + float(b) * (y1 - y0)) for a, b in zip(fractions, eased, strict=True)]
 
 
 def to_width(log10: float) -> float:
-    """Width of a ribbon in pixels."""
+    """Return the width of a ribbon in pixels."""
     return min(MOST_PX, max(LEAST_PX, UNIT_PX * 10 ** min(log10, 9.0)))
 
 
 def to_ribbons(xs: np.ndarray, logs_L: np.ndarray, y: float) -> Iterator[list[Point]]:
-    """Outlines of the stretches of one stream that are known: along the upper edge and back along the lower."""
+    """Yield outlines of the known parts of one stream: along the upper edge and back along the lower."""
     part: list[tuple[float, float]] = []
     for x, log10 in [*zip(xs.tolist(), logs_L.tolist(), strict=True), (0.0, math.nan)]:
         if not math.isnan(log10):

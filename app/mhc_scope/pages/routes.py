@@ -1,4 +1,4 @@
-"""The pages: a template each, with what the browser needs to know before its first request."""
+"""Serve the pages: a template each, with the data that the browser needs before its first request."""
 
 from typing import Annotated, Any
 
@@ -12,8 +12,8 @@ from mhc_core.figures import PANELS
 from mhc_core.figures.style import ThemeName, to_shared_colors
 from mhc_core.record import codec
 from mhc_scope.api.dependencies import (
-    FoundSnapshot,
     Service,
+    SnapshotById,
     Snapshots,
     find_run,
     find_view,
@@ -25,14 +25,14 @@ from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import Assets
 from mhc_scope.pages.docs import describe, describe_credentials
-from mhc_scope.pages.link_cards import FoundPreset, build_default_preview, build_preset_preview, build_snapshot_preview
+from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
 from mhc_scope.settings import Settings
 
 router = APIRouter(include_in_schema=False)
 
-CARDS = {"picture": "How the signal travels"}  # that are no panel and are not called by their key
+CARDS = {"picture": "How the signal travels"}  # cards that are no panel, by their key
 
 
 EMBED = "/embed/"
@@ -43,7 +43,7 @@ GONE = (
 
 
 class Pages:
-    """Renders templates."""
+    """Render templates."""
 
     def __init__(self, assets: Assets, root: str = "") -> None:
         self._assets, self._root = assets, root
@@ -51,13 +51,13 @@ class Pages:
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
-        """A page with its policy."""
+        """Render a page, with its policy in the headers."""
         policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
         html = self._fill(name, policy=None, **values)
         return HTMLResponse(html, status, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
     def render_file(self, name: str, **values: Any) -> str:
-        """A page for a file server, which sends no policy: the page states it itself."""
+        """Render a page for a file server, which sends no policy: the page contains it."""
         return self._fill(name, policy=page_policy(self._assets.import_map_hash, frame_ancestors=None), **values)
 
     def _fill(self, name: str, **values: Any) -> str:
@@ -73,26 +73,26 @@ class Pages:
 
 
 def to_boot(page: str, **values: Any) -> Markup:
-    """Data for a `<script type="application/json">`: JSON in which nothing can end the element."""
+    """Encode data for a `<script type="application/json">`, so that nothing in it can end the element."""
     known = {"page": page, "root": to_address(""), "version": __version__, "rules": to_view_rules()}
     text = codec.to_json({**known, **values}).decode()
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def describe_workers(request: Request) -> dict[str, float]:
-    """How many runs this server computes at once, and up to which predicted time one more, 0 where none."""
+    """Return how many runs this server computes at the same time, and which runs the spare worker takes."""
     settings: Settings = request.app.state.settings
     return {"workers": settings.worker_count, "short_run_s": settings.spare_run_s}
 
 
 def get_pages(request: Request) -> Pages:
-    """The pages of this app."""
+    """Return the pages of this app."""
     pages: Pages = request.app.state.pages
     return pages
 
 
 def show_problem(request: Request, problem: Problem) -> Response | None:
-    """An error as a page, for a browser that opens an address of a page; None for everyone else."""
+    """Return an error as a page, for a browser that opens the address of a page; None for every other client."""
     path = to_route(request.scope)
     is_page = request.method == "GET" and not path.startswith(f"{API}/")
     if not is_page or "text/html" not in request.headers.get("accept", ""):
@@ -102,7 +102,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         title = "Page not found"
     if is_framed and problem.kind == "not-found":
         title, detail = "This figure is gone", GONE.format(name=path.removeprefix(EMBED)[:60])
-    ancestors = "*" if is_framed else "'none'"  # where the figure would stand, its error may stand
+    ancestors = "*" if is_framed else "'none'"  # a site that frames the figure may frame its error
     page = get_pages(request).render(
         "problem.html",
         status=problem.status,
@@ -132,16 +132,16 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
 
 
 @router.get("/p/{name}")
-async def get_preset_page(request: Request, service: Service, preset: FoundPreset) -> Response:
-    """A preset: its runs, and what is said of them."""
+async def get_preset_page(request: Request, service: Service, preset: PresetByName) -> Response:
+    """Show a preset: its runs, and its text."""
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
     return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
 
 
 @router.get("/s/{snapshot_id}")
-async def get_snapshot_page(request: Request, service: Service, stored: FoundSnapshot) -> Response:
-    """A stored view."""
+async def get_snapshot_page(request: Request, service: Service, stored: SnapshotById) -> Response:
+    """Show a stored view."""
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)
     boot = to_boot("snapshot", snapshot=snapshot, **describe_workers(request))
@@ -158,7 +158,7 @@ async def get_embed_page(
     theme: ThemeName = "light",
     view: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """One panel of a snapshot or of a run, to be framed by any site."""
+    """Show one panel of a snapshot or of a run, which any site may frame."""
     snapshot = await find_view(request, snapshots, name)
     runs = snapshot.runs if snapshot else [(await find_run(service, name)).id]
     shown = SnapshotBody.build(snapshot).model_dump(mode="json") if snapshot else {"state": "", "sweep": None}
@@ -170,12 +170,12 @@ async def get_embed_page(
 
 @router.get("/docs")
 async def get_docs(request: Request) -> Response:
-    """The routes, drawn from the OpenAPI description."""
+    """Show the routes, from the OpenAPI description."""
     openapi = request.app.openapi()
     sections, credentials = describe(openapi), describe_credentials(openapi)
     return get_pages(request).render("docs.html", sections=sections, credentials=credentials, problems=TITLES)
 
 
 async def get_openapi(request: Request) -> Response:
-    """The OpenAPI description itself."""
+    """Return the OpenAPI description itself."""
     return JSONResponse(request.app.openapi())

@@ -1,4 +1,4 @@
-"""Security headers on every answer, and the refusal of requests that another site's page makes."""
+"""Add security headers to every answer, and refuse requests that another site's page makes."""
 
 from collections.abc import Collection
 from typing import Any
@@ -19,20 +19,20 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 
-# For what is not a page: nothing may be loaded, run or framed.
+# For answers that are not pages: nothing may be loaded, run or framed.
 BARE_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 BARE_HEADERS = {**HEADERS, "Content-Security-Policy": BARE_POLICY}
 
-# What a page is made of never becomes a page itself, so that rules for pages would only be 40 kB of a first visit.
+# The files of a page never become a page, so rules for pages would only add 40 kB to a first visit.
 PARTS = ("text/javascript", "text/css", "font/")
 PART_HEADERS = {"X-Content-Type-Options": "nosniff"}
 
-# For pages with forms: with no-referrer a browser would send `Origin: null` with what their buttons send.
+# For pages with forms: with no-referrer a browser would send `Origin: null` with their forms.
 FORM_HEADERS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 FOREIGN_SITES = ("cross-site", "same-site")
 
-# What pages of listed origins may send and read. No cookie is let through: without a token they are their address.
+# What pages of listed origins may send and read. No cookie is allowed: without a token an address identifies them.
 CORS: dict[str, Any] = {
     "allow_methods": ("GET", "HEAD", "POST", "DELETE"),
     "allow_headers": ("Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"),
@@ -42,14 +42,14 @@ CORS: dict[str, Any] = {
 
 
 def require_own_page(request: Request) -> None:
-    """Refuse a POST that another site's page, or nothing that can be told, has sent."""
+    """Refuse a POST that another site's page, or an unknown sender, has sent."""
     origin, host = request.headers.get("origin"), request.headers.get("host")
     if origin is None or urlsplit(origin).netloc != host:
-        raise Problem("foreign-origin", 403, "this is for the buttons of this page; scripts have the HTTP interface")
+        raise Problem("foreign-origin", 403, "only this page's buttons may do this; scripts can use the HTTP interface")
 
 
 def page_policy(import_map_hash: str, *, frame_ancestors: str | None = "'none'") -> str:
-    """Content-Security-Policy of a page: everything from this host, and the import map by its hash.
+    """Return the Content-Security-Policy of a page: everything from this host, and the import map by its hash.
 
     `frame_ancestors` is None for a policy within the page itself, where browsers reject that rule.
     """
@@ -69,7 +69,7 @@ def page_policy(import_map_hash: str, *, frame_ancestors: str | None = "'none'")
 
 
 class SecurityHeaders:
-    """ASGI middleware: adds the headers, and turns away writes from foreign pages.
+    """ASGI middleware: adds the headers, and refuses writes from foreign pages.
 
     A browser sends `Origin` with every POST and DELETE of a page. Without this check any site that a visitor
     opens could start runs on a server that only the visitor's machine can reach. Pages of `origins` may write.
@@ -79,7 +79,7 @@ class SecurityHeaders:
         self._app, self._origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send`."""
+        """Refuse a foreign write; else pass the request on and add the headers to its answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 
@@ -97,7 +97,7 @@ class SecurityHeaders:
 
 
 def complete(headers: MutableHeaders) -> None:
-    """Add the security headers that an answer does not have."""
+    """Add the security headers that an answer lacks."""
     is_part = headers.get("content-type", "").startswith(PARTS)
     for name, value in (PART_HEADERS if is_part else BARE_HEADERS).items():
         headers.setdefault(name, value)
@@ -109,7 +109,7 @@ def _foreign_origin(scope: Scope) -> str | None:
     headers = Headers(scope=scope)
     origin = headers.get("origin")
     if origin is None and headers.get("sec-fetch-site") in FOREIGN_SITES:
-        return "another site"  # a browser that leaves the origin out still says this
+        return "another site"  # a browser that omits the origin still sends this
     if origin is None or origin.partition("://")[2] == headers.get("host"):
         return None
     return origin

@@ -1,11 +1,11 @@
-"""The page as files for any file server: what `mhc-scope site` writes.
+"""Write the page as files for any file server: the output of `mhc-scope site`.
 
-The browser asks for the same paths as from a server, and `static/js/net/site.js` answers them from these files:
+The browser requests the same paths as from a server, and `static/js/net/site.js` answers them from these files:
 
     index.html, preset-NAME.html, view-ID.html    pages; they are in one folder, and all addresses in them are relative
-    static/, vendor/                              what pages load, under the names that a server gives it
+    static/, vendor/                              files that pages load, with the same paths as on a server
     api/                                          answers that are the same for everyone, and the list of runs
-    records/ID.frames                             the frames of a run, one a line, gzip
+    records/ID.frames                             the frames of a run, one per line, gzip
 
 Nothing is ever deleted, so that links into a site stay valid when it is written again.
 """
@@ -46,7 +46,7 @@ Grid = Mapping[str, Sequence[float]]
 
 @dataclass(frozen=True)
 class WrittenRun:
-    """A run of the site: its id, its first frame, and the spec that it was computed from; None for a trace."""
+    """Describe a run of the site: its id, its first frame, and its spec; None for a trace."""
 
     id: str
     start: StartFrame
@@ -54,16 +54,16 @@ class WrittenRun:
 
 
 class StaticSite:
-    """A folder that becomes a site.
+    """Write a site to a folder.
 
     Parameters
     ----------
-    folder: empty, not there yet, or a site that was written before.
+    folder: empty, new, or a site that was written before.
 
     Raises
     ------
     FileExistsError
-        Where the folder holds something else.
+        Where the folder contains something else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,12 +73,12 @@ class StaticSite:
         self.bytes = 0
 
     def find_record(self, run_id: str) -> list[bytes] | None:
-        """The frames of a run that an earlier call wrote; None where there are none."""
+        """Return the frames of a run that an earlier call wrote; None where there are none."""
         path = self._folder / to_record_path(run_id)
         return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
 
     def write_record(self, run_id: str, lines: Sequence[bytes]) -> WrittenRun:
-        """Write all frames of a finished run, its end among them."""
+        """Write all frames of a finished run, including its end."""
         start = codec.decode_line(lines[0])
         assert isinstance(start, StartFrame)
         self._write(to_record_path(run_id), gzip.compress(b"".join(lines), mtime=0))
@@ -86,7 +86,7 @@ class StaticSite:
         return WrittenRun(run_id, start, spec)
 
     def write_answers(self, runs: Iterable[WrittenRun], costs: Mapping[RunSpec, list[ConnectionCost]]) -> None:
-        """Write what the interface of a server would answer, and which runs there are."""
+        """Write the answers of a server's interface, and the list of runs."""
         bodies: dict[str, Any] = {
             "schema": RunSpec.model_json_schema(),
             "presets": {"presets": [preset.to_plain() for preset in PRESETS]},
@@ -103,7 +103,7 @@ class StaticSite:
             self._write(f"api/{name}.json", codec.to_json(body))
 
     def write_pages(self, grid: Grid, views: Sequence[StoredSnapshot]) -> None:
-        """Write the pages and what they load."""
+        """Write the pages and the files that they load."""
         assets = Assets(ROOT)
         pages = Pages(assets, ROOT)
         for path, body in assets.bodies().items():
@@ -114,15 +114,15 @@ class StaticSite:
             card = Card(title, summary, url=None, picture=None, picture_path=None, alt="")
             self._write(path, pages.render_file(boot=boot, card=card, **more).encode())
 
-        told: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
-        write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **told), name="index.html")
+        common: dict[str, Any] = {"root": ROOT, "site": {"grid": grid}}
+        write_page("index.html", "mHC Scope", SUMMARY, to_boot("index", **common), name="index.html")
         for preset in PRESETS:
-            boot = to_boot("index", preset=preset.to_plain(), **told)
+            boot = to_boot("index", preset=preset.to_plain(), **common)
             path = f"preset-{preset.name}.html"
             write_page(path, preset.title, preset.description, boot, name="preset.html", preset=preset)
         for view in views:
             snapshot = SnapshotBody.build(view).model_dump(mode="json") | {"sweep": None}
-            boot = to_boot("snapshot", snapshot=snapshot, **told)
+            boot = to_boot("snapshot", snapshot=snapshot, **common)
             write_page(f"view-{view.id}.html", view.title, view.note, boot, name="snapshot.html", snapshot=snapshot)
         self._write(".nojekyll", b"")  # GitHub Pages then serves the files as they are
 
@@ -134,12 +134,12 @@ class StaticSite:
 
 
 def to_record_path(run_id: str) -> str:
-    """Where the frames of a run are. No web server knows the ending, so none unpacks the file on the way."""
+    """Return the path of a run's frames. No web server knows the ending, so none decompresses the file."""
     return f"records/{run_id}.frames"
 
 
 def list_grid(grid: Grid) -> list[RunSpec]:
-    """The runs of the opening view at every point of a grid; where a setting does not apply to a run, once."""
+    """Return the runs of the opening view at every point of a grid; where a setting does not apply to a run, once."""
     found: dict[str, RunSpec] = {}
     for spec in OPENING.specs:
         points: list[dict[str, Any]] = [spec.model_dump(mode="json")]
@@ -157,7 +157,7 @@ def _put(spec: dict[str, Any], path: str, value: float) -> dict[str, Any]:
 
 
 def to_sent(spec: RunSpec) -> dict[str, Any]:
-    """A spec as the page sends it: its connection, and what differs from the defaults of the schema."""
+    """Return a spec as the page sends it: its connection, and what differs from the defaults of the schema."""
     schema = RunSpec.model_json_schema()
     sent: dict[str, Any] = {}
     for name, value in spec.model_dump(mode="json").items():
@@ -177,7 +177,7 @@ def to_sent(spec: RunSpec) -> dict[str, Any]:
 
 
 def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
-    """The answers of the routes of costs for a stack."""
+    """Return the answers of the routes of costs for a stack."""
     figures = {theme: json.loads(build_costs(costs, THEMES[theme]).to_json()) for theme in get_args(ThemeName)}
     return {
         "spec": to_sent(spec),
@@ -188,7 +188,7 @@ def _to_costs(spec: RunSpec, costs: Sequence[ConnectionCost]) -> dict[str, Any]:
 
 
 def _to_entry(run: WrittenRun) -> dict[str, Any]:
-    """`is_current`: whether a server of this version would answer the spec with this run."""
+    """Return the entry of a run; `is_current`: a server of this version would answer the spec with this run."""
     sent = None if run.spec is None else to_sent(run.spec)
     is_current = run.spec is not None and run.spec.id == run.id
     return {

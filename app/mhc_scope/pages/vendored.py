@@ -1,6 +1,6 @@
-"""The fixed list of files that are taken from others, out of node_modules: what is served, and what a wheel carries.
+"""List the files that are taken from other packages in node_modules: to serve, and to include in a wheel.
 
-Needs the standard library alone, for setup.py reads it where nothing is installed.
+Imports the standard library alone, because setup.py reads it where nothing is installed.
 """
 
 # Name in the import map -> file.
@@ -12,7 +12,7 @@ MODULES = {
     "@preact/signals": "@preact/signals/dist/signals.mjs",
     "@preact/signals-core": "@preact/signals-core/dist/signals-core.mjs",
     "eventsource-parser": "eventsource-parser/dist/parse.js",
-    # For PDF files, loaded when one is asked for. The fonts are no modules: the map tells where they are.
+    # For PDF files, loaded when one is requested. The fonts are not modules: the map has their addresses.
     "jspdf": "jspdf/dist/jspdf.umd.min.js",
     "svg2pdf.js": "svg2pdf.js/dist/svg2pdf.umd.min.js",
     "dejavu-sans/400.woff": "@fontsource/dejavu-sans/files/dejavu-sans-latin-400-normal.woff",
@@ -23,16 +23,16 @@ NAMED = {
     "plotly": "plotly.js-cartesian-dist-min/plotly-cartesian.min.js",
     "inter": "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
 }
-# Those that a page needs before its first line runs. They import each other: a browser would find them one by one.
+# Modules that a page needs before its first line runs. They import each other: a browser would find them one by one.
 STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-core", "eventsource-parser")
 # Files that those of the same package import.
 PARTS = ("eventsource-parser/dist/errors.js",)
-# The fonts of the pictures that the server draws itself, by whether they are bold.
+# The fonts of the pictures that the server draws, by whether they are bold.
 FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.woff"]}
 
 
 def by_package() -> dict[str, list[str]]:
-    """The files that a browser is sent, by their package."""
+    """Return the files that a browser loads, by their package."""
     packages: dict[str, list[str]] = {}
     for path in sorted({*MODULES.values(), *NAMED.values(), *PARTS}):
         packages.setdefault(package_of(path), []).append(path)
@@ -40,15 +40,15 @@ def by_package() -> dict[str, list[str]]:
 
 
 def package_of(path: str) -> str:
-    """The package that a path in node_modules belongs to."""
+    """Return the package of a path in node_modules."""
     parts = path.split("/")
     return "/".join(parts[: 2 if path.startswith("@") else 1])
 
 
 def list_carried() -> list[str]:
-    """Paths in node_modules of everything that the product needs, with what says its version.
+    """Return the paths in node_modules of everything that the product needs, with the files that state its version.
 
-    The texts of licences are in docs/licences.md, which a wheel holds beside our own.
+    The texts of licences are in docs/licences.md, which a wheel contains next to our own.
     """
     needed = [*MODULES.values(), *NAMED.values(), *PARTS, *FONTS.values()]
     about = {f"{package_of(path)}/package.json" for path in needed}

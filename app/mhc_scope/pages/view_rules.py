@@ -1,4 +1,4 @@
-"""What server and page both know of views: letters, names and looks of runs, the first view, maps, hash keys, costs."""
+"""Define what server and page share of views: letters, names and styles of runs, the first view, maps, costs."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from mhc_scope.presets import DEFAULT, KEY, OPENING, TRAINED
 
 
 def to_view_rules() -> dict[str, Any]:
-    """The rules as plain data, for the page."""
+    """Return the rules as plain data, for the page."""
     return {
         "letters": LETTERS[:MAX_RUNS],
         "name_length": NAME_LENGTH,

@@ -1,4 +1,4 @@
-"""Named comparisons to start from; the runs of the first are those that a hash names none for."""
+"""Define named comparisons to start from; without a hash the page shows the first."""
 
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
@@ -9,7 +9,7 @@ from mhc_scope.presets.preset import Preset
 from mhc_scope.presets.signals import SIGNALS, STARTS
 from mhc_scope.presets.stacks import COMPARISONS, STACKS, TRAINED
 
-__all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_shown"]
+__all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset", "find_unchanged_preset"]
 
 KEY = "preset"  # of a page's state
 
@@ -18,8 +18,8 @@ DEFAULT = PRESETS[0]
 BY_NAME = {preset.name: preset for preset in PRESETS}
 
 
-def find_shown(state: str, run_ids: Sequence[str]) -> Preset | None:
-    """The preset that a page's state names, where these are its very runs; None once anything was changed."""
+def find_unchanged_preset(state: str, run_ids: Sequence[str]) -> Preset | None:
+    """Return the preset that a page's state names, where these are its runs unchanged; else None."""
     preset = BY_NAME.get(dict(parse_qsl(state)).get(KEY, ""))
     is_unchanged = preset is not None and [spec.id for spec in preset.specs] == list(run_ids)
     return preset if is_unchanged else None

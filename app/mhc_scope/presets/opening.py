@@ -1,14 +1,15 @@
-"""What a visitor sees before touching anything.
+"""Define what a visitor sees first.
 
 mHC starts here as lucidrains' public code does, because its mixing is visible: with drift 0.3 a layer moves 53 % of a
 stream's weight to other streams (75 % with DeepSeek-V4's start, 0.1 % with mHC-lite's and the residual-equivalent one),
 and 64 layers have a gain of 1.000 forward and backward. DeepSeek-V4's start reads and writes all streams alike, so its
-curves lie on those of the residual network. lucidrains' reads one stream more than the others (H_pre 0.73 and 0.50),
-in turn, and writes all of them with 1.46: its activations end at 10.9 where those of the residual network end at 7.3.
+curves coincide with those of the residual network. lucidrains' reads one stream more than the others (H_pre 0.73 and
+0.50), in turn, and writes all of them with 1.46: its activations end at 10.9 where those of the residual network end at
+7.3.
 
 The streams themselves stay copies of each other with both (cosine 1.00), because doubly stochastic mixing averages
-differences away: 39 % of them survive one layer and 1 % three. Only mHC-lite's start, which hardly mixes, keeps streams
-apart (cosine 0.77).
+differences: 39 % of them survive one layer and 1 % three. Only mHC-lite's start, which hardly mixes, keeps streams
+different (cosine 0.77).
 """
 
 from mhc_scope.presets.preset import HC, RESIDUAL, compare

@@ -1,14 +1,14 @@
-"""Figures of the two papers, reproduced at a scale that one CPU core computes in a second.
+"""Reproduce figures of the two papers at a scale that one CPU core computes in a second.
 
 The papers' numbers are only those that they print. What is measured here comes from the runs themselves.
 """
 
-from mhc_scope.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, compare, over_three
+from mhc_scope.presets.preset import HC, MHC, RESIDUAL, Preset, Reference, build_three, compare
 
 MHC_PAPER, HC_PAPER = "mHC, arXiv 2512.24880", "Hyper-Connections, arXiv 2409.19606"
 TRAINED = "27B parameters, width 2560, trained, with mixing that depends on each token"
 DRIFT = "here width 64 and static mixing with a Gaussian drift instead of training"
-# What the mHC paper prints of composite gains: each is said once.
+# What the mHC paper prints about composite gains: each number is stated once.
 HC_GAIN, MHC_GAIN = "up to about 3000", "up to about 1.6"
 # Two layers a block, as in the paper's 27B model of 30 blocks.
 SIXTY = {"depth": 60}
@@ -20,7 +20,7 @@ MHC_FIGURES: tuple[Preset, ...] = (
         "Fig. 2: HC's training becomes unstable",
         "At a learning rate at which the residual stack and mHC train stably, HC's loss rises to more than twice its "
         "initial value within 40 steps.",
-        over_three(depth=32, width=32, input={"tokens": 32}, train={"steps": 40, "lr": 0.2}),
+        build_three(depth=32, width=32, input={"tokens": 32}, train={"steps": 40, "lr": 0.2}),
         metric="step_loss",
         reduction="max",
         panel="training",
@@ -65,7 +65,7 @@ MHC_FIGURES: tuple[Preset, ...] = (
         reduction="first",  # of the product of all layers, which the figure shows
         panel="detail",
         view="interval",
-        # The paper's figure prints its numbers in a picture; these are what its text says of the same products.
+        # The paper's figure shows its numbers as an image; these are what its text states about the same products.
         reference=Reference(
             f"{MHC_PAPER}, Fig. 8 and its text",
             f"Composite Amax gain of HC {HC_GAIN}, of mHC {MHC_GAIN}.",

@@ -1,4 +1,4 @@
-"""What a preset is: a few specs that share seed and input, what to look at in them, and what others say of it."""
+"""Define a preset: a few specs that share seed and input, what to look at in them, and what others report of it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -40,17 +40,17 @@ class Reference:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named comparison.
+    """Compare a few specs under a name.
 
     Attributes
     ----------
     name, title, description: for addresses, for people, and in one sentence.
     group: where it is in the gallery.
     labels, specs: the runs.
-    metric, reduction: the column that its preview draws, and how that becomes its headline number.
-    panel, view: the panel that shows it, and which of its views; None for the first.
-    reference: what others say of it, or None.
-    plays: the field that is animated when it is opened; None where nothing is.
+    metric, reduction: the column that its preview draws, and how it becomes its headline number.
+    panel, view: the panel that shows it, and one of its views; None for the first.
+    reference: what others report of it, or None.
+    plays: the field that is animated when it is opened; None for no animation.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Preset:
     plays: str | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON sees it."""
+        """Convert it to plain JSON data."""
         pairs = zip(self.labels, self.specs, strict=True)
         specs = [{"label": label, "id": spec.id, "spec": spec.model_dump(mode="json")} for label, spec in pairs]
         metric = METRICS[self.metric]
@@ -90,7 +90,7 @@ class Preset:
 def compare(
     group: Group, name: str, title: str, description: str, runs: Mapping[str, dict[str, Any]], **more: Any
 ) -> Preset:
-    """A preset of runs by label."""
+    """Build a preset of runs by label."""
     return Preset(name, title, description, group, tuple(runs), tuple(map(parse_spec, runs.values())), **more)
 
 
@@ -100,6 +100,6 @@ MHC: dict[str, Any] = {"connection": {"kind": "mhc"}}
 THREE: dict[str, dict[str, Any]] = {"Residual": RESIDUAL, "HC": HC, "mHC": MHC}
 
 
-def over_three(**fields: Any) -> dict[str, dict[str, Any]]:
-    """Residual, HC and mHC with the same fields."""
+def build_three(**fields: Any) -> dict[str, dict[str, Any]]:
+    """Return residual, HC and mHC with the same fields."""
     return {label: spec | fields for label, spec in THREE.items()}

@@ -1,11 +1,11 @@
-"""Finished records of presets, which ship with the package: a fresh server shows them without computing anything.
+"""Ship finished records of presets: a fresh server shows them without computing anything.
 
-One file a run, named by the run's id. An id is a hash of the spec and the numerics version, so a record that was
-computed by other numerics is never served in place of this version's. Its first frame says on which device and with
-which versions it was computed, as that of any stored run.
+There is one file per run, named by the run's id. An id is a hash of the spec and the numerics version, so a record of
+other numerics is never served instead of this version's. Its first frame says on which device and with which versions
+it was computed, as in any stored run.
 
 `python -m mhc_scope.presets.records` computes what is missing, deletes what no preset has, and writes the sketches of
-the gallery from the records; with `--all` it computes every record again, as after a change of the findings.
+the gallery from the records; with `--all` it computes every record again, as is needed after a change of the findings.
 """
 
 import lzma
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).with_name("records")
 
 
 def list_specs() -> dict[str, RunSpec]:
-    """Runs that ship with the package, by id: those of the opening view and the presets."""
+    """Return the runs that ship with the package, by id: those of the opening view and the presets."""
     specs = [spec for preset in (OPENING, *PRESETS) for spec in preset.specs]
     return {spec.id: spec for spec in specs}
 
@@ -32,7 +32,7 @@ SPECS: Mapping[str, RunSpec] = list_specs()
 
 
 def read_record(run_id: str) -> list[bytes] | None:
-    """Encoded frames of a run from index 0, without `end`; None where no record of it ships."""
+    """Return the encoded frames of a run from index 0, without `end`; None where no record of it ships."""
     path = FOLDER / f"{run_id}.xz"
     if run_id not in SPECS or not path.is_file():
         return None
@@ -40,7 +40,7 @@ def read_record(run_id: str) -> list[bytes] | None:
 
 
 def read_result(run_id: str) -> Result:
-    """The columns of a record that ships."""
+    """Return the columns of a record that ships."""
     lines = read_record(run_id)
     assert lines is not None, f"no record of run {run_id} ships: python -m mhc_scope.presets.records"
     result = Result()
@@ -51,14 +51,14 @@ def read_result(run_id: str) -> Result:
 
 def write_record(spec: RunSpec) -> None:
     """Compute a run and store its record."""
-    from mhc_core.measure.run import run  # torch: what only reads records works without
+    from mhc_core.measure.run import run  # imports torch, which reading records does not need
 
     lines = [codec.encode_frame(frame, spec.id, index) for index, frame in enumerate(run(spec))]
     (FOLDER / f"{spec.id}.xz").write_bytes(lzma.compress(b"".join(lines), preset=9 | lzma.PRESET_EXTREME))
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Bring the folder up to date, then the sketches."""
+    """Update the folder, then the sketches."""
     from mhc_scope.presets.sketches import write_sketches
 
     is_all = "--all" in arguments

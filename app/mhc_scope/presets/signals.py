@@ -1,4 +1,4 @@
-"""What norms, branches and missing skip connections do to signals, and how mixing is initialised."""
+"""Define presets of signals: norms, branches, missing skip connections, and how mixing is initialised."""
 
 from mhc_scope.presets.preset import RESIDUAL, Preset, Reference, compare
 

@@ -1,4 +1,4 @@
-"""Pictures of presets for the gallery: a few points of one curve per run, and its number, from the shipped records.
+"""Build the sketches of presets for the gallery: a few points of one curve per run, and its number, from records.
 
 Stored in one file, because reading every record takes seconds. `python -m mhc_scope.presets.records` writes it.
 """
@@ -20,18 +20,18 @@ from mhc_scope.presets.records import read_result
 FILE = Path(__file__).with_name("sketches.json.xz")
 POINTS = 48
 DIGITS = 4  # of a point of a curve that is 240 px wide
-NUMBER_DIGITS = 7  # of the number that is told, of which people read four
+NUMBER_DIGITS = 7  # of the number that is shown, of which people read four
 
 
 @cache
 def read_sketches() -> dict[str, list[dict[str, Any]]]:
-    """Of each preset its runs, in their order: {id, curve, value, log10, status}."""
+    """Return the runs of each preset, in their order: {id, curve, value, log10, status}."""
     found: dict[str, list[dict[str, Any]]] = json.loads(lzma.decompress(FILE.read_bytes()))
     return found
 
 
 def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:
-    """One run: its curve on the scale of the preset's metric, None where it has no number, and the number told."""
+    """Sketch one run: its curve on the scale of the preset's metric, None where it has no number, and its number."""
     column = _find_curve(preset.metric, result)
     places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
     number = reduce_metric(result, preset.metric, preset.reduction)
@@ -48,7 +48,7 @@ def _round(value: float | None, digits: int) -> float | None:
 
 
 def _find_curve(key: str, result: Result) -> np.ndarray:
-    """The column over layers or steps, as logarithms where it spans decades."""
+    """Return the column over layers or steps, as logarithms where it spans decades."""
     metric = METRICS[key]
     is_of_steps, is_log = metric.table == "steps", metric.scale == "log"
     values = (result.steps_log10 if is_log else result.steps) if is_of_steps else None
@@ -58,7 +58,7 @@ def _find_curve(key: str, result: Result) -> np.ndarray:
 
 
 def build_sketches() -> dict[str, list[dict[str, Any]]]:
-    """Sketches of all presets from their records."""
+    """Build the sketches of all presets from their records."""
     return {
         preset.name: [{"id": spec.id, **build_sketch(preset, read_result(spec.id))} for spec in preset.specs]
         for preset in PRESETS

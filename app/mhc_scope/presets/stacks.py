@@ -1,6 +1,6 @@
-"""Stacks people know, and what the three connections do to them."""
+"""Define presets of well-known stacks, and what the three connections do to them."""
 
-from mhc_scope.presets.preset import RESIDUAL, THREE, Preset, compare, over_three
+from mhc_scope.presets.preset import RESIDUAL, THREE, Preset, build_three, compare
 
 TRAINED = compare(
     "start",
@@ -50,7 +50,7 @@ COMPARISONS: tuple[Preset, ...] = (
         "deep",
         "Deep: 256 layers",
         "At four times the depth, HC's gain rises from 460 after 64 layers to 9.1 billion after 256.",
-        over_three(depth=256),
+        build_three(depth=256),
     ),
     compare(
         "start",
@@ -96,7 +96,7 @@ STACKS: tuple[Preset, ...] = (
         "gpt",
         "GPT blocks",
         "Twelve causal transformer blocks. Attention and MLP alternate, and each is one layer.",
-        over_three(depth=24),
+        build_three(depth=24),
         metric="act_rms",
         reduction="last",
         panel="activation",
@@ -106,7 +106,7 @@ STACKS: tuple[Preset, ...] = (
         "resnet",
         "ResNet blocks",
         "Convolutions on a square grid of tokens instead of attention.",
-        over_three(block={"kind": "conv"}),
+        build_three(block={"kind": "conv"}),
         metric="act_rms",
         reduction="last",
         panel="activation",
@@ -116,7 +116,7 @@ STACKS: tuple[Preset, ...] = (
         "pair_stack",
         "AlphaFold's triangle multiplication",
         "Outgoing and incoming triangle multiplication and a transition on Gaussian pairs, without triangle attention.",
-        over_three(block={"kind": "pair"}, input={"kind": "gaussian"}),
+        build_three(block={"kind": "pair"}, input={"kind": "gaussian"}),
         metric="act_rms",
         reduction="last",
         panel="activation",
@@ -126,7 +126,7 @@ STACKS: tuple[Preset, ...] = (
         "digits",
         "Handwritten digits",
         "Convolutions on images of 8 x 8 pixels, with the loss of classifying ten digits.",
-        over_three(block={"kind": "conv"}, input={"kind": "digits"}),
+        build_three(block={"kind": "conv"}, input={"kind": "digits"}),
         metric="grad_rms",
         reduction="first",
         panel="gradient",

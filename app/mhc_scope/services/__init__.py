@@ -1,1 +1,1 @@
-"""What the product does with runs, sweeps and views."""
+"""Implement what the product does with runs, sweeps and views."""

@@ -1,4 +1,4 @@
-"""What is refused to every caller, and by which figure: predicted cost, traces that are read or grow."""
+"""Refuse what costs too much for any caller: runs by predicted cost, and traces by their number."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from mhc_scope import limits
 from mhc_scope.services.errors import QueueFullError, TooExpensiveError, TooManyLiveTracesError
 from mhc_scope.settings import Settings
 
-# Fields that cost grows with, and where to read them.
+# Fields that increase the cost, and where to read them.
 SIZES = ("depth", "width", "connection.streams", "block.mlp_ratio", "input.batch", "input.tokens", "train.steps")
-MAX_UPLOADS = 4  # traces that are read at a time; each holds one frame in memory
+MAX_UPLOADS = 4  # traces that are read at a time; each has one frame in memory
 
 
 def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
-    """Why this server does not admit the spec: one error a size field and figure; empty where it does."""
+    """Return why this server does not admit the spec, one error per size field and limit; empty where it does."""
     errors = []
     if cost.seconds > settings.max_run_seconds:
         got, limit = f"{format_value(cost.seconds, digits=3)} s", f"{settings.max_run_seconds:g} s"
@@ -32,7 +32,7 @@ def _to_error(field: str, got: str, limit: str, what: str) -> SpecError:
 
 
 def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> None:
-    """Refuse a spec that is predicted to cost too much."""
+    """Refuse a spec whose predicted cost is too high."""
     errors = check_cost(spec, cost, settings)
     if errors:
         *others, last = dict.fromkeys(error.field for error in errors)
@@ -40,14 +40,14 @@ def require_admissible(spec: RunSpec, cost: Estimate, settings: Settings) -> Non
         raise TooExpensiveError(f"{' '.join(dict.fromkeys(map(str, errors)))} Lower {fields}.", errors)
 
 
-def require_trace_room(being_read: int) -> None:
-    """Refuse a trace while as many are being read as memory is there for."""
+def require_trace_capacity(being_read: int) -> None:
+    """Refuse a trace while the memory is in use by others that are being read."""
     if being_read >= MAX_UPLOADS:
         raise QueueFullError(f"The server is reading {being_read} traces, its limit. Try again shortly.")
 
 
-def require_live_room(growing: int) -> None:
-    """Refuse one more trace that grows."""
+def require_live_capacity(growing: int) -> None:
+    """Refuse one more live trace."""
     if growing >= limits.MAX_LIVE_TRACES:
         raise TooManyLiveTracesError(
             f"{growing} traces are being recorded; this server allows {limits.MAX_LIVE_TRACES}."
@@ -55,7 +55,7 @@ def require_live_room(growing: int) -> None:
 
 
 def _large_fields(spec: RunSpec) -> Sequence[str]:
-    """The size fields that stand above their defaults; every size field where none does."""
+    """Return the size fields that exceed their defaults; every size field where none does."""
     default = RunSpec()
     return [path for path in SIZES if _value(spec, path) > _value(default, path)] or SIZES
 

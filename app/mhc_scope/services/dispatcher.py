@@ -1,7 +1,7 @@
-"""Gives the engine runs of the queue that all servers share, and keeps what the queue says of them true.
+"""Give the engine runs of the queue that all servers share, and keep the state of the queue true.
 
-Two loops: one takes a turn whenever a worker is free or the queue has changed, the other says from time to time that
-this server is alive, and frees runs whose server is not.
+Two loops: one takes a turn whenever a worker is free or the queue has changed; the other regularly reports that this
+server is alive, and frees runs whose server is not.
 """
 
 import asyncio
@@ -15,52 +15,53 @@ from mhc_scope.engine.contract import RUN, Engine, Job
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.reports import LeasedRun, Reports
 from mhc_scope.settings import Settings
-from mhc_scope.store.database import take_note
+from mhc_scope.store.database import consume_error
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.board import QueueState, predict_seconds
-from mhc_scope.store.queue.leases import Lease, to_beat_s
+from mhc_scope.store.queue.leases import Lease, to_heartbeat_s
 from mhc_scope.store.queue.queue import Queue, Turn
 from mhc_scope.store.runs import NewJob, StoredRun
 
 log = logging.getLogger("mhc.queue")
 
-STALE_NUMERICS = "the server was updated meanwhile and computes other numbers now: post the spec again"
-# Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also looks this often, to be safe.
-LOOK_S = 0.05
-MAX_IDLE_BEAT_S = 5.0  # of a server that is alone and computes nothing: each beat writes to its disk
+STALE_NUMERICS = "the server was updated and now computes other numbers: post the spec again"
+# Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also polls this often, to be safe.
+POLL_S = 0.05
+MAX_IDLE_HEARTBEAT_S = 5.0  # of a server that is alone and computes nothing: each heartbeat writes to its disk
 RETRY_S = 1.0
 
 
 class Dispatcher:
-    """The part of one server in the queue of all."""
+    """Operate the shared queue for one server."""
 
     def __init__(
         self, settings: Settings, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions
     ) -> None:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
-        patience_s = limits.STORE_PATIENCE_S
-        self.reports = Reports(queue, log, hub, predictions, patience_s, self.wake, self._note_over)
+        store_wait_s = limits.STORE_WAIT_S
+        self.reports = Reports(queue, log, hub, predictions, store_wait_s, self.wake, self._note_over)
         self.board = QueueState()
         self._short_s = limits.SHORT_RUN_S
-        self._beat_s = to_beat_s(settings.lease_s)
-        self._idle_beat_s = min(MAX_IDLE_BEAT_S, settings.lease_s / 2)  # a run that begins meanwhile keeps its lease
+        self._heartbeat_s = to_heartbeat_s(settings.lease_s)
+        # Half a lease at most: a run that begins between two heartbeats keeps its lease.
+        self._idle_heartbeat_s = min(MAX_IDLE_HEARTBEAT_S, settings.lease_s / 2)
         self._turn = asyncio.Lock()
-        self._woken, self._beat_due = asyncio.Event(), asyncio.Event()
+        self._woken, self._heartbeat_due = asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._stops: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Bring up the engine, and take over what no server computes."""
+        """Start the engine, and take over what no server computes."""
         await self._queue.join()
         await self._engine.start(self.reports)
-        await self.beat()
+        await self.heartbeat()
         await self.take_turn()
-        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._beat_for_ever())]
+        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._heartbeat_forever())]
 
     async def stop(self) -> None:
-        """Stop computing; runs under way wait again, for another server or the next process."""
+        """Stop computing; requeue running runs, for another server or the next process."""
         for task in (*self._loops, *self._stops.values()):
             task.cancel()
         await asyncio.gather(*self._loops, *self._stops.values(), return_exceptions=True)
@@ -69,40 +70,40 @@ class Dispatcher:
             await self.reports.store_late_ends()
             await self._queue.leave()
         except StoreUnavailable as error:
-            log.warning("runs under way are left to others once their leases are over: %s", error)
+            log.warning("other servers continue the running runs once their leases end: %s", error)
 
     def wake(self) -> None:
         """Take a turn soon."""
         self._woken.set()
 
-    def beat_soon(self) -> None:
-        """Look at once whether a run shall be stopped."""
-        self._beat_due.set()
+    def heartbeat_soon(self) -> None:
+        """Check immediately whether a run must be stopped."""
+        self._heartbeat_due.set()
 
     async def take_turn(self, fresh: Mapping[str, NewJob] | None = None) -> Turn:
-        """Put jobs into the queue, and give the engine as many runs as it has free workers.
+        """Enqueue jobs, and give the engine as many runs as it has free workers.
 
         Raises
         ------
         StoreUnavailable
             Where the database cannot be used now.
         """
-        # Shielded: what has been claimed must reach the engine, even if who asked goes away.
+        # Shielded: claimed runs must reach the engine, even if the caller disconnects.
         turn = asyncio.ensure_future(self._take_turn(fresh or {}))
-        turn.add_done_callback(take_note)
+        turn.add_done_callback(consume_error)
         return await asyncio.shield(turn)
 
     async def cancel(self, run_id: str, is_forced: bool) -> bool:
-        """Stop a run that is computed here, end one that waits, or ask the server that computes it.
+        """Stop a run that is computed here, end one that waits, or request a stop from the server that computes it.
 
-        False where another client has just asked for it, and nothing is forced: then it goes on.
+        Return False where another client has just requested the run, and the cancel is not forced: then it continues.
         """
         async with self._turn:
-            answer = await self._queue.ask_cancel(run_id, is_forced)
-            is_held = run_id in self.reports.held
+            answer = await self._queue.request_cancel(run_id, is_forced)
+            is_leased = run_id in self.reports.leased
         if answer == "wanted":
             return False
-        if is_held:
+        if is_leased:
             await self._engine.cancel(run_id)
         elif answer == "stops":
             self._log.forget(run_id)
@@ -110,22 +111,22 @@ class Dispatcher:
             await self.take_turn()  # which moves those behind it
         return True
 
-    async def beat(self) -> None:
-        """Renew leases, free runs that no server computes, and stop those that shall not go on.
+    async def heartbeat(self) -> None:
+        """Renew leases, free runs that no server computes, and stop those with a requested stop.
 
         Raises
         ------
         StoreUnavailable
             Where the database cannot be used now.
         """
-        self._beat_due.clear()
-        async with self._turn:  # or a run that has just been claimed would look as if no one computed it
-            held = dict(self.reports.held)
-            found = await self._queue.beat([(run_id, one.lease.fence) for run_id, one in held.items()])
+        self._heartbeat_due.clear()
+        async with self._turn:  # else a run that was just claimed would look as if no server computed it
+            leased = dict(self.reports.leased)
+            found = await self._queue.heartbeat([(run_id, one.lease.fence) for run_id, one in leased.items()])
         for run_id in (*found.gone, *found.to_cancel):
-            self._stop_soon(run_id, held[run_id])
+            self._stop_soon(run_id, leased[run_id])
         for run_id in found.freed:
-            log.warning("run %s was under way, and no server computed it", run_id)
+            log.warning("run %s was running, and no server computed it", run_id)
             self._log.forget(run_id)
             self._hub.publish(run_id)
         if found.freed:
@@ -139,7 +140,7 @@ class Dispatcher:
             self._woken.clear()
             free, short_s = self._engine.free, self._short_s if self._engine.has_spare else None
             turn = await self._queue.take_turn(fresh, free, short_s)
-            for run_id in turn.put:  # it may have ended here before, and waits now: its old end is none
+            for run_id in turn.put:  # it may have ended here before; now it waits
                 self._log.forget(run_id)
             for place, run in enumerate(turn.claimed):
                 await self._begin(run, is_spare=place >= free)
@@ -153,10 +154,10 @@ class Dispatcher:
         if spec is None:
             await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, lease)
             return
-        if self._engine.position(run.id) is not None:  # under an earlier lease, which was lost
+        if self._engine.position(run.id) is not None:  # from an earlier lease, which was lost
             await self._engine.cancel(run.id)
         seconds = predict_seconds(run.cost)
-        self.reports.held[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
+        self.reports.leased[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
             self._log.forget(run.id)
         else:
@@ -165,7 +166,7 @@ class Dispatcher:
         self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
     def _show(self, board: QueueState) -> None:
-        """Let those who wait see their place."""
+        """Wake the viewers of runs whose place has changed."""
         before, self.board = self.board.places, board
         for run_id in board.places.keys() | before.keys():
             if board.places.get(run_id) != before.get(run_id):
@@ -175,23 +176,23 @@ class Dispatcher:
         self.board = self.board.without(run_id, client)
         self.wake()
 
-    def _stop_soon(self, run_id: str, held: LeasedRun) -> None:
-        """Stop a job, unless it has ended by now; the end may take longer than a heartbeat."""
-        if self.reports.held.get(run_id) is held and run_id not in self._stops:
+    def _stop_soon(self, run_id: str, leased: LeasedRun) -> None:
+        """Stop a job, unless it has ended by now; this may take longer than a heartbeat."""
+        if self.reports.leased.get(run_id) is leased and run_id not in self._stops:
             self._stops[run_id] = asyncio.create_task(self._engine.cancel(run_id))
             self._stops[run_id].add_done_callback(lambda _: self._stops.pop(run_id, None))
 
     async def _take_turns(self) -> None:
         while True:
             while not self._woken.is_set() and not (self._engine.free and self.board.waiting):
-                await _wait(self._woken, LOOK_S if self.board.waiting else None)
+                await _wait(self._woken, POLL_S if self.board.waiting else None)
             await self._try(self.take_turn(), "no turn could be taken")
 
-    async def _beat_for_ever(self) -> None:
+    async def _heartbeat_forever(self) -> None:
         while True:
-            is_idle = not self._queue.is_shared and not self.reports.held
-            await _wait(self._beat_due, self._idle_beat_s if is_idle else self._beat_s)
-            await self._try(self.beat(), "no heartbeat")
+            is_idle = not self._queue.is_shared and not self.reports.leased
+            await _wait(self._heartbeat_due, self._idle_heartbeat_s if is_idle else self._heartbeat_s)
+            await self._try(self.heartbeat(), "no heartbeat")
 
     async def _try(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
         try:
@@ -205,15 +206,15 @@ class Dispatcher:
 
 
 def has_outdated_numerics(run: StoredRun) -> bool:
-    """Whether its id was given out by earlier numerics: what would be computed now would not be what the id names."""
+    """Return whether earlier numerics computed its id: today's results would not be what the id names."""
     return run.kind == RUN and parse_spec(run.spec).id != run.id
 
 
 def _read_current(run: StoredRun) -> RunSpec | None:
-    """The spec, where this version computes what its id names."""
+    """Return the spec, where this version computes what its id names."""
     try:
         return None if has_outdated_numerics(run) else parse_spec(run.spec)
-    except SpecErrors:  # of an earlier version, which knew other fields
+    except SpecErrors:  # of an earlier version, which had other fields
         return None
 
 

@@ -1,4 +1,4 @@
-"""Files that are kept because it was expensive to make them. Everything here can be deleted at any time."""
+"""Cache files that are expensive to write. Everything here can be deleted at any time."""
 
 import os
 import re
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Between the moment a file is found and the moment it is opened for its reader, it is not deleted.
+# A file that was found is not deleted for this long, until its reader has opened it.
 SPARED_S = 60.0
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 
 
 class EncodedFiles:
-    """Files by key in one folder, at most `limit_bytes` in all; those that were used last stay.
+    """Store files by key in one folder, at most `limit_bytes` in all; keep those that were used last.
 
-    A file appears under its key when it is whole, so that it survives a restart and a kill.
+    A file gets its key when it is whole, so it survives a restart and a kill.
     """
 
     def __init__(self, folder: Path, limit_bytes: int) -> None:
@@ -26,7 +26,7 @@ class EncodedFiles:
         self.evicted = 0
 
     def find(self, key: str) -> Path | None:
-        """The file of that key, noted as used; None where it is not here."""
+        """Return the file of that key and record its use; None where it is not here."""
         path = self._path(key)
         try:
             os.utime(path)
@@ -40,12 +40,12 @@ class EncodedFiles:
 
     @contextmanager
     def work(self) -> Iterator[Path]:
-        """A folder for files that are being made; it is gone afterwards.
+        """Create a folder for files that are being written, and delete it afterwards.
 
         Raises
         ------
         OSError
-            Where it cannot be made.
+            Where it cannot be created.
         """
         if not self._is_stopping:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -56,25 +56,25 @@ class EncodedFiles:
             shutil.rmtree(folder, ignore_errors=True)  # it may have been deleted from outside
 
     def put(self, key: str, made: Path) -> Path:
-        """Keep a whole file, which `work` gave room for, and make room for it."""
+        """Keep a whole file that was written in a folder of `work`, and evict others to make space for it."""
         path = self._path(key)
         os.replace(made, path)
         self._evict()
         return path
 
     def clean(self) -> None:
-        """Drop what an earlier process did not finish."""
+        """Delete what an earlier process did not finish."""
         for left in self._folder.glob("_*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def clear(self) -> None:
-        """Delete everything that is kept; who reads a file now reads on."""
+        """Delete everything that is kept; readers of a file can read on."""
         for _, _, path in self._list():
             path.unlink(missing_ok=True)
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files that are kept."""
+        """Return the bytes of all files that are kept."""
         return sum(size for _, size, _ in self._list())
 
     def _path(self, key: str) -> Path:
@@ -82,12 +82,12 @@ class EncodedFiles:
         return self._folder / key
 
     def _list(self) -> list[tuple[float, int, Path]]:
-        """When each was used, its size, and its path."""
+        """Return when each was used, its size, and its path."""
         found = []
         for path in self._folder.glob("[!_]*"):
             try:
                 status = path.stat()
-            except FileNotFoundError:  # deleted meanwhile
+            except FileNotFoundError:  # deleted since it was listed
                 continue
             found.append((status.st_mtime, status.st_size, path))
         return found

@@ -1,4 +1,4 @@
-"""Large results as files: found, or made once however many ask for them at the same time."""
+"""Write large results to files: each is written once, however many requests need it at the same time."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ import mhc_core
 import mhc_scope
 from mhc_scope import limits
 from mhc_scope.services.encoded_files import EncodedFiles
-from mhc_scope.services.encoder_jobs import AskedFigure, write_figure, write_result
+from mhc_scope.services.encoder_jobs import FigureRequest, write_figure, write_result
 from mhc_scope.services.encoder_pool import EncodingPool
 from mhc_scope.services.errors import EncodingFailedError
 from mhc_scope.settings import Settings
@@ -21,11 +21,11 @@ from mhc_scope.store.runs import StoredRun
 
 PACKAGES = [Path(folder) for package in (mhc_core, mhc_scope) for folder in package.__path__]
 WRITTEN_BYTES = 2**20
-LARGE_FRAMES = 500  # of runs that earlier versions stored, whose bytes no one has counted
+LARGE_FRAMES = 500  # of runs that earlier versions stored, whose bytes were not counted
 
 
 class Encoder:
-    """Writes what is expensive in other processes, and keeps it."""
+    """Write expensive results in other processes, and cache them."""
 
     def __init__(self, settings: Settings, log: FrameLog, files: EncodedFiles) -> None:
         self._log, self.files = log, files
@@ -34,7 +34,7 @@ class Encoder:
         self._made: dict[str, asyncio.Task[Path]] = {}
 
     async def start(self) -> None:
-        """Drop what an earlier process left unfinished."""
+        """Delete what an earlier process left unfinished."""
         await asyncio.to_thread(self.files.clean)
 
     def stop(self) -> None:
@@ -42,41 +42,41 @@ class Encoder:
         self.pool.stop()
 
     def is_large(self, run: StoredRun) -> bool:
-        """Whether its frames are so many bytes that adding them up would hold the server up."""
+        """Return whether adding up its frames would block the server for too long."""
         return run.bytes > self._inside_bytes or (run.bytes == 0 and run.frames > LARGE_FRAMES)
 
     async def get_result(self, run: StoredRun, form: str, *, is_packed: bool) -> Path:
-        """A file that holds the result in that form, compressed by gzip where `is_packed`.
+        """Return a file with the result in that form, compressed by gzip where `is_packed`.
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where too many files are being written, or this one could not be.
         """
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
         return await self._get(key, [run], write_result, run.id, form, is_packed)
 
-    async def get_figure(self, runs: Sequence[StoredRun], asked: AskedFigure, *, is_packed: bool) -> Path:
-        """A file that holds the figure of these runs as JSON.
+    async def get_figure(self, runs: Sequence[StoredRun], request: FigureRequest, *, is_packed: bool) -> Path:
+        """Return a file with the figure of these runs as JSON.
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where too many files are being written, or this one could not be.
         """
-        together = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
-        key = f"{together}-{asked.name}{'.gz' if is_packed else ''}"
-        return await self._get(key, runs, write_figure, asked, is_packed)
+        digest = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
+        key = f"{digest}-{request.name}{'.gz' if is_packed else ''}"
+        return await self._get(key, runs, write_figure, request, is_packed)
 
     async def _get(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
-        """`work` is given the runs' files of frames, then the arguments, then the file to make."""
+        """Return the file; `work` receives the runs' files of frames, then the arguments, then the file to write."""
         if (path := await asyncio.to_thread(self.files.find, key)) is not None:
             return path
         if key not in self._made:
-            self.pool.require_room()
+            self.pool.require_capacity()
             self._made[key] = asyncio.create_task(self._make(key, runs, work, *arguments))
             self._made[key].add_done_callback(lambda _: self._made.pop(key))
-        # Shielded: others wait for it too, and who asks again finds it made.
+        # Shielded: other requests wait for it too, and a later one finds the file.
         return await asyncio.shield(self._made[key])
 
     async def _make(self, key: str, runs: Sequence[StoredRun], work: Callable[..., None], *arguments: Any) -> Path:
@@ -94,7 +94,7 @@ class Encoder:
 
 
 async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
-    """Write the lines to a file, some at a time, so that they are never in memory together."""
+    """Write the lines to a file in batches, so that they are never in memory together."""
     with path.open("wb") as file:
         waiting, size = [], 0
         async for line in lines:
@@ -107,16 +107,16 @@ async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
 
 
 def to_name(run: StoredRun) -> str:
-    """Names what a finished run's files are made from: its frames, and the code that writes them."""
+    """Name what a finished run's files depend on: its frames, and the code that writes them."""
     return f"{run.id}-{run.finished_at or 0:.3f}-{name_code()}"
 
 
 @cache
 def name_code() -> str:
-    """Changes with every change of this program, so that no file of an earlier version is passed on."""
+    """Return a name that changes with this program, so that no file of an earlier version is served."""
     files = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
-    told = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    versions = "\n".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files)
+    return hashlib.sha256(versions.encode()).hexdigest()[:12]
 
 
 def _write(file: BinaryIO, lines: list[bytes]) -> None:

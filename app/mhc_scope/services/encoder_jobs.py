@@ -1,4 +1,4 @@
-"""What a process that encodes does: it reads frames from a file and writes what was asked for to another."""
+"""Encode in another process: read frames from a file and write the requested result to another."""
 
 import hashlib
 import zlib
@@ -11,19 +11,19 @@ from mhc_core.record import codec
 from mhc_core.record.result import Result
 from mhc_scope.services.results import WRITERS, to_json, to_packed_json
 
-if TYPE_CHECKING:  # Plotly, which only a process that draws needs, takes half a second to import.
+if TYPE_CHECKING:  # Plotly takes half a second to import, and only a process that draws needs it.
     from mhc_core.figures.style import ThemeName
 
-# Those who take a large file compressed wait for the network; 5 is what small answers get.
+# Callers who download a large file compressed wait for the network; 5 is the level of small answers.
 PACK_LEVEL = 5
 GZIP_WBITS = 31
-# What a file is called by: the endings, and for JSON how its arrays are written.
+# Names of the formats: the endings, and for JSON how its arrays are written.
 FORMS = {**WRITERS, "json-nested": to_json, "json-packed": to_packed_json}
 
 
 @dataclass(frozen=True)
-class AskedFigure:
-    """What `mhc_core.figures.figure` takes beside results, in its order."""
+class FigureRequest:
+    """Describe a figure: the arguments of `mhc_core.figures.figure` in addition to results, in its order."""
 
     panel: str
     labels: tuple[str, ...]
@@ -36,11 +36,11 @@ class AskedFigure:
 
     @property
     def name(self) -> str:
-        """Names it among all figures of the same runs."""
+        """Return a name that identifies it among all figures of the same runs."""
         return f"{self.panel}-{hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:20]}"
 
     def draw(self, results: Sequence[Result]) -> bytes:
-        """The figure as JSON, as `plotly.io.from_json` reads it."""
+        """Return the figure as JSON, which `plotly.io.from_json` reads."""
         from mhc_core import figures
 
         labels = list(self.labels)
@@ -49,13 +49,13 @@ class AskedFigure:
 
 
 def write_result(frames: Sequence[Path], run_id: str, form: str, is_packed: bool, made: Path) -> None:
-    """Write a result; the file of `frames` holds one encoded frame a line."""
+    """Write a result; the file `frames` has one encoded frame per line."""
     _write(FORMS[form](run_id, read_frames(frames[0])), is_packed, made)
 
 
-def write_figure(frames: Sequence[Path], asked: AskedFigure, is_packed: bool, made: Path) -> None:
+def write_figure(frames: Sequence[Path], request: FigureRequest, is_packed: bool, made: Path) -> None:
     """Write a figure of several runs, each a file of frames."""
-    _write(asked.draw([read_frames(path) for path in frames]), is_packed, made)
+    _write(request.draw([read_frames(path) for path in frames]), is_packed, made)
 
 
 def read_frames(path: Path) -> Result:

@@ -1,4 +1,4 @@
-"""Processes that encode beside the server process: few, started when there is work, ended when there is none."""
+"""Run processes that encode: few, started when there is work, ended when there is none."""
 
 import asyncio
 import logging
@@ -22,24 +22,24 @@ IDLE_S = 60.0
 
 
 class EncodingPool:
-    """At most `processes` jobs at a time, and `waiting` more that wait.
+    """Run at most `processes` jobs at a time, while at most `waiting` more wait.
 
-    A job is a function of a module and what it takes, all of which can be pickled. What it makes are files.
+    A job is a function of a module with its arguments, all of which can be pickled. Its results are files.
     """
 
     def __init__(self, processes: int, waiting: int) -> None:
         self._processes, self._limit = processes, processes + waiting
         self._executor: ProcessPoolExecutor | None = None
         self._ending: asyncio.TimerHandle | None = None
-        self.jobs = 0  # under way or waiting
+        self.jobs = 0  # running or waiting
 
-    def require_room(self) -> None:
+    def require_capacity(self) -> None:
         """Refuse one more job where too many wait."""
         if self.jobs >= self._limit:
             raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
 
     async def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do the work in another process.
+        """Run the work in another process.
 
         Raises
         ------
@@ -48,14 +48,14 @@ class EncodingPool:
         BrokenProcessPool
             Where the process died.
         """
-        self.require_room()
+        self.require_capacity()
         self.jobs += 1
         if self._ending is not None:
             self._ending.cancel()
         try:
             await asyncio.wrap_future(self._open().submit(work, *arguments))
         except BrokenProcessPool:
-            log.error("a process that encodes has died; the next job starts others")
+            log.error("a process that encodes has died; the next job starts new ones")
             self._close()
             raise
         finally:
@@ -64,7 +64,7 @@ class EncodingPool:
                 self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._close)
 
     def stop(self) -> None:
-        """End the processes; what they still do is of no use any more."""
+        """End the processes; nobody needs what they still compute."""
         if self._ending is not None:
             self._ending.cancel()
         self._close()
@@ -81,8 +81,8 @@ class EncodingPool:
 
 
 def _begin(server_pid: int) -> None:
-    """Be polite, bear the server's number as a name, and end with it."""
-    os.setsid()  # Ctrl-C does not reach it: stopping is the server's decision
+    """Lower the priority, take the server's process id as a name, and end with the server."""
+    os.setsid()  # Ctrl-C does not reach it: the server decides when it stops
     os.nice(NICENESS)
     if sys.platform == "linux":
         Path("/proc/self/comm").write_text(f"enc of {server_pid}"[:15])
@@ -90,7 +90,7 @@ def _begin(server_pid: int) -> None:
 
 
 def _end_with_server() -> None:
-    """A killed server closes no queue that a process of the pool could hear of: they hold both ends."""
+    """End this process when the server is killed: all processes keep both ends of the queue open and see no end."""
     server = multiprocessing.parent_process()
     assert server is not None
     server.join()

@@ -1,4 +1,4 @@
-"""Why a service refuses. `mhc_scope.api.http.problems` says which HTTP status each has."""
+"""Name the reasons for which a service refuses. `mhc_scope.api.http.problems` maps each to an HTTP status."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from mhc_core.spec import SpecError
 
 
 class RefusalError(Exception):
-    """A refusal: one sentence for people, and the fields that are at fault."""
+    """A refusal: one sentence for people, and the invalid fields."""
 
     def __init__(self, detail: str, errors: Sequence[SpecError] = ()) -> None:
         super().__init__(detail)
@@ -15,7 +15,7 @@ class RefusalError(Exception):
 
 
 class InvalidRequestError(RefusalError):
-    """The request cannot be carried out as it stands."""
+    """The request cannot be carried out as it is."""
 
 
 class TooExpensiveError(RefusalError):
@@ -27,15 +27,15 @@ class InvalidTokenError(RefusalError):
 
 
 class NoTokenError(RefusalError):
-    """The caller may do this only with an access token, and gave none."""
+    """The caller may do this only with an access token, and sent none."""
 
 
-class NoRightError(RefusalError):
-    """The caller is known, and has not the right to do this."""
+class MissingRightError(RefusalError):
+    """The caller is known, and does not have the right to do this."""
 
 
 class NotOwnerError(RefusalError):
-    """What is asked is for the owner alone."""
+    """The request is reserved for the owner."""
 
 
 class NoSpecError(RefusalError):
@@ -43,26 +43,26 @@ class NoSpecError(RefusalError):
 
 
 class InvalidTraceError(RefusalError):
-    """The file is no trace, or its frames are not what they say."""
+    """The file is not a trace, or its frames are inconsistent."""
 
 
 class NotATraceError(RefusalError):
-    """The record was computed from a spec, and what is asked is for traces."""
+    """The record was computed from a spec, and the request is for traces."""
 
 
 class UnknownTraceError(RefusalError):
-    """There is no such live trace."""
+    """No such live trace exists."""
 
 
 class WrongTokenError(RefusalError):
     """The caller may not write this trace."""
 
 
-class HasEndedError(RefusalError):
-    """The trace has ended, and takes nothing more."""
+class TraceEndedError(RefusalError):
+    """The trace has ended, and accepts no more frames."""
 
 
-class GapError(RefusalError):
+class FrameGapError(RefusalError):
     """Frames are missing before those that were sent.
 
     Attributes
@@ -76,12 +76,12 @@ class GapError(RefusalError):
         self.due = due
 
 
-class NoRoomError(RefusalError):
-    """There is no room now; the same request may succeed later.
+class NoCapacityError(RefusalError):
+    """A limit is reached; the same request may succeed later.
 
     Attributes
     ----------
-    retry_after_s: when to ask again.
+    retry_after_s: when to try again.
     """
 
     retry_after_s = 2
@@ -92,71 +92,71 @@ class NoRoomError(RefusalError):
             self.retry_after_s = max(1, math.ceil(retry_after_s))
 
 
-class TooManyRunsError(NoRoomError):
-    """The share of the queue of the client, or of its address, is used up."""
+class TooManyRunsError(NoCapacityError):
+    """The quota of the client, or of its address, in the queue is used up."""
 
 
-class TooMuchStoredError(NoRoomError):
+class TooMuchStoredError(NoCapacityError):
     """The client, or its address, has stored as much as it may."""
 
     retry_after_s = 3600
 
 
-class TooMuchReadError(NoRoomError):
-    """The client, or its address, has asked for as much as it may for now."""
+class TooMuchReadError(NoCapacityError):
+    """The client, or its address, has read as much as it may for now."""
 
     retry_after_s = 10
 
 
-class TooManyStreamsError(NoRoomError):
+class TooManyStreamsError(NoCapacityError):
     """The client, or its address, has as many event streams open as it may."""
 
     retry_after_s = 5
 
 
-class ServerStreamsError(NoRoomError):
-    """As many event streams are open as this server bears."""
+class ServerStreamLimitError(NoCapacityError):
+    """This server has as many event streams open as it allows."""
 
     retry_after_s = 5
 
 
-class TooManyLiveTracesError(NoRoomError):
-    """As many traces grow as this server takes."""
+class TooManyLiveTracesError(NoCapacityError):
+    """This server has as many live traces as it allows."""
 
     retry_after_s = 60
 
 
-class StorageFullError(NoRoomError):
-    """Nothing more is stored until old runs have been dropped or the operator has made room."""
+class StorageFullError(NoCapacityError):
+    """Nothing more is stored until old runs have been deleted or the operator has freed disk space."""
 
     retry_after_s = 60
 
 
-class QueueFullError(NoRoomError):
+class QueueFullError(NoCapacityError):
     """The server's queue is full."""
 
 
-class NotTheTeacherError(RefusalError):
-    """The caller has not the key of the room."""
+class RoomKeyRequiredError(RefusalError):
+    """The caller does not have the key of the room."""
 
 
-class MayNotTeachError(RefusalError):
-    """The caller may not make rooms here."""
+class RoomTokenRequiredError(RefusalError):
+    """The caller may not create rooms here."""
 
 
-class TooManyRoomsError(NoRoomError):
-    """There are as many rooms as this server takes."""
+class TooManyRoomsError(NoCapacityError):
+    """This server has as many rooms as it allows."""
 
     retry_after_s = 3600
 
 
-class EncodersBusyError(NoRoomError):
-    """As many large files are being written as this server takes."""
+class EncodersBusyError(NoCapacityError):
+    """This server is writing as many large files as it allows."""
 
     retry_after_s = 5
 
 
-class EncodingFailedError(NoRoomError):
+class EncodingFailedError(NoCapacityError):
     """A large file could not be written: the disk is full, or the process died."""
 
     retry_after_s = 30

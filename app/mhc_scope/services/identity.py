@@ -1,17 +1,17 @@
-"""Who sends a request, as the server knows it: a client with an address and rights."""
+"""Describe who sends a request: a client with an address and rights."""
 
 import hashlib
 import ipaddress
 from dataclasses import dataclass
 from typing import Literal
 
-from mhc_scope.services.errors import NoRightError, NoTokenError
+from mhc_scope.services.errors import MissingRightError, NoTokenError
 
 Rights = Literal["read", "run", "admin"]
 # Each includes those before it.
 ORDER: tuple[Rights, ...] = ("read", "run", "admin")
 
-IPV6_PREFIX = 64  # what one household or one machine is given, and may change addresses within
+IPV6_PREFIX = 64  # one household or one machine usually has such a block, and may change addresses within it
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class ClientIdentity:
 
     Attributes
     ----------
-    key: names the client in rows and logs; it holds no secret.
-    address: where the request comes from, as a block that shares a budget.
+    key: names the client in rows and logs; it contains no secret.
+    address: where the request comes from, as a block of addresses with one quota.
     rights: the most that the client may do: `read`, `run` (which includes it) or `admin` (which includes both).
-    is_known: whether it is known by a token or by a trusted proxy, and not by a cookie or an address alone.
+    is_known: whether a token or a trusted proxy identifies it, and not a cookie or an address alone.
     room: the course that it works in; empty outside.
     room_s: predicted seconds of runs that all in the room may have waiting or running.
     """
@@ -36,9 +36,9 @@ class ClientIdentity:
     room_s: float = 0.0
 
     def owns(self, key: str, address: str = "") -> bool:
-        """Whether what was made by the client `key` at `address` is this client's, or this client may have it anyhow.
+        """Return whether this client may use what the client `key` at `address` made: it is the maker, or an admin.
 
-        What a script without a cookie made belongs to its address, as nothing else is known of it.
+        What a script without a cookie made belongs to its address, as nothing else is known of the script.
         """
         is_own = key != "" and key == self.key
         return is_own or (key != "" and key == to_address_key(self.address)) or self.rights == "admin"
@@ -49,26 +49,26 @@ SERVER = ClientIdentity("", "", "admin")
 
 
 def require_rights(client: ClientIdentity, wanted: Rights) -> None:
-    """Refuse a client that may not do so much.
+    """Refuse a client without the right `wanted`.
 
     Raises
     ------
     NoTokenError
-        Where it may do so with a token.
-    NoRightError
-        Where it is known, and may not.
+        Where a token would give the right.
+    MissingRightError
+        Where it is known, and does not have the right.
     """
     if client.rights is not None and ORDER.index(client.rights) >= ORDER.index(wanted):
         return
     if not client.is_known:
         raise NoTokenError(f"This needs a bearer token with the right to {wanted}.")
-    raise NoRightError(f"This needs the right to {wanted}; you have the right to {client.rights}.")
+    raise MissingRightError(f"This needs the right to {wanted}; you have the right to {client.rights}.")
 
 
 def to_block(host: str) -> str:
-    """Return the block of addresses that shares a budget: an IPv4 address as it is, of IPv6 the first 64 bits.
+    """Return the block of addresses with one quota: an IPv4 address itself, of IPv6 the first 64 bits.
 
-    What is no address, such as the name of a Unix socket, is a block of its own.
+    Text that is not an address, such as the name of a Unix socket, is its own block.
     """
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
@@ -87,15 +87,15 @@ def to_address_key(address: str) -> str:
 
 
 def to_viewer(client: ClientIdentity, own: str | None) -> str:
-    """Return whose streams are meant: the text `own` of one client means nothing when another client sends it."""
+    """Return the key of a viewer: the text `own` of one client means nothing when another client sends it."""
     return hash_text(f"{client.key}\n{own or ''}")
 
 
 def hash_text(text: str) -> str:
-    """Return 32 hexadecimal digits of SHA-256; any text has them, lone surrogates included."""
+    """Return 32 hexadecimal digits of SHA-256; any text is accepted, including lone surrogates."""
     return hash_secret(text)[:32]
 
 
 def hash_secret(text: str) -> str:
-    """Return what is stored of a secret: it is random and long, so that one round of a hash hides it."""
+    """Return what is stored of a secret: it is random and long, so one round of a hash protects it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

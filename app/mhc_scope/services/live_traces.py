@@ -1,7 +1,7 @@
-"""Traces that grow while a model trains elsewhere: their owner sends frames by index, as often as it has to.
+"""Accept traces that grow while a model trains elsewhere: their owner sends frames by index, as often as necessary.
 
-What is stored is stored once: frames that come again are passed over, and a gap is refused with the index that is due.
-A trace outlives the server; one that no one feeds for long is closed as failed.
+A frame is stored once: frames that come again are skipped, and a gap is refused with the index that is due. A trace
+outlives the server; one that receives nothing for long is closed as failed.
 """
 
 import asyncio
@@ -19,8 +19,14 @@ from mhc_core.record.frames import AnyFrame, EndFrame
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_scope import limits
-from mhc_scope.services.admission import require_live_room
-from mhc_scope.services.errors import GapError, HasEndedError, InvalidTraceError, UnknownTraceError, WrongTokenError
+from mhc_scope.services.admission import require_live_capacity
+from mhc_scope.services.errors import (
+    FrameGapError,
+    InvalidTraceError,
+    TraceEndedError,
+    UnknownTraceError,
+    WrongTokenError,
+)
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import ID_LENGTH, Runs
 from mhc_scope.settings import Settings
@@ -30,13 +36,13 @@ from mhc_scope.store.runs import StoredRun
 log = logging.getLogger("mhc.traces")
 
 TOKEN_BYTES = 24
-MAX_LOOK_S = 30.0  # between two looks for traces that no one feeds
-NO_NEWS = "no news of the model for {:g} s"
+MAX_POLL_S = 30.0  # between two checks for traces that receive nothing
+SILENT_REASON = "no frame was received for {:g} s"
 
 
 @dataclass(frozen=True)
 class NewLiveTrace:
-    """A new live trace, and the token of those who may write it."""
+    """A new live trace, and the token that allows writing it."""
 
     record_id: str
     token: str
@@ -44,7 +50,7 @@ class NewLiveTrace:
 
 @dataclass(frozen=True)
 class LiveTraceState:
-    """How far a live trace is: the index that is due next, and its status."""
+    """Report the progress of a live trace: the index that is due next, and its status."""
 
     record_id: str
     due: int
@@ -52,30 +58,30 @@ class LiveTraceState:
 
 
 @dataclass
-class Growing:
-    """What is known of a live trace while it grows; built from the store anew after a restart."""
+class IncomingTrace:
+    """The state of a live trace while it grows; rebuilt from the store after a restart."""
 
     checker: Checker
     size_bytes: int
 
 
 class LiveTraces:
-    """All live traces of this server."""
+    """Manage all live traces of this server."""
 
     def __init__(self, settings: Settings, runs: Runs, store: LiveTraceStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
         self._limits = ContainerLimits(size_bytes=limits.MAX_TRACE_BYTES)
-        self._growing: dict[str, Growing] = {}
+        self._growing: dict[str, IncomingTrace] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._fed_at: dict[str, float] = {}
+        self._received_at: dict[str, float] = {}
         self._opening = asyncio.Lock()
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Take over what an earlier process left; owners have as long to come back as if they had just been here."""
+        """Take over what an earlier process left; owners have the full time to return."""
         for run_id in await self._store.list_open():
             self._note(run_id)
-        self._watch = asyncio.create_task(self._close_silent_for_ever())
+        self._watch = asyncio.create_task(self._close_silent_forever())
 
     async def stop(self) -> None:
         """Leave live traces to the next process."""
@@ -83,24 +89,24 @@ class LiveTraces:
             self._watch.cancel()
 
     async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        """Begin a live trace with its first frames, the first of them `start`.
+        """Create a live trace with its first frames, the first of which is `start`.
 
         Raises
         ------
-        RefusedError
-            Where they are no beginning of a trace, or there are as many live traces as are allowed.
+        RefusalError
+            Where they are not the start of a trace, or the limit of live traces is reached.
         """
-        async with self._opening:  # or several at once would find the same room
+        async with self._opening:  # else several at a time would count the same free place
             return await self._open(lines, client)
 
     async def _open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        self.require_room()
+        self.require_capacity()
         await self._runs.storage.require_space()
-        growing = Growing(_new_checker(), 0)
+        growing = IncomingTrace(_new_checker(), 0)
         frames = await asyncio.to_thread(_check, growing.checker, lines)
         if growing.checker.start is None or isinstance(frames[-1], EndFrame):
             got = "no lines" if growing.checker.start is None else "a trace with its end"
-            raise _refuse(SpecError("frames", got, "the first frames of a trace that goes on"))
+            raise _refuse(SpecError("frames", got, "the first frames of a trace without its end"))
         run_id, token = secrets.token_hex(ID_LENGTH // 2), secrets.token_urlsafe(TOKEN_BYTES)
         encoded = self._encode(run_id, growing, frames, 0)
         self._runs.log.begin(run_id)
@@ -111,17 +117,17 @@ class LiveTraces:
         await self._runs.log.append(run_id, 0, encoded)
         return NewLiveTrace(run_id, token)
 
-    def require_room(self) -> None:
-        """Refuse one more where there are as many as are allowed."""
-        require_live_room(len(self._fed_at))
+    def require_capacity(self) -> None:
+        """Refuse one more trace where the limit is reached."""
+        require_live_capacity(len(self._received_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
-        """The record, for those who have its token.
+        """Return the record, if the token is that of its owner.
 
         Raises
         ------
-        RefusedError
-            Where there is no such live trace, or the token is another.
+        RefusalError
+            Where no such live trace exists, or the token is wrong.
         """
         live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
         if live is None or run is None:
@@ -130,12 +136,12 @@ class LiveTraces:
             raise WrongTokenError("The token is not the one that was returned when this trace was created.")
         return run
 
-    async def feed(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
-        """Add frames; the index of the first is `first`. Those that are there already are passed over.
+    async def append(self, run: StoredRun, first: int, lines: Sequence[bytes]) -> LiveTraceState:
+        """Append frames; the index of the first is `first`. Frames that are stored already are skipped.
 
         Raises
         ------
-        RefusedError
+        RefusalError
             Where frames are missing before them, one is not valid (then none is stored), or the trace has ended.
         """
         async with self._locks[run.id]:
@@ -144,7 +150,7 @@ class LiveTraces:
                 _require_known(run, first, lines)
                 return LiveTraceState(run.id, run.frames, run.status)
             if first > run.frames:
-                raise GapError(run.frames, first)
+                raise FrameGapError(run.frames, first)
             self._note(run.id)
             new = lines[run.frames - first :]
             if new:
@@ -152,12 +158,12 @@ class LiveTraces:
             return await self._take(run, new) if new else LiveTraceState(run.id, run.frames, run.status)
 
     async def end(self, run: StoredRun, status: EndStatus, reason: str | None) -> LiveTraceState:
-        """Close a live trace. Where it has ended already, that is how it stays.
+        """Close a live trace. One that has ended stays unchanged.
 
         Raises
         ------
-        RefusedError
-            Where it is said to be done and is not whole.
+        RefusalError
+            Where it is reported as done and is not whole.
         """
         async with self._locks[run.id]:
             run = await self._runs.store.get(run.id) or run
@@ -174,12 +180,12 @@ class LiveTraces:
 
     async def _take(self, run: StoredRun, lines: Sequence[bytes]) -> LiveTraceState:
         growing = await self._find_growing(run)
-        checker = growing.checker.fork()  # a batch is taken whole or not at all
+        checker = growing.checker.fork()  # a batch is stored whole or not at all
         frames = await asyncio.to_thread(_check, checker, lines)
         end = frames.pop() if isinstance(frames[-1], EndFrame) else None
         if isinstance(end, EndFrame) and end.status == "done":
             _require_whole(checker)
-        grown = Growing(checker, growing.size_bytes)
+        grown = IncomingTrace(checker, growing.size_bytes)
         encoded = self._encode(run.id, grown, frames, run.frames)
         if encoded:
             await self._runs.log.append(run.id, run.frames, encoded)
@@ -190,8 +196,8 @@ class LiveTraces:
         await self._finish(run.id, count, end.status, end.reason)
         return LiveTraceState(run.id, count + 1, end.status)
 
-    def _encode(self, run_id: str, growing: Growing, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
-        """The lines of frames, counted in what the trace may hold."""
+    def _encode(self, run_id: str, growing: IncomingTrace, frames: Sequence[AnyFrame], first: int) -> list[bytes]:
+        """Return the lines of frames, and count them against the limits of the trace."""
         lines = [encode_frame(frame, run_id, first + index) for index, frame in enumerate(frames)]
         size = growing.size_bytes + sum(map(len, lines))
         if size > self._limits.size_bytes or first + len(lines) > self._limits.lines:
@@ -200,51 +206,51 @@ class LiveTraces:
         growing.size_bytes = size
         return lines
 
-    async def _find_growing(self, run: StoredRun) -> Growing:
-        """What is known of the trace; read from its log where this process has not seen it yet."""
+    async def _find_growing(self, run: StoredRun) -> IncomingTrace:
+        """Return the state of the trace; read it from its log where this process does not have it yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
             async for line in self._runs.log.read_all(run.id):
                 checker.take(line)
                 size += len(line)
-            self._growing[run.id] = Growing(checker, size)
+            self._growing[run.id] = IncomingTrace(checker, size)
         return self._growing[run.id]
 
     async def _finish(self, run_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         await self._runs.log.finish(run_id, index, status, reason)
         self._runs.ended[status] += 1
-        self._runs.fed.discard(run_id)
-        self._fed_at.pop(run_id, None)
+        self._runs.growing.discard(run_id)
+        self._received_at.pop(run_id, None)
         self._growing.pop(run_id, None)
         self._locks.pop(run_id, None)
 
     def _note(self, run_id: str) -> None:
-        """There is news of the trace."""
-        self._runs.fed.add(run_id)
-        self._fed_at[run_id] = time.monotonic()
+        """Record that frames of the trace were received."""
+        self._runs.growing.add(run_id)
+        self._received_at[run_id] = time.monotonic()
 
-    async def _close_silent_for_ever(self) -> None:
+    async def _close_silent_forever(self) -> None:
         limit = limits.LIVE_TRACE_S
         while True:
-            await asyncio.sleep(min(MAX_LOOK_S, limit / 4))
+            await asyncio.sleep(min(MAX_POLL_S, limit / 4))
             try:
-                for run_id in [name for name, at in self._fed_at.items() if time.monotonic() - at > limit]:
+                for run_id in [name for name, at in self._received_at.items() if time.monotonic() - at > limit]:
                     await self._close_silent(run_id, limit)
             except Exception:
-                log.exception("live traces without news could not be closed; the next try follows")
+                log.exception("silent live traces could not be closed; the next try follows")
 
     async def _close_silent(self, run_id: str, limit: float) -> None:
         async with self._locks[run_id]:
             run = await self._runs.store.get(run_id)
-            if run is not None and run.is_live and time.monotonic() - self._fed_at.get(run_id, 0.0) > limit:
-                await self._finish(run_id, run.frames, "failed", NO_NEWS.format(limit))
+            if run is not None and run.is_live and time.monotonic() - self._received_at.get(run_id, 0.0) > limit:
+                await self._finish(run_id, run.frames, "failed", SILENT_REASON.format(limit))
 
 
 def _require_known(run: StoredRun, first: int, lines: Sequence[bytes]) -> None:
-    """Refuse frames that a trace which has ended lacks; its own end, sent again, is not among them."""
+    """Refuse frames that are missing from a trace which has ended; its own end, sent again, is accepted."""
     lacking = lines[max(0, run.frames - 1 - first) :]
     if first > run.frames or any(b'"type":"end"' not in line for line in lacking):
-        raise HasEndedError(f"This trace is {run.status} and takes no more frames.")
+        raise TraceEndedError(f"This trace is {run.status} and takes no more frames.")
 
 
 def _new_checker() -> Checker:

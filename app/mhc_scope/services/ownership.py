@@ -1,4 +1,4 @@
-"""Whose a stored view is: that of the client that made it, and of those who have its key."""
+"""Decide who owns a stored view: the client that made it, and anyone with its key."""
 
 import secrets
 import time
@@ -11,29 +11,28 @@ KEY_BYTES = 24
 
 
 def new_key() -> str:
-    """A secret for the maker of a view."""
+    """Return a secret for the creator of a view."""
     return secrets.token_urlsafe(KEY_BYTES)
 
 
 def to_owner(client: ClientIdentity, key: str, keep_s: float) -> Owner:
-    """What is stored of the client that makes a view, and how long the view is kept.
+    """Return the owner to store of the client that makes a view, and how long the view is kept.
 
-    Who has a token that may run keeps views for good: an operator knows them, and can ask them. Others' links are made
-    in passing, and no one could ever tell which are still wanted, other than by their being opened.
+    A client with a token that may run keeps views forever: an operator knows the client and can contact it. Other
+    clients cannot be contacted, and only visits show which of their links are still wanted.
     """
-    is_for_good = client.key.startswith("token:") and client.rights in ("run", "admin")
-    return Owner(
-        client.key, client.address, hash_secret(key), None if is_for_good else time.time() + keep_s, client.room or None
-    )
+    is_permanent = client.key.startswith("token:") and client.rights in ("run", "admin")
+    expires_at = None if is_permanent else time.time() + keep_s
+    return Owner(client.key, client.address, hash_secret(key), expires_at, client.room or None)
 
 
 def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | None) -> None:
-    """Refuse those who are not the owner; a client that sends a key needs the right one.
+    """Refuse clients that are not the owner; a client that sends a key needs the right one.
 
     Raises
     ------
     NotOwnerError
-        Says what would do.
+        Where it is not the owner; the text says who may.
     """
     if key is None:
         is_owner = client.owns(snapshot.client)

@@ -1,7 +1,7 @@
-"""Who may do what, and how much.
+"""Decide who may do what, and how much.
 
-The default is for one person, or for people who trust each other: everyone may run, and only the server as a whole has
-limits. An add-on brings another policy, with accounts and quotas (`mhc_scope.extension`).
+The default is for one person, or for people who trust each other: everyone may run, and only the server as a whole
+has limits. An add-on installs another policy, with accounts and quotas (`mhc_scope.extension`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,13 +24,13 @@ MAX_RETRY_S = 60.0
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a request shows of its sender.
+    """What a request contains about its sender.
 
     Attributes
     ----------
     host: the sender's address; behind a trusted proxy, that of the proxy's client.
-    token: the bearer token; None without one, or where it is the key of what the request names.
-    headers: in the order in which they came, with names in lower case.
+    token: the bearer token; None without one, or where it is the key of the resource that the request names.
+    headers: in the order in which they came, with lower-case names.
     cookies: by name.
     is_from_proxy: whether a trusted proxy forwarded the request.
     """
@@ -43,7 +43,7 @@ class Credentials:
 
 
 class Policy(Protocol):
-    """Decides who a client is, what it may do, and how much."""
+    """Decide who a client is, what it may do, and how much."""
 
     streams: StreamLimit
 
@@ -53,7 +53,7 @@ class Policy(Protocol):
         Raises
         ------
         InvalidTokenError
-            Where a token is given that is unknown or has expired: it is never taken for no token.
+            Where a token is sent that is unknown or has expired: it is never treated as no token.
         """
         ...
 
@@ -61,14 +61,14 @@ class Policy(Protocol):
         """Return whether a bearer is an access token by its form, and not the key of a view or a trace."""
         ...
 
-    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+    def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
         """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones.
 
-        One request is always admitted where nothing waits or runs: what a single one may cost is bounded elsewhere.
+        One request is always admitted where nothing waits or runs: the cost of a single run has its own limit.
 
         Raises
         ------
-        NoRoomError
+        NoCapacityError
             Where they do not fit; it says when to try again.
         """
         ...
@@ -89,13 +89,13 @@ class Policy(Protocol):
         Raises
         ------
         TooMuchStoredError
-            Names both figures.
+            Where it does; the text has both figures.
         """
         ...
 
 
 class OpenPolicy:
-    """Lets everyone run, and bounds the server as a whole. A client is known by its address."""
+    """Allow everyone to run, and limit the server as a whole. A client is identified by its address."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -105,7 +105,7 @@ class OpenPolicy:
         """Return the client of an address."""
         if credentials.token is not None:
             raise InvalidTokenError(
-                "This server has no accounts, so it knows no access token: send the request without."
+                "This server has no accounts, so it accepts no access token: send the request without one."
             )
         address = to_block(credentials.host)
         return ClientIdentity(to_address_key(address), address)
@@ -114,8 +114,8 @@ class OpenPolicy:
         """Return False: there are no access tokens."""
         return False
 
-    def require_queue_room(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs where the server has as much predicted work, or as many waiting runs, as it takes."""
+    def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
+        """Refuse runs where the server has as much predicted work, or as many waiting runs, as it allows."""
         settings = self._settings
         new, taken = sum_seconds(new_s), sum_seconds(item.seconds for item in live)
         if taken and taken + new > settings.queue_s:
@@ -129,7 +129,7 @@ class OpenPolicy:
         """Count nothing."""
 
     async def require_storage(self, client: ClientIdentity) -> None:
-        """Refuse no one: the size of the database is bounded as a whole."""
+        """Refuse no one: the size of the database has one limit as a whole."""
 
 
 def sum_seconds(seconds: Iterable[float]) -> float:
@@ -138,11 +138,11 @@ def sum_seconds(seconds: Iterable[float]) -> float:
 
 
 def describe_taken(whose: str, taken: float, limit: float) -> str:
-    """Say how much work there is, and how much is allowed."""
+    """Return a sentence with the queued work and its limit."""
     got = format_value(taken, digits=3)
     return f"About {got} s of work is queued or running for {whose}; {limit:g} s is allowed."
 
 
 def to_wait_s(excess_s: float, settings: Settings) -> float:
-    """Return after how long there may be room: once the workers have done as much as is too much."""
+    """Return after how long to try again: when the workers have done the excess work."""
     return min(MAX_RETRY_S, excess_s / settings.worker_count)

@@ -1,4 +1,4 @@
-"""Whether this server can take runs, and what is wrong where it cannot."""
+"""Check whether this server can accept runs, and report what is wrong where it cannot."""
 
 import asyncio
 import secrets
@@ -13,15 +13,15 @@ from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.probe import count_stuck, write_probe
 from mhc_scope.store.space import Space
 
-# A probe that went well holds for so long, one that did not for less; and so long is it waited for.
+# How long a successful probe is valid, how long a failed one, and how long a probe may take.
 GOOD_S, BAD_S, WAIT_S = 10.0, 1.0, 2.0
-# A lease that is over is taken over by a server within this, or the run is stuck.
+# After a lease ends, another server takes the run over within this time, or the run is stuck.
 STUCK_S = 15.0
 
 
 @dataclass(frozen=True)
 class ReadinessCheck:
-    """One thing that is looked at; `why` it is not well. The server takes no runs where one that is `needed` is not."""
+    """One check; `why` it fails, None where it passes. The server accepts no runs where one that is `needed` fails."""
 
     name: str
     why: str | None
@@ -30,7 +30,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True)
 class Probe:
-    """What the database said, and when."""
+    """Record the answer of the database, and when it came."""
 
     at: float
     why: str | None
@@ -40,35 +40,35 @@ class Probe:
 
 @dataclass(frozen=True)
 class Readiness:
-    """All checks, and the room there is, where it is known."""
+    """Report all checks, and the disk space, where it is known."""
 
     checks: list[ReadinessCheck]
     space: Space | None
 
     @property
     def is_ready(self) -> bool:
-        """Whether runs can be taken."""
+        """Return whether runs can be accepted."""
         return all(check.why is None for check in self.checks if check.is_needed)
 
 
 class Inspector:
-    """Looks when it is asked, and at the database not too often."""
+    """Check on request, and the database not too often."""
 
     def __init__(self, settings: Settings, runs: Runs, database: Database) -> None:
         self._settings, self._runs, self._database = settings, runs, database
         self._server = secrets.token_hex(8)
         self._probing: asyncio.Task[Probe] | None = None
 
-    async def look(self) -> Readiness:
-        """How this server is."""
+    async def inspect(self) -> Readiness:
+        """Return the state of this server."""
         probe = await self._get_probe()
-        room = None if probe.space is None else explain_full(probe.space, self._settings)
-        stuck = f"{probe.stuck} runs are said to be computed, and no server does it" if probe.stuck else None
+        full = None if probe.space is None else explain_full(probe.space, self._settings)
+        stuck = f"{probe.stuck} runs have the status running, and no server computes them" if probe.stuck else None
         workers = None if self._runs.engine.ready_workers else "no worker has warmed up"
         stopping = "the server is stopping" if self._runs.hub.closing else None
         checks = [
             ReadinessCheck("database", probe.why, is_needed=True),
-            ReadinessCheck("room", room),
+            ReadinessCheck("room", full),
             ReadinessCheck("runs", stuck),
             ReadinessCheck("workers", workers, is_needed=True),
             ReadinessCheck("accepting", stopping, is_needed=True),
@@ -76,7 +76,7 @@ class Inspector:
         return Readiness(checks, probe.space)
 
     async def _get_probe(self) -> Probe:
-        """The last probe while it holds, else a new one; one at a time, however many ask."""
+        """Return the last probe while it is valid, else a new one; one at a time, however many requests come."""
         if self._probing is None or self._is_over(self._probing):
             self._probing = asyncio.create_task(self._probe())
         done, _ = await asyncio.wait({self._probing}, timeout=WAIT_S)

@@ -1,4 +1,4 @@
-"""What the engine reports of the runs that this server holds a lease of, and how it is stored."""
+"""Store what the engine reports about the runs that this server leases."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ from mhc_scope.store.queue.queue import Queue
 log = logging.getLogger("mhc.runs")
 
 T = TypeVar("T")
-# Between two tries to store the same thing; doubled each time.
+# Between two attempts to store the same thing; doubled each time.
 RETRY_S, RETRY_MAX_S = 0.05, 1.0
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended; `seconds` is what it took of a worker."""
+    """How a job ended; `seconds` is the time that it took on a worker."""
 
     index: int
     status: EndStatus
@@ -36,7 +36,7 @@ class Ending:
 
 @dataclass
 class LeasedRun:
-    """A run that this server computes, predicted to take `seconds`; `ending` is an end that could not be stored yet."""
+    """A run that this server computes, predicted to take `seconds`; `ending` is an end that is not stored yet."""
 
     lease: Lease
     client: str
@@ -49,9 +49,9 @@ class LeasedRun:
 
 
 class Reports(Sink):
-    """Stores what is reported, again and again where the database cannot be written.
+    """Store the reports, repeatedly where the database cannot be written.
 
-    `wake` is called when a worker waits; `note_over` with run and client when a run is computed here no more.
+    `wake` is called when a worker is free; `note_over` with run and client when a run is no longer computed here.
     """
 
     def __init__(
@@ -60,25 +60,25 @@ class Reports(Sink):
         log: FrameLog,
         hub: Hub,
         predictions: Predictions,
-        patience_s: float,
+        store_wait_s: float,
         wake: Callable[[], None],
         note_over: Callable[[str, str], None],
     ) -> None:
         self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
-        self._patience_s, self._wake, self._note_over = patience_s, wake, note_over
-        self.held: dict[str, LeasedRun] = {}
+        self._store_wait_s, self._wake, self._note_over = store_wait_s, wake, note_over
+        self.leased: dict[str, LeasedRun] = {}
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
 
     async def on_start(self, job_id: str) -> None:
-        """A worker has the run."""
-        self.held[job_id].begun_s = time.monotonic()
+        """Record that a worker has the run."""
+        self.leased[job_id].begun_s = time.monotonic()
         self._predictions.begin(job_id)
         self._hub.publish(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
-        """Store what is not stored yet. What is must have come out the same, or the log would be torn."""
-        lease = self.held[job_id].lease
+        """Store the lines that are not stored yet. Stored ones must be equal, or the log would be inconsistent."""
+        lease = self.leased[job_id].lease
         try:
             await self._persist(lambda: self._log.append(job_id, first, lines, lease))
         except (LeaseLost, TornLog, StoreUnavailable) as error:
@@ -86,59 +86,59 @@ class Reports(Sink):
         self.frames_stored += len(lines)
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
-        """Close the log, or let the run wait again where its worker was lost for the first time."""
-        held = self.held[job_id]
+        """Close the log, or requeue the run where its worker was lost for the first time."""
+        leased = self.leased[job_id]
         self._predictions.end(job_id, is_done=status == "done")
-        seconds = 0.0 if held.begun_s is None else time.monotonic() - held.begun_s
+        seconds = 0.0 if leased.begun_s is None else time.monotonic() - leased.begun_s
         ending = Ending(index, status, reason, seconds)
         try:
-            await self._persist(lambda: self._store_end(job_id, held, ending))
+            await self._persist(lambda: self._store_end(job_id, leased, ending))
         except StoreUnavailable as error:
             log.error("the end of run %s is kept until it can be stored: %s", job_id, error)
-            held.ending = ending
+            leased.ending = ending
 
     def on_moved(self, job_ids: Sequence[str]) -> None:
-        """Places are those of the queue of all servers, not of the engine."""
+        """Ignore it: places are those of the queue of all servers, not of the engine."""
 
     def on_free(self) -> None:
-        """There is a worker for the next run."""
+        """Take a turn: a worker is free for the next run."""
         self._wake()
 
     async def store_late_ends(self) -> None:
-        """Try once more to store ends that could not be.
+        """Try again to store ends that could not be stored.
 
         Raises
         ------
         StoreUnavailable
-            Where they still cannot.
+            Where they still cannot be stored.
         """
-        for job_id, held in list(self.held.items()):
-            if held.ending is not None:
-                await self._store_end(job_id, held, held.ending)
+        for job_id, leased in list(self.leased.items()):
+            if leased.ending is not None:
+                await self._store_end(job_id, leased, leased.ending)
 
-    async def _store_end(self, job_id: str, held: LeasedRun, ending: Ending) -> None:
+    async def _store_end(self, job_id: str, leased: LeasedRun, ending: Ending) -> None:
         try:
-            if isinstance(ending.reason, Crash) and held.attempts < MAX_ATTEMPTS:
-                if await self._queue.put_back(held.lease, held.client, ending.seconds):
-                    log.warning("run %s is tried once more: %s", job_id, ending.reason)
+            if isinstance(ending.reason, Crash) and leased.attempts < MAX_ATTEMPTS:
+                if await self._queue.requeue(leased.lease, leased.client, ending.seconds):
+                    log.warning("run %s is tried again: %s", job_id, ending.reason)
                 else:
                     self.ended["cancelled"] += 1
                 self._log.forget(job_id)
                 self._hub.publish(job_id)
             else:
                 index, status, reason = ending.index, ending.status, ending.reason
-                await self._log.finish(job_id, index, status, reason, held.lease, ending.seconds)
+                await self._log.finish(job_id, index, status, reason, leased.lease, ending.seconds)
                 self.ended[ending.status] += 1
-                _record_span(job_id, held, ending)
+                _record_span(job_id, leased, ending)
         except LeaseLost as error:
-            log.warning("what was computed is dropped: %s", error)
+            log.warning("the results are discarded: %s", error)
             self._log.forget(job_id)
-        del self.held[job_id]
-        self._note_over(job_id, held.client)
+        del self.leased[job_id]
+        self._note_over(job_id, leased.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
-        """Write, and try again while the database cannot be written, for as long as patience lasts."""
-        until, pause = time.monotonic() + self._patience_s, RETRY_S
+        """Write, and repeat while the database cannot be written, for at most `store_wait_s`."""
+        until, pause = time.monotonic() + self._store_wait_s, RETRY_S
         while True:
             try:
                 return await write()
@@ -149,7 +149,7 @@ class Reports(Sink):
             pause = min(2 * pause, RETRY_MAX_S)
 
 
-def _record_span(run_id: str, held: LeasedRun, ending: Ending) -> None:
+def _record_span(run_id: str, leased: LeasedRun, ending: Ending) -> None:
     now = time.time()
-    begun_at = None if held.begun_s is None else now - ending.seconds
-    spans.record_run(spans.RunTimes(run_id, held.kind, held.client, ending.status, held.queued_at, begun_at, now))
+    begun_at = None if leased.begun_s is None else now - ending.seconds
+    spans.record_run(spans.RunTimes(run_id, leased.kind, leased.client, ending.status, leased.queued_at, begun_at, now))

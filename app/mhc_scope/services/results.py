@@ -1,4 +1,4 @@
-"""A finished run as columns, in the formats that people take away: JSON, CSV, NPZ."""
+"""Write a finished run as columns, in the formats that people download: JSON, CSV, NPZ."""
 
 import asyncio
 import csv
@@ -13,10 +13,10 @@ from mhc_core.record import codec
 from mhc_core.record.result import Result
 from mhc_core.record.tables import to_arrays, to_layer_table
 
-# Parts of a result that an archive holds as arrays.
+# Parts of a result that an archive contains as arrays.
 ARRAYS = ("layers", "layers_log10", "matrices", "steps", "steps_log10", "kept", "bands")
 
-TOGETHER = 256  # lines that are added up in one go
+BATCH_LINES = 256  # lines that are added up in one call
 
 
 async def read_result(lines: AsyncIterator[bytes]) -> Result:
@@ -25,7 +25,7 @@ async def read_result(lines: AsyncIterator[bytes]) -> Result:
     waiting: list[bytes] = []
     async for line in lines:
         waiting.append(line)
-        if len(waiting) == TOGETHER:
+        if len(waiting) == BATCH_LINES:
             await asyncio.to_thread(_add_lines, result, waiting)
             waiting = []
     await asyncio.to_thread(_add_lines, result, waiting)
@@ -33,20 +33,21 @@ async def read_result(lines: AsyncIterator[bytes]) -> Result:
 
 
 def to_json(run_id: str, result: Result) -> bytes:
-    """Every column under its key, as nested lists in which what is not finite is null."""
+    """Return every column under its key, as nested lists; values that are not finite are null."""
     return codec.to_json(_to_nested({"run": run_id, **_to_parts(result)}))
 
 
 def to_packed_json(run_id: str, result: Result) -> bytes:
-    """The same with arrays of two or more dimensions packed, `{dtype, bdata, shape}`, as in the frames."""
+    """Return the same with arrays of two or more dimensions packed, `{dtype, bdata, shape}`, as in the frames."""
     return codec.to_json({"run": run_id, **_to_parts(result)})
 
 
 def to_csv(run_id: str, result: Result) -> bytes:
-    """The columns of `to_layer_table`; what is not finite is empty.
+    """Return the columns of `to_layer_table`; values that are not finite are empty.
 
-    Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them, by
-    spaces; its other cells are empty. A comment line would be a row to most readers, and turn numbers into text.
+    Matrices and the steps of training have no columns. The first cell of the last column, `left_out`, names them,
+    separated by spaces; its other cells are empty. Most readers would take a comment line for a row, and turn numbers
+    into text.
     """
     columns = to_layer_table(result)
     columns["left_out"] = [" ".join(_list_left_out(result)), *[""] * (result.depth - 1)]
@@ -58,7 +59,7 @@ def to_csv(run_id: str, result: Result) -> bytes:
 
 
 def to_npz(run_id: str, result: Result) -> bytes:
-    """The arrays of `to_arrays` by name; the rest as JSON in `meta`."""
+    """Return the arrays of `to_arrays` by name; the rest as JSON in `meta`."""
     parts = {name: part for name, part in _to_parts(result).items() if name not in ARRAYS}
     meta = codec.to_json({"run": run_id, **parts})
     file = io.BytesIO()
@@ -104,7 +105,7 @@ def _to_parts(result: Result) -> dict[str, Any]:
 
 
 def _to_nested(value: Any) -> Any:
-    """The value with arrays of two or more dimensions written as JSON, which the codec would pack."""
+    """Return the value with arrays of two or more dimensions as JSON lists, which the codec would pack."""
     if isinstance(value, dict):
         return {key: _to_nested(item) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.ndim >= 2:

@@ -1,4 +1,4 @@
-"""The life of a run: admitted, queued, computed, stored, watched, dropped. Joins the engine to the store."""
+"""Manage the life of a run: admitted, queued, computed, stored, watched, deleted. Connects the engine to the store."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from mhc_scope.services.admission import require_admissible
 from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
 from mhc_scope.services.identity import SERVER, ClientIdentity
-from mhc_scope.services.neighbours import Neighbours
+from mhc_scope.services.peers import Peers
 from mhc_scope.services.policy import Policy
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.storage import Storage
@@ -32,16 +32,16 @@ from mhc_scope.store.queue.queue import Queue
 from mhc_scope.store.runs import Cost, NewJob, RunStore, StoredRun
 
 ID_LENGTH = 20
-# Status of a run that was not started, because it would take longer than the caller wants to wait.
+# Status of a run that was not started, because it would take longer than the caller accepts.
 UNSTARTED = "unstarted"
-NO_VIEWER = ""  # excludes no one's streams
-# A run that another server computes is stopped by it, or ended once its lease is over and it was not renewed.
-FIRST_LOOK_S, LOOK_S, STOP_S = 0.005, 0.05, 5.0
+NO_VIEWER = ""  # excludes no viewer's event streams
+# Another server stops a run that it computes, or the run ends once its lease is over and was not renewed.
+FIRST_POLL_S, POLL_S, STOP_S = 0.005, 0.05, 5.0
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job that someone asks for; `of_run` is the run that it is about, where its kind is about another run."""
+    """A requested job; `of_run` is the run that it is about, where its kind is about another run."""
 
     kind: str
     spec: RunSpec
@@ -50,7 +50,7 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class Submission:
-    """Result of submitting a run; `cost` is what it is predicted to take, as when it was accepted first."""
+    """Result of submitting a run; `cost` is what it was predicted to take when it was first accepted."""
 
     run_id: str
     status: str
@@ -61,7 +61,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """Result of cancelling a run, which is left alone where others watch it or another client has just asked for it."""
+    """Result of cancelling a run, which continues where others watch it or another client has just requested it."""
 
     run: StoredRun
     watchers: int
@@ -69,7 +69,7 @@ class Cancellation:
 
 
 class Runs:
-    """Everything that happens to runs, here and, where the database is shared, on other servers."""
+    """Manage runs here and, where the database is shared, on other servers."""
 
     def __init__(
         self, settings: Settings, policy: Policy, database: Database, engine: Engine, hub: Hub, storage: Storage
@@ -81,42 +81,42 @@ class Runs:
         self.predictions = Predictions(engine, settings.worker_count)
         self._queue = Queue(database, settings.lease_s)
         self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
-        self._neighbours = Neighbours(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
+        self._peers = Peers(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
         self._submitting = asyncio.Lock()
         self._unannounced = UnannouncedRuns()
-        self.fed: set[str] = set()  # traces that grow from outside, for which no job runs here
+        self.growing: set[str] = set()  # traces that clients write, for which no job runs here
 
     async def start(self) -> None:
         """Start the engine, take over what an earlier process left, and store the opening comparison."""
         await self._dispatcher.start()
-        if self._neighbours is not None:
-            self._neighbours.start()
+        if self._peers is not None:
+            self._peers.start()
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
 
     async def stop(self) -> None:
-        """Stop computing; runs under way are queued again for another server, or the next process."""
-        if self._neighbours is not None:
-            await self._neighbours.stop()
+        """Stop computing; requeue running runs, for another server or the next process."""
+        if self._peers is not None:
+            await self._peers.stop()
         await self._dispatcher.stop()
 
     @property
     def ended(self) -> Counter[str]:
-        """How many runs have ended here since the start, by status."""
+        """Return how many runs have ended here since the start, by status."""
         return self._dispatcher.reports.ended
 
     @property
     def frames_stored(self) -> int:
-        """Frames stored since the start."""
+        """Return how many frames were stored since the start."""
         return self._dispatcher.reports.frames_stored
 
     @property
     def waiting(self) -> int:
-        """Runs that wait, on all servers."""
+        """Return how many runs wait, on all servers."""
         return len(self._dispatcher.board.waiting)
 
     async def find(self, run_id: str) -> StoredRun | None:
-        """The stored run; a record that ships with the package is stored when it is requested for the first time."""
+        """Return the stored run; a record that ships with the package is stored when it is first requested."""
         run = await self.store.get(run_id)
         if run is not None or not self._settings.precompute or run_id not in SPECS:
             return run
@@ -133,15 +133,15 @@ class Runs:
     ) -> list[Submission]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
 
-        Nothing is queued where what is not known is predicted to take more than `limit_s` in all. With a `caller`, the
+        Nothing is queued where the unknown specs are predicted to take more than `limit_s` in all. With a `caller`, the
         runs may be withdrawn until they are announced.
 
         Raises
         ------
-        RefusedError
-            Where a spec would cost too much, or there is no room.
+        RefusalError
+            Where a spec would cost too much, or a limit is reached.
         CallerGone
-            Where the caller has gone before its turn.
+            Where the caller has disconnected before its turn.
         """
         found = await self._submit({spec.id: JobRequest(RUN, spec) for spec in specs}, client, limit_s, caller)
         return [found[spec.id] for spec in specs]
@@ -154,23 +154,23 @@ class Runs:
         """Cancel runs whose ids the caller never received, unless another caller requested or watches them."""
         if not self._unannounced.waits(caller):
             return
-        async with self._submitting:  # or another could find a run live that is cancelled now
+        async with self._submitting:  # else another caller could find a run live that is cancelled now
             for run_id in self._unannounced.leave(caller):
                 if not await self._count_watchers(run_id, viewer=NO_VIEWER):
                     await self._dispatcher.cancel(run_id, is_forced=False)
 
     async def submit_verification(self, run: StoredRun, client: ClientIdentity) -> Submission:
-        """Queue the recomputation of a run, a job like any other under an id of its own, unless it is known.
+        """Queue the recomputation of a run, a job like any other under its own id, unless it is known.
 
         Raises
         ------
-        RefusedError
-            Where the run has no spec, it would cost too much, or there is no room.
+        RefusalError
+            Where the run has no spec, it would cost too much, or a limit is reached.
         """
-        asked = JobRequest(VERIFICATION, read_spec(run), run.id)
+        job = JobRequest(VERIFICATION, read_spec(run), run.id)
         known = await self.store.find_job(VERIFICATION, run.id)
         job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
-        return (await self._submit({job_id: asked}, client))[job_id]
+        return (await self._submit({job_id: job}, client))[job_id]
 
     async def _submit(
         self,
@@ -179,7 +179,7 @@ class Runs:
         limit_s: float = math.inf,
         caller: Caller | None = None,
     ) -> dict[str, Submission]:
-        """What became of each."""
+        """Return the result of each submission."""
         for run_id in by_id:
             await self._settle(run_id, client)
         async with self._submitting:
@@ -187,27 +187,27 @@ class Runs:
                 raise CallerGone
             usable = await asyncio.gather(*map(self._usable, by_id))
             known = dict(zip(by_id, usable, strict=True))
-            fresh = {run_id: asked for run_id, asked in by_id.items() if known[run_id] is None}
+            fresh = {run_id: job for run_id, job in by_id.items() if known[run_id] is None}
             predicted = {
-                run_id: self.predictions.predict(asked.kind, asked.spec, len(fresh)) for run_id, asked in fresh.items()
+                run_id: self.predictions.predict(job.kind, job.spec, len(fresh)) for run_id, job in fresh.items()
             }
             if client != SERVER and fresh:
                 await self.storage.require_space()
-                for run_id, asked in fresh.items():
-                    require_admissible(asked.spec, predicted[run_id], self._settings)
+                for run_id, job in fresh.items():
+                    require_admissible(job.spec, predicted[run_id], self._settings)
                 seconds = [cost.seconds for cost in predicted.values()]
-                self._policy.require_queue_room(client, seconds, await self.store.list_live_costs())
+                self._policy.require_queue_capacity(client, seconds, await self.store.list_live_costs())
             is_started = sum(cost.seconds for cost in predicted.values()) <= limit_s
             costs = {run_id: cost.model_dump() for run_id, cost in predicted.items()}
             put = await self._enqueue(fresh, costs, client) if fresh and is_started else frozenset()
-            self._note_asked(by_id.keys() - put, put, caller)
+            self._note_requested(by_id.keys() - put, put, caller)
         return {
             run_id: self._to_submitted(run_id, run, run.cost if run else costs[run_id], run_id in put, is_started)
             for run_id, run in known.items()
         }
 
     async def cancel(self, run: StoredRun, viewer: str | None) -> Cancellation:
-        """Stop a run that no one but the viewer watches, for an operator (None) any; a finished run stays as it is."""
+        """Stop a run that only the viewer watches, or any run for an operator (None); leave a finished run as it is."""
         watchers = await self._count_watchers(run.id, viewer) if run.is_live and viewer is not None else 0
         is_wanted = False
         if run.is_live and not watchers:
@@ -216,11 +216,11 @@ class Runs:
         return Cancellation(run, watchers, is_wanted)
 
     def position(self, run_id: str) -> int | None:
-        """Place in the queue, 1 for the next; 0 for a run under way or a trace that grows; None where it is over."""
-        return 0 if run_id in self.fed else self._dispatcher.board.places.get(run_id)
+        """Return the place in the queue, 1 for the next; 0 for a running run or a live trace; None where it is over."""
+        return 0 if run_id in self.growing else self._dispatcher.board.places.get(run_id)
 
     def explain_wait(self, run: StoredRun) -> str | None:
-        """Why a queued run has not begun, in one sentence; None of any other run."""
+        """Return why a queued run has not begun, in one sentence; None for any other run."""
         if run.status != "queued":
             return None
         state, workers = self._dispatcher.board, self.engine.ready_workers
@@ -235,14 +235,14 @@ class Runs:
         return f"Place {place} of {len(state.waiting)}: {running}{ahead}; clients that used less lately come first."
 
     async def is_live(self, run_id: str) -> bool:
-        """Whether more of its log is to come: asked where `position` knows nothing, as of what has just been queued."""
+        """Return whether its log is incomplete. For runs without a `position`, such as one that was just queued."""
         run = await self.store.get(run_id)
         return run is not None and run.is_live
 
     # Below: helpers.
 
-    def _note_asked(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
-        """Without a caller, the ids are in the answer to this request. A caller receives them later."""
+    def _note_requested(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
+        """Record how the ids are received: in the answer to this request, or later by the `caller`."""
         if caller is None:
             self._unannounced.announce(known)
         else:
@@ -250,28 +250,28 @@ class Runs:
             self._unannounced.add(put, caller)
 
     async def _count_watchers(self, run_id: str, viewer: str) -> int:
-        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._neighbours else 0
+        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._peers else 0
         return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
 
     async def _settle(self, run_id: str, client: ClientIdentity) -> None:
-        """Wait for a run that is being stopped, here or elsewhere; of another client's, say that it is wanted."""
+        """Wait for a run that is being stopped, here or elsewhere; record that another client's run is wanted."""
         await self.engine.settle(run_id)
         run = await self._wait_for_stop(run_id)
         if run and run.is_live and run.client != client.key and not await self._queue.want(run_id):
-            await self._wait_for_stop(run_id)  # it has been told to stop since
+            await self._wait_for_stop(run_id)  # a stop was requested since
 
     async def _wait_for_stop(self, run_id: str) -> StoredRun | None:
-        """The run; where another server is asked to stop it, not before it has, or its lease is over."""
-        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_LOOK_S
+        """Return the run; where another server must stop it, wait until it has, or its lease is over."""
+        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_POLL_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
             if time.monotonic() > until:
                 break
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LOOK_S)
+            pause = min(2 * pause, POLL_S)
         return run
 
     async def _usable(self, run_id: str) -> StoredRun | None:
-        """The stored run, unless it has to be computed again."""
+        """Return the stored run, unless it must be computed again."""
         run = await self._wait_for_stop(run_id) or await self.find(run_id)
         if run is None or run.status in ("failed", "cancelled"):
             return None
@@ -281,17 +281,17 @@ class Runs:
     async def _enqueue(
         self, fresh: dict[str, JobRequest], costs: dict[str, Cost], client: ClientIdentity
     ) -> frozenset[str]:
-        """Put them into the queue; ids of those that no one else has put there meanwhile."""
+        """Enqueue the jobs; return the ids of those that no other server has just enqueued."""
         jobs = {
             run_id: NewJob(
-                asked.kind,
-                SpecSource(spec=asked.spec.canonical()),
+                job.kind,
+                SpecSource(spec=job.spec.canonical()),
                 costs[run_id],
-                asked.of_run,
+                job.of_run,
                 client.key,
                 client.address,
             )
-            for run_id, asked in fresh.items()
+            for run_id, job in fresh.items()
         }
         return (await self._dispatcher.take_turn(jobs)).put
 
@@ -308,7 +308,7 @@ class Runs:
 
 
 def read_spec(run: StoredRun) -> RunSpec:
-    """What the run was computed from.
+    """Return the spec of a run.
 
     Raises
     ------
@@ -321,5 +321,5 @@ def read_spec(run: StoredRun) -> RunSpec:
 
 
 def to_job_id(kind: str, of_run: str) -> str:
-    """The id of a job about another run; no one but the server sees it."""
+    """Return the id of a job about another run; only the server sees it."""
     return hashlib.sha256(f"{kind} of {of_run}".encode()).hexdigest()[:ID_LENGTH]

@@ -1,4 +1,4 @@
-"""Room for what is stored: what is taken, what is left, and when nothing more is taken in."""
+"""Limit the disk space of the store: measure it, and refuse to store more where it is full."""
 
 import asyncio
 import time
@@ -8,18 +8,18 @@ from mhc_scope.services.errors import StorageFullError
 from mhc_scope.settings import Settings
 from mhc_scope.store.space import Space, SpaceStore
 
-# A measurement holds for so long: a burst of requests costs one.
+# A measurement is valid this long: a burst of requests costs one.
 FRESH_S = 1.0
-# Above this share of its cap the store drops old runs, until it is below the other one.
+# Above this fraction of its limit the store deletes old runs, until it is below the other fraction.
 NEAR_FULL, ENOUGH = 0.95, 0.90
 
 
 class Storage:
-    """Holds the store to its caps.
+    """Keep the store below its limits.
 
     Attributes
     ----------
-    is_near_full: set where runs should be dropped soon; housekeeping waits for it.
+    is_near_full: set where runs should be deleted soon; housekeeping waits for it.
     """
 
     def __init__(self, settings: Settings, store: SpaceStore) -> None:
@@ -28,19 +28,19 @@ class Storage:
         self.is_near_full = asyncio.Event()
 
     async def measure(self) -> Space:
-        """What is used and free, not older than a second."""
+        """Return what is used and free now, at most a second old."""
         now = time.monotonic()
         if self._measured is None or now - self._measured[0] > FRESH_S:
             self._measured = now, await self._store.measure()
         return self._measured[1]
 
     async def require_space(self) -> None:
-        """Refuse what would be stored where the store is full or its disk nearly so.
+        """Refuse to store more where the store is full or its disk nearly so.
 
         Raises
         ------
         StorageFullError
-            Says which, and how full it is.
+            Where it is; the text says which, and how full it is.
         """
         space = await self.measure()
         if count_excess(space, self._settings, NEAR_FULL):
@@ -50,18 +50,18 @@ class Storage:
             raise StorageFullError(f"{why}. Stored runs can be read; new ones are accepted once there is space.")
 
     def forget(self) -> None:
-        """The next look measures anew: much has been stored or dropped."""
+        """Discard the last measurement: much has been stored or deleted."""
         self._measured = None
 
     async def count_excess(self) -> int:
-        """Bytes that have to go before there is room enough again; 0 where the store is not near its caps."""
+        """Return the bytes to delete until the store has enough space; 0 where it is not near its limits."""
         self.forget()
         space = await self.measure()
         return count_excess(space, self._settings, ENOUGH) if count_excess(space, self._settings, NEAR_FULL) else 0
 
 
 def explain_full(space: Space, settings: Settings) -> str | None:
-    """Why nothing more can be stored; None where it can."""
+    """Return why nothing more can be stored; None where it can."""
     if space.used_bytes >= settings.max_store_bytes:
         return f"the database holds {_format(space.used_bytes)}; {_format(settings.max_store_bytes)} are allowed"
     if space.free_bytes is not None and space.free_bytes < limits.MIN_FREE_BYTES:
@@ -70,10 +70,10 @@ def explain_full(space: Space, settings: Settings) -> str | None:
     return None
 
 
-def count_excess(space: Space, settings: Settings, share: float) -> int:
-    """Bytes above a share of the cap, or that the disk lacks where as much of its margin shall be there again."""
-    over_cap = space.used_bytes - share * settings.max_store_bytes
-    lacking = limits.MIN_FREE_BYTES / share - space.free_bytes if space.free_bytes is not None else 0
+def count_excess(space: Space, settings: Settings, fraction: float) -> int:
+    """Return the bytes above this fraction of the limit, or those that the disk lacks for an equally larger margin."""
+    over_cap = space.used_bytes - fraction * settings.max_store_bytes
+    lacking = limits.MIN_FREE_BYTES / fraction - space.free_bytes if space.free_bytes is not None else 0
     return max(0, round(over_cap), round(lacking))
 
 

@@ -1,8 +1,8 @@
-"""A sweep that a snapshot holds, as it was when the view was stored.
+"""Store a sweep with a snapshot, in its state at that time.
 
-The snapshot's row holds axes, run ids, states and reasons, and its done runs are kept for good like those that are
-compared. What had not ended is `missing` and stays so: another look later is another snapshot. Numbers and map are
-measured from the kept runs whenever they are asked for, of any metric.
+The snapshot's row contains axes, run ids, states and reasons, and its done runs are kept forever, like those that are
+compared. Cells that had not ended are `missing` and stay so: a later state needs another snapshot. Numbers and map are
+measured from the kept runs on request, for any metric.
 """
 
 from typing import Any
@@ -10,15 +10,15 @@ from typing import Any
 from mhc_core.record.grid import Axis
 from mhc_scope.services.identity import SERVER
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, LIVE, SweepGrid
+from mhc_scope.services.sweep import LIVE, PENDING, SweepGrid
 
 MISSING = "missing"
 StoredSweep = dict[str, Any]  # JSON
 
 
 async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
-    """The sweep as it is now; of runs that are done only those that are still there."""
-    states = {run_id: MISSING if state in (HELD, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
+    """Return the present state of the sweep; of done runs only those that still exist."""
+    states = {run_id: MISSING if state in (PENDING, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
     for run_id in [run_id for run_id, state in states.items() if state == "done"]:
         run = await runs.store.get(run_id)
         if run is None or run.status != "done":
@@ -29,7 +29,7 @@ async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
 
 
 def from_stored(stored: StoredSweep) -> SweepGrid:
-    """A sweep that is over."""
+    """Return a sweep that is over."""
     x, y = (None if axis is None else Axis(axis["field"], tuple(axis["values"])) for axis in (stored["x"], stored["y"]))
     assert x is not None
     kept = {name: stored[name] for name in ("id", "ids", "states", "reasons")}
@@ -37,5 +37,5 @@ def from_stored(stored: StoredSweep) -> SweepGrid:
 
 
 def list_done(stored: StoredSweep) -> list[str]:
-    """The runs that it holds."""
+    """Return its done runs."""
     return [run_id for run_id, state in stored["states"].items() if state == "done"]

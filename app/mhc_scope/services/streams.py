@@ -1,35 +1,35 @@
-"""How many event streams may be open."""
+"""Limit how many event streams may be open."""
 
-from mhc_scope.services.errors import ServerStreamsError
+from mhc_scope.services.errors import ServerStreamLimitError
 from mhc_scope.services.identity import ClientIdentity
 
 
 class StreamLimit:
-    """Counts event streams as they are taken, so that two requests never get the same place."""
+    """Count event streams as they are taken, so that two requests never get the same place."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.open = 0
 
-    def require_room(self, client: ClientIdentity) -> None:
-        """Refuse one more stream of a client.
+    def require_capacity(self, client: ClientIdentity) -> None:
+        """Refuse one more event stream of a client.
 
         Raises
         ------
-        ServerStreamsError
+        ServerStreamLimitError
             Where the server has as many as it may.
         """
         if self.open >= self.most:
-            raise ServerStreamsError(f"{self.open} event streams are open; {self.most} are allowed.")
+            raise ServerStreamLimitError(f"{self.open} event streams are open; {self.most} are allowed.")
 
     def take(self, client: ClientIdentity) -> "StreamTicket":
-        """Return a place, to be given back when the stream has ended; `require_room` says when it is refused."""
-        self.require_room(client)
+        """Return a ticket, to be closed when the event stream has ended; `require_capacity` says what it raises."""
+        self.require_capacity(client)
         self._count(client, 1)
         return StreamTicket(self, client)
 
     def release(self, client: ClientIdentity) -> None:
-        """Free one place."""
+        """Release one place."""
         self._count(client, -1)
 
     def _count(self, client: ClientIdentity, change: int) -> None:
@@ -37,28 +37,28 @@ class StreamLimit:
 
 
 class StreamPlace:
-    """Where one client opens event streams."""
+    """Open event streams for one client."""
 
     def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
         self._streams, self._client = streams, client
 
-    def require_room(self) -> None:
-        """As `StreamLimit.require_room`."""
-        self._streams.require_room(self._client)
+    def require_capacity(self) -> None:
+        """Call `StreamLimit.require_capacity`."""
+        self._streams.require_capacity(self._client)
 
     def take(self) -> "StreamTicket":
-        """As `StreamLimit.take`."""
+        """Call `StreamLimit.take`."""
         return self._streams.take(self._client)
 
 
 class StreamTicket:
-    """The place of one event stream."""
+    """Reserve the place of one event stream."""
 
     def __init__(self, streams: StreamLimit, client: ClientIdentity) -> None:
         self._streams, self._client, self._is_taken = streams, client, True
 
-    def give_back(self) -> None:
-        """Free the place, as the stream has ended. A second time changes nothing."""
+    def close(self) -> None:
+        """Release the place, as the event stream has ended. A second call changes nothing."""
         if self._is_taken:
             self._is_taken = False
             self._streams.release(self._client)

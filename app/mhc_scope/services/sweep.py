@@ -1,4 +1,4 @@
-"""A grid of runs over one or two fields of a spec. A cell is a run like any other."""
+"""Define a grid of runs over one or two fields of a spec. A cell is a run like any other."""
 
 import copy
 import hashlib
@@ -15,24 +15,24 @@ from mhc_scope.services.errors import InvalidRequestError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.store.queue.sweeps import SweepRow
 
-HELD = "held"
+PENDING = "held"
 LIVE = ("queued", "running")
 
 
 @dataclass
 class SweepGrid:
-    """A grid of runs.
+    """Describe a grid of runs.
 
     Attributes
     ----------
     id: the same for the same grid.
-    base: the spec that the fields are put into.
+    base: the spec into which the fields are put.
     x, y: columns and rows of the grid; one row without y.
     ids: run ids, row by row.
     places: run id -> the values of its first cell, the cheapest run first. A field that does not apply gives several
         cells one run.
-    states: run id -> held, a run's status, or gone: dropped since.
-    reasons: why a run failed.
+    states: run id -> held (not yet submitted), a run's status, or gone (deleted since).
+    reasons: run id -> why it failed.
     """
 
     id: str
@@ -47,29 +47,29 @@ class SweepGrid:
 
     @property
     def viewer(self) -> str:
-        """Its name among those who watch runs."""
+        """Return its name among those who watch runs."""
         return f"sweep-{self.id}"
 
     @property
     def is_open(self) -> bool:
-        """Whether cells are held, waiting or computed."""
-        return any(state == HELD or state in LIVE for state in self.states.values())
+        """Return whether cells are pending, waiting or computed."""
+        return any(state == PENDING or state in LIVE for state in self.states.values())
 
     def count(self) -> dict[str, int]:
-        """How many runs are in which state."""
+        """Return how many runs are in which state."""
         return dict(Counter(self.states.values()))
 
     def list_in(self, states: Iterable[str]) -> list[str]:
-        """Run ids in one of these states."""
+        """Return the run ids in one of these states."""
         wanted = set(states)
         return [run_id for run_id, state in self.states.items() if state in wanted]
 
     def spec_of(self, run_id: str) -> RunSpec:
-        """The spec of a cell."""
+        """Return the spec of a cell."""
         return parse_spec(put_values(self.base, self.x, self.y, self.places[run_id]))
 
     def to_row(self) -> SweepRow:
-        """As it is stored."""
+        """Convert it to its stored form."""
         axes = {"x": vars(self.x), "y": None if self.y is None else vars(self.y)}
         grid = {"spec": self.base, **axes, "ids": self.ids}
         client, asked_by = self.client, asdict(self.client)
@@ -77,7 +77,7 @@ class SweepGrid:
 
     @classmethod
     def from_row(cls, row: SweepRow) -> "SweepGrid":
-        """What was stored."""
+        """Convert the stored form."""
         x, y = (axis and Axis(axis["field"], tuple(axis["values"])) for axis in (row.grid["x"], row.grid["y"]))
         ids, client = row.grid["ids"], ClientIdentity(**row.asked_by)
         cells = [(column, line) for line in (y.values if y else (None,)) for column in x.values]
@@ -88,7 +88,7 @@ class SweepGrid:
 
 
 def axis_names(y: Axis | None) -> Sequence[str]:
-    """Fields of a request that say how many cells there are."""
+    """Return the fields of a request that determine the number of cells."""
     return ("x.values",) if y is None else ("x.values", "y.values")
 
 
@@ -98,7 +98,7 @@ def require_size(x: Axis, y: Axis | None, limit: int) -> None:
     Raises
     ------
     InvalidRequestError, SpecErrors
-        With the field.
+        Where they do; each error names the field.
     """
     cells = len(x.values) * (1 if y is None else len(y.values))
     if cells > limit:
@@ -114,12 +114,12 @@ def require_size(x: Axis, y: Axis | None, limit: int) -> None:
 
 
 def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
-    """The grid of a base spec.
+    """Build the grid of a base spec.
 
     Raises
     ------
     SpecErrors
-        Where a cell is no valid spec.
+        Where a cell is not a valid spec.
     """
     ids: list[list[str]] = []
     places: dict[str, tuple[Any, Any]] = {}
@@ -138,12 +138,12 @@ def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity)
         raise SpecErrors(list(errors.values()))
     name = json.dumps([ids, x.field, x.values, y and [y.field, y.values]])
     sweep_id = hashlib.sha256(name.encode()).hexdigest()[:20]
-    states = dict.fromkeys(itertools.chain(*ids), HELD)
+    states = dict.fromkeys(itertools.chain(*ids), PENDING)
     return SweepGrid(sweep_id, client, base, x, y, ids, places, states)
 
 
 def put_values(base: dict[str, Any], x: Axis, y: Axis | None, values: tuple[Any, Any]) -> dict[str, Any]:
-    """The base with the values of one cell; what the paths meet is left to the spec's own validation."""
+    """Return the base with the values of one cell; the spec's own validation checks what the paths refer to."""
     spec = copy.deepcopy(base)
     for axis, value in zip((x, y), values, strict=True):
         if axis is None:

@@ -1,4 +1,4 @@
-"""A metric over a sweep: one number a cell, and why there is none where there is none."""
+"""Measure a metric over a sweep: one number per cell, or the reason why it has none."""
 
 import asyncio
 from collections import OrderedDict
@@ -18,23 +18,23 @@ Numbers = dict[tuple[str, Reduction], ReducedNumber]
 
 @dataclass(frozen=True)
 class MeasuredSweep:
-    """A sweep, and one metric of its cells."""
+    """Join a sweep with one metric of its cells."""
 
     sweep: SweepGrid
     grid: Grid
 
 
 class SweepReader:
-    """Reads the results of cells, each once: from then on every metric of it is at hand."""
+    """Read the result of each cell once, and cache every metric of it."""
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._numbers: OrderedDict[str, Numbers] = OrderedDict()
-        # Numbers and figure of a map are asked for at once: each run is read for the first.
+        # A page requests numbers and figure of a map at the same time: each run is read for the first request only.
         self._reading = asyncio.Lock()
 
     async def measure(self, sweep: SweepGrid, key: str, reduction: Reduction) -> MeasuredSweep:
-        """The metric of every cell as it is now: what ends while others are read is read as well."""
+        """Return the metric of every cell as it is now, including runs that end during this call."""
         found: dict[str, ReducedNumber] = {}
         seen: dict[str, str] = {}
         while changed := [run_id for run_id, state in sweep.states.items() if seen.get(run_id) != state]:
@@ -65,7 +65,7 @@ class SweepReader:
         return self._numbers[run_id][key, reduction]
 
     async def _read(self, run_id: str) -> bool:
-        """Whether the run is there; it may be swept away, or being computed anew for someone."""
+        """Return whether the run exists; retention may have deleted it, or it may be computed again."""
         run = await self._runs.store.get(run_id)
         if run is None or run.status != "done":
             return False

@@ -1,6 +1,6 @@
-"""Sweeps as they are asked for: admitted as a whole, fed by the server that was asked, shown and ended by any.
+"""Manage sweeps: one server admits and runs a sweep, and any server shows and ends it.
 
-After a restart, or where a server was lost, another goes on with what it fed.
+After a restart, or where a server is lost, another server continues its sweeps.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from mhc_scope.services.admission import check_cost, require_admissible
 from mhc_scope.services.errors import NotOwnerError, QueueFullError, TooExpensiveError, TooManyRunsError
 from mhc_scope.services.identity import SERVER, ClientIdentity
 from mhc_scope.services.runs import Runs
-from mhc_scope.services.sweep import HELD, SweepGrid, axis_names, build, require_size
-from mhc_scope.services.sweep_feeder import Feeder
+from mhc_scope.services.sweep import PENDING, SweepGrid, axis_names, build, require_size
+from mhc_scope.services.sweep_runner import SweepRunner
 from mhc_scope.settings import Settings
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen
@@ -27,90 +27,90 @@ from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooM
 log = logging.getLogger("mhc.sweeps")
 
 LIMITS = SweepLimits(client=4, address=48, all=64)
-MAX_ASKERS = 1000
-POLL_S = 0.1  # until the server that feeds a sweep has ended it
+MAX_REQUESTERS = 1000
+POLL_S = 0.1  # until the server that runs a sweep has ended it
 
 
 class Sweeps:
-    """All sweeps, of all servers."""
+    """Manage all sweeps, of all servers."""
 
     def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
         self._settings, self._runs, self._store = settings, runs, store
-        self._feeder = Feeder(settings, runs, store)
+        self._runner = SweepRunner(settings, runs, store)
         self._starting = asyncio.Lock()
         self._adopting: asyncio.Task[None] | None = None
 
-    async def go_on(self) -> None:
-        """Feed what no server feeds any more: now, and where there are others, from here on."""
+    async def resume(self) -> None:
+        """Continue the sweeps that no server runs: now, and where other servers exist, from now on."""
         await self._adopt()
         if self._store.is_shared:
-            self._adopting = asyncio.create_task(self._adopt_for_ever())
+            self._adopting = asyncio.create_task(self._adopt_forever())
 
     async def find(self, sweep_id: str) -> SweepGrid | None:
-        """The sweep, if it is known."""
-        fed = self._feeder.get(sweep_id)
-        if fed is not None:
-            return fed
+        """Return the sweep, if it is known."""
+        running = self._runner.get(sweep_id)
+        if running is not None:
+            return running
         row = await self._store.find(sweep_id)
         return None if row is None else SweepGrid.from_row(row)
 
     async def start(self, base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity) -> SweepGrid:
-        """Admit a grid as a whole and begin with it; a known one goes on, with what failed or was cancelled as well.
+        """Admit a grid as a whole and start it; a known one continues, including its failed or cancelled cells.
 
         Raises
         ------
         SpecErrors
-            Where a cell is no valid spec.
-        RefusedError
-            Where there are too many cells, one or all of them would cost too much, or too many sweeps are under way.
+            Where a cell is not a valid spec.
+        RefusalError
+            Where it has too many cells, a cell or the whole would cost too much, or too many sweeps are running.
         """
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, client)
         async with self._starting:
-            row = await self._store.join(sweep.id, client.key, MAX_ASKERS)
+            row = await self._store.join(sweep.id, client.key, MAX_REQUESTERS)
             if row is None:
                 await self._admit(sweep)
                 row = await self._open(sweep)
             if row is not None:
-                return self._feeder.get(row.id) or SweepGrid.from_row(row)
-            await self._feeder.begin(sweep)
+                return self._runner.get(row.id) or SweepGrid.from_row(row)
+            await self._runner.begin(sweep)
             return sweep
 
     async def predict(self, base: dict[str, Any], x: Axis, y: Axis | None) -> tuple[int, float]:
-        """How many runs a grid is, and the predicted seconds of all; what `start` would refuse of it is refused."""
+        """Return how many runs a grid has, and their predicted seconds; refuse what `start` would refuse."""
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, SERVER)
         return len(sweep.states), await self._admit(sweep)
 
     async def leave(self, sweep: SweepGrid, client: ClientIdentity) -> SweepGrid:
-        """Cancel a sweep for one of those who asked for it; it goes on for the others. Returns it as it is then.
+        """Cancel a sweep for one of the clients that requested it; it continues for the others. Return its new state.
 
         Raises
         ------
         NotOwnerError
-            Where this client did not ask for it.
+            Where this client did not request it.
         """
-        askers = await self._store.list_askers(sweep.id)
-        own = {key for key in askers if client.owns(key)}
+        requesters = await self._store.list_requesters(sweep.id)
+        own = {key for key in requesters if client.owns(key)}
         if not own and client.rights != "admin":
             raise NotOwnerError("This sweep belongs to another client.")
-        if own >= askers or client.rights == "admin":
+        if own >= requesters or client.rights == "admin":
             return await self._cancel(sweep)
         if sweep.is_open:
             await self._store.leave(sweep.id, own)
         return sweep
 
     async def stop(self) -> None:
-        """Feed no more; others may."""
+        """Stop submitting cells; other servers can continue the sweeps."""
         if self._adopting is not None:
             self._adopting.cancel()
-        await self._feeder.stop()
+        await self._runner.stop()
 
     # Below: helpers.
 
     async def _open(self, sweep: SweepGrid) -> SweepRow | None:
         try:
-            return await self._store.open(sweep.to_row(), LIMITS, MAX_ASKERS)
+            return await self._store.open(sweep.to_row(), LIMITS, MAX_REQUESTERS)
         except TooManyOpen as error:
             limit = getattr(LIMITS, error.whose)
             if error.whose == "all":
@@ -119,12 +119,12 @@ class Sweeps:
             raise TooManyRunsError(detail) from None
 
     async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
-        """End it where it is fed, which may take another server's lease if that server is lost."""
-        await self._feeder.cancel(sweep.id)
+        """End it on the server that runs it, which may mean to take over its lease if that server is lost."""
+        await self._runner.cancel(sweep.id)
         ended = await self._store.find(sweep.id)
         if ended is None or not ended.is_open:
             return sweep if ended is None else SweepGrid.from_row(ended)
-        await self._store.ask_cancel(sweep.id)
+        await self._store.request_cancel(sweep.id)
         until = time.monotonic() + 2 * self._settings.lease_s
         while ended is not None and ended.is_open and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
@@ -133,21 +133,21 @@ class Sweeps:
 
     async def _adopt(self) -> None:
         for row in await self._store.take_over():
-            log.info("going on with sweep %s", row.id)
-            await self._feeder.begin(SweepGrid.from_row(row))
+            log.info("continuing sweep %s", row.id)
+            await self._runner.begin(SweepGrid.from_row(row))
 
-    async def _adopt_for_ever(self) -> None:
+    async def _adopt_forever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.lease_s / 2)
             try:
                 await self._adopt()
             except StoreUnavailable as error:
-                log.warning("lost sweeps could not be looked for: %s", error)
+                log.warning("lost sweeps could not be found: %s", error)
             except Exception:
-                log.exception("lost sweeps could not be gone on with")
+                log.exception("lost sweeps could not be continued")
 
     async def _admit(self, sweep: SweepGrid) -> float:
-        """Refuse a grid with a cell that this server would not run, or that costs too much in all; its seconds else."""
+        """Refuse a grid with a cell that this server would not run, or that costs too much; return its seconds."""
         predictions = self._runs.predictions
 
         def predict() -> list[tuple[str, RunSpec, Estimate]]:
@@ -168,5 +168,5 @@ class Sweeps:
             )
             errors = [SpecError(name, got, wanted, text) for name in axis_names(sweep.y)]
             raise TooExpensiveError(str(errors[0]), errors)
-        sweep.states = {run_id: HELD for run_id, *_ in costs}
+        sweep.states = {run_id: PENDING for run_id, *_ in costs}
         return seconds

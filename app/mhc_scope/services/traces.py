@@ -1,4 +1,4 @@
-"""Traces that people bring: read in bounded memory, checked whole, stored as records like those of runs."""
+"""Import traces that people upload: read in bounded memory, check them whole, store them as records like runs."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ from mhc_core.record.frames import EndFrame, StartFrame
 from mhc_core.record.source import Source
 from mhc_core.spec import SpecError
 from mhc_scope import limits
-from mhc_scope.services.admission import require_trace_room
+from mhc_scope.services.admission import require_trace_capacity
 from mhc_scope.services.errors import InvalidTraceError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.policy import Policy
@@ -28,7 +28,7 @@ WRITE_BYTES = 2**20
 
 @dataclass(frozen=True)
 class AddedRecording:
-    """Result of bringing a trace; `frames` leaves out `end`, which the store adds."""
+    """Result of uploading a trace; `frames` does not count `end`, which the store adds."""
 
     record_id: str
     frames: int
@@ -37,7 +37,7 @@ class AddedRecording:
 
 @dataclass(frozen=True)
 class UploadedRecording:
-    """A trace whose frames have been checked, and lie in a file; `end` is how its training ended."""
+    """A trace whose frames have been checked and are in a file; `end` is how its training ended."""
 
     record_id: str
     source: Source
@@ -46,7 +46,7 @@ class UploadedRecording:
 
 
 class Traces:
-    """Takes containers, a bounded number at a time."""
+    """Import containers, a bounded number at a time."""
 
     def __init__(self, settings: Settings, store: RunStore, policy: Policy, storage: Storage) -> None:
         self._store, self._policy, self._storage = store, policy, storage
@@ -54,16 +54,16 @@ class Traces:
         self._open = 0
 
     async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:
-        """Store the trace of a container whose bytes come in chunks, or find it where its like is known.
+        """Store the trace of a container whose bytes come in chunks, or find it where the same trace is known.
 
         Raises
         ------
-        RefusedError
-            Where it is not a whole trace, the client keeps as much as it may, or others are being read.
+        RefusalError
+            Where it is not a whole trace, the client keeps as much as it may, or too many others are being read.
         """
         await self._storage.require_space()
         await self._policy.require_storage(client)
-        require_trace_room(self._open)
+        require_trace_capacity(self._open)
         self._open += 1
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
@@ -72,9 +72,9 @@ class Traces:
         finally:
             self._open -= 1
 
-    async def require_room(self, client: ClientIdentity) -> None:
-        """Refuse a client that keeps as much as it may, and any while memory is there for no more traces."""
-        require_trace_room(self._open)
+    async def require_capacity(self, client: ClientIdentity) -> None:
+        """Refuse a client that keeps as much as it may, and any client while the memory allows no more traces."""
+        require_trace_capacity(self._open)
         await self._policy.require_storage(client)
 
     async def _store_checked(self, packed: BinaryIO, unpacked: BinaryIO, client: ClientIdentity) -> AddedRecording:
@@ -86,7 +86,7 @@ class Traces:
         if known is not None:
             await self._store.touch(known)
             return AddedRecording(trace.record_id, trace.frames, False)
-        await self._storage.require_space()  # others may have filled it while this one was read
+        await self._storage.require_space()  # others may have filled the disk while this trace was read
         lines = _name_lines(unpacked, trace.record_id)
         end = trace.end
         is_new = await self._store.add_record(
@@ -96,14 +96,14 @@ class Traces:
 
 
 async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
-    """Chunks to a file, off the event loop; the network's own are small."""
-    held = bytearray()
+    """Write chunks to a file, outside the event loop; the network's own are small."""
+    buffer = bytearray()
     async for chunk in chunks:
-        held += chunk
-        if len(held) >= WRITE_BYTES:
-            await asyncio.to_thread(file.write, bytes(held))
-            held.clear()
-    await asyncio.to_thread(file.write, bytes(held))
+        buffer += chunk
+        if len(buffer) >= WRITE_BYTES:
+            await asyncio.to_thread(file.write, bytes(buffer))
+            buffer.clear()
+    await asyncio.to_thread(file.write, bytes(buffer))
 
 
 def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> UploadedRecording:
@@ -112,7 +112,7 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
     Raises
     ------
     SpecError
-        Names what is wrong.
+        Where the container is not valid; it names the field.
     """
     digest, count, source, end = hashlib.sha256(), 0, None, EndFrame(status="done", reason=None)
     for frame in read_frames(packed, limits, only_traces=True):
@@ -126,13 +126,13 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
         unpacked.write(line)
         count += 1
     assert source is not None, "a record that was read begins with its start frame"
-    if end.status != "done":  # the same frames of a training that went well are another trace
+    if end.status != "done":  # the same frames of a training that succeeded are another trace
         digest.update(encode_frame(end, "", count))
     return UploadedRecording(digest.hexdigest()[:ID_LENGTH], source, count, end)
 
 
 def _name_lines(unpacked: BinaryIO, record_id: str) -> Iterator[bytes]:
-    """The lines of `unpack` under their id."""
+    """Yield the lines of `unpack` under their id."""
     unpacked.seek(0)
     for line in unpacked:
         assert line.startswith(HEAD + b'"'), "lines were written without an id"

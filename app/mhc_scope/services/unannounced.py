@@ -1,4 +1,4 @@
-"""Runs whose ids no caller has received yet.
+"""Track runs whose ids no caller has received yet.
 
 A caller that follows its runs on the same connection receives their ids there. If the connection closes before that,
 nobody can watch these runs or cancel them.

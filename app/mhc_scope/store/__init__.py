@@ -1,1 +1,1 @@
-"""What is kept: runs, their frames, and snapshots."""
+"""Store runs, their frames, and snapshots."""

@@ -1,4 +1,4 @@
-"""Whether a database is sound: its pages, its references, its logs of frames, and its ids."""
+"""Check that a database is sound: its pages, references, logs of frames, and ids."""
 
 import hashlib
 import zlib
@@ -11,18 +11,18 @@ from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import NUMERICS_VERSION, SpecError, SpecErrors, parse_spec
 from mhc_scope.store.frames import unpack_line
-from mhc_scope.store.pins import list_held
+from mhc_scope.store.pins import list_view_runs
 from mhc_scope.store.runs import DROPPED, LIVE, StoredRun, to_run
 from mhc_scope.store.tables import frames, live_traces, runs, snapshots
 
-LOOKED_AT_ONCE = 100
+BATCH_SIZE = 100
 MAX_DAMAGE = 20
 ID_LENGTH = 20
 
 
 @dataclass
 class CheckCounts:
-    """How much has been looked at."""
+    """Count what has been checked."""
 
     runs: int = 0
     frames: int = 0
@@ -30,9 +30,9 @@ class CheckCounts:
 
 
 def check(connection: Connection, counted: CheckCounts) -> Iterator[str]:
-    """One sentence for each thing that is wrong; what is looked at is added to `counted`.
+    """Yield one sentence for each error; what is checked is added to `counted`.
 
-    A server may run beside it: what it changed meanwhile is not taken for damage.
+    A server may be running: what it changes during the check is not reported as damage.
     """
     if connection.dialect.name == "sqlite":
         yield from _check_file(connection)
@@ -45,7 +45,7 @@ def check(connection: Connection, counted: CheckCounts) -> Iterator[str]:
 
 
 def check_run(connection: Connection, run: StoredRun, counted: CheckCounts) -> Iterator[str]:
-    """What is wrong with a run: its log is to be contiguous with one end, its bytes counted, its id a hash of it."""
+    """Yield each error of a run: its log must be contiguous with one end, its bytes counted, its id a hash of it."""
     query = select(frames.c.idx, frames.c.line).where(frames.c.run_id == run.id).order_by(frames.c.idx)
     digest, count, size, ends, last = hashlib.sha256(), 0, 0, 0, b""
     for index, stored in connection.execute(query):
@@ -76,11 +76,11 @@ def _check_file(connection: Connection) -> Iterator[str]:
 
 
 def _list_runs(connection: Connection) -> Iterator[StoredRun]:
-    """All that are there, some at a time."""
+    """Yield all stored runs, read in batches."""
     last: str | None = ""
     while last is not None:
         query = select(runs).where(runs.c.id > last, runs.c.status != DROPPED).order_by(runs.c.id)
-        page = [to_run(row) for row in connection.execute(query.limit(LOOKED_AT_ONCE))]
+        page = [to_run(row) for row in connection.execute(query.limit(BATCH_SIZE))]
         yield from page
         last = page[-1].id if page else None
 
@@ -99,23 +99,25 @@ def _unpack(stored: bytes) -> bytes | None:
 
 def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
     if run.kind != "run":
-        return True  # jobs about a run are called after it, by a rule that has changed
+        return True  # the id of a job about a run follows a rule that has changed
     if isinstance(run.source, SpecSource):
         if (run.versions or {}).get("numerics") != NUMERICS_VERSION:
-            return True  # by the rules of its time, or it never began
+            return True  # by the rules of its version, or it never began
         try:
             return parse_spec(run.spec).id == run.id
         except (SpecError, SpecErrors):
             return False
-    is_fed = connection.execute(select(live_traces).where(live_traces.c.run_id == run.id)).one_or_none() is not None
-    return is_fed or of_frames == run.id
+    query = select(live_traces).where(live_traces.c.run_id == run.id)
+    return connection.execute(query).one_or_none() is not None or of_frames == run.id
 
 
 def _check_views(connection: Connection, counted: CheckCounts) -> Iterator[str]:
     for view in connection.execute(select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)).all():
         counted.views += 1
-        held = set(list_held(view.runs, view.sweep))
-        pinned = select(runs.c.id).where(runs.c.id.in_(held), runs.c.pinned, runs.c.status.not_in((*LIVE, DROPPED)))
-        missing = held - set(connection.execute(pinned).scalars())
+        referenced = set(list_view_runs(view.runs, view.sweep))
+        pinned = select(runs.c.id).where(
+            runs.c.id.in_(referenced), runs.c.pinned, runs.c.status.not_in((*LIVE, DROPPED))
+        )
+        missing = referenced - set(connection.execute(pinned).scalars())
         if missing:
             yield f"view {view.id}: it holds runs that are not there or not kept: {', '.join(sorted(missing))}"

@@ -1,4 +1,4 @@
-"""Copies of an SQLite database: taken beside a running server, and put back where none runs."""
+"""Copy an SQLite database while a server may run, and restore it while none runs."""
 
 import contextlib
 import sqlite3
@@ -16,10 +16,10 @@ STEP_PAGES = 2000
 
 
 def back_up(path: Path, out: Path) -> int:
-    """Write a consistent copy of a database, whole or not at all; returns its size in bytes.
+    """Write a consistent copy of a database, whole or not at all; return its size in bytes.
 
-    The server that uses it goes on: it waits for a step of the copy at most, or for the whole of it where it writes
-    so often that steps come to nothing.
+    A running server continues: it waits for one step of the copy, or for the whole copy where it writes so often that
+    steps never finish.
 
     Raises
     ------
@@ -29,19 +29,19 @@ def back_up(path: Path, out: Path) -> int:
         Where the copy cannot be written.
     """
     sqlite.require_sound(path)
-    with _open(path, "rw") as source:  # to write: what a killed server left half written is undone as it is read
+    with _open(path, "rw") as source:  # to write: reading rolls back what a killed server left half written
         require_known(f"sqlite:///{path}")
         sqlite.copy_to(source, out, STEP_PAGES)
     return out.stat().st_size
 
 
 def restore(source: Path, path: Path, *, is_forced: bool) -> None:
-    """Make a copy the database of a data folder, where no server uses it.
+    """Replace the database of a data folder with a copy, while no server uses it.
 
     Raises
     ------
     UnusableDatabase
-        Where the copy is damaged or of a newer version, a server runs, or a database is there and is not to be
+        Where the copy is damaged or of a newer version, a server runs, or a database exists and must not be
         replaced. Nothing is changed then.
     """
     sqlite.require_sound(source)
@@ -60,7 +60,7 @@ def restore(source: Path, path: Path, *, is_forced: bool) -> None:
 
 
 def require_intact(database: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database whose pages do not fit together."""
+    """Refuse a database whose pages are inconsistent."""
     try:
         (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.DatabaseError as error:
@@ -81,9 +81,9 @@ def _open(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _end_journal(path: Path) -> None:
-    """Take away what the old database's last transaction left: it would be applied to the new one."""
+    """Delete the journal of the old database's last transaction: it would be applied to the new database."""
     if path.is_file():
         with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")  # a sound one finishes it by itself
+            database.execute("PRAGMA schema_version")  # a sound database finishes it automatically
     for ending in ("-journal", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)

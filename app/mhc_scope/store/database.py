@@ -1,4 +1,4 @@
-"""The way to the database: work runs off the event loop, one transaction a call."""
+"""Run work on the database outside the event loop, one transaction per call."""
 
 import asyncio
 import logging
@@ -24,23 +24,23 @@ log = logging.getLogger("mhc.store")
 T = TypeVar("T")
 
 THREADS = 8
-# For a server on another machine that is there and says nothing, as where its disk hangs.
+# For a server on another machine that is reachable and does not answer, such as one whose disk hangs.
 ANSWER_S = 20.0
-# What is under way at the end is given up after so long, on a server that does not answer.
+# At the end, running calls are abandoned after this time where the database does not answer.
 CLOSE_S = 5.0
-# How often a cut connection is made anew for who reads; a database that is away cannot be connected to.
+# How often a cut connection is reopened for a read; a database that is unreachable cannot be connected to.
 CUTS = 5
 
 
 class Database:
-    """An SQLAlchemy engine with the threads that use it.
+    """Run an SQLAlchemy engine with the threads that use it.
 
-    SQLite gets one thread: its calls would wait for each other's locks anyhow.
+    SQLite gets one thread: its calls would wait for each other's locks in any case.
 
     Parameters
     ----------
-    url: SQLAlchemy's.
-    is_beside: work beside a server that may be running: the folder is not locked, and the tables must be there.
+    url: in SQLAlchemy's form.
+    is_secondary: open it while a server may be running: the folder is not locked, and the tables must exist.
 
     Attributes
     ----------
@@ -50,20 +50,20 @@ class Database:
     Raises
     ------
     UnusableDatabase
-        Where it is in use, of a newer version or of another program; `upgrade` says more.
+        Where another server uses it, or it is of a newer version or another program; `upgrade` says more.
     """
 
-    def __init__(self, url: str, *, is_beside: bool = False) -> None:
+    def __init__(self, url: str, *, is_secondary: bool = False) -> None:
         self.server = secrets.token_hex(8)
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.is_shared = make_url(url).get_backend_name() == postgresql.NAME
         if self.is_shared:
             postgresql.require_driver()
         self._file = SqliteFile(Path(make_url(url).database or "")) if self.is_sqlite else None
-        if self._file is not None and not is_beside:
+        if self._file is not None and not is_secondary:
             self._file.lock()
         try:
-            require_current(url) if is_beside else upgrade(url)
+            require_current(url) if is_secondary else upgrade(url)
             self._engine = _create_engine(url, self._file)
         except Exception:
             self._unlock()
@@ -75,26 +75,26 @@ class Database:
         self._threads = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store")
 
     async def call(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in one transaction, which is durable when this returns.
+        """Run `work` in one transaction, which is durable when this returns.
 
         Raises
         ------
         StoreUnavailable
-            Where the database is locked, its disk is full, it cannot be reached, or does not answer. Whether the
-            transaction was made, or will be, may then be unknown.
+            Where the database is locked, its disk is full, or it cannot be reached or does not answer. It may then be
+            unknown whether the transaction was committed, or will be.
         """
-        asked = time.monotonic()
-        doing = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, asked)
-        doing.add_done_callback(take_note)
+        requested_s = time.monotonic()
+        future = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, requested_s)
+        future.add_done_callback(consume_error)
         try:
             async with asyncio.timeout(ANSWER_S if self.is_shared else None):
-                # Shielded: a client that goes away must not leave the caller unsure whether its transaction happened.
-                return await asyncio.shield(doing)
+                # Shielded: a client that disconnects must not leave the caller unsure of its commit.
+                return await asyncio.shield(future)
         except TimeoutError:
             raise StoreUnavailable(f"the database has not answered for {ANSWER_S:g} s") from None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` that changes nothing, and do it once more where its connection was cut meanwhile.
+        """Run `work`, which only reads, and run it again where its connection was cut.
 
         Raises
         ------
@@ -106,31 +106,31 @@ class Database:
                 return await self.call(work)
         return await self.call(work)
 
-    def _do(self, work: Callable[[Connection], T], asked: float) -> T:
+    def _do(self, work: Callable[[Connection], T], requested_s: float) -> T:
         try:
-            return self._transact(work, asked)
+            return self._transact(work, requested_s)
         except (OperationalError, InterfaceError) as error:
             if error.connection_invalidated:
                 raise ConnectionCut(self._explain(error)) from error
             if self._file is None or self._is_stopping or not self._file.has_moved():
                 raise StoreUnavailable(self._explain(error)) from error
-            self._find_again(self._file)
-            return self._transact(work, asked)
+            self._reopen(self._file)
+            return self._transact(work, requested_s)
         except DatabaseError as error:
-            # Exactly this class is SQLite's for a damaged file; others below it are mistakes of ours.
+            # SQLite raises exactly this class for a damaged file; its subclasses are our own mistakes.
             if type(error) is DatabaseError:
                 raise StoreUnavailable(self._explain(error)) from error
             raise
 
-    def _transact(self, work: Callable[[Connection], T], asked: float) -> T:
+    def _transact(self, work: Callable[[Connection], T], requested_s: float) -> T:
         with self._engine.begin() as connection:
             if self.is_sqlite:
-                sqlite.limit_wait(connection, time.monotonic() - asked)
+                sqlite.limit_wait(connection, time.monotonic() - requested_s)
             return work(connection)
 
-    def _find_again(self, file: SqliteFile) -> None:
+    def _reopen(self, file: SqliteFile) -> None:
         try:
-            file.find_again(self._engine, lambda: upgrade(self.url))
+            file.reopen(self._engine, lambda: upgrade(self.url))
         except UnusableDatabase as error:
             raise StoreUnavailable(f"the database went away: {error}") from error
 
@@ -142,10 +142,10 @@ class Database:
         self._is_stopping = True
 
     async def close(self) -> None:
-        """Finish what is under way, unless the database does not answer, and let go of the files."""
+        """Finish running calls, unless the database does not answer, and close the files."""
         ending = asyncio.ensure_future(asyncio.to_thread(self._threads.shutdown))
         if self._connections is not None and not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
-            log.warning("the database does not answer: what is under way there is given up")
+            log.warning("the database does not answer: its running calls are abandoned")
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._connections.cut()
         await ending
@@ -153,7 +153,7 @@ class Database:
         self._unlock()
 
     def _sign(self, connection: Any, record: Any) -> None:
-        """What this server tells others bears its name."""
+        """Set this server's name on the connection: notifications of this server carry it."""
         record.info["server"] = self.server
 
     def _unlock(self) -> None:
@@ -161,10 +161,10 @@ class Database:
             self._file.unlock()
 
 
-def take_note(doing: "asyncio.Future[Any]") -> None:
-    """For work that is shielded: an error that comes when no one waits any more is no news, and asyncio logs it."""
-    if not doing.cancelled():
-        doing.exception()
+def consume_error(future: "asyncio.Future[Any]") -> None:
+    """Consume the error of shielded work that no caller awaits any more, which asyncio would log."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _create_engine(url: str, file: SqliteFile | None) -> Engine:
@@ -173,6 +173,6 @@ def _create_engine(url: str, file: SqliteFile | None) -> Engine:
     if file is not None:
         event.listen(engine, "connect", sqlite.set_pragmas)
         event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))
-        with engine.connect():  # held from here on: if the file is deleted, this connection still reads it
+        with engine.connect():  # stays open: if the file is deleted, this connection still reads it
             file.remember()
     return engine

@@ -1,8 +1,8 @@
-"""Why the store cannot be used."""
+"""Name the reasons why the store cannot be used."""
 
 
 class UnusableDatabase(RuntimeError):
-    """The database cannot be used as it is; the text says why and what to do."""
+    """The database cannot be used in its present state; the text says why and what to do."""
 
 
 class DataInUse(UnusableDatabase):
@@ -14,4 +14,4 @@ class StoreUnavailable(RuntimeError):
 
 
 class ConnectionCut(StoreUnavailable):
-    """A connection was cut in the middle of a transaction, which may or may not have been made; others can be had."""
+    """A connection was cut during a transaction, which may or may not be committed; a new one can be opened."""

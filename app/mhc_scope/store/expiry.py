@@ -1,4 +1,4 @@
-"""Drops snapshots whose time is over, and lets go of the runs that no other snapshot holds."""
+"""Delete expired snapshots, and unpin the runs that no other snapshot refers to."""
 
 from functools import partial
 from typing import Any
@@ -6,37 +6,37 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_held
+from mhc_scope.store.pins import list_view_runs
 from mhc_scope.store.tables import runs, snapshots
 
-EXPIRED_AT_ONCE = 100
-LOOKED_AT_ONCE = 500
+EXPIRED_BATCH_SIZE = 100
+BATCH_SIZE = 500
 
 
 async def drop_expired(database: Database, now: float) -> int:
-    """Drop snapshots that expired before `now`; returns how many."""
+    """Delete snapshots that expired before `now`; return how many."""
     dropped = 0
     while expired := await database.call(partial(_find_expired, now)):
-        held = {run_id for row in expired for run_id in list_held(row.runs, row.sweep)}
-        held -= await _find_held_elsewhere(database, now)
+        referenced = {run_id for row in expired for run_id in list_view_runs(row.runs, row.sweep)}
+        referenced -= await _find_referenced_elsewhere(database, now)
         ids = [row.id for row in expired]
-        dropped += await database.call(partial(_drop, now, ids, held))
+        dropped += await database.call(partial(_drop, now, ids, referenced))
     return dropped
 
 
 def _find_expired(now: float, connection: Connection) -> list[Any]:
     query = select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)
-    return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_AT_ONCE)))
+    return list(connection.execute(query.where(snapshots.c.expires_at < now).limit(EXPIRED_BATCH_SIZE)))
 
 
-async def _find_held_elsewhere(database: Database, now: float) -> set[str]:
-    """Runs that other snapshots hold; looked for some at a time."""
-    held, last = set[str](), ""
+async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]:
+    """Return the runs that other snapshots refer to, read in batches."""
+    referenced, last = set[str](), ""
     while True:
-        page = await database.call(partial(_list_kept, now, snapshots.c.id > last, LOOKED_AT_ONCE))
+        page = await database.call(partial(_list_kept, now, snapshots.c.id > last, BATCH_SIZE))
         if not page:
-            return held
-        held.update(run_id for row in page for run_id in list_held(row.runs, row.sweep))
+            return referenced
+        referenced.update(run_id for row in page for run_id in list_view_runs(row.runs, row.sweep))
         last = page[-1].id
 
 
@@ -46,11 +46,11 @@ def _list_kept(now: float, where: ColumnElement[bool], limit: int | None, connec
     return list(connection.execute(query.order_by(snapshots.c.id).limit(limit)))
 
 
-def _drop(now: float, ids: list[str], held: set[str], connection: Connection) -> int:
-    # Since the look, one may have been stored that holds the same runs, and the time of one may have been put off.
+def _drop(now: float, ids: list[str], referenced: set[str], connection: Connection) -> int:
+    # Meanwhile a new snapshot may refer to the same runs, or the expiry of one may have been postponed.
     is_new = (snapshots.c.created_at > now - 60.0) | snapshots.c.id.in_(ids)
     for row in _list_kept(now, is_new, None, connection):
-        held = held - set(list_held(row.runs, row.sweep))
-    connection.execute(update(runs).where(runs.c.id.in_(held)).values(pinned=False))
-    doomed = snapshots.c.id.in_(ids) & (snapshots.c.expires_at < now)
-    return connection.execute(delete(snapshots).where(doomed)).rowcount
+        referenced = referenced - set(list_view_runs(row.runs, row.sweep))
+    connection.execute(update(runs).where(runs.c.id.in_(referenced)).values(pinned=False))
+    is_expired = snapshots.c.id.in_(ids) & (snapshots.c.expires_at < now)
+    return connection.execute(delete(snapshots).where(is_expired)).rowcount

@@ -1,8 +1,8 @@
-"""The frame log: what every viewer reads, live or years later.
+"""Append frames to the log, which every viewer reads, live or years later.
 
-A line is durable before any viewer sees it. Runs that this process computes are also held in memory up to a bound, so
-that twenty viewers of a run are not twenty queries a frame; what memory has dropped comes from the database,
-the same bytes. What another server may write comes from the database always.
+A line is durable before any viewer sees it. Runs that this process computes are also cached in memory up to a limit, so
+that twenty viewers of a run do not cause twenty queries per frame; evicted lines are read from the database, the
+same bytes. Runs that another server may write are always read from the database.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from mhc_scope.store.queue.leases import Lease
 from mhc_scope.store.runs import RunStore
 
 PAGE, PAGE_BYTES = 256, 2**20
-# Each of many viewers holds so much until its client has taken it.
+# Each viewer buffers at most this much until its client has read it.
 VIEWER_BYTES = 2**16
 
 
@@ -26,16 +26,16 @@ class FrameLog:
         self._store, self._hub, self._limit_bytes, self._is_shared = store, hub, cache_bytes, is_shared
         self._cached: OrderedDict[str, list[bytes]] = OrderedDict()
         self._size_bytes = 0
-        self.evicted = 0  # logs dropped from memory to make room
+        self.evicted = 0  # logs evicted from memory
 
     def begin(self, run_id: str, lease: Lease | None = None) -> None:
-        """A log without frames, new or again: viewers read its first frames here, not in the database."""
+        """Start an empty log, new or again: viewers read its first frames from memory, not from the database."""
         self.forget(run_id)
         if lease is not None or not self._is_shared:
             self._cached[run_id] = []
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
-        """Add frames behind those stored; `RunStore.append` says what it raises."""
+        """Append frames to those stored; `RunStore.append` says what it raises."""
         await self._store.append(run_id, first, lines, lease)
         self._remember(run_id, first, lines)
         self._hub.publish(run_id)
@@ -49,16 +49,16 @@ class FrameLog:
         lease: Lease | None = None,
         seconds: float = 0.0,
     ) -> None:
-        """Add the last frame; `RunStore.finish` says what it raises."""
+        """Append the last frame; `RunStore.finish` says what it raises."""
         line = await self._store.finish(run_id, index, status, reason, lease, seconds)
         if status == "done" or not self._is_shared:
             self._remember(run_id, index, [line])
-        else:  # another server may begin it again
+        else:  # another server may restart the run
             self.forget(run_id)
         self._hub.publish(run_id)
 
     async def read(self, run_id: str, after: int, limit: int = PAGE, limit_bytes: float = VIEWER_BYTES) -> list[bytes]:
-        """Lines behind index `after`, at most `limit`, and no more behind the one that makes `limit_bytes` full."""
+        """Return lines after index `after`, at most `limit`, and none after the line that reaches `limit_bytes`."""
         cached = self._cached.get(run_id)
         if cached is None:
             return await self._store.read(run_id, after, limit, limit_bytes)
@@ -66,7 +66,7 @@ class FrameLog:
         return take_lines(cached[after + 1 : after + 1 + limit], limit_bytes)
 
     async def read_all(self, run_id: str) -> AsyncIterator[bytes]:
-        """Every line stored now."""
+        """Yield every line that is stored now."""
         after = -1
         while page := await self.read(run_id, after, limit_bytes=PAGE_BYTES):
             for line in page:
@@ -74,11 +74,11 @@ class FrameLog:
             after += len(page)
 
     def forget(self, run_id: str) -> None:
-        """Read it from the database from now on."""
+        """Drop a log from memory: it is read from the database from now on."""
         self._size_bytes -= sum(map(len, self._cached.pop(run_id, ())))
 
     def _remember(self, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-        # Only a log held from its first line can be read by index.
+        # Only a log that is cached from its first line can be read by index.
         known = self._cached.get(run_id)
         if known is None:
             return

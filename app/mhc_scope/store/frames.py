@@ -1,7 +1,7 @@
-"""Frames as rows: one line each, encoded once and compressed.
+"""Store frames as rows: one line each, encoded once and compressed.
 
-A stored line is a zlib stream, or the line itself: where that is shorter, and as earlier versions stored it. A line
-begins with `{`, which no zlib stream does.
+A stored line is a zlib stream, or the line itself where that is shorter or an earlier version stored it. A line begins
+with `{`, which no zlib stream does.
 """
 
 import math
@@ -17,23 +17,23 @@ from mhc_scope.store.tables import frames, runs
 
 # A higher level takes up to twice the time and saves 3 % (`python -m benchmarks.storage`).
 PACK_LEVEL = 1
-# Rows that are fetched at a time: a reader may stop in the middle.
+# Rows that are fetched together: a reader may stop in the middle.
 ROWS = 32
 
 
 def pack_line(line: bytes) -> bytes:
-    """A line as it is stored."""
+    """Compress a line for storage, unless that makes it longer."""
     packed = zlib.compress(line, PACK_LEVEL)
     return packed if len(packed) < len(line) else line
 
 
 def unpack_line(stored: bytes) -> bytes:
-    """The line that `pack_line` was given."""
+    """Return the line that `pack_line` received."""
     return stored if stored.startswith(b"{") else zlib.decompress(stored)
 
 
 def append_lines(connection: Connection, run_id: str, first: int, lines: Sequence[bytes]) -> None:
-    """Add lines behind those stored, and to the run's row what they say of it."""
+    """Append lines to those stored, and update the run's row with what they report."""
     stored = [pack_line(line) for line in lines]
     rows = [{"run_id": run_id, "idx": first + k, "line": line} for k, line in enumerate(stored)]
     connection.execute(insert(frames), rows)
@@ -47,12 +47,12 @@ def append_lines(connection: Connection, run_id: str, first: int, lines: Sequenc
 def read_lines(
     connection: Connection, run_id: str, after: int, limit: int, limit_bytes: float = math.inf
 ) -> list[bytes]:
-    """Lines behind index `after`, in order, at most `limit`, and as many as `take_lines` takes."""
+    """Return lines after index `after`, in order, at most `limit`, and as many as `take_lines` accepts."""
     return take_lines(map(unpack_line, _read_rows(connection, run_id, after, limit)), limit_bytes)
 
 
 def _read_rows(connection: Connection, run_id: str, after: int, limit: int) -> Iterator[bytes]:
-    """Stored lines, `ROWS` at a time: a cursor of the server would stay open where its connection is cut."""
+    """Yield stored lines, `ROWS` at a time: a server-side cursor would stay open where its connection is cut."""
     query = select(frames.c.line).where(frames.c.run_id == run_id).order_by(frames.c.idx)
     for begun in range(0, limit, ROWS):
         rows = query.where(frames.c.idx > after + begun).limit(min(ROWS, limit - begun))
@@ -63,7 +63,7 @@ def _read_rows(connection: Connection, run_id: str, after: int, limit: int) -> I
 
 
 def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
-    """The first lines, one at least where there is one, until they have `limit_bytes`; the rest is not looked at."""
+    """Return the first lines, at least one where there is one, until they have `limit_bytes`; read no more."""
     taken, size = [], 0
     for line in lines:
         taken.append(line)
@@ -74,7 +74,7 @@ def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
 
 
 def _to_columns(line: bytes) -> dict[str, Any]:
-    """What a frame adds to its run's row."""
+    """Return the columns of the run's row that a frame sets."""
     if codec.frame_type(line) not in ("start", "summary"):
         return {}
     frame = codec.decode_line(line)

@@ -1,4 +1,4 @@
-"""Traces that are still written from outside: who may write is known by the hash of a token."""
+"""Store live traces, which clients write: the hash of a token identifies who may write."""
 
 import hashlib
 import secrets
@@ -16,24 +16,24 @@ from mhc_scope.store.tables import live_traces, runs
 
 @dataclass(frozen=True)
 class LiveTrace:
-    """One row: a record that grows, or grew, from outside."""
+    """Describe one row: a record that a client writes, or has written."""
 
     run_id: str
     token_hash: str
 
     def accepts(self, token: str) -> bool:
-        """Whether this is the token that was given out with the trace."""
+        """Return whether this is the token that was returned when the trace was created."""
         return secrets.compare_digest(hash_token(token), self.token_hash)
 
 
 class LiveTraceStore:
-    """Reads and writes of such rows; the frames are in the store of runs."""
+    """Read and write these rows; the frames are in the store of runs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def open(self, run_id: str, source: Source, token: str, client: str = "", address: str = "") -> None:
-        """A record without frames, under way."""
+        """Store a running record without frames."""
         now = time.time()
         values = {
             "id": run_id,
@@ -55,8 +55,8 @@ class LiveTraceStore:
         await self._database.call(work)
 
     async def find(self, run_id: str) -> LiveTrace | None:
-        """The row, if there is one."""
-        if "\0" in run_id:  # PostgreSQL takes no such text
+        """Return the row, if it exists."""
+        if "\0" in run_id:  # PostgreSQL rejects such text
             return None
         query = select(live_traces).where(live_traces.c.run_id == run_id)
 
@@ -67,11 +67,11 @@ class LiveTraceStore:
         return await self._database.call(work)
 
     async def list_open(self) -> list[str]:
-        """Ids of those that have not ended."""
+        """Return the ids of traces that have not ended."""
         query = select(runs.c.id).join(live_traces, live_traces.c.run_id == runs.c.id).where(runs.c.status.in_(LIVE))
         return await self._database.read(lambda connection: list(connection.execute(query).scalars()))
 
 
 def hash_token(token: str) -> str:
-    """What is stored of a token: it is random and long, so that one round of a hash hides it."""
+    """Return what is stored of a token: it is random and long, so one round of a hash protects it."""
     return hashlib.sha256(token.encode()).hexdigest()

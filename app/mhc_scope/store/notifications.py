@@ -1,4 +1,4 @@
-"""Who watches which run: wakes viewers when a run's log or its place in the queue has changed."""
+"""Track who watches which run: wake viewers when a run's log or its place in the queue has changed."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -7,18 +7,18 @@ from contextlib import contextmanager
 
 
 class Subscription:
-    """One viewer of one or several runs. It never holds data, so a slow viewer holds nothing back."""
+    """One viewer of one or several runs. It buffers no data, so a slow viewer delays nobody."""
 
     def __init__(self, viewer: str) -> None:
         self.viewer = viewer
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Say that something has changed."""
+        """Report a change."""
         self._changed.set()
 
     async def wait(self, timeout_s: float) -> bool:
-        """Wait for a change since the last call; False when none came in time."""
+        """Wait for a change since the last call; return False when none came within `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -29,20 +29,20 @@ class Subscription:
 
 
 class Hub:
-    """All subscriptions, by run."""
+    """Keep all subscriptions, by run."""
 
     def __init__(self) -> None:
         self._by_run: defaultdict[str, set[Subscription]] = defaultdict(set)
         self.closing = False
-        self.on_watch: Callable[[], None] | None = None  # called when a viewer has come or gone
+        self.on_watch: Callable[[], None] | None = None  # called when a viewer subscribes or unsubscribes
 
     @contextmanager
     def subscribe(self, run_ids: Iterable[str], viewer: str) -> Iterator[Subscription]:
-        """Be woken for these runs while the context lasts."""
+        """Subscribe to these runs while the context lasts."""
         subscription, ids = Subscription(viewer), set(run_ids)
         for run_id in ids:
             self._by_run[run_id].add(subscription)
-        self._tell_watched()
+        self._notify_watched()
         try:
             yield subscription
         finally:
@@ -50,7 +50,7 @@ class Hub:
                 self._by_run[run_id].discard(subscription)
                 if not self._by_run[run_id]:
                     del self._by_run[run_id]
-            self._tell_watched()
+            self._notify_watched()
 
     def publish(self, run_id: str) -> None:
         """Wake the viewers of a run."""
@@ -58,23 +58,23 @@ class Hub:
             subscription.wake()
 
     def count_watchers(self, run_id: str, exclude: str) -> int:
-        """Streams open on a run, those of one viewer left out."""
+        """Return how many event streams are open on a run, without those of one viewer."""
         return sum(subscription.viewer != exclude for subscription in self._by_run.get(run_id, ()))
 
     def list_watched(self) -> list[str]:
-        """Runs that someone watches here."""
+        """Return the runs that someone watches here."""
         return list(self._by_run)
 
     def count_viewers(self) -> dict[tuple[str, str], int]:
-        """Streams by run and viewer."""
+        """Return how many event streams are open, by run and viewer."""
         return Counter((run_id, one.viewer) for run_id, viewers in self._by_run.items() for one in viewers)
 
-    def _tell_watched(self) -> None:
+    def _notify_watched(self) -> None:
         if self.on_watch is not None:
             self.on_watch()
 
     def close(self) -> None:
-        """Let every stream end: the server is stopping."""
+        """End every event stream: the server is stopping."""
         self.closing = True
         for run_id in list(self._by_run):
             self.publish(run_id)

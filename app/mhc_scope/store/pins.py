@@ -1,4 +1,4 @@
-"""Views hold their runs: what a view held and no other holds may be dropped once the view is gone."""
+"""Pin the runs of views. When a view is deleted, unpin its runs that no other view refers to."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -8,18 +8,18 @@ from sqlalchemy import Connection, Text, and_, cast, or_, select, update
 from mhc_scope.store.tables import runs, snapshots
 
 
-def list_held(run_ids: Iterable[str], sweep: dict[str, Any] | None) -> list[str]:
-    """Ids of the runs that a view holds: those it compares, and those of its sweep that are done."""
+def list_view_runs(run_ids: Iterable[str], sweep: dict[str, Any] | None) -> list[str]:
+    """Return the ids of the runs of a view: those that it compares, and those of its sweep that are done."""
     states: dict[str, str] = {} if sweep is None else sweep["states"]
     return [*run_ids, *(run_id for run_id, state in states.items() if state == "done")]
 
 
-def unpin_unheld(connection: Connection, run_ids: Collection[str]) -> None:
-    """Let go of those of the runs that no view holds any more."""
+def unpin_unreferenced(connection: Connection, run_ids: Collection[str]) -> None:
+    """Unpin those of the runs that no view refers to any more."""
     free = set(run_ids)
     has_sweep = and_(snapshots.c.sweep.is_not(None), cast(snapshots.c.sweep, Text) != "null")
     names_one = [cast(snapshots.c.runs, Text).contains(f'"{run_id}"') for run_id in run_ids]
     holders = select(snapshots.c.runs, snapshots.c.sweep).where(or_(has_sweep, *names_one))
-    for held, sweep in connection.execute(holders):
-        free -= set(list_held(held, sweep))
+    for compared, sweep in connection.execute(holders):
+        free -= set(list_view_runs(compared, sweep))
     connection.execute(update(runs).where(runs.c.id.in_(free)).values(pinned=False))

@@ -1,4 +1,4 @@
-"""Whether the database can be written, and runs that no one seems to compute."""
+"""Test whether the database can be written, and count runs that no server seems to compute."""
 
 from sqlalchemy import Connection, delete, func, insert, or_, select
 
@@ -6,16 +6,16 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.queue.dialect import read_clock
 from mhc_scope.store.tables import live_traces, probes, runs
 
-KEPT_S = 86_400.0  # rows of servers that are gone
+KEPT_S = 86_400.0  # rows of servers that have stopped
 
 
 async def write_probe(database: Database, server: str, now: float) -> None:
-    """Write a row, as any request might have to.
+    """Write a row, as any request may have to.
 
     Raises
     ------
     StoreUnavailable
-        Says why it cannot be written.
+        Where it cannot be written; the text says why.
     """
 
     def work(connection: Connection) -> None:
@@ -26,12 +26,12 @@ async def write_probe(database: Database, server: str, now: float) -> None:
 
 
 async def count_stuck(database: Database, lapsed_s: float, begun_s: float) -> int:
-    """Runs under way whose lease has been over for `lapsed_s`, or that have none and were begun `begun_s` ago.
+    """Count running runs whose lease ended `lapsed_s` ago, or that have none and began `begun_s` ago.
 
-    Traces that grow from outside have no lease.
+    Live traces, which a client writes, have no lease.
     """
-    is_fed = runs.c.id.in_(select(live_traces.c.run_id))
-    running = select(func.count()).select_from(runs).where(runs.c.status == "running", ~is_fed)
+    is_live_trace = runs.c.id.in_(select(live_traces.c.run_id))
+    running = select(func.count()).select_from(runs).where(runs.c.status == "running", ~is_live_trace)
 
     def work(connection: Connection) -> int:
         now = read_clock(connection)

@@ -1,8 +1,8 @@
-"""Drops what nothing holds and no one uses, in small steps that leave the database to requests in between.
+"""Delete runs that nothing refers to and no one uses, in small steps between which the database serves requests.
 
-A run is marked first, in one transaction with the look whether it may go: from then on it is not there for anyone.
-Its frames are deleted behind that, some at a time, and its row last. A step that a crash cut short is taken up by the
-next sweep.
+A run is marked first, in the transaction that checks whether it may be deleted: from then on it is invisible. Its
+frames are deleted next, in batches, and its row last. The next retention pass continues a step that a crash
+interrupted.
 """
 
 import asyncio
@@ -21,26 +21,26 @@ from mhc_scope.store.tables import frames, live_traces, runs
 
 T = TypeVar("T")
 
-# One step deletes at most so much, which takes a few milliseconds.
+# One step deletes at most this much, which takes a few milliseconds.
 STEP_ROWS, STEP_BYTES = 200, 1_000_000
-STEP_PAGES = 128  # pages given back to the disk in one step
-MARKED_AT_ONCE = 50
-# After a step, the database is left alone for as long as the step took, and for no less than this.
+STEP_PAGES = 128  # pages returned to the disk in one step
+MARK_BATCH_SIZE = 50
+# After a step, the database is left alone for as long as the step took, and at least this long.
 PAUSE_S = 0.005
 
 
 class ExpiringRun(NamedTuple):
-    """A run that is being dropped."""
+    """A run that is being deleted."""
 
     id: str
     frames: int
     bytes: int
 
 
-async def sweep(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
-    """Drop finished runs that nothing holds and no one has used; returns how many.
+async def drop_unused(database: Database, unused_since: float, traces_since: float, spare: Collection[str]) -> int:
+    """Delete finished runs that nothing refers to and no one has used; return how many.
 
-    Traces, which no one can compute again, have a time of their own.
+    Traces, which cannot be computed again, have their own limit.
     """
     old = _is_old(unused_since, traces_since)
     dropped = 0
@@ -54,7 +54,7 @@ async def sweep(database: Database, unused_since: float, traces_since: float, sp
 async def count_unused(
     database: Database, unused_since: float, traces_since: float, spare: Collection[str]
 ) -> tuple[int, int]:
-    """How many runs `sweep` would drop, and their bytes."""
+    """Return how many runs `drop_unused` would delete, and their bytes."""
     old = _is_old(unused_since, traces_since)
     query = select(func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).where(old & _is_free(spare))
     count, size = await database.call(lambda connection: connection.execute(query).one())
@@ -62,9 +62,9 @@ async def count_unused(
 
 
 async def drop_oldest(database: Database, excess_bytes: int, unused_since: float, spare: Collection[str]) -> int:
-    """Drop runs as `sweep` does, those first that were not used for longest, until so many bytes are free again.
+    """Delete runs as `drop_unused` does, the least recently used first, until so many bytes are free again.
 
-    Traces are left alone. Returns the bytes that were freed: fewer, where too few runs are unused.
+    Traces are kept. Return the bytes that were freed: fewer, where too few runs are unused.
     """
     freed, old = 0, runs.c.used_at < unused_since
     while freed < excess_bytes:
@@ -76,8 +76,8 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
     return freed
 
 
-async def give_back(database: Database) -> int:
-    """Give unused pages back to the disk, where the database was made for it; returns how many."""
+async def return_pages(database: Database) -> int:
+    """Return unused pages to the disk, where the database was created for that; return how many."""
     if not database.is_sqlite or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0
     pages = 0
@@ -87,9 +87,9 @@ async def give_back(database: Database) -> int:
 
 
 async def vacuum(database: Database) -> int:
-    """Write an SQLite file anew without unused pages, and so that they can be given back from here on.
+    """Rewrite an SQLite file without unused pages, and so that later ones can be returned to the disk.
 
-    It needs room for a second copy, and no one else may use the database. Returns how many pages this saves.
+    It needs space for a second copy, and no one else may use the database. Return how many pages this saves.
     """
 
     def work(connection: Connection) -> int:
@@ -109,15 +109,15 @@ def _is_free(spare: Collection[str]) -> ColumnElement[bool]:
 
 
 def _mark(wanted: ColumnElement[bool], excess_bytes: float, connection: Connection) -> list[ExpiringRun]:
-    """Mark the oldest that may go, as many as hold the excess."""
-    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARKED_AT_ONCE)
-    found, held = [], 0
+    """Mark the oldest runs that may be deleted, as many as contain the excess."""
+    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(wanted).order_by(runs.c.used_at).limit(MARK_BATCH_SIZE)
+    found, found_bytes = [], 0
     for run in connection.execute(query):
-        if held >= excess_bytes:
+        if found_bytes >= excess_bytes:
             break
-        held += run.bytes
+        found_bytes += run.bytes
         found.append(ExpiringRun(*run))
-    # `of_run` is cleared: the run may be asked for again before this one's last row is gone.
+    # `of_run` is cleared: the run may be requested again before this one's last row is deleted.
     chosen = runs.c.id.in_([run.id for run in found]) & wanted
     connection.execute(update(runs).where(chosen).values(status=DROPPED, of_run=None))
     return found
@@ -129,8 +129,8 @@ async def _delete_marked(database: Database) -> None:
 
 
 def _delete_some(connection: Connection) -> int:
-    """One step; returns how many marked runs it looked at, 0 where none are left."""
-    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARKED_AT_ONCE)
+    """Do one step; return how many marked runs it read, 0 where none remain."""
+    query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARK_BATCH_SIZE)
     marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:
         done += _delete_frames(connection, run, 1.0 - done)
@@ -139,14 +139,14 @@ def _delete_some(connection: Connection) -> int:
     return len(marked)
 
 
-def _delete_frames(connection: Connection, run: ExpiringRun, share: float) -> float:
-    """Delete the first frames of a run that `share` of a step has room for, and its row with the last of them.
+def _delete_frames(connection: Connection, run: ExpiringRun, fraction: float) -> float:
+    """Delete as many first frames of a run as this fraction of a step allows, and its row with the last frame.
 
-    Returns the share of a step that this took.
+    Return the fraction of a step that this took.
     """
-    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was asked for again meanwhile
+    is_marked = exists().where(runs.c.id == run.id, runs.c.status == DROPPED)  # or it was requested again
     cost = max(1 / STEP_ROWS, run.bytes / max(1, run.frames) / STEP_BYTES)
-    count = max(1, int(share / cost))
+    count = max(1, int(fraction / cost))
     first = connection.execute(select(func.min(frames.c.idx)).where(frames.c.run_id == run.id)).scalar()
     if first is not None:
         connection.execute(delete(frames).where(frames.c.run_id == run.id, frames.c.idx < first + count, is_marked))

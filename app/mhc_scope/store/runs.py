@@ -1,4 +1,4 @@
-"""Records as rows: what was asked or brought, what became of it, and its frames."""
+"""Store records as rows: what was requested or uploaded, its status, and its frames."""
 
 import math
 import time
@@ -23,17 +23,17 @@ from mhc_scope.store.tables import frames, runs
 
 RunStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 LIVE: tuple[RunStatus, ...] = ("queued", "running")
-DROPPED = "dropped"  # Its frames are being deleted: for everyone else it is not there any more.
+DROPPED = "dropped"  # Its frames are being deleted: for everyone else it does not exist any more.
 Cost = dict[str, int | float]  # fields of `mhc_core.cost.estimates.Estimate`: counts stay whole
 
-# A read costs no write more often than this.
+# A read updates the time of the last use no more often than this.
 TOUCH_EVERY_S = 600.0
 BATCH = 64  # lines that are inserted together
 IS_KNOWN = runs.c.status != DROPPED
-# By the row's text: PostgreSQL reads no key of a JSON object that holds U+0000, which the text of a spec may have. In
-# a text of a spec the quotes would be escaped.
+# By the row's text: PostgreSQL reads no key of a JSON object that contains U+0000, which the text of a spec may have.
+# In the text of a spec the quotes would be escaped.
 IS_TRACE = cast(runs.c.source, Text).like(f'%"kind": "{TRACE}"%')
-# Columns of an earlier attempt, where a run starts again.
+# Columns of an earlier attempt, where a run is restarted.
 ATTEMPT = ("reason", "device", "versions", "summary", "started_at", "finished_at", "server", "leased_until")
 EMPTY: dict[str, Any] = {**dict.fromkeys(ATTEMPT, null()), "fence": runs.c.fence + 1}
 
@@ -52,7 +52,7 @@ class NewJob:
 
 @dataclass(frozen=True)
 class LiveCost:
-    """A run that waits or runs: who asked for it, and the seconds that it was predicted to take."""
+    """A run that waits or runs: who requested it, and its predicted seconds."""
 
     client: str
     address: str
@@ -61,7 +61,7 @@ class LiveCost:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """One row: a record, and the job that makes it."""
+    """Describe one row: a record, and the job that makes it."""
 
     id: str
     kind: str
@@ -79,44 +79,44 @@ class StoredRun:
     finished_at: float | None
     used_at: float
     pinned: bool
-    client: str  # key of the client that asked for it; empty for the server's own
+    client: str  # key of the client that requested it; empty for the server's own
     address: str
     server: str | None  # the server that computes it, until `leased_until`
     leased_until: float | None
     fence: int  # grows with every lease, so that a server that lost its lease can write nothing
-    attempts: int  # times that a worker has begun it, without those that ended because the server was lost or stopped
-    server_losses: int  # times that its server was lost while a worker computed it
+    attempts: int  # how often a worker has begun it, without attempts that ended as the server was lost or stopped
+    server_losses: int  # how often its server was lost while a worker computed it
     is_cancel_asked: bool
-    wanted_at: float | None  # when a client that it does not belong to asked for it last, while it was live
-    bytes: int  # stored, of its frames
+    wanted_at: float | None  # when a client that does not own it requested it last, while it was live
+    bytes: int  # stored bytes of its frames
 
     @property
     def is_live(self) -> bool:
-        """Waiting or being computed."""
+        """Return whether it waits or is computed."""
         return self.status in LIVE
 
     @property
     def is_whole(self) -> bool:
-        """Whether it has a whole result; a trace whose training failed has what was seen of it until then."""
-        is_told = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
-        return self.status == "done" or is_told
+        """Return whether it has a whole result; a trace whose training failed has what was recorded until then."""
+        is_partial_trace = self.status == "failed" and isinstance(self.source, TraceSource) and self.summary is not None
+        return self.status == "done" or is_partial_trace
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What was computed. For code that computes; a record whose source is a trace has none."""
+        """Return what was computed. For code that computes; a record whose source is a trace has none."""
         assert isinstance(self.source, SpecSource), f"record {self.id} has no spec"
         return self.source.spec
 
 
 class RunStore:
-    """Reads and writes of runs and frames."""
+    """Read and write runs and frames."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def get(self, run_id: str) -> StoredRun | None:
-        """The run, if it is known."""
-        if "\0" in run_id:  # PostgreSQL takes no such text
+        """Return the run, if it is known."""
+        if "\0" in run_id:  # PostgreSQL rejects such text
             return None
 
         def work(connection: Connection) -> StoredRun | None:
@@ -126,7 +126,7 @@ class RunStore:
         return await self._database.read(work)
 
     async def find_job(self, kind: str, of_run: str) -> StoredRun | None:
-        """The job of this kind about a run, if there is one."""
+        """Return the job of this kind about a run, if there is one."""
         query = select(runs).where(runs.c.of_run == of_run, runs.c.kind == kind)
 
         def work(connection: Connection) -> StoredRun | None:
@@ -136,7 +136,7 @@ class RunStore:
         return await self._database.read(work)
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
-        """Jobs by id, new or starting again: without frames, waiting."""
+        """Store jobs by id as waiting, without frames: new ones, or ones that start again."""
         await self._database.call(lambda connection: put_jobs(connection, fresh, read_clock(connection)))
 
     async def add_record(
@@ -150,10 +150,10 @@ class RunStore:
         address: str = "",
         cost: Cost | None = None,
     ) -> bool:
-        """Store a complete record, such as a trace or one that ships, and close its log; False where the id is known.
+        """Store a complete record, such as a trace, and close its log; return False where the id is known.
 
         `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
-        transaction, and not held in memory together.
+        transaction, and are never in memory together.
         """
         now = time.time()
         times = {"created_at": now, "finished_at": now, "used_at": now}
@@ -172,7 +172,7 @@ class RunStore:
         def work(connection: Connection) -> bool:
             if connection.execute(select(runs.c.id).where(runs.c.id == record_id, IS_KNOWN)).one_or_none() is not None:
                 return False
-            connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of one that is being dropped
+            connection.execute(delete(frames).where(frames.c.run_id == record_id))  # of a run that is being deleted
             connection.execute(delete(runs).where(runs.c.id == record_id))
             connection.execute(insert(runs).values(values))
             remaining, count = iter(lines), 0
@@ -187,20 +187,20 @@ class RunStore:
         except IntegrityError:
             if await self.get(record_id) is None:
                 raise
-            return False  # another server has stored it meanwhile
+            return False  # another server has just stored it
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
-        """Add frames; the index of the first says where, and an index can be stored once.
+        """Append frames; the index of the first says where, and an index can be stored once.
 
-        With a lease, frames may come again, as from a run that was begun anew: they must be those that are stored.
-        Without one the run is a trace that others write, and is noted as used.
+        With a lease, frames may come again, for example from a restarted run: they must be equal to those stored.
+        Without one the run is a trace that a client writes, and its use is recorded.
 
         Raises
         ------
         LeaseLost
-            Where the run is another server's now. Nothing is stored.
+            Where another server has the lease now. Nothing is stored.
         TornLog
-            Where frames came again, and are others.
+            Where frames came again and differ.
         """
 
         def work(connection: Connection) -> None:
@@ -226,14 +226,14 @@ class RunStore:
         lease: Lease | None = None,
         seconds: float = 0.0,
     ) -> bytes:
-        """Close the log with an `end` frame, which is returned; `seconds` of computing are charged to the client.
+        """Close the log with an `end` frame, and return it; charge `seconds` of computing to the client.
 
-        With a lease it may be asked again, as where it is not known whether the transaction was made.
+        With a lease it may be called again, for example where it is unknown whether the transaction was committed.
 
         Raises
         ------
         LeaseLost
-            Where the run is another server's now. Nothing is stored.
+            Where another server has the lease now. Nothing is stored.
         """
 
         def work(connection: Connection) -> bytes:
@@ -253,37 +253,37 @@ class RunStore:
         return await self._database.call(work)
 
     async def read(self, run_id: str, after: int, limit: int, limit_bytes: float = math.inf) -> list[bytes]:
-        """Lines behind index `after`, in order; `read_lines` says how many."""
+        """Return lines after index `after`, in order; `read_lines` says how many."""
         return await self._database.read(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
-        """Runs that wait or run, on every server; not traces, which cost no time here."""
+        """Return the runs that wait or run, on every server; not traces, which cost no time here."""
         seconds = runs.c.cost["seconds"].as_float()
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
         return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])
 
     async def touch(self, run: StoredRun) -> None:
-        """Note that the run is used, so that the sweep spares it."""
+        """Record that the run is used, so that retention keeps it."""
         now = time.time()
         if now - run.used_at > TOUCH_EVERY_S:
             query = update(runs).where(runs.c.id == run.id).values(used_at=now)
             await self._database.call(lambda connection: connection.execute(query))
 
     async def count_by_status(self) -> dict[str, int]:
-        """How many runs are stored, by status."""
+        """Return how many runs are stored, by status."""
         query = select(runs.c.status, func.count()).where(IS_KNOWN).group_by(runs.c.status)
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {status: count for status, count in rows}  # noqa: C416
 
 
 def to_run(row: Row[Any]) -> StoredRun:
-    """A row of `runs`."""
+    """Convert a row of `runs`."""
     return StoredRun(**{**row._mapping, "source": parse_source(row.source)})
 
 
 def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) -> frozenset[str]:
-    """Put jobs into the queue, new or starting again; those that are live or done by now stay. Ids of those put."""
-    # Locked: a run that is dropped at this moment would be gone before it waits again.
+    """Enqueue jobs, new or restarted; skip those that are live or done by now. Return the ids of those enqueued."""
+    # Locked: a run that is being deleted would disappear before it is queued again.
     query = select(runs.c.id, runs.c.status).where(runs.c.id.in_(fresh)).with_for_update()
     status = {row.id: row.status for row in connection.execute(query)} if fresh else {}
     put = {run_id: job for run_id, job in fresh.items() if status.get(run_id) not in (*LIVE, "done")}
@@ -291,7 +291,7 @@ def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) ->
     if again := put.keys() & status.keys():
         connection.execute(delete(frames).where(frames.c.run_id.in_(again)))
     for row in rows:
-        if row["id"] in again:  # not deleted: snapshots hold it, others watch it, and its fence must go on growing
+        if row["id"] in again:  # not deleted: snapshots refer to it, others watch it, and its fence must keep growing
             connection.execute(update(runs).where(runs.c.id == row["id"]).values(EMPTY | row))
     if new := [row for row in rows if row["id"] not in again]:
         connection.execute(insert(runs), new)
@@ -299,7 +299,7 @@ def put_jobs(connection: Connection, fresh: Mapping[str, NewJob], now: float) ->
 
 
 def _to_values(job: NewJob, now: float) -> dict[str, Any]:
-    """Columns of a run that waits."""
+    """Return the columns of a run that waits."""
     return {
         **asdict(job),
         "status": "queued",
@@ -316,4 +316,4 @@ def _to_values(job: NewJob, now: float) -> dict[str, Any]:
 
 def _require_same(lines: Sequence[bytes], stored: Sequence[bytes]) -> None:
     if list(lines[: len(stored)]) != list(stored):
-        raise TornLog("computed again, it gave other frames than those stored")
+        raise TornLog("the second computation gave other frames than those stored")

@@ -1,4 +1,4 @@
-"""Brings a database to the tables of this version, or refuses it and leaves it as it was."""
+"""Migrate a database to the tables of this version, or refuse it and leave it unchanged."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ POSTGRESQL_LOCK = 0x6D4843  # an arbitrary number; servers that start together m
 
 
 def upgrade(url: str) -> None:
-    """Create the tables, or bring those of an earlier version up to date, in one transaction.
+    """Create the tables, or migrate those of an earlier version, in one transaction.
 
     Raises
     ------
@@ -65,12 +65,12 @@ def upgrade(url: str) -> None:
 
 
 def require_current(url: str) -> None:
-    """Refuse a database that is not there, or that `upgrade` would change.
+    """Refuse a database that does not exist, or that `upgrade` would change.
 
     Raises
     ------
     UnusableDatabase
-        Says why.
+        Where that is so; the text says why.
     """
     _require_there(url)
     _transact(url, _require_head)
@@ -82,7 +82,7 @@ def require_known(url: str) -> None:
     Raises
     ------
     UnusableDatabase
-        Says why.
+        Where that is so; the text says why.
     """
     _require_there(url)
     _transact(url, _classify)
@@ -90,12 +90,12 @@ def require_known(url: str) -> None:
 
 @contextlib.contextmanager
 def open_current(url: str) -> Iterator[Connection]:
-    """A connection to a database of this version, for looks at it beside a server.
+    """Connect to a database of this version, to read it while a server may be running.
 
     Raises
     ------
     UnusableDatabase
-        Where it is not there, is of another version, or cannot be read.
+        Where it does not exist, is of another version, or cannot be read.
     """
     require_current(url)
     engine = create_engine(url, poolclass=NullPool)
@@ -117,19 +117,19 @@ def _require_there(url: str) -> None:
 
 
 def find_file(url: str) -> Path | None:
-    """The file of an SQLite database."""
+    """Return the file of an SQLite database."""
     parts = make_url(url)
     return Path(parts.database or "") if parts.get_backend_name() == "sqlite" else None
 
 
 def _create_file(path: Path) -> None:
-    """A new SQLite database, whole under its name or not at all."""
+    """Create an SQLite database, whole under its name or not at all."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, sqlite_file.FILE_MODE))
     with contextlib.closing(sqlite3.connect(part)) as database:
-        database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # pages that a sweep frees can be given back to the disk
-        database.execute("VACUUM")  # writes that down
+        database.execute("PRAGMA auto_vacuum=INCREMENTAL")  # pages that retention frees can be returned to the disk
+        database.execute("VACUUM")  # writes that setting to the file
     _transact(f"sqlite:///{part}", _migrate)
     sqlite_file.put_in_place(part, path)
 
@@ -148,7 +148,7 @@ def _transact(url: str, work: Callable[[Connection], object]) -> None:
 
 
 def is_current(url: str) -> bool:
-    """Whether there is a database with the tables of this version; creates nothing."""
+    """Return whether a database with the tables of this version exists; create nothing."""
     name = make_url(url)
     if name.get_backend_name() == "sqlite" and not Path(name.database or "").is_file():
         return False
@@ -158,28 +158,28 @@ def is_current(url: str) -> bool:
             is_ours = inspect(connection).has_table(revisions.name)
             return is_ours and connection.execute(select(revisions.c.version_num)).scalars().all() == [HEAD]
     except DBAPIError:
-        return False  # why is told to those who go on and open it
+        return False  # those who continue and open it get the reason
     finally:
         engine.dispose()
 
 
 def _create_engine(url: str) -> Engine:
-    """An engine for the migration alone. SQLite's driver would end the transaction before each change of a table."""
+    """Create an engine for the migration alone. SQLite's driver would end the transaction before each table change."""
     engine = create_engine(url, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "connect", _disable_driver_transactions)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
 
 
-def _leave_transactions_to_us(connection: Any, record: Any) -> None:
+def _disable_driver_transactions(connection: Any, record: Any) -> None:
     connection.isolation_level = None
-    # A table that is copied is dropped once; with foreign keys on, that would drop the rows that refer to it.
+    # A table that is copied is dropped once; with foreign keys enabled, that would delete the rows that refer to it.
     connection.execute("PRAGMA foreign_keys=OFF")
 
 
 def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
-    """The revision of a database, None where it is new or a release of the time before revisions; and its columns."""
+    """Return the revision of a database, None where it is new or of a release without revisions; and its columns."""
     present = {
         table: {column["name"] for column in inspect(connection).get_columns(table)}
         for table in inspect(connection).get_table_names()
@@ -205,7 +205,7 @@ def _migrate(connection: Connection) -> None:
 
 
 def _create(connection: Connection) -> None:
-    """A new database: the tables as they are now, which is what all revisions together make."""
+    """Create the current tables in a new database, which is what all revisions together build."""
     metadata.create_all(connection)
     revisions.create(connection)
     connection.execute(insert(revisions).values(version_num=HEAD))
@@ -244,7 +244,7 @@ def _add_late_columns(connection: Connection, present: set[str]) -> None:
 
 
 def _apply(connection: Connection, command: str, revision: str) -> None:
-    """Let Alembic do it. Imported here: it takes 0.2 s, and most starts change nothing."""
+    """Run Alembic. Imported here: it takes 0.2 s, and most starts change nothing."""
     from alembic import command as commands
     from alembic.config import Config
 

@@ -1,4 +1,4 @@
-"""Snapshots: runs and the page's state, behind a short link. They hold their runs as long as they are kept."""
+"""Store snapshots: runs and the page's state, behind a short link. Their runs are pinned as long as they are stored."""
 
 import hashlib
 import json
@@ -10,17 +10,17 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_held, unpin_unheld
+from mhc_scope.store.pins import list_view_runs, unpin_unreferenced
 from mhc_scope.store.tables import runs, snapshots
 
 ID_LENGTH = 12
-# A read prolongs a view no more often than this.
+# A read extends the life of a view no more often than this.
 RENEW_EVERY_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class StoredSnapshot:
-    """One stored view; `sweep` is the one behind its map, where it has one."""
+    """Describe a stored view; `sweep` is the one behind its map, where it has one."""
 
     id: str
     runs: list[str]
@@ -31,15 +31,15 @@ class StoredSnapshot:
     sweep: dict[str, Any] | None = None
     client: str = ""
     address: str = ""
-    key_hash: str | None = None  # of a secret that its maker was told
-    expires_at: float | None = None  # unless it is looked at before; None where it is kept for good
-    bytes: int = 0  # of its own, without its runs
+    key_hash: str | None = None  # of a secret that was returned to its creator
+    expires_at: float | None = None  # unless it is viewed before; None where it is kept forever
+    bytes: int = 0  # its own, without its runs
     room: str | None = None  # of the course in which it was stored
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who stores a view, and until when it is kept."""
+    """Record who stores a view, and until when it is kept."""
 
     client: str = ""
     address: str = ""
@@ -49,7 +49,7 @@ class Owner:
 
 
 class SnapshotStore:
-    """Reads and writes of snapshots."""
+    """Read and write snapshots."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -61,21 +61,21 @@ class SnapshotStore:
         title: str,
         note: str = "",
         sweep: dict[str, Any] | None = None,
-        held: Sequence[str] = (),
+        also_pinned: Sequence[str] = (),
         owner: Owner | None = None,
     ) -> tuple[StoredSnapshot, bool]:
-        """Store a view and pin its runs and those `held`. The same view is the same snapshot; the flag says if new.
+        """Store a view, and pin its runs and those `also_pinned`. The same view is one snapshot; the flag says if new.
 
-        A known view stays its first owner's, and is kept as long as either wants it.
+        A known view keeps its first owner, and is kept as long as either owner wants it.
         """
         by = owner or Owner()
-        # Ids are older than notes, notes than sweeps, and sweeps than rooms.
+        # Ids are older than notes, sweeps and rooms, so each of these is hashed only where it is set.
         later: list[Any] = [note, sweep, {"room": by.room} if by.room else None]
         body = json.dumps([list(run_ids), state, title, *filter(None, later)])
         snapshot_id = hashlib.sha256(body.encode()).hexdigest()[:ID_LENGTH]
         kept = {"bytes": len(body), **vars(by)}
         fresh = StoredSnapshot(snapshot_id, list(run_ids), state, title, time.time(), note, sweep, **kept)
-        pinned = [*run_ids, *held]
+        pinned = [*run_ids, *also_pinned]
 
         def work(connection: Connection) -> tuple[StoredSnapshot, bool]:
             known = _find(connection, snapshot_id)
@@ -89,18 +89,18 @@ class SnapshotStore:
         return await self._database.call(work)
 
     async def get(self, snapshot_id: str) -> StoredSnapshot | None:
-        """The snapshot, if it is known."""
-        if "\0" in snapshot_id:  # PostgreSQL takes no such text
+        """Return the snapshot, if it is known."""
+        if "\0" in snapshot_id:  # PostgreSQL rejects such text
             return None
         return await self._database.read(lambda connection: _find(connection, snapshot_id))
 
     async def renew(self, snapshot: StoredSnapshot, expires_at: float) -> None:
-        """Keep a view that is looked at until then, where it is not kept longer."""
+        """Extend the expiry of a view that is viewed, where it is not kept longer."""
         if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _renew(connection, snapshot.id, expires_at))
 
     async def list_of(self, client: str) -> list[StoredSnapshot]:
-        """The views of a client, the latest first."""
+        """Return the views of a client, the latest first."""
         query = select(snapshots).where(snapshots.c.client == client).order_by(snapshots.c.created_at.desc())
 
         def work(connection: Connection) -> list[StoredSnapshot]:
@@ -109,17 +109,17 @@ class SnapshotStore:
         return await self._database.read(work)
 
     async def delete(self, snapshot: StoredSnapshot) -> None:
-        """Forget a view, and let go of the runs that no other view holds."""
+        """Delete a view, and unpin the runs that no other view refers to."""
 
         def work(connection: Connection) -> None:
             connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
-            unpin_unheld(connection, list_held(snapshot.runs, snapshot.sweep))
+            unpin_unreferenced(connection, list_view_runs(snapshot.runs, snapshot.sweep))
 
         await self._database.call(work)
 
 
 def is_longer(expires_at: float | None, snapshot: StoredSnapshot) -> bool:
-    """Whether a view would be kept longer so, by so much that it is worth to be written."""
+    """Return whether this expiry keeps a view so much longer that it is worth a write."""
     if snapshot.expires_at is None or expires_at is None:
         return snapshot.expires_at is not None
     return expires_at - snapshot.expires_at > RENEW_EVERY_S

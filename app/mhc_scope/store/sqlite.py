@@ -1,4 +1,4 @@
-"""What is particular to SQLite: one owner of the folder, how a connection is set up, and a file that went away."""
+"""Handle what is specific to SQLite: one owner of the folder, the setup of connections, and a file that was deleted."""
 
 import contextlib
 import fcntl
@@ -19,15 +19,15 @@ log = logging.getLogger("mhc.store")
 
 # Before this release two connections could corrupt a database in WAL mode.
 WAL_IS_SAFE = sqlite3.sqlite_version_info >= (3, 51, 3)
-# How long a call waits for another process that has the database locked, its time in our own queue included.
+# How long a call waits for another process that has locked the database, including its time in our own queue.
 MAX_WAIT_S = 5.0
-# A copy in steps is begun anew so often; after each step others may write.
+# A copy in steps restarts this often at most; after each step others may write.
 MAX_BEGUN, STEP_PAUSE_S = 4, 0.02
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
 class SqliteFile:
-    """The file of a database, and the lock on its folder."""
+    """Lock the folder of a database, and identify its file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,12 +35,12 @@ class SqliteFile:
         self._identity: tuple[int, int] | None = None
 
     def lock(self) -> None:
-        """Hold the folder for this process; the kernel lets go when the process ends, however it ends.
+        """Lock the folder for this process; the kernel releases the lock when the process ends, however it ends.
 
         Raises
         ------
         UnusableDatabase
-            Where another process holds it, or it cannot be written.
+            Where another process has locked it, or it cannot be written.
         """
         folder = self.path.parent
         try:
@@ -56,34 +56,34 @@ class SqliteFile:
         self._lock = handle
 
     def unlock(self) -> None:
-        """Let go of the folder."""
+        """Release the folder."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def remember(self) -> None:
-        """Note which file is open under this name."""
+        """Record which file is open under this name."""
         self._identity = self._identify()
 
     def has_moved(self) -> bool:
-        """Whether the file that is open is no longer the one of this name."""
+        """Return whether the open file is no longer the one with this name."""
         return self._identity is not None and self._identify() != self._identity
 
-    def find_again(self, engine: Engine, upgrade: Callable[[], None]) -> None:
-        """Go on with the file of this name; where there is none, write what is still open as it was.
+    def reopen(self, engine: Engine, upgrade: Callable[[], None]) -> None:
+        """Continue with the file of this name; where there is none, write the content of the open file again.
 
         Raises
         ------
         UnusableDatabase
-            Where the folder cannot be written, or another server has it.
+            Where the folder cannot be written, or another server has locked it.
         """
         self.unlock()
         self.lock()
         if self._identify() is None:
             self._rescue(engine)
-            log.warning("%s was deleted while it was in use; it was written anew, nothing is lost", self.path)
+            log.warning("%s was deleted while it was in use; it was written again, nothing is lost", self.path)
         else:
-            log.warning("%s is another file than the one that was in use; going on with it", self.path)
+            log.warning("%s is another file than the one that was in use; continuing with it", self.path)
         engine.dispose()
         upgrade()
         with engine.connect():
@@ -101,7 +101,7 @@ class SqliteFile:
             raw.close()
 
     def _identify(self) -> tuple[int, int] | None:
-        # Never opened: closing it would drop SQLite's own locks, which are the process's.
+        # Never opened: closing it would release SQLite's own locks, which belong to the process.
         with contextlib.suppress(FileNotFoundError):
             found = self.path.stat()
             return found.st_dev, found.st_ino
@@ -109,12 +109,12 @@ class SqliteFile:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A new connection of the server's engine. It creates no file: one that went away is not to be an empty one."""
+    """Open a connection of the server's engine. It creates no file: a deleted database must not become an empty one."""
     return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, check_same_thread=False)
 
 
 def set_pragmas(connection: Any, record: Any) -> None:
-    """For each new connection of the server's engine."""
+    """Set up each new connection of the server's engine."""
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA journal_mode={'WAL' if WAL_IS_SAFE else 'DELETE'}")
     cursor.execute("PRAGMA synchronous=FULL")
@@ -123,7 +123,7 @@ def set_pragmas(connection: Any, record: Any) -> None:
 
 
 def limit_wait(connection: Connection, waited_s: float) -> None:
-    """Let this transaction wait for locks for what is left of `MAX_WAIT_S`; calls queued behind it have waited too."""
+    """Let this transaction wait for locks for the rest of `MAX_WAIT_S`; calls queued after it have waited too."""
     left_ms = max(0, round(1000 * (MAX_WAIT_S - waited_s)))
     connection.exec_driver_sql(f"PRAGMA busy_timeout={left_ms}")
 
@@ -151,7 +151,7 @@ def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) -> None:
-    """Some pages at a time; all at once where others write so often that it begins anew and anew."""
+    """Copy in steps; in one step where others write so often that it keeps restarting."""
     least, begun = math.inf, 1
 
     def watch(status: int, remaining: int, total: int) -> None:
@@ -168,11 +168,11 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) ->
 
 
 class _CopyConflict(Exception):
-    """A copy was begun anew too often."""
+    """A copy was restarted too often."""
 
 
 def put_in_place(part: Path, path: Path) -> None:
-    """Give a file that is written its name, durably."""
+    """Rename a file that is written, durably."""
     _sync(part)
     part.replace(path)
     _sync(path.parent)
@@ -187,18 +187,18 @@ def _sync(path: Path) -> None:
 
 
 def require_sound(path: Path) -> None:
-    """Refuse a file that cannot be a database in use, before anything is written.
+    """Refuse a file that cannot be a used database, before anything is written.
 
     Raises
     ------
     UnusableDatabase
-        Where it is a folder, empty or not writable. A file that is not there is fine.
+        Where it is a folder, empty or not writable. A file that does not exist is fine.
     """
     if not path.exists():
         return
     if not path.is_file():
         raise UnusableDatabase(f"the database {path} is not a file: choose another data folder")
     if path.stat().st_size == 0:
-        raise UnusableDatabase(f"the database {path} is empty: restore a backup, or delete the file to begin anew")
+        raise UnusableDatabase(f"the database {path} is empty: restore a backup, or delete the file to start again")
     if not os.access(path, os.W_OK):
         raise UnusableDatabase(f"the database {path} cannot be written: its file or its disk is read-only")

@@ -1,6 +1,6 @@
-"""The tables as they are now; `migrations` says how a database gets there. Times are seconds since 1970.
+"""Define the current tables; `migrations` upgrades a database to them. Times are seconds since 1970.
 
-A row of `runs` is a record and the job that makes it. Its `kind` says what is computed, its `source` what from, and
+A row of `runs` is a record and the job that makes it. Its `kind` says what is computed, its `source` from what, and
 `of_run` names the run that the job is about, where it is about another run.
 """
 
@@ -89,7 +89,7 @@ snapshots = Table(
     Column("room", String(12), index=True),
 )
 
-# Rooms of courses. Their teacher is known by a key, of which only a hash is kept.
+# Rooms of courses. A key identifies their teacher; only its hash is stored.
 rooms = Table(
     "rooms",
     metadata,
@@ -103,7 +103,7 @@ rooms = Table(
     Column("created_at", Float, nullable=False),
 )
 
-# Grids of runs. One server feeds an open one, as long as its lease holds.
+# Grids of runs. One server runs an open one, as long as its lease lasts.
 sweeps = Table(
     "sweeps",
     metadata,
@@ -121,7 +121,7 @@ sweeps = Table(
     Column("changed_at", Float, nullable=False),
     Index("sweeps_open", "is_open", "changed_at"),
 )
-# Clients that asked for a sweep and have not left it.
+# Clients that requested a sweep and have not left it.
 sweep_askers = Table(
     "sweep_askers",
     metadata,
@@ -129,7 +129,7 @@ sweep_askers = Table(
     Column("client", String(96), primary_key=True),
 )
 
-# Given out by the operator; only a hash is kept.
+# Created by the operator; only a hash is stored.
 tokens = Table(
     "tokens",
     metadata,
@@ -141,7 +141,7 @@ tokens = Table(
     Column("expires_at", Float),
 )
 
-# Seconds that clients have used lately: a sum that halves with time, as it was at `at`.
+# Seconds that clients have used recently: a sum that halves with time, as of `at`.
 usage = Table(
     "usage",
     metadata,
@@ -150,7 +150,7 @@ usage = Table(
     Column("at", Float, nullable=False),
 )
 
-# Server processes that use this database, and how many streams each has open on a run.
+# Server processes that use this database, and how many event streams each has open on a run.
 servers = Table(
     "servers",
     metadata,
@@ -159,7 +159,7 @@ servers = Table(
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
 )
-# What a server writes now and then to know that it can.
+# A server writes a row from time to time to test that it can.
 probes = Table(
     "probes",
     metadata,

@@ -1,6 +1,6 @@
 """Composites of chosen layers alone: forward from the first of them, backward from the last.
 
-`static/js/instant/part.js` says the same.
+`static/js/instant/interval.js` says the same.
 """
 
 from collections.abc import Sequence

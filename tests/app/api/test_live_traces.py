@@ -228,7 +228,7 @@ def test_a_trace_without_news_fails(launch: StartServer, lines: list[bytes]) -> 
             index = min(index + 1, 5)
             time.sleep(0.2)
         assert (silent.status(), heard.status()) == ("failed", "running")
-        assert "no news" in silent.read()[-1]["reason"]
+        assert "no frame was received" in silent.read()[-1]["reason"]
         assert silent.feed(1, lines[1:2]).status_code == 409
 
 

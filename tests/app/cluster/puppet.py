@@ -135,7 +135,7 @@ class Server:
 
     async def kill(self) -> None:
         """End it as a power cut would: nothing more is written."""
-        dispatcher, neighbours = self.runs._dispatcher, self.runs._neighbours
+        dispatcher, neighbours = self.runs._dispatcher, self.runs._peers
         if neighbours is not None:
             await neighbours.stop()
         for loop in dispatcher._loops:

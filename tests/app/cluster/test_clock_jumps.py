@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mhc_scope.store.queue.leases import to_hold_s
-from mhc_scope.store.queue.silence import Silence
+from mhc_scope.store.queue.lease_watch import LeaseWatch
+from mhc_scope.store.queue.leases import to_lease_duration_s
 from tests.app.cluster.puppet import LEASE_S, Server, check_log, make_spec, play, wait_until
 from tests.app.store.postgresql import PostgreSQL
 from tests.endurance.site.clocks import DatabaseClock
@@ -38,9 +38,10 @@ def test_a_jump_takes_no_run_from_a_server_that_lives(postgresql: PostgreSQL, ah
     async def act(a: Server, b: Server, clock: DatabaseClock) -> None:
         run_id = await a.submit(make_spec(1))
         await a.engine.step(run_id, 2)
-        a.runs._dispatcher._beat_s = 0.9 * to_hold_s(LEASE_S)  # that B comes first after the jump is what can go wrong
+        # B's heartbeat comes first after the jump: that is what can go wrong.
+        a.runs._dispatcher._heartbeat_s = 0.9 * to_lease_duration_s(LEASE_S)
         await asyncio.to_thread(clock.set, ahead_s)
-        await b.runs._dispatcher.beat()
+        await b.runs._dispatcher.heartbeat()
         await asyncio.sleep(2 * LEASE_S)
         await a.compute(run_id, 4)
         check_log(await b.follow(run_id), "done")
@@ -80,21 +81,21 @@ async def has_watchers(server: Server, run_id: str, count: int) -> bool:
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_not_waited_for_so_long() -> None:
-    silence = Silence[str](0.05)
+    watch = LeaseWatch[str](0.05)
     deadline = time.monotonic() + 20
-    while not silence.find({"long ago": 1e9}, now=0.0):
+    while not watch.find({"long ago": 1e9}, now=0.0):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def test_a_lease_that_is_renewed_is_never_lost() -> None:
-    silence = Silence[str](0.05)
+    watch = LeaseWatch[str](0.05)
     found = []
     for turn in range(10):
-        found += silence.find({"renewed": float(turn), "not renewed": 0.0}, now=1e9)
+        found += watch.find({"renewed": float(turn), "not renewed": 0.0}, now=1e9)
         time.sleep(0.01)
     assert set(found) <= {"not renewed"}
     time.sleep(0.05)
-    assert silence.find({"not renewed": 0.0}, now=1e9) == ["not renewed"]
-    assert silence.find({}, now=1e9) == []
-    assert silence.find({"not renewed": 0.0}, now=1e9) == [], "it came back"
+    assert watch.find({"not renewed": 0.0}, now=1e9) == ["not renewed"]
+    assert watch.find({}, now=1e9) == []
+    assert watch.find({"not renewed": 0.0}, now=1e9) == [], "it came back"

@@ -31,7 +31,7 @@ def test_clients_and_their_use_outlive_a_restart(database_url: str) -> None:
         server = await Server(database_url).start()
         first, second = [await server.submit(make_spec(seed), "heavy") for seed in range(2)]
         await server.engine.step(first)
-        server.runs._dispatcher.reports.held[first].begun_s -= 50.0  # type: ignore[operator]
+        server.runs._dispatcher.reports.leased[first].begun_s -= 50.0  # type: ignore[operator]
         await server.compute(first)
         await server.kill()
         server = await Server(database_url).start()
@@ -92,7 +92,7 @@ def test_frames_that_differ_when_it_is_tried_again_fail_it(database_url: str) ->
         except Exception as error:
             await server.engine.end(run_id, "failed", str(error))
         run = await server.get(run_id)
-        assert run.reason == "computed again, it gave other frames than those stored"
+        assert run.reason == "the second computation gave other frames than those stored"
         check_log(await server.follow(run_id), "failed")
         await server.stop()
 
@@ -104,7 +104,7 @@ def test_a_row_under_way_without_a_job_is_found(database_url: str) -> None:
         server = await Server(database_url).start()
         run_id = await server.submit(make_spec(1))
         server.engine.frames.clear()  # as if the engine had lost it without a word
-        del server.runs._dispatcher.reports.held[run_id]
+        del server.runs._dispatcher.reports.leased[run_id]
         await wait_until(lambda: server.engine.begun == [run_id] * 2)
         await server.compute(run_id)
         check_log(await server.follow(run_id), "done")
@@ -136,7 +136,7 @@ def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "STORE_PATIENCE_S", 0.1)
+    monkeypatch.setattr(limits, "STORE_WAIT_S", 0.1)
 
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path)).start()
@@ -160,7 +160,7 @@ def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path, monkeypatc
 def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "STORE_PATIENCE_S", 0.1)
+    monkeypatch.setattr(limits, "STORE_WAIT_S", 0.1)
 
     async def act() -> None:
         server = await Server(sqlite_url(tmp_path)).start()

@@ -70,7 +70,7 @@ def test_a_sweep_of_a_server_that_is_killed_goes_on_at_the_other(pair: tuple[Ser
     assert wait_for_counts(b, sweep["id"], lambda counts: not {"held", "queued", "running"} & counts.keys()) == {
         "done": 8
     }
-    assert f"going on with sweep {sweep['id']}" in b.log.read_text()
+    assert f"continuing sweep {sweep['id']}" in b.log.read_text()
 
 
 def test_a_run_of_a_server_that_is_killed_is_finished_by_the_other(pair: tuple[Server, Server]) -> None:
@@ -82,4 +82,4 @@ def test_a_run_of_a_server_that_is_killed_is_finished_by_the_other(pair: tuple[S
         a.kill()
         assert wait_for_end(http, run_id)["status"] == "done"
         assert all(f'"index":{index},' in line for index, line in enumerate(read_lines(http, run_id)))
-    assert f"run {run_id} was under way, and no server computed it" in b.log.read_text()
+    assert f"run {run_id} was running, and no server computed it" in b.log.read_text()

@@ -9,7 +9,7 @@ import pytest
 from fastapi import Request
 
 from mhc_scope.api.runs import compare_runs
-from mhc_scope.services.errors import ServerStreamsError, TooExpensiveError
+from mhc_scope.services.errors import ServerStreamLimitError, TooExpensiveError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.streams import StreamLimit, StreamPlace
 from mhc_scope.settings import Settings
@@ -49,7 +49,7 @@ def test_a_comparison_that_finds_no_place_for_its_stream_leaves_no_run(tmp_path:
         requests = [build_request(orjson.dumps([spec.canonical()])) for spec in specs]  # both find room at first
         posts = [compare_runs(one, server.runs, ben, StreamPlace(streams, ben), "page of ben") for one in requests]
         answer, refusal = await asyncio.gather(*posts, return_exceptions=True)
-        assert (answer.status_code, type(refusal)) == (202, ServerStreamsError)  # type: ignore[union-attr]
+        assert (answer.status_code, type(refusal)) == (202, ServerStreamLimitError)  # type: ignore[union-attr]
         assert [(await server.get(spec.id)).status for spec in specs] == ["running", "cancelled"]
         await server.stop()
 

@@ -86,8 +86,8 @@ def test_urls_of_postgresql_are_taken_as_hosts_write_them(scheme: str) -> None:
         ("postgresql+psycopg2://ann:secret@db/scope", "got a URL of postgresql+psycopg2, wanted"),
         ("sqlite://", "got a URL of sqlite without a file, wanted"),
         ("sqlite:///:memory:", "got a URL of sqlite without a file, wanted"),
-        ("postgresql://ann:secret@db:port/scope", "got what is not a URL, wanted"),
-        ("secret", "got what is not a URL, wanted"),
+        ("postgresql://ann:secret@db:port/scope", "got no valid URL, wanted"),
+        ("secret", "got no valid URL, wanted"),
     ],
 )
 def test_another_database_is_refused_in_a_sentence_without_its_password(url: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""What a server does with its memory: it looks at little of it again, and gives back what a crowd has left."""
+"""What a server does with its memory: it scans little of it again, and returns what many connections have left."""
 
 import asyncio
 import ctypes
@@ -12,7 +12,7 @@ import pytest
 
 from mhc_scope.edge.gate import Gate
 from mhc_scope.edge.limits import ConnectionLimits
-from mhc_scope.edge.memory import CROWD, Crowd
+from mhc_scope.edge.memory import MIN_PEAK, ConnectionPeak
 from mhc_scope.edge.protocol import EdgeProtocol
 from tests.apart import run_loop
 from tests.conftest import ROOT
@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 COLLECTED = """
 import gc, time
 import mhc_scope.main  # what a server has loaded
-from mhc_scope.edge.memory import spare_known_objects
+from mhc_scope.edge.memory import freeze_permanent_objects
 
 def measure():
     gc.collect()
@@ -29,28 +29,28 @@ def measure():
     return time.thread_time() - begun
 
 before = measure()
-spare_known_objects()
+freeze_permanent_objects()
 print(before / measure())
 """
 PIECES, PIECE_BYTES = 500, 100_000
 TRIMMED = f"""
 import os
-from mhc_scope.edge.memory import give_back
+from mhc_scope.edge.memory import return_memory
 from benchmarks.scale import read_resident
 
 before = read_resident(os.getpid())
 pieces = [bytes([k % 256]) * ({PIECE_BYTES} if k % 2 else 2_000) for k in range(2 * {PIECES})]
 del pieces[1::2]
 kept = read_resident(os.getpid()) - before
-give_back()
+return_memory()
 print(kept, read_resident(os.getpid()) - before)
 """
 HEAPS = """
 import ctypes, sys, threading
-from mhc_scope.edge.memory import share_one_heap
+from mhc_scope.edge.memory import use_one_heap
 
 if sys.argv[1:]:
-    share_one_heap()
+    use_one_heap()
 kept, all_there = [], threading.Barrier(6)
 
 def keep():
@@ -83,9 +83,10 @@ def test_what_is_there_for_good_is_not_looked_at_again() -> None:
 
 
 def test_half_of_a_crowd_has_to_leave() -> None:
-    crowd = Crowd()
-    counts = [CROWD * 2, CROWD + 1, CROWD, CROWD, CROWD // 2 + 1, CROWD // 2, 0, CROWD - 1, 0]
-    assert [crowd.has_left(count) for count in counts] == [False, False, True, False, False, True, False, False, False]
+    peak = ConnectionPeak()
+    counts = [MIN_PEAK * 2, MIN_PEAK + 1, MIN_PEAK, MIN_PEAK, MIN_PEAK // 2 + 1, MIN_PEAK // 2, 0, MIN_PEAK - 1, 0]
+    halved = [False, False, True, False, False, True, False, False, False]
+    assert [peak.has_halved(count) for count in counts] == halved
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library has no malloc_trim")
@@ -99,12 +100,12 @@ def test_what_was_freed_between_things_in_use_goes_back() -> None:
 def test_a_gate_notices_that_a_crowd_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     given = threading.Event()
     monkeypatch.setattr("mhc_scope.edge.gate.SETTLE_S", 0.0)
-    monkeypatch.setattr("mhc_scope.edge.gate.give_back", given.set)
+    monkeypatch.setattr("mhc_scope.edge.gate.return_memory", given.set)
 
     async def work() -> bool:
         gate = Gate(None, ConnectionLimits(0.04, 0.04, 0.04, 10**6, 10**6, 10), "", "")
         gate.start(asyncio.get_running_loop())
-        guests = [cast(EdgeProtocol, Guest(f"10.0.0.{k}")) for k in range(CROWD)]
+        guests = [cast(EdgeProtocol, Guest(f"10.0.0.{k}")) for k in range(MIN_PEAK)]
         for guest in guests:
             gate.admit(guest, 0.0)
         await asyncio.sleep(0.2)

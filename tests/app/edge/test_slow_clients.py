@@ -34,7 +34,7 @@ def test_a_head_that_does_not_end_is_given_up(hasty: Server) -> None:
         seconds, said = time_until_closed(sock)
     assert to_status(said) == 408
     assert b"application/problem+json" in said
-    assert b"the head of the request was not whole after 1 s" in said
+    assert b"the head of the request was not complete after 1 s" in said
     assert LIMIT_S <= seconds < LATE_S
 
 

@@ -108,7 +108,7 @@ def test_a_worker_killed_while_it_warms_up_is_told_and_replaced(launch: StartSer
     os.kill(worker, signal.SIGKILL)
     with httpx.Client(base_url=own.api, timeout=60) as http:
         compute(http, fresh_spec())
-    assert f"worker {worker} is gone: the worker process was killed (SIGKILL)" in own.log.read_text()
+    assert f"worker {worker} has ended: the worker process was killed (SIGKILL)" in own.log.read_text()
 
 
 def test_a_run_past_the_deadline_fails(launch: StartServer, fresh_spec: FreshSpec) -> None:
@@ -226,7 +226,7 @@ def test_the_opening_comparison_is_there_without_a_click(launch: StartServer) ->
 
 
 def test_old_runs_are_swept_and_pinned_ones_kept(launch: StartServer, fresh_spec: FreshSpec) -> None:
-    own = launch("--workers", "1", "--keep-s", "2", "SWEEP_S=0.2")
+    own = launch("--workers", "1", "--keep-s", "2", "RETENTION_INTERVAL_S=0.2")
     with httpx.Client(base_url=own.api, timeout=60) as http:
         pinned = compute(http, fresh_spec())
         assert http.post("/snapshots", json={"runs": [pinned]}).status_code == 201

@@ -5,10 +5,10 @@ import sys
 
 WORKER = """
 import os, time
-from mhc_scope.engine.pipe import Answers
+from mhc_scope.engine.pipe import AnswerWriter
 reader, writer = os.pipe()
 os.close(reader)
-answers = Answers(os.fdopen(writer, "wb"))
+answers = AnswerWriter(os.fdopen(writer, "wb"))
 {}
 time.sleep(60)
 """

@@ -123,7 +123,7 @@ def test_a_loud_run_bursts_its_lanes_and_the_others_stay_in_front_of_it(web: htt
     calm = place_lanes([4, 4], STREAMS)[0]
     assert count_near(ends, METHODS["mhc"].dark) > 60 * UNIT_PX, "in front"
     paler = ends[..., 0].astype(int) > 180
-    assert paler[round(calm.middles[1] + calm.room / 2 - top)].mean() > 0.9, "HC covers the room between mHC's streams"
+    assert paler[round(calm.middles[1] + calm.height / 2 - top)].mean() > 0.9, "HC covers the gap between mHC's streams"
     assert not np.any(paler[:, :1] & (np.abs(np.arange(height)[:, None] - (calm.middles[0] - top)) < 1)), "not mHC"
     outside = np.concatenate([pixels[:top].reshape(-1, 3), pixels[top + height :].reshape(-1, 3)])
     assert np.all(np.abs(outside.astype(int) - [244, 180, 120]).max(1) > 40), "cut off at the edge"
@@ -317,6 +317,6 @@ def test_a_ribbon_is_as_wide_as_the_stream_is_large_and_breaks_where_nothing_is_
 
 def test_lanes_fill_the_box_in_order() -> None:
     first, second = place_lanes([1, 4], (0, 100, 10, 120))
-    assert first.room == second.room == pytest.approx(20)
+    assert first.height == second.height == pytest.approx(20)
     assert list(first.middles) == pytest.approx([110])
     assert list(second.middles) == pytest.approx([150, 170, 190, 210])

@@ -15,7 +15,7 @@ from mhc_core.figures.methods import METHODS
 from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
-from mhc_scope.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_shown
+from mhc_scope.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_unchanged_preset
 from tests.app.pages.test_link_cards import count, read_picture, read_tags
 from tests.conftest import Server, compute
 from tests.core.conftest import measure
@@ -76,9 +76,9 @@ def test_the_picture_of_a_preset_has_its_own_headline(web: httpx.Client, server:
 
 def test_a_state_names_a_preset_as_long_as_the_runs_are_its_own() -> None:
     ids = [spec.id for spec in DEFAULT.specs]
-    assert find_shown("v=1&preset=default&runs=residual,hc,mhc&layer=3", ids) is DEFAULT
+    assert find_unchanged_preset("v=1&preset=default&runs=residual,hc,mhc&layer=3", ids) is DEFAULT
     for state, runs in (("v=1&preset=default", ids[:2]), ("v=1", ids), ("v=1&preset=none", ids)):
-        assert find_shown(state, runs) is None
+        assert find_unchanged_preset(state, runs) is None
 
 
 def headline_by_hand(result: Result, preset: Preset) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mhc_scope.services.clock import PatientClock
+from mhc_scope.services.clock import RateLimitedClock
 
 YEAR_S = 365 * 86_400.0
 
@@ -31,14 +31,14 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
 
 
 def test_a_clock_that_goes_right_is_told_as_it_is(hands: Hands) -> None:
-    clock = PatientClock()
+    clock = RateLimitedClock()
     for _ in range(5):
         hands.pass_by(600)
         assert clock.now() == pytest.approx(hands.wall)
 
 
 def test_a_jump_ahead_is_followed_no_faster_than_time_passes(hands: Hands) -> None:
-    clock = PatientClock()
+    clock = RateLimitedClock()
     hands.wall += YEAR_S
     assert clock.now() == pytest.approx(1e9)
     hands.pass_by(600)
@@ -48,7 +48,7 @@ def test_a_jump_ahead_is_followed_no_faster_than_time_passes(hands: Hands) -> No
 
 
 def test_a_clock_that_is_set_back_is_followed(hands: Hands) -> None:
-    clock = PatientClock()
+    clock = RateLimitedClock()
     hands.wall -= YEAR_S
     assert clock.now() == pytest.approx(1e9 - YEAR_S)
     hands.wall += YEAR_S
@@ -56,7 +56,7 @@ def test_a_clock_that_is_set_back_is_followed(hands: Hands) -> None:
 
 
 def test_after_a_sleep_of_the_machine_it_catches_up(hands: Hands) -> None:
-    clock = PatientClock()
+    clock = RateLimitedClock()
     hands.wall += 8 * 3600
     for _ in range(49):
         hands.pass_by(600)

@@ -30,8 +30,8 @@ def test_a_page_sets_no_cookie(server: Server) -> None:
 
 def test_the_queue_is_bounded_for_all_clients_together() -> None:
     policy, live = OpenPolicy(Settings(queue_s=10, workers=2)), [LiveCost(ANN.key, ANN.address, 8.0)]
-    policy.require_queue_room(BEN, [2.0], live)
+    policy.require_queue_capacity(BEN, [2.0], live)
     with pytest.raises(QueueFullError, match=r"About 8[.0]* s .* all clients together; 10 s is allowed") as caught:
-        policy.require_queue_room(BEN, [6.0], live)
+        policy.require_queue_capacity(BEN, [6.0], live)
     assert caught.value.retry_after_s == 2  # 4 s too much, two workers
-    policy.require_queue_room(BEN, [50.0], [])
+    policy.require_queue_capacity(BEN, [50.0], [])

@@ -63,7 +63,7 @@ def test_a_full_store_refuses_until_old_runs_have_gone(tmp_path: Path) -> None:
         with pytest.raises(StorageFullError, match="are allowed"):
             await storage.require_space()
         assert storage.is_near_full.is_set()
-        await Housekeeping(settings, database, storage).sweep()
+        await Housekeeping(settings, database, storage).delete_old()
         await storage.require_space()
         left = [name for name in (f"r{age}" for age in range(10)) if await RunStore(database).get(name) is not None]
         assert 5 < len(left) < 10
@@ -79,7 +79,7 @@ def test_a_run_that_was_used_lately_is_spared_though_the_store_is_full(tmp_path:
     async def work(database: Database) -> None:
         await add_run(database, "new", age_days=0.01)
         storage, settings = open_storage(database, path, max_store_bytes=1)
-        await Housekeeping(settings, database, storage).sweep()
+        await Housekeeping(settings, database, storage).delete_old()
         assert await RunStore(database).get("new") is not None
         with pytest.raises(StorageFullError):
             await storage.require_space()
@@ -95,7 +95,7 @@ def test_a_full_store_is_swept_before_its_time(tmp_path: Path, monkeypatch: pyte
         await add_run(database, "old", frames=200, age_days=0.5)
         await add_run(database, "new", age_days=0.0)
         storage, settings = open_storage(database, path, max_store_bytes=100_000)
-        assert limits.SWEEP_S == 600
+        assert limits.RETENTION_INTERVAL_S == 600
         housekeeping = Housekeeping(settings, database, storage)
         await housekeeping.start()
         with pytest.raises(StorageFullError):

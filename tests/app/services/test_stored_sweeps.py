@@ -38,7 +38,9 @@ def test_a_stored_map_outlives_its_sweep_and_the_day(launch: StartServer, fresh_
         assert store(http, run, body["id"]).status_code == 200, "the same view is the same snapshot"
         assert all(http.get(f"/runs/{run_id}").json()["pinned"] for row in body["ids"] for run_id in row)
     own.kill()
-    with httpx.Client(base_url=launch("--workers", "1", "--keep-s", "0.1", "SWEEP_S=0.2").api, timeout=60) as http:
+    with httpx.Client(
+        base_url=launch("--workers", "1", "--keep-s", "0.1", "RETENTION_INTERVAL_S=0.2").api, timeout=60
+    ) as http:
         deadline = time.monotonic() + 30
         for path in (f"/runs/{other}", f"{SWEEP}/{body['id']}"):
             while http.get(path).status_code != 404:

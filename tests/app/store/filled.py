@@ -19,11 +19,11 @@ T = TypeVar("T")
 DAY_S = 86_400.0
 
 
-def do(url: str, work: Callable[[Database], Awaitable[T]], *, is_beside: bool = False) -> T:
+def do(url: str, work: Callable[[Database], Awaitable[T]], *, is_secondary: bool = False) -> T:
     """Work on a database, which is closed whatever happens."""
 
     async def inside() -> T:
-        database = Database(url, is_beside=is_beside)
+        database = Database(url, is_secondary=is_secondary)
         try:
             return await work(database)
         finally:

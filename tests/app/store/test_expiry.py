@@ -32,11 +32,11 @@ def test_runs_stay_pinned_while_another_view_holds_them(tmp_path: Path) -> None:
         views = SnapshotStore(database)
         sweep = build_sweep(cell="done", **{"shared-cell": "done", "lost": "missing"})
         gone, _ = await views.put(
-            ["alone", "both", "forever"], "v=1", "gone", sweep=sweep, held=["cell", "shared-cell"], owner=OVER
+            ["alone", "both", "forever"], "v=1", "gone", sweep=sweep, also_pinned=["cell", "shared-cell"], owner=OVER
         )
         await views.put(["both"], "v=1", "later", owner=LATER)
         other = build_sweep(**{"shared-cell": "done"})
-        kept, _ = await views.put(["forever"], "v=1", "for good", sweep=other, held=["shared-cell"])
+        kept, _ = await views.put(["forever"], "v=1", "for good", sweep=other, also_pinned=["shared-cell"])
         assert len(await list_pinned(database)) == 5
         assert await drop_expired(database, NOW) == 1
         assert await list_pinned(database) == ["both", "forever", "shared-cell"]
@@ -50,7 +50,7 @@ def test_runs_stay_pinned_while_another_view_holds_them(tmp_path: Path) -> None:
 
 
 def test_many_go_in_steps(tmp_path: Path) -> None:
-    count = 2 * expiry.EXPIRED_AT_ONCE + 10
+    count = 2 * expiry.EXPIRED_BATCH_SIZE + 10
 
     async def work(database: Database) -> None:
         await add_run(database, "r")

@@ -7,7 +7,7 @@ from mhc_core.record.source import SpecSource
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.queue.queue import Queue
-from mhc_scope.store.retention import sweep
+from mhc_scope.store.retention import drop_unused
 from mhc_scope.store.runs import NewJob, RunStore
 from tests.apart import run_loop
 from tests.records import TRACE
@@ -47,7 +47,7 @@ def test_a_trace_that_grows_is_not_queued_again(tmp_path: Path) -> None:
         await live.open("l", TRACE, "secret")
         turn = await Queue(runs._database, 10).take_turn({}, free=9)
         assert [run.id for run in turn.claimed] == ["r"]
-        assert (await Queue(runs._database, 10).beat([("r", 1)])).freed == []
+        assert (await Queue(runs._database, 10).heartbeat([("r", 1)])).freed == []
         assert await live.list_open() == ["l"]
         await runs.finish("l", 0, "done", None)
         assert await live.list_open() == []
@@ -59,10 +59,10 @@ def test_traces_are_kept_for_a_time_of_their_own(tmp_path: Path) -> None:
     async def work(runs: RunStore, live: LiveTraceStore) -> None:
         assert await runs.add_record("t", TRACE, iter([]))
         await live.open("l", TRACE, "secret")
-        assert await sweep(runs._database, 1e12, 0.0, ()) == 0
-        assert await sweep(runs._database, 0.0, 1e12, ()) == 1, "t: l still grows"
+        assert await drop_unused(runs._database, 1e12, 0.0, ()) == 0
+        assert await drop_unused(runs._database, 0.0, 1e12, ()) == 1, "t: l still grows"
         await runs.finish("l", 0, "failed", "no news")
-        assert await sweep(runs._database, 0.0, 1e12, ()) == 1
+        assert await drop_unused(runs._database, 0.0, 1e12, ()) == 1
         assert await live.find("l") is None
 
     do(tmp_path, work)

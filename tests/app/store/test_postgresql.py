@@ -15,7 +15,7 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.errors import UnusableDatabase
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.queue.queue import Queue
-from mhc_scope.store.retention import sweep
+from mhc_scope.store.retention import drop_unused
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.schema import upgrade
 from mhc_scope.store.snapshots import SnapshotStore
@@ -164,8 +164,8 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         stored, is_new = await snapshots.put(["r"], "v=1", "title")
         assert is_new
         assert await snapshots.get(stored.id) == stored
-        assert await sweep(database, 1e12, 0.0, ()) == 0, "a trace has a time of its own"
-        assert await sweep(database, 1e12, 1e12, ()) == 1, "the record t: r is pinned, and v waits"
+        assert await drop_unused(database, 1e12, 0.0, ()) == 0, "a trace has a time of its own"
+        assert await drop_unused(database, 1e12, 1e12, ()) == 1, "the record t: r is pinned, and v waits"
         live = LiveTraceStore(database)
         await live.open("l", TRACE, "secret")
         found = await live.find("l")
@@ -176,7 +176,7 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert (board.waiting, board.running) == (("v",), {"l"})
         await store.finish("l", 0, "failed", "no news")
         assert await live.list_open() == []
-        assert await sweep(database, 1e12, 1e12, ()) == 1
+        assert await drop_unused(database, 1e12, 1e12, ()) == 1
         assert await live.find("l") is None
         await database.close()
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, func, select
 from mhc_core.record.source import SpecSource
 from mhc_scope.store import retention as sweeping
 from mhc_scope.store.database import Database
-from mhc_scope.store.retention import drop_oldest, give_back, sweep
+from mhc_scope.store.retention import drop_oldest, drop_unused, return_pages
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.tables import frames, runs
@@ -36,7 +36,7 @@ def test_old_runs_go_whole_and_others_stay(database_url: str) -> None:
             await add_run(database, name)
         await SnapshotStore(database).put(["held"], "v=1", "t")
         await RunStore(database).add_record("trace", TRACE, [])
-        dropped = await sweep(database, time.time() - DAY_S, 0.0, ["opening"])
+        dropped = await drop_unused(database, time.time() - DAY_S, 0.0, ["opening"])
         assert dropped == 1
         assert await list_runs(database) == ["held", "new", "opening", "trace"]
         assert await count_frames(database) == 3 * 11 + 1
@@ -54,7 +54,7 @@ def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
         await add_run(database, "big", frames=95)
         store, seen = RunStore(database), []
         before = await count_frames(database)
-        task = asyncio.create_task(sweep(database, time.time(), 0.0, ()))
+        task = asyncio.create_task(drop_unused(database, time.time(), 0.0, ()))
         while not task.done():
             seen.append((await count_frames(database), await store.get("big") is None))
         assert await task == 1
@@ -72,7 +72,7 @@ def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(
 
     async def work(database: Database) -> None:
         await add_run(database, "big", frames=95)
-        task = asyncio.create_task(sweep(database, time.time(), 0.0, ()))
+        task = asyncio.create_task(drop_unused(database, time.time(), 0.0, ()))
         while await count_frames(database) > 60:
             await asyncio.sleep(0)
         await add_run(database, "big", frames=30, age_days=0.0)
@@ -120,7 +120,7 @@ def test_a_trace_that_comes_again_while_it_goes_is_stored(database_url: str) -> 
         assert await store.get("t") is None
         assert await store.count_by_status() == {}
         assert await store.add_record("t", TRACE, [])
-        assert await sweep(database, 0.0, 0.0, ()) == 0
+        assert await drop_unused(database, 0.0, 0.0, ()) == 0
         assert await list_runs(database) == ["t"]
 
     do(database_url, work)
@@ -130,7 +130,7 @@ def test_what_a_crash_cut_short_is_taken_up(database_url: str) -> None:
     async def work(database: Database) -> None:
         await add_run(database, "r", frames=40)
         await database.call(lambda c: c.execute(runs.update().values(status="dropped")))
-        assert await sweep(database, 0.0, 0.0, ()) == 0, "nothing else is old"
+        assert await drop_unused(database, 0.0, 0.0, ()) == 0, "nothing else is old"
         assert await list_runs(database) == []
         assert await count_frames(database) == 0
 
@@ -170,12 +170,12 @@ def test_pages_are_given_back_to_the_disk(tmp_path: Path) -> None:
     async def work(database: Database) -> None:
         await add_run(database, "r", frames=1000, size=2000)
         before = path.stat().st_size
-        await sweep(database, time.time(), 0.0, ())
+        await drop_unused(database, time.time(), 0.0, ())
         assert path.stat().st_size == before
-        pages = await give_back(database)
+        pages = await return_pages(database)
         assert pages * 4096 > 0.9 * before
         assert path.stat().st_size < 0.1 * before
-        assert await give_back(database) == 0
+        assert await return_pages(database) == 0
 
     do(to_url(path), work)
     assert os.stat(path).st_mode & 0o777 == 0o600

@@ -78,7 +78,7 @@ def test_a_server_ends_though_its_database_is_silent(relay: tuple[Relay, str], l
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(60)
     said = server.log.read_text()
-    assert "the database does not answer: what is under way there is given up" in said
+    assert "the database does not answer: its running calls are abandoned" in said
     assert "Application shutdown complete" in said
     assert "Traceback" not in said
     cable.mend()

@@ -1,1 +1,1 @@
-"""What all routes share: bodies, problems, streams."""
+"""Implement what all routes share: bodies, problems, event streams."""

@@ -1,4 +1,4 @@
-"""Absolute addresses, for those who read a page elsewhere: previews of links cannot follow relative ones."""
+"""Build absolute addresses for readers outside the page: previews of links cannot follow relative ones."""
 
 import re
 
@@ -11,9 +11,9 @@ HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-F
 
 
 def to_base(request: Request, public_base: str) -> str | None:
-    """Where `/` of this server is found: as the operator says, else as the request says; None if its Host is no host.
+    """Return the base address of this server: the operator's, else the request's; None if its Host is not valid.
 
-    A sender chooses the Host of its request, but only that sender sees the answer: caches do not keep pages.
+    The sender chooses the Host of its request, but only the sender gets the answer: caches do not store pages.
     """
     if public_base:
         return public_base

@@ -1,4 +1,4 @@
-"""Request bodies are read raw, so that NaN, 1e400 and unknown fields are refused by name."""
+"""Read request bodies raw, so that NaN, 1e400 and unknown fields are refused by name."""
 
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ from mhc_core.spec import RunSpec, SpecError, SpecErrors, parse_spec
 from mhc_scope.api.http.problems import Problem
 
 MAX_SPECS = 8
-# Where compared runs differ in these, part of what else differs between them is chance.
+# Where compared runs differ in these fields, a part of their other differences is chance.
 SHARED = ("seed", "input")
 
 
@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def refer_to(model: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI description of a body that a route reads itself: its schema lies among the components."""
+    """Return the OpenAPI description of a body that a route reads itself: its schema is among the components."""
     return _to_body({"$ref": f"#/components/schemas/{model.__name__}"})
 
 
@@ -32,7 +32,7 @@ SPECS_BODY = _to_body(
 
 
 def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
-    """A list of specs that share their seed and input unless `is_mixed`; errors of item k name `k.field`."""
+    """Parse a list of specs that share their seed and input unless `is_mixed`; errors of item k name `k.field`."""
     items = _parse_list(body)
     specs, errors = [], []
     for index, item in enumerate(items):
@@ -48,7 +48,7 @@ def parse_comparison(body: bytes, is_mixed: bool) -> list[RunSpec]:
 
 
 def parse_model(model: type[Model], body: bytes) -> Model:
-    """A body of the service's own, with mistakes as field, got, wanted."""
+    """Parse a body of the service's own; report mistakes as field, got, wanted."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

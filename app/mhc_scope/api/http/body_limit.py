@@ -1,4 +1,4 @@
-"""The limit on the size of a request body."""
+"""Limit the size of a request body."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,27 +12,27 @@ from mhc_core.spec import SpecError
 from mhc_scope.api.http.problems import Problem, to_response
 from mhc_scope.api.http.root_path import to_route
 
-# A connection that is closed with unread data is reset, which may take the answer with it. So what a client sends after
-# it was refused is read and thrown away: up to so much, for so long, and until nothing has come for so long.
+# A connection that is closed with unread data is reset, which may discard the answer. So what a client sends after its
+# request was refused is read and discarded: at most this much, for this long, and until nothing has come for this long.
 DRAIN_BYTES, DRAIN_S, DRAIN_IDLE_S = 100_000_000, 10.0, 1.0
 
 
 class BodyLimit:
-    """ASGI middleware: counts a request's body while it streams in and answers 413 where it is too long.
+    """ASGI middleware: counts a request's body as it arrives and answers 413 where it is too long.
 
-    A length that is announced is refused before the body: a client that waits for `100 Continue` need not send it. A
-    body is read whole before its route runs, as none that is admitted is long. The routes of `streamed`, path -> its
-    own limit, are given theirs as it comes instead; a path that ends in / stands for all below it.
+    An announced length is refused before the body: a client that waits for `100 Continue` need not send it. A body is
+    read whole before its route runs, as no admitted body is long. The routes of `streamed`, path -> its own limit,
+    receive theirs in parts instead; a path that ends in / includes all below it.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, streamed: Mapping[str, int]) -> None:
         self._app, self._max_bytes, self._streamed = app, max_bytes, streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse what announces too much, and count what comes."""
+        """Refuse a body whose announced or received length is too large."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        own = self._find_own(to_route(scope))
+        own = self._find_streamed_limit(to_route(scope))
         limit, headers = self._max_bytes if own is None else own, Headers(scope=scope)
         declared = headers.get("content-length", "")
         announced = int(declared) if declared.isdecimal() else 0
@@ -46,8 +46,8 @@ class BodyLimit:
             return await self._read_first(scope, body)
         return await self._app(scope, partial(body.receive_at_most, limit), body.send)
 
-    def _find_own(self, path: str) -> int | None:
-        """The limit of a route that is given its body as it comes; None for others."""
+    def _find_streamed_limit(self, path: str) -> int | None:
+        """Return the limit of a route that receives its body in parts; None for others."""
         if path in self._streamed:
             return self._streamed[path]
         return next((limit for key, limit in self._streamed.items() if key[-1] == "/" and path.startswith(key)), None)
@@ -66,7 +66,7 @@ class BodyLimit:
 
 
 class _Body:
-    """The body of a request and its answer.
+    """Wrap the body of a request and its answer.
 
     Attributes
     ----------
@@ -78,11 +78,11 @@ class _Body:
         self._size, self._is_refused = 0, False
 
     def refuse(self) -> None:
-        """What is still sent belongs to no request."""
+        """Record that the body is refused: what the client still sends belongs to no request."""
         self._is_refused = True
 
     async def receive_at_most(self, limit: int) -> Message:
-        """The next message; 413 where it passes the limit."""
+        """Return the next message; raise 413 where it exceeds the limit."""
         message = await self.receive()
         self._size, self.more = self._size + len(message.get("body", b"")), message.get("more_body", False)
         if self._size > limit:
@@ -91,7 +91,7 @@ class _Body:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass the answer on; behind one to a body that was refused, the connection stays open for a while."""
+        """Pass the answer on; after one to a refused body, keep the connection open for a while."""
         is_last = message["type"] == "http.response.body" and not message.get("more_body", False)
         if is_last and self._is_refused and self.more:
             await self._send({**message, "more_body": True})
@@ -116,7 +116,7 @@ async def _refuse(problem: Problem, scope: Scope, body: _Body) -> None:
 
 
 def to_problem(got: int, limit: int) -> Problem:
-    """A body of at least `got` bytes is too long."""
+    """Return the problem of a body of at least `got` bytes, which is too long."""
     error = SpecError("body", f"{got} bytes or more", f"at most {limit} bytes")
     return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
 

@@ -1,9 +1,9 @@
-"""What answers hold that are not JSON, for the OpenAPI description."""
+"""Describe answers that are not JSON, for the OpenAPI description."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# OpenAPI 3.2 says `itemSchema`; 3.1, which the framework writes, leaves it to extensions.
+# OpenAPI 3.2 has `itemSchema`; 3.1, which the framework writes, leaves it to extensions.
 ITEM_SCHEMA = "x-item-schema"
 REF = "#/components/schemas/{model}"
 
@@ -12,16 +12,16 @@ Content = dict[str, dict[str, Any]]
 
 
 def describe_texts(descriptions: Mapping[str, str]) -> Content:
-    """The content of an answer that is text: media type -> what it holds."""
+    """Describe an answer that is text: media type -> its content."""
     return {media: {"schema": {"type": "string", "description": text}} for media, text in descriptions.items()}
 
 
 def describe_items(descriptions: Mapping[str, str], item: str) -> Content:
-    """As `describe_texts`, of texts that hold one JSON object after the other: `item` names their schema."""
+    """Describe texts with one JSON object after the other: `item` names the schema of the objects."""
     contents = describe_texts(descriptions)
     return {media: {**content, ITEM_SCHEMA: {"$ref": REF.format(model=item)}} for media, content in contents.items()}
 
 
 def describe_bytes(media_type: str, description: str) -> Content:
-    """The content of an answer that is a file."""
+    """Describe an answer that is a file."""
     return {media_type: {"schema": {"type": "string", "format": "binary", "description": description}}}

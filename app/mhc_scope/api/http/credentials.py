@@ -1,7 +1,7 @@
-"""How callers say who they are, for the OpenAPI description: tools that read it offer a place for each.
+"""Describe in OpenAPI how callers authenticate: tools that read it offer a field for each kind.
 
-What holds for most operations stands at the top of the description. An operation that has needs of its own says so.
-The description leaves out the kinds that a server does not have: without accounts there is only `key`.
+The top of the description has what applies to most operations. An operation with other needs states them. The
+description omits the kinds that a server does not have: without accounts there is only `key`.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ SCHEMES: dict[str, dict[str, str]] = {
     },
 }
 
-# Of all operations that say nothing else: without either, a client is known by its address.
+# For all operations that state nothing else: without either, an address identifies the client.
 ANYONE: list[dict[str, list[str]]] = [{TOKEN: []}, {BROWSER: []}, {}]
 
 
 def require(*schemes: str, is_optional: bool = False) -> dict[str, Any]:
-    """Return what an operation adds to its description: one of these is needed, or with `is_optional` may be there."""
+    """Return an operation's addition to its description: one of these is required, or with `is_optional` allowed."""
     needed: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     return {"security": needed + ([{}] if is_optional else [])}

@@ -1,4 +1,4 @@
-"""Answers that are Plotly figures."""
+"""Answer with Plotly figures."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 
 async def respond_figure(build: Callable[[], go.Figure]) -> Response:
-    """The figure as JSON, built and written in a thread."""
+    """Return the figure as JSON, built and encoded in a thread."""
     return Response(await asyncio.to_thread(_to_json, build), media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""HEAD (RFC 9110, section 9.3.2): what GET would answer, without the body."""
+"""Answer HEAD (RFC 9110, section 9.3.2): like GET, without the body."""
 
 import asyncio
 
@@ -9,10 +9,10 @@ IS_HEAD = "mhc.is_head"
 
 
 class HeadAsGet:
-    """ASGI middleware: routes see a GET in place of a HEAD, and of their answer only the head is sent.
+    """ASGI middleware: replaces a HEAD by a GET for the routes, and sends only the head of their answer.
 
-    An answer that is sent in parts is broken off at the first. A route that would begin something by answering, such as
-    an event stream, asks `is_head`.
+    An answer in parts is cancelled at the first part. A route that would start something by answering, such as an event
+    stream, calls `is_head`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,7 +33,7 @@ class HeadAsGet:
             if is_over.is_set():
                 return
             if message["type"] == "http.response.start":
-                scope.update({key: inner[key] for key in inner.keys() - scope.keys()})  # for the log: what route it was
+                scope.update({key: inner[key] for key in inner.keys() - scope.keys()})  # for the log: the route
                 await send(message)
             else:
                 is_over.set()
@@ -43,5 +43,5 @@ class HeadAsGet:
 
 
 def is_head(request: Request) -> bool:
-    """Whether the answer's body is not wanted."""
+    """Return whether the caller wants no body."""
     return IS_HEAD in request.scope

@@ -1,7 +1,7 @@
-"""The names that a request may call the server by.
+"""Check the host name of requests.
 
-A page of a foreign site can give its own name the address of this server (DNS rebinding). For the browser the server
-is then of that site, so that the page may read and write everything. The request still carries the name.
+A page of a foreign site can point its own name to the address of this server (DNS rebinding). The browser then treats
+the server as part of that site, so that the page may read and write everything. The request still carries the name.
 """
 
 import ipaddress
@@ -17,9 +17,9 @@ ANY = "*"
 
 
 class AllowedHosts:
-    """ASGI middleware: refuses a request whose Host is a name that is not this server's.
+    """ASGI middleware: refuses a request whose Host is a name that does not belong to this server.
 
-    An address is always allowed: to rebind, a foreign site needs a name. So a person in the same network reaches a
+    An address is always allowed: for rebinding, a foreign site needs a name. So a person in the same network reaches a
     server that listens on all addresses, without any setting. A request without a Host comes from no browser.
     """
 
@@ -27,7 +27,7 @@ class AllowedHosts:
         self._app, self._names = app, frozenset(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse, or pass on."""
+        """Refuse the request, or pass it on."""
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
         if host is None or ANY in self._names or is_allowed(host, self._names):
             return await self._app(scope, receive, send)
@@ -36,7 +36,7 @@ class AllowedHosts:
 
 
 def is_allowed(host: str, names: Collection[str]) -> bool:
-    """Whether a Host names this server, with any port."""
+    """Return whether a Host names this server, with any port."""
     if not HOST.fullmatch(host):
         return False
     name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0].lower()

@@ -1,4 +1,4 @@
-"""Which methods an address has, for the header `Allow`: Starlette names those of the first route that has the path."""
+"""List the methods of an address for the header `Allow`: Starlette names only those of the first matching route."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from starlette.routing import compile_path
 
 
 def list_methods(app: FastAPI, scope: dict[str, Any]) -> list[str]:
-    """Methods of the routes that share the path of the first one at the address of a request; HEAD goes with GET."""
+    """Return the methods of all routes with the path of the first one that matches a request; HEAD goes with GET."""
     found = [route for route in iter_route_contexts(app.routes) if route.path and route.methods]
     address = scope["path"].removeprefix(scope.get("root_path", ""))
     first = next((route.path for route in found if compile_path(str(route.path))[0].match(address)), None)

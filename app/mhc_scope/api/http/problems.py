@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got what, wanted what."""
+"""Report errors as `application/problem+json` (RFC 9457): what is wrong, in which field, got, wanted."""
 
 import logging
 import math
@@ -18,22 +18,21 @@ from mhc_scope.observe import context
 from mhc_scope.services.errors import (
     EncodersBusyError,
     EncodingFailedError,
-    GapError,
-    HasEndedError,
+    FrameGapError,
     InvalidRequestError,
     InvalidTokenError,
     InvalidTraceError,
-    MayNotTeachError,
-    NoRightError,
-    NoRoomError,
+    MissingRightError,
+    NoCapacityError,
     NoSpecError,
     NotATraceError,
     NoTokenError,
     NotOwnerError,
-    NotTheTeacherError,
     QueueFullError,
     RefusalError,
-    ServerStreamsError,
+    RoomKeyRequiredError,
+    RoomTokenRequiredError,
+    ServerStreamLimitError,
     StorageFullError,
     TooExpensiveError,
     TooManyLiveTracesError,
@@ -42,6 +41,7 @@ from mhc_scope.services.errors import (
     TooManyStreamsError,
     TooMuchReadError,
     TooMuchStoredError,
+    TraceEndedError,
     UnknownTraceError,
     WrongTokenError,
 )
@@ -53,7 +53,7 @@ MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 50
 MAX_TEXT = 80
 
-# One entry a kind of problem: its anchor in /docs, which is its `type`, and its title.
+# One entry per kind of problem: its anchor in /docs, which is its `type`, and its title.
 TITLES = {
     "invalid-spec": "Invalid spec",
     "invalid-trace": "Invalid trace",
@@ -102,31 +102,31 @@ REFUSALS: dict[type[RefusalError], tuple[str, int]] = {
     NotATraceError: ("not-a-trace", 409),
     NoSpecError: ("no-spec", 409),
     TooManyRunsError: ("too-many-runs", 429),
-    NotTheTeacherError: ("not-the-teacher", 401),
-    MayNotTeachError: ("may-not-teach", 403),
+    RoomKeyRequiredError: ("not-the-teacher", 401),
+    RoomTokenRequiredError: ("may-not-teach", 403),
     TooManyRoomsError: ("too-many-rooms", 503),
     UnknownTraceError: ("not-found", 404),
     WrongTokenError: ("wrong-token", 401),
-    GapError: ("gap", 409),
-    HasEndedError: ("has-ended", 409),
+    FrameGapError: ("gap", 409),
+    TraceEndedError: ("has-ended", 409),
     TooManyLiveTracesError: ("too-many-traces", 503),
     TooMuchStoredError: ("too-much-stored", 429),
     TooMuchReadError: ("too-much-read", 429),
     TooManyStreamsError: ("too-many-streams", 429),
-    ServerStreamsError: ("too-many-streams", 503),
+    ServerStreamLimitError: ("too-many-streams", 503),
     QueueFullError: ("queue-full", 503),
     StorageFullError: ("storage-full", 503),
     EncodersBusyError: ("queue-full", 503),
     EncodingFailedError: ("not-written", 503),
     InvalidTokenError: ("no-token", 401),
     NoTokenError: ("no-token", 401),
-    NoRightError: ("no-right", 403),
+    MissingRightError: ("no-right", 403),
     NotOwnerError: ("not-owner", 403),
 }
 
 
 class Problem(Exception):
-    """A refusal, raised anywhere below a route and turned into its answer.
+    """A refusal, raised anywhere below a route and converted to its answer.
 
     Attributes
     ----------
@@ -154,7 +154,7 @@ class Problem(Exception):
 
 
 def to_response(problem: Problem, path: str) -> Response:
-    """The problem as a response; `instance` is the path that was asked for."""
+    """Convert the problem to a response; `instance` is the requested path."""
     context.note(problem=problem.kind)
     body: dict[str, Any] = {
         "type": to_address(f"/docs#problem-{problem.kind}"),
@@ -170,31 +170,31 @@ def to_response(problem: Problem, path: str) -> Response:
 
 
 def from_spec_errors(errors: SpecErrors) -> Problem:
-    """Mistakes in a spec: 400 where it is no JSON at all, else 422."""
+    """Return the problem of mistakes in a spec: 400 where it is not JSON at all, else 422."""
     broken = any(error.field == "body" and isinstance(error.got, str) for error in errors.errors)
     kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
     return Problem(kind, status, _shorten(str(errors), 1000), errors=errors.errors)
 
 
 def from_refusal(error: RefusalError) -> Problem:
-    """A service's refusal, by the table."""
+    """Return the problem of a service's refusal, by the table."""
     kind, status = REFUSALS[type(error)]
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoRoomError) else {}
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, NoCapacityError) else {}
     if status == 401:
         is_wrong = isinstance(error, InvalidTokenError)
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
-    due = error.due if isinstance(error, GapError) else None
+    due = error.due if isinstance(error, FrameGapError) else None
     return Problem(kind, status, str(error), errors=error.errors, headers=headers, due=due)
 
 
 def invalid_query(field: str, got: Any, wanted: str) -> Problem:
-    """One parameter of a query is not valid."""
+    """Return the problem of a query parameter that is not valid."""
     error = SpecError(field, got, wanted)
     return Problem("invalid-query", 422, str(error), errors=[error])
 
 
 def not_found(what: str, name: str) -> Problem:
-    """Nothing stored under that name."""
+    """Return the problem of a name under which nothing is stored."""
     return Problem("not-found", 404, f"No {what} named {_shorten(name, MAX_TEXT)!r} on this server.")
 
 
@@ -202,10 +202,10 @@ Show = Callable[[Request, Problem], Response | None]
 
 
 def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
-    """Make every error of the app, the framework's included, a problem.
+    """Convert every error of the app, including those of the framework, to a problem.
 
-    `show` draws it as a page where a person asked for one. A crash is answered outside of all middleware, so it needs
-    its headers here.
+    `show` draws it as a page where a person requested a page. A crash is answered outside of all middleware, so its
+    headers are set here.
     """
 
     def answer(request: Request, problem: Problem) -> Response:
@@ -259,12 +259,12 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
 
 
 def to_item(error: SpecError) -> dict[str, Any]:
-    """One entry of `errors`."""
+    """Return one entry of `errors`."""
     return {"field": _shorten(error.field, MAX_TEXT), "got": _to_got(error.got), "wanted": error.wanted}
 
 
 def _to_got(value: Any) -> Any:
-    """What was got, if JSON can say it in a few characters; else its beginning as text."""
+    """Return the received value, if JSON can express it in a few characters; else its beginning as text."""
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -279,5 +279,5 @@ def _shorten(text: str, limit: int) -> str:
 
 
 def _to_field(loc: Sequence[str | int]) -> str:
-    """`label.0` for the first of a parameter that comes several times; where it stands, as in the query, is known."""
+    """Return the field's path, such as `label.0` for the first of a repeated parameter, without the location."""
     return ".".join(str(part) for part in loc[1:])

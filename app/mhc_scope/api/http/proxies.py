@@ -1,4 +1,4 @@
-"""What a trusted proxy says of a request: the client's address, the scheme, and who has signed in."""
+"""Read what a trusted proxy reports about a request: the client's address, the scheme, and who has signed in."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
@@ -7,16 +7,16 @@ FROM_PROXY = "mhc.from_proxy"
 
 
 class TrustedProxies(ProxyHeadersMiddleware):
-    """uvicorn's own, which puts the client's address in place of the proxy's, and a note that a proxy spoke.
+    """Extend uvicorn's middleware, which replaces the proxy's address by the client's: mark trusted requests.
 
-    What a peer that is not trusted says of itself changes nothing.
+    Headers of a peer that is not trusted change nothing.
     """
 
     def __init__(self, app: ASGIApp, trusted: str) -> None:
-        super().__init__(app, trusted)  # type: ignore[arg-type]  # uvicorn has names of its own for the same types
+        super().__init__(app, trusted)  # type: ignore[arg-type]  # uvicorn has its own names for the same types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # type: ignore[override]
-        """Note who is at the other end, before the address is replaced."""
+        """Record who is at the other end, before the address is replaced."""
         peer = scope.get("client")
         scope[FROM_PROXY] = peer is not None and peer[0] in self.trusted_hosts
         await super().__call__(scope, receive, send)  # type: ignore[arg-type]

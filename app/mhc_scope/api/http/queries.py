@@ -1,4 +1,4 @@
-"""Queries that several routes take."""
+"""Parse queries that several routes share."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,24 +15,24 @@ LayerIndex = Annotated[int | None, Query(description="A layer, from 0 and inclus
 
 @dataclass(frozen=True)
 class CellMetric:
-    """Which number of each cell of a sweep."""
+    """Select a metric and its reduction to one number per cell of a sweep."""
 
     metric: str
     reduction: Reduction
 
 
-def get_asked(
+def get_cell_metric(
     metric: Annotated[str, Query(max_length=80, description="A key of the metrics catalogue.")] = "composite_gain_fwd",
     reduce: Annotated[Reduction, Query(description="How a column over layers becomes one number.")] = "max",
 ) -> CellMetric:
-    """The number that a query asks for."""
+    """Return the number that a query requests."""
     if metric not in METRICS:
         raise invalid_query("metric", metric, f"one of {', '.join(METRICS)}")
     return CellMetric(metric, reduce)
 
 
 def refuse_unknown(request: Request) -> None:
-    """A parameter that the route does not have is refused by name: ignored, it would give another figure than meant."""
+    """Refuse by name a parameter that the route does not have: if ignored, another figure would be drawn."""
     fields = get_flat_params(request.scope["route"].dependant)
     known = [field.alias for field in fields if isinstance(field.field_info, params.Query)]
     for name, value in request.query_params.items():
@@ -40,11 +40,11 @@ def refuse_unknown(request: Request) -> None:
             raise invalid_query(name, value, f"one of the parameters {', '.join(known)}" if known else "no parameter")
 
 
-AskedNumber = Annotated[CellMetric, Depends(get_asked)]
+RequestedNumber = Annotated[CellMetric, Depends(get_cell_metric)]
 
 
 def check_interval(first: int | None, last: int | None, layers: int) -> tuple[int, int]:
-    """An interval of layers, all of them without one."""
+    """Return a valid interval of layers; all layers by default."""
     start, end = 0 if first is None else first, layers - 1 if last is None else last
     if not 0 <= end < layers:
         raise invalid_query("last", end, f"0 to {layers - 1}")

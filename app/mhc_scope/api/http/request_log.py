@@ -1,4 +1,4 @@
-"""One line in the log for each request, and an id by which it is found: the caller's, or one made here."""
+"""Write one log line per request, with an id that identifies it: the caller's, or a new one."""
 
 import logging
 import re
@@ -14,20 +14,20 @@ from mhc_scope.observe import context
 log = logging.getLogger("mhc.request")
 
 HEADER = "X-Request-ID"
-SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
 class RequestLog:
-    """ASGI middleware: says what was asked and what was answered, when the answer is over.
+    """ASGI middleware: logs the request and the status of its answer when the answer is complete.
 
-    Never a query, a header or a body: tokens and cookies are there.
+    It never logs a query, a header or a body: they contain tokens and cookies.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send`."""
+        """Pass the request on, and log its answer."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         request_id = choose_id(Headers(scope=scope).get(HEADER))
@@ -51,20 +51,20 @@ class RequestLog:
 
 
 class _Answer:
-    """What has been sent; no status where the caller went away before."""
+    """Count what has been sent; no status where the caller disconnected before."""
 
     status: int | None = None
     bytes = 0
 
 
 def choose_id(given: str | None) -> str:
-    """The caller's id, where it is short and plain; else a new one."""
-    return given if given is not None and SANE.fullmatch(given) else uuid.uuid4().hex
+    """Return the caller's id, where it is short and plain; else a new one."""
+    return given if given is not None and PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def _write(scope: Scope, answer: _Answer, ms: float) -> None:
-    told = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
-    log.info("%s %s", scope["method"], scope["path"][:200], extra=told)
+    fields = {"status": answer.status, "bytes": answer.bytes, "ms": round(ms, 1)}
+    log.info("%s %s", scope["method"], scope["path"][:200], extra=fields)
 
 
 def _note_run(scope: Scope) -> None:

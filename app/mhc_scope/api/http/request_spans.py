@@ -1,4 +1,4 @@
-"""Spans of requests, which FastAPI makes: which requests have one, and what it says."""
+"""Configure the spans of requests, which FastAPI creates: which requests have one, and what it contains."""
 
 from collections.abc import MutableMapping
 from typing import Any
@@ -12,12 +12,12 @@ PROBES = ("/livez", "/readyz", "/metrics")
 
 
 def configure(is_wanted: bool) -> TelemetryConfig:
-    """What FastAPI is to send. All is said, for FastAPI's own variables would else send bodies and queries.
+    """Return FastAPI's configuration. All fields are set: by default its own variables would send bodies and queries.
 
     Raises
     ------
     NoTelemetry
-        Where spans are wanted, and the extra is not installed.
+        Where spans are requested, and the extra is not installed.
     """
     only: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
     if not is_wanted:
@@ -26,11 +26,11 @@ def configure(is_wanted: bool) -> TelemetryConfig:
 
 
 def is_probe(scope: MutableMapping[str, Any]) -> bool:
-    """Whether a machine asks, every few seconds, how the server is."""
+    """Return whether the request is a probe, which machines send every few seconds."""
     return str(scope.get("path", "")).endswith(PROBES)
 
 
 def note_ids() -> None:
-    """Give the span of the request at hand, where it has one, the ids of the log."""
+    """Give the span of the current request, where it has one, the ids of the log."""
     for name, value in context.read().items():
         get_current_span().set_attribute(f"{spans.NAMESPACE}.{name}", value)

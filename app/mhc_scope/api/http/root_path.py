@@ -1,4 +1,4 @@
-"""The path below which a proxy shows the server."""
+"""Handle the path below which a proxy shows the server."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -6,19 +6,19 @@ from mhc_scope.api.models.links import set_root
 
 
 def to_route(scope: Scope) -> str:
-    """The path of a request as the routes have it, without what a proxy shows the server below."""
+    """Return the path of a request as the routes have it, without the root path."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
 
 class RootPath:
-    """ASGI middleware: the path of a request as the browser has it, whether or not a proxy took its beginning off."""
+    """ASGI middleware: sets the path of a request as the browser has it, whether or not a proxy changed it."""
 
     def __init__(self, app: ASGIApp, root_path: str) -> None:
         self._app, self._root = app, root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell the routes, and those who write addresses."""
+        """Set the root path for the routes, and for code that builds addresses."""
         if scope["type"] == "http":
             path, root = scope["path"], self._root
             has_root = path == root or path.startswith(f"{root}/")

@@ -1,7 +1,7 @@
-"""A run's frames as they arise: Server-Sent Events, or one JSON object a line.
+"""Send a run's frames as they are computed: Server-Sent Events, or one JSON object per line.
 
-A viewer reads the frame log and nothing else: a live run, a late viewer, a reconnect and a finished run are
-one case. All that can be refused is refused before the first byte.
+A viewer reads only the frame log: a live run, a late viewer, a reconnect and a finished run are one case. A request is
+refused before the first byte, or not at all.
 """
 
 import asyncio
@@ -32,11 +32,11 @@ log = logging.getLogger("mhc.api")
 
 Form = Literal["sse", "ndjson"]
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
-# What a stream holds, in words: an OpenAPI description has no schema for the parts of a text.
+# Content of an event stream, as text: OpenAPI has no schema for the parts of a text.
 CONTENTS = {
     SSE: "Server-Sent Events. `event` is the type of a frame, `data` the frame as JSON, of schema `Frame`, and `id` is "
-    "its index. Before the first frame `status` tells the place in the queue; `closing` says why the stream "
-    "ends before its runs: the server stops, or cannot read its database now. It can be taken up again.",
+    "its index. Before the first frame `status` has the place in the queue; `closing` says why the stream "
+    "ends before its runs: the server stops, or cannot read its database now. It can be resumed.",
     NDJSON: "One frame a line as JSON, of schema `Frame`.",
 }
 FOLLOWED = "An event `submitted`, whose data is the answer as JSON, then the events of `/runs/events`."
@@ -44,50 +44,50 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Acce
 # 4 ms for a comparison; a higher level is 3 times slower for 10 % less.
 PACK_LEVEL = 1
 GZIP_WBITS = 31
-# An index of a frame, -1 for none; as patterns of the description, where nothing says the same.
+# An index of a frame, -1 for none; these patterns go into the API description, which has no other place for them.
 INDEX = "(-1|[0-9]{1,9})"
 ONE_INDEX, INDICES = f"^{INDEX}?$", f"^({INDEX}(,{INDEX})*)?$"
-# How soon an EventSource comes back to a server that has stopped.
+# Delay before an EventSource reconnects to a server that has stopped.
 RECONNECT_MS = 1000
 
 
 def respond(
     request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
 ) -> Response:
-    """The stream of one or several runs, from behind the given indices.
+    """Stream one or several runs, from after the given indices.
 
     Raises
     ------
-    NoRoomError
-        Where the client has as many streams as it may, or the server.
+    NoCapacityError
+        Where the client, or the server, has as many event streams as it may.
     """
-    # A reconnecting EventSource repeats its first URL and knows better where it was.
+    # A reconnecting EventSource repeats its first URL, and its header has the later index.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))
     if all(not run.is_live and cursor >= run.frames - 1 for run, cursor in zip(runs, cursors, strict=True)):
-        return Response(status_code=204, headers=HEADERS)  # Tells an EventSource to stay away.
+        return Response(status_code=204, headers=HEADERS)  # An EventSource then does not reconnect.
     form: Form = "ndjson" if NDJSON in request.headers.get("accept", "") else "sse"
     if is_head(request):
-        place.require_room()
+        place.require_capacity()
         return _send(request, _stream_nothing(), form, AsyncExitStack())
     feed = Feed(service, limits.HEARTBEAT_S, {run.id: k for run, k in zip(runs, cursors, strict=True)}, form)
-    held = AsyncExitStack()
-    held.callback(place.take().give_back)
-    subscription = held.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
-    return _send(request, feed.follow(subscription), form, held)
+    resources = AsyncExitStack()
+    resources.callback(place.take().close)
+    subscription = resources.enter_context(service.hub.subscribe([run.id for run in runs], viewer))
+    return _send(request, feed.follow(subscription), form, resources)
 
 
 def respond_submitted(
     request: Request,
     service: Runs,
-    held: AsyncExitStack,
+    resources: AsyncExitStack,
     subscription: Subscription,
     submitted: Sequence[Submission],
     have: Collection[str],
 ) -> Response:
-    """The answer to a POST as a stream: first the result of submitting, then frames that the caller lacks.
+    """Answer a POST with an event stream: first the result of submitting, then frames that the caller lacks.
 
-    `held` is what the stream takes, its place and its subscription, and closes when it is over. Once the first event is
-    sent, the caller knows its runs: they go on when it leaves.
+    `resources` is closed at the end of the event stream; it owns the place and the subscription. Once the first event
+    is sent, the caller has the ids of its runs: they continue when it disconnects.
     """
     cursors = {item.run_id: -1 for item in submitted if item.status != UNSTARTED and item.run_id not in have}
     feed = Feed(service, limits.HEARTBEAT_S, cursors, "sse")
@@ -101,41 +101,41 @@ def respond_submitted(
         async for chunk in feed.follow(subscription):
             yield chunk
 
-    return _send(request, follow(), "sse", held, 202 if any(item.is_new for item in submitted) else 200)
+    return _send(request, follow(), "sse", resources, 202 if any(item.is_new for item in submitted) else 200)
 
 
 class CountedStream(StreamingResponse):
-    """A stream that has a place and a subscription, which are given back however it ends."""
+    """An event stream that owns a place and a subscription, and releases them however it ends."""
 
-    held: AsyncExitStack
+    resources: AsyncExitStack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it, then release what it owns."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.held.aclose()
+            await self.resources.aclose()
 
 
 def _send(
-    request: Request, chunks: AsyncIterator[bytes], form: Form, held: AsyncExitStack, status: int = 200
+    request: Request, chunks: AsyncIterator[bytes], form: Form, resources: AsyncExitStack, status: int = 200
 ) -> Response:
     headers = dict(HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         chunks, headers = pack(chunks), headers | {"Content-Encoding": "gzip"}
     response = CountedStream(chunks, status, headers, SSE if form == "sse" else NDJSON)
-    response.held = held
+    response.resources = resources
     return response
 
 
 async def _stream_nothing() -> AsyncIterator[bytes]:
-    """An empty body, for an answer to HEAD."""
+    """Yield nothing: an empty body, for an answer to HEAD."""
     return
     yield
 
 
 async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Chunks compressed one by one, each readable as soon as it arrives: frames shrink to a third."""
+    """Compress chunks one by one, each readable when it arrives: frames shrink to a third."""
     packer = zlib.compressobj(PACK_LEVEL, wbits=GZIP_WBITS)
     async for chunk in chunks:
         yield packer.compress(chunk) + packer.flush(zlib.Z_SYNC_FLUSH)
@@ -143,7 +143,7 @@ async def pack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def parse_cursors(text: str | None, runs: int) -> list[int]:
-    """The index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
+    """Return the index of the last frame seen of each run, -1 for none: `"5"`, or `"5,9,-1"` for three runs."""
     parts = text.split(",") if text else ["-1"] * runs
     if len(parts) != runs or not all(re.fullmatch(INDEX, part) for part in parts):
         raise invalid_query("after", text, f"{runs} frame indices from -1, separated by commas")
@@ -151,16 +151,16 @@ def parse_cursors(text: str | None, runs: int) -> list[int]:
 
 
 class Feed:
-    """What one viewer is sent."""
+    """Send frames to one viewer."""
 
     def __init__(self, service: Runs, heartbeat_s: float, cursors: dict[str, int], form: Form) -> None:
         self._service, self._heartbeat_s, self._form = service, heartbeat_s, form
         self._cursors = cursors
         self._open = list(cursors)
-        self._told: dict[str, int | None] = {}
+        self._reported: dict[str, int | None] = {}
 
     async def follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
-        """Chunks until every run has ended, the viewer has gone, or the server stops or loses its database."""
+        """Yield chunks until every run has ended, the viewer disconnects, or the server stops or loses its database."""
         if self._form == "sse":
             yield f"retry: {RECONNECT_MS}\n\n".encode()
         while self._open:
@@ -169,14 +169,14 @@ class Feed:
                 try:
                     chunk = await self._next_chunk(run_id)
                 except StoreUnavailable as error:
-                    log.warning("a stream is cut off, and may be taken up again: %s", error)
+                    log.warning("an event stream is closed, and may be resumed: %s", error)
                     for chunk in self._to_closing(str(error)):
                         yield chunk
                     return
                 if chunk:
                     idle = False
                     yield chunk
-                    await asyncio.sleep(0)  # frames in memory to a client that reads fast, or has gone: no other waits
+                    await asyncio.sleep(0)  # a fast client, or one that left: nothing else yields here
             if not idle:
                 continue
             if self._service.hub.closing:
@@ -187,8 +187,8 @@ class Feed:
                 yield b": heartbeat\n\n"
 
     async def _next_chunk(self, run_id: str) -> bytes:
-        """The next lines of a run; else its place, if that has changed; else nothing."""
-        # Asked before reading: an end that is reported in between is then found by the next round.
+        """Return the next lines of a run; else its place, if that has changed; else nothing."""
+        # Read before the log: an end that is reported in between is then found by the next round.
         position = self._service.position(run_id)
         lines = await self._service.log.read(run_id, self._cursors[run_id])
         if lines:
@@ -201,8 +201,8 @@ class Feed:
                 run_id, self._cursors[run_id]
             ):
                 self._open.remove(run_id)
-        elif self._told.get(run_id) != position:
-            self._told[run_id] = position
+        elif self._reported.get(run_id) != position:
+            self._reported[run_id] = position
             return self._to_status(run_id, position)
         return b""
 
@@ -218,11 +218,11 @@ class Feed:
         return b"".join(events)
 
     def _to_closing(self, reason: str) -> list[bytes]:
-        """Why a stream ends before its runs; lines of JSON have no place for it."""
+        """Return events that say why an event stream ends before its runs; lines of JSON have no place for that."""
         return [b"event: closing\ndata: " + orjson.dumps({"reason": reason}) + b"\n\n"] if self._form == "sse" else []
 
     def _to_status(self, run_id: str, position: int) -> bytes:
-        """An event outside the log, without an id: the run waits at this place, or has left the queue."""
+        """Return an event outside the log, without an id: the run waits at this place, or has left the queue."""
         if self._form == "ndjson" or self._cursors[run_id] >= 0:
             return b""
         status = {"run": run_id, "status": "queued" if position else "running", "position": position or None}

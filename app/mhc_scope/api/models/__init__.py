@@ -1,1 +1,1 @@
-"""Bodies of requests and answers, one resource a file: the OpenAPI description is made from them."""
+"""Define bodies of requests and answers, one resource per file: the OpenAPI description is built from them."""

@@ -1,4 +1,4 @@
-"""Body of a composite."""
+"""Define the body of a composite."""
 
 from collections.abc import Iterable
 
@@ -10,20 +10,20 @@ from mhc_core.metrics.intervals import Composite
 
 
 class Magnitude(BaseModel):
-    """A number and its log10; the number is null beyond float64, the log10 where the number is 0."""
+    """Give a number and its log10; the number is null beyond float64, the log10 where the number is 0."""
 
     value: float | None
     log10: float | None
 
     @classmethod
     def build(cls, magnitude: intervals.Magnitude) -> "Magnitude":
-        """From both as measured."""
+        """Convert the measured number and its log10."""
         value, log10 = magnitude
         return cls(value=_to_number(value), log10=_to_number(log10))
 
 
 class CompositeBody(BaseModel):
-    """The product of the mixing of layers first to last, H_last ... H_first."""
+    """Return the product of the mixing of layers first to last, H_last ... H_first."""
 
     run: str
     first: int
@@ -39,7 +39,7 @@ class CompositeBody(BaseModel):
 
     @classmethod
     def build(cls, run_id: str, first: int, last: int, composite: Composite) -> "CompositeBody":
-        """From the product; what is not finite becomes null."""
+        """Convert the product; what is not finite becomes null."""
         return cls(
             run=run_id,
             first=first,

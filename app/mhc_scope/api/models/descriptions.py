@@ -1,4 +1,4 @@
-"""Bodies that describe: metrics, presets and their previews, and what a spec would cost."""
+"""Define bodies that describe: metrics, presets and their previews, and the cost of a spec."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from mhc_scope.presets.preset import Reference
 
 
 class MetricsBody(BaseModel):
-    """The catalogue, in the order of declaration."""
+    """List all metrics, in the order of declaration."""
 
     metrics: list[Metric]
 
 
 class GroupBody(BaseModel):
-    """Where in the gallery a preset stands."""
+    """Name the group of a preset in the gallery."""
 
     key: str
     title: str
 
 
 class PresetRun(BaseModel):
-    """One run of a preset."""
+    """Describe one run of a preset."""
 
     label: str
     id: str
@@ -33,7 +33,7 @@ class PresetRun(BaseModel):
 
 
 class PreviewedMetric(BaseModel):
-    """The column that a preview draws."""
+    """Describe the column that a preview draws."""
 
     key: str
     title: str
@@ -41,7 +41,7 @@ class PreviewedMetric(BaseModel):
 
 
 class PresetBody(BaseModel):
-    """A named comparison."""
+    """Describe a named comparison."""
 
     name: str
     title: str
@@ -53,18 +53,18 @@ class PresetBody(BaseModel):
     told: str = Field(description="What that number is.")
     panel: str = Field(description="The panel that shows it.")
     view: str | None = Field(description="Which of the panel's views; null for the first.")
-    reference: Reference | None = Field(description="What others say of it.")
-    plays: str | None = Field(description="The field that is played when it is opened.")
+    reference: Reference | None = Field(description="What others report about it.")
+    plays: str | None = Field(description="The field that is animated when it is opened.")
 
 
 class PresetsBody(BaseModel):
-    """Presets, the first is `default`."""
+    """List presets; the first is `default`."""
 
     presets: list[PresetBody]
 
 
 class PreviewedRun(BaseModel):
-    """One curve of a preview, and its number."""
+    """Return one curve of a preview, and its number."""
 
     id: str
     curve: list[float | None] = Field(description="On the scale of the metric; null where it has no number.")
@@ -74,20 +74,20 @@ class PreviewedRun(BaseModel):
 
 
 class PreviewBody(BaseModel):
-    """The sketch of one preset; runs in its order."""
+    """Return the sketch of one preset; runs are in its order."""
 
     name: str
     runs: list[PreviewedRun]
 
 
 class PreviewsBody(BaseModel):
-    """A sketch of each preset."""
+    """List a sketch of each preset."""
 
     previews: list[PreviewBody]
 
 
 class EstimateBody(Estimate):
-    """Predicted cost, and whether this server would take the spec."""
+    """Return the predicted cost, and whether this server would admit the spec."""
 
     id: str
     admitted: bool

@@ -1,11 +1,11 @@
-"""Fields that many bodies share: texts that people send, and times as ISO 8601 in UTC."""
+"""Define fields that many bodies share: texts that people send, and times as ISO 8601 in UTC."""
 
 from datetime import UTC, datetime
 
-# PostgreSQL's texts cannot hold U+0000. Only the text of a spec may have it, which is stored as JSON.
+# PostgreSQL text cannot contain U+0000. Only the text of a spec may have it, which is stored as JSON.
 NO_NUL = r"^[^\x00]*$"
 
 
 def to_time(seconds: float) -> datetime:
-    """From seconds since 1970."""
+    """Convert seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""Bodies of figures and of the panels that they are made from."""
+"""Define bodies of figures and of the panels that they are built from."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class FigureBody(BaseModel):
 
 
 class FigureItem(BaseModel):
-    """A figure that there is of a run."""
+    """Name a figure of a run, with its address."""
 
     key: str
     title: str
@@ -25,26 +25,26 @@ class FigureItem(BaseModel):
 
 
 class ViewBody(BaseModel):
-    """One way to draw a panel; its figure has no data yet."""
+    """Describe one way to draw a panel; its figure has no data yet."""
 
     key: str
     title: str
     meaning: str
     unit: str
-    needs: str = Field(description="A metric that only such runs have as can fill the view.")
+    needs: str = Field(description="A metric: only runs that have it can fill the view.")
     figure: FigureBody
 
 
 class PanelBody(BaseModel):
-    """One figure with its meaning; `figure` is that of the first view."""
+    """Describe one figure and its meaning; `figure` is that of the first view."""
 
     key: str
     title: str
     unit: str
     meaning: str
     help: Help
-    group: str = Field(description="Where on the page it stands.")
-    live: bool = Field(description="Whether it can be drawn while a run is going on.")
+    group: str = Field(description="The section of the page that has it.")
+    live: bool = Field(description="Whether it can be drawn during a run.")
     follows_step: bool = Field(description="Whether it shows a run that trains as it was at a step.")
     figure: FigureBody
     views: list[ViewBody]
@@ -52,7 +52,7 @@ class PanelBody(BaseModel):
 
 
 class PanelsBody(BaseModel):
-    """Every panel, and the rules by which figures are filled."""
+    """List every panel, and the rules for filling figures."""
 
     panels: list[PanelBody]
     rules: FigureRules

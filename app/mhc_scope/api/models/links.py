@@ -1,4 +1,4 @@
-"""Addresses in answers, and those of a run."""
+"""Build addresses in answers, such as those of a run."""
 
 from contextvars import ContextVar
 
@@ -6,22 +6,22 @@ from pydantic import BaseModel
 
 API = "/api/v1"
 
-# Of the request that is answered: bodies are built far from it.
+# Of the current request: the code that builds bodies has no access to it.
 _root: ContextVar[str] = ContextVar("root_path", default="")
 
 
 def set_root(path: str) -> None:
-    """Say below which path a proxy shows the server, for the task that answers a request."""
+    """Set the path below which a proxy shows the server, for the task that answers a request."""
     _root.set(path)
 
 
 def to_address(path: str) -> str:
-    """The address of a route by its path, as the browser or another client reaches it."""
+    """Return the address of a route by its path, as the browser or another client reaches it."""
     return _root.get() + path
 
 
 class Links(BaseModel):
-    """Where the rest of a run is."""
+    """List the addresses of a run and of its parts."""
 
     self: str
     events: str
@@ -31,7 +31,7 @@ class Links(BaseModel):
 
 
 def to_links(run_id: str) -> Links:
-    """Addresses of a run."""
+    """Return the addresses of a run."""
     base = to_address(f"{API}/runs/{run_id}")
     names = ("events", "result", "figures", "composite")
     return Links(self=base, **{name: f"{base}/{name}" for name in names})

@@ -1,4 +1,4 @@
-"""Bodies for operators and their tools."""
+"""Define bodies for operators and their tools."""
 
 from typing import Literal
 
@@ -6,30 +6,30 @@ from pydantic import BaseModel, Field
 
 
 class LivenessBody(BaseModel):
-    """The process answers."""
+    """State that the process answers."""
 
     status: Literal["alive"]
 
 
 class ReadinessCheckBody(BaseModel):
-    """One thing that was looked at."""
+    """Report the result of one check."""
 
     ok: bool
-    why: str | None = Field(description="What is wrong; null where nothing is.")
-    needed: bool = Field(description="Whether no runs can be taken where it is not well.")
+    why: str | None = Field(description="What is wrong; null where the check passes.")
+    needed: bool = Field(description="Whether the server accepts no runs where this check fails.")
 
 
 class ReadinessBody(BaseModel):
-    """Whether runs can be taken."""
+    """Report whether runs can be accepted."""
 
     status: Literal["ready", "not ready"]
     checks: dict[str, ReadinessCheckBody] = Field(
-        description="`database`: a row could be written, in the last ten seconds. `room`: there is some, on the disk "
-        "and below the cap. `runs`: none is said to be computed that no server computes. `workers`: one is warm. "
+        description="`database`: a row could be written, in the last ten seconds. `room`: there is space, on the disk "
+        "and below the cap. `runs`: each running one has a server that computes it. `workers`: one is warm. "
         "`accepting`: the server is not stopping."
     )
-    used_bytes: int | None = Field(description="Of the database; null where it did not answer.")
-    free_bytes: int | None = Field(description="On the disk of the database; null where that is another machine's.")
+    used_bytes: int | None = Field(description="Size of the database; null where it did not answer.")
+    free_bytes: int | None = Field(description="Free on the disk of the database; null where that is remote.")
     workers: int = Field(description="Workers that have warmed up.")
     waiting: int = Field(description="Runs in the queue.")
     running: int = Field(description="Runs being computed here.")

@@ -1,4 +1,4 @@
-"""Bodies of problems."""
+"""Define bodies of problems."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field."""
+    """Name one invalid field, the value received and the values allowed."""
 
     field: str = Field(description="Its dotted path.")
-    got: Any = Field(description="What it was, shortened.")
+    got: Any = Field(description="The value received, shortened.")
     wanted: str
 
 
 class ProblemBody(BaseModel):
-    """An error as RFC 9457 has it."""
+    """Report an error in the format of RFC 9457."""
 
     model_config = ConfigDict(title="Problem")
 
-    type: str = Field(description="Where the kind of problem is described.")
+    type: str = Field(description="Address of the description of this kind of problem.")
     title: str
     status: int
     detail: str
-    instance: str = Field(description="The path that was asked for.")
+    instance: str = Field(description="The requested path.")
     errors: list[FieldError]

@@ -1,4 +1,4 @@
-"""Bodies of runs."""
+"""Define bodies of runs."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from mhc_scope.store.runs import Cost, StoredRun
 
 
 class SubmittedBody(BaseModel):
-    """Answer to a POST of a spec. `position` is the place in the queue, 1 for the next; `cost` as `/estimate` says."""
+    """Answer a POST of a spec. `position` is the place in the queue, 1 for the next; `cost` as in `/estimate`."""
 
     id: str
     status: str
@@ -23,7 +23,7 @@ class SubmittedBody(BaseModel):
 
     @classmethod
     def build(cls, submitted: Submission) -> "SubmittedBody":
-        """From the result of submitting."""
+        """Convert the result of submitting."""
         return cls(
             id=submitted.run_id,
             status=submitted.status,
@@ -34,7 +34,7 @@ class SubmittedBody(BaseModel):
 
 
 class Timings(BaseModel):
-    """When, and how long: `wait_s` in the queue, `run_s` computing."""
+    """Report the times of a run: `wait_s` in the queue, `run_s` computing."""
 
     created_at: datetime
     started_at: datetime | None
@@ -44,13 +44,13 @@ class Timings(BaseModel):
 
 
 class RunBody(BaseModel):
-    """Everything known of a run but for its frames."""
+    """Return everything stored about a run except its frames."""
 
     id: str
     status: str
     reason: str | None
     position: int | None
-    wait: str | None = Field(description="Why a queued run has not begun, in one sentence; null of any other.")
+    wait: str | None = Field(description="Why a queued run has not begun, in one sentence; null for any other run.")
     spec: dict[str, Any] | None = Field(description="Null where the record is a trace.")
     cost: Cost
     timings: Timings
@@ -63,7 +63,7 @@ class RunBody(BaseModel):
 
     @classmethod
     def build(cls, run: StoredRun, position: int | None, wait: str | None) -> "RunBody":
-        """From the stored row, the place in the queue and why it waits."""
+        """Convert the stored row, the place in the queue and why it waits."""
         kept = {name: getattr(run, name) for name in cls.model_fields.keys() & vars(run).keys()}
         spec = run.source.spec if isinstance(run.source, SpecSource) else None
         return cls(
@@ -72,11 +72,11 @@ class RunBody(BaseModel):
 
 
 class CancelBody(BaseModel):
-    """Answer to a DELETE: the status afterwards, and why a run goes on if it does."""
+    """Answer a DELETE: the new status, and why a run continues if it does."""
 
     id: str
     status: str
-    watchers: int = Field(description="Other event streams open on the run; while there are any it goes on.")
+    watchers: int = Field(description="Other event streams open on the run; while there are any it continues.")
     detail: str
 
 

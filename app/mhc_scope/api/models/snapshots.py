@@ -1,4 +1,4 @@
-"""Bodies of snapshots."""
+"""Define bodies of snapshots."""
 
 from collections import Counter
 from datetime import datetime
@@ -13,7 +13,7 @@ MAX_STATE, MAX_TITLE, MAX_NOTE, MAX_RUNS = 16_000, 200, 1_000, 8
 
 
 class SnapshotRequest(BaseModel):
-    """A view to keep: finished runs, and the page's state as its URL hash says it."""
+    """Request to store a view: finished runs, and the page's state as in its URL hash."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -25,13 +25,13 @@ class SnapshotRequest(BaseModel):
         None,
         max_length=40,
         pattern=NO_NUL,
-        description="The sweep behind the view's map, or a snapshot whose sweep is taken over. Its done runs are kept, "
-        "what has not ended is stored as missing.",
+        description="The sweep behind the view's map, or a snapshot whose sweep is reused. Its done runs are kept, "
+        "those that have not ended are stored as missing.",
     )
 
 
 class StoredSweepBody(BaseModel):
-    """A sweep as it was when the view was stored. `values` and `figure` take a metric, as those of a sweep do."""
+    """A sweep as it was when the view was stored. `values` and `figure` accept a metric, like those of a sweep."""
 
     id: str
     counts: dict[str, int] = Field(description="How many runs were in which state; missing ones had not ended.")
@@ -40,7 +40,7 @@ class StoredSweepBody(BaseModel):
 
 
 class SnapshotBody(BaseModel):
-    """A stored view."""
+    """Return a stored view."""
 
     id: str
     url: str
@@ -49,12 +49,12 @@ class SnapshotBody(BaseModel):
     title: str
     note: str
     created_at: datetime
-    expires_at: datetime | None = Field(description="If no one looks at it until then; null where it is kept for good.")
+    expires_at: datetime | None = Field(description="Deleted then, unless viewed before; null where kept forever.")
     sweep: StoredSweepBody | None
 
     @classmethod
     def build(cls, snapshot: StoredSnapshot) -> "SnapshotBody":
-        """From the stored row."""
+        """Convert the stored row."""
         kept = {**vars(snapshot), **to_times(snapshot), "sweep": None}
         if snapshot.sweep is not None:
             base = to_address(f"{API}/snapshots/{snapshot.id}/sweep")
@@ -64,19 +64,19 @@ class SnapshotBody(BaseModel):
         return cls(url=to_address(f"/s/{snapshot.id}"), **kept)
 
 
-class KeptSnapshotBody(SnapshotBody):
-    """Answer to a POST of a view."""
+class NewSnapshotBody(SnapshotBody):
+    """Answer a POST of a view."""
 
-    key: str | None = Field(description="With it the view can be deleted; told once, and only where the view is new.")
+    key: str | None = Field(description="Allows deleting the view; returned once, and only where the view is new.")
 
     @classmethod
-    def build_kept(cls, snapshot: StoredSnapshot, key: str | None) -> "KeptSnapshotBody":
-        """From the stored row, and the key where it may be told."""
+    def build_new(cls, snapshot: StoredSnapshot, key: str | None) -> "NewSnapshotBody":
+        """Convert the stored row, and add the key where the caller may have it."""
         return cls(**vars(SnapshotBody.build(snapshot)), key=key)
 
 
 class OwnSnapshotBody(BaseModel):
-    """One entry of the list of the caller's own views."""
+    """Describe one of the caller's own views."""
 
     id: str
     url: str
@@ -87,18 +87,18 @@ class OwnSnapshotBody(BaseModel):
 
     @classmethod
     def build(cls, snapshot: StoredSnapshot) -> "OwnSnapshotBody":
-        """From the stored row."""
+        """Convert the stored row."""
         kept = {name: getattr(snapshot, name) for name in ("id", "title", "bytes")}
         return cls(url=to_address(f"/s/{snapshot.id}"), **kept, **to_times(snapshot))
 
 
 class DeletedBody(BaseModel):
-    """Answer to a DELETE of a view."""
+    """Answer a DELETE of a view."""
 
     id: str
 
 
 def to_times(snapshot: StoredSnapshot) -> dict[str, datetime | None]:
-    """When it was stored, and until when it is kept."""
+    """Return when it was stored, and until when it is kept."""
     expires_at = None if snapshot.expires_at is None else to_time(snapshot.expires_at)
     return {"created_at": to_time(snapshot.created_at), "expires_at": expires_at}

@@ -1,4 +1,4 @@
-"""Bodies of sweeps."""
+"""Define bodies of sweeps."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from mhc_scope.services.sweep_values import MeasuredSweep
 
 
 class AxisBody(BaseModel):
-    """A field of the spec by its dotted path, such as `connection.streams`, and its values in order.
+    """Name a field of the spec by its dotted path, such as `connection.streams`, and list its values in order.
 
     A part of the spec is a field as well: `connection` takes objects.
     """
@@ -23,12 +23,12 @@ class AxisBody(BaseModel):
     values: list[Any] = Field(min_length=1)
 
     def to_axis(self) -> Axis:
-        """As the service has it."""
+        """Convert it to the service's form."""
         return Axis(self.field, tuple(self.values))
 
 
 class SweepRequest(BaseModel):
-    """A base spec, and one or two fields to vary in it."""
+    """Request a sweep: a base spec, and one or two fields to vary in it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -38,7 +38,7 @@ class SweepRequest(BaseModel):
 
 
 class SweepLinks(BaseModel):
-    """Where the rest of a sweep is; a run's own address is `run` with its id."""
+    """List the addresses of a sweep and its parts; a run's own address is `run` with its id."""
 
     self: str
     values: str
@@ -47,11 +47,11 @@ class SweepLinks(BaseModel):
 
 
 class SweepBody(BaseModel):
-    """A sweep: run ids row by row, a row for each value of y."""
+    """Describe a sweep: run ids row by row, a row for each value of y."""
 
     id: str
-    is_open: bool = Field(description="Whether cells are held, waiting or computed.")
-    counts: dict[str, int] = Field(description="How many runs are in which state; held ones have not begun.")
+    is_open: bool = Field(description="Whether cells are pending, waiting or computed.")
+    counts: dict[str, int] = Field(description="How many runs are in which state; `held` ones are not submitted yet.")
     reasons: dict[str, str] = Field(description="Run id to why it failed.")
     x: AxisBody
     y: AxisBody | None
@@ -60,7 +60,7 @@ class SweepBody(BaseModel):
 
     @classmethod
     def build(cls, sweep: SweepGrid) -> "SweepBody":
-        """As it is now."""
+        """Convert its present state."""
         base, run = to_address(f"{API}/runs/sweep/{sweep.id}"), to_address(f"{API}/runs/{{id}}")
         links = SweepLinks(self=base, values=f"{base}/values", figure=f"{base}/figure", run=run)
         axes = {"x": _to_body(sweep.x), "y": None if sweep.y is None else _to_body(sweep.y)}
@@ -69,15 +69,15 @@ class SweepBody(BaseModel):
 
 
 class SweepEstimate(BaseModel):
-    """What a grid would cost."""
+    """Predict the cost of a grid."""
 
     runs: int = Field(description="Cells without those that are the same run.")
     seconds: float = Field(description="Predicted time of all of them, one after the other.")
-    workers: int = Field(description="How many the server computes at once.")
+    workers: int = Field(description="How many the server computes at the same time.")
 
 
 class MetricBody(BaseModel):
-    """What the numbers are, as the catalogue says it."""
+    """Describe the metric of the numbers, as in the catalogue."""
 
     key: str
     title: str
@@ -89,10 +89,10 @@ class MetricBody(BaseModel):
 
 
 class ValuesBody(BaseModel):
-    """One number of each cell, row by row, a row for each value of y."""
+    """Return one number of each cell, row by row, a row for each value of y."""
 
     id: str
-    title: str = Field(description="What the number of each cell is.")
+    title: str = Field(description="Title of the number of each cell.")
     metric: MetricBody
     reduce: Reduction
     x: AxisBody
@@ -101,9 +101,9 @@ class ValuesBody(BaseModel):
     values: list[list[float | None]] = Field(description="null where the status says why.")
     log10: list[list[float | None]] = Field(description="Of metrics that span decades, known beyond float64 too.")
     status: list[list[str]] = Field(
-        description="done; or of the run: held, queued, running, failed, cancelled, gone (dropped since), missing (not "
-        "there yet when the view was stored); or of the number: overflow, underflow, constant (CKA of what is the same "
-        "for all samples), nan, unknown (a trace did not hear it), absent (the run has none)."
+        description="done; or of the run: held, queued, running, failed, cancelled, gone (deleted since), missing (did "
+        "not exist when the view was stored); or of the number: overflow, underflow, constant (CKA of what is the "
+        "same for all samples), nan, unknown (not recorded by a trace), absent (the run has none)."
     )
     reasons: dict[str, str]
     counts: dict[str, int]
@@ -111,7 +111,7 @@ class ValuesBody(BaseModel):
 
     @classmethod
     def build(cls, measured: MeasuredSweep) -> "ValuesBody":
-        """From numbers."""
+        """Convert measured numbers."""
         sweep, grid = measured.sweep, measured.grid
         metric = MetricBody(**{name: getattr(grid.metric, name) for name in MetricBody.model_fields})
         own = {name: getattr(grid, name) for name in ("values", "log10", "status")}

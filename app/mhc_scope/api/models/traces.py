@@ -1,4 +1,4 @@
-"""Bodies of traces."""
+"""Define bodies of traces."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ MAX_BATCH_BYTES = 2**24  # of frames that are sent together
 
 
 class TraceBody(BaseModel):
-    """Answer to a POST of a trace."""
+    """Answer a POST of a trace."""
 
     id: str = Field(description="Id of the record: a hash of its frames.")
     url: str = Field(description="Link to the page that shows it.")
@@ -20,22 +20,22 @@ class TraceBody(BaseModel):
 
     @classmethod
     def build(cls, record_id: str, url: str, frames: int) -> "TraceBody":
-        """From what was stored."""
+        """Convert what was stored."""
         return cls(id=record_id, url=url, frames=frames, links=to_links(record_id))
 
 
 class LiveTraceBody(BaseModel):
-    """Answer to a POST that begins a live trace."""
+    """Answer a POST that creates a live trace."""
 
     id: str
-    token: str = Field(description="Whoever has it may write the trace; sent as `Authorization: Bearer TOKEN`.")
+    token: str = Field(description="Allows writing the trace; send it as `Authorization: Bearer TOKEN`.")
     url: str = Field(description="Link to the page that shows it while it grows.")
     due: int = Field(description="Index of the frame that comes next.")
     links: Links
 
 
-class FedBody(BaseModel):
-    """How far a live trace is."""
+class LiveTraceStateBody(BaseModel):
+    """Report the progress of a live trace."""
 
     id: str
     status: str
@@ -43,7 +43,7 @@ class FedBody(BaseModel):
 
 
 class EndRequest(BaseModel):
-    """How a live trace ended."""
+    """Close a live trace with its status."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -52,13 +52,13 @@ class EndRequest(BaseModel):
 
 
 class TwinBody(BaseModel):
-    """A synthetic stack with the depth, streams, blocks and initialisation of a trace, as near as can be told."""
+    """Return a stack with the depth, streams, blocks and initialisation of a trace, as far as they are known."""
 
     id: str = Field(description="Id that a run of the spec has.")
     spec: dict[str, Any]
-    unknown: list[str] = Field(description="What the record does not tell, and what the twin has instead; sentences.")
+    unknown: list[str] = Field(description="What the record lacks, and what the twin has instead; sentences.")
 
     @classmethod
     def build(cls, twin: TwinSpec) -> "TwinBody":
-        """From the twin."""
+        """Convert the twin."""
         return cls(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)

@@ -1,4 +1,4 @@
-"""Bodies of a verification."""
+"""Define bodies of a verification."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -35,7 +35,7 @@ class VerificationBody(BaseModel):
 
     @classmethod
     def build(cls, run_id: str, checks: Sequence[Check]) -> "VerificationBody":
-        """From finished checks."""
+        """Convert finished checks."""
         bodies = [CheckBody(**check.to_data()) for check in checks]
         return cls(
             run=run_id, status="done", verdict=to_verdict(checks), summary=summarise_checks(checks), checks=bodies

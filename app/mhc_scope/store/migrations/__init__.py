@@ -1,4 +1,4 @@
-"""The history of the tables: one file a change in `versions/`, applied in order when the server starts (Alembic).
+"""Migrate the tables: one file per change in `versions/`, applied in order when the server starts (Alembic).
 
 To change a table: change `store/tables.py`, add a file to `versions/` that does the same to a database of the
 revision before, and add its name to `REVISIONS`. A test compares what the files build with the tables.

@@ -1,4 +1,4 @@
-"""Alembic runs this file: it applies revisions in the transaction that `mhc_scope.store.schema` opened."""
+"""Apply revisions in the transaction that `mhc_scope.store.schema` opened. Alembic runs this file."""
 
 from alembic import context
 

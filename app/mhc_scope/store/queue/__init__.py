@@ -1,1 +1,1 @@
-"""The queue: who computes which run until when, who comes next, and which servers and viewers there are."""
+"""Share the queue between servers: leases, the order of runs, and the servers and viewers that exist."""

@@ -1,4 +1,4 @@
-"""The queue as it stands: who waits in which order, and what is under way, on every server."""
+"""Read the state of the queue: which runs wait in which order, and which are running, on every server."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ LIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class QueueState:
-    """Ids of runs that wait, the next one first; of those under way; and how many live runs each client has.
+    """List waiting runs, the next one first; running ones; and how many live runs each client has.
 
-    `seconds` is what those that wait are predicted to take.
+    `seconds` is the predicted time of each waiting run.
     """
 
     waiting: tuple[str, ...] = ()
@@ -29,28 +29,28 @@ class QueueState:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Run -> its place in the queue, 1 for the next; 0 where it is under way."""
+        """Map a run to its place in the queue, 1 for the next; 0 where it is running."""
         return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
 
     def find_short(self, short_s: float, behind: int) -> tuple[str, ...]:
-        """The first behind so many that wait which takes no longer than this; none where no run does."""
+        """Return the first run after `behind` waiting ones that takes at most `short_s`; none where no run does."""
         return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
 
     def without(self, run_id: str, client: str) -> "QueueState":
-        """The board after a run under way of this client has ended."""
+        """Return the state after a running run of this client has ended."""
         left = {**self.of_client, client: self.of_client.get(client, 1) - 1}
         return replace(self, running=self.running - {run_id}, of_client=left)
 
 
 def read_live(connection: Connection) -> list[Row[Any]]:
-    """Live runs, oldest first."""
+    """Return live runs, oldest first."""
     columns = (runs.c.id, runs.c.client, runs.c.address, runs.c.status, runs.c.cost)
     query = select(*columns).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at, runs.c.id)
     return list(connection.execute(query))
 
 
 def read_board(connection: Connection, now: float) -> QueueState:
-    """The queue in its fair order."""
+    """Return the queue in its fair order."""
     live = read_live(connection)
     waiting = [WaitingRun(row.id, row.client, predict_seconds(row.cost)) for row in live if row.status == "queued"]
     order = order_fairly(waiting, _sum_used(connection, live, now)) if waiting else []
@@ -60,12 +60,12 @@ def read_board(connection: Connection, now: float) -> QueueState:
 
 
 def predict_seconds(cost: Mapping[str, float]) -> float:
-    """What a run is predicted to take; a trace that grows takes nothing."""
+    """Return the predicted seconds of a run; a live trace takes none."""
     return float(cost.get("seconds_likely", cost.get("seconds", 0.0)))
 
 
 def _sum_used(connection: Connection, live: Iterable[Row[Any]], now: float) -> dict[str, float]:
-    """What clients have used lately, and what is under way for them."""
+    """Return what clients have used recently, including their running runs."""
     used = defaultdict(float, read_used(connection, now))
     for row in live:
         if row.status == "running":

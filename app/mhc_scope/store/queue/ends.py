@@ -1,4 +1,4 @@
-"""How a run that no worker holds ends, or waits again."""
+"""End or requeue a run that no worker computes."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -17,8 +17,8 @@ FREE = {"server": None, "leased_until": None, "fence": runs.c.fence + 1}
 def end_run(
     connection: Connection, run_id: str, index: int, status: EndStatus, reason: str | None, now: float
 ) -> bytes:
-    """Close the log behind `index` frames with an `end`, which is returned, and wake viewers everywhere."""
-    plain = None if reason is None else reason.replace("\0", "\\0")  # which PostgreSQL's texts cannot hold
+    """Close the log after `index` frames with an `end`, return that frame, and wake viewers on every server."""
+    plain = None if reason is None else reason.replace("\0", "\\0")  # PostgreSQL text cannot contain it
     line = codec.encode_end(run_id, index, status, plain)
     append_lines(connection, run_id, index, [line])
     values = {"status": status, "reason": plain, "finished_at": now, "leased_until": None}
@@ -27,24 +27,24 @@ def end_run(
     return line
 
 
-# Why a run lost its worker, and what that counts as. A stop of the server counts as nothing.
+# Why a run lost its worker, and what that counts as. A server that is stopped counts as nothing.
 Cause = Literal["worker lost", "server lost", "server stopped"]
 COUNTS: Mapping[Cause, dict[str, Any]] = {
-    "worker lost": {},  # the attempt was counted when it began
+    "worker lost": {},  # the attempt is counted when it begins
     "server lost": {"attempts": runs.c.attempts - 1, "server_losses": runs.c.server_losses + 1},
     "server stopped": {"attempts": runs.c.attempts - 1},
 }
 
 
 def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
-    """Let the run wait again, with the frames that it has."""
+    """Put the run back into the queue, with its frames."""
     values = {"status": "queued", "started_at": None, **COUNTS[cause], **FREE}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
     notify(connection, "log", run_id)
 
 
-def let_go(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
-    """Requeue a run that lost its worker or its server; one that someone has asked to stop ends. Whether it waits."""
+def release_run(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
+    """Requeue a run that lost its worker or its server, or end one with a requested stop; return whether it waits."""
     query = select(runs.c.frames, runs.c.is_cancel_asked).where(runs.c.id == run_id)
     row = connection.execute(query.with_for_update()).one()
     if not row.is_cancel_asked:

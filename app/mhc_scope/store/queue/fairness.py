@@ -1,17 +1,17 @@
-"""Who comes next: the client that has used the least lately, and of its runs the oldest. No SQL."""
+"""Order the queue: first the client that has used the least recently, then the age of its runs. No SQL."""
 
 import heapq
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-HALF_LIFE_S = 600.0  # in which what a client has used counts half
-OWN = ""  # the server's own runs, which come first
+HALF_LIFE_S = 600.0  # after this time, what a client has used counts half
+OWN = ""  # the server's own runs, which have priority
 
 
 @dataclass(frozen=True)
 class WaitingRun:
-    """A run that waits; `seconds` is what it is predicted to take."""
+    """A run that waits; `seconds` is its predicted time."""
 
     id: str
     client: str
@@ -19,15 +19,15 @@ class WaitingRun:
 
 
 def decay(seconds: float, age_s: float) -> float:
-    """What is left of a use after `age_s`; a clock that was set back makes nothing grow."""
+    """Return what remains of a use after `age_s`; a clock that was set back increases nothing."""
     return seconds * 0.5 ** (max(0.0, age_s) / HALF_LIFE_S)
 
 
 def order_fairly(waiting: Iterable[WaitingRun], used: Mapping[str, float]) -> list[str]:
-    """Ids in the order in which they shall begin; `waiting` has the oldest first.
+    """Return the ids in the order in which the runs should begin; `waiting` has the oldest first.
 
-    It plays the round through: a run that begins is counted at once as used by its client. Among clients that have
-    used the same, the oldest run comes first.
+    The order is simulated: a run that begins is immediately counted as used by its client. Among clients that have used
+    the same, the oldest run comes first.
     """
     of_client: defaultdict[str, deque[tuple[int, WaitingRun]]] = defaultdict(deque)
     for age, run in enumerate(waiting):

@@ -1,4 +1,4 @@
-"""A lease: the right of one server to write one run, until it runs out or another server takes the run over."""
+"""Lease a run: one server may write it, until the lease ends or another server takes over."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,27 +7,27 @@ from sqlalchemy import Connection, Row, select
 
 from mhc_scope.store.tables import runs
 
-MAX_ATTEMPTS = 2  # a run whose worker is lost is tried once more
-# A lost server takes all its runs with it, most of which did nothing wrong, so that losses of servers are counted apart
-# from attempts. Still one of these runs may be what kills the server, and must not do so for ever.
+MAX_ATTEMPTS = 2  # a run whose worker is lost is retried once
+# A lost server loses all its runs, most of which are not the cause, so these losses are counted separately from
+# attempts. One of these runs may still be what kills the server, and must not do so forever.
 MAX_SERVER_LOSSES = 10
-MAX_BEAT_S, BEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
-SPARE_BEATS = 2  # the others look once a heartbeat, and one of them claims the run within another
+MAX_HEARTBEAT_S, HEARTBEATS = 1.0, 8  # at least so many heartbeats in `lease_s`
+SPARE_HEARTBEATS = 2  # the others check once a heartbeat, and one of them claims the run within another
 
 
-def to_beat_s(lease_s: float) -> float:
-    """Seconds between two heartbeats of a server, which renews its leases and looks at those of others."""
-    return min(MAX_BEAT_S, lease_s / BEATS)
+def to_heartbeat_s(lease_s: float) -> float:
+    """Return the seconds between two heartbeats of a server, which renews its leases and checks those of others."""
+    return min(MAX_HEARTBEAT_S, lease_s / HEARTBEATS)
 
 
-def to_hold_s(lease_s: float) -> float:
-    """Seconds that a lease holds once given or renewed, so that another server has the run within `lease_s`."""
-    return lease_s - SPARE_BEATS * to_beat_s(lease_s)
+def to_lease_duration_s(lease_s: float) -> float:
+    """Return how long a lease lasts, so that another server takes over the run within `lease_s`."""
+    return lease_s - SPARE_HEARTBEATS * to_heartbeat_s(lease_s)
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Written with every frame. `fence` grows with each lease of a run, so that an old one is told from a new one."""
+    """The right to write a run, sent with every frame. `fence` grows with each lease, which identifies an old one."""
 
     run_id: str
     server: str
@@ -35,20 +35,20 @@ class Lease:
 
 
 class LeaseLost(Exception):
-    """The run is another server's now, or no longer under way: nothing of it may be written here."""
+    """The run is leased to another server, or no longer running: nothing of it may be written here."""
 
 
 class TornLog(Exception):
-    """A run that was begun again gave other frames than those that are stored."""
+    """A restarted run produced other frames than those that are stored."""
 
 
 def require_lease(connection: Connection, lease: Lease, *, is_live: bool = False) -> Row[Any, Any, Any, Any]:
-    """Frames and status of the run, which no other server changes until the transaction ends.
+    """Lock the row of a run until the transaction ends; return its frames and status.
 
     Raises
     ------
     LeaseLost
-        Where its lease is another's, or with `is_live`, where it has ended.
+        Where another server has the lease, or with `is_live`, where the run has ended.
     """
     query = select(runs.c.frames, runs.c.status, runs.c.server, runs.c.fence).where(runs.c.id == lease.run_id)
     row = connection.execute(query.with_for_update()).one_or_none()

@@ -1,4 +1,4 @@
-"""Hears what other servers tell by way of PostgreSQL. What is missed while the connection is cut, polling finds."""
+"""Receive the notifications of other servers through PostgreSQL. Polling finds those lost with a cut connection."""
 
 import logging
 import threading
@@ -12,39 +12,39 @@ from mhc_scope.store.queue.dialect import CHANNEL
 
 log = logging.getLogger("mhc.store")
 
-LOOK_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
+POLL_S, RETRY_S, STOP_S = 0.2, 1.0, 3.0
 
 
 class NotificationListener:
-    """A thread with a connection of its own; `hear` is called in it with sender, kind and run."""
+    """A thread with its own connection; it calls `receive` with sender, kind and run."""
 
-    def __init__(self, url: str, hear: Callable[[str, str, str], None]) -> None:
+    def __init__(self, url: str, receive: Callable[[str, str, str], None]) -> None:
         self._address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._hear = hear
+        self._receive = receive
         self._is_stopped = threading.Event()
-        self._thread = threading.Thread(target=self._listen_for_ever, name="listener", daemon=True)
+        self._thread = threading.Thread(target=self._listen_forever, name="listener", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, within `LOOK_S` where the connection is there."""
+        """Stop the thread, within `POLL_S` where the connection works."""
         self._is_stopped.set()
         self._thread.join(STOP_S)
 
-    def _listen_for_ever(self) -> None:
+    def _listen_forever(self) -> None:
         while not self._is_stopped.is_set():
             try:
                 self._listen()
             except psycopg.Error as error:
-                log.warning("no news of other servers, polling instead: %s", str(error).strip())
+                log.warning("no notifications of other servers, polling instead: %s", str(error).strip())
                 self._is_stopped.wait(RETRY_S)
 
     def _listen(self) -> None:
         with psycopg.connect(self._address, autocommit=True, **ALIVE) as connection:
             connection.execute(f"LISTEN {CHANNEL}".encode())
             while not self._is_stopped.is_set():
-                for message in connection.notifies(timeout=LOOK_S):
+                for message in connection.notifies(timeout=POLL_S):
                     sender, kind, run_id = message.payload.split(" ", 2)
-                    self._hear(sender, kind, run_id)
+                    self._receive(sender, kind, run_id)

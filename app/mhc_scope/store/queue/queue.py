@@ -1,4 +1,4 @@
-"""The queue of all servers, one transaction a call: who puts a run, who claims it, who gives it back."""
+"""Operate the queue of all servers, one transaction per call: enqueue, claim and return runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.queue import reconcile, servers
 from mhc_scope.store.queue.board import LIVE, QueueState, read_board
 from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
-from mhc_scope.store.queue.ends import end_run, let_go
-from mhc_scope.store.queue.leases import Lease, require_lease, to_hold_s
-from mhc_scope.store.queue.reconcile import Beat, Leases
+from mhc_scope.store.queue.ends import end_run, release_run
+from mhc_scope.store.queue.lease_watch import LeaseWatch
+from mhc_scope.store.queue.leases import Lease, require_lease, to_lease_duration_s
+from mhc_scope.store.queue.reconcile import HeartbeatReport, Leases
 from mhc_scope.store.queue.servers import Watched
-from mhc_scope.store.queue.silence import Silence
 from mhc_scope.store.queue.usage import charge, forget_old
 from mhc_scope.store.runs import NewJob, StoredRun, put_jobs, to_run
 from mhc_scope.store.tables import live_traces, runs
 
 Answer = Literal["stops", "wanted", "over"]
-# Who has asked for a run opens a stream on it within this time, if any: from then on it is watched.
+# A client that requested a run opens an event stream on it within this time, if ever: from then on it is watched.
 WANTED_S = 30.0
 
 
 @dataclass(frozen=True)
 class Turn:
-    """The queue after a turn: what was put into it, and which runs this server has claimed."""
+    """The queue after a turn: which runs were enqueued, and which this server has claimed."""
 
     board: QueueState
     put: frozenset[str]
@@ -34,18 +34,18 @@ class Turn:
 
 
 class Queue:
-    """What one server does with the queue."""
+    """Operate the queue for one server."""
 
     def __init__(self, database: Database, lease_s: float) -> None:
-        self._database, self._hold_s = database, to_hold_s(lease_s)
+        self._database, self._duration_s = database, to_lease_duration_s(lease_s)
         self.server, self.is_shared = database.server, database.is_shared
-        self._leases: Leases = Silence(self._hold_s)
-        self._servers: Silence[str] = Silence(self._hold_s)
+        self._leases: Leases = LeaseWatch(self._duration_s)
+        self._servers: LeaseWatch[str] = LeaseWatch(self._duration_s)
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
-        """Put jobs into the queue, those that are not there meanwhile, and claim as many runs as workers are free.
+        """Enqueue jobs, unless another server just did, and claim as many runs as workers are free.
 
-        Of those behind them, `short_s` claims one run more that is predicted to take no longer; it comes last.
+        Of the runs after them, `short_s` claims one more that is predicted to take no longer; it comes last.
         """
 
         def work(connection: Connection) -> Turn:
@@ -58,21 +58,21 @@ class Queue:
             if short_s is not None:
                 chosen += board.find_short(short_s, behind=free)
             if not chosen:
-                _tell(connection, put)
+                _notify_changed(connection, put)
                 return Turn(board, put, [])
             claimed = self._claim(connection, chosen, now)
-            _tell(connection, put | {run.id for run in claimed})
+            _notify_changed(connection, put | {run.id for run in claimed})
             return Turn(read_board(connection, now), put, claimed)
 
         return await self._database.call(work)
 
-    async def put_back(self, lease: Lease, client: str, seconds: float) -> bool:
-        """Let a run wait again whose worker was lost; False where it was asked to stop, and is cancelled now.
+    async def requeue(self, lease: Lease, client: str, seconds: float) -> bool:
+        """Requeue a run whose worker was lost; return False where a stop was requested, and the run is cancelled now.
 
         Raises
         ------
         LeaseLost
-            Where it is another server's now.
+            Where another server has the lease now.
         """
 
         def work(connection: Connection) -> bool:
@@ -80,14 +80,14 @@ class Queue:
             require_lease(connection, lease)
             now = read_clock(connection)
             charge(connection, client, seconds, now)
-            waits = let_go(connection, lease.run_id, now, "worker lost")
+            waits = release_run(connection, lease.run_id, now, "worker lost")
             notify(connection, "queue")
             return waits
 
         return await self._database.call(work)
 
     async def want(self, run_id: str) -> bool:
-        """Note that a client that the run does not belong to asks for it; False where it is over, or being stopped."""
+        """Record a request of a client that does not own the run; return False where it is over, or being stopped."""
 
         def work(connection: Connection) -> bool:
             values = {"wanted_at": read_clock(connection)}
@@ -96,11 +96,11 @@ class Queue:
 
         return await self._database.call(work)
 
-    async def ask_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
-        """End a run that waits; of one under way note that its server shall stop it.
+    async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
+        """End a run that waits; for a running one, request a stop from its server.
 
-        In one transaction with the look at who wants it: else another client that has just been told that the run is
-        computed would see it cancelled. Of a run that is wanted nothing is changed, unless it is forced.
+        One transaction also checks who wants it: else a client that was just promised the run would see it cancelled. A
+        wanted run is left unchanged, unless the cancel is forced.
         """
         of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
 
@@ -124,21 +124,21 @@ class Queue:
 
         return await self._database.call(work)
 
-    async def beat(self, held: Collection[tuple[str, int]]) -> Beat:
-        """Say that this server is there and computes these, run and fence; free what no server computes."""
+    async def heartbeat(self, leased: Collection[tuple[str, int]]) -> HeartbeatReport:
+        """Renew this server's row and the leases of these runs, run and fence; free what no server computes."""
 
-        def work(connection: Connection) -> Beat:
-            lock_queue(connection)  # two servers may take each other for dead
+        def work(connection: Connection) -> HeartbeatReport:
+            lock_queue(connection)  # two servers may each believe that the other is dead
             now = read_clock(connection)
             if self.is_shared:
                 self._note_alive(connection, now)
             leases = self._leases if self.is_shared else None
-            return reconcile.beat(connection, self.server, held, now, self._hold_s, leases)
+            return reconcile.heartbeat(connection, self.server, leased, now, self._duration_s, leases)
 
         return await self._database.call(work)
 
     async def join(self) -> None:
-        """Say that this server has started."""
+        """Register this server, which has started."""
 
         def work(connection: Connection) -> None:
             lock_queue(connection)
@@ -149,17 +149,17 @@ class Queue:
         await self._database.call(work)
 
     async def leave(self) -> None:
-        """Give back the runs under way: this server stops."""
+        """Return the running runs to the queue: this server stops."""
         await self._database.call(lambda connection: servers.leave(connection, self.server))
 
     async def read_progress(self, run_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-        """Status and frames of runs: what has changed since, a viewer has not seen."""
+        """Return status and frames of runs: viewers have not seen what has changed since."""
         query = select(runs.c.id, runs.c.status, runs.c.frames).where(runs.c.id.in_(list(run_ids)))
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return {row.id: (row.status, row.frames) for row in rows}
 
     async def put_watchers(self, watched: Watched) -> None:
-        """Let other servers know who watches which run here."""
+        """Publish to other servers who watches which run here."""
 
         def work(connection: Connection) -> None:
             lock_queue(connection)
@@ -169,19 +169,19 @@ class Queue:
         await self._database.call(work)
 
     async def count_watchers(self, run_id: str, exclude: str) -> int:
-        """Streams open on a run at other servers."""
+        """Return how many event streams are open on a run at other servers."""
         return await self._database.read(
             lambda connection: servers.count_watchers(connection, run_id, self.server, exclude)
         )
 
     def _note_alive(self, connection: Connection, now: float) -> None:
-        servers.note_alive(connection, self.server, now, self._hold_s, self._servers)
+        servers.note_alive(connection, self.server, now, self._duration_s, self._servers)
 
     def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
         values = {
             "status": "running",
             "server": self.server,
-            "leased_until": now + self._hold_s,
+            "leased_until": now + self._duration_s,
             "fence": runs.c.fence + 1,
             "attempts": runs.c.attempts + 1,
             "started_at": now,
@@ -192,6 +192,6 @@ class Queue:
         return [found[run_id] for run_id in run_ids]
 
 
-def _tell(connection: Connection, changed: Collection[str]) -> None:
+def _notify_changed(connection: Connection, changed: Collection[str]) -> None:
     if changed:
         notify(connection, "queue")

@@ -1,4 +1,4 @@
-"""No run stays under way without a process that computes it: leases are renewed, and lost ones are found."""
+"""Renew leases and find lost ones, so that no run stays running without a process that computes it."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, update
 
 from mhc_scope.store.queue.dialect import notify
-from mhc_scope.store.queue.ends import FREE, end_run, let_go
+from mhc_scope.store.queue.ends import FREE, end_run, release_run
+from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.queue.leases import MAX_SERVER_LOSSES
-from mhc_scope.store.queue.silence import Silence
 from mhc_scope.store.tables import live_traces, runs
 
-RENEW_AT = 2 / 3  # of a lease is left when it is renewed
-Leases = Silence[tuple[str, int]]
+RENEW_AT = 2 / 3  # of a lease remains when it is renewed
+Leases = LeaseWatch[tuple[str, int]]
 LOST = "the server that computed it was lost {} times"
 
 
 @dataclass(frozen=True)
-class Beat:
-    """What a heartbeat has found.
+class HeartbeatReport:
+    """Report what a heartbeat has found.
 
     Attributes
     ----------
-    gone: runs that this server holds and whose lease is another's now.
-    to_cancel: runs that this server holds, and that someone asked another server to stop.
-    freed: runs that no server computed, which wait again or have ended.
+    gone: runs of this server whose lease another server has now.
+    to_cancel: runs of this server with a stop that was requested at another server.
+    freed: runs that no server computed, which are queued again or have ended.
     """
 
     gone: list[str]
@@ -33,44 +33,44 @@ class Beat:
     freed: list[str]
 
 
-def beat(
+def heartbeat(
     connection: Connection,
     server: str,
-    held: Collection[tuple[str, int]],
+    leased: Collection[tuple[str, int]],
     now: float,
-    hold_s: float,
-    silence: Leases | None,
-) -> Beat:
-    """Renew the leases of `held`, run and fence, and free the runs that no one computes. The queue is locked.
+    duration_s: float,
+    watch: Leases | None,
+) -> HeartbeatReport:
+    """Renew the leases of `leased`, run and fence, and free the runs that no server computes. The queue is locked.
 
-    `silence` is what was seen of other servers' leases; without it no other server is alive.
+    `watch` is what was observed of other servers' leases; without it no other server is alive.
     """
-    mine = {row.id: row for row in connection.execute(_select_held(server))}
-    kept = [run_id for run_id, fence in held if run_id in mine and mine[run_id].fence == fence]
-    # One that ends later than it could was given before the clock was set back.
-    old = [run_id for run_id in kept if not RENEW_AT * hold_s <= mine[run_id].leased_until - now <= hold_s]
+    mine = {row.id: row for row in connection.execute(_select_leased(server))}
+    kept = [run_id for run_id, fence in leased if run_id in mine and mine[run_id].fence == fence]
+    # A lease that ends later than possible was given before the clock was set back.
+    old = [run_id for run_id in kept if not RENEW_AT * duration_s <= mine[run_id].leased_until - now <= duration_s]
     if old:
-        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + hold_s))
-    silent = None if silence is None else silence.find(_read_others(connection, server), now)
+        connection.execute(update(runs).where(runs.c.id.in_(old)).values(leased_until=now + duration_s))
+    silent = None if watch is None else watch.find(_read_others(connection, server), now)
     freed = _free(connection, _is_lost(server, kept, silent), now)
-    gone = [run_id for run_id, _ in held if run_id not in kept]
-    return Beat(gone, [run_id for run_id in kept if mine[run_id].is_cancel_asked], freed)
+    gone = [run_id for run_id, _ in leased if run_id not in kept]
+    return HeartbeatReport(gone, [run_id for run_id in kept if mine[run_id].is_cancel_asked], freed)
 
 
-def _select_held(server: str) -> Any:
+def _select_leased(server: str) -> Any:
     columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
     return select(*columns).where(runs.c.status == "running", runs.c.server == server)
 
 
 def _read_others(connection: Connection, server: str) -> dict[tuple[str, int], float]:
-    """When other servers' leases end, by run and fence."""
+    """Return when other servers' leases end, by run and fence."""
     is_theirs = and_(runs.c.status == "running", runs.c.server != server, runs.c.leased_until.is_not(None))
     query = select(runs.c.id, runs.c.fence, runs.c.leased_until).where(is_theirs)
     return {(row.id, row.fence): row.leased_until for row in connection.execute(query)}
 
 
 def _is_lost(server: str, kept: Collection[str], silent: Collection[tuple[str, int]] | None) -> ColumnElement[bool]:
-    """Runs under way without a job."""
+    """Select running runs without a job."""
     of_owners = select(live_traces.c.run_id)
     forgotten = and_(runs.c.server == server, runs.c.id.not_in(kept))
     is_silent = true() if silent is None else runs.c.id.in_([run_id for run_id, _ in silent])
@@ -95,4 +95,4 @@ def _free_one(connection: Connection, row: Row[Any], now: float) -> None:
         connection.execute(update(runs).where(runs.c.id == row.id).values({**FREE, "server_losses": losses}))
         end_run(connection, row.id, row.frames, "failed", LOST.format(losses), now)
     else:
-        let_go(connection, row.id, now, "server lost")
+        release_run(connection, row.id, now, "server lost")

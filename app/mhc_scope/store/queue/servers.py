@@ -1,4 +1,4 @@
-"""Servers that use the database, and who watches which run on each."""
+"""Register the servers that use the database, and who watches which run on each."""
 
 import hashlib
 import os
@@ -9,41 +9,41 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
-from mhc_scope.store.queue.ends import let_go
-from mhc_scope.store.queue.silence import Silence
+from mhc_scope.store.queue.ends import release_run
+from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.tables import live_traces, runs, servers, watchers
 
-Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> streams
+Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> event streams
 
 
 def register(connection: Connection, server: str, now: float) -> None:
-    """Note that the server is there; its heartbeat says how long."""
+    """Register the server; its heartbeat keeps the row."""
     name = f"{socket.gethostname()}:{os.getpid()}"
     connection.execute(insert(servers).values(id=server, name=name, started_at=now, seen_at=now))
 
 
-def note_alive(connection: Connection, server: str, now: float, hold_s: float, silence: Silence[str]) -> None:
-    """Renew the server's row, and drop those of servers that have not done so for long, with their watchers."""
+def note_alive(connection: Connection, server: str, now: float, duration_s: float, watch: LeaseWatch[str]) -> None:
+    """Renew the server's row, and delete the rows and watchers of servers that have not done so for long."""
     others = connection.execute(select(servers.c.id, servers.c.seen_at).where(servers.c.id != server))
-    if silent := silence.find({row.id: row.seen_at + hold_s for row in others}, now):
+    if silent := watch.find({row.id: row.seen_at + duration_s for row in others}, now):
         connection.execute(delete(servers).where(servers.c.id.in_(silent)))
     if connection.execute(update(servers).where(servers.c.id == server).values(seen_at=now)).rowcount == 0:
-        register(connection, server, now)  # others took this one for dead, as while it could not reach the database
+        register(connection, server, now)  # others deleted its row, for example while it could not reach the database
 
 
 def leave(connection: Connection, server: str) -> None:
-    """Let go of the runs that the server computed, and drop its row: it stops."""
+    """Requeue the runs that the server computed, and delete its row: it stops."""
     lock_queue(connection)
     now, of_owners = read_clock(connection), select(live_traces.c.run_id)
     mine = select(runs.c.id).where(runs.c.status == "running", runs.c.server == server, runs.c.id.not_in(of_owners))
     for run_id in list(connection.execute(mine).scalars()):
-        let_go(connection, run_id, now, "server stopped")
+        release_run(connection, run_id, now, "server stopped")
     connection.execute(delete(servers).where(servers.c.id == server))
     notify(connection, "queue")
 
 
 def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
-    """Make the server's watchers these."""
+    """Replace the server's watchers."""
     wanted: Counter[tuple[str, str]] = Counter()
     for (run_id, viewer), streams in watched.items():
         wanted[run_id, hash_viewer(viewer)] += streams
@@ -64,7 +64,7 @@ def put_watchers(connection: Connection, server: str, watched: Watched) -> None:
 
 
 def count_watchers(connection: Connection, run_id: str, server: str, exclude: str) -> int:
-    """Streams open on a run at other servers than this one, those of one viewer left out."""
+    """Count event streams open on a run at other servers, without those of one viewer."""
     query = select(func.coalesce(func.sum(watchers.c.streams), 0)).where(
         watchers.c.run_id == run_id, watchers.c.server != server, watchers.c.viewer != hash_viewer(exclude)
     )
@@ -72,7 +72,7 @@ def count_watchers(connection: Connection, run_id: str, server: str, exclude: st
 
 
 def hash_viewer(viewer: str) -> str:
-    """What stands for a viewer in a row: anyone may choose its name, of any characters."""
+    """Return a hash that stands for a viewer in a row: anyone may choose its name, of any characters."""
     return hashlib.sha256(viewer.encode()).hexdigest()[:32]
 
 

@@ -1,4 +1,4 @@
-"""Sweeps as rows. An open one is fed by one server, which has its lease; the others show it, and ask for its end."""
+"""Store sweeps as rows. One server leases and runs an open sweep; others show it, and can request its end."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,22 +7,22 @@ from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from mhc_scope.store.database import Database
 from mhc_scope.store.queue.dialect import lock_queue, read_clock
-from mhc_scope.store.queue.silence import Silence
+from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.tables import sweep_askers, sweeps
 
 
 @dataclass(frozen=True)
 class SweepRow:
-    """One row.
+    """Describe one row of `sweeps`.
 
     Attributes
     ----------
     grid: spec, axes and run ids, which never change.
-    states: run id -> its state, in the order in which they are begun.
+    states: run id -> its state, in the order in which the runs begin.
     reasons: run id -> why it failed.
-    asked_by: the client in whose name the runs are asked for.
-    is_open: whether cells are held, waiting or computed.
-    server: the one that feeds it, or has fed it last.
+    asked_by: the client in whose name the runs are requested.
+    is_open: whether cells are pending, waiting or computed.
+    server: the server that runs it, or ran it last.
     """
 
     id: str
@@ -39,7 +39,7 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class SweepLimits:
-    """Open sweeps that a client, an address and all together may have."""
+    """Limit how many open sweeps a client, an address and all together may have."""
 
     client: int
     address: int
@@ -47,7 +47,7 @@ class SweepLimits:
 
 
 class TooManyOpen(Exception):
-    """There is no room for one more open sweep: `whose` is a field of `Limits`."""
+    """A limit of open sweeps is reached: `whose` is a field of `SweepLimits`."""
 
     def __init__(self, whose: str) -> None:
         super().__init__(whose)
@@ -55,39 +55,39 @@ class TooManyOpen(Exception):
 
 
 class SweepStore:
-    """Reads and writes of such rows, for one server."""
+    """Read and write these rows, for one server."""
 
     def __init__(self, database: Database, lease_s: float) -> None:
         self._database, self._lease_s = database, lease_s
         self.server, self.is_shared = database.server, database.is_shared
-        self._silence: Silence[str] = Silence(lease_s)
+        self._watch: LeaseWatch[str] = LeaseWatch(lease_s)
 
     async def find(self, sweep_id: str) -> SweepRow | None:
-        """The row, if there is one."""
-        if "\0" in sweep_id:  # PostgreSQL takes no such text
+        """Return the row, if it exists."""
+        if "\0" in sweep_id:  # PostgreSQL rejects such text
             return None
         return await self._database.read(lambda connection: _find(connection, sweep_id))
 
-    async def join(self, sweep_id: str, client: str, max_askers: int) -> SweepRow | None:
-        """Make the client one more of those who asked for a sweep that is under way; None where it is not."""
-        return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_askers))
+    async def join(self, sweep_id: str, client: str, max_requesters: int) -> SweepRow | None:
+        """Add the client to those that requested a running sweep; return None where it is not running."""
+        return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_requesters))
 
-    async def open(self, row: SweepRow, limits: SweepLimits, max_askers: int) -> SweepRow | None:
-        """Begin with a sweep here, unless it is under way: then the client is one more of those who asked for it.
+    async def open(self, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
+        """Start a sweep here, unless it is running: then add the client to those that requested it.
 
-        Returns the row of one that is under way, and None where this server has the lease now.
+        Return the row of one that is running, and None where this server has the lease now.
 
         Raises
         ------
         TooManyOpen
-            Where it is not, and there is no room for one more.
+            Where it is not running, and a limit of open sweeps is reached.
         """
 
         def work(connection: Connection) -> SweepRow | None:
-            lock_queue(connection)  # no other server opens one meanwhile
-            if (known := _join(connection, row.id, row.client, max_askers)) is not None:
+            lock_queue(connection)  # no other server may open one at the same time
+            if (known := _join(connection, row.id, row.client, max_requesters)) is not None:
                 return known
-            _require_room(connection, row, limits)
+            _require_capacity(connection, row, limits)
             connection.execute(delete(sweep_askers).where(sweep_askers.c.sweep == row.id))
             connection.execute(delete(sweeps).where(sweeps.c.id == row.id))
             connection.execute(insert(sweeps).values(**vars(row) | self._take(connection)))
@@ -97,9 +97,9 @@ class SweepStore:
         return await self._database.call(work)
 
     async def keep(self, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool) -> bool | None:
-        """Write how far a sweep is, and hold its lease on; tells whether its end is asked for.
+        """Store the progress of a sweep and renew its lease; return whether its end is requested.
 
-        None where another server feeds it now.
+        Return None where another server has the lease now.
         """
         values = {"states": states, "reasons": reasons, "is_open": is_open}
         mine = (sweeps.c.id == sweep_id) & (sweeps.c.server == self.server)
@@ -114,15 +114,15 @@ class SweepStore:
         return await self._database.call(work)
 
     async def take_over(self) -> list[SweepRow]:
-        """Open sweeps whose server is gone; from here on this one feeds them."""
+        """Lease the open sweeps whose server is lost, and return them."""
 
         def work(connection: Connection) -> list[SweepRow]:
             lock_queue(connection)
             theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
             others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
             ends = {row.id: row.leased_until for row in others}
-            # Of a database that is not shared, every other server is one from before.
-            lost = self._silence.find(ends, read_clock(connection)) if self.is_shared else list(ends)
+            # In a database that is not shared, every other server is an earlier process.
+            lost = self._watch.find(ends, read_clock(connection)) if self.is_shared else list(ends)
             is_free = sweeps.c.is_open & (sweeps.c.server.is_(None) | sweeps.c.id.in_(lost))
             found = [SweepRow(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(is_free))]
             connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
@@ -130,24 +130,24 @@ class SweepStore:
 
         return await self._database.call(work)
 
-    async def let_go(self) -> None:
-        """Another server may feed what this one fed."""
+    async def release(self) -> None:
+        """Release the leases, so that another server can continue the sweeps of this one."""
         mine = sweeps.c.is_open & (sweeps.c.server == self.server)
         query = update(sweeps).where(mine).values(server=None, leased_until=0.0)
         await self._database.call(lambda connection: connection.execute(query))
 
-    async def list_askers(self, sweep_id: str) -> set[str]:
-        """Keys of the clients that asked for it and have not left it."""
+    async def list_requesters(self, sweep_id: str) -> set[str]:
+        """Return the keys of the clients that requested it and have not left it."""
         query = select(sweep_askers.c.client).where(sweep_askers.c.sweep == sweep_id)
         return await self._database.read(lambda connection: set(connection.execute(query).scalars()))
 
     async def leave(self, sweep_id: str, clients: set[str]) -> None:
-        """These clients want it no more."""
+        """Remove these clients from those that requested the sweep."""
         own = (sweep_askers.c.sweep == sweep_id) & sweep_askers.c.client.in_(clients)
         await self._database.call(lambda connection: connection.execute(delete(sweep_askers).where(own)))
 
-    async def ask_cancel(self, sweep_id: str) -> None:
-        """The server that feeds it shall end it."""
+    async def request_cancel(self, sweep_id: str) -> None:
+        """Request the end of a sweep from its server."""
         query = update(sweeps).where(sweeps.c.id == sweep_id).values(is_cancel_asked=True)
         await self._database.call(lambda connection: connection.execute(query))
 
@@ -160,7 +160,7 @@ _COLUMNS = tuple(sweeps.c[name] for name in SweepRow.__dataclass_fields__)
 
 
 def drop_ended(connection: Connection, before: float) -> int:
-    """Delete sweeps that ended before; their runs are kept as others are. Returns how many."""
+    """Delete sweeps that ended before; their runs are kept like others. Return how many."""
     return connection.execute(delete(sweeps).where(~sweeps.c.is_open, sweeps.c.changed_at < before)).rowcount
 
 
@@ -180,9 +180,9 @@ def _join(connection: Connection, sweep_id: str, client: str, limit: int) -> Swe
     return row
 
 
-def _require_room(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
-    shares = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
-    for whose, is_counted in shares.items():
+def _require_capacity(connection: Connection, row: SweepRow, limits: SweepLimits) -> None:
+    scopes = {"client": sweeps.c.client == row.client, "address": sweeps.c.address == row.address, "all": true()}
+    for whose, is_counted in scopes.items():
         query = select(func.count()).select_from(sweeps).where(sweeps.c.is_open, is_counted)
         if connection.execute(query).scalar_one() >= getattr(limits, whose):
             raise TooManyOpen(whose)

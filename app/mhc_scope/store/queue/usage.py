@@ -1,11 +1,11 @@
-"""Seconds that clients have used lately."""
+"""Count the seconds that clients have used recently."""
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mhc_scope.store.queue.fairness import HALF_LIFE_S, OWN, decay
 from mhc_scope.store.tables import usage
 
-FORGET_S = 20 * HALF_LIFE_S  # by then a millionth is left
+FORGET_S = 20 * HALF_LIFE_S  # by then a millionth remains
 
 
 def charge(connection: Connection, client: str, seconds: float, now: float) -> None:
@@ -21,10 +21,10 @@ def charge(connection: Connection, client: str, seconds: float, now: float) -> N
 
 
 def read_used(connection: Connection, now: float) -> dict[str, float]:
-    """Client -> seconds used lately."""
+    """Map each client to the seconds it used recently."""
     return {row.client: decay(row.seconds, now - row.at) for row in connection.execute(select(usage))}
 
 
 def forget_old(connection: Connection, now: float) -> None:
-    """Drop clients that have used nothing for long."""
+    """Delete clients that have used nothing for long."""
     connection.execute(delete(usage).where(usage.c.at < now - FORGET_S))

@@ -8,10 +8,17 @@ from sqlalchemy import update
 from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.database import Database
-from mhc_scope.store.queue.leases import MAX_SERVER_LOSSES, Lease, LeaseLost, TornLog, to_beat_s, to_hold_s
+from mhc_scope.store.queue.lease_watch import MIN_DURATIONS
+from mhc_scope.store.queue.leases import (
+    MAX_SERVER_LOSSES,
+    Lease,
+    LeaseLost,
+    TornLog,
+    to_heartbeat_s,
+    to_lease_duration_s,
+)
 from mhc_scope.store.queue.queue import Queue
 from mhc_scope.store.queue.reconcile import RENEW_AT
-from mhc_scope.store.queue.silence import MIN_HOLDS
 from mhc_scope.store.queue.usage import charge, read_used
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.tables import runs
@@ -68,7 +75,7 @@ def test_a_claim_gives_a_lease_and_counts_an_attempt(database_url: str) -> None:
         assert (run.status, run.server, run.fence, run.attempts) == ("running", lease.server, lease.fence, 1)
         assert run.leased_until is not None
         assert run.started_at is not None
-        assert abs(run.leased_until - run.started_at - to_hold_s(LEASE_S)) < 1e-3
+        assert abs(run.leased_until - run.started_at - to_lease_duration_s(LEASE_S)) < 1e-3
         assert await scene.claim(5) == [], "a run is claimed once"
 
     play(database_url, act)
@@ -76,9 +83,9 @@ def test_a_claim_gives_a_lease_and_counts_an_attempt(database_url: str) -> None:
 
 @pytest.mark.parametrize("lease_s", [0.1, 1.0, 2.0, 8.0, 10.0, 60.0, 3600.0])
 def test_a_lease_is_renewed_before_it_is_taken_for_lost_and_taken_over_in_time(lease_s: float) -> None:
-    beat_s, hold_s = to_beat_s(lease_s), to_hold_s(lease_s)
-    assert (1 - RENEW_AT) * hold_s + beat_s <= MIN_HOLDS * hold_s + 1e-9, "also where a clock was set ahead"
-    assert hold_s + 2 * beat_s <= lease_s + 1e-9, "seen with one heartbeat of the others, claimed by the next"
+    beat_s, duration_s = to_heartbeat_s(lease_s), to_lease_duration_s(lease_s)
+    assert (1 - RENEW_AT) * duration_s + beat_s <= MIN_DURATIONS * duration_s + 1e-9, "also where a clock was set ahead"
+    assert duration_s + 2 * beat_s <= lease_s + 1e-9, "seen with one heartbeat of the others, claimed by the next"
 
 
 def test_frames_and_ends_of_a_lost_lease_are_refused(database_url: str) -> None:
@@ -92,7 +99,7 @@ def test_frames_and_ends_of_a_lost_lease_are_refused(database_url: str) -> None:
         with pytest.raises(LeaseLost):
             await scene.store.finish("r", 2, "done", None, lease)
         with pytest.raises(LeaseLost):
-            await scene.queue.put_back(lease, "", 1.0)
+            await scene.queue.requeue(lease, "", 1.0)
         assert await scene.status("r") == ("running", 2, None)
         assert await scene.store.read("r", -1, 10) == LINES[:2]
 
@@ -103,7 +110,7 @@ def test_the_same_server_with_an_older_lease_is_refused_as_well(database_url: st
     async def act(scene: Scene) -> None:
         await scene.put("r")
         (old,) = await scene.claim()
-        await scene.queue.put_back(old, "", 0.0)
+        await scene.queue.requeue(old, "", 0.0)
         (new,) = await scene.claim()
         assert new.fence > old.fence
         with pytest.raises(LeaseLost):
@@ -148,8 +155,8 @@ def test_held_runs_are_renewed_and_forgotten_ones_freed(database_url: str) -> No
         await scene.put("r", "s")
         held, forgotten = await scene.claim(2)
         await scene.set("r", leased_until=1.0)
-        beat = await scene.queue.beat([(held.run_id, held.fence)])
-        assert (beat.gone, beat.to_cancel, beat.freed) == ([], [], [forgotten.run_id])
+        heartbeat = await scene.queue.heartbeat([(held.run_id, held.fence)])
+        assert (heartbeat.gone, heartbeat.to_cancel, heartbeat.freed) == ([], [], [forgotten.run_id])
         run = await scene.store.get("r")
         assert run is not None
         assert run.leased_until is not None
@@ -165,7 +172,7 @@ def test_the_loss_of_a_server_counts_as_no_attempt(database_url: str) -> None:
         (lease,) = await scene.claim()
         await scene.store.append("r", 0, LINES[:2], lease)
         for losses in range(1, MAX_SERVER_LOSSES):
-            assert (await scene.queue.beat([])).freed == ["r"]
+            assert (await scene.queue.heartbeat([])).freed == ["r"]
             assert await scene.status("r") == ("queued", 2, None)
             await scene.claim()
             run = await scene.store.get("r")
@@ -180,11 +187,11 @@ def test_a_run_that_loses_server_after_server_fails(database_url: str) -> None:
         await scene.put("r")
         for _ in range(MAX_SERVER_LOSSES):
             await scene.claim()
-            assert (await scene.queue.beat([])).freed == ["r"]
+            assert (await scene.queue.heartbeat([])).freed == ["r"]
         reason = f"the server that computed it was lost {MAX_SERVER_LOSSES} times"
         assert await scene.status("r") == ("failed", 1, reason)
         assert codec.frame_type((await scene.store.read("r", -1, 5))[0]) == "end"
-        assert (await scene.queue.beat([])).freed == []
+        assert (await scene.queue.heartbeat([])).freed == []
         await scene.put("r")
         run = await scene.store.get("r")
         assert run is not None
@@ -197,9 +204,9 @@ def test_the_loss_of_a_worker_is_counted_whatever_servers_were_lost(database_url
     async def act(scene: Scene) -> None:
         await scene.put("r")
         await scene.claim()
-        await scene.queue.beat([])
+        await scene.queue.heartbeat([])
         (lease,) = await scene.claim()
-        assert await scene.queue.put_back(lease, "", 0.0)
+        assert await scene.queue.requeue(lease, "", 0.0)
         await scene.claim()
         run = await scene.store.get("r")
         assert run is not None
@@ -212,8 +219,8 @@ def test_a_run_that_shall_be_cancelled_ends_so_when_its_worker_is_lost(database_
     async def act(scene: Scene) -> None:
         await scene.put("r")
         (lease,) = await scene.claim()
-        assert await scene.queue.ask_cancel("r") == "stops"
-        assert not await scene.queue.put_back(lease, "", 0.0)
+        assert await scene.queue.request_cancel("r") == "stops"
+        assert not await scene.queue.requeue(lease, "", 0.0)
         assert (await scene.status("r"))[0] == "cancelled"
 
     play(database_url, act)
@@ -223,7 +230,7 @@ def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_stops(database_ur
     async def act(scene: Scene) -> None:
         await scene.put("r")
         await scene.claim()
-        assert await scene.queue.ask_cancel("r") == "stops"
+        assert await scene.queue.request_cancel("r") == "stops"
         await scene.queue.leave()
         assert (await scene.status("r"))[0] == "cancelled"
 
@@ -234,11 +241,11 @@ def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_is_lost(database_
     async def act(scene: Scene) -> None:
         await scene.put("r")
         (lease,) = await scene.claim()
-        assert await scene.queue.ask_cancel("r") == "stops"
-        assert (await scene.queue.beat([("r", lease.fence)])).to_cancel == ["r"]
-        assert (await scene.queue.beat([])).freed == ["r"]
+        assert await scene.queue.request_cancel("r") == "stops"
+        assert (await scene.queue.heartbeat([("r", lease.fence)])).to_cancel == ["r"]
+        assert (await scene.queue.heartbeat([])).freed == ["r"]
         assert (await scene.status("r"))[0] == "cancelled"
-        assert await scene.queue.ask_cancel("r") == "over"
+        assert await scene.queue.request_cancel("r") == "over"
 
     play(database_url, act)
 
@@ -246,7 +253,7 @@ def test_a_run_that_shall_be_cancelled_ends_so_when_its_server_is_lost(database_
 def test_a_run_that_waits_is_cancelled_in_the_database(database_url: str) -> None:
     async def act(scene: Scene) -> None:
         await scene.put("r")
-        assert await scene.queue.ask_cancel("r") == "stops"
+        assert await scene.queue.request_cancel("r") == "stops"
         assert await scene.status("r") == ("cancelled", 1, None)
         await scene.put("r")
         assert await scene.status("r") == ("queued", 0, None)
@@ -317,10 +324,10 @@ def test_a_run_that_another_client_has_just_asked_for_goes_on_unless_an_operator
     async def act(scene: Scene) -> None:
         await scene.put("r")
         assert await scene.queue.want("r")
-        assert await scene.queue.ask_cancel("r") == "wanted"
+        assert await scene.queue.request_cancel("r") == "wanted"
         await scene.claim()
-        assert await scene.queue.ask_cancel("r") == "wanted"
-        assert await scene.queue.ask_cancel("r", is_forced=True) == "stops"
+        assert await scene.queue.request_cancel("r") == "wanted"
+        assert await scene.queue.request_cancel("r", is_forced=True) == "stops"
         assert not await scene.queue.want("r")
 
     play(database_url, act)

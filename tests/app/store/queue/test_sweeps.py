@@ -15,12 +15,12 @@ from tests.app.store.queue import scenes
 LEASE_S = 1.0
 LIMITS = SweepLimits(client=2, address=3, all=4)
 GRID = {"spec": {"input": {"text": "a\0b"}}, "x": {"field": "depth", "values": [2, 4]}, "y": None, "ids": [["p", "q"]]}
-HELD = {"q": "held", "p": "held"}  # the cheapest first, and not by name
+PENDING = {"q": "held", "p": "held"}  # the cheapest first, and not by name
 
 
 def build_row(name: str, client: str = "ann", address: str = "here") -> SweepRow:
     """A sweep that nobody has asked for before."""
-    return SweepRow(name, GRID, HELD, {}, {"key": client}, client, address, is_open=True)
+    return SweepRow(name, GRID, PENDING, {}, {"key": client}, client, address, is_open=True)
 
 
 class Scene:
@@ -65,11 +65,11 @@ def test_one_that_is_under_way_is_joined_and_not_begun_again(database_url: str) 
         joined = await scene.open("s", "ben")
         assert joined is not None
         assert joined.states == {"q": "done", "p": "held"}
-        assert await scene.store.list_askers("s") == {"ann", "ben"}
+        assert await scene.store.list_requesters("s") == {"ann", "ben"}
         await scene.open("s", "cid")  # no more than two
-        assert await scene.store.list_askers("s") == {"ann", "ben"}
+        assert await scene.store.list_requesters("s") == {"ann", "ben"}
         await scene.store.leave("s", {"ann"})
-        assert await scene.store.list_askers("s") == {"ben"}
+        assert await scene.store.list_requesters("s") == {"ben"}
 
     play(database_url, act)
 
@@ -77,12 +77,12 @@ def test_one_that_is_under_way_is_joined_and_not_begun_again(database_url: str) 
 def test_one_that_is_over_is_begun_again_by_who_asks(database_url: str) -> None:
     async def act(scene: Scene) -> None:
         await scene.open("s")
-        await scene.store.ask_cancel("s")
+        await scene.store.request_cancel("s")
         assert await scene.store.keep("s", {"q": "cancelled", "p": "cancelled"}, {"q": "why"}, False) is True
         assert await scene.open("s", "ben") is None
-        assert await scene.store.list_askers("s") == {"ben"}
+        assert await scene.store.list_requesters("s") == {"ben"}
         row = await scene.find("s")
-        assert (row.states, row.reasons, row.is_cancel_asked, row.client) == (HELD, {}, False, "ben")
+        assert (row.states, row.reasons, row.is_cancel_asked, row.client) == (PENDING, {}, False, "ben")
 
     play(database_url, act)
 
@@ -115,10 +115,10 @@ def test_open_ones_are_a_share(
 def test_a_server_that_lost_a_sweep_writes_nothing_of_it(database_url: str) -> None:
     async def act(scene: Scene) -> None:
         await scene.open("s")
-        assert await scene.store.keep("s", HELD, {}, True) is False
+        assert await scene.store.keep("s", PENDING, {}, True) is False
         await scene.set("s", server="other")
         assert await scene.store.keep("s", {"q": "done", "p": "done"}, {}, False) is None
-        assert (await scene.find("s")).states == HELD
+        assert (await scene.find("s")).states == PENDING
 
     play(database_url, act)
 
@@ -139,7 +139,7 @@ def test_what_another_server_fed_is_taken_over_once_its_lease_is_over(database_u
         # A server with SQLite is alone: the other is one from before.
         expected = [] if scene.store.is_shared else ["held"]
         assert [row.id for row in await scene.store.take_over()] == expected
-        await scene.store.let_go()
+        await scene.store.release()
         assert (await scene.find("lost")).server is None
         assert "lost" in [row.id for row in await scene.store.take_over()]
 
@@ -157,7 +157,7 @@ def test_ended_ones_are_dropped_when_their_time_is_over(database_url: str) -> No
             await scene.set(name, changed_at=5.0)
         assert await scene.database.call(lambda c: drop_ended(c, 10.0)) == 1
         assert await scene.store.find("old") is None
-        assert await scene.store.list_askers("old") == set()
+        assert await scene.store.list_requesters("old") == set()
         assert {(await scene.find(name)).id for name in ("open", "new")} == {"open", "new"}
 
     play(database_url, act)

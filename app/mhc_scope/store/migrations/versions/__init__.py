@@ -1,1 +1,1 @@
-"""One file a revision, named by its number and what it changes."""
+"""Change the tables, one file per revision, named by its number and what it changes."""

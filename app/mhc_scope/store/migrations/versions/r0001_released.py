@@ -1,4 +1,4 @@
-"""The tables of release 0.1, which had no revisions. A database of that release is taken over as this one."""
+"""Create the tables of release 0.1, which had no revisions. A database of that release has this revision."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Jobs have a kind, and records a source. Before, an id that ended in `-verify` said one, and a spec was the other."""
+"""Give jobs a kind, and records a source. Before, an id that ended in `-verify` meant one, a spec the other."""
 
 import sqlalchemy as sa
 from alembic import op

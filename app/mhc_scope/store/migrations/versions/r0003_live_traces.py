@@ -1,4 +1,4 @@
-"""Traces may be written from outside while they grow, by those who have their token."""
+"""Let clients write traces while they grow, if they have the token of the trace."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Courses have rooms, and a view can be of a room."""
+"""Give courses rooms, and let a view belong to a room."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Sweeps are in the database: any server shows and cancels them, and what one held goes on when it is gone."""
+"""Store sweeps in the database: any server shows and cancels them, and another continues those of a lost server."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A run knows when another client asked for it last, so that its own client does not cancel it under that one."""
+"""Record when another client requested a run last, so that the run's own client cannot cancel it then."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Losses of a server are counted apart from the attempts that a run itself broke off."""
+"""Count losses of a server separately from the attempts that a run itself ended."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What this server hears of others that use the same database, and what it lets them know."""
+"""Exchange notifications with other servers that use the same database."""
 
 import asyncio
 import logging
@@ -10,39 +10,39 @@ from mhc_scope.store.queue.queue import Queue
 
 log = logging.getLogger("mhc.queue")
 
-POLL_S = 1.0  # what was not heard, as while the connection was cut, is seen by then
-GATHER_S = 0.02  # viewers that come together are told together
+POLL_S = 1.0  # finds what was not received, for example while the connection was cut
+GATHER_S = 0.02  # viewers that come together are reported together
 
 
-class Neighbours:
-    """Wakes viewers here for what happens elsewhere, and lets others know who watches here."""
+class Peers:
+    """Wake viewers here for events elsewhere, and report to other servers who watches here."""
 
     def __init__(self, queue: Queue, dispatcher: Dispatcher, hub: Hub, url: str) -> None:
-        from mhc_scope.store.queue.listener import NotificationListener  # its library is there where PostgreSQL is used
+        from mhc_scope.store.queue.listener import NotificationListener  # PostgreSQL servers have its library
 
         self._queue, self._dispatcher, self._hub = queue, dispatcher, hub
-        self._listener = NotificationListener(url, self._hear)
+        self._listener = NotificationListener(url, self._receive)
         self._watched_changed = asyncio.Event()
         self._progress: dict[str, tuple[str, int]] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Start both loops and the listener."""
         self._loop = asyncio.get_running_loop()
         self._hub.on_watch = self._watched_changed.set
         self._listener.start()
-        self._loops = [asyncio.create_task(loop) for loop in (self._poll_for_ever(), self._tell_for_ever())]
+        self._loops = [asyncio.create_task(loop) for loop in (self._poll_forever(), self._report_watched_forever())]
 
     async def stop(self) -> None:
-        """End."""
+        """Stop them."""
         self._hub.on_watch = None
         await asyncio.to_thread(self._listener.stop)
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
 
-    def _hear(self, sender: str, kind: str, run_id: str) -> None:
-        """In the listener's thread."""
+    def _receive(self, sender: str, kind: str, run_id: str) -> None:
+        """Pass a notification from the listener's thread to the event loop."""
         if sender != self._queue.server:
             self._loop.call_soon_threadsafe(self._take, kind, run_id)
 
@@ -51,10 +51,10 @@ class Neighbours:
             self._hub.publish(run_id)
         elif kind == "queue":
             self._dispatcher.wake()
-        elif kind == "cancel" and run_id in self._dispatcher.reports.held:
-            self._dispatcher.beat_soon()
+        elif kind == "cancel" and run_id in self._dispatcher.reports.leased:
+            self._dispatcher.heartbeat_soon()
 
-    async def _poll_for_ever(self) -> None:
+    async def _poll_forever(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
             self._dispatcher.wake()
@@ -62,20 +62,20 @@ class Neighbours:
             try:
                 await self._poll()
             except StoreUnavailable as error:
-                log.warning("other servers' runs cannot be seen now: %s", error)
+                log.warning("runs of other servers cannot be read now: %s", error)
             except Exception:
-                log.exception("other servers' runs cannot be seen; the next try is in %g s", POLL_S)
+                log.exception("runs of other servers cannot be read; the next try is in %g s", POLL_S)
 
     async def _poll(self) -> None:
         """Wake viewers of runs of other servers that have changed."""
-        elsewhere = [run_id for run_id in self._hub.list_watched() if run_id not in self._dispatcher.reports.held]
+        elsewhere = [run_id for run_id in self._hub.list_watched() if run_id not in self._dispatcher.reports.leased]
         now = await self._queue.read_progress(elsewhere) if elsewhere else {}
         for run_id, progress in now.items():
             if self._progress.get(run_id) != progress:
                 self._hub.publish(run_id)
         self._progress = now
 
-    async def _tell_for_ever(self) -> None:
+    async def _report_watched_forever(self) -> None:
         while True:
             await self._watched_changed.wait()
             await asyncio.sleep(GATHER_S)
@@ -83,6 +83,6 @@ class Neighbours:
             try:
                 await self._queue.put_watchers(self._hub.count_viewers())
             except StoreUnavailable as error:
-                log.warning("other servers do not hear who watches here: %s", error)
-            except Exception:  # as where a run was dropped meanwhile
-                log.exception("other servers do not hear who watches here; the next try is in %g s", POLL_S)
+                log.warning("the viewers here cannot be reported to other servers: %s", error)
+            except Exception:  # for example where a run was just deleted
+                log.exception("the viewers here cannot be reported to other servers; the next try is in %g s", POLL_S)

@@ -1,4 +1,4 @@
-"""Answers from files that are kept: whole, a part that a broken download goes on with, or that nothing has changed."""
+"""Answer with cached files: whole, a part to resume a download, or the answer that nothing has changed."""
 
 import asyncio
 import re
@@ -15,43 +15,43 @@ from mhc_scope.api.http.contents import Responses
 CHANGELESS: Responses = {304: {"description": "The caller's copy, which `If-None-Match` names, still holds"}}
 PART = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 CHUNK_BYTES = 2**16
-# Chunks that are on their way at a time, over all downloads: everything else is answered between two of them.
+# Chunks that are read at a time, over all downloads: all other requests are answered between two of them.
 TURNS = 4
 
 
-def is_held(request: Request, etag: str) -> bool:
-    """Whether the caller has this version already."""
-    held = request.headers.get("if-none-match", "")
-    return any(part.strip().removeprefix("W/") in (etag, "*") for part in held.split(",")) if held else False
+def matches_etag(request: Request, etag: str) -> bool:
+    """Return whether the caller has this version already."""
+    known = request.headers.get("if-none-match", "")
+    return any(part.strip().removeprefix("W/") in (etag, "*") for part in known.split(",")) if known else False
 
 
 async def respond_file(
     request: Request, path: Path, changed_at: float, headers: dict[str, str], media_type: str
 ) -> Response:
-    """The file, or the part of it that `Range` asks for; `headers` has its ETag.
+    """Return the file, or the part of it that `Range` requests; `headers` has its ETag.
 
-    What cannot be served as one part is served whole, which every server may do.
+    Where it cannot be served as one part it is served whole, which the standard allows.
     """
-    file = await asyncio.to_thread(path.open, "rb")  # now: deleting the file later does not change this answer
+    file = await asyncio.to_thread(path.open, "rb")  # opened now: deleting the file later does not change this answer
     size = file.seek(0, 2)
     is_same = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
     part = read_part(request.headers.get("range", ""), size) if is_same else None
     first, end = part or (0, size)
-    told = {
+    extra = {
         "Accept-Ranges": "bytes",
         "Content-Length": str(end - first),
         "Last-Modified": formatdate(changed_at, usegmt=True),
     }
     if part is not None:
-        told["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+        extra["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
     turns = request.app.state.download_turns
     chunks = _read_chunks(file, first, end, turns)
-    return StreamingResponse(chunks, 206 if part else 200, {**headers, **told}, media_type)
+    return StreamingResponse(chunks, 206 if part else 200, {**headers, **extra}, media_type)
 
 
-def read_part(asked: str, size: int) -> tuple[int, int] | None:
-    """First byte and the one behind the last, of a `Range` that asks for one part that there is; else None."""
-    found = PART.fullmatch(asked)
+def read_part(value: str, size: int) -> tuple[int, int] | None:
+    """Return the first byte and the one after the last of a `Range` with one valid part; else None."""
+    found = PART.fullmatch(value)
     if found is None:
         return None
     first, last = found.groups()

@@ -1,4 +1,4 @@
-"""What an operator asks the database: who waits, what was computed, and who uses how much."""
+"""Query the database for operators: who waits, what was computed, and who uses how much."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class LiveRun:
 
     @property
     def predicted_s(self) -> float:
-        """Seconds that it will take, as was told when it was accepted."""
+        """Return its predicted seconds, as when it was accepted."""
         return float(self.cost.get("seconds_likely", 0.0))
 
 
 @dataclass(frozen=True)
 class EndedRun:
-    """A run that is over; times are seconds since 1970."""
+    """A run that has ended; times are seconds since 1970."""
 
     id: str
     kind: str
@@ -45,7 +45,7 @@ class EndedRun:
 
 @dataclass(frozen=True)
 class ClientUse:
-    """What a client has here: runs and the bytes of their frames, snapshots, and the seconds that it used lately."""
+    """Sum up a client: its runs and the bytes of their frames, its snapshots, and its recently used seconds."""
 
     client: str
     runs: int
@@ -54,34 +54,36 @@ class ClientUse:
     seconds: float
 
 
-class Measures:
-    """Reads for operators; nothing is written."""
+class OperatorQueries:
+    """Read for operators, and write nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def list_live(self) -> list[LiveRun]:
-        """Runs that wait or are computed, the oldest first."""
+        """Return the runs that wait or are computed, the oldest first."""
         names = ("id", "kind", "client", "status", "created_at", "started_at", "cost")
         query = select(*(runs.c[name] for name in names)).where(runs.c.status.in_(LIVE)).order_by(runs.c.created_at)
         return await self._database.read(lambda c: [LiveRun(**row._mapping) for row in c.execute(query)])
 
     async def list_ended(self, since: float, limit: int) -> list[EndedRun]:
-        """Runs that ended after a time, the last first."""
+        """Return the runs that ended after a time, the last first."""
         names = ("id", "kind", "client", "status", "reason", "created_at", "started_at", "finished_at")
         query = select(*(runs.c[name] for name in names)).where(runs.c.finished_at > since, runs.c.status != DROPPED)
         query = query.order_by(runs.c.finished_at.desc()).limit(limit)
         return await self._database.read(lambda c: [EndedRun(**row._mapping) for row in c.execute(query)])
 
     async def list_clients(self, limit: int) -> list[ClientUse]:
-        """Clients by the bytes that they have here, the largest first."""
+        """Return the clients by their stored bytes, the largest first."""
 
         def work(connection: Connection) -> list[ClientUse]:
-            held = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(runs.c.client)
+            sizes = select(runs.c.client, func.count(), func.coalesce(func.sum(runs.c.bytes), 0)).group_by(
+                runs.c.client
+            )
             views = select(snapshots.c.client, func.count()).group_by(snapshots.c.client)
             used: dict[str, float] = dict(connection.execute(select(usage.c.client, usage.c.seconds)).tuples().all())
             shared: dict[str, int] = dict(connection.execute(views).tuples().all())
-            stored = {client: (count, int(size)) for client, count, size in connection.execute(held)}
+            stored = {client: (count, int(size)) for client, count, size in connection.execute(sizes)}
             return [
                 ClientUse(client, *stored.get(client, (0, 0)), shared.get(client, 0), used.get(client, 0.0))
                 for client in {*used, *shared, *stored}
@@ -91,7 +93,7 @@ class Measures:
         return sorted(found, key=lambda use: (-use.bytes, -use.seconds, use.client))[:limit]
 
     async def count_bytes(self) -> tuple[int, int]:
-        """Bytes of all frames, as far as their runs know them, and of the whole database."""
+        """Return the bytes of all frames, as far as they were counted, and of the whole database."""
 
         def work(connection: Connection) -> tuple[int, int]:
             known = connection.execute(select(func.coalesce(func.sum(runs.c.bytes), 0))).scalar_one()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
-from mhc_scope.api.http.kept_bodies import KeptBody
+from mhc_scope.api.http.cached_bodies import CachedBody
 
 PATHS = ["schema", "presets", "presets/previews", "panels?runs=3&theme=light"]
 
@@ -18,7 +18,7 @@ def build_request(coding: str) -> Request:
 
 
 def test_it_is_compressed_once() -> None:
-    kept = KeptBody(b'{"a":[' + b"1," * 5000 + b"1]}")
+    kept = CachedBody(b'{"a":[' + b"1," * 5000 + b"1]}")
     first, second = (kept.respond(build_request("gzip, br"), {"ETag": kept.etag}) for _ in range(2))
     assert first.body is second.body
     assert gzip.decompress(bytes(first.body)) == kept.plain

@@ -1,4 +1,4 @@
-"""Bodies that stay the same while the server runs: written once, and compressed once for all who ask."""
+"""Cache bodies that stay the same while the server runs: each is written and compressed once."""
 
 import gzip
 import hashlib
@@ -8,28 +8,28 @@ from functools import cached_property
 from starlette.requests import Request
 from starlette.responses import Response
 
-PACK_LEVEL = 9  # it is done once
+PACK_LEVEL = 9  # it is compressed once
 
 
-class KeptBody:
-    """JSON, and what it is sent as."""
+class CachedBody:
+    """Keep a JSON body in the forms in which it is sent."""
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain
 
     @cached_property
     def packed(self) -> bytes:
-        """Compressed by gzip."""
+        """Return it compressed by gzip."""
         return gzip.compress(self.plain, PACK_LEVEL, mtime=0)
 
     @cached_property
     def etag(self) -> str:
-        """Names what it holds."""
+        """Return a name of its content."""
         return f'"{hashlib.sha256(self.plain).hexdigest()[:20]}"'
 
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
-        """The body, as the caller takes it."""
-        told = {**(headers or {}), "Vary": "Accept-Encoding"}
+        """Answer with the body, compressed where the caller accepts that."""
+        sent = {**(headers or {}), "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(self.plain, headers=told, media_type="application/json")
-        return Response(self.packed, headers={**told, "Content-Encoding": "gzip"}, media_type="application/json")
+            return Response(self.plain, headers=sent, media_type="application/json")
+        return Response(self.packed, headers={**sent, "Content-Encoding": "gzip"}, media_type="application/json")

@@ -1,4 +1,4 @@
-"""Runs and snapshots have an owner, runs have leases, and operators give out tokens."""
+"""Give runs and snapshots an owner, give runs leases, and store the tokens that operators create."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add the columns, which are empty for what is there, and the tables."""
+    """Add the columns, which are empty in existing rows, and the tables."""
     _add_columns("runs", *_columns_of_runs())
     op.execute("UPDATE runs SET bytes = coalesce((SELECT sum(length(line)) FROM frames WHERE run_id = runs.id), 0)")
     _add_columns(

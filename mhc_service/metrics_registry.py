@@ -1,4 +1,4 @@
-"""Everything that /metrics shows: what is counted as it happens, and what is read when someone asks."""
+"""Provide everything at /metrics: counts of events, and values that are read on request."""
 
 import asyncio
 import shutil
@@ -12,27 +12,27 @@ from mhc_scope.observe import context
 from mhc_scope.services.encoder import Encoder
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.streams import StreamLimit
-from mhc_service.measures import EndedRun, LiveRun, Measures
+from mhc_service.operator_queries import EndedRun, LiveRun, OperatorQueries
 
-# A run may take a millisecond or minutes, and wait as long.
+# A run may take a millisecond or minutes, and may wait as long.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
-# The row of a run that ended may be committed late. It is looked for this long, and counted once.
+# The row of a run that ended may be committed late. It is searched for this long, and counted once.
 LATE_S = 120.0
-MANY = 10_000
+MAX_ENDED = 10_000
 STREAMED = ("text/event-stream", "application/x-ndjson")
 
 
-class Instruments:
-    """A registry of its own: two apps in one process do not share counts."""
+class MetricsRegistry:
+    """Keep a separate registry: two apps in one process do not share counts."""
 
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
-        self._started_at = self._looked_at = time.time()
+        self._started_at = self._observed_at = time.time()
         self._seen: dict[str, float] = {}
         self._observing = asyncio.Lock()
         self._add_requests()
         self._add_runs()
-        self._add_rooms()
+        self._add_capacity()
 
     def _add_requests(self) -> None:
         at = self.registry
@@ -43,7 +43,7 @@ class Instruments:
         refused = "Requests refused, by kind of problem"
         self.refusals = prometheus.Counter("mhc_refusals", refused, ["kind", "status"], registry=at)
         self.streams = prometheus.Gauge("mhc_streams_open", "Event streams open", registry=at)
-        by_route = "Answers under way that are streams, by route"
+        by_route = "Event streams open, by route"
         self.streams_by_route = prometheus.Gauge("mhc_streams_by_route", by_route, ["route"], registry=at)
 
     def _add_runs(self) -> None:
@@ -62,30 +62,30 @@ class Instruments:
         kinds, spent = ["kind", "status"], "Time that a run was computed"
         self.spent_s = prometheus.Histogram("mhc_run_seconds", spent, kinds, buckets=SECONDS, registry=at)
 
-    def _add_rooms(self) -> None:
+    def _add_capacity(self) -> None:
         at = self.registry
         self.workers = prometheus.Gauge("mhc_workers_ready", "Workers that have warmed up", registry=at)
-        died = "Workers that ended without being asked to"
+        died = "Workers that ended unexpectedly"
         self.deaths = prometheus.Gauge("mhc_worker_deaths", died, registry=at)
-        held = "Bytes: of frames, of the database with all else, of written results"
-        self.store_bytes = prometheus.Gauge("mhc_store_bytes", held, ["part"], registry=at)
+        sizes = "Bytes: of frames, of the database with all else, of written results"
+        self.store_bytes = prometheus.Gauge("mhc_store_bytes", sizes, ["part"], registry=at)
         self.disk_free = prometheus.Gauge("mhc_disk_free_bytes", "Free on the disk of the data folder", registry=at)
         self.encodings = prometheus.Gauge("mhc_encodings_open", "Large results being written, or waiting", registry=at)
-        evicted = "What made room for others since the start"
+        evicted = "Evictions from caches since the start"
         self.evictions = prometheus.Gauge("mhc_evictions", evicted, ["of"], registry=at)
 
     def count_file(self, folder: str) -> None:
-        """Count a file of the page that was answered on the connection itself; `folder` is that of its address."""
+        """Count a file of the page that was answered directly on the connection; `folder` is that of its address."""
         self.requests.labels("GET", f"{folder}/{{path:path}}", 200).inc()
 
     async def observe(
-        self, service: Runs, streams: StreamLimit, measures: Measures, encoder: Encoder, data: Path
+        self, service: Runs, streams: StreamLimit, queries: OperatorQueries, encoder: Encoder, data: Path
     ) -> None:
-        """Read what is counted elsewhere."""
-        async with self._observing:  # two at a time would count a run twice
+        """Read the values that are counted elsewhere."""
+        async with self._observing:  # two at the same time would count a run twice
             await self._observe_service(service)
             self.streams.set(streams.open)
-            await self._observe_store(measures)
+            await self._observe_store(queries)
             self.store_bytes.labels("results").set(await asyncio.to_thread(lambda: encoder.files.size_bytes))
             self.disk_free.set(count_free_bytes(data))
             self.encodings.set(encoder.pool.jobs)
@@ -105,12 +105,12 @@ class Instruments:
         self.workers.set(service.engine.ready_workers)
         self.deaths.set(service.engine.worker_deaths)
 
-    async def _observe_store(self, measures: Measures) -> None:
-        self._observe_queue(await measures.list_live())
-        asked_at = time.time()
-        self._observe_ended(await measures.list_ended(self._looked_at - LATE_S, MANY))
-        self._looked_at = asked_at
-        of_frames, of_database = await measures.count_bytes()
+    async def _observe_store(self, queries: OperatorQueries) -> None:
+        self._observe_queue(await queries.list_live())
+        observed_at = time.time()
+        self._observe_ended(await queries.list_ended(self._observed_at - LATE_S, MAX_ENDED))
+        self._observed_at = observed_at
+        of_frames, of_database = await queries.count_bytes()
         self.store_bytes.labels("frames").set(of_frames)
         self.store_bytes.labels("database").set(of_database)
 
@@ -132,19 +132,19 @@ class Instruments:
 
 
 def count_free_bytes(folder: Path) -> int:
-    """Free on the disk where the folder is, or would be: it may be deleted while the server runs."""
+    """Return the free bytes on the disk of the folder, which may be deleted while the server runs."""
     place = next(place for place in (folder.resolve(), *folder.resolve().parents) if place.exists())
     return shutil.disk_usage(place).free
 
 
 class RequestMetrics:
-    """ASGI middleware: counts answers by route, never by path, which anybody can make up."""
+    """ASGI middleware: counts answers by route, never by path, which clients can invent."""
 
-    def __init__(self, app: ASGIApp, instruments: Instruments) -> None:
-        self._app, self._instruments = app, instruments
+    def __init__(self, app: ASGIApp, metrics_registry: MetricsRegistry) -> None:
+        self._app, self._metrics_registry = app, metrics_registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wrap `send`."""
+        """Count the answer and its time."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = time.perf_counter()
@@ -154,26 +154,26 @@ class RequestMetrics:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
                 self._count(scope["method"], route, message["status"])
-                self._instruments.first_byte.labels(route).observe(time.perf_counter() - started)
+                self._metrics_registry.first_byte.labels(route).observe(time.perf_counter() - started)
                 if is_stream(message):
                     streaming.append(route)
-                    self._instruments.streams_by_route.labels(route).inc()
+                    self._metrics_registry.streams_by_route.labels(route).inc()
             await send(message)
 
         try:
             return await self._app(scope, receive, send_counted)
         finally:
             for route in streaming:
-                self._instruments.streams_by_route.labels(route).dec()
+                self._metrics_registry.streams_by_route.labels(route).dec()
 
     def _count(self, method: str, route: str, status: int) -> None:
-        self._instruments.requests.labels(method, route, status).inc()
+        self._metrics_registry.requests.labels(method, route, status).inc()
         if status >= 400:
             kind = context.read().get("problem", "none")
-            self._instruments.refusals.labels(kind, status).inc()
+            self._metrics_registry.refusals.labels(kind, status).inc()
 
 
 def is_stream(start: Message) -> bool:
-    """Whether the answer that begins so is a stream of events or frames."""
+    """Return whether the answer that begins so is a stream of events or frames."""
     headers = dict(start["headers"])
     return headers.get(b"content-type", b"").decode("latin-1").startswith(STREAMED)

@@ -1,4 +1,4 @@
-"""A short look into the database from another process than the server's, which may be running."""
+"""Open the database for one transaction from another process than the server, which may be running."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.errors import DataInUse, UnusableDatabase
 from mhc_scope.store.schema import is_current
 
-WAIT_S = 20  # for a transaction of the server's
+WAIT_S = 20  # for a transaction of the server
 
 
 @contextmanager
-def open_beside(url: str) -> Iterator[Connection]:
-    """One transaction, on a database that is created or brought up to date first where no server uses it.
+def open_transaction(url: str) -> Iterator[Connection]:
+    """Open one transaction. Where no server uses the database, it is first created or migrated.
 
     SQLite lets processes take turns: the folder's lock is not needed for one short transaction.
 
     Raises
     ------
     UnusableDatabase
-        Where it is in use by a server of another version, or is none of this program's.
+        Where a server of another version uses it, or it belongs to another program.
     """
     _prepare(url)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
@@ -43,7 +43,7 @@ def open_beside(url: str) -> Iterator[Connection]:
 
 
 def _prepare(url: str) -> None:
-    """Bring the tables up to date. That is left to a server where one runs."""
+    """Migrate the tables, unless a server runs: then migration is the server's task."""
     if is_current(url):
         return
     try:

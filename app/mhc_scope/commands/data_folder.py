@@ -1,4 +1,4 @@
-"""Which database a command works on: the flags of `serve` and the variables behind them."""
+"""Choose the database of a command: the flags of `serve` and their variables."""
 
 import argparse
 from pathlib import Path
@@ -8,12 +8,12 @@ from mhc_scope.settings import Settings
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """Let it say which data folder."""
-    parser.add_argument("--data", type=Path, help="folder of the database, as of serve")
+    """Add the flag of the data folder."""
+    parser.add_argument("--data", type=Path, help="folder of the database, as for serve")
 
 
 def to_settings(known: argparse.Namespace) -> Settings:
-    """The settings as a server started with these flags would have them.
+    """Return the settings that a server with these flags would have.
 
     Raises
     ------
@@ -26,12 +26,12 @@ def to_settings(known: argparse.Namespace) -> Settings:
 
 
 def find_file(settings: Settings) -> Path:
-    """The file of an SQLite database.
+    """Return the file of an SQLite database.
 
     Raises
     ------
     UnusableDatabase
-        Where it is PostgreSQL, which brings its own tools.
+        Where it is PostgreSQL, which has its own tools.
     """
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import find_file as find

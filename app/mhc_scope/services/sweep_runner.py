@@ -1,0 +1,179 @@
+"""Run the sweeps that this server leases: submit a few cells at a time.
+
+The other cells stay pending: a sweep never has more runs submitted than there are workers, they count against its
+client's quota of runs, and runs of other clients get their turn between them.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from mhc_scope.services.errors import NoCapacityError, RefusalError
+from mhc_scope.services.runs import Runs
+from mhc_scope.services.sweep import LIVE, PENDING, SweepGrid
+from mhc_scope.settings import Settings
+from mhc_scope.store.errors import StoreUnavailable
+from mhc_scope.store.queue.sweeps import SweepStore
+
+log = logging.getLogger("mhc.sweeps")
+
+POLL_S = 0.5  # how often a sweep checks for free workers and for ended runs, and at most stores its progress
+RETRY_S = 1.0
+FAILED_REASON = "the server could not continue the sweep"
+
+
+class SweepLost(Exception):
+    """Another server has the lease of the sweep now."""
+
+
+@dataclass
+class OpenSweep:
+    """Track a sweep that runs here, and its progress in the store."""
+
+    sweep: SweepGrid
+    task: "asyncio.Task[None] | None" = None
+    kept: str = ""
+    kept_at: float = 0.0
+
+
+class SweepRunner:
+    """Run sweeps until they are over."""
+
+    def __init__(self, settings: Settings, runs: Runs, store: SweepStore) -> None:
+        self._settings, self._runs, self._store = settings, runs, store
+        self._open: dict[str, OpenSweep] = {}
+
+    def get(self, sweep_id: str) -> SweepGrid | None:
+        """Return the sweep, where it runs here."""
+        open_sweep = self._open.get(sweep_id)
+        return None if open_sweep is None else open_sweep.sweep
+
+    async def begin(self, sweep: SweepGrid) -> None:
+        """Run a sweep that this server leases."""
+        open_sweep = self._open[sweep.id] = OpenSweep(sweep)
+        try:
+            await self._fill(sweep)
+        finally:
+            open_sweep.task = asyncio.create_task(self._run(open_sweep))
+
+    async def cancel(self, sweep_id: str) -> None:
+        """Submit no more cells, and stop running ones that no one else watches."""
+        open_sweep = self._open.get(sweep_id)
+        if open_sweep is None:
+            return
+        if open_sweep.task is not None:
+            open_sweep.task.cancel()
+            await asyncio.gather(open_sweep.task, return_exceptions=True)
+        await self._cancel_cells(open_sweep.sweep)
+        await self._end(open_sweep)
+
+    async def stop(self) -> None:
+        """Stop submitting; other servers can continue the sweeps."""
+        tasks = [open_sweep.task for open_sweep in self._open.values() if open_sweep.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._open:
+            try:
+                await self._store.release()
+            except StoreUnavailable as error:
+                log.warning("other servers continue the sweeps once their leases end: %s", error)
+
+    # Below: helpers.
+
+    async def _run(self, open_sweep: OpenSweep) -> None:
+        while open_sweep.sweep.is_open:
+            try:
+                await self._keep(open_sweep)
+                await self._wait_for_end(open_sweep)
+                await self._fill(open_sweep.sweep)
+            except StoreUnavailable as error:
+                log.warning("sweep %s waits for the database: %s", open_sweep.sweep.id, error)
+                await asyncio.sleep(RETRY_S)
+            except SweepLost:
+                log.warning("another server runs sweep %s now", open_sweep.sweep.id)
+                del self._open[open_sweep.sweep.id]
+                return
+            except Exception:
+                log.exception("sweep %s could not continue", open_sweep.sweep.id)
+                for run_id in open_sweep.sweep.list_in((PENDING, *LIVE)):
+                    open_sweep.sweep.states[run_id], open_sweep.sweep.reasons[run_id] = "failed", FAILED_REASON
+        await self._end(open_sweep)
+
+    async def _end(self, open_sweep: OpenSweep) -> None:
+        """Store how it ended; until that is done, show it from here."""
+        sweep = open_sweep.sweep
+        while True:
+            try:
+                await self._store.keep(sweep.id, sweep.states, sweep.reasons, sweep.is_open)
+                del self._open[sweep.id]
+                return
+            except StoreUnavailable as error:
+                log.warning("the end of sweep %s cannot be stored yet: %s", sweep.id, error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _keep(self, open_sweep: OpenSweep) -> None:
+        """Publish the progress to other servers, and renew the lease; end the sweep if another server requested it."""
+        sweep, now = open_sweep.sweep, time.monotonic()
+        progress = repr((sweep.states, sweep.reasons))
+        due_s = POLL_S if progress != open_sweep.kept else self._settings.lease_s / 3
+        if now - open_sweep.kept_at < due_s:
+            return
+        is_cancel_asked = await self._store.keep(sweep.id, sweep.states, sweep.reasons, sweep.is_open)
+        if is_cancel_asked is None:
+            raise SweepLost
+        open_sweep.kept, open_sweep.kept_at = progress, now
+        if is_cancel_asked:
+            await self._cancel_cells(sweep)
+
+    async def _cancel_cells(self, sweep: SweepGrid) -> None:
+        for run_id in sweep.list_in(LIVE):
+            run = await self._runs.store.get(run_id)
+            if run is not None:
+                sweep.states[run_id] = (await self._runs.cancel(run, sweep.viewer)).run.status
+        for run_id in sweep.list_in((PENDING, *LIVE)):
+            sweep.states[run_id] = "cancelled"
+
+    async def _fill(self, sweep: SweepGrid) -> None:
+        """Submit pending cells until as many run as there are workers, or a limit is reached."""
+        for run_id in sweep.list_in((PENDING,)):
+            if len(sweep.list_in(LIVE)) >= self._settings.worker_count:
+                return
+            try:
+                (submitted,) = await self._runs.submit([sweep.spec_of(run_id)], sweep.client)
+            except NoCapacityError:
+                return
+            except RefusalError as error:
+                sweep.states[run_id], sweep.reasons[run_id] = "failed", str(error)
+                continue
+            sweep.states[run_id] = submitted.status
+
+    async def _wait_for_end(self, open_sweep: OpenSweep) -> None:
+        """Wait until a submitted run has ended, or a limit may allow more."""
+        sweep = open_sweep.sweep
+        live = sweep.list_in(LIVE)
+        if not live:
+            await asyncio.sleep(POLL_S)
+            return
+        with self._runs.hub.subscribe(live, sweep.viewer) as subscription:
+            while True:
+                for run_id in live:
+                    await self._look(sweep, run_id)
+                if len(sweep.list_in(LIVE)) < len(live):
+                    return
+                await subscription.wait(POLL_S)
+                await self._keep(open_sweep)
+
+    async def _look(self, sweep: SweepGrid, run_id: str) -> None:
+        position = self._runs.position(run_id)
+        if position is not None:
+            sweep.states[run_id] = "queued" if position else "running"
+            return
+        run = await self._runs.store.get(run_id)
+        if run is None:
+            sweep.states[run_id], sweep.reasons[run_id] = "failed", "it was deleted before its end was read"
+            return
+        sweep.states[run_id] = run.status
+        if run.reason:
+            sweep.reasons[run_id] = run.reason
