@@ -65,7 +65,7 @@ def test_a_token_can_be_given_out_before_the_first_start(call: Call, tmp_path: P
         (("add", "a", "--days", "nan"), "--days: got nan"),
         (("add", "a", "--rights", "root"), "invalid choice"),
         (("remove", "nothing"), "id: got 'nothing'"),
-        (("list", "--database-url", "no url"), "not a URL, wanted that of PostgreSQL"),
+        (("list", "--database-url", "no url"), "no valid URL, wanted that of PostgreSQL"),
         ((), "required"),
     ],
 )
