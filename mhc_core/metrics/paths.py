@@ -26,20 +26,6 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
     return weights
 
 
-def gain_map(h_res_Lnn: np.ndarray) -> np.ndarray:
-    """log10 of the forward Amax gain of every interval of layers, (L, L): row `last`, column `first`, else nan.
-
-    The gain is the largest |row sum| of H_last ... H_first, that is the largest entry of the product times 1.
-    """
-    layers, n = h_res_Lnn.shape[:2]
-    log10 = np.full((layers, layers), np.nan)
-    for last, (scaled, exponents) in enumerate(_travel(np.ones((layers, n)), h_res_Lnn)):
-        with np.errstate(divide="ignore"):
-            gain = np.log10(np.abs(scaled).max(0))
-        log10[last, : last + 1] = gain + exponents * np.log10(2.0)
-    return log10
-
-
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """After each layer l: what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
 
