@@ -26,7 +26,6 @@ Array = np.ndarray
 Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan", "unknown"])
 
 OURS = "as defined here"
-AMAX = "mHC, Amax gain magnitude"
 UPWARD = ("forward", "similarity")  # frames of the way up
 
 

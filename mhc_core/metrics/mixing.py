@@ -5,7 +5,9 @@ Products are rescaled at every step and their logarithm kept, so that 1e401 is a
 
 import numpy as np
 
-from mhc_core.metric import AMAX, OURS, Metric
+from mhc_core.metric import OURS, Metric
+
+AMAX = "mHC, Amax gain magnitude"
 
 METRICS = (
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mhc_core.metric import AMAX, Metric
-from mhc_core.metrics.mixing import unscale
+from mhc_core.metric import Metric
+from mhc_core.metrics.mixing import AMAX, unscale
 
 if TYPE_CHECKING:
     import torch

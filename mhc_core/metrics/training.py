@@ -3,7 +3,8 @@
 Each is taken in the step's own pass, before its update: step 0 is the stack as initialised, on the step's own batch.
 """
 
-from mhc_core.metric import AMAX, OURS, Metric
+from mhc_core.metric import OURS, Metric
+from mhc_core.metrics.mixing import AMAX
 
 METRICS = (
     Metric("step_loss", "Training loss", "nats", "linear", "S", "step",

@@ -11,7 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from mhc_core.figures.panels import ABSENT
+from mhc_core.figures import THEMES, panels
+from mhc_core.figures.panel import Column
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.app.added import EXAMPLES, install_example, run_app, serve_with
@@ -110,10 +111,17 @@ def test_the_page_and_rest_have_its_chart(http: httpx.Client) -> None:
     (curve,) = (trace for trace in figure["data"] if trace["meta"]["end"])
     np.testing.assert_allclose(curve["y"], column)
     assert "Branch alignment" in figure["layout"]["title"]["text"]
-    panels = {panel["key"]: panel for panel in http.get("/panels?runs=1&theme=dark").json()["panels"]}
-    assert list(panels)[-1] == KEY
-    assert (panels[KEY]["group"], panels[KEY]["help"]["symbol"]) == ("similarity", "cos(u_l, F_l(u_l))")
-    assert panels[KEY]["table"] == [{"title": "Branch alignment", "key": KEY, "source": "layers"}]
+    served = {panel["key"]: panel for panel in http.get("/panels?runs=1&theme=dark").json()["panels"]}
+    assert list(served)[-1] == KEY
+    assert (served[KEY]["group"], served[KEY]["help"]["symbol"]) == ("similarity", "cos(u_l, F_l(u_l))")
+    assert served[KEY]["table"] == [{"title": "Branch alignment", "key": KEY, "source": "layers"}]
+
+
+def test_of_a_training_step_the_chart_shows_the_trained_stack_and_says_so(http: httpx.Client) -> None:
+    run_id = compute(http, {**SPEC, "train": {"steps": 2}})
+    plain, of_step = (http.get(f"/runs/{run_id}/figures/{KEY}{query}").json() for query in ("", "?step=0"))
+    assert of_step["data"] == plain["data"]
+    assert "cosine · trained" in of_step["layout"]["title"]["text"]
 
 
 def test_verify_computes_it_once_more(http: httpx.Client) -> None:
@@ -146,9 +154,9 @@ def test_a_run_computed_before_opens_and_the_chart_says_what_it_lacks(
     assert KEY not in http.get(f"/runs/{before}/result").json()["layers"]
     assert compute(http, HC) == before  # it is not computed again
     alone = http.get(f"/runs/{before}/figures/{KEY}").json()
-    assert [note["text"] for note in alone["layout"]["annotations"]] == [ABSENT]
+    assert [note["text"] for note in alone["layout"]["annotations"]] == [panels.ABSENT]
     both = http.get(f"/runs/{run_id}/figures/{KEY}", params={"with": before, "label": ["new", "old"]}).json()
-    assert f"old: {ABSENT}" in both["layout"]["title"]["subtitle"]["text"]
+    assert f"old: {panels.ABSENT}" in both["layout"]["title"]["subtitle"]["text"]
     body = verify(http, before)
     assert body["verdict"] == "holds", body["summary"]
     assert [check["verdict"] for check in body["checks"] if check["metric"] == KEY] == ["skipped"]
@@ -184,6 +192,23 @@ def test_a_metric_of_gradients_and_streams_is_measured_checked_and_a_view_of_a_p
     checked = run_app(tmp_path, "verify", "-", *flag, stdin=json.dumps(HC))
     assert checked.returncode == 0, checked.stdout
     assert any(line.startswith("holds") and " grad_peak " in line for line in checked.stdout.splitlines())
+
+
+@pytest.mark.parametrize("drawn", [", build=draw", ""])
+def test_a_chart_can_be_a_view_of_a_panel_and_be_drawn_by_a_function(
+    monkeypatch: pytest.MonkeyPatch, drawn: str
+) -> None:
+    module: dict[str, Any] = {}
+    exec(STREAM_GRADIENT.replace(", build=draw", drawn), module)
+    monkeypatch.setitem(panels.LAYER_METRICS, "grad_peak", module["METRIC"])
+    panel = panels.collect_panels()["streams"]
+    view = panel.views[-1]
+    assert (view.title, view.needs, view.meaning) == ("peak", "grad_peak", "Largest entry.")
+    assert panel.table[-1] == Column("peak", "grad_peak", "streams")
+    assert panel.help.reading.endswith("Largest gradient: Higher is larger.")
+    template = panel.build(2, THEMES["light"], view.key)
+    assert [trace.meta["fill"]["y"] for trace in template.data] == 2 * ["stream_log10.grad_peak"]
+    assert template.layout.meta["absent"] == {"key": "grad_peak", "text": panels.ABSENT}
 
 
 @pytest.mark.parametrize(

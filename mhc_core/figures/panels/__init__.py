@@ -56,6 +56,7 @@ def _to_panel(added: LayerMetric) -> Panel:
         live=True,
         views=(_to_view(added),),
         table=(_to_column(added),),
+        follows_step=True,
     )
 
 
