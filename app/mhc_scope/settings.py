@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         description="Connections of your own as module:Family, separated by commas. Connections of installed packages "
         "need no setting.",
     )
+    metric: str = Field(
+        "",
+        description="Metrics of your own as module:METRIC, separated by commas. Metrics of installed packages need no "
+        "setting.",
+    )
     engine: str = Field(
         "local",
         description="What computes runs: local, worker processes on this machine; with --service also ray, a cluster.",

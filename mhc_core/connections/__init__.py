@@ -2,7 +2,7 @@
 
 from mhc_core.connections.connection import MATRICES, Connection, Mixing, name_parts
 from mhc_core.connections.manifold import build_manifold
-from mhc_core.family import load
+from mhc_core.discovery import load
 from mhc_core.spec import RunSpec
 
 __all__ = ["MATRICES", "Connection", "Mixing", "build_connection", "name_parts"]

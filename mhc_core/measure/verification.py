@@ -262,9 +262,9 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
 
 
 def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
-    # None, which stands for what is beyond float64, becomes nan.
+    # None, which stands for what is beyond float64, becomes nan. A metric's package may no longer be installed.
     columns, unsure = (
-        {key: np.array(column, dtype=np.float64) for key, column in table.items()}
+        {key: np.array(column, dtype=np.float64) for key, column in table.items() if key in METRICS}
         for table in (recomputed.columns, recomputed.unsure)
     )
     forward_L, backward_L = _find_in_range(spec, columns)

@@ -25,7 +25,7 @@ from mhc_core.cost.paper_models import paper_shapes
 from mhc_core.figures import MAX_RUNS, to_response
 from mhc_core.figures.panels.costs import build_costs
 from mhc_core.figures.style import THEMES, ThemeName
-from mhc_core.metrics.registry import to_catalogue
+from mhc_core.metrics import to_catalogue
 from mhc_core.record import codec
 from mhc_core.record.start import StartFrame
 from mhc_core.spec import RunSpec, parse_spec

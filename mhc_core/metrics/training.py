@@ -3,10 +3,10 @@
 Each is taken in the step's own pass, before its update: step 0 is the stack as initialised, on the step's own batch.
 """
 
-from mhc_core.metrics.catalogue.sources import AMAX, OURS
-from mhc_core.metrics.registry import Metric, declare
+from mhc_core.metric import OURS, Metric
+from mhc_core.metrics.mixing import AMAX
 
-declare(
+METRICS = (
     Metric("step_loss", "Training loss", "nats", "linear", "S", "step",
            "Loss of the step's own batch, before its update.", "loss", OURS, "steps"),
     Metric("step_lr", "Learning rate", "", "linear", "S", "step",
