@@ -154,8 +154,7 @@ class Dispatcher:
         if spec is None:
             await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, lease)
             return
-        if self._engine.position(run.id) is not None:  # from an earlier lease, which was lost
-            await self._engine.cancel(run.id)
+        await self._engine.cancel(run.id)  # a job of an earlier lease, which was lost
         seconds = predict_seconds(run.cost)
         self.reports.leased[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:

@@ -97,9 +97,6 @@ class Reports(Sink):
             log.error("the end of run %s is kept until it can be stored: %s", job_id, error)
             leased.ending = ending
 
-    def on_moved(self, job_ids: Sequence[str]) -> None:
-        """Ignore it: places are those of the queue of all servers, not of the engine."""
-
     def on_free(self) -> None:
         """Take a turn: a worker is free for the next run."""
         self._wake()

@@ -61,15 +61,6 @@ class Puppet(Engine):
     async def settle(self, job_id: str) -> None:
         """Nothing is ever on its way."""
 
-    def position(self, job_id: str) -> int | None:
-        """Jobs do not wait here."""
-        return 0 if job_id in self.frames else None
-
-    @property
-    def waiting(self) -> int:
-        """None wait."""
-        return 0
-
     @property
     def running(self) -> int:
         """All that are here."""
