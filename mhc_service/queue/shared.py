@@ -114,8 +114,8 @@ class SharedQueue(LocalQueue):
             self._notify_released(connection, lost)
         return CheckReport(found.gone, found.to_cancel, [*found.freed, *lost])
 
-    def _renew(self, connection: Connection, kept: Collection[str], now: float) -> None:
-        rows = [row for row in self._read_claimed(connection) if row.id in kept]
+    def _renew(self, connection: Connection, run_ids: Collection[str], now: float) -> None:
+        rows = [row for row in self._read_claimed(connection) if row.id in run_ids]
         # A lease that ends later than possible was given before the clock was set back.
         least, most = now + RENEW_AT * self._duration_s, now + self._duration_s
         if old := [row.id for row in rows if not least <= row.leased_until <= most]:

@@ -43,7 +43,7 @@ class LocalJob:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-# Hands jobs to workers. One stays in it where no worker is ready: its own died before the job began.
+# Passes jobs to workers. A job waits in it only where its worker died before it began, and no other is ready.
 Handover = asyncio.Queue[LocalJob]
 
 
@@ -79,7 +79,7 @@ class LocalEngine(Engine):
         self._handover, self._spare_handover = Handover(), Handover()
 
     def submit(self, job: Job) -> None:
-        """Hand the job to a worker that waits."""
+        """Pass the job to an idle worker."""
         assert job.id not in self._entries, f"job {job.id} is already here"
         entry = self._entries[job.id] = LocalJob(job)
         self._hand_over(entry)

@@ -147,13 +147,13 @@ class LocalQueue:
 
     def _check(self, connection: Connection, claims: Collection[Claim], now: float) -> CheckReport:
         rows = {row.id: row for row in self._read_claimed(connection)}
-        kept = {claim.run_id for claim in claims if claim.run_id in rows and rows[claim.run_id].fence == claim.fence}
-        freed = [run_id for run_id in rows if run_id not in kept]
+        current = {claim.run_id for claim in claims if claim.run_id in rows and rows[claim.run_id].fence == claim.fence}
+        freed = [run_id for run_id in rows if run_id not in current]
         if freed:
             release_lost(connection, freed, now)
             self._notify_released(connection, freed)
-        gone = [claim.run_id for claim in claims if claim.run_id not in kept]
-        return CheckReport(gone, [run_id for run_id in kept if rows[run_id].is_cancel_asked], freed)
+        gone = [claim.run_id for claim in claims if claim.run_id not in current]
+        return CheckReport(gone, [run_id for run_id in current if rows[run_id].is_cancel_asked], freed)
 
     def _release_claimed(self, connection: Connection, now: float) -> None:
         released = [row.id for row in self._read_claimed(connection)]
