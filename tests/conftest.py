@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from tests import sampling
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.forked import ForkedServer, find_workers, fork_server, run_command
 from tests.limited import to_command
 from tests.ports import free_port
@@ -207,13 +206,3 @@ def compute(http: httpx.Client, spec: dict[str, Any]) -> str:
 def call(tmp_path: Path) -> Call:
     """`python -m app` with these arguments, and with a text for its standard input: `call("run", "-", stdin="{}")`."""
     return lambda *arguments, stdin="": run_command(arguments, stdin, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """One PostgreSQL server for all tests; they must leave it running."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with run_server(programs) as running:
-        yield running

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.app.store.postgresql import PostgreSQL
+from tests.app.store.place import LocalPlace, Place
 from tests.conftest import Server
 
 if TYPE_CHECKING:
@@ -29,14 +29,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    server = request.getfixturevalue("postgresql")
-    assert isinstance(server, PostgreSQL)
-    return server.create_database()
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty database."""
+    return LocalPlace(tmp_path)
 
 
 @pytest.fixture(scope="module")

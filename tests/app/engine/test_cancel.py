@@ -77,7 +77,7 @@ def test_cancel_is_idempotent_and_leaves_a_finished_run(client: httpx.Client, fr
 
 
 def test_a_cancelled_spec_starts_again(client: httpx.Client, fresh_spec: FreshSpec) -> None:
-    spec = fresh_spec(depth=128, width=64)
+    spec = fresh_spec(**LONG)
     run_id = start_long(client, spec)
     client.delete(f"/runs/{run_id}")
     again = client.post("/runs", json=spec)

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
-from mhc_scope.store.queue.ends import release_run
-from mhc_scope.store.queue.lease_watch import LeaseWatch
-from mhc_scope.store.tables import live_traces, runs, servers, watchers
+from mhc_scope.store.tables import runs, servers, watchers
+from mhc_service.queue.lease_watch import LeaseWatch
 
 Watched = Mapping[tuple[str, str], int]  # (run, viewer) -> event streams
 
@@ -31,15 +29,9 @@ def note_alive(connection: Connection, server: str, now: float, duration_s: floa
         register(connection, server, now)  # others deleted its row, for example while it could not reach the database
 
 
-def leave(connection: Connection, server: str) -> None:
-    """Requeue the runs that the server computed, and delete its row: it stops."""
-    lock_queue(connection)
-    now, of_owners = read_clock(connection), select(live_traces.c.run_id)
-    mine = select(runs.c.id).where(runs.c.status == "running", runs.c.server == server, runs.c.id.not_in(of_owners))
-    for run_id in list(connection.execute(mine).scalars()):
-        release_run(connection, run_id, now, "server stopped")
+def remove(connection: Connection, server: str) -> None:
+    """Delete the row of a server that stops."""
     connection.execute(delete(servers).where(servers.c.id == server))
-    notify(connection, "queue")
 
 
 def put_watchers(connection: Connection, server: str, watched: Watched) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.app.engine.test_crash import read_lines
-from tests.app.store.postgresql import PostgreSQL
-from tests.conftest import Server, start_server, wait_for_end
+from tests.app.engine.test_crash import FreshSpec, lose_servers, read_lines
+from tests.conftest import Server, StartServer, start_server, wait_for_end
+from tests.service.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.full
 
@@ -22,7 +22,8 @@ SWEEP = "/runs/sweep"
 @pytest.fixture
 def pair(postgresql: PostgreSQL, tmp_path: Path) -> Iterator[tuple[Server, Server]]:
     """Two servers on one database."""
-    flags = ("--no-precompute", "--workers", "1", "--database-url", postgresql.create_database(), "--lease-s", "5")
+    database = ("--database-url", postgresql.create_database())
+    flags = ("--service", "--no-precompute", "--workers", "1", "--lease-s", "5", *database)
     a, b = start_server(tmp_path / "a", *flags), start_server(tmp_path / "b", *flags)
     yield a, b
     a.kill()
@@ -83,3 +84,10 @@ def test_a_run_of_a_server_that_is_killed_is_finished_by_the_other(pair: tuple[S
         assert wait_for_end(http, run_id)["status"] == "done"
         assert all(f'"index":{index},' in line for index, line in enumerate(read_lines(http, run_id)))
     assert f"run {run_id} was running, and no server computed it" in b.log.read_text()
+
+
+def test_a_run_outlives_its_server_again_and_again(
+    launch: StartServer, postgresql: PostgreSQL, fresh_spec: FreshSpec
+) -> None:
+    flags = ("--workers", "1", "--database-url", postgresql.create_database(), "--lease-s", "2")
+    lose_servers(launch, fresh_spec, *flags)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import psycopg
 from sqlalchemy.engine import make_url
 
-from mhc_scope.store.postgresql import ALIVE
-from mhc_scope.store.queue.dialect import CHANNEL
+from mhc_service.queue.postgresql import ALIVE, CHANNEL
 
 log = logging.getLogger("mhc.store")
 

@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mhc_scope.store.queue.lease_watch import LeaseWatch
-from mhc_scope.store.queue.leases import to_lease_duration_s
-from tests.app.cluster.puppet import LEASE_S, Server, check_log, make_spec, play, wait_until
-from tests.app.store.postgresql import PostgreSQL
+from mhc_service.queue.lease_watch import LeaseWatch
+from mhc_service.queue.leases import to_lease_duration_s
+from tests.app.cluster.puppet import Server, check_log, make_spec, play, wait_until
 from tests.endurance.site.clocks import DatabaseClock
+from tests.service.postgresql import PostgreSQL
+from tests.service.queue.shared_place import LEASE_S, SharedPlace
 
 HOUR_S = 3600
 Act = Callable[[Server, Server, DatabaseClock], Awaitable[None]]
@@ -22,7 +23,8 @@ def play_two(postgresql: PostgreSQL, act: Act) -> None:
     async def inside() -> None:
         url = postgresql.create_database()
         clock = DatabaseClock(url)
-        a, b = await Server(url, 1).start(), await Server(url, 1).start()
+        place = SharedPlace(url)
+        a, b = await Server(place, 1).start(), await Server(place, 1).start()
         b.engine.workers = 0
         try:
             await act(a, b, clock)
@@ -39,9 +41,9 @@ def test_a_jump_takes_no_run_from_a_server_that_lives(postgresql: PostgreSQL, ah
         run_id = await a.submit(make_spec(1))
         await a.engine.step(run_id, 2)
         # B's heartbeat comes first after the jump: that is what can go wrong.
-        a.runs._dispatcher._heartbeat_s = 0.9 * to_lease_duration_s(LEASE_S)
+        a.store.queue.check_s = 0.9 * to_lease_duration_s(LEASE_S)
         await asyncio.to_thread(clock.set, ahead_s)
-        await b.runs._dispatcher.heartbeat()
+        await b.runs._dispatcher.check()
         await asyncio.sleep(2 * LEASE_S)
         await a.compute(run_id, 4)
         check_log(await b.follow(run_id), "done")
@@ -55,7 +57,7 @@ def test_a_jump_takes_no_run_from_a_server_that_lives(postgresql: PostgreSQL, ah
 @pytest.mark.parametrize("ahead_s", [HOUR_S, -HOUR_S])
 def test_a_jump_holds_no_run_of_a_server_that_died(postgresql: PostgreSQL, ahead_s: int) -> None:
     async def act(a: Server, b: Server, clock: DatabaseClock) -> None:
-        c = await Server(a.database.url, 1).start()
+        c = await Server(a.place, 1).start()
         a.engine.workers = 0
         run_id = await c.submit(make_spec(1))
         await c.engine.step(run_id, 2)

@@ -11,18 +11,18 @@ from sqlalchemy import create_engine, text
 
 from mhc_core.record.source import SpecSource
 from mhc_scope.store import migrations, schema
-from mhc_scope.store.database import Database
 from mhc_scope.store.errors import UnusableDatabase
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.notifications import Hub
 from mhc_scope.store.retention import drop_unused
 from mhc_scope.store.runs import NewJob, RunStore
-from mhc_scope.store.schema import upgrade
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.tables import metadata
+from mhc_service.queue.postgresql import PostgreSQLDatabase, lock_migration
+from mhc_service.queue.shared import SharedQueue
 from tests.apart import run_loop
-from tests.app.store.postgresql import PostgreSQL
 from tests.records import TRACE
+from tests.service.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.full
 
@@ -36,6 +36,11 @@ SPEC = '{"depth": 4, "input": {"text": "nul\\u0000"}}'
 def url(postgresql: PostgreSQL) -> str:
     """An empty database."""
     return postgresql.create_database()
+
+
+def upgrade(url: str) -> None:
+    """Migrate as a server does that starts."""
+    schema.upgrade(url, lock_migration)
 
 
 def query(url: str, *statements: str) -> list[tuple[Any, ...]]:
@@ -129,7 +134,7 @@ def test_servers_that_start_together_wait_for_each_other(url: str, is_released: 
 
 def test_servers_that_store_the_same_record_together_store_it_once(url: str) -> None:
     async def inside() -> None:
-        databases = [Database(url) for _ in range(2)]
+        databases = [PostgreSQLDatabase(url) for _ in range(2)]
         stores = [RunStore(database) for database in databases]
         for name in map(str, range(8)):
             lines = [b'{"run":"%s","index":0,"type":"forward"}\n' % name.encode()]
@@ -144,12 +149,12 @@ def test_servers_that_store_the_same_record_together_store_it_once(url: str) -> 
 
 def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
     async def inside() -> None:
-        database = Database(url)
+        database = PostgreSQLDatabase(url)
         store = RunStore(database)
         await store.put_queued({"r": NewJob("run", SpecSource(spec={}), {"seconds": 1.5})})
         await store.put_queued({"v": NewJob("verification", SpecSource(spec={}), {}, of_run="r")})
         line = b'{"run":"r","index":0,"type":"forward"}\n'
-        turn = await Queue(database, 10).take_turn({}, free=1)
+        turn = await SharedQueue(database, 10, Hub()).take_turn({}, free=1)
         assert [claimed.id for claimed in turn.claimed] == ["r"]
         await store.append("r", 0, [line])
         end = await store.finish("r", 1, "done", None)
@@ -172,7 +177,7 @@ def test_runs_frames_and_snapshots_are_kept(url: str) -> None:
         assert found is not None
         assert found.accepts("secret")
         assert await live.list_open() == ["l"]
-        board = (await Queue(database, 10).take_turn({}, free=0)).board
+        board = (await SharedQueue(database, 10, Hub()).take_turn({}, free=0)).board
         assert (board.waiting, board.running) == (("v",), {"l"})
         await store.finish("l", 0, "failed", "no news")
         assert await live.list_open() == []

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
-from mhc_scope.store import database
 from mhc_scope.store.database import Database
 from mhc_scope.store.errors import StoreUnavailable
-from tests.app.store.postgresql import PostgreSQL
+from mhc_service.queue import postgresql as module
+from mhc_service.queue.postgresql import PostgreSQLDatabase
 from tests.conftest import StartServer
 from tests.endurance.site.relay import Relay
+from tests.service.postgresql import PostgreSQL
 
 pytestmark = pytest.mark.full
 
@@ -35,14 +36,14 @@ async def ask(store: Database) -> int:
 
 def test_a_silent_database_is_told_in_time(relay: tuple[Relay, str], monkeypatch: pytest.MonkeyPatch) -> None:
     cable, url = relay
-    monkeypatch.setattr(database, "ANSWER_S", 0.5)
+    monkeypatch.setattr(module, "ANSWER_S", 0.5)
 
     async def scene() -> None:
-        store = Database(url)
+        store = PostgreSQLDatabase(url)
         assert await ask(store) == 7
         cable.stall()
         begun = time.monotonic()
-        asked = [asyncio.create_task(ask(store)) for _ in range(2 * database.THREADS)]  # more than can be asked at once
+        asked = [asyncio.create_task(ask(store)) for _ in range(2 * module.THREADS)]  # more than can be asked at once
         said = await asyncio.gather(*asked, return_exceptions=True)
         assert {type(error) for error in said} == {StoreUnavailable}
         assert {str(error) for error in said} == {"the database has not answered for 0.5 s"}
@@ -58,7 +59,7 @@ def test_reset_connections_are_told_and_made_anew(relay: tuple[Relay, str]) -> N
     cable, url = relay
 
     async def scene() -> None:
-        store = Database(url)
+        store = PostgreSQLDatabase(url)
         cable.refuse()
         with pytest.raises(StoreUnavailable, match="cannot be used now"):
             await ask_until_refused(store)

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Iterable
 
-from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.queue.contract import Member
+from mhc_service.queue.listener import NotificationListener
+from mhc_service.queue.postgresql import PostgreSQLDatabase
+from mhc_service.queue.servers import Watched
 
 log = logging.getLogger("mhc.queue")
 
@@ -14,14 +17,30 @@ POLL_S = 1.0  # finds what was not received, for example while the connection wa
 GATHER_S = 0.02  # viewers that come together are reported together
 
 
+ReadProgress = Callable[[Iterable[str]], Awaitable[dict[str, tuple[str, int]]]]
+PutWatchers = Callable[[Watched], Awaitable[None]]
+
+
 class Peers:
-    """Wake viewers here for events elsewhere, and report to other servers who watches here."""
+    """Wake viewers here for events elsewhere, and report to other servers who watches here.
 
-    def __init__(self, queue: Queue, dispatcher: Dispatcher, hub: Hub, url: str) -> None:
-        from mhc_scope.store.queue.listener import NotificationListener  # PostgreSQL servers have its library
+    Parameters
+    ----------
+    read_progress: returns status and frames of runs.
+    put_watchers: publishes who watches which run here.
+    """
 
-        self._queue, self._dispatcher, self._hub = queue, dispatcher, hub
-        self._listener = NotificationListener(url, self._receive)
+    def __init__(
+        self,
+        database: PostgreSQLDatabase,
+        member: Member,
+        hub: Hub,
+        read_progress: ReadProgress,
+        put_watchers: PutWatchers,
+    ) -> None:
+        self._server, self._member, self._hub = database.server, member, hub
+        self._read_progress, self._put_watchers = read_progress, put_watchers
+        self._listener = NotificationListener(database.url, self._receive)
         self._watched_changed = asyncio.Event()
         self._progress: dict[str, tuple[str, int]] = {}
         self._loops: list[asyncio.Task[None]] = []
@@ -43,21 +62,21 @@ class Peers:
 
     def _receive(self, sender: str, kind: str, run_id: str) -> None:
         """Pass a notification from the listener's thread to the event loop."""
-        if sender != self._queue.server:
+        if sender != self._server:
             self._loop.call_soon_threadsafe(self._take, kind, run_id)
 
     def _take(self, kind: str, run_id: str) -> None:
         if kind == "log":
             self._hub.publish(run_id)
         elif kind == "queue":
-            self._dispatcher.wake()
-        elif kind == "cancel" and run_id in self._dispatcher.reports.leased:
-            self._dispatcher.heartbeat_soon()
+            self._member.wake()
+        elif kind == "cancel" and self._member.computes(run_id):
+            self._member.check_soon()
 
     async def _poll_forever(self) -> None:
         while True:
             await asyncio.sleep(POLL_S)
-            self._dispatcher.wake()
+            self._member.wake()
             self._watched_changed.set()
             try:
                 await self._poll()
@@ -68,8 +87,8 @@ class Peers:
 
     async def _poll(self) -> None:
         """Wake viewers of runs of other servers that have changed."""
-        elsewhere = [run_id for run_id in self._hub.list_watched() if run_id not in self._dispatcher.reports.leased]
-        now = await self._queue.read_progress(elsewhere) if elsewhere else {}
+        elsewhere = [run_id for run_id in self._hub.list_watched() if not self._member.computes(run_id)]
+        now = await self._read_progress(elsewhere) if elsewhere else {}
         for run_id, progress in now.items():
             if self._progress.get(run_id) != progress:
                 self._hub.publish(run_id)
@@ -81,7 +100,7 @@ class Peers:
             await asyncio.sleep(GATHER_S)
             self._watched_changed.clear()
             try:
-                await self._queue.put_watchers(self._hub.count_viewers())
+                await self._put_watchers(self._hub.count_viewers())
             except StoreUnavailable as error:
                 log.warning("the viewers here cannot be reported to other servers: %s", error)
             except Exception:  # for example where a run was just deleted

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 
-from tests.app.cluster.puppet import LEASE_S, Server, check_log, make_spec, play, wait_until
-from tests.app.store.postgresql import PostgreSQL
+from tests.app.cluster.puppet import Server, check_log, make_spec, play, wait_until
+from tests.service.postgresql import PostgreSQL
+from tests.service.queue.shared_place import LEASE_S, SharedPlace
 
 pytestmark = pytest.mark.full
 
@@ -21,8 +22,8 @@ def play_two(postgresql: PostgreSQL, act: Act, idle: int = 0) -> None:
     """A scene for server A, with one worker, and B, with `idle` workers."""
 
     async def inside() -> None:
-        url = postgresql.create_database()
-        a, b = await Server(url, 1).start(), await Server(url, idle or 1).start()
+        place = SharedPlace(postgresql.create_database())
+        a, b = await Server(place, 1).start(), await Server(place, idle or 1).start()
         if not idle:
             b.engine.workers = 0
         try:
@@ -145,7 +146,7 @@ def test_a_viewer_on_one_spares_a_run_from_a_delete_on_the_other(postgresql: Pos
 
 def test_watchers_of_a_dead_server_do_not_count(postgresql: PostgreSQL) -> None:
     async def act(a: Server, b: Server) -> None:
-        c = await Server(a.database.url, 1).start()
+        c = await Server(a.place, 1).start()
         c.engine.workers = 0
         run_id = await a.submit(make_spec(1))
         watching = asyncio.create_task(c.follow(run_id))
@@ -163,7 +164,7 @@ def test_watchers_of_a_dead_server_do_not_count(postgresql: PostgreSQL) -> None:
 
 def test_a_dead_servers_run_is_finished_by_the_other(postgresql: PostgreSQL) -> None:
     async def act(a: Server, b: Server) -> None:
-        c = await Server(a.database.url, 1).start()
+        c = await Server(a.place, 1).start()
         a.engine.workers = 0
         run_id = await c.submit(make_spec(1))
         watching = asyncio.create_task(b.follow(run_id))
@@ -267,7 +268,7 @@ def test_a_database_that_is_away_for_seconds_loses_nothing(postgresql: PostgreSQ
 
 def test_a_clean_stop_hands_over_at_once(postgresql: PostgreSQL) -> None:
     async def act(a: Server, b: Server) -> None:
-        c = await Server(a.database.url, 1, lease_s=60).start()
+        c = await Server(SharedPlace(a.place.url, lease_s=60), 1).start()
         a.engine.workers = 0
         run_id = await c.submit(make_spec(1))
         await c.engine.step(run_id, 2)
