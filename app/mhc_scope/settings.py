@@ -190,7 +190,7 @@ class Settings(BaseSettings):
 
     @property
     def host_names(self) -> set[str]:
-        """Return the names that a request may call the server by, apart from addresses and localhost; * allows all."""
+        """Return the allowed host names of requests, without addresses and localhost; a * among them allows any."""
         machine = socket.gethostname().lower()
         own = {self.host.lower(), machine, f"{machine}.local", urlsplit(self.public_url).hostname or ""}
         return {*own, *self.allowed_hosts.split(",")} - {""}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, Mixing, name_parts
+from mhc_core.connections import MATRICES, Mixing, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock
 from mhc_core.metrics import LAYER_METRICS
@@ -295,7 +295,7 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
     """h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2
-    for key, parts in name_parts(mixings).items():
+    for key, parts in group_coefficients(mixings).items():
         stacked = torch.stack(parts).double()
         found[key] = stacked.mean(1) if dynamic else stacked
         if dynamic:

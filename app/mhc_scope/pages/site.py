@@ -73,7 +73,7 @@ class StaticSite:
         self.bytes = 0
 
     def find_record(self, run_id: str) -> list[bytes] | None:
-        """Return the frames of a run that an earlier call wrote; None where there are none."""
+        """Return the frames of a run that an earlier export wrote to this folder; None where there are none."""
         path = self._folder / to_record_path(run_id)
         return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
 

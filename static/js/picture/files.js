@@ -146,7 +146,7 @@ export function toTables(templates) {
   ];
 }
 
-/** List the menu items. @param {Templates} templates */
+/** List the exports of the picture, for its menu. @param {Templates} templates */
 export function pictureItems(templates) {
   const numbers = () => toDelimited(templates, ',');
   return [
