@@ -77,7 +77,8 @@ def to_entry_table(result: "Result", key: str) -> Table:
     """
     kept = key in result.kept
     values = next(table[key] for table in _list_tables(result) if key in table)
-    names = _name_axes(METRICS[key].shape, values.ndim)
+    # A metric of a package that is not installed here is of layers, or of layers and streams.
+    names = _name_axes(METRICS[key].shape if key in METRICS else "Ln"[: values.ndim], values.ndim)
     places = np.indices(values.shape).reshape(values.ndim, -1)
     table: Table = dict(zip(names, places, strict=True))
     if kept:

@@ -13,12 +13,14 @@ import pytest
 
 from mhc_core.figures import THEMES, panels
 from mhc_core.figures.panel import Column
+from mhc_core.record.tables import to_table
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
 from tests.app.added import EXAMPLES, install_example, run_app, serve_with
 from tests.app.api.test_verify import verify
 from tests.conftest import Server, compute, start_server
 from tests.core.conftest import measure
+from tests.core.figures.filled import decode_result
 from tests.core.reference import trace
 
 KEY = "branch_alignment"
@@ -162,22 +164,29 @@ def test_a_run_computed_before_opens_and_the_chart_says_what_it_lacks(
     assert [check["verdict"] for check in body["checks"] if check["metric"] == KEY] == ["skipped"]
 
 
-def test_a_run_with_the_metric_opens_where_it_is_not_installed(
+def test_a_run_with_the_metric_opens_where_it_is_not_installed_and_has_its_numbers(
     http: httpx.Client, server_with_metric: Server, tmp_path: Path
 ) -> None:
     run_id = compute(http, {**SPEC, "seeds": 2})
-    assert KEY in http.get(f"/runs/{run_id}/result").json()["layers"]
+    result = http.get(f"/runs/{run_id}/result").json()
+    assert KEY in result["layers"]
+    assert KEY in result["bands"]
     verify(http, run_id)  # whose recomputation has the metric too
     shutil.copytree(server_with_metric.data, tmp_path / "data")
     plain = start_server(tmp_path / "data", "--no-precompute", "--workers", "1")
     try:
         with httpx.Client(base_url=plain.api, timeout=60) as client:
-            assert KEY not in client.get(f"/runs/{run_id}/result").json()["layers"]
+            assert client.get(f"/runs/{run_id}/result").json() == result
+            for part in ("result.csv", "result.npz", "figures/similarity"):
+                assert client.get(f"/runs/{run_id}/{part}").status_code == 200
             assert client.get(f"/runs/{run_id}/figures/{KEY}").status_code == 404
-            assert client.get(f"/runs/{run_id}/figures/similarity").status_code == 200
             assert verify(client, run_id)["verdict"] == "holds"
+            lines = client.get(f"/runs/{run_id}/events", headers={"Accept": "application/x-ndjson"}).content
     finally:
         plain.kill()
+    entries = to_table(decode_result(lines.splitlines()), KEY)
+    assert list(entries) == ["layer", KEY]
+    np.testing.assert_allclose(entries[KEY], result["layers"][KEY], rtol=1e-6)
 
 
 def test_a_metric_of_gradients_and_streams_is_measured_checked_and_a_view_of_a_panel(tmp_path: Path) -> None:

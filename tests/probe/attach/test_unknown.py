@@ -4,10 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from mhc_core.findings.numerals import format_value
+from mhc_core.metric import OURS, Chart, LayerMetric, Metric
+from mhc_core.metrics import LAYER_METRICS, METRICS
 from mhc_core.record.frames import ForwardFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
@@ -114,3 +117,21 @@ def test_what_is_not_read_by_weights_is_told_in_a_sentence() -> None:
     texts = {finding.key: finding.text for finding in measure(recorded).summary.findings}
     assert texts["reading"].startswith("In 1 of 4 layers H_pre is not known")
     assert "reading" not in {finding.key for finding in measure(draw(2)).summary.findings}
+
+
+def test_a_metric_of_another_package_is_unknown_where_an_input_of_the_layer_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = Metric("write_peak", "Peak", "", "linear", "L", "forward", "Largest entry.", "max |y|", OURS)
+    added = LayerMetric(
+        metric=words,
+        measure=lambda block: block.y_KNC.abs().amax((1, 2)),
+        reference=lambda spec, layer: float(abs(layer.y_NC).max()),
+        chart=Chart(reading="", symbol="y"),
+    )
+    monkeypatch.setitem(METRICS, "write_peak", words)
+    monkeypatch.setitem(LAYER_METRICS, "write_peak", added)
+    recorded = draw(2)
+    layer = recorded.layers[LOST]
+    layer.y_NC, layer.h_post, layer.h_res = None, None, []  # with the mixing, the states would tell the branch output
+    result = measure(recorded)
+    assert result.status["write_peak"] == {LOST: "unknown"}
+    assert np.isfinite(np.delete(result.layers["write_peak"], LOST)).all()
