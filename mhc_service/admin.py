@@ -46,7 +46,7 @@ async def get_admin_page(request: Request, service: Service, queries: Reads, enc
         "Free disk space": count_free_bytes(settings.data),
     }
     page = get_pages(request).render(
-        "admin.html",
+        "service/admin.html",
         now=now,
         live=live,
         ended=ended,
