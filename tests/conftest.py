@@ -217,3 +217,13 @@ def postgresql() -> Iterator[PostgreSQL]:
         pytest.skip("PostgreSQL is missing: apt-get install postgresql")
     with run_server(programs) as running:
         yield running
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    server = request.getfixturevalue("postgresql")
+    assert isinstance(server, PostgreSQL)
+    return server.create_database()

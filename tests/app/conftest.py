@@ -3,16 +3,12 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.app.store.postgresql import PostgreSQL
 from tests.conftest import Server
-
-if TYPE_CHECKING:
-    from tests.traced import Trace
+from tests.traced import Trace, read_trace
 
 
 @pytest.fixture
@@ -29,16 +25,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    server = request.getfixturevalue("postgresql")
-    assert isinstance(server, PostgreSQL)
-    return server.create_database()
-
-
 @pytest.fixture(scope="module")
 def http(server: Server) -> Iterator[httpx.Client]:
     """HTTP to the API of the server that a module's tests share."""
@@ -47,8 +33,6 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def trace() -> "Trace":
-    """A trace of a tiny DeepSeek-V4. Only it needs the probe: other tests run without that add-on."""
-    from tests.traced import capture_trace
-
-    return capture_trace()
+def trace() -> Trace:
+    """A trace of a tiny DeepSeek-V4."""
+    return read_trace()

@@ -9,9 +9,6 @@ from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
-from mhc_service.rooms.models import RoomRequest
-from mhc_service.rooms.store import RoomStore
-from mhc_service.stored_bytes import StoredBytes
 from tests.apart import run_loop
 from tests.records import TRACE
 
@@ -28,11 +25,9 @@ def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url:
             assert run.source == source
             assert len(await store.list_live_costs()) == 1
             assert await store.add_record("t", TRACE, [])
-            assert await StoredBytes(database).sum_stored("", "") != (0, 0), "the trace is found beside it"
             assert await store.get("a\0b") is None
             assert await SnapshotStore(database).get("a\0b") is None
             assert await LiveTraceStore(database).find("a\0b") is None
-            assert await RoomStore(database).get("a\0b") is None
         finally:
             await database.close()
 
@@ -45,9 +40,3 @@ def test_a_view_with_it_is_refused(field: str) -> None:
     assert SnapshotRequest(**plain)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=field):
         SnapshotRequest(**plain | {field: "a\0b"})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("field", ["title", "sheet"])
-def test_a_room_with_it_is_refused(field: str) -> None:
-    with pytest.raises(ValidationError, match=field):
-        RoomRequest.model_validate({"title": "t", field: "a\0b"})
