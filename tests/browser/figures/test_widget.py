@@ -164,7 +164,7 @@ def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> No
 def test_records_of_stacks_that_train_have_no_sliders(page: Page, results: list[Result], tmp_path: Path) -> None:
     open_text(page, tmp_path, write_document(results))
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
-    expect(page.locator("#hand")).to_be_hidden()
+    expect(page.locator("#try-it")).to_be_hidden()
 
 
 @pytest.mark.full
