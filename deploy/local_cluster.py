@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.app.store.postgresql import find_programs, run_server
 from tests.contract.engine.ray_cluster import RayCluster
 from tests.ports import free_port
+from tests.service.postgresql import find_programs, run_server
 
 READY_S, STOP_S = 180.0, 30.0
 

@@ -8,7 +8,6 @@ torch only inside functions: a client without torch reads specs and records too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -165,18 +164,6 @@ class Family:
     def is_identity(self) -> bool:
         """Whether H_res of several streams is the identity, which nothing can move."""
         return self.has_streams and self.drawn == "nothing"
-
-
-class InvalidFamily(Exception):
-    """A connection of another package that cannot be used; the message names its entry point."""
-
-
-def load(target: Any) -> Any:
-    """Return what "module:name" names; anything else is returned as it is."""
-    if not isinstance(target, str):
-        return target
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
 
 
 def compute_sigmoid(t: Array) -> Array:

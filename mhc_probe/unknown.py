@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from mhc_core.connections import Mixing
+from mhc_core.metrics import LAYER_METRICS
 from mhc_core.record.frames import AnyFrame, BackwardFrame, ForwardFrame, MixingFrame
 from mhc_core.record.values import Status
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
@@ -80,6 +81,7 @@ def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing) -> set[str
         "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_undetermined(recorded, layer, index),
     }
     missing = {key for part, keys in METRICS_OF_INPUT.items() if lacks[part] for key in keys}
+    missing |= LAYER_METRICS.keys() if any(lacks.values()) else set()  # they do not state their inputs
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
 
 

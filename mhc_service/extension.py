@@ -13,28 +13,45 @@ if TYPE_CHECKING:
     from mhc_scope.services.policy import Policy
     from mhc_scope.settings import Settings
     from mhc_scope.store.database import Database
+    from mhc_scope.store.notifications import Hub
+    from mhc_scope.store.store import Store
 
 NEEDED = ("limits", "markdown_it", "prometheus_client")
 
 
 class ServiceExtension:
-    """Provide accounts, quotas, courses and operators."""
+    """Provide a queue of several servers, accounts, quotas, courses and operators."""
 
     settings_type = ServiceSettings
     folder = Path(__file__).resolve().parent
     first_module = "service/index.js"
 
-    def build_policy(self, settings: "Settings", database: "Database") -> "Policy":
-        """Return the policy with accounts and quotas.
+    def open_database(self, settings: "Settings", *, is_secondary: bool) -> "Database":
+        """Open a database of SQLite or of PostgreSQL.
 
         Raises
         ------
         MissingExtension
             Where a package that the service needs is not installed.
+        UnusableDatabase
+            Where the database cannot be used.
         """
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing:
             raise MissingExtension(f"--service needs {', '.join(missing)}: pip install 'mhc-scope[service]'")
+        from mhc_service.queue.store import open_database
+
+        return open_database(settings.sqlalchemy_url, is_secondary=is_secondary)
+
+    def build_store(self, settings: "Settings", database: "Database", hub: "Hub") -> "Store":
+        """Return the store of one server on SQLite, or of one of several on PostgreSQL."""
+        from mhc_service.queue.store import build_store
+
+        assert isinstance(settings, ServiceSettings)
+        return build_store(settings, database, hub)
+
+    def build_policy(self, settings: "Settings", database: "Database") -> "Policy":
+        """Return the policy with accounts and quotas."""
         from mhc_service.policy import ServicePolicy
 
         assert isinstance(settings, ServiceSettings)

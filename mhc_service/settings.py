@@ -5,7 +5,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-from mhc_scope.settings import GIB, Port, Settings
+from mhc_scope.settings import GIB, Port, Settings, parse_database_url
+
+POSTGRESQL = "postgresql+psycopg"  # SQLAlchemy's name of the driver
+WANTED_URL = "wanted that of PostgreSQL or of an SQLite file, such as postgresql://user@host/name or sqlite:////x.db"
 
 
 class ServiceSettings(Settings):
@@ -17,6 +20,9 @@ class ServiceSettings(Settings):
     )
     anonymous: Literal["run", "read", "none"] = Field(
         "run", description="What a client without a token or a name may do: run, read or none."
+    )
+    lease_s: PositiveFloat = Field(
+        10.0, description="Time within which other servers on PostgreSQL take over the runs of a lost server."
     )
     private_host: str = Field("127.0.0.1", description="Address of the private port.")
     private_port: Port = Field(0, description="Port at which operators read /metrics; 0 means none.")
@@ -55,6 +61,17 @@ class ServiceSettings(Settings):
     ray_wait_s: PositiveFloat = Field(
         60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        """Normalise the URL: database hosts write `postgres://` or `postgresql://`; the only driver is psycopg."""
+        parts = parse_database_url(url, WANTED_URL)
+        if parts is None or parts.drivername in (POSTGRESQL, "sqlite"):
+            return url
+        if parts.drivername in ("postgres", "postgresql"):
+            return parts.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
+        raise ValueError(f"got a URL of {parts.drivername}, {WANTED_URL}")
 
     @field_validator("ray_address")
     @classmethod

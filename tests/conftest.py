@@ -15,7 +15,6 @@ import httpx
 import pytest
 
 from tests import sampling
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.forked import ForkedServer, find_workers, fork_server, run_command
 from tests.limited import to_command
 from tests.ports import free_port
@@ -207,23 +206,3 @@ def compute(http: httpx.Client, spec: dict[str, Any]) -> str:
 def call(tmp_path: Path) -> Call:
     """`python -m app` with these arguments, and with a text for its standard input: `call("run", "-", stdin="{}")`."""
     return lambda *arguments, stdin="": run_command(arguments, stdin, tmp_path)
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    """One PostgreSQL server for all tests; they must leave it running."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
-    with run_server(programs) as running:
-        yield running
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    server = request.getfixturevalue("postgresql")
-    assert isinstance(server, PostgreSQL)
-    return server.create_database()

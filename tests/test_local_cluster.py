@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.app.store.postgresql import find_programs
 from tests.conftest import ROOT, wait_for_end
 from tests.contract.engine.bench import SMALL
+from tests.service.postgresql import find_programs
 
 pytestmark = pytest.mark.full
 STOP_S = 60.0

@@ -14,8 +14,8 @@ from pathlib import Path
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
-from mhc_scope.store.database import Database
 from mhc_scope.store.runs import RunStore
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from tests.apart import run_loop
 from tests.conftest import Server, start_server
 
@@ -70,6 +70,6 @@ def add_trace(server: Server, scratch: Path) -> None:
 
 
 async def _store(data: Path, trace: Trace) -> None:
-    database = Database(f"sqlite:///{data / 'mhc-scope.db'}")
+    database = SqliteDatabase(f"sqlite:///{data / 'mhc-scope.db'}")
     assert await RunStore(database).add_record(trace.id, trace.source, trace.lines)
     await database.close()

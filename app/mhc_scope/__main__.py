@@ -6,29 +6,37 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from mhc_core.family import InvalidFamily
+from mhc_core.discovery import InvalidAddition
+
+ADDITIONS = ("connection", "metric")
 
 
 def run() -> None:
     """Run the command of this process, and end it with the command's exit code."""
     # Like other command-line programs: `mhc-scope schema | head` ends without an error when `head` has ended.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    arguments = _export_connections(sys.argv[1:])
+    arguments = _export_additions(sys.argv[1:])
     try:
-        from mhc_scope.cli import main  # Late: specs collect the connections when they are imported.
-    except InvalidFamily as error:
+        # Late: specs and metrics collect what packages add when they are imported, here before any worker starts.
+        import mhc_core.metrics  # noqa: F401
+        from mhc_scope.cli import main
+
+        code = main(arguments)
+    except InvalidAddition as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    sys.exit(main(arguments))
+    sys.exit(code)
 
 
-def _export_connections(arguments: Sequence[str]) -> list[str]:
-    """Move the flag `--connection` to the variable that this process and its workers read; return the other flags."""
+def _export_additions(arguments: Sequence[str]) -> list[str]:
+    """Move the flags of `ADDITIONS` to the variables that this process and its workers read; return the other flags."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--connection", action="append", default=[])
+    for name in ADDITIONS:
+        parser.add_argument(f"--{name}", action="append", default=[])
     known, rest = parser.parse_known_args(arguments)
-    if known.connection:
-        os.environ["MHC_CONNECTION"] = ",".join(known.connection)
+    for name in ADDITIONS:
+        if targets := getattr(known, name):
+            os.environ[f"MHC_{name.upper()}"] = ",".join(targets)
     return rest
 
 

@@ -1,4 +1,4 @@
-"""Define what another package may add to the server: settings, a policy, routes, pages and middleware.
+"""Define what another package may add to the server: settings, a store, a policy, routes, pages and middleware.
 
 `mhc-scope serve --service` looks for the entry point `service` of the group `mhc_scope.extensions`.
 """
@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # they take a second to import, which a mistake in the argume
 
     from mhc_scope.services.policy import Policy
     from mhc_scope.store.database import Database
+    from mhc_scope.store.notifications import Hub
+    from mhc_scope.store.store import Store
 
 GROUP, NAME = "mhc_scope.extensions", "service"
 
@@ -37,6 +39,14 @@ class Extension(Protocol):
     settings_type: type[Settings]
     folder: Path
     first_module: str
+
+    def open_database(self, settings: Settings, *, is_secondary: bool) -> "Database":
+        """Open the database of the settings; `open_database` says more."""
+        ...
+
+    def build_store(self, settings: Settings, database: "Database", hub: "Hub") -> "Store":
+        """Return the parts that read and write the database."""
+        ...
 
     def build_policy(self, settings: Settings, database: "Database") -> "Policy":
         """Return the policy, which decides who may do what, and how much."""
@@ -76,3 +86,22 @@ def load_extension() -> Extension:
     if found is None:
         raise MissingExtension("MHC_SERVICE, --service: no installed package provides the service (mhc_service)")
     return found
+
+
+def open_database(settings: Settings, *, is_secondary: bool = False) -> "Database":
+    """Open the database that the settings name: SQLite, or with `--service` what the extension provides.
+
+    `is_secondary` opens it while a server may be running: it must be one of this version.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it cannot be used; the text says why.
+    MissingExtension
+        Where the settings request the service, and it is not installed.
+    """
+    if settings.service:
+        return load_extension().open_database(settings, is_secondary=is_secondary)
+    from mhc_scope.store.sqlite_database import SqliteDatabase
+
+    return SqliteDatabase(settings.sqlalchemy_url, is_secondary=is_secondary)

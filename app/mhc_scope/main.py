@@ -25,7 +25,7 @@ from mhc_scope.api.models.links import API
 from mhc_scope.api.models.traces import MAX_BATCH_BYTES
 from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
 from mhc_scope.engine.registry import build_engine
-from mhc_scope.extension import NAME, Extension, load_extension
+from mhc_scope.extension import NAME, Extension, load_extension, open_database
 from mhc_scope.observe import spans
 from mhc_scope.pages import link_cards, routes, security
 from mhc_scope.pages.assets import FIRST_MODULE, FOLDERS, Assets
@@ -46,9 +46,9 @@ from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.sweeps import SweepStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.space import SpaceStore
+from mhc_scope.store.store import Store, build_local
 
 # Event streams compress their own chunks; an archive is compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, NDJSON, "application/octet-stream")
@@ -83,7 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
     first_module = extension.first_module if extension else FIRST_MODULE
     app.state.pages, app.state.pictures = Pages(assets, settings.root, added, first_module), Pictures()
     app.state.engine = build_engine(settings)
-    app.state.database = Database(settings.sqlalchemy_url)
+    app.state.database = open_database(settings)
+    app.state.store = _build_store(extension, settings, app.state.database, app.state.hub)
     app.state.encoded = EncodedFiles(settings.data / "encoded", limits.ENCODED_BYTES)
     app.state.begin_stop = partial(_begin_stop, app)
     app.state.policy = _build_policy(extension, settings, app.state.database)
@@ -121,6 +122,10 @@ def _build_policy(extension: Extension | None, settings: Settings, database: Dat
     return OpenPolicy(settings) if extension is None else extension.build_policy(settings, database)
 
 
+def _build_store(extension: Extension | None, settings: Settings, database: Database, hub: Hub) -> Store:
+    return build_local(database, hub) if extension is None else extension.build_store(settings, database, hub)
+
+
 def _count_nothing(folder: str) -> None:
     """Ignore the files of the page: only the service has metrics."""
 
@@ -137,12 +142,12 @@ async def _live(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database, hub = app.state.database, app.state.hub
     app.state.snapshots = SnapshotStore(database)
-    storage = app.state.storage = Storage(settings, SpaceStore(database, settings.sqlalchemy_url))
-    app.state.runs = Runs(settings, app.state.policy, database, app.state.engine, hub, storage)
+    storage = app.state.storage = Storage(settings, SpaceStore(database))
+    app.state.runs = Runs(settings, app.state.policy, app.state.store, app.state.engine, hub, storage)
     app.state.inspector = Inspector(settings, app.state.runs, database)
     app.state.traces = Traces(settings, app.state.runs.store, app.state.policy, storage)
     app.state.live_traces = LiveTraces(settings, app.state.runs, LiveTraceStore(database))
-    app.state.sweeps = Sweeps(settings, app.state.runs, SweepStore(database, settings.lease_s))
+    app.state.sweeps = Sweeps(settings, app.state.runs, app.state.store.sweeps)
     app.state.sweep_values = SweepReader(app.state.runs)
     housekeeping = Housekeeping(settings, database, storage)
     app.state.download_turns = asyncio.Semaphore(TURNS)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from mhc_scope import limits
@@ -20,7 +20,7 @@ GIB = limits.GIB
 ROOT_PATH = re.compile(r"(?:/[A-Za-z0-9_~@-][A-Za-z0-9._~@-]*)+")
 HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
-POSTGRESQL = "postgresql+psycopg"  # SQLAlchemy's name of the driver
+WANTED_URL = "wanted that of an SQLite file, such as sqlite:////x.db; other databases need --service (MHC_SERVICE=true)"
 
 LogFormat = Literal["text", "json"]
 
@@ -30,6 +30,25 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 def count_cores() -> int:
     """Return the CPU cores that this process may use; in a container they may be fewer than the machine has."""
     return max(1, len(os.sched_getaffinity(0)))
+
+
+def parse_database_url(url: str, wanted: str) -> URL | None:
+    """Return the parts of a URL; None where it is empty.
+
+    Raises
+    ------
+    ValueError
+        Where it is not valid, or names no file of SQLite; the text ends with what is wanted.
+    """
+    if not url:
+        return None
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):  # its message would show a password
+        raise ValueError(f"got no valid URL, {wanted}") from None
+    if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):
+        raise ValueError(f"got a URL of sqlite without a file, {wanted}")
+    return parts
 
 
 class Settings(BaseSettings):
@@ -42,7 +61,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: Port = Field(8000, description="Port to listen on; 0 takes a free one.")
     data: Path = Field(Path("data"), description="Folder of the database.")
-    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data folder.")
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL of an SQLite file, or with --service of PostgreSQL; empty means a file in the data "
+        "folder.",
+    )
     forwarded_allow_ips: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-For names the client, separated by commas."
     )
@@ -65,6 +88,11 @@ class Settings(BaseSettings):
         description="Connections of your own as module:Family, separated by commas. Connections of installed packages "
         "need no setting.",
     )
+    metric: str = Field(
+        "",
+        description="Metrics of your own as module:METRIC, separated by commas. Metrics of installed packages need no "
+        "setting.",
+    )
     engine: str = Field(
         "local",
         description="What computes runs: local, worker processes on this machine; with --service also ray, a cluster.",
@@ -79,9 +107,6 @@ class Settings(BaseSettings):
     queue_s: PositiveFloat = Field(1200.0, description="Predicted time of runs waiting or running, over all clients.")
     keep_s: PositiveFloat = Field(86_400.0, description="Time that an unpinned run is kept after its last use.")
     max_store_bytes: PositiveInt = Field(20 * GIB, description="Size that the database may grow to.")
-    lease_s: PositiveFloat = Field(
-        10.0, description="Time within which other servers take over the runs of a lost server."
-    )
     log_format: LogFormat = Field("text", description="How the log is written: text, or json, one object a line.")
     spans: bool = Field(
         False, description="Send spans of requests and runs by OpenTelemetry, whose OTEL_* variables say where to."
@@ -98,22 +123,9 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        """Normalise the URL: database hosts write `postgres://` or `postgresql://`; the only driver is psycopg."""
-        if not url:
-            return url
-        wanted = (
-            "wanted that of PostgreSQL or of an SQLite file, such as postgresql://user@host/name or sqlite:////x.db"
-        )
-        try:
-            parts = make_url(url)
-        except (ArgumentError, ValueError):  # its message would show a password
-            raise ValueError(f"got no valid URL, {wanted}") from None
-        if parts.drivername in ("postgres", "postgresql"):
-            return parts.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
-        if parts.drivername == "sqlite" and parts.database in (None, "", ":memory:"):
-            raise ValueError(f"got a URL of sqlite without a file, {wanted}")
-        if parts.drivername not in (POSTGRESQL, "sqlite"):
-            raise ValueError(f"got a URL of {parts.drivername}, {wanted}")
+        parts = parse_database_url(url, WANTED_URL)
+        if parts is not None and parts.drivername != "sqlite":
+            raise ValueError(f"got a URL of {parts.drivername}, {WANTED_URL}")
         return url
 
     @field_validator("public_url")
@@ -178,7 +190,7 @@ class Settings(BaseSettings):
 
     @property
     def host_names(self) -> set[str]:
-        """Return the names that a request may call the server by, apart from addresses and localhost; * allows all."""
+        """Return the allowed host names of requests, without addresses and localhost; a * among them allows any."""
         machine = socket.gethostname().lower()
         own = {self.host.lower(), machine, f"{machine}.local", urlsplit(self.public_url).hostname or ""}
         return {*own, *self.allowed_hosts.split(",")} - {""}

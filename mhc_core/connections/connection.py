@@ -37,8 +37,8 @@ class Mixing(NamedTuple):
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
 
-def name_parts(mixings: list[Mixing]) -> dict[str, list[torch.Tensor]]:
-    """Coefficients of several layers by the names that results give them."""
+def group_coefficients(mixings: list[Mixing]) -> dict[str, list[torch.Tensor]]:
+    """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {
         read: [m.h_pre for m in mixings],

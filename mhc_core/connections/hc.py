@@ -14,8 +14,8 @@ from mhc_core.spec import RunSpec
 GATE = 0.01
 
 
-def _initial(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A_m = one-hot at l mod n, B = 1, A_r = I plus the drift: shapes (L, n), (L, n), (L, n, n)."""
+def _build_initial_matrices(spec: RunSpec) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Build A_m = one-hot at l mod n, B = 1, A_r = I plus noise: shapes (L, n), (L, n), (L, n, n)."""
     n = spec.connection.streams
     eye = torch.eye(n)
     a_m = eye[torch.arange(spec.depth) % n]
@@ -27,7 +27,7 @@ class StaticHC(StreamMajor):
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
-        a_m, b, a_r = _initial(spec)
+        a_m, b, a_r = _build_initial_matrices(spec)
         self.a_m, self.b, self.a_r = nn.Parameter(a_m), nn.Parameter(b), nn.Parameter(a_r)
 
     def static_mixing(self) -> Mixing:
@@ -69,7 +69,7 @@ class DynamicHC(SampleMajor):
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
-        initial = zip(*_initial(spec), strict=True)
+        initial = zip(*_build_initial_matrices(spec), strict=True)
         self.mixers = nn.ModuleList(
             DynamicHCLayer(a_m.clone(), b.clone(), a_r.clone(), spec.width) for a_m, b, a_r in initial
         )

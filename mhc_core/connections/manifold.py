@@ -18,7 +18,8 @@ from mhc_core.connections.connection import Connection, Mixing, SampleMajor, Str
 from mhc_core.connections.inits import InitialMixing, build_preset
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.connections.projection import project
-from mhc_core.family import ResidualMap, load
+from mhc_core.discovery import load
+from mhc_core.family import ResidualMap
 from mhc_core.spec import RunSpec
 
 

@@ -9,7 +9,7 @@ Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA a
 """
 
 from mhc_core.blocks import branch_type
-from mhc_core.metrics.catalogue.logits import MAX_SAMPLES
+from mhc_core.metrics.logits import MAX_SAMPLES
 from mhc_core.spec import BYTE_INPUTS, RunSpec
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}

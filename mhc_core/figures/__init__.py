@@ -24,40 +24,14 @@ from mhc_core.figures.fill.steps import (
     shows_kept,
 )
 from mhc_core.figures.panel import Panel
-from mhc_core.figures.panels import (
-    activation,
-    cka,
-    detail,
-    gain,
-    gradient,
-    mixing,
-    similarity,
-    streams,
-    theory,
-    training,
-    unfolded,
-)
+from mhc_core.figures.panels import collect_panels
 from mhc_core.figures.style import MAX_RUNS, THEMES, Theme, ThemeName
 
 __all__ = ["MAX_RUNS", "PANELS", "THEMES", "figure", "to_response"]
 
 HEIGHT, TITLE_PX, REMARK_PX = 420, 44, 17  # of a figure, its title, and a line of remarks below the title
 
-_ORDER = (
-    gain.PANEL,
-    gain.PANEL_BACKWARD,
-    activation.PANEL,
-    gradient.PANEL,
-    mixing.PANEL,
-    detail.PANEL,
-    streams.PANEL,
-    similarity.PANEL,
-    cka.PANEL,
-    training.PANEL,
-    unfolded.PANEL,
-    theory.PANEL,
-)
-PANELS: dict[str, Panel] = {panel.key: panel for panel in _ORDER}
+PANELS: dict[str, Panel] = collect_panels()
 
 
 def figure(

@@ -23,6 +23,7 @@ in Python, and `static/js/data` does so in the page, with labels where Python le
 - `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
 - `remarks`: in Python alone, a sentence for each run of which something is not drawn
 - `unknown`: what to say of runs without data at the step that is shown
+- `absent`: {"key": a metric of another package, "text": what to say of runs that ended without it}
 
 A trace's `meta` knows `run`, the place of its run; `key`, its metric; `fill`, where its data come from; `end`, whether
 it stands for its run: the page labels its end, and Python's legend names it; `look`, what of it follows the run's
@@ -39,6 +40,7 @@ import plotly.graph_objects as go
 from mhc_core.figures.style import FONT, RunStyle, Theme
 
 Build = Callable[[int, Theme], go.Figure]
+STREAM_LOOK = {"dash": True, "weight": 0.65}  # of the lines of streams, which may be many
 
 
 @dataclass(frozen=True)
@@ -218,4 +220,23 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
         connectgaps=False,
         hovertemplate=more.pop("hovertemplate", "%{text}"),
         **more,
+    )
+
+
+def stream_line(run: int, style: RunStyle, key: str, scale: str) -> go.Scatter:
+    """A thin line per stream. One trace per run, because the number of streams is known only with the data."""
+    fill = {
+        "x": f"stream_layer.{key}",
+        "y": f"stream_{'log10' if scale == 'log' else 'layers'}.{key}",
+        "text": f"stream_text.{key}",
+        "customdata": f"stream_number.{key}",
+        "name": "label",
+    }
+    return go.Scatter(
+        mode="lines",
+        line={"color": style.color, "width": STREAM_LOOK["weight"] * style.width, "dash": style.dash},
+        # At the cursor the page names the stream of each value.
+        meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream", "look": STREAM_LOOK},
+        connectgaps=False,
+        hovertemplate="layer %{x}, stream %{customdata}<br>%{text}<extra>%{fullData.name}</extra>",
     )

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, Mixing, name_parts
+from mhc_core.connections import MATRICES, Mixing, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
+from mhc_core.metric import GradientBlock, LayerBlock
+from mhc_core.metrics import LAYER_METRICS
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import unfold
@@ -107,6 +109,7 @@ class ForwardProbe:
         h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
         measured |= self.branches.measure(x_KnNC, measured["act_rms_streams"], y_KNC, h_post, h_res)
         measured |= _average_mixing(mixings)
+        measured |= _measure_added("forward", LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, mixings), x_KnNC)
         self.products.add(h_res)
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
@@ -209,7 +212,9 @@ class BackwardProbe:
         self.products.add(self.h_res)
         self.h_res = []
         g_KnNC = torch.stack([layer.grad_nNC for layer in waiting]).to(self.dtype)
-        measured = measure_gradients(g_KnNC, self.layout.merge_grad(g_KnNC))
+        merged_KNC = self.layout.merge_grad(g_KnNC)
+        measured = measure_gradients(g_KnNC, merged_KNC)
+        measured |= _measure_added("backward", GradientBlock(g_KnNC, merged_KNC), g_KnNC)
         inner = [layer for layer in waiting if layer.read]
         if inner:
             groups = [[layer.read, layer.weights_grad, layer.weights] for layer in inner]
@@ -276,11 +281,21 @@ def _detach(part: Any) -> Any:
     return part.detach() if part.requires_grad else part
 
 
+def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The metrics that state themselves how a layer is measured."""
+    layers, streams = x_KnNC.shape[:2]
+    return {
+        key: added.measure_block(block, layers, streams)
+        for key, added in LAYER_METRICS.items()
+        if added.metric.frame == frame
+    }
+
+
 def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
     """h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2
-    for key, parts in name_parts(mixings).items():
+    for key, parts in group_coefficients(mixings).items():
         stacked = torch.stack(parts).double()
         found[key] = stacked.mean(1) if dynamic else stacked
         if dynamic:

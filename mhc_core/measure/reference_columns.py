@@ -1,13 +1,13 @@
 """Every column and matrix of a run a second time, in plain numpy float64 from what the catalogue's formulas say.
 
-It shares no code with `mhc_core.metrics`: only the rules by which samples are picked are the same, and published with
-the metric. `REFERENCES` says for each key what it is made of; a test holds the keys equal to those of the catalogue.
+It shares no code with what `mhc_core.metrics` measures: only the rules by which samples are picked are the same, and
+published with the metric. `REFERENCES` says for each key what it is made of; a test compares the keys with those of the
+catalogue. A `LayerMetric` brings its second formula along.
 Shapes: L layers, n streams, N samples, C width, P samples kept, m logits of one H_res.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -16,6 +16,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
+from mhc_core.metric import ReferenceLayer
+from mhc_core.metrics import LAYER_METRICS
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
@@ -78,6 +80,9 @@ REFERENCES: dict[str, Source] = {
         ),
         "training",
     ),
+    **{
+        key: "states" if added.metric.frame == "forward" else "gradients" for key, added in LAYER_METRICS.items()
+    },
 }  # fmt: skip
 
 
@@ -85,34 +90,6 @@ def name_untrained(key: str) -> str:
     """The metric of a run that a metric of training takes at every step."""
     name = key.removeprefix("step_")
     return f"composite_{name}" if name in ("gain_fwd", "gain_bwd") else name
-
-
-@dataclass(frozen=True)
-class ReferenceLayer:
-    """What one layer did, in float64.
-
-    Attributes
-    ----------
-    x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
-    grad_u: gradient at u. h_pre, h_post, h_res: with an axis N where mixing is dynamic.
-    grad_h_res: gradient at h_res, summed over samples.
-    logits: of h_res (m), or (N, m); None where there are none.
-    weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
-    """
-
-    x_nNC: Array
-    g_nNC: Array
-    u_NC: Array
-    y_NC: Array
-    grad_u: Array
-    h_pre: Array
-    h_post: Array
-    h_res: Array
-    grad_h_res: Array | None
-    logits: Array | None
-    weights: list[Array]
-    grad_weights: list[Array]
-    grad_mixing: dict[str, Array]
 
 
 def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[ReferenceLayer]:
@@ -217,6 +194,7 @@ def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | fl
     }
     if spec.streams > 1:
         found |= _compare_streams(layer.x_nNC)
+    found |= {key: added.reference(spec, layer) for key, added in LAYER_METRICS.items()}
     return found | _measure_mixing(spec, layer) | _measure_pull(spec, layer)
 
 

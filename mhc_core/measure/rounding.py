@@ -4,6 +4,8 @@ Columns are compared on the metric's own scale: in decades where its values span
 below `find_floor` is rounding, and counts as `LIFT` times that much.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from mhc_core.measure.reference_columns import REFERENCES
@@ -17,6 +19,7 @@ ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}
 # What rounding costs even where nothing enlarges it, in decades or relative to the larger of 1 and the value; above the
 # largest that 80 specs of 16 and 96 layers showed.
 LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}
+SATURATED = 4.0  # roundings of a whole gradient in a saturated map; 1.7 were the most in six runs of 24 layers
 MOST = 0.3  # A wider tolerance would say nothing.
 PROMISED = 1e-5  # what the catalogue promises of most columns, relative to their values
 LIFT = 3.0
@@ -41,6 +44,21 @@ def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
     if key == "effective_rank":
         return np.maximum(found, RANK_LEAST * np.abs(expected))
     return np.full(expected.shape, CKA_LEAST[_find_type(spec, key)]) if key == "cka" else found
+
+
+def find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what rounding in the map from logits to H_res adds to tolerances, in decades (L), by metric.
+
+    A saturated softmax passes differences of gradients that are small next to the gradients themselves: a rounding of a
+    whole gradient counts 1 / (mixing_grad_share * mixing_signal) times.
+    """
+    if "mixing_grad_share" not in columns:
+        return {}
+    rounding = ROUNDING[spec.dtype] if spec.maps_coarsely else min(ROUNDING[spec.dtype], ROUNDING["float32"])
+    passed = np.asarray(columns["mixing_grad_share"] * columns["mixing_signal"], dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decades = np.log10(1 + SATURATED * rounding / passed)
+    return {"mixing_grad_share": np.nan_to_num(decades, nan=0.0, posinf=0.0)}
 
 
 def find_floor(spec: RunSpec, key: str) -> float:

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
-from mhc_core.connections import Mixing, name_parts
+from mhc_core.connections import Mixing, group_coefficients
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.step_frame import build_step_frame
 from mhc_core.measure.step_probe import StepProbe
@@ -147,7 +147,7 @@ def _average(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
     """Coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic."""
     found = {}
     is_dynamic = mixings[0].h_res.ndim == 3
-    for key, stacks in name_parts(mixings).items():
+    for key, stacks in group_coefficients(mixings).items():
         parts = [part.detach() for part in stacks]
         found[f"step_{key}"] = torch.stack(
             [part.mean(0, dtype=torch.float64) if is_dynamic else part for part in parts]

@@ -15,7 +15,7 @@ import numpy as np
 
 from mhc_core.measure.detection import DETECTS, IDENTITIES, MAPS
 from mhc_core.measure.reference_columns import REFERENCES, name_untrained
-from mhc_core.measure.rounding import LEAST, MOST, find_tolerance, lift, to_log10
+from mhc_core.measure.rounding import LEAST, MOST, find_saturation, find_tolerance, lift, to_log10
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import JacobianFrame, RecomputationFrame
 from mhc_core.record.result import Result
@@ -262,9 +262,9 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
 
 
 def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
-    # None, which stands for what is beyond float64, becomes nan.
+    # None, which stands for what is beyond float64, becomes nan. A metric's package may no longer be installed.
     columns, unsure = (
-        {key: np.array(column, dtype=np.float64) for key, column in table.items()}
+        {key: np.array(column, dtype=np.float64) for key, column in table.items() if key in METRICS}
         for table in (recomputed.columns, recomputed.unsure)
     )
     forward_L, backward_L = _find_in_range(spec, columns)
@@ -280,8 +280,9 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
         if source == "gradients" and not is_resolved:
             least_L = np.full_like(least_L, np.inf)  # the run itself found that rounding decides them
         unsure |= {key: np.maximum(unsure[key], least_L) for key in layered if REFERENCES[key] == source}
+    least = find_saturation(spec, columns)
     checks = [
-        _check_column(spec, result, key, columns[key], unsure[key], kept[key])
+        _check_column(spec, result, key, columns[key], unsure[key], kept[key], least.get(key, 0.0))
         for key in layered
         if not _has_no_value(result, key, columns[key])
     ]
@@ -366,8 +367,18 @@ def _find_column(result: Result, key: str) -> Array | None:
     return None if found is None else found.astype(np.float64)
 
 
-def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array) -> Check:
-    """`again` is the column of the recomputation, nan where it has no value; `kept_L` says which layers to compare."""
+def _check_column(
+    spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array, least_L: Array | float
+) -> Check:
+    """Compare a column with that of the recomputation.
+
+    Parameters
+    ----------
+    again: column of the recomputation, nan where it has no value.
+    unsure_L: what one rounding does to it in each layer.
+    kept_L: whether the layer can be compared.
+    least_L: what its tolerance has in addition to that of every column.
+    """
     measured = _find_column(result, key)
     if measured is None:
         text = f"{AGAIN} The run has no such column."
@@ -379,7 +390,7 @@ def _check_column(spec: RunSpec, result: Result, key: str, again: Array, unsure_
         zero = np.isneginf(again) & np.isneginf(measured)
         again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
     axes = tuple(range(1, again.ndim))
-    wide = find_tolerance(spec, key, again)
+    wide = find_tolerance(spec, key, again) + least_L
     wide = wide + np.expand_dims(SAFETY[spec.dtype] * _accumulate(key, unsure_L), axes)
     size = 1.0 if METRICS[key].scale == "log" else np.maximum(1.0, np.abs(again))
     known, clear = np.isfinite(again) & np.expand_dims(kept_L, axes), wide <= MOST * size

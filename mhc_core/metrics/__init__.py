@@ -1,6 +1,48 @@
-"""What is measured. `catalogue/` declares each metric once; the file of the same name here computes it."""
+"""What is measured: one group of metrics a file, which declares each once and computes it; and those of other packages.
 
-from mhc_core.metrics import catalogue  # noqa: F401  (declares the metrics)
-from mhc_core.metrics.registry import METRICS, Metric, to_catalogue
+Another package declares an entry point of the group `mhc_scope.metrics`, whose object is a `LayerMetric`;
+`mhc-scope serve --metric module:METRIC` adds one for a session (`mhc_core/discovery.py`). They are measured in every
+run from then on. Ids and other columns do not depend on them, and stored runs are not computed again.
+"""
 
-__all__ = ["METRICS", "Metric", "to_catalogue"]
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from mhc_core.discovery import InvalidAddition, import_files, list_added
+from mhc_core.metric import LayerMetric, Metric
+
+GROUP = "mhc_scope.metrics"
+VARIABLE = "MHC_METRIC"
+# Of the catalogue; the metrics of other files follow by name.
+FIRST = (
+    *("states", "gradients", "jacobian", "mixing", "token_products", "logits", "mixing_gradients", "paths", "shares"),
+    *("similarity", "training"),
+)
+
+METRICS: dict[str, Metric] = {}
+LAYER_METRICS: dict[str, LayerMetric] = {}  # of METRICS, those that state how they are measured, checked and drawn
+
+
+def to_catalogue() -> list[dict[str, Any]]:
+    """The catalogue as plain data, in order of declaration."""
+    return [asdict(metric) for metric in METRICS.values()]
+
+
+def _collect() -> None:
+    for item in (*_list_own(), *(metric for _, metric in list_added(LayerMetric, GROUP, VARIABLE))):
+        metric = item.metric if isinstance(item, LayerMetric) else item
+        if metric.key in METRICS:
+            raise InvalidAddition(f"Two metrics are called {metric.key!r}: rename the one of your package.")
+        METRICS[metric.key] = metric
+        if isinstance(item, LayerMetric):
+            LAYER_METRICS[metric.key] = item
+
+
+def _list_own() -> Iterator[Metric | LayerMetric]:
+    """The metrics of the files of this folder; some files only compute."""
+    for module in import_files(__name__, FIRST):
+        yield from getattr(module, "METRICS", ())
+
+
+_collect()

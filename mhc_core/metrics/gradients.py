@@ -1,11 +1,31 @@
 """Metrics of the gradients on their way down. g = d loss / d x_l, where the state leaves the layer."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-import torch
-
+from mhc_core.metric import OURS, Metric
 from mhc_core.metrics.states import rms
+
+if TYPE_CHECKING:
+    import torch
+
+METRICS = (
+    Metric("grad_rms", "Gradient", "rms", "log", "L", "backward",
+           "Size of the gradient along a shift common to all streams, the one that compares across expansion rates; "
+           "of all parts side by side where streams are parts of the width.",
+           "rms(sum_i g[i]), g = d loss / d x_l", OURS, precision=(1e-5, 0.0)),
+    Metric("grad_rms_streams", "Gradient per stream", "rms", "log", "Ln", "backward",
+           "Size of the gradient of each stream.", "rms(g[i])", OURS, precision=(1e-5, 0.0)),
+    Metric("branch_grad_rms", "Gradient at the branch input", "rms", "log", "L", "backward",
+           "Size of the gradient at what the layer reads.", "rms(d loss / d u_l)", OURS, precision=(1e-5, 0.0)),
+    Metric("param_grad_norm", "Parameter gradient", "norm", "log", "L", "backward",
+           "Norm of the gradient of the branch's weights.", "||d loss / d W_l||_2", OURS, precision=(1e-5, 0.0)),
+    Metric("grad_to_weight", "Gradient to weight", "ratio", "log", "L", "backward",
+           "Parameter gradient over weight norm.", "||d loss / d W_l||_2 / ||W_l||_2", OURS, precision=(1e-5, 0.0)),
+)  # fmt: skip
 
 
 def measure_gradients(g_KnNC: torch.Tensor, merged_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -13,15 +33,19 @@ def measure_gradients(g_KnNC: torch.Tensor, merged_KNC: torch.Tensor) -> dict[st
     return {"grad_rms": rms(merged_KNC), "grad_rms_streams": rms(g_KnNC)}
 
 
-@torch.no_grad()
 def measure_norms(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Norm of each tensor over all its entries, 0-d float64, without leaving the device."""
+    import torch
+
     # In float64: one float32 sum over millions of squares is off in the third digit.
-    return list(torch._foreach_norm(list(tensors), 2, dtype=torch.float64))
+    with torch.no_grad():
+        return list(torch._foreach_norm(list(tensors), 2, dtype=torch.float64))
 
 
 def total_norm(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Norm of all entries of the tensors together, 0-d float64, without leaving the device."""
+    import torch
+
     return torch.linalg.vector_norm(torch.stack(measure_norms(tensors)))
 
 
@@ -30,6 +54,8 @@ def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
 
     In two calls for all groups: what is small is paid by the call.
     """
+    import torch
+
     longest, nothing = max(map(len, groups)), groups[0][0].new_zeros(())
     padded = [norm for group in groups for norm in (*group, *[nothing] * (longest - len(group)))]
     return torch.linalg.vector_norm(torch.stack(padded).view(len(groups), longest), dim=1)

@@ -3,18 +3,43 @@
 Shapes: L layers, S samples, m logits of one matrix, n streams.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
-
+from mhc_core.metric import OURS, Metric
 from mhc_core.metrics.token_products import worst_deviation
 
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+if TYPE_CHECKING:
+    import torch
+
+MAX_SAMPLES = 32  # whose logits are mapped again
+TYPES = {"float32": (1e-5, 1e-6), "bfloat16": (0.0, 1e-2)}  # in which they are, and the promised precision
+
+METRICS = (
+    Metric("res_logit_range", "Range of the residual logits", "", "linear", "L", "mixing",
+           "Largest less least of the raw logits of one H_res, before they are mapped; of the worst token where mixing "
+           "is dynamic. Only where H_res is made of two logits or more.",
+           "max_t (max_k t_res[k] - min_k t_res[k])", OURS, precision=(1e-5, 1e-5), prefix=True),
+    *(
+        Metric(f"ds_error_{_name}", f"Deviation from doubly stochastic, mapped in {_name}", "", "log", "L", "mixing",
+               f"How far the layer's H_res would be from doubly stochastic, were its logits mapped in {_name}; of the "
+               f"worst of at most {MAX_SAMPLES} tokens, evenly spaced, where mixing is dynamic. Orthostochastic mixing "
+               "is solved for in float64 and rounded before and after. Only where H_res is made of logits.",
+               "max(|row - 1|, |column - 1|, -min H), H = map(t_res)", OURS, precision=_precision,
+               prefix=_name == "float32")
+        for _name, _precision in TYPES.items()
+    ),
+)  # fmt: skip
+
 MAX_LAYERS = 128  # that are mapped together: Sinkhorn keeps what each round finds
 
 
 def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
     """res_logit_range (L), in the logits' own type."""
+    import torch
+
     low, high = torch.aminmax(logits_LSm, dim=2)
     return (high - low).amax(1)
 
@@ -28,9 +53,10 @@ def measure_rounding(
     ----------
     to_matrices: the family's map from (..., m) to (..., n, n), in the type of what it is given.
     """
+    import torch
 
-    def measure(dtype: torch.dtype) -> torch.Tensor:
-        parts = logits_LSm.to(dtype).split(MAX_LAYERS)
+    def measure(name: str) -> torch.Tensor:
+        parts = logits_LSm.to(getattr(torch, name)).split(MAX_LAYERS)
         return torch.cat([worst_deviation(to_matrices(part).double()) for part in parts])
 
-    return {f"ds_error_{name}": measure(dtype) for name, dtype in TYPES.items()}
+    return {f"ds_error_{name}": measure(name) for name in TYPES}

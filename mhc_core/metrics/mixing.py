@@ -5,6 +5,85 @@ Products are rescaled at every step and their logarithm kept, so that 1e401 is a
 
 import numpy as np
 
+from mhc_core.metric import OURS, Metric
+
+AMAX = "mHC, Amax gain magnitude"
+
+METRICS = (
+    Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
+           "Weight of each stream in what the layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "matrices",
+           precision=(0.0, 1e-6)),
+    Metric("h_read", "Read matrix", "", "linear", "Lnn", "forward",
+           "How the parts of the width make the layer's input, in place of H_pre; rows are what is read, columns "
+           "parts; mean over samples.", "Y^T", "arXiv 2503.14125, Eq. 8", "matrices",
+           precision=(0.0, 1e-6)),
+    Metric("h_post", "H_post", "", "linear", "Ln", "forward",
+           "Weight of the layer's output in each stream; mean over samples.", "H_post", "mHC Eq. 3", "matrices",
+           precision=(0.0, 1e-6)),
+    Metric("h_res", "H_res", "", "linear", "Lnn", "forward",
+           "How streams mix past the layer; rows are outputs, columns inputs; mean over samples.",
+           "H_res", "mHC Eq. 3", "matrices", precision=(0.0, 1e-6)),
+    Metric("h_pre_std", "H_pre, spread", "", "linear", "Ln", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(H_pre)", OURS, "matrices", precision=(0.0, 1e-6)),
+    Metric("h_read_std", "Read matrix, spread", "", "linear", "Lnn", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(Y^T)", OURS, "matrices", precision=(0.0, 1e-6)),
+    Metric("h_post_std", "H_post, spread", "", "linear", "Ln", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(H_post)", OURS, "matrices",
+           precision=(0.0, 1e-6)),
+    Metric("h_res_std", "H_res, spread", "", "linear", "Lnn", "forward",
+           "Standard deviation over samples of dynamic mixing.", "std(H_res)", OURS, "matrices", precision=(0.0, 1e-6)),
+    Metric("h_res_row_sum", "Row sums", "", "linear", "Ln", "forward",
+           "What each output stream receives in all; 1 on the manifold.", "sum_j H_res[i,j]", OURS,
+           precision=(1e-6, 1e-6)),
+    Metric("h_res_col_sum", "Column sums", "", "linear", "Ln", "forward",
+           "What each input stream gives in all; 1 on the manifold.", "sum_i H_res[i,j]", OURS, precision=(1e-6, 1e-6)),
+    Metric("ds_error", "Deviation from doubly stochastic", "", "log", "L", "forward",
+           "Largest deviation of a row or column sum from 1, or largest negative entry.",
+           "max(|row - 1|, |column - 1|, -min H_res)", OURS, precision=(1e-6, 1e-6)),
+    Metric("ds_error_tokens", "Deviation from doubly stochastic, worst token", "", "log", "L", "forward",
+           "The same of each token's own matrix, and the worst of them; the mean over tokens hides it. Dynamic mixing "
+           "only.", "max_t max(|row - 1|, |column - 1|, -min H_res)[t]", OURS, precision=(1e-6, 1e-6)),
+    Metric("h_res_min", "Least entry", "", "linear", "L", "forward",
+           "Least entry of H_res: below 0, a stream is subtracted from another.", "min_ij H_res[i,j]", OURS,
+           precision=(0.0, 1e-6)),
+    Metric("h_res_sigma2", "Second singular value", "", "linear", "L", "forward",
+           "How much of the differences between streams one layer's mixing keeps, where rows and columns sum to 1.",
+           "sigma_2(H_res)", OURS, precision=(1e-6, 1e-6)),
+    Metric("h_res_to_uniform", "Distance to the uniform matrix", "", "linear", "L", "forward",
+           "How far one layer is from averaging all streams; equal to the second singular value where rows and columns "
+           "sum to 1.", "||H_res - J/n||_2", OURS, precision=(1e-6, 1e-6)),
+    Metric("h_res_attenuation", "Differences kept by one layer", "", "linear", "L", "forward",
+           "How much of the differences between streams one layer's mixing keeps, whatever its rows and columns sum "
+           "to; equal to the second singular value where they sum to 1.", "||C H_res C||_2, C = I - J/n", OURS,
+           precision=(1e-6, 1e-6)),
+    Metric("gain_fwd", "Forward gain of one layer", "", "log", "L", "forward",
+           "Largest |row sum|: what one layer's mixing makes of a signal that all streams share.",
+           "max_i |sum_j H_res[i,j]|", AMAX, precision=(1e-5, 0.0)),
+    Metric("gain_bwd", "Backward gain of one layer", "", "log", "L", "forward",
+           "Largest |column sum|: what one layer's mixing makes of a gradient that all streams share.",
+           "max_j |sum_i H_res[i,j]|", AMAX, precision=(1e-5, 0.0)),
+    Metric("composite_gain_fwd", "Composite gain, forward", "", "log", "L", "mixing",
+           "What the mixing of layers 1 to l together makes of a signal that all streams share; of matrices "
+           "averaged over samples where mixing is dynamic.",
+           "max_i |sum_j M[i,j]|, M = H_res_l ... H_res_1", AMAX, precision=(1e-5, 0.0), prefix=True),
+    Metric("composite_gain_bwd", "Composite gain, backward", "", "log", "L", "mixing",
+           "What the mixing of layers l to L together makes of a gradient that all streams share; of matrices "
+           "averaged over samples where mixing is dynamic.",
+           "max_j |sum_i M[i,j]|, M = H_res_L ... H_res_l", AMAX, precision=(1e-5, 0.0)),
+    Metric("composite_norm_inf", "Composite operator norm, forward", "", "log", "L", "mixing",
+           "Largest sum of absolute values in a row of the product of layers 1 to l.",
+           "||H_res_l ... H_res_1||_inf", OURS, precision=(1e-5, 0.0), prefix=True),
+    Metric("composite_norm_1", "Composite operator norm, backward", "", "log", "L", "mixing",
+           "Largest sum of absolute values in a column of the product of layers l to L.",
+           "||H_res_L ... H_res_l||_1", OURS, precision=(1e-5, 0.0)),
+    Metric("composite_min_col_sum", "Least column sum", "", "linear", "L", "mixing",
+           "Least column sum of the product of layers l to L: below 1, a stream's gradient is lost on the way.",
+           "min_j sum_i M[i,j], M = H_res_L ... H_res_l", OURS, precision=(1e-5, 1e-5)),
+    Metric("composite_sigma2", "Differences between streams", "", "log", "L", "mixing",
+           "How much of the differences between streams survives layers 1 to l; the second singular value where rows "
+           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS, precision=(1e-5, 0.0), prefix=True),
+)  # fmt: skip
+
 
 @np.errstate(invalid="ignore")
 def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:

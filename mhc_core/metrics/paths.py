@@ -8,6 +8,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mhc_core.metric import Metric
+
+METRICS = (
+    Metric("unfolded", "Unfolded connections", "", "linear", "LJ", "mixing",
+           "Weight of every earlier output in what a layer reads: column 0 is the embedding, column j the output of "
+           "layer j, counted from 1. Through mixing alone: branches and post-norms are left out. Of matrices averaged "
+           "over samples where mixing is dynamic.",
+           "w[k,j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, H_post_0 = 1", "HC, arXiv 2409.19606, Eq. 20",
+           "matrices", precision=(1e-5, 1e-5), prefix=True),
+)  # fmt: skip
+
 
 def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
     """Unfolded connections, (L, L + 1): row k is the layer that reads, column j what it reads.
@@ -24,20 +35,6 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             weights[layer, :layer] = np.ldexp(h_pre_Ln[layer] @ scaled, exponents)
     return weights
-
-
-def gain_map(h_res_Lnn: np.ndarray) -> np.ndarray:
-    """log10 of the forward Amax gain of every interval of layers, (L, L): row `last`, column `first`, else nan.
-
-    The gain is the largest |row sum| of H_last ... H_first, that is the largest entry of the product times 1.
-    """
-    layers, n = h_res_Lnn.shape[:2]
-    log10 = np.full((layers, layers), np.nan)
-    for last, (scaled, exponents) in enumerate(_travel(np.ones((layers, n)), h_res_Lnn)):
-        with np.errstate(divide="ignore"):
-            gain = np.log10(np.abs(scaled).max(0))
-        log10[last, : last + 1] = gain + exponents * np.log10(2.0)
-    return log10
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -3,12 +3,64 @@
 Shapes: K layers measured together, n streams, N samples, C width (C / n where streams are parts of the width).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from mhc_core.metric import OURS, Metric
 from mhc_core.metrics.states import rms
+
+if TYPE_CHECKING:
+    import torch
+
+MEAN = "of the mean over samples where mixing is dynamic"
+
+SHARES = {
+    "act": (
+        "Activation",
+        "of the squared size of all streams together, where they leave the layer",
+        "p[i] = a[i]^2 / sum_j a[j]^2, a[i] = rms(x_l[i])",
+    ),
+    "read": (
+        "Read",
+        f"of the weights with which the layer reads, by magnitude, {MEAN}; of a read matrix, of the column sums of its "
+        "magnitudes",
+        "p[i] = |H_pre[i]| / sum_j |H_pre[j]|; with a read matrix p[i] = sum_k |Y[i,k]| / sum_jk |Y[j,k]|",
+    ),
+    "write": (
+        "Write",
+        f"of the weights with which the layer writes, by magnitude, {MEAN}",
+        "p[i] = |H_post[i]| / sum_j |H_post[j]|",
+    ),
+}
+
+NOTES = {"write": " It says how concentrated H_post is."}
+
+METRICS = (
+    *(
+        metric
+        for _key, (_title, _whole, _formula) in SHARES.items()
+        for metric in (
+            Metric(f"{_key}_share_max", f"{_title}, largest share of a stream", "share", "linear", "L", "forward",
+                   f"Largest share that one stream has {_whole}; 1/n where all have the same.",
+                   f"max_i p[i], {_formula}", OURS, precision=(0.0, 1e-5)),
+            Metric(f"{_key}_share_entropy", f"{_title}, evenness over streams", "", "linear", "L", "forward",
+                   "Entropy of the streams' shares over its largest value: 0 where one stream has all, 1 where all "
+                   "have the same; n to this power is the effective number of streams. The shares are "
+                   f"{_whole}.{NOTES.get(_key, '')}",
+                   f"-sum_i p[i] ln p[i] / ln n, {_formula}", OURS, precision=(0.0, 1e-5)),
+        )
+    ),
+    Metric("branch_share", "Branch's share of each stream", "share", "linear", "Ln", "forward",
+           "How much of each stream the layer has just written: squared size of what the branch adds, over that plus "
+           "squared size of what mixing passes on; over all samples, before a norm that follows the layer. No value "
+           "where both are 0.",
+           "w^2 / (w^2 + p^2), w = rms(H_post[i] F_l), p = rms(c sum_j H_res[i,j] x_{l-1}[j]), c = 1 unless the skip "
+           "path is enlarged", OURS, precision=(1e-5, 1e-6)),
+)  # fmt: skip
 
 
 def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -60,6 +112,8 @@ class BranchShares:
     """
 
     def __init__(self, skip: float, *, sums: bool) -> None:
+        import torch
+
         self.skip, self.sums = skip, sums
         self.entering_KnNC = torch.empty(0)
 
@@ -85,6 +139,8 @@ class BranchShares:
         h_post: (n), or (N, n) where mixing is dynamic, of each layer.
         h_res: (n, n), or (N, n, n).
         """
+        import torch
+
         weights = torch.stack(list(h_post))
         if weights.ndim == 2:
             weights = weights.unsqueeze(1)
@@ -103,12 +159,16 @@ class BranchShares:
 
 def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n)."""
+    import torch
+
     sizes_KNp = torch.linalg.vector_norm(parts_KpNC, dim=3, dtype=torch.float64).transpose(1, 2)
     return torch.linalg.vector_norm(weights.double() * sizes_KNp, dim=1) / parts_KpNC[0, 0].numel() ** 0.5
 
 
 def _measure_passed(x_KnNC: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
     """rms of sum_j H_res[i,j] x[j], (K, n), from the states that enter: mixed once more."""
+    import torch
+
     mixing = "kij" if h_res.ndim == 3 else "kbij"
     return rms(torch.einsum(f"{mixing},kjbc->kibc", h_res.to(x_KnNC.dtype), x_KnNC))
 
@@ -125,6 +185,8 @@ def _take_apart(
     |x - w F|^2 = |x|^2 - 2 w x.F + |w F|^2, of which x.F alone is new: a quarter of the time of mixing once more. No
     term is larger than (passed + written)^2, so that rounding moves the share no more than it moves that sum.
     """
+    import torch
+
     width = x_KnNC.shape[3]
     # Divided so that no product leaves its type.
     largest_K111 = parts_KpNC.abs().amax((1, 2, 3), keepdim=True).clamp_min(torch.finfo(x_KnNC.dtype).tiny)

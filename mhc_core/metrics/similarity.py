@@ -5,11 +5,26 @@ diagonal), and CKA is the cosine between them. P > 3 is required; at most 256 sa
 A layer whose samples all agree has no CKA: it is 0 / 0.
 """
 
-import numpy as np
-import torch
+from __future__ import annotations
 
-from mhc_core.metrics.registry import Status
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mhc_core.metric import Metric, Status
 from mhc_core.metrics.states import pick_samples
+
+if TYPE_CHECKING:
+    import torch
+
+METRICS = (
+    Metric("cka", "CKA", "", "linear", "LL", "similarity",
+           "How alike two layers' representations are, whatever their rotation and scale; 0 unrelated, 1 the same. "
+           "Unbiased, or biased where the spec asks for it; the start frame says over how many samples.",
+           "HSIC_1(K_l, K_m) / sqrt(HSIC_1(K_l, K_l) HSIC_1(K_m, K_m)), K_l the Gram matrix of m_l; of none, with a "
+           "status, where m_l is not finite or the same for all samples",
+           "Kornblith et al. 2019; Song et al. 2012", "matrices", precision=(0.0, 2e-5)),
+)  # fmt: skip
 
 # In stacks of more layers fewer samples are kept: a Gram matrix of every layer is.
 MANY_LAYERS = 256
@@ -47,6 +62,8 @@ class CkaRows:
         most: int | None = None,
         biased: bool = False,
     ) -> None:
+        import torch
+
         self.index = pick_samples(samples, most or count_cka_samples(samples, layers), device)
         self.kept, self.biased = len(self.index), biased
         self.grams_LPP = torch.empty(layers, self.kept, self.kept, device=device, dtype=dtype)
@@ -60,6 +77,8 @@ class CkaRows:
         Entries to the right of a row's own layer are the mirror image and are filled as well. Those of a layer with a
         fault are nan.
         """
+        import torch
+
         start, self.filled = self.filled, self.filled + len(m_KNC)
         new_KPP = self.grams_LPP[start : self.filled]
         x_KPC = m_KNC[:, self.index].to(new_KPP.dtype)
@@ -79,6 +98,8 @@ class CkaRows:
 
 def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
     """Why each layer's features (P, C) have no CKA, as a place in `FAULTS`: (K)."""
+    import torch
+
     size_K = x_KPC.abs().amax((1, 2))  # nan where one entry is
     spread_K = (x_KPC.amax(1) - x_KPC.amin(1)).amax(1)
     same_K = spread_K <= SAME_ULPS * torch.finfo(x_KPC.dtype).eps * size_K
@@ -105,6 +126,8 @@ def fill_centred_gram(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: boo
     known before the product, and come with it as two features more. Passes over P x P entries cost as much as the
     product.
     """
+    import torch
+
     samples = x_KPC.shape[1]
     # In float64: a sum of large float32 entries would overflow where none of them does. Of zeros nothing is divided.
     x_KPC = x_KPC - x_KPC.mean(1, keepdim=True, dtype=torch.float64).to(x_KPC.dtype)

@@ -6,7 +6,49 @@ parts of the width (C is then C / n in a stream); u_l the branch input; y_l the 
 Sums of squares run in float64: float32 states near 1e19 would overflow when squared, and long sums lose digits.
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mhc_core.metric import OURS, Metric
+
+if TYPE_CHECKING:
+    import torch
+
+METRICS = (
+    Metric("act_rms", "Activation", "rms", "log", "L", "forward",
+           "Size of the signal where it leaves the layer.",
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS,
+           precision=(1e-5, 0.0)),
+    Metric("act_rms_streams", "Activation per stream", "rms", "log", "Ln", "forward",
+           "Size of each stream where it leaves the layer.", "sqrt(mean x_l[i]^2)", OURS, precision=(1e-5, 0.0)),
+    Metric("branch_in_rms", "Branch input", "rms", "log", "L", "forward",
+           "Size of what the layer reads from the streams.", "rms(u_l), u_l = sum_j H_pre[j] x_l[j]", "mHC Eq. 3",
+           precision=(1e-5, 0.0)),
+    Metric("branch_out_rms", "Branch output", "rms", "log", "L", "forward",
+           "Size of what the layer adds, before H_post.", "rms(F_l(u_l))", "mHC Eq. 3", precision=(1e-5, 0.0)),
+    Metric("cos_prev", "Similarity to the layer before", "cosine", "linear", "L", "forward",
+           "How much consecutive layers read the same thing: median over samples.", "cos(u_l, u_{l-1})", "HC Fig. 3",
+           precision=(0.0, 2e-5)),
+    Metric("cos_prev_p05", "Similarity to the layer before, 5th percentile", "cosine", "linear", "L", "forward",
+           "Lower edge of the spread over samples.", "5th percentile of cos(u_l, u_{l-1})", "HC Fig. 3",
+           precision=(0.0, 2e-5)),
+    Metric("cos_prev_p95", "Similarity to the layer before, 95th percentile", "cosine", "linear", "L", "forward",
+           "Upper edge of the spread over samples.", "95th percentile of cos(u_l, u_{l-1})", "HC Fig. 3",
+           precision=(0.0, 2e-5)),
+    Metric("token_cos", "Token similarity", "cosine", "linear", "L", "forward",
+           "Mean cosine between different tokens; 1 is rank collapse.",
+           "mean_{s != t} cos(m_l[s], m_l[t])", "after arXiv 2103.03404, rank collapse", precision=(0.0, 2e-6)),
+    Metric("stream_cos", "Stream similarity", "cosine", "linear", "L", "forward",
+           "Mean cosine between different streams of one token; 1 means that they carry the same.",
+           "mean_{i != j} mean_t cos(x_l[i,t], x_l[j,t])", OURS, precision=(0.0, 2e-5)),
+    Metric("stream_cosines", "Cosines between streams", "cosine", "linear", "Lnn", "forward",
+           "Cosine between every two streams of one token, mean over samples.",
+           "mean_t cos(x_l[i,t], x_l[j,t])", OURS, "matrices", precision=(0.0, 2e-5)),
+    Metric("effective_rank", "Effective rank", "dimensions", "linear", "L", "forward",
+           "How many directions the samples use, up to 256 samples.",
+           "exp(entropy of the normalised singular values of m_l)", "Roy & Vetterli 2007", precision=(1e-5, 0.0)),
+)  # fmt: skip
 
 MAX_RANKED = 256  # samples of which a rank is taken
 LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off in the fifth digit
@@ -48,6 +90,8 @@ def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torc
 
 def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
     """cos_prev, cos_prev_p05 and cos_prev_p95 (K); `u_before_NC` is the branch input of the layer before the first."""
+    import torch
+
     units = _unit(torch.cat([u_before_NC.unsqueeze(0), u_KNC]))
     cosines_KN = torch.linalg.vecdot(units[1:], units[:-1])
     ordered_KN = cosines_KN.sort(dim=1).values
@@ -57,17 +101,23 @@ def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[s
 
 def rms(x: torch.Tensor) -> torch.Tensor:
     """Root mean square over the last two axes, in float64."""
+    import torch
+
     rows = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
     return torch.linalg.vector_norm(rows, dim=-1) / (x.shape[-1] * x.shape[-2]) ** 0.5
 
 
 def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
     """Indices of at most `most` of `count` samples, evenly spaced."""
+    import torch
+
     return torch.linspace(0, count - 1, min(count, most), device=device).round().long()
 
 
 def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
     """Linear between order statistics, (K); nan where there is one, which stands last. `torch.quantile` costs more."""
+    import torch
+
     last = ordered_KN.shape[1] - 1
     low = int(level * last)
     found = torch.lerp(ordered_KN[:, low], ordered_KN[:, min(low + 1, last)], level * last - low)
@@ -76,6 +126,8 @@ def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
 
 def _unit(x: torch.Tensor) -> torch.Tensor:
     # Divided by the largest entry first: the norm of a float32 vector near 1e19 overflows in float32.
+    import torch
+
     x = x / x.abs().amax(-1, keepdim=True)
     return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True)
 
@@ -88,6 +140,8 @@ def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
 
 
 def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
+    import torch
+
     samples, width = x_KnNC.shape[2:]
     size = min(samples, max(1, LONGEST_SUM // width))
     parts = _unit(x_KnNC).split([samples - samples % size, samples % size], dim=2)
@@ -97,6 +151,8 @@ def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
 
 def _sum_products(x_KnNC: torch.Tensor, size: int) -> torch.Tensor:
     """Products of every two streams, summed over features and samples, (K, n, n): `size` samples at once."""
+    import torch
+
     x_KPnS = x_KnNC.unflatten(2, (-1, size)).transpose(1, 2).flatten(3)
     # One layer at a time: its parts lie where `bmm` can read them, those of all layers would be copied first.
     products = [torch.bmm(left, right) for left, right in zip(x_KPnS.unbind(), x_KPnS.mT.unbind(), strict=True)]
@@ -111,6 +167,8 @@ def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
 
 def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
     """exp of the entropy of each layer's normalised singular values, of at most 256 samples: (K), float64."""
+    import torch
+
     samples = m_KNC.shape[1]
     kept = m_KNC if samples <= MAX_RANKED else m_KNC[:, pick_samples(samples, MAX_RANKED, m_KNC.device)]
     largest_K = kept.abs().amax((1, 2)).double()  # not finite where one entry is not

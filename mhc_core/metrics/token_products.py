@@ -5,21 +5,60 @@ Above all composites that are averaged last: each sample's own matrices multipli
 Shapes: K layers measured together, N samples, n streams. float64, on the device of the matrices.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from mhc_core.metrics.catalogue.token_products import SPREAD, WAYS
-from mhc_core.metrics.mixing import unscale
+from mhc_core.metric import Metric
+from mhc_core.metrics.mixing import AMAX, unscale
+
+if TYPE_CHECKING:
+    import torch
+
+WAYS = {
+    "fwd": ("forward", "max_i |sum_j M[i,j]|", "H_res_l[t] ... H_res_1[t]"),
+    "bwd": ("backward", "max_j |sum_i M[i,j]|", "H_res_L[t] ... H_res_l[t]"),
+}
+
+SPREAD = {"min": "least", "median": "median", "mean": "mean", "max": "largest"}
+
+NOTES = {
+    "mean": " Where tokens differ it can exceed the gain of averaged matrices by decades: what tokens have apart "
+    "cancels in that average, and a few tokens with large gains make this one."
+}
+
+METRICS = (
+    *(
+        metric
+        for _way, (_title, _gain, _product) in WAYS.items()
+        for metric in (
+            Metric(f"composite_gain_{_way}_tokens", f"Composite gain, {_title}, tokens apart", "", "log", "L", "mixing",
+                   "The composite gain where each token's own matrices are multiplied and the products averaged; "
+                   "dynamic mixing only.",
+                   f"{_gain}, M = mean_t {_product}", AMAX, precision=(1e-5, 0.0), prefix=_way == "fwd"),
+            *(
+                Metric(f"composite_gain_{_way}_token_{_key}", f"Composite gain, {_title}, {_name} token", "", "log",
+                       "L", "mixing", f"The {_name} over tokens of the composite gain of a token's own matrices, "
+                       f"before anything is averaged; dynamic mixing only.{NOTES.get(_key, '')}",
+                       f"{_key}_t {_gain}, M = {_product}", AMAX, precision=(1e-5, 0.0), prefix=_way == "fwd")
+                for _key, _name in SPREAD.items()
+            ),
+        )
+    ),
+)  # fmt: skip
 
 PARTS = ("gain", "exponent", "spread")  # of what is measured of a product
-TINY = torch.finfo(torch.float64).tiny
-LARGE = torch.finfo(torch.float64).max
+TINY = np.finfo(np.float64).tiny
+LARGE = np.finfo(np.float64).max
 
 
 def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
     """ds_error_tokens (K): the largest deviation from doubly stochastic of any sample's matrix."""
+    import torch
+
     rows = (h_res_KNnn.sum(3) - 1).abs().amax((1, 2))
     columns = (h_res_KNnn.sum(2) - 1).abs().amax((1, 2))
     return torch.maximum(torch.maximum(rows, columns), -h_res_KNnn.amin((1, 2, 3)))
@@ -45,6 +84,8 @@ class TokenProducts:
 
         K is some dozens at most: within them a product is not rescaled, and grows by less than n a layer.
         """
+        import torch
+
         if not h_res_KNnn or h_res_KNnn[0].ndim == 2:
             return
         factors_KNnn, exponents_KN = _rescale(torch.stack(list(h_res_KNnn)).double())
@@ -57,6 +98,8 @@ class TokenProducts:
 
     def columns(self) -> dict[str, torch.Tensor]:
         """What `to_gains` takes, on the device; {} where mixing is static."""
+        import torch
+
         if not self.found:
             return {}
         parts = [torch.cat(columns) for columns in zip(*self.found, strict=True)]
@@ -66,6 +109,8 @@ class TokenProducts:
 
     def _multiply(self, factors_KNnn: torch.Tensor) -> torch.Tensor:
         """The product up to each of K layers, (K, N, n, n)."""
+        import torch
+
         products_KNnn = torch.empty_like(factors_KNnn)
         before = self.scaled_Nnn
         for factor_Nnn, product_Nnn in zip(factors_KNnn.unbind(), products_KNnn.unbind(), strict=True):
@@ -79,6 +124,8 @@ class TokenProducts:
 
     def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K, 4)."""
+        import torch
+
         most = exponents_KN.amax(1)
         weights = torch.exp2((exponents_KN - most[:, None]).double()) / exponents_KN.shape[1]
         sums_KNn = scaled_KNnn.sum(2 if self.downwards else 3)
@@ -102,6 +149,8 @@ def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, n
 
 def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1); in place."""
+    import torch
+
     # The magnitudes themselves would be as much memory again.
     largest_KN = torch.maximum(matrices_KNnn.amax((2, 3)), -matrices_KNnn.amin((2, 3)))
     # Never zero, so that the scale is finite; a product that is zero sinks below all others.
@@ -116,6 +165,8 @@ def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
 
     Of an even number of samples the median is the geometric mean of two; the mean is that of the gains themselves.
     """
+    import torch
+
     ordered_KN = log2_KN.sort(1).values
     last = ordered_KN.shape[1] - 1
     middle_K = (ordered_KN[:, last // 2] + ordered_KN[:, last - last // 2]) / 2

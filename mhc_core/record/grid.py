@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mhc_core.metrics.registry import Metric
+from mhc_core.metric import Metric
 from mhc_core.record.reduction import Reduction
 
 

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from mhc_core.metric import Metric
 from mhc_core.metrics import METRICS
-from mhc_core.metrics.registry import Metric
 from mhc_core.record.result import Result
 
 Reduction = Literal["max", "min", "median", "first", "last"]

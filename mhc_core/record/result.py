@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -292,12 +293,12 @@ class Result:
         if layer < 0:
             self.input |= frame.values
             return
-        for key, value in frame.values.items():
+        for key, value in _list_known(frame.values):
             table = self.matrices if METRICS[key].table == "matrices" else self.layers
             _put(table, key, self.depth, layer, value)
-        for key, value in frame.log10.items():
+        for key, value in _list_known(frame.log10):
             _put(self.layers_log10, key, self.depth, layer, value)
-        for key, flag in frame.status.items():
+        for key, flag in _list_known(frame.status):
             self.status.setdefault(key, {})[layer] = flag
 
     def _add_similarity(self, frame: SimilarityFrame) -> None:
@@ -325,8 +326,13 @@ class Result:
             gradient_growth=frame.gradient_growth,
             lost=frame.lost,
         )
-        for key, band in frame.bands.items():
+        for key, band in _list_known(frame.bands):
             self.bands[key] = {name: _to_array(column) for name, column in band.items()}
+
+
+def _list_known(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Leave out what only a package measures that is no longer installed: nothing says what it means."""
+    return ((key, value) for key, value in values.items() if key in METRICS)
 
 
 def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: Any) -> None:

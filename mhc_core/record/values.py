@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, PlainValidator
 from typing_extensions import TypeAliasType
 
-from mhc_core.metrics.registry import Status
+from mhc_core.metric import Status
 from mhc_core.record.packed import MAX_AXES, PackedArray, from_typed_array
 
 LayerStatus = dict[int, Status]  # by layer from 0; only layers that have one

@@ -10,10 +10,11 @@ import math
 
 import numpy as np
 
-from mhc_core.theory.draws import DRAWS, Fourth, Normals, to_gamma
+from mhc_core.theory.activations import ACTIVATIONS
+from mhc_core.theory.draws import DRAWS, Fourth, Normals, concentrate, to_gamma
 from mhc_core.theory.forward import Forward
 from mhc_core.theory.gaussian import Array
-from mhc_core.theory.moments import mean_square_slope, second_moment, squared_slope_of
+from mhc_core.theory.moments import mean_square_slope, second_moment, square_of, squared_slope_of
 
 
 class Backward:
@@ -29,6 +30,7 @@ class Backward:
         self._fourth = Fourth(1 + 2 / self.network.width, 1.0, 1 / self.network.width)
         self._next_share = 0.0  # of the branch above, whose norm divides by this state
         self._tilt = 0.0  # d ln g^2 of one sample above / d ln of its size here
+        self._radial = 1.0  # mean of (m . g)^2 / (|m|^2 |g|^2) times width, of a norm after the addition
         self._start()
         for layer in reversed(range(self.network.depth)):
             self._descend(layer)
@@ -41,21 +43,23 @@ class Backward:
             self._next_share, self._tilt = 1.0, -1.0
 
     def _descend(self, layer: int) -> None:
-        up, net = self.forward, self.network
+        up, net, before = self.forward, self.network, self._fourth
         past, back = self._find_factors(layer)
         share = back / (past + back)
-        variance = self._pass_moments(layer, share)
+        self._pass_moments(layer, share)
         own, common = self._covary(layer, share)
-        normals = self._correlate(layer, common, variance)
-        self.y[layer] = self.y[layer + 1] + math.log(past + back)
-        self.y[layer] += np.log((1 - share + share * self._respond(layer)) * to_gamma(variance, normals))
+        apart, spread = self._tell_apart(layer, share, own - common)
+        variance_D = self._find_variance(before, spread)
+        self._fourth = self._fourth._replace(one=self._fourth.one * math.exp(spread))
+        normals = self._correlate(layer, common, variance_D)
+        self.y[layer] = self.y[layer + 1] + math.log(past + back) + apart
+        self.y[layer] += np.log((1 - share + share * self._respond(layer)) * to_gamma(variance_D, normals))
         if net.norm == "post":
             self.y[layer] -= up.divisor[layer]
-        self._tell_apart(layer, share, own - common)
         self._next_share = share
 
-    def _tell_apart(self, layer: int, share: float, covariance: float) -> None:
-        """What norms and slopes make of samples that differ: of their mean gradient, and of how it differs.
+    def _tell_apart(self, layer: int, share: float, covariance: float) -> tuple[float, float]:
+        """Return what norms and slopes add to ln g^2 where samples differ: of their mean, and to the variance of one.
 
         A sample that is small here was small in layers above, and its gradient large; one whose outputs are large by
         chance has other slopes by the same chance, `covariance`.
@@ -63,13 +67,26 @@ class Backward:
         net, up = self.network, self.forward
         favoured, own = self._favour(layer, share)
         if net.norm == "post":
-            self.y[layer] += up.divisor_one[layer] - covariance
+            found = up.divisor_one[layer] - covariance
             spread = up.divisor_one[layer] - 2 * covariance
         else:
             crossed = covariance * self._next_share if net.norm == "pre" else 0.0
-            self.y[layer] += favoured - crossed
+            found = favoured - crossed
             spread = own + 2 * favoured - 2 * crossed
-        self._fourth = self._fourth._replace(one=self._fourth.one * math.exp(spread))
+        return float(found), float(spread)
+
+    def _find_variance(self, before: Fourth, spread: float) -> Array:
+        """Return the relative variance that the layer adds to the mean square of each draw (D).
+
+        It is that of single samples where few of them have most of the mean, and that of pairs otherwise. The factors
+        of norms and slopes are those of the mean over samples; they add `spread` where one sample is the whole mean.
+        """
+        samples = self.network.samples
+        alone_D = concentrate(samples, math.log(before.one / before.two))
+        one, two = self._fourth.one / before.one - 1, self._fourth.two / before.two - 1
+        more_D = spread * (alone_D - 1 / samples) / max(1 - 1 / samples, 1 / samples)
+        found: Array = np.maximum(alone_D * one + (1 - alone_D) * two + more_D, 0.0)
+        return found
 
     def _favour(self, layer: int, share: float) -> tuple[float, float]:
         """Covariance of ln g^2 of one sample above with what this layer adds to it, and the variance of the latter."""
@@ -92,8 +109,29 @@ class Backward:
             return net.skip, back * across * math.exp(-up.log_v[layer])
         if net.norm == "none":
             return net.skip, back * (1 - (1 - up.tables[layer].along) / net.width)
-        total = net.skip + scale2 * second_moment(net.activation, q)
-        return net.skip * across / total, back * across / total
+        return self._pass_norm(layer, back, scale2 * second_moment(net.activation, q))
+
+    def _pass_norm(self, layer: int, back: float, added: float) -> tuple[float, float]:
+        """Return the factors of `_find_factors` below a norm after the addition, to first order in 1 / width.
+
+        With z = x + F and J = dF/dx, let u be what the norm leaves of the gradient: it is orthogonal to z, and in any
+        direction otherwise. E |u + J^t u|^2 follows from tr J J^t and |z + J^t z|^2, in which F^t J x = E[phi phi' h].
+        So does the part of the gradient along x, which the norm below removes: a branch of degree one leaves none.
+        `added` is E F^2; `back` is E[phi'^2] with its gains. Derived for this program.
+        """
+        net, table = self.network, self.forward.tables[layer]
+        total = net.skip + added
+        power = (
+            1.0 if ACTIVATIONS[net.activation].degree_one else square_of(net.activation).power(self.forward.ln_q[layer])
+        )
+        common = added * power  # E[phi phi' h]
+        met = back * added * table.cross * net.width / net.hidden if net.two else back * added * (table.cross - 1)
+        lost = 0.0 if net.isometric else back * (1 - table.along)
+        lost += (2 * net.skip * common + (0.0 if net.isometric else common**2 + met)) / total
+        entering = (1 - self._radial / net.width) / total
+        bent = back * table.along + added - 2 * common - (common - added) ** 2 / total
+        self._radial = max(bent, 0.0) / (net.skip + back)
+        return net.skip * entering, (back - lost / net.width) * entering
 
     def _respond(self, layer: int) -> Array | float:
         """What the branch's factor is at the sizes of each draw, relative to the expected ones."""
@@ -105,8 +143,8 @@ class Backward:
             return squared_slope_of(net.activation).respond(up.ln_q[layer], up.x[layer], individual)
         return 1.0
 
-    def _pass_moments(self, layer: int, share: float) -> float:
-        """Fourth moments of the gradients below the layer; the relative variance that it adds to their mean square."""
+    def _pass_moments(self, layer: int, share: float) -> None:
+        """Compute the fourth moments of the gradients below the layer."""
         net, up, before = self.network, self.forward, self._fourth
         pair, width = up.pairs[layer], net.width
         branch = before
@@ -122,7 +160,6 @@ class Backward:
             past**2 * before.dot + both * (dot + (before.two + dot) / width) + share**2 * branch.dot,
         )
         self._fourth = after._replace(dot=min(after.dot, after.two))
-        return max(after.average(net.samples) / before.average(net.samples) - 1, 0.0)
 
     def _covary(self, layer: int, share: float) -> tuple[float, float]:
         """Covariance of a layer's squared outputs and squared slopes, relative: of one sample, and of their mean."""
@@ -133,9 +170,9 @@ class Backward:
         one, two = up.tables[layer].cross - 1, float(up.pairs[layer].cross) - 1
         return unit * one, unit * (one / net.samples + (1 - 1 / net.samples) * two)
 
-    def _correlate(self, layer: int, covariance: float, variance: float) -> Array:
+    def _correlate(self, layer: int, covariance: float, variance_D: Array) -> Array:
         """Normal values with the covariance that is due with those of the layer's outputs."""
         up = self.forward
-        spread = math.sqrt(max(variance * up.variance[layer], 1e-30))
-        r = min(max(covariance / spread, -0.95), 0.95)
-        return r * up.normals[layer] + math.sqrt(1 - r * r) * self._normals.draw(DRAWS)
+        spread_D = np.sqrt(np.maximum(variance_D * up.variance[layer], 1e-30))
+        r_D = np.clip(covariance / spread_D, -0.95, 0.95)
+        return r_D * up.normals[layer] + np.sqrt(1 - r_D * r_D) * self._normals.draw(DRAWS)

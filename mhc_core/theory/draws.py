@@ -1,6 +1,7 @@
 """Positive random factors of mean 1, and moments of what they make of several samples."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from mhc_core.theory.gaussian import Array
 
 DRAWS, PAIRS = 1024, 256
+SPREADS = np.linspace(0, 8, 17)  # standard deviations of ln |g_s|^2 over samples
+ROWS, VALUES = 64, 2**18  # at least so many draws of all samples, and as many as have so many values
 
 
 class Normals:
@@ -25,6 +28,31 @@ def to_gamma(variance: Array | float, normal: Array) -> Array:
     """Gamma variables of mean 1 from normal ones (Wilson & Hilferty 1931): what sums of squares are."""
     ninth = np.asarray(variance) / 9
     return np.maximum(1 - ninth + np.sqrt(ninth) * normal, 1e-4) ** 3
+
+
+def concentrate(samples: int, variance: float) -> Array:
+    """Return sum_s w_s^2 of each draw (D), w the shares of samples in a sum of log-normal values of this variance.
+
+    It is 1 / samples where all are equal, and 1 where one sample is nearly the whole sum.
+    """
+    spread = min(math.sqrt(max(variance, 0.0)), SPREADS[-1])
+    above = min(int(np.searchsorted(SPREADS, spread, side="right")), len(SPREADS) - 1)
+    part = (spread - SPREADS[above - 1]) / (SPREADS[above] - SPREADS[above - 1])
+    shares = _list_concentrations(samples)
+    found: Array = (1 - part) * shares[above - 1] + part * shares[above]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _list_concentrations(samples: int) -> Array:
+    """Return the sums of `concentrate` for all `SPREADS` (S, D)."""
+    rows = min(DRAWS, max(ROWS, VALUES // samples))
+    values = Normals(2).draw(rows * samples).reshape(rows, samples)
+    found = []
+    for spread in SPREADS:
+        sizes = np.exp(spread * (values - values.max(1, keepdims=True)))
+        found.append((sizes**2).sum(1) / sizes.sum(1) ** 2)
+    return np.resize(np.array(found).T, (DRAWS, len(SPREADS))).T
 
 
 class Fourth(NamedTuple):

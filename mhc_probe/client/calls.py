@@ -31,7 +31,7 @@ def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
     """Start a run, or find the run of the same spec."""
     body = yield from send_json("POST", "/runs", limit_s, body=to_plain(spec))
-    return Run.read(body)
+    return Run.from_response(body)
 
 
 def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
@@ -39,13 +39,13 @@ def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
     if isinstance(specs, str | Mapping | RunSpec) or not isinstance(specs, Iterable):
         raise ArgumentError("specs", specs, "a list of specs")
     bodies = yield from send_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
-    return [Run.read(body) for body in bodies]
+    return [Run.from_response(body) for body in bodies]
 
 
 def get_run(record: Record, limit_s: float) -> Call[Run]:
     """Return a run with its current status."""
     body = yield from send_json("GET", f"/runs/{to_id(record)}", limit_s)
-    return Run.read(body)
+    return Run.from_response(body)
 
 
 def cancel(record: Record, viewer: str, limit_s: float) -> Call[str]:
@@ -71,7 +71,7 @@ def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -
     x, *y = ({"field": field, "values": list(values)} for field, values in axes.items())
     request = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
     body = yield from send_json("POST", "/runs/sweep", limit_s, body=request)
-    return Sweep.read(body)
+    return Sweep.from_response(body)
 
 
 def run_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], bar: SweepBar, limit_s: float) -> Call[Sweep]:
@@ -96,20 +96,20 @@ def run_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], bar: SweepBar, limi
 def get_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
     """Return the progress of a sweep."""
     body = yield from send_json("GET", f"/runs/sweep/{to_id(sweep)}", limit_s)
-    return Sweep.read(body)
+    return Sweep.from_response(body)
 
 
 def cancel_sweep(sweep: Sweep | str, limit_s: float) -> Call[Sweep]:
     """Cancel the remaining cells."""
     body = yield from send_json("DELETE", f"/runs/sweep/{to_id(sweep)}", limit_s)
-    return Sweep.read(body)
+    return Sweep.from_response(body)
 
 
 def get_sweep_values(sweep: Sweep | Snapshot | str, metric: str, reduce: str, limit_s: float) -> Call[SweepValues]:
     """Return one number per cell."""
     params = {"metric": metric, "reduce": reduce}
     body = yield from send_json("GET", f"{_get_path(sweep)}/values", limit_s, params=params)
-    return SweepValues.read(body)
+    return SweepValues.from_response(body)
 
 
 def get_sweep_figure(
@@ -129,13 +129,13 @@ def create_snapshot(
     if sweep is not None:
         body["sweep"] = to_id(sweep)
     answer = yield from send_json("POST", "/snapshots", limit_s, body=body)
-    return Snapshot.read(answer)
+    return Snapshot.from_response(answer)
 
 
 def get_snapshot(snapshot: Snapshot | str, limit_s: float) -> Call[Snapshot]:
     """Return a stored view."""
     body = yield from send_json("GET", f"/snapshots/{to_id(snapshot)}", limit_s)
-    return Snapshot.read(body)
+    return Snapshot.from_response(body)
 
 
 def publish(trace: str | Path | Result, limit_s: float) -> Call[Trace]:

@@ -40,8 +40,8 @@ class Run:
         return show_record(self.id, self.status, self.look)
 
     @classmethod
-    def read(cls, body: dict[str, Any]) -> "Run":
-        """Build the object from a response."""
+    def from_response(cls, body: dict[str, Any]) -> "Run":
+        """Build it from the body of a response."""
         return cls(body["id"], body["status"], body["position"], body)
 
 
@@ -98,8 +98,8 @@ class Sweep:
     ids: list[list[str]]
 
     @classmethod
-    def read(cls, body: dict[str, Any]) -> "Sweep":
-        """Build the object from a response."""
+    def from_response(cls, body: dict[str, Any]) -> "Sweep":
+        """Build it from the body of a response."""
         return cls(body["id"], body["is_open"], body["counts"], body["reasons"], body["ids"])
 
 
@@ -126,8 +126,8 @@ class SweepValues:
     log10: np.ndarray
 
     @classmethod
-    def read(cls, body: dict[str, Any]) -> "SweepValues":
-        """Build the object from a response."""
+    def from_response(cls, body: dict[str, Any]) -> "SweepValues":
+        """Build it from the body of a response."""
         axes = [None if body[name] is None else (body[name]["field"], body[name]["values"]) for name in ("x", "y")]
         assert axes[0] is not None, "a grid has columns"
         return cls(
@@ -178,8 +178,8 @@ class Snapshot:
     note: str
 
     @classmethod
-    def read(cls, body: Mapping[str, Any]) -> "Snapshot":
-        """Build the object from a response."""
+    def from_response(cls, body: Mapping[str, Any]) -> "Snapshot":
+        """Build it from the body of a response."""
         return cls(body["id"], body["url"], body["runs"], body["title"], body["note"])
 
 

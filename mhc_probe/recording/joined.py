@@ -150,8 +150,8 @@ class _Rows:
         """Return the input or output of a branch as (N, C)."""
         return None if x is None else self._keep(self.adapter.to_rows(x.to(self.device)), 0)
 
-    def rows_of(self, h: torch.Tensor | None) -> torch.Tensor | None:
-        """Return coefficients of each sample as (N, ...)."""
+    def select_coefficients(self, h: torch.Tensor | None) -> torch.Tensor | None:
+        """Select the coefficients of the kept samples, (N, ...)."""
         return None if h is None else self._keep(h.to(self.device), 0)
 
     def _keep(self, x: torch.Tensor, axis: int) -> torch.Tensor:
@@ -166,7 +166,7 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
         parts = [read(layer.get_written()) for layer in layers]
         if parts[0] is not None and parts[0].ndim == static_ndim:  # the same in all passes
             return parts[0].to(rows[0].device)
-        return _join([row.rows_of(part) for row, part in zip(rows, parts, strict=True)], 0)
+        return _join([row.select_coefficients(part) for row, part in zip(rows, parts, strict=True)], 0)
 
     first = layers[0].get_written()
     count = min(len(layer.get_written().h_res) for layer in layers)

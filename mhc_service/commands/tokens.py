@@ -8,6 +8,7 @@ from typing import Any
 
 from mhc_scope.commands import data_folder
 from mhc_scope.commands.configuration import InvalidSettings
+from mhc_service.settings import ServiceSettings
 
 DAY_S = 86_400.0
 MAX_NAME = 80
@@ -37,9 +38,11 @@ def run(known: argparse.Namespace) -> int:
         return 2
     from mhc_scope.store.schema import UnusableDatabase
     from mhc_scope.store.transaction import open_transaction
+    from mhc_service.queue.store import open_database
 
     try:
-        with open_transaction(data_folder.to_settings(known).sqlalchemy_url) as connection:
+        settings = data_folder.to_settings(known, ServiceSettings)
+        with open_transaction(settings.sqlalchemy_url, open_database) as connection:
             return int(ACTIONS[known.action](connection, known))
     except (UnusableDatabase, InvalidSettings, OSError) as error:
         print(error, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Run the engine of a cluster: queue and slots of the local engine, with remote workers."""
+"""Run the engine of a cluster: the slots of the local engine, with remote workers."""
 
 from importlib.util import find_spec
 

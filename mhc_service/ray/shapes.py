@@ -34,17 +34,17 @@ class WorkerResources:
         return f"{self.cpus:g} CPU{gpus} and {self.memory_bytes / GIB:.1f} GiB"
 
 
-def usual_shape(options: Options) -> WorkerResources:
+def idle_worker_resources(options: Options) -> WorkerResources:
     """Return the resources of a worker that waits for its first run: enough for a spec with small tensors."""
     return WorkerResources(1, options.gpus, min(GIB, options.memory_bytes))
 
 
-def shape_of(job: dict[str, Any], options: Options) -> WorkerResources:
+def job_resources(job: dict[str, Any], options: Options) -> WorkerResources:
     """Return the resources of a job. An invalid job needs none; its worker reports what is wrong with it."""
     try:
         spec = parse_spec(job["spec"])
     except SpecErrors:
-        return usual_shape(options)
+        return idle_worker_resources(options)
     cost = estimate_recomputation(spec) if job["kind"] == VERIFICATION else estimate(spec)
     memory = GIB
     while memory < cost.peak_bytes:  # few sizes, so that a worker is rarely replaced by another

@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 
 from mhc_service.ray.actor import Actor, Introduction, read_versions
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import WorkerResources, explain_shortage, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_shortage, idle_worker_resources, job_resources
 
 log = logging.getLogger("mhc.bridge")
 
@@ -41,7 +41,7 @@ class Slot:
     def __init__(self, options: Options, send: Callable[[bytes], None], report_end: Callable[[str], None]) -> None:
         self._options, self._send, self._report_end = options, send, report_end
         self._actor: Any = None
-        self._shape = usual_shape(options)
+        self._shape = idle_worker_resources(options)
         self._refusal: str | None = None
         self._numbers, self._number, self._job_id = itertools.count(1), 0, ""
         self._watch: asyncio.Task[None] | None = None
@@ -64,7 +64,7 @@ class Slot:
         self._number, self._job_id = next(self._numbers), job["run"]
         await self._settle()
         try:
-            await self._provide(shape_of(job, self._options))
+            await self._provide(job_resources(job, self._options))
         except NoCapacity as error:
             self._give_up("failed", str(error))
         except asyncio.CancelledError:
@@ -74,7 +74,7 @@ class Slot:
             self.fail(LOST)
         else:
             await self._pass_on(job)
-        if self._shape != usual_shape(self._options) and not self._is_over:
+        if self._shape != idle_worker_resources(self._options) and not self._is_over:
             self._return_timer = asyncio.create_task(self._return_resources())
 
     def cancel(self, job_id: str) -> None:
@@ -171,7 +171,7 @@ class Slot:
         task, self._return_timer = self._return_timer, None  # From now on a job waits for it, and does not stop it.
         self._returning = task
         try:
-            await self._replace(usual_shape(self._options), self._options.wait_s)
+            await self._replace(idle_worker_resources(self._options), self._options.wait_s)
         except (NoCapacity, RayError, TimeoutError) as error:
             self.fail(f"it returned its resources, and then got none: {error}")
 

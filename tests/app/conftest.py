@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.app.store.place import LocalPlace, Place
 from tests.conftest import Server
 from tests.traced import Trace, read_trace
 
@@ -23,6 +24,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """An empty database."""
+    return LocalPlace(tmp_path)
 
 
 @pytest.fixture(scope="module")

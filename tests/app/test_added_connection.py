@@ -1,11 +1,8 @@
 """A connection of another package: `examples/connection` is installed, and a server runs, draws and checks it."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,31 +11,23 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.app.added import EXAMPLES, install_example, run_app, serve_with
 from tests.app.api.test_verify import verify
-from tests.conftest import ROOT, Server, compute, start_server
+from tests.conftest import Server, compute
 
-EXAMPLE = ROOT / "examples" / "connection"
 BOOT = re.compile(r'<script type="application/json" id="boot">(.*?)</script>', re.DOTALL)
 SPEC: dict[str, Any] = {"depth": 4, "width": 16, "input": {"tokens": 16}, "seed": 11}
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that pip has installed the example into, without a network."""
-    source, target = tmp_path_factory.mktemp("source") / "connection", tmp_path_factory.mktemp("target")
-    shutil.copytree(EXAMPLE, source)  # a build writes next to its sources
-    flags = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(target)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *flags, str(source)], check=True, timeout=120)
-    return target
+    return install_example("connection", tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def server_with_cayley(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(installed), prepend=os.pathsep)
-        running = start_server(tmp_path_factory.mktemp("data"), "--no-precompute", "--workers", "1", forked=False)
-    yield running
-    running.kill()
+    with serve_with(installed, tmp_path_factory.mktemp("data")) as running:
+        yield running
 
 
 @pytest.fixture
@@ -87,15 +76,9 @@ def test_the_page_has_the_installed_connection(server_with_cayley: Server) -> No
     assert "cayley" not in rules["at_once"]["maps"]  # the page waits for the server
 
 
-def run_schema(path: Path, *flags: str) -> "subprocess.CompletedProcess[str]":
-    environment = {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}{os.pathsep}{ROOT / 'app'}"}
-    command = [sys.executable, "-m", "app", "schema", *flags]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-
-
 def test_a_flag_adds_a_connection_of_a_module_for_one_process() -> None:
-    assert "cayley" not in run_schema(EXAMPLE).stdout
-    done = run_schema(EXAMPLE, "--connection", "mhc_scope_cayley:FAMILY")
+    assert "cayley" not in run_app(EXAMPLES / "connection", "schema").stdout
+    done = run_app(EXAMPLES / "connection", "schema", "--connection", "mhc_scope_cayley:FAMILY")
     assert (done.returncode, done.stderr) == (0, "")
     assert "cayley" in done.stdout
 
@@ -111,13 +94,13 @@ def test_a_flag_adds_a_connection_of_a_module_for_one_process() -> None:
 def test_an_entry_point_that_cannot_be_used_is_named(installed: Path, tmp_path: Path, module: str, said: str) -> None:
     shutil.copytree(installed, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "mhc_scope_cayley.py").write_text(module)
-    done = run_schema(tmp_path)
+    done = run_app(tmp_path, "schema")
     assert (done.returncode, done.stdout) == (2, "")
     start = "Entry point cayley = mhc_scope_cayley:FAMILY of the group mhc_scope.connections "
     assert done.stderr == f"{start}{said}\n"
 
 
 def test_a_second_connection_of_a_kind_is_refused(installed: Path) -> None:
-    done = run_schema(installed, "--connection", "mhc_scope_cayley:FAMILY")
+    done = run_app(installed, "schema", "--connection", "mhc_scope_cayley:FAMILY")
     assert done.returncode == 2
     assert done.stderr == "Two connections are called 'cayley': rename the one of your package.\n"

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.app.store.postgresql import find_programs
 from tests.endurance.machine import run_sequences
 from tests.endurance.play.expected import compute_lines, explain_log
 from tests.endurance.play.sites import Store
 from tests.endurance.play.viewers import Viewer, read_events
+from tests.service.postgresql import find_programs
 
 SPEC = '{"depth": 2, "width": 16, "input": {"tokens": 16}}'
 SHORT_S, PART = 60.0, 5  # on a slow machine the second part is left out

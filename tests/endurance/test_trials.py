@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.rows import Row
-from tests.app.store.postgresql import find_programs
 from tests.endurance import faults, kills, two_servers
 from tests.endurance.site.clocks import find_library
+from tests.service.postgresql import find_programs
 
 pytestmark = pytest.mark.full
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import LONE, Server, StartServer, launch_servers, share_server, start_server
+from tests.service.postgresql import PostgreSQL, find_programs, run_server
 
 SERVICE = "--service"
 
@@ -36,3 +37,13 @@ def launch(tmp_path: Path) -> Iterator[StartServer]:
     """Start servers of a test's own: `launch("--workers", "1")`, on the same data folder each time."""
     with launch_servers(tmp_path / "data", SERVICE) as build:
         yield build
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for all tests; they must leave it running."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is missing: apt-get install postgresql")
+    with run_server(programs) as running:
+        yield running

@@ -17,7 +17,7 @@ from mhc_scope.services.identity import (
     to_block,
     to_viewer,
 )
-from mhc_scope.store.database import Database
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from mhc_scope.store.transaction import open_transaction
 from mhc_service.identity import Identities, new_cookie
 from mhc_service.settings import ServiceSettings
@@ -39,7 +39,7 @@ def identify(
     """As a server on that database does."""
 
     async def ask() -> ClientIdentity:
-        database = Database(url)
+        database = SqliteDatabase(url)
         try:
             identities = Identities(ServiceSettings(anonymous=anonymous), TokenStore(database))
             return await identities.identify(host, token=token, name=name, cookie=cookie)

@@ -17,9 +17,9 @@ from mhc_scope.services.errors import (
 )
 from mhc_scope.services.identity import SERVER, ClientIdentity, to_address_key
 from mhc_scope.services.policy import RUN_S, OpenPolicy
-from mhc_scope.store.database import Database
 from mhc_scope.store.runs import LiveCost, NewJob, RunStore
 from mhc_scope.store.snapshots import Owner, SnapshotStore
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from mhc_service.quotas import QuotaStreams, ReadQuota, StorageQuota, require_queue_quota
 from mhc_service.settings import ServiceSettings
 from mhc_service.stored_bytes import StoredBytes
@@ -178,7 +178,7 @@ def test_what_is_larger_than_a_quota_can_be_read_alone() -> None:
 
 def test_what_is_kept_counts_whoever_asks_with_which_cookie(tmp_path: Path) -> None:
     async def check() -> None:
-        database = Database(f"sqlite:///{tmp_path / 'mhc-scope.db'}")
+        database = SqliteDatabase(f"sqlite:///{tmp_path / 'mhc-scope.db'}")
         runs, views = RunStore(database), SnapshotStore(database)
         quota = StorageQuota(ServiceSettings(max_client_bytes=20_000, max_address_bytes=60_000), StoredBytes(database))
         ann = student(1)

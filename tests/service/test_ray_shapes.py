@@ -10,7 +10,7 @@ from mhc_scope.engine.contract import RUN, VERIFICATION
 from mhc_scope.engine.registry import UnknownEngine, build_engine
 from mhc_scope.settings import GIB
 from mhc_service.ray.options import Options
-from mhc_service.ray.shapes import WorkerResources, explain_shortage, shape_of, usual_shape
+from mhc_service.ray.shapes import WorkerResources, explain_shortage, idle_worker_resources, job_resources
 from mhc_service.settings import ServiceSettings
 
 OPTIONS = Options("head:6379", cpus=4, gpus=0.0, wait_s=60.0, memory_bytes=16 * GIB)
@@ -19,11 +19,11 @@ WIDE: dict[str, Any] = {"width": 1024, "input": {"kind": "gaussian", "batch": 16
 
 
 def ask(spec: dict[str, Any], options: Options = OPTIONS, kind: str = RUN) -> WorkerResources:
-    return shape_of({"kind": kind, "spec": spec}, options)
+    return job_resources({"kind": kind, "spec": spec}, options)
 
 
 def test_a_small_run_asks_for_what_a_worker_holds_anyway() -> None:
-    assert ask({}) == usual_shape(OPTIONS) == WorkerResources(1, 0.0, GIB)
+    assert ask({}) == idle_worker_resources(OPTIONS) == WorkerResources(1, 0.0, GIB)
 
 
 def test_a_wide_run_asks_for_its_threads_and_for_memory_by_its_estimate() -> None:
@@ -46,7 +46,7 @@ def test_a_gpu_is_asked_for_unless_the_spec_says_cpu() -> None:
 
 
 def test_a_spec_that_is_not_valid_needs_nothing_special() -> None:
-    assert ask({"depth": 0}) == usual_shape(OPTIONS)
+    assert ask({"depth": 0}) == idle_worker_resources(OPTIONS)
 
 
 def test_a_worker_with_a_gpu_does_not_cover_what_needs_none() -> None:

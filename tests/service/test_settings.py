@@ -1,10 +1,14 @@
 """Settings of the service: read with `--service` alone, and named where they are given without it."""
 
+import re
+
 import pytest
 
 from mhc_scope.commands.configuration import InvalidSettings, find_unknown_variables, load_settings
 from mhc_scope.settings import Settings
-from mhc_service.settings import ServiceSettings
+from mhc_service.settings import WANTED_URL, ServiceSettings
+
+POSTGRESQL = "postgresql+psycopg://ann:s%40@db:5432/scope?sslmode=require"
 
 
 def test_a_flag_or_a_variable_chooses_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,3 +40,27 @@ def test_a_setting_of_the_service_is_named_where_it_is_not_used(monkeypatch: pyt
     assert list(find_unknown_variables(load_settings())) == [
         "the variable MHC_ANONYMOUS is ignored: it is a setting of --service"
     ]
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_urls_of_postgresql_are_taken_as_hosts_write_them(scheme: str) -> None:
+    url = POSTGRESQL.replace("postgresql+psycopg", scheme)
+    assert load_settings(["--service", "--database-url", url]).sqlalchemy_url == POSTGRESQL
+    with pytest.raises(InvalidSettings, match=rf"^--database-url: got a URL of {re.escape(scheme)}, .* need --service"):
+        load_settings(["--database-url", url])
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://ann:secret@db/scope", "got a URL of mysql"),
+        ("postgresql+psycopg2://ann:secret@db/scope", "got a URL of postgresql+psycopg2"),
+        ("sqlite://", "got a URL of sqlite without a file"),
+        ("postgresql://ann:secret@db:port/scope", "got no valid URL"),
+        ("secret", "got no valid URL"),
+    ],
+)
+def test_another_database_is_refused_in_a_sentence_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        load_settings(["--service", "--database-url", url])
+    assert str(caught.value) == f"--database-url: {said}, {WANTED_URL}"

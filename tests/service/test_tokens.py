@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mhc_probe.client import Client, RefusedError
-from mhc_scope.store.database import Database
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from tests.apart import run_loop
 from tests.conftest import Call
 from tests.service.conftest import start_service
@@ -52,7 +52,8 @@ def test_a_token_can_be_given_out_before_the_first_start(call: Call, tmp_path: P
     done = call("token", "add", "ann", "--data", str(data), "--days", "0")
     assert done.returncode == 0, done.stderr
     assert "until it is removed" in done.stderr
-    run_loop(Database(f"sqlite:///{data / 'mhc-scope.db'}").close())  # a server opens it, and finds the folder free
+    # A server opens it, and finds the folder free.
+    run_loop(SqliteDatabase(f"sqlite:///{data / 'mhc-scope.db'}").close())
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_a_token_can_be_given_out_before_the_first_start(call: Call, tmp_path: P
         (("add", "a", "--days", "nan"), "--days: got nan"),
         (("add", "a", "--rights", "root"), "invalid choice"),
         (("remove", "nothing"), "id: got 'nothing'"),
-        (("list", "--database-url", "no url"), "not a URL, wanted that of PostgreSQL"),
+        (("list", "--database-url", "no url"), "got no valid URL, wanted that of PostgreSQL"),
         ((), "required"),
     ],
 )

@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from tests.app.store.postgresql import PostgreSQL
 from tests.conftest import Call, StartServer
+from tests.service.postgresql import PostgreSQL
 from tests.service.test_tokens import TOKEN
 
 pytestmark = pytest.mark.full

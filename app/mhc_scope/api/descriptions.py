@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from mhc_core.figures.style import MAX_RUNS
-from mhc_core.metrics.registry import to_catalogue
+from mhc_core.metrics import to_catalogue
 from mhc_core.record import codec
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_scope.api.dependencies import Service

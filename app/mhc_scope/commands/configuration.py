@@ -23,12 +23,13 @@ class InvalidSettings(Exception):
     """Variables or flags are not valid; one line each, with its name, the value received and the values allowed."""
 
 
-def load_settings(arguments: Sequence[str] | None = None, **flags: Any) -> Settings:
+def load_settings(arguments: Sequence[str] | None = None, kind: type[Settings] | None = None, **flags: Any) -> Settings:
     """Read the settings from the variables of the environment and the flags of a command.
 
     Parameters
     ----------
     arguments: the command line of `serve`, whose flags are the settings.
+    kind: which settings; None for those that `--service` or MHC_SERVICE chooses.
     flags: of other commands, already parsed; None means that the flag is absent.
 
     Raises
@@ -37,7 +38,7 @@ def load_settings(arguments: Sequence[str] | None = None, **flags: Any) -> Setti
         Where a variable or a flag is not valid.
     """
     given = {name: value for name, value in flags.items() if value is not None}
-    kind = _choose_type(arguments or ())
+    kind = kind or _choose_type(arguments or ())
     try:
         if arguments is None:
             return kind(**given)

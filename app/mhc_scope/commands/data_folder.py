@@ -12,15 +12,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder of the database, as for serve")
 
 
-def to_settings(known: argparse.Namespace) -> Settings:
-    """Return the settings that a server with these flags would have.
+def to_settings(known: argparse.Namespace, kind: type[Settings] | None = None) -> Settings:
+    """Return the settings that a server with these flags would have; `kind` is that of a command of the service.
 
     Raises
     ------
     InvalidSettings
         Where a variable or a flag is not valid.
     """
-    settings = load_settings(data=known.data, database_url=getattr(known, "database_url", None))
+    settings = load_settings(kind=kind, data=known.data, database_url=getattr(known, "database_url", None))
     print_unknown_variables(settings)
     return settings
 

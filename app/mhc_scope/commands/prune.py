@@ -47,12 +47,12 @@ def run(known: argparse.Namespace) -> int:
 
 async def _prune(settings: Settings, since: float, known: argparse.Namespace) -> str:
     """Delete the runs; return a sentence that says how many."""
+    from mhc_scope.extension import open_database
     from mhc_scope.presets import OPENING
     from mhc_scope.store import retention
-    from mhc_scope.store.database import Database
 
     spare, traces_since = [spec.id for spec in OPENING.specs], since if known.traces else 0.0
-    database = Database(settings.sqlalchemy_url, is_secondary=not known.vacuum)
+    database = open_database(settings, is_secondary=not known.vacuum)
     try:
         count, size = await retention.count_unused(database, since, traces_since, spare)
         if known.dry_run:

@@ -116,13 +116,13 @@ def _compare_costs(grid: "Grid") -> dict["RunSpec", Any]:
 
 async def _read_views(settings: Any, ids: Iterable[str]) -> tuple[list["StoredSnapshot"], dict[str, list[bytes]]]:
     """Return snapshots, and the frames of their runs by id."""
-    from mhc_scope.store.database import Database
+    from mhc_scope.extension import open_database
     from mhc_scope.store.frame_log import FrameLog
     from mhc_scope.store.notifications import Hub
     from mhc_scope.store.runs import RunStore
     from mhc_scope.store.snapshots import SnapshotStore
 
-    database = Database(settings.sqlalchemy_url, is_secondary=True)
+    database = open_database(settings, is_secondary=True)
     try:
         store, snapshots = RunStore(database), SnapshotStore(database)
         log = FrameLog(store, Hub(), 0)

@@ -42,7 +42,7 @@ class Sink(Protocol):
     """Receive the reports of an engine. Calls for one job are sequential."""
 
     async def on_start(self, job_id: str) -> None:
-        """Record that the job has left the queue."""
+        """Record that a worker begins the job."""
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Store encoded frames; the index of the first is `first`."""
@@ -53,27 +53,27 @@ class Sink(Protocol):
         The reason is a `Crash` where the process is at fault and not the job.
         """
 
-    def on_moved(self, job_ids: Sequence[str]) -> None:
-        """Record that the places of these waiting jobs have changed."""
-
     def on_free(self) -> None:
         """Record that a worker waits for a job. An engine that does not report it is polled, which is slower."""
 
 
 class Engine(ABC):
-    """Execute jobs, a limited number at a time, while the others wait in order."""
+    """Execute jobs, one on each worker. Jobs wait in the caller's queue, not here."""
 
     @abstractmethod
     async def start(self, sink: Sink) -> None:
-        """Start the workers. Jobs are accepted from now on; they wait until a worker can execute them."""
+        """Start the workers; `free` says when they can execute jobs."""
 
     @abstractmethod
     async def stop(self) -> None:
-        """Stop the workers immediately. Waiting and running jobs are discarded, and their end is not reported."""
+        """Stop the workers immediately. Jobs are discarded, and their end is not reported."""
 
     @abstractmethod
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue. Its id must not be that of a waiting or running job."""
+        """Start a job, while `free` is not 0 or, for a spare job, `has_spare` is true. No running job has its id.
+
+        A job whose worker dies before it begins waits for the next worker that is ready.
+        """
 
     @abstractmethod
     async def cancel(self, job_id: str) -> None:
@@ -83,28 +83,19 @@ class Engine(ABC):
     async def settle(self, job_id: str) -> None:
         """Wait until the job has ended, if it is being stopped."""
 
-    @abstractmethod
-    def position(self, job_id: str) -> int | None:
-        """Return the place in the queue, 1 for the next; 0 for a running job; None for an unknown one."""
-
-    @property
-    @abstractmethod
-    def waiting(self) -> int:
-        """Return how many jobs wait."""
-
     @property
     @abstractmethod
     def running(self) -> int:
-        """Return how many jobs run."""
+        """Return how many jobs were submitted and have not ended."""
 
     @property
     def free(self) -> int:
-        """Return how many jobs would begin immediately. A caller with a shared queue of its own submits no more."""
-        return max(0, self.ready_workers - self.running - self.waiting)
+        """Return how many jobs can be submitted now."""
+        return max(0, self.ready_workers - self.running)
 
     @property
     def has_spare(self) -> bool:
-        """Return whether a short job would begin immediately, in addition to those of the busy workers."""
+        """Return whether a short job can be submitted now, in addition to those of the workers."""
         return False
 
     @property

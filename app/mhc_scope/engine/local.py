@@ -1,17 +1,17 @@
-"""Run the jobs of one machine: a queue and a fixed number of warm worker processes.
+"""Run the jobs of one machine on a fixed number of warm worker processes.
 
 Where there are two workers or more, a spare one takes short jobs that come when all of these are busy.
 """
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
-from mhc_scope.engine.job_queue import JobQueue, QueuedJob
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
 from mhc_scope.settings import Settings
@@ -29,13 +29,31 @@ RETRY_S, RETRY_MAX_S = 0.5, 30.0
 SPARE_IDLE_S = 60.0
 
 
+@dataclass(eq=False)
+class LocalJob:
+    """A job that was submitted and has not ended."""
+
+    job: Job
+    frames: int = 0  # Sent to the sink so far.
+    is_second_try: bool = False  # Its first worker had died before it began.
+    worker: Worker | None = None
+    verdict: tuple[EndStatus, str | None] | None = None  # Its end, if it is stopped from outside.
+    # Set when its worker has not answered a stop in time.
+    given_up: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    settled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+# Passes jobs to workers. A job waits in it only where its worker died before it began, and no other is ready.
+Handover = asyncio.Queue[LocalJob]
+
+
 class LocalEngine(Engine):
     """Run worker processes on this machine, one task each in the event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._queue, self._spare_queue = JobQueue(), JobQueue(SPARE_IDLE_S)
-        self._entries: dict[str, QueuedJob] = {}
+        self._handover, self._spare_handover = Handover(), Handover()
+        self._entries: dict[str, LocalJob] = {}
         self._workers: dict[Worker, Rates] = {}
         self._rates = DEFAULT_RATES
         self._are_warm = asyncio.Event()  # all workers, each for the first time
@@ -47,8 +65,8 @@ class LocalEngine(Engine):
     async def start(self, sink: Sink) -> None:
         """Start one slot per worker; workers warm up in parallel."""
         self._sink = sink
-        queues = [self._queue] * self._settings.worker_count + [self._spare_queue] * self._has_spare
-        self._slots = [asyncio.create_task(self._keep_slot(queue)) for queue in queues]
+        handovers = [self._handover] * self._settings.worker_count + [self._spare_handover] * self._has_spare
+        self._slots = [asyncio.create_task(self._keep_slot(handover)) for handover in handovers]
 
     async def stop(self) -> None:
         """Cancel the slots; each kills its worker."""
@@ -58,27 +76,23 @@ class LocalEngine(Engine):
         for entry in self._entries.values():
             entry.settled.set()
         self._entries.clear()
-        for queue in (self._queue, self._spare_queue):
-            queue.jobs.clear()
+        self._handover, self._spare_handover = Handover(), Handover()
 
     def submit(self, job: Job) -> None:
-        """Put a job at the end of the queue."""
+        """Pass the job to an idle worker."""
         assert job.id not in self._entries, f"job {job.id} is already here"
-        entry = self._entries[job.id] = QueuedJob(job, self._spare_queue if job.is_spare else self._queue)
-        entry.queue.put(entry)
+        entry = self._entries[job.id] = LocalJob(job)
+        self._hand_over(entry)
 
     async def cancel(self, job_id: str) -> None:
-        """Remove the job from the queue, or stop its worker."""
+        """Stop the job on its worker, or end it where no worker has it."""
         entry = self._entries.get(job_id)
         if entry is None:
             return
-        if entry in entry.queue.jobs:
-            entry.queue.jobs.remove(entry)
-            entry.verdict = ("cancelled", None)
-            self._notify_moved()
-            await self._end(entry, "cancelled", None)
-        elif entry.verdict is None:
+        if entry.verdict is None:
             self._stop_job(entry, "cancelled", None)
+            if entry.worker is None:
+                await self._end(entry, "cancelled", None)
         await entry.settled.wait()
 
     async def settle(self, job_id: str) -> None:
@@ -87,26 +101,14 @@ class LocalEngine(Engine):
         if entry is not None and entry.verdict is not None:
             await entry.settled.wait()
 
-    def position(self, job_id: str) -> int | None:
-        """Return the place in the queue; 0 when the job has left the queue."""
-        entry = self._entries.get(job_id)
-        if entry is None:
-            return None
-        return entry.queue.jobs.index(entry) + 1 if entry in entry.queue.jobs else 0
-
-    @property
-    def waiting(self) -> int:
-        """Return how many jobs wait."""
-        return len(self._queue.jobs) + len(self._spare_queue.jobs)
-
     @property
     def running(self) -> int:
-        """Return how many jobs run."""
-        return len(self._entries) - self.waiting
+        """Return how many jobs have not ended."""
+        return len(self._entries)
 
     @property
     def free(self) -> int:
-        """Return how many jobs would begin immediately; jobs of the spare worker do not count."""
+        """Return how many jobs can be submitted now; jobs of the spare worker do not count."""
         return max(0, self.ready_workers - len(self._entries) + self._count_spare())
 
     @property
@@ -119,7 +121,10 @@ class LocalEngine(Engine):
         return self._settings.spare_run_s > 0
 
     def _count_spare(self) -> int:
-        return sum(entry.queue is self._spare_queue for entry in self._entries.values())
+        return sum(entry.job.is_spare for entry in self._entries.values())
+
+    def _hand_over(self, entry: LocalJob) -> None:
+        (self._spare_handover if entry.job.is_spare else self._handover).put_nowait(entry)
 
     @property
     def rates(self) -> Rates:
@@ -138,13 +143,13 @@ class LocalEngine(Engine):
 
     # One slot: a worker, replaced whenever it dies.
 
-    async def _keep_slot(self, queue: JobQueue) -> None:
+    async def _keep_slot(self, handover: Handover) -> None:
         retry_s = RETRY_S
         while True:
-            if queue is self._spare_queue:
+            if handover is self._spare_handover:
                 await self._are_warm.wait()  # it must not delay them
             try:
-                was_ready = await self._serve_worker(queue)
+                was_ready = await self._serve_worker(handover)
             except Exception:
                 log.exception("a worker could not be started, or its slot failed")
                 was_ready = False
@@ -153,19 +158,21 @@ class LocalEngine(Engine):
                 log.error("a worker died before it was ready; the next try is in %.1f s", retry_s)
                 await asyncio.sleep(retry_s)
 
-    async def _serve_worker(self, queue: JobQueue) -> bool:
+    async def _serve_worker(self, handover: Handover) -> bool:
         """Give jobs to one worker until it dies, or has been idle for too long; return whether it ever became ready."""
-        worker = await self._spawn()
+        worker, is_spare = await self._spawn(), handover is self._spare_handover
         try:
             first = await worker.next_lines()
             if not first or not first[0].startswith(READY):
                 return False
-            self._note_ready(worker, queue, first[0])
+            self._note_ready(worker, first[0], is_spare=is_spare)
             idle_s = None  # a new worker may wait forever
-            while (entry := await self._take_job(worker, queue, idle_s)) is not None:
+            while (entry := await self._take_job(worker, handover, idle_s)) is not None:
+                if entry.verdict is not None:
+                    continue  # cancelled on its way here, and ended
                 if not await self._execute(worker, entry):
                     break
-                idle_s = queue.idle_s
+                idle_s = SPARE_IDLE_S if is_spare else None
             return True
         finally:
             self._workers.pop(worker, None)
@@ -176,8 +183,8 @@ class LocalEngine(Engine):
                 self._deaths += 1
                 log.warning("worker %s has ended: %s", worker.name, reason)
 
-    def _note_ready(self, worker: Worker, queue: JobQueue, answer: bytes) -> None:
-        if queue is self._spare_queue:  # its rates were measured while the others may have been busy
+    def _note_ready(self, worker: Worker, answer: bytes, *, is_spare: bool) -> None:
+        if is_spare:  # its rates were measured while the others may have been busy
             self._spare = worker
             return
         self._workers[worker] = Rates.model_validate_json(answer.removeprefix(READY))
@@ -188,43 +195,31 @@ class LocalEngine(Engine):
     async def _spawn(self) -> Worker:
         return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
 
-    async def _take_job(self, worker: Worker, queue: JobQueue, idle_s: float | None) -> QueuedJob | None:
+    async def _take_job(self, worker: Worker, handover: Handover, idle_s: float | None) -> LocalJob | None:
         """Return the next job, or None when the worker dies while it waits, or has waited for too long."""
-        arrival, death = asyncio.create_task(self._next_job(queue)), asyncio.create_task(worker.wait())
+        arrival, death = asyncio.create_task(handover.get()), asyncio.create_task(worker.wait())
+        if handover.empty():
+            self._sink.on_free()
         try:
             await asyncio.wait({arrival, death}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED)
             if arrival.done() and not death.done():
                 return arrival.result()
             if arrival.done():
-                queue.put_first(arrival.result())
+                handover.put_nowait(arrival.result())
             return None
         finally:
             arrival.cancel()
             death.cancel()
 
-    async def _next_job(self, queue: JobQueue) -> QueuedJob:
-        if not queue.jobs:
-            self._sink.on_free()
-        await queue.wait()
-        entry = queue.jobs.popleft()
-        self._notify_moved()
-        return entry
-
-    def _notify_moved(self) -> None:
-        self._sink.on_moved([entry.job.id for entry in self._queue.jobs])
-
     # One job.
 
-    async def _execute(self, worker: Worker, entry: QueuedJob) -> bool:
+    async def _execute(self, worker: Worker, entry: LocalJob) -> bool:
         """Run a job to its end and report it; return whether the worker can take another."""
         entry.worker = worker
         deadline_s = self._settings.run_deadline_s
         reason = f"it took longer than {deadline_s:g} s, the deadline of this server"
         deadline = asyncio.get_running_loop().call_later(deadline_s, self._stop_job, entry, "failed", reason)
         try:
-            if entry.verdict is not None:  # Stopped between the queue and the worker.
-                await self._end(entry, *entry.verdict)
-                return True
             worker.send({"run": entry.job.id, "kind": entry.job.kind, "spec": entry.job.spec})
             if not entry.is_second_try:
                 await self._sink.on_start(entry.job.id)  # In parallel to the worker's start.
@@ -240,7 +235,7 @@ class LocalEngine(Engine):
                 # A run's first frame comes before anything is computed: without it, its worker was already dead.
                 # A verification has one frame, so this is unknown: it may be retried once more often than others.
                 entry.is_second_try = True
-                entry.queue.put_first(entry)
+                self._hand_over(entry)
             else:
                 await self._end(entry, *(entry.verdict or ("failed", Crash(reason))))
         except SinkError as error:
@@ -253,7 +248,7 @@ class LocalEngine(Engine):
             entry.worker = None
         return False
 
-    async def _pass_on(self, worker: Worker, entry: QueuedJob) -> dict[str, Any] | None:
+    async def _pass_on(self, worker: Worker, entry: LocalJob) -> dict[str, Any] | None:
         """Pass frames to the sink until the worker reports the end; return None where it dies or is given up before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
@@ -276,7 +271,7 @@ class LocalEngine(Engine):
             worker.kill()
         return False
 
-    def _stop_job(self, entry: QueuedJob, status: EndStatus, reason: str | None) -> None:
+    def _stop_job(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
         """Send the worker a stop, and limit the wait for its answer."""
         entry.verdict = entry.verdict or (status, reason)
         if entry.worker is not None:
@@ -284,18 +279,18 @@ class LocalEngine(Engine):
             asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, entry)
 
     @staticmethod
-    def _give_up(entry: QueuedJob) -> None:
+    def _give_up(entry: LocalJob) -> None:
         if entry.worker is not None and not entry.given_up.done():
             entry.given_up.set_result(None)
 
     @staticmethod
-    def _decide_status(entry: QueuedJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
+    def _decide_status(entry: LocalJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
         """Return the final status: a stop from outside explains a run that ended early, but not a done one."""
         if report["status"] == "cancelled" and entry.verdict is not None:
             return entry.verdict
         return report["status"], report["reason"]
 
-    async def _end(self, entry: QueuedJob, status: EndStatus, reason: str | None) -> None:
+    async def _end(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
         try:
             await self._sink.on_end(entry.job.id, entry.frames, status, reason)
         except Exception:

@@ -17,7 +17,7 @@ BAR_STEPS = 64
 
 
 def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
-    """Draw a figure of `panels.map` within `box`, with its values left of it and below, and its colours right of it."""
+    """Draw a figure of `panels.map` within `box`: row labels at the left, a colour bar at the right."""
     _, cells, texts = figure.data
     left, top, width, height = box
     rows, columns = len(cells.z), len(cells.z[0])
@@ -27,7 +27,7 @@ def draw_map(canvas: Canvas, figure: go.Figure, box: Box) -> None:
     size = _fit_letters([text for text in texts.text if text], across - 4, down - 4)
     for row, numbers in enumerate(cells.z):
         for column, number in enumerate(numbers):
-            # Values of y go upwards.
+            # The first row is at the bottom.
             x, y = left + column * across, top + (rows - 1 - row) * down
             color = canvas.theme.grid if number is None else sample_color(scale, (number - low) / (high - low))
             canvas.box((x + GAP / 2, y + GAP / 2, across - GAP, down - GAP), color)

@@ -25,7 +25,7 @@ from mhc_core.cost.paper_models import paper_shapes
 from mhc_core.figures import MAX_RUNS, to_response
 from mhc_core.figures.panels.costs import build_costs
 from mhc_core.figures.style import THEMES, ThemeName
-from mhc_core.metrics.registry import to_catalogue
+from mhc_core.metrics import to_catalogue
 from mhc_core.record import codec
 from mhc_core.record.start import StartFrame
 from mhc_core.spec import RunSpec, parse_spec
@@ -73,7 +73,7 @@ class StaticSite:
         self.bytes = 0
 
     def find_record(self, run_id: str) -> list[bytes] | None:
-        """Return the frames of a run that an earlier call wrote; None where there are none."""
+        """Return the frames of a run that an earlier export wrote to this folder; None where there are none."""
         path = self._folder / to_record_path(run_id)
         return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
 

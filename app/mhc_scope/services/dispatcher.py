@@ -1,7 +1,7 @@
-"""Give the engine runs of the queue that all servers share, and keep the state of the queue true.
+"""Give the engine runs of the queue, and keep the state of the queue true.
 
-Two loops: one takes a turn whenever a worker is free or the queue has changed; the other regularly reports that this
-server is alive, and frees runs whose server is not.
+Two loops: one takes a turn whenever a worker is free or the queue has changed; the other regularly frees runs that
+nobody computes.
 """
 
 import asyncio
@@ -13,15 +13,14 @@ from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_scope import limits
 from mhc_scope.engine.contract import RUN, Engine, Job
 from mhc_scope.services.predictions import Predictions
-from mhc_scope.services.reports import LeasedRun, Reports
-from mhc_scope.settings import Settings
+from mhc_scope.services.reports import ClaimedRun, Reports
 from mhc_scope.store.database import consume_error
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.board import QueueState, predict_seconds
-from mhc_scope.store.queue.leases import Lease, to_heartbeat_s
-from mhc_scope.store.queue.queue import Queue, Turn
+from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.contract import Queue, Turn
 from mhc_scope.store.runs import NewJob, StoredRun
 
 log = logging.getLogger("mhc.queue")
@@ -29,39 +28,33 @@ log = logging.getLogger("mhc.queue")
 STALE_NUMERICS = "the server was updated and now computes other numbers: post the spec again"
 # Engines report a free worker (`Sink.on_free`). While runs wait, the dispatcher also polls this often, to be safe.
 POLL_S = 0.05
-MAX_IDLE_HEARTBEAT_S = 5.0  # of a server that is alone and computes nothing: each heartbeat writes to its disk
 RETRY_S = 1.0
 
 
 class Dispatcher:
-    """Operate the shared queue for one server."""
+    """Operate the queue for one server."""
 
-    def __init__(
-        self, settings: Settings, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions
-    ) -> None:
+    def __init__(self, queue: Queue, log: FrameLog, engine: Engine, hub: Hub, predictions: Predictions) -> None:
         self._queue, self._log, self._engine, self._hub, self._predictions = queue, log, engine, hub, predictions
         store_wait_s = limits.STORE_WAIT_S
         self.reports = Reports(queue, log, hub, predictions, store_wait_s, self.wake, self._note_over)
         self.board = QueueState()
         self._short_s = limits.SHORT_RUN_S
-        self._heartbeat_s = to_heartbeat_s(settings.lease_s)
-        # Half a lease at most: a run that begins between two heartbeats keeps its lease.
-        self._idle_heartbeat_s = min(MAX_IDLE_HEARTBEAT_S, settings.lease_s / 2)
         self._turn = asyncio.Lock()
-        self._woken, self._heartbeat_due = asyncio.Event(), asyncio.Event()
+        self._woken, self._check_due = asyncio.Event(), asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
         self._stops: dict[str, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Start the engine, and take over what no server computes."""
-        await self._queue.join()
+        """Start the engine, and take over what nobody computes."""
+        await self._queue.join(self)
         await self._engine.start(self.reports)
-        await self.heartbeat()
+        await self.check()
         await self.take_turn()
-        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._heartbeat_forever())]
+        self._loops = [asyncio.create_task(loop) for loop in (self._take_turns(), self._check_forever())]
 
     async def stop(self) -> None:
-        """Stop computing; requeue running runs, for another server or the next process."""
+        """Stop computing; requeue running runs."""
         for task in (*self._loops, *self._stops.values()):
             task.cancel()
         await asyncio.gather(*self._loops, *self._stops.values(), return_exceptions=True)
@@ -70,15 +63,19 @@ class Dispatcher:
             await self.reports.store_late_ends()
             await self._queue.leave()
         except StoreUnavailable as error:
-            log.warning("other servers continue the running runs once their leases end: %s", error)
+            log.warning("the running runs could not be returned to the queue; they are found later: %s", error)
 
     def wake(self) -> None:
         """Take a turn soon."""
         self._woken.set()
 
-    def heartbeat_soon(self) -> None:
+    def check_soon(self) -> None:
         """Check immediately whether a run must be stopped."""
-        self._heartbeat_due.set()
+        self._check_due.set()
+
+    def computes(self, run_id: str) -> bool:
+        """Return whether a run is computed here."""
+        return run_id in self.reports.claimed
 
     async def take_turn(self, fresh: Mapping[str, NewJob] | None = None) -> Turn:
         """Enqueue jobs, and give the engine as many runs as it has free workers.
@@ -100,10 +97,10 @@ class Dispatcher:
         """
         async with self._turn:
             answer = await self._queue.request_cancel(run_id, is_forced)
-            is_leased = run_id in self.reports.leased
+            is_mine = self.computes(run_id)
         if answer == "wanted":
             return False
-        if is_leased:
+        if is_mine:
             await self._engine.cancel(run_id)
         elif answer == "stops":
             self._log.forget(run_id)
@@ -111,20 +108,20 @@ class Dispatcher:
             await self.take_turn()  # which moves those behind it
         return True
 
-    async def heartbeat(self) -> None:
-        """Renew leases, free runs that no server computes, and stop those with a requested stop.
+    async def check(self) -> None:
+        """Free runs that nobody computes, and stop those with a requested stop.
 
         Raises
         ------
         StoreUnavailable
             Where the database cannot be used now.
         """
-        self._heartbeat_due.clear()
-        async with self._turn:  # else a run that was just claimed would look as if no server computed it
-            leased = dict(self.reports.leased)
-            found = await self._queue.heartbeat([(run_id, one.lease.fence) for run_id, one in leased.items()])
+        self._check_due.clear()
+        async with self._turn:  # else a run that was just claimed would look as if nobody computed it
+            claimed = dict(self.reports.claimed)
+            found = await self._queue.check([run.claim for run in claimed.values()])
         for run_id in (*found.gone, *found.to_cancel):
-            self._stop_soon(run_id, leased[run_id])
+            self._stop_soon(run_id, claimed[run_id])
         for run_id in found.freed:
             log.warning("run %s was running, and no server computed it", run_id)
             self._log.forget(run_id)
@@ -148,20 +145,17 @@ class Dispatcher:
         return turn
 
     async def _begin(self, run: StoredRun, *, is_spare: bool) -> None:
-        assert run.server is not None
-        lease = Lease(run.id, run.server, run.fence)
-        spec = _read_current(run)
+        claim, spec = Claim(run.id, run.fence), _read_current(run)
         if spec is None:
-            await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, lease)
+            await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, claim)
             return
-        if self._engine.position(run.id) is not None:  # from an earlier lease, which was lost
-            await self._engine.cancel(run.id)
+        await self._engine.cancel(run.id)  # a job of an earlier claim, which was lost
         seconds = predict_seconds(run.cost)
-        self.reports.leased[run.id] = LeasedRun(lease, run.client, run.attempts, run.kind, run.created_at, seconds)
+        self.reports.claimed[run.id] = ClaimedRun(claim, run.client, run.attempts, run.kind, run.created_at, seconds)
         if run.frames:
             self._log.forget(run.id)
         else:
-            self._log.begin(run.id, lease)
+            self._log.begin(run.id, claim)
         self._predictions.expect(run.id, run.kind, spec)
         self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
@@ -176,9 +170,9 @@ class Dispatcher:
         self.board = self.board.without(run_id, client)
         self.wake()
 
-    def _stop_soon(self, run_id: str, leased: LeasedRun) -> None:
-        """Stop a job, unless it has ended by now; this may take longer than a heartbeat."""
-        if self.reports.leased.get(run_id) is leased and run_id not in self._stops:
+    def _stop_soon(self, run_id: str, claimed: ClaimedRun) -> None:
+        """Stop a job, unless it has ended by now; this may take longer than the time between two checks."""
+        if self.reports.claimed.get(run_id) is claimed and run_id not in self._stops:
             self._stops[run_id] = asyncio.create_task(self._engine.cancel(run_id))
             self._stops[run_id].add_done_callback(lambda _: self._stops.pop(run_id, None))
 
@@ -188,11 +182,10 @@ class Dispatcher:
                 await _wait(self._woken, POLL_S if self.board.waiting else None)
             await self._try(self.take_turn(), "no turn could be taken")
 
-    async def _heartbeat_forever(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
-            is_idle = not self._queue.is_shared and not self.reports.leased
-            await _wait(self._heartbeat_due, self._idle_heartbeat_s if is_idle else self._heartbeat_s)
-            await self._try(self.heartbeat(), "no heartbeat")
+            await _wait(self._check_due, self._queue.check_s)
+            await self._try(self.check(), "the queue could not be checked")
 
     async def _try(self, work: Coroutine[Any, Any, Any], otherwise: str) -> None:
         try:

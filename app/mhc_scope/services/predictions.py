@@ -51,8 +51,7 @@ class Predictions:
     def predict(self, kind: str, spec: RunSpec, together: int = 1) -> Estimate:
         """Return the cost of a job that is submitted with others, `together` in all."""
         counted = COUNT[kind](spec, self._engine.rates)
-        others = self._engine.running + self._engine.waiting
-        low, likely, high = self._learned(kind, is_shared=min(self._workers, others + together) > 1)
+        low, likely, high = self._learned(kind, is_shared=min(self._workers, self._engine.running + together) > 1)
         seconds = {
             "seconds_low": counted.seconds * low,
             "seconds_likely": counted.seconds * likely,

@@ -10,13 +10,11 @@ from mhc_scope.services.storage import explain_full
 from mhc_scope.settings import Settings
 from mhc_scope.store.database import Database
 from mhc_scope.store.errors import StoreUnavailable
-from mhc_scope.store.probe import count_stuck, write_probe
+from mhc_scope.store.probe import write_probe
 from mhc_scope.store.space import Space
 
 # How long a successful probe is valid, how long a failed one, and how long a probe may take.
 GOOD_S, BAD_S, WAIT_S = 10.0, 1.0, 2.0
-# After a lease ends, another server takes the run over within this time, or the run is stuck.
-STUCK_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class Inspector:
     async def _probe(self) -> Probe:
         try:
             await write_probe(self._database, self._server, time.time())
-            stuck = await count_stuck(self._database, STUCK_S, self._settings.run_deadline_s + STUCK_S)
+            stuck = await self._runs.count_stuck()
             space = await self._runs.storage.measure()
         except StoreUnavailable as error:
             return Probe(time.monotonic(), str(error))

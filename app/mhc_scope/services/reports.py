@@ -1,4 +1,4 @@
-"""Store what the engine reports about the runs that this server leases."""
+"""Store what the engine reports about the runs that this server has claimed."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ from mhc_scope.services.predictions import Predictions
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.leases import MAX_ATTEMPTS, Lease, LeaseLost, TornLog
-from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.queue.claims import MAX_ATTEMPTS, Claim, ClaimLost, TornLog
+from mhc_scope.store.queue.contract import Queue
 
 log = logging.getLogger("mhc.runs")
 
@@ -35,10 +35,10 @@ class Ending:
 
 
 @dataclass
-class LeasedRun:
+class ClaimedRun:
     """A run that this server computes, predicted to take `seconds`; `ending` is an end that is not stored yet."""
 
-    lease: Lease
+    claim: Claim
     client: str
     attempts: int
     kind: str
@@ -66,39 +66,36 @@ class Reports(Sink):
     ) -> None:
         self._queue, self._log, self._hub, self._predictions = queue, log, hub, predictions
         self._store_wait_s, self._wake, self._note_over = store_wait_s, wake, note_over
-        self.leased: dict[str, LeasedRun] = {}
+        self.claimed: dict[str, ClaimedRun] = {}
         self.ended: Counter[str] = Counter()
         self.frames_stored = 0
 
     async def on_start(self, job_id: str) -> None:
         """Record that a worker has the run."""
-        self.leased[job_id].begun_s = time.monotonic()
+        self.claimed[job_id].begun_s = time.monotonic()
         self._predictions.begin(job_id)
         self._hub.publish(job_id)
 
     async def on_lines(self, job_id: str, first: int, lines: Sequence[bytes]) -> None:
         """Store the lines that are not stored yet. Stored ones must be equal, or the log would be inconsistent."""
-        lease = self.leased[job_id].lease
+        claim = self.claimed[job_id].claim
         try:
-            await self._persist(lambda: self._log.append(job_id, first, lines, lease))
-        except (LeaseLost, TornLog, StoreUnavailable) as error:
+            await self._persist(lambda: self._log.append(job_id, first, lines, claim))
+        except (ClaimLost, TornLog, StoreUnavailable) as error:
             raise SinkError(str(error)) from None
         self.frames_stored += len(lines)
 
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         """Close the log, or requeue the run where its worker was lost for the first time."""
-        leased = self.leased[job_id]
+        claimed = self.claimed[job_id]
         self._predictions.end(job_id, is_done=status == "done")
-        seconds = 0.0 if leased.begun_s is None else time.monotonic() - leased.begun_s
+        seconds = 0.0 if claimed.begun_s is None else time.monotonic() - claimed.begun_s
         ending = Ending(index, status, reason, seconds)
         try:
-            await self._persist(lambda: self._store_end(job_id, leased, ending))
+            await self._persist(lambda: self._store_end(job_id, claimed, ending))
         except StoreUnavailable as error:
             log.error("the end of run %s is kept until it can be stored: %s", job_id, error)
-            leased.ending = ending
-
-    def on_moved(self, job_ids: Sequence[str]) -> None:
-        """Ignore it: places are those of the queue of all servers, not of the engine."""
+            claimed.ending = ending
 
     def on_free(self) -> None:
         """Take a turn: a worker is free for the next run."""
@@ -112,14 +109,14 @@ class Reports(Sink):
         StoreUnavailable
             Where they still cannot be stored.
         """
-        for job_id, leased in list(self.leased.items()):
-            if leased.ending is not None:
-                await self._store_end(job_id, leased, leased.ending)
+        for job_id, claimed in list(self.claimed.items()):
+            if claimed.ending is not None:
+                await self._store_end(job_id, claimed, claimed.ending)
 
-    async def _store_end(self, job_id: str, leased: LeasedRun, ending: Ending) -> None:
+    async def _store_end(self, job_id: str, claimed: ClaimedRun, ending: Ending) -> None:
         try:
-            if isinstance(ending.reason, Crash) and leased.attempts < MAX_ATTEMPTS:
-                if await self._queue.requeue(leased.lease, leased.client, ending.seconds):
+            if isinstance(ending.reason, Crash) and claimed.attempts < MAX_ATTEMPTS:
+                if await self._queue.requeue(claimed.claim, claimed.client, ending.seconds):
                     log.warning("run %s is tried again: %s", job_id, ending.reason)
                 else:
                     self.ended["cancelled"] += 1
@@ -127,14 +124,14 @@ class Reports(Sink):
                 self._hub.publish(job_id)
             else:
                 index, status, reason = ending.index, ending.status, ending.reason
-                await self._log.finish(job_id, index, status, reason, leased.lease, ending.seconds)
+                await self._log.finish(job_id, index, status, reason, claimed.claim, ending.seconds)
                 self.ended[ending.status] += 1
-                _record_span(job_id, leased, ending)
-        except LeaseLost as error:
+                _record_span(job_id, claimed, ending)
+        except ClaimLost as error:
             log.warning("the results are discarded: %s", error)
             self._log.forget(job_id)
-        del self.leased[job_id]
-        self._note_over(job_id, leased.client)
+        del self.claimed[job_id]
+        self._note_over(job_id, claimed.client)
 
     async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
         """Write, and repeat while the database cannot be written, for at most `store_wait_s`."""
@@ -149,7 +146,9 @@ class Reports(Sink):
             pause = min(2 * pause, RETRY_MAX_S)
 
 
-def _record_span(run_id: str, leased: LeasedRun, ending: Ending) -> None:
+def _record_span(run_id: str, claimed: ClaimedRun, ending: Ending) -> None:
     now = time.time()
-    begun_at = None if leased.begun_s is None else now - ending.seconds
-    spans.record_run(spans.RunTimes(run_id, leased.kind, leased.client, ending.status, leased.queued_at, begun_at, now))
+    begun_at = None if claimed.begun_s is None else now - ending.seconds
+    spans.record_run(
+        spans.RunTimes(run_id, claimed.kind, claimed.client, ending.status, claimed.queued_at, begun_at, now)
+    )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
-from mhc_scope import limits
 from mhc_scope.engine.contract import RUN, VERIFICATION, Engine
 from mhc_scope.presets import OPENING
 from mhc_scope.presets.records import SPECS, read_record
@@ -19,24 +18,20 @@ from mhc_scope.services.admission import require_admissible
 from mhc_scope.services.dispatcher import Dispatcher
 from mhc_scope.services.errors import NoSpecError
 from mhc_scope.services.identity import SERVER, ClientIdentity
-from mhc_scope.services.peers import Peers
 from mhc_scope.services.policy import Policy
 from mhc_scope.services.predictions import Predictions
 from mhc_scope.services.storage import Storage
 from mhc_scope.services.unannounced import Caller, CallerGone, UnannouncedRuns
 from mhc_scope.settings import Settings
-from mhc_scope.store.database import Database
-from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.queue import Queue
-from mhc_scope.store.runs import Cost, NewJob, RunStore, StoredRun
+from mhc_scope.store.runs import Cost, NewJob, StoredRun
+from mhc_scope.store.store import Store
 
 ID_LENGTH = 20
 # Status of a run that was not started, because it would take longer than the caller accepts.
 UNSTARTED = "unstarted"
 NO_VIEWER = ""  # excludes no viewer's event streams
-# Another server stops a run that it computes, or the run ends once its lease is over and was not renewed.
-FIRST_POLL_S, POLL_S, STOP_S = 0.005, 0.05, 5.0
+FIRST_POLL_S, POLL_S = 0.005, 0.05  # until a run that must be stopped has ended
 
 
 @dataclass(frozen=True)
@@ -69,19 +64,16 @@ class Cancellation:
 
 
 class Runs:
-    """Manage runs here and, where the database is shared, on other servers."""
+    """Manage runs, wherever they are computed."""
 
     def __init__(
-        self, settings: Settings, policy: Policy, database: Database, engine: Engine, hub: Hub, storage: Storage
+        self, settings: Settings, policy: Policy, store: Store, engine: Engine, hub: Hub, storage: Storage
     ) -> None:
         self._settings, self._policy = settings, policy
         self.engine, self.hub, self.storage = engine, hub, storage
-        self.store = RunStore(database)
-        self.log = FrameLog(self.store, hub, limits.LOG_CACHE_BYTES, is_shared=database.is_shared)
+        self.store, self.log, self._queue = store.runs, store.log, store.queue
         self.predictions = Predictions(engine, settings.worker_count)
-        self._queue = Queue(database, settings.lease_s)
-        self._dispatcher = Dispatcher(settings, self._queue, self.log, engine, hub, self.predictions)
-        self._peers = Peers(self._queue, self._dispatcher, hub, database.url) if database.is_shared else None
+        self._dispatcher = Dispatcher(self._queue, self.log, engine, hub, self.predictions)
         self._submitting = asyncio.Lock()
         self._unannounced = UnannouncedRuns()
         self.growing: set[str] = set()  # traces that clients write, for which no job runs here
@@ -89,15 +81,11 @@ class Runs:
     async def start(self) -> None:
         """Start the engine, take over what an earlier process left, and store the opening comparison."""
         await self._dispatcher.start()
-        if self._peers is not None:
-            self._peers.start()
         if self._settings.precompute:
             await self.submit(OPENING.specs, SERVER)
 
     async def stop(self) -> None:
-        """Stop computing; requeue running runs, for another server or the next process."""
-        if self._peers is not None:
-            await self._peers.stop()
+        """Stop computing; requeue running runs."""
         await self._dispatcher.stop()
 
     @property
@@ -112,7 +100,7 @@ class Runs:
 
     @property
     def waiting(self) -> int:
-        """Return how many runs wait, on all servers."""
+        """Return how many runs wait."""
         return len(self._dispatcher.board.waiting)
 
     async def find(self, run_id: str) -> StoredRun | None:
@@ -239,6 +227,10 @@ class Runs:
         run = await self.store.get(run_id)
         return run is not None and run.is_live
 
+    async def count_stuck(self) -> int:
+        """Return how many runs are running that nobody seems to compute."""
+        return await self._queue.count_stuck(self._settings.run_deadline_s)
+
     # Below: helpers.
 
     def _note_requested(self, known: Iterable[str], put: Iterable[str], caller: Caller | None) -> None:
@@ -250,8 +242,7 @@ class Runs:
             self._unannounced.add(put, caller)
 
     async def _count_watchers(self, run_id: str, viewer: str) -> int:
-        elsewhere = await self._queue.count_watchers(run_id, viewer) if self._peers else 0
-        return self.hub.count_watchers(run_id, exclude=viewer) + elsewhere
+        return self.hub.count_watchers(run_id, exclude=viewer) + await self._queue.count_watchers(run_id, viewer)
 
     async def _settle(self, run_id: str, client: ClientIdentity) -> None:
         """Wait for a run that is being stopped, here or elsewhere; record that another client's run is wanted."""
@@ -261,8 +252,8 @@ class Runs:
             await self._wait_for_stop(run_id)  # a stop was requested since
 
     async def _wait_for_stop(self, run_id: str) -> StoredRun | None:
-        """Return the run; where another server must stop it, wait until it has, or its lease is over."""
-        until, pause = time.monotonic() + self._settings.lease_s + STOP_S, FIRST_POLL_S
+        """Return the run; where it must be stopped, wait until it has ended."""
+        until, pause = time.monotonic() + self._queue.stop_s, FIRST_POLL_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
             if time.monotonic() > until:
                 break

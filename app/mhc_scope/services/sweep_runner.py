@@ -1,4 +1,4 @@
-"""Run the sweeps that this server leases: submit a few cells at a time.
+"""Run the sweeps of this server: submit a few cells at a time.
 
 The other cells stay pending: a sweep never has more runs submitted than there are workers, they count against its
 client's quota of runs, and runs of other clients get their turn between them.
@@ -24,7 +24,7 @@ FAILED_REASON = "the server could not continue the sweep"
 
 
 class SweepLost(Exception):
-    """Another server has the lease of the sweep now."""
+    """Another server runs the sweep now."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class SweepRunner:
         return None if open_sweep is None else open_sweep.sweep
 
     async def begin(self, sweep: SweepGrid) -> None:
-        """Run a sweep that this server leases."""
+        """Run a sweep that no other server runs."""
         open_sweep = self._open[sweep.id] = OpenSweep(sweep)
         try:
             await self._fill(sweep)
@@ -78,7 +78,7 @@ class SweepRunner:
             try:
                 await self._store.release()
             except StoreUnavailable as error:
-                log.warning("other servers continue the sweeps once their leases end: %s", error)
+                log.warning("the sweeps could not be released; they are found later: %s", error)
 
     # Below: helpers.
 
@@ -114,10 +114,10 @@ class SweepRunner:
                 await asyncio.sleep(RETRY_S)
 
     async def _keep(self, open_sweep: OpenSweep) -> None:
-        """Publish the progress to other servers, and renew the lease; end the sweep if another server requested it."""
+        """Store the progress; end the sweep if that was requested."""
         sweep, now = open_sweep.sweep, time.monotonic()
         progress = repr((sweep.states, sweep.reasons))
-        due_s = POLL_S if progress != open_sweep.kept else self._settings.lease_s / 3
+        due_s = POLL_S if progress != open_sweep.kept else self._store.lease_s / 3
         if now - open_sweep.kept_at < due_s:
             return
         is_cancel_asked = await self._store.keep(sweep.id, sweep.states, sweep.reasons, sweep.is_open)

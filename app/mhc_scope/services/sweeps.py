@@ -5,6 +5,7 @@ After a restart, or where a server is lost, another server continues its sweeps.
 
 import asyncio
 import logging
+import math
 import time
 from typing import Any
 
@@ -43,7 +44,7 @@ class Sweeps:
     async def resume(self) -> None:
         """Continue the sweeps that no server runs: now, and where other servers exist, from now on."""
         await self._adopt()
-        if self._store.is_shared:
+        if math.isfinite(self._store.lease_s):
             self._adopting = asyncio.create_task(self._adopt_forever())
 
     async def find(self, sweep_id: str) -> SweepGrid | None:
@@ -119,13 +120,15 @@ class Sweeps:
             raise TooManyRunsError(detail) from None
 
     async def _cancel(self, sweep: SweepGrid) -> SweepGrid:
-        """End it on the server that runs it, which may mean to take over its lease if that server is lost."""
+        """End it on the server that runs it, or on the one that takes it over if that server is lost."""
+        async with self._starting:
+            pass  # one that is just being started is known to the runner after this
         await self._runner.cancel(sweep.id)
         ended = await self._store.find(sweep.id)
         if ended is None or not ended.is_open:
             return sweep if ended is None else SweepGrid.from_row(ended)
         await self._store.request_cancel(sweep.id)
-        until = time.monotonic() + 2 * self._settings.lease_s
+        until = time.monotonic() + self._store.stop_s
         while ended is not None and ended.is_open and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
             ended = await self._store.find(sweep.id)
@@ -138,7 +141,7 @@ class Sweeps:
 
     async def _adopt_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.lease_s / 2)
+            await asyncio.sleep(self._store.lease_s / 2)
             try:
                 await self._adopt()
             except StoreUnavailable as error:

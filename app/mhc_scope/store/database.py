@@ -1,78 +1,42 @@
 """Run work on the database outside the event loop, one transaction per call."""
 
 import asyncio
-import logging
-import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
-from mhc_scope.store import postgresql, sqlite
-from mhc_scope.store.errors import ConnectionCut, StoreUnavailable, UnusableDatabase
-from mhc_scope.store.schema import require_current, upgrade
-from mhc_scope.store.sqlite import SqliteFile
-
-log = logging.getLogger("mhc.store")
+from mhc_scope.store.errors import ConnectionCut, StoreUnavailable
 
 T = TypeVar("T")
+# log: frames or the end of a run; queue: places have changed; cancel: stop a run on the server that computes it.
+Notice = Literal["log", "queue", "cancel"]
 
-THREADS = 8
-# For a server on another machine that is reachable and does not answer, such as one whose disk hangs.
-ANSWER_S = 20.0
-# At the end, running calls are abandoned after this time where the database does not answer.
-CLOSE_S = 5.0
 # How often a cut connection is reopened for a read; a database that is unreachable cannot be connected to.
 CUTS = 5
 
 
-class Database:
-    """Run an SQLAlchemy engine with the threads that use it.
-
-    SQLite gets one thread: its calls would wait for each other's locks in any case.
-
-    Parameters
-    ----------
-    url: in SQLAlchemy's form.
-    is_secondary: open it while a server may be running: the folder is not locked, and the tables must exist.
+class Database(ABC):
+    """Run an SQLAlchemy engine with the threads that use it. Subclasses say what is different between databases.
 
     Attributes
     ----------
-    server: names this process among all that use the database, and have used it.
-    is_shared: whether several servers may use it at a time.
-
-    Raises
-    ------
-    UnusableDatabase
-        Where another server uses it, or it is of a newer version or another program; `upgrade` says more.
+    path: the file of the database; None where it is on a server of its own.
     """
 
-    def __init__(self, url: str, *, is_secondary: bool = False) -> None:
-        self.server = secrets.token_hex(8)
-        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        self.is_shared = make_url(url).get_backend_name() == postgresql.NAME
-        if self.is_shared:
-            postgresql.require_driver()
-        self._file = SqliteFile(Path(make_url(url).database or "")) if self.is_sqlite else None
-        if self._file is not None and not is_secondary:
-            self._file.lock()
-        try:
-            require_current(url) if is_secondary else upgrade(url)
-            self._engine = _create_engine(url, self._file)
-        except Exception:
-            self._unlock()
-            raise
-        event.listen(self._engine, "connect", self._sign)
-        self._connections = postgresql.Connections(self._engine) if self.is_shared else None
-        self.url = url
+    path: Path | None = None
+    answer_s: float | None = None  # a call that has not returned by then fails
+
+    def __init__(self, url: str, engine: Engine, threads: int) -> None:
+        self.url, self._engine = url, engine
         self._is_stopping = False
-        self._threads = ThreadPoolExecutor(1 if self.is_sqlite else THREADS, thread_name_prefix="store")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
 
     async def call(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction, which is durable when this returns.
@@ -87,11 +51,11 @@ class Database:
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._do, work, requested_s)
         future.add_done_callback(consume_error)
         try:
-            async with asyncio.timeout(ANSWER_S if self.is_shared else None):
+            async with asyncio.timeout(self.answer_s):
                 # Shielded: a client that disconnects must not leave the caller unsure of its commit.
                 return await asyncio.shield(future)
         except TimeoutError:
-            raise StoreUnavailable(f"the database has not answered for {ANSWER_S:g} s") from None
+            raise StoreUnavailable(f"the database has not answered for {self.answer_s:g} s") from None
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which only reads, and run it again where its connection was cut.
@@ -106,15 +70,30 @@ class Database:
                 return await self.call(work)
         return await self.call(work)
 
+    @abstractmethod
+    def read_clock(self, connection: Connection) -> float:
+        """Return seconds since 1970, by the clock of everyone who uses the database."""
+
+    @abstractmethod
+    def lock_queue(self, connection: Connection) -> None:
+        """Wait until no other transaction changes the queue. Lock it before any row: this order prevents deadlocks."""
+
+    @abstractmethod
+    def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
+        """Notify other servers, where there are any, once the transaction is durable."""
+
+    @abstractmethod
+    def count_bytes(self, connection: Connection) -> int:
+        """Return the bytes that the database uses on its disk."""
+
     def _do(self, work: Callable[[Connection], T], requested_s: float) -> T:
         try:
             return self._transact(work, requested_s)
         except (OperationalError, InterfaceError) as error:
             if error.connection_invalidated:
                 raise ConnectionCut(self._explain(error)) from error
-            if self._file is None or self._is_stopping or not self._file.has_moved():
+            if self._is_stopping or not self._recover():
                 raise StoreUnavailable(self._explain(error)) from error
-            self._reopen(self._file)
             return self._transact(work, requested_s)
         except DatabaseError as error:
             # SQLite raises exactly this class for a damaged file; its subclasses are our own mistakes.
@@ -124,15 +103,16 @@ class Database:
 
     def _transact(self, work: Callable[[Connection], T], requested_s: float) -> T:
         with self._engine.begin() as connection:
-            if self.is_sqlite:
-                sqlite.limit_wait(connection, time.monotonic() - requested_s)
+            self._prepare(connection, time.monotonic() - requested_s)
             return work(connection)
 
-    def _reopen(self, file: SqliteFile) -> None:
-        try:
-            file.reopen(self._engine, lambda: upgrade(self.url))
-        except UnusableDatabase as error:
-            raise StoreUnavailable(f"the database went away: {error}") from error
+    @abstractmethod
+    def _prepare(self, connection: Connection, waited_s: float) -> None:
+        """Set up a transaction that has waited so long for its thread."""
+
+    def _recover(self) -> bool:
+        """Try to make the database usable after an error; return whether a second try may succeed."""
+        return False
 
     def _explain(self, error: DBAPIError) -> str:
         return f"the database cannot be used now: {str(error.orig).strip()}"
@@ -142,37 +122,15 @@ class Database:
         self._is_stopping = True
 
     async def close(self) -> None:
-        """Finish running calls, unless the database does not answer, and close the files."""
-        ending = asyncio.ensure_future(asyncio.to_thread(self._threads.shutdown))
-        if self._connections is not None and not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
-            log.warning("the database does not answer: its running calls are abandoned")
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._connections.cut()
-        await ending
+        """Finish running calls, and close the connections."""
+        await self._end_threads()
         self._engine.dispose()
-        self._unlock()
 
-    def _sign(self, connection: Any, record: Any) -> None:
-        """Set this server's name on the connection: notifications of this server carry it."""
-        record.info["server"] = self.server
-
-    def _unlock(self) -> None:
-        if self._file is not None:
-            self._file.unlock()
+    async def _end_threads(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
 
 
 def consume_error(future: "asyncio.Future[Any]") -> None:
     """Consume the error of shielded work that no caller awaits any more, which asyncio would log."""
     if not future.cancelled():
         future.exception()
-
-
-def _create_engine(url: str, file: SqliteFile | None) -> Engine:
-    is_shared = make_url(url).get_backend_name() == postgresql.NAME
-    engine = create_engine(url, **(postgresql.to_options(make_url(url), THREADS) if is_shared else {}))
-    if file is not None:
-        event.listen(engine, "connect", sqlite.set_pragmas)
-        event.listen(engine, "do_connect", lambda *_: sqlite.connect(file.path))
-        with engine.connect():  # stays open: if the file is deleted, this connection still reads it
-            file.remember()
-    return engine

@@ -2,7 +2,7 @@
 
 A line is durable before any viewer sees it. Runs that this process computes are also cached in memory up to a limit, so
 that twenty viewers of a run do not cause twenty queries per frame; evicted lines are read from the database, the
-same bytes. Runs that another server may write are always read from the database.
+same bytes.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.frames import take_lines
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.leases import Lease
+from mhc_scope.store.queue.claims import Claim
 from mhc_scope.store.runs import RunStore
 
 PAGE, PAGE_BYTES = 256, 2**20
@@ -22,21 +22,20 @@ VIEWER_BYTES = 2**16
 class FrameLog:
     """Append to the store, then to memory, then wake the viewers."""
 
-    def __init__(self, store: RunStore, hub: Hub, cache_bytes: int, *, is_shared: bool = False) -> None:
-        self._store, self._hub, self._limit_bytes, self._is_shared = store, hub, cache_bytes, is_shared
+    def __init__(self, store: RunStore, hub: Hub, cache_bytes: int) -> None:
+        self._store, self._hub, self._limit_bytes = store, hub, cache_bytes
         self._cached: OrderedDict[str, list[bytes]] = OrderedDict()
         self._size_bytes = 0
         self.evicted = 0  # logs evicted from memory
 
-    def begin(self, run_id: str, lease: Lease | None = None) -> None:
+    def begin(self, run_id: str, claim: Claim | None = None) -> None:
         """Start an empty log, new or again: viewers read its first frames from memory, not from the database."""
         self.forget(run_id)
-        if lease is not None or not self._is_shared:
-            self._cached[run_id] = []
+        self._cached[run_id] = []
 
-    async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: Claim | None = None) -> None:
         """Append frames to those stored; `RunStore.append` says what it raises."""
-        await self._store.append(run_id, first, lines, lease)
+        await self._store.append(run_id, first, lines, claim)
         self._remember(run_id, first, lines)
         self._hub.publish(run_id)
 
@@ -46,15 +45,12 @@ class FrameLog:
         index: int,
         status: EndStatus,
         reason: str | None,
-        lease: Lease | None = None,
+        claim: Claim | None = None,
         seconds: float = 0.0,
     ) -> None:
         """Append the last frame; `RunStore.finish` says what it raises."""
-        line = await self._store.finish(run_id, index, status, reason, lease, seconds)
-        if status == "done" or not self._is_shared:
-            self._remember(run_id, index, [line])
-        else:  # another server may restart the run
-            self.forget(run_id)
+        line = await self._store.finish(run_id, index, status, reason, claim, seconds)
+        self._remember(run_id, index, [line])
         self._hub.publish(run_id)
 
     async def read(self, run_id: str, after: int, limit: int = PAGE, limit_bytes: float = VIEWER_BYTES) -> list[bytes]:

@@ -78,7 +78,7 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
 
 async def return_pages(database: Database) -> int:
     """Return unused pages to the disk, where the database was created for that; return how many."""
-    if not database.is_sqlite or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
+    if database.path is None or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0
     pages = 0
     while freed := await _pause_after(database, _free_pages):
@@ -97,7 +97,7 @@ async def vacuum(database: Database) -> int:
         _get_raw(connection).executescript("PRAGMA auto_vacuum=INCREMENTAL; VACUUM")
         return int(before - connection.exec_driver_sql("PRAGMA page_count").scalar_one())
 
-    return await database.call(work) if database.is_sqlite else 0
+    return 0 if database.path is None else await database.call(work)
 
 
 def _is_old(unused_since: float, traces_since: float) -> ColumnElement[bool]:

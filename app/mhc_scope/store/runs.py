@@ -15,9 +15,8 @@ from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.database import Database
 from mhc_scope.store.frames import append_lines, read_lines
-from mhc_scope.store.queue.dialect import lock_queue, notify, read_clock
+from mhc_scope.store.queue.claims import Claim, TornLog, require_claim
 from mhc_scope.store.queue.ends import end_run
-from mhc_scope.store.queue.leases import Lease, TornLog, require_lease
 from mhc_scope.store.queue.usage import charge
 from mhc_scope.store.tables import frames, runs
 
@@ -81,9 +80,9 @@ class StoredRun:
     pinned: bool
     client: str  # key of the client that requested it; empty for the server's own
     address: str
-    server: str | None  # the server that computes it, until `leased_until`
+    server: str | None  # the server that computes it, until `leased_until`, where several share the queue
     leased_until: float | None
-    fence: int  # grows with every lease, so that a server that lost its lease can write nothing
+    fence: int  # grows with every claim, so that an earlier one can write nothing
     attempts: int  # how often a worker has begun it, without attempts that ended as the server was lost or stopped
     server_losses: int  # how often its server was lost while a worker computed it
     is_cancel_asked: bool
@@ -137,7 +136,8 @@ class RunStore:
 
     async def put_queued(self, fresh: Mapping[str, NewJob]) -> None:
         """Store jobs by id as waiting, without frames: new ones, or ones that start again."""
-        await self._database.call(lambda connection: put_jobs(connection, fresh, read_clock(connection)))
+        database = self._database
+        await database.call(lambda connection: put_jobs(connection, fresh, database.read_clock(connection)))
 
     async def add_record(
         self,
@@ -189,31 +189,31 @@ class RunStore:
                 raise
             return False  # another server has just stored it
 
-    async def append(self, run_id: str, first: int, lines: Sequence[bytes], lease: Lease | None = None) -> None:
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: Claim | None = None) -> None:
         """Append frames; the index of the first says where, and an index can be stored once.
 
-        With a lease, frames may come again, for example from a restarted run: they must be equal to those stored.
+        With a claim, frames may come again, for example from a restarted run: they must be equal to those stored.
         Without one the run is a trace that a client writes, and its use is recorded.
 
         Raises
         ------
-        LeaseLost
-            Where another server has the lease now. Nothing is stored.
+        ClaimLost
+            Where the claim is over. Nothing is stored.
         TornLog
             Where frames came again and differ.
         """
 
         def work(connection: Connection) -> None:
-            if lease is None:
+            if claim is None:
                 append_lines(connection, run_id, first, lines)
                 connection.execute(update(runs).where(runs.c.id == run_id).values(used_at=time.time()))
             else:
-                stored = require_lease(connection, lease, is_live=True).frames
+                stored = require_claim(connection, claim, is_live=True).frames
                 if stored > first:
                     _require_same(lines, read_lines(connection, run_id, first - 1, min(len(lines), stored - first)))
                 if new := lines[max(0, stored - first) :]:
                     append_lines(connection, run_id, max(first, stored), new)
-            notify(connection, "log", run_id)
+            self._database.notify(connection, "log", run_id)
 
         await self._database.call(work)
 
@@ -223,32 +223,34 @@ class RunStore:
         index: int,
         status: EndStatus,
         reason: str | None,
-        lease: Lease | None = None,
+        claim: Claim | None = None,
         seconds: float = 0.0,
     ) -> bytes:
         """Close the log with an `end` frame, and return it; charge `seconds` of computing to the client.
 
-        With a lease it may be called again, for example where it is unknown whether the transaction was committed.
+        With a claim it may be called again, for example where it is unknown whether the transaction was committed.
 
         Raises
         ------
-        LeaseLost
-            Where another server has the lease now. Nothing is stored.
+        ClaimLost
+            Where the claim is over. Nothing is stored.
         """
+        database = self._database
 
         def work(connection: Connection) -> bytes:
-            now = read_clock(connection)
-            if lease is None:
-                return end_run(connection, run_id, index, status, reason, now)
-            lock_queue(connection)
-            row = require_lease(connection, lease)
-            if row.status not in LIVE:
-                (line,) = read_lines(connection, run_id, row.frames - 2, 1)
-                return line
-            client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
-            charge(connection, client, seconds, now)
-            notify(connection, "queue")
-            return end_run(connection, run_id, row.frames, status, reason, now)
+            now, frames_stored = database.read_clock(connection), index
+            if claim is not None:
+                database.lock_queue(connection)
+                row = require_claim(connection, claim)
+                if row.status not in LIVE:
+                    (line,) = read_lines(connection, run_id, row.frames - 2, 1)
+                    return line
+                frames_stored = row.frames
+                client = connection.execute(select(runs.c.client).where(runs.c.id == run_id)).scalar_one()
+                charge(connection, client, seconds, now)
+                database.notify(connection, "queue")
+            database.notify(connection, "log", run_id)
+            return end_run(connection, run_id, frames_stored, status, reason, now)
 
         return await self._database.call(work)
 
@@ -257,7 +259,7 @@ class RunStore:
         return await self._database.read(lambda connection: read_lines(connection, run_id, after, limit, limit_bytes))
 
     async def list_live_costs(self) -> list[LiveCost]:
-        """Return the runs that wait or run, on every server; not traces, which cost no time here."""
+        """Return the runs that wait or run; not traces, which cost no time here."""
         seconds = runs.c.cost["seconds"].as_float()
         query = select(runs.c.client, runs.c.address, seconds).where(runs.c.status.in_(LIVE), seconds.is_not(None))
         return await self._database.read(lambda connection: [LiveCost(*row) for row in connection.execute(query)])

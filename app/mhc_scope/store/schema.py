@@ -40,11 +40,15 @@ RELEASED_TABLES = {
 LATE_COLUMNS = {"note": "TEXT DEFAULT '' NOT NULL", "sweep": "JSON"}
 # Where Alembic keeps the revision of a database.
 revisions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
-POSTGRESQL_LOCK = 0x6D4843  # an arbitrary number; servers that start together migrate one after the other
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, lock: Callable[[Connection], None] = lambda connection: None) -> None:
     """Create the tables, or migrate those of an earlier version, in one transaction.
+
+    Parameters
+    ----------
+    url: in SQLAlchemy's form.
+    lock: waits until no other server migrates the database. The folder of an SQLite file is locked already.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def upgrade(url: str) -> None:
     """
     path = find_file(url)
     if path is None:
-        _transact(url, _migrate)
+        _transact(url, lambda connection: _migrate(connection, lock))
         return
     sqlite_file.require_sound(path)
     if not path.exists():
@@ -138,8 +142,6 @@ def _transact(url: str, work: Callable[[Connection], object]) -> None:
     engine = _create_engine(url)
     try:
         with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({POSTGRESQL_LOCK})")
             work(connection)
     except DBAPIError as error:
         raise UnusableDatabase(f"the database {engine.url.database} cannot be opened: {error.orig}") from error
@@ -191,7 +193,8 @@ def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
     return None, present
 
 
-def _migrate(connection: Connection) -> None:
+def _migrate(connection: Connection, lock: Callable[[Connection], None] = lambda connection: None) -> None:
+    lock(connection)
     revision, present = _classify(connection)
     if not present:
         _create(connection)

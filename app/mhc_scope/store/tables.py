@@ -103,7 +103,7 @@ rooms = Table(
     Column("created_at", Float, nullable=False),
 )
 
-# Grids of runs. One server runs an open one, as long as its lease lasts.
+# Grids of runs. One server runs an open one; where several share the database, as long as its lease lasts.
 sweeps = Table(
     "sweeps",
     metadata,
@@ -150,7 +150,7 @@ usage = Table(
     Column("at", Float, nullable=False),
 )
 
-# Server processes that use this database, and how many event streams each has open on a run.
+# Servers that share this database, and how many event streams each has open on a run. Both are empty on SQLite.
 servers = Table(
     "servers",
     metadata,

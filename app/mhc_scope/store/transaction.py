@@ -1,7 +1,7 @@
 """Open the database for one transaction from another process than the server, which may be running."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from sqlalchemy.pool import NullPool
 from mhc_scope.store.database import Database
 from mhc_scope.store.errors import DataInUse, UnusableDatabase
 from mhc_scope.store.schema import is_current
+from mhc_scope.store.sqlite_database import SqliteDatabase
 
 WAIT_S = 20  # for a transaction of the server
 
 
 @contextmanager
-def open_transaction(url: str) -> Iterator[Connection]:
-    """Open one transaction. Where no server uses the database, it is first created or migrated.
+def open_transaction(url: str, open_database: Callable[[str], Database] = SqliteDatabase) -> Iterator[Connection]:
+    """Open one transaction. Where no server uses the database, `open_database` first creates or migrates it.
 
     SQLite lets processes take turns: the folder's lock is not needed for one short transaction.
 
@@ -28,7 +29,7 @@ def open_transaction(url: str) -> Iterator[Connection]:
     UnusableDatabase
         Where a server of another version uses it, or it belongs to another program.
     """
-    _prepare(url)
+    _prepare(url, open_database)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": WAIT_S} if is_sqlite else {})
     if is_sqlite:
@@ -42,12 +43,12 @@ def open_transaction(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _prepare(url: str) -> None:
+def _prepare(url: str, open_database: Callable[[str], Database]) -> None:
     """Migrate the tables, unless a server runs: then migration is the server's task."""
     if is_current(url):
         return
     try:
-        asyncio.run(Database(url).close())
+        asyncio.run(open_database(url).close())
     except DataInUse as error:
         folder = Path(make_url(url).database or "").parent
         detail = f"a server of another version uses the data folder {folder}: stop it, or use its own version"

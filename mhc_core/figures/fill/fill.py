@@ -15,7 +15,7 @@ import numpy as np
 
 from mhc_core.figures.fill.dress import dress
 from mhc_core.figures.fill.numbers import log_ticks
-from mhc_core.figures.fill.remarks import find_unknown, list_remarks
+from mhc_core.figures.fill.remarks import find_absent, find_unknown, list_remarks
 from mhc_core.figures.fill.scales import linear_bound, signed_log_scale
 from mhc_core.figures.fill.sources import Columns, look_up
 from mhc_core.figures.fill.sums import write_sums
@@ -75,6 +75,7 @@ def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
     for name in [name for name in layout if name.startswith(("xaxis", "yaxis"))]:
         layout[name]["showticklabels"] = False
     text = meta["unknown"] if find_unknown(figure, results) else meta.get("empty")
+    text = meta["absent"]["text"] if find_absent(figure, results) else text
     if text is not None:
         middle = {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle"}
         layout["annotations"] = [{**middle, "text": text, "showarrow": False, "font": {"color": meta["muted"]}}]

@@ -20,6 +20,14 @@ def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> l
     return sorted({run for run, key in keys if run < len(missing) and key in missing[run]})
 
 
+def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> list[int]:
+    """Runs that lack the metric of the figure, where it may be of another package."""
+    absent = figure["layout"]["meta"].get("absent")
+    if absent is None:
+        return []
+    return [run for run, result in enumerate(results) if result is not None and absent["key"] not in result.layers]
+
+
 def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:
     """A sentence for each run that has no numbers in some layers or steps: which, and why."""
     meta, remarks = figure["layout"]["meta"], []
@@ -27,8 +35,9 @@ def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labe
         result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
         text = None if result is None else _describe(trace, result, meta)
         remarks += [] if text is None else [f"{trace['name']}: {text}"]
-    names = ", ".join(labels[run] for run in find_unknown(figure, results))
-    return [*remarks, f"{names}: {meta['unknown']}"] if names else remarks
+    unknown = (find_unknown(figure, results), meta.get("unknown"))
+    absent = (find_absent(figure, results), meta.get("absent", {}).get("text"))
+    return remarks + [f"{', '.join(labels[run] for run in runs)}: {text}" for runs, text in (unknown, absent) if runs]
 
 
 def _describe(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mhc_core.figures.fill.sources import Columns, DerivedColumns, derive, to_unknown
-from mhc_core.metrics import METRICS
+from mhc_core.metrics import LAYER_METRICS, METRICS
 from mhc_core.metrics.mixing import measure_matrices
 from mhc_core.record.reduction import log10_of
 from mhc_core.record.source import TRACE
@@ -21,6 +21,8 @@ COLUMNS = {
     "token_cos": "step_token_cos",
     "composite_gain_fwd": "step_gain_fwd",
     "composite_gain_bwd": "step_gain_bwd",
+    # No frame of a step has these: as of a run of an earlier version, figures show the trained stack, and say so.
+    **{key: f"step_{key}" for key in LAYER_METRICS},
 }
 # The same of what frames have at kept steps alone: columns over the layers, and matrices.
 KEPT_COLUMNS = {

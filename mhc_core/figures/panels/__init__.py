@@ -1,1 +1,104 @@
-"""One panel a file."""
+"""The panels of this folder, a file each, and the charts of metrics that bring their own along."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.discovery import InvalidAddition, import_files, load
+from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
+from mhc_core.figures.style import Theme
+from mhc_core.metric import LayerMetric
+from mhc_core.metrics import LAYER_METRICS
+
+# On the page and in lists; the panels of other files follow by name.
+FIRST = (
+    *("gain", "activation", "gradient", "mixing", "detail", "streams", "similarity", "cka", "training", "unfolded"),
+    "theory",
+)
+ABSENT = "Computed without this metric."
+
+
+def collect_panels() -> dict[str, Panel]:
+    """Collect all panels by key, in their order.
+
+    Raises
+    ------
+    InvalidAddition
+        Where a metric's chart is a view of a panel that does not exist, or has the key of a panel.
+    """
+    panels = {panel.key: panel for panel in _list_own()}
+    for added in LAYER_METRICS.values():
+        key, of = added.metric.key, added.chart.view_of
+        if of and of not in panels:
+            raise InvalidAddition(f"Metric {key!r}: view_of is {of!r}, wanted one of {', '.join(panels)}.")
+        if not of and key in panels:
+            raise InvalidAddition(f"Metric {key!r}: a panel has this key. Rename the metric, or set view_of.")
+        panels[of or key] = _add_view(panels[of], added) if of else _to_panel(added)
+    return panels
+
+
+def _list_own() -> Iterator[Panel]:
+    for module in import_files(__name__, FIRST):
+        yield from (item for item in vars(module).values() if isinstance(item, Panel))
+
+
+def _to_panel(added: LayerMetric) -> Panel:
+    metric, chart = added.metric, added.chart
+    return Panel(
+        key=metric.key,
+        title=metric.title,
+        unit=metric.unit,
+        meaning=metric.meaning,
+        help=Help(metric.formula, chart.reading, chart.symbol, metric.source),
+        group=chart.group,
+        live=True,
+        views=(_to_view(added),),
+        table=(_to_column(added),),
+        follows_step=True,
+    )
+
+
+def _add_view(panel: Panel, added: LayerMetric) -> Panel:
+    """The page offers the view where a run has the metric, and says in "?" how to read it."""
+    metric, chart = added.metric, added.chart
+    text = replace(
+        panel.help,
+        formula=f"{panel.help.formula}; {metric.title}: {metric.formula}",
+        reading=f"{panel.help.reading} {metric.title}: {chart.reading}",
+        source=f"{panel.help.source}; {metric.title}: {metric.source}",
+    )
+    view = replace(_to_view(added), needs=metric.key)
+    return replace(panel, help=text, views=(*panel.views, view), table=(*panel.table, _to_column(added)))
+
+
+def _to_view(added: LayerMetric) -> View:
+    metric, chart = added.metric, added.chart
+    return View(metric.key, chart.label or metric.title, partial(build_chart, added), metric.meaning, metric.unit)
+
+
+def _to_column(added: LayerMetric) -> Column:
+    metric = added.metric
+    return Column(added.chart.label or metric.title, metric.key, "streams" if metric.shape == "Ln" else "layers")
+
+
+def build_chart(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
+    """The template of a metric's chart, which says of runs without the metric that they are."""
+    build = load(added.chart.build) or partial(build_metric_lines, added)
+    figure: go.Figure = build(runs, theme)
+    figure.layout.meta["absent"] = {"key": added.metric.key, "text": ABSENT}
+    return figure
+
+
+def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
+    """A line a run with the band of its seeds, or a thin line a stream."""
+    metric, chart = added.metric, added.chart
+    figure = build_lines(theme, metric.scale, include=chart.include, limits=chart.limits and list(chart.limits))
+    styles = bottom_up(theme, runs)
+    if metric.shape == "Ln":
+        figure.update_layout(hovermode="closest")
+        return figure.add_traces([stream_line(run, style, metric.key, metric.scale) for run, style in styles])
+    for run, style in styles:
+        figure.add_traces(seed_band(run, style, metric.key, metric.scale))
+    return figure.add_traces([line(run, style, metric.key, metric.scale) for run, style in styles])

@@ -14,7 +14,7 @@ from mhc_core.figures.fill.numbers import log_ticks, nice_step
 from mhc_core.figures.panel import build_figure, quiet_axis
 from mhc_core.figures.style import Theme, sample_color, to_contrast
 from mhc_core.findings.numerals import format_value
-from mhc_core.metrics.registry import Metric
+from mhc_core.metric import Metric
 from mhc_core.record.grid import Axis, Grid
 from mhc_core.record.reduction import to_title
 from mhc_core.spec import find_title

@@ -4,19 +4,17 @@ from functools import partial
 
 import plotly.graph_objects as go
 
-from mhc_core.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line
-from mhc_core.figures.style import RunStyle, Theme
-
-LOOK = {"dash": True, "weight": 0.65}  # there may be many lines
+from mhc_core.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line, stream_line
+from mhc_core.figures.style import Theme
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
-    """A thin line per stream. One trace per run, because the number of streams is known only with the data."""
+    """A thin line per stream."""
     figure = build_lines(theme, "log")
     figure.layout.meta["unknown"] = STALE_NUMERICS
     figure.update_layout(hovermode="closest")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(_streams(run, style, key))
+        figure.add_trace(stream_line(run, style, key, "log"))
     return figure
 
 
@@ -28,24 +26,6 @@ def build_similarity(runs: int, theme: Theme) -> go.Figure:
     for run, style in bottom_up(theme, runs):
         figure.add_trace(line(run, style, "stream_cos", "linear"))
     return figure
-
-
-def _streams(run: int, style: RunStyle, key: str) -> go.Scatter:
-    fill = {
-        "x": f"stream_layer.{key}",
-        "y": f"stream_log10.{key}",
-        "text": f"stream_text.{key}",
-        "customdata": f"stream_number.{key}",
-        "name": "label",
-    }
-    return go.Scatter(
-        mode="lines",
-        line={"color": style.color, "width": LOOK["weight"] * style.width, "dash": style.dash},
-        # At the cursor the page names the stream of each value.
-        meta={"run": run, "key": key, "fill": fill, "end": True, "parts": "stream", "look": LOOK},
-        connectgaps=False,
-        hovertemplate="layer %{x}, stream %{customdata}<br>%{text}<extra>%{fullData.name}</extra>",
-    )
 
 
 GRADIENT = "Magnitude of each stream's gradient at the output of each layer."

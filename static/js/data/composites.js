@@ -88,7 +88,7 @@ export function scaleBy(value, power) {
 /** Compute row sums. @param {Product} product @returns {Float64Array} scaled; rounding errors become 0 */
 export function rowSums({ n, scaled }) {
   return Float64Array.from({ length: n }, (_, i) =>
-    resolve(scaled.subarray(i * n, (i + 1) * n).reduce((sum, value) => sum + value, 0)),
+    clearRounding(scaled.subarray(i * n, (i + 1) * n).reduce((sum, value) => sum + value, 0)),
   );
 }
 
@@ -97,12 +97,12 @@ export function colSums({ n, scaled }) {
   return Float64Array.from({ length: n }, (_, j) => {
     let sum = 0;
     for (let i = 0; i < n; i++) sum += scaled[i * n + j];
-    return resolve(sum);
+    return clearRounding(sum);
   });
 }
 
 /** Replace a rounding error by 0. @param {number} sum */
-function resolve(sum) {
+function clearRounding(sum) {
   return Math.abs(sum) < UNRESOLVED ? 0 : sum;
 }
 

@@ -53,7 +53,11 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
   if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
-  const isNoted = meta.unknown && noteUnknown(figure, results, labels);
+  const { unknown, absent } = meta;
+  const isNoted = [
+    unknown && noteRuns(figure, results, labels, unknown, (columns, key) => columns.unknown.has(key)),
+    absent && noteRuns(figure, results, labels, absent.text, (columns) => lacks(columns, absent.key)),
+  ].some(Boolean);
   if (visible(figure).length === 0) {
     hideTicks(layout);
     if (meta.empty && !isNoted) layout.annotations.push(note(meta.empty, meta.muted));
@@ -99,18 +103,30 @@ function cutCurves({ data, layout: { meta } }) {
   }
 }
 
-/** Mark runs without data at the shown step; return whether there are any. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
-function noteUnknown({ data, layout }, results, labels) {
-  const runs = results.flatMap((result, run) =>
-    data.some(({ meta }) => meta.run === run && result?.unknown.has(meta.key)) ? [run] : [],
+/** Return whether a run ended without a metric. @param {Columns} columns @param {string} key */
+function lacks({ end, layers }, key) {
+  return end !== null && !layers.has(key);
+}
+
+/**
+ * Name the runs that lack data for a reason; return whether there are any.
+ * @param {Figure} figure
+ * @param {(Columns | null)[]} results
+ * @param {string[]} labels
+ * @param {string} reason
+ * @param {(columns: Columns, key: string) => boolean} isMeant `key`: a metric that the figure draws
+ */
+function noteRuns({ data, layout }, results, labels, reason, isMeant) {
+  const runs = results.flatMap((columns, run) =>
+    columns && data.some(({ meta }) => meta.run === run && isMeant(columns, meta.key)) ? [run] : [],
   );
   if (runs.length === 0) return false;
-  const { unknown, muted } = layout.meta;
+  const { muted } = layout.meta;
   const isEmpty = data.every((trace) => trace.visible === false);
   layout.annotations.push(
     isEmpty
-      ? note(unknown, muted)
-      : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${unknown}`, muted, layout.paper_bgcolor),
+      ? note(reason, muted)
+      : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${reason}`, muted, layout.paper_bgcolor),
   );
   return true;
 }

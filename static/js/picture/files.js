@@ -19,7 +19,7 @@ import { toCaptionLines } from './geometry/captions.js';
 import { toCursor, toFrame, toPlan, toStaticShapes } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
 import { move, toText } from './geometry/shapes.js';
-import { MEANING, TITLE, toLayerTable, toSentence, toSizeTable } from './geometry/words.js';
+import { MEANING, TITLE, toLayerTable, toSizeTable } from './geometry/words.js';
 import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
 
@@ -146,12 +146,7 @@ export function toTables(templates) {
   ];
 }
 
-/** Describe each run in a sentence. @param {Templates} templates */
-export function toSentences(templates) {
-  return shownRuns(templates).map((shown) => toSentence(shown, state.cursor.value));
-}
-
-/** List the menu items. @param {Templates} templates */
+/** List the exports of the picture, for its menu. @param {Templates} templates */
 export function pictureItems(templates) {
   const numbers = () => toDelimited(templates, ',');
   return [

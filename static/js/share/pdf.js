@@ -66,23 +66,27 @@ export async function toPdf(svg, size, caption) {
   const [{ jsPDF, svg2pdf }, fonts] = await Promise.all([loadTools(), loadFonts()]);
   const width = WIDTH_PT - 2 * PAD;
   const height = (size.height * width) / size.width;
-  const sheet = new jsPDF({ unit: 'pt' }); // for measuring the caption
-  addFonts(sheet, fonts);
+  const ruler = new jsPDF({ unit: 'pt' }); // for measuring the caption
+  addFonts(ruler, fonts);
   const figure = adaptForSvg2pdf(svg);
-  const [known, isComplete] = keepKnown(sheet, figure, caption);
-  const lines = toLines(sheet, isComplete ? known : { ...known, text: `${known.text} ${MISSING_NOTE}` }, width);
-  const whole = TITLE.height + height + (lines.length + 1) * CAPTION.size * CAPTION.line + PAD;
+  const [drawable, isComplete] = keepDrawable(ruler, figure, caption);
+  const lines = toLines(
+    ruler,
+    isComplete ? drawable : { ...drawable, text: `${drawable.text} ${MISSING_NOTE}` },
+    width,
+  );
+  const pageHeight = TITLE.height + height + (lines.length + 1) * CAPTION.size * CAPTION.line + PAD;
   const pdf = new jsPDF({
     unit: 'pt',
-    format: [WIDTH_PT, whole],
-    orientation: WIDTH_PT > whole ? 'landscape' : 'portrait',
+    format: [WIDTH_PT, pageHeight],
+    orientation: WIDTH_PT > pageHeight ? 'landscape' : 'portrait',
     putOnlyUsedFonts: true,
     compress: true,
   });
   addFonts(pdf, fonts);
   pdf.setProperties({ title: caption.title, subject: `${caption.text} ${caption.url}`, creator: 'mHC Scope' });
   pdf.setLanguage('en');
-  write(pdf, known.title, PAD, PAD + TITLE.size, { size: TITLE.size, style: 'bold', color: INK });
+  write(pdf, drawable.title, PAD, PAD + TITLE.size, { size: TITLE.size, style: 'bold', color: INK });
   pdf.setFont(FONT, 'normal'); // default font of the figure
   await svg2pdf(figure, pdf, { x: PAD, y: TITLE.height, width, height });
   writeLines(pdf, lines, caption.url, TITLE.height + height);
@@ -100,7 +104,7 @@ function addFonts(pdf, fonts) {
 }
 
 /** Replace characters that the font lacks, such as Chinese ones, by a box: the library would omit them. @param {any} pdf @param {Element} figure @param {Caption} caption @returns {[Caption, boolean]} the caption, and whether nothing is missing */
-function keepKnown(pdf, figure, caption) {
+function keepDrawable(pdf, figure, caption) {
   const { metadata } = pdf.getFont();
   let isComplete = true;
   const keep = (/** @type {string} */ text) =>

@@ -43,11 +43,11 @@ function formatSetting(field, value) {
 }
 
 /**
- * List notes for readers of the numbers: seeds, estimators, training, versions.
+ * List the notes below exported numbers: seeds, estimators, training, versions.
  * @param {Columns[]} runs
  * @param {string[]} labels
  * @param {boolean} isDifference
- * @param {string} [part] the interval in words; default: all layers
+ * @param {string} [part] the exported layers in words; default: all
  * @returns {string[]}
  */
 export function toNotes(runs, labels, isDifference, part = '') {

@@ -107,7 +107,7 @@ function placeTraces(ids, traces) {
   return traces.reduce((all, id, run) => (id ? all.toSpliced(run, 0, id) : all), ids);
 }
 
-/** Build the Python script. @param {string} base @param {any[]} specs @param {Shown} shown */
+/** Build a Python script that computes the shown runs over REST, and shows a figure of them. @param {string} base @param {any[]} specs @param {Shown} shown */
 function toPython(base, specs, { traces = [], snapshot, panel, query }) {
   const read = `specs = json.loads(r'''${JSON.stringify(specs, null, 1).replaceAll("'''", "''\\u0027")}''')\n\n`;
   const begin = snapshot

@@ -11,11 +11,11 @@ import * as state from './signals.js';
 export const shownTheme = computed(() => state.templates.value?.panels[0].figure.layout.meta.theme ?? theme.value);
 
 /**
- * Return the styles of the shown runs: each slot's own run if it has the data, else its earlier one.
+ * Return the styles of the shown runs: of each slot the present run if it has the data, else the run that it showed before.
  * @param {(columns: import('../../types').Columns) => boolean} [has]
  */
 export function stylesOf(has = (columns) => columns.start !== null) {
-  state.dataTick.value;
+  state.dataTick.value; // subscribes: columns change in place
   const methods = state.slots.value.map((slot) => methodOf(shownOf(slot, has).columns));
   return toRunStyles(methods, shownTheme.value);
 }

@@ -49,7 +49,7 @@ export function dropViews(views, keys) {
   return views.filter((item) => !keys.includes(item.key));
 }
 
-/** Restore removed entries in order of time, unless visited again meanwhile. @param {Visited[]} views @param {Visited[]} dropped */
+/** Put removed entries back, newest first, except those that were visited again meanwhile. @param {Visited[]} views @param {Visited[]} dropped */
 export function restoreViews(views, dropped) {
   const missing = dropped.filter((item) => !views.some(({ key }) => key === item.key));
   return trim([...views, ...missing].sort((one, other) => other.seen - one.seen));

@@ -42,7 +42,7 @@ export async function copyImage(image) {
     return 'This browser does not let a page copy images: download the PNG instead';
   }
   try {
-    await navigator.clipboard.write([new ClipboardItem({ 'image/png': image.then(toBlob) })]);
+    await navigator.clipboard.write([new ClipboardItem({ 'image/png': image.then(toPngBlob) })]);
     return 'Copied as an image';
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
@@ -50,8 +50,8 @@ export async function copyImage(image) {
   }
 }
 
-/** Decode a data URL: the page's content policy forbids fetching it. @param {string} url */
-function toBlob(url) {
+/** Decode the data URL of a PNG: the page's content policy forbids fetching it. @param {string} url */
+function toPngBlob(url) {
   const bytes = Uint8Array.from(atob(url.slice(url.indexOf(',') + 1)), (sign) => sign.charCodeAt(0));
   return new Blob([bytes], { type: 'image/png' });
 }

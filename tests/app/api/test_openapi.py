@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
 from mhc_core.figures import PANELS
-from mhc_core.metrics.registry import to_catalogue
+from mhc_core.metrics import to_catalogue
 from mhc_scope.api.http.problems import Problem
 from mhc_scope.api.http.stream import parse_cursors
 from mhc_scope.api.models.descriptions import PresetsBody, PreviewsBody

@@ -1,7 +1,6 @@
 """Servers without HTTP and without workers: from the queue to the stream all is real, what computes is led by hand.
 
-Several servers live in one event loop, each with a database connection of its own. Real processes are in
-`test_two_servers.py`.
+Several servers may live in one event loop, each with a database connection of its own.
 """
 
 import asyncio
@@ -19,13 +18,12 @@ from mhc_scope.services.policy import OpenPolicy
 from mhc_scope.services.runs import Runs
 from mhc_scope.services.storage import Storage
 from mhc_scope.settings import Settings
-from mhc_scope.store.database import Database
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.runs import StoredRun
 from mhc_scope.store.space import SpaceStore
 from tests.apart import run_loop
+from tests.app.store.place import LocalPlace, Place
 
-LEASE_S = 2.0
 WAIT_S = 30.0
 
 
@@ -60,15 +58,6 @@ class Puppet(Engine):
 
     async def settle(self, job_id: str) -> None:
         """Nothing is ever on its way."""
-
-    def position(self, job_id: str) -> int | None:
-        """Jobs do not wait here."""
-        return 0 if job_id in self.frames else None
-
-    @property
-    def waiting(self) -> int:
-        """None wait."""
-        return 0
 
     @property
     def running(self) -> int:
@@ -111,16 +100,12 @@ class Puppet(Engine):
 class Server:
     """One server on a database."""
 
-    def __init__(self, url: str, workers: int = 1, **settings: Any) -> None:
-        settings = {"precompute": False, "lease_s": LEASE_S, "workers": workers} | settings
-        self.settings = Settings(database_url=url, **settings)
-        self.database, self.hub, self.engine = Database(url), Hub(), Puppet(workers)
-        self.runs = Runs(
-            self.settings, OpenPolicy(self.settings), self.database, self.engine, self.hub, self._build_storage()
-        )
-
-    def _build_storage(self) -> Storage:
-        return Storage(self.settings, SpaceStore(self.database, self.settings.sqlalchemy_url))
+    def __init__(self, place: Place, workers: int = 1, **settings: Any) -> None:
+        self.place, self.settings = place, Settings(precompute=False, workers=workers, **settings)
+        self.database, self.hub, self.engine = place.open(), Hub(), Puppet(workers)
+        self.store = place.build_store(self.database, self.hub)
+        storage = Storage(self.settings, SpaceStore(self.database))
+        self.runs = Runs(self.settings, OpenPolicy(self.settings), self.store, self.engine, self.hub, storage)
 
     async def start(self) -> "Server":
         """Start it."""
@@ -135,9 +120,8 @@ class Server:
 
     async def kill(self) -> None:
         """End it as a power cut would: nothing more is written."""
-        dispatcher, neighbours = self.runs._dispatcher, self.runs._peers
-        if neighbours is not None:
-            await neighbours.stop()
+        dispatcher = self.runs._dispatcher
+        await self.place.disconnect(self.store)
         for loop in dispatcher._loops:
             loop.cancel()
         await asyncio.gather(*dispatcher._loops, return_exceptions=True)
@@ -211,6 +195,6 @@ def play(act: Awaitable[None]) -> None:
     run_loop(inside())
 
 
-def sqlite_url(folder: Path) -> str:
-    """A database in a folder."""
-    return f"sqlite:///{folder / 'test.db'}"
+def start_local(folder: Path, **settings: Any) -> Awaitable[Server]:
+    """Start a server on a file in a folder."""
+    return Server(LocalPlace(folder), **settings).start()

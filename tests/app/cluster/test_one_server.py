@@ -1,4 +1,4 @@
-"""The queue of one server: fair, retried once, patient with its database. On SQLite and on PostgreSQL."""
+"""The queue of one server: fair, retried once, patient with its database."""
 
 import asyncio
 import sqlite3
@@ -8,12 +8,13 @@ import pytest
 
 from mhc_scope import limits
 from mhc_scope.api.http.stream import Feed
-from tests.app.cluster.puppet import Server, check_log, make_spec, play, sqlite_url, wait_until
+from tests.app.cluster.puppet import Server, check_log, make_spec, play, start_local, wait_until
+from tests.app.store.place import Place
 
 
-def test_a_single_run_waits_for_one_cell_of_anothers_sweep_at_most(database_url: str) -> None:
+def test_a_single_run_waits_for_one_cell_of_anothers_sweep_at_most(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         cells = [await server.submit(make_spec(seed), "sweeper") for seed in range(20)]
         single = await server.submit(make_spec(100), "light")
         assert server.runs.position(single) == 1, "next, whoever came first"
@@ -26,15 +27,15 @@ def test_a_single_run_waits_for_one_cell_of_anothers_sweep_at_most(database_url:
     play(act())
 
 
-def test_clients_and_their_use_outlive_a_restart(database_url: str) -> None:
+def test_clients_and_their_use_outlive_a_restart(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         first, second = [await server.submit(make_spec(seed), "heavy") for seed in range(2)]
         await server.engine.step(first)
-        server.runs._dispatcher.reports.leased[first].begun_s -= 50.0  # type: ignore[operator]
+        server.runs._dispatcher.reports.claimed[first].begun_s -= 50.0  # type: ignore[operator]
         await server.compute(first)
         await server.kill()
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         await wait_until(lambda: server.engine.begun == [second])
         third, fourth = await server.submit(make_spec(3), "heavy"), await server.submit(make_spec(4), "light")
         assert [server.runs.position(run_id) for run_id in (second, third, fourth)] == [0, 2, 1]
@@ -44,9 +45,9 @@ def test_clients_and_their_use_outlive_a_restart(database_url: str) -> None:
     play(act())
 
 
-def test_a_crash_is_tried_once_more_with_the_frames_that_are_there(database_url: str) -> None:
+def test_a_crash_is_tried_once_more_with_the_frames_that_are_there(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         run_id = await server.submit(make_spec(1))
         watching = asyncio.create_task(server.follow(run_id))
         await server.engine.step(run_id, 2)
@@ -61,9 +62,9 @@ def test_a_crash_is_tried_once_more_with_the_frames_that_are_there(database_url:
     play(act())
 
 
-def test_a_second_crash_fails_it_with_the_reason(database_url: str) -> None:
+def test_a_second_crash_fails_it_with_the_reason(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         run_id = await server.submit(make_spec(1))
         for attempt in (1, 2):
             await wait_until(lambda attempt=attempt: len(server.engine.begun) == attempt)
@@ -77,9 +78,9 @@ def test_a_second_crash_fails_it_with_the_reason(database_url: str) -> None:
     play(act())
 
 
-def test_frames_that_differ_when_it_is_tried_again_fail_it(database_url: str) -> None:
+def test_frames_that_differ_when_it_is_tried_again_fail_it(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         run_id = await server.submit(make_spec(1))
         await server.engine.step(run_id, 2)
         await server.engine.crash(run_id)
@@ -99,12 +100,12 @@ def test_frames_that_differ_when_it_is_tried_again_fail_it(database_url: str) ->
     play(act())
 
 
-def test_a_row_under_way_without_a_job_is_found(database_url: str) -> None:
+def test_a_row_under_way_without_a_job_is_found(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         run_id = await server.submit(make_spec(1))
         server.engine.frames.clear()  # as if the engine had lost it without a word
-        del server.runs._dispatcher.reports.leased[run_id]
+        del server.runs._dispatcher.reports.claimed[run_id]
         await wait_until(lambda: server.engine.begun == [run_id] * 2)
         await server.compute(run_id)
         check_log(await server.follow(run_id), "done")
@@ -116,7 +117,7 @@ def test_a_row_under_way_without_a_job_is_found(database_url: str) -> None:
 @pytest.mark.full
 def test_a_database_locked_for_a_while_loses_nothing(tmp_path: Path) -> None:
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path)).start()
+        server = await start_local(tmp_path)
         run_id = await server.submit(make_spec(1))
         watching = asyncio.create_task(server.follow(run_id))
         await server.engine.step(run_id)
@@ -139,7 +140,7 @@ def test_an_end_that_cannot_be_stored_is_stored_later(tmp_path: Path, monkeypatc
     monkeypatch.setattr(limits, "STORE_WAIT_S", 0.1)
 
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path)).start()
+        server = await start_local(tmp_path)
         run_id = await server.submit(make_spec(1))
         watching = asyncio.create_task(server.follow(run_id))
         await server.engine.step(run_id)
@@ -163,7 +164,7 @@ def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(
     monkeypatch.setattr(limits, "STORE_WAIT_S", 0.1)
 
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path)).start()
+        server = await start_local(tmp_path)
         run_id = await server.submit(make_spec(1))
         other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
@@ -180,7 +181,7 @@ def test_a_run_whose_frames_cannot_be_stored_fails_with_the_reason(
 
 def test_a_delete_that_meets_the_loss_of_the_worker_is_obeyed(tmp_path: Path) -> None:
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path)).start()
+        server = await start_local(tmp_path)
         run_id = await server.submit(make_spec(1))
         await server.engine.step(run_id, 2)
         server.engine.cancel = server.engine.crash  # type: ignore[method-assign]  # killed as it is told to stop
@@ -198,7 +199,7 @@ def test_a_stream_that_cannot_be_read_says_so_and_may_be_taken_up_again(
     monkeypatch.setattr(limits, "LOG_CACHE_BYTES", 1)
 
     async def act() -> None:
-        server = await Server(sqlite_url(tmp_path)).start()
+        server = await start_local(tmp_path)
         run_id = await server.submit(make_spec(1))
         await server.compute(run_id)
         feed = Feed(server.runs, 0.5, {run_id: 0}, "sse")

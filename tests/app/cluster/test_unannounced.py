@@ -6,6 +6,7 @@ from mhc_core.spec import RunSpec
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.unannounced import Caller, CallerGone
 from tests.app.cluster.puppet import Server, make_spec, play
+from tests.app.store.place import Place
 
 
 def build_caller(*, is_gone: bool = False) -> Caller:
@@ -24,9 +25,9 @@ async def read_status(server: Server, run_id: str) -> str:
     return (await server.get(run_id)).status
 
 
-def test_nothing_is_queued_for_a_caller_that_is_gone_before_its_turn(database_url: str) -> None:
+def test_nothing_is_queued_for_a_caller_that_is_gone_before_its_turn(place: Place) -> None:
     async def act() -> None:
-        server, spec = await Server(database_url).start(), make_spec(1)
+        server, spec = await Server(place).start(), make_spec(1)
         with pytest.raises(CallerGone):
             await submit(server, spec, build_caller(is_gone=True))
         assert await server.runs.store.get(spec.id) is None
@@ -35,9 +36,9 @@ def test_nothing_is_queued_for_a_caller_that_is_gone_before_its_turn(database_ur
     play(act())
 
 
-def test_runs_of_a_caller_that_leaves_untold_are_cancelled_waiting_or_under_way(database_url: str) -> None:
+def test_runs_of_a_caller_that_leaves_untold_are_cancelled_waiting_or_under_way(place: Place) -> None:
     async def act() -> None:
-        server = await Server(database_url).start()
+        server = await Server(place).start()
         callers = [build_caller() for _ in range(2)]
         ids = [await submit(server, make_spec(seed), caller) for seed, caller in enumerate(callers)]
         assert [await read_status(server, run_id) for run_id in ids] == ["running", "queued"]
@@ -52,9 +53,9 @@ def test_runs_of_a_caller_that_leaves_untold_are_cancelled_waiting_or_under_way(
     play(act())
 
 
-def test_runs_that_were_announced_go_on(database_url: str) -> None:
+def test_runs_that_were_announced_go_on(place: Place) -> None:
     async def act() -> None:
-        server, caller = await Server(database_url).start(), build_caller()
+        server, caller = await Server(place).start(), build_caller()
         run_id = await submit(server, make_spec(1), caller)
         server.runs.announce([run_id])
         await server.runs.withdraw(caller)
@@ -65,9 +66,9 @@ def test_runs_that_were_announced_go_on(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("client", ["me", "another"])
-def test_runs_that_another_was_told_of_go_on(database_url: str, client: str) -> None:
+def test_runs_that_another_was_told_of_go_on(place: Place, client: str) -> None:
     async def act() -> None:
-        server, spec, caller = await Server(database_url).start(), make_spec(1), build_caller()
+        server, spec, caller = await Server(place).start(), make_spec(1), build_caller()
         run_id = await submit(server, spec, caller)
         assert await submit(server, spec, None, client) == run_id
         await server.runs.withdraw(caller)
@@ -77,9 +78,9 @@ def test_runs_that_another_was_told_of_go_on(database_url: str, client: str) -> 
     play(act())
 
 
-def test_runs_that_someone_watches_go_on(database_url: str) -> None:
+def test_runs_that_someone_watches_go_on(place: Place) -> None:
     async def act() -> None:
-        server, caller = await Server(database_url).start(), build_caller()
+        server, caller = await Server(place).start(), build_caller()
         run_id = await submit(server, make_spec(1), caller)
         with server.hub.subscribe([run_id], "viewer"):
             await server.runs.withdraw(caller)
@@ -89,9 +90,9 @@ def test_runs_that_someone_watches_go_on(database_url: str) -> None:
     play(act())
 
 
-def test_the_last_of_several_callers_that_leave_untold_ends_the_run(database_url: str) -> None:
+def test_the_last_of_several_callers_that_leave_untold_ends_the_run(place: Place) -> None:
     async def act() -> None:
-        server, spec = await Server(database_url).start(), make_spec(1)
+        server, spec = await Server(place).start(), make_spec(1)
         callers = [build_caller() for _ in range(3)]
         (run_id, *_) = [await submit(server, spec, caller) for caller in callers]
         statuses = []

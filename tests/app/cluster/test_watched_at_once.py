@@ -13,7 +13,7 @@ from mhc_scope.services.errors import ServerStreamLimitError, TooExpensiveError
 from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.streams import StreamLimit, StreamPlace
 from mhc_scope.settings import Settings
-from tests.app.cluster.puppet import Server, make_spec, play, sqlite_url
+from tests.app.cluster.puppet import make_spec, play, start_local
 
 
 def build_request(body: bytes) -> Request:
@@ -29,7 +29,7 @@ def build_request(body: bytes) -> Request:
 
 def test_who_asked_first_does_not_end_a_run_for_one_whose_stream_is_about_to_begin(tmp_path: Path) -> None:
     async def act() -> None:
-        server, spec = await Server(sqlite_url(tmp_path)).start(), make_spec(1)
+        server, spec = await start_local(tmp_path), make_spec(1)
         run_id = await server.submit(spec, "ann")
         await server.engine.step(run_id)
         ben, streams = ClientIdentity("ben", "192.0.2.1"), StreamLimit(8)
@@ -44,7 +44,7 @@ def test_who_asked_first_does_not_end_a_run_for_one_whose_stream_is_about_to_beg
 
 def test_a_comparison_that_finds_no_place_for_its_stream_leaves_no_run(tmp_path: Path) -> None:
     async def act() -> None:
-        server, specs = await Server(sqlite_url(tmp_path)).start(), [make_spec(1), make_spec(2)]
+        server, specs = await start_local(tmp_path), [make_spec(1), make_spec(2)]
         ben, streams = ClientIdentity("ben", "192.0.2.1"), StreamLimit(1)
         requests = [build_request(orjson.dumps([spec.canonical()])) for spec in specs]  # both find room at first
         posts = [compare_runs(one, server.runs, ben, StreamPlace(streams, ben), "page of ben") for one in requests]
@@ -58,7 +58,7 @@ def test_a_comparison_that_finds_no_place_for_its_stream_leaves_no_run(tmp_path:
 
 def test_a_comparison_that_is_refused_watches_nothing(tmp_path: Path) -> None:
     async def act() -> None:
-        server, spec = await Server(sqlite_url(tmp_path), max_run_seconds=1e-9).start(), make_spec(1)
+        server, spec = await start_local(tmp_path, max_run_seconds=1e-9), make_spec(1)
         ben, streams = ClientIdentity("ben", "192.0.2.1"), StreamLimit(8)
         request = build_request(orjson.dumps([spec.canonical()]))
         with pytest.raises(TooExpensiveError):

@@ -77,8 +77,7 @@ def test_cancel_is_idempotent_and_leaves_a_finished_run(client: httpx.Client, fr
 
 
 def test_a_cancelled_spec_starts_again(client: httpx.Client, fresh_spec: FreshSpec) -> None:
-    # Some seconds, so that it is not done where this process gets the core late.
-    spec = fresh_spec(depth=512, width=32, input={"batch": 4, "tokens": 128})
+    spec = fresh_spec(**LONG)
     run_id = start_long(client, spec)
     assert client.delete(f"/runs/{run_id}").json()["status"] == "cancelled"
     again = client.post("/runs", json=spec)

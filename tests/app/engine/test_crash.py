@@ -170,10 +170,12 @@ def test_kill_9_of_the_server_keeps_runs_and_snapshots(
     assert read_lines(lone_client, cut) == joined
 
 
-def test_a_run_outlives_its_server_again_and_again(
-    launch: StartServer, database_url: str, fresh_spec: FreshSpec
-) -> None:
-    flags = ("--workers", "1", "--database-url", database_url, "--lease-s", "2")
+def test_a_run_outlives_its_server_again_and_again(launch: StartServer, fresh_spec: FreshSpec) -> None:
+    lose_servers(launch, fresh_spec, "--workers", "1")
+
+
+def lose_servers(launch: StartServer, fresh_spec: FreshSpec, *flags: str) -> None:
+    """Kill servers one after the other while they compute a run; the last one finishes it."""
     own = launch(*flags)
     with httpx.Client(base_url=own.api, timeout=60) as http:
         run_id = start_long(http, fresh_spec(depth=256, width=64))

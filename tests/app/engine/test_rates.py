@@ -23,8 +23,6 @@ class Silent:
 
     def on_free(self) -> None: ...
 
-    def on_moved(self, run_ids: Sequence[str]) -> None: ...
-
 
 def test_a_warm_worker_replaces_the_usual_rates_by_its_own() -> None:
     async def wait_for_worker() -> None:

@@ -22,7 +22,6 @@ class Busy:
     """As much of an engine as predictions ask."""
 
     running: int = 0
-    waiting: int = 0
     rates: Rates = DEFAULT_RATES
 
 

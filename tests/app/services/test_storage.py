@@ -49,7 +49,7 @@ def test_what_has_to_go_brings_it_below_the_share() -> None:
 
 def open_storage(database: Database, path: Path, **sizes: int) -> tuple[Storage, Settings]:
     settings = Settings(data=path.parent, **sizes)  # type: ignore[arg-type]
-    return Storage(settings, SpaceStore(database, to_url(path))), settings
+    return Storage(settings, SpaceStore(database)), settings
 
 
 def test_a_full_store_refuses_until_old_runs_have_gone(tmp_path: Path) -> None:

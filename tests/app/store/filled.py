@@ -12,6 +12,7 @@ from sqlalchemy import update
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.database import Database
 from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from mhc_scope.store.tables import runs
 from tests.apart import run_loop
 
@@ -20,10 +21,15 @@ DAY_S = 86_400.0
 
 
 def do(url: str, work: Callable[[Database], Awaitable[T]], *, is_secondary: bool = False) -> T:
+    """Work on a file of SQLite, which is closed whatever happens."""
+    return do_with(lambda: SqliteDatabase(url, is_secondary=is_secondary), work)
+
+
+def do_with(open_database: Callable[[], Database], work: Callable[[Database], Awaitable[T]]) -> T:
     """Work on a database, which is closed whatever happens."""
 
     async def inside() -> T:
-        database = Database(url, is_secondary=is_secondary)
+        database = open_database()
         try:
             return await work(database)
         finally:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mhc_scope.store.database import Database
 from mhc_scope.store.snapshots import RENEW_EVERY_S, Owner, SnapshotStore, StoredSnapshot
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from tests.apart import run_loop
 
 NOW = 1_800_000_000.0
@@ -17,7 +17,7 @@ def store_then(folder: Path, first: float | None, act: Act) -> StoredSnapshot:
     """The view as it is after something was done with it."""
 
     async def check() -> StoredSnapshot:
-        database = Database(f"sqlite:///{folder / 'mhc-scope.db'}")
+        database = SqliteDatabase(f"sqlite:///{folder / 'mhc-scope.db'}")
         views = SnapshotStore(database)
         stored, is_new = await views.put(["r"], "s", "t", owner=Owner("cookie:a", "192.0.2.7", "hash", first))
         assert is_new

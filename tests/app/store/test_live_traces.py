@@ -1,14 +1,15 @@
-"""Rows of traces that grow, on SQLite; `test_postgresql.py` does the same there."""
+"""Rows of traces that grow, on SQLite."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from mhc_core.record.source import SpecSource
-from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.local import LocalQueue
 from mhc_scope.store.retention import drop_unused
 from mhc_scope.store.runs import NewJob, RunStore
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from tests.apart import run_loop
 from tests.records import TRACE
 
@@ -19,7 +20,7 @@ def do(folder: Path, work: Work) -> None:
     """Work on a database, which is closed whatever happens."""
 
     async def inside() -> None:
-        database = Database(f"sqlite:///{folder / 'mhc-scope.db'}")
+        database = SqliteDatabase(f"sqlite:///{folder / 'mhc-scope.db'}")
         try:
             await work(RunStore(database), LiveTraceStore(database))
         finally:
@@ -45,9 +46,9 @@ def test_a_trace_that_grows_is_not_queued_again(tmp_path: Path) -> None:
     async def work(runs: RunStore, live: LiveTraceStore) -> None:
         await runs.put_queued({"r": NewJob("run", SpecSource(spec={}), {})})
         await live.open("l", TRACE, "secret")
-        turn = await Queue(runs._database, 10).take_turn({}, free=9)
+        turn = await LocalQueue(runs._database).take_turn({}, free=9)
         assert [run.id for run in turn.claimed] == ["r"]
-        assert (await Queue(runs._database, 10).heartbeat([("r", 1)])).freed == []
+        assert (await LocalQueue(runs._database).check([Claim("r", 1)])).freed == []
         assert await live.list_open() == ["l"]
         await runs.finish("l", 0, "done", None)
         assert await live.list_open() == []

@@ -5,17 +5,17 @@ from pydantic import ValidationError
 
 from mhc_core.record.source import SpecSource
 from mhc_scope.api.models.snapshots import SnapshotRequest
-from mhc_scope.store.database import Database
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
 from tests.apart import run_loop
+from tests.app.store.place import Place
 from tests.records import TRACE
 
 
-def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(database_url: str) -> None:
+def test_an_id_with_it_is_known_to_no_store_and_a_spec_may_have_it(place: Place) -> None:
     async def inside() -> None:
-        database = Database(database_url)
+        database = place.open()
         try:
             store = RunStore(database)
             source = SpecSource(spec={"input": {"text": "a\0b"}})

@@ -16,7 +16,8 @@ from mhc_scope.store.retention import drop_oldest, drop_unused, return_pages
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
 from mhc_scope.store.tables import frames, runs
-from tests.app.store.filled import DAY_S, add_run, do, to_url
+from tests.app.store.filled import DAY_S, add_run, do, do_with, to_url
+from tests.app.store.place import Place
 from tests.records import TRACE
 
 
@@ -29,7 +30,7 @@ async def count_frames(database: Database) -> int:
     return await database.call(lambda c: int(c.execute(select(func.count()).select_from(frames)).scalar_one()))
 
 
-def test_old_runs_go_whole_and_others_stay(database_url: str) -> None:
+def test_old_runs_go_whole_and_others_stay(place: Place) -> None:
     async def work(database: Database) -> None:
         await add_run(database, "new", age_days=0.5)
         for name in ("old", "held", "opening"):
@@ -41,12 +42,10 @@ def test_old_runs_go_whole_and_others_stay(database_url: str) -> None:
         assert await list_runs(database) == ["held", "new", "opening", "trace"]
         assert await count_frames(database) == 3 * 11 + 1
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
     monkeypatch.setattr(sweeping, "PAUSE_S", 0.05)  # a busy machine counts slowly
 
@@ -62,12 +61,10 @@ def test_a_large_run_goes_in_steps_and_is_not_there_meanwhile(
         assert len(between) >= 5, "requests came in between"
         assert await list_runs(database) == []
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "STEP_ROWS", 10)
 
     async def work(database: Database) -> None:
@@ -83,10 +80,10 @@ def test_a_run_that_is_asked_for_again_while_it_goes_is_whole(
         assert len(await RunStore(database).read("big", -1, 100)) == 31
         assert await count_frames(database) == 31
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_a_run_whose_row_goes_at_that_moment_is_put_anew(database_url: str) -> None:
+def test_a_run_whose_row_goes_at_that_moment_is_put_anew(place: Place) -> None:
     going, may_end = threading.Event(), threading.Event()
 
     def drop(connection: Connection) -> None:
@@ -109,10 +106,10 @@ def test_a_run_whose_row_goes_at_that_moment_is_put_anew(database_url: str) -> N
         assert run is not None
         assert run.status == "queued"
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_a_trace_that_comes_again_while_it_goes_is_stored(database_url: str) -> None:
+def test_a_trace_that_comes_again_while_it_goes_is_stored(place: Place) -> None:
     async def work(database: Database) -> None:
         store = RunStore(database)
         assert await store.add_record("t", TRACE, [])
@@ -123,10 +120,10 @@ def test_a_trace_that_comes_again_while_it_goes_is_stored(database_url: str) -> 
         assert await drop_unused(database, 0.0, 0.0, ()) == 0
         assert await list_runs(database) == ["t"]
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_what_a_crash_cut_short_is_taken_up(database_url: str) -> None:
+def test_what_a_crash_cut_short_is_taken_up(place: Place) -> None:
     async def work(database: Database) -> None:
         await add_run(database, "r", frames=40)
         await database.call(lambda c: c.execute(runs.update().values(status="dropped")))
@@ -134,10 +131,10 @@ def test_what_a_crash_cut_short_is_taken_up(database_url: str) -> None:
         assert await list_runs(database) == []
         assert await count_frames(database) == 0
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_a_verification_can_be_asked_for_while_the_old_one_goes(database_url: str) -> None:
+def test_a_verification_can_be_asked_for_while_the_old_one_goes(place: Place) -> None:
     async def work(database: Database) -> None:
         store, job = RunStore(database), NewJob("verification", SpecSource(spec={}), {}, of_run="r")
         await store.put_queued({"v": job})
@@ -146,10 +143,10 @@ def test_a_verification_can_be_asked_for_while_the_old_one_goes(database_url: st
         assert await store.find_job("verification", "r") is None
         await store.put_queued({"w": job})
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
-def test_the_oldest_go_first_and_no_more_than_must(database_url: str) -> None:
+def test_the_oldest_go_first_and_no_more_than_must(place: Place) -> None:
     async def work(database: Database) -> None:
         for age, name in enumerate("abcdef", start=1):
             await add_run(database, name, age_days=age)
@@ -161,7 +158,7 @@ def test_the_oldest_go_first_and_no_more_than_must(database_url: str) -> None:
         assert await drop_oldest(database, 10**12, time.time() - 2.5 * DAY_S, ["d"]) == pytest.approx(each, rel=0.1)
         assert await list_runs(database) == ["a", "b", "d", "trace"], "c was the only one that was old and not spared"
 
-    do(database_url, work)
+    do_with(place.open, work)
 
 
 def test_pages_are_given_back_to_the_disk(tmp_path: Path) -> None:

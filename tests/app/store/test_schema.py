@@ -16,8 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
 from mhc_scope.store import migrations
-from mhc_scope.store.database import Database
 from mhc_scope.store.schema import UnusableDatabase, upgrade
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from mhc_scope.store.tables import metadata
 from tests.conftest import ROOT, Call
 
@@ -148,7 +148,7 @@ def test_another_schema_is_refused_and_left_alone(path: Path, case: str) -> None
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     for _ in range(2):  # the second time the folder is free again
         with pytest.raises(UnusableDatabase, match=said) as refusal:
-            Database(f"sqlite:///{path}")
+            SqliteDatabase(f"sqlite:///{path}")
         assert str(path) in str(refusal.value)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
 

@@ -11,13 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame, ForwardFrame, Frame
 from mhc_core.record.source import SpecSource
-from mhc_scope.store.database import Database
 from mhc_scope.store.errors import DataInUse
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.queue import Queue
+from mhc_scope.store.queue.local import LocalQueue
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.snapshots import SnapshotStore
+from mhc_scope.store.sqlite_database import SqliteDatabase
 from tests.apart import run_loop
 from tests.records import START, TRACE
 
@@ -31,7 +31,7 @@ def with_log(folder: Path, cache_bytes: int, work: Callable[[FrameLog, RunStore]
     """Do `work` on a log with one run queued."""
 
     async def inside() -> T:
-        database = Database(f"sqlite:///{folder / 'test.db'}")
+        database = SqliteDatabase(f"sqlite:///{folder / 'test.db'}")
         try:
             store = RunStore(database)
             await store.put_queued({"r": JOB})
@@ -61,7 +61,7 @@ def test_what_happens_to_a_run_happens_to_no_other(tmp_path: Path) -> None:
             return [(run.status, run.frames) for name in "qrs" if (run := await store.get(name)) is not None]
 
         waiting = ("queued", 0)
-        await Queue(store._database, 10).take_turn({}, free=1)
+        await LocalQueue(store._database).take_turn({}, free=1)
         await store.put_queued({"q": JOB, "s": JOB})
         assert await look() == [waiting, ("running", 0), waiting]
         await log.append("r", 0, LINES[:3])
@@ -126,7 +126,7 @@ def test_a_run_that_starts_again_has_no_frames(tmp_path: Path) -> None:
 def test_a_folder_has_one_owner(tmp_path: Path) -> None:
     async def work(log: FrameLog, store: RunStore) -> None:
         with pytest.raises(DataInUse, match=str(tmp_path)):
-            Database(f"sqlite:///{tmp_path / 'test.db'}")
+            SqliteDatabase(f"sqlite:///{tmp_path / 'test.db'}")
 
     with_log(tmp_path, 0, work)
 

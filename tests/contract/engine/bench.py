@@ -40,7 +40,16 @@ class Bench:
         """Until all workers are warm."""
         await wait_until(lambda: self.engine.ready_workers == self.workers)
 
-    def submit(self, spec: dict[str, Any] = SMALL, kind: str = RUN, job_id: str | None = None) -> str:
+    async def wait_until_free(self, count: int = 1) -> None:
+        """Until so many jobs can be submitted."""
+        await wait_until(lambda: self.engine.free >= count)
+
+    async def submit(self, spec: dict[str, Any] = SMALL, kind: str = RUN, job_id: str | None = None) -> str:
+        """Submit a job once a worker is free; returns its id."""
+        await self.wait_until_free()
+        return self.submit_now(spec, kind, job_id)
+
+    def submit_now(self, spec: dict[str, Any] = SMALL, kind: str = RUN, job_id: str | None = None) -> str:
         """Submit a job with a seed, and unless one is given an id, of its own; returns its id."""
         seed = next(_seeds)
         name = job_id or f"job-{seed}"
@@ -49,7 +58,7 @@ class Bench:
 
     async def compute(self, spec: dict[str, Any] = SMALL, kind: str = RUN) -> str:
         """Submit a job and wait until it is done."""
-        job_id = self.submit(spec, kind)
+        job_id = await self.submit(spec, kind)
         end = await self.recorder.wait_for_end(job_id)
         assert end.status == "done", end
         return job_id
@@ -57,7 +66,8 @@ class Bench:
     async def occupy(self) -> list[str]:
         """Give every worker a long job; returns their ids."""
         await self.wait_until_ready()
-        ids = [self.submit(LONG) for _ in range(self.workers)]
+        await self.wait_until_free(self.workers)
+        ids = [self.submit_now(LONG) for _ in range(self.workers)]
         for job_id in ids:
             await self.recorder.wait_for_lines(job_id)
         return ids

@@ -40,7 +40,6 @@ class Recorder:
     def __init__(self) -> None:
         self.of: defaultdict[str, Reports] = defaultdict(Reports)
         self.order: list[str] = []  # job ids as they started
-        self.moved: list[list[str]] = []
         self.freed = 0
         self.broken: list[str] = []  # what an engine must not do
         self.failures: dict[tuple[str, str], Exception] = {}  # (call, job id) -> what the sink raises
@@ -74,10 +73,6 @@ class Recorder:
             self._expect(index == len(known.lines), f"{job_id}: ends after {index} of {len(known.lines)} frames")
         known.end = End(index, status, reason)
         await self._tell()
-
-    def on_moved(self, job_ids: Sequence[str]) -> None:
-        """Keep the order of those who wait."""
-        self.moved.append(list(job_ids))
 
     def on_free(self) -> None:
         """Count the workers that said that they wait."""

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mhc_core.connections import Mixing
-from mhc_core.metrics.mixing import composite, measure_composites
-from mhc_core.metrics.paths import gain_map, unfold
+from mhc_core.metrics.mixing import composite
+from mhc_core.metrics.paths import unfold
 from mhc_core.metrics.token_products import TokenProducts, to_gains
 from mhc_core.record.columns import fetch
 from mhc_core.stack import build_stack
@@ -132,24 +132,6 @@ def test_a_composite_of_an_interval(first: int, last: int) -> None:
     scaled, exponent = composite(h_res, first, last)
     assert 0.5 <= np.abs(scaled).max() < 1
     np.testing.assert_allclose(np.ldexp(scaled, exponent), measures.product(h_res, first, last), rtol=1e-12)
-
-
-def test_the_gain_of_every_interval() -> None:
-    _, _, h_res = draw(15, 3)
-    found = gain_map(h_res)
-    for last in range(15):
-        assert np.isnan(found[last, last + 1 :]).all()
-        for first in range(last + 1):
-            gain = measures.amax_forward(measures.product(h_res, first, last))
-            assert found[last, first] == pytest.approx(np.log10(gain), abs=1e-11)
-
-
-def test_gains_beyond_float64_have_their_logarithm() -> None:
-    _, _, h_res = draw(256, 4, 100.0)
-    found = gain_map(h_res)
-    assert found[-1, 0] > 400
-    assert found[-1, 0] == pytest.approx(measure_composites(h_res)["composite_gain_fwd"][1][-1], rel=1e-12)
-    np.testing.assert_allclose(np.diagonal(found), np.log10(np.abs(h_res.sum(2)).max(1)), atol=1e-12)
 
 
 def test_products_of_tokens_agree_with_those_of_means_where_all_tokens_mix_alike() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mhc_core.theory.activations import ACTIVATIONS
-from mhc_core.theory.mean_field import relu_correlation
 from mhc_core.theory.moments import LN_Q, mean_square_slope, second_moment, square_of, squared_slope_of
 from mhc_core.theory.pairs import PairTable, build_table, find_table
+from tests.core.theory.textbook import relu_correlation
 
 Q = (1e-6, 1e-2, 1.0, 30.0, 100.0, 900.0, 1e6)
 OURS = {"square": second_moment, "slope": mean_square_slope}

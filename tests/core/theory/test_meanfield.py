@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from mhc_core.theory import mean_field as meanfield
 from mhc_core.theory.bands import find_band
 from mhc_core.theory.drift import DRIFT_DRAWS, find_drift_walk, sample_drift_gain
+from tests.core.theory import textbook
 
 SEEDS = (0, 1, 2)
 
@@ -15,14 +15,14 @@ SEEDS = (0, 1, 2)
 def test_relu_correlation_from_zero() -> None:
     c, found = 0.0, {}
     for layer in range(1, 101):
-        c = meanfield.relu_correlation(c)
+        c = textbook.relu_correlation(c)
         found[layer] = c
     for layer, value in (
         (1, 0.31830989), (2, 0.49373109), (3, 0.60482572), (5, 0.73594635), (10, 0.87153552), (20, 0.94842848),
         (100, 0.99642315),
     ):  # fmt: skip
         assert found[layer] == pytest.approx(value, abs=5e-9)
-    assert meanfield.relu_correlation(1.0) == 1.0
+    assert textbook.relu_correlation(1.0) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -30,23 +30,23 @@ def test_relu_correlation_from_zero() -> None:
     [(0.01, 1.42420529, 0.27330091), (0.05, 1.76095464, 0.57004788), (0.1, 1.98607264, 0.80579918)],
 )
 def test_tanh_critical_points(bias: float, weight: float, q: float) -> None:
-    found = meanfield.tanh_critical_point(bias)
+    found = textbook.tanh_critical_point(bias)
     assert found == pytest.approx((weight, q), abs=6e-9)
-    assert meanfield.tanh_fixed_point(found[0], bias) == pytest.approx(q, abs=1e-7)
-    assert meanfield.tanh_chi(q, weight) == pytest.approx(1, abs=1e-7)
+    assert textbook.tanh_fixed_point(found[0], bias) == pytest.approx(q, abs=1e-7)
+    assert textbook.tanh_chi(q, weight) == pytest.approx(1, abs=1e-7)
 
 
 def test_tanh_order_and_chaos() -> None:
-    q = meanfield.tanh_fixed_point(1.3, 0.05)
+    q = textbook.tanh_fixed_point(1.3, 0.05)
     assert q == pytest.approx(0.315316, abs=6e-7)
-    assert meanfield.tanh_chi(q, 1.3) == pytest.approx(0.880164, abs=6e-7)
-    assert meanfield.tanh_depth_scale(1.3, 0.05) == pytest.approx(7.8341, abs=6e-5)
-    assert meanfield.tanh_chi(meanfield.tanh_fixed_point(2.5, 0.05), 2.5) == pytest.approx(1.133516, abs=6e-7)
+    assert textbook.tanh_chi(q, 1.3) == pytest.approx(0.880164, abs=6e-7)
+    assert textbook.tanh_depth_scale(1.3, 0.05) == pytest.approx(7.8341, abs=6e-5)
+    assert textbook.tanh_chi(textbook.tanh_fixed_point(2.5, 0.05), 2.5) == pytest.approx(1.133516, abs=6e-7)
 
 
 def test_rates_of_gaussian_products() -> None:
     for n, rate in ((2, 0.05797), (4, 0.55797), (8, 0.97463)):
-        assert meanfield.gaussian_product_rate(n) == pytest.approx(rate, abs=6e-6)
+        assert textbook.gaussian_product_rate(n) == pytest.approx(rate, abs=6e-6)
 
 
 @pytest.mark.sample("values")
@@ -60,7 +60,7 @@ def test_gaussian_products_grow_at_that_rate(seed: int, n: int) -> None:
         size = float(np.linalg.norm(x))
         x, total = x / size, total + math.log(size)
     # ln of a chi variable of n degrees has a standard deviation below 0.65.
-    assert total / layers == pytest.approx(meanfield.gaussian_product_rate(n), abs=4 * 0.65 / math.sqrt(layers))
+    assert total / layers == pytest.approx(textbook.gaussian_product_rate(n), abs=4 * 0.65 / math.sqrt(layers))
 
 
 @pytest.mark.sample(3)
@@ -72,7 +72,7 @@ def test_drift_grows_in_the_mean_square_and_the_median_stays_far_below(seed: int
     for _ in range(layers):
         x = x + s * np.einsum("dij,dj->di", rng.standard_normal((draws, n, n)), x)
     square = (x**2).sum(1) / n
-    assert square.mean() == pytest.approx(meanfield.drift_growth(n, s, layers), abs=4 * square.std() / math.sqrt(draws))
+    assert square.mean() == pytest.approx(textbook.drift_growth(n, s, layers), abs=4 * square.std() / math.sqrt(draws))
     assert np.median(square) < 0.8 * square.mean()
 
 
@@ -127,6 +127,6 @@ def test_a_deep_gaussian_linear_net_stretches_as_said(seed: int) -> None:
         product = rng.standard_normal((width, width)) / math.sqrt(width) @ product
         largest = np.linalg.svd(product, compute_uv=False)[0] ** 2
         # Edges of the spectrum lie within a few C^(-2/3).
-        assert largest == pytest.approx(meanfield.deep_linear_largest(layers), rel=0.08)
-    assert meanfield.deep_linear_largest(1) == pytest.approx(4)
-    assert meanfield.deep_linear_largest(2) == pytest.approx(27 / 4)
+        assert largest == pytest.approx(textbook.deep_linear_largest(layers), rel=0.08)
+    assert textbook.deep_linear_largest(1) == pytest.approx(4)
+    assert textbook.deep_linear_largest(2) == pytest.approx(27 / 4)

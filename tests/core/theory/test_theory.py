@@ -11,6 +11,10 @@ import torch
 from mhc_core.connections import Mixing
 from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
+from mhc_core.theory.backward import Backward
+from mhc_core.theory.forward import Forward
+from mhc_core.theory.laws import predict
+from mhc_core.theory.premises import describe_network
 from tests.core.conftest import build_spec, measure
 
 SEEDS = range(6)
@@ -158,3 +162,43 @@ def test_what_leaves_the_mean_does_not_return() -> None:
     assert all(later < sooner for sooner, later in pairwise(spread))
     sigma2 = measure(stack.spec).layers["composite_sigma2"]
     assert spread[-1] <= spread[0] * sigma2[-1] * (1 + 1e-9)
+
+
+def test_the_gradient_of_deep_stacks_with_a_norm_after_each_addition_has_its_law_s_mean() -> None:
+    """Terms of order depth / width count: without them the curve is off by a factor of 1.6 here."""
+    block = {"kind": "mlp", "activation": "tanh", "norm_position": "post", "mlp_ratio": 1, "weights": "he"}
+    fields = {"width": 64, "depth": 96, "connection": RESIDUAL, "block": block}
+    logs = np.array([measure(build_spec(WIDE, seed=seed, **fields)).layers_log10["grad_rms"] for seed in range(24)])
+    (curve,) = (curve for curve in predict(build_spec(WIDE, **fields)) if curve.metric == "grad_rms")
+    assert curve.values_log10 is not None
+    assert_mean_near(logs, curve.values_log10, least=0.02)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_one_layer_below_a_norm_passes_a_gradient_as_matrices_do(activation: str) -> None:
+    """E |(I + J^t) P g|^2 of z = x + W_2 phi(W_1 x) over draws of all four; P removes the part along z."""
+    width, draws, rng = 16, 60_000, np.random.default_rng(7)
+    block = {"kind": "mlp", "activation": activation, "norm_position": "post", "mlp_ratio": 1}
+    network = describe_network(build_spec(WIDE, width=width, depth=1, connection=RESIDUAL, block=block))
+    assert network is not None
+    functions: dict[str, tuple[Any, Any]] = {
+        "tanh": (np.tanh, lambda h: 1 - np.tanh(h) ** 2),
+        "relu": (lambda h: np.maximum(h, 0.0), lambda h: (h > 0).astype(float)),
+    }
+    phi, slope = functions[activation]
+    first, second = rng.standard_normal((2, draws, width, width)) / width**0.5
+    first, second = first * network.gain_in**0.5, second * network.gain_out**0.5
+    x, g = rng.standard_normal((2, draws, width))
+    x *= (width / (x**2).sum(1))[:, None] ** 0.5
+    h = np.einsum("dij,dj->di", first, x)
+    z = x + np.einsum("dij,dj->di", second, phi(h))
+    u = g - z * ((z * g).sum(1) / (z**2).sum(1))[:, None]
+    down = u + np.einsum("dji,dj->di", first, slope(h) * np.einsum("dji,dj->di", second, u))
+    samples = (down**2).sum(1) / width
+    backward = Backward(Forward(network))
+    backward._radial = 1.0  # g has any direction
+    past, back = backward._find_factors(0)
+    total = 1 + network.gain_out * float(np.mean(phi(rng.standard_normal(10**6) * network.gain_in**0.5) ** 2))
+    error = samples.std() / draws**0.5
+    found = (past + back) * total
+    assert abs(samples.mean() - found) < 4 * error + 1 / width**2, (samples.mean(), found, error)

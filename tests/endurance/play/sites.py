@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from tests.app.store.postgresql import find_programs, run_server
 from tests.conftest import Server, start_server
 from tests.endurance.play.databases import Database, Postgresql, Sqlite
+from tests.service.postgresql import find_programs, run_server
 
 Store = Literal["sqlite", "postgresql"]
 

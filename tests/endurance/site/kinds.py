@@ -8,11 +8,13 @@ from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.engine import make_url
 
 from mhc_scope.settings import Settings
-from tests.app.store.postgresql import PostgreSQL, find_programs, run_server
 from tests.contract.engine.ray_cluster import RayCluster
 from tests.endurance.site.servers import Site
+from tests.service.postgresql import PostgreSQL, find_programs, run_server
 
 NODES, CPUS = 2, 8
+# PostgreSQL needs the service, whose shares of one client are not what is tried here.
+ROOMY = ("--service", "--client-queue-s", "600", "--client-streams", "400")
 
 
 class Place:
@@ -55,7 +57,7 @@ def open_postgresql(
 ) -> Iterator[Place]:
     """Two servers on a database of PostgreSQL, with a worker each; `port` is that of a relay to it."""
     used = make_url(url).set(port=port or make_url(url).port).render_as_string(hide_password=False)
-    site = Site(folder, ("--workers", "1", "--database-url", used, *flags), 2, is_forked=is_forked)
+    site = Site(folder, (*ROOMY, "--workers", "1", "--database-url", used, *flags), 2, is_forked=is_forked)
     try:
         site.start()
         yield Place(site, url)

@@ -139,13 +139,21 @@ test('a ribbon wider than its lane is translucent, glows, and has a hotter colou
         ],
       }),
     );
-    return toRibbons(reading, 0, layout, layout.bands[0], linear).slice(0, 4);
+    return toRibbons(reading, 0, layout, layout.bands[0], linear).slice(0, 7); // of the first stream
   };
   const calm = draw(3);
   assert.ok(ribbonOf(calm.slice(0, 2)).opacity > 0.9 && !ribbonOf(calm.slice(0, 2)).heats);
   const flood = draw(1695);
-  assert.equal(flood.length, 4);
+  assert.equal(flood.length, 7, 'three rims on each side, and the ribbon');
   assert.ok(ribbonOf(flood).opacity < 0.75);
+  const distances = (points) =>
+    points.filter((_, at) => at % 2 === 1).map((y) => Math.abs(y - layout.bands[0].lanes[0]));
+  const half = distances(ribbonOf(flood).points);
+  for (const { points } of flood.slice(0, -1))
+    assert.ok(
+      distances(points).every((px, at) => px >= half[at]),
+      'a rim lies outside the ribbon',
+    );
   const heats = ribbonOf(flood).heats.map(({ heat }) => heat);
   assert.ok(heats[0] === 0 && heats.at(-1) > 0.5, heats.join());
 });

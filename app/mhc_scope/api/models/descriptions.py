@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from mhc_core.cost.estimates import Estimate
-from mhc_core.metrics.registry import Metric
+from mhc_core.metric import Metric
 from mhc_core.record.reduction import Reduction
 from mhc_scope.api.models.problems import FieldError
 from mhc_scope.presets.preset import Reference

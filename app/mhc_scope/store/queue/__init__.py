@@ -1,1 +1,1 @@
-"""Share the queue between servers: leases, the order of runs, and the servers and viewers that exist."""
+"""The queue: the order of runs, who computes which, and the sweeps that submit them."""

@@ -1,6 +1,6 @@
-"""End or requeue a run that no worker computes."""
+"""End or requeue a run that no worker computes. Callers notify other servers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from sqlalchemy import Connection, select, update
@@ -8,22 +8,22 @@ from sqlalchemy import Connection, select, update
 from mhc_core.record import codec
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.frames import append_lines
-from mhc_scope.store.queue.dialect import notify
+from mhc_scope.store.queue.claims import MAX_SERVER_LOSSES
 from mhc_scope.store.tables import runs
 
+LOST = "the server that computed it was lost {} times"
 FREE = {"server": None, "leased_until": None, "fence": runs.c.fence + 1}
 
 
 def end_run(
     connection: Connection, run_id: str, index: int, status: EndStatus, reason: str | None, now: float
 ) -> bytes:
-    """Close the log after `index` frames with an `end`, return that frame, and wake viewers on every server."""
+    """Close the log after `index` frames with an `end`, and return that frame."""
     plain = None if reason is None else reason.replace("\0", "\\0")  # PostgreSQL text cannot contain it
     line = codec.encode_end(run_id, index, status, plain)
     append_lines(connection, run_id, index, [line])
     values = {"status": status, "reason": plain, "finished_at": now, "leased_until": None}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
-    notify(connection, "log", run_id)
     return line
 
 
@@ -40,7 +40,6 @@ def requeue(connection: Connection, run_id: str, cause: Cause) -> None:
     """Put the run back into the queue, with its frames."""
     values = {"status": "queued", "started_at": None, **COUNTS[cause], **FREE}
     connection.execute(update(runs).where(runs.c.id == run_id).values(values))
-    notify(connection, "log", run_id)
 
 
 def release_run(connection: Connection, run_id: str, now: float, cause: Cause) -> bool:
@@ -53,3 +52,15 @@ def release_run(connection: Connection, run_id: str, now: float, cause: Cause) -
     connection.execute(update(runs).where(runs.c.id == run_id).values(FREE))
     end_run(connection, run_id, row.frames, "cancelled", None, now)
     return False
+
+
+def release_lost(connection: Connection, run_ids: Collection[str], now: float) -> None:
+    """Requeue runs whose server was lost, or end those that have lost too many."""
+    columns = (runs.c.id, runs.c.frames, runs.c.server_losses, runs.c.is_cancel_asked)
+    for row in connection.execute(select(*columns).where(runs.c.id.in_(run_ids)).with_for_update()).all():
+        losses = row.server_losses + 1
+        if losses >= MAX_SERVER_LOSSES and not row.is_cancel_asked:
+            connection.execute(update(runs).where(runs.c.id == row.id).values({**FREE, "server_losses": losses}))
+            end_run(connection, row.id, row.frames, "failed", LOST.format(losses), now)
+        else:
+            release_run(connection, row.id, now, "server lost")

@@ -1,13 +1,14 @@
-"""Store sweeps as rows. One server leases and runs an open sweep; others show it, and can request its end."""
+"""Store sweeps as rows. One process runs an open sweep."""
 
+import math
+import secrets
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.queue.dialect import lock_queue, read_clock
-from mhc_scope.store.queue.lease_watch import LeaseWatch
 from mhc_scope.store.tables import sweep_askers, sweeps
 
 
@@ -22,7 +23,7 @@ class SweepRow:
     reasons: run id -> why it failed.
     asked_by: the client in whose name the runs are requested.
     is_open: whether cells are pending, waiting or computed.
-    server: the server that runs it, or ran it last.
+    server: the process that runs it, or ran it last.
     """
 
     id: str
@@ -55,12 +56,21 @@ class TooManyOpen(Exception):
 
 
 class SweepStore:
-    """Read and write these rows, for one server."""
+    """Read and write these rows, for one process.
 
-    def __init__(self, database: Database, lease_s: float) -> None:
-        self._database, self._lease_s = database, lease_s
-        self.server, self.is_shared = database.server, database.is_shared
-        self._watch: LeaseWatch[str] = LeaseWatch(lease_s)
+    Attributes
+    ----------
+    server: names this process.
+    lease_s: time within which a server that runs a sweep must store its progress; without an end where there is no
+        other that could take the sweep over.
+    stop_s: time within which the process that runs a sweep ends it on request.
+    """
+
+    lease_s, stop_s = math.inf, 5.0
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.server = secrets.token_hex(8)
 
     async def find(self, sweep_id: str) -> SweepRow | None:
         """Return the row, if it exists."""
@@ -75,7 +85,7 @@ class SweepStore:
     async def open(self, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
         """Start a sweep here, unless it is running: then add the client to those that requested it.
 
-        Return the row of one that is running, and None where this server has the lease now.
+        Return the row of one that is running, and None where it is this process that runs it now.
 
         Raises
         ------
@@ -84,7 +94,7 @@ class SweepStore:
         """
 
         def work(connection: Connection) -> SweepRow | None:
-            lock_queue(connection)  # no other server may open one at the same time
+            self._database.lock_queue(connection)  # no one else may open one at the same time
             if (known := _join(connection, row.id, row.client, max_requesters)) is not None:
                 return known
             _require_capacity(connection, row, limits)
@@ -97,10 +107,7 @@ class SweepStore:
         return await self._database.call(work)
 
     async def keep(self, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool) -> bool | None:
-        """Store the progress of a sweep and renew its lease; return whether its end is requested.
-
-        Return None where another server has the lease now.
-        """
+        """Store the progress of a sweep; return whether its end is requested, and None where another server runs it."""
         values = {"states": states, "reasons": reasons, "is_open": is_open}
         mine = (sweeps.c.id == sweep_id) & (sweeps.c.server == self.server)
 
@@ -114,15 +121,13 @@ class SweepStore:
         return await self._database.call(work)
 
     async def take_over(self) -> list[SweepRow]:
-        """Lease the open sweeps whose server is lost, and return them."""
+        """Return the open sweeps that no process runs: from now on this one does."""
 
         def work(connection: Connection) -> list[SweepRow]:
-            lock_queue(connection)
+            self._database.lock_queue(connection)
             theirs = sweeps.c.is_open & (sweeps.c.server != self.server)
             others = connection.execute(select(sweeps.c.id, sweeps.c.leased_until).where(theirs))
-            ends = {row.id: row.leased_until for row in others}
-            # In a database that is not shared, every other server is an earlier process.
-            lost = self._watch.find(ends, read_clock(connection)) if self.is_shared else list(ends)
+            lost = self._find_lost({row.id: row.leased_until for row in others}, self._database.read_clock(connection))
             is_free = sweeps.c.is_open & (sweeps.c.server.is_(None) | sweeps.c.id.in_(lost))
             found = [SweepRow(**row._mapping) for row in connection.execute(select(*_COLUMNS).where(is_free))]
             connection.execute(update(sweeps).where(is_free).values(**self._take(connection)))
@@ -131,7 +136,7 @@ class SweepStore:
         return await self._database.call(work)
 
     async def release(self) -> None:
-        """Release the leases, so that another server can continue the sweeps of this one."""
+        """Release the sweeps of this process, so that another can continue them."""
         mine = sweeps.c.is_open & (sweeps.c.server == self.server)
         query = update(sweeps).where(mine).values(server=None, leased_until=0.0)
         await self._database.call(lambda connection: connection.execute(query))
@@ -147,13 +152,16 @@ class SweepStore:
         await self._database.call(lambda connection: connection.execute(delete(sweep_askers).where(own)))
 
     async def request_cancel(self, sweep_id: str) -> None:
-        """Request the end of a sweep from its server."""
+        """Request the end of a sweep from the process that runs it."""
         query = update(sweeps).where(sweeps.c.id == sweep_id).values(is_cancel_asked=True)
         await self._database.call(lambda connection: connection.execute(query))
 
+    def _find_lost(self, ends: Mapping[str, float], now: float) -> Collection[str]:
+        """Return the sweeps whose process is lost, of those of other processes: all, for there was one at a time."""
+        return ends.keys()
+
     def _take(self, connection: Connection) -> dict[str, Any]:
-        now = read_clock(connection)
-        return {"server": self.server, "leased_until": now + self._lease_s, "changed_at": now}
+        return {"server": self.server, "leased_until": 0.0, "changed_at": self._database.read_clock(connection)}
 
 
 _COLUMNS = tuple(sweeps.c[name] for name in SweepRow.__dataclass_fields__)

@@ -121,7 +121,7 @@ export function toSignal(plan, courses, { leg, share }) {
     toClip({ ...layout.strips, top: 0 }, [
       ...toRails(plan),
       ...toLeg(plan, isForward ? 'sizes' : 'gradients', courses[leg], share, span),
-      ...toFront(plan, front),
+      ...drawSignalFront(plan, front),
     ]),
     ...toRuler(plan, courses[leg], leg, share),
     ...toTitle(plan, leg, front),
@@ -152,8 +152,8 @@ function toLeg({ layout, order, scale, exchanges }, quantity, course, share, spa
   });
 }
 
-/** Draw the front. @param {Plan} plan @param {number} front @returns {Shape[]} */
-function toFront({ layout }, front) {
+/** Draw the line that the signal has reached, with a halo. @param {Plan} plan @param {number} front in layers @returns {Shape[]} */
+function drawSignalFront({ layout }, front) {
   const x = xOf(layout, front);
   const line = [x, 0, x, layout.strips.bottom];
   return [toLine(line, 'ink', { width: 7, opacity: 0.12 }), toLine(line, 'ink', { width: 1.5, opacity: 0.9 })];

@@ -14,7 +14,7 @@ const ONE_PX = 0.6; // width that a weight of 1 adds to its line
 const MOST_PX = 1.2;
 const LEAST_WEIGHT = 0.03; // smaller weights would be invisible
 const MAX_LINES = 6; // per set, for the largest weights
-/** Glow around a ribbon that is wider than its lane: outer edges and opacities. One colour, because gradients take most of a frame. */
+/** Glow along the edges of a ribbon that is wider than its lane: its reach and opacities. It is drawn outside the ribbon only, because large areas take most of a frame. */
 const GLOW = [
   { px: 9, opacity: 0.05 },
   { px: 5, opacity: 0.08 },
@@ -49,7 +49,9 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
       const glow = most > 0 ? GLOW : [];
       return [
         ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
-        ...glow.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), color, opacity)),
+        ...glow.flatMap(({ px, opacity }) =>
+          [-1, 1].map((side) => toArea(toRim(piece, band.lanes[stream], side, px), color, opacity)),
+        ),
         toArea(toOutline(piece, band.lanes[stream]), color, opacity, heats),
       ];
     }),
@@ -109,6 +111,19 @@ function toOutline({ xs, halves }, y, more = 0) {
     points[2 * index] = points[back] = xs[index];
     points[2 * index + 1] = y - half;
     points[back + 1] = y + half;
+  }
+  return points;
+}
+
+/** Build the outline of a rim: along the ribbon's edge, and back outside it. @param {Piece} piece @param {number} y @param {number} side -1 above, 1 below @param {number} reach in px */
+function toRim({ xs, halves }, y, side, reach) {
+  const count = xs.length;
+  const points = new Array(4 * count);
+  for (let index = 0; index < count; index++) {
+    const back = 4 * count - 2 - 2 * index;
+    points[2 * index] = points[back] = xs[index];
+    points[2 * index + 1] = y + side * halves[index];
+    points[back + 1] = y + side * (halves[index] + reach);
   }
   return points;
 }

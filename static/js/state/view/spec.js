@@ -74,7 +74,7 @@ export function toFields(schema) {
   /** @type {Map<string, Field>} */
   const fields = new Map();
   for (const [name, property] of Object.entries(schema.properties)) {
-    const part = resolve(schema, property);
+    const part = resolveRef(schema, property);
     if (!part.properties) fields.set(name, toField(name, '', property));
     for (const [leaf, inner] of Object.entries(part.properties ?? {})) {
       fields.set(`${name}.${leaf}`, toField(`${name}.${leaf}`, name, inner));
@@ -83,8 +83,8 @@ export function toFields(schema) {
   return fields;
 }
 
-/** Resolve a reference within the schema. @param {any} schema @param {any} property */
-function resolve(schema, property) {
+/** Follow the `$ref` of a property into `$defs`; return a property without one as it is. @param {any} schema @param {any} property */
+function resolveRef(schema, property) {
   const reference = property.$ref ?? property.allOf?.[0]?.$ref;
   return reference ? schema.$defs[reference.split('/').pop()] : property;
 }

@@ -1,18 +1,17 @@
-"""Sweeps in the database: who may begin one, who feeds it, and what the other servers see and ask for."""
+"""Sweeps in the database: who may begin one, who runs it, and what others see and request."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
 
-from mhc_scope.store.database import Database
-from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, SweepStore, TooManyOpen, drop_ended
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.sweeps import SweepLimits, SweepRow, TooManyOpen, drop_ended
 from mhc_scope.store.tables import sweeps
+from tests.app.store.place import Place
 from tests.app.store.queue import scenes
 
-LEASE_S = 1.0
 LIMITS = SweepLimits(client=2, address=3, all=4)
 GRID = {"spec": {"input": {"text": "a\0b"}}, "x": {"field": "depth", "values": [2, 4]}, "y": None, "ids": [["p", "q"]]}
 PENDING = {"q": "held", "p": "held"}  # the cheapest first, and not by name
@@ -26,9 +25,9 @@ def build_row(name: str, client: str = "ann", address: str = "here") -> SweepRow
 class Scene:
     """A database as this server sees it."""
 
-    def __init__(self, url: str) -> None:
-        self.database = Database(url)
-        self.store = SweepStore(self.database, lease_s=LEASE_S)
+    def __init__(self, place: Place) -> None:
+        self.database = place.open()
+        self.store = place.build_store(self.database, Hub()).sweeps
 
     async def open(self, name: str, client: str = "ann", address: str = "here") -> SweepRow | None:
         return await self.store.open(build_row(name, client, address), LIMITS, 2)
@@ -42,22 +41,22 @@ class Scene:
         return row
 
 
-def play(url: str, act: Callable[[Scene], Awaitable[None]]) -> None:
+def play(place: Place, act: Callable[[Scene], Awaitable[None]]) -> None:
     """Do `act` on a new scene."""
-    scenes.play(lambda: Scene(url), act)
+    scenes.play(lambda: Scene(place), act)
 
 
-def test_what_is_stored_is_read_with_its_order_and_every_character(database_url: str) -> None:
+def test_what_is_stored_is_read_with_its_order_and_every_character(place: Place) -> None:
     async def act(scene: Scene) -> None:
         assert await scene.open("s") is None
         assert await scene.find("s") == replace(build_row("s"), server=scene.store.server)
         assert list((await scene.find("s")).states) == ["q", "p"]
         assert await scene.store.find("t\0") is None
 
-    play(database_url, act)
+    play(place, act)
 
 
-def test_one_that_is_under_way_is_joined_and_not_begun_again(database_url: str) -> None:
+def test_one_that_is_under_way_is_joined_and_not_begun_again(place: Place) -> None:
     async def act(scene: Scene) -> None:
         assert await scene.store.join("s", "ben", 2) is None
         await scene.open("s")
@@ -71,10 +70,10 @@ def test_one_that_is_under_way_is_joined_and_not_begun_again(database_url: str) 
         await scene.store.leave("s", {"ann"})
         assert await scene.store.list_requesters("s") == {"ben"}
 
-    play(database_url, act)
+    play(place, act)
 
 
-def test_one_that_is_over_is_begun_again_by_who_asks(database_url: str) -> None:
+def test_one_that_is_over_is_begun_again_by_who_asks(place: Place) -> None:
     async def act(scene: Scene) -> None:
         await scene.open("s")
         await scene.store.request_cancel("s")
@@ -84,7 +83,7 @@ def test_one_that_is_over_is_begun_again_by_who_asks(database_url: str) -> None:
         row = await scene.find("s")
         assert (row.states, row.reasons, row.is_cancel_asked, row.client) == (PENDING, {}, False, "ben")
 
-    play(database_url, act)
+    play(place, act)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +95,7 @@ def test_one_that_is_over_is_begun_again_by_who_asks(database_url: str) -> None:
     ],
 )
 def test_open_ones_are_a_share(
-    database_url: str, whose: str, taken: list[tuple[str, str]], free: tuple[str, str] | None
+    place: Place, whose: str, taken: list[tuple[str, str]], free: tuple[str, str] | None
 ) -> None:
     async def act(scene: Scene) -> None:
         for index, (client, address) in enumerate(taken):
@@ -109,10 +108,10 @@ def test_open_ones_are_a_share(
         await scene.store.keep("s0", {"q": "done", "p": "done"}, {}, False)
         assert await scene.open("more", "dan" if whose == "all" else "ann", "there") is None
 
-    play(database_url, act)
+    play(place, act)
 
 
-def test_a_server_that_lost_a_sweep_writes_nothing_of_it(database_url: str) -> None:
+def test_a_server_that_lost_a_sweep_writes_nothing_of_it(place: Place) -> None:
     async def act(scene: Scene) -> None:
         await scene.open("s")
         assert await scene.store.keep("s", PENDING, {}, True) is False
@@ -120,33 +119,24 @@ def test_a_server_that_lost_a_sweep_writes_nothing_of_it(database_url: str) -> N
         assert await scene.store.keep("s", {"q": "done", "p": "done"}, {}, False) is None
         assert (await scene.find("s")).states == PENDING
 
-    play(database_url, act)
+    play(place, act)
 
 
-def test_what_another_server_fed_is_taken_over_once_its_lease_is_over(database_url: str) -> None:
+def test_a_released_one_is_taken_over_at_once_and_one_that_is_over_never(place: Place) -> None:
     async def act(scene: Scene) -> None:
-        for name in ("lost", "held"):
-            await scene.open(name)
+        await scene.open("s")
         await scene.open("ended", "ben")
-        await scene.set("lost", server="other", leased_until=0.0)
-        await scene.set("ended", server="other", leased_until=0.0, is_open=False)
-        if scene.store.is_shared:  # by what this server sees, and not by the time of day
-            assert await scene.store.take_over() == []
-            await asyncio.sleep(LEASE_S)
-        assert [row.id for row in await scene.store.take_over()] == ["lost"]
+        await scene.store.keep("ended", {}, {}, False)
         assert await scene.store.take_over() == []
-        await scene.set("held", server="other")
-        # A server with SQLite is alone: the other is one from before.
-        expected = [] if scene.store.is_shared else ["held"]
-        assert [row.id for row in await scene.store.take_over()] == expected
         await scene.store.release()
-        assert (await scene.find("lost")).server is None
-        assert "lost" in [row.id for row in await scene.store.take_over()]
+        assert (await scene.find("s")).server is None
+        assert [row.id for row in await scene.store.take_over()] == ["s"]
+        assert await scene.store.take_over() == []
 
-    play(database_url, act)
+    play(place, act)
 
 
-def test_ended_ones_are_dropped_when_their_time_is_over(database_url: str) -> None:
+def test_ended_ones_are_dropped_when_their_time_is_over(place: Place) -> None:
     async def act(scene: Scene) -> None:
         await scene.open("open")
         await scene.open("new")
@@ -160,4 +150,4 @@ def test_ended_ones_are_dropped_when_their_time_is_over(database_url: str) -> No
         assert await scene.store.list_requesters("old") == set()
         assert {(await scene.find(name)).id for name in ("open", "new")} == {"open", "new"}
 
-    play(database_url, act)
+    play(place, act)

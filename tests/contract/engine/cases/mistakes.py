@@ -16,18 +16,18 @@ async def fail(bench: Bench, job_id: str) -> str:
 
 
 async def test_a_spec_that_is_not_valid(bench: Bench) -> None:
-    assert "Depth must be a whole number" in await fail(bench, bench.submit(SMALL | {"depth": 0}))
+    assert "Depth must be a whole number" in await fail(bench, await bench.submit(SMALL | {"depth": 0}))
 
 
 async def test_a_field_that_no_spec_has(bench: Bench) -> None:
-    assert "colour" in await fail(bench, bench.submit(SMALL | {"colour": "red"}))
+    assert "colour" in await fail(bench, await bench.submit(SMALL | {"colour": "red"}))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
 async def test_a_device_that_is_not_there(bench: Bench) -> None:
-    reason = await fail(bench, bench.submit(SMALL | {"device": "cuda"}))
+    reason = await fail(bench, await bench.submit(SMALL | {"device": "cuda"}))
     assert reason == "device: got 'cuda', wanted auto or cpu: this machine has no CUDA device"
 
 
 async def test_a_kind_that_no_worker_knows(bench: Bench) -> None:
-    assert "dance" in await fail(bench, bench.submit(kind="dance"))
+    assert "dance" in await fail(bench, await bench.submit(kind="dance"))

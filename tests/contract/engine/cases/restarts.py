@@ -3,29 +3,27 @@
 import asyncio
 
 from tests.contract.engine.bench import Bench
-from tests.contract.engine.recorder import End
 
 
 async def test_a_stop_forgets_jobs_without_an_end(small_bench: Bench) -> None:
     engine, recorder = small_bench.engine, small_bench.recorder
-    busy = await small_bench.occupy()
-    waiting = small_bench.submit()
+    (busy,) = await small_bench.occupy()
+    unbegun = small_bench.submit_now()
     await engine.stop()
-    for job_id in (*busy, waiting):
+    for job_id in (busy, unbegun):
         assert recorder.of[job_id].end is None
-        assert engine.position(job_id) is None
         await engine.cancel(job_id)
         await engine.settle(job_id)
-    assert (engine.waiting, engine.running, engine.ready_workers) == (0, 0, 0)
-    # Started again, it takes jobs before a worker is ready, and an old id begins anew.
+        assert recorder.of[job_id].end is None
+    assert (engine.running, engine.ready_workers) == (0, 0)
+    # Started again, it has no job from before, and an old id begins anew.
     await small_bench.start()
-    assert engine.ready_workers == 0
-    del recorder.of[busy[0]]
-    first, second = small_bench.submit(), small_bench.submit(job_id=busy[0])
-    assert [engine.position(job_id) for job_id in (first, second)] == [1, 2]
-    assert await small_bench.cancel(first) == [End(0, "cancelled", None)]
-    assert (await recorder.wait_for_end(second)).status == "done"
-    assert recorder.of[second].frames[0]["index"] == 0
+    assert (engine.free, engine.ready_workers) == (0, 0)
+    del recorder.of[busy]
+    await small_bench.submit(job_id=busy)
+    assert (await recorder.wait_for_end(busy)).status == "done"
+    assert recorder.of[busy].frames[0]["index"] == 0
+    assert not recorder.of[unbegun].started
 
 
 async def test_a_stop_releases_those_who_wait_and_leaves_no_process(small_bench: Bench) -> None:

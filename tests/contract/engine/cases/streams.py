@@ -39,6 +39,7 @@ async def test_the_first_lines_come_before_the_last_are_computed(bench: Bench) -
 
 async def test_lines_are_those_of_the_core(bench: Bench) -> None:
     spec = SMALL | {"seed": 7}
+    await bench.wait_until_free()
     bench.engine.submit(Job("core", RUN, spec))
     await bench.recorder.wait_for_end("core")
     expected = [codec.encode_frame(frame, "core", index) for index, frame in enumerate(run(parse_spec(spec)))]
@@ -47,6 +48,7 @@ async def test_lines_are_those_of_the_core(bench: Bench) -> None:
 
 async def test_a_verification_is_the_recomputation_of_the_core(bench: Bench) -> None:
     spec = SMALL | {"seed": 7}
+    await bench.wait_until_free()
     bench.engine.submit(Job("check", VERIFICATION, spec))
     end = await bench.recorder.wait_for_end("check")
     assert (end.index, end.status) == (1, "done")
@@ -54,7 +56,9 @@ async def test_a_verification_is_the_recomputation_of_the_core(bench: Bench) -> 
 
 
 async def test_kinds_side_by_side_keep_apart(bench: Bench) -> None:
-    ids = {kind: [bench.submit(kind=kind) for _ in range(3)] for kind in (RUN, VERIFICATION)}
+    ids: dict[str, list[str]] = {RUN: [], VERIFICATION: []}
+    for kind in (RUN, VERIFICATION) * 3:
+        ids[kind].append(await bench.submit(kind=kind))
     for kind, types in ((RUN, {"start", "summary"}), (VERIFICATION, {"recomputation"})):
         for job_id in ids[kind]:
             assert (await bench.recorder.wait_for_end(job_id)).status == "done"
@@ -73,7 +77,7 @@ async def test_two_workers_compute_side_by_side(bench: Bench) -> None:
 
 
 async def test_many_jobs_are_each_done_once(bench: Bench) -> None:
-    ids = [bench.submit() for _ in range(24)]
+    ids = [await bench.submit() for _ in range(24)]
     ends = await asyncio.gather(*map(bench.recorder.wait_for_end, ids))
     assert [end.status for end in ends] == ["done"] * len(ids)
     assert len({end.index for end in ends}) == 1
@@ -82,14 +86,14 @@ async def test_many_jobs_are_each_done_once(bench: Bench) -> None:
 async def test_an_id_whose_job_has_ended_can_be_submitted_again(bench: Bench) -> None:
     job_id = await bench.compute()
     first = bench.recorder.of.pop(job_id)
-    bench.submit(job_id=job_id)
+    await bench.submit(job_id=job_id)
     end = await bench.recorder.wait_for_end(job_id)
     assert (end.index, end.status) == (len(first.lines), "done")
     assert bench.recorder.of[job_id].frames[0]["index"] == 0
 
 
 async def test_an_id_under_way_is_refused(bench: Bench) -> None:
-    job_id = bench.submit()
+    job_id = await bench.submit()
     with pytest.raises(AssertionError, match=job_id):
-        bench.submit(job_id=job_id)
+        bench.submit_now(job_id=job_id)
     assert (await bench.recorder.wait_for_end(job_id)).status == "done"

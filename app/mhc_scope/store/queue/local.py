@@ -1,0 +1,181 @@
+"""Operate the queue of one process: what it has not claimed itself, nobody computes."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from mhc_scope.store.database import Database
+from mhc_scope.store.queue.board import LIVE, read_board
+from mhc_scope.store.queue.claims import Claim, require_claim
+from mhc_scope.store.queue.contract import Answer, CheckReport, Member, Turn
+from mhc_scope.store.queue.ends import end_run, release_lost, release_run
+from mhc_scope.store.queue.usage import charge, forget_old
+from mhc_scope.store.runs import NewJob, StoredRun, put_jobs, to_run
+from mhc_scope.store.tables import live_traces, runs
+
+# A client that requested a run opens an event stream on it within this time, if ever: from then on it is watched.
+WANTED_S = 30.0
+CHECK_S, STOP_S = 1.0, 5.0
+STUCK_S = 15.0  # after a run should have ended
+
+# A live trace is running, and its client writes it.
+IS_COMPUTED = (runs.c.status == "running") & runs.c.id.not_in(select(live_traces.c.run_id))
+
+
+class LocalQueue:
+    """Operate the queue of one process; `mhc_scope.store.queue.contract` says what each call does."""
+
+    check_s, stop_s = CHECK_S, STOP_S
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def join(self, member: Member) -> None:
+        """Forget old use; the first check requeues what an earlier process left."""
+
+        def work(connection: Connection) -> None:
+            self._database.lock_queue(connection)
+            forget_old(connection, self._database.read_clock(connection))
+
+        await self._database.call(work)
+
+    async def leave(self) -> None:
+        """Requeue the running runs."""
+
+        def work(connection: Connection) -> None:
+            self._database.lock_queue(connection)
+            self._release_claimed(connection, self._database.read_clock(connection))
+
+        await self._database.call(work)
+
+    async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
+        """Enqueue jobs, and claim as many runs as workers are free, and one more of at most `short_s`."""
+
+        def work(connection: Connection) -> Turn:
+            now = self._database.read_clock(connection)
+            if fresh or free or short_s is not None:
+                self._database.lock_queue(connection)
+            put = put_jobs(connection, fresh, now)
+            board = read_board(connection, now)
+            chosen = board.waiting[:free]
+            if short_s is not None:
+                chosen += board.find_short(short_s, behind=free)
+            claimed = self._claim(connection, chosen, now) if chosen else []
+            if put or claimed:
+                self._database.notify(connection, "queue")
+            return Turn(read_board(connection, now) if claimed else board, put, claimed)
+
+        return await self._database.call(work)
+
+    async def requeue(self, claim: Claim, client: str, seconds: float) -> bool:
+        """Requeue a run whose worker was lost, or end it where a stop was requested."""
+
+        def work(connection: Connection) -> bool:
+            self._database.lock_queue(connection)
+            require_claim(connection, claim)
+            now = self._database.read_clock(connection)
+            charge(connection, client, seconds, now)
+            waits = release_run(connection, claim.run_id, now, "worker lost")
+            self._notify_released(connection, [claim.run_id])
+            return waits
+
+        return await self._database.call(work)
+
+    async def want(self, run_id: str) -> bool:
+        """Record a request of a client that does not own the run."""
+
+        def work(connection: Connection) -> bool:
+            values = {"wanted_at": self._database.read_clock(connection)}
+            mine = (runs.c.id == run_id, runs.c.status.in_(LIVE), runs.c.is_cancel_asked.is_(False))
+            return connection.execute(update(runs).where(*mine).values(values)).rowcount > 0
+
+        return await self._database.call(work)
+
+    async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
+        """End a run that waits; for a running one, request a stop.
+
+        One transaction also checks who wants it: else a client that was just promised the run would see it cancelled. A
+        wanted run is left unchanged, unless the cancel is forced.
+        """
+        of_owner = select(live_traces.c.run_id).where(live_traces.c.run_id == run_id)
+
+        def work(connection: Connection) -> Answer:
+            self._database.lock_queue(connection)
+            columns = (runs.c.status, runs.c.frames, runs.c.wanted_at)
+            query = select(*columns).where(runs.c.id == run_id, runs.c.id.not_in(of_owner))
+            row = connection.execute(query.with_for_update()).one_or_none()
+            if row is None or row.status not in LIVE:
+                return "over"
+            now = self._database.read_clock(connection)
+            if not is_forced and row.wanted_at is not None and now - row.wanted_at < WANTED_S:
+                return "wanted"
+            if row.status == "queued":
+                end_run(connection, run_id, row.frames, "cancelled", None, now)
+                self._notify_released(connection, [run_id])
+            else:
+                connection.execute(update(runs).where(runs.c.id == run_id).values(is_cancel_asked=True))
+                self._database.notify(connection, "cancel", run_id)
+            return "stops"
+
+        return await self._database.call(work)
+
+    async def check(self, claims: Collection[Claim]) -> CheckReport:
+        """Requeue running runs that are not among the claims; where there are none, nothing is written."""
+
+        def work(connection: Connection) -> CheckReport:
+            self._database.lock_queue(connection)
+            return self._check(connection, claims, self._database.read_clock(connection))
+
+        return await self._database.call(work)
+
+    async def count_watchers(self, run_id: str, exclude: str) -> int:
+        """Return 0: there is no other server."""
+        return 0
+
+    async def count_stuck(self, max_run_s: float) -> int:
+        """Return how many runs are running for longer than a run may take."""
+
+        def work(connection: Connection) -> int:
+            begun_at = self._database.read_clock(connection) - max_run_s - STUCK_S
+            query = select(func.count()).select_from(runs).where(IS_COMPUTED, runs.c.started_at < begun_at)
+            return int(connection.execute(query).scalar_one())
+
+        return await self._database.read(work)
+
+    # Below: helpers.
+
+    def _check(self, connection: Connection, claims: Collection[Claim], now: float) -> CheckReport:
+        rows = {row.id: row for row in self._read_claimed(connection)}
+        current = {claim.run_id for claim in claims if claim.run_id in rows and rows[claim.run_id].fence == claim.fence}
+        freed = [run_id for run_id in rows if run_id not in current]
+        if freed:
+            release_lost(connection, freed, now)
+            self._notify_released(connection, freed)
+        gone = [claim.run_id for claim in claims if claim.run_id not in current]
+        return CheckReport(gone, [run_id for run_id in current if rows[run_id].is_cancel_asked], freed)
+
+    def _release_claimed(self, connection: Connection, now: float) -> None:
+        released = [row.id for row in self._read_claimed(connection)]
+        for run_id in released:
+            release_run(connection, run_id, now, "server stopped")
+        self._notify_released(connection, released)
+
+    def _read_claimed(self, connection: Connection) -> list[Row[Any]]:
+        columns = (runs.c.id, runs.c.fence, runs.c.leased_until, runs.c.is_cancel_asked)
+        return list(connection.execute(select(*columns).where(IS_COMPUTED)))
+
+    def _claim(self, connection: Connection, run_ids: Collection[str], now: float) -> list[StoredRun]:
+        connection.execute(update(runs).where(runs.c.id.in_(run_ids)).values(self._to_claimed(now)))
+        found = {row.id: to_run(row) for row in connection.execute(select(runs).where(runs.c.id.in_(run_ids)))}
+        return [found[run_id] for run_id in run_ids]
+
+    def _to_claimed(self, now: float) -> dict[str, Any]:
+        """Return the columns of a run that is claimed now."""
+        counts = {"fence": runs.c.fence + 1, "attempts": runs.c.attempts + 1}
+        return {"status": "running", "started_at": now, "is_cancel_asked": False, **counts}
+
+    def _notify_released(self, connection: Connection, run_ids: Collection[str]) -> None:
+        for run_id in run_ids:
+            self._database.notify(connection, "log", run_id)
+        self._database.notify(connection, "queue")

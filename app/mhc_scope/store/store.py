@@ -1,0 +1,30 @@
+"""Put together what a server stores in: one database, and what reads and writes it."""
+
+from dataclasses import dataclass
+
+from mhc_scope import limits
+from mhc_scope.store.database import Database
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.notifications import Hub
+from mhc_scope.store.queue.contract import Queue
+from mhc_scope.store.queue.local import LocalQueue
+from mhc_scope.store.queue.sweeps import SweepStore
+from mhc_scope.store.runs import RunStore
+
+
+@dataclass(frozen=True)
+class Store:
+    """The parts that depend on whether one process uses the database or several servers do."""
+
+    database: Database
+    runs: RunStore
+    log: FrameLog
+    queue: Queue
+    sweeps: SweepStore
+
+
+def build_local(database: Database, hub: Hub) -> Store:
+    """Return the store of one process."""
+    runs = RunStore(database)
+    log = FrameLog(runs, hub, limits.LOG_CACHE_BYTES)
+    return Store(database, runs, log, LocalQueue(database), SweepStore(database))

@@ -1,0 +1,58 @@
+"""What belongs to the program without a list: the files of a folder, and objects that other packages add.
+
+Another package declares an entry point of a group. For one session, an environment variable names more of them as
+"module:object", separated by commas; a flag of `mhc-scope` sets it.
+"""
+
+import os
+import pkgutil
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from types import ModuleType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class InvalidAddition(Exception):
+    """An object of another package that cannot be used; the message names its entry point."""
+
+
+def load(target: Any) -> Any:
+    """Return what "module:name" names; anything else is returned as it is."""
+    if not isinstance(target, str):
+        return target
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def import_files(package: str, first: Sequence[str] = ()) -> Iterator[ModuleType]:
+    """Import the files of a package that is being imported: those named first, then the others by name."""
+    names = [module.name for module in pkgutil.iter_modules(import_module(package).__path__)]
+    for name in (*first, *sorted(set(names) - set(first))):
+        yield import_module(f"{package}.{name}")
+
+
+def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str | None, T]]:
+    """List what other packages add: the name of the entry point, None where the variable names the object.
+
+    Raises
+    ------
+    InvalidAddition
+        Where an object cannot be loaded or is no `kind`.
+    """
+    for point in sorted(entry_points(group=group), key=lambda point: point.name):
+        yield point.name, _load(kind, point.value, f"Entry point {point.name} = {point.value} of the group {group}")
+    for target in filter(None, os.environ.get(variable, "").split(",")):
+        yield None, _load(kind, target, f"{target} of {variable}")
+
+
+def _load(kind: type[T], target: str, where: str) -> T:
+    try:
+        found = load(target)
+    except Exception as error:  # whatever a foreign module raises
+        raise InvalidAddition(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(found, kind):
+        raise InvalidAddition(f"{where} is a {type(found).__name__}, not a {kind.__module__}.{kind.__name__}.")
+    return found

@@ -1,0 +1,224 @@
+"""What the program must know of a metric: its words, how it is measured, the same formula for Verify, and its chart.
+
+The catalogue, columns, panels' units and help texts come from here. `mhc_core/metrics` has one file a group of metrics;
+another package adds one through the entry point group `mhc_scope.metrics`. This module and those files import torch
+only inside functions: a client without torch reads the catalogue and records too.
+
+Shapes: K layers measured together, L layers, n streams, N samples (tokens of all sequences), C width (of a stream).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from typing_extensions import TypeAliasType
+
+from mhc_core.spec import RunSpec
+
+if TYPE_CHECKING:
+    import torch
+
+Array = np.ndarray
+# Why a value is missing, or has left the range of its type; `constant` is of a layer that is the same for all samples,
+# `unknown` of a trace, where what the value is made of was not recorded.
+Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan", "unknown"])
+
+OURS = "as defined here"
+UPWARD = ("forward", "similarity")  # frames of the way up
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What one column means.
+
+    Attributes
+    ----------
+    key: column name in frames and results.
+    title: a short name for people.
+    unit: unit of the value; "" for a pure number.
+    scale: `log` where the values span decades (a log10 column is then added), else `linear`.
+    shape: axes of the column: L layers, n streams, J = L + 1 sources: the embedding, then every layer; S steps of
+        training, K steps at which matrices are kept, or singular values; "" for a single number.
+    frame: the frame that carries it.
+    meaning: one sentence.
+    formula: in the symbols of the papers.
+    source: where the definition comes from.
+    table: the table of a result that holds the column.
+    prefix: whether a column of a shallower stack is the beginning of this one's: layer l says the same at any depth
+        above it, as long as no setting scales layers by the depth (`mhc_core.spec.block.DEPTH_SCALED`). By default of
+        what forward and similarity frames carry, for the way up knows nothing of the layers to come.
+    precision: (relative, absolute), a promise: |x32 - x64| <= relative |x64| + absolute, between a float32 and a
+        float64 run of the default comparison and of its dynamic forms. A test holds every metric to it.
+    """
+
+    key: str
+    title: str
+    unit: str
+    scale: Literal["linear", "log"]
+    shape: Literal["L", "Ln", "Lnn", "LL", "LJ", "S", "SL", "KL", "KLn", "KLnn", "KLL", "KLJ", "K", ""]
+    frame: Literal["forward", "similarity", "backward", "mixing", "step", "jacobian"]
+    meaning: str
+    formula: str
+    source: str
+    table: Literal["layers", "matrices", "steps", "kept", "jacobian"] = "layers"
+    precision: tuple[float, float] | None = None
+    prefix: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.prefix is None:
+            object.__setattr__(self, "prefix", self.frame in UPWARD)
+
+
+@dataclass(frozen=True)
+class LayerBlock:
+    """What K layers did on the way up, as tensors without gradients, in float32 at least.
+
+    Attributes
+    ----------
+    x_KnNC: the streams that leave each layer.
+    m_KNC: the same merged: their mean, or all parts side by side where streams are parts of the width.
+    u_KNC, y_KNC: what the branch reads, and what it adds before H_post.
+    mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
+        H_pre is (n, n) where streams are parts of the width.
+    """
+
+    x_KnNC: "torch.Tensor"
+    m_KNC: "torch.Tensor"
+    u_KNC: "torch.Tensor"
+    y_KNC: "torch.Tensor"
+    mixings: Sequence[Any]
+
+    @cached_property
+    def h_pre(self) -> "torch.Tensor":
+        """H_pre of all layers, float64."""
+        return self._stack("h_pre")
+
+    @cached_property
+    def h_post(self) -> "torch.Tensor":
+        """H_post of all layers, float64."""
+        return self._stack("h_post")
+
+    @cached_property
+    def h_res(self) -> "torch.Tensor":
+        """H_res of all layers, float64."""
+        return self._stack("h_res")
+
+    def _stack(self, name: str) -> "torch.Tensor":
+        import torch
+
+        return torch.stack([getattr(mixing, name) for mixing in self.mixings]).double()
+
+
+@dataclass(frozen=True)
+class GradientBlock:
+    """The gradients of the loss at the states of K layers, on the way down, in float32 at least.
+
+    Attributes
+    ----------
+    g_KnNC: at the streams that leave each layer; the last block ends with the embedding's output.
+    g_KNC: the same along a shift common to all streams, of all parts side by side where streams are parts.
+    """
+
+    g_KnNC: "torch.Tensor"
+    g_KNC: "torch.Tensor"
+
+
+@dataclass(frozen=True)
+class ReferenceLayer:
+    """What one layer did, recomputed in float64, for the second formula of each metric.
+
+    Attributes
+    ----------
+    x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
+    grad_u: gradient at u. h_pre, h_post, h_res: with an axis N where mixing is dynamic.
+    grad_h_res: gradient at h_res, summed over samples.
+    logits: of h_res (m), or (N, m); None where there are none.
+    weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
+    """
+
+    x_nNC: Array
+    g_nNC: Array
+    u_NC: Array
+    y_NC: Array
+    grad_u: Array
+    h_pre: Array
+    h_post: Array
+    h_res: Array
+    grad_h_res: Array | None
+    logits: Array | None
+    weights: list[Array]
+    grad_weights: list[Array]
+    grad_mixing: dict[str, Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """The chart of a metric: a line a run over the layers, or a thin one a stream.
+
+    Title, unit, meaning, formula and source are those of the metric.
+
+    Attributes
+    ----------
+    reading: how to read it, behind the card's "?". symbol: of the papers.
+    group: the section of the page: mixing, similarity or expert.
+    view_of: the key of the panel that gets the chart as one more view; "" makes it a panel of its own.
+    label: the button of that view; by default the metric's title.
+    include: values kept in sight. limits: the ends of the value axis, None for those of the data.
+    build: in place of the lines, a function of the number of runs and the theme that returns the Plotly template
+        (`mhc_core/figures/panel.py`), or the string "module:function".
+    """
+
+    reading: str
+    symbol: str
+    group: Literal["mixing", "similarity", "expert"] = "expert"
+    view_of: str = ""
+    label: str = ""
+    include: tuple[float, ...] = ()
+    limits: tuple[float, float] | None = None
+    build: str | Callable[[int, Any], Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerMetric:
+    """A metric of each layer for itself, and all that the program needs to measure, check and draw it.
+
+    Attributes
+    ----------
+    metric: its words. The frame is forward or backward, and says what `measure` gets; the shape is L or Ln.
+    measure: a `LayerBlock`, or of backward frames a `GradientBlock`, to (K) or (K, n); nan where it has no value. It
+        runs on the device of the run, and must not wait for it, as `.item()` does.
+    reference: the same formula once more in numpy, of one layer, in float64: a number or (n). Verify compares with it,
+        so write it from the definition and not from `measure`.
+    chart: how it is drawn.
+    """
+
+    metric: Metric
+    measure: "Callable[[Any], torch.Tensor]"
+    reference: Callable[[RunSpec, ReferenceLayer], float | Array]
+    chart: Chart
+
+    def __post_init__(self) -> None:
+        metric = self.metric
+        for name, got, allowed in (
+            ("frame", metric.frame, ("forward", "backward")),
+            ("shape", metric.shape, ("L", "Ln")),
+            ("table", metric.table, ("layers",)),
+        ):
+            if got not in allowed:
+                raise ValueError(f"Metric {metric.key!r}: {name} is {got!r}, wanted {' or '.join(map(repr, allowed))}.")
+
+    def measure_block(self, block: LayerBlock | GradientBlock, layers: int, streams: int) -> "torch.Tensor":
+        """Measure the layers of a block.
+
+        Raises
+        ------
+        ValueError
+            Where `measure` returns another shape than it states.
+        """
+        found = self.measure(block)
+        wanted = (layers,) if self.metric.shape == "L" else (layers, streams)
+        if tuple(found.shape) != wanted:
+            raise ValueError(f"Metric {self.metric.key!r}: measure returned {tuple(found.shape)}, wanted {wanted}.")
+        return found

@@ -1,0 +1,1 @@
+"""The queue of several servers that share one PostgreSQL database."""

@@ -1,0 +1,29 @@
+"""The log of frames where other servers write too: what they may write is read from the database."""
+
+from mhc_core.record.summary import EndStatus
+from mhc_scope.store.frame_log import FrameLog
+from mhc_scope.store.queue.claims import Claim
+
+
+class SharedFrameLog(FrameLog):
+    """Cache the runs that this server computes, and no others."""
+
+    def begin(self, run_id: str, claim: Claim | None = None) -> None:
+        """Start an empty log; that of a live trace, whose frames may come to any server, is not cached."""
+        super().begin(run_id, claim)
+        if claim is None:
+            self.forget(run_id)
+
+    async def finish(
+        self,
+        run_id: str,
+        index: int,
+        status: EndStatus,
+        reason: str | None,
+        claim: Claim | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Append the last frame; a run that is not done may be restarted by another server, and is forgotten."""
+        await super().finish(run_id, index, status, reason, claim, seconds)
+        if status != "done":
+            self.forget(run_id)

@@ -1,0 +1,131 @@
+"""The database of several servers: PostgreSQL, with a clock, locks and notifications that all of them share."""
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import os
+import secrets
+import socket
+import weakref
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.engine import URL, make_url
+
+from mhc_scope.store.database import Database, Notice
+from mhc_scope.store.errors import UnusableDatabase
+from mhc_scope.store.schema import require_current, upgrade
+
+log = logging.getLogger("mhc.store")
+
+THREADS = 8
+# For a server on another machine that is reachable and does not answer, such as one whose disk hangs.
+ANSWER_S = 20.0
+# At the end, running calls are abandoned after this time where the database does not answer.
+CLOSE_S = 5.0
+# A server that is cut off without notice is given up after about ten seconds, as is a wait for another's lock.
+ALIVE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+CONNECT = ALIVE | {
+    "tcp_user_timeout": 10_000,
+    "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+}
+CHANNEL = "mhc_scope"
+# Arbitrary numbers. Servers that start together migrate one after the other.
+MIGRATION_LOCK, QUEUE_LOCK = 0x6D4843, 0x6D4844
+
+
+class PostgreSQLDatabase(Database):
+    """Connect to PostgreSQL, and disconnect from a server that does not answer.
+
+    Parameters
+    ----------
+    url: in SQLAlchemy's form.
+    is_secondary: migrate nothing: the tables must be those of this version.
+
+    Attributes
+    ----------
+    server: names this process among all that use the database, and have used it.
+
+    Raises
+    ------
+    UnusableDatabase
+        Where it is of a newer version or another program, or cannot be reached.
+    """
+
+    def __init__(self, url: str, *, is_secondary: bool = False) -> None:
+        require_driver()
+        self.answer_s = ANSWER_S
+        self.server = secrets.token_hex(8)
+        require_current(url) if is_secondary else upgrade(url, lock_migration)
+        engine = create_engine(url, **_to_options(make_url(url)))
+        super().__init__(url, engine, THREADS)
+        self._connections = Connections(engine)
+
+    def read_clock(self, connection: Connection) -> float:
+        """Return seconds since 1970, by the clock of the database, which all servers share."""
+        return float(connection.execute(select(func.extract("epoch", func.clock_timestamp()))).scalar_one())
+
+    def lock_queue(self, connection: Connection) -> None:
+        """Wait until no other transaction changes the queue. Lock it before any row: this order prevents deadlocks."""
+        connection.execute(select(func.pg_advisory_xact_lock(QUEUE_LOCK)))
+
+    def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
+        """Notify other servers once the transaction is durable."""
+        connection.execute(select(func.pg_notify(CHANNEL, f"{self.server} {notice} {run_id}")))
+
+    def count_bytes(self, connection: Connection) -> int:
+        """Return the size on the disk of the database. Deleted rows count until a vacuum has run."""
+        return int(connection.exec_driver_sql("SELECT pg_database_size(current_database())").scalar_one())
+
+    def _prepare(self, connection: Connection, waited_s: float) -> None:
+        """Do nothing: the options of the connection limit its waits."""
+
+    async def _end_threads(self) -> None:
+        """Finish running calls, unless the database does not answer."""
+        ending = asyncio.ensure_future(super()._end_threads())
+        if not (await asyncio.wait([ending], timeout=CLOSE_S))[0]:
+            log.warning("the database does not answer: its running calls are abandoned")
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._connections.cut()
+        await ending
+
+
+class Connections:
+    """Track the open connections of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closed: tuple[type[Exception], ...] = (OSError, engine.dialect.loaded_dbapi.Error)
+        event.listen(engine, "connect", lambda connection, record: self._open.add(connection))
+
+    def cut(self) -> None:
+        """Close them all from this side: a thread that waits for an answer gets an error."""
+        for connection in list(self._open):
+            with (
+                contextlib.suppress(*self._closed),  # its thread may be closing it
+                socket.socket(fileno=os.dup(connection.fileno())) as end,
+            ):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+def require_driver() -> None:
+    """Require the driver package, the only one that the settings allow."""
+    if importlib.util.find_spec("psycopg") is None:
+        raise UnusableDatabase("PostgreSQL needs psycopg: pip install mhc-scope[postgres]")
+
+
+def lock_migration(connection: Connection) -> None:
+    """Wait until no other server migrates the database."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+
+
+def _to_options(url: URL) -> dict[str, Any]:
+    """Return the options of a connection; those in the URL take precedence."""
+    connect = {name: value for name, value in CONNECT.items() if name not in url.query}
+    return {"connect_args": connect, "pool_pre_ping": True, "pool_size": THREADS, "max_overflow": 0}

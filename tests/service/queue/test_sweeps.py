@@ -1,0 +1,8 @@
+"""The cases of stored sweeps, on PostgreSQL."""
+# ruff: noqa: F403
+
+import pytest
+
+from tests.app.store.queue.test_sweeps import *
+
+pytestmark = pytest.mark.full
