@@ -79,7 +79,7 @@ class Stack(nn.Module):
     ) -> tuple[torch.Tensor, list[Mixing]]:
         """All layers in turn, through plain autograd: the state after the last, and the coefficients of every layer.
 
-        `observe` is told of each layer as it is done.
+        `observe` is called with each layer as it is done.
         """
         static = self.connection.static_mixing()
         # Unbound at once: the gradient of an index a layer would be a tensor of all layers each.

@@ -15,7 +15,7 @@ from mhc_scope.api.http.problems import not_found
 from mhc_scope.pages.routes import get_pages
 from mhc_scope.pages.security import FORM_HEADERS, require_own_page
 from mhc_scope.services.storage import Storage
-from mhc_service.admin_access import require_operator
+from mhc_service.admin_access import require_operator_password
 from mhc_service.metrics_registry import count_free_bytes
 from mhc_service.operator_queries import OperatorQueries
 from mhc_service.operators import get_operator_queries
@@ -33,7 +33,7 @@ DONE = {
 Reads = Annotated[OperatorQueries, Depends(get_operator_queries)]
 
 
-@router.get("", dependencies=[Depends(require_operator)])
+@router.get("", dependencies=[Depends(require_operator_password)])
 async def get_admin_page(request: Request, service: Service, queries: Reads, encoder: Encoding) -> Response:
     """Show the page."""
     now, settings = time.time(), request.app.state.settings
@@ -46,7 +46,7 @@ async def get_admin_page(request: Request, service: Service, queries: Reads, enc
         "Free disk space": count_free_bytes(settings.data),
     }
     page = get_pages(request).render(
-        "admin.html",
+        "service/admin.html",
         now=now,
         live=live,
         ended=ended,
@@ -64,7 +64,7 @@ async def get_admin_page(request: Request, service: Service, queries: Reads, enc
     return page
 
 
-@router.post("/runs/{run_id}/stop", dependencies=[Depends(require_own_page), Depends(require_operator)])
+@router.post("/runs/{run_id}/stop", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def stop_run(run_id: str, service: Service) -> Response:
     """Stop a run, even where others watch it."""
     run = await service.store.get(run_id)
@@ -74,14 +74,14 @@ async def stop_run(run_id: str, service: Service) -> Response:
     return RedirectResponse("../../../admin?done=stopped", 303)
 
 
-@router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_operator)])
+@router.post("/results/clear", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def clear_results(encoder: Encoding) -> Response:
     """Delete the files of large results."""
     await asyncio.to_thread(encoder.files.clear)
     return RedirectResponse("../../admin?done=cleared", 303)
 
 
-@router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator)])
+@router.post("/prune", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def prune(request: Request) -> Response:
     """Start a retention pass immediately."""
     storage: Storage = request.app.state.storage

@@ -11,20 +11,28 @@ from mhc_scope.services.identity import require_rights
 from mhc_service.cookies import read_access_token
 from mhc_service.operators import identify_holder, is_operator_request
 
-ASK = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as password"'}
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="mHC Scope: an admin\'s token as password"'}
 
 
-async def require_operator(request: Request) -> None:
-    """Refuse everyone else; a browser then asks for a user name, which is ignored, and a password, the token."""
+async def require_operator_password(request: Request) -> None:
+    """Refuse everyone but operators, and request a password, the token: browsers show a form for it.
+
+    They request a user name as well, which is ignored.
+
+    Raises
+    ------
+    Problem
+        Where a token is sent that is not an admin's, or none, and from no operator's network location.
+    """
     token = read_access_token(request) or read_password(request)
     if token is None:
         if is_operator_request(request):
             return
-        raise Problem("no-token", 401, "this needs the token of an admin", headers=ASK)
+        raise Problem("no-token", 401, "this needs the token of an admin", headers=CHALLENGE)
     try:
         require_rights(await identify_holder(request, token), "admin")
     except RefusalError as error:
-        raise Problem("no-token", 401, str(error), headers=ASK) from None
+        raise Problem("no-token", 401, str(error), headers=CHALLENGE) from None
 
 
 def read_password(request: Request) -> str | None:

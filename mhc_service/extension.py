@@ -1,6 +1,7 @@
 """Add the service to the server, as `mhc_scope.extension.Extension` defines. Slow imports wait until needed."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mhc_scope.extension import MissingExtension
@@ -22,6 +23,8 @@ class ServiceExtension:
     """Provide a queue of several servers, accounts, quotas, courses and operators."""
 
     settings_type = ServiceSettings
+    folder = Path(__file__).resolve().parent
+    first_module = "service/index.js"
 
     def open_database(self, settings: "Settings", *, is_secondary: bool) -> "Database":
         """Open a database of SQLite or of PostgreSQL.

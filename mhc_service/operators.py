@@ -22,8 +22,8 @@ FORWARDED = {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-pr
 METRICS = describe_texts({"text/plain": "Counters and gauges in Prometheus' text format."})
 
 
-async def require_operator(request: Request) -> None:
-    """Refuse everyone but operators.
+async def require_operator_bearer(request: Request) -> None:
+    """Refuse everyone but operators, and request a bearer token: for scripts and scrapers.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def get_operator_queries(request: Request) -> OperatorQueries:
 
 @router.get(
     "/metrics",
-    dependencies=[Depends(require_operator)],
+    dependencies=[Depends(require_operator_bearer)],
     response_class=Response,
     responses={200: {"content": METRICS}},
     openapi_extra=require(OPERATOR),

@@ -22,6 +22,8 @@ ROOM_HEADER = "x-room"  # names the room of a course that a request is made in
 class ServicePolicy(OpenPolicy):
     """Add accounts and quotas to the limits of the server as a whole."""
 
+    sign_in_path: str | None = "/sign-in"
+
     def __init__(self, settings: ServiceSettings, database: Database) -> None:
         super().__init__(settings)
         self._service = settings

@@ -77,7 +77,7 @@ def _render(
     request: Request, after: str, *, holder: ClientIdentity | None = None, mistake: str = "", kept: bool = False
 ) -> Response:
     page = get_pages(request).render(
-        "sign_in.html", after=to_own_address(after), holder=holder, mistake=mistake, kept=kept
+        "service/sign_in.html", after=to_own_address(after), holder=holder, mistake=mistake, kept=kept
     )
     page.headers.update(FORM_HEADERS)
     return page

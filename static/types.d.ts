@@ -385,25 +385,6 @@ export interface DerivationRules {
   /** Depth above which CKA uses fewer samples. */
   cka_layers: number;
 }
-export interface Room {
-  id: string;
-  title: string;
-}
-
-/** Text of a room, written by its teacher. */
-export interface RoomText {
-  title: string;
-  sheet: string;
-  presets: { title: string; description: string; state: string }[];
-}
-
-export interface SavedView {
-  id: string;
-  url: string;
-  title: string;
-  note: string;
-  created_at: string;
-}
 
 export interface Boot {
   page: string;
@@ -420,8 +401,6 @@ export interface Boot {
   snapshot?: Snapshot;
   /** The preset of a preset's page. */
   preset?: Preset;
-  /** The course (room) of the page. */
-  room?: Room;
   runs?: string[];
   state?: string;
   sweep?: SnapshotSweep | null;

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 Frames = list[dict[str, Any]]
 Change = Callable[[Frames], object]
@@ -18,7 +18,7 @@ DEEP = 3000
 
 def read_lines() -> Frames:
     """The frames of a trace of a tiny DeepSeek-V4 as plain data, fresh each time."""
-    return [json.loads(line) for line in capture_trace().lines]
+    return [json.loads(line) for line in read_trace().lines]
 
 
 def pack(frames: Frames, /, **manifest: Any) -> bytes:
@@ -27,7 +27,7 @@ def pack(frames: Frames, /, **manifest: Any) -> bytes:
 
 
 def pack_lines(lines: list[bytes], /, **manifest: Any) -> bytes:
-    source = capture_trace().source
+    source = read_trace().source
     said = {
         "format": "mhct",
         "version": 1,
@@ -171,7 +171,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "nothing": (lambda: b"", "container", "whole .mhct"),
     "a pickle": (lambda: pickle.dumps({"layers": [1.0]}), "container", "whole .mhct"),
     "text": (lambda: b"frames\n" * 1000, "container", "whole .mhct"),
-    "frames without a zip": (lambda: b"".join(capture_trace().lines), "container", "whole .mhct"),
+    "frames without a zip": (lambda: b"".join(read_trace().lines), "container", "whole .mhct"),
     "cut in the middle": (lambda: _whole()[:5000], "container", "whole .mhct"),
     "cut at the end": (lambda: _whole()[:-1], "container", "whole .mhct"),
     "cut at the beginning": (lambda: _whole()[100:], "container", "whole .mhct"),

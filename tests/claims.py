@@ -107,10 +107,10 @@ def _read_others() -> Iterator[tuple[str, str]]:
         for path in sorted((ROOT / room).rglob("*.py")):
             if not _is_unseen(path):
                 yield from ((_room(path), text) for text in read_python(path.read_text()))
-    for path in sorted((ROOT / "static" / "js").rglob("*.js")):
+    for path in sorted([*(ROOT / "static" / "js").rglob("*.js"), *ROOT.glob("mhc_*/static/*.js")]):
         if not _is_unseen(path):
             yield from ((_room(path), text) for text in read_javascript(path.read_text()))
-    for path in sorted((ROOT / "templates").glob("*.html")):
+    for path in sorted([*ROOT.glob("templates/*.html"), *ROOT.glob("mhc_*/templates/*.html")]):
         yield _room(path), _strip_tags(path.read_text())
 
 

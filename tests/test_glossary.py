@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +12,55 @@ ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("mhc_core", "app", "mhc_probe", "mhc_service")
 # One of each stands in the JSON schema of a spec, under its name.
 IN_SCHEMA = {"TextInput", "DigitsInput"}
-# Folders whose names, comments and docstrings were read for the dictionary; others follow.
-READ = ("mhc_probe",)
+# Folders whose names, comments and docstrings were read for the dictionary, with the endings of their files.
+READ = {
+    "app/mhc_scope": "*.py",
+    "mhc_core": "*.py",
+    "mhc_probe": "*.py",
+    "mhc_service": "*.py",
+    "mhc_service/static": "*.js",
+    "mhc_service/templates": "*.html",
+    "static/css": "*.css",
+    "static/js": "*.js",
+    "templates": "*.html",
+}
+# Parts of these that were not read yet.
+UNREAD = ("mhc_core/figures/", "mhc_core/metrics/")
 RETIRED = re.compile(r"(?i)\b(heard|hearing|told|tells?|asked|held|fed|anew|whoever|beside)\b")
+# Retired words that stay, as others read them.
+KEPT = {
+    ".tell()": "a method of Python's files",
+    "told: str": "a field of a preset in the HTTP interface",
+    '"told": to_title(': "writes that field",
+    ".told}": "reads that field",
+    'PENDING = "held"': "a state of a sweep's run in the HTTP interface",
+    "`held` ones": "describes that state",
+    "held, queued, running": "describes that state",
+    "run id -> held (": "describes that state",
+    "held: 'not started'": "reads that state",
+    "counts.held": "reads that state",
+    'build_finding("heard"': "the key of a finding in stored records",
+}
 
 
-def list_files(*folders: str) -> list[Path]:
-    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+def list_files(folder: str, names: str = "*.py") -> list[Path]:
+    return sorted((ROOT / folder).rglob(names))
+
+
+def read_lines(folder: str) -> Iterator[tuple[str, str]]:
+    """Each line that was read for the dictionary, with its place."""
+    for path in list_files(folder, READ[folder]):
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(UNREAD):
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                yield f"{name}:{number}", line.strip()
 
 
 def test_no_two_classes_have_one_name() -> None:
     names = Counter(
         node.name
-        for path in list_files(*PRODUCT)
+        for folder in PRODUCT
+        for path in list_files(folder)
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ClassDef)
     )
@@ -32,10 +69,18 @@ def test_no_two_classes_have_one_name() -> None:
 
 @pytest.mark.parametrize("folder", READ)
 def test_retired_words_do_not_come_back(folder: str) -> None:
-    found = [
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
-        for path in list_files(folder)
-        for number, line in enumerate(path.read_text().splitlines(), 1)
-        if RETIRED.search(line.replace(".tell()", ""))
-    ]
+    lines = list(read_lines(folder))
+    assert lines
+    found = []
+    for place, line in lines:
+        left = line
+        for kept in KEPT:
+            left = left.replace(kept, "")
+        if RETIRED.search(left):
+            found.append(f"{place}: {line}")
     assert found == []
+
+
+def test_each_retired_word_that_stays_is_there() -> None:
+    text = "\n".join(line for folder in READ for _, line in read_lines(folder))
+    assert [kept for kept in KEPT if kept not in text] == []

@@ -19,6 +19,7 @@ from mhc_scope.pages.vendored import FONTS, list_carried
 # Where sentences, labels and names stand that may come to be drawn, with the files that hold them.
 SOURCES = dict.fromkeys(("app", "mhc_core", "mhc_probe", "mhc_service"), "*.py")
 SOURCES |= {"static/js": "*.js", "static/css": "*.css", "templates": "*.html"}
+SOURCES |= {"mhc_service/static": "*.js", "mhc_service/templates": "*.html"}
 
 # Names and titles that people write.
 LETTERS = (*range(0x20, 0x180), *range(0x384, 0x3CF), *range(0x400, 0x460))  # Latin, Greek, Cyrillic

@@ -1,4 +1,8 @@
-"""A trace of a tiny DeepSeek-V4, stored as the store's own API stores records that are not computed here."""
+"""A trace of a tiny DeepSeek-V4, stored as the store's own API stores records that are not computed here.
+
+Its frames are in `traced.ndjson`, so that tests of the instrument need no probe; `tests/probe/attach/test_traced.py`
+compares the file with what the probe records.
+"""
 
 import hashlib
 import sqlite3
@@ -10,19 +14,19 @@ from pathlib import Path
 from mhc_core.record.codec import decode_line, encode_frame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
-from mhc_probe import attach
 from mhc_scope.store.runs import RunStore
 from mhc_scope.store.sqlite_database import SqliteDatabase
 from tests.apart import run_loop
 from tests.conftest import Server, start_server
-from tests.probe.attach.attachable import backward, build_deepseek
 
+FILE = Path(__file__).with_suffix(".ndjson")
 NAME = "DeepseekV4ForCausalLM"
+LAYERS, STREAMS = 6, 4
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What was heard, and its lines under its id, which is a hash of them."""
+    """What was recorded, and its lines under its id, which is a hash of them."""
 
     id: str
     result: Result
@@ -35,16 +39,13 @@ class Trace:
 
 
 @cache
-def capture_trace() -> Trace:
+def read_trace() -> Trace:
     """One forward and one backward pass of the model."""
-    model = build_deepseek()
-    with attach(model) as probe:
-        backward(model)
-    # Read once, as the server reads what it stores: a number of 32 bits is spelled 0.000001, one of 64 bits 1e-6.
-    frames = [decode_line(encode_frame(frame, "", index)) for index, frame in enumerate(probe.frames())]
-    content = b"".join(encode_frame(frame, "", index) for index, frame in enumerate(frames))
+    content, result = FILE.read_bytes(), Result()
     name = hashlib.sha256(content).hexdigest()[:20]
-    return Trace(name, probe.result(), [encode_frame(frame, name, index) for index, frame in enumerate(frames)])
+    for line in content.splitlines():
+        result.add(decode_line(line))
+    return Trace(name, result, [encode_frame(frame, name, index) for index, frame in enumerate(result.frames)])
 
 
 def start_with_trace(data: Path) -> Server:
@@ -56,7 +57,7 @@ def start_with_trace(data: Path) -> Server:
 def store_trace(data: Path) -> None:
     """Store the trace in a data folder that no server uses."""
     data.mkdir(parents=True, exist_ok=True)
-    run_loop(_store(data, capture_trace()))
+    run_loop(_store(data, read_trace()))
 
 
 def add_trace(server: Server, scratch: Path) -> None:

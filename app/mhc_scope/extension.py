@@ -1,10 +1,11 @@
-"""Define what another package may add to the server: settings, a store, a policy, routes and middleware.
+"""Define what another package may add to the server: settings, a store, a policy, routes, pages and middleware.
 
 `mhc-scope serve --service` looks for the entry point `service` of the group `mhc_scope.extensions`.
 """
 
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mhc_scope.settings import Settings
@@ -25,9 +26,19 @@ class MissingExtension(RuntimeError):
 
 
 class Extension(Protocol):
-    """Define what the entry point must refer to."""
+    """Define what the entry point must refer to.
+
+    Attributes
+    ----------
+    settings_type: the settings of a server with the extension.
+    folder: contains `templates/` and the scripts of `static/`. Pages name them `service/page.html`, `service/page.js`;
+        the scripts import those of the instrument as `mhc-scope/net/api.js`.
+    first_module: the script that the instrument's page runs: it adds to the page, and imports `mhc-scope/app.js`.
+    """
 
     settings_type: type[Settings]
+    folder: Path
+    first_module: str
 
     def open_database(self, settings: Settings, *, is_secondary: bool) -> "Database":
         """Open the database of the settings; `open_database` says more."""

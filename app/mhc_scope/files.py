@@ -33,8 +33,11 @@ def read_file(path: str) -> bytes:
         body = (find_root() / path).read_bytes()
     except FileNotFoundError:
         raise MissingAsset(f"{path} is missing: `make setup` installs the files of other packages") from None
-    if not COMMENTED.fullmatch(path):
-        return body
+    return strip_comments(body) if COMMENTED.fullmatch(path) else body
+
+
+def strip_comments(body: bytes) -> bytes:
+    """Return a script or a style sheet without its comments."""
     return COMMENT.sub(lambda found: "\n" * found[0].count("\n"), body.decode()).encode()
 
 

@@ -25,10 +25,10 @@ from mhc_scope.api.models.links import API
 from mhc_scope.api.models.traces import MAX_BATCH_BYTES
 from mhc_scope.api.routers import KEYED_ROUTERS, ROUTERS
 from mhc_scope.engine.registry import build_engine
-from mhc_scope.extension import Extension, load_extension, open_database
+from mhc_scope.extension import NAME, Extension, load_extension, open_database
 from mhc_scope.observe import spans
 from mhc_scope.pages import link_cards, routes, security
-from mhc_scope.pages.assets import FOLDERS, Assets
+from mhc_scope.pages.assets import FIRST_MODULE, FOLDERS, Assets
 from mhc_scope.pages.link_pictures import Pictures
 from mhc_scope.pages.routes import Pages
 from mhc_scope.services.encoded_files import EncodedFiles
@@ -76,10 +76,12 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         telemetry=request_spans.configure(settings.spans),
     )
-    assets = app.state.assets = Assets(settings.root)
     extension = load_extension() if settings.service else None
+    added = {NAME: extension.folder} if extension else {}
+    assets = app.state.assets = Assets(settings.root, added)
     app.state.settings, app.state.hub, app.state.count_file = settings, Hub(), _count_nothing
-    app.state.pages, app.state.pictures = Pages(assets, settings.root), Pictures()
+    first_module = extension.first_module if extension else FIRST_MODULE
+    app.state.pages, app.state.pictures = Pages(assets, settings.root, added, first_module), Pictures()
     app.state.engine = build_engine(settings)
     app.state.database = open_database(settings)
     app.state.store = _build_store(extension, settings, app.state.database, app.state.hub)

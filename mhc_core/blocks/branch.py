@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "silu": F.silu,
     "linear": lambda x: x,
 }
-KEEPS_INPUT = ("gelu", "silu")  # beside its output, which the next product keeps
+KEEPS_INPUT = ("gelu", "silu")  # in addition to its output, which the next product keeps
 RECTIFIERS = ("relu", "gelu", "silu")  # lose half their input's square, which He's factor 2 restores
 
 
@@ -28,7 +28,7 @@ class Branch(nn.Module, ABC):
 
     `name` is what the layer is called in results. A subclass draws its matrices by `layer`. `skip` is the factor that
     the path past the branch takes. For the cost model, `calls` counts the operator calls of a layer going up, `scratch`
-    copies of its weights held while it works, and the methods what else a branch costs.
+    copies of its weights in memory while it works, and the methods what else a branch costs.
     """
 
     name = ""

@@ -128,7 +128,7 @@ class DynamicManifold(SampleMajor):
 def _to_mixing(
     t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap, dtype: torch.dtype
 ) -> Mixing:
-    """Coefficients of the type asked for, made in the type of the logits."""
+    """Coefficients of the requested type, made in the type of the logits."""
     h_pre = torch.sigmoid(t_pre)
     if residual_map.eps:
         h_pre = h_pre + residual_map.eps

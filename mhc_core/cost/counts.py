@@ -22,7 +22,7 @@ STREAM_PASSES = {
     True: 48,
     False: 40,
 }  # of dynamic mixing, forward and backward, by whether it projects streams separately
-DYNAMIC_CALLS = {True: 70, False: 45}  # beside Sinkhorn's, by the same
+DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
 
@@ -50,7 +50,7 @@ def _mixing_parameters(spec: RunSpec) -> int:
 
 
 def _vectors(spec: RunSpec) -> int:
-    """Coefficients of one layer beside its residual mixing: H_pre and H_post, or of parts a read matrix and H_post."""
+    """Coefficients of one layer without its residual mixing: H_pre and H_post, or of parts a read matrix and H_post."""
     n = spec.streams
     return n * n + n if spec.family.streams == "parts" else 2 * n
 

@@ -85,7 +85,7 @@ def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 
 def _count_passes(spec: RunSpec) -> int:
-    """Passes up and down: of every seed, of every step and of the trained stack, beside the first."""
+    """Passes up and down: of every seed, of every step and of the trained stack, in addition to the first."""
     return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec)
 
 
@@ -231,7 +231,7 @@ def _count_step(spec: RunSpec) -> Work:
 
 
 def _jacobian_products(spec: RunSpec) -> int:
-    """Pairs, and the two walks that make the graph; 0 where none is asked for."""
+    """Pairs, and the two walks that make the graph; 0 where none is requested."""
     return 2 * spec.jacobian + 2 if spec.jacobian else 0
 
 
@@ -266,7 +266,7 @@ def _vector_bytes(spec: RunSpec) -> int:
 
 
 def count_jacobian_bytes(spec: RunSpec) -> float:
-    """The graph of the whole stack, twice differentiable, and both bases; 0 where no Jacobian is asked for."""
+    """The graph of the whole stack, twice differentiable, and both bases; 0 where no Jacobian is requested."""
     if not spec.jacobian:
         return 0.0
     n = spec.streams

@@ -101,7 +101,7 @@ class Added(BaseModel):
 
 
 class PaperCost(BaseModel):
-    """One model: printed beside counted, and what HC and mHC add."""
+    """One model: printed next to counted, and what HC and mHC add."""
 
     shape: Shape
     counted_total: int = Field(description="Attention, dense first block, experts, routers, embedding and read-out.")

@@ -43,7 +43,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding, where it was measured.
     """
     unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
-    told = [
+    findings = [
         describe_connection(spec, result),
         describe_stop(spec, result),
         describe_training(spec, result),
@@ -65,14 +65,14 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_unlearned(spec, result),
         describe_mapping(spec, result),
     ]
-    told += [_of_first_seed(spec, found) for found in of_one_pass]
+    findings += [_of_first_seed(spec, found) for found in of_one_pass]
     headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
-    return SummaryFrame(headline=headline, findings=[found for found in told if found])
+    return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
 def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
     """The summary frame of a pass captured from a model that no spec describes."""
-    told = [
+    findings = [
         describe_captured(result),
         describe_reading(result),
         describe_activation(result),
@@ -83,7 +83,7 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_ignored_streams(result),
         describe_uniform(result),
     ]
-    return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in told if found])
+    return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in findings if found])
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:

@@ -93,7 +93,7 @@ def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
-    """What a mapping in bfloat16 leaves of sums of 1, beside one in float32."""
+    """What a mapping in bfloat16 leaves of sums of 1, compared with one in float32."""
     connection, single = spec.connection, result.layers.get("ds_error_float32")
     if single is None or connection.mapping_dtype != "bfloat16":
         return None

@@ -15,7 +15,7 @@ HELD_OUT = 0.1  # share of the text, at its end, that training never reads
 
 @cache
 def load_corpus() -> tuple[np.ndarray, np.ndarray]:
-    """The bytes that training reads, and those after them, which are held out."""
+    """The bytes that training reads, and those after them, which only measurements read."""
     data = np.frombuffer(lzma.decompress(TEXT.read_bytes()), dtype=np.uint8)
     split = len(data) - int(HELD_OUT * len(data))
     return data[:split], data[split:]

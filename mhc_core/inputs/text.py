@@ -23,7 +23,7 @@ class TextInput(nn.Module):
     Windows of T + 1 bytes start at evenly spaced places, so that a long text is seen from start to end. A text shorter
     than one window is repeated; `describe_input` says how often. Training reads windows that start anywhere: in a text,
     or in the part of the corpus that is not measured. Token positions are not encoded: the causal mask alone
-    tells attention where it stands.
+    gives attention its position.
     """
 
     ids_BT: torch.Tensor

@@ -1,4 +1,4 @@
-"""What a record says of itself, asked of its own numbers: for traces, whose model is not here to be computed again.
+"""What a record says of itself, checked by its own numbers: for traces, whose model is not here to be computed again.
 
 Every relation is written in plain numpy from its definition and shares no code with the metrics. A record that was
 made by another program, cut together or damaged breaks them; one that is consistent may still be of another model.
@@ -36,8 +36,8 @@ DETECTS = {
     "or transposed where sums are 1 both ways.",
     "logarithms": "Finds values that were changed without their logarithms. It cannot find values that were measured "
     "wrongly.",
-    "stream_shares": "Finds sizes of streams that do not belong to the shares beside them. It cannot find streams that "
-    "were swapped in both.",
+    "stream_shares": "Finds sizes of streams that do not belong to the shares next to them. It cannot find streams "
+    "that were swapped in both.",
     "merged_norm": "Finds a size of the mean over streams above that of the streams, which no state has. It cannot "
     "find one that is too small.",
     "skip_step": "Finds a layer of one stream whose state moves by more than its branch adds: a skip path that is not "
@@ -121,11 +121,11 @@ def _check_logarithms(result: Result) -> Iterator[Check]:
 
 def _pick_worst(checks: list[Check]) -> list[Check]:
     """The one that comes closest to failing, in place of a check for each of many columns."""
-    told = [check for check in checks if check.verdict != "skipped"]
-    if not told:
+    compared = [check for check in checks if check.verdict != "skipped"]
+    if not compared:
         return checks[:1]
-    worst = max(told, key=_measure_miss)
-    return [replace(worst, statement=f"{worst.statement} Of {len(told)} columns, the one nearest to failing.")]
+    worst = max(compared, key=_measure_miss)
+    return [replace(worst, statement=f"{worst.statement} Of {len(compared)} columns, the one nearest to failing.")]
 
 
 def _measure_miss(check: Check) -> float:
@@ -142,9 +142,9 @@ def _compare_logarithms(result: Result) -> Iterator[Check]:
         with np.errstate(divide="ignore", invalid="ignore"):
             due = np.where(value > 0, np.log10(value), np.nan)
         known = np.isfinite(due) & np.isfinite(log)
-        # What is beyond the type has no value, and a zero has no logarithm: neither can be asked.
+        # What is beyond the type has no value, and a zero has no logarithm: neither can be compared.
         due, got = np.where(known, due, 0.0), np.where(known, log, 0.0)
-        yield _compare("logarithms", key, due, got, LOG_WIDE, "It stands beside the value that it is of.", "log10")
+        yield _compare("logarithms", key, due, got, LOG_WIDE, "It belongs to the value next to it.", "log10")
 
 
 def _check_shares(result: Result) -> Iterator[Check]:
@@ -161,7 +161,7 @@ def _check_shares(result: Result) -> Iterator[Check]:
         with np.errstate(invalid="ignore", divide="ignore"):
             scaled = (size / size.max(1, keepdims=True)) ** power
             due = (scaled / scaled.sum(1, keepdims=True)).max(1)
-        text = "The largest share of a stream in the sizes beside it."
+        text = "The largest share of a stream in the sizes next to it."
         yield _compare("stream_shares", key, due, result.layers[key], SHARE_WIDE, text, "linear")
 
 

@@ -38,9 +38,9 @@ MAPS = {
 
 # By law: what makes it fail, and what it cannot see.
 DETECTS = {
-    "recomputation": "Finds what the run or its precision get wrong beside plain autograd in float64, and a metric "
-    "that is wrong: each column is computed a second time from its formula. It cannot find a fault of the network "
-    "itself, which both share, or one that is smaller than the tolerance.",
+    "recomputation": "Finds what the run or its precision get wrong compared with plain autograd in float64, and a "
+    "metric that is wrong: each column is computed a second time from its formula. It cannot find a fault of the "
+    "network itself, which both share, or one that is smaller than the tolerance.",
     "map_pre": "Finds reading weights by another formula, such as a softmax, and a projection of tokens that is wrong. "
     "It cannot find parameters that start elsewhere.",
     "map_post": "Finds writing weights by another formula, such as without the factor 2, and a projection of tokens "
@@ -60,7 +60,7 @@ DETECTS = {
     "norm": "Finds a missing norm in front of a branch. It cannot find a norm of another kind.",
     "causality": "Finds a missing attention mask. It cannot find a mask that hides too much.",
     "adjoint": "Finds a gradient that a layer or the loss makes wrong by 1 %. It cannot find errors across the move "
-    "that was asked about, or in the gradients of weights; where a layer bends too much, nothing can be asked.",
+    "that is tried, or in the gradients of weights; where a layer bends too much, nothing is compared.",
     "attention": "Finds an attention kernel whose output or gradient is wrong, as where softmax is saturated. It "
     "cannot find wrong weights, or errors of the run's own precision.",
     "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",

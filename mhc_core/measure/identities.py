@@ -27,8 +27,8 @@ STEP = 1e-7  # of a state's size, by which it is moved to see what a layer does
 ROUNDING = 2.0**-50
 UNSURE = 1e-7  # relative change of attention by one rounding, above which it is not compared
 CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
-TINY = 1e-290  # Below, entries that are small beside the largest are subnormal, and have lost digits.
-NORMED = 1e-5  # rms of a sample below which the eps of a norm, 1e-20 beside its square, is no longer nothing
+TINY = 1e-290  # Below, entries that are small relative to the largest are subnormal, and have lost digits.
+NORMED = 1e-5  # rms of a sample below which the eps of a norm, 1e-20, counts next to its square
 RECTIFIERS = ("relu", "gelu", "silu")
 
 
@@ -42,7 +42,7 @@ def measure_identities(
     stack: after its backward pass, so that `start` and the outputs' states have gradients.
     start: the state before the first layer.
     outputs: of every layer.
-    logits: raw logits and matrices of residual maps, as `overhear_logits` heard them.
+    logits: raw logits and matrices of residual maps, as `record_logits` recorded them.
 
     Returns
     -------
@@ -109,28 +109,28 @@ def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
 # The projection.
 
 
-class HeardMap:
-    """A residual map that notes what enters and leaves it."""
+class RecordingMap:
+    """A residual map that records what enters and leaves it."""
 
-    def __init__(self, residual_map: ResidualMap, heard: Logits) -> None:
-        self._map, self._heard, self.eps = residual_map, heard, residual_map.eps
+    def __init__(self, residual_map: ResidualMap, recorded: Logits) -> None:
+        self._map, self._recorded, self.eps = residual_map, recorded, residual_map.eps
 
     def __call__(self, raw: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._map(raw)
-        self._heard.append((to_numpy(raw), to_numpy(out)))
+        self._recorded.append((to_numpy(raw), to_numpy(out)))
         return out
 
 
-def overhear_logits(stack: Stack) -> Logits:
+def record_logits(stack: Stack) -> Logits:
     """Filled as the stack runs: raw logits (..., n n) and h_res (..., n, n), all layers at once or one by one."""
-    heard: Logits = []
+    recorded: Logits = []
     connection: Any = stack.connection
     if isinstance(connection, StaticManifold):
-        connection.residual_map = HeardMap(connection.residual_map, heard)  # type: ignore[assignment]
+        connection.residual_map = RecordingMap(connection.residual_map, recorded)  # type: ignore[assignment]
     elif isinstance(connection, DynamicManifold):
         for mixer in connection.mixers:
-            mixer.residual_map = HeardMap(mixer.residual_map, heard)  # type: ignore[assignment, arg-type]
-    return heard
+            mixer.residual_map = RecordingMap(mixer.residual_map, recorded)  # type: ignore[assignment, arg-type]
+    return recorded
 
 
 def _check_projection(spec: RunSpec, logits: Logits) -> Array:
@@ -152,7 +152,7 @@ def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
     return found
 
 
-# Questions asked twice.
+# What is computed twice.
 
 
 def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:

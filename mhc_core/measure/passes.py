@@ -83,10 +83,10 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     yield from down.observe(INPUT_LAYER, grad)
     products = probe.products.columns() | down.products.columns()
     gradients = _mixing_gradients(stack, static, tape)
-    heard = logits.columns()
-    columns = fetch(products | gradients | heard)
+    of_logits = logits.columns()
+    columns = fetch(products | gradients | of_logits)
     eps = torch.finfo(stack.connection.coefficient_dtype).eps
-    further = _to_columns(columns, eps) | {key: columns[key] for key in heard}
+    further = _to_columns(columns, eps) | {key: columns[key] for key in of_logits}
     yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), further, down.cast)
 
 

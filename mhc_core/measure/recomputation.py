@@ -16,7 +16,7 @@ from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.findings.signals import ROUNDINGS
-from mhc_core.measure.identities import measure_identities, overhear_logits, to_numpy
+from mhc_core.measure.identities import measure_identities, record_logits, to_numpy
 from mhc_core.measure.reference_columns import compute_columns, compute_jacobian, measure_total_gradient, read_layers
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance
@@ -91,17 +91,17 @@ def _compute(spec: RunSpec, sign: int) -> tuple[dict[str, Array], float, float |
     """Columns, loss, and of the plain pass (sign 0) the error of the stream mean law, if due, and the identities."""
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
-    logits = [] if sign else overhear_logits(stack)
+    logits = [] if sign else record_logits(stack)
     of_state = ROUNDING[spec.dtype]
     of_coefficients = of_state if spec.maps_coarsely else min(of_state, ROUNDING["float32"])
     shake = Shake(sign * ROUNDINGS[spec.dtype] * of_state, sign * SHARED[spec.dtype] * of_coefficients)
     if spec.train.steps:
         stack.input.set_batch(0)
-    heard, undo = _overhear(stack, shake)
+    recorded, undo = _record_outputs(stack, shake)
     start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
     loss = stack.loss(stack.climb(start)[0])
     loss.backward()
-    outputs = list(heard)
+    outputs = list(recorded)
     jacobian = {} if spec.train.steps or not spec.jacobian else compute_jacobian(stack, spec.jacobian)
     undo()
     states = [start, *(output.state for output in outputs)]
@@ -136,9 +136,9 @@ class Shake:
         return Mixing(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
-def _overhear(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
+def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
     """Fills with every layer's output as the stack runs, until undone; gradients at what was made are kept."""
-    heard: list[LayerOutput] = []
+    recorded: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
     is_learned = stack.spec.family.has_streams  # elsewhere coefficients are 0 and 1
 
@@ -150,7 +150,7 @@ def _overhear(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[
         for part in (output.state, output.u, output.mixing.h_res):
             if part.requires_grad:
                 part.retain_grad()
-        heard.append(output)
+        recorded.append(output)
         return output
 
     def make_mixing(index: int, state: torch.Tensor) -> Mixing:
@@ -160,7 +160,7 @@ def _overhear(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[
         stack.layer, stack.connection.dynamic_mixing = plain, plain_mixing  # type: ignore[method-assign]
 
     stack.layer, stack.connection.dynamic_mixing = layer, make_mixing  # type: ignore[method-assign, assignment]
-    return heard, undo
+    return recorded, undo
 
 
 def _keeps_mean(spec: RunSpec) -> bool:

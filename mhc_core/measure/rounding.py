@@ -92,7 +92,7 @@ def _names_type(key: str) -> bool:
 def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
     """Values on the scale on which they are compared, magnitudes below the floor lifted; -inf for 0 where none is."""
     if METRICS[key].scale != "log" or REFERENCES[key] == "jacobian":
-        return values  # of singular values, rounding leaves what is small beside the largest
+        return values  # of singular values, rounding leaves what is small relative to the largest
     return lift(spec, key, to_log10(values))
 
 

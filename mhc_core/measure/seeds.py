@@ -29,14 +29,14 @@ PROGRESS_FRAMES = 100
 
 def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[ProgressFrame | BandsFrame]:
     """`progress` frames, then one `bands` frame over all seeds; `first` is the result of the spec's own seed."""
-    steps, done, told = 3 * spec.depth * (spec.seeds - 1), 0, 0
+    steps, done, reported = 3 * spec.depth * (spec.seeds - 1), 0, 0
     results = [first]
     for seed in range(spec.seed + 1, spec.seed + spec.seeds):
         results.append(Result(spec.depth, keeps_frames=False))
         for passed in _measure_one(spec.model_copy(update={"seed": seed}), device, results[-1]):
             done += passed
-            if PROGRESS_FRAMES * done // steps > told:
-                told = PROGRESS_FRAMES * done // steps
+            if PROGRESS_FRAMES * done // steps > reported:
+                reported = PROGRESS_FRAMES * done // steps
                 yield ProgressFrame(done=done / steps)
     yield build_bands_frame(spec.seed, results)
 

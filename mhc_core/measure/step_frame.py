@@ -56,7 +56,7 @@ def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
 def _keep(
     spec: RunSpec, values: dict[str, np.ndarray], cast: type[np.floating]
 ) -> dict[str, tuple[np.ndarray, LayerStatus]]:
-    """What is kept beside the mixing matrices, with the status of layers that have left the range of their type."""
+    """What is kept besides the mixing matrices, with the status of layers that have left the range of their type."""
     kept = {key: to_stack(values.pop(key), cast) for key in STREAMED if key in values}
     if keeps_maps(spec):
         cka_LL, flags = to_cka(values)

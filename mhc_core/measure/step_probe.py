@@ -1,8 +1,8 @@
 """The probe of a training step: listens while autograd walks the whole stack, up and down.
 
 Definitions are those of `ForwardProbe` and `BackwardProbe`, of whose many metrics it takes few: it must cost little
-beside the step. What it holds of a layer is one merged state, what the branch read, and one gradient; at a step that
-is kept also the streams themselves; and that until a block of layers is full.
+compared with the step. What it keeps of a layer is one merged state, what the branch read, and one gradient; at a step
+that is kept also the streams themselves; and that until a block of layers is full.
 """
 
 from functools import partial

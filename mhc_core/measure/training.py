@@ -81,13 +81,13 @@ def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
     for name, parameter in stack.named_parameters():
         if parameter.numel():
             groups[_decays(name, parameter)].append(parameter)
-    told = [
+    options = [
         {"params": groups[True], "weight_decay": plan.weight_decay},
         {"params": groups[False], "weight_decay": 0.0},
     ]
     if plan.optimizer == "sgd":
-        return torch.optim.SGD(told, lr=plan.lr, momentum=MOMENTUM, foreach=True)
-    return torch.optim.AdamW(told, lr=plan.lr, betas=BETAS, foreach=True)
+        return torch.optim.SGD(options, lr=plan.lr, momentum=MOMENTUM, foreach=True)
+    return torch.optim.AdamW(options, lr=plan.lr, betas=BETAS, foreach=True)
 
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:

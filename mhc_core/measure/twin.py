@@ -1,6 +1,6 @@
-"""The twin of a trace: a synthetic stack with the same depth, streams, block and initialisation, as near as told.
+"""The twin of a trace: a synthetic stack with the same depth, streams, block and initialisation, as near as is known.
 
-What joins the layers is told by the mixing that was measured: one stream is a residual connection; rows and columns
+What joins the layers follows from the mixing that was measured: one stream is a residual connection; rows and columns
 that sum to 1 are mHC; other mixing is HC. The kinds are the first families of these properties. Of the initialisations
 of mHC the nearest is taken.
 """
@@ -47,7 +47,7 @@ ALWAYS_UNKNOWN = (
 
 @dataclass(frozen=True)
 class TwinSpec:
-    """A spec, and in sentences what of the model could not be told."""
+    """A spec, and in sentences what of the model is unknown."""
 
     spec: RunSpec
     unknown: list[str]

@@ -1,4 +1,4 @@
-"""A finished run held against every law that applies to it, against its recomputation, and against exact relations.
+"""Compare a finished run with every law that applies to it, with its recomputation, and with exact relations.
 
 Verdicts: `holds`, `fails`, and `skipped` where no number could be compared, for the reason that the statement gives.
 A law that does not apply is not listed. What each check can find and what it cannot is said by `DETECTS`; docs/laws.md
@@ -84,10 +84,10 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
     Of a stack that was trained, the first step is recomputed.
     """
     curves = predict(spec)
-    held = _find_held(spec, curves, result)
-    checks = [_check_curve(curve, result, held[curve.metric]) for curve in curves] + _check_sums(spec, result)
+    in_range = _find_representable(spec, curves, result)
+    checks = [_check_curve(curve, result, in_range[curve.metric]) for curve in curves] + _check_sums(spec, result)
     checks += [
-        _check_steps(curve, curve.steps_log10, result, held[curve.metric])
+        _check_steps(curve, curve.steps_log10, result, in_range[curve.metric])
         for curve in curves
         if curve.steps_log10 is not None
     ]
@@ -130,7 +130,7 @@ def _name_check(check: Check) -> str:
 # Laws.
 
 
-def _find_held(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
+def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
     """Layers (L), by metric, in which the run's type keeps the digits of the value that the law predicts.
 
     Where the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
@@ -294,7 +294,7 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
 def _check_jacobian(
     spec: RunSpec, frame: JacobianFrame, columns: dict[str, Array], unsure: dict[str, Array]
 ) -> list[Check]:
-    """Singular values and bounds relative to the largest, beside which rounding leaves what is small."""
+    """Singular values and bounds relative to the largest, as rounding adds a part of it to what is small."""
     if "jacobian_ritz" not in columns:  # beyond float64
         return []
     size, checks = columns["jacobian_sigma_max"], []
@@ -431,12 +431,12 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
 
 def _holds(values: Array, decades: float) -> Array:
     """Layers all of whose values are zero or within so many decades of 1."""
-    held = (np.abs(to_log10(values)) < decades) | (values == 0)
-    return held.reshape(len(held), -1).all(1)
+    fits = (np.abs(to_log10(values)) < decades) | (values == 0)
+    return fits.reshape(len(fits), -1).all(1)
 
 
 def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
-    """Layers in which the gradient of coefficients is held.
+    """Layers in which the gradient of coefficients is within the range of the type.
 
     It is a sum of products of states and gradients: 1e10 is room for the sums, and for what multiplies them on their
     way back into the state.

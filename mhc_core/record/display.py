@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from mhc_core.record.result import Result
 
 GROUP = "mhc_scope.figures"
-"""Entry points that take a result and return a MIME bundle; the first by name is asked."""
+"""Entry points that take a result and return a MIME bundle; the first by name is used."""
 
 
 def to_bundle(result: "Result") -> dict[str, Any]:

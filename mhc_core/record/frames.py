@@ -1,4 +1,4 @@
-"""What a record consists of: a sequence of frames, one typed message each, told apart by `type`.
+"""What a record consists of: a sequence of frames, one typed message each, distinguished by `type`.
 
 Order: `start`, then while signals travel up `forward` and `similarity` for every layer, `loss`, `backward` for every
 layer counting down, `mixing`. A run that trains goes on with one `step` for every step, and measures the trained stack
@@ -9,10 +9,10 @@ again gives the same frames. `recomputation` is the one frame of a verification.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`
-stands beside it for metrics that span decades; `status[key]` is present only where the value is not finite or has
+accompanies it for metrics that span decades; `status[key]` is present only where the value is not finite or has
 left the range of its type: `overflow`, `underflow` or `nan`; of a trace also `unknown`, where what the value is made of
-was not heard. Such a value is null, and its log10, where known, is not.
-A row of CKA travels as `cka` beside such a `status`, which says why the layer has none; it is `constant` where the
+was not recorded. Such a value is null, and its log10, where known, is not.
+A row of CKA travels as `cka` next to such a `status`, which says why the layer has none; it is `constant` where the
 layer is the same for all samples. An entry is null where its own layer or the other has a status.
 
 Frames are plain frozen dataclasses: making one checks nothing and costs little. `FRAME` checks what comes from outside.

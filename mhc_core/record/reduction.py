@@ -59,7 +59,7 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumb
     `first` and `last` take the first and last entry along the first axis (layers, or steps of training) and of what
     other axes there are the median; the others take all entries. Metrics that span decades are reduced as logarithms,
     so that a median of them is one of magnitudes and 1e401 is a number like any other. What has no number where one is
-    asked for is `absent`; a status that could change the answer is the answer.
+    requested is `absent`; a status that could change the answer is the answer.
     """
     column = _find_column(result, key)
     if column is None:
@@ -139,7 +139,7 @@ def _to_worst(flags: str | dict[int, str]) -> str:
 
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
-    """The status that stands in for the number, or None where the numbers there are can tell."""
+    """The status that stands in for the number, or None where the numbers that are there decide."""
     for flag in ("nan", "unknown", "constant"):
         if flag in flags:
             return flag

@@ -30,7 +30,7 @@ from mhc_core.record.values import ProtocolPart, Values
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seeds(ProtocolPart):
-    """What a bands frame says beside the bands."""
+    """What a bands frame says in addition to the bands."""
 
     first: int
     seeds: int
@@ -63,7 +63,7 @@ class Result:
         stacks of up to 256 layers also step_cka (K, L, L), nan where a layer has none, and step_unfolded (K, L, L + 1).
     kept_steps: these steps.
     iterations: of a trace, step -> the trainer's own number of updates before it.
-    jacobian: the Jacobian frame; None where not asked for.
+    jacobian: the Jacobian frame; None where not requested.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
     seeds: what else a bands frame says; None for a run of one seed.
     depth: L, which the start frame says; given beforehand where no start frame will come.
@@ -148,12 +148,12 @@ class Result:
 
     @property
     def laws(self) -> list[Law]:
-        """Curves of theory that stand beside what was measured."""
+        """Curves of theory to compare with what was measured."""
         return self.start.theory or []
 
     @property
     def train_steps(self) -> int:
-        """Steps of training, S: those that were asked for, or of a trace, which grows, those that have come."""
+        """Steps of training, S: those that were requested, or of a trace, which grows, those that have come."""
         return self.source.train_steps or self._heard_steps
 
     @classmethod
@@ -256,7 +256,7 @@ class Result:
         self._add_layer(frame)
 
     def _begin_anew(self) -> None:
-        """The trained stack is measured: nothing of the measurement before may stay beside it."""
+        """The trained stack is measured: nothing of the measurement before may stay."""
         for table in (self.layers, self.layers_log10, self.matrices, self.status, self.input):
             table.clear()
         self.loss, self.loss_untrained = float("nan"), self.loss

@@ -1,4 +1,4 @@
-"""The JSON schema of the protocol: every line of a record, told apart by `type`."""
+"""The JSON schema of the protocol: every line of a record, distinguished by `type`."""
 
 from typing import Any
 

@@ -34,7 +34,7 @@ class SpecSource(ProtocolPart):
 
     @property
     def train_steps(self) -> int:
-        """Steps of training that were asked for; specs of early versions know of none."""
+        """Steps of training that were requested; specs of early versions know of none."""
         steps: int = self.spec.get("train", {}).get("steps", 0)
         return steps
 

@@ -1,4 +1,4 @@
-"""Frames of what comes beside a pass: steps of training, the Jacobian, other seeds, a recomputation."""
+"""Frames of what comes in addition to a pass: steps of training, the Jacobian, other seeds, a recomputation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -30,7 +30,7 @@ class StepFrame(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convergence(ProtocolPart):
-    """Whether bound and rounding of a singular value are small beside it."""
+    """Whether bound and rounding of a singular value are small relative to it."""
 
     sigma_max: bool
     sigma_min: bool

@@ -100,7 +100,7 @@ class DigitsInput(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedInput(ProtocolPart):
-    """What someone fed a model of their own."""
+    """What someone gave a model of their own."""
 
     kind: Literal["captured"] = "captured"
     samples: int
@@ -122,12 +122,12 @@ class CkaEstimator(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Law(ProtocolPart):
-    """A curve of theory beside one metric, to eight digits; null where beyond float64."""
+    """A curve of theory for one metric, to eight digits; null where beyond float64."""
 
     law: str
     """Key of the law."""
     metric: str
-    """Key of the metric that it stands beside."""
+    """Key of the metric that it predicts."""
     values: list[float | None]
     """Median over draws, (L)."""
     low: list[float | None]
@@ -147,7 +147,7 @@ class Law(ProtocolPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle(ProtocolPart):
-    """A premise that the spec does not meet, for which no law stands beside a metric."""
+    """A premise that the spec does not meet, for which no law predicts a metric."""
 
     field: str
     """Path of the field of the spec."""
@@ -187,7 +187,7 @@ class StartFrame(ProtocolPart):
     blocks: list[str]
     """What each layer's branch is, (L)."""
     input: Input
-    """What was fed in."""
+    """What the stack or the model was given."""
     cka: CkaEstimator | None = None
     """How CKA was estimated; early records and traces do not say."""
     theory: list[Law] | None = None

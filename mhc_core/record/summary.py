@@ -40,7 +40,7 @@ class Story(ProtocolPart):
 
     headline: Headline
     findings: list[Finding]
-    """Alarms first, then what was heard, then the record's own story."""
+    """Alarms first, then what was recorded, then the record's own story."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def to_arrays(result: "Result") -> dict[str, np.ndarray]:
 def to_layer_table(result: "Result") -> Table:
     """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
 
-    Of metrics that span decades `key.log10` stands beside; `key.status` where a value of the column is not finite. Of a
+    Of metrics that span decades `key.log10` follows; `key.status` where a value of the column is not finite. Of a
     record of several seeds, the band stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of
     logarithms.
     """

@@ -42,11 +42,11 @@ class _Fields:
 
     def ask(self, path: str, wanted: Schema) -> Schema:
         """That a value meets `wanted`, of one keyword."""
-        asked = wanted
+        rule = wanted
         is_needed = not _meets(self._find(path).default, wanted)
         for name in reversed(path.split(".")):
-            asked = {"properties": {name: asked}} | ({"required": [name]} if is_needed else {})
-        return asked
+            rule = {"properties": {name: rule}} | ({"required": [name]} if is_needed else {})
+        return rule
 
     def where(self, path: str, values: Sequence[str], then: Schema) -> Schema:
         """That `then` holds where a field has one of these values."""

@@ -22,7 +22,7 @@ from mhc_core.spec.part import POSITIVE, SpecPart, control
 from mhc_core.spec.rules import add_rules
 from mhc_core.spec.train import TrainSpec
 
-# Part of every id. Raise it when a change moves a published number, so that old links are computed anew.
+# Part of every id. Raise it when a change moves a published number, so that old links are computed again.
 NUMERICS_VERSION = 5
 
 # Close to the median HC gain of 200 seeds at the default noise; a test measures it.
@@ -93,7 +93,7 @@ class RunSpec(SpecPart):
         title="CKA estimator",
         description="unbiased: near 0 for unrelated layers at any number of samples. biased: as first published "
         "(Kornblith et al. 2019); where samples are fewer than features it calls unrelated layers alike, so the number "
-        "is shown beside it.",
+        "is shown next to it.",
         json_schema_extra=control("select", later=True),
     )
     connection: ConnectionSpec = Field(ConnectionSpec(), title="Connection")

@@ -14,7 +14,7 @@ ROWS, VALUES = 64, 2**18  # at least so many draws of all samples, and as many a
 
 
 class Normals:
-    """Standard normal values, the same for every spec, as a law has no seed; `stream` tells those of two uses apart."""
+    """Standard normal values, the same for every spec, as a law has no seed; `stream` separates those of two uses."""
 
     def __init__(self, stream: int) -> None:
         self._generator = np.random.Generator(np.random.Philox(stream))

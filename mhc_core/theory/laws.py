@@ -1,4 +1,4 @@
-"""What theory says of a spec before anything is computed: curves to stand beside measured columns.
+"""What theory says of a spec before anything is computed: curves to compare with measured columns.
 
 A law is listed where its premises hold and nowhere else. All speak of stacks as initialised. A band holds a whole
 column, over draws of the weights and the input at this width, and what rounding adds; `bands` says how often a column
@@ -34,12 +34,12 @@ MIXING_EPS = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-23}
 
 @dataclass(frozen=True)
 class Curve:
-    """One law beside one metric.
+    """One law for one metric.
 
     Attributes
     ----------
     law: key.
-    metric: key of the metric that it stands beside.
+    metric: key of the metric that it predicts.
     values, low, high: (L); the median over draws, and the band. inf where beyond float64; nan where the band would be
     wider than a factor of 100, or than 1 for a cosine: theory is too weak there.
     values_log10, low_log10, high_log10: the same as logarithms where the metric's scale is log, else None.

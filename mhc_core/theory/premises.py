@@ -191,7 +191,7 @@ def _branch_obstacle(spec: RunSpec) -> UnmetPremise | None:
         return UnmetPremise("block.scaling", "deepnorm", "another scaling")
     activation = ACTIVATIONS[block.activation]
     if not (skips or activation.odd or activation.degree_one or block.norm_position != "none"):
-        # Samples that are small by chance shrink faster than others, and soon no mean tells of them.
+        # Samples that are small by chance shrink faster than others, and soon no mean shows them.
         return UnmetPremise("block.norm_position", "none", f"pre or post for {block.activation} that nothing passes by")
     # Outputs of a single relu matrix share a mean, which adds up coherently past a skip, and which layernorm removes.
     centred = block.mlp_ratio > 0 or activation.odd

@@ -32,13 +32,13 @@ async def get_room_page(request: Request, room: RoomById) -> Response:
     """Show a room: its sheet and views to start from; for its teacher also what was saved in it."""
     body = RoomBody.build(room)
     boot = to_boot("room", room=to_boot_room(room))
-    return get_pages(request).render("room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
+    return get_pages(request).render("service/room.html", boot=boot, room=body, sheet=Markup(body.sheet_html))
 
 
 @router.get("/rooms")
 async def get_new_room_page(request: Request) -> Response:
     """Show a form that creates a room."""
-    return get_pages(request).render("room.html", boot=to_boot("new-room"), room=None, sheet="")
+    return get_pages(request).render("service/room.html", boot=to_boot("new-room"), room=None, sheet="")
 
 
 def to_boot_room(room: Room) -> dict[str, str]:

@@ -14,7 +14,6 @@ import { followCursor } from './controls/cursor.js';
 import { followKeys } from './controls/keys.js';
 import { followPlay } from './controls/play.js';
 import { PresetBanner } from './controls/presetbanner.js';
-import { RoomBanner } from './controls/roombanner.js';
 import { SkipLinks } from './controls/skip.js';
 import { Sliders } from './controls/sliders.js';
 import { TopBar } from './controls/topbar.js';
@@ -22,7 +21,7 @@ import { DropZone, followDrops } from './controls/traces.js';
 import { followVisits } from './controls/visits.js';
 import { presented } from './figures/presented.js';
 import { followPrint } from './figures/print.js';
-import { ApiError, getPresets, getSchema, retryWhileBusy, toSignIn } from './net/api.js';
+import { ApiError, getPresets, getSchema, retryWhileBusy } from './net/api.js';
 import { hasServer } from './net/sent.js';
 import { PictureCard } from './picture/card.js';
 import { magnifyKind } from './picture/shown.js';
@@ -36,6 +35,7 @@ import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state
 import * as state from './state/signals.js';
 import { kindsIn, presetIn } from './state/view/hash.js';
 import { toFields } from './state/view/spec.js';
+import { additions } from './ui/additions.js';
 import { Toast } from './ui/clipboard.js';
 import { html } from './ui/html.js';
 import { Lazy } from './ui/lazy.js';
@@ -45,7 +45,7 @@ function App() {
   return html`
     <${SkipLinks} />
     <${TopBar} />
-    <${Banner} /><${RoomBanner} />
+    <${Banner} />${additions.banners.map((Addition) => html`<${Addition} />`)}
     <main>
       <${Continue} />
       <${PresetBanner} />
@@ -121,7 +121,7 @@ function Banner() {
   const notices = [...state.notices.value, ...state.unknownCards.value, ...unknownPreset.value];
   return html`
     <div class="banners">
-      ${problem ? html`<div class="banner bad" role="alert">${describeProblem(problem)}${problem.status === 401 ? html` <a href=${toSignIn()}>Sign in</a>` : null}</div>` : null}
+      ${problem ? html`<div class="banner bad" role="alert">${describeProblem(problem)}${additions.refusals.map((Addition) => html`<${Addition} problem=${problem} />`)}</div>` : null}
       ${
         notices.length > 0
           ? html`<div class="banner bad" role="alert"><b>Part of this link couldn't be applied.</b> ${notices.join('; ')}

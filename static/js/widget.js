@@ -160,7 +160,7 @@ function addStory({ summary, story: soFar }, run) {
 for (const [run, columns] of records.entries()) addStory(columns, run);
 const cards = carryRules(given.templates).panels.flatMap((panel) => addCard(panel) ?? []);
 const sliders = toSliders(given.movable, records, given.at_once);
-const sliderBox = /** @type {HTMLElement} */ (document.getElementById('hand'));
+const sliderBox = /** @type {HTMLElement} */ (document.getElementById('try-it'));
 sliderBox.hidden = sliders.length === 0;
 addSliders({ runs: records, sliders, derivation: given.at_once }, sliderBox, showMoved);
 slider.max = String(layers);

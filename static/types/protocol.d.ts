@@ -58,7 +58,7 @@ export interface BandsFrame {
   gradient_growth?: Row;
 }
 
-/** What someone fed a model of their own. */
+/** What someone gave a model of their own. */
 export interface CapturedInput {
   kind: 'captured';
   /** Tokens of all sequences, without padding where the model was given a mask; 0 of weights that were not run. */
@@ -73,7 +73,7 @@ export interface CkaEstimator {
   samples: number;
 }
 
-/** Whether bound and rounding of a singular value are small beside it. */
+/** Whether bound and rounding of a singular value are small relative to it. */
 export interface Convergence {
   sigma_max: boolean;
   sigma_min: boolean;
@@ -213,11 +213,11 @@ export interface JacobianFrame {
   converged: Convergence;
 }
 
-/** A curve of theory beside one metric, to eight digits; null where beyond float64. */
+/** A curve of theory for one metric, to eight digits; null where beyond float64. */
 export interface Law {
   /** Key of the law. */
   law: string;
-  /** Key of the metric that it stands beside. */
+  /** Key of the metric that it predicts. */
   metric: string;
   /** Median over draws, (L). */
   values: (number | null)[];
@@ -277,7 +277,7 @@ export interface Model {
 
 export type Numbers = Row | Row[] | Row[][];
 
-/** A premise that the spec does not meet, for which no law stands beside a metric. */
+/** A premise that the spec does not meet, for which no law predicts a metric. */
 export interface Obstacle {
   /** Path of the field of the spec. */
   field: string;
@@ -373,7 +373,7 @@ export interface StartFrame {
   streams: number;
   /** What each layer's branch is, (L). */
   blocks: string[];
-  /** What was fed in. */
+  /** What the stack or the model was given. */
   input: TextInput | CorpusInput | DrawnInput | DigitsInput | CapturedInput;
   /** How CKA was estimated; early records and traces do not say. */
   cka?: CkaEstimator;
@@ -413,7 +413,7 @@ export interface StepFrame {
 /** What is known in words at one step of a trace that grows. */
 export interface Story {
   headline: Headline;
-  /** Alarms first, then what was heard, then the record's own story. */
+  /** Alarms first, then what was recorded, then the record's own story. */
   findings: Finding[];
 }
 

@@ -3,16 +3,13 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
 from tests.app.store.place import LocalPlace, Place
 from tests.conftest import Server
-
-if TYPE_CHECKING:
-    from tests.traced import Trace
+from tests.traced import Trace, read_trace
 
 
 @pytest.fixture
@@ -43,8 +40,6 @@ def http(server: Server) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def trace() -> "Trace":
-    """A trace of a tiny DeepSeek-V4. Only it needs the probe: other tests run without that add-on."""
-    from tests.traced import capture_trace
-
-    return capture_trace()
+def trace() -> Trace:
+    """A trace of a tiny DeepSeek-V4."""
+    return read_trace()

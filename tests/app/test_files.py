@@ -4,12 +4,13 @@ import json
 import subprocess
 from pathlib import Path
 
-from mhc_scope.files import CHECKOUT, COMMENTED, NODE_MODULES, STATIC, list_files, read_file
+from mhc_scope.files import CHECKOUT, COMMENTED, NODE_MODULES, STATIC, list_files, read_file, strip_comments
 from mhc_scope.pages.vendored import list_carried
 from tests.core.figures.filled import find_node
 
 CARRIED = [f"{NODE_MODULES}/{path}" for path in list_carried()]
 SCRIPTS = [path for path in (*list_files(f"{STATIC}/js"), *CARRIED) if COMMENTED.fullmatch(path)]
+ADDED = [path.relative_to(CHECKOUT).as_posix() for path in CHECKOUT.glob(f"mhc_*/{STATIC}/*.js")]  # of add-ons
 # Prints a program anew, without comments: what two texts of one program have in common.
 OPTIONS = {"allowJs": True, "noCheck": True, "noResolve": True, "removeComments": True, "types": [], "target": "esnext"}
 
@@ -28,16 +29,16 @@ def _compile(programs: dict[str, bytes], folder: Path) -> dict[str, str]:
 
 
 def test_scripts_lose_their_comments_and_nothing_else(tmp_path: Path) -> None:
-    written = {path: (CHECKOUT / path).read_bytes() for path in SCRIPTS}
-    served = {path: read_file(path) for path in SCRIPTS}
+    written = {path: (CHECKOUT / path).read_bytes() for path in (*SCRIPTS, *ADDED)}
+    served = {path: read_file(path) for path in SCRIPTS} | {path: strip_comments(written[path]) for path in ADDED}
     both = {"written": written, "served": served}
     # The compiler leaves out what lies below a folder of this name.
-    names = {path: path.replace("node_modules", "others") for path in SCRIPTS}
+    names = {path: path.replace("node_modules", "others") for path in written}
     programs = _compile(
         {f"{way}/{names[path]}": body for way, found in both.items() for path, body in found.items()}, tmp_path
     )
     assert len(SCRIPTS) > 100
-    for path in SCRIPTS:
+    for path in written:
         assert programs[f"served/{names[path]}"] == programs[f"written/{names[path]}"], path
     assert sum(map(len, served.values())) < 0.85 * sum(map(len, written.values()))
 

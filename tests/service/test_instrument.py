@@ -12,7 +12,7 @@ from tests.app.api.test_live_traces import OCTETS, Owner, encode
 from tests.app.api.test_sweeps import SWEEP, build_grid
 from tests.app.engine.test_cancel import LONG
 from tests.conftest import Server, StartServer
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 FreshSpec = Callable[..., dict[str, Any]]
 
@@ -40,7 +40,7 @@ def test_the_figures_follow_a_live_trace(launch: StartServer) -> None:
         return [line for line in text.splitlines() if line.startswith('mhc_runs{status="running"}')]
 
     with httpx.Client(base_url=server.api, timeout=60) as http:
-        owner = Owner(http, encode(capture_trace().result.frames)[:1])
+        owner = Owner(http, encode(read_trace().result.frames)[:1])
         assert read_running() == ['mhc_runs{status="running"} 1.0']
         owner.end()
         assert read_running() == [], "a status that no record has any more"
@@ -90,7 +90,7 @@ def test_cells_of_a_sweep_wait_while_the_client_has_no_room(launch: StartServer,
 def test_what_a_client_keeps_is_bounded(launch: StartServer, tmp_path: Path) -> None:
     server = launch("--workers", "1", "--max-client-bytes", "1", "--max-address-bytes", "1", ready="/livez")
     path = tmp_path / "ours.mhct"
-    capture_trace().result.save(path)
+    read_trace().result.save(path)
     content = path.read_bytes()
     with httpx.Client(base_url=server.api, timeout=60) as http:
         assert http.post("/traces", content=content, headers=OCTETS).status_code == 201

@@ -47,7 +47,7 @@ def live(client: ClientIdentity, *seconds: float) -> list[LiveCost]:
     return [LiveCost(client.key, client.address, value) for value in seconds]
 
 
-def test_a_share_is_in_seconds_and_not_in_runs() -> None:
+def test_a_quota_is_in_seconds_and_not_in_runs() -> None:
     ann = student(1)
     require_capacity(ann, [0.2] * 20, live(ann, *[0.2] * 25), QUEUE)
     with pytest.raises(TooManyRunsError, match=r"About 8[.0]* s of work is queued or running for this client; 10 s is"):
@@ -64,7 +64,7 @@ def test_when_to_come_again_is_told_by_what_is_too_much() -> None:
     assert caught.value.retry_after_s == 60
 
 
-def test_one_request_fits_a_share_of_which_nothing_is_taken() -> None:
+def test_one_request_fits_a_quota_of_which_nothing_is_taken() -> None:
     require_capacity(student(1), [50, 50], [], QUEUE)
 
 
@@ -87,7 +87,7 @@ def test_new_cookies_do_not_make_an_address_larger() -> None:
     require_capacity(student(0, HOME), [5], waiting, QUEUE)
 
 
-def test_a_class_behind_one_address_fits_the_default_shares() -> None:
+def test_a_class_behind_one_address_fits_the_default_quotas() -> None:
     """300 students drag, and each has a comparison of three runs of half a second under way; 61 do so from home."""
     settings, waiting = ServiceSettings(workers=2), list[LiveCost]()
     for number in range(300):
@@ -100,7 +100,7 @@ def test_a_class_behind_one_address_fits_the_default_shares() -> None:
         streams.take(student(number))
 
 
-def test_scripts_of_an_address_are_one_client_with_half_of_its_share() -> None:
+def test_scripts_of_an_address_are_one_client_with_half_of_its_quota() -> None:
     script = ClientIdentity(to_address_key(CLASS), CLASS)
     require_capacity(script, [5], live(script, *[5] * 3), QUEUE)
     with pytest.raises(TooManyRunsError, match="for this client; 20 s"):
@@ -127,98 +127,98 @@ def test_the_length_of_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_streams_are_counted_as_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_STREAMS", 4)
-    shares = QuotaStreams(ServiceSettings(client_streams=2, address_streams=3))
+    quota = QuotaStreams(ServiceSettings(client_streams=2, address_streams=3))
     ann, ben = student(1), student(2)
-    tickets = [shares.take(ann), shares.take(ann)]
+    tickets = [quota.take(ann), quota.take(ann)]
     with pytest.raises(TooManyStreamsError, match="2 event streams are open for this client"):
-        shares.take(ann)
-    shares.take(ben)
+        quota.take(ann)
+    quota.take(ben)
     with pytest.raises(TooManyStreamsError, match="all clients of this address"):
-        shares.take(ben)
-    shares.take(student(3, HOME))
+        quota.take(ben)
+    quota.take(student(3, HOME))
     with pytest.raises(ServerStreamLimitError):
-        shares.take(student(3, HOME))
+        quota.take(student(3, HOME))
     for _ in range(2):  # giving back twice makes room once
         tickets[0].close()
-    assert shares.open == 3
+    assert quota.open == 3
     tickets[1].close()
-    shares.take(ann)
-    shares.take(ben)
+    quota.take(ann)
+    quota.take(ben)
     with pytest.raises(ServerStreamLimitError):
-        shares.take(student(4, HOME))
+        quota.take(student(4, HOME))
 
 
 def test_nothing_is_kept_of_clients_that_have_gone() -> None:
-    shares = QuotaStreams(ServiceSettings())
+    quota = QuotaStreams(ServiceSettings())
     for number in range(50):
-        shares.take(student(number)).close()
-    assert (shares.open, len(shares._open)) == (0, 0)
+        quota.take(student(number)).close()
+    assert (quota.open, len(quota._open)) == (0, 0)
 
 
 def test_large_results_are_given_out_at_a_pace() -> None:
-    shares = ReadQuota(ServiceSettings(client_read_bytes=200_000_000, address_read_bytes=300_000_000))
+    quota = ReadQuota(ServiceSettings(client_read_bytes=200_000_000, address_read_bytes=300_000_000))
     ann = student(1)
     for _ in range(11):
-        shares.charge(ann, 18_000_000)
+        quota.charge(ann, 18_000_000)
     with pytest.raises(TooMuchReadError, match=r"200 MB .* this client"):
-        shares.charge(ann, 18_000_000)
+        quota.charge(ann, 18_000_000)
     for _ in range(5):
-        shares.charge(student(2), 18_000_000)
+        quota.charge(student(2), 18_000_000)
     with pytest.raises(TooMuchReadError, match="all clients of this address"):
-        shares.charge(student(3), 18_000_000)
-    shares.charge(student(3, HOME), 18_000_000)
+        quota.charge(student(3), 18_000_000)
+    quota.charge(student(3, HOME), 18_000_000)
 
 
-def test_what_is_larger_than_a_share_can_be_read_alone() -> None:
-    shares = ReadQuota(ServiceSettings(client_read_bytes=1_000_000))
-    shares.charge(student(1), 50_000_000)
+def test_what_is_larger_than_a_quota_can_be_read_alone() -> None:
+    quota = ReadQuota(ServiceSettings(client_read_bytes=1_000_000))
+    quota.charge(student(1), 50_000_000)
     with pytest.raises(TooMuchReadError):
-        shares.charge(student(1), 1)
+        quota.charge(student(1), 1)
 
 
 def test_what_is_kept_counts_whoever_asks_with_which_cookie(tmp_path: Path) -> None:
     async def check() -> None:
         database = SqliteDatabase(f"sqlite:///{tmp_path / 'mhc-scope.db'}")
         runs, views = RunStore(database), SnapshotStore(database)
-        shares = StorageQuota(ServiceSettings(max_client_bytes=20_000, max_address_bytes=60_000), StoredBytes(database))
+        quota = StorageQuota(ServiceSettings(max_client_bytes=20_000, max_address_bytes=60_000), StoredBytes(database))
         ann = student(1)
         job = NewJob("run", SpecSource(spec={}), {"seconds": 1.0}, None, ann.key, ann.address)
         await runs.put_queued({"r": job})
         assert await runs.list_live_costs() == [LiveCost(ann.key, ann.address, 1.0)]
         await views.put(["r"], "s" * 15_000, "t", owner=Owner(ann.key, ann.address))
-        await shares.require_capacity(ann)
+        await quota.require_capacity(ann)
         await views.put(["r"], "s" * 15_001, "t", owner=Owner(ann.key, ann.address))
         with pytest.raises(TooMuchStoredError, match="for this client"):
-            await shares.require_capacity(ann)
+            await quota.require_capacity(ann)
         for number in range(2, 4):
             client = student(number)
-            await shares.require_capacity(client)
+            await quota.require_capacity(client)
             await views.put(["r"], "s" * 15_000, f"t{number}", owner=Owner(client.key, client.address))
         with pytest.raises(TooMuchStoredError, match="for all clients of this address"):
-            await shares.require_capacity(student(9))
-        await shares.require_capacity(student(9, HOME))
+            await quota.require_capacity(student(9))
+        await quota.require_capacity(student(9, HOME))
         await database.close()
 
     run_loop(check())
 
 
 def test_a_charge_takes_no_time_to_speak_of() -> None:
-    shares = ReadQuota(ServiceSettings(address_read_bytes=2**40))
+    quota = ReadQuota(ServiceSettings(address_read_bytes=2**40))
     started = time.perf_counter()
     for number in range(2000):
-        shares.charge(student(number), 1)
+        quota.charge(student(number), 1)
     assert (time.perf_counter() - started) / 2000 < 0.01
 
 
 def test_addresses_with_many_streams_leave_some_to_those_with_few() -> None:
-    shares = QuotaStreams(ServiceSettings())
+    quota = QuotaStreams(ServiceSettings())
     for number in range(448):
-        shares.take(student(number, f"203.0.113.{number // 200}"))
+        quota.take(student(number, f"203.0.113.{number // 200}"))
     with pytest.raises(
         ServerStreamLimitError, match="448 event streams are open; 448 are allowed to addresses with more"
     ):
-        shares.take(student(449, "203.0.113.2"))
+        quota.take(student(449, "203.0.113.2"))
     for number in range(64):
-        shares.take(student(number, f"198.51.100.{number}"))
+        quota.take(student(number, f"198.51.100.{number}"))
     with pytest.raises(ServerStreamLimitError, match="512 event streams are open; 512 are allowed"):
-        shares.take(student(1, "198.51.100.200"))
+        quota.take(student(1, "198.51.100.200"))

@@ -162,7 +162,7 @@ def test_who_makes_rooms_is_the_operators_choice(launch: StartServer) -> None:
 
 
 def test_runs_in_a_room_count_against_the_room(server: Server) -> None:
-    """A run of another is under way in the room, whose share is smaller than two of them."""
+    """A run of another is under way in the room, whose quota is smaller than two of them."""
     room = open_room(server, max_seconds=0.2)["room"]["id"]
     headers = {"X-Room": room}
     slow = {"depth": 64, "width": 128, "input": {"batch": 2, "tokens": 128}, "train": {"steps": 40}, "seed": 91}

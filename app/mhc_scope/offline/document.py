@@ -31,11 +31,11 @@ h2 { font-size: 15px; margin: 0 0 4px; } p, ul { margin: 0 0 6px; } ul { padding
 section { border: 1px solid GRID; border-radius: 10px; padding: 10px 14px; min-width: 0; overflow: hidden; }
 .missing { opacity: 0.75; } .waits { opacity: .42; }
 input { width: min(420px, 60%); vertical-align: middle; }
-#hand { margin: 0 0 10px; } #hand summary { font-weight: 700; cursor: pointer; }
+#try-it { margin: 0 0 10px; } #try-it summary { font-weight: 700; cursor: pointer; }
 .sliders { display: flex; flex-wrap: wrap; gap: 6px 24px; margin: 6px 0; } .sliders label { flex: 1 1 200px; }
 .sliders output { float: right; font-weight: 700; } .sliders input { display: block; width: 100%; min-height: 24px; }
 """
-TRY_IT = """<details id="hand" open hidden><summary>Try it</summary>
+TRY_IT = """<details id="try-it" open hidden><summary>Try it</summary>
 <div class="sliders"></div><p class="said" aria-live="polite">
 What follows from these runs is shown at once; what needs new runs is dimmed.</p></details>
 """

@@ -1,8 +1,9 @@
-"""Serve what the browser loads: our own `static/`, and a fixed list of files from node_modules.
+"""Serve what the browser loads: our own `static/`, scripts of add-ons, and a fixed list of files from node_modules.
 
 The addresses of our files contain one hash of the whole tree, so that a module's relative imports stay within it; those
 of another package contain its version and one hash of its files on the list. So the content of an address never
-changes, and it may be cached forever.
+changes, and it may be cached forever. Scripts of add-ons are part of the same tree, and import ours by a name of the
+import map.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import brotli
 from starlette.requests import Request
@@ -23,7 +25,7 @@ from starlette.responses import Response
 
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.api.http.root_path import to_route
-from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file
+from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, list_files, read_file, strip_comments
 from mhc_scope.pages.vendored import MODULES, NAMED, PARTS, STARTED, by_package
 
 # All addresses below these are of files.
@@ -32,9 +34,10 @@ OURS = ("js", "img", "fonts")
 # Imports the style sheets; it is served with all of them inlined, which is one request instead of 18.
 STYLE_SHEET = "css/page.css"
 IMPORT = re.compile(r'@import "([^"]+)";\n')
-# Modules that a page runs; the others are loaded when they are needed.
-ENTRIES = ("js/app.js", "js/embed.js", "js/room.js")
-MODULE_IMPORT = re.compile(r"^(?:import|export) [\w\s{},*$]*?from '(\.[^']+)'", re.MULTILINE)
+FIRST_MODULE = "js/app.js"  # of the instrument's page
+# How modules of add-ons name ours: `import ... from 'mhc-scope/net/api.js'`.
+OWN_PREFIX = "mhc-scope/"
+MODULE_IMPORT = re.compile(rf"^(?:import|export) (?:[\w\s{{}},*$]*?from )?'((?:\.|{OWN_PREFIX})[^']+)'", re.MULTILINE)
 TYPES = {
     ".mjs": "text/javascript",
     ".js": "text/javascript",
@@ -83,17 +86,21 @@ class Assets:
     Parameters
     ----------
     root: path below which a proxy shows the server.
+    added: folders of add-ons, by the name before the paths of their scripts, such as `service/room.js`.
     """
 
-    def __init__(self, root: str = "") -> None:
+    def __init__(self, root: str = "", added: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._root = root
         self._files: dict[str, _File] = {}
         self._addresses: dict[str, str] = {}
-        self._load_static()
+        tree = self._load_static(added)
         vendored = self._load_vendored()
         self._addresses |= {f"vendor/{name}": vendored[path] for name, path in NAMED.items()}
         self._started = [vendored[path] for path in (*(MODULES[name] for name in STARTED), *PARTS)]
-        self.import_map = json.dumps({"imports": {name: vendored[path] for name, path in MODULES.items()}})
+        imports = {name: vendored[path] for name, path in MODULES.items()}
+        if added:
+            imports[OWN_PREFIX] = f"{root}{tree}/js/"
+        self.import_map = json.dumps({"imports": imports})
         digest = hashlib.sha256(self.import_map.encode()).digest()
         self.import_map_hash = "sha256-" + base64.b64encode(digest).decode()
 
@@ -109,7 +116,7 @@ class Assets:
 
     def modules(self, entry: str) -> list[str]:
         """Return the addresses of the modules that an entry needs before it runs, so that browsers load them early."""
-        return [*self._started, *self._modules[entry]]
+        return [*self._started, *(self._addresses[name] for name in list_modules(self._imports, entry))]
 
     async def respond(self, request: Request) -> Response:
         """Serve one file."""
@@ -127,17 +134,23 @@ class Assets:
         coding = None if file is None else file.choose(accepted)
         return None if file is None or coding not in file.packed else file.build(coding)
 
-    def _load_static(self) -> None:
+    def _load_static(self, added: Mapping[str, Path]) -> str:
+        """Load our files and those of add-ons; return the path before their names."""
         paths = [path for folder in OURS for path in list_files(f"{STATIC}/{folder}")]
         bodies = {path.removeprefix(f"{STATIC}/"): read_file(path) for path in paths}
         bodies[STYLE_SHEET] = inline_imports(STYLE_SHEET).encode()
-        tree = hashlib.sha256()
+        for name, folder in added.items():
+            scripts = sorted((folder / STATIC).glob("*.js"))
+            bodies |= {f"{name}/{path.name}": strip_comments(path.read_bytes()) for path in scripts}
+        digest = hashlib.sha256()
         for name, body in bodies.items():
-            tree.update(f"{name} {len(body)} ".encode() + body)
+            digest.update(f"{name} {len(body)} ".encode() + body)
+        tree = f"/static/{digest.hexdigest()[:12]}"
         for name, body in bodies.items():
-            self._addresses[name] = self._add(f"/static/{tree.hexdigest()[:12]}/{name}", body)
+            self._addresses[name] = self._add(f"{tree}/{name}", body)
         sources = {name: body.decode() for name, body in bodies.items() if name.endswith(".js")}
-        self._modules = {entry: [self._addresses[name] for name in list_modules(sources, entry)] for entry in ENTRIES}
+        self._imports = {name: list_imports(name, source) for name, source in sources.items()}
+        return tree
 
     def _load_vendored(self) -> dict[str, str]:
         """Load the files of other packages; return their addresses by their path in node_modules."""
@@ -166,19 +179,28 @@ def choose_coding(accepted: str) -> str | None:
     return next((coding for coding in PACKERS if coding in takes), None)
 
 
-def list_modules(sources: Mapping[str, str], entry: str) -> list[str]:
+def list_imports(name: str, source: str) -> list[str]:
+    """Return the paths of the modules that a module of this path imports before it runs."""
+    folder = posixpath.dirname(name)
+    return [
+        f"js/{path.removeprefix(OWN_PREFIX)}"
+        if path.startswith(OWN_PREFIX)
+        else posixpath.normpath(posixpath.join(folder, path))
+        for path in dict.fromkeys(MODULE_IMPORT.findall(source))
+    ]
+
+
+def list_modules(imports: Mapping[str, list[str]], entry: str) -> list[str]:
     """Return the modules that a module imports before it runs, and their imports, nearest first.
 
     Parameters
     ----------
-    sources: text of every module, by its path.
+    imports: paths of the modules that each module imports, by its path.
     entry: path of the module.
     """
     found = [entry]
     for name in found:  # grows during the loop
-        folder = posixpath.dirname(name)
-        imported = [posixpath.normpath(posixpath.join(folder, path)) for path in MODULE_IMPORT.findall(sources[name])]
-        found += [path for path in dict.fromkeys(imported) if path not in found]
+        found += [path for path in imports[name] if path not in found]
     return found[1:]
 
 

@@ -1,9 +1,12 @@
 """Serve the pages: a template each, with the data that the browser needs before its first request."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
@@ -23,11 +26,12 @@ from mhc_scope.api.http.root_path import to_route
 from mhc_scope.api.models.links import API, to_address
 from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
-from mhc_scope.pages.assets import Assets
+from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials
 from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
+from mhc_scope.services.policy import Policy
 from mhc_scope.settings import Settings
 
 router = APIRouter(include_in_schema=False)
@@ -43,11 +47,27 @@ GONE = (
 
 
 class Pages:
-    """Render templates."""
+    """Render templates.
 
-    def __init__(self, assets: Assets, root: str = "") -> None:
-        self._assets, self._root = assets, root
-        loader = FunctionLoader(lambda name: read_file(f"{TEMPLATES}/{name}").decode())
+    Parameters
+    ----------
+    assets: what the pages load.
+    root: path below which a proxy shows the server.
+    added: folders of add-ons, by the name before the paths of their templates, such as `service/room.html`.
+    first_module: the script that the instrument's page runs.
+    """
+
+    def __init__(
+        self,
+        assets: Assets,
+        root: str = "",
+        added: Mapping[str, Path] = MappingProxyType({}),
+        first_module: str = FIRST_MODULE,
+    ) -> None:
+        self._assets, self._root, self._first_module = assets, root, first_module
+        own = FunctionLoader(lambda name: read_file(f"{TEMPLATES}/{name}").decode())
+        loaders = {name: FileSystemLoader(folder / TEMPLATES) for name, folder in added.items()}
+        loader = ChoiceLoader([PrefixLoader(loaders), own])
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
     def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
@@ -62,6 +82,7 @@ class Pages:
 
     def _fill(self, name: str, **values: Any) -> str:
         return self._environment.get_template(name).render(
+            entry=self._first_module,
             asset=self._assets.address,
             modules=self._assets.modules,
             import_map=Markup(self._assets.import_map),
@@ -102,6 +123,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         title = "Page not found"
     if is_framed and problem.kind == "not-found":
         title, detail = "This figure is gone", GONE.format(name=path.removeprefix(EMBED)[:60])
+    policy: Policy = request.app.state.policy
     ancestors = "*" if is_framed else "'none'"  # a site that frames the figure may frame its error
     page = get_pages(request).render(
         "problem.html",
@@ -110,7 +132,7 @@ def show_problem(request: Request, problem: Problem) -> Response | None:
         title=title,
         detail=detail,
         is_framed=is_framed,
-        needs_token=problem.kind == "no-token" and not is_framed,
+        sign_in=policy.sign_in_path if problem.kind == "no-token" and not is_framed else None,
         path=to_address(path),
     )
     page.headers.update(problem.headers)

@@ -43,9 +43,16 @@ class Credentials:
 
 
 class Policy(Protocol):
-    """Decide who a client is, what it may do, and how much."""
+    """Decide who a client is, what it may do, and how much.
+
+    Attributes
+    ----------
+    streams: the open event streams, and their limits.
+    sign_in_path: the page where people give their token; None where there is none.
+    """
 
     streams: StreamLimit
+    sign_in_path: str | None
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
         """Return the client that sends a request.
@@ -96,6 +103,8 @@ class Policy(Protocol):
 
 class OpenPolicy:
     """Allow everyone to run, and limit the server as a whole. A client is identified by its address."""
+
+    sign_in_path: str | None = None
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""What a record that someone brings is asked for, frame by frame, in bounded memory."""
+"""Check a record that someone brings, frame by frame, in bounded memory."""
 
 from copy import copy
 from dataclasses import fields

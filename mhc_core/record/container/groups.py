@@ -79,7 +79,7 @@ class Groups:
     def _check_value(self, frame: AnyFrame, key: str, value: Any, path: str) -> None:
         shape = self._find_shape(frame, key)
         if value is None and (not shape or isinstance(frame, StepFrame)):
-            pass  # its status says why, which is asked for below
+            pass  # its status says why, which is required below
         elif shape is None:
             self._require_list(value, path)
         else:
@@ -93,7 +93,7 @@ class Groups:
 
     def _check_log10(self, frame: Any, key: str, value: Any, path: str) -> None:
         if key not in frame.values or METRICS[key].scale != "log":
-            raise SpecError(path, key, "logarithms of metrics that span decades, beside their values")
+            raise SpecError(path, key, "logarithms of metrics that span decades, next to their values")
         shape = self._find_shape(frame, key)
         if shape is None:
             self._require_list(value, path)
@@ -131,7 +131,7 @@ class Groups:
                 raise SpecError(place, key, "a status of a value that is there")
             if not isinstance(flag, dict):
                 if flag in LOST and not _is_lost(values[key]).any():
-                    raise SpecError(place, flag, "no status beside a number")
+                    raise SpecError(place, flag, "no status next to a number")
                 continue
             column = np.ndim(values[key]) and len(values[key])
             if not all(0 <= layer < column for layer in flag):

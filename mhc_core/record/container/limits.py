@@ -18,7 +18,7 @@ class ContainerLimits:
     size_bytes: all lines together, unpacked.
     line_bytes: one line with its newline.
     lines: how many.
-    ratio: unpacked bytes for each packed one; asked for beyond the first `RATIO_FREE_BYTES`.
+    ratio: unpacked bytes for each packed one; checked beyond the first `RATIO_FREE_BYTES`.
     """
 
     size_bytes: int = 2**30

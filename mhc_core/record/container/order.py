@@ -1,4 +1,4 @@
-"""The order of frames in a record, as `mhc_core.record.frames` tells it."""
+"""The order of frames in a record, as `mhc_core.record.frames` states it."""
 
 from mhc_core.record.frames import (
     AnyFrame,

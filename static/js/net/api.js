@@ -17,7 +17,7 @@ import { hasServer, ROOT } from './sent.js';
  */
 
 export const API = `${ROOT}/api/v1`;
-/** Headers sent with every request: the course (room) that it belongs to, if any. */
+/** Headers sent with every request; empty unless an add-on sets some. */
 export const REQUEST_HEADERS = /** @type {Record<string, string>} */ ({});
 /** Identifies the event streams of this page, so that they do not keep a run alive that the page cancels. */
 export const VIEWER = crypto.getRandomValues(new Uint32Array(4)).join('-');
@@ -234,10 +234,4 @@ export const cancelSweep = (id) => call(`/runs/sweep/${id}`, { method: 'DELETE' 
 export function openEvents(ids, after) {
   const query = after.some((index) => index >= 0) ? `&after=${after.join(',')}` : '';
   return openStream(`/runs/events?ids=${ids.join(',')}&viewer=${VIEWER}${query}`);
-}
-
-/** Return the address of the sign-in page, which leads back to this view. */
-export function toSignIn() {
-  const here = location.pathname + location.search + location.hash;
-  return `${ROOT}/sign-in?next=${encodeURIComponent(here)}`;
 }

@@ -15,7 +15,7 @@ from tests.conftest import Server, StartServer, start_server
 from tests.core.conftest import build_spec, run_frames
 from tests.ports import free_port
 from tests.records import anonymise
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 OCTETS = {"content-type": "application/octet-stream"}
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -38,7 +38,7 @@ def encode(frames: Sequence[AnyFrame], first: int = 0) -> list[bytes]:
 @pytest.fixture(scope="module")
 def lines() -> list[bytes]:
     """A trace of one pass, whole."""
-    return encode(capture_trace().result.frames)
+    return encode(read_trace().result.frames)
 
 
 class Owner:
@@ -158,7 +158,7 @@ def test_an_unknown_trace_is_not_found(owner: Owner, lines: list[bytes]) -> None
 
 
 def test_a_posted_trace_cannot_be_fed(owner: Owner, lines: list[bytes], server: Server) -> None:
-    link = capture_trace().result.publish(server.url)
+    link = read_trace().result.publish(server.url)
     address = f"/traces/{link.rpartition('=')[2]}/frames?index=1"
     assert owner.http.post(address, content=lines[1], headers=owner.headers).status_code == 404
 

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from mhc_probe.client import Client
 from mhc_scope.settings import Settings
 from tests.conftest import Server, compute, start_server
 
@@ -105,12 +104,6 @@ def test_what_only_begins_alike_is_not_below(below: Server) -> None:
 def test_traces_may_be_long_below_a_path(site: httpx.Client) -> None:
     answer = site.post("/api/v1/traces", content=b"x" * 2_000_000)
     assert answer.status_code == 422, "it is read, and is no trace"
-
-
-def test_the_python_client_works_below_a_path(below: Server, fresh_spec: Callable[..., dict[str, Any]]) -> None:
-    with Client(below.url + ROOT) as client:
-        result = client.result(client.submit(fresh_spec()))
-    assert result.layers["act_rms"].shape == (4,)
 
 
 def test_one_path_is_enough() -> None:

@@ -79,7 +79,7 @@ def test_cancel_is_idempotent_and_leaves_a_finished_run(client: httpx.Client, fr
 def test_a_cancelled_spec_starts_again(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec(**LONG)
     run_id = start_long(client, spec)
-    client.delete(f"/runs/{run_id}")
+    assert client.delete(f"/runs/{run_id}").json()["status"] == "cancelled"
     again = client.post("/runs", json=spec)
     assert again.status_code == 202
     assert again.json()["id"] == run_id

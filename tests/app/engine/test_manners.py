@@ -10,8 +10,9 @@ from tests.conftest import Server
 
 def test_a_worker_is_nice_within_its_session_and_as_a_session(server: Server) -> None:
     assert server.worker_pids()
+    own = os.getpriority(os.PRIO_PROCESS, server.process.pid)  # 0, unless the tests themselves have a lower priority
     for pid in server.worker_pids():
-        assert os.getpriority(os.PRIO_PROCESS, pid) == 10
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(own + 10, 19)
         assert os.getsid(pid) == pid, "its niceness would count against the server alone"
 
 

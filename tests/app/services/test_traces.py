@@ -19,8 +19,7 @@ from mhc_core.figures import PANELS
 from mhc_core.record import codec
 from mhc_core.record.frames import EndFrame
 from tests.conftest import Server, compute, start_server
-from tests.probe.attach.attachable import LAYERS, STREAMS
-from tests.traced import NAME, Trace, capture_trace, start_with_trace
+from tests.traced import LAYERS, NAME, STREAMS, Trace, read_trace, start_with_trace
 
 NDJSON = {"Accept": "application/x-ndjson"}
 VIEWS = [(panel.key, view.key) for panel in PANELS.values() for view in panel.views]
@@ -111,7 +110,7 @@ def fetch_figure(http: httpx.Client, run_id: str, panel: str, view: str, query: 
 
 def list_empty_views(panel: str) -> list[str]:
     """Views that need a metric which the trace lacks."""
-    layers = capture_trace().result.layers
+    layers = read_trace().result.layers
     return [view.key for view in PANELS[panel].views if view.needs and view.needs not in layers]
 
 

@@ -21,7 +21,7 @@ from tests.browser.share.test_saved_sliders import move
 from tests.conftest import ROOT
 from tests.core.conftest import CONNECTIONS, build_spec, measure
 from tests.probe.attach.attachable import build_deepseek
-from tests.traced import NAME, capture_trace
+from tests.traced import NAME, read_trace
 
 DOTTED = ".shapelayer path"
 DEPTH = 8
@@ -164,7 +164,7 @@ def test_sliders_show_what_a_run_would_measure(page: Page, tmp_path: Path) -> No
 def test_records_of_stacks_that_train_have_no_sliders(page: Page, results: list[Result], tmp_path: Path) -> None:
     open_text(page, tmp_path, write_document(results))
     expect(page.locator("[data-panel=gain] .main-svg").first).to_be_attached()
-    expect(page.locator("#hand")).to_be_hidden()
+    expect(page.locator("#try-it")).to_be_hidden()
 
 
 @pytest.mark.full
@@ -183,7 +183,7 @@ def test_a_click_moves_the_cursor_of_all(page: Page, results: list[Result], tmp_
 
 @pytest.mark.full
 def test_a_trace_whose_name_is_markup_stays_text(page: Page, tmp_path: Path) -> None:
-    text = write_document([capture_trace().result])
+    text = write_document([read_trace().result])
     open_text(page, tmp_path, text.replace(NAME, "\\u003c/script>\\u003cimg src=x>"))
     expect(page.locator("#stories h2")).to_have_text("A </script><img src=x>")
     assert page.locator("img").count() == 0

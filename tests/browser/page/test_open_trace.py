@@ -15,7 +15,7 @@ from tests.browser.page.test_page import curves
 from tests.browser.page.test_traces import HEADS, SMALL, address_beside, heads
 from tests.conftest import Server
 from tests.probe.attach.attachable import LAYERS
-from tests.traced import NAME, capture_trace
+from tests.traced import NAME, read_trace
 
 RUN = f"/#v=1&runs=hc&{SMALL}"
 OPENED = [f"A {NAME}", "B HC"]
@@ -43,7 +43,7 @@ PASTE = """(text) => {
 def file(tmp_path: Path) -> Path:
     """The trace as `Result.save` writes it."""
     path = tmp_path / "ours.mhct"
-    capture_trace().result.save(path)
+    read_trace().result.save(path)
     return path
 
 
@@ -133,7 +133,7 @@ def test_sending_can_be_given_up(run: Page, file: Path) -> None:
 
 @pytest.mark.full
 def test_a_link_is_pasted(run: Page, watch: Watch, traced: Server) -> None:
-    run.evaluate(PASTE, f"{traced.url}/#v=1&runs=trace&A.trace={capture_trace().id}")
+    run.evaluate(PASTE, f"{traced.url}/#v=1&runs=trace&A.trace={read_trace().id}")
     expect(run.locator(".results-table tbody th")).to_have_text(OPENED)
     watch.allow("404")
     run.evaluate(PASTE, "f" * 20)
@@ -153,8 +153,8 @@ def test_where_no_more_fit_nothing_is_sent(open_page: OpenPage, traced: Server) 
 
 @pytest.mark.full
 def test_a_twin_stands_beside_its_trace(open_page: OpenPage, traced: Server) -> None:
-    page = open_page(f"/#v=1&runs=hc,trace&depth=4&B.trace={capture_trace().id}")
-    told = httpx.get(f"{traced.api}/runs/{capture_trace().id}/twin").json()
+    page = open_page(f"/#v=1&runs=hc,trace&depth=4&B.trace={read_trace().id}")
+    told = httpx.get(f"{traced.api}/runs/{read_trace().id}/twin").json()
     open_settings(page).get_by_role("button", name="Add a matching synthetic run").click()
     expect(page.locator(".results-table tbody th")).to_have_text([*HEADS, "C mHC"])
     wait_until_done(page)

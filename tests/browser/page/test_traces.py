@@ -23,7 +23,7 @@ from tests.browser.page.test_compared import choose_for_run
 from tests.browser.share.test_standalone import Saved, save_view
 from tests.conftest import Server
 from tests.probe.attach.attachable import LAYERS, build_deepseek
-from tests.traced import NAME, capture_trace
+from tests.traced import NAME, read_trace
 
 SMALL = "depth=4&width=16&input.tokens=16"
 HEADS = ["A HC", f"B {NAME}"]
@@ -31,7 +31,7 @@ HEADS = ["A HC", f"B {NAME}"]
 
 def address_beside() -> str:
     """The address of a small run and the trace."""
-    return f"/#v=1&runs=hc,trace&{SMALL}&B.trace={capture_trace().id}"
+    return f"/#v=1&runs=hc,trace&{SMALL}&B.trace={read_trace().id}"
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_an_address_shows_the_trace_beside_a_run(beside: Page) -> None:
     expect(beside.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
     expect(beside.locator(".picture-box")).to_have_attribute("aria-label", re.compile(f"B {NAME}: "))
     expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", str(LAYERS))
-    assert f"B.trace={capture_trace().id}" in beside.url
+    assert f"B.trace={read_trace().id}" in beside.url
 
 
 @pytest.mark.full
@@ -60,7 +60,7 @@ def test_settings_move_the_run_and_leave_the_trace(beside: Page) -> None:
     wait_until_done(beside)
     assert heads(beside) == HEADS
     expect(beside.get_by_role("slider", name="Layer", exact=True)).to_have_attribute("max", "7")
-    assert f"B.trace={capture_trace().id}" in beside.url
+    assert f"B.trace={read_trace().id}" in beside.url
     assert "depth=7" in beside.url
     beside.go_back()
     wait_until_done(beside)
@@ -128,7 +128,7 @@ def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
 
 @pytest.mark.full
 def test_alone_it_needs_nothing_computed(open_page: OpenPage, traced: Server) -> None:
-    page = open_page(f"/#v=1&runs=trace&A.trace={capture_trace().id}")
+    page = open_page(f"/#v=1&runs=trace&A.trace={read_trace().id}")
     assert heads(page) == [f"A {NAME}"]
     expect(page.get_by_role("button", name="Run", exact=True)).to_have_count(0)
     expect(page.get_by_role("button", name="Sweep", exact=True)).to_be_disabled()
@@ -159,7 +159,7 @@ def test_a_link_to_a_trace_that_is_not_here_says_so(open_page: OpenPage, watch: 
     ids=["no id", "no trace", "not named"],
 )
 def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, hash_: str, said: str) -> None:
-    page = open_page(f"/#v=1&{hash_.replace('THERE', capture_trace().id)}")
+    page = open_page(f"/#v=1&{hash_.replace('THERE', read_trace().id)}")
     expect(page.locator(".banner")).to_contain_text(said)
     assert heads(page) == ["A HC"]
 
@@ -167,16 +167,16 @@ def test_what_a_link_gets_wrong_is_said(open_page: OpenPage, traced: Server, has
 @pytest.mark.full
 def test_it_is_shared_with_both_links_and_the_code_names_it(beside: Page, traced: Server) -> None:
     dialog = open_share(beside)
-    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={capture_trace().id}")
+    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"B.trace={read_trace().id}")
     short = create_link(beside)
     dialog.get_by_role("button", name="Close").click()
     choose_more(beside, "API")
     beside.get_by_role("button", name="Python").click()
-    expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{capture_trace().id}")')
+    expect(beside.get_by_label("Python", exact=True)).to_contain_text(f'runs.insert(1, "{read_trace().id}")')
     beside.goto(short)
     wait_until_done(beside)
     assert heads(beside) == HEADS
     open_settings(beside).get_by_role("combobox", name="Connection of run A").select_option("residual")
     wait_until_done(beside)
     assert heads(beside) == ["A Residual", f"B {NAME}"]
-    assert f"B.trace={capture_trace().id}" in beside.url
+    assert f"B.trace={read_trace().id}" in beside.url

@@ -19,7 +19,7 @@ from tests.browser.conftest import (
 from tests.browser.share.test_standalone import Saved, open_findings, save_view
 from tests.conftest import Server, compute
 from tests.probe.attach.attachable import LAYERS, STREAMS
-from tests.traced import NAME, capture_trace
+from tests.traced import NAME, read_trace
 
 SPEC = {"depth": 4, "width": 16, "input": {"tokens": 16}, "connection": {"kind": "hc"}}
 
@@ -33,7 +33,7 @@ def visit(open_page: OpenPage, traced: Server) -> Page:
 def store_view(server: Server, with_run: bool = False, state: str | None = None) -> str:
     """Store a view of the trace, behind a run or alone; its address."""
     with httpx.Client(base_url=server.api, timeout=60) as http:
-        runs = [*([compute(http, SPEC)] if with_run else []), capture_trace().id]
+        runs = [*([compute(http, SPEC)] if with_run else []), read_trace().id]
         usual = "v=1&runs=hc,trace&depth=4&width=16&input.tokens=16" if with_run else "v=1&runs=trace"
         stored = http.post("/snapshots", json={"runs": runs, "state": usual if state is None else state})
         return str(stored.json()["url"])
@@ -55,7 +55,7 @@ def test_a_stored_view_shows_the_trace_under_its_name(see_page: OpenPage, traced
     visit = see_page(store_view(traced, state=state))
     expect_runs(visit, [f"A {NAME}"])
     open_findings(visit)
-    findings = [finding.text for finding in capture_trace().result.summary.findings]
+    findings = [finding.text for finding in read_trace().result.summary.findings]
     expect(visit.locator(".results-table .sentence")).to_have_text(findings)
     expect(visit.locator("[data-panel=gain] .plot")).to_contain_text(NAME)
     drawn = re.compile(rf"A {re.escape(NAME)}: {STREAMS} streams, gain of the mixing ×1.00, sizes from")
@@ -109,7 +109,7 @@ def test_a_change_computes_the_runs_and_keeps_the_trace(visit: Page, traced: Ser
     wait_until_done(visit)
     expect_runs(visit, ["A Residual", f"B {NAME}"])
     expect(visit.locator(".banner")).to_have_count(0)
-    assert f"B.trace={capture_trace().id}" in visit.url
+    assert f"B.trace={read_trace().id}" in visit.url
     visit.go_back()
     wait_until_done(visit)
     expect_runs(visit, ["A HC", f"B {NAME}"])
@@ -123,7 +123,7 @@ def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browse
     open_view(visit, traced, store_view(traced))
     file = save_view(visit, tmp_path / "trace.html")
     dialog = visit.get_by_role("dialog", name="Share")
-    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"A.trace={capture_trace().id}")
+    expect(dialog.get_by_label("Link to these settings")).to_contain_text(f"A.trace={read_trace().id}")
     short = create_link(visit)
     frame = re.search(r'src="([^"]+)"', dialog.get_by_label("Embed code").text_content() or "")
     assert frame is not None
@@ -143,7 +143,7 @@ def test_it_is_shared_again_framed_and_saved(visit: Page, traced: Server, browse
 def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
     panels = httpx.get(f"{traced.api}/panels").json()["panels"]
     for panel in panels:
-        visit.goto(f"{traced.url}/embed/{capture_trace().id}?panel={panel['key']}&theme=light")
+        visit.goto(f"{traced.url}/embed/{read_trace().id}?panel={panel['key']}&theme=light")
         card = visit.locator(f"#panel-{panel['key']}")
         expect(card.locator("h1")).to_contain_text(panel["title"])
         expect(visit.locator("[aria-busy=true], .loading:visible, .stale")).to_have_count(0)
@@ -154,5 +154,5 @@ def test_every_card_of_it_can_be_framed(visit: Page, traced: Server) -> None:
 def test_the_page_s_columns_are_python_s(see_page: OpenPage, traced: Server) -> None:
     visit = see_page(store_view(traced))
     drawn = visit.evaluate("[...document.querySelector('[data-panel=activation] .plot').data.at(-1).y]")
-    wanted = codec.to_plain(capture_trace().result.layers_log10["act_rms"])
+    wanted = codec.to_plain(read_trace().result.layers_log10["act_rms"])
     assert drawn == pytest.approx(list(wanted), rel=1e-6)

@@ -23,7 +23,7 @@ from mhc_probe.client.models import Run, show_record
 from tests.conftest import ROOT, Server
 from tests.core.conftest import CONNECTIONS, build_spec, measure
 from tests.records import START
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -84,7 +84,7 @@ def test_the_example_shows_runs_results_and_figures(server: Server, monkeypatch:
 @pytest.mark.parametrize("kind", ["trace", "hc", "residual", "trained"])
 def test_the_table_has_the_records_numbers(kind: str) -> None:
     if kind == "trace":
-        result = capture_trace().result
+        result = read_trace().result
     elif kind == "trained":
         result = measure(build_spec(train={"steps": 2}))
     else:

@@ -11,7 +11,7 @@ from mhc_core.measure.consistency import DETECTS, check_record
 from mhc_core.record.result import Result
 from tests.core.conftest import CONNECTIONS, build_spec, run_frames
 from tests.records import anonymise
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 EXTREMES: dict[str, dict[str, Any]] = {
     "overflow": {"dtype": "float32", "depth": 200, "connection": {"kind": "hc", "noise": 5.0}},
@@ -26,7 +26,7 @@ EXTREMES: dict[str, dict[str, Any]] = {
 def capture() -> Result:
     """A trace of a tiny DeepSeek-V4, fresh: a test may change it."""
     result = Result()
-    for frame in deepcopy(capture_trace().result.frames):  # faults are planted in it, and others read the same trace
+    for frame in deepcopy(read_trace().result.frames):  # faults are planted in it, and others read the same trace
         result.add(frame)
     return result
 

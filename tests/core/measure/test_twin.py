@@ -11,7 +11,7 @@ from mhc_core.spec import RunSpec
 from mhc_core.spec.connection import InitPreset
 from tests.core.conftest import SMALL, build_spec, collect, run_frames
 from tests.records import anonymise
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 
 def as_trace(spec: RunSpec, **changes: Any) -> Result:
@@ -52,7 +52,7 @@ def test_names_that_say_nothing_are_said_to() -> None:
 
 
 def test_a_real_implementation_is_told() -> None:
-    twin = build_twin(capture_trace().result)
+    twin = build_twin(read_trace().result)
     assert twin.spec.connection.init == "deepseek_v4"
     assert twin.spec.connection.dynamic
     assert twin.spec.block.kind == "transformer"

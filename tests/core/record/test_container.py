@@ -16,7 +16,7 @@ from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, SpecError
 from tests.core.conftest import CONNECTIONS, SMALL, build_spec, collect, run_frames
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 EXTREMES: dict[str, dict[str, Any]] = {
     "training": {"train": {"steps": 3}},
@@ -64,7 +64,7 @@ def test_what_has_left_its_range_is_read_back_too(name: str) -> None:
 
 
 def test_a_trace_is_saved_and_loaded(tmp_path: Path) -> None:
-    trace = capture_trace()
+    trace = read_trace()
     trace.result.save(tmp_path / "ours.mhct")
     loaded = Result.load(tmp_path / "ours.mhct")
     assert [encode_frame(frame, trace.id, index) for index, frame in enumerate(loaded.frames)] == trace.lines
@@ -74,13 +74,13 @@ def test_a_trace_is_saved_and_loaded(tmp_path: Path) -> None:
 
 
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
-    frames = capture_trace().result.frames
+    frames = read_trace().result.frames
     assert pack(frames).getvalue() == pack(frames).getvalue()
 
 
 def test_other_programs_read_it(tmp_path: Path) -> None:
     """With nothing but a zip reader and JSON, as docs/protocol.md says."""
-    trace = capture_trace()
+    trace = read_trace()
     with zipfile.ZipFile(pack(trace.result.frames)) as archive:
         manifest = json.loads(archive.read("manifest.json"))
         lines = archive.read("frames.ndjson").splitlines()
@@ -91,7 +91,7 @@ def test_other_programs_read_it(tmp_path: Path) -> None:
 
 def test_a_result_that_kept_no_frames_cannot_be_saved(tmp_path: Path) -> None:
     result = Result(keeps_frames=False)
-    for frame in capture_trace().result.frames:
+    for frame in read_trace().result.frames:
         result.add(frame)
     with pytest.raises(ValueError, match="keeps_frames"):
         result.save(tmp_path / "empty.mhct")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.apart import run_apart
 from tests.conftest import ROOT, Server
-from tests.traced import capture_trace
+from tests.traced import read_trace
 
 MAX_LINES = 8
 SAID = {
@@ -49,7 +49,7 @@ def test_an_example_runs(name: str, at_server: Path, capsys: pytest.CaptureFixtu
 def test_the_page_of_scripts_does_as_it_says(at_server: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "scripts.md").read_text(), re.DOTALL)
     assert len(blocks) >= 8
-    capture_trace().result.save("ours.mhct")
+    read_trace().result.save("ours.mhct")
     namespace: dict[str, Any] = {}
     run_apart(lambda: exec(compile("\n".join(blocks), "docs/scripts.md", "exec"), namespace))
     namespace["client"].close()

@@ -10,7 +10,7 @@ import pytest
 from mhc_core.record.result import Result
 from mhc_probe.client import Client, RefusedError
 from tests.conftest import Server
-from tests.traced import NAME, capture_trace
+from tests.traced import NAME, read_trace
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def script(server: Server) -> Iterator[Client]:
 
 
 def test_a_trace_comes_back_as_it_was(script: Client, server: Server, tmp_path: Path) -> None:
-    recorded = capture_trace().result
+    recorded = read_trace().result
     recorded.save(tmp_path / "ours.mhct")
     trace = script.publish(tmp_path / "ours.mhct")
     assert script.publish(recorded) == trace
@@ -38,11 +38,11 @@ def test_a_trace_comes_back_as_it_was(script: Client, server: Server, tmp_path: 
 
 
 def test_a_trace_stands_beside_its_twin(script: Client) -> None:
-    trace = script.publish(capture_trace().result)
+    trace = script.publish(read_trace().result)
     twin = script.get_twin(trace)
     run = script.submit(twin.spec)
     result = script.result(run)
-    assert (result.depth, result.streams) == (capture_trace().result.depth, capture_trace().result.streams)
+    assert (result.depth, result.streams) == (read_trace().result.depth, read_trace().result.streams)
     assert all(" " in sentence for sentence in twin.unknown)
     assert script.figure(trace, "gain", others=[run], difference=True)["data"]
 

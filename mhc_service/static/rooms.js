@@ -1,10 +1,12 @@
 /** Requests for courses (rooms). */
 
-import { call } from './api.js';
+import { call } from 'mhc-scope/net/api.js';
 
 /**
- * @typedef {import('../../types').RoomText} RoomText
- * @typedef {import('../../types').SavedView} SavedView
+ * `RoomText`: what its teacher writes. `SavedView`: a view that someone shared in it.
+ * @typedef {{id: string, title: string}} Room
+ * @typedef {{title: string, sheet: string, presets: {title: string, description: string, state: string}[]}} RoomText
+ * @typedef {{id: string, url: string, title: string, note: string, created_at: string}} SavedView
  */
 
 /** Return the path of a room. @param {string} id */

@@ -1,17 +1,16 @@
 /** The page of a course (room) for its teacher: with the key, it lists shared views, and changes, exports and deletes the room. */
 
 import { signal } from '@preact/signals';
+import { ApiError, REQUEST_HEADERS } from 'mhc-scope/net/api.js';
+import { ROOT, sent } from 'mhc-scope/net/sent.js';
+import { html } from 'mhc-scope/ui/html.js';
+import { CopyText } from 'mhc-scope/ui/menu.js';
 import { render } from 'preact';
-import { ApiError, REQUEST_HEADERS } from './net/api.js';
-import { changeRoom, deleteRoom, exportRoom, getRoom, listRoomViews, openRoom } from './net/rooms.js';
-import { ROOT } from './net/sent.js';
-import { boot } from './state/boot.js';
-import { html } from './ui/html.js';
-import { CopyText } from './ui/menu.js';
+import { changeRoom, deleteRoom, exportRoom, getRoom, listRoomViews, openRoom } from './rooms.js';
 
 /**
- * @typedef {import('../types').RoomText} RoomText
- * @typedef {import('../types').SavedView} SavedView
+ * @typedef {import('./rooms.js').RoomText} RoomText
+ * @typedef {import('./rooms.js').SavedView} SavedView
  */
 
 const key = new URLSearchParams(location.hash.slice(1)).get('key') ?? '';
@@ -76,8 +75,8 @@ function hashOf(address) {
   return address.slice(address.indexOf('#') + 1).trim();
 }
 
-function TeacherView() {
-  const { room } = /** @type {Required<typeof boot>} */ (boot);
+/** Render what the teacher sees. @param {{room: import('./rooms.js').Room}} props */
+function TeacherView({ room }) {
   const save = () =>
     runAction(async () => {
       await changeRoom(room.id, key, text.value);
@@ -93,8 +92,8 @@ function TeacherView() {
       <h3>The room</h3>
       <${Form} submit=${save} name="Save" />
       <p role="status">${status.value}</p>
-      <p class="choice"><button type="button" onClick=${() => void runAction(download)}>Export everything (zip)</button>
-        ${isDeleting.value ? html`<button type="button" onClick=${() => void runAction(drop)}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
+      <p class="choice"><button type="button" onClick=${() => void runAction(() => download(room.id))}>Export everything (zip)</button>
+        ${isDeleting.value ? html`<button type="button" onClick=${() => void runAction(() => drop(room.id))}>Yes, delete the room and ${views.value.length} shared views permanently</button>` : html`<button type="button" onClick=${() => (isDeleting.value = true)}>Delete the room …</button>`}</p>
     </section>
   `;
 }
@@ -105,16 +104,18 @@ function Saved({ view }) {
   return html`<li><a href=${view.url}>${view.title || 'Untitled'}</a> <span class="hint">${saved}</span>${view.note ? html`<br />${view.note}` : null}</li>`;
 }
 
-async function download() {
-  const url = URL.createObjectURL(await exportRoom(/** @type {any} */ (boot.room).id, key));
-  const link = Object.assign(document.createElement('a'), { href: url, download: `room-${boot.room?.id}.zip` });
+/** Save the room as a file. @param {string} id */
+async function download(id) {
+  const url = URL.createObjectURL(await exportRoom(id, key));
+  const link = Object.assign(document.createElement('a'), { href: url, download: `room-${id}.zip` });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
   return 'Exported.';
 }
 
-async function drop() {
-  const { views: gone, runs } = await deleteRoom(/** @type {any} */ (boot.room).id, key);
+/** Delete the room. @param {string} id */
+async function drop(id) {
+  const { views: gone, runs } = await deleteRoom(id, key);
   location.assign(`${ROOT}/rooms`);
   return `Deleted, with ${gone} views and ${runs} runs.`;
 }
@@ -139,16 +140,17 @@ function NewRoom() {
 
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('teacher'));
-  if (!boot.room) return render(html`<${NewRoom} />`, root);
+  /** On the page that creates a room there is none. @type {import('./rooms.js').Room | undefined} */
+  const room = sent.room;
+  if (!room) return render(html`<${NewRoom} />`, root);
   if (!key) return;
-  const { id } = boot.room;
   await runAction(async () => {
-    views.value = await listRoomViews(id, key);
-    const { title, sheet, presets } = await getRoom(id);
+    views.value = await listRoomViews(room.id, key);
+    const { title, sheet, presets } = await getRoom(room.id);
     set({ title, sheet, presets });
     return '';
   });
-  render(html`<${TeacherView} />`, root);
+  render(html`<${TeacherView} room=${room} />`, root);
 }
 
 void main();

@@ -23,7 +23,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
-def test_expensive_reads_are_a_share(strict: Server, fresh_spec: FreshSpec) -> None:
+def test_expensive_reads_are_a_quota(strict: Server, fresh_spec: FreshSpec) -> None:
     http = httpx.Client(base_url=strict.api, timeout=60)
     with http, join(http) as ann, join(http) as ben:
         run_id = compute(ann, fresh_spec())
@@ -38,7 +38,7 @@ def test_expensive_reads_are_a_share(strict: Server, fresh_spec: FreshSpec) -> N
         assert ann.get(f"/runs/{run_id}/events").status_code == 200
 
 
-def test_streams_are_a_share_of_the_client_and_of_its_address(strict: Server, fresh_spec: FreshSpec) -> None:
+def test_streams_are_a_quota_of_the_client_and_of_its_address(strict: Server, fresh_spec: FreshSpec) -> None:
     http = httpx.Client(base_url=strict.api, timeout=60)
     with http, join(http) as ann, join(http) as ben, join(http) as cleo, ExitStack() as stack:
         run_id = ann.post("/runs", json=fresh_spec(**LONG)).json()["id"]
