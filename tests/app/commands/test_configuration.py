@@ -18,8 +18,8 @@ from mhc_scope.settings import Settings
 from tests.conftest import ROOT
 
 SWITCHES = {"spans", "precompute", "service"}
-# The engine is checked where engines are known.
-ANY_TEXT = {"connection", "data", "engine", "forwarded_allow_ips", "host"}
+# The engine is checked where engines are known, connections and metrics where they are collected.
+ANY_TEXT = {"connection", "data", "engine", "forwarded_allow_ips", "host", "metric"}
 
 
 def run_program(*arguments: str, **variables: str) -> "CompletedProcess[str]":
