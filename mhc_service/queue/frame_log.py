@@ -2,13 +2,13 @@
 
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.frame_log import FrameLog
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 
 
 class SharedFrameLog(FrameLog):
     """Cache the runs that this server computes, and no others."""
 
-    def begin(self, run_id: str, claim: Claim | None = None) -> None:
+    def begin(self, run_id: str, claim: RunClaim | None = None) -> None:
         """Start an empty log; that of a live trace, whose frames may come to any server, is not cached."""
         super().begin(run_id, claim)
         if claim is None:
@@ -20,7 +20,7 @@ class SharedFrameLog(FrameLog):
         index: int,
         status: EndStatus,
         reason: str | None,
-        claim: Claim | None = None,
+        claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> None:
         """Append the last frame; a run that is not done may be restarted by another server, and is forgotten."""

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.queue.contract import CheckReport, Member
 from mhc_scope.store.queue.ends import release_lost
 from mhc_scope.store.queue.local import IS_COMPUTED, STOP_S, STUCK_S, LocalQueue
@@ -103,7 +103,7 @@ class SharedQueue(LocalQueue):
 
     # Below: helpers.
 
-    def _check(self, connection: Connection, claims: Collection[Claim], now: float) -> CheckReport:
+    def _check(self, connection: Connection, claims: Collection[RunClaim], now: float) -> CheckReport:
         """Renew this server's row and the leases of its claims, and free what no server computes."""
         self._note_alive(connection, now)
         found = super()._check(connection, claims, now)

@@ -19,7 +19,7 @@ from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
 from mhc_scope.store.queue.board import QueueState, predict_seconds
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.queue.contract import Queue, Turn
 from mhc_scope.store.runs import NewJob, StoredRun
 
@@ -145,7 +145,7 @@ class Dispatcher:
         return turn
 
     async def _begin(self, run: StoredRun, *, is_spare: bool) -> None:
-        claim, spec = Claim(run.id, run.fence), _read_current(run)
+        claim, spec = RunClaim(run.id, run.fence), _read_current(run)
         if spec is None:
             await self._log.finish(run.id, run.frames, "failed", STALE_NUMERICS, claim)
             return

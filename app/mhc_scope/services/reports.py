@@ -14,7 +14,7 @@ from mhc_scope.services.predictions import Predictions
 from mhc_scope.store.errors import StoreUnavailable
 from mhc_scope.store.frame_log import FrameLog
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import MAX_ATTEMPTS, Claim, ClaimLost, TornLog
+from mhc_scope.store.queue.claims import MAX_ATTEMPTS, ClaimLost, RunClaim, TornLog
 from mhc_scope.store.queue.contract import Queue
 
 log = logging.getLogger("mhc.runs")
@@ -38,7 +38,7 @@ class Ending:
 class ClaimedRun:
     """A run that this server computes, predicted to take `seconds`; `ending` is an end that is not stored yet."""
 
-    claim: Claim
+    claim: RunClaim
     client: str
     attempts: int
     kind: str

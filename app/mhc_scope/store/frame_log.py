@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.frames import take_lines
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.runs import RunStore
 
 PAGE, PAGE_BYTES = 256, 2**20
@@ -28,12 +28,12 @@ class FrameLog:
         self._size_bytes = 0
         self.evicted = 0  # logs evicted from memory
 
-    def begin(self, run_id: str, claim: Claim | None = None) -> None:
+    def begin(self, run_id: str, claim: RunClaim | None = None) -> None:
         """Start an empty log, new or again: viewers read its first frames from memory, not from the database."""
         self.forget(run_id)
         self._cached[run_id] = []
 
-    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: Claim | None = None) -> None:
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
         """Append frames to those stored; `RunStore.append` says what it raises."""
         await self._store.append(run_id, first, lines, claim)
         self._remember(run_id, first, lines)
@@ -45,7 +45,7 @@ class FrameLog:
         index: int,
         status: EndStatus,
         reason: str | None,
-        claim: Claim | None = None,
+        claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> None:
         """Append the last frame; `RunStore.finish` says what it raises."""

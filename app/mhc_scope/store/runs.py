@@ -15,7 +15,7 @@ from mhc_core.record.source import TRACE, Source, SpecSource, TraceSource, parse
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.database import Database
 from mhc_scope.store.frames import append_lines, read_lines
-from mhc_scope.store.queue.claims import Claim, TornLog, require_claim
+from mhc_scope.store.queue.claims import RunClaim, TornLog, require_claim
 from mhc_scope.store.queue.ends import end_run
 from mhc_scope.store.queue.usage import charge
 from mhc_scope.store.tables import frames, runs
@@ -189,7 +189,7 @@ class RunStore:
                 raise
             return False  # another server has just stored it
 
-    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: Claim | None = None) -> None:
+    async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
         """Append frames; the index of the first says where, and an index can be stored once.
 
         With a claim, frames may come again, for example from a restarted run: they must be equal to those stored.
@@ -223,7 +223,7 @@ class RunStore:
         index: int,
         status: EndStatus,
         reason: str | None,
-        claim: Claim | None = None,
+        claim: RunClaim | None = None,
         seconds: float = 0.0,
     ) -> bytes:
         """Close the log with an `end` frame, and return it; charge `seconds` of computing to the client.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.queue.local import LocalQueue
 from mhc_scope.store.retention import drop_unused
 from mhc_scope.store.runs import NewJob, RunStore
@@ -48,7 +48,7 @@ def test_a_trace_that_grows_is_not_queued_again(tmp_path: Path) -> None:
         await live.open("l", TRACE, "secret")
         turn = await LocalQueue(runs._database).take_turn({}, free=9)
         assert [run.id for run in turn.claimed] == ["r"]
-        assert (await LocalQueue(runs._database).check([Claim("r", 1)])).freed == []
+        assert (await LocalQueue(runs._database).check([RunClaim("r", 1)])).freed == []
         assert await live.list_open() == ["l"]
         await runs.finish("l", 0, "done", None)
         assert await live.list_open() == []

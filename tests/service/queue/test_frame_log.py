@@ -6,7 +6,7 @@ from pathlib import Path
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.queue.local import LocalQueue
 from mhc_scope.store.runs import NewJob, RunStore
 from mhc_scope.store.sqlite_database import SqliteDatabase
@@ -50,11 +50,11 @@ def test_a_run_that_failed_here_may_be_restarted_elsewhere(tmp_path: Path) -> No
         job = NewJob("run", SpecSource(spec={}), {"seconds": 1.0})
         queue = LocalQueue(database)
         (run,) = (await queue.take_turn({"r": job}, free=1)).claimed
-        log.begin("r", Claim("r", run.fence))
-        await log.append("r", 0, [to_line("r", 0)], Claim("r", run.fence))
-        await log.finish("r", 1, "failed", "why", Claim("r", run.fence))
+        log.begin("r", RunClaim("r", run.fence))
+        await log.append("r", 0, [to_line("r", 0)], RunClaim("r", run.fence))
+        await log.finish("r", 1, "failed", "why", RunClaim("r", run.fence))
         (again,) = (await queue.take_turn({"r": job}, free=1)).claimed
-        await elsewhere.append("r", 0, [to_line("r", 0), to_line("r", 1)], Claim("r", again.fence))
+        await elsewhere.append("r", 0, [to_line("r", 0), to_line("r", 1)], RunClaim("r", again.fence))
         assert await log.read("r", -1) == [to_line("r", 0), to_line("r", 1)]
 
     play(tmp_path, act)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert
 
 from mhc_scope.store.live_traces import LiveTraceStore
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.queue.local import STUCK_S
 from mhc_scope.store.tables import runs
 from mhc_service.queue.lease_watch import MIN_DURATIONS
@@ -62,7 +62,7 @@ def test_the_run_of_another_server_is_taken_over_once_its_lease_is_over(place: P
         await scene.put("r")
         (claim,) = await scene.claim()
         await scene.set("r", server="other")
-        found = await scene.queue.check([Claim("r", claim.fence)])
+        found = await scene.queue.check([RunClaim("r", claim.fence)])
         assert (found.gone, found.freed) == (["r"], [])
         assert (await scene.queue.check([])).freed == []
         await asyncio.sleep(LEASE_S)

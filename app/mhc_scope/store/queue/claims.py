@@ -14,7 +14,7 @@ MAX_SERVER_LOSSES = 10
 
 
 @dataclass(frozen=True)
-class Claim:
+class RunClaim:
     """The right to write a run, sent with every frame. `fence` grows with each claim, which identifies an old one."""
 
     run_id: str
@@ -29,7 +29,7 @@ class TornLog(Exception):
     """A restarted run produced other frames than those that are stored."""
 
 
-def require_claim(connection: Connection, claim: Claim, *, is_live: bool = False) -> Row[Any, Any, Any]:
+def require_claim(connection: Connection, claim: RunClaim, *, is_live: bool = False) -> Row[Any, Any, Any]:
     """Lock the row of a run until the transaction ends; return its frames and status.
 
     Raises

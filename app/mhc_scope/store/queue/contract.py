@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mhc_scope.store.queue.board import QueueState
-from mhc_scope.store.queue.claims import Claim
+from mhc_scope.store.queue.claims import RunClaim
 from mhc_scope.store.runs import NewJob, StoredRun
 
 Answer = Literal["stops", "wanted", "over"]
@@ -78,7 +78,7 @@ class Queue(Protocol):
         """
         ...
 
-    async def requeue(self, claim: Claim, client: str, seconds: float) -> bool:
+    async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
         """Requeue a run whose worker was lost; return False where a stop was requested, and the run is cancelled now.
 
         Raises
@@ -96,7 +96,7 @@ class Queue(Protocol):
         """End a run that waits; for a running one, request a stop. A wanted run is stopped only where it is forced."""
         ...
 
-    async def check(self, claims: Collection[Claim]) -> CheckReport:
+    async def check(self, claims: Collection[RunClaim]) -> CheckReport:
         """Free runs that nobody computes; `claims` are those of this server."""
         ...
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from mhc_scope.store.database import Database
 from mhc_scope.store.queue.board import LIVE, read_board
-from mhc_scope.store.queue.claims import Claim, require_claim
+from mhc_scope.store.queue.claims import RunClaim, require_claim
 from mhc_scope.store.queue.contract import Answer, CheckReport, Member, Turn
 from mhc_scope.store.queue.ends import end_run, release_lost, release_run
 from mhc_scope.store.queue.usage import charge, forget_old
@@ -68,7 +68,7 @@ class LocalQueue:
 
         return await self._database.call(work)
 
-    async def requeue(self, claim: Claim, client: str, seconds: float) -> bool:
+    async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
         """Requeue a run whose worker was lost, or end it where a stop was requested."""
 
         def work(connection: Connection) -> bool:
@@ -120,7 +120,7 @@ class LocalQueue:
 
         return await self._database.call(work)
 
-    async def check(self, claims: Collection[Claim]) -> CheckReport:
+    async def check(self, claims: Collection[RunClaim]) -> CheckReport:
         """Requeue running runs that are not among the claims; where there are none, nothing is written."""
 
         def work(connection: Connection) -> CheckReport:
@@ -145,7 +145,7 @@ class LocalQueue:
 
     # Below: helpers.
 
-    def _check(self, connection: Connection, claims: Collection[Claim], now: float) -> CheckReport:
+    def _check(self, connection: Connection, claims: Collection[RunClaim], now: float) -> CheckReport:
         rows = {row.id: row for row in self._read_claimed(connection)}
         current = {claim.run_id for claim in claims if claim.run_id in rows and rows[claim.run_id].fence == claim.fence}
         freed = [run_id for run_id in rows if run_id not in current]

@@ -9,7 +9,7 @@ from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_scope.store.live_traces import LiveTraceStore
 from mhc_scope.store.notifications import Hub
-from mhc_scope.store.queue.claims import MAX_SERVER_LOSSES, Claim, ClaimLost, TornLog
+from mhc_scope.store.queue.claims import MAX_SERVER_LOSSES, ClaimLost, RunClaim, TornLog
 from mhc_scope.store.queue.usage import charge, read_used
 from mhc_scope.store.runs import NewJob
 from mhc_scope.store.tables import runs
@@ -33,12 +33,12 @@ class Scene:
             job = NewJob("run", SpecSource(spec={}), {"seconds": seconds}, client=client, address="here")
             await self.store.put_queued({run_id: job})
 
-    async def claim(self, free: int = 1) -> list[Claim]:
+    async def claim(self, free: int = 1) -> list[RunClaim]:
         turn = await self.queue.take_turn({}, free)
-        return [Claim(run.id, run.fence) for run in turn.claimed]
+        return [RunClaim(run.id, run.fence) for run in turn.claimed]
 
     async def let_another_claim(self, run_id: str) -> None:
-        """Claim it again, as whoever takes it over does."""
+        """Claim it again, as a server does that takes it over."""
         await self.set(run_id, fence=runs.c.fence + 1)
 
     async def set(self, run_id: str, **values: object) -> None:
