@@ -1,4 +1,4 @@
-"""RunClaim a run: only its last claim may write it, until it ends or is queued again."""
+"""Claim a run: only its last claim may write it, until it ends or is queued again."""
 
 from dataclasses import dataclass
 from typing import Any

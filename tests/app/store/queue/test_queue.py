@@ -38,7 +38,7 @@ class Scene:
         return [RunClaim(run.id, run.fence) for run in turn.claimed]
 
     async def let_another_claim(self, run_id: str) -> None:
-        """RunClaim it again, as whoever takes it over does."""
+        """Claim it again, as a server does that takes it over."""
         await self.set(run_id, fence=runs.c.fence + 1)
 
     async def set(self, run_id: str, **values: object) -> None:
