@@ -118,7 +118,7 @@ def test_the_client_is_who_nginx_says_and_not_who_it_says_itself(site: Site) -> 
 def test_files_are_compressed_and_kept(site: Site) -> None:
     with site.open() as http:
         page = http.get("/", headers={"Accept-Encoding": "br"})
-        address = re.search(r'src="([^"]*/js/app\.js)"', page.text)
+        address = re.search(r'src="([^"]*/service/index\.js)"', page.text)
         assert address is not None
         for coding in ("br", "gzip"):
             answer = http.get(site.origin + address[1], headers={"Accept-Encoding": coding})
