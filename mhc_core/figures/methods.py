@@ -1,6 +1,6 @@
 """How methods look: a connection has its colour, dash and marker in every view. The page is sent this table.
 
-Runs of one method beside each other keep its hue and its marker, and differ by shade and dash.
+Runs of one method that are shown together keep its hue and its marker, and differ by shade and dash.
 """
 
 import math
@@ -27,7 +27,7 @@ STEPS = 128  # in which a shade is looked for
 
 
 def to_run_styles(kinds: Sequence[str | None], theme: ThemeName) -> list[RunStyle | None]:
-    """The looks of runs beside each other; None of a run whose method is not known yet."""
+    """Return the looks of runs that are shown together; None for a run whose method is not known yet."""
     return [
         None if kind is None else _to_style(METHODS[kind], list(kinds[:run]).count(kind), THEMES[theme])
         for run, kind in enumerate(kinds)

@@ -30,8 +30,8 @@ def build_bundle(result: Result) -> dict[str, Any]:
 
 def find_panel(result: Result) -> str:
     """The panel that the record's first sentence speaks of."""
-    told = [finding.panel for finding in result.summary.findings] if result.has_summary else []
-    return next((panel for panel in told if panel in figures.PANELS), FIRST_PANEL)
+    panels = [finding.panel for finding in result.summary.findings] if result.has_summary else []
+    return next((panel for panel in panels if panel in figures.PANELS), FIRST_PANEL)
 
 
 def write_table(result: Result) -> str:

@@ -73,7 +73,7 @@ class View:
 class Column:
     """A column of the card's table view, one for each run: title and metric.
 
-    Source `row` is a matrix's row, `streams` gives a column a stream, and `law` puts the law beside what was measured.
+    Source `row` is a matrix's row, `streams` gives a column a stream, and `law` puts the law next to what was measured.
     A table of one kind alone: `steps` has a row a step of training, `read` a row for each output that the cursor's
     layer reads.
     """

@@ -1,4 +1,4 @@
-"""What runs are called beside each other: a letter and a few words."""
+"""Name runs that are shown together: a letter and a few words."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
@@ -13,7 +13,7 @@ NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
 def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
-    """A name in so many letters, so that both ends tell which it is; `static/js/data/labels.js` does the same.
+    """A name in so many letters, so that both ends identify it; `static/js/data/labels.js` does the same.
 
     Without the folders before it where it is a path, which has no spaces, and that is enough, or else with the middle
     of its last part left out.

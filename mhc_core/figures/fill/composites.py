@@ -24,7 +24,7 @@ MAX_SHOWN_LOG10 = 4.0
 class Product:
     """H_last ... H_first = scaled x 2^exponent, the largest entry of scaled in [1/2, 1).
 
-    `lost` says why there is no number where scaled has none: `nan`, or `unknown` where a matrix was not heard.
+    `lost` says why there is no number where scaled has none: `nan`, or `unknown` where a matrix was not recorded.
     """
 
     first: int
@@ -74,7 +74,7 @@ def to_signed_logs(product: Product) -> np.ndarray:
 
 
 def to_power(product: Product) -> int:
-    """The power of ten that a product's numbers are shown in: 0 where two digits tell them as they are."""
+    """Return the power of ten in which a product's numbers are shown: 0 where two digits are enough."""
     largest = float(np.abs(product.scaled).max())
     if not math.isfinite(largest) or largest == 0:
         return 0

@@ -37,7 +37,7 @@ def fill_difference(template: Figure, results: Sequence[Columns | None], labels:
 
 
 def stands_alone(template: Figure) -> bool:
-    """Whether runs are not drawn against the first: those beside a law of their own, and products of matrices.
+    """Whether runs are not drawn against the first: those next to a law of their own, and products of matrices.
 
     The product of differences is not the difference of products, and of those that span decades the larger one is all
     that a difference would show.

@@ -208,7 +208,7 @@ def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, pla
         x_axis |= {"showticklabels": False, "title": None}
     if not rows and place > 0:
         y_axis["showticklabels"] = False
-        x_axis["title"] = None  # once is enough, and beside one another they would touch
+        x_axis["title"] = None  # once is enough, and next to each other they would touch
 
 
 def _name_matrix(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mhc_core.figures.fill.numbers import decade, nice_step
 from mhc_core.findings.numerals import format_value
 
 MAX_TICKS = 3  # on one side of zero
-MIN_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands beside the zero
+MIN_STEPS = 2.5  # of 1, 2 and 5, the next is at most so far away: a tick stands next to the zero
 ROOM_FOR_ONE = 2.2  # decades: on longer scales a tick at 1 would touch the one at 0
 
 

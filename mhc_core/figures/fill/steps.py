@@ -1,4 +1,4 @@
-"""A run as it was at a step of training, as far as its frames tell. `static/js/data/steps.js` says the same."""
+"""Show a run as it was at a step of training, with what its frames contain. `static/js/data/steps.js` does the same."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -100,7 +100,7 @@ def at_step(result: TrainingResult, step: int | None) -> Columns:
     """The columns as they were at a step, from 0; what is kept at few steps, at the nearest of them.
 
     All are as the step began, before its update, on its batch. What the run has and the step's frame lacks is
-    `unknown`: runs of earlier versions tell of less. A run that does not train stays as it is, and so does any at no
+    `unknown`: runs of earlier versions recorded less. A run that does not train stays as it is, and so does any at no
     step; one that has not come so far gives its last step.
     """
     trained = count_received_steps(result)
@@ -140,7 +140,7 @@ def _put_status(found: DerivedColumns, key: str, flags: Any) -> None:
 
 
 def _without(table: dict[str, Any]) -> dict[str, Any]:
-    """A table of the trained stack, without what is put in its place and what no step tells."""
+    """Return a table of the trained stack, without what is put in its place and what no step records."""
     return {
         key: value
         for key, value in table.items()

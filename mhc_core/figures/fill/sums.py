@@ -1,4 +1,4 @@
-"""The numbers of matrices: in their cells, and their sums as ticks beside them.
+"""The numbers of matrices: in their cells, and their sums as ticks next to them.
 
 The page places them by its own rules (`static/js/data/sums.js`). Here Plotly fits the letters into the cells.
 """
