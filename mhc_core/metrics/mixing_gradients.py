@@ -1,8 +1,8 @@
 """How much of the loss's pull on H_res reaches the parameters that make it. numpy, float64.
 
 Two things keep H_res where it is, and two columns distinguish them. Where streams are identical, the gradient at H_res
-has no part that a doubly stochastic matrix could follow: no signal, by symmetry. Where the logits are saturated, as close
-to the identity, there is such a part and the map from logits to H_res lets little of it through: frozen.
+has no part that a doubly stochastic matrix could follow: no signal, by symmetry. Where the logits are saturated, as
+close to the identity, there is such a part and the map from logits to H_res lets little of it through: frozen.
 """
 
 import numpy as np
