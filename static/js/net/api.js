@@ -74,23 +74,25 @@ async function send(path, init) {
       ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...REQUEST_HEADERS } })
       : await (await import('./site.js')).answer(path, init);
     return { response, answer: await read(response) };
-  });
+  }, init.signal);
   if (response.ok) return { response, answer };
   const retry = response.headers.get('retry-after');
   throw new ApiError(response.status, answer, retry === null ? null : Number(retry));
 }
 
 /**
- * Convert errors of a broken connection to an `ApiError` that can be retried; rethrow aborts unchanged.
+ * Convert errors of a broken connection to an `ApiError` that can be retried; rethrow aborts unchanged. Chromium rejects the reading of a
+ * body with an AbortError also where the time ran out: the signal's reason distinguishes the two.
  * @template T
  * @param {() => Promise<T>} request
+ * @param {AbortSignal | null} [signal] of the request
  */
-async function wrapNetworkErrors(request) {
+async function wrapNetworkErrors(request, signal) {
   try {
     return await request();
   } catch (error) {
     const isBroken = error instanceof TypeError || (error instanceof DOMException && error.name !== 'AbortError');
-    throw isBroken ? unreachable() : error;
+    throw isBroken || signal?.reason?.name === 'TimeoutError' ? unreachable() : error;
   }
 }
 
@@ -113,7 +115,7 @@ function openStream(path, init = {}) {
       yield [];
       const batches = readBatches(response.body);
       for (;;) {
-        const { done, value } = await wrapNetworkErrors(() => batches.next());
+        const { done, value } = await wrapNetworkErrors(() => batches.next(), ending.signal);
         clearTimeout(limit);
         if (done) return;
         yield value;

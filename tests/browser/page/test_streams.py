@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -206,3 +208,37 @@ def test_what_is_never_answered_is_asked_for_again(
     wait_until_done(page)
     assert stalled
     context.close()
+
+
+def test_a_stream_that_says_nothing_after_its_head_counts_as_unreachable(server: Server, browser: Browser) -> None:
+    """Chromium rejects the reading of a body with an AbortError where the time ran out, as if the page had ended it."""
+    headers = "Content-Type: text/event-stream", "Access-Control-Allow-Origin: *"
+    head = "\r\n".join(["HTTP/1.1 200 OK", *headers, "", ""]).encode()
+    with socket.create_server(("127.0.0.1", 0)) as listener, browser.new_context(bypass_csp=True) as context:
+
+        def answer_head() -> None:
+            connection, _ = listener.accept()
+            connection.recv(65_536)
+            connection.sendall(head)
+            connection.recv(65_536)  # until the page gives up
+            connection.close()
+
+        thread = threading.Thread(target=answer_head)
+        thread.start()
+        page = context.new_page()
+        page.goto(server.url)
+        found = page.evaluate(
+            """async (address) => {
+              const module = document.querySelector('link[rel=modulepreload][href$="js/net/api.js"]');
+              const { openEvents } = await import(module.href);
+              const { fetch, setTimeout } = window;
+              window.fetch = (_, { signal }) => fetch(address, { signal });
+              window.setTimeout = (work, wait_ms) => setTimeout(work, Math.min(wait_ms, 300));
+              const { batches } = openEvents(['run'], [-1]);
+              await batches.next(); // the head
+              return batches.next().catch(({ name, status }) => [name, status]);
+            }""",
+            f"http://127.0.0.1:{listener.getsockname()[1]}/",
+        )
+        thread.join(timeout=10)
+    assert found == ["ApiError", 0]
