@@ -139,12 +139,12 @@ test('a ribbon wider than its lane is translucent, glows, and has a hotter colou
         ],
       }),
     );
-    return toRibbons(reading, 0, layout, layout.bands[0], linear).slice(0, 7); // of the first stream
+    return toRibbons(reading, 0, layout, layout.bands[0], linear).slice(0, 3); // of the first stream
   };
   const calm = draw(3);
   assert.ok(ribbonOf(calm.slice(0, 2)).opacity > 0.9 && !ribbonOf(calm.slice(0, 2)).heats);
   const flood = draw(1695);
-  assert.equal(flood.length, 7, 'three rims on each side, and the ribbon');
+  assert.equal(flood.length, 3, 'a rim on each side, and the ribbon');
   assert.ok(ribbonOf(flood).opacity < 0.75);
   const distances = (points) =>
     points.filter((_, at) => at % 2 === 1).map((y) => Math.abs(y - layout.bands[0].lanes[0]));

@@ -14,12 +14,8 @@ const ONE_PX = 0.6; // width that a weight of 1 adds to its line
 const MOST_PX = 1.2;
 const LEAST_WEIGHT = 0.03; // smaller weights would be invisible
 const MAX_LINES = 6; // per set, for the largest weights
-/** Glow along the edges of a ribbon that is wider than its lane: its reach and opacities. It is drawn outside the ribbon only, because large areas take most of a frame. */
-const GLOW = [
-  { px: 9, opacity: 0.05 },
-  { px: 5, opacity: 0.08 },
-  { px: 2, opacity: 0.12 },
-];
+/** Glow along the edges of a ribbon that is wider than its lane, outside the ribbon: filling areas takes most of a frame. */
+const GLOW = { px: 5, opacity: 0.14 };
 /** Edge around a ribbon within its lane, to separate it from wide ribbons. */
 const EDGE = { px: 1.5, opacity: 0.55 };
 const SOLID = 0.95;
@@ -46,12 +42,10 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   return range(0, reading.streams - 1).flatMap((stream) =>
     toPieces(reading, quantity, stream, layout, scale, first, last).flatMap((piece) => {
       const heats = most > 0 ? toHeats(piece, lane_px, heightOf(layout)) : undefined;
-      const glow = most > 0 ? GLOW : [];
+      const glow = most > 0 ? [-1, 1] : [];
       return [
         ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
-        ...glow.flatMap(({ px, opacity }) =>
-          [-1, 1].map((side) => toArea(toRim(piece, band.lanes[stream], side, px), color, opacity)),
-        ),
+        ...glow.map((side) => toArea(toRim(piece, band.lanes[stream], side, GLOW.px), color, GLOW.opacity)),
         toArea(toOutline(piece, band.lanes[stream]), color, opacity, heats),
       ];
     }),
