@@ -54,7 +54,7 @@ class Inspector:
 
     def __init__(self, settings: Settings, runs: Runs, database: Database) -> None:
         self._settings, self._runs, self._database = settings, runs, database
-        self._server = secrets.token_hex(8)
+        self._row = ""  # written by the last probe
         self._probing: asyncio.Task[Probe] | None = None
 
     async def inspect(self) -> Readiness:
@@ -85,12 +85,15 @@ class Inspector:
     def _is_over(self, probing: "asyncio.Task[Probe]") -> bool:
         if not probing.done():
             return False
+        if probing.exception() is not None:  # its own request has raised it
+            return True
         probe = probing.result()
         return time.monotonic() - probe.at > (GOOD_S if probe.why is None else BAD_S)
 
     async def _probe(self) -> Probe:
         try:
-            await write_probe(self._database, self._server, time.time())
+            last, self._row = self._row, secrets.token_hex(8)
+            await write_probe(self._database, self._row, last, time.time())
             stuck = await self._runs.count_stuck()
             space = await self._runs.storage.measure()
         except StoreUnavailable as error:

@@ -8,8 +8,10 @@ from mhc_scope.store.tables import probes
 KEPT_S = 86_400.0  # rows of servers that have stopped
 
 
-async def write_probe(database: Database, server: str, now: float) -> None:
-    """Write a row, as any request may have to.
+async def write_probe(database: Database, row: str, last: str, now: float) -> None:
+    """Write a row, as any request may have to, and delete the one before.
+
+    Each probe has a row of its own: the database may still be busy with the one before, for which nobody waits now.
 
     Raises
     ------
@@ -18,7 +20,7 @@ async def write_probe(database: Database, server: str, now: float) -> None:
     """
 
     def work(connection: Connection) -> None:
-        connection.execute(delete(probes).where(or_(probes.c.server == server, probes.c.at < now - KEPT_S)))
-        connection.execute(insert(probes).values(server=server, at=now))
+        connection.execute(delete(probes).where(or_(probes.c.server == last, probes.c.at < now - KEPT_S)))
+        connection.execute(insert(probes).values(server=row, at=now))
 
     await database.call(work)

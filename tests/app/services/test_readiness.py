@@ -86,3 +86,16 @@ def test_probes_are_few_and_a_run_under_way_is_not_stuck(launch: StartServer, fr
             assert list_bad(ask(own)[1]) == []
         (last,) = other.execute("SELECT at FROM probes").fetchall()
     assert last[0] - first[0] == 0 or last[0] - first[0] >= 10
+
+
+@pytest.mark.full
+def test_a_probe_that_failed_in_an_unforeseen_way_is_made_again(launch: StartServer) -> None:
+    own = launch("--workers", "1")
+    with contextlib.closing(sqlite3.connect(own.data / NAME, isolation_level=None)) as other:
+        other.execute("CREATE TRIGGER broken BEFORE INSERT ON probes BEGIN SELECT RAISE(ABORT, 'broken'); END")
+        deadline = time.monotonic() + 60
+        while httpx.get(f"{own.url}/readyz", timeout=30).status_code != 500:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        other.execute("DROP TRIGGER broken")
+    assert ask(own)[0] == 200
