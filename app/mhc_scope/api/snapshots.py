@@ -88,7 +88,7 @@ async def create_snapshot(
 
 
 async def _find_stored(service: Runs, sweeps: Sweeps, snapshots: SnapshotStore, name: str) -> StoredSweep:
-    """Return what is to be stored of a sweep, or what a snapshot stores of one."""
+    """Return a sweep by its name in the form that snapshots store, from the running sweeps or from a snapshot."""
     known = await sweeps.find(name)
     if known is not None:
         return await to_stored(known, service)

@@ -73,7 +73,7 @@ async def add_trace(request: Request, traces: TraceService, client: Runner) -> R
 
 @router.post("/traces/live", status_code=201, openapi_extra=BYTES_BODY)
 async def open_live_trace(request: Request, traces: TraceService, live: LiveService, client: Runner) -> LiveTraceBody:
-    """Create a trace that grows, from NDJSON lines of its first frames, the first of which is `start`."""
+    """Create a live trace. The body has its first frames as NDJSON lines, beginning with `start`."""
     live.require_capacity()
     await traces.require_capacity(client)
     opened = await live.open(await read_lines(request), client)

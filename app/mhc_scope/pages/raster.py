@@ -106,7 +106,7 @@ class Canvas:
 
     @contextmanager
     def clip(self, box: Box) -> Iterator[None]:
-        """Clip to the box what is drawn in the context."""
+        """Restrict drawing to a box while the context is open."""
         before, (left, top, width, height) = self._image.copy(), box
         corners = [round(side * SCALE) for side in (left, top, left + width, top + height)]
         yield

@@ -20,7 +20,7 @@ from mhc_scope.presets.records import read_result
 FILE = Path(__file__).with_name("sketches.json.xz")
 POINTS = 48
 DIGITS = 4  # of a point of a curve that is 240 px wide
-NUMBER_DIGITS = 7  # of the number that is shown, of which people read four
+NUMBER_DIGITS = 7  # stored of each preset's number; the page shows four
 
 
 @cache

@@ -24,7 +24,7 @@ IDLE_S = 60.0
 class EncodingPool:
     """Run at most `processes` jobs at a time, while at most `waiting` more wait.
 
-    A job is a function of a module with its arguments, all of which can be pickled. Its results are files.
+    A job is a top-level function with its arguments, which must be picklable. It writes its results to files.
     """
 
     def __init__(self, processes: int, waiting: int) -> None:

@@ -89,7 +89,7 @@ class LiveTraces:
             self._watch.cancel()
 
     async def open(self, lines: Sequence[bytes], client: ClientIdentity) -> NewLiveTrace:
-        """Create a live trace with its first frames, the first of which is `start`.
+        """Create a live trace with its first frames, beginning with `start`.
 
         Raises
         ------

@@ -48,8 +48,8 @@ export function shownOf(slot, has) {
 
 /**
  * Choose what a figure draws for each run. All runs change together: only if each has new data, is done, or has derived columns. Until
- * then the figure keeps what is drawn, or draws the latest earlier state that all runs have. The first runs of a visit are drawn as
- * their data arrives.
+ * then the figure stays as it is, or shows the latest earlier state that all runs have. On a first visit each run is drawn as its data
+ * arrives.
  * @param {Figure} template
  * @param {Slot[]} slots
  * @param {Place[]} drawn

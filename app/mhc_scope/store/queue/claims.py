@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Row, select
 from mhc_scope.store.tables import runs
 
 MAX_ATTEMPTS = 2  # a run whose worker is lost is retried once
-# A lost server loses all its runs, most of which are not the cause, so these losses are counted separately from
-# attempts. One of these runs may still be what kills the server, and must not do so forever.
+# A lost server loses all its runs, although at most one of them killed it. These losses are therefore counted apart
+# from attempts, and limited too, because a run that kills servers must not be retried forever.
 MAX_SERVER_LOSSES = 10
 
 
