@@ -25,7 +25,7 @@ WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
-.PHONY: run cluster test test-rest test-full lint $(LINTS) bench wheel types settings licences audit setup setup-dev update chromium postgresql nginx faketime clean
+.PHONY: run cluster test test-rest test-full trials lint $(LINTS) bench wheel types settings licences audit setup setup-dev update chromium postgresql nginx faketime clean
 
 run: setup
 	$(BIN)/python -m app serve --host $(HOST) --port $(PORT) --data $(DATA)
@@ -40,15 +40,19 @@ test: setup-dev chromium
 	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
 	$(BIN)/pytest -m "not full" $(ALONE)
 
-# What `test` leaves out: every case of the samples, looks, and long flows.
+# What `test` leaves out: every case of the samples, looks, and long flows; not the trials.
 test-rest: setup-dev chromium postgresql nginx faketime
-	$(PYTEST) -m full --ignore $(ALONE) $(RETRY) -m full; }
+	$(PYTEST) -m "full and not trial" --ignore $(ALONE) $(RETRY) -m "full and not trial"; }
 	$(BIN)/pytest -m full $(ALONE)
 
 test-full: setup-dev chromium postgresql nginx faketime
 	cd static && $(WITH_NODE) npm test --silent
-	$(PYTEST) --ignore $(ALONE) $(RETRY); }
+	$(PYTEST) -m "not trial" --ignore $(ALONE) $(RETRY) -m "not trial"; }
 	$(BIN)/pytest $(ALONE)
+
+# Before a release: short forms of the trials in docs/endurance.md, one at a time, for they load the machine.
+trials: setup-dev postgresql faketime
+	$(BIN)/pytest -m trial
 
 # All tools side by side, each with its output in one piece; one that fails does not stop the others.
 lint: setup-dev

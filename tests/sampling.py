@@ -15,9 +15,11 @@ Value = tuple[str, str]  # A parameter and what it is.
 
 
 def mark_full(items: Iterable[pytest.Item]) -> None:
-    """Mark cases that the samples of their tests leave out."""
+    """Mark the trials, and cases that the samples of their tests leave out."""
     cases: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
+        if item.get_closest_marker("trial"):
+            item.add_marker(pytest.mark.full)
         if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
             cases[item.nodeid.partition("[")[0]].append(item)
     for test in cases.values():

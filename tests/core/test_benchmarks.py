@@ -44,6 +44,7 @@ def test_a_run_grows() -> None:
     assert all(row.value is not None and row.value > 0 for row in rows)
 
 
+@pytest.mark.full
 def test_a_benchmark_that_fails_costs_no_rows_of_the_others() -> None:
     command = [sys.executable, "-m", "benchmarks", "no_such", "gpu"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

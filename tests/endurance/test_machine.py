@@ -12,7 +12,7 @@ SPEC = '{"depth": 2, "width": 16, "input": {"tokens": 16}}'
 SHORT_S, PART = 60.0, 5  # on a slow machine the second part is left out
 
 
-@pytest.mark.full
+@pytest.mark.trial
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 def test_sequences_of_requests_and_faults_break_no_law(store: Store) -> None:
     if store == "postgresql" and find_programs() is None:

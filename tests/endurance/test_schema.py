@@ -9,7 +9,7 @@ from tests.endurance.schema import NOT_TOLD, describe_streams, read_cases, run
 from tests.endurance.schema import to_settings as to_text
 
 
-@pytest.mark.full
+@pytest.mark.trial
 def test_requests_made_up_of_the_description_break_no_check() -> None:
     rows = run(["--cases", "500", "--seconds", "20"])  # the first case of an operation is always its smallest
     assert [row.measure for row in rows if row.limit == 0 and not row.is_met] == []

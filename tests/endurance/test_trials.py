@@ -9,7 +9,7 @@ from tests.endurance import faults, kills, two_servers
 from tests.endurance.site.clocks import find_library
 from tests.service.postgresql import find_programs
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.trial
 
 FEW = ("--workers", "3", "--servers", "1", "--stops", "1")
 BRIEF = ("--disk-s", "14", "--lock-s", "14", "--folder-s", "1", "--cut-s", "12", "--clock-s", "3")

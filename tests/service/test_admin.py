@@ -46,6 +46,7 @@ def test_written_results_can_be_deleted(server: Server) -> None:
     assert not kept.exists()
 
 
+@pytest.mark.full
 def test_old_runs_are_dropped_when_asked(launch: StartServer, fresh_spec: FreshSpec) -> None:
     server = launch("--workers", "1", "--keep-s", "0.1", "RETENTION_INTERVAL_S=3600")
     with httpx.Client(base_url=server.api, timeout=60) as http:

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.rows import Row
 from benchmarks.service import edge, light_user, mixed, students
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.trial
 
 
 def get_values(rows: Sequence[Row]) -> dict[str, float]:

@@ -125,6 +125,7 @@ def test_a_run_in_between_waits_for_no_more_than_what_is_under_way(
     lone_client.delete(f"{SWEEP}/{body['id']}")
 
 
+@pytest.mark.full
 def test_cancel_and_go_on(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     grid = {"spec": fresh_spec(**SLOW), "x": {"field": "connection.noise", "values": [0.1, 0.2]}}
     body = lone_client.post(SWEEP, json=grid).json()

@@ -56,6 +56,7 @@ def test_half_open_connections_give_way(narrow: Server) -> None:
     assert len(said) < 20, said
 
 
+@pytest.mark.full
 def test_where_all_are_at_work_one_may_still_ask_whether_the_server_lives(narrow: Server) -> None:
     half = build("POST", "/api/v1/runs", ["Content-Length: 900000"], b"{")
     socks = open_many(narrow, DESCRIPTORS, half)

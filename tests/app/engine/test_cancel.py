@@ -76,6 +76,7 @@ def test_cancel_is_idempotent_and_leaves_a_finished_run(client: httpx.Client, fr
     assert client.delete("/runs/unknown").status_code == 404
 
 
+@pytest.mark.full
 def test_a_cancelled_spec_starts_again(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec = fresh_spec(**LONG)
     run_id = start_long(client, spec)
@@ -122,6 +123,7 @@ def test_streams_of_others_keep_a_run_going(
             time.sleep(0.02)
 
 
+@pytest.mark.full
 def test_a_cancelled_run_that_waits_again_has_no_end(lone_client: httpx.Client, fresh_spec: FreshSpec) -> None:
     spec, other = fresh_spec(**LONG), fresh_spec(**LONG)
     run_id = start_long(lone_client, spec)

@@ -170,6 +170,7 @@ def test_kill_9_of_the_server_keeps_runs_and_snapshots(
     assert read_lines(lone_client, cut) == joined
 
 
+@pytest.mark.full
 def test_a_run_outlives_its_server_again_and_again(launch: StartServer, fresh_spec: FreshSpec) -> None:
     lose_servers(launch, fresh_spec, "--workers", "1")
 

@@ -118,6 +118,7 @@ def test_a_failed_run_is_an_error_and_what_ended_in_the_queue_was_not_computed(c
     assert work.start_time_unix_nano == work.end_time_unix_nano
 
 
+@pytest.mark.full
 def test_without_the_setting_what_sends_is_not_loaded() -> None:
     code = "import sys, mhc_scope.main; print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

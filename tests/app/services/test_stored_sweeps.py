@@ -24,6 +24,7 @@ def read(http: httpx.Client, snapshot: dict[str, Any], route: str, **query: str)
     return found
 
 
+@pytest.mark.full
 def test_a_stored_map_outlives_its_sweep_and_the_day(launch: StartServer, fresh_spec: FreshSpec) -> None:
     own = launch("--workers", "1")
     with httpx.Client(base_url=own.api, timeout=60) as http:

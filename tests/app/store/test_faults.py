@@ -67,6 +67,7 @@ def test_a_deleted_data_folder_is_written_anew(launch: StartServer, fresh_spec: 
     assert list_damage(own.data) == []
 
 
+@pytest.mark.full
 def test_a_data_folder_deleted_while_the_server_stops_is_not_written_again(
     launch: StartServer, fresh_spec: FreshSpec
 ) -> None:

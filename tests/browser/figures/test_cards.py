@@ -64,6 +64,7 @@ def test_hovering_a_map_gives_the_weight_itself(open_page: OpenPage) -> None:
     expect(label).to_contain_text("weight 1")
 
 
+@pytest.mark.full
 def test_the_caption_of_a_card_is_that_of_the_view_that_it_shows(open_page: OpenPage) -> None:
     card = card_of(open_page("/#v=1&depth=8&width=16"), "similarity")
     caption = card.locator(".meaning")

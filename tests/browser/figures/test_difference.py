@@ -10,6 +10,7 @@ from tests.browser.page.test_page import curves
 from tests.conftest import Server
 
 
+@pytest.mark.full
 def test_the_key_d_draws_differences_keeps_them_in_the_link_and_back_undoes_it(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     before = {curve["name"]: curve["y"] for curve in curves(page, "activation")}

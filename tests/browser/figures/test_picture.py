@@ -108,6 +108,7 @@ def test_every_run_has_a_strip_in_its_colour_first_on_the_page(see_page: OpenPag
     assert min(drawn) > 300, drawn
 
 
+@pytest.mark.full
 def test_residual_stays_as_it_is_while_the_drift_grows_and_hc_floods_the_card(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -135,6 +136,7 @@ def test_nothing_is_drawn_beyond_the_strips(open_page: OpenPage, server: Server)
 
 
 # Where branches are scaled by depth, sizes wait for the server, so the ribbons of the old depth stay in sight.
+@pytest.mark.full
 @pytest.mark.parametrize("scaling", ["", "&block.scaling=inv_sqrt_depth"], ids=["known", "awaited"])
 def test_a_drag_to_fewer_layers_stays_within_the_strips_and_so_does_a_refused_run(
     open_page: OpenPage, server: Server, watch: Watch, scaling: str
@@ -220,6 +222,7 @@ def magnified(page: Page) -> str:
     return re.findall(r"Inside layer \d+ of \w+", take(page, "SVG"))[0]
 
 
+@pytest.mark.full
 def test_a_click_on_a_ribbon_magnifies_its_run_and_a_drag_across_it_does_not(see_page: OpenPage) -> None:
     page = see_page(f"{VIEW}&runs=residual,hc")
     box = picture(page).bounding_box()
@@ -239,6 +242,7 @@ def test_a_click_on_a_ribbon_magnifies_its_run_and_a_drag_across_it_does_not(see
     layer(page).fill("3")
 
 
+@pytest.mark.full
 def test_the_steps_about_mhc_magnify_its_layer(open_page: OpenPage) -> None:
     page = open_page("/")
     assert magnified(page).endswith("of HC")
@@ -265,6 +269,7 @@ def test_hovering_a_mixing_line_shows_its_weight(see_page: OpenPage) -> None:
     expect(tip).to_be_hidden()
 
 
+@pytest.mark.full
 def test_the_range_over_seeds_is_drawn_from_the_law(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=64&width=16&runs=residual,hc")
     text = take(page, "SVG")
@@ -278,6 +283,7 @@ def test_the_range_over_seeds_is_drawn_from_the_law(open_page: OpenPage) -> None
     assert "of seeds" not in take(none, "SVG"), "for other connections no law is known"
 
 
+@pytest.mark.full
 def test_linear_or_log_is_part_of_the_address(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     linear = draws_of(page, 0)
@@ -324,6 +330,7 @@ def test_a_signal_comes_back_and_ends_within_six_seconds(open_page: OpenPage) ->
     expect(page.locator(".picture-box canvas").nth(2)).to_be_hidden()
 
 
+@pytest.mark.full
 def test_reduced_motion_shows_both_ends_of_its_way(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     page.emulate_media(reduced_motion="reduce")
@@ -342,6 +349,7 @@ def test_reduced_motion_shows_both_ends_of_its_way(see_page: OpenPage) -> None:
     page.emulate_media(reduced_motion="no-preference")
 
 
+@pytest.mark.full
 def test_its_numbers_are_in_a_table(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     card = page.locator("[data-panel=picture]")

@@ -47,6 +47,7 @@ def test_only_a_view_that_trains_has_the_slider(open_page: OpenPage) -> None:
     assert page.url.endswith("step=3"), "what the link says is kept, though nothing here trains"
 
 
+@pytest.mark.full
 def test_figures_follow_the_step_and_the_link_keeps_it(open_page: OpenPage) -> None:
     page = open_page(f"/#{TRAINED}")
     assert steps_of(page).startswith("Trained in 9")

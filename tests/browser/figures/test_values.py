@@ -11,6 +11,7 @@ VIEW = "/#v=1&connection.init=mhc_lite&depth=24&width=16&layer=5"
 STRIP = ("gain", "gain_bwd", "activation", "gradient")
 
 
+@pytest.mark.full
 def test_the_charts_have_one_cursor_and_their_values_in_their_titles(see_page: OpenPage) -> None:
     page = see_page(VIEW)
     tops = {round(page.locator(f"#panel-{panel}").bounding_box()["y"]) for panel in STRIP}  # type: ignore[index]
@@ -55,6 +56,7 @@ ROOMS = """chart => {
 }"""
 
 
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize(
     "view",

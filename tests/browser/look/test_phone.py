@@ -37,6 +37,7 @@ def test_a_phone_needs_no_sideways_scrolling(open_page: OpenPage) -> None:
     assert scrolled.evaluate_all("boxes => boxes.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [390, 320])
 def test_the_picture_stays_above_the_sliders(open_page: OpenPage, width: int) -> None:
     page = open_page("/#v=1&depth=8", width=width, height=844)
@@ -128,6 +129,7 @@ def test_columns_of_the_results_are_whole_on_a_phone(see_page: OpenPage, width: 
     assert [head for head in heads if head["isCut"] or head["hidesShadow"]] == []
 
 
+@pytest.mark.full
 def test_numbers_of_an_axis_stay_clear_of_the_values_above_on_a_phone(see_page: OpenPage) -> None:
     page = see_page("/", width=390, height=844)
     for panel in ("gain", "gain_bwd", "activation", "gradient"):

@@ -146,6 +146,7 @@ def test_of_a_deeper_stack_the_layers_that_are_here_are_there_at_once(open_page:
     assert all(None not in line["y"] for line in curves(page, "activation"))
 
 
+@pytest.mark.full
 def test_what_is_not_known_is_dimmed_before_the_server_answers(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=12&runs=mhc_lite", height=TALL_PX)  # whose products are not known in float32
     with silence(page):

@@ -16,6 +16,7 @@ def choose_for_run(page: Page, letter: str, item: str) -> None:
     page.locator(".popover:popover-open").get_by_role("button", name=re.compile(f"^{item}")).click()
 
 
+@pytest.mark.full
 def test_presets_and_runs_can_be_changed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     page.get_by_role("button", name="Examples").click()

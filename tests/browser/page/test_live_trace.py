@@ -12,9 +12,6 @@ from tests.watched import EVERY, ITERATIONS, NAME, capture_lines
 
 SMALL = "depth=4&width=16&input.tokens=16"
 OCTETS = {"content-type": "application/octet-stream"}
-LINES = capture_lines()
-STEPS = [index for index, line in enumerate(LINES) if b'"type":"step"' in line]
-FIRST = STEPS[0]  # frames of the first observation come before
 
 
 class Trainer:
@@ -22,24 +19,26 @@ class Trainer:
 
     def __init__(self, server: Server) -> None:
         self.http = httpx.Client(base_url=server.api, timeout=60)
-        begun = self.http.post("/traces/live", content=b"".join(LINES[:FIRST]), headers=OCTETS).json()
+        self.lines = capture_lines()
+        # Frames of the first observation come before the first step.
+        self.sent = next(index for index, line in enumerate(self.lines) if b'"type":"step"' in line)
+        begun = self.http.post("/traces/live", content=b"".join(self.lines[: self.sent]), headers=OCTETS).json()
         self.id: str = begun["id"]
         self.headers = {"Authorization": f"Bearer {begun['token']}"}
-        self.sent = FIRST
 
     def observe(self, count: int) -> None:
         """The next observations."""
         self.send(self.sent + count)
 
     def send(self, end: int) -> None:
-        part = LINES[self.sent : end]
+        part = self.lines[self.sent : end]
         address = f"/traces/{self.id}/frames?index={self.sent}"
         self.http.post(address, content=b"".join(part), headers=OCTETS | self.headers).raise_for_status()
         self.sent = end
 
     def finish(self) -> None:
         """The last observation once more, and the end."""
-        self.send(len(LINES) - 1)
+        self.send(len(self.lines) - 1)
         self.end({"status": "done", "reason": None})
 
     def end(self, how: dict[str, str | None]) -> None:
@@ -55,6 +54,7 @@ def trainer(server: Server) -> Iterator[Trainer]:
     begun.http.close()
 
 
+@pytest.mark.full
 def test_it_grows_in_sight_beside_a_run_that_can_be_changed(open_page: OpenPage, trainer: Trainer) -> None:
     page = open_page(f"/#v=1&runs=hc,trace&{SMALL}&B.trace={trainer.id}", wait=False)
     said, row = page.locator(".topbar .status"), page.locator(".cursor-row")

@@ -14,6 +14,7 @@ digits (of `loss` the number itself). The canvas of the picture has no elements:
 """
 
 import json
+import os
 import random
 import re
 import time
@@ -31,7 +32,7 @@ from mhc_scope.presets import BY_NAME
 from tests.browser.conftest import OpenPage, read_result, wait_until_done
 from tests.conftest import Server
 
-FEW, MANY = 6, 500
+FEW, MANY = 6, int(os.environ.get("STATES", "80"))  # before a release: STATES=500
 LIMIT_S = 1800.0
 KINDS = ("residual", "hc", "mhc", "mhc_lite", "orthostochastic", "identity_hc", "none")
 NUMBER = r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:×10⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)?)"

@@ -80,6 +80,7 @@ def test_a_file_is_sent_and_shown_beside_the_runs(run: Page, file: Path) -> None
     expect(run.locator(".results-table tbody th")).to_have_text(["A HC"])
 
 
+@pytest.mark.full
 def test_a_recording_comes_first_in_view_and_at_its_own_depth(open_page: OpenPage, traced: Server, file: Path) -> None:
     page = open_page("/#v=1&depth=32&width=16", height=900)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")

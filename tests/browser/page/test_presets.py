@@ -76,6 +76,7 @@ def test_a_preset_on_a_fresh_server_is_drawn_though_no_worker_runs(open_page: Op
         assert page.locator("#panel-gain .plot .scatterlayer .js-line").count() >= 3
 
 
+@pytest.mark.full
 def test_training_that_waits_for_a_worker_has_its_card(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_preset_opened_by_its_link(open_page: OpenPage, server: Server, name: 
     assert page.url.endswith(f"/p/{name}")
 
 
+@pytest.mark.full
 def test_the_card_of_a_preset_whose_training_is_queued_says_that_it_is_computed(open_page: OpenPage) -> None:
     page = open_page("/#v=1&runs=hc&depth=4&width=16")
 

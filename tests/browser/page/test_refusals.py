@@ -22,6 +22,7 @@ def points(page: Page) -> list[int]:
     return [len(line["y"]) for line in curves(page, "activation")]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("depth", ["64.5", "-3", "2000000000"])
 def test_a_depth_that_is_refused_keeps_the_last_runs(open_page: OpenPage, depth: str) -> None:
     page = open_page(VIEW)

@@ -53,6 +53,7 @@ def test_settings_are_found_by_name_and_by_what_they_do(open_page: OpenPage) -> 
     expect(drawer.get_by_role("slider", name="Depth")).to_be_visible()
 
 
+@pytest.mark.full
 def test_a_depth_that_is_no_whole_number_is_refused_in_a_sentence(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8")
     type_setting(page, "Depth", 64.5)
@@ -73,6 +74,7 @@ def test_nothing_is_counted_as_changed_on_a_first_visit(open_page: OpenPage) -> 
     expect(drawer.locator(".count")).to_have_text("1 changed")
 
 
+@pytest.mark.full
 def test_a_first_visit_counts_no_setting_as_changed(open_page: OpenPage) -> None:
     page = open_page()
     open_settings(page)
@@ -117,6 +119,7 @@ def test_dynamic_mixing_that_changes_nothing_says_why_and_what_would(open_page: 
     wait_until_done(page)
 
 
+@pytest.mark.full
 def test_the_help_of_a_slider_covers_no_chart_and_leaves_once_it_moves(open_page: OpenPage) -> None:
     page = open_page("/#v=1&depth=8&width=16&runs=hc&connection.noise=3", height=900)
     drift = page.get_by_role("slider", name="Drift")

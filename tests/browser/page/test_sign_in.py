@@ -20,6 +20,7 @@ def reading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.kill()
 
 
+@pytest.mark.full
 def test_who_is_refused_signs_in_and_goes_on(browser: Browser, reading: Server) -> None:
     watch = Watch(reading.url)
     watch.allow("401")

@@ -60,6 +60,7 @@ def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenP
     assert max(len(text.split()) for text in (one, four, free, constrained)) <= 24
 
 
+@pytest.mark.full
 def test_a_step_stays_on_while_a_slider_moves_and_follows_its_numbers(open_page: OpenPage) -> None:
     page = open_page("/")
     button = page.get_by_role("button", name="3: Free mixing")
@@ -98,6 +99,7 @@ def test_on_a_phone_steps_picture_and_sliders_are_in_the_first_screen(open_page:
     assert 150 < picture["height"] <= 0.45 * 844
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [1440, 1280, 1024])
 def test_the_picture_stays_in_its_place_while_steps_change_the_sentence(open_page: OpenPage, width: int) -> None:
     page = open_page("/", width=width, height=900)

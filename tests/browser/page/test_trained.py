@@ -61,6 +61,7 @@ def test_trained_runs_open_with_their_measured_drift_and_noise_leads_back(open_s
     expect(page.get_by_role("slider", name="Drift σ")).to_be_visible()
 
 
+@pytest.mark.full
 def test_the_last_step_is_drawn_with_log_until_someone_chooses(open_shipped: Callable[[str], Page]) -> None:
     page = open_shipped("/")
     scale = page.get_by_role("switch", name="Logarithmic widths")
@@ -95,6 +96,7 @@ def test_runs_that_train_from_a_noisy_start_keep_the_slider(open_shipped: Callab
     expect(page.get_by_role("slider", name="Drift σ")).to_be_enabled()
 
 
+@pytest.mark.full
 def test_the_last_step_says_what_streams_gain_and_then_asks_to_drag_the_drift(
     open_shipped: Callable[[str], Page],
 ) -> None:

@@ -112,6 +112,7 @@ def compare_two(page: Page, server: Server, urls: tuple[str, str]) -> Locator:
     return dialog
 
 
+@pytest.mark.full
 def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     open_page: OpenPage, server: Server
 ) -> None:
@@ -124,6 +125,7 @@ def test_runs_that_differ_are_compared_and_not_the_residual_network_with_itself(
     assert page.locator(".results-table tbody th").all_text_contents() == ["A HC 9", "B mHC 9", "C HC 8", "D mHC 8"]
 
 
+@pytest.mark.full
 def test_two_seeds_are_compared(open_page: OpenPage, server: Server) -> None:
     views = ("/#v=1&runs=hc&depth=8&width=16&seed=1", "/#v=1&runs=hc&depth=8&width=16&seed=2")
     page = open_page(views[0])

@@ -1,5 +1,6 @@
 """The Share dialog stays closed once it was closed, also while a link is on its way."""
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import OpenPage, create_link, open_share
@@ -7,6 +8,7 @@ from tests.browser.conftest import OpenPage, create_link, open_share
 VIEW = "/#v=1&depth=8&width=16"
 
 
+@pytest.mark.full
 def test_a_dialog_that_was_closed_while_a_link_was_made_stays_closed(open_page: OpenPage) -> None:
     page = open_page(VIEW)
     dialog = open_share(page)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage, create_link, open_share, wait_until_done
@@ -35,6 +36,7 @@ def test_share_warns_that_a_loopback_link_opens_on_this_computer_alone(open_page
     expect(dialog.locator(".warning")).to_contain_text("only works on this computer")
 
 
+@pytest.mark.full
 def test_a_snapshot_opens_with_the_story_which_goes_on_from_there(open_page: OpenPage) -> None:
     link = create_link(open_page(VIEW))
     page = open_page("/s/" + link.rsplit("/", 1)[1])

@@ -172,6 +172,7 @@ def test_a_printed_pdf_holds_the_picture(open_page: OpenPage) -> None:
     assert "Inside layer 3 of HC" in words
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("noise", [0.3, 0.5])
 def test_the_foot_of_paper_names_the_drift(open_page: OpenPage, noise: float) -> None:
     page = open_page(f"/#v=1&depth=8&connection.noise={noise}")

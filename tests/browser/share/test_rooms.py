@@ -46,6 +46,7 @@ def save(page: Page, title: str) -> None:
     expect(dialog).not_to_be_visible()
 
 
+@pytest.mark.full
 def test_a_room_from_the_teacher_to_a_student_and_back(browser: Browser, course: Server) -> None:
     watch = Watch(course.url)
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])

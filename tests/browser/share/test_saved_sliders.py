@@ -96,6 +96,7 @@ def test_a_smaller_depth_is_shown_as_the_server_says_it(saved: Saved, server: Se
     saved.check(folder / "view.html")
 
 
+@pytest.mark.full
 def test_drift_and_rounds_follow_from_the_draws(saved: Saved, server: Server, folder: Path) -> None:
     page = saved.page
     move(page, "connection.noise", 0.5)

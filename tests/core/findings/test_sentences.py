@@ -153,6 +153,7 @@ def test_sentences_of_a_few_random_runs_say_what_the_columns_say(seed: int, coun
     assert reading.seen.total() > 2 * count
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", [{}, {"seeds": True}, {"beyond": True}])
 def test_the_reader_finds_what_is_changed_in_a_sentence(kind: dict[str, bool]) -> None:
     """Each number of each sentence, made another one: the reader must call all of them false."""

@@ -66,6 +66,7 @@ LIMITS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", LIMITS)
 def test_relations_hold_at_the_limits_of_float64(name: str) -> None:
     spec = build_spec(DEEP, dtype="float32", **LIMITS[name])

@@ -144,6 +144,7 @@ def test_a_saturated_map_of_mixing_is_no_fault(seed: int) -> None:
     assert failures(verify_run(spec)) == []
 
 
+@pytest.mark.full
 def test_of_honest_runs_at_kinks_and_in_chaos_one_of_100_fails_at_most() -> None:
     chaos = {"block": KINKS["block"] | {"activation": "tanh", "branch_scale": 2.0}}
     failed = 0

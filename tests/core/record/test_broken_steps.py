@@ -9,7 +9,6 @@ from mhc_core.record.container.check import Checker
 from mhc_core.spec import SpecError
 from tests.watched import capture_lines
 
-FIRST = next(index for index, line in enumerate(capture_lines()) if b'"type":"step"' in line)
 BROKEN: dict[str, tuple[tuple[str, ...], Any, str]] = {
     "another size before the layers": (("input", "act_rms_streams"), [1.0, 1.0], "input.act_rms_streams"),
     "one number before the layers": (("input", "act_rms_streams"), 1.0, "input.act_rms_streams"),
@@ -20,12 +19,17 @@ BROKEN: dict[str, tuple[tuple[str, ...], Any, str]] = {
 }
 
 
+def find_first_step() -> int:
+    """Return the index of the first step frame."""
+    return next(index for index, line in enumerate(capture_lines()) if b'"type":"step"' in line)
+
+
 def take(change: tuple[tuple[str, ...], Any] | None) -> None:
     """Check the lines up to the first step, which is changed."""
-    checker = Checker(only_traces=True)
-    for index, line in enumerate(capture_lines()[: FIRST + 1]):
+    checker, first = Checker(only_traces=True), find_first_step()
+    for index, line in enumerate(capture_lines()[: first + 1]):
         frame = json.loads(line)
-        if index == FIRST and change is not None:
+        if index == first and change is not None:
             (*path, last), value = change
             part = frame
             for name in path:
@@ -43,4 +47,4 @@ def test_it_is_refused_by_its_field(name: str) -> None:
     path, value, field = BROKEN[name]
     with pytest.raises(SpecError) as refused:
         take((path, value))
-    assert refused.value.field.startswith(f"frames[{FIRST}].{field}"), refused.value.field
+    assert refused.value.field.startswith(f"frames[{find_first_step()}].{field}"), refused.value.field

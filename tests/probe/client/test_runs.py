@@ -183,6 +183,7 @@ def test_an_option_that_a_figure_does_not_have_is_refused_by_name(script: Client
     assert script.figure(run, "gain", theme="dark")["data"]
 
 
+@pytest.mark.full
 def test_a_bar_is_shown_where_it_is_wanted(
     server: Server, fresh_spec: FreshSpec, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,6 +25,7 @@ def test_a_run_goes_on_between_the_answer_to_another_client_and_its_stream(
     assert "another client" in left["detail"]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("ask", [0, 1, 2, 3, 4, 5])
 def test_who_asks_while_another_cancels_gets_the_whole_run(clients: Clients, fresh_spec: FreshSpec, ask: int) -> None:
     ann, ben = clients
