@@ -41,6 +41,7 @@ import { html } from './ui/html.js';
 import { Lazy } from './ui/lazy.js';
 import { opened, settingsOpened } from './ui/opened.js';
 
+/** Render the whole page; hidden parts are loaded once they are opened. */
 function App() {
   return html`
     <${SkipLinks} />
@@ -125,7 +126,7 @@ function Banner() {
       ${
         notices.length > 0
           ? html`<div class="banner bad" role="alert"><b>Part of this link couldn't be applied.</b> ${notices.join('; ')}
-        <button type="button" class="icon" aria-label="Close" onClick=${forget}>✕</button></div>`
+        <button type="button" class="icon" aria-label="Close" onClick=${dismissNotices}>✕</button></div>`
           : null
       }
       ${
@@ -140,7 +141,7 @@ function Banner() {
 
 const DAY = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
-/** Format a date. @param {string} time */
+/** Format the date of a snapshot. @param {string} time */
 const formatDate = (time) => DAY.format(new Date(time));
 
 /** Describe a refusal; errors of settings are described per setting. @param {ApiError} problem */
@@ -149,8 +150,8 @@ function describeProblem(problem) {
   return sentences.length > 0 ? sentences.join(' ') : html`<b>${problem.title}.</b> ${problem.message}`;
 }
 
-/** Dismiss the notices. */
-function forget() {
+/** Dismiss refusals and the note about an unknown preset. */
+function dismissNotices() {
   state.forgetNotices();
   if (unknownPreset.value.length > 0) leavePreset();
 }
@@ -175,8 +176,8 @@ function followStory() {
   effect(() => magnifyKind(STEPS[current.value ?? -1]?.magnified ?? null));
 }
 
-/** Show an error. @param {unknown} error */
-function fail(error) {
+/** Show an error of the server in the banner; throw any other error. @param {unknown} error */
+function showServerError(error) {
   if (!(error instanceof ApiError)) throw error;
   state.problem.value = error;
 }
@@ -192,12 +193,13 @@ function expectRuns() {
   if (kinds) state.view.value = { ...state.view.value, runs: kinds.map((kind) => ({ kind, own: {} })) };
 }
 
+/** Start the page: read the address, render, and follow the state until the page is closed. */
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   expectRuns();
   root.replaceChildren(); // Preact would keep the loading text
   render(html`<${App} />`, root);
-  followLook(fail);
+  followLook(showServerError);
   followKeys();
   followPlay();
   if (hasServer) followDrops();
@@ -215,13 +217,13 @@ async function main() {
     presets.value = found.presets;
     areAllKnown.value = true;
   });
-  presetsLoaded.catch(fail);
+  presetsLoaded.catch(showServerError);
   try {
     const [schema] = await Promise.all([retryWhileBusy(getSchema, wait), namesPreset() ? presetsLoaded : null]);
     state.fields.value = toFields(schema);
     state.problem.value = null;
   } catch (error) {
-    return fail(error);
+    return showServerError(error);
   }
   openAddress(boot.snapshot);
   // Back, Forward, and an edited hash.

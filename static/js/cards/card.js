@@ -22,9 +22,9 @@ import { TheoryNotes } from './theory.js';
 
 /** @typedef {import('../../types').Panel} Panel */
 
-/** Render the card. @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `level`: default `h2`; `h1` on a page with a single card, `h3` in a section */
+/** Render the card of a panel: title, figure or table, findings and menu. @param {{panel: Panel, level?: 'h1' | 'h2' | 'h3'}} props `level`: default `h2`; `h1` on a page with a single card, `h3` in a section */
 export function PanelCard({ panel, level = 'h2' }) {
-  const { isTable, tableItem, onKeyDown } = useTable();
+  const { isTable, tableItem, onKeyDown } = useTableSwitch();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const template = useTemplate(view);
@@ -39,7 +39,7 @@ export function PanelCard({ panel, level = 'h2' }) {
     <section class=${`card panel ${state.highlightedPanel.value === panel.key ? 'pointed' : ''}`} id=${id} data-panel=${panel.key} aria-labelledby=${`${id}-title`} onKeyDown=${onKeyDown}>
       <header class="card-head">
         <div class="card-title">
-          <${level} id=${`${id}-title`}><${Title} panel=${panel} view=${view} /><//>
+          <${level} id=${`${id}-title`}><${CardTitle} panel=${panel} view=${view} /><//>
           <span class="unit" title=${unit}>${unit}</span>
           <span class="at-cursor" ref=${values}></span>
         </div>
@@ -59,8 +59,8 @@ export function PanelCard({ panel, level = 'h2' }) {
   `;
 }
 
-/** Hold whether a card shows its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. */
-export function useTable() {
+/** Create the state of a card that shows its figure or its table, with the menu item and the key handler. Escape in the table returns to the figure and focuses the menu. */
+export function useTableSwitch() {
   const [isTable, setIsTable] = useState(false);
   const tableItem = { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) };
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
@@ -83,7 +83,7 @@ export function useFindings(key) {
   return useComputed(() => findingsOf(key)).value;
 }
 
-/** Join the findings about a panel. @param {string} key */
+/** Join the findings of one run about a panel. @param {string} key */
 function findingsOf(key) {
   state.dataTick.value;
   const texts = state.slots.value.flatMap(({ label, columns }) => {
@@ -98,8 +98,8 @@ export function useTemplate(view) {
   return useMemo(() => forInterval(view.figure), [view, state.chosenInterval.value]);
 }
 
-/** Render the title; a separate component because it follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
-const Title = ({ panel, view }) => html`${toTitle(panel, view)}`;
+/** Render the title of a card; a separate component because the title follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
+const CardTitle = ({ panel, view }) => html`${toTitle(panel, view)}`;
 
 /** Render the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {

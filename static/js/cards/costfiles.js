@@ -12,7 +12,7 @@ const IMAGE = { width: 1200, height: 420 };
 const PAPER = { width: 900, height: 300 };
 const TITLE = 'Cost · added to the residual connection, predicted';
 
-/** List the menu items. @param {() => any} toSpec @param {(error: unknown) => void} fail */
+/** List the menu items that export the costs: image, PDF, CSV. @param {() => any} toSpec @param {(error: unknown) => void} fail */
 export function costItems(toSpec, fail) {
   const figure = () => postCostsFigure(toSpec(), theme.value);
   const toFoot = () => {

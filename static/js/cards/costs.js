@@ -67,20 +67,20 @@ function followCosts() {
   };
 }
 
-/** Load the costs, and retry while the server is busy. @param {any} spec @param {AbortSignal} signal */
+/** Load the costs of a stack, and retry while the server is busy. @param {any} spec @param {AbortSignal} signal */
 async function requestCosts(spec, signal) {
   try {
     await retryWhileBusy(
-      () => load(spec, signal),
-      (error) => !signal.aborted && fail(error),
+      () => loadOnce(spec, signal),
+      (error) => !signal.aborted && showFailure(error),
     );
   } catch (error) {
-    if (!signal.aborted) fail(error);
+    if (!signal.aborted) showFailure(error);
   }
 }
 
-/** Load the costs once. @param {any} spec @param {AbortSignal} signal */
-async function load(spec, signal) {
+/** Load the costs of a stack without a retry. @param {any} spec @param {AbortSignal} signal */
+async function loadOnce(spec, signal) {
   const [found, printed] = await Promise.all([postCosts(spec, signal), paper.value ?? getPaperCosts(signal)]);
   state.batch(() => {
     costs.value = found;
@@ -91,23 +91,23 @@ async function load(spec, signal) {
 }
 
 /** Load the costs while the card may be closed, as for a saved file. */
-export const loadCosts = () => load(commonSpec(), new AbortController().signal);
+export const loadCosts = () => loadOnce(commonSpec(), new AbortController().signal);
 
-/** Show an error; returns true, so that the request is retried. @param {unknown} error */
-function fail(error) {
+/** Show an error of the server on the card; return true, so that the request is retried. Throw any other error. @param {unknown} error */
+function showFailure(error) {
   if (!(error instanceof ApiError)) throw error;
   failure.value = `${error.title}: ${error.message}`;
   return true;
 }
 
-/** Render the card. @param {{level?: 'h1' | 'h3'}} props `level`: default `h3`; `h1` on a page with a single card */
+/** Render the card of costs. @param {{level?: 'h1' | 'h3'}} props `level`: default `h3`; `h1` on a page with a single card */
 export function CostCard({ level = 'h3' }) {
   const [isTable, setIsTable] = useState(false);
   useEffect(followCosts, []);
   const items = useMemo(
     () => [
       { title: isTable ? 'Show the figure' : 'Show as table', run: () => setIsTable(!isTable) },
-      ...costItems(commonSpec, fail),
+      ...costItems(commonSpec, showFailure),
     ],
     [isTable],
   );
@@ -125,7 +125,7 @@ export function CostCard({ level = 'h3' }) {
   `;
 }
 
-/** Render the server's figure. Loads it in the light theme too, because printing cannot wait. */
+/** Render the server's figure of costs. Load it in the light theme too, because printing cannot wait. */
 function CostFigure() {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [figures, setFigures] = useState(/** @type {Record<string, import('../../types').Figure>} */ ({}));
@@ -139,7 +139,7 @@ function CostFigure() {
     const requested = themes.map(async (name) => [name, await postCostsFigure(commonSpec(), name)]);
     Promise.all([loadPlotly(), ...requested]).then(
       ([, ...answers]) => isOver || setFigures(Object.fromEntries(answers)),
-      fail,
+      showFailure,
     );
     return () => {
       isOver = true;
@@ -167,6 +167,7 @@ export function CostTables() {
   return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
 }
 
+/** Render how the costs are counted. */
 const CostHelp = () => {
   return html`
     <${Popover} label="Cost: what it shows" sign="?">
@@ -185,13 +186,13 @@ const CostHelp = () => {
 /** Kinds of the compared runs, joined to a string that stays the same while other settings change. */
 const comparedKinds = computed(() => state.settings.value.runs.map(({ kind }) => kind).join());
 
-/** Return the letters of compared runs of a kind. @param {string} kind */
+/** Join the letters of the compared runs with a connection. @param {string} kind */
 function lettersOf(kind) {
   const kinds = comparedKinds.value.split(',');
   return kinds.flatMap((other, run) => (other === kind ? [boot.rules.letters[run]] : [])).join(' ');
 }
 
-/** Render the costs for this stack. Sets roles explicitly, because CSS changes the display of rows on phones. */
+/** Render the costs of each connection for this stack. Set roles explicitly, because CSS changes the display of rows on phones. */
 function StackTable() {
   const found = costs.value;
   const reference = found.find((item) => item.connection === REFERENCE);
@@ -208,7 +209,7 @@ function StackTable() {
           (item) => html`
           <tr role="row" class=${lettersOf(item.connection) ? 'compared-kind' : ''}>
             <th scope="row" role="rowheader">${kindName(item.connection)} <span class="letters">${lettersOf(item.connection)}</span></th>
-            ${COLUMNS.map(({ key, format }) => html`<${Cell} text=${format(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
+            ${COLUMNS.map(({ key, format }) => html`<${CostCell} text=${format(item[key])} added=${item.added[key]} share=${most > 0 ? Math.max(0, (100 * (item[key] / reference[key] - 1)) / most) : 0} />`)}
           </tr>`,
         )}
         </tbody>
@@ -218,11 +219,12 @@ function StackTable() {
   `;
 }
 
-/** Render a cell with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
-function Cell({ text, added, share }) {
+/** Render a cost with a bar. @param {{text: string, added: string, share: number}} props `share` of the longest bar, in percent */
+function CostCell({ text, added, share }) {
   return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
 
+/** Render the overheads of mHC for the paper's models. */
 function PaperTable() {
   const printed = paper.value;
   if (!printed) return null;
@@ -262,7 +264,7 @@ export function PaperClaim() {
   `;
 }
 
-/** Format a ratio. @param {number} ratio */
+/** Format a ratio as `1.07×`. @param {number} ratio */
 const formatTimes = (ratio) => `${ratio.toFixed(1)}×`;
 
 /** Describe what mHC adds on this server. */

@@ -28,13 +28,13 @@ export function FrameSliders() {
   return html`
     <details class="try-it">
       <summary>Try it</summary>
-      ${fields.map((field) => html`<${Slider} key=${field.path} field=${field} layers=${layers.current} move=${move} />`)}
+      ${fields.map((field) => html`<${MovableSlider} key=${field.path} field=${field} layers=${layers.current} move=${move} />`)}
       <p class="hint" aria-live="polite">${isRefused ? 'The data of these runs does not cover this value. ' : 'Derived from these runs; dimmed figures need new runs. '}${link}</p>
     </details>
   `;
 }
 
-/** List the settings that the sliders can change. */
+/** List the settings that the sliders can change without a server. */
 export function movableFields() {
   return PATHS.flatMap((path) => state.fields.value.get(path) ?? []).filter(isMovable);
 }
@@ -53,8 +53,8 @@ function isMovable(field) {
   return isShared && view.runs.some((choice) => appliesTo(state.fields.value, view, choice, field));
 }
 
-/** Render a slider. @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
-function Slider({ field, layers, move }) {
+/** Render the slider of a setting that all runs share. @param {{field: Field, layers: number, move: (field: Field, value: number) => void}} props */
+function MovableSlider({ field, layers, move }) {
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));
   const at = nearestStop(stops, value);

@@ -33,9 +33,10 @@ const COLUMNS = [
   { key: 'gradient', title: 'Gradient', note: 'first layer ÷ last', format: (log10) => formatFactor(log10) },
 ];
 
-/** Return whether findings are known. @param {Columns} columns */
+/** Return whether the findings of a run have arrived. @param {Columns} columns */
 const hasFindings = (columns) => (columns.summary ?? columns.story) !== null;
 
+/** Render the table of results: one row per run. */
 export function Results() {
   const { value: slots } = state.slots;
   const runs = slots.length > 0 ? slots : state.settings.value.runs;
@@ -51,7 +52,7 @@ export function Results() {
             <th scope="col">Loss<small>${lossUnit()}</small></th>
             ${hasServer ? html`<th scope="col">Verified</th>` : null}
           </tr></thead>
-          <tbody>${runs.map((_, run) => html`<${Row} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
+          <tbody>${runs.map((_, run) => html`<${ResultRow} key=${run} slot=${slots[run]} run=${run} />`)}</tbody>
         </table>
       </div>
     </section>
@@ -67,8 +68,8 @@ function lossUnit() {
   return `nats per ${unit}, ${trained.has(true) ? 'after training' : 'untrained'}`;
 }
 
-/** Render the row of a run. @param {{slot: Slot | undefined, run: number}} props */
-function Row({ slot, run }) {
+/** Render the results of a run. @param {{slot: Slot | undefined, run: number}} props */
+function ResultRow({ slot, run }) {
   const [isOpen, setOpen] = useState(false);
   state.dataTick.value;
   if (!slot) return html`<tr class="awaited"><th scope="row">…</th></tr>`;
@@ -82,7 +83,7 @@ function Row({ slot, run }) {
         <button type="button" class="reset" aria-expanded=${isOpen} aria-controls=${`findings-${run}`} onClick=${() => setOpen(!isOpen)}><${Swatch} style=${style} />${label}</button>
         <${Progress} slot=${slot} />
       </th>
-      ${COLUMNS.map(({ key, format }) => html`<${Cell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
+      ${COLUMNS.map(({ key, format }) => html`<${ResultCell} run=${run} name=${key} measured=${measured[key]} format=${(/** @type {number} */ log10) => format(log10, columns)} color=${style?.color} />`)}
       <td data-run=${run} data-metric="loss" data-value=${measured.loss.value}>${measured.loss.value === null ? '–' : measured.loss.value.toFixed(2)}<${Sparkline} curve=${measured.loss.curve} color=${style?.color} /></td>
       ${hasServer ? html`<td><${VerifyMark} slot=${slot} /></td>` : null}
     </tr>
@@ -90,8 +91,8 @@ function Row({ slot, run }) {
   `;
 }
 
-/** Render a number; the data attributes identify it for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
-function Cell({ run, name, measured: { log10, why, curve }, format, color }) {
+/** Render a number; its data attributes identify the number for tests. @param {{run: number, name: string, measured: Measured['forward'], format: (log10: number) => string, color: string | undefined}} props */
+function ResultCell({ run, name, measured: { log10, why, curve }, format, color }) {
   return html`<td data-run=${run} data-metric=${name} data-value=${log10}>${log10 === null ? why : format(log10)}<${Sparkline} curve=${curve} color=${color} /></td>`;
 }
 
@@ -121,7 +122,7 @@ function Progress({ slot }) {
   return html`<small>${progressOf(slot)}</small>`;
 }
 
-/** Describe the progress of a run. @param {Slot} slot */
+/** Describe how many frames or training steps of a run have arrived. @param {Slot} slot */
 function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;

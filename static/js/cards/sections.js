@@ -66,6 +66,7 @@ export function Featured() {
   return html`<div class="panels featured" data-awaits=${key}>${panel ? html`<${PanelCard} key=${panel.key} panel=${panel} />` : null}</div>`;
 }
 
+/** Render all sections below the first screen. */
 export function Sections() {
   const others = state.shownPanels.value.filter(({ key }) => key !== featuredKey());
   const shown = Object.keys(SECTIONS).filter((key) => key === COST || others.some(({ group }) => group === key));
@@ -109,6 +110,7 @@ function describeEach(has, format) {
     .join(' · ');
 }
 
+/** Describe the gain of each run for the closed section; empty if unknown. */
 function describeMixing() {
   const has = (/** @type {Columns} */ { log10, start }) => log10.has('gain_fwd') && (start?.streams ?? 1) > 1;
   const text = describeEach(has, ({ log10 }) => {
@@ -120,6 +122,7 @@ function describeMixing() {
   return text && `Largest gain of a single layer: ${text}`;
 }
 
+/** Describe the similarity of each run for the closed section; empty if unknown. */
 function describeSimilarity() {
   const text = describeEach(
     ({ layers }) => layers.has('cos_prev'),
@@ -132,6 +135,7 @@ function describeSimilarity() {
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;
 }
 
+/** Describe the loss of each run for the closed section; empty if unknown. */
 function describeTraining() {
   const text = describeEach(
     ({ steps, trained }) => steps.has('step_loss') && trained > 0,

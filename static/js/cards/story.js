@@ -14,8 +14,8 @@ import { describeClaim, describeTask, STEPS, toHeadline, toRuns } from './storys
 /** The last chosen step. */
 const chosen = signal(/** @type {number | null} */ (null));
 
-/** Return the view of a step. @param {number} step */
-function viewOf(step) {
+/** Return the view that a step of the story shows. @param {number} step */
+function viewOfStep(step) {
   const { connections } = STEPS[step];
   if (connections === 'opening') return openingView();
   if (connections === 'trained') return trainedView();
@@ -25,25 +25,26 @@ function viewOf(step) {
   );
 }
 
-/** Join the connections of a view's runs. @param {import('../../types').View} view */
+/** Join the kinds of connection of a view's runs. @param {import('../../types').View} view */
 const kindsOf = (view) => view.runs.map(({ kind }) => kind).join();
 
 /** The chosen step while its connections are shown; sliders may change the other settings. */
 export const current = computed(() => {
   const step = chosen.value;
   if (step === null || state.fields.value.size === 0) return null;
-  return kindsOf(state.settings.value) === kindsOf(viewOf(step)) ? step : null;
+  return kindsOf(state.settings.value) === kindsOf(viewOfStep(step)) ? step : null;
 });
 
 /** The view in which the story asks the user to drag a slider; null otherwise. */
 const taskView = signal(/** @type {import('../../types').View | null} */ (null));
 
-/** Go to a step. @param {number} step */
-export function go(step) {
+/** Show a step of the story. @param {number} step */
+export function goToStep(step) {
   chosen.value = step;
-  showView(viewOf(step));
+  showView(viewOfStep(step));
 }
 
+/** Render the headline, the buttons of the story and the text of the step. */
 export function Heading() {
   if (origin.value) return null; // the text of a preset replaces it
   const step = current.value;
@@ -56,9 +57,9 @@ export function Heading() {
       <ol class="steps" aria-label="Story">
         ${STEPS.map(
           ({ title }, index) => html`
-          <li><button type="button" class="step" aria-label=${`${index + 1}: ${title}`} title=${title} aria-current=${index === step ? 'step' : null} onClick=${() => go(index)}>${index + 1}</button></li>`,
+          <li><button type="button" class="step" aria-label=${`${index + 1}: ${title}`} title=${title} aria-current=${index === step ? 'step' : null} onClick=${() => goToStep(index)}>${index + 1}</button></li>`,
         )}
-        <li><button type="button" class="next onward" onClick=${next}>${nextLabel(step)}</button></li>
+        <li><button type="button" class="next onward" onClick=${goToNextStep}>${nextLabel(step)}</button></li>
       </ol>
     </section>
   `;
@@ -70,10 +71,10 @@ function nextLabel(step) {
   return step < STEPS.length - 1 ? 'Next' : 'Your turn';
 }
 
-/** Go to the next step; after the last one, focus the slider to drag. */
-function next() {
+/** Show the next step of the story; after the last one, focus the slider to drag. */
+function goToNextStep() {
   const step = current.value ?? -1;
-  if (step < STEPS.length - 1) return go(step + 1);
+  if (step < STEPS.length - 1) return goToStep(step + 1);
   chosen.value = null;
   showView(openingView()); // trained runs have no drift slider
   taskView.value = state.settings.value;
@@ -86,7 +87,7 @@ function shownColumns() {
   return state.slots.value.map((slot) => shownOf(slot, hasGains).columns);
 }
 
-/** Return whether gains are known. @param {import('../../types').Columns} columns */
+/** Return whether the gains of a run are known. @param {import('../../types').Columns} columns */
 const hasGains = ({ layers }) => layers.has('composite_gain_fwd');
 
 const Headline = () => html`${toHeadline(shownColumns().filter(({ start }) => start !== null))}`;

@@ -28,7 +28,7 @@ export const STEPS = [
 
 const COUNTS = ['no', 'one', 'two', 'three', 'four', 'five', 'six'];
 
-/** Build the headline. @param {Columns[]} shown */
+/** Build the headline of the page: number of layers and of connections. @param {Columns[]} shown */
 export function toHeadline(shown) {
   if (shown.length === 0) return 'One signal, layer by layer';
   const depths = shown.map(depthOf);
@@ -39,7 +39,7 @@ export function toHeadline(shown) {
   return `One signal, ${layers}, ${COUNTS[kinds.size] ?? kinds.size} ${kinds.size === 1 ? 'way' : 'ways'} to connect them`;
 }
 
-/** Index runs by connection. @param {Columns[]} shown @returns {Runs} */
+/** Index runs by their kind of connection; the first run of a kind counts. @param {Columns[]} shown @returns {Runs} */
 export function toRuns(shown) {
   /** @type {Runs} */
   const runs = {};
@@ -63,13 +63,13 @@ export function describeClaim(runs) {
 
 /** Describe the task after the last step. @param {Runs} runs */
 export function describeTask({ hc }) {
-  const gain = hc ? textOf(hc) : null;
+  const gain = hc ? formatKnownGain(hc) : null;
   return `Your turn: drag “Drift σ” below the picture and watch HC${gain === null ? '' : `. Its gain is ×${gain} now`}.`;
 }
 
 /** Describe the gain of HC; empty if unknown. @param {Columns} hc */
 function describeGrowth(hc) {
-  const gain = textOf(hc);
+  const gain = formatKnownGain(hc);
   if (gain === null) return '';
   if (!amplifies(hc)) return `Hyper-Connections (HC) do not amplify here: gain at most ×${gain}`;
   return `Hyper-Connections (HC) amplify a shared signal up to ×${gain}`;
@@ -77,12 +77,12 @@ function describeGrowth(hc) {
 
 /** Describe the gains of mHC: one number if both are 1; empty if unknown. @param {Columns} mhc */
 function describeBound(mhc) {
-  const gain = textOf(mhc);
+  const gain = formatKnownGain(mhc);
   if (gain === null) return '';
-  return isBound(mhc) ? `×${gain}` : bothGains(mhc);
+  return isBound(mhc) ? `×${gain}` : formatBothGains(mhc);
 }
 
-/** Describe a single stream. @param {Runs} runs */
+/** Describe what happens to a single stream. @param {Runs} runs */
 function describeOneStream({ residual }) {
   const stream = 'A stream carries the signal past every layer.';
   // A norm after the addition rescales the input as well.
@@ -92,7 +92,7 @@ function describeOneStream({ residual }) {
   return `${stream} Each layer adds its output${growth}; the input stays, times 1: its gain.`;
 }
 
-/** Describe several streams. @param {Runs} runs */
+/** Describe what several streams add to a single one. @param {Runs} runs */
 function describeFourStreams({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
@@ -100,10 +100,10 @@ function describeFourStreams({ hc }) {
   return `Hyper-Connections (HC) use ${streams} streams, copies of the state: layers read a weighted sum (H_pre), can mix them (H_res), add to each (H_post).`;
 }
 
-/** Describe the gain of free mixing. @param {Runs} runs */
+/** Describe the gain of a mixing without constraints. @param {Runs} runs */
 function describeFreeMixing({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
-  const gain = hc ? textOf(hc) : null;
+  const gain = hc ? formatKnownGain(hc) : null;
   if (!hc || gain === null) return meaning;
   if (!amplifies(hc)) return `${meaning} Over ${formatLayers(hc)} HC stays at or below ×${gain} here.`;
   const layer = largestLayerGain(hc);
@@ -111,14 +111,14 @@ function describeFreeMixing({ hc }) {
   return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
 }
 
-/** Describe doubly stochastic mixing. @param {Runs} runs */
+/** Describe the gain of doubly stochastic mixing. @param {Runs} runs */
 function describeConstrained({ hc, mhc }) {
-  const [ours, theirs] = [mhc && textOf(mhc), hc && textOf(hc)];
+  const [ours, theirs] = [mhc && formatKnownGain(mhc), hc && formatKnownGain(hc)];
   const compared = theirs ? `, HC ×${theirs}` : '';
   if (!mhc || !ours) return `${MHC} constrain H_res: weights ≥ 0, rows and columns that sum to 1.`;
   if (isBound(mhc))
     return `${MHC} only average streams: weights H_res ≥ 0, rows and columns sum to 1. Gain ×${ours}${compared}.`;
-  return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${bothGains(mhc)}.`;
+  return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${formatBothGains(mhc)}.`;
 }
 
 /** Describe the benefit of several streams: validation losses of docs/drift.md, and reports by others. */
@@ -129,19 +129,19 @@ function describeBenefit() {
 /** Describe the gain of each run, for connections that the story does not cover. @param {Runs} runs */
 function describeGains(runs) {
   const known = Object.values(runs).flatMap((columns) => {
-    const gain = columns && textOf(columns);
+    const gain = columns && formatKnownGain(columns);
     return gain ? [`${specOf(columns)?.connection.kind.replaceAll('_', ' ')} ×${gain}`] : [];
   });
   return known.length > 0 ? `How much mixing amplifies a shared signal: ${known.join(', ')}.` : '';
 }
 
-/** Format the gains forward and backward. @param {Columns} columns */
-const bothGains = (columns) => `×${textOf(columns)} forward, ×${textOf(columns, BACKWARD) ?? '–'} backward`;
+/** Format the gains forward and backward of a run. @param {Columns} columns */
+const formatBothGains = (columns) => `×${formatKnownGain(columns)} forward, ×${formatKnownGain(columns, BACKWARD) ?? '–'} backward`;
 
 const BACKWARD = 'composite_gain_bwd';
 
 /** Format a gain; null if unknown. @param {Columns} columns @param {'composite_gain_bwd'} [key] */
-function textOf(columns, key) {
+function formatKnownGain(columns, key) {
   const gain = gainOf(columns, key);
   return gain === null ? null : formatFactor(gain);
 }
@@ -165,7 +165,7 @@ function largestLayerGain(columns) {
   const most = Math.max(...logsOf(columns, 'gain_fwd'));
   if (!Number.isFinite(most) || columns.bands.has('composite_gain_fwd')) return null;
   const text = formatFactor(most);
-  return most < (gainOf(columns) ?? 0) && text !== textOf(columns) ? text : null;
+  return most < (gainOf(columns) ?? 0) && text !== formatKnownGain(columns) ? text : null;
 }
 
 /** Return log10 of a metric over layers. @param {Columns} columns @param {string} key */

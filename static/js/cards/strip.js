@@ -10,7 +10,7 @@ import { showCard } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
-import { PanelHelp, toFrameItems, useFindings, useTable, useTemplate } from './card.js';
+import { PanelHelp, toFrameItems, useFindings, useTableSwitch, useTemplate } from './card.js';
 import { Missing } from './missing.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
@@ -34,9 +34,9 @@ export function Strip() {
   return html`<section class="strip" aria-label="Curves over the layers">${panelsOfStrip().map((panel) => html`<${Chart} key=${panel.key} panel=${panel} />`)}</section>`;
 }
 
-/** Render a chart. @param {{panel: Panel}} props */
+/** Render a small chart of the strip. @param {{panel: Panel}} props */
 function Chart({ panel }) {
-  const { isTable, tableItem, onKeyDown } = useTable();
+  const { isTable, tableItem, onKeyDown } = useTableSwitch();
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const whole = useTemplate(view);
@@ -66,7 +66,7 @@ function Chart({ panel }) {
   `;
 }
 
-/** Render what differs from the default: view, interval, training step. @param {{panel: Panel, view: PanelView}} props */
+/** Render view, interval and training step of a chart if they differ from the default. @param {{panel: Panel, view: PanelView}} props */
 function Place({ panel, view }) {
   const scale = view.key === 'linear' ? 'linear' : '';
   const unit = view.unit === panel.unit ? scale : view.unit;

@@ -2,7 +2,7 @@
 
 import { html } from '../ui/html.js';
 
-/** Render the sample. @param {{style: import('../../types').RunStyle | null | undefined}} props */
+/** Render a sample of a run's line: colour and dash pattern. @param {{style: import('../../types').RunStyle | null | undefined}} props */
 export function Swatch({ style }) {
   if (!style) return html`<svg class="swatch" width="30" height="10" aria-hidden="true"></svg>`;
   const dash = style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');

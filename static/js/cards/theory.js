@@ -17,19 +17,19 @@ import { linkPapers } from '../ui/papers.js';
 
 const PRESET = 'laws';
 
-/** Render the notes. @param {{panel: Panel, view: PanelView}} props */
+/** Render for each run how many layers agree with the law, or why no law applies. @param {{panel: Panel, view: PanelView}} props */
 export function TheoryNotes({ panel, view }) {
   state.dataTick.value;
   const step = shownStep(panel, view.figure);
   const metric = view.figure.data[0].meta.key;
   const rules = view.figure.layout.meta.rules.steps;
-  const isSilent = state.slots.value.every((slot) => lawOf(begun(slot), metric) === null);
+  const isSilent = state.slots.value.every((slot) => lawOf(columnsWithLaws(slot), metric) === null);
   return html`
     <div class="theory-notes">
       <dl>${state.slots.value.map(
         (slot, run) => html`
         <dt style=${{ '--run': stylesOf()[run]?.color }}>${slot.label}</dt>
-        <dd><${Note} columns=${atStep(begun(slot), step, rules)} metric=${metric} /></dd>`,
+        <dd><${RunNote} columns=${atStep(columnsWithLaws(slot), step, rules)} metric=${metric} /></dd>`,
       )}
       </dl>
       <button type="button" class=${isSilent ? 'primary' : ''} onClick=${openLaws}>Show an example where theory applies</button>
@@ -37,16 +37,16 @@ export function TheoryNotes({ panel, view }) {
   `;
 }
 
-/** Return the shown columns of a slot that have a start frame with laws. @param {import('../state/signals.js').Slot} slot */
-const begun = (slot) => shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
+/** Return the shown columns of a slot if they have a start frame with laws. @param {import('../state/signals.js').Slot} slot */
+const columnsWithLaws = (slot) => shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
 
 async function openLaws() {
   const preset = (await getPresets()).presets.find((item) => item.name === PRESET);
   if (preset) openPreset(preset);
 }
 
-/** Render the note of a run. @param {{columns: Columns, metric: string}} props */
-function Note({ columns, metric }) {
+/** Render how a run agrees with its law. @param {{columns: Columns, metric: string}} props */
+function RunNote({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;
   if (!law) return html`<p><b>No prediction.</b> ${obstacleOf(columns, metric)}</p>`;

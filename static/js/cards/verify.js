@@ -22,7 +22,7 @@ const METRICS = { loss: 'Loss', weights: 'Weights' };
 /** @typedef {{status: string, body: Verification | null, failure: string}} VerificationState */
 const verification = signal(/** @type {VerificationState} */ ({ status: 'pending', body: null, failure: '' }));
 
-/** Request a verification and show its result. @param {string} id of the run @param {AbortSignal} aborted */
+/** Request the verification of a run and show the result in the dialog. @param {string} id of the run @param {AbortSignal} aborted */
 async function verifyRun(id, aborted) {
   const update = (/** @type {Partial<VerificationState>} */ changes) => {
     if (!aborted.aborted) verification.value = { status: 'pending', body: null, failure: '', ...changes };
@@ -86,7 +86,7 @@ const WAITING = {
   running: 'Recomputing the run in float64.',
 };
 
-/** Render the verdict. @param {{body: Verification}} props */
+/** Render whether all checks of a run hold. @param {{body: Verification}} props */
 function Verdict({ body: { verdict, summary } }) {
   return verdict && html`<p class="verdict ${verdict}">${SIGNS[verdict]} ${summary}</p>`;
 }
@@ -118,7 +118,7 @@ function Checks({ checks, isTrace }) {
   `;
 }
 
-/** Compute the difference of a check. @param {Check} check */
+/** Compute the difference between the expected and the measured value of a check. @param {Check} check */
 function distanceOf({ expected, measured }) {
   return expected === null || measured === null ? null : Math.abs(measured - expected);
 }

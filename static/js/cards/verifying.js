@@ -17,8 +17,8 @@ export function isVerifiable(slot) {
   return hasServer && state.phase.value === 'idle' && slot?.columns.end?.status === 'done';
 }
 
-/** Open the verification of a run. @param {Slot} slot */
-export function verify(slot) {
+/** Open the dialog with the verification of a run. @param {Slot} slot */
+export function openVerification(slot) {
   verified.value = slot;
 }
 
@@ -36,5 +36,5 @@ export function VerifyMark({ slot }) {
       ? 'Check its numbers against theory and a float64 recomputation'
       : 'Check its numbers against each other';
   return html`<button type="button" class=${`verify-button ${verdict ?? ''}`} aria-label=${`${verdict ? `${MARKS[verdict]}:` : 'Verify'} run ${slot.label}`}
-    title=${title} onClick=${() => verify(slot)}>${verdict ? MARKS[verdict] : 'Verify'}</button>`;
+    title=${title} onClick=${() => openVerification(slot)}>${verdict ? MARKS[verdict] : 'Verify'}</button>`;
 }

@@ -11,6 +11,7 @@ import { closeDialog, opened } from '../ui/opened.js';
 
 const chosen = signal('curl');
 
+/** Render the dialog with code that requests the shown runs over REST. */
 export function ApiDialog() {
   return html`
     <${Dialog} title="API calls for this view" isOpen=${opened.value === 'api'} onClose=${closeDialog}>
@@ -24,7 +25,7 @@ export function ApiDialog() {
 const pictured = signal('gain');
 
 /** Return ids, recordings and figure of the view for the snippets. @param {import('../../types').Panel} panel @returns {import('../share/snippets.js').Shown} */
-function shownOf(panel) {
+function toSnippetSource(panel) {
   const isShown = state.phase.value === 'idle'; // otherwise the ids are those of earlier runs
   return {
     ids: isShown ? state.slots.value.map((slot) => slot.id) : null,
@@ -35,11 +36,12 @@ function shownOf(panel) {
   };
 }
 
+/** Render the code in shell and Python, with buttons that copy it. */
 function Snippets() {
   const panels = state.shownPanels.value;
   const panel = panels.find((item) => item.key === pictured.value) ?? panels[0];
   if (!panel) return html`<p class="hint">…</p>`;
-  const snippets = toSnippets(location.origin + ROOT, state.specs.value, shownOf(panel));
+  const snippets = toSnippets(location.origin + ROOT, state.specs.value, toSnippetSource(panel));
   const shown = snippets.find((item) => item.key === chosen.value) ?? snippets[0];
   return html`
     <div class="api-choices">

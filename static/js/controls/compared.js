@@ -3,7 +3,7 @@
 import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
-import { isVerifiable, verify } from '../cards/verifying.js';
+import { isVerifiable, openVerification } from '../cards/verifying.js';
 import { shortenName } from '../data/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
@@ -29,13 +29,14 @@ import { OpenTrace, Twin } from './traces.js';
 const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
 const TRACED = "Recorded from a model, so settings don't apply.";
 
+/** Render the compared runs, and the button that adds one. */
 export function Compared() {
   const runs = useComputed(() => state.settings.value.runs).value;
   const kind = state.fields.value.get(KIND);
   return html`
     <section class="compared" aria-label="Compared runs">
       <div class="compared-head"><h3 class="group-title">Runs</h3>${kind ? html`<${FieldHelp} field=${kind} id="field-kind-help" />` : null}</div>
-      ${runs.map((choice, run) => html`<${Run} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
+      ${runs.map((choice, run) => html`<${ComparedRun} key=${run} choice=${choice} run=${run} isOnly=${runs.length === 1} />`)}
       <div class="adds">
         ${runs.length < boot.rules.letters.length ? html`<button type="button" class="add" onClick=${() => commit(state.addRun)}>+ Add a run</button>` : null}
         ${hasServer ? html`<${OpenTrace} />` : null}
@@ -65,8 +66,8 @@ function DifferenceSwitch() {
   `;
 }
 
-/** Render a run. @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
-function Run({ choice, run, isOnly }) {
+/** Render name, style and menu of a run. @param {{choice: import('../../types').Choice, run: number, isOnly: boolean}} props */
+function ComparedRun({ choice, run, isOnly }) {
   const letter = boot.rules.letters[run];
   const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
   const model = choice.kind === TRACE ? state.models.value[run] : null;
@@ -85,7 +86,7 @@ function Run({ choice, run, isOnly }) {
         <${RunMenu} run=${run} isOnly=${isOnly} />
       </div>
       ${choice.kind === TRACE ? html`<div class="traced">${isCut ? html`<p class="model" id=${`model-${letter}`}>${model}</p>` : null}<p class="hint">${TRACED}</p><${Twin} run=${run} trace=${choice.trace} isComplete=${hasServer && isComplete(run)} /></div>` : null}
-      <${Name} choice=${choice} run=${run} />
+      <${RunName} choice=${choice} run=${run} />
       <${OwnSettings} choice=${choice} run=${run} />
     </div>
   `;
@@ -132,7 +133,7 @@ function itemsOf(run, isOnly, canVerify) {
           {
             title: 'Verify',
             note: isTrace ? 'its numbers against each other' : 'against theory and float64',
-            run: () => verify(state.slots.value[run]),
+            run: () => openVerification(state.slots.value[run]),
           },
         ]
       : []),
@@ -142,8 +143,8 @@ function itemsOf(run, isOnly, canVerify) {
 /** The run whose name is edited. */
 const renamed = signal(/** @type {number | null} */ (null));
 
-/** Render the name of a run, or its input. @param {{choice: import('../../types').Choice, run: number}} props */
-function Name({ choice, run }) {
+/** Render the name of a run, or the input while it is renamed. @param {{choice: import('../../types').Choice, run: number}} props */
+function RunName({ choice, run }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const isOpen = renamed.value === run;
   useLayoutEffect(() => {
@@ -187,7 +188,7 @@ function Differences() {
   `;
 }
 
-/** Render the overrides of a run. @param {{choice: import('../../types').Choice, run: number}} props */
+/** Render the settings that a run has for itself instead of the common ones. @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
   const isIncluded = (/** @type {import('../../types').Field} */ field) => {
     const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props

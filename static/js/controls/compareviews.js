@@ -7,21 +7,21 @@ import { toMixed, toRequestKey } from '../state/view/traces.js';
 /** `spec` is null for a recording. @typedef {{spec: any, kind: string, trace: string | undefined, text: string, name: string | undefined, isMixing: boolean}} Run */
 
 /**
- * Merge two views.
+ * Merge two views into one that compares their runs.
  * @param {Map<string, Field>} fields
  * @param {[View, View]} views
  * @param {number} most runs that the page compares
  * @returns {{view: View | null, message: string}} null if there is nothing to compare
  */
-export function toCompared(fields, views, most) {
+export function mergeViews(fields, views, most) {
   const [ours, theirs] = views.map((view) => toRuns(fields, view));
   if (ours.length === 0 || theirs.length === 0)
     return { view: null, message: 'One of these views has only recordings that its address does not name.' };
   const all = unique([...ours, ...theirs]);
   if (all.length === Math.max(unique(ours).length, unique(theirs).length))
     return { view: null, message: 'One view contains all runs of the other, so there is nothing to add.' };
-  const chosen = all.length <= most ? all : choose(ours, theirs, most);
-  const view = join(fields, chosen);
+  const chosen = all.length <= most ? all : chooseComparedRuns(ours, theirs, most);
+  const view = toJoinedView(fields, chosen);
   const mixed = toMixed(fields, view).map(titleInSentence).join(', ');
   return {
     view,
@@ -59,7 +59,7 @@ const unique = (runs) => runs.filter((run, index) => runs.findIndex(({ text }) =
  * @param {Run[]} theirs
  * @param {number} most
  */
-function choose(ours, theirs, most) {
+function chooseComparedRuns(ours, theirs, most) {
   const left = [...theirs];
   const pairs = ours.flatMap((run) => {
     const index = left.findIndex((other) => other.kind === run.kind);
@@ -86,8 +86,8 @@ function describeRuns(ours, theirs, chosen, all) {
   return `Shows ${shown}: ${chosen.length} of ${all} runs.`;
 }
 
-/** Build a view of runs. @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
-function join(fields, runs) {
+/** Build a view of runs, with settings that all share as common ones. @param {Map<string, Field>} fields @param {Run[]} runs @returns {View} */
+function toJoinedView(fields, runs) {
   const view = fromSpecs(
     fields,
     runs.map(({ spec }) => spec),

@@ -8,7 +8,7 @@ import * as state from '../state/signals.js';
 import { previousSteps, resume } from '../state/trail.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
-import { titleOf, viewAt } from './viewreading.js';
+import { titleOfView, viewAt } from './viewreading.js';
 
 const HOME = `${ROOT}/`;
 const left = previousSteps();
@@ -21,9 +21,10 @@ function resumeView() {
   if (left.length > 1) notify(`Back undoes up to ${left.length - 1} earlier ${left.length === 2 ? 'step' : 'steps'}`);
 }
 
+/** Render the button that opens the view of the last visit. */
 export function Continue() {
   if (!isOffered.value) return null;
-  const title = state.fields.value.size > 0 ? titleOf(viewAt(/** @type {string} */ (left.at(-1)))) : '';
+  const title = state.fields.value.size > 0 ? titleOfView(viewAt(/** @type {string} */ (left.at(-1)))) : '';
   return html`
     <p class="continue">
       <button type="button" onClick=${resumeView}>Resume</button>

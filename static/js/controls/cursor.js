@@ -46,7 +46,7 @@ function StepSlider() {
   `;
 }
 
-/** Describe the slider's step. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
+/** Describe a position of the step slider for runs: a training step, or the trained stack. @param {number} at from 0, the number of steps for the trained stack @param {number} steps */
 function describeStep(at, steps) {
   if (at === steps) return { name: 'Trained', rest: `in ${steps}`, small: 'steps', spoken: 'the trained stack' };
   const name = `Step ${at + 1}`;
@@ -58,7 +58,7 @@ function describeStep(at, steps) {
   };
 }
 
-/** Describe the slider's step for recorded models, with the trainer's number. @param {number} at from 0, the number of steps for the latest @param {number} steps */
+/** Describe a position of the step slider for recordings: an observation with the training step that the trainer reported. @param {number} at from 0, the number of steps for the latest @param {number} steps */
 function describeObservation(at, steps) {
   const number = state.nameStep(Math.min(at, steps - 1));
   const rest = `step ${number}`;
@@ -117,7 +117,7 @@ function announceLater() {
 /** The last announced position, or that of the opened page. @type {string | null} */
 let announced = null;
 
-/** Return the columns to read a metric from: the run, or the earlier one until it has the metric. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
+/** Return the columns from which to read a metric: those of the run, or of the earlier run until the metric has arrived. @param {import('../state/signals.js').Slot} slot @param {string} key @param {number | null} step */
 function readFrom(slot, key, step) {
   const rules = state.templates.value?.rules.steps;
   // The templates may still be loading.

@@ -45,13 +45,14 @@ const OPEN = ['', 'connection'];
 /** The search text. */
 export const query = signal('');
 
+/** Render the controls of all settings, by group; a search limits them. */
 export function Controls() {
   const isSearching = query.value.trim() !== '';
   const found = [...state.fields.value.values()].filter((field) => isShown(field) && isFound(field));
   if (isSearching && found.length === 0)
     return html`<p class="hint" role="status">No setting matches “${query.value}”.</p>`;
   const groups = [...new Set(found.map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
-  return html`${groups.map((group) => html`<${Group} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
+  return html`${groups.map((group) => html`<${FieldGroup} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
 }
 
 /** Return whether title, path, description or group of a field contain every search word. @param {Field} field */
@@ -68,8 +69,8 @@ function groupOf(field) {
   return MOVED[field.path] ?? field.group;
 }
 
-/** Render a group. @param {{group: string, isOpen: boolean}} props */
-function Group({ group, isOpen }) {
+/** Render the controls of a group of settings. @param {{group: string, isOpen: boolean}} props */
+function FieldGroup({ group, isOpen }) {
   const paths = useComputed(() =>
     listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
   ).value;
@@ -77,7 +78,7 @@ function Group({ group, isOpen }) {
   if (fields.length === 0) return null;
   return html`
     <details class="group" open=${isOpen}>
-      <summary>${TITLES[group] ?? nameOf(group)}<${Changed} fields=${fields} /></summary>
+      <summary>${TITLES[group] ?? nameOf(group)}<${ChangedCount} fields=${fields} /></summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${COMMON} />`)}
     </details>
   `;
@@ -95,7 +96,7 @@ export function toListed(paths) {
 }
 
 /** Render how many settings of a group differ from the opening view. @param {{fields: Field[]}} props */
-function Changed({ fields }) {
+function ChangedCount({ fields }) {
   const { base: opening } = openingView();
   const { base } = state.settings.value;
   const count = fields.filter(({ path, initial }) => (base[path] ?? initial) !== (opening[path] ?? initial)).length;
@@ -113,7 +114,7 @@ const COMMON = { run: null };
 /** @type {Target[]} */
 const OWN = [...boot.rules.letters].map((_, run) => ({ run }));
 
-/** Return the target of a run. @param {number} run */
+/** Return the object that reads and writes the settings of one run. @param {number} run */
 export const targetOf = (run) => OWN[run];
 
 /** Render a control; it follows its own value only, because a drag changes one of forty. */
@@ -130,7 +131,7 @@ export const Control = memo(function Control(/** @type {{field: Field, target: T
   const set = (/** @type {Value} */ next) =>
     run === null ? state.setBase(field.path, next) : state.setOwn(run, field.path, next);
   const isOwn = useComputed(() => field.path in choiceNow().own).value;
-  const Kind = kindOf(field);
+  const Kind = componentOf(field);
   return useMemo(
     () => html`
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
@@ -144,8 +145,8 @@ export const Control = memo(function Control(/** @type {{field: Field, target: T
   );
 });
 
-/** Choose the component of a field. @param {Field} field */
-function kindOf(field) {
+/** Choose the component that renders a field. @param {Field} field */
+function componentOf(field) {
   if (field.control === 'text') return TextControl;
   if (field.control === 'checkbox') return CheckControl;
   if (field.options)
@@ -187,7 +188,7 @@ const NEARING = {
   onBlur: setNear(false),
 };
 
-/** Render the slider; it moves between stops, and its value is committed on release. @param {Part & {isDisabled?: boolean}} props */
+/** Render a numeric field as a slider between fixed stops; releasing the slider commits the value. @param {Part & {isDisabled?: boolean}} props */
 export function RangeInput({ field, id, value, set, describedBy, isDisabled = false }) {
   const stops = stopsOf(field);
   const at = nearestStop(stops, value);
@@ -197,7 +198,7 @@ export function RangeInput({ field, id, value, set, describedBy, isDisabled = fa
     aria-valuetext=${`${value} ${field.unit}`} aria-describedby=${describedBy} onInput=${drag} onChange=${() => commit()} ...${field.path === DEPTH ? NEARING : {}} />`;
 }
 
-/** Render a slider with a number input. @param {Part} props */
+/** Render a numeric field as a slider with a number input. @param {Part} props */
 function SliderControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}<${PlayButton} id=${id} field=${field} value=${value} set=${set} />
@@ -206,7 +207,7 @@ function SliderControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Render a number. @param {Part} props */
+/** Render a numeric field as a number input. @param {Part} props */
 function NumberControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -214,7 +215,7 @@ function NumberControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Render a switch. @param {Part} props */
+/** Render a field that is true or false as a switch. @param {Part} props */
 function CheckControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -223,7 +224,7 @@ function CheckControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Render a select. @param {Part} props */
+/** Render a field with many options as a select. @param {Part} props */
 function SelectControl({ field, id, value, set, describedBy, help }) {
   return html`
     <div class="row"><label for=${id} title=${field.description}>${field.title}</label>${help}
@@ -233,7 +234,7 @@ function SelectControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Render radio buttons. @param {Part} props */
+/** Render a field with few options as radio buttons. @param {Part} props */
 function SegmentControl({ field, id, value, set, describedBy, help }) {
   return html`
     <fieldset class="segments" aria-labelledby=${`${id}-title`} aria-describedby=${describedBy}>
@@ -247,7 +248,7 @@ function SegmentControl({ field, id, value, set, describedBy, help }) {
   `;
 }
 
-/** Render a text area. @param {Part} props */
+/** Render a field with long text as a text area. @param {Part} props */
 function TextControl({ field, id, value, set, describedBy, help }) {
   const isOwn = value !== field.initial;
   const draft = useDraft(value, (event) => event.target.value && commit(() => set(event.target.value)));

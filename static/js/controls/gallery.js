@@ -25,8 +25,9 @@ export function Gallery() {
   return html`<${Dialog} title="Examples" isOpen=${opened.value === 'presets'} onClose=${closeDialog}><${Groups} /><//>`;
 }
 
+/** Render the presets by group. */
 function Groups() {
-  useEffect(() => (sketches.value.size > 0 ? undefined : load()), []);
+  useEffect(() => (sketches.value.size > 0 ? undefined : loadSketches()), []);
   const all = presets.value;
   const groups = new Map(all.map(({ group }) => [group.key, group.title]));
   return html`
@@ -35,15 +36,15 @@ function Groups() {
         ([key, title]) => html`
         <section aria-labelledby=${`presets-${key}`} key=${key}>
           <h3 id=${`presets-${key}`}>${title}</h3>
-          <ul class="gallery-cards">${all.filter(({ group }) => group.key === key).map((preset) => html`<${Card} key=${preset.name} preset=${preset} />`)}</ul>
+          <ul class="gallery-cards">${all.filter(({ group }) => group.key === key).map((preset) => html`<${PresetCard} key=${preset.name} preset=${preset} />`)}</ul>
         </section>`,
       )}
     </div>
   `;
 }
 
-/** Load the sketches once. */
-function load() {
+/** Load the sketches of all presets once. */
+function loadSketches() {
   const aborted = new AbortController();
   getSketches(aborted.signal).then(
     (found) => {
@@ -59,7 +60,7 @@ function load() {
 }
 
 /** Open a preset on this page, unless a modifier key opens another tab. @param {MouseEvent} event @param {Preset} preset */
-function choose(event, preset) {
+function openInPlace(event, preset) {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   closeDialog();
@@ -67,14 +68,14 @@ function choose(event, preset) {
   if (preset.plays) void playSetting(preset.plays);
 }
 
-/** Render a preset. @param {{preset: Preset}} props */
-function Card({ preset }) {
+/** Render sketch, title and numbers of a preset. @param {{preset: Preset}} props */
+function PresetCard({ preset }) {
   const runs = sketches.value.get(preset.name)?.runs ?? [];
   const styles = toRunStyles(kindsOf(preset), theme.value);
   const id = `preset-${preset.name}`;
   return html`
     <li class="gallery-card">
-      <a href=${pathOf(preset)} aria-describedby=${id} onClick=${(/** @type {MouseEvent} */ event) => choose(event, preset)}>${preset.title}${preset.plays ? html`<span aria-hidden="true"> ▶</span>` : null}</a>
+      <a href=${pathOf(preset)} aria-describedby=${id} onClick=${(/** @type {MouseEvent} */ event) => openInPlace(event, preset)}>${preset.title}${preset.plays ? html`<span aria-hidden="true"> ▶</span>` : null}</a>
       <${Picture} runs=${runs} styles=${styles} />
       <div id=${id}>
         <p>${preset.description}</p>
@@ -90,7 +91,7 @@ function Card({ preset }) {
   `;
 }
 
-/** Render a sketch. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
+/** Render the sketch of a preset. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
 function Picture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
@@ -113,7 +114,7 @@ function Picture({ runs, styles }) {
   `;
 }
 
-/** Return the dash pattern of a style. @param {RunStyle | null | undefined} style */
+/** Return the dash pattern of a run's style. @param {RunStyle | null | undefined} style */
 function dashOf(style) {
   return !style || style.dash === 'solid' ? undefined : style.dash.replaceAll('px', '');
 }
@@ -131,7 +132,7 @@ function PresetNumbers({ preset, runs, styles }) {
   `;
 }
 
-/** Format the number of a run. @param {PresetSketch['runs'][number] | undefined} run */
+/** Format the main number of a preset's run. @param {PresetSketch['runs'][number] | undefined} run */
 function numberOf(run) {
   return run ? formatValue(run.value, run.log10, run.status) : '…';
 }

@@ -7,10 +7,11 @@ import { closeDialog, opened } from '../ui/opened.js';
 import { areKeysOn, enableKeys, SHORTCUTS } from './keys.js';
 
 export function HelpDialog() {
-  return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${Sheet} /><//>`;
+  return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${HelpSheet} /><//>`;
 }
 
-function Sheet() {
+/** Render the keyboard shortcuts and what the page shows. */
+function HelpSheet() {
   return html`
     <p>Drag a slider, and every figure follows. Each figure explains itself under “?”, and shows its numbers as a table from its menu.</p>
     <h3>Terms</h3>

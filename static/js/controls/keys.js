@@ -89,7 +89,7 @@ function runAll() {
   if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }
 
-/** Return whether a key event is a shortcut. @param {KeyboardEvent} event */
+/** Return whether a key event is a shortcut: no modifier key, and no input has the focus. @param {KeyboardEvent} event */
 function isShortcut(event) {
   const target = /** @type {Element} */ (event.target);
   if (!areKeysOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;
@@ -97,13 +97,13 @@ function isShortcut(event) {
   return !(event.key.startsWith('Arrow') && target.closest(ARROWED));
 }
 
-/** Turn shortcuts on or off. @param {boolean} isOn */
+/** Turn the shortcuts on or off, and store the choice. @param {boolean} isOn */
 export function enableKeys(isOn) {
   areKeysOn.value = isOn;
   remember(KEY, isOn ? null : 'off');
 }
 
-/** Listen until the page is closed. */
+/** Listen to shortcuts until the page is closed. */
 export function followKeys() {
   addEventListener('keydown', (event) => {
     const act = ACTS[event.key];

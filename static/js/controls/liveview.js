@@ -20,13 +20,13 @@ import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
 const MAX_CHARACTERS = 8e6;
 
 /**
- * Collect the data; null if no slider would work: for recordings, training, an interval, or runs that are too large.
+ * Collect the data of sliders that work in a saved file; null if no slider would work: for recordings, training, an interval, or runs that are too large.
  * @returns {Promise<import('../share/standalone.js').Live | null>}
  */
-export async function toLive() {
+export async function collectLiveData() {
   const runs = state.slots.value.map(({ columns }) => columns);
   const layers = wholeLayers();
-  if (layers === 0 || state.chosenInterval.value || !runs.every(canMove)) return null;
+  if (layers === 0 || state.chosenInterval.value || !runs.every(canDerive)) return null;
   const sliders = movableFields().map((field) => toSlider(field, layers));
   const { templates } = state;
   if (sliders.length === 0 || !templates.value) return null;
@@ -50,15 +50,15 @@ export async function toLive() {
   return text.length > MAX_CHARACTERS ? null : { given: text, ...(await collectScripts()) };
 }
 
-/** Return whether columns can be derived from a run. @param {Columns} columns */
-function canMove(columns) {
+/** Return whether columns for other settings can be derived from a run. @param {Columns} columns */
+function canDerive(columns) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return (
     deriveColumns(columns, { layers: depthOf(columns), noise, rounds: sinkhorn_iters }, boot.rules.at_once) !== null
   );
 }
 
-/** Create the slider of a field. @param {Field} field @param {number} layers known layers @returns {Slider} */
+/** Create the slider of a field for a saved file. @param {Field} field @param {number} layers known layers @returns {Slider} */
 function toSlider(field, layers) {
   const value = Number(settingOf(state.view.value, { kind: '', own: {} }, field));
   const stops = stopsOf(field).filter((stop) => field.path !== 'depth' || stop <= layers);

@@ -17,10 +17,10 @@ const IDLE_KEYS = ['Shift', 'Control', 'Alt', 'Meta', 'Tab'];
 const playing = signal(null);
 let following = new AbortController();
 
-/** Render the button. @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
+/** Render the button that plays a setting: its slider moves from stop to stop. @param {{id: string, field: Field, value: number, set: (value: number) => void}} props `id` of the control */
 export function PlayButton({ id, field, value, set }) {
   const isOn = playing.value?.id === id;
-  const act = () => (isOn ? stop() : void play(id, field, value, set));
+  const act = () => (isOn ? stop() : void playField(id, field, value, set));
   return html`<button type="button" class="icon play" aria-label=${`${isOn ? 'Pause' : 'Play'} ${field.title}`} title=${isOn ? 'Pause' : 'Play from here to the end'}
     data-play onClick=${act}>${isOn ? '❚❚' : '▶'}</button>`;
 }
@@ -32,7 +32,7 @@ const toControl = (path) => `setting-${path.replaceAll('.', '-')}`;
 export async function playSetting(path) {
   const field = state.fields.value.get(path);
   if (!field) return;
-  await play(toControl(path), field, NaN, (value) => state.setBase(path, value));
+  await playField(toControl(path), field, NaN, (value) => state.setBase(path, value));
 }
 
 /** Render a button that plays and pauses a common setting without a visible control. @param {{path: string, canPlay: boolean}} props `canPlay`: whether to show it while nothing plays */
@@ -45,8 +45,8 @@ export function PlaySetting({ path, canPlay }) {
     : null;
 }
 
-/** Play a setting. @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */
-async function play(id, field, from, set) {
+/** Move a setting from stop to stop, and show the runs of each. @param {string} id @param {Field} field @param {number} from NaN: from the start @param {(value: number) => void} set */
+async function playField(id, field, from, set) {
   following.abort();
   following = new AbortController();
   const { signal: aborted } = following;
@@ -57,7 +57,7 @@ async function play(id, field, from, set) {
     await untilShown(aborted);
     for (const stop of left.length > 0 ? left : all) {
       dragTo(() => set(stop));
-      await Promise.all([untilShown(aborted), rest(aborted)]);
+      await Promise.all([untilShown(aborted), waitForNextStep(aborted)]);
     }
   } catch (reason) {
     if (!(reason instanceof DOMException)) throw reason;
@@ -66,7 +66,7 @@ async function play(id, field, from, set) {
   stop();
 }
 
-/** Stop at the shown step, and commit it as a history entry. */
+/** Stop playing at the shown step, and commit that step as a history entry. */
 function stop() {
   following.abort();
   if (!playing.value) return;
@@ -94,8 +94,8 @@ function untilShown(aborted) {
   });
 }
 
-/** Wait for the time of a step. @param {AbortSignal} aborted */
-function rest(aborted) {
+/** Wait for as long as a step is shown; rejects when aborted. @param {AbortSignal} aborted */
+function waitForNextStep(aborted) {
   const isStill = matchMedia('(prefers-reduced-motion: reduce)').matches;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, isStill ? DWELL_MS.still : DWELL_MS.moving);
@@ -110,7 +110,7 @@ function rest(aborted) {
   });
 }
 
-/** Stop on any input, except on play buttons, which handle it themselves. Runs until the page is closed. */
+/** Stop playing on any input, except on play buttons, which handle it themselves. Runs until the page is closed. */
 export function followPlay() {
   const onInput = (/** @type {Event} */ event) => {
     if (!playing.value) return;

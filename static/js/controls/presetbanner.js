@@ -14,6 +14,7 @@ import { PlaySetting } from './play.js';
 
 const isWide = matchMedia('(min-width: 761px)').matches;
 
+/** Render title, text, source and numbers of the open preset. */
 export function PresetBanner() {
   const from = origin.value;
   if (!from) return null;
@@ -43,7 +44,7 @@ function Claim({ shown }) {
   return html`
     <div class="preset-claim">
       <p>${shown.description} ${describeInit(shown)}</p>
-      ${reference ? html`<${Source} reference=${reference} />` : null}
+      ${reference ? html`<${PresetSource} reference=${reference} />` : null}
     </div>
   `;
 }
@@ -60,8 +61,8 @@ const startsOf = (specs) => [
   ...new Set(specs.flatMap(({ connection }) => (connection.kind === 'mhc' ? [connection.init] : []))),
 ];
 
-/** Render the source, closed on phones, so that the figure fits the first screen. @param {{reference: NonNullable<Preset['reference']>}} props */
-function Source({ reference }) {
+/** Render the source of a preset, closed on phones, so that the figure fits the first screen. @param {{reference: NonNullable<Preset['reference']>}} props */
+function PresetSource({ reference }) {
   return html`
     <details open=${isWide}>
       <summary>Source and scale</summary>
@@ -95,7 +96,7 @@ function Numbers({ shown }) {
   `;
 }
 
-/** Format the number of a run. @param {Preset} shown @param {number} run */
+/** Format the main number of a preset's run. @param {Preset} shown @param {number} run */
 function numberOf(shown, run) {
   const slot = state.slots.value[run];
   return (slot && toHeadline(shown, slot.columns)) ?? '…';

@@ -25,7 +25,7 @@ import * as state from '../state/signals.js';
 import { cells, drawIn, sourceOf as sourceOfMap } from '../state/sweeper.js';
 import { kindName } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
-import { toLive } from './liveview.js';
+import { collectLiveData } from './liveview.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Templates} Templates */
 
@@ -45,7 +45,7 @@ const COST = {
 };
 
 /**
- * Download the file.
+ * Download the view as one HTML file that needs no server.
  * @param {{title: string, note: string}} words
  * @param {{title: string, url: string}[]} links to the live page
  * @returns {Promise<{bytes: number, hasSliders: boolean}>} properties of the file
@@ -57,7 +57,7 @@ export async function saveView(words, links) {
   return { bytes: new Blob([text]).size, hasSliders: content.live !== null };
 }
 
-/** Collect the content. @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').SavedView>} */
+/** Collect the content of the saved file. @param {{title: string, note: string}} words @param {{title: string, url: string}[]} links @returns {Promise<import('../share/standalone.js').SavedView>} */
 async function collectContent(words, links) {
   const isDark = theme.value === 'dark';
   const slots = state.slots.value;
@@ -77,7 +77,7 @@ async function collectContent(words, links) {
       ...(await toMapCard(isDark)),
       { ...COST, supplement: toMarkup(html`<${CostTables} /><${PaperClaim} />`) },
     ],
-    live: await toLive(),
+    live: await collectLiveData(),
     nonce: toBase64(crypto.getRandomValues(new Uint8Array(12))),
     made: new Date().toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' }),
     version: columns[0].start?.versions.mhc_scope ?? '',
@@ -127,7 +127,7 @@ function presetNotes() {
 /** Return the spec of a run, which can be submitted, or the source of a recording. @param {import('../data/record.js').Source} source */
 const toShown = (source) => (source.kind === 'spec' ? source.spec : source);
 
-/** Build the card of a panel. @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('../share/standalone.js').Card>} */
+/** Build the card of a panel in the saved file. @param {Panel} panel @param {Templates | null} onPaper @returns {Promise<import('../share/standalone.js').Card>} */
 async function toCard(panel, onPaper) {
   const view = state.viewOf(panel);
   const other = onPaper?.panels.find((item) => item.key === panel.key);
@@ -139,8 +139,8 @@ async function toCard(panel, onPaper) {
     unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
     meaning: view.meaning,
     help: panel.help,
-    svg: await draw(panel, view.figure),
-    paper: other ? await draw(panel, state.viewOf(other).figure) : '',
+    svg: await drawForFile(panel, view.figure),
+    paper: other ? await drawForFile(panel, state.viewOf(other).figure) : '',
     supplement: [
       panel.key === 'theory' ? toMarkup(html`<${TheoryNotes} panel=${panel} view=${view} />`) : '',
       toMarkup(html`<${Missing} figure=${view.figure} />`),
@@ -149,7 +149,7 @@ async function toCard(panel, onPaper) {
   };
 }
 
-/** Build the card of the picture. @param {Templates} now @param {Templates | null} onPaper @returns {import('../share/standalone.js').Card} */
+/** Build the card of the picture in the saved file. @param {Templates} now @param {Templates | null} onPaper @returns {import('../share/standalone.js').Card} */
 function toPictureCard(now, onPaper) {
   const [{ caption, head, rows }] = toTables(now);
   return {
@@ -165,13 +165,13 @@ function toPictureCard(now, onPaper) {
   };
 }
 
-/** Build the card of the open sweep; none without cells. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
+/** Build the card of the open sweep in the saved file; none without cells. @param {boolean} isDark @returns {Promise<import('../share/standalone.js').Card[]>} */
 async function toMapCard(isDark) {
   const { map } = state.view.value;
   if (!map || !cells.value || !sourceOfMap(map)) return [];
   const { values, figure } = cells.value;
   const fields = state.fields.value;
-  const draw = (/** @type {Figure} */ drawn) => {
+  const drawForFile = (/** @type {Figure} */ drawn) => {
     const { figure: fitted, height } = fitMap(drawn, WIDTH_PX);
     return toSvg(fitted, { width: WIDTH_PX, height });
   };
@@ -186,22 +186,22 @@ async function toMapCard(isDark) {
       unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
       meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
       help: { formula, reading: READING, symbol: values.metric.key, source },
-      svg: await draw(figure),
-      paper: isDark ? await draw(await drawIn(map, 'light')) : '',
+      svg: await drawForFile(figure),
+      paper: isDark ? await drawForFile(await drawIn(map, 'light')) : '',
       supplement: '',
       numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
     },
   ];
 }
 
-/** Draw the card's figure at the width of the file. @param {Panel} panel @param {Figure} template */
-async function draw(panel, template) {
+/** Draw a card's figure as SVG at the width of the saved file. @param {Panel} panel @param {Figure} template */
+async function drawForFile(panel, template) {
   const figure = fillShown(panel, template);
   const height = figure.layout.meta.grid ? heightOf(figure, false) : LINES_PX;
   return toSvg(figure, { width: WIDTH_PX, height });
 }
 
-/** Build the card's table, with texts and numbers. @param {Panel} panel @param {number} layer */
+/** Build the table of a card in the saved file, with texts and numbers. @param {Panel} panel @param {number} layer */
 function toNumbers(panel, layer) {
   const [read, raw] = [toTable(panel, false), toTable(panel, true)];
   const places = read.head.map((title) => raw.head.indexOf(title));

@@ -6,15 +6,16 @@ import { html } from '../ui/html.js';
 import { closeSettings, settingsOpened } from '../ui/opened.js';
 import { Compared } from './compared.js';
 import { Controls, query } from './fields.js';
-import { Cost } from './topbar.js';
+import { PredictedCost } from './topbar.js';
 
 const isPhone = matchMedia('(max-width: 760px)');
 
 export function Drawer() {
-  return settingsOpened.value ? html`<${Sheet} />` : null;
+  return settingsOpened.value ? html`<${SettingsSheet} />` : null;
 }
 
-function Sheet() {
+/** Render all settings, with a search and the buttons below. */
+function SettingsSheet() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {
     const opener = document.activeElement;
@@ -40,7 +41,7 @@ function Sheet() {
         <button type="button" class="icon" aria-label="Close settings" onClick=${closeSettings}>✕</button>
         <input type="text" role="searchbox" aria-label="Search settings" placeholder="Search settings" value=${query.value} onInput=${search} />
       </header>
-      ${state.fields.value.size > 0 ? html`${query.value.trim() ? null : html`<${Compared} />`}<${Controls} /><${Cost} />` : null}
+      ${state.fields.value.size > 0 ? html`${query.value.trim() ? null : html`<${Compared} />`}<${Controls} /><${PredictedCost} />` : null}
     </aside>
   `;
 }

@@ -36,6 +36,7 @@ const MAP_HEIGHT = 240; // without rows
 const ROW_HEIGHT = 46;
 const DAY_MS = 86_400_000;
 
+/** Save the view as a file, and show its size. */
 async function save() {
   const { short = '', long = '' } = links.value ?? {};
   saved.value = 'Drawing all figures …';
@@ -58,12 +59,13 @@ async function save() {
   }
 }
 
-/** Create the link. @param {Event} event */
+/** Create the snapshot link. @param {Event} event */
 function submit(event) {
   event.preventDefault();
   void createLink();
 }
 
+/** Render the dialog that shares the view: snapshot, live link and file. */
 export function ShareDialog() {
   return html`
     <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${close}>
@@ -72,7 +74,7 @@ export function ShareDialog() {
       <h3>Live link (recomputes)</h3>
       <${LiveLink} />
       <h3>Embed a figure</h3>
-      ${links.value?.id ? html`<${Frame} id=${links.value.id} hasMap=${links.value.hasMap} />` : html`<p class="hint">Create a snapshot link first: the embed shows its numbers.</p>`}
+      ${links.value?.id ? html`<${EmbedCode} id=${links.value.id} hasMap=${links.value.hasMap} />` : html`<p class="hint">Create a snapshot link first: the embed shows its numbers.</p>`}
       <h3>Download as HTML</h3>
       <p class="choice"><button type="button" onClick=${save}>Download</button> <span class="hint" role="status">${saved.value || 'One file with all figures and numbers.'}</span></p>
     <//>
@@ -100,6 +102,7 @@ function Snapshot() {
   `;
 }
 
+/** Render the link to the view, whose runs are computed again when it is opened. */
 function LiveLink() {
   const long = links.value?.long;
   if (!long) return html`<p class="hint">Available when the recording is loaded.</p>`;
@@ -121,8 +124,8 @@ function Deletion() {
     : html`<p class="choice"><button type="button" onClick=${() => setConfirming(true)}>Delete this link</button></p>`;
 }
 
-/** Return the frame height of a panel; sweep and picture depend on their content. @param {string} key */
-function heightOf(key) {
+/** Return the height of the frame that embeds a panel, in px; sweep and picture depend on their content. @param {string} key */
+function frameHeightOf(key) {
   const { value: templates } = state.templates;
   if (key === 'map') return MAP_HEIGHT + ROW_HEIGHT * (state.view.value.map?.y?.values.length ?? 2);
   if (key === PICTURE && templates) return toFrameHeight(templates, FRAME_WIDTH);
@@ -130,14 +133,14 @@ function heightOf(key) {
 }
 
 /** Render the code that embeds a figure of the snapshot. @param {{id: string, hasMap: boolean}} props */
-function Frame({ id, hasMap }) {
+function EmbedCode({ id, hasMap }) {
   const picture = { key: PICTURE, title: TITLE };
   const others = [{ key: 'cost', title: 'Cost' }, ...(hasMap ? [{ key: 'map', title: 'Sweep' }] : [])];
   const panels = [picture, ...state.shownPanels.value, ...others];
   const panel = panels.find((item) => item.key === framed.value);
   const query = new URLSearchParams({ panel: framed.value, theme: framedTheme.value });
   const url = new URL(`${ROOT}/embed/${id}?${query}`, location.href).href.replaceAll('&', '&amp;');
-  const text = `<iframe src="${url}" width="${FRAME_WIDTH}" height="${heightOf(framed.value)}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
+  const text = `<iframe src="${url}" width="${FRAME_WIDTH}" height="${frameHeightOf(framed.value)}" style="border:0" title="${panel?.title}, mHC Scope"></iframe>`;
   return html`
     <p class="choice">
       <label>Figure <select value=${framed.value} onChange=${(/** @type {any} */ event) => (framed.value = event.target.value)}>

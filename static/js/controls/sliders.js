@@ -21,12 +21,13 @@ import { SiteNote } from './sitenote.js';
 const DRIFT = 'connection.noise';
 const PATHS = ['depth', 'connection.streams', DRIFT];
 
+/** Render the sliders of the first screen. */
 export function Sliders() {
   return html`
     <section class="sliders" aria-label="Sliders">
       ${PATHS.map((path) => html`<${Slider} key=${path} field=${state.fields.value.get(path)} />`)}
       <div class="sliders-more">
-        ${hasServer ? html`<button type="button" class="quiet dice" onClick=${rollSeed} title="Draw the weights and the noise again with another seed">Another seed</button>` : null}
+        ${hasServer ? html`<button type="button" class="quiet dice" onClick=${setRandomSeed} title="Draw the weights and the noise again with another seed">Another seed</button>` : null}
         <button type="button" class="quiet onward" onClick=${() => openSettings()} title="All settings and the compared runs (key: e)">All settings</button>
       </div>
     </section>
@@ -35,8 +36,8 @@ export function Sliders() {
   `;
 }
 
-/** Set a new seed for all runs. */
-export function rollSeed() {
+/** Set a random seed for all runs. */
+export function setRandomSeed() {
   commit(() => state.setBase('seed', crypto.getRandomValues(new Uint16Array(1))[0]));
 }
 
@@ -57,7 +58,7 @@ function isOfTraining(field) {
 }
 
 /** Render the switch to trained runs, and back to the previous view. @param {{isTrained: boolean}} props */
-function Switch({ isTrained }) {
+function TrainedSwitch({ isTrained }) {
   const { value: view } = state.settings;
   const before = useRef(/** @type {import('../../types').View | null} */ (null));
   useEffect(() => {
@@ -93,15 +94,15 @@ function KnownSlider({ field }) {
   const name = isTrained ? html`<span>${field.title}</span>` : html`<label for=${id}>${field.title}</label>`;
   return html`
     <div class=${`slider ${error ? 'wrong' : ''} ${isMoved ? 'moved' : ''}`} data-path=${path} onInput=${() => setIsMoved(true)} onFocusOut=${() => setIsMoved(false)}>
-      <span class="slider-name">${name} ${path === DRIFT ? html`<${Switch} isTrained=${isTrained} />` : null}</span>
-      ${isTrained ? html`<${TrainedDrift} />` : html`<${Range} field=${field} id=${id} />`}
+      <span class="slider-name">${name} ${path === DRIFT ? html`<${TrainedSwitch} isTrained=${isTrained} />` : null}</span>
+      ${isTrained ? html`<${TrainedDrift} />` : html`<${SliderRow} field=${field} id=${id} />`}
       ${error ? html`<p class="error" role="alert">${error}</p>` : null}
     </div>
   `;
 }
 
-/** Render value, slider and help. @param {{field: Field, id: string}} props */
-function Range({ field, id }) {
+/** Render the value, slider and help of a setting. @param {{field: Field, id: string}} props */
+function SliderRow({ field, id }) {
   const { path } = field;
   const value = useComputed(() => settingOf(state.settings.value, COMMON, field)).value;
   const isUsed = useComputed(() =>
@@ -114,7 +115,7 @@ function Range({ field, id }) {
   `;
 }
 
-/** Format a value with the decimals of the step, so that digits do not jump. @param {any} value @param {Field} field */
+/** Format the value of a setting with the decimals of its step, so that digits do not jump. @param {any} value @param {Field} field */
 function formatSetting(value, field) {
   const decimals = String(field.step ?? 1).split('.')[1]?.length ?? 0;
   const text = Number(value).toFixed(decimals);

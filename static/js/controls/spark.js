@@ -8,7 +8,7 @@
 const PAD = 0.06;
 
 /**
- * Build a path for each curve; null entries leave a gap, and x spans the length of each curve.
+ * Build an SVG path for each curve of a small chart; null entries leave a gap, and x spans the length of each curve.
  * @param {((number | null)[] | null)[]} curves
  * @param {number} width
  * @param {number} height
@@ -27,11 +27,11 @@ export function toSpark(curves, width, height) {
   const base = toY(0);
   return {
     lines: curves.map((curve) => toLine(curve ?? [], width, toY)),
-    base: base >= 0 && base <= height ? round(base) : null,
+    base: base >= 0 && base <= height ? roundToTenths(base) : null,
   };
 }
 
-/** Build the path of a curve. @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */
+/** Build the SVG path of a curve. @param {(number | null)[]} curve @param {number} width @param {(value: number) => number} toY @returns {Line} */
 function toLine(curve, width, toY) {
   let d = '';
   let isDown = false;
@@ -42,14 +42,14 @@ function toLine(curve, width, toY) {
       isDown = false;
       return;
     }
-    end = [round((width * index) / Math.max(1, curve.length - 1)), round(toY(value))];
+    end = [roundToTenths((width * index) / Math.max(1, curve.length - 1)), roundToTenths(toY(value))];
     d += `${isDown ? 'L' : 'M'}${end[0]} ${end[1]}`;
     isDown = true;
   });
   return { d, end };
 }
 
-/** Round to tenths. @param {number} value */
-function round(value) {
+/** Round a coordinate to tenths. @param {number} value */
+function roundToTenths(value) {
   return Math.round(value * 10) / 10;
 }

@@ -16,7 +16,7 @@ import * as state from '../state/signals.js';
 import { stylesOf } from '../state/styles.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
-import { fitIn } from './stagefit.js';
+import { fitFigure } from './stagefit.js';
 import { describePlace, listCards, moveCard, moveStep } from './stagesteps.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').Columns} Columns */
@@ -33,7 +33,7 @@ const ACTS = {
 /** Return whether a run has a summary. @param {Columns} columns */
 const hasSummary = (columns) => columns.summary !== null;
 
-/** Focus the card's menu if a preset replaced the card, which lost the focus. @param {string} key */
+/** Focus the menu of the card that was presented, or the first menu if a preset replaced the card. @param {string} key */
 function returnFocus(key) {
   if (document.activeElement !== document.body) return;
   const tools = document.querySelector(`[data-panel="${key}"] .card-tools > button:last-of-type`);
@@ -46,6 +46,7 @@ function titleOf(card) {
   return 'views' in card ? toTitle(card, state.viewOf(card)) : card.title;
 }
 
+/** Render one card over the whole window, for a presentation. */
 export function Stage() {
   const at = presented.value;
   const last = useRef(at);
@@ -76,9 +77,9 @@ function Presented({ panel }) {
     <div class="stage">
       ${panel ? html`<p class="stage-unit">${unitOf(state.viewOf(panel))}</p>` : null}
       <${StageText} />
-      <${Legend} />
-      <${Room} panel=${panel} />
-      <${Foot} />
+      <${StageLegend} />
+      <${StageRoom} panel=${panel} />
+      <${StageFoot} />
     </div>
   `;
 }
@@ -89,8 +90,8 @@ function StageText() {
   return preset.value ? html`<p class="stage-text">${preset.value.description}</p>` : null;
 }
 
-/** Render each run with line style and number. */
-function Legend() {
+/** Render each run of a presentation with line style and number. */
+function StageLegend() {
   state.dataTick.value;
   const styles = stylesOf(hasSummary);
   return html`
@@ -104,8 +105,8 @@ function Legend() {
   `;
 }
 
-/** Render the figure in the remaining space. @param {{panel: Panel | undefined}} props */
-function Room({ panel }) {
+/** Render the presented figure in the remaining space. @param {{panel: Panel | undefined}} props */
+function StageRoom({ panel }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [size, setSize] = useState({ width: 0, height: 0 });
   useLayoutEffect(() => {
@@ -114,30 +115,31 @@ function Room({ panel }) {
     follow.observe(room);
     return () => follow.disconnect();
   }, []);
-  return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${Fitted} panel=${panel} size=${size} />` : null}</div>`;
+  return html`<div class="stage-room" ref=${outer}>${size.width > 0 ? html`<${FittedFigure} panel=${panel} size=${size} />` : null}</div>`;
 }
 
-/** Render the magnified figure. @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
-function Fitted({ panel, size }) {
+/** Render the presented figure, magnified to fit the space. @param {{panel: Panel | undefined, size: import('./stagefit.js').Size}} props */
+function FittedFigure({ panel, size }) {
   [state.slots.value, state.dataTick.value, state.templates.value];
-  const { magnified, height } = fitIn(panel, size);
+  const { magnified, height } = fitFigure(panel, size);
   const key = [panel?.key, panel && state.viewOf(panel).key, magnified.toFixed(2), height].join();
   return html`
     <div class="stage-figure" key=${key} style=${{ '--magnified': magnified }}>
-      ${panel ? html`<${Figure} panel=${panel} height=${height} />` : html`<${Picture} />`}
+      ${panel ? html`<${StageFigure} panel=${panel} height=${height} />` : html`<${Picture} />`}
     </div>
   `;
 }
 
-/** Render a panel's plot. @param {{panel: Panel, height: number | null}} props */
-function Figure({ panel, height }) {
+/** Render the plot of the presented panel. @param {{panel: Panel, height: number | null}} props */
+function StageFigure({ panel, height }) {
   const template = useTemplate(state.viewOf(panel));
   const toHeight = height === null ? undefined : () => height;
   return html`<${Plot} template=${template} title=${panel.title} toHeight=${toHeight}
     toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`;
 }
 
-function Foot() {
+/** Render the buttons of a presentation, with step and card. */
+function StageFoot() {
   const { step, card } = describePlace();
   const [back, on] = presented.value?.isStory ? ['Previous step', 'Next step'] : ['Previous preset', 'Next preset'];
   const button = (/** @type {string} */ sign, /** @type {string} */ label, /** @type {() => void} */ act) =>

@@ -13,22 +13,22 @@ const LARGEST = 3;
 const STEP = 0.05;
 const LEAST_PX = 180; // smallest height of a figure
 
-/** Compute magnification and height; null if the figure has its own height. @param {Panel | undefined} panel undefined for the picture @param {Size} room @returns {{magnified: number, height: number | null}} */
-export function fitIn(panel, room) {
+/** Compute magnification and height of a presented figure; null if the figure has its own height. @param {Panel | undefined} panel undefined for the picture @param {Size} room @returns {{magnified: number, height: number | null}} */
+export function fitFigure(panel, room) {
   const { value: templates } = state.templates;
   if (!panel)
-    return { magnified: templates ? largest((width) => toPictureHeight(templates, width), room) : 1, height: null };
+    return { magnified: templates ? largestMagnification((width) => toPictureHeight(templates, width), room) : 1, height: null };
   const { figure: template } = state.viewOf(panel);
   if (!template.layout.meta.grid) {
     const magnified = Math.min(LARGEST, Math.max(1, room.width / DRAWN_PX));
     return { magnified, height: Math.max(LEAST_PX, Math.floor(room.height / magnified)) };
   }
   const figure = fillShown(panel, template);
-  return { magnified: largest((width) => heightOf(figure, false, width), room), height: null };
+  return { magnified: largestMagnification((width) => heightOf(figure, false, width), room), height: null };
 }
 
-/** Find the largest magnification that fits the height; 1 if none fits, as on a phone. @param {(width: number) => number} toHeight @param {Size} room */
-function largest(toHeight, room) {
+/** Find the largest magnification at which a figure fits the height; 1 if none fits, as on a phone. @param {(width: number) => number} toHeight @param {Size} room */
+function largestMagnification(toHeight, room) {
   for (let magnified = LARGEST; magnified > 1; magnified -= STEP) {
     if (toHeight(room.width / magnified) * magnified <= room.height) return magnified;
   }

@@ -1,6 +1,6 @@
 /** Navigation in presentation mode: along the steps of the story or the presets, and between cards. */
 
-import { current, go } from '../cards/story.js';
+import { current, goToStep } from '../cards/story.js';
 import { STEPS } from '../cards/storysteps.js';
 import { present, presented } from '../figures/presented.js';
 import { TITLE } from '../picture/geometry/words.js';
@@ -34,20 +34,20 @@ function listPresets() {
 }
 
 /** Find the index of an item. @param {{key: string}[]} items @param {string | undefined} key */
-const placeOf = (items, key) => items.findIndex((item) => item.key === key);
+const indexOfKey = (items, key) => items.findIndex((item) => item.key === key);
 
-/** Move between cards. @param {number} by */
+/** Present the next or previous card. @param {number} by */
 export function moveCard(by) {
   const cards = listCards();
-  const next = cards[placeOf(cards, presented.value?.key) + by];
+  const next = cards[indexOfKey(cards, presented.value?.key) + by];
   if (presented.value && next) presented.value = { ...presented.value, key: next.key };
 }
 
-/** Move between steps or presets. @param {number} by */
+/** Show the next or previous step of the story, or preset. @param {number} by */
 export function moveStep(by) {
   if (presented.value?.isStory) {
     const next = (current.value ?? (by > 0 ? -1 : 0)) + by;
-    if (STEPS[next]) go(next);
+    if (STEPS[next]) goToStep(next);
     return;
   }
   const all = listPresets();
@@ -58,14 +58,15 @@ export function moveStep(by) {
   presented.value = { key: next.panel, isStory: false }; // its text is about this card
 }
 
-/** Describe the position. @returns {{step: string, card: string}} */
+/** Describe which step and card are presented. @returns {{step: string, card: string}} */
 export function describePlace() {
   const cards = listCards();
-  const at = placeOf(cards, presented.value?.key);
-  return { step: describeStep(), card: `card ${at + 1} of ${cards.length}` };
+  const at = indexOfKey(cards, presented.value?.key);
+  return { step: describeStoryStep(), card: `card ${at + 1} of ${cards.length}` };
 }
 
-function describeStep() {
+/** Describe the number of the shown story step or preset. */
+function describeStoryStep() {
   if (presented.value?.isStory) {
     const step = current.value;
     return step === null ? 'story' : `step ${step + 1} of ${STEPS.length}: ${STEPS[step].title}`;

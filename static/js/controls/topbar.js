@@ -2,7 +2,7 @@
 
 import { signal } from '@preact/signals';
 import { fractionDone, trainingProgress } from '../cards/progress.js';
-import { go } from '../cards/story.js';
+import { goToStep } from '../cards/story.js';
 import { formatCount, formatSecondsRange } from '../data/numbers.js';
 import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
@@ -26,12 +26,13 @@ tiny.addEventListener('change', () => {
   isTiny.value = tiny.matches;
 });
 
+/** Render the bar at the top: title, run, status, cost and menus. */
 export function TopBar() {
   return html`
     <header class="topbar">
       <a class="brand" href=${`${ROOT}/`}>mHC Scope</a>
       <nav aria-label="Page">
-        <button type="button" class="quiet" title="Go to the first step of the story" onClick=${() => go(0)}>Story</button>
+        <button type="button" class="quiet" title="Go to the first step of the story" onClick=${() => goToStep(0)}>Story</button>
         <button type="button" class="quiet" onClick=${() => openDialog('presets')}>Examples</button>
         ${hasServer ? html`<${SweepButton} />` : null}
       </nav>
@@ -48,6 +49,7 @@ function ShareButton() {
   return html`<button type="button" class="quiet" onClick=${() => share()} disabled=${!isReady()} title=${title}>Share</button>`;
 }
 
+/** Render the menu of dialogs and links. */
 function MoreMenu() {
   const theme = choice.value;
   const items = [
@@ -80,7 +82,7 @@ function hasStopped() {
   return state.slots.value.some(({ columns }) => columns.end && columns.end.status !== 'done');
 }
 
-/** Render the status and progress; empty when all is shown. */
+/** Render whether the runs of the view are complete and, if not, their progress. */
 function Status() {
   state.dataTick.value;
   const { value: phase } = state.phase;
@@ -94,7 +96,7 @@ function Status() {
   `;
 }
 
-/** Describe the phase. @param {import('../state/signals.js').Phase} phase */
+/** Describe the phase of the view's runs: waiting, refused, queued, computing; empty once all are shown. @param {import('../state/signals.js').Phase} phase */
 function describePhase(phase) {
   if (!state.isConnected.value) return 'Connection lost. Trying again.';
   if (phase === 'unconfirmed' && !hasServer) return ''; // `SiteNote` shows the reason
@@ -121,8 +123,8 @@ function formatWait() {
   return formatSecondsRange(low_s, high_s);
 }
 
-/** Render the predicted cost of the view. */
-export function Cost() {
+/** Render the predicted seconds and memory of the view's runs. */
+export function PredictedCost() {
   const estimates = state.estimates.value;
   if (estimates.length === 0 || !hasServer) return null;
   const flops = estimates.reduce((sum, item) => sum + item.flops, 0);

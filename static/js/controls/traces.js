@@ -25,6 +25,7 @@ const TYPED = 'input, textarea, select';
 /** Whether a file is dragged over the page. */
 const isOver = signal(false);
 
+/** Render the dialog that opens a recording of the user's own model. */
 export function OpenTrace() {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const choose = (/** @type {any} */ { target }) => {
@@ -44,6 +45,7 @@ export function OpenTrace() {
   `;
 }
 
+/** Render how to record a model. */
 function TraceHelp() {
   return html`
     <${Popover} label="Recording: what it is" sign="?" className="icon field-help">
@@ -72,7 +74,8 @@ function Sending() {
   `;
 }
 
-function Failure() {
+/** Render why a recording could not be opened. */
+function OpenFailure() {
   if (failure.value.length === 0) return null;
   return html`
     <div class="sending-failed error" role="alert">
@@ -102,7 +105,7 @@ export function Twin({ run, trace, isComplete }) {
 export function DropZone() {
   return html`
     ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}
-    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${Sending} /><${Failure} /></div>` : null}
+    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${Sending} /><${OpenFailure} /></div>` : null}
   `;
 }
 

@@ -20,8 +20,8 @@ export function viewAt(url) {
   return fromHash(hash, fields.value, boot.rules, preset && toView(preset)).view;
 }
 
-/** Build the title of a view: that of its preset, else runs and settings that differ from the default. @param {View} view @param {string[]} [labels] */
-export function titleOf(view, labels = toLabels(view, fields.value, boot.rules)) {
+/** Build the title of a view: the title of its preset, else the runs and settings that differ from the default. @param {View} view @param {string[]} [labels] */
+export function titleOfView(view, labels = toLabels(view, fields.value, boot.rules)) {
   const preset = findPreset(view.preset);
   if (preset && isSame(view, preset)) return preset.title;
   return [labels.join(', '), ...settingsOf(view)].join(' · ');

@@ -14,16 +14,16 @@ import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
-import { toCompared } from './compareviews.js';
-import { describe, drop, dropAll, dropped, recordVisit, restore, shownKey, stored } from './visits.js';
+import { mergeViews } from './compareviews.js';
+import { describeVisited, dropVisited, dropAllVisited, dropped, recordVisit, restore, shownKey, stored } from './visits.js';
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 
 /** Keys of the views selected for comparison. */
 const ticked = signal(/** @type {string[]} */ ([]));
 
-/** Add the current view, and reset the selection. */
-function begin() {
+/** Add the current view to the list of visited views, and clear the selection. */
+function startSelection() {
   recordVisit();
   ticked.value = [];
   dropped.value = [];
@@ -33,34 +33,35 @@ export function ViewsDialog() {
   return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${Views} /><//>`;
 }
 
+/** Render the list of visited views. */
 function Views() {
-  useEffect(begin, []);
+  useEffect(startSelection, []);
   const { items, trouble } = stored.value;
   return html`
     <div class="views">
       <p class="hint">Views you've explored, newest first, saved in this browser only (up to ${MAX_VIEWS}).</p>
       ${trouble ? html`<p class="error" role="alert">${trouble}</p>` : null}
-      <${Bar} />
+      <${SelectionBar} />
       ${items.length === 0 && !trouble ? html`<p>No views yet. Change a setting to add one.</p>` : null}
-      <ul class="views-list">${items.map((item) => html`<${Entry} key=${item.key} item=${item} />`)}</ul>
+      <ul class="views-list">${items.map((item) => html`<${VisitedView} key=${item.key} item=${item} />`)}</ul>
     </div>
   `;
 }
 
 /** Render the buttons Compare, Undo and Delete all. */
-function Bar() {
+function SelectionBar() {
   const { items, trouble } = stored.value;
   const { view, message } = comparedNow();
   return html`
     <div class="views-bar">
-      <button type="button" disabled=${!view} onClick=${() => view && compare(view)}>Compare</button>
+      <button type="button" disabled=${!view} onClick=${() => view && showMergedView(view)}>Compare</button>
       <span class="hint" role="status">${message}</span>
       ${
         dropped.value.length > 0
           ? html`<button type="button" class="views-undo" onClick=${restore}>Undo delete of ${dropped.value.length === 1 ? `“${nameOfView(dropped.value[0])}”` : `${dropped.value.length} views`}</button>`
           : null
       }
-      ${items.length > 0 || trouble ? html`<button type="button" class="views-all" onClick=${() => dropAndFocus(dropAll)}>Delete all</button>` : null}
+      ${items.length > 0 || trouble ? html`<button type="button" class="views-all" onClick=${() => dropAndFocus(dropAllVisited)}>Delete all</button>` : null}
     </div>
   `;
 }
@@ -69,22 +70,22 @@ function comparedNow() {
   const chosen = stored.value.items.filter((item) => ticked.value.includes(item.key));
   if (chosen.length !== 2) return { view: null, message: 'Select two views to compare them.' };
   const [one, other] = chosen.map(({ hash }) => fromHash(hash, state.fields.value, boot.rules).view);
-  return toCompared(state.fields.value, [one, other], boot.rules.letters.length);
+  return mergeViews(state.fields.value, [one, other], boot.rules.letters.length);
 }
 
-/** Show the merged view. @param {import('../../types').View} view */
-function compare(view) {
+/** Close the dialog and show a view that was merged from two. @param {import('../../types').View} view */
+function showMergedView(view) {
   closeDialog();
   commit(() => (state.view.value = view));
 }
 
-/** Render an entry. @param {{item: Visited}} props */
-function Entry({ item }) {
+/** Render a visited view, with a box that selects it. @param {{item: Visited}} props */
+function VisitedView({ item }) {
   const name = nameOfView(item);
   const isTicked = ticked.value.includes(item.key);
   const isFull = ticked.value.length === 2 && !isTicked;
-  const typedName = useDraft(item.name, (event) => describe(item.key, { name: event.target.value.trim() }));
-  const typedNote = useDraft(item.note, (event) => describe(item.key, { note: event.target.value.trim() }));
+  const typedName = useDraft(item.name, (event) => describeVisited(item.key, { name: event.target.value.trim() }));
+  const typedNote = useDraft(item.note, (event) => describeVisited(item.key, { note: event.target.value.trim() }));
   const tick = () => {
     ticked.value = isTicked ? ticked.value.filter((key) => key !== item.key) : [...ticked.value, item.key];
   };
@@ -92,7 +93,7 @@ function Entry({ item }) {
     <li class="views-entry">
       <label class="views-tick"><input type="checkbox" checked=${isTicked} disabled=${isFull} onChange=${tick} /><span class="sr">Compare ${name}</span></label>
       <div class="views-what">
-        <a href=${item.url} onClick=${(/** @type {MouseEvent} */ event) => open(event, item)}>${name}</a>${item.key === shownKey() ? html` <small class="hint">shown now</small>` : null}
+        <a href=${item.url} onClick=${(/** @type {MouseEvent} */ event) => openVisited(event, item)}>${name}</a>${item.key === shownKey() ? html` <small class="hint">shown now</small>` : null}
         <p class="hint">${item.runs.map(
           ({ label, headline }, run) => `${run > 0 ? ' · ' : ''}${label}${headline ? ` ${headline}` : ''}`,
         )}</p>
@@ -106,7 +107,7 @@ function Entry({ item }) {
         </details>
       </div>
       <time class="hint" dateTime=${new Date(item.seen).toISOString()}>${new Date(item.seen).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' })}</time>
-      <button type="button" class="icon" aria-label=${`Delete ${name}`} title="Delete" onClick=${() => dropAndFocus(() => drop([item.key]))}>✕</button>
+      <button type="button" class="icon" aria-label=${`Delete ${name}`} title="Delete" onClick=${() => dropAndFocus(() => dropVisited([item.key]))}>✕</button>
     </li>
   `;
 }
@@ -118,8 +119,8 @@ function dropAndFocus(act) {
   setTimeout(() => /** @type {HTMLElement | null} */ (document.querySelector('.views-undo'))?.focus());
 }
 
-/** Open an entry on this page, unless a modifier key opens another tab; a snapshot has its own page. @param {MouseEvent} event @param {Visited} item */
-function open(event, item) {
+/** Open a visited view on this page, unless a modifier key opens another tab; a snapshot has its own page. @param {MouseEvent} event @param {Visited} item */
+function openVisited(event, item) {
   const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
   if (isElsewhere || item.url.startsWith(`${ROOT}/s/`) || !areAllKnown.value) return;
   event.preventDefault();

@@ -9,7 +9,7 @@ import * as state from '../state/signals.js';
 import { changeList, readList, writeList } from '../state/store.js';
 import { toHash } from '../state/view/hash.js';
 import { addView, describeView, dropViews, isVisited, KEY, restoreViews } from '../state/visited.js';
-import { titleOf } from './viewreading.js';
+import { titleOfView } from './viewreading.js';
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 
@@ -33,7 +33,7 @@ function viewKey() {
   return state.snapshot.value?.url ?? toHash({ base, runs, cursor: null, ...(preset && { preset }) }, boot.rules);
 }
 
-/** Build the entry of the view. @returns {Visited} */
+/** Build the list entry of the current view. @returns {Visited} */
 function toVisited() {
   const { value: view } = state.view;
   const labels = state.labels.value;
@@ -41,7 +41,7 @@ function toVisited() {
     key: viewKey(),
     url: state.snapshot.value?.url ?? urlOf(view),
     hash: toHash(view, boot.rules),
-    title: state.snapshot.value?.title || titleOf(view, labels),
+    title: state.snapshot.value?.title || titleOfView(view, labels),
     name: '',
     note: '',
     seen: Date.now(),
@@ -62,35 +62,35 @@ let recordedUrl = '';
 export function recordVisit() {
   if (!isViewComplete() || isOpening()) return;
   const visited = toVisited();
-  if (visited.url !== recordedUrl) change((views) => addView(views, visited));
+  if (visited.url !== recordedUrl) changeVisited((views) => addView(views, visited));
   recordedUrl = visited.url;
 }
 
-/** Change the stored list. @param {(views: Visited[]) => Visited[]} next */
-function change(next) {
+/** Change the stored list of visited views. @param {(views: Visited[]) => Visited[]} next */
+function changeVisited(next) {
   stored.value = changeList(KEY, isVisited, next);
 }
 
 /** Return the key of the view. */
 export const shownKey = () => viewKey();
 
-/** Set name or note of an entry. @param {string} key @param {{name?: string, note?: string}} words */
-export const describe = (key, words) => change((views) => describeView(views, key, words));
+/** Set name or note of a visited view. @param {string} key @param {{name?: string, note?: string}} words */
+export const describeVisited = (key, words) => changeVisited((views) => describeView(views, key, words));
 
-/** Delete entries. @param {string[]} keys */
-export function drop(keys) {
+/** Delete visited views. @param {string[]} keys */
+export function dropVisited(keys) {
   dropped.value = stored.value.items.filter((item) => keys.includes(item.key));
-  change((views) => dropViews(views, keys));
+  changeVisited((views) => dropViews(views, keys));
 }
 
-/** Delete all entries, including an unreadable list. */
-export function dropAll() {
+/** Delete all visited views, including an unreadable list. */
+export function dropAllVisited() {
   dropped.value = stored.value.items;
   stored.value = { items: [], trouble: writeList(KEY, []) };
 }
 
 export function restore() {
-  change((views) => restoreViews(views, dropped.value));
+  changeVisited((views) => restoreViews(views, dropped.value));
   dropped.value = [];
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toCompared } from '../../../static/js/controls/compareviews.js';
+import { mergeViews } from '../../../static/js/controls/compareviews.js';
 import { fields } from '../schema.js';
 
 const runsOf = (kinds, base = {}) => ({ base, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null });
@@ -8,7 +8,7 @@ const shown = ({ view }) => view.runs.map(({ kind, own }) => [kind, own.depth ??
 const ALL = ['residual', 'hc', 'mhc'];
 
 test('all runs of two views are shown if they fit', () => {
-  const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['mhc'])], 4);
+  const found = mergeViews(fields, [runsOf(['residual', 'hc']), runsOf(['mhc'])], 4);
   assert.deepEqual(
     shown(found).map(([kind]) => kind),
     ALL,
@@ -17,7 +17,7 @@ test('all runs of two views are shown if they fit', () => {
 });
 
 test('if they do not fit, runs that mix streams are paired', () => {
-  const found = toCompared(fields, [runsOf(ALL, { depth: 8 }), runsOf(ALL, { depth: 9 })], 4);
+  const found = mergeViews(fields, [runsOf(ALL, { depth: 8 }), runsOf(ALL, { depth: 9 })], 4);
   assert.deepEqual(shown(found), [
     ['hc', 8, 0],
     ['mhc', 8, 0],
@@ -28,7 +28,7 @@ test('if they do not fit, runs that mix streams are paired', () => {
 });
 
 test('views without a common connection show runs that only one of them has', () => {
-  const found = toCompared(fields, [runsOf(['residual', 'hc']), runsOf(['none', 'mhc'])], 2);
+  const found = mergeViews(fields, [runsOf(['residual', 'hc']), runsOf(['none', 'mhc'])], 2);
   assert.deepEqual(
     shown(found).map(([kind]) => kind),
     ['hc', 'mhc'],
@@ -36,7 +36,7 @@ test('views without a common connection show runs that only one of them has', ()
 });
 
 test('another seed is compared, with a note on chance', () => {
-  const found = toCompared(fields, [runsOf(['hc'], { seed: 1 }), runsOf(['hc'], { seed: 2 })], 4);
+  const found = mergeViews(fields, [runsOf(['hc'], { seed: 1 }), runsOf(['hc'], { seed: 2 })], 4);
   assert.deepEqual(shown(found), [
     ['hc', 64, 1],
     ['hc', 64, 2],
@@ -45,7 +45,7 @@ test('another seed is compared, with a note on chance', () => {
 });
 
 test('equal views leave nothing to compare', () => {
-  const { view, message } = toCompared(fields, [runsOf(ALL), runsOf(['hc'])], 4);
+  const { view, message } = mergeViews(fields, [runsOf(ALL), runsOf(['hc'])], 4);
   assert.equal(view, null);
   assert.match(message, /nothing to add/);
 });
