@@ -22,8 +22,8 @@ import { html } from './ui/html.js';
 /** The snapshot's view with its sweep; null if it has none. @type {{view: import('../types').View, map: import('../types').MapChoice} | null} */
 let sweepView = null;
 
-/** Set up the view: the snapshot's runs, with its names and look. @param {Boot} boot */
-async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '', view, sweep }) {
+/** Set up the view of an embedded card: the snapshot's runs, with its names and look. @param {Boot} boot */
+async function prepareView({ runs = [], state: hash = '', theme = 'light', panel = '', view, sweep }) {
   choice.value = theme;
   const [schema, templates, specs] = await Promise.all([
     getSchema(),
@@ -43,7 +43,7 @@ async function prepare({ runs = [], state: hash = '', theme = 'light', panel = '
   state.view.value = { ...found, ...look, runs: named, ...(cards ? { cards } : {}) };
 }
 
-/** Render why the card is incomplete. */
+/** Render why the embedded card is incomplete. */
 function Problems() {
   state.dataTick.value;
   const lost = state.isConnected.value ? [] : ['Connection to the server lost. Retrying every second.'];
@@ -58,8 +58,8 @@ function describeEnd(label, end) {
   return end.status === 'cancelled' ? [`Run ${label} was cancelled. Results so far are shown.`] : [];
 }
 
-/** Render the card. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
-function Content({ panelKey: key, sweep }) {
+/** Render the embedded card. @param {{panelKey: string | undefined, sweep: Boot['sweep']}} props */
+function EmbeddedCard({ panelKey: key, sweep }) {
   if (key === 'map' && sweep && sweepView)
     return html`<${MapCard} view=${sweepView.view} map=${sweepView.map} links=${sweep} />`;
   const panel = state.templates.value?.panels.find((item) => item.key === key);
@@ -71,6 +71,7 @@ function Content({ panelKey: key, sweep }) {
   return html`<p class="error" role="alert">There is no panel ${key}; there are picture, ${known}, cost${sweepView ? ', map' : ''}.</p>`;
 }
 
+/** Start the embedded page: render the card, and follow its runs. */
 async function main() {
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
   const show = (/** @type {any} */ content) => {
@@ -83,12 +84,12 @@ async function main() {
     return true;
   };
   try {
-    await retryWhileBusy(() => prepare(boot), wait);
+    await retryWhileBusy(() => prepareView(boot), wait);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return show(html`<p class="error" role="alert">${error.title}: ${error.message}</p>`);
   }
-  show(html`<${Content} panelKey=${boot.panel} sweep=${boot.sweep} />`);
+  show(html`<${EmbeddedCard} panelKey=${boot.panel} sweep=${boot.sweep} />`);
   showSnapshot(boot.runs ?? [], state.labels.value);
   followLook((error) => {
     throw error; // only the print templates failed to load; the card works without them

@@ -40,23 +40,23 @@ function toCard(key, template) {
   return [{ section, still, live, template }];
 }
 
-/** Update the file. @param {Columns[] | null} runs null for the saved state */
-function show(runs) {
+/** Draw all figures of the saved file for derived runs, or its saved state. @param {Columns[] | null} runs null for the saved state */
+function showRuns(runs) {
   const isMoved = runs !== null;
-  for (const card of cards) draw(card, runs);
+  for (const card of cards) drawCard(card, runs);
   drawPicture(picture, runs);
   // Parts that show only the saved state.
-  for (const part of document.querySelectorAll('.run, .settings, .numbers, .supplement')) dim(part, isMoved);
+  for (const part of document.querySelectorAll('.run, .settings, .numbers, .supplement')) setDimmed(part, isMoved);
   const others = document.querySelectorAll('.panel');
   const all = [...cards, picture];
-  for (const part of others) if (!all.some(({ section }) => section === part)) dim(part, isMoved);
+  for (const part of others) if (!all.some(({ section }) => section === part)) setDimmed(part, isMoved);
   return isMoved ? describeGains(runs, given.labels) : 'As saved.';
 }
 
-/** Draw a figure. @param {Card} card @param {Columns[] | null} runs null for the saved state */
-function draw({ still, live, template }, runs) {
+/** Draw the figure of a card for derived runs; dim the saved figure if they lack its data. @param {Card} card @param {Columns[] | null} runs null for the saved state */
+function drawCard({ still, live, template }, runs) {
   const drawn = runs !== null && isKnown(template, runs) ? runs : null;
-  dim(still, runs !== null && drawn === null);
+  setDimmed(still, runs !== null && drawn === null);
   still.classList.toggle('replaced', drawn !== null);
   live.hidden = drawn === null;
   if (drawn === null) return;
@@ -70,7 +70,7 @@ function draw({ still, live, template }, runs) {
 function drawPicture({ still, live, template }, runs) {
   const needed = [...SIZES, ...MIXING];
   const isKnownToSliders = runs !== null && !runs.some(({ waits }) => needed.some((key) => waits.has(key)));
-  dim(still, runs !== null && !isKnownToSliders);
+  setDimmed(still, runs !== null && !isKnownToSliders);
   still.classList.toggle('replaced', isKnownToSliders);
   live.hidden = !isKnownToSliders;
   if (!isKnownToSliders) return;
@@ -90,9 +90,9 @@ function drawPicture({ still, live, template }, runs) {
   live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }
 
-/** Dim a part that needs new runs. @param {Element} part @param {boolean} waits */
-function dim(part, waits) {
+/** Dim a part of the file whose numbers do not follow the sliders. @param {Element} part @param {boolean} waits */
+function setDimmed(part, waits) {
   part.classList.toggle('waits', waits);
 }
 
-addSliders(given, sliderBox, show);
+addSliders(given, sliderBox, showRuns);

@@ -5,7 +5,7 @@ import { looks } from './data/dress.js';
 import { fill } from './data/fill.js';
 import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
-import { drawPlot, listen, scheduleDraw } from './figures/plot.js';
+import { drawPlot, listenToPlot, scheduleDraw } from './figures/plot.js';
 import { addSliders, describeGains, isKnown, toSliders } from './share/sliders.js';
 
 /**
@@ -115,7 +115,7 @@ function follow({ panel, view, plot }) {
     const axis = axes.find((name) => name in places);
     if (axis) moveTo(Math.round(places[axis]) - 1);
   };
-  listen(plot, { onClick, onDoubleClick: nothing, onHover: nothing, onMove: nothing, onZoom: nothing });
+  listenToPlot(plot, { onClick, onDoubleClick: nothing, onHover: nothing, onMove: nothing, onZoom: nothing });
 }
 
 /** Move the cursor. @param {number} wanted */

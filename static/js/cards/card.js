@@ -3,7 +3,7 @@
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { forInterval } from '../figures/filling.js';
-import { isInterval, shownStep, toTitle, unitOf } from '../figures/places.js';
+import { isInterval, shownStep, toCardTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
@@ -99,7 +99,7 @@ export function useTemplate(view) {
 }
 
 /** Render the title of a card; a separate component because the title follows the cursor. @param {{panel: Panel, view: import('../../types').PanelView}} props */
-const CardTitle = ({ panel, view }) => html`${toTitle(panel, view)}`;
+const CardTitle = ({ panel, view }) => html`${toCardTitle(panel, view)}`;
 
 /** Render the buttons that choose a view. @param {{panel: Panel, viewKey: string, onChange: (key: string) => void}} props */
 function ViewChoice({ panel, viewKey, onChange }) {

@@ -167,7 +167,7 @@ export function CostTables() {
   return html`<div class=${`cost-parts ${isStale.value ? 'stale' : ''}`}><${StackTable} /><${PaperTable} /></div>`;
 }
 
-/** Render how the costs are counted. */
+/** Render how costs are counted, with formula and source. */
 const CostHelp = () => {
   return html`
     <${Popover} label="Cost: what it shows" sign="?">
@@ -224,7 +224,7 @@ function CostCell({ text, added, share }) {
   return html`<td role="cell">${text}<small>${added}</small><i class="added" style=${{ '--share': `${share}%` }} aria-hidden="true"></i></td>`;
 }
 
-/** Render the overheads of mHC for the paper's models. */
+/** Render arithmetic and memory traffic that HC and mHC add to the paper's models. */
 function PaperTable() {
   const printed = paper.value;
   if (!printed) return null;
@@ -264,7 +264,7 @@ export function PaperClaim() {
   `;
 }
 
-/** Format a ratio as `1.07×`. @param {number} ratio */
+/** Format a ratio as `1.1×`. @param {number} ratio */
 const formatTimes = (ratio) => `${ratio.toFixed(1)}×`;
 
 /** Describe what mHC adds on this server. */

@@ -6,7 +6,7 @@ import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
 import { describeInterval } from '../figures/places.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
-import { measure } from '../instant/measure.js';
+import { measureRun } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
@@ -76,7 +76,7 @@ function ResultRow({ slot, run }) {
   const style = stylesOf()[run];
   const { label, columns } = shownOf(slot, (item) => item.layers.has('composite_gain_fwd'));
   const isOld = state.isOutdated.value || (columns !== slot.columns && columns !== slot.derived);
-  const measured = measure(columns, state.chosenInterval.value);
+  const measured = measureRun(columns, state.chosenInterval.value);
   return html`
     <tr class=${isOld ? 'stale' : ''}>
       <th scope="row" style=${{ '--run': style?.color }}>
@@ -122,7 +122,7 @@ function Progress({ slot }) {
   return html`<small>${progressOf(slot)}</small>`;
 }
 
-/** Describe how many frames or training steps of a run have arrived. @param {Slot} slot */
+/** Describe the progress of a run: its status at the end, its position in the queue, training steps or percent. @param {Slot} slot */
 function progressOf({ columns, place }) {
   if (columns.end) return columns.end.status;
   if (place) return place === 1 ? 'next in the queue' : `place ${place} in the queue`;
@@ -172,7 +172,7 @@ export function Headline({ slot, columns }) {
   state.dataTick.value;
   const number = preset.value && toHeadline(preset.value, columns);
   if (number !== null) return html`<p class="headline">${number} <small>${preset.value?.told}</small></p>`;
-  const { forward } = measure(columns, state.chosenInterval.value);
+  const { forward } = measureRun(columns, state.chosenInterval.value);
   if (forward.log10 === null) return html`<p class="headline">${progressOf(slot)}</p>`;
   return html`<p class="headline">${formatRunGain(forward.log10, columns)} <small>gain forward${state.chosenInterval.value ? `, ${describeInterval()}` : ''}</small></p>`;
 }

@@ -4,7 +4,7 @@ import { computed } from '@preact/signals';
 import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
 import { toNames } from '../data/labels.js';
-import { formatSigned, formatValue, largest } from '../data/numbers.js';
+import { formatSigned, formatValue, largestMagnitude } from '../data/numbers.js';
 import { updateAddress } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';
@@ -110,7 +110,7 @@ function describeEach(has, format) {
     .join(' · ');
 }
 
-/** Describe the gain of each run for the closed section; empty if unknown. */
+/** Describe the largest gain of a single layer for each run; empty if unknown. */
 function describeMixing() {
   const has = (/** @type {Columns} */ { log10, start }) => log10.has('gain_fwd') && (start?.streams ?? 1) > 1;
   const text = describeEach(has, ({ log10 }) => {
@@ -122,7 +122,7 @@ function describeMixing() {
   return text && `Largest gain of a single layer: ${text}`;
 }
 
-/** Describe the similarity of each run for the closed section; empty if unknown. */
+/** Describe the range of cosine similarity between consecutive layers for each run; empty if unknown. */
 function describeSimilarity() {
   const text = describeEach(
     ({ layers }) => layers.has('cos_prev'),
@@ -135,7 +135,7 @@ function describeSimilarity() {
   return text && `Cosine similarity of consecutive layers' inputs: ${text}`;
 }
 
-/** Describe the loss of each run for the closed section; empty if unknown. */
+/** Describe the loss before and after training for each run; empty if unknown. */
 function describeTraining() {
   const text = describeEach(
     ({ steps, trained }) => steps.has('step_loss') && trained > 0,
@@ -164,12 +164,13 @@ function describeCost() {
 /** Caches the largest weight of a matrix. @type {WeakMap<object, number>} */
 const weights = new WeakMap();
 
+/** Describe the largest weight of an effective skip connection for each run; empty if unknown. */
 function describeExpert() {
   const text = describeEach(
     ({ matrices }) => matrices.has('unfolded'),
     ({ matrices }) => {
       const matrix = /** @type {import('../../types').Matrix} */ (matrices.get('unfolded'));
-      const most = weights.get(matrix) ?? largest(matrix.data);
+      const most = weights.get(matrix) ?? largestMagnitude(matrix.data);
       weights.set(matrix, most);
       return formatValue(most, null, undefined, 3);
     },

@@ -82,7 +82,7 @@ function describeBound(mhc) {
   return isBound(mhc) ? `×${gain}` : formatBothGains(mhc);
 }
 
-/** Describe what happens to a single stream. @param {Runs} runs */
+/** Write the story's sentence about a single stream: each layer adds its output to it. @param {Runs} runs */
 function describeOneStream({ residual }) {
   const stream = 'A stream carries the signal past every layer.';
   // A norm after the addition rescales the input as well.
@@ -92,7 +92,7 @@ function describeOneStream({ residual }) {
   return `${stream} Each layer adds its output${growth}; the input stays, times 1: its gain.`;
 }
 
-/** Describe what several streams add to a single one. @param {Runs} runs */
+/** Write the story's sentence about the weights with which HC reads, mixes and writes several streams. @param {Runs} runs */
 function describeFourStreams({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
@@ -100,7 +100,7 @@ function describeFourStreams({ hc }) {
   return `Hyper-Connections (HC) use ${streams} streams, copies of the state: layers read a weighted sum (H_pre), can mix them (H_res), add to each (H_post).`;
 }
 
-/** Describe the gain of a mixing without constraints. @param {Runs} runs */
+/** Write the story's sentence about the gain of HC, whose mixing has no constraint. @param {Runs} runs */
 function describeFreeMixing({ hc }) {
   const meaning = 'Gain is how much mixing amplifies a shared signal.';
   const gain = hc ? formatKnownGain(hc) : null;
@@ -111,7 +111,7 @@ function describeFreeMixing({ hc }) {
   return `${meaning} HC's free weights multiply: one layer reaches ×${layer}, layers 1 to ${peakOf(hc)} together ×${gain}.`;
 }
 
-/** Describe the gain of doubly stochastic mixing. @param {Runs} runs */
+/** Write the story's sentence about the gain of doubly stochastic mixing. @param {Runs} runs */
 function describeConstrained({ hc, mhc }) {
   const [ours, theirs] = [mhc && formatKnownGain(mhc), hc && formatKnownGain(hc)];
   const compared = theirs ? `, HC ×${theirs}` : '';
@@ -136,7 +136,8 @@ function describeGains(runs) {
 }
 
 /** Format the gains forward and backward of a run. @param {Columns} columns */
-const formatBothGains = (columns) => `×${formatKnownGain(columns)} forward, ×${formatKnownGain(columns, BACKWARD) ?? '–'} backward`;
+const formatBothGains = (columns) =>
+  `×${formatKnownGain(columns)} forward, ×${formatKnownGain(columns, BACKWARD) ?? '–'} backward`;
 
 const BACKWARD = 'composite_gain_bwd';
 

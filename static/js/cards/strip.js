@@ -1,7 +1,7 @@
 /** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
 
 import { useMemo, useRef } from 'preact/hooks';
-import { toUnit } from '../data/difference.js';
+import { toDifferenceUnit } from '../data/difference.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
 import { PanelTable } from '../figures/table.js';
@@ -70,7 +70,7 @@ function Chart({ panel }) {
 function Place({ panel, view }) {
   const scale = view.key === 'linear' ? 'linear' : '';
   const unit = view.unit === panel.unit ? scale : view.unit;
-  const against = state.isDifference.value ? toUnit(view.figure, '').replace(' · ', '') : '';
+  const against = state.isDifference.value ? toDifferenceUnit(view.figure, '').replace(' · ', '') : '';
   const place = [against, unit, toPlaces(panel, view)].filter(Boolean).join(', ');
   return place ? html`<span class="unit">${place}</span>` : null;
 }

@@ -38,7 +38,8 @@ export function TheoryNotes({ panel, view }) {
 }
 
 /** Return the shown columns of a slot if they have a start frame with laws. @param {import('../state/signals.js').Slot} slot */
-const columnsWithLaws = (slot) => shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
+const columnsWithLaws = (slot) =>
+  shownOf(slot, (columns) => columns.start !== null && !columns.waits.has(THEORY)).columns;
 
 async function openLaws() {
   const preset = (await getPresets()).presets.find((item) => item.name === PRESET);

@@ -11,7 +11,7 @@ import { closeDialog, opened } from '../ui/opened.js';
 
 const chosen = signal('curl');
 
-/** Render the dialog with code that requests the shown runs over REST. */
+/** Render the dialog with the API calls behind the view. */
 export function ApiDialog() {
   return html`
     <${Dialog} title="API calls for this view" isOpen=${opened.value === 'api'} onClose=${closeDialog}>
@@ -36,7 +36,7 @@ function toSnippetSource(panel) {
   };
 }
 
-/** Render the code in shell and Python, with buttons that copy it. */
+/** Render the calls in a chosen language, with a chosen figure and a button that copies them. */
 function Snippets() {
   const panels = state.shownPanels.value;
   const panel = panels.find((item) => item.key === pictured.value) ?? panels[0];

@@ -21,7 +21,7 @@ function resumeView() {
   if (left.length > 1) notify(`Back undoes up to ${left.length - 1} earlier ${left.length === 2 ? 'step' : 'steps'}`);
 }
 
-/** Render the button that opens the view of the last visit. */
+/** Render the button that resumes the view of the last visit. */
 export function Continue() {
   if (!isOffered.value) return null;
   const title = state.fields.value.size > 0 ? titleOfView(viewAt(/** @type {string} */ (left.at(-1)))) : '';

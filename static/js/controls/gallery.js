@@ -76,7 +76,7 @@ function PresetCard({ preset }) {
   return html`
     <li class="gallery-card">
       <a href=${pathOf(preset)} aria-describedby=${id} onClick=${(/** @type {MouseEvent} */ event) => openInPlace(event, preset)}>${preset.title}${preset.plays ? html`<span aria-hidden="true"> ▶</span>` : null}</a>
-      <${Picture} runs=${runs} styles=${styles} />
+      <${SketchPicture} runs=${runs} styles=${styles} />
       <div id=${id}>
         <p>${preset.description}</p>
         <${PresetNumbers} preset=${preset} runs=${runs} styles=${styles} />
@@ -91,8 +91,8 @@ function PresetCard({ preset }) {
   `;
 }
 
-/** Render the sketch of a preset. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
-function Picture({ runs, styles }) {
+/** Render the curves of a preset's runs as a small chart. @param {{runs: PresetSketch['runs'], styles: (RunStyle | null)[]}} props */
+function SketchPicture({ runs, styles }) {
   const { width, height } = SIZE;
   const { lines, base } = toSpark(
     runs.map((run) => run.curve),

@@ -10,7 +10,7 @@ export function HelpDialog() {
   return html`<${Dialog} title="Help" isOpen=${opened.value === 'help'} onClose=${closeDialog}><${HelpSheet} /><//>`;
 }
 
-/** Render the keyboard shortcuts and what the page shows. */
+/** Render terms and keyboard shortcuts, and the switch that turns shortcuts off. */
 function HelpSheet() {
   return html`
     <p>Drag a slider, and every figure follows. Each figure explains itself under “?”, and shows its numbers as a table from its menu.</p>

@@ -89,7 +89,7 @@ function runAll() {
   if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }
 
-/** Return whether a key event is a shortcut: no modifier key, and no input has the focus. @param {KeyboardEvent} event */
+/** Return whether a key event may be a shortcut: shortcuts are on, no modifier key is down, no input has the focus and nothing is open. @param {KeyboardEvent} event */
 function isShortcut(event) {
   const target = /** @type {Element} */ (event.target);
   if (!areKeysOn.value || event.ctrlKey || event.metaKey || event.altKey || target.closest(TYPED)) return false;

@@ -14,7 +14,7 @@ import { PlaySetting } from './play.js';
 
 const isWide = matchMedia('(min-width: 761px)').matches;
 
-/** Render title, text, source and numbers of the open preset. */
+/** Render title, text and numbers of the open preset, or the note that the view was changed. */
 export function PresetBanner() {
   const from = origin.value;
   if (!from) return null;

@@ -7,7 +7,7 @@ import { TheoryNotes } from '../cards/theory.js';
 import { toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
 import { methodOf, sourceOf, specOf } from '../data/record.js';
-import { describeInterval, toTitle, unitOf } from '../figures/places.js';
+import { describeInterval, toCardTitle, unitOf } from '../figures/places.js';
 import { toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
@@ -135,7 +135,7 @@ async function toCard(panel, onPaper) {
   const unit = unitOf(view);
   return {
     key: panel.key,
-    title: toTitle(panel, view),
+    title: toCardTitle(panel, view),
     unit: panel.views.length > 1 ? `${unit} · ${view.title}` : unit,
     meaning: view.meaning,
     help: panel.help,
@@ -171,7 +171,7 @@ async function toMapCard(isDark) {
   if (!map || !cells.value || !sourceOfMap(map)) return [];
   const { values, figure } = cells.value;
   const fields = state.fields.value;
-  const drawForFile = (/** @type {Figure} */ drawn) => {
+  const drawMap = (/** @type {Figure} */ drawn) => {
     const { figure: fitted, height } = fitMap(drawn, WIDTH_PX);
     return toSvg(fitted, { width: WIDTH_PX, height });
   };
@@ -186,8 +186,8 @@ async function toMapCard(isDark) {
       unit: `${mapAxes(fields, map)} · ${mapSettings(fields, state.view.value, map)}`,
       meaning: [`${title}.`, meaning, missingText(values.counts)].filter(Boolean).join(' '),
       help: { formula, reading: READING, symbol: values.metric.key, source },
-      svg: await drawForFile(figure),
-      paper: isDark ? await drawForFile(await drawIn(map, 'light')) : '',
+      svg: await drawMap(figure),
+      paper: isDark ? await drawMap(await drawIn(map, 'light')) : '',
       supplement: '',
       numbers: { caption: `${title}, of ${kind}`, head: [cornerText(fields, map), ...head], rows },
     },

@@ -14,7 +14,7 @@ export function Drawer() {
   return settingsOpened.value ? html`<${SettingsSheet} />` : null;
 }
 
-/** Render all settings, with a search and the buttons below. */
+/** Render the drawer with the search and all settings; close it on Escape. */
 function SettingsSheet() {
   const sheet = useRef(/** @type {HTMLElement | null} */ (null));
   useLayoutEffect(() => {

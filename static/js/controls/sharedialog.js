@@ -36,8 +36,8 @@ const MAP_HEIGHT = 240; // without rows
 const ROW_HEIGHT = 46;
 const DAY_MS = 86_400_000;
 
-/** Save the view as a file, and show its size. */
-async function save() {
+/** Save the view as one HTML file, and show its size or what failed. */
+async function saveFile() {
   const { short = '', long = '' } = links.value ?? {};
   saved.value = 'Drawing all figures …';
   try {
@@ -76,7 +76,7 @@ export function ShareDialog() {
       <h3>Embed a figure</h3>
       ${links.value?.id ? html`<${EmbedCode} id=${links.value.id} hasMap=${links.value.hasMap} />` : html`<p class="hint">Create a snapshot link first: the embed shows its numbers.</p>`}
       <h3>Download as HTML</h3>
-      <p class="choice"><button type="button" onClick=${save}>Download</button> <span class="hint" role="status">${saved.value || 'One file with all figures and numbers.'}</span></p>
+      <p class="choice"><button type="button" onClick=${saveFile}>Download</button> <span class="hint" role="status">${saved.value || 'One file with all figures and numbers.'}</span></p>
     <//>
   `;
 }

@@ -6,7 +6,7 @@ import { Headline } from '../cards/results.js';
 import { StoryText } from '../cards/story.js';
 import { Swatch } from '../cards/swatch.js';
 import { shownOf } from '../data/drawing.js';
-import { shownStep, toTitle, unitOf } from '../figures/places.js';
+import { shownStep, toCardTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { endPresentation, presented } from '../figures/presented.js';
 import { Picture } from '../picture/card.js';
@@ -33,7 +33,7 @@ const ACTS = {
 /** Return whether a run has a summary. @param {Columns} columns */
 const hasSummary = (columns) => columns.summary !== null;
 
-/** Focus the menu of the card that was presented, or the first menu if a preset replaced the card. @param {string} key */
+/** Focus the menu of the card that was presented, unless something else has the focus. @param {string} key */
 function returnFocus(key) {
   if (document.activeElement !== document.body) return;
   const tools = document.querySelector(`[data-panel="${key}"] .card-tools > button:last-of-type`);
@@ -43,7 +43,7 @@ function returnFocus(key) {
 /** Return the title of a card. @param {Panel | {key: string, title: string} | null | undefined} card */
 function titleOf(card) {
   if (!card) return '';
-  return 'views' in card ? toTitle(card, state.viewOf(card)) : card.title;
+  return 'views' in card ? toCardTitle(card, state.viewOf(card)) : card.title;
 }
 
 /** Render one card over the whole window, for a presentation. */

@@ -17,7 +17,10 @@ const LEAST_PX = 180; // smallest height of a figure
 export function fitFigure(panel, room) {
   const { value: templates } = state.templates;
   if (!panel)
-    return { magnified: templates ? largestMagnification((width) => toPictureHeight(templates, width), room) : 1, height: null };
+    return {
+      magnified: templates ? largestMagnification((width) => toPictureHeight(templates, width), room) : 1,
+      height: null,
+    };
   const { figure: template } = state.viewOf(panel);
   if (!template.layout.meta.grid) {
     const magnified = Math.min(LARGEST, Math.max(1, room.width / DRAWN_PX));

@@ -26,7 +26,7 @@ tiny.addEventListener('change', () => {
   isTiny.value = tiny.matches;
 });
 
-/** Render the bar at the top: title, run, status, cost and menus. */
+/** Render the bar at the top: story, examples, status, Run, Share and the menu. */
 export function TopBar() {
   return html`
     <header class="topbar">

@@ -25,7 +25,7 @@ const TYPED = 'input, textarea, select';
 /** Whether a file is dragged over the page. */
 const isOver = signal(false);
 
-/** Render the dialog that opens a recording of the user's own model. */
+/** Render the button that imports recordings of the user's own model, with its help. */
 export function OpenTrace() {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const choose = (/** @type {any} */ { target }) => {

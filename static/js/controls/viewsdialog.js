@@ -15,7 +15,16 @@ import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
 import { closeDialog, opened } from '../ui/opened.js';
 import { mergeViews } from './compareviews.js';
-import { describeVisited, dropVisited, dropAllVisited, dropped, recordVisit, restore, shownKey, stored } from './visits.js';
+import {
+  describeVisited,
+  dropAllVisited,
+  dropped,
+  dropVisited,
+  recordVisit,
+  restore,
+  shownKey,
+  stored,
+} from './visits.js';
 
 /** @typedef {import('../state/visited.js').Visited} Visited */
 

@@ -4,7 +4,7 @@ import { depthOf, modelOf, trainSteps } from './record.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Frame} Frame */
 
-/** Create empty columns. @returns {Columns} */
+/** Create empty columns for a run. @returns {Columns} */
 export function createColumns() {
   return {
     start: null,
@@ -58,7 +58,7 @@ const FRAME_HANDLERS = {
     addLayer(columns, frame);
   },
   backward: addLayer,
-  /** @param {Columns} columns @param {import('../../types').StepFrame} frame */
+  /** Add the frame of a training step: its values, and the matrices of kept steps. @param {Columns} columns @param {import('../../types').StepFrame} frame */
   step(columns, { step, iteration, values, log10, status, input, story }) {
     if (story) columns.story = story;
     if (input) columns.stepInputs.set(step, input);
@@ -78,7 +78,7 @@ const FRAME_HANDLERS = {
     }
     if (modelOf(columns) !== null) lengthenAll(columns, columns.trained);
   },
-  /** @param {Columns} columns @param {import('../../types').SimilarityFrame} frame */
+  /** Add one row of the matrix of CKA between layers, which is symmetric. @param {Columns} columns @param {import('../../types').SimilarityFrame} frame */
   similarity(columns, frame) {
     const layers = depthOf(columns);
     const matrix = columns.matrices.get('cka') ?? {
@@ -96,7 +96,7 @@ const FRAME_HANDLERS = {
   loss(columns, frame) {
     columns.loss = frame.values.loss;
   },
-  /** @param {Columns} columns @param {import('../../types').MixingFrame} frame */
+  /** Add the mixing of all layers: matrices and per-layer columns. @param {Columns} columns @param {import('../../types').MixingFrame} frame */
   mixing(columns, frame) {
     for (const [key, column] of Object.entries(frame.values)) {
       if (isPacked(column))
@@ -150,7 +150,7 @@ function toFlags(flags) {
   return new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag]));
 }
 
-/** Clear the measurements before training: the frames that follow measure the trained stack. @param {Columns} columns */
+/** Clear the measurements before training, because the following frames measure the trained stack. @param {Columns} columns */
 function resetMeasurements(columns) {
   for (const table of [columns.layers, columns.log10, columns.status, columns.matrices]) table.clear();
   Object.assign(columns, { input: {}, loss: null });

@@ -34,7 +34,7 @@ export function isSpanBeyond(span, layers) {
 }
 
 /** Multiply a span of matrices (L, n, n); `status` gives, by layer, why a matrix has no numbers. @param {Matrix} stack @param {string} span @param {number} cursor @param {Map<number, string>} [status] @returns {Product} */
-export function multiply(stack, span, cursor, status) {
+export function multiplySpan(stack, span, cursor, status) {
   const [first, last] = toSpan(span, cursor, stack.shape[0]);
   const known = latest.get(stack);
   if (known?.first === first && known.last === last) return known;
@@ -43,17 +43,17 @@ export function multiply(stack, span, cursor, status) {
   for (let layer = first; layer <= last; layer++) {
     scaled = multiplyAt(stack.data, layer * n * n, scaled, n);
     const shift = toShift(scaled);
-    scaled = scaled.map((value) => scaleBy(value, -shift));
+    scaled = scaled.map((value) => scaleByPowerOfTwo(value, -shift));
     exponent += shift;
   }
-  const product = { first, last, n, scaled, exponent, lost: findLoss(status, first, last) };
+  const product = { first, last, n, scaled, exponent, lost: findMissingReason(status, first, last) };
   // Do not cache incomplete products: more layers may arrive.
   if (scaled.every(Number.isFinite)) latest.set(stack, product);
   return product;
 }
 
-/** Return the reason for missing numbers within a span: `unknown` if all its flags are, else `nan`. @param {Map<number, string> | undefined} status @param {number} first @param {number} last */
-function findLoss(status, first, last) {
+/** Return why a product over a span has no numbers: `unknown` if all status flags in the span are, else `nan`. @param {Map<number, string> | undefined} status @param {number} first @param {number} last */
+function findMissingReason(status, first, last) {
   const flags = [...(status ?? [])].filter(([layer]) => first <= layer && layer <= last).map(([, flag]) => flag);
   return flags.length > 0 && flags.every((flag) => flag === 'unknown') ? 'unknown' : 'nan';
 }
@@ -70,30 +70,30 @@ export function multiplyAt(data, from, right, n) {
   return product;
 }
 
-/** Return the power of two that scales the largest entry into [1/2, 1). Scaling by powers of two is exact. @param {Float64Array} values */
+/** Return the power of two that scales the largest entry of a product into [1/2, 1). Scaling by powers of two is exact. @param {Float64Array} values */
 export function toShift(values) {
   const most = values.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   if (most === 0 || !Number.isFinite(most)) return 0;
   const shift = Math.floor(Math.log2(most)) + 1;
-  const scaled = scaleBy(most, -shift); // log2 rounds
+  const scaled = scaleByPowerOfTwo(most, -shift); // log2 rounds
   return scaled >= 1 ? shift + 1 : scaled < 0.5 ? shift - 1 : shift;
 }
 
-/** Multiply by a power of two, in two steps because 2^1074 overflows. @param {number} value @param {number} power */
-export function scaleBy(value, power) {
+/** Multiply a number by 2^exponent, in two steps because 2^1074 overflows. @param {number} value @param {number} power */
+export function scaleByPowerOfTwo(value, power) {
   const half = Math.trunc(power / 2);
   return value * 2 ** half * 2 ** (power - half);
 }
 
-/** Compute row sums. @param {Product} product @returns {Float64Array} scaled; rounding errors become 0 */
+/** Add up the rows of a product, in its scaled entries; sums below the rounding error become 0. @param {Product} product @returns {Float64Array} scaled; rounding errors become 0 */
 export function rowSums({ n, scaled }) {
   return Float64Array.from({ length: n }, (_, i) =>
     clearRounding(scaled.subarray(i * n, (i + 1) * n).reduce((sum, value) => sum + value, 0)),
   );
 }
 
-/** Compute column sums. @param {Product} product @returns {Float64Array} scaled; rounding errors become 0 */
-export function colSums({ n, scaled }) {
+/** Add up the columns of a product, in its scaled entries; sums below the rounding error become 0. @param {Product} product @returns {Float64Array} scaled; rounding errors become 0 */
+export function columnSums({ n, scaled }) {
   return Float64Array.from({ length: n }, (_, j) => {
     let sum = 0;
     for (let i = 0; i < n; i++) sum += scaled[i * n + j];
@@ -136,24 +136,24 @@ function toPower({ scaled, exponent }) {
 /** Format entries in the product's power of ten. @param {Product} product */
 export function toCellTexts(product) {
   const power = toPower(product);
-  return mapRows(product, (scaled) => toText(scaled, product, power));
+  return mapRows(product, (scaled) => formatInPower(scaled, product, power));
 }
 
 /** Format sums in the product's power of ten. @param {Product} product @param {Float64Array} sums scaled */
 export function toSumTexts(product, sums) {
   const power = toPower(product);
-  return Array.from(sums, (scaled) => toText(scaled, product, power));
+  return Array.from(sums, (scaled) => formatInPower(scaled, product, power));
 }
 
-/** Format one number in a power of ten. @param {number} scaled @param {Product} product @param {number} power */
-function toText(scaled, { exponent, lost }, power) {
+/** Format one number of a product in a power of ten. @param {number} scaled @param {Product} product @param {number} power */
+function formatInPower(scaled, { exponent, lost }, power) {
   if (!Number.isFinite(scaled)) return lost === 'unknown' ? UNKNOWN : lost; // a cell has no room for words
   if (Math.abs(scaled) < UNRESOLVED) return formatFixed(0, 2);
   const size = 10 ** (toLog10(scaled, exponent) - power);
   return formatFixed(Math.sign(scaled) * size, size < 10 ? 2 : size < 100 ? 1 : 0);
 }
 
-/** Append the power of ten of all numbers to a run's label. @param {Product} product @param {string} label */
+/** Append the power of ten in which a product is shown to its run's label. @param {Product} product @param {string} label */
 export function toLabel(product, label) {
   const power = toPower(product);
   return power === 0 ? label : `${label} ${formatPower(power)}`;
@@ -164,10 +164,10 @@ export function toGains(product) {
   const most = (/** @type {Float64Array} */ sums) => sums.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   const toGain = (/** @type {Float64Array} */ sums) =>
     sums.every(Number.isFinite) ? formatScaled(most(sums), product.exponent) : statusText(product.lost);
-  return [toGain(rowSums(product)), toGain(colSums(product))];
+  return [toGain(rowSums(product)), toGain(columnSums(product))];
 }
 
-/** Format the gains of a product for the line below it. @param {Product} product */
+/** Format the gains of a product for the line below its matrix. @param {Product} product */
 export function toTitle(product) {
   const [forward, backward] = toGains(product);
   return `gain → ${forward}<br>gain ← ${backward}`;

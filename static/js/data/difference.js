@@ -25,7 +25,7 @@ const MAX_DECADES = 307; // of a double
  */
 export function fillDifference(template, results, labels, cursor, narrow = false) {
   if (ignoresDifference(template)) return fill(template, results, labels, cursor, narrow);
-  const ratio = isRatio(template);
+  const ratio = drawsLogarithms(template);
   const [base] = results;
   const compared = results.map((result, run) => {
     if (run === 0 || !base || !result) return null;
@@ -49,15 +49,15 @@ export function ignoresDifference(template) {
   );
 }
 
-/** Return whether a template draws logarithms: their difference is a ratio, in decades. @param {Figure} template */
-export function isRatio(template) {
+/** Return whether a template draws logarithms. Their difference is a ratio, in decades. @param {Figure} template */
+export function drawsLogarithms(template) {
   return template.data.some((trace) => Object.values(trace.meta.fill).some((source) => LOGARITHMIC.test(source)));
 }
 
-/** Describe the unit of a difference. @param {Figure} template @param {string} unit */
-export function toUnit(template, unit) {
+/** Describe the unit of a difference to run A. @param {Figure} template @param {string} unit */
+export function toDifferenceUnit(template, unit) {
   if (ignoresDifference(template)) return unit;
-  return `${isRatio(template) ? 'ratio' : 'difference'} to A · ${unit}`;
+  return `${drawsLogarithms(template) ? 'ratio' : 'difference'} to A · ${unit}`;
 }
 
 /** Return a copy of a template with a zero line, and a diverging colour scale. @param {Figure} template @returns {Figure} */
@@ -158,7 +158,7 @@ function pairMatrices(ours, theirs) {
   if (!ours || !theirs || ours.shape.length !== theirs.shape.length) return null;
   if (ours.shape.length === 3) {
     const size = Math.max(ours.shape[2], theirs.shape[2]);
-    [ours, theirs] = [toStreams(ours, size), toStreams(theirs, size)];
+    [ours, theirs] = [expandToStreams(ours, size), expandToStreams(theirs, size)];
     if (ours.shape[2] !== theirs.shape[2]) return null;
   }
   const [width, facing] = [ours.shape, theirs.shape].map((shape) =>
@@ -172,7 +172,7 @@ function pairMatrices(ours, theirs) {
 }
 
 /** Expand a stack (L, 1, 1) to multiples of the identity; return any other stack unchanged. @param {Matrix} stack @param {number} size @returns {Matrix} */
-function toStreams(stack, size) {
+function expandToStreams(stack, size) {
   if (stack.shape[2] !== 1 || size === 1) return stack;
   const data = new Float64Array(stack.shape[0] * size * size);
   stack.data.forEach((value, layer) => {

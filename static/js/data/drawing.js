@@ -17,7 +17,7 @@ function keysOf(template, run) {
 }
 
 /** Return whether any of the metrics has data. @param {Columns} columns @param {string[]} keys */
-function hasAny(columns, keys) {
+function hasAnyMetric(columns, keys) {
   return keys.some((key) => columns.layers.has(key) || columns.matrices.has(key) || columns.steps.has(key));
 }
 
@@ -47,24 +47,25 @@ export function shownOf(slot, has) {
 }
 
 /**
- * Choose what a figure draws for each run. All runs change together: only if each has new data, is done, or has derived columns. Until
- * then the figure stays as it is, or shows the latest earlier state that all runs have. On a first visit each run is drawn as its data
- * arrives.
+ * Choose what a figure draws for each run. All runs change together: only if each has new data, is done, or has derived columns. Until then the figure stays unchanged, or shows the latest earlier state that all runs have. On a first visit each run is drawn as its data arrives.
  * @param {Figure} template
  * @param {Slot[]} slots
  * @param {Place[]} drawn
  * @returns {{places: Place[], results: Columns[], labels: string[], isStale: boolean, isNew: boolean}} `isNew`: new data from the server
  */
-export function choose(template, slots, drawn) {
+export function chooseDrawn(template, slots, drawn) {
   const keys = slots.map((_, run) => keysOf(template, run));
-  const fresh = slots.map((slot, run) => freshOf(slot, keys[run]));
+  const fresh = slots.map((slot, run) => newDataOf(slot, keys[run]));
   const isComplete = fresh.every(Boolean);
   const isFirst = slots.every((slot) => slot.before.length === 0);
   const last = isComplete || isFirst ? -1 : lastOfAll(slots, keys);
   const places = slots.map((slot, run) => {
-    const own = fresh[run] ?? toPlace(slot, keys[run]);
+    const own = fresh[run] ?? describeColumns(slot, keys[run]);
     if (isComplete || isFirst || slot.before.length === 0) return own;
-    return drawn[run] ?? toPlace(slot.before[last] ?? shownOf(slot, (item) => hasAny(item, keys[run])), keys[run]);
+    return (
+      drawn[run] ??
+      describeColumns(slot.before[last] ?? shownOf(slot, (item) => hasAnyMetric(item, keys[run])), keys[run])
+    );
   });
   return {
     places,
@@ -75,23 +76,27 @@ export function choose(template, slots, drawn) {
   };
 }
 
-/** Return new data of a run, or null. @param {Slot} slot @param {string[]} keys @returns {Place | null} */
-function freshOf(slot, keys) {
+/** Return the columns of a run if they have data that the figure does not show yet, else null. @param {Slot} slot @param {string[]} keys @returns {Place | null} */
+function newDataOf(slot, keys) {
   const { columns, label } = slot;
   const derived = derivedOf(slot, keys);
-  const signature = derived ? `known ${numberOf(derived)} ${label}` : '';
+  const signature = derived ? `known ${numberColumns(derived)} ${label}` : '';
   // Derived columns are drawn already, so a finished run keeps their signature.
-  if (columns.end?.status === 'done') return derived ? { columns, label, signature } : toPlace(slot, keys);
+  if (columns.end?.status === 'done') return derived ? { columns, label, signature } : describeColumns(slot, keys);
   if (derived) return { columns: derived, label, signature };
   // Draw a recording as far as it has arrived: the missing metrics may never arrive.
-  const isDrawable = columns.end !== null || modelOf(columns) !== null || hasAny(columns, keys);
-  return isDrawable ? toPlace(slot, keys) : null;
+  const isDrawable = columns.end !== null || modelOf(columns) !== null || hasAnyMetric(columns, keys);
+  return isDrawable ? describeColumns(slot, keys) : null;
 }
 
-/** Describe the columns of a run with a signature. @param {{id: string, columns: Columns, label: string}} item @param {string[]} keys @returns {Place} */
-function toPlace({ id, columns, label }, keys) {
+/** Return the columns of a run with a signature that changes whenever the drawn metrics change. @param {{id: string, columns: Columns, label: string}} item @param {string[]} keys @returns {Place} */
+function describeColumns({ id, columns, label }, keys) {
   const versions = keys.map((key) => columns.versions.get(key) ?? 0);
-  return { columns, label, signature: [id || numberOf(columns), label, columns.end !== null, ...versions].join(' ') };
+  return {
+    columns,
+    label,
+    signature: [id || numberColumns(columns), label, columns.end !== null, ...versions].join(' '),
+  };
 }
 
 /** Find the latest earlier state that all runs have; -1 if there is none. @param {Slot[]} slots @param {string[][]} keys */
@@ -99,7 +104,7 @@ function lastOfAll(slots, keys) {
   const count = Math.max(...slots.map((slot) => slot.before.length));
   const hasEarlier = (/** @type {number} */ place) =>
     slots.every(
-      ({ before }, run) => before.length === 0 || (before[place] && hasAny(before[place].columns, keys[run])),
+      ({ before }, run) => before.length === 0 || (before[place] && hasAnyMetric(before[place].columns, keys[run])),
     );
   return [...new Array(count).keys()].findIndex(hasEarlier);
 }
@@ -108,8 +113,8 @@ function lastOfAll(slots, keys) {
 const numbers = new WeakMap();
 let count = 0;
 
-/** Number columns that have no id yet, so that signatures distinguish them. @param {Columns} columns */
-function numberOf(columns) {
+/** Number columns that have no run id yet, so that signatures distinguish them. @param {Columns} columns */
+function numberColumns(columns) {
   const known = numbers.get(columns) ?? ++count;
   numbers.set(columns, known);
   return known;
@@ -120,8 +125,8 @@ export function areForwardCurvesComplete(slots) {
   return slots.every(({ columns }) => columns.loss !== null || columns.end !== null);
 }
 
-/** Return a slot with the columns of a training step. @param {Slot} slot @param {number} step @param {Figure} template */
-export function slotAt(slot, step, template) {
+/** Return a slot whose columns, also those of earlier runs, are replaced by those at a training step. @param {Slot} slot @param {number} step @param {Figure} template */
+export function slotAtStep(slot, step, template) {
   const rules = template.layout.meta.rules.steps;
   const before = slot.before.map((item) => ({ ...item, columns: atStep(item.columns, step, rules) }));
   return { ...slot, columns: atStep(slot.columns, step, rules), before };

@@ -18,12 +18,12 @@ export function toRunStyles(methods, theme) {
 }
 
 /** Style the traces of runs of these methods, in place. @param {Figure} figure @param {(string | null)[]} methods */
-export function dress({ data, layout: { meta } }, methods) {
+export function styleTraces({ data, layout: { meta } }, methods) {
   const styles = toRunStyles(methods, meta.theme);
-  if (meta.axes) reorder(data, styles);
+  if (meta.axes) reorderByInk(data, styles);
   for (const trace of data) {
     const style = styles[trace.meta.run];
-    if (style && trace.meta.look) dressTrace(trace, style, trace.meta.look);
+    if (style && trace.meta.look) styleTrace(trace, style, trace.meta.look);
   }
   if (meta.colors)
     meta.colors = styles.slice(0, meta.colors.length).map((style, run) => style?.color ?? meta.colors[run]);
@@ -38,14 +38,14 @@ export function inkedFraction(dash) {
 }
 
 /** Draw the lines with the largest gaps on top, so that all lines stay visible. @param {Trace[]} data @param {(RunStyle | null)[]} styles */
-function reorder(data, styles) {
+function reorderByInk(data, styles) {
   const shares = styles.map((style) => (style ? inkedFraction(style.dash) : 1));
   const order = shares.map((_, run) => run).sort((a, b) => shares[a] - shares[b]);
   for (const trace of data) trace.meta.run = order[trace.meta.run] ?? trace.meta.run;
 }
 
-/** Style one trace. @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
-function dressTrace(trace, style, look) {
+/** Set colour, dash pattern and name of one Plotly trace to those of its run. @param {Trace} trace @param {RunStyle} style @param {NonNullable<Trace['meta']['look']>} look */
+function styleTrace(trace, style, look) {
   trace.line.color = style.color;
   if (look.dash) trace.line.dash = style.dash;
   if (look.weight) trace.line.width = look.weight * style.width;

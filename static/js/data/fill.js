@@ -1,9 +1,10 @@
 /** Fills a panel's template with the columns of runs, and places labels. `mhc_core/figures/fill/fill.py` fills in the same numbers; tests compare them. */
 
-import { dress } from './dress.js';
+import { styleTraces } from './dress.js';
 import {
   cellLabel,
   cellNote,
+  emptyNote,
   endLabels,
   findLost,
   footNote,
@@ -11,9 +12,8 @@ import {
   formatStatus,
   LABELS,
   lostLabels,
-  note,
 } from './labels.js';
-import { largest, logTicks } from './numbers.js';
+import { largestMagnitude, logTicks } from './numbers.js';
 import { depthOf, methodOf } from './record.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -42,25 +42,25 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
   const figure = structuredClone(template);
   const { layout } = figure;
   layout.annotations = [];
-  dress(figure, methods);
+  styleTraces(figure, methods);
   for (const trace of figure.data) fillTrace(trace, results[trace.meta.run] ?? null, labels, cursor);
-  cutCurves(figure);
+  blankOutsideInterval(figure);
   const layers = Math.max(1, ...results.map((result) => (result ? depthOf(result) : 1)));
   const { meta } = layout;
   if (meta.axes) fillAxes(figure, results, layers, narrow);
   if (meta.grid) placeCells(figure, narrow);
-  spanLayers(figure, layers, cursor, narrow);
+  setLayerRanges(figure, layers, cursor, narrow);
   if (meta.symmetric) centerColors(figure, results);
   if (meta.lost_rows) markLostRows(figure, results);
-  if (meta.sums) writeSums(layout, visible(figure), results, cursor, narrow);
+  if (meta.sums) writeSums(layout, visibleTraces(figure), results, cursor, narrow);
   const { unknown, absent } = meta;
   const isNoted = [
     unknown && noteRuns(figure, results, labels, unknown, (columns, key) => columns.unknown.has(key)),
-    absent && noteRuns(figure, results, labels, absent.text, (columns) => lacks(columns, absent.key)),
+    absent && noteRuns(figure, results, labels, absent.text, (columns) => endedWithout(columns, absent.key)),
   ].some(Boolean);
-  if (visible(figure).length === 0) {
+  if (visibleTraces(figure).length === 0) {
     hideTicks(layout);
-    if (meta.empty && !isNoted) layout.annotations.push(note(meta.empty, meta.muted));
+    if (meta.empty && !isNoted) layout.annotations.push(emptyNote(meta.empty, meta.muted));
   }
   return figure;
 }
@@ -70,8 +70,8 @@ function hideTicks(layout) {
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) layout[name].showticklabels = false;
 }
 
-/** List the visible traces. @param {Figure} figure */
-function visible(figure) {
+/** List the visible traces of a figure. @param {Figure} figure */
+function visibleTraces(figure) {
   return figure.data.filter((trace) => trace.visible !== false);
 }
 
@@ -91,8 +91,8 @@ function fillTrace(trace, result, labels, cursor) {
   }
 }
 
-/** Cut curves to the chosen interval, so that axes and labels cover it only. @param {Figure} figure */
-function cutCurves({ data, layout: { meta } }) {
+/** Replace the values of curves outside the chosen interval by null, in place, so that axes and labels cover the interval only. Layers count from 0 in `meta.interval` and from 1 on the axis. @param {Figure} figure */
+function blankOutsideInterval({ data, layout: { meta } }) {
   if (!meta.interval || meta.layers?.xaxis !== 'line') return;
   const [first, last] = meta.interval;
   for (const trace of data.filter((item) => item.visible !== false)) {
@@ -104,12 +104,12 @@ function cutCurves({ data, layout: { meta } }) {
 }
 
 /** Return whether a run ended without a metric. @param {Columns} columns @param {string} key */
-function lacks({ end, layers }, key) {
+function endedWithout({ end, layers }, key) {
   return end !== null && !layers.has(key);
 }
 
 /**
- * Name the runs that lack data for a reason; return whether there are any.
+ * Name on the figure the runs that lack data, for one reason; return whether there are any.
  * @param {Figure} figure
  * @param {(Columns | null)[]} results
  * @param {string[]} labels
@@ -125,7 +125,7 @@ function noteRuns({ data, layout }, results, labels, reason, isMeant) {
   const isEmpty = data.every((trace) => trace.visible === false);
   layout.annotations.push(
     isEmpty
-      ? note(reason, muted)
+      ? emptyNote(reason, muted)
       : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${reason}`, muted, layout.paper_bgcolor),
   );
   return true;
@@ -151,7 +151,7 @@ function fillAxes(figure, results, layers, narrow) {
   if (narrow) layout.margin.l = ticks.some((/** @type {string} */ text) => text.includes('×')) ? 56 : 40;
   layout.margin.r = narrow
     ? 19 + Math.round(letter_px * Math.max(1, longest))
-    : 18 + Math.round(letter_px * Math.max(3, longest, ...visible(figure).map(nameLength)));
+    : 18 + Math.round(letter_px * Math.max(3, longest, ...visibleTraces(figure).map(nameLength)));
 }
 
 /** Count the characters of a trace's name; 0 if it has no end label. @param {Trace} trace */
@@ -161,7 +161,9 @@ function nameLength(trace) {
 
 /** Compute the padded range of the values on an axis. @param {Figure} figure @param {any} rule @returns {[number, number]} */
 function dataRange(figure, rule) {
-  const values = [...visible(figure).flatMap((trace) => trace.y), ...rule.include].filter((value) => value !== null);
+  const values = [...visibleTraces(figure).flatMap((trace) => trace.y), ...rule.include].filter(
+    (value) => value !== null,
+  );
   if (values.length === 0) return [0, 1];
   let low = Math.min(...values);
   let high = Math.max(...values);
@@ -186,14 +188,14 @@ function dataRange(figure, rule) {
  */
 function labelLines(figure, results, span, layers, narrow) {
   const [ends, losses] = [/** @type {any[]} */ ([]), /** @type {any[]} */ ([])];
-  for (const trace of visible(figure).filter((item) => item.meta.end)) {
+  for (const trace of visibleTraces(figure).filter((item) => item.meta.end)) {
     const result = /** @type {Columns} */ (results[trace.meta.run]);
     const { color } = trace.line;
     const isStep = trace.meta.fill.x === 'step';
     const flags = /** @type {Map<number, string> | undefined} */ (
       (isStep ? result.stepsStatus : result.status).get(trace.meta.key)
     );
-    const [first, last] = isStep ? [0, trace.y.length - 1] : intervalOf(figure, layers);
+    const [first, last] = isStep ? [0, trace.y.length - 1] : shownLayers(figure, layers);
     const status = [...(flags ?? [])].filter(([index]) => index >= first && index <= last);
     const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer', isStep ? trace.x : undefined);
     if (lost && lost.point !== null) {
@@ -230,13 +232,13 @@ function lineEnd(trace, result, lost, span) {
 // ---- layers along an axis
 
 /** Return the first and last shown layer, from 0. @param {Figure} figure @param {number} layers @returns {[number, number]} */
-function intervalOf({ layout }, layers) {
+function shownLayers({ layout }, layers) {
   return layout.meta.interval ?? [0, layers - 1];
 }
 
-/** Set the ranges of layer axes. @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
-function spanLayers(figure, layers, cursor, narrow) {
-  const interval = intervalOf(figure, layers);
+/** Set the ranges of axes that count layers. @param {Figure} figure @param {number} layers @param {number} cursor @param {boolean} narrow */
+function setLayerRanges(figure, layers, cursor, narrow) {
+  const interval = shownLayers(figure, layers);
   for (const [name, kind] of Object.entries(figure.layout.meta.layers ?? {})) {
     const span = layerRange(figure, kind, interval, cursor, narrow);
     Object.assign(figure.layout[name], { range: span, autorange: false });
@@ -246,7 +248,7 @@ function spanLayers(figure, layers, cursor, narrow) {
   }
 }
 
-/** Compute the range of a layer axis of some kind. @param {Figure} figure @param {string} kind @param {[number, number]} interval @param {number} cursor @param {boolean} narrow */
+/** Compute the range of an axis that counts layers, in its unit: lines, cells of a map, or some matrices around the cursor. @param {Figure} figure @param {string} kind @param {[number, number]} interval @param {number} cursor @param {boolean} narrow */
 function layerRange(figure, kind, [first, last], cursor, narrow) {
   if (kind === 'line') {
     const pad = first === last ? 0.5 : 0.01 * (last - first);
@@ -258,7 +260,7 @@ function layerRange(figure, kind, [first, last], cursor, narrow) {
   const layers = last - first + 1;
   const { window_columns } = figure.layout.meta.rules;
   const columns = narrow ? window_columns / 3 : window_columns;
-  const step = Math.min(1, ...visible(figure).map((trace) => trace.dx));
+  const step = Math.min(1, ...visibleTraces(figure).map((trace) => trace.dx));
   const width = Math.min(layers, Math.max(4, Math.floor(columns * step)));
   const start = Math.min(Math.max(cursor + 1 - (width - 1) / 2, first + 1), last - width + 2);
   return [start - 0.5, start + width - 0.5];
@@ -277,7 +279,7 @@ function placeCells(figure, narrow) {
   const { direction, cell, cells } = grid;
   const rows = narrow || direction === 'rows';
   const gap = rows ? Math.max(grid.gap, MIN_ROW_GAP) : grid.gap;
-  const present = visible(figure).map((trace) => trace.meta.run);
+  const present = visibleTraces(figure).map((trace) => trace.meta.run);
   const total = present.length * cell + Math.max(0, present.length - 1) * gap;
   for (const [run, [xName, yName]] of cells.entries()) {
     const [x, y] = [layout[xName], layout[yName]];
@@ -295,7 +297,7 @@ function placeCells(figure, narrow) {
       x.title = null; // adjacent titles would overlap
     }
   }
-  for (const trace of visible(figure)) {
+  for (const trace of visibleTraces(figure)) {
     layout.annotations.push(cellLabel(trace.name, trace.xaxis, trace.yaxis, layout.meta.colors[trace.meta.run]));
   }
 }
@@ -306,16 +308,18 @@ function centerColors(figure, results) {
   const axis = figure.layout[meta.symmetric];
   if (meta.signed_log) {
     const { colorbar, ...ends } = signedLogScale(
-      Math.max(0, ...visible(figure).flatMap((trace) => trace.z.map(largest))),
+      Math.max(0, ...visibleTraces(figure).flatMap((trace) => trace.z.map(largestMagnitude))),
       meta.rules,
     );
     Object.assign(axis.colorbar, colorbar);
     Object.assign(axis, ends);
     return;
   }
-  const sizes = visible(figure).map((trace) => {
+  const sizes = visibleTraces(figure).map((trace) => {
     const result = results[trace.meta.run];
-    return largest((result?.matrices.get(trace.meta.key) ?? result?.stepsLog10.get(trace.meta.key))?.data ?? []);
+    return largestMagnitude(
+      (result?.matrices.get(trace.meta.key) ?? result?.stepsLog10.get(trace.meta.key))?.data ?? [],
+    );
   });
   const bound = linearBound(Math.max(0, ...sizes));
   Object.assign(axis, { cmin: -bound, cmax: bound });

@@ -53,14 +53,14 @@ export function formatFactor(log10, digits = 3) {
     return `${mantissa}${formatPower(exponent)}`;
   }
   const value = Number((10 ** log10).toPrecision(digits));
-  return formatterOf(Math.max(0, digits - 1 - Math.floor(Math.log10(value)))).format(value);
+  return decimalFormatter(Math.max(0, digits - 1 - Math.floor(Math.log10(value)))).format(value);
 }
 
 /** Caches formatters by decimals: creating one takes as long as formatting a hundred numbers. @type {Map<number, Intl.NumberFormat>} */
 const formatters = new Map();
 
-/** Return the formatter with so many decimals. @param {number} decimals */
-function formatterOf(decimals) {
+/** Return the cached number formatter with so many decimals. @param {number} decimals */
+function decimalFormatter(decimals) {
   const found =
     formatters.get(decimals) ??
     new Intl.NumberFormat('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });

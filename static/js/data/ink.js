@@ -80,12 +80,12 @@ export function writeNumbers({ data, layout }) {
   return found;
 }
 
-/** Return the font size at which the longest number fits its cell, within the limits. @param {string[]} texts @param {number} room in pixels */
+/** Return the font size in px at which the longest number fits its cell, within the limits. @param {string[]} texts @param {number} room in pixels */
 function fitLetters(texts, room) {
   return Math.min(SIZES[1], Math.max(SIZES[0], lettersIn(texts, room)));
 }
 
-/** Return the font size at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */
+/** Return the font size in px at which the longest text fills its cell. @param {string[]} texts @param {number} room in pixels */
 export function lettersIn(texts, room) {
   return Math.floor(room / (LETTER * Math.max(1, ...texts.map((text) => [...text].length))));
 }

@@ -11,7 +11,7 @@ const HIGH = 0.8;
 const SAME = 0.005;
 
 /** Sort indexes of positions from lowest to highest; among equal positions the first is the highest. @param {number[]} places */
-function orderOf(places) {
+function sortIndexes(places) {
   const rising = places.map((_, index) => index).sort((a, b) => places[a] - places[b]);
   const bases = [...places];
   rising.forEach((index, at) => {
@@ -26,8 +26,8 @@ function orderOf(places) {
  * @param {number[]} places
  * @param {number} gap
  */
-export function spread(places, gap) {
-  const order = orderOf(places);
+export function spreadPositions(places, gap) {
+  const order = sortIndexes(places);
   const moved = [...places];
   let floor = 0;
   for (const index of order) {
@@ -55,7 +55,7 @@ export function toNames(labels) {
  * @param {number} gap
  */
 export function endLabels(ends, narrow, gap) {
-  const places = spread(
+  const places = spreadPositions(
     ends.map((end) => end.place),
     gap,
   );
@@ -128,7 +128,7 @@ export function lostLabels(losses, [low, high], narrow, gap) {
   const isRight = losses.map(({ point, middle }) => point > middle);
   // Left of a cross the curve comes from below, so a label right of a high cross goes below it.
   const centres = losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -gap : gap) / 2);
-  const places = spread(centres, gap);
+  const places = spreadPositions(centres, gap);
   return losses.map(({ x, text, color }, index) => {
     const label = narrow ? shorten(text) : text;
     return {
@@ -218,8 +218,8 @@ export function axisNote(text, xshift, color) {
   return { ...place, textangle: -90, showarrow: false, text, font: { color, size: 12 } };
 }
 
-/** Create a note in the middle of an empty figure. @param {string} text @param {string} color */
-export function note(text, color) {
+/** Create the note in the middle of a figure without data. @param {string} text @param {string} color */
+export function emptyNote(text, color) {
   const middle = { x: 0.5, y: 0.5, xanchor: 'center', yanchor: 'middle' };
   return { xref: 'paper', yref: 'paper', ...middle, showarrow: false, text, font: { color } };
 }

@@ -14,10 +14,10 @@ const STATUS_WORDS = /** @type {Record<string, string>} */ ({ unknown: 'not know
 export function formatValue(value, log10 = null, status = undefined, digits = 4) {
   if (value !== null && Number.isFinite(value)) {
     const size = Math.abs(value);
-    if (size === 0 || (size >= 1e-3 && size < 1e5)) return strip(formatFixed(value, decimals(size, digits)));
-    return scientific(value < 0, Math.log10(size), digits - 2);
+    if (size === 0 || (size >= 1e-3 && size < 1e5)) return stripZeros(formatFixed(value, countDecimals(size, digits)));
+    return formatScientific(value < 0, Math.log10(size), digits - 2);
   }
-  if (log10 !== null && Number.isFinite(log10)) return scientific(false, log10, digits - 2);
+  if (log10 !== null && Number.isFinite(log10)) return formatScientific(false, log10, digits - 2);
   return status === undefined ? UNKNOWN : statusText(status);
 }
 
@@ -36,7 +36,7 @@ export function formatFixed(value, digits) {
 export const formatSigned = (value, digits) => formatFixed(value, digits).replace('-', '−');
 
 /** Return the largest finite magnitude. Uses a loop because a matrix may have a million entries. @param {ArrayLike<number>} values */
-export function largest(values) {
+export function largestMagnitude(values) {
   let found = 0;
   for (let index = 0; index < values.length; index++) {
     const size = Math.abs(values[index]);
@@ -50,13 +50,13 @@ export function formatScaled(scaled, exponent, digits = 4) {
   if (!Number.isFinite(scaled)) return 'nan';
   if (scaled === 0) return '0';
   const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
-  if (log10 < -3 || log10 >= 5) return scientific(scaled < 0, log10, Math.min(2, digits - 1));
+  if (log10 < -3 || log10 >= 5) return formatScientific(scaled < 0, log10, Math.min(2, digits - 1));
   const value = scaled * 2 ** exponent;
-  return strip(formatFixed(value, decimals(Math.abs(value), digits)));
+  return stripZeros(formatFixed(value, countDecimals(Math.abs(value), digits)));
 }
 
 /** Convert scaled × 2^exponent for CSV files: a number, or `1.5e400` outside the range of a double. @param {number} scaled @param {number} exponent @returns {number | string} */
-export function toPlain(scaled, exponent) {
+export function toCsvNumber(scaled, exponent) {
   const log10 = Math.log10(Math.abs(scaled)) + exponent * Math.log10(2);
   if (scaled === 0 || !Number.isFinite(scaled) || Math.abs(log10) < 300)
     return scaled === 0 ? 0 : scaled * 2 ** exponent;
@@ -65,7 +65,7 @@ export function toPlain(scaled, exponent) {
 }
 
 /**
- * Compute tick positions (log10) and labels between 10^low and 10^high: even steps, 1-2-5 or decades, depending on the span.
+ * Compute tick positions (log10) and labels between 10^low and 10^high: decades for a wide span, 1-2-5 for a medium one, even steps for a narrow one.
  * @param {number} low
  * @param {number} high
  * @returns {[number[], string[]]}
@@ -74,11 +74,13 @@ export function logTicks(low, high) {
   const span = high - low;
   if (span >= 2) {
     const step = Math.max(1, Math.round(niceStep(span / 6)));
-    const decades = range(Math.ceil(low / step), Math.floor(Math.floor(high) / step)).map((index) => index * step);
-    return [decades, decades.map(decade)];
+    const decades = inclusiveRange(Math.ceil(low / step), Math.floor(Math.floor(high) / step)).map(
+      (index) => index * step,
+    );
+    return [decades, decades.map(formatDecade)];
   }
   if (span >= 0.7) {
-    const places = range(Math.floor(low), Math.floor(high)).flatMap((power) =>
+    const places = inclusiveRange(Math.floor(low), Math.floor(high)).flatMap((power) =>
       [1, 2, 5].map((mantissa) => power + Math.log10(mantissa)),
     );
     const inside = places.filter((position) => position >= low && position <= high);
@@ -93,7 +95,7 @@ function evenTicks(low, high) {
   const first = 10 ** (low - base);
   const last = 10 ** (high - base);
   const step = niceStep((last - first) / 4);
-  const places = range(Math.ceil(first / step), Math.floor(last / step)).map(
+  const places = inclusiveRange(Math.ceil(first / step), Math.floor(last / step)).map(
     (index) => base + Math.log10(index * step),
   );
   return [places, places.map(scaleText)];
@@ -106,8 +108,8 @@ export function niceStep(rough) {
   return mantissa * power;
 }
 
-/** List the integers from first to last, inclusive. @param {number} first @param {number} last */
-export function range(first, last) {
+/** List the integers from first to last, both included; empty if last is below first. @param {number} first @param {number} last */
+export function inclusiveRange(first, last) {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => first + index);
 }
 
@@ -117,22 +119,22 @@ function scaleText(position) {
 }
 
 /** Format a power of ten as a tick label. @param {number} power */
-export function decade(power) {
+export function formatDecade(power) {
   if (power === 0 || power === 1) return String(10 ** power);
   return `10<sup>${String(power).replace('-', '−')}</sup>`;
 }
 
-/** Count the decimals that show so many digits. @param {number} size @param {number} digits */
-function decimals(size, digits) {
+/** Count the decimals that a number needs to show so many significant digits. @param {number} size @param {number} digits */
+function countDecimals(size, digits) {
   return size === 0 ? 0 : Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
 }
 
 /** Format m × 10^k. @param {boolean} negative @param {number} log10 @param {number} digits */
-function scientific(negative, log10, digits) {
+function formatScientific(negative, log10, digits) {
   let exponent = Math.floor(log10);
   let mantissa = (10 ** (log10 - exponent)).toFixed(digits);
   if (Number(mantissa) === 10) [mantissa, exponent] = ['1', exponent + 1];
-  return `${negative ? '-' : ''}${strip(mantissa)}${formatPower(exponent)}`;
+  return `${negative ? '-' : ''}${stripZeros(mantissa)}${formatPower(exponent)}`;
 }
 
 /** Format a power of ten as a factor. @param {number} power */
@@ -145,8 +147,8 @@ function superscript(power) {
   return String(power).replace(/./g, (sign) => (sign === '-' ? '⁻' : SUPERSCRIPTS[Number(sign)]));
 }
 
-/** Remove trailing zeros of decimals. @param {string} text */
-function strip(text) {
+/** Remove trailing zeros after the decimal point. @param {string} text */
+function stripZeros(text) {
   return text.includes('.') ? text.replace(/0+$/, '').replace(/\.$/, '') : text;
 }
 

@@ -10,7 +10,7 @@ const MAX_NAMED = 3;
  * @param {number} position on the axis
  * @returns {{index: number, names: string}[]} `names` is empty for a single line
  */
-export function outermost(trace, position) {
+export function outermostPoints(trace, position) {
   /** @type {number[]} */
   const parts = [...trace.x.keys()].filter((index) => trace.x[index] === position);
   const found = parts.filter((index) => trace.y[index] !== null).sort((a, b) => trace.y[a] - trace.y[b]);

@@ -82,7 +82,7 @@ const REASONS = [
 export function describeMissingMetrics(figure, runs) {
   const reason = REASONS.find(({ keys }) => figure.data.every((trace) => keys.test(trace.meta.key)));
   if (!reason) return [];
-  const silent = runs.filter(({ columns }) => isSettled(columns) && !has(columns, reason.base));
+  const silent = runs.filter(({ columns }) => isSettled(columns) && !hasMetric(columns, reason.base));
   return silent.map(({ label }) => `${label}: ${reason.note}`);
 }
 
@@ -91,4 +91,4 @@ const isSettled = (columns) =>
   modelOf(columns) !== null && (columns.end !== null || columns.summary !== null || columns.trained > 0);
 
 /** Return whether a metric has data. @param {Columns} columns @param {string} key */
-const has = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);
+const hasMetric = ({ layers, matrices, steps }, key) => layers.has(key) || matrices.has(key) || steps.has(key);

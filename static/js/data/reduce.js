@@ -15,8 +15,8 @@ const ABSENT = { value: null, log10: null, status: 'absent' };
 export function reduceColumn(columns, key, reduction) {
   const column = findColumn(columns, key);
   if (!column) return ABSENT;
-  const [values, log10, flags] = part(column, reduction);
-  const status = decide([...flags.values()], reduction, log10);
+  const [values, log10, flags] = selectEntries(column, reduction);
+  const status = statusInstead([...flags.values()], reduction, log10);
   if (status) return { value: null, log10: null, status };
   const numbers = log10 ? log10.map((power, index) => (values[index] === 0 ? -Infinity : power)) : values;
   const known = numbers.map((_, index) => index).filter((index) => !Number.isNaN(numbers[index]));
@@ -45,16 +45,16 @@ function findColumn({ layers, log10, status, steps, stepsLog10, stepsStatus }, k
   return [Array.from(found), logs ? Array.from(logs) : null, status.get(key) ?? new Map()];
 }
 
-/** Select the entries that a reduction uses. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
-function part([values, log10, flags], reduction) {
+/** Select the entries of a column that a reduction uses: the first, the last, or all. @param {[number[], number[] | null, Map<number, string>]} column @param {string} reduction @returns {[number[], number[] | null, Map<number, string>]} */
+function selectEntries([values, log10, flags], reduction) {
   if (reduction !== 'first' && reduction !== 'last') return [values, log10, flags];
   const index = reduction === 'first' ? 0 : values.length - 1;
   const flag = flags.get(index);
   return [[values[index]], log10 && [log10[index]], new Map(flag === undefined ? [] : [[0, flag]])];
 }
 
-/** Return the status that replaces the number; null if the known numbers suffice. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
-function decide(flags, reduction, log10) {
+/** Return the status that replaces the reduced number; null if the known numbers suffice. @param {string[]} flags @param {string} reduction @param {number[] | null} log10 */
+function statusInstead(flags, reduction, log10) {
   const decisive = ['nan', 'unknown', 'constant'].find((flag) => flags.includes(flag));
   if (decisive) return decisive;
   if (log10?.some(Number.isFinite) && !log10.some(Number.isNaN)) return null;
@@ -69,7 +69,7 @@ function toMedian(sorted, isLog) {
   return toReduced(number, isLog ? 10 ** number : number, isLog);
 }
 
-/** Convert a number on the scale of its metric to a result. @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
+/** Convert a number on the scale of its metric to value, log10 and status. @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
 function toReduced(number, value, isLog) {
   if (!isLog) return { value, log10: null, status: 'finite' };
   if (number === -Infinity) return { value: 0, log10: null, status: 'finite' };

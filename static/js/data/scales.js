@@ -1,6 +1,6 @@
 /** Symmetric colour scales of signed matrices. Counterpart: `mhc_core/figures/fill/scales.py`. */
 
-import { decade, formatValue, niceStep, range } from './numbers.js';
+import { formatDecade, formatValue, inclusiveRange, niceStep } from './numbers.js';
 
 /** @typedef {import('../../types').FigureRules} FigureRules */
 
@@ -17,25 +17,25 @@ export function linearBound(largest) {
 /** Create a logarithmic colour axis with ticks at round weights. @param {number} largest @param {FigureRules} rules */
 export function signedLogScale(largest, rules) {
   const bound = largest > 0 ? largest : Math.log10(2);
-  const { places, texts } = ticks(bound, rules);
+  const { places, texts } = signedLogTicks(bound, rules);
   const tickvals = [...places.map((position) => -position).reverse(), 0, ...places];
   const ticktext = [...texts.map((text) => `−${text}`).reverse(), '0', ...texts];
   return { cmin: -bound, cmax: bound, colorbar: { tickmode: 'array', tickvals, ticktext } };
 }
 
-/** Compute positions and labels of the ticks above zero. @param {number} bound @param {FigureRules} rules */
-function ticks(bound, rules) {
+/** Compute positions and labels of the ticks above zero on a signed logarithmic scale. @param {number} bound @param {FigureRules} rules */
+function signedLogTicks(bound, rules) {
   const weight = bound < 2 ? 10 ** bound - 1 : Infinity;
   if (weight < 10) {
     const step = niceStep(weight / rules.min_steps);
-    const marks = range(1, Math.floor((weight / step) * (1 + 1e-6))).map((index) => index * step);
+    const marks = inclusiveRange(1, Math.floor((weight / step) * (1 + 1e-6))).map((index) => index * step);
     return { places: marks.map((mark) => Math.log10(1 + mark)), texts: marks.map((mark) => formatValue(mark)) };
   }
   const step = Math.max(1, Math.round(niceStep(bound / rules.max_ticks)));
   const first = bound < rules.room_for_one ? 0 : step;
-  const powers = range(0, Math.floor((Math.floor(bound) - first) / step)).map((index) => first + index * step);
+  const powers = inclusiveRange(0, Math.floor((Math.floor(bound) - first) / step)).map((index) => first + index * step);
   return {
     places: powers.map((power) => (power < 16 ? Math.log10(1 + 10 ** power) : power)),
-    texts: powers.map(decade),
+    texts: powers.map(formatDecade),
   };
 }

@@ -1,7 +1,7 @@
 /** Evaluates the data sources of `meta.fill`; `mhc_core/figures/fill/sources.py` documents their syntax. */
 
-import { isSpanBeyond, multiply, toCellTexts, toLabel, toSignedLogs } from './composites.js';
-import { formatValue, range, UNKNOWN } from './numbers.js';
+import { isSpanBeyond, multiplySpan, toCellTexts, toLabel, toSignedLogs } from './composites.js';
+import { formatValue, inclusiveRange, UNKNOWN } from './numbers.js';
 import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
 
@@ -25,7 +25,7 @@ export function lookUp(source, columns, label, cursor) {
   const [name, key] = source.split(/\.(.*)/s);
   if (name === 'label') return label;
   if (name === 'cka_label') return toCkaLabel(columns.start?.cka, label);
-  if (name === 'layer') return range(1, depthOf(columns));
+  if (name === 'layer') return inclusiveRange(1, depthOf(columns));
   if (name === 'layers') return toList(columns.layers.get(key));
   if (name === 'log10') return toList(columns.log10.get(key));
   if (name === 'text') return toTexts(columns, key);
@@ -54,7 +54,7 @@ export function findProduct(source, columns, cursor) {
   const [name, span, key] = source.split('.');
   const stack = name.startsWith('product') ? columns.matrices.get(key) : undefined;
   if (!stack || stack.shape[2] === 1 || isSpanBeyond(span, stack.shape[0])) return null;
-  return multiply(stack, span, cursor, columns.status.get(key));
+  return multiplySpan(stack, span, cursor, columns.status.get(key));
 }
 
 /** Append the estimator of CKA to a label, with the number of samples if it is biased. Early records do not name it. @param {{estimator: string, samples: number} | undefined} cka @param {string} label */
@@ -124,11 +124,11 @@ export function textAt(columns, key, layer) {
   const isLog = columns.log10.has(key);
   const column = kept ?? columns.layers.get(key);
   if (!column || layer >= column.length) return null;
-  const value = finite(/** @type {any} */ (column)[layer]);
+  const value = finiteOrNull(/** @type {any} */ (column)[layer]);
   if (!kept)
     return formatValue(
       value,
-      finite(/** @type {any} */ (columns.log10.get(key))?.[layer]),
+      finiteOrNull(/** @type {any} */ (columns.log10.get(key))?.[layer]),
       columns.status.get(key)?.get(layer),
     );
   if (!isLog) return formatValue(value);
@@ -136,7 +136,7 @@ export function textAt(columns, key, layer) {
 }
 
 /** Return the value if it is finite, else null. @param {number | null | undefined} value */
-const finite = (value) => (Number.isFinite(value) ? /** @type {number} */ (value) : null);
+const finiteOrNull = (value) => (Number.isFinite(value) ? /** @type {number} */ (value) : null);
 
 /** Compute 10^log10; null outside the range of a double. @param {number | null} log10 */
 const toPower = (log10) => (log10 === null || Math.abs(log10) > MAX_DECADES ? null : 10 ** log10);
@@ -150,8 +150,8 @@ function toSpanTexts(columns, key) {
 /** Number the training steps: from 1, or with the trainer's own numbers if all steps of a recording have one. @param {Columns} columns @returns {number[]} */
 export function toStepNumbers(columns) {
   const steps = trainSteps(columns);
-  const areNumbered = steps > 0 && range(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
-  return areNumbered ? columns.iterations.slice(0, steps) : range(1, steps);
+  const areNumbered = steps > 0 && inclusiveRange(0, steps - 1).every((step) => columns.iterations[step] !== undefined);
+  return areNumbered ? columns.iterations.slice(0, steps) : inclusiveRange(1, steps);
 }
 
 /** Format the values of a column over training steps. @param {Columns} columns @param {string} key @returns {string[] | null} */
@@ -182,7 +182,7 @@ function toStreams(columns, kind, key) {
   const status = columns.status.get(key);
   /** @type {Record<string, (stream: number) => any[]>} */
   const parts = {
-    layer: () => range(1, rows.length),
+    layer: () => inclusiveRange(1, rows.length),
     number: (stream) => new Array(rows.length).fill(stream + 1),
     layers: (stream) => pick(rows, stream),
     log10: (stream) => pick(logs, stream),
@@ -191,12 +191,12 @@ function toStreams(columns, kind, key) {
       return pick(rows, stream).map((value, layer) => formatValue(value, log10[layer], status?.get(layer)));
     },
   };
-  return range(0, streams - 1).flatMap((stream) =>
+  return inclusiveRange(0, streams - 1).flatMap((stream) =>
     stream === 0 ? parts[kind](stream) : [null, ...parts[kind](stream)],
   );
 }
 
-/** Convert a column to a list; values that are not finite become null. @param {any} column @returns {(number | null)[] | null} */
+/** Convert a column to a list for Plotly; values that are not finite become null. @param {any} column @returns {(number | null)[] | null} */
 function toList(column) {
   if (!column) return null;
   return Array.from(column, (/** @type {number} */ value) => (Number.isFinite(value) ? value : null));
@@ -226,13 +226,13 @@ function fromMatrix(name, matrix, cursor) {
 
 /** Copy the rows of a matrix: Plotly redraws only new arrays. @param {any} data @param {number} width */
 function toRows(data, width) {
-  return range(0, data.length / width - 1).map((row) => data.slice(row * width, (row + 1) * width));
+  return inclusiveRange(0, data.length / width - 1).map((row) => data.slice(row * width, (row + 1) * width));
 }
 
 /** Join the matrices of all layers horizontally, with a column of NaN between two. @param {Matrix} matrix */
 export function toMontage({ shape: [layers, streams], data }) {
   const width = layers * (streams + 1) - 1;
-  return range(0, streams - 1).map((row) => {
+  return inclusiveRange(0, streams - 1).map((row) => {
     const line = new Float32Array(width).fill(NaN);
     for (let layer = 0; layer < layers; layer++) {
       const from = (layer * streams + row) * streams;

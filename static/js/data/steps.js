@@ -4,14 +4,14 @@
 
 /** @typedef {import('../../types').StepRules} StepRules */
 
-/** Map metrics recorded at kept steps only to their names in step frames. @param {StepRules} rules @returns {Record<string, string>} */
-function keptOf({ kept_columns, matrices }) {
+/** Map each metric that is recorded at kept steps only to its name in step frames. @param {StepRules} rules @returns {Record<string, string>} */
+function keptNames({ kept_columns, matrices }) {
   return { ...kept_columns, ...matrices };
 }
 
-/** Map all metrics of a step to their names in step frames. @param {StepRules} rules @returns {Record<string, string>} */
-function replacedBy(rules) {
-  return { ...rules.columns, ...keptOf(rules) };
+/** Map each metric that a step replaces to its name in step frames. @param {StepRules} rules @returns {Record<string, string>} */
+function stepNames(rules) {
+  return { ...rules.columns, ...keptNames(rules) };
 }
 
 /**
@@ -40,7 +40,7 @@ export function stepNear(numbers, wanted) {
 
 /** Return whether a figure shows metrics recorded at kept steps only. @param {import('../../types').Figure} template */
 export function showsKept(template) {
-  const kept = keptOf(template.layout.meta.rules.steps);
+  const kept = keptNames(template.layout.meta.rules.steps);
   return template.data.some((trace) => trace.meta.key in kept);
 }
 
@@ -53,17 +53,17 @@ export function showsKept(template) {
  */
 export function canShowStep(template, runs, step) {
   const rules = template.layout.meta.rules.steps;
-  const replaced = replacedBy(rules);
+  const replaced = stepNames(rules);
   const keys = [...new Set(template.data.map((trace) => trace.meta.key))].filter((key) => key in replaced);
   const trained = runs.filter((columns) => columns.trained > 0);
-  const isAvailable = trained.some((columns) => keys.some((key) => isKnown(columns, key, step, rules)));
-  return isAvailable || !trained.some((columns) => keys.some((key) => has(columns, key)));
+  const isAvailable = trained.some((columns) => keys.some((key) => hasMetricAtStep(columns, key, step, rules)));
+  return isAvailable || !trained.some((columns) => keys.some((key) => hasMetric(columns, key)));
 }
 
 /** Return whether a run has a metric at a step. @param {Columns} columns @param {string} key @param {number} step @param {StepRules} rules */
-function isKnown(columns, key, step, rules) {
+function hasMetricAtStep(columns, key, step, rules) {
   if (key in rules.columns) return columns.steps.has(rules.columns[key]);
-  const source = keptOf(rules)[key];
+  const source = keptNames(rules)[key];
   const index = nearestKept(columns, Math.min(step, columns.trained - 1));
   return index !== null && Boolean(columns.kept.get(source)?.[index]);
 }
@@ -96,7 +96,7 @@ export function atStep(columns, step, rules) {
   const row = Math.min(step, columns.trained - 1);
   const found = { ...columns, unknown: new Set(columns.unknown), versions: new Map(columns.versions) };
   for (const name of /** @type {const} */ (['layers', 'log10', 'status', 'matrices', 'bands'])) {
-    Object.assign(found, { [name]: without(columns[name], rules) });
+    Object.assign(found, { [name]: withoutReplaced(columns[name], rules) });
   }
   for (const [key, source] of Object.entries(rules.columns)) {
     putRow(found.layers, key, columns.steps.get(source), row);
@@ -105,7 +105,7 @@ export function atStep(columns, step, rules) {
   }
   const index = nearestKept(columns, row);
   found.input = columns.stepInputs.get(columns.keptSteps[index ?? -1]) ?? {};
-  for (const [key, source] of index === null ? [] : Object.entries(keptOf(rules))) {
+  for (const [key, source] of index === null ? [] : Object.entries(keptNames(rules))) {
     const kept = columns.kept.get(source)?.[/** @type {number} */ (index)];
     putStatus(found, key, columns.stepsStatus.get(source)?.get(columns.keptSteps[/** @type {number} */ (index)]));
     if (!kept) continue;
@@ -113,21 +113,21 @@ export function atStep(columns, step, rules) {
     else putKept(found, key, kept, rules.logarithmic.includes(key));
     if (key === 'h_res') found.layers.set('ds_error', toDeviations(kept));
   }
-  for (const [key, source] of Object.entries(replacedBy(rules))) {
-    if (has(columns, key) && !has(found, key)) found.unknown.add(key);
+  for (const [key, source] of Object.entries(stepNames(rules))) {
+    if (hasMetric(columns, key) && !hasMetric(found, key)) found.unknown.add(key);
     found.versions.set(key, columns.versions.get(source) ?? 0);
   }
   return found;
 }
 
 /** Return whether a metric has data. @param {Columns} columns @param {string} key */
-function has(columns, key) {
+function hasMetric(columns, key) {
   return columns.layers.has(key) || columns.matrices.has(key);
 }
 
 /** Copy a table of the trained stack without the metrics that a step replaces or lacks. @param {Map<string, any>} table @param {StepRules} rules */
-function without(table, rules) {
-  const replaced = replacedBy(rules);
+function withoutReplaced(table, rules) {
+  const replaced = stepNames(rules);
   const isUnknown = (/** @type {string} */ key) => rules.unknown.some((start) => key.startsWith(start));
   return new Map([...table].filter(([key]) => !(key in replaced) && !isUnknown(key)));
 }
@@ -171,7 +171,7 @@ function toDeviations({ shape: [layers, n], data }) {
   });
 }
 
-/** Write the row of a step into a table. @param {Map<string, any>} table @param {string} key @param {Matrix | undefined} matrix rows are steps @param {number} row */
+/** Write the values of a step, one per layer, into a table of columns. @param {Map<string, any>} table @param {string} key @param {Matrix | undefined} matrix rows are steps @param {number} row */
 function putRow(table, key, matrix, row) {
   if (!matrix) return;
   const width = matrix.shape[1];

@@ -1,7 +1,7 @@
 /** Writes numbers into the cells of matrices, and sums next to rows and columns, where there is room. */
 
-import { colSums, rowSums, toSumTexts, toTitle } from './composites.js';
-import { formatFixed, formatValue, range } from './numbers.js';
+import { columnSums, rowSums, toSumTexts, toTitle } from './composites.js';
+import { formatFixed, formatValue, inclusiveRange } from './numbers.js';
 import { findProduct } from './sources.js';
 
 /** @typedef {import('../../types').Columns} Columns */
@@ -45,28 +45,28 @@ export function writeSums(layout, shown, results, cursor, narrow) {
   }
 }
 
-/** Format the sums and cells of a matrix. @param {Float64Array[]} matrix */
+/** Format the row sums, column sums and cells of a matrix. @param {Float64Array[]} matrix */
 function matrixTexts(matrix) {
   const rows = matrix.map((row) => Array.from(row));
-  const columnSums = rows.map((_, index) => total(rows.map((row) => row[index])));
+  const columnSums = rows.map((_, index) => addUp(rows.map((row) => row[index])));
   const span = [Math.min(...columnSums), Math.max(...columnSums)].map(sumText);
   return {
-    rows: rows.map((row) => sumText(total(row))),
+    rows: rows.map((row) => sumText(addUp(row))),
     below: columnSums.map(sumText),
     span,
     cells: cellTexts(rows),
   };
 }
 
-/** Format the sums of a product. @param {import('./composites.js').Product} product */
+/** Format the row sums, column sums and cells of a product of matrices. @param {import('./composites.js').Product} product */
 function productTexts(product) {
-  const sums = colSums(product);
+  const sums = columnSums(product);
   const span = toSumTexts(product, Float64Array.of(Math.min(...sums), Math.max(...sums)));
   return { rows: toSumTexts(product, rowSums(product)), below: toSumTexts(product, sums), span, cells: null };
 }
 
 /** Add up values. @param {number[]} values */
-function total(values) {
+function addUp(values) {
   return values.reduce((sum, value) => sum + value, 0);
 }
 
@@ -74,7 +74,7 @@ function total(values) {
 function sumTicks(texts, isRoomy) {
   return {
     tickmode: 'array',
-    tickvals: range(1, texts.length),
+    tickvals: inclusiveRange(1, texts.length),
     ticktext: isRoomy ? texts.map((text) => `Σ ${text}`) : texts,
     tickfont: { size: isRoomy ? 10 : 9 },
   };

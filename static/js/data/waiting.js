@@ -1,17 +1,17 @@
 /** The note on an empty figure while its runs are computed. */
 
-import { note } from './labels.js';
+import { emptyNote } from './labels.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure */
 
-/** Write on a filled figure without data which runs it waits for. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
+/** Write on a filled figure which runs it waits for, if it shows no data. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
 export function addWaitingNote(figure, results, labels) {
   const { data, layout } = figure;
   if (data.some(({ visible }) => visible !== false)) return;
   const waiting = results.flatMap((result, run) => (isWaiting(figure, result, run) ? [labels[run]] : []));
   if (waiting.length === 0) return;
   const { isSmall, muted } = layout.meta;
-  layout.annotations = [note(`Computing ${isSmall ? '' : waiting.join(', ')} …`, muted)];
+  layout.annotations = [emptyNote(`Computing ${isSmall ? '' : waiting.join(', ')} …`, muted)];
 }
 
 /** Return whether a run may still deliver data for the figure. @param {Figure} figure @param {Columns | null} result @param {number} run */

@@ -6,12 +6,12 @@ import * as state from '../state/signals.js';
 /** `showAll` resets the zoom of a figure's own axes. @type {Set<{draw: (isForced: boolean) => void, showAll?: () => void}>} */
 export const boxes = new Set();
 
-/** Draw all figures synchronously at their current size, also those out of sight: printing does not wait. */
+/** Draw all figures synchronously at their current size, also those outside the window, because printing does not wait. */
 export function drawAll() {
   for (const box of boxes) box.draw(true);
 }
 
-/** Reset the interval and the zoom of every card. */
+/** Reset the interval and the zoom of every card, so that all layers are shown. */
 export function showAll() {
   clearInterval();
   for (const box of boxes) box.showAll?.();

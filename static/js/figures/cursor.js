@@ -1,7 +1,7 @@
 /** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, and writes the values there. */
 
 import { formatFactor } from '../data/gain.js';
-import { outermost } from '../data/outermost.js';
+import { outermostPoints } from '../data/outermost.js';
 import { stepsOn } from '../data/steps.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
@@ -15,84 +15,84 @@ import { stepsOn } from '../data/steps.js';
  */
 export function drawCursor(overlay, areas, figure, { layer, step, hovered }) {
   const isElsewhere = hovered !== null && hovered !== layer && Object.keys(figure.layout.meta.layers ?? {}).length > 0;
-  const resting = isElsewhere ? partsAt(areas, figure, layer, step, false) : [];
+  const resting = isElsewhere ? createCursorParts(areas, figure, layer, step, false) : [];
   for (const part of resting) part.classList.add('resting');
   overlay.classList.toggle('over-map', figure.layout.meta.grid !== undefined);
-  overlay.replaceChildren(...resting, ...partsAt(areas, figure, hovered ?? layer, step, true));
+  overlay.replaceChildren(...resting, ...createCursorParts(areas, figure, hovered ?? layer, step, true));
 }
 
-/** Create the elements of the cursors. @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
-function partsAt(areas, figure, layer, step, hasDots) {
+/** Create the elements that mark the cursors in each plot area: lines, dots or a frame. @param {Area[]} areas @param {Figure} figure @param {number} layer @param {number | null} step @param {boolean} hasDots @returns {HTMLElement[]} */
+function createCursorParts(areas, figure, layer, step, hasDots) {
   const { layers = {}, steps = {} } = figure.layout.meta;
   /** Return the position of the cursor on an axis, in the axis's numbers. @param {string} axis */
   const placeOn = (axis) =>
     axis in layers ? layer + 1 : step === null ? null : (stepsOn(figure, axis)?.[step] ?? null);
   return areas.flatMap((area) => {
     const [x, y] = [placeOn(area.x), placeOn(area.y)];
-    if (layers[area.x] === 'window') return frame(area, layer);
+    if (layers[area.x] === 'window') return matrixFrame(area, layer);
     const isLine = (layers[area.x] ?? steps[area.x]) === 'line';
     return [
-      ...(x === null ? [] : vertical(area, x)),
-      ...(x !== null && isLine && hasDots ? dots(area, figure, x) : []),
-      ...(y === null ? [] : horizontal(area, y)),
+      ...(x === null ? [] : verticalLine(area, x)),
+      ...(x !== null && isLine && hasDots ? curveDots(area, figure, x) : []),
+      ...(y === null ? [] : horizontalLine(area, y)),
     ];
   });
 }
 
-/** Create a positioned element. @param {string} className @param {Record<string, number>} sides in pixels */
-function box(className, sides) {
+/** Create an absolutely positioned element. @param {string} className @param {Record<string, number>} sides in pixels */
+function createMark(className, sides) {
   const element = document.createElement('div');
   element.className = className;
   for (const [side, pixels] of Object.entries(sides)) element.style.setProperty(side, `${pixels.toFixed(1)}px`);
   return element;
 }
 
-/** Return whether a position is inside an area. @param {Area} area @param {number} x */
+/** Return whether a horizontal position is inside a plot area. @param {Area} area @param {number} x */
 function isInside(area, x) {
   return x >= area.left - 0.5 && x <= area.left + area.width + 0.5;
 }
 
-/** Create a vertical line. @param {Area} area @param {number} position */
-function vertical(area, position) {
+/** Create a vertical line at a position of the horizontal axis. @param {Area} area @param {number} position */
+function verticalLine(area, position) {
   const x = area.toX(position);
-  return isInside(area, x) ? [box('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
+  return isInside(area, x) ? [createMark('cursor-x', { left: x - 0.5, top: area.top, height: area.height })] : [];
 }
 
-/** Create a horizontal line. @param {Area} area @param {number} position */
-function horizontal(area, position) {
+/** Create a horizontal line at a position of the vertical axis. @param {Area} area @param {number} position */
+function horizontalLine(area, position) {
   const y = area.toY(position);
   const isSeen = y >= area.top && y <= area.top + area.height;
-  return isSeen ? [box('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
+  return isSeen ? [createMark('cursor-y', { top: y - 0.5, left: area.left, width: area.width })] : [];
 }
 
 /** Create a frame around the cursor's matrix. @param {Area} area @param {number} cursor */
-function frame(area, cursor) {
+function matrixFrame(area, cursor) {
   const left = Math.max(area.left, area.toX(cursor + 0.5));
   const right = Math.min(area.left + area.width, area.toX(cursor + 1.5));
   if (right <= left) return [];
-  return [box('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
+  return [createMark('cursor-frame', { left, top: area.top - 2, width: right - left, height: area.height + 4 })];
 }
 
-/** Create a dot on each curve. @param {Area} area @param {Figure} figure @param {number} position */
-function dots(area, figure, position) {
+/** Create a dot on each curve at a position. @param {Area} area @param {Figure} figure @param {number} position */
+function curveDots(area, figure, position) {
   const x = area.toX(position);
   if (!isInside(area, x)) return [];
-  return pointsAt(figure, position).flatMap(({ value, color }) => {
+  return curvePointsAt(figure, position).flatMap(({ value, color }) => {
     const y = area.toY(value) - area.top;
     if (y < -1 || y > area.height + 1) return [];
-    const dot = box('cursor-dot', { left: x, top: area.top + y });
+    const dot = createMark('cursor-dot', { left: x, top: area.top + y });
     dot.style.background = color;
     return [dot];
   });
 }
 
 /** Find the point of each curve at a position, in the order of runs; for a run with one line per stream, the largest and the smallest. @param {Figure} figure @param {number} position */
-function pointsAt(figure, position) {
+function curvePointsAt(figure, position) {
   return figure.data
     .filter((trace) => trace.visible !== false && trace.meta.end)
     .sort((one, other) => one.meta.run - other.meta.run)
     .flatMap((trace) =>
-      outermost(trace, position).map(({ index, names }) => ({
+      outermostPoints(trace, position).map(({ index, names }) => ({
         value: Number(trace.y[index]),
         text: trace.text[index],
         run: trace.meta.run,
@@ -117,7 +117,7 @@ export function writeValues(element, figure, { layer, step, hovered }) {
     : isOfSteps && step !== null
       ? stepsOn(figure, 'xaxis')?.[step]
       : null;
-  const points = position === null || position === undefined ? [] : pointsAt(figure, position);
+  const points = position === null || position === undefined ? [] : curvePointsAt(figure, position);
   const isLog = axes.yaxis?.scale === 'log';
   const parts = points.map(({ value, text, run, names, color }) => {
     const part = document.createElement('b');

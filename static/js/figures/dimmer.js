@@ -14,7 +14,7 @@ export class Dimmer {
     this.timer = 0;
   }
 
-  /** Dim the box if it is outdated. @param {boolean} isStale */
+  /** Dim the box of a figure after a delay if the figure is outdated, else undim it. @param {boolean} isStale */
   set(isStale) {
     if (isStale === this.isStale) return;
     this.isStale = isStale;

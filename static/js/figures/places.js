@@ -1,7 +1,7 @@
 /** Describes what a card shows for its title: layers, and the training step. */
 
 import { toSpan } from '../data/composites.js';
-import { toUnit } from '../data/difference.js';
+import { toDifferenceUnit } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
 import { canShowStep, nearestKept, showsKept } from '../data/steps.js';
 import { isComposite } from '../instant/interval.js';
@@ -11,13 +11,13 @@ import { columnsForInterval, forInterval } from './filling.js';
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */
 
 /** Return the span of the product that a view draws; null if it draws none. @param {PanelView} view */
-export function spanOf(view) {
+export function productSpanOf(view) {
   return view.figure.data[0]?.meta.fill.z?.match(/^product\.([^.]+)\./)?.[1] ?? null;
 }
 
 /** Return whether a view draws the product over the interval. @param {PanelView} view */
 export function isInterval(view) {
-  return spanOf(view) === 'first-last';
+  return productSpanOf(view) === 'first-last';
 }
 
 /**
@@ -40,27 +40,27 @@ export function shownStep(panel, template) {
 
 /** Describe layers and step: `layer 9, step 3`; empty for all layers without training. @param {Panel} panel @param {PanelView} view */
 export function toPlaces(panel, view) {
-  return [...layersOf(panel, view), ...stepOf(panel, view)].join(', ');
+  return [...describeLayers(panel, view), ...describeShownStep(panel, view)].join(', ');
 }
 
 /** Build the title of a card: its panel, layers and step. @param {Panel} panel @param {PanelView} view */
-export function toTitle(panel, view) {
+export function toCardTitle(panel, view) {
   const places = toPlaces(panel, view);
   return places ? `${panel.title}, ${places}` : panel.title;
 }
 
 /** Return the unit of a view, in difference mode that of the difference. @param {PanelView} view */
 export function unitOf(view) {
-  return state.isDifference.value ? toUnit(view.figure, view.unit) : view.unit;
+  return state.isDifference.value ? toDifferenceUnit(view.figure, view.unit) : view.unit;
 }
 
-/** Describe the layers. @param {Panel} panel @param {PanelView} view */
-function layersOf(panel, view) {
+/** Describe the layers that a card shows: the interval, one layer, or the span of a product. @param {Panel} panel @param {PanelView} view */
+function describeLayers(panel, view) {
   if (panel.key !== 'detail')
     return state.chosenInterval.value && hasComposites(view)
       ? [hasIntervalGains(panel, view) ? describeInterval() : 'of all layers']
       : [];
-  const span = spanOf(view);
+  const span = productSpanOf(view);
   if (span === null) return [`layer ${state.cursor.value + 1}`];
   const { first, last } = state.interval.value;
   const ends = span.replace('first', String(first + 1)).replace('last', String(last + 1));
@@ -88,8 +88,8 @@ export function describeInterval() {
   return first === last ? `layer ${first + 1}` : `layers ${first + 1}–${last + 1}`;
 }
 
-/** Describe the step: `trained` for metrics without steps, the nearest kept step for metrics recorded at few steps. @param {Panel} panel @param {PanelView} view */
-function stepOf(panel, view) {
+/** Describe the training step that a card shows: `trained` for metrics without steps, the nearest kept step for metrics recorded at few steps. @param {Panel} panel @param {PanelView} view */
+function describeShownStep(panel, view) {
   if (state.step.value === null || !panel.follows_step) return [];
   const step = shownStep(panel, view.figure);
   if (step === null) return [state.isWatched.value ? 'last' : 'trained'];

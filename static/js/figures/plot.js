@@ -31,7 +31,7 @@ const turns = new MessageChannel();
 turns.port1.onmessage = () => drawWithinBudget(false);
 
 /**
- * Schedule a drawing; the first one runs in the next animation frame.
+ * Schedule the drawing of a figure; the first one runs in the next animation frame.
  * @param {unknown} key
  * @param {() => void} draw
  * @param {{cost_ms?: number, isTogether?: boolean}} [options] expected duration, default 0; `isTogether`: draw in the same frame as all others with this flag, default false
@@ -43,12 +43,12 @@ export function scheduleDraw(key, draw, { cost_ms = 0, isTogether = false } = {}
   requestAnimationFrame(() => drawWithinBudget(true));
 }
 
-/** Cancel a scheduled drawing. @param {unknown} key */
+/** Cancel the scheduled drawing of a figure. @param {unknown} key */
 export function unschedule(key) {
   waiting.delete(key);
 }
 
-/** Draw within the time budget. @param {boolean} isFrame whether this is an animation frame, which also lays out and paints the page */
+/** Draw scheduled figures until the time budget of the animation frame is used. @param {boolean} isFrame whether this is an animation frame, which also lays out and paints the page */
 function drawWithinBudget(isFrame) {
   const end = performance.now() + BUDGET_MS;
   let hasDrawn = drawTogether();
@@ -79,6 +79,7 @@ const LIBRARY_MS = 30_000;
 /** @type {Promise<void> | null} */
 let loading = null;
 
+/** Return whether Plotly is loaded. */
 export const hasPlotly = () => 'Plotly' in window;
 
 /**
@@ -113,7 +114,7 @@ const addScript = (href, attempt = 0) =>
     document.head.append(script);
   });
 
-/** Draw a figure; Plotly must be loaded. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
+/** Draw a figure with Plotly, which must be loaded. @param {HTMLElement} element @param {Figure} figure @param {{width: number, height: number}} size */
 export function drawPlot(element, figure, size) {
   // The title shows the values at the pointer. Plotly still sends events.
   if (figure.layout.meta.axes)
@@ -142,12 +143,12 @@ export function removePlot(element) {
 }
 
 /**
- * Listen to events of a plot.
+ * Listen to clicks, hovering and zooming of a plot.
  * @param {HTMLElement} element
  * @param {{onClick: (places: Record<string, number>) => void, onDoubleClick: () => void, onHover: () => void, onMove: () => void, onZoom: (ranges: Record<string, [number, number]>) => void}} handlers
  *   `onClick` gets the value on each axis; `onMove` is called while axes are dragged, `onZoom` afterwards with their ranges
  */
-export function listen(element, { onClick, onDoubleClick, onHover, onMove, onZoom }) {
+export function listenToPlot(element, { onClick, onDoubleClick, onHover, onMove, onZoom }) {
   const plot = /** @type {any} */ (element);
   plot.on('plotly_click', (/** @type {any} */ { points: [{ x, y, xaxis, yaxis }] }) =>
     onClick({ [xaxis._name]: x, [yaxis._name]: y }),
@@ -170,8 +171,8 @@ export function readHover(element) {
   return texts.filter(Boolean).join(' · ').replaceAll(' : ', ': ');
 }
 
-/** List the visible subplots. @param {HTMLElement} element @returns {Area[]} */
-export function areasOf(element) {
+/** List the visible subplots of a plot, with their positions in px. @param {HTMLElement} element @returns {Area[]} */
+export function plotAreasOf(element) {
   const layout = /** @type {any} */ (element)._fullLayout;
   if (!layout?._plots) return [];
   return Object.values(layout._plots)

@@ -2,7 +2,7 @@
 
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { choose, slotAt } from '../data/drawing.js';
+import { chooseDrawn, slotAtStep } from '../data/drawing.js';
 import { MIN_ROW_GAP } from '../data/fill.js';
 import { axisNote, toNames } from '../data/labels.js';
 import { niceStep } from '../data/numbers.js';
@@ -14,7 +14,7 @@ import { boxes } from './boxes.js';
 import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
 import { toFigure } from './filling.js';
-import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot, scheduleDraw, unschedule } from './plot.js';
+import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot, scheduleDraw, unschedule } from './plot.js';
 import { PlotPointer } from './pointer.js';
 import { canSketch, drawSketch } from './sketch.js';
 
@@ -36,7 +36,7 @@ const STRIP_PX = { least: 64, narrow: 70, most: 130 };
 const LINES_SHARE = { share: 0.26, most: 440 };
 const MATRIX_SHARE = { share: 0.62, most: 520 };
 
-/** Compute the height of a filled figure. @param {Figure} figure @param {boolean} isNarrow @param {number} [width] in pixels, 0 as on a small card */
+/** Compute the height of a filled figure in px. @param {Figure} figure @param {boolean} isNarrow @param {number} [width] in pixels, 0 as on a small card */
 export function heightOf(figure, isNarrow, width = 0) {
   const { meta, margin } = figure.layout;
   const size = isNarrow ? 'narrow' : 'wide';
@@ -127,7 +127,7 @@ function fitSmall({ data, layout: { xaxis, yaxis, annotations, margin, font, met
   if (isFree) annotations.push(axisNote(meta.axisTitle, SMALL.title_at_px - margin.l, meta.muted));
 }
 
-/** Estimate the width of the tick labels of an axis, in px. @param {any} axis @param {number} size of letters */
+/** Estimate the width of the longest tick label of an axis, in px. @param {any} axis @param {number} size of letters */
 function widestTick({ ticktext, range: [low, high], nticks }, size) {
   const widthOfTick = (/** @type {string} */ text) => {
     const [before, power = ''] = text.replace('</sup>', '').split('<sup>');
@@ -228,6 +228,7 @@ class PlotBox {
     });
   }
 
+  /** Schedule a drawing of the figure. */
   redraw() {
     const ids = state.slots
       .peek()
@@ -247,13 +248,13 @@ class PlotBox {
     else this.timer = setTimeout(draw, UNSEEN_MS);
   }
 
-  /** Return the milliseconds to wait while frames arrive: computing may run on the same machine. */
+  /** Return for how many ms to wait before the next drawing while frames arrive: computing may run on the same machine. */
   rest() {
     if (state.phase.peek() !== 'running') return 0;
     return Math.max(this.restUntil, state.hasDrawn.peek() ? state.dueAt.peek() : 0) - performance.now();
   }
 
-  /** Draw if something changed. @param {boolean} [isForced] also out of sight and while runs are running; default false */
+  /** Draw the figure if its data, size, cursor or look changed. @param {boolean} [isForced] also out of sight and while runs are running; default false */
   draw(isForced = false) {
     const { width, zoom } = this.measure();
     if (width === 0 || !(isForced || this.isSeen || state.phase.peek() === 'idle')) return;
@@ -262,7 +263,7 @@ class PlotBox {
     delete this.box.dataset.waits;
     const template = this.template();
     const step = untracked(() => this.toStep(template));
-    const { places, results, labels, isStale, isNew } = choose(
+    const { places, results, labels, isStale, isNew } = chooseDrawn(
       template,
       this.slots(step, template),
       step === this.step ? this.places : [],
@@ -299,7 +300,7 @@ class PlotBox {
     this.pointed = pointed;
   }
 
-  /** Return width and magnification. */
+  /** Return width and magnification of the box; unchanged during a drag. */
   measure() {
     if (!followsPointer()) this.room = null;
     if (this.room) return this.room;
@@ -314,19 +315,19 @@ class PlotBox {
     if (state.slots.peek().some(({ columns }) => columns.start)) loadPlotly().then(() => this.redraw(), notifyMissing);
   }
 
-  /** Compute the height: that of the figure, or while runs are running that of the template, so that nothing below moves later. @param {Figure} figure @param {number} width */
+  /** Compute the height of a figure; while runs are running that of the template, so that nothing below moves later. @param {Figure} figure @param {number} width */
   roomFor(figure, width) {
     const isRunning = state.phase.peek() === 'running';
     return this.toHeight(isRunning ? this.template() : figure, width < NARROW_PX, width);
   }
 
-  /** Return the slots at the shown step. @param {number | null} step @param {Figure} template */
+  /** Return the slots, with columns of the shown training step. @param {number | null} step @param {Figure} template */
   slots(step, template) {
     const slots = state.slots.peek();
-    return step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
+    return step === null ? slots : slots.map((slot) => slotAtStep(slot, step, template));
   }
 
-  /** Draw on the canvas during a drag. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
+  /** Draw the figure on a canvas, which is fast enough for a drag. @param {Figure} figure @param {{width: number, zoom: number}} room @param {string} wanted */
   showSketch(figure, { width, zoom }, wanted) {
     const canvas = this.sketch?.canvas ?? document.createElement('canvas');
     canvas.className = 'sketch';
@@ -337,7 +338,7 @@ class PlotBox {
     this.sketch = { canvas, drawn: wanted, areas };
   }
 
-  /** Draw a Plotly figure. @param {Figure} figure @param {number} width @param {string} wanted */
+  /** Let Plotly draw the figure. @param {Figure} figure @param {number} width @param {string} wanted */
   showPlot(figure, width, wanted) {
     const isFirst = this.shown === null || !this.plot.hasChildNodes();
     const height = this.roomFor(figure, width);
@@ -372,11 +373,12 @@ class PlotBox {
     return [first, last, isWindow ? state.cursor.peek() : ''].join();
   }
 
-  /** Return the positions of the subplots. */
+  /** Return the positions of the subplots in px. */
   areas() {
-    return this.sketch?.areas ?? areasOf(this.plot);
+    return this.sketch?.areas ?? plotAreasOf(this.plot);
   }
 
+  /** Draw the cursors over the figure, and write the values at the cursor. */
   placeCursor() {
     const cursors = { layer: state.cursor.peek(), step: state.step.peek(), hovered: state.hovered.peek() };
     if (!this.shown) return;
@@ -385,6 +387,7 @@ class PlotBox {
     if (values) writeValues(values, this.shown, cursors);
   }
 
+  /** Stop listening, and remove the plot. */
   end() {
     boxes.delete(this);
     this.stopData();

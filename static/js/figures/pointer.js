@@ -5,7 +5,7 @@ import { moveCursor, moveInterval, moveStep, restoreCursors } from '../state/act
 import * as state from '../state/signals.js';
 import { cursorsNow, showAll } from './boxes.js';
 import { magnificationOf } from './dimmer.js';
-import { listen, readHover } from './plot.js';
+import { listenToPlot, readHover } from './plot.js';
 import { layersWithin, OwnZoom } from './zoom.js';
 
 /** The plot that receives pointer events. @typedef {{box: HTMLElement, plot: HTMLElement, shown: import('../../types').Figure | null,
@@ -40,7 +40,7 @@ export class PlotPointer {
   /** Listen to events of the plot; call after the first drawing. */
   listen() {
     const { target } = this;
-    listen(target.plot, {
+    listenToPlot(target.plot, {
       onClick: (places) => this.pin(places),
       onDoubleClick: () => this.reset(),
       onHover: () => this.writeHover(),
@@ -56,7 +56,7 @@ export class PlotPointer {
     if (this.isSecond) addEventListener('mouseup', () => setTimeout(() => this.reset()), { once: true });
   }
 
-  /** Set the hovered layer for all cards, once per frame; ignored for touch. @param {PointerEvent} event */
+  /** Set the layer that is hovered in all cards, once per animation frame; ignored for touch. @param {PointerEvent} event */
   point({ clientX, clientY, pointerType }) {
     if (pointerType === 'touch') return;
     cancelAnimationFrame(this.frame);
@@ -93,7 +93,7 @@ export class PlotPointer {
     if (strip) strip.textContent = box.classList.contains('by-touch') ? readHover(plot) : '';
   }
 
-  /** Move the cursors to a click; the first axis wins if both count layers. @param {Record<string, number>} places by axis */
+  /** Move the cursors to a clicked layer or step; the first axis wins if both count layers. @param {Record<string, number>} places by axis */
   pin(places) {
     this.writeHover(); // touch has no hover events
     const at = performance.now();
@@ -107,7 +107,7 @@ export class PlotPointer {
     if (step) moveStep(stepNear(stepsOn(shown, step[0]) ?? [], step[1]));
   }
 
-  /** Show all on a double click, and undo the cursor move of its first click. */
+  /** Show all layers on a double click, and undo the cursor move of its first click. */
   reset() {
     restoreCursors(this.before);
     showAll();

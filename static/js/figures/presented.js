@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 /** The presented card. `isStory`: arrow keys move through the steps of the story, else through presets. */
 export const presented = signal(/** @type {{key: string, isStory: boolean} | null} */ (null));
 
-/** Present a card. @param {string} key of a card @param {boolean} [isStory] default false */
+/** Present one card over the whole window. @param {string} key of a card @param {boolean} [isStory] default false */
 export function present(key, isStory = false) {
   presented.value = { key, isStory };
   if (!document.fullscreenElement) document.documentElement.requestFullscreen?.().catch(() => {}); // see above

@@ -12,9 +12,9 @@ let onScreen = state.templates.peek();
 
 export function followPrint() {
   const print = matchMedia('print');
-  addEventListener('beforeprint', enter);
-  addEventListener('afterprint', leave);
-  print.addEventListener('change', () => (print.matches ? enter() : leave())); // print emulation sends no print events
+  addEventListener('beforeprint', startPrinting);
+  addEventListener('afterprint', endPrinting);
+  print.addEventListener('change', () => (print.matches ? startPrinting() : endPrinting())); // print emulation sends no print events
 }
 
 /** Count the runs of templates. @param {import('../../types').Templates | null} templates */
@@ -22,7 +22,8 @@ function countRuns(templates) {
   return templates && new Set(templates.panels[0].figure.data.map((trace) => trace.meta.run)).size;
 }
 
-function enter() {
+/** Draw all figures in the light theme before the browser prints. */
+function startPrinting() {
   if (classList.contains('printing')) return;
   classList.add('printing');
   isPrinting.value = true;
@@ -31,7 +32,8 @@ function enter() {
   queueMicrotask(drawAll); // after the cards take the templates, and before the layout
 }
 
-function leave() {
+/** Draw all figures in the theme of the screen after printing. */
+function endPrinting() {
   if (!classList.contains('printing')) return;
   classList.remove('printing');
   isPrinting.value = false;

@@ -3,7 +3,7 @@
  * of the filled figure, so that nothing jumps when Plotly draws it afterwards.
  */
 
-import { niceStep, range } from '../data/numbers.js';
+import { inclusiveRange, niceStep } from '../data/numbers.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace @typedef {import('./plot.js').Area} Area */
 
@@ -38,7 +38,7 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   const { layout } = figure;
   pen.clearRect(0, 0, width, height);
-  const area = toArea(layout, width, height);
+  const area = toPlotArea(layout, width, height);
   drawAxes(pen, layout, area, height);
   for (const shape of layout.shapes ?? []) drawRule(pen, shape, area);
   pen.save();
@@ -55,8 +55,8 @@ export function drawSketch(canvas, figure, { width, height, magnified }) {
   return [area];
 }
 
-/** Compute the position of the plot. @param {Record<string, any>} layout @param {number} width @param {number} height @returns {Area} */
-function toArea({ margin, xaxis, yaxis }, width, height) {
+/** Compute the position of the plot inside a figure, in px. @param {Record<string, any>} layout @param {number} width @param {number} height @returns {Area} */
+function toPlotArea({ margin, xaxis, yaxis }, width, height) {
   const area = {
     left: margin.l,
     top: margin.t,
@@ -80,19 +80,19 @@ function drawAxes(pen, { xaxis, yaxis, font }, area, height) {
   setFont(pen, font);
   for (const { value, text } of ticksOf(xaxis)) {
     const x = area.toX(value);
-    if (xaxis.showgrid !== false) stroke(pen, [x, area.top], [x, bottom]);
-    write(pen, text, [x, bottom + TICK_GAP], 'center', 'top', font);
+    if (xaxis.showgrid !== false) strokeLine(pen, [x, area.top], [x, bottom]);
+    writeText(pen, text, [x, bottom + TICK_GAP], 'center', 'top', font);
   }
   for (const { value, text } of ticksOf(yaxis)) {
     const y = area.toY(value);
-    stroke(pen, [area.left, y], [right, y]);
-    write(pen, text, [area.left - TICK_GAP, y], 'right', 'middle', font);
+    strokeLine(pen, [area.left, y], [right, y]);
+    writeText(pen, text, [area.left - TICK_GAP, y], 'right', 'middle', font);
   }
   const below = /** @type {[number, number]} */ ([area.left + area.width / 2, height - TITLE_GAP]);
-  write(pen, xaxis.title?.text ?? '', below, 'center', 'middle', font);
+  writeText(pen, xaxis.title?.text ?? '', below, 'center', 'middle', font);
 }
 
-/** Compute the ticks that Plotly draws. @param {any} axis @returns {{value: number, text: string}[]} */
+/** Compute the ticks of an axis as Plotly draws them. @param {any} axis @returns {{value: number, text: string}[]} */
 function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, nticks }) {
   if (tickmode === 'array')
     return tickvals
@@ -100,7 +100,7 @@ function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, ntic
       .filter((/** @type {{value: number}} */ { value }) => value >= low && value <= high);
   const step = dtick ?? niceStep((high - low) / nticks);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  return range(Math.ceil(low / step), Math.floor(high / step)).map((index) => ({
+  return inclusiveRange(Math.ceil(low / step), Math.floor(high / step)).map((index) => ({
     value: index * step,
     text: String(Number((index * step).toFixed(digits))).replace('-', '−'),
   }));
@@ -109,11 +109,11 @@ function ticksOf({ range: [low, high], tickmode, tickvals, ticktext, dtick, ntic
 /** Draw a horizontal line across the plot, such as that at 1. @param {CanvasRenderingContext2D} pen @param {any} shape @param {Area} area */
 function drawRule(pen, { y0, line }, area) {
   Object.assign(pen, { lineWidth: line.width, strokeStyle: line.color });
-  stroke(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
+  strokeLine(pen, [area.left, area.toY(y0)], [area.left + area.width, area.toY(y0)]);
 }
 
-/** Draw a straight line. @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
-function stroke(pen, from, to) {
+/** Draw a straight line between two points. @param {CanvasRenderingContext2D} pen @param {[number, number]} from @param {[number, number]} to */
+function strokeLine(pen, from, to) {
   pen.beginPath();
   pen.moveTo(...from);
   pen.lineTo(...to);
@@ -149,7 +149,7 @@ function fillBetween(pen, lower, upper, area) {
   pen.fill();
 }
 
-/** Draw an annotation. @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
+/** Draw an annotation of a figure. @param {CanvasRenderingContext2D} pen @param {any} note an annotation @param {Record<string, any>} layout @param {Area} area */
 function drawNote(pen, note, { font }, area) {
   const pad = /** @type {Record<string, number>} */ (NOTE_PAD)[note.textangle ? 'turned' : note.xanchor] ?? 0;
   const x = pad + (note.xref === 'x' ? area.toX(note.x) : area.left + area.width * note.x);
@@ -162,17 +162,17 @@ function drawNote(pen, note, { font }, area) {
     bottom: 'bottom',
   });
   const at = /** @type {[number, number]} */ ([x + (note.xshift ?? 0), y - (note.yshift ?? 0)]);
-  if (!note.textangle) return write(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
+  if (!note.textangle) return writeText(pen, note.text, at, note.xanchor, baseline[note.yanchor], used);
   pen.save();
   pen.translate(...at);
   pen.rotate((note.textangle * Math.PI) / 180);
-  write(pen, note.text, [0, 0], note.xanchor, baseline[note.yanchor], used);
+  writeText(pen, note.text, [0, 0], note.xanchor, baseline[note.yanchor], used);
   pen.restore();
 }
 
 /** @typedef {{size: number, family: string, color: string}} Font */
 
-/** Set font and colour. @param {CanvasRenderingContext2D} pen @param {Font} font */
+/** Set font and colour of a canvas. @param {CanvasRenderingContext2D} pen @param {Font} font */
 function setFont(pen, { size, family, color }) {
   pen.fillStyle = color;
   setSize(pen, size, family);
@@ -184,7 +184,7 @@ function setSize(pen, size, family) {
 }
 
 /** Write a text, with an exponent if it has one, in the current font. @param {CanvasRenderingContext2D} pen @param {string} text @param {[number, number]} at @param {CanvasTextAlign} align @param {CanvasTextBaseline} baseline @param {Font} font */
-function write(pen, text, [x, y], align, baseline, { size, family }) {
+function writeText(pen, text, [x, y], align, baseline, { size, family }) {
   const [, before, power] = text.match(/^(.*?)<sup>(.*)<\/sup>$/) ?? [text, text, ''];
   Object.assign(pen, { textAlign: align, textBaseline: baseline });
   if (!power) {

@@ -1,9 +1,9 @@
 /** Shows a panel's numbers as a table, and exports them as CSV. */
 
-import { colSums, rowSums } from '../data/composites.js';
+import { columnSums, rowSums } from '../data/composites.js';
 import { ignoresDifference, subtract } from '../data/difference.js';
 import { columnsOf } from '../data/drawing.js';
-import { formatFixed, formatScaled, formatValue, range, toPlain } from '../data/numbers.js';
+import { formatFixed, formatScaled, formatValue, inclusiveRange, toCsvNumber } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 import { findProduct, lawOf, lookUp, THEORY } from '../data/sources.js';
 import { atStep } from '../data/steps.js';
@@ -26,11 +26,14 @@ export function toTable(panel, isRaw) {
   if (panel.table[0].source === 'steps') return stepTable(panel);
   if (panel.table[0].source === 'read') return readTable(panel, isRaw);
   const columns = shownSlots(panel).flatMap((slot) =>
-    panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnOf)(slot, column, isRaw)),
+    panel.table.flatMap((column) => (column.source === 'streams' ? streamsOf : columnsOfMetric)(slot, column, isRaw)),
   );
   const head = ['layer', ...columns.map((column) => column.title)];
   const { first, last } = state.interval.value;
-  const rows = range(first, last).map((layer) => [layer + 1, ...columns.map((column) => column.data[layer] ?? '')]);
+  const rows = inclusiveRange(first, last).map((layer) => [
+    layer + 1,
+    ...columns.map((column) => column.data[layer] ?? ''),
+  ]);
   return { head, rows };
 }
 
@@ -82,7 +85,7 @@ function withoutDifferences(columns) {
 }
 
 /** Build the table columns of a metric. @param {Shown} slot @param {Panel['table'][number]} column @param {boolean} isRaw */
-function columnOf(slot, column, isRaw) {
+function columnsOfMetric(slot, column, isRaw) {
   const place = slot.isOfInterval && COMPOSITES.includes(column.key) ? `, ${describeInterval()}` : '';
   const title = `${slot.label}, ${column.title}${place}`;
   const read = (/** @type {string} */ source) =>
@@ -152,7 +155,7 @@ function stepTable(panel) {
     }),
   );
   const last = Math.max(0, ...columns.map((column) => column.data.length));
-  const rows = range(0, last - 1).map((step) => [
+  const rows = inclusiveRange(0, last - 1).map((step) => [
     state.nameStep(step),
     ...columns.map((column) => column.data[step] ?? ''),
   ]);
@@ -169,7 +172,7 @@ function readTable(panel, isRaw) {
       return row ? [{ title: `${slot.label}, ${column.title}`, data: row.map(show) }] : [];
     }),
   );
-  const rows = range(0, layer).map((source) => [
+  const rows = inclusiveRange(0, layer).map((source) => [
     source === 0 ? 'embedding' : `layer ${source}`,
     ...columns.map((column) => column.data[source] ?? ''),
   ]);
@@ -182,7 +185,7 @@ function streamsOf(slot, column, isRaw) {
   const data =
     lookUp(`${isRaw ? 'stream_layers' : 'stream_text'}.${column.key}`, slot.columns, slot.label, state.cursor.value) ??
     [];
-  return range(0, (data.length + 1) / (layers + 1) - 1).map((stream) => {
+  return inclusiveRange(0, (data.length + 1) / (layers + 1) - 1).map((stream) => {
     const part = data.slice(stream * (layers + 1), stream * (layers + 1) + layers);
     return { title: `${slot.label}, ${column.title} ${stream + 1}`, data: part };
   });
@@ -202,14 +205,14 @@ function matrixTable(panel, isRaw) {
   const rows = parts.flatMap(({ label, product }) => {
     const show = (/** @type {number} */ scaled) =>
       isRaw
-        ? toPlain(scaled, product.exponent)
+        ? toCsvNumber(scaled, product.exponent)
         : Number.isFinite(scaled)
           ? formatScaled(scaled, product.exponent)
           : formatValue(null, null, product.lost);
     const pad = new Array(width - product.n).fill('');
-    const [right, below] = [rowSums(product), colSums(product)];
+    const [right, below] = [rowSums(product), columnSums(product)];
     return [
-      ...range(0, product.n - 1).map((row) => [
+      ...inclusiveRange(0, product.n - 1).map((row) => [
         `${label}, to ${row + 1}`,
         ...Array.from(product.scaled.subarray(row * product.n, (row + 1) * product.n), show),
         ...pad,
@@ -218,10 +221,13 @@ function matrixTable(panel, isRaw) {
       [`${label}, column sum`, ...Array.from(below, show), ...pad, ''],
     ];
   });
-  return { head: [toPlaces(panel, view), ...range(1, width).map((index) => `from ${index}`), 'row sum'], rows };
+  return {
+    head: [toPlaces(panel, view), ...inclusiveRange(1, width).map((index) => `from ${index}`), 'row sum'],
+    rows,
+  };
 }
 
-/** Render the table. @param {{panel: Panel}} props */
+/** Render the table of a panel. @param {{panel: Panel}} props */
 export function PanelTable({ panel }) {
   state.dataTick.value;
   const { head, rows } = toTable(panel, false);
@@ -241,7 +247,7 @@ export function PanelTable({ panel }) {
   `;
 }
 
-/** Export the table as delimited text. @param {Panel} panel @param {string} separator */
+/** Export the table of a panel as delimited text. @param {Panel} panel @param {string} separator */
 export function toDelimited(panel, separator) {
   const { head, rows } = toTable(panel, true);
   const quote = (/** @type {any} */ cell) => {

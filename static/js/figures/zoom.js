@@ -30,7 +30,7 @@ export class OwnZoom {
     this.ranges = {};
   }
 
-  /** Store the ranges of the card's own axes. @param {string} of key of the shown layers @param {Ranges} ranges @param {Record<string, string>} kinds of the axes that count layers */
+  /** Store the zoom of the card's own axes; axes of layers are zoomed in all cards instead. @param {string} of key of the shown layers @param {Ranges} ranges @param {Record<string, string>} kinds of the axes that count layers */
   set(of, ranges, kinds) {
     const isShared = (/** @type {string} */ name) => name.startsWith('x') && name in kinds && kinds[name] !== WINDOW;
     const own = Object.entries(ranges).filter(([name]) => !isShared(name));
@@ -38,14 +38,14 @@ export class OwnZoom {
     this.of = of;
   }
 
-  /** Reset the zoom; return whether there was one. */
+  /** Reset the zoom of the card; return whether there was one. */
   clear() {
     const had = Object.keys(this.ranges).length > 0;
     this.ranges = {};
     return had;
   }
 
-  /** Serialise the zoom. @param {string} of key of the shown layers */
+  /** Serialise the zoom as a key for comparisons. @param {string} of key of the shown layers */
   keyFor(of) {
     return this.of === of ? JSON.stringify(this.ranges) : '{}';
   }

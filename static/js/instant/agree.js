@@ -19,22 +19,22 @@ export function findDifferences(known, computed, { relative, absolute }) {
   const logs = [...known.log10].filter(([key]) => !absolute.includes(key));
   return [
     ...[...known.layers].flatMap(([key, column]) =>
-      compare(key, column, computed.layers.get(key), floorOf(key), shareOf(key)),
+      compareColumns(key, column, computed.layers.get(key), floorOf(key), shareOf(key)),
     ),
-    ...logs.flatMap(([key, column]) => compare(`log10 ${key}`, column, computed.log10.get(key), shareOf(key))),
+    ...logs.flatMap(([key, column]) => compareColumns(`log10 ${key}`, column, computed.log10.get(key), shareOf(key))),
     ...[...known.matrices].flatMap(([key, { data }]) =>
-      compare(key, data, computed.matrices.get(key)?.data, floorOf(key)),
+      compareColumns(key, data, computed.matrices.get(key)?.data, floorOf(key)),
     ),
     ...[...known.bands].flatMap(([key, band]) =>
       Object.entries(band).flatMap(([name, column]) =>
-        compare(`${name} of ${key}`, column, computed.bands.get(key)?.[name], TOLERANCE),
+        compareColumns(`${name} of ${key}`, column, computed.bands.get(key)?.[name], TOLERANCE),
       ),
     ),
   ];
 }
 
-/** Compare two columns. @param {string} name @param {any} mine @param {any} theirs @param {number} floor @param {number} [share] @returns {string[]} */
-function compare(name, mine, theirs, floor, share = TOLERANCE) {
+/** Describe where two columns of one name differ; empty if they agree. @param {string} name @param {any} mine @param {any} theirs @param {number} floor @param {number} [share] @returns {string[]} */
+function compareColumns(name, mine, theirs, floor, share = TOLERANCE) {
   const [one, other] = [flatten(mine), flatten(theirs)];
   if (one.length !== other.length) return [`${name}: ${one.length} values derived, ${other.length} on the server`];
   const first = one.findIndex(
@@ -43,13 +43,13 @@ function compare(name, mine, theirs, floor, share = TOLERANCE) {
   return first < 0 ? [] : [`${name}[${first}]: ${one[first]} derived, ${other[first]} on the server`];
 }
 
-/** Flatten a column to one list. @param {any} column one number per layer, or several, null if unknown @returns {any} */
+/** Flatten a column of any shape to one list of numbers. @param {any} column one number per layer, or several, null if unknown @returns {any} */
 function flatten(column) {
   if (!column) return [];
   return Array.isArray(column) ? column.flatMap((row) => (row === null ? [] : Array.from(row))) : column;
 }
 
-/** Return whether two numbers agree. @param {number} one @param {number} other @param {number} floor @param {number} share */
+/** Return whether two numbers agree within a tolerance; NaN agrees with NaN. @param {number} one @param {number} other @param {number} floor @param {number} share */
 function isNear(one, other, floor, share) {
   if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) === Number.isNaN(other);
   return one === other || Math.abs(one - other) <= share * Math.abs(other) + floor;

@@ -1,7 +1,7 @@
 /** Derives columns from mixing matrices in the form of frames: cast to the run's type, with logarithms and statuses. Counterpart: `mhc_core/record/columns.py`. */
 
 import { specOf } from '../data/record.js';
-import { measureComposites, measureMatrices, OF_MATRICES, toValues, unfold } from './products.js';
+import { measureComposites, measureMatrices, OF_MATRICES, toValues, unfoldConnections } from './products.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {(value: number) => number} Cast */
 
@@ -28,7 +28,7 @@ export function addProducts(known, base, h_res) {
     putPowers(known, key, toValues(powers), base.log10.has(key));
   }
   const [h_pre, h_post] = ['h_pre', 'h_post'].map((key) => known.matrices.get(key));
-  if (h_pre && h_post && isNew('unfolded')) putSigned(known, 'unfolded', unfold(h_pre, h_post, h_res), cast);
+  if (h_pre && h_post && isNew('unfolded')) putSigned(known, 'unfolded', unfoldConnections(h_pre, h_post, h_res), cast);
 }
 
 /** Write a column, cast to the run's type. @param {Columns} known @param {string} key @param {Float64Array | Float64Array[]} column @param {boolean} isLogarithmic @param {Cast} cast */

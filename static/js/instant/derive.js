@@ -7,7 +7,7 @@ import { createColumns } from '../data/columns.js';
 import { depthOf, specOf, trainSteps } from '../data/record.js';
 import { THEORY } from '../data/sources.js';
 import { addProducts } from './columns.js';
-import { mix } from './mixing.js';
+import { deriveMixing } from './mixing.js';
 import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
 
 /**
@@ -35,10 +35,10 @@ export function deriveColumns(base, wanted, rules) {
     ? null
     : isSame
       ? truncateResidualMixing(base, wanted.layers)
-      : mix(base, wanted, rules.maps);
+      : deriveMixing(base, wanted, rules.maps);
   if (!h_res && (!isSame || begun.length === 0)) return null;
   const known = createColumns();
-  known.start = startOf(base, wanted);
+  known.start = toStartFrame(base, wanted);
   copyFirstLayers(known, base, wanted.layers, begun);
   if (h_res) addProducts(known, base, h_res);
   const isDerived = (/** @type {string} */ key) =>
@@ -59,7 +59,7 @@ export function deriveBeginning(base, wanted, rules) {
   const isSame = isUsable(base, rules) && isSameMixing(base, wanted) && wanted.layers > depthOf(base);
   if (!isSame || rules.depth_scaled.includes(specOf(base)?.block.scaling)) return null;
   const begun = createColumns();
-  begun.start = startOf(base, wanted);
+  begun.start = toStartFrame(base, wanted);
   copyIntoDeeper(begun, base, wanted.layers, rules.forward);
   return begun;
 }
@@ -75,7 +75,7 @@ function isCoarse(base) {
   return specOf(base)?.dtype === 'bfloat16' || connectionOf(base).mapping_dtype === 'bfloat16';
 }
 
-/** Return the connection of a record. @param {Columns} base @returns {Record<string, any>} */
+/** Return the connection in the spec of a record. @param {Columns} base @returns {Record<string, any>} */
 const connectionOf = (base) => specOf(base)?.connection;
 
 /** Return whether the mixing depends on the input. @param {Columns} base */
@@ -87,7 +87,7 @@ function truncateResidualMixing(base, layers) {
   return h_res ? sliceLayers(h_res, layers) : null;
 }
 
-/** Return whether drift and rounds are those of the record; settings that it lacks are ignored. @param {Columns} base @param {Wanted} wanted */
+/** Return whether drift and Sinkhorn rounds are those of the record; settings that the record lacks are ignored. @param {Columns} base @param {Wanted} wanted */
 function isSameMixing(base, { noise, rounds }) {
   const connection = connectionOf(base);
   const isSame = (/** @type {string} */ name, /** @type {number} */ value) =>
@@ -109,8 +109,8 @@ function keysOf({ layers, matrices }) {
   return [...layers.keys(), ...matrices.keys()];
 }
 
-/** Build the start frame as the server will send it, without predictions. @param {Columns} base @param {Wanted} wanted */
-function startOf(base, { layers, noise, rounds }) {
+/** Build the start frame of the derived run as the server will send it, without predictions. @param {Columns} base @param {Wanted} wanted */
+function toStartFrame(base, { layers, noise, rounds }) {
   const start = /** @type {import('../../types').StartFrame} */ (base.start);
   const { cost: _, theory: __, no_law: ___, ...rest } = start;
   const connection = { ...connectionOf(base) };

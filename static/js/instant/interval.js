@@ -35,18 +35,18 @@ function canRecompute(columns) {
   return matrices.get('h_res')?.shape[0] === depthOf(columns) && !COMPOSITES.some((key) => bands.has(key));
 }
 
-/** Replace the gains of a run. @param {Columns} columns @param {Interval} interval @returns {Columns} */
+/** Return the columns of a run with gains recomputed over an interval. @param {Columns} columns @param {Interval} interval @returns {Columns} */
 function withComposites(columns, interval) {
   const stack = columns.matrices.get('h_res');
   if (!stack || !COMPOSITES.some((key) => columns.layers.has(key))) return columns;
-  const gains = gainsOf(stack, depthOf(columns), interval);
+  const gains = intervalGains(stack, depthOf(columns), interval);
   const put = (/** @type {Map<string, any>} */ table, /** @type {keyof Gains} */ form) =>
     new Map([...table, ...COMPOSITES.map((key) => /** @type {[string, any]} */ ([key, gains[key][form]]))]);
   return { ...columns, layers: put(columns.layers, 'values'), log10: put(columns.log10, 'log10') };
 }
 
-/** Compute the gains of an interval. @param {Matrix} stack @param {number} depth @param {Interval} interval @returns {Record<string, Gains>} */
-function gainsOf(stack, depth, { first, last }) {
+/** Compute the gains of the product over an interval, by metric. @param {Matrix} stack @param {number} depth @param {Interval} interval @returns {Record<string, Gains>} */
+function intervalGains(stack, depth, { first, last }) {
   const of = `${first}-${last}`;
   const known = latest.get(stack);
   if (known?.of === of) return known.gains;
@@ -57,7 +57,7 @@ function gainsOf(stack, depth, { first, last }) {
   const gains = Object.fromEntries(
     COMPOSITES.map((key) => {
       const { values, log10 } = toValues(found[key]);
-      return [key, { values: place(values, first, depth), log10: place(log10, first, depth) }];
+      return [key, { values: placeInColumn(values, first, depth), log10: placeInColumn(log10, first, depth) }];
     }),
   );
   latest.set(stack, { of, gains });
@@ -65,7 +65,7 @@ function gainsOf(stack, depth, { first, last }) {
 }
 
 /** Place the values of an interval into a column of all layers. @param {Float64Array} values @param {number} first @param {number} depth */
-function place(values, first, depth) {
+function placeInColumn(values, first, depth) {
   const column = new Float64Array(depth).fill(NaN);
   column.set(values, Math.min(first, depth - values.length));
   return column;

@@ -14,7 +14,7 @@ export const MAPS = {
   orthostochastic: squareOrthogonal,
 };
 
-/** Transpose: in HC's A_r and Frac's A, rows are inputs. @type {ResidualMap} */
+/** Transpose square matrices: in HC's A_r and Frac's A, rows are inputs. @type {ResidualMap} */
 function transpose(raw, { n }) {
   return Float64Array.from(raw, (_, index) => raw[(index % n) * n + Math.floor(index / n)]);
 }
@@ -75,7 +75,7 @@ function sigmoid(value, round) {
 
 /** Square the entries of (I + A)^-1 (I - A) = 2 (I + A)^-1 - I with A = T - T^t, in doubles like Python. @type {ResidualMap} */
 function squareOrthogonal(raw, { n, round }) {
-  const inverse = invert(
+  const inverse = invertMatrix(
     raw.map((value, index) => {
       const [row, column] = [Math.floor(index / n), index % n];
       return (row === column ? 1 : 0) + value - raw[column * n + row];
@@ -85,8 +85,8 @@ function squareOrthogonal(raw, { n, round }) {
   return inverse.map((value, index) => round((2 * value - (index % (n + 1) === 0 ? 1 : 0)) ** 2));
 }
 
-/** Invert by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
-function invert(matrix, n) {
+/** Invert a matrix by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
+function invertMatrix(matrix, n) {
   const left = Float64Array.from(matrix);
   const right = Float64Array.from(matrix, (_, index) => (index % (n + 1) === 0 ? 1 : 0));
   for (let column = 0; column < n; column++) {

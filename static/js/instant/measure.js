@@ -18,12 +18,12 @@ import { recomputeComposites } from './interval.js';
  */
 
 /**
- * Measure a run.
+ * Measure the numbers of a run that the table of results shows: gains, activation, gradient, loss.
  * @param {Columns} columns
  * @param {Interval | null} interval the chosen layers; null for all
  * @returns {Measured}
  */
-export function measure(columns, interval) {
+export function measureRun(columns, interval) {
   const toGain = interval ? gainOfInterval(columns, interval) : (/** @type {Key} */ key) => gainOfAll(columns, key);
   const last = Math.min(interval?.last ?? Infinity, depthOf(columns) - 1);
   const first = Math.min(interval?.first ?? 0, last);
@@ -31,8 +31,8 @@ export function measure(columns, interval) {
   return {
     forward: toGain('composite_gain_fwd'),
     backward: toGain('composite_gain_bwd'),
-    activation: at(columns, 'act_rms', (logs) => logs[last], last),
-    gradient: at(columns, 'grad_rms', (logs) => minus(logs[first], logs[last]), first, last),
+    activation: measureCurve(columns, 'act_rms', (logs) => logs[last], last),
+    gradient: measureCurve(columns, 'grad_rms', (logs) => subtract(logs[first], logs[last]), first, last),
     loss: {
       value: columns.loss,
       curve: loss ? [...loss.data].map((value) => (Number.isFinite(value) ? value : null)) : [],
@@ -61,21 +61,21 @@ function gainOfInterval(columns, { first, last }) {
     gainOfAll({ ...recomputed, layers: cut(recomputed.layers, key), log10: cut(recomputed.log10, key) }, key);
 }
 
-/** Compute the gain over all layers. @param {Columns} columns @param {Key} key @returns {Number10} */
+/** Return the largest gain over all layers. @param {Columns} columns @param {Key} key @returns {Number10} */
 function gainOfAll(columns, key) {
   const values = /** @type {Float64Array | undefined} */ (columns.layers.get(key));
   const isZero = values !== undefined && values.length > 0 && values.every((value) => value === 0);
   return { log10: gainOf(columns, key), why: isZero ? '0' : reasonOf(columns, key), curve: logsOf(columns, key) };
 }
 
-/** Compute a number from the curve of a metric. @param {Columns} columns @param {string} key @param {(logs: (number | null)[]) => number | null | undefined} reduce @param {number[]} layers that it reads @returns {Number10} */
-function at(columns, key, reduce, ...layers) {
+/** Compute one number from the curve of a metric, with the reason if there is none. @param {Columns} columns @param {string} key @param {(logs: (number | null)[]) => number | null | undefined} reduce @param {number[]} layers that it reads @returns {Number10} */
+function measureCurve(columns, key, reduce, ...layers) {
   const curve = logsOf(columns, key);
   return { log10: reduce(curve) ?? null, why: reasonOf(columns, key, layers), curve };
 }
 
 /** Subtract; null if either is unknown. @param {number | null | undefined} one @param {number | null | undefined} other */
-const minus = (one, other) => (one == null || other == null ? null : one - other);
+const subtract = (one, other) => (one == null || other == null ? null : one - other);
 
 /** Return log10 of a metric over layers. @param {Columns} columns @param {string} key @returns {(number | null)[]} */
 const logsOf = (columns, key) => lookUp(`middle.log10.${key}`, columns, '', 0) ?? [];

@@ -10,8 +10,8 @@ const MAX_WORK = 1e6;
 /** Caches decoded draws. @type {WeakMap<object, Float64Array>} */
 const decoded = new WeakMap();
 
-/** Decode the draws. @param {import('../../types/protocol').Drift} drift */
-function drawsOf(drift) {
+/** Decode the random draws of the drift that a start frame contains. @param {import('../../types/protocol').Drift} drift */
+function decodeDraws(drift) {
   const known = decoded.get(drift);
   if (known) return known;
   const draws = toNumbers(drift.draws);
@@ -26,7 +26,7 @@ function drawsOf(drift) {
  * @param {import('../../types').DerivationRules['maps']} maps
  * @returns {Matrix | null}
  */
-export function mix(base, { layers, noise, rounds }, maps) {
+export function deriveMixing(base, { layers, noise, rounds }, maps) {
   const { start } = base;
   const { connection, dtype } = /** @type {Record<string, any>} */ (start?.spec ?? {});
   const known = maps[connection?.kind];
@@ -39,13 +39,14 @@ export function mix(base, { layers, noise, rounds }, maps) {
   const round = isDouble ? (/** @type {number} */ value) => value : Math.fround;
   const settings = { n, rounds, eps: connection.sinkhorn_eps ?? 0, round };
   const data = new Float64Array(layers * n * n);
-  for (let layer = 0; layer < layers; layer++) data.set(map(toRaw(start.drift, layer, noise), settings), layer * n * n);
+  for (let layer = 0; layer < layers; layer++)
+    data.set(map(toRawParameters(start.drift, layer, noise), settings), layer * n * n);
   return data.every(Number.isFinite) ? { shape: [layers, n, n], data } : null;
 }
 
 /** Compute origin + noise * draws of one layer, in float32 for all types, like Python. @param {import('../../types/protocol').Drift} drift @param {number} layer @param {number} noise */
-function toRaw(drift, layer, noise) {
-  const [draws, size] = [drawsOf(drift), drift.origin.length];
+function toRawParameters(drift, layer, noise) {
+  const [draws, size] = [decodeDraws(drift), drift.origin.length];
   const scale = Math.fround(noise);
   return Float64Array.from(drift.origin, (origin, k) =>
     Math.fround(Math.fround(draws[layer * size + k] * scale) + /** @type {number} */ (origin)),

@@ -32,7 +32,7 @@ function copyFirstColumn(target, base, layers, key) {
   }
 }
 
-/** Map the values of a record. @template T, U @param {Record<string, T>} record @param {(value: T) => U} map @returns {Record<string, U>} */
+/** Apply a function to every value of a record with string keys. @template T, U @param {Record<string, T>} record @param {(value: T) => U} map @returns {Record<string, U>} */
 function mapValues(record, map) {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
 }
@@ -57,7 +57,7 @@ export function copyIntoDeeper(target, base, layers, keys) {
   for (const key of keys) {
     for (const table of /** @type {const} */ (['layers', 'log10'])) {
       const column = base[table].get(key);
-      if (column) target[table].set(key, lengthen(column, layers));
+      if (column) target[table].set(key, lengthenColumn(column, layers));
     }
     const matrix = base.matrices.get(key);
     if (matrix) target.matrices.set(key, lengthenMatrix(matrix, layers));
@@ -68,7 +68,7 @@ export function copyIntoDeeper(target, base, layers, keys) {
 }
 
 /** Lengthen a column with unknown values. @param {any} column one number per layer, or several @param {number} layers @returns {any} */
-function lengthen(column, layers) {
+function lengthenColumn(column, layers) {
   if (Array.isArray(column)) return [...column, ...new Array(layers - column.length).fill(null)];
   const longer = new Float64Array(layers).fill(NaN);
   longer.set(column);

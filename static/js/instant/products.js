@@ -3,7 +3,7 @@
  * `mhc_core/metrics/paths.py`.
  */
 
-import { multiplyAt, scaleBy, toLog10, toShift } from '../data/composites.js';
+import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../data/composites.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
 /** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */
@@ -50,41 +50,41 @@ const DOWN = ['composite_gain_bwd', 'composite_norm_1', 'composite_min_col_sum']
 
 /** Compute metrics of the products over layers 1 to l. @param {Matrix} h_res @returns {[string, Powers][]} */
 function measureUp({ shape: [layers, n], data }) {
-  const products = accumulate(layers, n, (layer, product) => multiplyAt(data, layer * n * n, product, n));
+  const products = accumulateProducts(layers, n, (layer, product) => multiplyAt(data, layer * n * n, product, n));
   return [
-    ['composite_gain_fwd', measure(products, n, ({ rows }) => largest(rows))],
-    ['composite_norm_inf', measure(products, n, ({ rows }) => largest(rows), toMagnitudes)],
+    ['composite_gain_fwd', measureProducts(products, n, ({ rows }) => largest(rows))],
+    ['composite_norm_inf', measureProducts(products, n, ({ rows }) => largest(rows), toMagnitudes)],
   ];
 }
 
 /** Compute metrics of the products over layers l to L. @param {Matrix} h_res @returns {[string, Powers][]} */
 function measureDown({ shape: [layers, n], data }) {
-  const products = accumulate(layers, n, (layer, product) => {
+  const products = accumulateProducts(layers, n, (layer, product) => {
     const factor = data.subarray((layers - 1 - layer) * n * n, (layers - layer) * n * n);
     return multiplyAt(product, 0, factor, n);
   }).reverse();
   return [
-    ['composite_gain_bwd', measure(products, n, ({ columns }) => largest(columns))],
-    ['composite_norm_1', measure(products, n, ({ columns }) => largest(columns), toMagnitudes)],
-    ['composite_min_col_sum', measure(products, n, ({ columns }) => Math.min(...columns))],
+    ['composite_gain_bwd', measureProducts(products, n, ({ columns }) => largest(columns))],
+    ['composite_norm_1', measureProducts(products, n, ({ columns }) => largest(columns), toMagnitudes)],
+    ['composite_min_col_sum', measureProducts(products, n, ({ columns }) => Math.min(...columns))],
   ];
 }
 
-/** Read one number from each product. @param {Scaled[]} products @param {number} n @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] @returns {Powers} */
-function measure(products, n, read, of = (scaled) => scaled) {
+/** Compute one number from the row and column sums of each product. @param {Scaled[]} products @param {number} n @param {(sums: {rows: Float64Array, columns: Float64Array}) => number} read @param {(scaled: Float64Array) => Float64Array} [of] @returns {Powers} */
+function measureProducts(products, n, read, of = (scaled) => scaled) {
   return products.map(({ scaled, exponent }) => ({ scaled: read(sumsOf(of(scaled), n)), exponent }));
 }
 
-/** Compute magnitudes. @param {Float64Array} scaled */
+/** Replace entries by their magnitudes. @param {Float64Array} scaled */
 const toMagnitudes = (scaled) => scaled.map(Math.abs);
 
 /** Accumulate the product up to each layer, rescaled by powers of two, which is exact. @param {number} layers @param {number} n @param {(layer: number, product: Float64Array) => Float64Array} grow @returns {Scaled[]} */
-function accumulate(layers, n, grow) {
+function accumulateProducts(layers, n, grow) {
   let [scaled, exponent] = [Float64Array.from({ length: n * n }, (_, index) => Number(index % (n + 1) === 0)), 0];
   return Array.from({ length: layers }, (_, layer) => {
     const product = grow(layer, scaled);
     const shift = toShift(product);
-    scaled = product.map((value) => scaleBy(value, -shift));
+    scaled = product.map((value) => scaleByPowerOfTwo(value, -shift));
     exponent += shift;
     return { scaled, exponent };
   });
@@ -110,7 +110,7 @@ function largest(values) {
 /** Convert to scaled * 2^exponent (infinite or 0 outside the range of a double), and log10 of the magnitude. @param {Powers} powers */
 export function toValues(powers) {
   return {
-    values: Float64Array.from(powers, ({ scaled, exponent }) => scaleBy(scaled, exponent)),
+    values: Float64Array.from(powers, ({ scaled, exponent }) => scaleByPowerOfTwo(scaled, exponent)),
     log10: Float64Array.from(powers, ({ scaled, exponent }) => toLog10(scaled, exponent)),
   };
 }
@@ -122,7 +122,7 @@ export function toValues(powers) {
  * @param {Matrix} h_res (L, n, n)
  * @returns {Matrix}
  */
-export function unfold(h_pre, h_post, h_res) {
+export function unfoldConnections(h_pre, h_post, h_res) {
   const [layers, n] = h_pre.shape;
   const [width, data] = [layers + 1, new Float64Array(layers * (layers + 1))];
   /** Contribution of each source to the streams: n entries, times 2^exponents. */
@@ -133,9 +133,9 @@ export function unfold(h_pre, h_post, h_res) {
     // The embedding is copied to all streams.
     for (let i = 0; i < n; i++) travelling[layer * n + i] = layer === 0 ? 1 : h_post.data[(layer - 1) * n + i];
     for (let source = 0; source <= layer; source++) {
-      const weight = dot(h_pre.data, layer * n, travelling, source * n, n);
-      data[layer * width + source] = exponents[source] === 0 ? weight : scaleBy(weight, exponents[source]);
-      pass(h_res.data, layer * n * n, travelling, source * n, passed, n);
+      const weight = dotProduct(h_pre.data, layer * n, travelling, source * n, n);
+      data[layer * width + source] = exponents[source] === 0 ? weight : scaleByPowerOfTwo(weight, exponents[source]);
+      passLayer(h_res.data, layer * n * n, travelling, source * n, passed, n);
       exponents[source] += keepInRange(travelling, source * n, n);
     }
   }
@@ -143,15 +143,15 @@ export function unfold(h_pre, h_post, h_res) {
 }
 
 /** Compute a dot product of n entries. @param {ArrayLike<number>} left @param {number} from @param {Float64Array} right @param {number} start @param {number} n */
-function dot(left, from, right, start, n) {
+function dotProduct(left, from, right, start, n) {
   let sum = 0;
   for (let k = 0; k < n; k++) sum += left[from + k] * right[start + k];
   return sum;
 }
 
-/** Multiply a vector by a layer's mixing, in place. @param {ArrayLike<number>} h_res @param {number} from @param {Float64Array} vector @param {number} start @param {Float64Array} passed @param {number} n */
-function pass(h_res, from, vector, start, passed, n) {
-  for (let i = 0; i < n; i++) passed[i] = dot(h_res, from + i * n, vector, start, n);
+/** Multiply the contribution of one source by a layer's mixing, in place. @param {ArrayLike<number>} h_res @param {number} from @param {Float64Array} vector @param {number} start @param {Float64Array} passed @param {number} n */
+function passLayer(h_res, from, vector, start, passed, n) {
+  for (let i = 0; i < n; i++) passed[i] = dotProduct(h_res, from + i * n, vector, start, n);
   vector.set(passed, start);
 }
 
@@ -163,7 +163,7 @@ function keepInRange(vector, start, n) {
   const part = vector.subarray(start, start + n);
   const shift = toShift(part);
   part.forEach((value, k) => {
-    part[k] = scaleBy(value, -shift);
+    part[k] = scaleByPowerOfTwo(value, -shift);
   });
   return shift;
 }

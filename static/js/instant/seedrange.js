@@ -38,7 +38,7 @@ export function createDraw({ n, layers, noise, initial }, random) {
       let [square, largest] = [0, 0];
       for (let i = 0; i < n; i++) square += vector[i] * vector[i];
       const size = noise * Math.sqrt(square);
-      if (!isOne) vector = multiply(initial, vector);
+      if (!isOne) vector = multiplyVector(initial, vector);
       for (let i = 0; i < n; i++) {
         vector[i] += size * random();
         largest = Math.max(largest, Math.abs(vector[i]));
@@ -55,7 +55,7 @@ export function createDraw({ n, layers, noise, initial }, random) {
 }
 
 /** Multiply a matrix and a vector. @param {ArrayLike<number>} matrix @param {Float64Array} vector */
-function multiply(matrix, vector) {
+function multiplyVector(matrix, vector) {
   const n = vector.length;
   return vector.map((_, i) => vector.reduce((sum, value, j) => sum + matrix[i * n + j] * value, 0));
 }

@@ -11,11 +11,11 @@
  */
 export function sinkhorn(logits, n, { rounds, eps, round }) {
   if (rounds === 0) return logits.map((value) => round(Math.exp(value)));
-  return eps > 0 ? withEps(logits, n, rounds, eps, round) : inLogarithms(logits, n, rounds, round);
+  return eps > 0 ? sinkhornWithEps(logits, n, rounds, eps, round) : sinkhornInLogarithms(logits, n, rounds, round);
 }
 
 /** Iterate on logarithms like Python: in float32 every step rounds, and only the same steps round equally. @param {Float64Array} logits @param {number} n @param {number} rounds @param {Round} round */
-function inLogarithms(logits, n, rounds, round) {
+function sinkhornInLogarithms(logits, n, rounds, round) {
   const matrix = Float64Array.from(logits);
   normaliseLogs(matrix, n, 1, n, round);
   for (let k = 1; k < rounds; k++) {
@@ -62,20 +62,20 @@ function sumExp(matrix, n, start, step, round) {
 }
 
 /** Iterate with eps, as DeepSeek-V4 does. @param {Float64Array} logits @param {number} n @param {number} rounds @param {number} eps @param {Round} round */
-function withEps(logits, n, rounds, eps, round) {
+function sinkhornWithEps(logits, n, rounds, eps, round) {
   const matrix = Float64Array.from(logits);
   softmax(matrix, n, 1, n, round);
   for (let k = 0; k < n * n; k++) matrix[k] = round(matrix[k] + round(eps));
-  divide(matrix, n, n, 1, eps, round);
+  divideLines(matrix, n, n, 1, eps, round);
   for (let k = 1; k < rounds; k++) {
-    divide(matrix, n, 1, n, eps, round);
-    divide(matrix, n, n, 1, eps, round);
+    divideLines(matrix, n, 1, n, eps, round);
+    divideLines(matrix, n, n, 1, eps, round);
   }
   return matrix;
 }
 
 /** Divide each line by its sum plus eps, in place. @param {Float64Array} matrix @param {number} n @param {number} line @param {number} step @param {number} eps @param {Round} round */
-function divide(matrix, n, line, step, eps, round) {
+function divideLines(matrix, n, line, step, eps, round) {
   for (let start = 0; start < n * line; start += line) {
     let sum = 0;
     for (let k = 0; k < n; k++) sum = round(sum + matrix[start + k * step]);

@@ -22,6 +22,7 @@ export function SweepButton() {
   return html`<button type="button" class="quiet sweep" title=${title} disabled=${state.hasOnlyRecordings.value} onClick=${openSweep}>Sweep</button>`;
 }
 
+/** Open the dialog of a sweep with the initial or last choices. */
 export function openSweep() {
   waitsForButton.value = true;
   setMap(snapshotMap() ?? defaultMap(state.fields.value, state.view.value, boot.rules));
@@ -31,11 +32,11 @@ export function openSweep() {
 /** Close the sweep; like Back if opening it added a history entry. */
 export function closeSweep() {
   if (isSweepStep()) history.back();
-  else change(undefined);
+  else changeSweep(undefined);
 }
 
 /** Change the sweep and the address. @param {MapChoice | undefined} map */
-export function change(map) {
+export function changeSweep(map) {
   setMap(map);
   updateAddress();
 }

@@ -1,7 +1,7 @@
 /** Formats a sweep as figure, table and text. No browser here. */
 
 import { lettersIn } from '../data/ink.js';
-import { formatValue, range } from '../data/numbers.js';
+import { formatValue, inclusiveRange } from '../data/numbers.js';
 import { kindName, nameOf } from '../state/view/spec.js';
 
 /**
@@ -119,7 +119,7 @@ export function cellText(fields, map, values, row, column) {
 
 /** List the rows from top to bottom; y values increase upwards. @param {SweepValues} values */
 export function rowsFromTop(values) {
-  return range(0, values.ids.length - 1).reverse();
+  return inclusiveRange(0, values.ids.length - 1).reverse();
 }
 
 /** Build the head of the table's first column. @param {Map<string, Field>} fields @param {MapChoice} map */

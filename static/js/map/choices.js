@@ -20,7 +20,7 @@ const GROUPS = /** @type {Record<string, string>} */ ({
   jacobian: 'Jacobian',
 });
 
-/** Render the choices. @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
+/** Render the choices of a sweep: run, fields and values, metric, reduction. @param {{map: MapChoice, metrics: import('../../types').Metric[], change: (map: MapChoice) => void}} props */
 export function MapChoices({ map, metrics, change }) {
   const {
     fields: { value: fields },
@@ -47,8 +47,8 @@ export function MapChoices({ map, metrics, change }) {
   const frames = [...new Set(drawable.map((item) => item.frame))];
   return html`
     <div class="map-choices">
-      <${Axis} name="x axis" axis=${map.x} known=${known.filter((field) => field.path !== map.y?.path)} set=${(/** @type {any} */ x) => set({ x })} />
-      <${Axis} name="y axis" axis=${map.y} known=${known.filter((field) => field.path !== map.x.path)} isOptional set=${(/** @type {any} */ y) => set({ y })} />
+      <${AxisChoice} name="x axis" axis=${map.x} known=${known.filter((field) => field.path !== map.y?.path)} set=${(/** @type {any} */ x) => set({ x })} />
+      <${AxisChoice} name="y axis" axis=${map.y} known=${known.filter((field) => field.path !== map.x.path)} isOptional set=${(/** @type {any} */ y) => set({ y })} />
       <label class="map-choice">Run
         <select value=${map.run} onChange=${(/** @type {any} */ event) => setRun(Number(event.target.value))}>
           ${state.labels.value.map((label, run) => (view.runs[run].kind === TRACE ? null : html`<option value=${run} selected=${run === map.run}>${label}</option>`))}
@@ -70,8 +70,8 @@ export function MapChoices({ map, metrics, change }) {
   `;
 }
 
-/** Render a field and its values. @param {{name: string, axis: MapChoice['y'], known: import('../../types').Field[], isOptional?: boolean, set: (axis: MapChoice['y']) => void}} props */
-function Axis({ name, axis, known, isOptional = false, set }) {
+/** Render the choice of a field of the sweep and of its values. @param {{name: string, axis: MapChoice['y'], known: import('../../types').Field[], isOptional?: boolean, set: (axis: MapChoice['y']) => void}} props */
+function AxisChoice({ name, axis, known, isOptional = false, set }) {
   const [isWrong, setIsWrong] = useState(false);
   const choose = (/** @type {any} */ event) => {
     setIsWrong(false);

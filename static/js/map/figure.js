@@ -1,8 +1,8 @@
 /** The sweep as a figure and as a table; each cell links to its run. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { range } from '../data/numbers.js';
-import { areasOf, drawPlot, hasPlotly, loadPlotly, removePlot } from '../figures/plot.js';
+import { inclusiveRange } from '../data/numbers.js';
+import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot } from '../figures/plot.js';
 import * as state from '../state/signals.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -11,7 +11,7 @@ import { cellText, cornerText, fitMap, numberText, rowsFromTop } from './cells.j
 /** @typedef {import('../../types').MapChoice} MapChoice @typedef {import('../../types').SweepValues} SweepValues */
 /** Target of a cell: a run opened on this page, or an address. @typedef {{open?: (row: number, column: number) => void, toHref?: (row: number, column: number) => string}} Lead */
 
-/** Render the figure. @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
+/** Render the figure of a sweep. @param {{map: MapChoice, values: SweepValues, figure: import('../../types').Figure, lead: Lead}} props */
 export function MapFigure({ map, values, figure, lead }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {HTMLDivElement | null} */ (null));
@@ -22,7 +22,7 @@ export function MapFigure({ map, values, figure, lead }) {
       const width = box.current.clientWidth;
       const { figure: fitted, height } = fitMap(figure, width);
       drawPlot(plot.current, fitted, { width, height });
-      setAreas(areasOf(plot.current));
+      setAreas(plotAreasOf(plot.current));
     };
     const size = new ResizeObserver(draw);
     let isOver = false;
@@ -50,20 +50,20 @@ export function MapFigure({ map, values, figure, lead }) {
   return html`
     <div class="map-box" ref=${box}>
       <div class="plot" ref=${plot} aria-hidden="true"></div>
-      ${areas[0] ? html`<${Cells} map=${map} values=${values} area=${areas[0]} lead=${lead} />` : null}
+      ${areas[0] ? html`<${CellButtons} map=${map} values=${values} area=${areas[0]} lead=${lead} />` : null}
     </div>
   `;
 }
 
 /** Render buttons or links over the cells: Tab reaches one of them, arrow keys the others. @param {{map: MapChoice, values: SweepValues, area: import('../figures/plot.js').Area, lead: Lead}} props */
-function Cells({ map, values, area, lead }) {
+function CellButtons({ map, values, area, lead }) {
   const [at, setAt] = useState({ row: 0, column: 0 });
   const grid = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [rows, columns] = [values.ids.length, values.ids[0].length];
   const [width, height] = [area.width / columns, area.height / rows];
   /** Move the focus. @param {KeyboardEvent} event */
   const move = (event) => {
-    const next = step(event, at, { row: rows - 1, column: columns - 1 });
+    const next = cellForKey(event, at, { row: rows - 1, column: columns - 1 });
     if (!next) return;
     event.preventDefault();
     setAt(next);
@@ -74,7 +74,7 @@ function Cells({ map, values, area, lead }) {
   return html`
     <div class="map-cells" role="group" aria-label="Cells" ref=${grid} onKeyDown=${move}>
       ${rowsFromTop(values).flatMap((row) =>
-        range(0, columns - 1).map((column) => {
+        inclusiveRange(0, columns - 1).map((column) => {
           const text = cellText(state.fields.value, map, values, row, column);
           const style = {
             left: `${area.left + column * width}px`,
@@ -90,8 +90,8 @@ function Cells({ map, values, area, lead }) {
   `;
 }
 
-/** Return the cell that a key moves to; null for other keys. @param {KeyboardEvent} event @param {{row: number, column: number}} at @param {{row: number, column: number}} last */
-function step({ key, ctrlKey }, at, last) {
+/** Return the cell of the sweep that an arrow key moves to; null for other keys. @param {KeyboardEvent} event @param {{row: number, column: number}} at @param {{row: number, column: number}} last */
+function cellForKey({ key, ctrlKey }, at, last) {
   const clip = (/** @type {number} */ value, /** @type {number} */ most) => Math.min(Math.max(value, 0), most);
   if (key === 'Home') return { row: ctrlKey ? last.row : at.row, column: 0 };
   if (key === 'End') return { row: ctrlKey ? 0 : at.row, column: last.column };
@@ -111,7 +111,7 @@ function CellLink({ lead, row, column, children, ...rest }) {
     : html`<button type="button" onClick=${() => lead.open?.(row, column)} ...${rest}>${children}</button>`;
 }
 
-/** Render the table. @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
+/** Render the cells of a sweep as a table. @param {{map: MapChoice, values: SweepValues, lead: Lead}} props */
 export function MapTable({ map, values, lead }) {
   const fields = state.fields.value;
   return html`

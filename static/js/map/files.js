@@ -13,7 +13,7 @@ import { fitMap, mapAxes, mapSettings, missingText, toDelimitedMap } from './cel
 const WIDTH_PX = 960;
 const NAME = 'mhc-scope-map';
 
-/** Build the foot line of exported images. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {SweepValues} values */
+/** Build the foot line of exported images of a sweep. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {SweepValues} values */
 export function mapFoot(view, map, values) {
   const count = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const left = missingText(values.counts);
@@ -25,7 +25,7 @@ export function mapFoot(view, map, values) {
   ].join(' · ');
 }
 
-/** List the menu items. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
+/** List the menu items that export a sweep. @param {import('../../types').View} view with the run that is varied @param {MapChoice} map @param {{values: SweepValues, figure: Figure}} shown @param {() => Promise<Figure>} toPaper in the light theme */
 export function mapItems(view, map, { values, figure }, toPaper) {
   const { figure: fitted, height } = fitMap(figure, WIDTH_PX);
   const title = `${values.title} · ${mapAxes(state.fields.value, map)}`;

@@ -15,7 +15,7 @@ import { toSweep, withCell } from '../state/view/grid.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { CopyText, Dialog, Menu } from '../ui/menu.js';
-import { change, closeSweep, waitsForButton } from './button.js';
+import { changeSweep, closeSweep, waitsForButton } from './button.js';
 import { missingText } from './cells.js';
 import { MapChoices } from './choices.js';
 import { MapFigure, MapTable } from './figure.js';
@@ -41,14 +41,14 @@ function openCell(map, row, column) {
   commit(() => (state.view.value = withCell(state.fields.value, state.view.value, map, row, column)));
 }
 
-/** Render the content. @param {{map: MapChoice}} props */
+/** Render choices, figure and progress of a sweep. @param {{map: MapChoice}} props */
 function MapBody({ map }) {
   const [isTable, setIsTable] = useState(false);
   const latestMap = useRef(map);
   latestMap.current = map;
   useEffect(() => {
     if (catalogue.value.length === 0)
-      retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), refuse);
+      retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), showRefusal);
     if (!waitsForButton.value || isShown(map)) void fillMap(map); // or continue what was shown before closing
     waitsForButton.value = false;
     return () => void stopMap(latestMap.current);
@@ -61,14 +61,14 @@ function MapBody({ map }) {
   const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(map, row, column) };
   return html`
     <div class="map">
-      <${MapChoices} map=${map} metrics=${catalogue.value} change=${change} />
+      <${MapChoices} map=${map} metrics=${catalogue.value} change=${changeSweep} />
       <div class="map-acts">
         ${
           isFilling.value
             ? html`<button type="button" class="primary" onClick=${() => stopMap(map)}>Cancel</button>`
             : html`<button type="button" class="primary" disabled=${isComplete(shown?.values)} onClick=${() => fillMap(map, true)}>Compute ${countRuns(map)}</button>`
         }
-        ${shown ? html`<${Progress} values=${shown.values} isSnapshot=${sourceOf(map)?.isSnapshot === true} />` : html`<${Cost} map=${map} />`}
+        ${shown ? html`<${SweepProgress} values=${shown.values} isSnapshot=${sourceOf(map)?.isSnapshot === true} />` : html`<${SweepCost} map=${map} />`}
         ${
           shown
             ? html`<div class="map-tools">
@@ -96,20 +96,20 @@ function MapBody({ map }) {
   `;
 }
 
-/** Show a refusal. @param {unknown} error */
-function refuse(error) {
+/** Show why the server refused the sweep. @param {unknown} error */
+function showRefusal(error) {
   if (!(error instanceof ApiError)) throw error;
   refusal.value = error;
 }
 
-/** Describe the number of runs. @param {MapChoice} map */
+/** Describe the number of runs of a sweep. @param {MapChoice} map */
 function countRuns(map) {
   const count = map.x.values.length * (map.y?.values.length ?? 1);
   return count === 1 ? '1 run' : `${count} runs`;
 }
 
-/** Render the estimated cost before the start, or why the server would refuse it. @param {{map: MapChoice}} props */
-function Cost({ map }) {
+/** Render the estimated time of a sweep before the start, or why the server would refuse the sweep. @param {{map: MapChoice}} props */
+function SweepCost({ map }) {
   const [estimate, setEstimate] = useState('');
   const body = JSON.stringify(toSweep(state.fields.value, state.view.value, map));
   useEffect(() => {
@@ -127,13 +127,13 @@ function Cost({ map }) {
   return html`<span class="cost"><span class="sr">Predicted cost: </span>${estimate}</span>`;
 }
 
-/** Return whether all cells are computed. @param {SweepValues | undefined} values */
+/** Return whether all cells of a sweep are computed. @param {SweepValues | undefined} values */
 function isComplete(values) {
   return values !== undefined && Object.keys(values.counts).join() === 'done';
 }
 
-/** Render the progress. @param {{values: SweepValues, isSnapshot: boolean}} props */
-function Progress({ values, isSnapshot }) {
+/** Render how many cells of a sweep are computed. @param {{values: SweepValues, isSnapshot: boolean}} props */
+function SweepProgress({ values, isSnapshot }) {
   const all = Object.values(values.counts).reduce((a, b) => a + b, 0);
   const done = values.counts.done ?? 0;
   const failed = values.counts.failed ?? 0;

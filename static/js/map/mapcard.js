@@ -25,8 +25,8 @@ const shown = signal(
 );
 const failure = signal('');
 
-/** Load numbers and figures. @param {import('../../types').SweepLinks} links @param {import('../../types').MapChoice} map */
-async function load(links, map) {
+/** Load numbers and figures of a snapshot's sweep. @param {import('../../types').SweepLinks} links @param {import('../../types').MapChoice} map */
+async function loadMap(links, map) {
   const draw = (/** @type {string} */ name) => getSweepFigure(links, map.metric, map.reduce, name);
   const request = async () => {
     const values = await getSweepValues(links, map.metric, map.reduce); // reads every run first; the figures are fast afterwards
@@ -46,10 +46,10 @@ async function load(links, map) {
   }
 }
 
-/** Render the card. @param {{view: import('../../types').View, map: import('../../types').MapChoice, links: import('../../types').SweepLinks}} props `view` has the run that is varied */
+/** Render the card of a snapshot's sweep. @param {{view: import('../../types').View, map: import('../../types').MapChoice, links: import('../../types').SweepLinks}} props `view` has the run that is varied */
 export function MapCard({ view, map, links }) {
   const [isTable, setIsTable] = useState(false);
-  useEffect(() => void load(links, map), []);
+  useEffect(() => void loadMap(links, map), []);
   const { value: found } = shown;
   const fields = state.fields.value;
   const lead = {

@@ -4,7 +4,7 @@ import { html } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
 import { READING } from './cells.js';
 
-/** Render the help. @param {{metric: import('../../types').SweepValues['metric']}} props */
+/** Render how to read the figure of a sweep. @param {{metric: import('../../types').SweepValues['metric']}} props */
 export function MapHelp({ metric }) {
   return html`
     <${Popover} label="Sweep: what it shows" sign="?">

@@ -54,13 +54,13 @@ export async function call(path, { method = 'GET', body, signal, limit_ms = ANSW
   return (await send(path, { method, ...init, signal: signal ? AbortSignal.any([signal, limit]) : limit })).answer;
 }
 
-/** Encode a body as JSON. @param {unknown} body @returns {RequestInit} */
+/** Encode a request body as JSON, with its header. @param {unknown} body @returns {RequestInit} */
 function toBody(body) {
   return body === undefined ? {} : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) };
 }
 
-/** Decode a response by its content type. @param {Response} response @returns {Promise<any>} */
-async function read(response) {
+/** Decode the body of a response by its content type. @param {Response} response @returns {Promise<any>} */
+async function decodeResponse(response) {
   const type = response.headers.get('content-type') ?? '';
   if (/json/.test(type)) return await response.json();
   if (/csv/.test(type)) return await response.text();
@@ -73,7 +73,7 @@ async function send(path, init) {
     const response = hasServer
       ? await fetch(`${API}${path}`, { ...init, headers: { ...init.headers, ...REQUEST_HEADERS } })
       : await (await import('./site.js')).answer(path, init);
-    return { response, answer: await read(response) };
+    return { response, answer: await decodeResponse(response) };
   }, init.signal);
   if (response.ok) return { response, answer };
   const retry = response.headers.get('retry-after');
@@ -103,11 +103,11 @@ const unreachable = () =>
     2,
   );
 
-/** Open an event stream. @param {string} path @param {RequestInit} [init] @returns {EventStream} */
+/** Open an event stream of a request; the frames are read from it later. @param {string} path @param {RequestInit} [init] @returns {EventStream} */
 function openStream(path, init = {}) {
   const ending = new AbortController();
   const limit = setTimeout(() => ending.abort(new DOMException('no answer', 'TimeoutError')), ANSWER_MS);
-  async function* read() {
+  async function* decodeResponse() {
     try {
       const headers = { ...init.headers, Accept: 'text/event-stream' };
       const { response } = await send(path, { ...init, headers, signal: ending.signal });
@@ -128,7 +128,7 @@ function openStream(path, init = {}) {
     clearTimeout(limit);
     ending.abort();
   };
-  return { batches: read(), close };
+  return { batches: decodeResponse(), close };
 }
 
 /**

@@ -5,7 +5,7 @@ import { API, ApiError } from './api.js';
 /** @typedef {{id: string, url: string}} Stored */
 
 /**
- * Store a recording.
+ * Upload a recording and store it on the server.
  * @param {Blob} file written by `result.save`
  * @param {(share: number) => void} onProgress called with the sent share, 0 to 1
  * @param {AbortSignal} signal
@@ -18,7 +18,7 @@ export function postTrace(file, onProgress, signal) {
     request.setRequestHeader('Content-Type', 'application/octet-stream');
     request.upload.onprogress = ({ loaded, total }) => onProgress(total > 0 ? loaded / total : 0);
     request.onload = () => {
-      const answer = parse(request.responseText);
+      const answer = parseJson(request.responseText);
       if (request.status < 300 && answer) resolve(answer);
       else reject(new ApiError(request.status, answer ?? {}, null));
     };
@@ -35,8 +35,8 @@ const BROKEN = {
   detail: 'Check that the server is running and that the file has not changed, then open it again.',
 };
 
-/** Parse a response. @param {string} text @returns {any} null if it is not JSON, as from a proxy */
-function parse(text) {
+/** Parse the text of a response as JSON. @param {string} text @returns {any} null if it is not JSON, as from a proxy */
+function parseJson(text) {
   try {
     return JSON.parse(text);
   } catch {

@@ -8,7 +8,7 @@ import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { isFree } from '../state/view/spec.js';
-import { clear, paint } from './canvas.js';
+import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStaticShapes } from './geometry/picture.js';
@@ -26,7 +26,7 @@ import {
   isOpen,
   magnifiedKind,
   magnifiedRun,
-  magnify,
+  magnifyRun,
   toPalette,
   toRuns,
 } from './shown.js';
@@ -120,7 +120,7 @@ export class PictureBox {
     scheduleDraw(this, () => this.draw());
   }
 
-  /** Return width and magnification. */
+  /** Return width and magnification of the box. */
   measure() {
     const isKept = state.isMoving.peek();
     if (isKept && this.room) return this.room;
@@ -130,6 +130,7 @@ export class PictureBox {
     return room;
   }
 
+  /** Draw the picture if its data, size or look changed. */
   draw() {
     if (!this.isInSight && state.isMoving.peek()) return; // once the pointer rests
     const templates = state.templates.peek();
@@ -185,7 +186,7 @@ export class PictureBox {
     this.frame.hidden = plan.runs.every(({ reading }) => !reading);
   }
 
-  /** Return the shown layer: the hovered one, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
+  /** Return the shown layer, from 0: the hovered one, else that of the cursor. @param {import('./geometry/picture.js').Plan} plan */
   layer({ layout }) {
     return Math.min(state.hovered.peek() ?? state.cursor.peek(), layout.layers - 1);
   }
@@ -221,7 +222,7 @@ export class PictureBox {
     this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));
   }
 
-  /** Set the height, and the position of the buttons. @param {import('./geometry/layout.js').Layout} layout */
+  /** Set the height of the picture, and the position of its buttons. @param {import('./geometry/layout.js').Layout} layout */
   takeRoom({ height, strips, inside, form }) {
     const px = (/** @type {number} */ value) => `${value * this.zoom}px`;
     this.box.style.setProperty('min-height', '0');
@@ -236,7 +237,7 @@ export class PictureBox {
   paintOn(canvas, shapes) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
-    paint(clear(canvas, width, height, this.density), shapes, this.palette);
+    paintShapes(clearCanvas(canvas, width, height, this.density), shapes, this.palette);
   }
 
   /** Describe the picture for screen readers. */
@@ -314,13 +315,13 @@ export class PictureBox {
     if (run !== null) this.choose(run);
   }
 
-  /** Magnify a run. @param {number} run */
+  /** Magnify a run of the picture. @param {number} run */
   choose(run) {
-    magnify(run);
+    magnifyRun(run);
     if (this.plan) this.drawCursor(this.plan);
   }
 
-  /** Show the hovered layer in all figures. @param {PointerEvent} event */
+  /** Show the layer under the pointer in all figures. @param {PointerEvent} event */
   hover(event) {
     if (event.target !== this.box && !(event.target instanceof HTMLCanvasElement)) return;
     const layer = this.layerUnder(event);
@@ -350,7 +351,7 @@ export class PictureBox {
     );
   }
 
-  /** Move the cursor to the pointer. @param {PointerEvent} event */
+  /** Move the cursor to the layer under the pointer. @param {PointerEvent} event */
   point(event) {
     const layer = this.layerUnder(event);
     if (layer !== null) moveCursor(layer);

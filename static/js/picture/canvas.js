@@ -8,7 +8,7 @@ import { DASH } from './geometry/shapes.js';
 const HALO_PX = 3;
 
 /** Resize and clear a canvas. @param {HTMLCanvasElement} canvas @param {number} width in CSS pixels @param {number} height in CSS pixels @param {number} density device pixels per CSS pixel */
-export function clear(canvas, width, height, density) {
+export function clearCanvas(canvas, width, height, density) {
   const [wide, high] = [Math.round(width * density), Math.round(height * density)];
   if (canvas.width !== wide || canvas.height !== high) Object.assign(canvas, { width: wide, height: high });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
@@ -18,8 +18,8 @@ export function clear(canvas, width, height, density) {
   return context;
 }
 
-/** Paint shapes in order. @param {CanvasRenderingContext2D} context @param {Shape[]} shapes @param {Palette} palette */
-export function paint(context, shapes, palette) {
+/** Paint shapes on a canvas, in order. @param {CanvasRenderingContext2D} context @param {Shape[]} shapes @param {Palette} palette */
+export function paintShapes(context, shapes, palette) {
   for (const shape of shapes) {
     const painter = /** @type {(context: CanvasRenderingContext2D, shape: any, palette: Palette) => void} */ (
       SHAPE_PAINTERS[shape.kind]
@@ -35,7 +35,7 @@ const SHAPE_PAINTERS = {
   area(context, { points, color, opacity, heats }, palette) {
     context.globalAlpha = opacity;
     context.fillStyle = heats ? toGradient(context, points, heats, palette[color], palette) : palette[color];
-    trace(context, points);
+    tracePolygon(context, points);
     context.fill();
   },
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Line} shape @param {Palette} palette */
@@ -44,8 +44,8 @@ const SHAPE_PAINTERS = {
     context.strokeStyle = palette[color];
     context.lineWidth = width;
     context.setLineDash(isDashed ? DASH : []);
-    if (isCurve) bend(context, points);
-    else trace(context, points);
+    if (isCurve) traceCurve(context, points);
+    else tracePolygon(context, points);
     context.stroke();
     context.setLineDash([]);
   },
@@ -93,7 +93,7 @@ const SHAPE_PAINTERS = {
     context.beginPath();
     context.rect(x, y, width, height);
     context.clip();
-    paint(context, shapes, palette);
+    paintShapes(context, shapes, palette);
     context.restore();
   },
 };
@@ -105,15 +105,15 @@ function toGradient(context, points, heats, color, palette) {
   return gradient;
 }
 
-/** Trace a polygon. @param {CanvasRenderingContext2D} context @param {number[]} points */
-function trace(context, points) {
+/** Add a polygon to the path of a canvas. @param {CanvasRenderingContext2D} context @param {number[]} points */
+function tracePolygon(context, points) {
   context.beginPath();
   context.moveTo(points[0], points[1]);
   for (let index = 2; index < points.length; index += 2) context.lineTo(points[index], points[index + 1]);
 }
 
-/** Trace a cubic curve. @param {CanvasRenderingContext2D} context @param {number[]} points */
-function bend(context, [x0, y0, x1, y1, x2, y2, x3, y3]) {
+/** Add a cubic curve to the path of a canvas. @param {CanvasRenderingContext2D} context @param {number[]} points */
+function traceCurve(context, [x0, y0, x1, y1, x2, y2, x3, y3]) {
   context.beginPath();
   context.moveTo(x0, y0);
   context.bezierCurveTo(x1, y1, x2, y2, x3, y3);

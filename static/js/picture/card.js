@@ -10,13 +10,13 @@ import { Menu, Popover } from '../ui/menu.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import { ENDS_MS } from './geometry/signal.js';
-import { captionOf, HELP, MEANING, TITLE } from './geometry/words.js';
+import { HELP, MEANING, pictureCaption, TITLE } from './geometry/words.js';
 import { isFading, isLog, isMixed, isOpen, KEY, magnifyNext, placesOf, setLog } from './shown.js';
 import { elapsedOf, isStill, leg, pauseSignal, sendSignal, sent, stopSignal } from './signal.js';
 
 /** @typedef {import('../../types').Templates} Templates */
 
-/** Render the card. @param {{level?: 'h1' | 'h2', children?: any}} props `level`: default `h2`; `h1` on a page with a single card */
+/** Render the card of the picture. @param {{level?: 'h1' | 'h2', children?: any}} props `level`: default `h2`; `h1` on a page with a single card */
 export function PictureCard({ level = 'h2', children = null }) {
   const [isTable, setIsTable] = useState(false);
   const id = `panel-${KEY}`;
@@ -49,11 +49,11 @@ export function PictureCard({ level = 'h2', children = null }) {
       <${level} id=${`${id}-title`} class="sr">${TITLE}<//>
       ${
         isTable && templates
-          ? html`<${Tables} templates=${templates} /><div class="picture-row">${html`<${Tools} items=${items} />`}</div>`
+          ? html`<${PictureTables} templates=${templates} /><div class="picture-row">${html`<${PictureTools} items=${items} />`}</div>`
           : html`<${Picture}>
               <div class="picture-row"><${SignalButtons} /><${ScaleChoice} /><${Caption} templates=${templates} /></div>
               <${InsideButton} />
-              <${Tools} items=${items} />
+              <${PictureTools} items=${items} />
             <//>`
       }
       ${children}
@@ -61,15 +61,15 @@ export function PictureCard({ level = 'h2', children = null }) {
   `;
 }
 
-/** Render help and menu. @param {{items: import('../ui/menu.js').Item[]}} props */
-const Tools = ({ items }) =>
+/** Render help and menu of the picture. @param {{items: import('../ui/menu.js').Item[]}} props */
+const PictureTools = ({ items }) =>
   html`<div class="card-tools"><${PictureHelp} /><${Menu} label=${`${TITLE}: more`} items=${items} /></div>`;
 
 /** Render the buttons that send, pause and stop a signal. */
 function SignalButtons() {
   const { value } = sent;
   if (!value)
-    return html`<button type="button" class="send" key="send" onClick=${send} aria-label="Send a signal">▶ Send<span class="picture-inside"> a signal</span></button>`;
+    return html`<button type="button" class="send" key="send" onClick=${sendAndAnnounce} aria-label="Send a signal">▶ Send<span class="picture-inside"> a signal</span></button>`;
   const isForward = elapsedOf(value) <= ENDS_MS.forward;
   const pause = isStill()
     ? isForward
@@ -85,7 +85,7 @@ function SignalButtons() {
 }
 
 /** Send a signal, and announce it to screen readers. */
-function send() {
+function sendAndAnnounce() {
   sendSignal();
   state.announcement.value = 'The signal goes forward through the layers, then its gradient comes back.';
 }
@@ -96,10 +96,10 @@ function ScaleChoice() {
   return html`<button type="button" class="picture-scale" role="switch" aria-checked=${isLog.value} aria-label="Logarithmic widths" onClick=${choose}><span class=${isLog.value ? '' : 'on'}>linear</span> | <span class=${isLog.value ? 'on' : ''}>log</span></button>`;
 }
 
-/** Render how to read the picture, and the training step. @param {{templates: Templates | null}} props */
+/** Render how to read the picture, and the training step that it shows. @param {{templates: Templates | null}} props */
 function Caption({ templates }) {
   const places = templates ? placesOf(templates) : '';
-  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${captionOf(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
+  return html`<p class="picture-caption">${places ? html`<b>${places[0].toUpperCase() + places.slice(1)}.</b> ` : null}${pictureCaption(isLog.value, { leg: leg.value, isFading: isFading.value, isMixed: isMixed.value })}</p>`;
 }
 
 /** Render the button that opens the magnified layer if it has no room next to the strips. */
@@ -120,7 +120,7 @@ const PictureHelp = memo(() => {
   `;
 });
 
-/** Render the picture. @param {{children?: any}} props controls over the picture */
+/** Render the canvas of the picture, with the layers of pointer and keyboard. @param {{children?: any}} props controls over the picture */
 export function Picture({ children = null }) {
   const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
   // Before the first paint, to reserve the height.
@@ -154,8 +154,8 @@ function LayerSlider() {
     disabled=${first === last} aria-valuetext=${`layer ${layer + 1} of ${state.layers.value}`} onInput=${move} />`;
 }
 
-/** Render the tables. @param {{templates: Templates}} props */
-function Tables({ templates }) {
+/** Render the numbers of the picture as tables. @param {{templates: Templates}} props */
+function PictureTables({ templates }) {
   [state.dataTick.value, state.slots.value, state.step.value];
   const at = state.cursor.value + 1;
   return html`

@@ -14,11 +14,11 @@ import {
 import { FONT } from '../share/paper.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
-import { clear, paint } from './canvas.js';
+import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
 import { toCursor, toFrame, toPlan, toStaticShapes } from './geometry/picture.js';
 import { formatLog } from './geometry/scale.js';
-import { move, toText } from './geometry/shapes.js';
+import { moveShapes, toText } from './geometry/shapes.js';
 import { MEANING, TITLE, toLayerTable, toSizeTable } from './geometry/words.js';
 import { chooseShown, isLog, magnifiedRun, toPalette, toRuns } from './shown.js';
 import { toSvg } from './svg.js';
@@ -53,26 +53,26 @@ function buildPicture(templates, width) {
   return { shapes, width, height: layout.height, plan };
 }
 
-/** Build the picture with title and foot line. @param {Templates} templates */
-function toImage(templates) {
+/** Build the picture with title and foot line, for images. @param {Templates} templates */
+function buildTitledPicture(templates) {
   const { shapes, height, plan } = buildPicture(templates, WIDTH_PX - 2 * PAD_PX);
   const height_px = HEAD_PX + height + FOOT_PX;
   const words = [
     toText(PAD_PX, 24, TITLE, 'ink', { size: 16, isBold: true }),
     toText(PAD_PX, height_px - 16, footLine(), 'muted'),
   ];
-  const moved = /** @type {Shape[]} */ ([...move(shapes, PAD_PX, HEAD_PX), ...words]);
+  const moved = /** @type {Shape[]} */ ([...moveShapes(shapes, PAD_PX, HEAD_PX), ...words]);
   return { shapes: moved, width: WIDTH_PX, height: height_px, plan };
 }
 
-/** Export an image. @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
-function toUrl(templates, format) {
-  const { shapes, width, height } = toImage(templates);
+/** Export the picture as an image, as a data URL. @param {Templates} templates @param {'png' | 'svg'} format @returns {string} a data URL */
+function toPictureUrl(templates, format) {
+  const { shapes, width, height } = buildTitledPicture(templates);
   const palette = toPalette(templates);
   if (format === 'svg') return `data:image/svg+xml,${encodeURIComponent(toSvg(shapes, palette, { width, height }))}`;
   const canvas = document.createElement('canvas');
-  const context = clear(canvas, width, height, DENSITY);
-  paint(
+  const context = clearCanvas(canvas, width, height, DENSITY);
+  paintShapes(
     context,
     [{ kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 }, ...shapes],
     palette,
@@ -86,17 +86,21 @@ async function saveFilm(templates) {
   const type = filmType();
   if (!type) return notify('This browser cannot record video. Use Chrome, Edge or Firefox.');
   notify('Recording 7 seconds …');
-  const film = await recordFilm({ ...toImage(templates), left: PAD_PX, top: HEAD_PX }, toPalette(templates), type);
+  const film = await recordFilm(
+    { ...buildTitledPicture(templates), left: PAD_PX, top: HEAD_PX },
+    toPalette(templates),
+    type,
+  );
   downloadBlob(film, `${NAME}.webm`);
 }
 
-/** Export markup at a width in px. @param {Templates} templates @param {number} width */
+/** Export the picture as SVG markup at a width in px. @param {Templates} templates @param {number} width */
 export function toMarkup(templates, width) {
   const { shapes, height } = buildPicture(templates, width);
   return toSvg(shapes, toPalette(templates), { width, height });
 }
 
-/** Export a PDF, in the light theme. @returns {Promise<Blob>} */
+/** Export the picture as PDF, in the light theme. @returns {Promise<Blob>} */
 async function toPictureFile() {
   const templates = await paperTemplates();
   const { shapes, height } = buildPicture(templates, PAPER_PX);
@@ -116,7 +120,7 @@ export function toPictureHeight(templates, width) {
   return toPlan(shownRuns(templates), width, state.layers.value).layout.height;
 }
 
-/** Export all sizes and gradients as delimited text. @param {Templates} templates @param {string} separator */
+/** Export all sizes and gradients of the picture as delimited text. @param {Templates} templates @param {string} separator */
 export function toDelimited(templates, separator) {
   const runs = shownRuns(templates);
   const raw = (/** @type {number} */ log10) =>
@@ -153,10 +157,14 @@ export function pictureItems(templates) {
     {
       title: 'Copy as image',
       note: 'for a chat or a slide',
-      run: () => void copyImage(Promise.resolve(toUrl(templates, 'png'))).then(notify),
+      run: () => void copyImage(Promise.resolve(toPictureUrl(templates, 'png'))).then(notify),
     },
-    { title: 'PNG', note: 'image, twice the pixels', run: () => download(toUrl(templates, 'png'), `${NAME}.png`) },
-    { title: 'SVG', note: 'image for print', run: () => download(toUrl(templates, 'svg'), `${NAME}.svg`) },
+    {
+      title: 'PNG',
+      note: 'image, twice the pixels',
+      run: () => download(toPictureUrl(templates, 'png'), `${NAME}.png`),
+    },
+    { title: 'SVG', note: 'image for print', run: () => download(toPictureUrl(templates, 'svg'), `${NAME}.svg`) },
     {
       title: 'PDF',
       note: 'lines and letters, with a caption',

@@ -1,8 +1,8 @@
 /** Records the signal as a video: the browser records a canvas that is painted frame by frame. */
 
-import { clear, paint } from './canvas.js';
+import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
-import { move, toArea, toCorners } from './geometry/shapes.js';
+import { moveShapes, toArea, toCorners } from './geometry/shapes.js';
 import { SIGNAL_MS, toCourses, toMoment, toSignal } from './geometry/signal.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape */
@@ -19,7 +19,7 @@ export function filmType() {
 }
 
 /**
- * Record the video.
+ * Record the animation of a signal as a video.
  * @param {{shapes: Shape[], width: number, height: number, plan: import('./geometry/picture.js').Plan, left: number, top: number}} image the still
  *   image, and the position of the picture in it
  * @param {import('./geometry/shapes.js').Palette} palette
@@ -28,9 +28,9 @@ export function filmType() {
  */
 export async function recordFilm({ shapes, width, height, plan, left, top }, palette, type) {
   const still = document.createElement('canvas');
-  paint(clear(still, width, height, 1), [toGround(width, height), ...shapes], palette);
+  paintShapes(clearCanvas(still, width, height, 1), [toGround(width, height), ...shapes], palette);
   const canvas = document.createElement('canvas');
-  const context = clear(canvas, width, height, 1);
+  const context = clearCanvas(canvas, width, height, 1);
   const courses = toCourses(plan);
   context.drawImage(still, 0, 0);
   const recorder = new MediaRecorder(canvas.captureStream(RATE), { mimeType: type, videoBitsPerSecond: BITS });
@@ -46,7 +46,11 @@ export async function recordFilm({ shapes, width, height, plan, left, top }, pal
     const moment = toMoment(elapsed_ms);
     context.drawImage(still, 0, 0);
     if (moment)
-      paint(context, move([...toSignal(plan, courses, moment), ...toCaptionOf(moment, plan)], left, top), palette);
+      paintShapes(
+        context,
+        moveShapes([...toSignal(plan, courses, moment), ...toCaptionOf(moment, plan)], left, top),
+        palette,
+      );
   });
   recorder.stop();
   await stopped;
@@ -66,12 +70,12 @@ function toCaptionOf({ leg }, plan) {
   ];
 }
 
-/** Create the background. @param {number} width @param {number} height @returns {Shape} */
+/** Create the shape of the background. @param {number} width @param {number} height @returns {Shape} */
 function toGround(width, height) {
   return { kind: 'area', points: [0, 0, width, 0, width, height, 0, height], color: 'card', opacity: 1 };
 }
 
-/** Draw in every animation frame until the end. @param {number} end_ms @param {(elapsed_ms: number) => void} draw @returns {Promise<void>} */
+/** Draw in every animation frame until the end of the signal. @param {number} end_ms @param {(elapsed_ms: number) => void} draw @returns {Promise<void>} */
 function eachFrame(end_ms, draw) {
   const begun = performance.now();
   return new Promise((resolve) => {

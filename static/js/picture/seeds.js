@@ -19,25 +19,25 @@ const known = new Map();
 /** Counts sampled ranges. */
 export const rangesDrawn = signal(0);
 
-/** Return the range of a run's gain; null if unknown. Starts sampling if necessary. @param {Columns} columns @returns {Range | null} */
-export function rangeOf(columns) {
+/** Return the range of a run's gain over seeds; null if unknown. Start sampling if necessary. @param {Columns} columns @returns {Range | null} */
+export function gainRangeOf(columns) {
   const numbers = columns.summary?.findings.find(({ key }) => key === 'connection')?.numbers;
   const [low, high] = [numbers?.gain_fwd_log10_p05, numbers?.gain_fwd_log10_p95];
   if (typeof low === 'number' && typeof high === 'number') return toRange([low, high], '5 to 95 % of these seeds');
-  const law = lawOf(columns);
+  const law = drawLawOf(columns);
   if (!law) return null;
   const key = JSON.stringify(law);
   if (!known.has(key)) {
     if (state.isMoving.peek() || state.isDragging.peek()) return null; // do not sample for every setting during a drag
     if (known.size >= MAX_KNOWN) known.clear();
     known.set(key, null);
-    draw(key, law);
+    sampleWhenIdle(key, law);
   }
   return known.get(key) ?? null;
 }
 
-/** Return the distribution of a run's matrices; null if unknown. @param {Columns} columns @returns {Law | null} */
-function lawOf(columns) {
+/** Return the distribution from which a run's mixing matrices are drawn; null if unknown. @param {Columns} columns @returns {Law | null} */
+function drawLawOf(columns) {
   const { start } = columns;
   const connection = specOf(columns)?.connection;
   if (!start?.drift || !connection || !isFree(connection.kind) || connection.dynamic || trainSteps(columns) > 0)
@@ -51,8 +51,8 @@ function lawOf(columns) {
   return countDraws(law) > 0 ? law : null;
 }
 
-/** Sample in idle time, in slices of a few milliseconds. @param {string} key @param {Law} law */
-function draw(key, law) {
+/** Sample gains of other seeds in idle time, in slices of a few milliseconds. @param {string} key @param {Law} law */
+function sampleWhenIdle(key, law) {
   const next = createDraw(law, createNormal(SEED));
   const wanted = countDraws(law);
   /** @type {number[]} */

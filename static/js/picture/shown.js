@@ -1,7 +1,7 @@
 /** State of the picture: columns of every run at the cursor's step, and the colours of the theme. */
 
 import { computed, signal } from '@preact/signals';
-import { choose, shownOf, slotAt } from '../data/drawing.js';
+import { chooseDrawn, shownOf, slotAtStep } from '../data/drawing.js';
 import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { updateAddress } from '../state/actions.js';
@@ -10,7 +10,7 @@ import { connections, isFree, settingOf } from '../state/view/spec.js';
 import { magnifiedOf, toOrder } from './geometry/picture.js';
 import { MIXING, SIZES } from './geometry/reading.js';
 import { toColors, toShown } from './geometry/run.js';
-import { rangeOf } from './seeds.js';
+import { gainRangeOf } from './seeds.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
 
@@ -28,7 +28,7 @@ export const isLog = computed(() => {
   return chosen === undefined ? isTrained.value : chosen === 'log';
 });
 
-/** Choose linear or logarithmic widths. @param {boolean} isOn */
+/** Choose linear or logarithmic widths for the picture, and store the choice. @param {boolean} isOn */
 export function setLog(isOn) {
   const { cards, ...rest } = state.view.value;
   const { [KEY]: _, ...others } = cards ?? {};
@@ -59,8 +59,8 @@ export function magnifyKind(kind) {
   chosenRun.value = null;
 }
 
-/** Magnify a run. @param {number} run */
-export function magnify(run) {
+/** Magnify one layer of a run. @param {number} run */
+export function magnifyRun(run) {
   chosenRun.value = run;
 }
 
@@ -74,10 +74,10 @@ export function magnifiedRun(runs) {
 export function magnifyNext(runs) {
   const order = toOrder(runs).filter((run) => runs[run].reading);
   const now = magnifiedRun(runs);
-  if (now !== null && order.length > 0) magnify(order[(order.indexOf(now) + 1) % order.length]);
+  if (now !== null && order.length > 0) magnifyRun(order[(order.indexOf(now) + 1) % order.length]);
 }
 
-/** Build a template that names columns of each run, as `choose` expects. @param {Templates} templates @param {string[]} keys @returns {Figure} */
+/** Build a template that names columns of each run, as `chooseDrawn` expects. @param {Templates} templates @param {string[]} keys @returns {Figure} */
 function toTemplate({ rules }, keys) {
   const data = state.slots.value.flatMap((_, run) => keys.map((key) => ({ meta: { run, key, fill: {} } })));
   return { data, layout: { meta: { rules } } };
@@ -85,29 +85,29 @@ function toTemplate({ rules }, keys) {
 
 /**
  * Columns of the picture: sizes, and mixing, which can be derived during a drag.
- * @typedef {{step: number | null, sizes: ReturnType<typeof choose>, mixing: ReturnType<typeof choose>}} Chosen
+ * @typedef {{step: number | null, sizes: ReturnType<typeof chooseDrawn>, mixing: ReturnType<typeof chooseDrawn>}} Chosen
  */
 
-/** Choose the columns. @param {Templates} templates @param {Chosen | null} drawn currently drawn columns @returns {Chosen} */
+/** Choose the columns that the picture draws. @param {Templates} templates @param {Chosen | null} drawn currently drawn columns @returns {Chosen} */
 export function chooseShown(templates, drawn) {
   const step = shownStep(FOLLOWER, toTemplate(templates, SIZES));
   const [sizes, mixing] = /** @type {const} */ (['sizes', 'mixing']).map((part) => {
     const template = toTemplate(templates, part === 'sizes' ? SIZES : MIXING);
     const slots = state.slots.value;
-    const shown = step === null ? slots : slots.map((slot) => slotAt(slot, step, template));
+    const shown = step === null ? slots : slots.map((slot) => slotAtStep(slot, step, template));
     const drawnPlaces = drawn?.step === step ? drawn[part].places : [];
     // Do not keep runs that have drawn nothing.
-    return choose(
+    return chooseDrawn(
       template,
       shown,
-      /** @type {any[]} */ (drawnPlaces.map((place) => (hasAny(place) ? place : undefined))),
+      /** @type {any[]} */ (drawnPlaces.map((place) => (hasAnyLayer(place) ? place : undefined))),
     );
   });
   return { step, sizes, mixing };
 }
 
 /** Return whether any layer has data. @param {Place} place */
-const hasAny = ({ columns }) => columns.layers.size > 0;
+const hasAnyLayer = ({ columns }) => columns.layers.size > 0;
 
 /** Build the runs as the picture draws them. @param {Chosen} chosen @returns {Shown[]} */
 export function toRuns({ step, sizes, mixing }) {
@@ -115,7 +115,7 @@ export function toRuns({ step, sizes, mixing }) {
   return sizes.places.map((place, run) => {
     const mixed = mixing.places[run].columns;
     const shown = toShown(place, step, { streams: guesses[run], mixed });
-    const range = shown.gain === null ? null : rangeOf(mixed);
+    const range = shown.gain === null ? null : gainRangeOf(mixed);
     return { ...shown, isFree: isFree(shown.kind ?? null), range, isBehind: sizes.isStale };
   });
 }

@@ -37,7 +37,7 @@ export function pauseSignal() {
   else sent.value = { at: value.at + now - value.paused, paused: null };
 }
 
-/** Return the elapsed ms. @param {{at: number, paused: number | null}} value */
+/** Return the ms since the signal was sent, without pauses. @param {{at: number, paused: number | null}} value */
 export function elapsedOf({ at, paused }) {
   return (paused ?? performance.now()) - at;
 }

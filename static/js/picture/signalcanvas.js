@@ -1,7 +1,7 @@
 /** The canvas of the signal, over strips and gains. */
 
 import { effect } from '@preact/signals';
-import { clear, paint } from './canvas.js';
+import { clearCanvas, paintShapes } from './canvas.js';
 import { toCourses, toMoment, toSignal } from './geometry/signal.js';
 import { elapsedOf, leg, sent, stopSignal } from './signal.js';
 
@@ -28,14 +28,14 @@ export class SignalCanvas {
     this.follow(sent.peek());
   }
 
-  /** Draw frames until the signal ends or is paused. @param {typeof sent.value} value */
+  /** Draw animation frames until the signal ends or is paused. @param {typeof sent.value} value */
   follow(value) {
     cancelAnimationFrame(this.frame);
     this.canvas.hidden = value === null;
     if (value) this.step(value);
   }
 
-  /** Draw one frame and schedule the next. @param {NonNullable<typeof sent.value>} value */
+  /** Draw one animation frame and schedule the next. @param {NonNullable<typeof sent.value>} value */
   step(value) {
     const moment = toMoment(elapsedOf(value));
     if (!moment) return stopSignal();
@@ -44,15 +44,15 @@ export class SignalCanvas {
     if (value.paused === null) this.frame = requestAnimationFrame(() => this.step(value));
   }
 
-  /** Draw a moment. @param {import('./geometry/signal.js').Moment} moment */
+  /** Draw the signal at a moment. @param {import('./geometry/signal.js').Moment} moment */
   draw(moment) {
     const ground = this.ground();
     if (!ground) return;
     const { plan, palette, density } = ground;
     if (this.plan !== plan || !this.courses) [this.plan, this.courses] = [plan, toCourses(plan)];
     const { width, height } = plan.layout;
-    const context = clear(this.canvas, width, height, Math.min(density, MAX_DENSITY));
-    paint(context, toSignal(plan, this.courses, moment), palette);
+    const context = clearCanvas(this.canvas, width, height, Math.min(density, MAX_DENSITY));
+    paintShapes(context, toSignal(plan, this.courses, moment), palette);
   }
 
   end() {

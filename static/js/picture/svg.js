@@ -5,7 +5,7 @@ import { DASH } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
 
-/** Build SVG markup. @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
+/** Build the SVG markup of shapes. @param {Shape[]} shapes @param {Palette} palette @param {{width: number, height: number}} size */
 export function toSvg(shapes, palette, { width, height }) {
   const body = drawAll(shapes, palette);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="${escapeText(palette.font)}">

@@ -2,7 +2,7 @@
 
 import { shownOf } from '../data/drawing.js';
 import { describeRecord } from '../data/record.js';
-import { toTitle, unitOf } from '../figures/places.js';
+import { toCardTitle, unitOf } from '../figures/places.js';
 import { toImage, toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';
 import { fillShown } from '../figures/shown.js';
@@ -125,7 +125,7 @@ export async function paperTemplates() {
 }
 
 /** Return title and unit. @param {Panel} panel @param {PanelView} view */
-const titleOf = (panel, view) => `${toTitle(panel, view)} · ${unitOf(view)}`;
+const titleOf = (panel, view) => `${toCardTitle(panel, view)} · ${unitOf(view)}`;
 
 /** Download the server's figure once all runs have ids. @param {Panel} panel @param {string} name */
 function downloadFigure(panel, name) {

@@ -1,7 +1,7 @@
 /** Sliders of documents without a server: they show columns derived from the document's runs. */
 
 import { createColumns } from '../data/columns.js';
-import { choose } from '../data/drawing.js';
+import { chooseDrawn } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 import { deriveColumns } from '../instant/derive.js';
@@ -98,7 +98,7 @@ export function isKnown(template, runs) {
   const slots = runs.map((derived) => ({
     ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, derived, before: [] },
   }));
-  return choose(template, slots, []).results.every((columns, run) => columns === runs[run]);
+  return chooseDrawn(template, slots, []).results.every((columns, run) => columns === runs[run]);
 }
 
 /** Describe the largest gain of each run. @param {Columns[]} runs @param {string[]} labels */

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { multiply, toCellTexts, toGains } from '../../../static/js/data/composites.js';
+import { multiplySpan, toCellTexts, toGains } from '../../../static/js/data/composites.js';
 
 test('a product with missing layers is recomputed when they arrive', () => {
   const stack = { shape: [2, 1, 1], data: Float64Array.from([0.5, NaN]) };
-  assert.ok(multiply(stack, 'first-last', 0).scaled.every(Number.isNaN));
+  assert.ok(multiplySpan(stack, 'first-last', 0).scaled.every(Number.isNaN));
   stack.data[1] = 0.5;
-  const { scaled, exponent } = multiply(stack, 'first-last', 0);
+  const { scaled, exponent } = multiplySpan(stack, 'first-last', 0);
   assert.equal(scaled[0] * 2 ** exponent, 0.25);
-  assert.equal(multiply(stack, 'first-last', 0), multiply(stack, 'first-last', 1), 'a whole one is kept');
+  assert.equal(multiplySpan(stack, 'first-last', 0), multiplySpan(stack, 'first-last', 1), 'a whole one is kept');
 });
 
 test('a product distinguishes unrecorded matrices from those that are not numbers', () => {
   const stack = { shape: [3, 1, 1], data: Float64Array.from([0.5, NaN, NaN]) };
   const describe = (/** @type {string} */ span) => {
-    const product = multiply(
+    const product = multiplySpan(
       stack,
       span,
       0,

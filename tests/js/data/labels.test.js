@@ -9,7 +9,7 @@ import {
   LABELS,
   lostLabels,
   shortenName,
-  spread,
+  spreadPositions,
   toNames,
 } from '../../../static/js/data/labels.js';
 import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
@@ -21,7 +21,7 @@ test('labels keep their order and their distance within the plot', () => {
     [1, 1, 0.99],
     [0.2, 0.9, 0.21],
   ]) {
-    const moved = spread(places, 0.1);
+    const moved = spreadPositions(places, 0.1);
     const sorted = [...moved].sort((a, b) => a - b);
     for (const [index, place] of sorted.slice(1).entries()) assert.ok(place - sorted[index] >= 0.1 - 1e-9);
     assert.ok(sorted[0] >= 0 && sorted.at(-1) <= 1);
@@ -32,12 +32,12 @@ test('labels keep their order and their distance within the plot', () => {
 
 test('names of overlapping lines are in the order of runs, the first on top', () => {
   for (const noise of [0, 1e-7, -1e-7, 0.004, -0.004]) {
-    const [residual, hc, mhc] = spread([0.02, 0.3, 0.02 + noise], 0.1);
+    const [residual, hc, mhc] = spreadPositions([0.02, 0.3, 0.02 + noise], 0.1);
     assert.ok(hc > residual && residual > mhc, String(noise));
-    const [first, second] = spread([1, 1 - noise], 0.1);
+    const [first, second] = spreadPositions([1, 1 - noise], 0.1);
     assert.ok(first > second, String(noise));
   }
-  const [residual, mhc] = spread([0.02, 0.03], 0.1);
+  const [residual, mhc] = spreadPositions([0.02, 0.03], 0.1);
   assert.ok(mhc > residual, 'lines that are apart keep their own order');
 });
 

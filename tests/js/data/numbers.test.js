@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatSigned, largest } from '../../../static/js/data/numbers.js';
+import { formatSigned, largestMagnitude } from '../../../static/js/data/numbers.js';
 
 test('the largest magnitude ignores values that are not finite', () => {
-  assert.equal(largest([1, -3, NaN, Infinity, -Infinity, 2]), 3);
-  assert.equal(largest([NaN]), 0);
+  assert.equal(largestMagnitude([1, -3, NaN, Infinity, -Infinity, 2]), 3);
+  assert.equal(largestMagnitude([NaN]), 0);
 });
 
 test('a negative number has a minus sign, and a rounded zero has none', () => {

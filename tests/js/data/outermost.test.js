@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { outermost } from '../../../static/js/data/outermost.js';
+import { outermostPoints } from '../../../static/js/data/outermost.js';
 
 /** Convert streams over two layers to one line with gaps between them. */
 function toTrace(streams, parts) {
@@ -17,7 +17,7 @@ function toTrace(streams, parts) {
     meta: { parts },
   };
 }
-const read = (trace, place) => outermost(trace, place).map(({ index, names }) => [trace.text[index], names]);
+const read = (trace, place) => outermostPoints(trace, place).map(({ index, names }) => [trace.text[index], names]);
 
 test('the largest and smallest of several streams are named', () => {
   const trace = toTrace(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { measure, measureDrift } from '../../../static/js/instant/measure.js';
+import { measureDrift, measureRun } from '../../../static/js/instant/measure.js';
 
 /** Create a run of three layers. */
 function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {
@@ -30,7 +30,7 @@ function columns({ gains = [2, 8, 4], flags = {}, bands = null } = {}) {
 const near = (value, wanted) => assert.ok(Math.abs(value - wanted) < 1e-12, `${value} is not ${wanted}`);
 
 test('a run has one number of each kind', () => {
-  const { forward, backward, activation, gradient, loss } = measure(columns(), null);
+  const { forward, backward, activation, gradient, loss } = measureRun(columns(), null);
   near(forward.log10, Math.log10(8));
   near(backward.log10, Math.log10(16));
   near(activation.log10, 2);
@@ -55,46 +55,46 @@ function twoSeeds({ numbers = null } = {}) {
 }
 
 test('for several seeds the gain is the median that the findings state', () => {
-  const { forward, backward } = measure(twoSeeds({ numbers: { gain_fwd_log10: 3, gain_bwd_log10: 0.75 } }), null);
+  const { forward, backward } = measureRun(twoSeeds({ numbers: { gain_fwd_log10: 3, gain_bwd_log10: 0.75 } }), null);
   near(forward.log10, 3);
   near(backward.log10, 0.75);
 });
 
 test('for several seeds without a finding about the gain there is no number', () => {
-  const { forward } = measure(twoSeeds({ numbers: { gain_fwd_log10: null, gain_bwd_log10: null } }), null);
+  const { forward } = measureRun(twoSeeds({ numbers: { gain_fwd_log10: null, gain_bwd_log10: null } }), null);
   assert.equal(forward.log10, null);
 });
 
 test('until the findings of several seeds arrive, the gain is that of the median curve', () => {
-  near(measure(twoSeeds(), null).forward.log10, 2);
+  near(measureRun(twoSeeds(), null).forward.log10, 2);
 });
 
 test('an unknown gain has a reason, and a gain of zero is zero', () => {
-  const lost = measure(columns({ gains: [2, null, null], flags: { composite_gain_fwd: [[1, 'overflow']] } }), null);
+  const lost = measureRun(columns({ gains: [2, null, null], flags: { composite_gain_fwd: [[1, 'overflow']] } }), null);
   assert.deepEqual([lost.forward.log10, lost.forward.why], [null, 'overflow']);
-  const zero = measure(columns({ gains: [0, 0, 0] }), null);
+  const zero = measureRun(columns({ gains: [0, 0, 0] }), null);
   assert.deepEqual([zero.forward.log10, zero.forward.why], [null, '0']);
 });
 
 test('for chosen layers the gain is that of their own product', () => {
   const run = columns();
   run.matrices.set('h_res', { shape: [3, 2, 2], data: Float64Array.of(1, 1, 1, 1, 3, 0, 0, 3, 0.5, 0, 0, 0.5) });
-  const { forward, backward } = measure(run, { first: 1, last: 2 });
+  const { forward, backward } = measureRun(run, { first: 1, last: 2 });
   near(forward.log10, Math.log10(3));
   near(backward.log10, Math.log10(1.5));
   assert.equal(forward.curve.length, 2);
-  const unknown = measure(columns(), { first: 1, last: 2 }).forward;
+  const unknown = measureRun(columns(), { first: 1, last: 2 }).forward;
   assert.deepEqual([unknown.log10, unknown.why], [null, 'unknown for these layers'], 'without matrices');
 });
 
 test('for chosen layers activation and gradient compare their ends', () => {
-  const { activation, gradient } = measure(columns(), { first: 0, last: 1 });
+  const { activation, gradient } = measureRun(columns(), { first: 0, last: 1 });
   near(activation.log10, 1);
   near(gradient.log10, Math.log10(5));
 });
 
 test('an empty run has no numbers', () => {
-  const { forward, activation, loss } = measure(createColumns(), null);
+  const { forward, activation, loss } = measureRun(createColumns(), null);
   assert.deepEqual([forward.log10, activation.log10, loss.value], [null, null, null]);
   assert.equal(forward.why, '–');
 });

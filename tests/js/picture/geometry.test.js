@@ -12,7 +12,7 @@ import {
 } from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
-import { fitText, move, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
+import { fitText, moveShapes, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
 import {
   exchangeAt,
   layersPerLine,
@@ -536,7 +536,7 @@ test('shapes can be moved, and texts truncated and wrapped to their space', () =
     { kind: 'area', points: [0, 0, 1, 1] },
     { kind: 'clip', x: 0, y: 0, width: 9, height: 9, shapes: [{ kind: 'dot', x: 0, y: 0 }] },
   ];
-  const [area, clip] = move(shapes, 5, 7);
+  const [area, clip] = moveShapes(shapes, 5, 7);
   assert.deepEqual([area.points, clip.x, clip.shapes[0].y], [[5, 7, 6, 8], 5, 7]);
   assert.equal(fitText('short', 10, 200), 'short');
   assert.ok(widthOf(fitText('a long name of a run', 10, 60), 10) <= 60);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
-import { lastKnown, logAt, spanOf, toReading, weightsAt } from '../../../static/js/picture/geometry/reading.js';
+import { lastKnown, log10Span, logAt, toReading, weightsAt } from '../../../static/js/picture/geometry/reading.js';
 import { pack, toColumns } from './run.js';
 
 test('sizes are read with the embedding first, as logarithms', () => {
@@ -20,7 +20,7 @@ test('sizes are read with the embedding first, as logarithms', () => {
   assert.deepEqual([reading.layers, reading.streams], [1, 2]);
   assert.deepEqual([...reading.sizes], [0, 1, 2, 3]);
   assert.deepEqual([logAt(reading, 'gradients', 0, 1), logAt(reading, 'gradients', 1, 1)], [-2, 0]);
-  assert.deepEqual(spanOf([reading], 'sizes'), [0, 3]);
+  assert.deepEqual(log10Span([reading], 'sizes'), [0, 3]);
 });
 
 test('a step without an embedding leaves it unknown', () => {
@@ -33,7 +33,7 @@ test('layers that have not arrived are unknown, and a run without its first fram
   const reading = toReading(toColumns({ sizes: [[1], [2]], layers: 4 }));
   assert.equal(lastKnown(reading, 'sizes'), 1);
   assert.equal(lastKnown(reading, 'gradients'), -1);
-  assert.equal(spanOf([reading], 'gradients'), null);
+  assert.equal(log10Span([reading], 'gradients'), null);
   assert.equal(toReading(createColumns()), null);
 });
 

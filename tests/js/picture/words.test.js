@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { formatLog } from '../../../static/js/picture/geometry/scale.js';
-import { captionOf, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
+import { pictureCaption, toLayerTable, toSentence, toSizeTable } from '../../../static/js/picture/geometry/words.js';
 import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toColumns } from './run.js';
 
@@ -29,14 +29,17 @@ test('a sentence states streams, their sizes, and their change by the layer at t
 });
 
 test('the caption states what widths represent, also during an animation', () => {
-  assert.match(captionOf(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
-  assert.match(captionOf(false, { isFading: true }), /Beyond 10 times the height of the card a ribbon fades\. Thin/);
-  assert.doesNotMatch(captionOf(false, { isMixed: false }), /Thin/);
-  assert.match(captionOf(true), /the logarithm of the signal’s size/);
-  assert.match(captionOf(false, { leg: 'forward' }), /ten times smaller/);
+  assert.match(pictureCaption(false), /^Ribbon width is the signal’s size, to one linear scale\. Thin lines/);
+  assert.match(
+    pictureCaption(false, { isFading: true }),
+    /Beyond 10 times the height of the card a ribbon fades\. Thin/,
+  );
+  assert.doesNotMatch(pictureCaption(false, { isMixed: false }), /Thin/);
+  assert.match(pictureCaption(true), /the logarithm of the signal’s size/);
+  assert.match(pictureCaption(false, { leg: 'forward' }), /ten times smaller/);
   for (const isLog of [false, true])
     assert.match(
-      captionOf(isLog, { leg: 'backward' }),
+      pictureCaption(isLog, { leg: 'backward' }),
       /gradient, relative to each run’s gradient after the last layer/,
     );
 });

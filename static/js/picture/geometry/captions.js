@@ -1,11 +1,11 @@
 /** Text around the strips: names, gains, and layer numbers. No browser here. */
 
 import { shortenName } from '../../data/labels.js';
-import { niceStep, range } from '../../data/numbers.js';
+import { inclusiveRange, niceStep } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
-import { captionOf } from './words.js';
+import { pictureCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
 
@@ -131,8 +131,8 @@ export function linesBelow({ range: spread, reading, peak }, isFirst, { bands, f
 export function toAxis(layout) {
   const { layers, strips, form } = layout;
   const y = strips.bottom + 12;
-  const step = Math.max(1, layers <= 4 ? 1 : stepOf(layers / (MAX_TICKS[form] - 1)));
-  const inner = range(1, Math.ceil(layers / step) - 1).map((tick) => tick * step);
+  const step = Math.max(1, layers <= 4 ? 1 : tickStep(layers / (MAX_TICKS[form] - 1)));
+  const inner = inclusiveRange(1, Math.ceil(layers / step) - 1).map((tick) => tick * step);
   const ticks = inner.filter((tick) => layers - tick >= step / 2);
   const marks = [0, ...ticks, layers];
   return marks.flatMap((layer) => {
@@ -149,11 +149,11 @@ export function toAxis(layout) {
 /** Draw how to read the picture, for images. @param {import('./picture.js').Plan} plan @param {import('./signal.js').Moment['leg'] | null} [leg] @returns {Shape[]} */
 export function toCaptionLines({ layout: { strips, inside, width }, scale, isFading, isMixed }, leg = null) {
   const room = (inside && inside.top === 0 ? inside.left : width) - strips.left - 12;
-  const rows = wrapText(captionOf(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
+  const rows = wrapText(pictureCaption(scale.kind === 'log', { leg, isFading, isMixed }), SMALL, room);
   return rows.map((row, index) => toText(strips.left, strips.bottom + 34 + ROW_PX * index, row, 'muted'));
 }
 
 /** Return a tick step: `rough` if it is an integer, such as 16 for 64 layers, else a round number. @param {number} rough */
-function stepOf(rough) {
+function tickStep(rough) {
   return Number.isInteger(rough) ? rough : niceStep(rough);
 }

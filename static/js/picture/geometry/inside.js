@@ -1,8 +1,8 @@
 /** Magnifies one layer of a run: reading, mixing and writing weights, and the product of all layers up to it. No browser here. */
 
-import { multiply, rowSums, toLog10 } from '../../data/composites.js';
+import { multiplySpan, rowSums, toLog10 } from '../../data/composites.js';
 import { formatFactor, formatGain } from '../../data/gain.js';
-import { formatSigned, range } from '../../data/numbers.js';
+import { formatSigned, inclusiveRange } from '../../data/numbers.js';
 import { logAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
@@ -28,7 +28,7 @@ const MAP_PX = { cell: 16, most: 64 };
 const LEAST_MAP_PX = 54; // height of the text next to it
 const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
 
-/** Draw the magnified layer. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes belong to earlier settings, so that their numbers are hidden; default false @returns {Shape[]} */
+/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes belong to earlier settings, so that their numbers are hidden; default false @returns {Shape[]} */
 export function toInside(reading, run, name, layout, layer, isBehind = false) {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
@@ -54,12 +54,12 @@ export function toEdge({ inside, width }) {
   return toLine(top === 0 ? [left + 0.5, 0, left + 0.5, bottom] : [0, top + 0.5, width, top + 0.5], 'grid');
 }
 
-/** Compute the positions. @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Lens} */
+/** Compute the positions inside the magnified layer. @param {Reading} reading @param {NonNullable<Layout['inside']>} frame @param {number} layer @returns {Lens} */
 function toLens({ streams, blocks }, frame, layer) {
   const width = Math.min(MAX_LENS_PX, frame.right - frame.left - 2 * PAD_PX);
   const middle = frame.top === 0 ? (frame.left + frame.right) / 2 : frame.left + PAD_PX + width / 2;
   const gap = Math.min(LANES.gap, LANES.room / Math.max(1, streams - 1));
-  const lanes = range(0, streams - 1).map((stream) => frame.top + LANES.top + stream * gap);
+  const lanes = inclusiveRange(0, streams - 1).map((stream) => frame.top + LANES.top + stream * gap);
   const name = (blocks[layer] ?? 'branch').replaceAll('_', ' ');
   return {
     left: middle - width / 2 + NUMBER_PX,
@@ -138,7 +138,7 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
   );
 }
 
-/** Draw the branch. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
+/** Draw the branch of the magnified layer as a box with its kind. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
 function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer) {
   const isKnown = weightsAt(mix.mean, layer) !== null;
   const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
@@ -187,7 +187,7 @@ const EVEN = 0.005; // sums this close to 1 do not change sizes
 export function describeRow({ mix, streams: n, layers }, layer) {
   const values = layer < layers ? weightsAt(mix.mean, layer) : null;
   if (n === 1 || !values) return '';
-  const sums = range(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));
+  const sums = inclusiveRange(0, n - 1).map((i) => sumOf(Array.from(values.subarray(i * n, (i + 1) * n))));
   if (!sums.every(Number.isFinite)) return '';
   if (sums.every((sum) => Math.abs(sum - 1) < EVEN))
     return 'Every row of H_res sums to 1, so mixing does not change a shared signal.';
@@ -202,7 +202,7 @@ const sumOf = (values) => values.reduce((sum, value) => sum + value, 0);
 /** Draw the product of the matrices up to a layer: a map of its weights, the gain, and a colour scale. @param {Reading} reading @param {number} layer @param {number} left @param {number} top @returns {Shape[]} */
 function toProduct({ mix, streams: n }, layer, left, top) {
   if (n === 1 || !mix.mean || !weightsAt(mix.mean, layer)) return [];
-  const product = multiply(mix.mean, 'first-cursor', layer);
+  const product = multiplySpan(mix.mean, 'first-cursor', layer);
   if (!product.scaled.every(Number.isFinite)) return [];
   const log10 = toLog10(Math.max(...rowSums(product).map(Math.abs)), product.exponent);
   const most = Math.max(...product.scaled.map(Math.abs));
@@ -240,7 +240,7 @@ function toCell(x, y, cell, share) {
 /** Draw the colour scale of the map. @param {string} low @param {string} high @param {number} first share of the least @param {number} left @param {number} y @returns {Shape[]} */
 function toKey(low, high, first, left, y) {
   const start = left + KEY.wide * widthOf(low, SMALL) + KEY.gap;
-  const cells = range(0, KEY.cells - 1).map((index) =>
+  const cells = inclusiveRange(0, KEY.cells - 1).map((index) =>
     toCell(start + KEY.cell * index, y - KEY.cell / 2, KEY.cell, first + ((1 - first) * index) / (KEY.cells - 1)),
   );
   return [toText(left, y, low, 'muted'), ...cells, toText(start + KEY.cell * KEY.cells + KEY.gap, y, high, 'muted')];

@@ -1,6 +1,6 @@
 /** Computes the positions of names, strips, gains and the magnified layer. No browser here. */
 
-import { range } from '../../data/numbers.js';
+import { inclusiveRange } from '../../data/numbers.js';
 
 /**
  * Position of a run: vertical positions of its streams, its name and its gain.
@@ -64,7 +64,7 @@ const NAME_PX = 18; // a name above its strip
 const LEAST_GAP_PX = 3;
 
 /**
- * Compute the layout.
+ * Compute the layout of the picture: strips, labels and the magnified layer.
  * @param {number} width @param {number[]} streams of each run @param {number} layers of the deepest run
  * @param {{order?: number[], isOpen?: boolean}} [choice] runs from top to bottom, default as listed; whether the magnified layer is open below the strips, default false
  * @returns {Layout}
@@ -85,7 +85,7 @@ export function toLayout(width, streams, layers, { order = streams.map((_, run) 
   return { width, height: inside?.bottom ?? end, form, layers, unit_px: sizes.unit, strips, bands, inside };
 }
 
-/** Compute the positions of runs. @param {number[]} streams @param {number[]} order @param {Layout['form']} form @param {{left: number, right: number}} strips */
+/** Compute the vertical positions of runs and of their streams. @param {number[]} streams @param {number[]} order @param {Layout['form']} form @param {{left: number, right: number}} strips */
 function toBands(streams, order, form, strips) {
   const { top, lane, block, pad, least, room, most, gains, edge } = FORMS[form];
   const needed = streams.map((count) => Math.max(least, gapOf(count, lane, block) * (count - 1) + pad));
@@ -101,7 +101,7 @@ function toBands(streams, order, form, strips) {
     const height = shrink * heights[run];
     const gap = shrink * gapOf(streams[run], lane, block);
     const middle = at + height / 2 + (form === 'narrow' ? NAME_PX / 2 : 0);
-    const lanes = range(0, streams[run] - 1).map((stream) => middle + (stream - (streams[run] - 1) / 2) * gap);
+    const lanes = inclusiveRange(0, streams[run] - 1).map((stream) => middle + (stream - (streams[run] - 1) / 2) * gap);
     const label =
       form === 'narrow'
         ? { x: edge, y: at + NAME_PX / 2 + 2, room: strips.right - edge }
@@ -117,7 +117,7 @@ function toBands(streams, order, form, strips) {
   return { bands, bottom: at };
 }
 
-/** Compute the distance between two streams. @param {number} count @param {number} lane @param {number} block */
+/** Compute the distance between two streams of a run, in px. @param {number} count @param {number} lane @param {number} block */
 function gapOf(count, lane, block) {
   return Math.max(LEAST_GAP_PX, Math.min(lane, block / Math.max(1, count - 1)));
 }

@@ -3,7 +3,7 @@
 import { linesBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
-import { spanOf } from './reading.js';
+import { log10Span } from './reading.js';
 import { toScale, widthAt } from './scale.js';
 import { toArea, toClip, toCorners } from './shapes.js';
 import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } from './strip.js';
@@ -23,7 +23,7 @@ import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } fr
 const GUESS = 4; // streams of a run without data
 
 /**
- * Plan the picture.
+ * Plan the picture: layout, scale and runs, from which all shapes are drawn.
  * @param {Shown[]} runs @param {number} width in pixels @param {number} layers of the deepest run
  * @param {{isLog?: boolean, isOpen?: boolean}} [choice] logarithmic ribbon widths; whether the magnified layer is open below the strips; both default to false
  * @returns {Plan}
@@ -34,7 +34,7 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
   const layout = toLayout(width, streams, layers, { order, isOpen });
   const exchanges = runs.map(({ reading }) => (reading ? listExchanges(reading, layout) : []));
   const scale = toScale(layout.unit_px, isLog);
-  const span = spanOf(
+  const span = log10Span(
     runs.flatMap(({ reading }) => reading ?? []),
     'sizes',
   );
@@ -43,7 +43,7 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
   return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
 }
 
-/** Order runs from top to bottom. @param {Pick<Shown, 'isFree'>[]} runs */
+/** Order the runs from top to bottom of the picture. @param {Pick<Shown, 'isFree'>[]} runs */
 export function toOrder(runs) {
   const places = runs.map((_, run) => run);
   return [...places.filter((run) => !runs[run].isFree), ...places.filter((run) => runs[run].isFree)];
@@ -81,10 +81,10 @@ function toStrip({ layout, runs, scale, exchanges }, run) {
   return isFree ? [...ribbons, ...lines] : [...lines, ...ribbons];
 }
 
-/** Return whether any size is known. @param {Plan} plan */
+/** Return whether any size of a run is known. @param {Plan} plan */
 export function hasBegun({ runs }) {
   const readings = runs.flatMap(({ reading }) => reading ?? []);
-  return spanOf(readings, 'sizes') !== null;
+  return log10Span(readings, 'sizes') !== null;
 }
 
 /**

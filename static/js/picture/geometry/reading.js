@@ -17,7 +17,7 @@ export const MIXING = ['h_res', 'h_pre', 'h_read', 'h_post', 'composite_gain_fwd
  */
 
 /**
- * Read a run.
+ * Read sizes, gradients and weights of a run from its columns; null before the start frame.
  * @param {Columns} columns of the run, or of a training step
  * @param {Columns} [mixed] columns of the weights, if derived before the sizes; default `columns`
  * @returns {Reading | null} null before the first frame
@@ -78,7 +78,7 @@ export function weightsAt(stack, layer) {
 }
 
 /** Return the smallest and largest log10 over runs; null if unknown. @param {Reading[]} readings @param {'sizes' | 'gradients'} quantity @returns {[number, number] | null} */
-export function spanOf(readings, quantity) {
+export function log10Span(readings, quantity) {
   let [low, high] = [Infinity, -Infinity];
   for (const reading of readings) {
     for (const log10 of reading[quantity]) {

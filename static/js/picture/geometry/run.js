@@ -14,7 +14,7 @@ const MORE = {
 };
 
 /**
- * Build a run.
+ * Build a run as the picture draws it: names, measured values and gain.
  * @param {{columns: Columns, label: string}} place @param {number | null} step
  * @param {{streams?: number, mixed?: Columns}} [more] expected number of streams before the first frame; columns of the mixing, if derived before the sizes
  * @returns {import('./picture.js').Shown}
@@ -29,7 +29,7 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
     reading: toReading(columns, mixed),
     gain: isStep ? null : gainText(mixed),
     peak: isStep ? null : peakOf(mixed),
-    course: isStep ? null : courseOf(columns),
+    course: isStep ? null : gainsByLayer(columns),
     end: columns.end?.status ?? null,
   };
 }
@@ -42,7 +42,7 @@ function gainText(columns) {
 }
 
 /** Return gains of the product up to each layer and, backward, from each layer on, log10; null if not measured. @param {Columns} columns */
-function courseOf({ log10 }) {
+function gainsByLayer({ log10 }) {
   const [forward, backward] = ['composite_gain_fwd', 'composite_gain_bwd'].map((key) => log10.get(key));
   return forward && backward
     ? { forward: /** @type {Float64Array} */ (forward), backward: /** @type {Float64Array} */ (backward) }

@@ -12,12 +12,12 @@ const LEAST_PX = 1.4;
 const MOST_PX = 20_000;
 const LOG = { low: -1, decade_px: 4 };
 
-/** Create a scale. @param {number} unit_px @param {boolean} isLog @returns {Scale} */
+/** Create the scale that maps sizes to widths in px, linear or logarithmic. @param {number} unit_px @param {boolean} isLog @returns {Scale} */
 export function toScale(unit_px, isLog) {
   return isLog ? { kind: 'log', ...LOG } : { kind: 'linear', unit_px };
 }
 
-/** Compute a width in px. @param {Scale} scale @param {number} log10 NaN stays NaN */
+/** Compute the width of a size, in px. @param {Scale} scale @param {number} log10 NaN stays NaN */
 export function widthAt(scale, log10) {
   const width = scale.kind === 'linear' ? scale.unit_px * 10 ** log10 : (log10 - scale.low) * scale.decade_px;
   return Math.min(MOST_PX, Math.max(LEAST_PX, width));
@@ -25,7 +25,7 @@ export function widthAt(scale, log10) {
 
 const DIGITS = 3;
 
-/** Format a size. @param {number} log10 */
+/** Format a size that is given as log10. @param {number} log10 */
 export function formatLog(log10) {
   const isPlain = Math.abs(log10) < 300; // within the range of a double
   return formatValue(isPlain ? 10 ** log10 : null, Number.isNaN(log10) ? null : log10, undefined, DIGITS);

@@ -77,12 +77,12 @@ export function wrapText(text, size, room) {
   return lines;
 }
 
-/** Move shapes. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */
-export function move(shapes, right, down) {
+/** Return shapes that are moved right and down. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */
+export function moveShapes(shapes, right, down) {
   return shapes.map((shape) => {
     if ('points' in shape)
       return { ...shape, points: shape.points.map((value, index) => value + (index % 2 === 0 ? right : down)) };
     const moved = { ...shape, x: shape.x + right, y: shape.y + down };
-    return moved.kind === 'clip' ? { ...moved, shapes: move(moved.shapes, right, down) } : moved;
+    return moved.kind === 'clip' ? { ...moved, shapes: moveShapes(moved.shapes, right, down) } : moved;
   });
 }

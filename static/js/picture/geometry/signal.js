@@ -5,7 +5,7 @@
  */
 
 import { formatFactor } from '../../data/gain.js';
-import { formatFixed, range } from '../../data/numbers.js';
+import { formatFixed, inclusiveRange } from '../../data/numbers.js';
 import { toGain, toLabel } from './captions.js';
 import { xOf } from './layout.js';
 import { lastKnown } from './reading.js';
@@ -27,7 +27,7 @@ export const SIGNAL_MS = FORWARD_MS + TURN_MS + BACKWARD_MS + REST_MS;
 export const ENDS_MS = { forward: FORWARD_MS, backward: FORWARD_MS + TURN_MS + BACKWARD_MS };
 const ZOOM_SHARE = 0.05; // share of the layers before and after the front over which zoom is smoothed
 
-/** Return the position of the signal at a time. @param {number} elapsed_ms @returns {Moment | null} null after the end */
+/** Return leg and position of the signal at a time of the animation. @param {number} elapsed_ms @returns {Moment | null} null after the end */
 export function toMoment(elapsed_ms) {
   if (elapsed_ms >= SIGNAL_MS) return null;
   if (elapsed_ms < FORWARD_MS + TURN_MS) return { leg: 'forward', share: Math.min(1, elapsed_ms / FORWARD_MS) };
@@ -35,10 +35,10 @@ export function toMoment(elapsed_ms) {
   return { leg: 'backward', share: Math.max(0, 1 - back_ms / BACKWARD_MS) };
 }
 
-/** Compute the courses of both legs, once per plan. @param {Plan} plan @returns {{forward: Course, backward: Course}} */
+/** Compute what both legs of the signal show, once per plan: sizes or gradients of each run, and the zoom at each layer. @param {Plan} plan @returns {{forward: Course, backward: Course}} */
 export function toCourses(plan) {
   const { layout, runs, scale } = plan;
-  const states = range(0, layout.layers);
+  const states = inclusiveRange(0, layout.layers);
   const height = layout.strips.bottom - layout.strips.top;
   const zoom = (/** @type {number[]} */ logs) =>
     scale.kind === 'log' ? logs.map(() => 0) : toZooms(logs, layout.unit_px, height);
@@ -98,7 +98,7 @@ export function zoomAt({ zooms }, share) {
     Math.min(last, Math.max(0, position)),
   );
   const steps = 16;
-  const sum = range(0, steps)
+  const sum = inclusiveRange(0, steps)
     .map((step) => zooms[Math.round(from + (step / steps) * (to - from))])
     .reduce((total, zoom) => total + zoom, 0);
   return sum / (steps + 1);
@@ -195,7 +195,7 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
   return [
     toLine([x, strips.top - 8, x, strips.bottom], 'ink', { opacity: 0.7 }),
     title,
-    ...range(low, high).flatMap((power) => {
+    ...inclusiveRange(low, high).flatMap((power) => {
       const y = strips.bottom - 10 ** (power + unit_log10);
       return [
         toLine([x, y, x + inward * TICK.length, y], 'ink', { width: 1.5 }),
@@ -207,7 +207,7 @@ function toRuler({ layout: { strips, form, unit_px, layers }, scale }, course, l
 
 const RAISED = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
-/** Format a tick. @param {number} power */
+/** Format the power of ten at a tick of the ruler. @param {number} power */
 function formatRulerPower(power) {
   if (power >= 0 && power <= 4) return (10 ** power).toLocaleString('en-US');
   if (power < 0 && power >= -2) return formatFixed(10 ** power, -power);

@@ -1,6 +1,6 @@
 /** Draws strips: a ribbon for each stream, as wide as its size, and lines for the mixing. No browser here. */
 
-import { range, statusText } from '../../data/numbers.js';
+import { inclusiveRange, statusText } from '../../data/numbers.js';
 import { xOf } from './layout.js';
 import { lastKnown, logAt, weightsAt } from './reading.js';
 import { widthAt } from './scale.js';
@@ -39,8 +39,8 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   const most = excessOf(reading, quantity, scale, lane_px, first, last);
   const edge = most > 0 ? [] : [EDGE];
   const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
-  return range(0, reading.streams - 1).flatMap((stream) =>
-    toPieces(reading, quantity, stream, layout, scale, first, last).flatMap((piece) => {
+  return inclusiveRange(0, reading.streams - 1).flatMap((stream) =>
+    toKnownPieces(reading, quantity, stream, layout, scale, first, last).flatMap((piece) => {
       const heats = most > 0 ? toHeats(piece, lane_px, heightOf(layout)) : undefined;
       const glow = most > 0 ? [-1, 1] : [];
       return [
@@ -52,7 +52,7 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   );
 }
 
-/** Return the height of all runs. @param {Layout} layout */
+/** Return the height of the area of all runs. @param {Layout} layout */
 const heightOf = ({ strips }) => strips.bottom - strips.top;
 
 /** Return whether the ribbon of a size fades. @param {number} log10 @param {Scale} scale @param {Layout} layout */
@@ -76,8 +76,8 @@ function excessOf(reading, quantity, scale, lane_px, from, to) {
 
 /** A known piece of a ribbon: x positions, half the drawn width at each, and log10 of the exact width. @typedef {{xs: number[], halves: number[], logs: number[]}} Piece */
 
-/** List the known pieces of a stream between two positions. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
-function toPieces(reading, quantity, stream, layout, scale, from, to) {
+/** Split the ribbon of a stream between two positions where values are missing; pieces of a single point are dropped. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} stream @param {Layout} layout @param {Scale} scale @param {number} from @param {number} to @returns {Piece[]} */
+function toKnownPieces(reading, quantity, stream, layout, scale, from, to) {
   /** @type {Piece[]} */
   const pieces = [{ xs: [], halves: [], logs: [] }];
   const unit_log10 = scale.kind === 'linear' ? Math.log10(scale.unit_px) : 0;
@@ -95,7 +95,7 @@ function toPieces(reading, quantity, stream, layout, scale, from, to) {
   return pieces.filter(({ xs }) => xs.length > 1);
 }
 
-/** Build the outline: along the upper edge, and back along the lower. @param {Piece} piece @param {number} y @param {number} [more] extra px on each side, default 0 */
+/** Build the outline of a ribbon: along the upper edge, and back along the lower. @param {Piece} piece @param {number} y @param {number} [more] extra px on each side, default 0 */
 function toOutline({ xs, halves }, y, more = 0) {
   const count = xs.length;
   const points = new Array(4 * count);
@@ -137,10 +137,10 @@ function toHeats({ xs, logs }, lane_px, height_px) {
   return stops;
 }
 
-/** Clamp to 0..most. @param {number} value @param {number} most */
+/** Clamp a number to 0..most. @param {number} value @param {number} most */
 const clamp = (value, most) => Math.min(most, Math.max(0, value));
 
-/** Return log10 at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
+/** Return log10 of a stream's size or gradient at a position, interpolated linearly between layers. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */
 export function sizeAt(reading, quantity, position, stream) {
   const below = Math.floor(position);
   const low = logAt(reading, quantity, below, stream);
@@ -158,7 +158,7 @@ export function listExchanges(reading, layout, to = reading.layers) {
   if (reading.streams === 1) return [];
   const each = layersPerLine(layout);
   const end = Math.min(to, reading.layers, layout.layers);
-  return range(0, Math.ceil(end / each) - 1).flatMap((set) =>
+  return inclusiveRange(0, Math.ceil(end / each) - 1).flatMap((set) =>
     toExchanges(reading, set * each, Math.min((set + 1) * each, end)),
   );
 }
@@ -175,7 +175,7 @@ export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   );
 }
 
-/** Build a curve from stream to stream. @param {Exchange} exchange @param {Layout} layout @param {Band} band */
+/** Build the curve of a mixing line from one stream to another. @param {Exchange} exchange @param {Layout} layout @param {Band} band */
 function pointsOf({ source, target, from, to }, layout, { lanes }) {
   const [left, right] = [xOf(layout, from), xOf(layout, to)];
   const middle = (left + right) / 2;
@@ -207,7 +207,7 @@ export function exchangeAt(exchanges, layout, { lanes }, x, y) {
 export function toExchanges(reading, from, to) {
   const product = multiplyLayers(reading, from, to);
   const n = reading.streams;
-  return largestOf(product ?? [], (index) => index % n !== Math.floor(index / n)).map((index) => ({
+  return largestIndexes(product ?? [], (index) => index % n !== Math.floor(index / n)).map((index) => ({
     source: index % n,
     target: Math.floor(index / n),
     weight: /** @type {import('../../../types').Numbers} */ (product)[index],
@@ -217,7 +217,7 @@ export function toExchanges(reading, from, to) {
 }
 
 /** Find the indexes of the largest weights in descending order, without sorting all: 16 streams have 240. @param {ArrayLike<number>} weights @param {(index: number) => boolean} isIncluded */
-function largestOf(weights, isIncluded) {
+function largestIndexes(weights, isIncluded) {
   /** @type {number[]} */
   const found = [];
   const sizeOf = (/** @type {number} */ index) => Math.abs(weights[index]);
@@ -257,7 +257,7 @@ const LOSS_PX = 6; // from the end of known sizes to the note
 /** Draw a note where known sizes end, with the reason, as far as it fits. @param {Reading} reading @param {Layout} layout @param {Band} band @returns {Shape[]} */
 export function toLosses(reading, layout, band) {
   const lost = [...reading.status.keys()].filter((layer) =>
-    range(0, reading.streams - 1).some((stream) => Number.isNaN(logAt(reading, 'sizes', layer + 1, stream))),
+    inclusiveRange(0, reading.streams - 1).some((stream) => Number.isNaN(logAt(reading, 'sizes', layer + 1, stream))),
   );
   if (lost.length === 0) return [];
   const first = Math.min(...lost);

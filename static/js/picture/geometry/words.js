@@ -1,7 +1,7 @@
 /** Texts and tables of the picture. No browser here. */
 
-import { formatFixed, range } from '../../data/numbers.js';
-import { logAt, spanOf, weightsAt } from './reading.js';
+import { formatFixed, inclusiveRange } from '../../data/numbers.js';
+import { log10Span, logAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 import { FADES } from './strip.js';
 
@@ -14,7 +14,7 @@ export const MEANING =
   'The width of a ribbon is the size of the signal in that stream.';
 
 /** Return how to read the picture; a running signal has its own scale. @param {boolean} isLog @param {{leg?: import('./signal.js').Moment['leg'] | null, isFading?: boolean, isMixed?: boolean}} [more] */
-export function captionOf(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
+export function pictureCaption(isLog, { leg = null, isFading = false, isMixed = true } = {}) {
   if (leg === 'backward') {
     const width = isLog ? 'the logarithm of the gradient' : 'the gradient';
     return `Ribbon width is ${width}, relative to each run’s gradient after the last layer. All runs have one scale.`;
@@ -56,7 +56,7 @@ const FEW = 6; // sizes that fit into a sentence
 /** Describe a run in one sentence, with its numbers at a layer. @param {Shown} shown @param {number} layer from 0 */
 export function toSentence({ label, name = label, reading, gain, peak, end }, layer) {
   if (!reading) return `${name}: ${end ?? 'no layer has come yet'}`;
-  const span = spanOf([reading], 'sizes');
+  const span = log10Span([reading], 'sizes');
   const streams = reading.streams === 1 ? 'one stream' : `${reading.streams} streams`;
   const sizes = span ? `, sizes from ${formatLog(span[0])} to ${formatLog(span[1])}` : '';
   const where = peak && peak < reading.layers ? ` at layer ${peak}` : '';
@@ -76,7 +76,7 @@ function toLayerWords(reading, layer) {
 
 /** Describe the sizes of all streams at a position; empty if unknown. @param {Reading} reading @param {number} position */
 function sizesAt(reading, position) {
-  const logs = range(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', position, stream));
+  const logs = inclusiveRange(0, reading.streams - 1).map((stream) => logAt(reading, 'sizes', position, stream));
   const texts = logs.filter((log10) => !Number.isNaN(log10)).map(formatLog);
   if (new Set(texts).size <= 1) return texts[0] ?? '';
   if (texts.length <= FEW) return `${texts.slice(0, -1).join(', ')} and ${texts[texts.length - 1]}`;
@@ -92,13 +92,13 @@ function sizesAt(reading, position) {
 export function toSizeTable(runs, quantity, show) {
   const known = runs.flatMap(({ label, name = label, reading }) => (reading ? [{ label: name, reading }] : []));
   const columns = known.flatMap(({ label, reading }) =>
-    range(0, reading.streams - 1).map((stream) => ({
+    inclusiveRange(0, reading.streams - 1).map((stream) => ({
       title: reading.streams === 1 ? label : `${label}, stream ${stream + 1}`,
-      data: range(0, reading.layers).map((position) => show(logAt(reading, quantity, position, stream))),
+      data: inclusiveRange(0, reading.layers).map((position) => show(logAt(reading, quantity, position, stream))),
     })),
   );
   const last = Math.max(0, ...known.map(({ reading }) => reading.layers));
-  const rows = range(0, last).map((position) => [
+  const rows = inclusiveRange(0, last).map((position) => [
     position === 0 ? 'embedding' : position,
     ...columns.map(({ data }) => data[position] ?? ''),
   ]);
@@ -114,9 +114,9 @@ export function toLayerTable(runs, layer, show) {
   );
   const most = Math.max(0, ...known.map(({ reading }) => reading.streams));
   const rows = known.flatMap(({ label, reading }) =>
-    range(0, reading.streams - 1).map((stream) => toStreamRow(label, reading, layer, stream, most, show)),
+    inclusiveRange(0, reading.streams - 1).map((stream) => toStreamRow(label, reading, layer, stream, most, show)),
   );
-  const from = range(1, most).map((source) => `mixes, from ${source}`);
+  const from = inclusiveRange(1, most).map((source) => `mixes, from ${source}`);
   return {
     caption: `Layer ${layer + 1}`,
     head: ['stream', 'before', 'branch reads', ...from, 'branch writes', 'after'],
@@ -137,7 +137,7 @@ function toStreamRow(label, reading, layer, stream, most, show) {
     return spreads && spreads[index] > 0 && typeof value === 'string' ? `${value} ± ${show(spreads[index])}` : value;
   };
   const isApart = reading.read.mean?.shape.length === 3; // the branch reads parts of a matrix separately
-  const mixes = range(0, most - 1).map((source) => (source < n ? cell(mix, stream * n + source) : ''));
+  const mixes = inclusiveRange(0, most - 1).map((source) => (source < n ? cell(mix, stream * n + source) : ''));
   const sizes = [layer, layer + 1].map((position) => formatLog(logAt(reading, 'sizes', position, stream)));
   const name = n === 1 ? label : `${label}, ${stream + 1}`;
   return [name, sizes[0], cell(read, isApart ? stream * n + stream : stream), ...mixes, cell(write, stream), sizes[1]];
