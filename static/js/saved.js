@@ -10,8 +10,8 @@ import { magnifiedOf, toCursor, toFrame, toPlan, toStaticShapes } from './pictur
 import { MIXING, SIZES } from './picture/geometry/reading.js';
 import { toColors, toShown } from './picture/geometry/run.js';
 import { toSvg } from './picture/svg.js';
-import { unpack } from './share/pack.js';
-import { addSliders, describeGains, isKnown } from './share/sliders.js';
+import { unpackValue } from './share/pack.js';
+import { addSliders, containsFigure, describeGains } from './share/sliders.js';
 
 /** @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure */
 /** A figure of the file: `still` as saved, `live` as derived. @typedef {{section: HTMLElement, still: HTMLElement, live: HTMLElement, template: Figure}} Card */
@@ -20,7 +20,7 @@ const LEAST_PX = 620; // smallest width of a figure, as in the style sheet
 const PICTURE_PX = 930; // width of the picture in the file
 
 /** @type {import('./controls/liveview.js').Given} */
-const given = unpack(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
+const given = unpackValue(/** @type {HTMLElement} */ (document.getElementById('given')).textContent ?? '');
 Object.assign(looks, given.methods);
 const sliderBox = /** @type {HTMLElement} */ (document.getElementById('try-it'));
 const cards = given.panels.flatMap(({ key, figure }) => toCard(key, withRules(figure, given.rules)));
@@ -55,7 +55,7 @@ function showRuns(runs) {
 
 /** Draw the figure of a card for derived runs; dim the saved figure if they lack its data. @param {Card} card @param {Columns[] | null} runs null for the saved state */
 function drawCard({ still, live, template }, runs) {
-  const drawn = runs !== null && isKnown(template, runs) ? runs : null;
+  const drawn = runs !== null && containsFigure(template, runs) ? runs : null;
   setDimmed(still, runs !== null && drawn === null);
   still.classList.toggle('replaced', drawn !== null);
   live.hidden = drawn === null;

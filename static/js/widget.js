@@ -6,7 +6,7 @@ import { fill } from './data/fill.js';
 import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
 import { drawPlot, listenToPlot, scheduleDraw } from './figures/plot.js';
-import { addSliders, describeGains, isKnown, toSliders } from './share/sliders.js';
+import { addSliders, containsFigure, describeGains, toSliders } from './share/sliders.js';
 
 /**
  * @typedef {import('../types').Columns} Columns @typedef {import('../types').Figure} Figure @typedef {import('../types').Panel} Panel
@@ -37,8 +37,8 @@ function toColumns(frames) {
   return columns;
 }
 
-/** Append an element. @param {string} tag @param {string} text @param {HTMLElement} parent */
-function add(tag, text, parent) {
+/** Append an element with a text to another element. @param {string} tag @param {string} text @param {HTMLElement} parent */
+function appendElement(tag, text, parent) {
   const element = document.createElement(tag);
   element.textContent = text;
   parent.append(element);
@@ -53,26 +53,26 @@ function addCard(panel) {
   const isFilled = panel.views.map(({ figure }) => hasData(fill(figure, records, given.labels, layer)));
   const missing = isShown(panel) ? panel.views.flatMap(({ figure }) => describeMissingMetrics(figure, named)) : [];
   if (!isFilled.includes(true) && missing.length === 0) return null;
-  const card = add('section', '', /** @type {HTMLElement} */ (document.getElementById('cards')));
+  const card = appendElement('section', '', /** @type {HTMLElement} */ (document.getElementById('cards')));
   card.dataset.panel = panel.key;
-  add('h2', panel.title, card);
-  for (const text of new Set(missing)) add('p', text, card).className = 'missing';
+  appendElement('h2', panel.title, card);
+  for (const text of new Set(missing)) appendElement('p', text, card).className = 'missing';
   if (!isFilled.includes(true)) return null;
   const shown = { panel, view: isFilled.indexOf(true), card, plot: card };
   if (isFilled.filter(Boolean).length > 1) addViews(shown, isFilled);
-  shown.plot = add('div', '', card);
+  shown.plot = appendElement('div', '', card);
   return shown;
 }
 
 /** Add the choice of views. @param {Shown} shown @param {boolean[]} isFilled */
 function addViews(shown, isFilled) {
-  const select = /** @type {HTMLSelectElement} */ (add('select', '', shown.card));
+  const select = /** @type {HTMLSelectElement} */ (appendElement('select', '', shown.card));
   select.setAttribute('aria-label', `${shown.panel.title}, view`);
   for (const [index, { title }] of shown.panel.views.entries())
-    if (isFilled[index]) add('option', title, select).setAttribute('value', String(index));
+    if (isFilled[index]) appendElement('option', title, select).setAttribute('value', String(index));
   select.onchange = () => {
     shown.view = Number(select.value);
-    draw(shown);
+    drawCard(shown);
   };
 }
 
@@ -81,10 +81,10 @@ function hasData({ data }) {
   return data.some((trace) => trace.visible !== false);
 }
 
-/** Draw a card. @param {Shown} shown */
-function draw(shown) {
+/** Draw the figure of a card. @param {Shown} shown */
+function drawCard(shown) {
   const template = shown.panel.views[shown.view].figure;
-  const known = moved !== null && isKnown(template, moved) ? moved : null;
+  const known = moved !== null && containsFigure(template, moved) ? moved : null;
   shown.card.classList.toggle('waits', moved !== null && known === null);
   const figure = fill(template, known ?? records, given.labels, layer);
   const { layout } = figure;
@@ -93,7 +93,7 @@ function draw(shown) {
   if (width < LOW) return;
   const isNew = shown.plot.childElementCount === 0;
   drawPlot(shown.plot, figure, { width, height: layout.height ?? HEIGHT });
-  if (isNew) follow(shown);
+  if (isNew) moveToClickedLayer(shown);
 }
 
 /** Build a line across the plot for each layer axis. @param {Figure['layout']} layout */
@@ -107,8 +107,8 @@ function toCursor(layout) {
   });
 }
 
-/** Move the cursor to a clicked layer. @param {Shown} shown */
-function follow({ panel, view, plot }) {
+/** Move the cursor to a layer when its position in a plot is clicked. @param {Shown} shown */
+function moveToClickedLayer({ panel, view, plot }) {
   const axes = Object.keys(panel.views[view].figure.layout.meta.layers ?? {});
   const nothing = () => {};
   const onClick = (/** @type {Record<string, number>} */ places) => {
@@ -123,14 +123,15 @@ function moveTo(wanted) {
   const next = Math.min(layers - 1, Math.max(0, wanted));
   if (next === layer || Number.isNaN(next)) return;
   layer = next;
-  show();
+  drawAllCards();
   parent.postMessage({ layer }, '*'); // to the notebook that embeds this document; the layer is all that it receives
 }
 
-function show() {
+/** Draw the figures of all cards. */
+function drawAllCards() {
   slider.value = String(layer + 1);
   /** @type {HTMLElement} */ (document.getElementById('place')).textContent = `layer ${layer + 1} of ${layers}`;
-  for (const shown of cards) scheduleDraw(shown.panel.key, () => draw(shown));
+  for (const shown of cards) scheduleDraw(shown.panel.key, () => drawCard(shown));
 }
 
 /** Show columns derived for the sliders. @param {Columns[] | null} runs */
@@ -141,20 +142,20 @@ function showMoved(runs) {
   document.getElementById('stories')?.classList.toggle('waits', runs !== null);
   const before = layer;
   layer = Math.min(layer, layers - 1);
-  show();
+  drawAllCards();
   if (layer !== before) parent.postMessage({ layer }, '*');
   return runs === null ? 'As computed.' : describeGains(runs, given.labels);
 }
 
 /** Add headline and findings of a record. @param {Columns} columns @param {number} run */
 function addStory({ summary, story: soFar }, run) {
-  const story = add('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
-  add('h2', given.labels[run], story);
+  const story = appendElement('section', '', /** @type {HTMLElement} */ (document.getElementById('stories')));
+  appendElement('h2', given.labels[run], story);
   const summaryOrStory = summary ?? soFar;
   if (!summaryOrStory) return;
-  add('p', summaryOrStory.headline.text, story).className = 'headline';
-  const sentences = add('ul', '', story);
-  for (const { text } of summaryOrStory.findings) add('li', text, sentences);
+  appendElement('p', summaryOrStory.headline.text, story).className = 'headline';
+  const sentences = appendElement('ul', '', story);
+  for (const { text } of summaryOrStory.findings) appendElement('li', text, sentences);
 }
 
 for (const [run, columns] of records.entries()) addStory(columns, run);
@@ -168,5 +169,5 @@ slider.oninput = () => moveTo(Number(slider.value) - 1);
 window.onmessage = ({ source, data }) => {
   if (source === parent && Number.isInteger(data?.layer)) moveTo(data.layer);
 };
-new ResizeObserver(show).observe(document.body);
-show();
+new ResizeObserver(drawAllCards).observe(document.body);
+drawAllCards();

@@ -9,8 +9,8 @@ import { present } from '../figures/presented.js';
 import { PanelTable } from '../figures/table.js';
 import { hasServer } from '../net/sent.js';
 import { exportItems } from '../share/export.js';
-import { share } from '../share/share.js';
-import { showCard } from '../state/actions.js';
+import { openShareDialog } from '../share/share.js';
+import { chooseCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
@@ -44,7 +44,7 @@ export function PanelCard({ panel, level = 'h2' }) {
           <span class="at-cursor" ref=${values}></span>
         </div>
         <div class="card-tools">
-          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => showCard(panel, key)} />
+          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => chooseCardView(panel, key)} />
           <${PanelHelp} panel=${panel} />
           <${Menu} label=${`${panel.title}: more`} items=${items} />
         </div>
@@ -74,7 +74,7 @@ export function useTableSwitch() {
 
 /** List the menu items Embed and Full screen. @param {Panel} panel */
 export const toFrameItems = ({ key }) => [
-  ...(hasServer ? [{ title: 'Embed', note: 'HTML for another page', run: () => void share(key) }] : []),
+  ...(hasServer ? [{ title: 'Embed', note: 'HTML for another page', run: () => void openShareDialog(key) }] : []),
   { title: 'Full screen', note: 'key f', run: () => present(key) },
 ];
 

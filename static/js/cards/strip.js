@@ -6,7 +6,7 @@ import { shownStep, toPlaces } from '../figures/places.js';
 import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
 import { PanelTable } from '../figures/table.js';
 import { exportItems } from '../share/export.js';
-import { showCard } from '../state/actions.js';
+import { chooseCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
@@ -82,7 +82,7 @@ function viewItems(panel, shown) {
     title: TITLES[key] ?? key,
     note: 'all four charts',
     run: () => {
-      for (const item of panelsOfStrip()) if (item.views.some((view) => view.key === key)) showCard(item, key);
+      for (const item of panelsOfStrip()) if (item.views.some((view) => view.key === key)) chooseCardView(item, key);
     },
   }));
 }

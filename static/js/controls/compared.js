@@ -13,7 +13,7 @@ import { chosenStyles } from '../state/styles.js';
 import {
   appliesTo,
   connections,
-  isFixed,
+  hasSingleValue,
   KIND,
   nameOf,
   TRACE,
@@ -194,7 +194,10 @@ function OwnSettings({ choice, run }) {
     const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props
     const isOwn = field.group === 'connection' || field.path in now.own;
     return (
-      isOwn && field.path !== KIND && !isFixed(field) && appliesTo(state.fields.value, state.settings.value, now, field)
+      isOwn &&
+      field.path !== KIND &&
+      !hasSingleValue(field) &&
+      appliesTo(state.fields.value, state.settings.value, now, field)
     );
   };
   const fields = toListed(useComputed(() => listPaths(isIncluded)).value);

@@ -5,7 +5,7 @@ import { ROOT } from '../net/sent.js';
 import { openAddress } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { previousSteps, resume } from '../state/trail.js';
+import { previousSteps, resumeTrail } from '../state/trail.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { titleOfView, viewAt } from './viewreading.js';
@@ -16,7 +16,7 @@ const isOffered = signal(location.pathname === HOME && location.hash === '' && l
 
 function resumeView() {
   isOffered.value = false;
-  resume();
+  resumeTrail();
   openAddress(boot.snapshot);
   if (left.length > 1) notify(`Back undoes up to ${left.length - 1} earlier ${left.length === 2 ? 'step' : 'steps'}`);
 }

@@ -11,7 +11,7 @@ import { isTooLong } from '../state/view/hash.js';
 import { checkNumber } from '../state/view/refusals.js';
 import {
   appliesTo,
-  isFixed,
+  hasSingleValue,
   KIND,
   nameOf,
   nearestStop,
@@ -105,7 +105,7 @@ function ChangedCount({ fields }) {
 
 /** Return whether a field applies to one of the runs. @param {Field} field */
 function isShown(field) {
-  if (field.path === KIND || isFixed(field)) return false;
+  if (field.path === KIND || hasSingleValue(field)) return false;
   return state.settings.value.runs.some((choice) => appliesTo(state.fields.value, state.settings.value, choice, field));
 }
 

@@ -3,10 +3,10 @@
 import { signal } from '@preact/signals';
 import { showAll } from '../figures/boxes.js';
 import { hasServer } from '../net/sent.js';
-import { share } from '../share/share.js';
+import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
 import { setTheme, theme } from '../state/look.js';
-import { recall, remember } from '../state/memory.js';
+import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { nearestStop, stopsOf } from '../state/view/spec.js';
@@ -18,7 +18,7 @@ const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=
 /** Elements that use the arrow keys themselves. */
 const ARROWED = 'input, .table-box, pre';
 
-export const areKeysOn = signal(recall(KEY) !== 'off');
+export const areKeysOn = signal(recallChoice(KEY) !== 'off');
 
 /** @typedef {{signs: string[], title: string, keys: Record<string, () => void>}} Shortcut */
 
@@ -44,7 +44,7 @@ export const SHORTCUTS = [
   ...(hasServer
     ? [
         { signs: ['r'], title: 'start the runs', keys: { r: runAll } },
-        { signs: ['s'], title: 'share this view', keys: { s: () => void share() } },
+        { signs: ['s'], title: 'share this view', keys: { s: () => void openShareDialog() } },
       ]
     : []),
   {
@@ -100,7 +100,7 @@ function isShortcut(event) {
 /** Turn the shortcuts on or off, and store the choice. @param {boolean} isOn */
 export function enableKeys(isOn) {
   areKeysOn.value = isOn;
-  remember(KEY, isOn ? null : 'off');
+  storeChoice(KEY, isOn ? null : 'off');
 }
 
 /** Listen to shortcuts until the page is closed. */

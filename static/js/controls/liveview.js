@@ -3,11 +3,11 @@
 import { movableFields, wholeLayers } from '../cards/framesliders.js';
 import { depthOf, specOf } from '../data/record.js';
 import { deriveColumns } from '../instant/derive.js';
-import { pack } from '../share/pack.js';
+import { packValue } from '../share/pack.js';
 import { collectScripts } from '../share/scripts.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
-import { isFree, settingOf, stopsOf } from '../state/view/spec.js';
+import { isUnconstrained, settingOf, stopsOf } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Field} Field @typedef {import('../share/sliders.js').Slider} Slider */
 /**
@@ -34,7 +34,7 @@ export async function collectLiveData() {
   const given = {
     runs,
     labels: state.slots.value.map(({ label }) => label),
-    areFree: runs.map((columns) => isFree(specOf(columns)?.connection.kind ?? null)),
+    areFree: runs.map((columns) => isUnconstrained(specOf(columns)?.connection.kind ?? null)),
     layer: state.cursor.value,
     isDifference: state.isDifference.value,
     sliders,
@@ -46,7 +46,7 @@ export async function collectLiveData() {
     rules: templates.value.rules,
     methods: boot.rules.methods,
   };
-  const text = pack(given);
+  const text = packValue(given);
   return text.length > MAX_CHARACTERS ? null : { given: text, ...(await collectScripts()) };
 }
 

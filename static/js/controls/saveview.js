@@ -18,7 +18,7 @@ import { HELP, MEANING, TITLE } from '../picture/geometry/words.js';
 import { downloadText } from '../share/export.js';
 import { toBase64 } from '../share/pack.js';
 import { toNotes, toSettings } from '../share/report.js';
-import { toFileName, toPage } from '../share/standalone.js';
+import { toFileName, toSavedPage } from '../share/standalone.js';
 import { loadTemplates, theme } from '../state/look.js';
 import { preset, toHeadline } from '../state/presets.js';
 import * as state from '../state/signals.js';
@@ -52,7 +52,7 @@ const COST = {
  */
 export async function saveView(words, links) {
   const content = await collectContent(words, links);
-  const text = toPage(content);
+  const text = toSavedPage(content);
   downloadText(text, 'text/html', toFileName(words.title));
   return { bytes: new Blob([text]).size, hasSliders: content.live !== null };
 }

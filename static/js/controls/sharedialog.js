@@ -9,8 +9,9 @@ import { TITLE } from '../picture/geometry/words.js';
 import { KEY as PICTURE } from '../picture/shown.js';
 import { MissingPart } from '../share/paper.js';
 import {
-  close,
+  closeShareDialog,
   createLink,
+  deleteLink,
   failure,
   framed,
   framedTheme,
@@ -18,9 +19,8 @@ import {
   isLoopback,
   links,
   onNoteInput,
-  remove,
   saved,
-  toWords,
+  toTitleAndNote,
   words,
 } from '../share/share.js';
 import * as state from '../state/signals.js';
@@ -47,7 +47,7 @@ async function saveFile() {
     ];
     const { saveView } = await import('./saveview.js');
     const { bytes, hasSliders } = await saveView(
-      toWords(),
+      toTitleAndNote(),
       back.filter(({ url }) => url),
     );
     saved.value = `Downloaded, ${formatCount(bytes, 'B')}. Opens anywhere${hasSliders ? '; its sliders work without a server' : ''}.`;
@@ -68,7 +68,7 @@ function submit(event) {
 /** Render the dialog that shares the view: snapshot, live link and file. */
 export function ShareDialog() {
   return html`
-    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${close}>
+    <${Dialog} title="Share" isOpen=${links.value !== null} onClose=${closeShareDialog}>
       ${isLoopback(location.hostname) ? html`<p class="warning">${location.host} only works on this computer. To share with others, download the view as HTML, or open this page at an address that they can reach.</p>` : null}
       <${Snapshot} />
       <h3>Live link (recomputes)</h3>
@@ -118,7 +118,7 @@ const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now(
 function Deletion() {
   const [isConfirming, setConfirming] = useState(false);
   return isConfirming
-    ? html`<p class="choice"><button type="button" onClick=${() => void remove()}>Delete it for everyone</button>
+    ? html`<p class="choice"><button type="button" onClick=${() => void deleteLink()}>Delete it for everyone</button>
         <button type="button" onClick=${() => setConfirming(false)}>Keep it</button>
         <span class="hint" role="status">The link and its embeds will stop working.</span></p>`
     : html`<p class="choice"><button type="button" onClick=${() => setConfirming(true)}>Delete this link</button></p>`;

@@ -8,7 +8,7 @@ import { isGrowing } from '../data/record.js';
 import { present } from '../figures/presented.js';
 import { openSweep, SweepButton } from '../map/button.js';
 import { hasServer, ROOT } from '../net/sent.js';
-import { isReady, share } from '../share/share.js';
+import { isReady, openShareDialog } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
@@ -46,7 +46,7 @@ export function TopBar() {
 
 function ShareButton() {
   const title = isReady() ? 'Get a link to these numbers' : 'Available when all runs are done';
-  return html`<button type="button" class="quiet" onClick=${() => share()} disabled=${!isReady()} title=${title}>Share</button>`;
+  return html`<button type="button" class="quiet" onClick=${() => openShareDialog()} disabled=${!isReady()} title=${title}>Share</button>`;
 }
 
 /** Render the menu of dialogs and links. */
@@ -87,11 +87,11 @@ function Status() {
   state.dataTick.value;
   const { value: phase } = state.phase;
   const done = state.slots.value.map((slot) => fractionDone(slot.columns));
-  const share = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
+  const openShareDialog = done.length > 0 ? done.reduce((a, b) => a + b, 0) / done.length : 0;
   return html`
     <span class="status" role="status" data-phase=${phase}>
       <span>${describePhase(phase)}</span>
-      ${phase === 'running' ? html`<progress max="1" value=${share} aria-label="Progress"></progress>` : null}
+      ${phase === 'running' ? html`<progress max="1" value=${openShareDialog} aria-label="Progress"></progress>` : null}
     </span>
   `;
 }

@@ -14,7 +14,7 @@ import {
   stopSending,
   unmatched,
 } from '../state/traces.js';
-import { findId } from '../state/view/traces.js';
+import { findRecordId } from '../state/view/traces.js';
 import { notify } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
 import { Popover } from '../ui/menu.js';
@@ -132,7 +132,7 @@ export function followDrops() {
     void openFiles([.../** @type {DataTransfer} */ (event.dataTransfer).files]);
   });
   addEventListener('paste', (event) => {
-    const id = findId(event.clipboardData?.getData('text') ?? '');
+    const id = findRecordId(event.clipboardData?.getData('text') ?? '');
     const isTyping = event.target instanceof Element && event.target.matches(TYPED);
     if (id !== null && !isTyping) void openRecord(id);
   });

@@ -2,7 +2,7 @@
 
 import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
-import { findPreset, isSame, nameIn, toView } from '../state/presets.js';
+import { findPreset, nameIn, showsPreset, toView } from '../state/presets.js';
 import { fields } from '../state/signals.js';
 import { fromHash, presetIn } from '../state/view/hash.js';
 import { nameOf, toLabels } from '../state/view/spec.js';
@@ -23,7 +23,7 @@ export function viewAt(url) {
 /** Build the title of a view: the title of its preset, else the runs and settings that differ from the default. @param {View} view @param {string[]} [labels] */
 export function titleOfView(view, labels = toLabels(view, fields.value, boot.rules)) {
   const preset = findPreset(view.preset);
-  if (preset && isSame(view, preset)) return preset.title;
+  if (preset && showsPreset(view, preset)) return preset.title;
   return [labels.join(', '), ...settingsOf(view)].join(' · ');
 }
 

@@ -3,7 +3,7 @@
 import { effect, signal } from '@preact/signals';
 import { formatRunGain, gainOf } from '../data/gain.js';
 import { links } from '../share/share.js';
-import { isOwn, openingView, urlOf } from '../state/address.js';
+import { mayChangeAddress, openingView, urlOf } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { changeList, readList, writeList } from '../state/store.js';
@@ -104,7 +104,7 @@ export function followVisits() {
   effect(() => {
     [state.view.value, state.snapshot.value];
     clearTimeout(timer);
-    if (isViewComplete() && (isOwn() || state.snapshot.value)) timer = setTimeout(recordVisit, STAY_MS);
+    if (isViewComplete() && (mayChangeAddress() || state.snapshot.value)) timer = setTimeout(recordVisit, STAY_MS);
   });
   effect(() => {
     if (links.value?.id) queueMicrotask(recordVisit); // outside the effect, so that it does not depend on what `recordVisit` reads

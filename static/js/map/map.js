@@ -5,12 +5,22 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatSeconds } from '../data/numbers.js';
 import { ApiError, estimateSweep, getCatalogue, retryWhileBusy } from '../net/api.js';
 import { ROOT } from '../net/sent.js';
-import { share } from '../share/share.js';
+import { openShareDialog } from '../share/share.js';
 import { toSweepSnippet } from '../share/snippets.js';
 import { commit } from '../state/actions.js';
 import { theme } from '../state/look.js';
 import * as state from '../state/signals.js';
-import { cells, drawIn, fillMap, isFilling, isShown, refusal, showMap, sourceOf, stopMap } from '../state/sweeper.js';
+import {
+  areCellsOf,
+  cells,
+  drawIn,
+  fillMap,
+  isFilling,
+  refusal,
+  showMap,
+  sourceOf,
+  stopMap,
+} from '../state/sweeper.js';
 import { toSweep, withCell } from '../state/view/grid.js';
 import { Toast } from '../ui/clipboard.js';
 import { html } from '../ui/html.js';
@@ -49,13 +59,13 @@ function MapBody({ map }) {
   useEffect(() => {
     if (catalogue.value.length === 0)
       retryWhileBusy(getCatalogue, () => true).then((found) => (catalogue.value = found), showRefusal);
-    if (!waitsForButton.value || isShown(map)) void fillMap(map); // or continue what was shown before closing
+    if (!waitsForButton.value || areCellsOf(map)) void fillMap(map); // or continue what was shown before closing
     waitsForButton.value = false;
     return () => void stopMap(latestMap.current);
   }, []);
   useEffect(() => void (isFilling.value || showMap(map)), [theme.value]); // new cells use the current theme anyway
-  const { value: latest } = cells; // read the signal before `isShown`, or the first change would be missed
-  const shown = isShown(map) ? latest : null;
+  const { value: latest } = cells; // read the signal before `areCellsOf`, or the first change would be missed
+  const shown = areCellsOf(map) ? latest : null;
   const metric = catalogue.value.find((item) => item.key === map.metric);
   const isStale = shown !== null && (shown.values.metric.key !== map.metric || shown.values.reduce !== map.reduce); // until the new number is loaded
   const lead = { open: (/** @type {number} */ row, /** @type {number} */ column) => openCell(map, row, column) };
@@ -74,7 +84,7 @@ function MapBody({ map }) {
             ? html`<div class="map-tools">
           <button type="button" aria-pressed=${isTable} onClick=${() => setIsTable(!isTable)}>Table</button>
           <${MapHelp} metric=${shown.values.metric} />
-          <${Menu} label="Sweep: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'code for another page', run: () => void share('map') }]} />
+          <${Menu} label="Sweep: more" items=${[...mapItems(state.view.value, map, shown, () => drawIn(map, 'light')), { title: 'Embed', note: 'code for another page', run: () => void openShareDialog('map') }]} />
         </div>`
             : null
         }

@@ -7,7 +7,7 @@ import { scheduleDraw, unschedule } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { isFree } from '../state/view/spec.js';
+import { isUnconstrained } from '../state/view/spec.js';
 import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
@@ -216,7 +216,7 @@ export class PictureBox {
   /** Reserve the height of the coming picture, so that nothing below moves. */
   reserve() {
     const zoom = magnificationOf(this.box);
-    const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isFree: isFree(kind) })));
+    const order = toOrder(state.view.peek().runs.map(({ kind }) => ({ isFree: isUnconstrained(kind) })));
     const look = { order, isOpen: isOpen.peek() };
     this.zoom = zoom;
     this.takeRoom(toLayout(this.box.clientWidth / zoom, guessStreams(), state.layers.peek(), look));

@@ -2,7 +2,7 @@
 
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { present } from '../figures/presented.js';
-import { share } from '../share/share.js';
+import { openShareDialog } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { html, memo } from '../ui/html.js';
@@ -25,7 +25,7 @@ export function PictureCard({ level = 'h2', children = null }) {
   const frameItems =
     level === 'h2'
       ? [
-          { title: 'Embed', note: 'markup of a frame', run: () => void share(KEY) },
+          { title: 'Embed', note: 'markup of a frame', run: () => void openShareDialog(KEY) },
           { title: 'Full screen', note: 'to present; key f', run: () => present(KEY) },
         ]
       : [];

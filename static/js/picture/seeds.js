@@ -5,7 +5,7 @@ import { formatValue } from '../data/numbers.js';
 import { specOf, trainSteps } from '../data/record.js';
 import { countDraws, createDraw, createNormal, toPercentiles } from '../instant/seedrange.js';
 import * as state from '../state/signals.js';
-import { isFree } from '../state/view/spec.js';
+import { isUnconstrained } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../instant/seedrange.js').Law} Law @typedef {{low: string, high: string, words: string}} Range */
 
@@ -40,7 +40,13 @@ export function gainRangeOf(columns) {
 function drawLawOf(columns) {
   const { start } = columns;
   const connection = specOf(columns)?.connection;
-  if (!start?.drift || !connection || !isFree(connection.kind) || connection.dynamic || trainSteps(columns) > 0)
+  if (
+    !start?.drift ||
+    !connection ||
+    !isUnconstrained(connection.kind) ||
+    connection.dynamic ||
+    trainSteps(columns) > 0
+  )
     return null;
   const n = start.streams;
   const { origin } = start.drift;

@@ -6,7 +6,7 @@ import { methodOf } from '../data/record.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { updateAddress } from '../state/actions.js';
 import * as state from '../state/signals.js';
-import { connections, isFree, settingOf } from '../state/view/spec.js';
+import { connections, isUnconstrained, settingOf } from '../state/view/spec.js';
 import { magnifiedOf, toOrder } from './geometry/picture.js';
 import { MIXING, SIZES } from './geometry/reading.js';
 import { toColors, toShown } from './geometry/run.js';
@@ -116,7 +116,7 @@ export function toRuns({ step, sizes, mixing }) {
     const mixed = mixing.places[run].columns;
     const shown = toShown(place, step, { streams: guesses[run], mixed });
     const range = shown.gain === null ? null : gainRangeOf(mixed);
-    return { ...shown, isFree: isFree(shown.kind ?? null), range, isBehind: sizes.isStale };
+    return { ...shown, isFree: isUnconstrained(shown.kind ?? null), range, isBehind: sizes.isStale };
   });
 }
 

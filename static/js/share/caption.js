@@ -11,7 +11,7 @@ import { toNotes, toSettings } from './report.js';
 
 /** @typedef {{title: string, text: string, url: string}} Caption */
 
-/** Build the caption of a figure. @param {string} title @param {string} meaning @returns {Caption} */
+/** Build the caption of an exported figure: title, runs, settings and link. @param {string} title @param {string} meaning @returns {Caption} */
 export function toCaption(title, meaning) {
   const columns = state.slots.value.map((slot) => slot.columns);
   const labels = state.slots.value.map((slot) => slot.label);

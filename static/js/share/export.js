@@ -65,7 +65,7 @@ export function figureQuery(panel) {
   });
 }
 
-/** Return the address of the server's figure. @param {Panel} panel */
+/** Return the address of the server's figure of a card. @param {Panel} panel */
 function figureUrl(panel) {
   return (
     API +
@@ -79,7 +79,7 @@ function figureUrl(panel) {
 
 /** Export the card's figure as an image with title. @param {Panel} panel @param {PanelView} view @param {'png' | 'svg'} format @returns {Promise<string>} a data URL */
 function drawImage(panel, view, format) {
-  return toImage(fillShown(panel, view.figure), format, titleOf(panel, view), footLine(), IMAGE);
+  return toImage(fillShown(panel, view.figure), format, exportTitle(panel, view), footLine(), IMAGE);
 }
 
 /** Download a PDF and show messages, because loading fonts and libraries takes time. @param {Promise<Blob>} making @param {string} name */
@@ -108,7 +108,7 @@ async function drawPdf(panel) {
   const view = state.viewOf(template);
   const figure = fillShown(panel, view.figure);
   const size = { width: WIDTH_PX, height: heightOf(figure, false, WIDTH_PX) };
-  return figureToPdf(figure, size, toCaption(titleOf(panel, view), view.meaning));
+  return figureToPdf(figure, size, toCaption(exportTitle(panel, view), view.meaning));
 }
 
 /** Convert a figure to PDF, laid out in the font of the file. @param {import('../../types').Figure} figure @param {{width: number, height: number}} size @param {import('./caption.js').Caption} caption @returns {Promise<Blob>} */
@@ -124,8 +124,8 @@ export async function paperTemplates() {
   return loadTemplates(state.view.value.runs.length, 'light');
 }
 
-/** Return title and unit. @param {Panel} panel @param {PanelView} view */
-const titleOf = (panel, view) => `${toCardTitle(panel, view)} · ${unitOf(view)}`;
+/** Return title and unit of a card. @param {Panel} panel @param {PanelView} view */
+const exportTitle = (panel, view) => `${toCardTitle(panel, view)} · ${unitOf(view)}`;
 
 /** Download the server's figure once all runs have ids. @param {Panel} panel @param {string} name */
 function downloadFigure(panel, name) {
@@ -136,7 +136,7 @@ function downloadFigure(panel, name) {
 /** Show the resulting message of an action. @param {Promise<string>} doing */
 const notifyWhenDone = (doing) => void doing.then(notify);
 
-/** List the menu items. @param {Panel} panel @param {PanelView} view */
+/** List the menu items that export the figure of a card. @param {Panel} panel @param {PanelView} view */
 export function exportItems(panel, view) {
   const name = `mhc-scope-${panel.key}`;
   const image = (/** @type {'png' | 'svg'} */ format) =>

@@ -3,18 +3,18 @@
 const BLOCK = 0x8000; // safe number of arguments of one call
 const ARRAYS = { f4: Float32Array, f8: Float64Array };
 
-/** Serialise a value. @param {unknown} value @returns {string} JSON */
-export function pack(value) {
-  return JSON.stringify(value, (_, item) => toPlain(item));
+/** Serialise a value with arrays as JSON. @param {unknown} value @returns {string} JSON */
+export function packValue(value) {
+  return JSON.stringify(value, (_, item) => toPlainJson(item));
 }
 
-/** Parse a value. @param {string} text written by `pack` @returns {any} */
-export function unpack(text) {
-  return JSON.parse(text, (_, item) => fromPlain(item));
+/** Parse what `packValue` has serialised. @param {string} text written by `packValue` @returns {any} */
+export function unpackValue(text) {
+  return JSON.parse(text, (_, item) => fromPlainJson(item));
 }
 
 /** Convert an item to plain JSON. @param {unknown} item */
-function toPlain(item) {
+function toPlainJson(item) {
   if (item instanceof Map) return { $: 'map', data: [...item] };
   if (item instanceof Set) return { $: 'set', data: [...item] };
   if (item instanceof Float32Array) return { $: 'f4', data: toBase64(item) };
@@ -24,7 +24,7 @@ function toPlain(item) {
 }
 
 /** Convert an item from plain JSON. @param {any} item */
-function fromPlain(item) {
+function fromPlainJson(item) {
   if (item === null || typeof item !== 'object' || !('$' in item)) return item;
   const { $: kind, data } = item;
   if (kind === 'map') return new Map(data);

@@ -26,6 +26,7 @@ export function loadFonts() {
   return fontsLoading;
 }
 
+/** Fetch the fonts of each weight, converted to TrueType, and register them on the page. */
 async function readFonts() {
   const entries = Object.entries(WEIGHTS).map(async ([weight, name]) => {
     const font = await toTrueType(await fetchFont(import.meta.resolve(name)));
@@ -37,33 +38,33 @@ async function readFonts() {
 
 /** Fetch a font file. @param {string} url */
 async function fetchFont(url) {
-  const answer = await fetch(url).catch(isMissing);
+  const answer = await fetch(url).catch(throwMissing);
   if (!answer.ok) throw new MissingPart(`${url}: ${answer.status}`);
   return answer.arrayBuffer();
 }
 
-/** Convert a network error. @param {Error} error @returns {never} */
-function isMissing(error) {
+/** Throw a network error as `MissingPart`. @param {Error} error @returns {never} */
+function throwMissing(error) {
   throw new MissingPart(error.message);
 }
 
-/** Load the libraries. Both are built for pages without modules and set globals; the second needs the first. */
-async function loadTools() {
-  await import('jspdf').catch(isMissing);
-  await import('svg2pdf.js').catch(isMissing);
+/** Load the libraries that create PDF files. Both are built for pages without modules and set globals; the second needs the first. */
+async function loadPdfLibraries() {
+  await import('jspdf').catch(throwMissing);
+  await import('svg2pdf.js').catch(throwMissing);
   const { jspdf, svg2pdf } = /** @type {any} */ (globalThis);
   return { jsPDF: jspdf.jsPDF, svg2pdf: svg2pdf.svg2pdf };
 }
 
 /**
- * Create a PDF file.
+ * Create a PDF file of a figure's SVG, with its caption.
  * @param {string} svg markup of the figure, laid out in `FONT`
  * @param {{width: number, height: number}} size in pixels
  * @param {Caption} caption
  * @returns {Promise<Blob>}
  */
 export async function toPdf(svg, size, caption) {
-  const [{ jsPDF, svg2pdf }, fonts] = await Promise.all([loadTools(), loadFonts()]);
+  const [{ jsPDF, svg2pdf }, fonts] = await Promise.all([loadPdfLibraries(), loadFonts()]);
   const width = WIDTH_PT - 2 * PAD;
   const height = (size.height * width) / size.width;
   const ruler = new jsPDF({ unit: 'pt' }); // for measuring the caption
@@ -86,14 +87,14 @@ export async function toPdf(svg, size, caption) {
   addFonts(pdf, fonts);
   pdf.setProperties({ title: caption.title, subject: `${caption.text} ${caption.url}`, creator: 'mHC Scope' });
   pdf.setLanguage('en');
-  write(pdf, drawable.title, PAD, PAD + TITLE.size, { size: TITLE.size, style: 'bold', color: INK });
+  writeText(pdf, drawable.title, PAD, PAD + TITLE.size, { size: TITLE.size, style: 'bold', color: INK });
   pdf.setFont(FONT, 'normal'); // default font of the figure
   await svg2pdf(figure, pdf, { x: PAD, y: TITLE.height, width, height });
   writeLines(pdf, lines, caption.url, TITLE.height + height);
   return pdf.output('blob');
 }
 
-/** Embed the fonts. @param {any} pdf @param {Record<string, Uint8Array>} fonts */
+/** Embed the fonts in a PDF file. @param {any} pdf @param {Record<string, Uint8Array>} fonts */
 function addFonts(pdf, fonts) {
   for (const [style, bytes] of Object.entries(fonts)) {
     const file = `${FONT}-${style}.ttf`;
@@ -133,17 +134,17 @@ function toLines(pdf, { text, url }, width) {
   return [...split(text, false), ...(url ? split(url, true) : [])];
 }
 
-/** Write the caption. @param {any} pdf @param {{text: string, isLink: boolean}[]} lines @param {string} url @param {number} top */
+/** Write the lines of the caption into a PDF file. @param {any} pdf @param {{text: string, isLink: boolean}[]} lines @param {string} url @param {number} top */
 function writeLines(pdf, lines, url, top) {
   lines.forEach(({ text, isLink }, line) => {
     const y = top + (line + 1) * CAPTION.size * CAPTION.line;
-    write(pdf, text, PAD, y, { size: CAPTION.size, style: 'normal', color: isLink ? LINK : INK });
+    writeText(pdf, text, PAD, y, { size: CAPTION.size, style: 'normal', color: isLink ? LINK : INK });
     if (isLink) pdf.link(PAD, y - CAPTION.size, pdf.getTextWidth(text), CAPTION.size * CAPTION.line, { url });
   });
 }
 
-/** Write a text. @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
-function write(pdf, text, x, y, { size, style, color }) {
+/** Write a text into a PDF file. @param {any} pdf @param {string} text @param {number} x @param {number} y @param {{size: number, style: string, color: string}} look */
+function writeText(pdf, text, x, y, { size, style, color }) {
   pdf.setFont(FONT, style);
   pdf.setFontSize(size);
   pdf.setTextColor(color);
@@ -162,16 +163,16 @@ function adaptForSvg2pdf(svg) {
 
 /** Convert size and shift of superscripts to px: the size is in percent of the parent, the shift in em. @param {SVGElement} part */
 function setPixels(part) {
-  const size = sizeOf(part);
+  const size = fontSizeOf(part);
   if (part.style.fontSize.endsWith('%')) part.style.setProperty('font-size', `${size}px`);
   const shift = part.getAttribute('dy');
   if (shift?.endsWith('em')) part.setAttribute('dy', String(Number.parseFloat(shift) * size));
 }
 
-/** Compute the font size. @param {SVGElement} part @returns {number} in px */
-function sizeOf(part) {
+/** Compute the font size of an SVG element in px. @param {SVGElement} part @returns {number} in px */
+function fontSizeOf(part) {
   const own = part.style.fontSize || part.getAttribute('font-size') || '';
   if (own.endsWith('px')) return Number.parseFloat(own);
-  const around = part.parentElement ? sizeOf(/** @type {any} */ (part.parentElement)) : DEFAULT_PX;
+  const around = part.parentElement ? fontSizeOf(/** @type {any} */ (part.parentElement)) : DEFAULT_PX;
   return own.endsWith('%') ? (around * Number.parseFloat(own)) / 100 : around;
 }

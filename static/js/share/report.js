@@ -31,7 +31,7 @@ export function toSettings(fields, specs) {
   return { shared, own };
 }
 
-/** Format a setting. @param {Field} field @param {Value} value */
+/** Format the value of a setting, with its unit. @param {Field} field @param {Value} value */
 function formatSetting(field, value) {
   if (field.path === KIND) return kindName(String(value));
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
@@ -54,7 +54,7 @@ export function toNotes(runs, labels, isDifference, part = '') {
   const starts = runs.flatMap((columns) => (columns.start ? [columns.start] : []));
   if (starts.length === 0) return [];
   const perRun = (/** @type {(start: StartFrame, source: Source) => string} */ describe) =>
-    merge(
+    mergeSentences(
       starts.map((start) => describe(start, sourceOf(start))),
       labels,
     );
@@ -73,33 +73,33 @@ export function toNotes(runs, labels, isDifference, part = '') {
   ];
 }
 
-/** Describe the training. @param {Record<string, any>} spec */
+/** Describe how a run was trained; empty without training. @param {Record<string, any>} spec */
 function trainingNote({ train }) {
   return train?.steps > 0
     ? `Measured after ${train.steps} steps of training.`
     : 'Measured at initialisation, without training.';
 }
 
-/** Describe a recording. @param {import('../../types').TraceSource} source */
+/** Describe the model of a recording and the versions that made the recording. @param {import('../../types').TraceSource} source */
 function traceNote({ model, versions }) {
   return `A recording of ${model.name}, ${model.parameters} parameters, made with ${versionsNote(versions)}. Its seed, training and type are unknown.`;
 }
 
-/** Describe the seeds. @param {Record<string, any>} spec */
+/** Describe the seed or seeds of a run. @param {Record<string, any>} spec */
 function seedsNote(spec) {
   if (!(spec.seeds > 1)) return `One draw of the weights, from seed ${spec.seed}. Other seeds give other numbers.`;
   return `Curves are of seed ${spec.seed}; bands span the 5th to 95th percentile of ${spec.seeds} seeds, dotted lines are their medians.`;
 }
 
-/** List versions. @param {object} versions */
+/** List the versions of the packages that computed a run. @param {object} versions */
 function versionsNote(versions) {
   return Object.entries(versions)
     .map(([name, version]) => `${name.replaceAll('_', '-')} ${version}`)
     .join(', ');
 }
 
-/** Return one sentence if it is the same for all runs, else one per run. @param {string[]} sentences @param {string[]} labels */
-function merge(sentences, labels) {
+/** Return one sentence if all runs have the same, else one per run. @param {string[]} sentences @param {string[]} labels */
+function mergeSentences(sentences, labels) {
   const isSame = sentences.every((text) => text === sentences[0]);
   const all = isSame ? sentences.slice(0, 1) : sentences.map((text, run) => text && `${labels[run]}: ${text}`);
   return all.filter(Boolean);

@@ -10,7 +10,7 @@ const PREFIX = 'mhc-scope/'; // data URLs cannot contain relative imports
 const COMMENT = /\/\*\*.*?\*\//gs; // types in comments name files too
 const IMPORT = /(\bfrom ')(\.{1,2}\/[\w./-]+)(')/g;
 
-/** Collect the scripts. @returns {Promise<Scripts>} rejects with `MissingPart` if the server does not send one */
+/** Collect the modules that a saved file needs for its sliders. @returns {Promise<Scripts>} rejects with `MissingPart` if the server does not send one */
 export async function collectScripts() {
   const root = new URL('../', import.meta.url);
   /** @type {Record<string, string>} */
@@ -19,7 +19,7 @@ export async function collectScripts() {
     const name = nameIn(root, url);
     if (name in imports) return;
     imports[name] = ''; // loading
-    const text = (await read(url)).replaceAll(COMMENT, '');
+    const text = (await fetchText(url)).replaceAll(COMMENT, '');
     const needed = [...text.matchAll(IMPORT)].map((found) => new URL(found[2], url));
     const named = text.replaceAll(
       IMPORT,
@@ -29,7 +29,7 @@ export async function collectScripts() {
     await Promise.all(needed.map(take));
   };
   const plotly = new URL(/** @type {HTMLLinkElement} */ (document.getElementById('plotly')).href);
-  const [drawing] = await Promise.all([read(plotly), take(new URL(ENTRY, root))]);
+  const [drawing] = await Promise.all([fetchText(plotly), take(new URL(ENTRY, root))]);
   return { entry: PREFIX + ENTRY, imports, plotly: drawing };
 }
 
@@ -37,7 +37,7 @@ export async function collectScripts() {
 const nameIn = (root, url) => PREFIX + url.href.slice(root.href.length);
 
 /** Fetch a text. @param {URL} url */
-async function read(url) {
+async function fetchText(url) {
   const answer = await fetch(url).catch((/** @type {Error} */ error) => {
     throw new MissingPart(error.message);
   });

@@ -35,8 +35,8 @@ export function isReady() {
   return state.phase.value === 'idle' && state.isComplete.value;
 }
 
-/** Open the dialog. @param {string} [panel] panel to embed; default: the last one */
-export function share(panel) {
+/** Open the dialog that shares the view; needs all runs to be done. @param {string} [panel] panel to embed; default: the last one */
+export function openShareDialog(panel) {
   if (!isReady()) return notify('You can share when all runs are done.');
   framed.value = panel ?? (framed.value === 'map' ? 'gain' : framed.value);
   framedTheme.value = theme.value;
@@ -52,8 +52,8 @@ export function share(panel) {
 /** Counts requests for a link and closings of the dialog; responses of earlier requests are ignored. */
 let latestRequest = 0;
 
-/** Close the dialog, and ignore pending responses. */
-export function close() {
+/** Close the dialog that shares the view, and ignore pending responses. */
+export function closeShareDialog() {
   if (links.value === null) return;
   latestRequest++;
   isCreating.value = false;
@@ -69,7 +69,7 @@ export async function createLink() {
     const runs = state.slots.value.map((slot) => slot.id);
     const hash = toHash(state.view.value, boot.rules);
     const snapshot = await withSource(state.view.value.map, (shownSource) =>
-      postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toWords() }),
+      postSnapshot({ runs, state: hash, sweep: shownSource?.id ?? null, ...toTitleAndNote() }),
     );
     const trouble = snapshot.key ? keepKey(snapshot.id, snapshot.key) : '';
     if (trouble) notify(trouble);
@@ -93,7 +93,7 @@ export async function createLink() {
 }
 
 /** Delete the snapshot that the dialog shows, and close the dialog. */
-export async function remove() {
+export async function deleteLink() {
   const id = links.value?.id ?? '';
   try {
     await deleteSnapshot(id, keyOf(id));
@@ -116,7 +116,7 @@ export function onNoteInput({ target }) {
 }
 
 /** Return title and note; the title defaults to the labels of the runs. */
-export function toWords() {
+export function toTitleAndNote() {
   const { title, note } = words.value;
   return { title: title.trim() || state.labels.value.join(', '), note: note.trim() };
 }

@@ -27,7 +27,7 @@ export function addSliders({ runs, sliders, derivation }, box, show) {
   const move = (/** @type {string} */ path, /** @type {number} */ value) => {
     const before = Number(places.get(path));
     places.set(path, value);
-    const known = isInitial() ? null : follow(runs, places, derivation);
+    const known = isInitial() ? null : deriveAll(runs, places, derivation);
     if (known === undefined) {
       places.set(path, before);
       status.textContent = 'The saved data does not cover this value.';
@@ -59,13 +59,13 @@ function toLabel({ path, title, unit, stops, value }, move) {
   return label;
 }
 
-/** Derive the columns of all runs; undefined if one cannot be derived. @param {Columns[]} runs @param {Map<string, number>} places @param {DerivationRules} derivation @returns {Columns[] | undefined} */
-function follow(runs, places, derivation) {
+/** Derive the columns of all runs at the sliders' values; undefined if those of one run cannot be derived. @param {Columns[]} runs @param {Map<string, number>} places @param {DerivationRules} derivation @returns {Columns[] | undefined} */
+function deriveAll(runs, places, derivation) {
   const known = runs.flatMap((columns) => deriveColumns(columns, toWanted(columns, places), derivation) ?? []);
   return known.length === runs.length ? known : undefined;
 }
 
-/** Return the wanted settings of a run. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
+/** Return the settings of a run that the sliders want. @param {Columns} columns @param {Map<string, number>} places @returns {import('../instant/derive.js').Wanted} */
 function toWanted(columns, places) {
   const { noise, sinkhorn_iters } = specOf(columns)?.connection ?? {};
   return {
@@ -77,7 +77,7 @@ function toWanted(columns, places) {
 
 /** Create sliders for settings with the same value in all runs that have them; none if nothing can be derived from one of the runs. @param {Movable[]} fields @param {Columns[]} runs @param {DerivationRules} derivation @returns {Slider[]} */
 export function toSliders(fields, runs, derivation) {
-  if (follow(runs, new Map(), derivation) === undefined) return [];
+  if (deriveAll(runs, new Map(), derivation) === undefined) return [];
   const layers = Math.min(...runs.map(depthOf));
   return fields.flatMap(({ path, title, unit, min, max, step }) => {
     const values = new Set(runs.flatMap((columns) => settingOf(columns, path) ?? []));
@@ -94,7 +94,7 @@ function settingOf(columns, path) {
 }
 
 /** Return whether derived runs contain all data of a figure. @param {Figure} template @param {Columns[]} runs */
-export function isKnown(template, runs) {
+export function containsFigure(template, runs) {
   const slots = runs.map((derived) => ({
     ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, derived, before: [] },
   }));

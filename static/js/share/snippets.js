@@ -11,7 +11,7 @@ import { isMixed } from '../net/api.js';
 const UNKNOWN = { ids: null, snapshot: null, panel: 'gain', query: [] };
 
 /**
- * Build the snippets.
+ * Build the code that requests the shown runs, in each language.
  * @param {string} origin
  * @param {any[]} specs
  * @param {Shown} [shown]
@@ -68,11 +68,11 @@ export function toSweepSnippet(origin, sweep, metric, reduce) {
 const toRoute = (specs) => `runs/compare${isMixed(specs) ? '?mixed=true' : ''}`;
 
 /** Quote a text for a shell. @param {string} text */
-function quote(text) {
+function quoteForShell(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Build the curl calls. @param {string} base @param {any[]} specs @param {Shown} shown */
+/** Build the curl calls that compute the shown runs and draw a figure. @param {string} base @param {any[]} specs @param {Shown} shown */
 function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
   const body = JSON.stringify(specs.length === 1 ? specs[0] : specs, null, 1);
   const names =
@@ -86,7 +86,7 @@ function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
       ? ['# the recording is on the server already']
       : [
           '# start the runs; known ones are not computed again',
-          `curl -s ${quote(`${base}/${specs.length === 1 ? 'runs' : toRoute(specs)}`)} -d ${quote(body)}`,
+          `curl -s ${quoteForShell(`${base}/${specs.length === 1 ? 'runs' : toRoute(specs)}`)} -d ${quoteForShell(body)}`,
         ];
   return [
     ...(snapshot ? ['# the snapshot and the ids of its runs', `curl -s ${base}/snapshots/${snapshot}`] : begin),
@@ -98,7 +98,7 @@ function toCurl(base, specs, { ids, traces = [], snapshot, panel, query }) {
     'done',
     '',
     '# the figure, for plotly.io.from_json',
-    `curl -s ${quote(base + toFigurePath(names, panel, query))}`,
+    `curl -s ${quoteForShell(base + toFigurePath(names, panel, query))}`,
   ].join('\n');
 }
 

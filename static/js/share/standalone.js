@@ -19,8 +19,8 @@ import { toStyle } from './standalonelook.js';
 // No fonts and no requests; only the file's own scripts run.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/** Build the file. @param {SavedView} saved */
-export function toPage(saved) {
+/** Build the HTML file of a saved view. @param {SavedView} saved */
+export function toSavedPage(saved) {
   const title = escapeHtml(saved.title);
   return `<!doctype html>
 <html lang="en">
@@ -67,7 +67,7 @@ const SLIDERS = `<section class="card try-it" id="try-it" aria-label="Try it"><h
 <div class="sliders"></div><p class="said" aria-live="polite"></p></section>
 `;
 
-/** Build the scripts. @param {Live} live @param {string} nonce */
+/** Build the script elements of a saved view with sliders. @param {Live} live @param {string} nonce */
 function toScripts({ given, entry, imports, plotly }, nonce) {
   const start = (/** @type {string} */ type) => `<script nonce="${nonce}"${type && ` type="${type}"`}`;
   const safe = (/** @type {string} */ json) => json.replaceAll('<', '\\u003c');
@@ -78,7 +78,7 @@ ${start('module')}>import "${entry}";</script>
 `;
 }
 
-/** Build the findings of a run. @param {RunReport} run */
+/** Build the HTML of a run's findings. @param {RunReport} run */
 function toStory({ label, color, paperColor, headline, findings }) {
   const allNumbers = findings.flatMap(({ numbers }) => numbers);
   const behind = allNumbers.map(
@@ -92,7 +92,7 @@ ${allNumbers.length > 0 ? `<details><summary>Numbers behind the sentences</summa
 </article>`;
 }
 
-/** Build the settings. @param {SavedView} saved */
+/** Build the HTML of the settings in a saved view. @param {SavedView} saved */
 function toSettings({ settings, runs }) {
   const shared = settings.shared
     .map(
@@ -119,7 +119,7 @@ function toSource({ label, id, source }) {
 <pre tabindex="0">${escapeHtml(JSON.stringify(source, null, 1))}</pre></details>`;
 }
 
-/** Build a card. @param {Card} card */
+/** Build the HTML of a figure in a saved view. @param {Card} card */
 function toCard({ key, title, unit, meaning, svg, paper, supplement, numbers, help }) {
   const label = `${title}: a figure; its numbers are in the table below`;
   const figure = (/** @type {string} */ markup, /** @type {string} */ where) =>
@@ -139,7 +139,7 @@ ${numbers ? toTable(title, numbers) : ''}
 </section>`;
 }
 
-/** Build a table. @param {string} title @param {Numbers} numbers */
+/** Build the HTML of a table of numbers. @param {string} title @param {Numbers} numbers */
 function toTable(title, { caption, head, rows }) {
   const body = rows.map(
     ([first, ...cells]) => `<tr><th scope="row">${escapeHtml(first.text)}</th>${cells.map(toCell).join('')}</tr>`,
@@ -150,7 +150,7 @@ function toTable(title, { caption, head, rows }) {
 <tbody>${body.join('\n')}</tbody></table></div></details>`;
 }
 
-/** Build a cell. @param {Cell} cell */
+/** Build the HTML of a table cell, with the exact number. @param {Cell} cell */
 function toCell({ text, value }) {
   return `<td>${value === null ? escapeHtml(text) : `<data value="${value}">${escapeHtml(text)}</data>`}</td>`;
 }

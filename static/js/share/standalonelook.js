@@ -1,12 +1,12 @@
 /** Styles of a saved view: on screen in its theme, on paper in the light one. No browser here. */
 
-/** Build the style sheet. @param {import('./standalone.js').Palettes} palettes */
+/** Build the style sheet of a saved view for both themes. @param {import('./standalone.js').Palettes} palettes */
 export function toStyle({ screen, paper, isDark }) {
-  return `:root { color-scheme: ${isDark ? 'dark' : 'light'}; ${declare(screen)} }
+  return `:root { color-scheme: ${isDark ? 'dark' : 'light'}; ${declareColors(screen)} }
 ${RULES}
 @page { margin: 14mm; }
 @media print {
-:root { color-scheme: light; ${declare(paper)} }
+:root { color-scheme: light; ${declareColors(paper)} }
 body { background: none; font-size: 12px; padding: 0; max-width: none; }
 .run { --run: var(--paper-run) !important; }
 .on-screen, .live, .try-it { display: none; }
@@ -20,8 +20,8 @@ tr { break-inside: avoid; }
 `;
 }
 
-/** Declare the colours. @param {Record<string, string>} palette */
-function declare(palette) {
+/** Declare the colours of a theme as CSS properties. @param {Record<string, string>} palette */
+function declareColors(palette) {
   return Object.entries(palette)
     .map(([name, value]) => `${name}: ${value};`)
     .join(' ');

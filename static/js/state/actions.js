@@ -1,6 +1,14 @@
 /** User actions on the view; they update the address and the runs. */
 
-import { isOwn, keptTexts, openingView, pushAddress, replaceAddress, withKeptSweep, writeAddress } from './address.js';
+import {
+  keptTexts,
+  mayChangeAddress,
+  openingView,
+  pushAddress,
+  replaceAddress,
+  withKeptSweep,
+  writeAddress,
+} from './address.js';
 import { boot } from './boot.js';
 import { findPreset, leavePreset, nameIn, toView } from './presets.js';
 import { readSpec, requestNow, requestRuns, requestSoon, showDerived, showSnapshot } from './runner.js';
@@ -92,15 +100,15 @@ export function clearInterval() {
   moveInterval({ first: 0, last: state.layers.value - 1 });
 }
 
-/** Restore the cursors. @param {Pick<import('../../types').View, 'cursor' | 'step'>} places */
+/** Restore layer, step and interval after the view changed. @param {Pick<import('../../types').View, 'cursor' | 'step'>} places */
 export function restoreCursors({ cursor, step }) {
   const { step: _, ...rest } = state.view.value;
   state.view.value = { ...rest, cursor, ...(step === undefined ? {} : { step }) };
   scheduleAddressUpdate();
 }
 
-/** Show another view of a card. @param {import('../../types').Panel} panel @param {string} key */
-export function showCard(panel, key) {
+/** Show another view of a card's figure. @param {import('../../types').Panel} panel @param {string} key */
+export function chooseCardView(panel, key) {
   state.setCard(panel, key);
   updateAddress();
 }
@@ -111,13 +119,13 @@ export function showCard(panel, key) {
  */
 export function updateAddress() {
   if (state.isDragging.value) return;
-  if (state.snapshot.value === null && isOwn()) writeAddress(state.view.value);
+  if (state.snapshot.value === null && mayChangeAddress()) writeAddress(state.view.value);
 }
 
 /** Switch the difference mode: nothing is computed, and a snapshot stays. @param {boolean} isOn */
 export function showDifference(isOn) {
   state.setDifference(isOn);
-  if (state.snapshot.value === null && isOwn()) pushAddress(state.view.value);
+  if (state.snapshot.value === null && mayChangeAddress()) pushAddress(state.view.value);
 }
 
 /** Open a preset and scroll to its text at the top. @param {import('../../types').Preset} preset */
@@ -132,7 +140,7 @@ export function openPreset(preset) {
   requestRuns(true); // an explicit choice starts runs of any duration
 }
 
-/** Replace the runs of the view; the cursor and the chosen views of cards stay. @param {import('../../types').View} view */
+/** Replace the runs of the page by those of a view; the cursor and the chosen views of cards stay. @param {import('../../types').View} view */
 export function showView({ base, runs }) {
   commit(() => {
     const { cards, cursor } = state.view.value;
@@ -167,19 +175,19 @@ export function openAddress(snapshot) {
   });
   if (isSnapshot) {
     showSnapshot(snapshot.runs, state.labels.value);
-    void takeTexts(snapshot, problems);
+    void restoreOmittedTexts(snapshot, problems);
   } else {
     if (preset) updateAddress(); // use the preset's own address
     showDerived();
-    if (!isShown()) requestRuns(preset !== undefined); // a preset's link starts runs of any duration
+    if (!areRunsShown()) requestRuns(preset !== undefined); // a preset's link starts runs of any duration
   }
 }
 
 /** Return whether all runs of the view are shown, as after Back from a sweep. */
-const isShown = () => state.phase.value === 'idle' && state.matchesView.value && state.isComplete.value;
+const areRunsShown = () => state.phase.value === 'idle' && state.matchesView.value && state.isComplete.value;
 
 /** Read texts that the hash of a snapshot omits from the specs of its runs. @param {import('../../types').Snapshot} snapshot @param {string[]} problems of its hash */
-async function takeTexts(snapshot, problems) {
+async function restoreOmittedTexts(snapshot, problems) {
   const omitted = omittedIn(snapshot.state);
   if (omitted.length === 0) {
     state.notices.value = problems;

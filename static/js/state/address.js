@@ -2,7 +2,7 @@
 
 import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
-import { findPreset, isSame, nameIn, pathOf, toView } from './presets.js';
+import { findPreset, nameIn, pathOf, showsPreset, toView } from './presets.js';
 import { fields } from './signals.js';
 import { pushStep, replaceStep } from './trail.js';
 import { EMPTY, toHash, toLongTexts, toLookHash } from './view/hash.js';
@@ -26,7 +26,7 @@ export const keptTexts = () => history.state?.texts ?? {};
 /** Return the address of a view: the preset's own for an unchanged preset, as link previews need, else a hash. @param {View} view */
 export function urlOf(view) {
   const preset = findPreset(view.preset);
-  const isPresets = preset !== undefined && isSame(view, preset);
+  const isPresets = preset !== undefined && showsPreset(view, preset);
   const hash = isPresets ? toLookHash(view, boot.rules, toView(preset)) : toHash(view, boot.rules);
   if (isPresets) return pathOf(preset) + (hash ? `#${hash}` : '');
   // The bare address opens the opening view, so the default view needs at least a version.
@@ -40,18 +40,19 @@ export const openingView = () => fromSpecs(fields.value, boot.rules.opening);
 export const trainedView = () => fromSpecs(fields.value, boot.rules.trained);
 
 /** Return whether the address may change with the view; false for a snapshot's. */
-export function isOwn() {
+export function mayChangeAddress() {
   return [HOME, `${HOME}index.html`].includes(location.pathname) || nameIn(location.pathname) !== undefined;
 }
 
-function here() {
+/** Return path and hash of the current address. */
+function currentAddress() {
   return location.pathname + location.hash;
 }
 
 /** Replace the address during a drag. @param {View} view */
 export function replaceAddress(view) {
   if (before === null) keptBefore = history.state;
-  before ??= here();
+  before ??= currentAddress();
   history.replaceState({ ...history.state, ...toTexts(view) }, '', urlOf(view));
 }
 
@@ -62,12 +63,12 @@ export function pushAddress(view) {
   before = null;
   const { texts } = toTexts(view);
   const isSameText = JSON.stringify(texts) === JSON.stringify(keptTexts());
-  if (target !== here() || !isSameText) history.pushState({ ...pushStep(target), texts }, '', target);
+  if (target !== currentAddress() || !isSameText) history.pushState({ ...pushStep(target), texts }, '', target);
 }
 
 /** Add a history entry for an opened sweep. The history state stores it, because a snapshot's address cannot. @param {View} view */
 export function pushSweep(view) {
-  const url = isOwn() ? urlOf(view) : here();
+  const url = mayChangeAddress() ? urlOf(view) : currentAddress();
   history.replaceState({ ...history.state, sweep: null }, '');
   history.pushState({ ...pushStep(url), ...toTexts(view), sweep: view.map }, '', url);
 }

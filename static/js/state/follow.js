@@ -6,7 +6,7 @@ import { followRuns } from '../net/stream.js';
 import { recordArrival } from './pace.js';
 import { keepRecord } from './records.js';
 import * as state from './signals.js';
-import { confirm, isTrace, keepCompleteSlots, setPlace, updateModels } from './slots.js';
+import { confirmDerived, isTrace, keepCompleteSlots, setPlace, updateModels } from './slots.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('./signals.js').Slot} Slot @typedef {Map<string, Columns>} Records */
 
@@ -26,26 +26,26 @@ export const stopFollowing = () => following.abort();
 export const setLive = (id, isLive) => void (isLive ? live.add(id) : live.delete(id));
 
 /**
- * Follow the records of all slots.
+ * Follow the records of all slots until they end.
  * @param {number | null} begun time of the request, null if all runs were stored
  * @param {(lost: string[]) => void} onLost called with ids of records that the server has lost
  * @param {import('../net/api.js').EventStream} [stream] response to that request
  */
-export function follow(begun, onLost, stream) {
+export function followSlots(begun, onLost, stream) {
   following = new AbortController();
   const { signal } = following;
   let isOver = false;
   const finish = () => {
     isOver = true;
     state.elapsed_s.value = begun === null ? null : (performance.now() - begun) / 1000;
-    conclude();
+    finishRuns();
   };
   const finishIfComplete = () => {
     if (!isOver && !signal.aborted && state.slots.value.every(isShown)) finish();
   };
-  tick();
+  scheduleTick();
   followTraces(finishIfComplete, onLost);
-  const runs = openOf(state.slots.value.filter((slot) => !isTrace(slot)));
+  const runs = openRecordsOf(state.slots.value.filter((slot) => !isTrace(slot)));
   if (runs.size === 0) stream?.close();
   else followRecords(runs, { finishIfComplete, onLost, signal, stream });
   finishIfComplete();
@@ -55,12 +55,12 @@ export function follow(begun, onLost, stream) {
 const isShown = ({ id, columns }) => columns.end !== null || (live.has(id) && columns.start !== null);
 
 /** List the records that have not ended. @param {Slot[]} slots @returns {Records} */
-const openOf = (slots) =>
+const openRecordsOf = (slots) =>
   new Map(slots.filter(({ columns }) => columns.end === null).map(({ id, columns }) => [id, columns]));
 
 /** Follow the incomplete recordings of the view; keep existing connections. @param {() => void} finishIfComplete @param {(lost: string[]) => void} onLost */
 function followTraces(finishIfComplete, onLost) {
-  const open = openOf(state.slots.value.filter(isTrace));
+  const open = openRecordsOf(state.slots.value.filter(isTrace));
   const ids = [...open.keys()].join();
   finishLatest = finishIfComplete;
   if (ids === traced.ids) return;
@@ -85,8 +85,8 @@ function followRecords(open, { finishIfComplete, onLost, signal, stream }) {
         addFrame(columns, frame);
         if (frame.type === 'start') updateModels();
         if (frame.type === 'step') recordArrival(columns, performance.now());
-        if (frame.type === 'end' && live.delete(frame.run) && state.phase.value === 'idle') conclude();
-        tick();
+        if (frame.type === 'end' && live.delete(frame.run) && state.phase.value === 'idle') finishRuns();
+        scheduleTick();
         finishIfComplete();
       },
       onStatus: setPlace,
@@ -114,11 +114,11 @@ const isLost = (id) =>
   );
 
 /** Keep complete records, and announce the findings. */
-function conclude() {
+function finishRuns() {
   for (const { id, columns } of state.slots.value) {
     if (columns.end?.status === 'done') keepRecord(id, columns);
   }
-  state.slots.value = state.slots.value.map(confirm);
+  state.slots.value = state.slots.value.map(confirmDerived);
   keepCompleteSlots();
   state.batch(() => {
     state.phase.value = 'idle';
@@ -135,7 +135,7 @@ let ticking = 0;
 let ticked = 0;
 
 /** Schedule an update of the page: immediately for the first frames, then a few times per second, for short runs when they are due. */
-function tick() {
+function scheduleTick() {
   if (ticking) return;
   const rest = isAwaited() ? 0 : Math.max(ticked + TICK_MS, state.dueAt.value) - performance.now();
   ticking = setTimeout(tickNow, rest);

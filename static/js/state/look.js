@@ -3,7 +3,7 @@
 import { computed, effect, signal } from '@preact/signals';
 import { carryRules } from '../data/rules.js';
 import { getPanels, retryWhileBusy } from '../net/api.js';
-import { recall, remember } from './memory.js';
+import { recallChoice, storeChoice } from './memory.js';
 import * as state from './signals.js';
 
 /** @typedef {'auto' | 'light' | 'dark'} ThemeChoice */
@@ -15,19 +15,19 @@ system.addEventListener('change', () => {
   isSystemDark.value = system.matches;
 });
 
-/** Read the stored choice. @returns {ThemeChoice} */
-function readChoice() {
-  const chosen = recall(KEY);
+/** Read the stored choice of a theme; `auto` if there is none. @returns {ThemeChoice} */
+function readThemeChoice() {
+  const chosen = recallChoice(KEY);
   return chosen === 'light' || chosen === 'dark' ? chosen : 'auto';
 }
 
-export const choice = signal(readChoice());
+export const choice = signal(readThemeChoice());
 export const theme = computed(() => (choice.value === 'auto' ? (isSystemDark.value ? 'dark' : 'light') : choice.value));
 
 /** Choose a theme, and store the choice. @param {ThemeChoice} next */
 export function setTheme(next) {
   choice.value = next;
-  remember(KEY, next === 'auto' ? null : next);
+  storeChoice(KEY, next === 'auto' ? null : next);
   if (next === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = next;
 }

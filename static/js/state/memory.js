@@ -1,7 +1,7 @@
 /** Stores the user's choices in this browser. */
 
-/** Read a choice. @param {string} key @returns {string | null} */
-export function recall(key) {
+/** Read a stored choice; null if there is none or storage is not available. @param {string} key @returns {string | null} */
+export function recallChoice(key) {
   try {
     return localStorage.getItem(key);
   } catch {
@@ -9,8 +9,8 @@ export function recall(key) {
   }
 }
 
-/** Store a choice. @param {string} key @param {string | null} value null deletes it */
-export function remember(key, value) {
+/** Store a choice for later visits. @param {string} key @param {string | null} value null deletes it */
+export function storeChoice(key, value) {
   try {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, value);

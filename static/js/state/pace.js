@@ -7,7 +7,7 @@ const LATEST = 20; // so that steps that arrive together, as for a late viewer, 
 /** Arrival times of the latest steps of a run, in ms. @type {WeakMap<Columns, number[]>} */
 const arrivals = new WeakMap();
 
-/** Record the arrival of a step. @param {Columns} columns @param {number} now_ms */
+/** Record the time at which a training step arrives. @param {Columns} columns @param {number} now_ms */
 export function recordArrival(columns, now_ms) {
   const times = [...(arrivals.get(columns) ?? []), now_ms];
   arrivals.set(columns, times.slice(-LATEST));
@@ -27,11 +27,11 @@ export function secondsLeft(columns, steps) {
  */
 export function predictTogether(costs, workers, short_s = 0) {
   const areShort = costs.every((cost) => (cost.seconds_likely ?? cost.seconds) <= short_s);
-  return predict(costs, workers + (areShort ? 1 : 0));
+  return predictFor(costs, workers + (areShort ? 1 : 0));
 }
 
-/** Predict with a number of workers. @param {import('../../types').Cost[]} costs @param {number} workers */
-function predict(costs, workers) {
+/** Predict seconds and peak memory of runs that a number of workers compute. @param {import('../../types').Cost[]} costs @param {number} workers */
+function predictFor(costs, workers) {
   const peaks = costs.map((cost) => cost.peak_bytes).sort((a, b) => b - a);
   return {
     low_s: finishLast(costs, 'seconds_low', workers),

@@ -65,9 +65,9 @@ function prefetch() {
   if (!field || isSavingData() || view.runs.some((choice) => choice.kind === TRACE || DEPTH in choice.own)) return;
   const now = Number(settingOf(view, { kind: '', own: {} }, field));
   const depth = chooseDepth(stopsOf(field), now);
-  const family = familyOf(view);
+  const family = depthlessKey(view);
   if (depth === null || (latest?.family === family && latest.depth > now)) return;
-  const specs = toSpecs(state.fields.peek(), at(view, depth));
+  const specs = toSpecs(state.fields.peek(), atDepth(view, depth));
   if (!areUseful(specs)) return;
   cancelPrefetch();
   latest = { family, depth, end: new AbortController() };
@@ -81,41 +81,41 @@ function areUseful(specs) {
 }
 
 /** Return the view at another depth. @param {View} view @param {number} depth @returns {View} */
-const at = (view, depth) => ({ ...view, base: { ...view.base, [DEPTH]: depth } });
+const atDepth = (view, depth) => ({ ...view, base: { ...view.base, [DEPTH]: depth } });
 
-/** Serialise the specs of a view. @param {View} view */
-const keyFor = (view) => JSON.stringify(toSpecs(state.fields.peek(), view));
+/** Serialise the specs of a view, as a key for comparisons. @param {View} view */
+const specsKey = (view) => JSON.stringify(toSpecs(state.fields.peek(), view));
 
-/** Serialise a view without its depth. @param {View} view */
-const familyOf = (view) => keyFor(at(view, 0));
+/** Serialise the specs of a view without depth, as a key for views that differ only in depth. @param {View} view */
+const depthlessKey = (view) => specsKey(atDepth(view, 0));
 
 /** Cancel the prefetch in favour of the view's own request; keep its runs if they are the same. */
 function cancelPrefetch() {
   const view = state.settings.peek();
   const isWanted =
-    latest !== null && keyFor(at(view, latest.depth)) === keyFor(view) && latest.family === familyOf(view);
+    latest !== null && specsKey(atDepth(view, latest.depth)) === specsKey(view) && latest.family === depthlessKey(view);
   latest?.end.abort(isWanted ? WANTED : undefined);
   latest = null;
 }
 
-/** Start the runs and follow them. @param {any[]} specs @param {AbortSignal} signal */
+/** Start runs before they are needed, and follow them. @param {any[]} specs @param {AbortSignal} signal */
 async function fetchRuns(specs, signal) {
   try {
     const { submitted, stream } = await compareRuns(specs, MAX_S, keptIds());
     const ids = submitted.filter(({ status }) => status !== 'unstarted').map(({ id }) => id);
     const open = new Map(ids.filter((id) => !recallRecord(id)).map((id) => [id, createColumns()]));
-    const giveUp = () => void (signal.reason === WANTED || cancelOpen(open));
+    const giveUp = () => void (signal.reason === WANTED || cancelPrefetched(open));
     signal.addEventListener('abort', giveUp, { once: true });
     if (signal.aborted) giveUp();
     if (signal.aborted || open.size === 0) stream.close();
-    else followOpen(open, signal, stream);
+    else followPrefetched(open, signal, stream);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error; // a busy server gets the request again on release
   }
 }
 
-/** Collect frames and keep complete records. @param {Map<string, Columns>} open @param {AbortSignal} signal @param {import('../net/api.js').EventStream} stream */
-function followOpen(open, signal, stream) {
+/** Collect the frames of prefetched runs and keep complete records. @param {Map<string, Columns>} open @param {AbortSignal} signal @param {import('../net/api.js').EventStream} stream */
+function followPrefetched(open, signal, stream) {
   const ignore = () => {}; // the page does not show the status of a prefetch
   followRuns(
     [...open.keys()],
@@ -138,8 +138,8 @@ function followOpen(open, signal, stream) {
   );
 }
 
-/** Cancel the open runs. @param {Map<string, Columns>} open */
-async function cancelOpen(open) {
+/** Cancel the prefetched runs that have not ended. @param {Map<string, Columns>} open */
+async function cancelPrefetched(open) {
   // Errors do not matter: the run has ended, or others watch it.
   await Promise.allSettled([...open.keys()].map(cancelRun));
 }

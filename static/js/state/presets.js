@@ -40,7 +40,7 @@ export function toView(preset) {
 export const origin = computed(() => findPreset(state.view.value.preset));
 
 /** Return whether a view has the runs of a preset. @param {View} view @param {Preset} preset @param {string | null} [played] a field that may differ */
-export function isSame(view, preset, played = null) {
+export function showsPreset(view, preset, played = null) {
   return haveSameSpecs(state.fields.value, view, toView(preset), played);
 }
 
@@ -59,7 +59,7 @@ export const preset = computed(() => {
   const from = origin.value;
   if (!from) return null;
   if (state.fields.value.size === 0) return boot.preset ?? null;
-  return isSame(state.view.value, from, from.plays) ? from : null;
+  return showsPreset(state.view.value, from, from.plays) ? from : null;
 });
 
 /** Format a run's number in a preset's view; null while it is computed. @param {Preset} shown @param {Columns} columns @returns {string | null} */

@@ -23,18 +23,18 @@ export const recallRecord = (id) => kept.get(id)?.columns;
 /** Keep a complete record. @param {string} id @param {Columns} columns */
 export function keepRecord(id, columns) {
   const spec = specOf(columns);
-  keep(id, { columns, moved: spec && toMoved(toSpecs(fields.value, fromSpecs(fields.value, [spec]))[0]) });
+  keepLatest(id, { columns, moved: spec && splitSpec(toSpecs(fields.value, fromSpecs(fields.value, [spec]))[0]) });
 }
 
 /** Keep an item as the latest, and drop the oldest. @param {string} id @param {{columns: Columns, moved: Moved | null}} item */
-function keep(id, item) {
+function keepLatest(id, item) {
   kept.delete(id);
   kept.set(id, item);
   for (const oldest of [...kept.keys()].slice(0, -KEPT_RUNS)) kept.delete(oldest);
 }
 
-/** Split a spec. @param {any} spec settings that differ from the default @returns {Moved} */
-function toMoved({ depth, connection, ...others }) {
+/** Split a spec into the settings that can change without a server, and a key of the others. @param {any} spec settings that differ from the default @returns {Moved} */
+function splitSpec({ depth, connection, ...others }) {
   const { noise, sinkhorn_iters, ...joined } = connection;
   const initial = (/** @type {string} */ path) => Number(fields.value.get(path)?.initial);
   return {
@@ -52,7 +52,7 @@ function toMoved({ depth, connection, ...others }) {
  * @returns {{id: string, columns: Columns, derived: Columns | null} | null}
  */
 export function recallSpec(spec) {
-  const wanted = toMoved(spec);
+  const wanted = splitSpec(spec);
   const alike = [...kept].filter(([, { moved }]) => moved?.rest === wanted.rest);
   const isSame = (/** @type {Moved | null} */ moved) => moved?.noise === wanted.noise && moved.rounds === wanted.rounds;
   const exact = alike.find(([, { moved }]) => isSame(moved) && moved?.layers === wanted.layers);
@@ -62,7 +62,7 @@ export function recallSpec(spec) {
   for (const [id, item] of ordered) {
     const derived = deriveColumns(item.columns, wanted, boot.rules.at_once);
     if (derived) {
-      keep(id, item); // used records are dropped last
+      keepLatest(id, item); // used records are dropped last
       return { id: '', columns: createColumns(), derived };
     }
   }

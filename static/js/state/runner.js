@@ -6,10 +6,10 @@ import { areForwardCurvesComplete } from '../data/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
-import { follow, setLive, stopFollowing } from './follow.js';
+import { followSlots, setLive, stopFollowing } from './follow.js';
 import { keepRecord, keptIds, recallSpec } from './records.js';
 import * as state from './signals.js';
-import { install, installDerived, isBeginning, isTrace, recallTrace, restoreComplete } from './slots.js';
+import { isBeginning, isTrace, recallTrace, restoreComplete, showDerivedColumns, showRunsById } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
 import { defaultView, fromSpecs, TRACE, toSpec, toSpecs } from './view/spec.js';
 import { tracesOf, withoutRecords } from './view/traces.js';
@@ -44,7 +44,7 @@ let isCancelled = false;
 
 /** Request the runs of the view. `isExplicit`: the user pressed Run, so runs of any duration start; default false. @param {boolean} [isExplicit] */
 export function requestRuns(isExplicit = false) {
-  rest();
+  endMovement();
   queueRequest(isExplicit);
 }
 
@@ -52,14 +52,14 @@ export function requestRuns(isExplicit = false) {
 export function requestSoon() {
   restingAt = performance.now() + REST_MS;
   clearTimeout(restTimer);
-  restTimer = setTimeout(rest, REST_MS);
+  restTimer = setTimeout(endMovement, REST_MS);
   state.isMoving.value = true;
   state.phase.value = 'checking';
   queueRequest(false);
 }
 
 /** End the movement: figures are drawn with Plotly again. */
-function rest() {
+function endMovement() {
   clearTimeout(restTimer);
   restingAt = 0;
   state.isMoving.value = false;
@@ -83,7 +83,7 @@ export function showDerived() {
   const requestKeys = state.requestKeys.value;
   stopFollowing();
   void cancelAll(requestKeys);
-  installDerived(requestKeys, known);
+  showDerivedColumns(requestKeys, known);
   endWait();
   return true;
 }
@@ -103,9 +103,10 @@ export function showMore() {
   const isWaiting = state.isMoving.value && state.matchesView.value && state.slots.value.some(isBeginning);
   const known = isWaiting ? recallView() : [];
   if (known.length > 0 && !known.some((item) => item === null || isBeginning(item)))
-    installDerived(state.requestKeys.value, known);
+    showDerivedColumns(state.requestKeys.value, known);
 }
 
+/** Send the queued request once earlier curves are drawn and the pointer rests. */
 async function drainQueue() {
   if (isDraining) return;
   isDraining = true;
@@ -116,7 +117,7 @@ async function drainQueue() {
       if (!wanted) break; // cancelled while waiting
       const { isExplicit } = wanted;
       wanted = null;
-      await start(isExplicit);
+      await startRequest(isExplicit);
     }
   } finally {
     isDraining = false;
@@ -159,7 +160,7 @@ async function untilPointerRests() {
 
 /** Request the runs immediately on release, and stop waiting for earlier ones. */
 export function requestNow() {
-  rest();
+  endMovement();
   endWait();
 }
 
@@ -168,8 +169,8 @@ function isSuperseded(requestKeys) {
   return state.matchesView.value && requestKeys.join() !== state.requestKeys.value.join();
 }
 
-/** Send one request and show its response. @param {boolean} isExplicit */
-async function start(isExplicit) {
+/** Send the request of the view's runs and show its response. @param {boolean} isExplicit */
+async function startRequest(isExplicit) {
   const specs = state.specs.value;
   const requestKeys = state.requestKeys.value;
   const view = state.settings.value;
@@ -184,7 +185,7 @@ async function start(isExplicit) {
   try {
     const missing = await findMissing(tracesOf(view));
     if (missing.length > 0) return removeRecordings(missing);
-    const { submitted, stream } = await compare(specs, isExplicit);
+    const { submitted, stream } = await submitSpecs(specs, isExplicit);
     if (isSuperseded(requestKeys)) {
       stream?.close();
       return void cancelSuperseded(submitted, specs);
@@ -199,13 +200,13 @@ async function start(isExplicit) {
     }
     state.problem.value = null;
     const places = toPlaces(view, submitted);
-    install(
+    showRunsById(
       places.map(({ id }) => id),
       state.labels.value,
       places.map(({ position }) => position),
       requestKeys,
     );
-    follow(submitted.some((run) => run.status !== 'done') ? begun : null, resubmit, stream);
+    followSlots(submitted.some((run) => run.status !== 'done') ? begun : null, resubmit, stream);
     if (isCancelled) void cancelAll([]);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -216,7 +217,7 @@ async function start(isExplicit) {
 }
 
 /** Submit specs; a view with recordings only submits nothing. @param {any[]} specs @param {boolean} isExplicit @returns {Promise<{submitted: import('../../types').Submitted[], stream?: import('../net/api.js').EventStream}>} */
-async function compare(specs, isExplicit) {
+async function submitSpecs(specs, isExplicit) {
   return specs.length > 0 ? compareRuns(specs, isExplicit ? null : AUTO_START_S, keptIds()) : { submitted: [] };
 }
 
@@ -295,7 +296,7 @@ async function showRelated(submitted, requestKeys, stream) {
     state.problem.value = null;
     state.estimates.value = [];
     if (!isKnown) restoreComplete();
-    else if (!state.matchesView.value || state.slots.value.some(isBeginning)) installDerived(requestKeys, known);
+    else if (!state.matchesView.value || state.slots.value.some(isBeginning)) showDerivedColumns(requestKeys, known);
     state.phase.value = isKnown ? 'idle' : 'unconfirmed';
   });
 }
@@ -364,9 +365,9 @@ export async function cancelRuns() {
 /** Show the runs of a snapshot unchanged. @param {string[]} ids @param {string[]} labels */
 export function showSnapshot(ids, labels) {
   stopFollowing();
-  install(ids, labels);
+  showRunsById(ids, labels);
   state.phase.value = 'running';
-  follow(null, resubmit);
+  followSlots(null, resubmit);
 }
 
 /** Submit the specs of lost runs again: the same spec is the same run. Lost recordings are removed. @param {string[]} lost */

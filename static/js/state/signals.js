@@ -124,7 +124,7 @@ export const shownPanels = computed(
 /** Chosen views of cards; stays the same object while other parts of the view change. */
 const cards = computed(() => view.value.cards);
 
-/** Return the view of a panel's card: the chosen one, default the first. @param {import('../../types').Panel} panel */
+/** Return the view that a panel's card shows: the chosen one, default the first. @param {import('../../types').Panel} panel */
 export function viewOf(panel) {
   const chosen = cards.value?.[panel.key];
   return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
@@ -210,10 +210,10 @@ export function setInterval(change) {
 }
 
 /** The cursor's layer from 0, within the interval; default a quarter of the layers. */
-export const cursor = computed(() => within(view.value.cursor ?? Math.floor(layers.value / 4)));
+export const cursor = computed(() => clampToInterval(view.value.cursor ?? Math.floor(layers.value / 4)));
 
 /** Clamp a layer to the interval. @param {number} layer from 0 */
-function within(layer) {
+function clampToInterval(layer) {
   const { first, last } = interval.value;
   return Math.min(Math.max(layer, first), last);
 }
@@ -259,7 +259,7 @@ export function nameStep(at) {
   return isWatched.value && names.size === 1 && name !== undefined ? name : at + 1;
 }
 
-/** Set the step. @param {number} at from 0; the number of steps or more means the trained stack */
+/** Set the training step of the cursor; null for the trained stack. @param {number} at from 0; the number of steps or more means the trained stack */
 export function setStep(at) {
   const { step: _, ...rest } = view.value;
   view.value = at >= steps.value ? rest : { ...rest, step: Math.max(at, 0) };
@@ -306,6 +306,7 @@ export function setKind(run, kind) {
   view.value = { ...view.value, runs };
 }
 
+/** Add a run with the first connection that the view lacks, else with the last one. */
 export function addRun() {
   const used = view.value.runs.map((choice) => choice.kind);
   const kinds = fields.value.get('connection.kind')?.options ?? [];
@@ -332,7 +333,7 @@ export function removeRun(run) {
 
 /** Set the cursor's layer. @param {number} layer from 0 */
 export function setCursor(layer) {
-  view.value = { ...view.value, cursor: within(layer) };
+  view.value = { ...view.value, cursor: clampToInterval(layer) };
 }
 
 /** Return the common value of a setting. @param {Field} field */

@@ -12,13 +12,13 @@ import { isTraceRequest } from './view/traces.js';
 /** @typedef {import('./signals.js').Slot} Slot @typedef {import('../../types').Columns} Columns */
 
 /**
- * Show runs by id in the slots.
+ * Show runs by id in the slots of the page.
  * @param {string[]} ids
  * @param {string[]} labels
  * @param {(number | null)[]} [positions] in the queue
  * @param {string[]} [requestKeys] undefined for the runs of a snapshot
  */
-export function install(ids, labels, positions, requestKeys) {
+export function showRunsById(ids, labels, positions, requestKeys) {
   /** @type {Map<string, Columns>} */
   const fresh = new Map();
   const old = state.slots.value;
@@ -27,7 +27,7 @@ export function install(ids, labels, positions, requestKeys) {
   state.slots.value = ids.map((id, index) => {
     const isResponse = old[index]?.id === '' && old[index].requestKey === requestKeys?.[index]; // response for a slot that shows derived columns
     const begun = isResponse ? old[index].columns : createColumns();
-    const columns = recallRecord(id) ?? fresh.get(id) ?? growing(id) ?? begun;
+    const columns = recallRecord(id) ?? fresh.get(id) ?? growingColumns(id) ?? begun;
     fresh.set(id, columns);
     return {
       id,
@@ -43,8 +43,8 @@ export function install(ids, labels, positions, requestKeys) {
   updateModels();
 }
 
-/** Return the columns of a recording that still grows. @param {string} id @returns {Columns | undefined} */
-function growing(id) {
+/** Return the columns of a recording that is still being written; undefined if no slot shows the recording. @param {string} id @returns {Columns | undefined} */
+function growingColumns(id) {
   return state.slots.value.find((slot) => slot.id === id && isTrace(slot))?.columns;
 }
 
@@ -56,7 +56,7 @@ export const isBeginning = ({ id, columns, derived }) => id === '' && derived ==
 
 /** Return the known columns of a recording; null if there are none. @param {string} id @returns {{id: string, columns: Columns, derived: null} | null} */
 export function recallTrace(id) {
-  const columns = recallRecord(id) ?? growing(id);
+  const columns = recallRecord(id) ?? growingColumns(id);
   return columns ? { id, columns, derived: null } : null;
 }
 
@@ -90,7 +90,7 @@ function toChoice(model, id, known) {
  */
 function listBefore() {
   const slots = state.slots.value;
-  const areDone = isDone(slots);
+  const areDone = areAllDone(slots);
   return slots.map(({ id, columns, label, derived, before }) => [
     { id, columns, label },
     ...(derived ? [{ id, columns: derived, label }] : []),
@@ -104,19 +104,19 @@ let lastComplete = [];
 /** Remember the slots if all runs are done. */
 export function keepCompleteSlots() {
   const slots = state.slots.value;
-  if (isDone(slots)) lastComplete = slots;
+  if (areAllDone(slots)) lastComplete = slots;
 }
 
 /** Restore the last complete slots after a refusal: the refused runs will never be complete. */
 export function restoreComplete() {
-  if (lastComplete.length > 0 && !isDone(state.slots.value)) state.slots.value = lastComplete;
+  if (lastComplete.length > 0 && !areAllDone(state.slots.value)) state.slots.value = lastComplete;
 }
 
 /** Return whether all runs are done. @param {Slot[]} slots */
-const isDone = (slots) => slots.every(({ columns }) => columns.end?.status === 'done');
+const areAllDone = (slots) => slots.every(({ columns }) => columns.end?.status === 'done');
 
-/** Compare derived columns with the server's; drop them if they differ. @param {Slot} slot @returns {Slot} */
-export function confirm(slot) {
+/** Compare the derived columns of a slot with the server's; drop the derived ones if they differ. @param {Slot} slot @returns {Slot} */
+export function confirmDerived(slot) {
   if (!slot.derived || slot.columns.end?.status !== 'done') return slot;
   const differences = findDifferences(slot.derived, slot.columns, boot.rules.at_once);
   if (differences.length === 0) return slot;
@@ -130,7 +130,7 @@ export function setPlace({ run, position }) {
 }
 
 /** Show derived columns in the slots. @param {string[]} requestKeys @param {ReturnType<typeof import('./records.js').recallSpec>[]} derived none is null */
-export function installDerived(requestKeys, derived) {
+export function showDerivedColumns(requestKeys, derived) {
   const before = listBefore();
   state.batch(() => {
     state.hasDrawn.value = false;

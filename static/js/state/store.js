@@ -10,7 +10,7 @@ const FULL =
   "This browser's storage for the page is full, so the last change wasn't saved. Delete what you don't need.";
 const UNREADABLE = "The saved list can't be read. “Delete all” starts a new one.";
 
-/** Read a list. @param {string} key @param {(item: any) => boolean} isItem validates an item @returns {Stored} */
+/** Read a list from the browser's storage, without invalid items. @param {string} key @param {(item: any) => boolean} isItem validates an item @returns {Stored} */
 export function readList(key, isItem) {
   let text;
   try {
@@ -26,7 +26,7 @@ export function readList(key, isItem) {
   }
 }
 
-/** Change a list, including changes by other tabs. @param {string} key @param {(item: any) => boolean} isItem @param {(items: any[]) => any[]} change @returns {Stored} */
+/** Change a list in the browser's storage, including changes by other tabs. @param {string} key @param {(item: any) => boolean} isItem @param {(items: any[]) => any[]} change @returns {Stored} */
 export function changeList(key, isItem, change) {
   const before = readList(key, isItem);
   if (before.trouble) return before;
@@ -34,7 +34,7 @@ export function changeList(key, isItem, change) {
   return trouble ? { ...before, trouble } : readList(key, isItem);
 }
 
-/** Overwrite a list. @param {string} key @param {any[]} items @returns {string} an error message, empty on success */
+/** Overwrite a list in the browser's storage. @param {string} key @param {any[]} items @returns {string} an error message, empty on success */
 export function writeList(key, items) {
   try {
     localStorage.setItem(key, JSON.stringify(items));

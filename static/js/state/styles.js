@@ -11,7 +11,7 @@ import * as state from './signals.js';
 export const shownTheme = computed(() => state.templates.value?.panels[0].figure.layout.meta.theme ?? theme.value);
 
 /**
- * Return the styles of the shown runs: of each slot the present run if it has the data, else the run that it showed before.
+ * Return the line styles of the shown runs, one per slot: those of its current run if `has` accepts the columns, else those of the run that the slot showed before.
  * @param {(columns: import('../../types').Columns) => boolean} [has]
  */
 export function stylesOf(has = (columns) => columns.start !== null) {

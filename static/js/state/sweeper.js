@@ -41,7 +41,7 @@ export function snapshotMap() {
 
 /** Return the source of the shown cells, to be stored with a snapshot. @param {MapChoice | undefined} map */
 export function sourceOf(map) {
-  return map && cells.value && source && isShown(map) ? source : null;
+  return map && cells.value && source && areCellsOf(map) ? source : null;
 }
 
 /**
@@ -77,7 +77,7 @@ export async function fillMap(map, isPressed = false) {
   const { signal: aborted } = following;
   const body = toSweep(state.fields.value, state.view.value, map);
   isFilling.value = true;
-  await reportProblems(aborted, () => follow(body, map, aborted, isPressed));
+  await reportProblems(aborted, () => followSweep(body, map, aborted, isPressed));
   if (!aborted.aborted) isFilling.value = false;
 }
 
@@ -86,7 +86,7 @@ export async function showMap(map) {
   if (isFilling.value) return fillMap(map);
   const { signal: aborted } = following;
   await reportProblems(aborted, () =>
-    withSource(map, async (shownSource) => void (shownSource && (await poll(shownSource.links, map, aborted)))),
+    withSource(map, async (shownSource) => void (shownSource && (await pollSweep(shownSource.links, map, aborted)))),
   );
 }
 
@@ -112,16 +112,17 @@ export async function stopMap(map) {
   const stopped = source;
   // Errors do not matter: the server has lost the sweep.
   await cancelSweep(stopped.id).catch(() => undefined);
-  if (source === stopped && !isFilling.value) await poll(stopped.links, map, following.signal).catch(() => undefined);
+  if (source === stopped && !isFilling.value)
+    await pollSweep(stopped.links, map, following.signal).catch(() => undefined);
 }
 
 /** Return whether the shown cells belong to these choices. @param {MapChoice} map */
-export function isShown(map) {
+export function areCellsOf(map) {
   return requestedBody === JSON.stringify(toSweep(state.fields.value, state.view.value, map));
 }
 
 /** Request a sweep and poll it until it ends. @param {any} body @param {MapChoice} map @param {AbortSignal} aborted @param {boolean} isPressed */
-async function follow(body, map, aborted, isPressed) {
+async function followSweep(body, map, aborted, isPressed) {
   const name = JSON.stringify(body);
   const isLive = isPressed || (name === requestedBody && source?.isSnapshot === false);
   const snapshot = isLive ? null : findSnapshotSweep(name);
@@ -130,19 +131,19 @@ async function follow(body, map, aborted, isPressed) {
     try {
       source = snapshot ?? { ...(await postSweep(body, aborted)), isSnapshot: false };
       requestedBody = name;
-      while (await poll(source.links, map, aborted)) await rest(POLL_MS, aborted);
+      while (await pollSweep(source.links, map, aborted)) await waitUnlessAborted(POLL_MS, aborted);
       return;
     } catch (error) {
       // Unreachable, busy or restarted: the same request continues the sweep.
       const again_s = error instanceof ApiError ? (error.status === 404 && !snapshot ? 0 : error.retryAfter_s) : null;
       if (again_s === null) throw error;
-      await rest(1000 * again_s, aborted);
+      await waitUnlessAborted(1000 * again_s, aborted);
     }
   }
 }
 
 /** Fetch numbers and figure; return whether the sweep continues. @param {import('../../types').SweepLinks} links @param {MapChoice} map @param {AbortSignal} aborted */
-async function poll(links, map, aborted) {
+async function pollSweep(links, map, aborted) {
   const values = await getSweepValues(links, map.metric, map.reduce, aborted);
   const isNew = JSON.stringify(values) !== JSON.stringify(cells.value?.values) || cells.value?.theme !== theme.value;
   if (isNew) {
@@ -153,8 +154,8 @@ async function poll(links, map, aborted) {
   return values.is_open;
 }
 
-/** Wait; rejects when aborted. @param {number} ms @param {AbortSignal} aborted */
-function rest(ms, aborted) {
+/** Wait for a time in ms; rejects when aborted. @param {number} ms @param {AbortSignal} aborted */
+function waitUnlessAborted(ms, aborted) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, ms);
     aborted.addEventListener(

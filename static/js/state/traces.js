@@ -32,16 +32,16 @@ export async function openFiles(files) {
 
 /** Upload a file and show it. @param {File} file @returns {Promise<boolean>} whether it is shown */
 async function openFile(file) {
-  if (sending.value) return fail(['Another file is being sent. Try again when it is done.']);
-  if (!hasRoom()) return fail([fullMessage()]);
+  if (sending.value) return showFailure(['Another file is being sent. Try again when it is done.']);
+  if (!hasRoom()) return showFailure([fullMessage()]);
   aborting = new AbortController();
   failure.value = [];
   sending.value = { name: file.name, share: 0 };
   try {
     const { id } = await postTrace(file, (share) => (sending.value = { name: file.name, share }), aborting.signal);
-    return await show(id);
+    return await showRecording(id);
   } catch (error) {
-    return aborting.signal.aborted ? false : refuse(error, file.name);
+    return aborting.signal.aborted ? false : showRefusal(error, file.name);
   } finally {
     sending.value = null;
   }
@@ -52,23 +52,23 @@ export const stopSending = () => aborting.abort();
 
 /** Show a record by id: a recording, or a run with its spec. @param {string} id */
 export async function openRecord(id) {
-  if (!hasRoom()) return fail([fullMessage()]);
+  if (!hasRoom()) return showFailure([fullMessage()]);
   try {
     const { spec } = await getRun(id);
-    if (spec === null) return await show(id);
+    if (spec === null) return await showRecording(id);
     failure.value = [];
     commit(
       () => (state.view.value = withSpec(state.fields.value, state.view.value, spec, state.view.value.runs.length)),
     );
     return true;
   } catch (error) {
-    return refuse(error, id);
+    return showRefusal(error, id);
   }
 }
 
 /** Insert a recording as the first run, set all runs to its depth, and scroll to the picture. @param {string} id */
-async function show(id) {
-  if (tracesOf(state.view.value).includes(id)) return fail(['This recording is already open.']);
+async function showRecording(id) {
+  if (tracesOf(state.view.value).includes(id)) return showFailure(['This recording is already open.']);
   const depth = await readDepth(id);
   failure.value = [];
   const before = depthOfSpec(state.settings.value.base);
@@ -100,7 +100,7 @@ export async function makeTwin(run) {
     unmatched.value = { ...unmatched.value, [id]: [...unknown, ...(isOther ? [OTHER_INPUT] : [])] };
     commit(() => (state.view.value = withSpec(state.fields.value, state.view.value, spec, run + 1)));
   } catch (error) {
-    refuse(error, 'Matching run');
+    showRefusal(error, 'Matching run');
   }
 }
 
@@ -108,20 +108,20 @@ export function forgetFailure() {
   failure.value = [];
 }
 
-/** Show the server's refusal. @param {unknown} error @param {string} subject */
-function refuse(error, subject) {
+/** Show why the server refused a recording, with the fields that it names. @param {unknown} error @param {string} subject */
+function showRefusal(error, subject) {
   if (!(error instanceof ApiError)) throw error;
   const messages = error.errors.map(
     ({ field, got, wanted }) => `${field}: got ${formatReceived(got)}, wanted ${wanted}.`,
   );
-  return fail([`${subject}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
+  return showFailure([`${subject}: ${error.title}.`, ...(messages.length > 0 ? messages : [error.message])]);
 }
 
 /** Format a refused value. @param {unknown} got */
 const formatReceived = (got) => (typeof got === 'string' ? got : JSON.stringify(got));
 
-/** Show a failure; returns false. @param {string[]} sentences */
-function fail(sentences) {
+/** Show sentences about a failure; return false. @param {string[]} sentences */
+function showFailure(sentences) {
   failure.value = sentences;
   return false;
 }

@@ -10,19 +10,20 @@ const KEY = 'trail';
 const MAX_STEPS = 24;
 /** Addresses that the page can open itself; snapshots need the server. */
 const OWN = /^\/(?:#.*|p\/.*|preset-.*)?$/s;
-/** Return whether an address can be stored. @param {string} url */
-const isOwn = (url) => url.startsWith(ROOT) && OWN.test(url.slice(ROOT.length));
+/** Return whether an address belongs to this page and can be stored. @param {string} url */
+const canStore = (url) => url.startsWith(ROOT) && OWN.test(url.slice(ROOT.length));
 
 /** Addresses of the last visit. @type {string[]} */
-const before = readList(KEY, (url) => typeof url === 'string' && isOwn(url)).items;
+const before = readList(KEY, (url) => typeof url === 'string' && canStore(url)).items;
 
-let steps = [...before, here()];
+let steps = [...before, currentAddress()];
 let at = before.length;
 let first = at;
 /** Whether the view was changed: only then is the trail stored, so that opening a link does not overwrite it. */
 let hasChanged = false;
 
-function here() {
+/** Return path and hash of the current address. */
+function currentAddress() {
   return location.pathname + location.hash;
 }
 
@@ -34,7 +35,7 @@ export function pushStep(url) {
   steps = [...steps.slice(0, at + 1), url];
   at = steps.length - 1;
   hasChanged = true;
-  save();
+  saveTrail();
   return { step: at };
 }
 
@@ -42,12 +43,12 @@ export function pushStep(url) {
 export function replaceStep(url) {
   if (steps[at] === url) return;
   steps[at] = url;
-  if (hasChanged) save();
+  if (hasChanged) saveTrail();
 }
 
 /** Restore the addresses of the last visit as history entries, so that Back undoes them. */
-export function resume() {
-  steps = [here()];
+export function resumeTrail() {
+  steps = [currentAddress()];
   at = first = 0;
   for (const url of before) history.pushState(pushStep(url), '', url);
 }
@@ -55,18 +56,18 @@ export function resume() {
 /** Follows Back and Forward. */
 addEventListener('popstate', () => {
   const step = history.state?.step ?? first;
-  if (steps[step] === here()) at = step;
+  if (steps[step] === currentAddress()) at = step;
   else {
-    steps.push(here()); // the address was edited, or the entry is older than a reload
+    steps.push(currentAddress()); // the address was edited, or the entry is older than a reload
     at = steps.length - 1;
   }
-  if (hasChanged) save();
+  if (hasChanged) saveTrail();
 });
 
 /** Store the addresses up to the current one; fewer if they are too long for the storage. */
-function save() {
+function saveTrail() {
   const past = steps
     .slice(0, at + 1)
-    .filter((url, index, all) => isOwn(url) && url !== all[index - 1] && !(index === 0 && url === `${ROOT}/`));
+    .filter((url, index, all) => canStore(url) && url !== all[index - 1] && !(index === 0 && url === `${ROOT}/`));
   for (let count = MAX_STEPS; count > 0 && writeList(KEY, past.slice(-count)) !== ''; count = count >> 1);
 }

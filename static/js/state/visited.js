@@ -22,15 +22,15 @@ export function isVisited(item) {
   );
 }
 
-/** Add an entry on top; an existing entry of the same runs moves up and keeps name and note. @param {Visited[]} views @param {Visited} seen @returns {Visited[]} */
+/** Add an entry on top of the list of visited views; an existing entry of the same runs moves up and keeps name and note. @param {Visited[]} views @param {Visited} seen @returns {Visited[]} */
 export function addView(views, seen) {
   const known = views.find((item) => item.key === seen.key);
   const words = known ? { name: known.name, note: known.note } : {};
-  return trim([{ ...seen, ...words }, ...views.filter((item) => item !== known)]);
+  return trimVisited([{ ...seen, ...words }, ...views.filter((item) => item !== known)]);
 }
 
-/** Drop the oldest entries, those without a name or note first. @param {Visited[]} views */
-function trim(views) {
+/** Drop the oldest visited views beyond the limit, those without a name or note first. @param {Visited[]} views */
+function trimVisited(views) {
   const kept = [...views];
   while (kept.length > MAX_VIEWS) {
     const plain = kept.findLastIndex((item) => !item.name && !item.note);
@@ -52,7 +52,7 @@ export function dropViews(views, keys) {
 /** Put removed entries back, newest first, except those that were visited again meanwhile. @param {Visited[]} views @param {Visited[]} dropped */
 export function restoreViews(views, dropped) {
   const missing = dropped.filter((item) => !views.some(({ key }) => key === item.key));
-  return trim([...views, ...missing].sort((one, other) => other.seen - one.seen));
+  return trimVisited([...views, ...missing].sort((one, other) => other.seen - one.seen));
 }
 
 /** Return the name of an entry. @param {Visited} item */

@@ -9,7 +9,7 @@ const SEEN_MS = 5000;
 const message = signal('');
 let timer = 0;
 
-/** Show a message. @param {string} text */
+/** Show a short message at the edge of the page for a few seconds. @param {string} text */
 export function notify(text) {
   message.value = text;
   clearTimeout(timer);
@@ -21,7 +21,7 @@ export function Toast({ isOver = false }) {
   return html`<p class=${message.value ? 'toast' : 'sr'} role=${isOver ? 'log' : 'status'} aria-live="polite">${message.value}</p>`;
 }
 
-/** Copy a text. @param {string} text @returns {Promise<string>} the message to show */
+/** Copy a text to the clipboard. @param {string} text @returns {Promise<string>} the message to show */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);

@@ -16,13 +16,13 @@ export const html = htm.bind(/** @type {any} */ (h));
 export function memo(Component) {
   /** @this {any} @param {Record<string, unknown>} props */
   function Memoized(props) {
-    this.shouldComponentUpdate = (/** @type {Record<string, unknown>} */ next) => differ(this.props, next);
+    this.shouldComponentUpdate = (/** @type {Record<string, unknown>} */ next) => haveDifferentProps(this.props, next);
     return h(Component, props);
   }
   return /** @type {any} */ (Memoized);
 }
 
 /** Return whether props differ. @param {Record<string, unknown>} before @param {Record<string, unknown>} now */
-function differ(before, now) {
+function haveDifferentProps(before, now) {
   return [...new Set([...Object.keys(before), ...Object.keys(now)])].some((name) => before[name] !== now[name]);
 }

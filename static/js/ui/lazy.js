@@ -6,7 +6,7 @@ import { html } from './html.js';
 
 /** @typedef {() => any} Component */
 
-/** Render a component once it is wanted and loaded. @param {{isWanted: boolean, load: () => Promise<Component>}} props */
+/** Render a component once it is first needed, after loading its module. @param {{isWanted: boolean, load: () => Promise<Component>}} props */
 export function Lazy({ isWanted, load }) {
   const [Part, setPart] = useState(/** @type {Component | null} */ (null));
   useEffect(() => {

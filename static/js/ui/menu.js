@@ -5,7 +5,7 @@ import { copyText } from './clipboard.js';
 import { html, memo } from './html.js';
 
 /** Place a panel next to its button, within the window. @param {HTMLElement} button @param {HTMLElement} panel */
-function place(button, panel) {
+function placeNextTo(button, panel) {
   const anchor = button.getBoundingClientRect();
   const { offsetWidth: width, offsetHeight: height } = panel;
   const left = Math.max(8, Math.min(anchor.right - width, innerWidth - width - 8));
@@ -25,7 +25,7 @@ export function Popover({ label, sign, className = 'icon', panelClass = '', chil
     // The size is known only after opening, and the event comes later: the panel stays invisible until it is placed.
     const onBefore = (/** @type {any} */ event) => opened.classList.toggle('unplaced', event.newState === 'open');
     const onToggle = (/** @type {any} */ event) => {
-      if (event.newState === 'open' && button.current) place(button.current, opened);
+      if (event.newState === 'open' && button.current) placeNextTo(button.current, opened);
       opened.classList.remove('unplaced');
     };
     opened.addEventListener('beforetoggle', onBefore);

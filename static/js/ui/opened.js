@@ -11,6 +11,7 @@ export function openDialog(name) {
   opened.value = name;
 }
 
+/** Close the open dialog. */
 export function closeDialog() {
   opened.value = null;
 }
@@ -18,10 +19,12 @@ export function closeDialog() {
 /** Whether the drawer of settings is open. */
 export const settingsOpened = signal(false);
 
+/** Open the drawer of settings. */
 export function openSettings() {
   settingsOpened.value = true;
 }
 
+/** Close the drawer of settings. */
 export function closeSettings() {
   settingsOpened.value = false;
 }

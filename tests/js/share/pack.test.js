@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { pack, unpack } from '../../../static/js/share/pack.js';
+import { packValue, unpackValue } from '../../../static/js/share/pack.js';
 
 test('packing and unpacking returns equal values, to the last bit', () => {
   const record = {
@@ -12,11 +12,11 @@ test('packing and unpacking returns equal values, to the last bit', () => {
     loss: NaN,
     start: { spec: { text: '</script>', depth: 3 } },
   };
-  assert.deepEqual(unpack(pack(record)), record);
+  assert.deepEqual(unpackValue(packValue(record)), record);
 });
 
 test('a subarray is packed without the rest of its buffer, and a long array completely', () => {
   const long = Float64Array.from({ length: 70_000 }, (_, index) => index / 7);
-  assert.deepEqual(unpack(pack(long.subarray(5, 7))), long.slice(5, 7));
-  assert.deepEqual(unpack(pack(long)), long);
+  assert.deepEqual(unpackValue(packValue(long.subarray(5, 7))), long.slice(5, 7));
+  assert.deepEqual(unpackValue(packValue(long)), long);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createColumns } from '../../../static/js/data/columns.js';
 import { toNotes, toSettings } from '../../../static/js/share/report.js';
-import { toFileName, toPage } from '../../../static/js/share/standalone.js';
+import { toFileName, toSavedPage } from '../../../static/js/share/standalone.js';
 import { fields } from '../schema.js';
 import '../sent.js';
 
@@ -35,7 +35,7 @@ function build(text, isDark = true, live = null) {
     numbers,
     help: { formula: text, reading: text, symbol: text, source: text },
   };
-  return toPage({
+  return toSavedPage({
     title: text,
     note: text,
     made: '1 May 2026',

@@ -4,7 +4,7 @@ import {
   appliesTo,
   defaultView,
   fromSpecs,
-  isFixed,
+  hasSingleValue,
   nearestStop,
   stopsOf,
   titleInSentence,
@@ -71,8 +71,8 @@ test('a setting applies if one of its alternatives holds', () => {
 });
 
 test('a field with one possible value needs no control', () => {
-  assert.equal(isFixed(field('train.steps')), true);
-  assert.equal(isFixed(field('depth')), false);
+  assert.equal(hasSingleValue(field('train.steps')), true);
+  assert.equal(hasSingleValue(field('depth')), false);
 });
 
 test('specs become a view: what all share is common, the rest their own', () => {

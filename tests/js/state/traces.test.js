@@ -5,7 +5,7 @@ import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
 import { toSpecs, withoutUnnamed } from '../../../static/js/state/view/spec.js';
 import {
   changesInput,
-  findId,
+  findRecordId,
   hasUnnamed,
   toRequestKey,
   tracesOf,
@@ -57,9 +57,9 @@ test('the id of a record is found in pasted text', () => {
     `http://host:8000/#v=1&runs=hc,trace&B.trace=${ID}&layer=3`,
     `http://host/api/v1/runs/${ID}/events`,
   ])
-    assert.equal(findId(text), ID, text);
+    assert.equal(findRecordId(text), ID, text);
   for (const text of ['', 'mHC', `${ID}0`, `0${ID}`, `http://host/s/${ID}`, 'x'.repeat(20)])
-    assert.equal(findId(text), null, text);
+    assert.equal(findRecordId(text), null, text);
 });
 
 test('a recording is inserted first, with all runs at its depth', () => {

@@ -57,11 +57,11 @@ export function chooseValues(field) {
   if (max - min > FULL) return [0, 1, 2, 3, 4, 5, 6, 7].map((index) => min + index);
   if (min > 0) {
     const first = Math.max(min, 2 ** Math.floor(Math.log2(initial / 8)));
-    return unique(upTo(Math.min(max, 4 * initial), (index) => first * 2 ** index));
+    return withoutDuplicates(upTo(Math.min(max, 4 * initial), (index) => first * 2 ** index));
   }
   const step = field.step ?? Math.max(max / 1000, 1e-6);
   const places = upTo(max, (index) => step * [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
-  return unique([min, ...places, ...(max <= 1 || places[places.length - 1] > max / 2 ? [max] : [])]);
+  return withoutDuplicates([min, ...places, ...(max <= 1 || places[places.length - 1] > max / 2 ? [max] : [])]);
 }
 
 /** List the values at which an animated slider stops: few enough to be seen one by one, each a multiple of the field's step. @param {Field} field */
@@ -76,7 +76,7 @@ export function playStops(field) {
     (index) => Math.max(min, step) * mantissas[index % mantissas.length] * base ** Math.floor(index / mantissas.length),
   );
   const stops = places.map((position) => Number((Math.round(position / step) * step).toPrecision(6)));
-  return unique([min, ...stops, max]);
+  return withoutDuplicates([min, ...stops, max]);
 }
 
 /** List the values of an increasing function up to a limit. @param {number} last @param {(index: number) => number} at increasing */
@@ -87,7 +87,7 @@ function upTo(last, at) {
 }
 
 /** Remove duplicates. @param {number[]} values */
-function unique(values) {
+function withoutDuplicates(values) {
   return [...new Set(values)];
 }
 
@@ -95,7 +95,7 @@ function unique(values) {
 export function parseValues(text) {
   const parts = text.split(/[\s,;]+/).filter(Boolean);
   const values = parts.map(Number);
-  return values.length > 0 && values.every(Number.isFinite) ? unique(values) : null;
+  return values.length > 0 && values.every(Number.isFinite) ? withoutDuplicates(values) : null;
 }
 
 /** Build the body of POST /runs/sweep. @param {Map<string, Field>} fields @param {View} view @param {MapChoice} map */
@@ -147,8 +147,8 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   const letter = pairs.get(keys.map);
   if (letter === undefined) return undefined;
   const run = letters.indexOf(letter);
-  const x = toRead(`${keys.map}.x`, pairs, fields, problems);
-  const y = pairs.has(`${keys.map}.y`) ? toRead(`${keys.map}.y`, pairs, fields, problems) : undefined;
+  const x = toAxisChoice(`${keys.map}.x`, pairs, fields, problems);
+  const y = pairs.has(`${keys.map}.y`) ? toAxisChoice(`${keys.map}.y`, pairs, fields, problems) : undefined;
   const hasSpec = letter.length === 1 && view.runs[run] !== undefined && view.runs[run].kind !== TRACE;
   if (!hasSpec) problems.push(`${keys.map} must be the letter of a run with settings, not ${letter}`);
   else if (x && y !== null) {
@@ -166,8 +166,8 @@ export function fromPairs(pairs, fields, view, { letters, keys, map }, problems)
   return undefined;
 }
 
-/** Decode an axis; null if it is invalid. @param {string} key @param {Map<string, string>} pairs @param {Map<string, Field>} fields @param {string[]} problems */
-function toRead(key, pairs, fields, problems) {
+/** Decode an axis of a sweep; report and return null if it is invalid. @param {string} key @param {Map<string, string>} pairs @param {Map<string, Field>} fields @param {string[]} problems */
+function toAxisChoice(key, pairs, fields, problems) {
   const text = pairs.get(key) ?? '';
   const [path, ...rest] = text.split(',');
   const values = parseValues(rest.join(','));

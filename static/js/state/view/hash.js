@@ -3,7 +3,7 @@
 import { fromPairs, toPairs } from './grid.js';
 import { joinOptions } from './refusals.js';
 import { defaultView, KIND, settingOf, TRACE } from './spec.js';
-import { isId } from './traces.js';
+import { isRecordId } from './traces.js';
 
 /**
  * @typedef {import('../../../types').Field} Field
@@ -41,11 +41,11 @@ export function toHash(view, rules) {
   if (view.preset !== undefined) pairs.push([keys.preset, view.preset]);
   // A preset without `runs` has the preset's runs.
   if (view.preset !== undefined || kinds !== rules.kinds.join(',')) pairs.push(['runs', kinds]);
-  for (const [path, value] of sorted(view.base)) pairs.push([path, String(value)]);
+  for (const [path, value] of sortFields(view.base)) pairs.push([path, String(value)]);
   view.runs.forEach((choice, index) => {
     if (choice.name) pairs.push([`${letters[index]}.${keys.name}`, choice.name]);
     if (choice.trace) pairs.push([`${letters[index]}.${TRACE}`, choice.trace]);
-    for (const [path, value] of sorted(choice.own)) pairs.push([`${letters[index]}.${path}`, String(value)]);
+    for (const [path, value] of sortFields(choice.own)) pairs.push([`${letters[index]}.${path}`, String(value)]);
   });
   const long = Object.keys(toLongTexts(view, rules));
   const kept = pairs.filter(([key]) => !long.includes(key));
@@ -68,11 +68,11 @@ export function toLongTexts(view, { letters }) {
 }
 
 /** List the keys of texts that a hash omits. @param {string} hash */
-export const omittedIn = (hash) => split(hash).get(OMITTED)?.split(',') ?? [];
+export const omittedIn = (hash) => splitHash(hash).get(OMITTED)?.split(',') ?? [];
 
 /** Find the setting that a key of a hash names. @param {string} key @param {any[]} specs of the runs @param {ViewRules} rules @returns {Value | undefined} */
 export function findSetting(key, specs, rules) {
-  const own = toOwn(key, rules);
+  const own = splitKey(key, rules);
   const [part, leaf] = (own?.path ?? key).split('.');
   const found = specs.filter((spec, run) => spec && (!own || own.run === run)).map((spec) => spec[part]?.[leaf]);
   return found.find((value) => value !== undefined);
@@ -114,19 +114,19 @@ function toLook(view, rules) {
 
 /** Return the preset whose runs a hash shows; undefined if it names no preset, or has its own runs. @param {string} hash @param {ViewRules} rules */
 export function presetIn(hash, { keys }) {
-  const pairs = split(hash);
+  const pairs = splitHash(hash);
   return pairs.has('runs') ? undefined : pairs.get(keys.preset);
 }
 
 /** Return the connections in a hash without reading the other keys, which needs the schema; null if none or an unknown one is named. @param {string} hash @param {ViewRules} rules @returns {string[] | null} */
 export function kindsIn(hash, { connections, letters }) {
-  const kinds = split(hash).get('runs')?.split(',') ?? [];
+  const kinds = splitHash(hash).get('runs')?.split(',') ?? [];
   const areKnown = kinds.every((kind) => kind === TRACE || kind in connections);
   return areKnown && kinds.length > 0 && kinds.length <= letters.length ? kinds : null;
 }
 
 /** Sort settings: those of the whole stack first, then by group. @param {Record<string, Value>} settings @returns {[string, Value][]} */
-function sorted(settings) {
+function sortFields(settings) {
   const rank = (/** @type {string} */ path) => `${path.includes('.') ? 1 : 0}${path}`;
   return Object.entries(settings).sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1));
 }
@@ -141,7 +141,7 @@ function sorted(settings) {
  * @returns {{view: View, problems: string[]}}
  */
 export function fromHash(hash, fields, rules, start = defaultView(rules), texts = {}) {
-  const pairs = withTexts(split(hash), texts);
+  const pairs = withTexts(splitHash(hash), texts);
   const view = structuredClone(start);
   /** @type {string[]} */
   const problems = [];
@@ -150,17 +150,17 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
   const runs = pairs.get('runs');
   if (runs !== undefined) view.runs = toRuns(runs, fields, rules, problems) ?? view.runs;
   for (const [key, text] of pairs) {
-    if (key === 'v' || key === 'runs' || isOfMap(key, rules)) continue;
+    if (key === 'v' || key === 'runs' || isSweepKey(key, rules)) continue;
     if (key === rules.keys.preset) view.preset = text;
-    else if (toOwn(key, rules)?.path === rules.keys.name) setName(view, key, text, rules, problems);
-    else if (toOwn(key, rules)?.path === TRACE) setTrace(view, key, text, rules, problems);
+    else if (splitKey(key, rules)?.path === rules.keys.name) setName(view, key, text, rules, problems);
+    else if (splitKey(key, rules)?.path === TRACE) setTrace(view, key, text, rules, problems);
     else if (key === 'layer' || key === 'step') setPlace(view, key, text, problems);
     else if (key === 'interval') setInterval(view, text, problems);
     else if (key === OMITTED) problems.push(...text.split(',').map(describeOmitted));
     else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
     else if (key === 'difference') setDifference(view, text, problems);
     else if (key === 'open') setOpen(view, text, problems);
-    else setOne(view, key, text, fields, rules, problems);
+    else readSetting(view, key, text, fields, rules, problems);
   }
   clampToStack(view, fields, problems);
   const map = fromPairs(pairs, fields, view, rules, problems);
@@ -180,24 +180,24 @@ function withTexts(pairs, texts) {
 const describeOmitted = (key) =>
   `${key}: the text is too long for this link, so the default text is used; a snapshot link keeps it`;
 
-/** Split a hash into pairs. @param {string} hash @returns {Map<string, string>} */
-function split(hash) {
+/** Split a hash into keys and texts. @param {string} hash @returns {Map<string, string>} */
+function splitHash(hash) {
   const parts = hash.replace(/^#/, '').split('&').filter(Boolean);
   return new Map(
     parts.map((part) => {
       const at = part.indexOf('=');
-      return at < 0 ? [part, ''] : [part.slice(0, at), decode(part.slice(at + 1))];
+      return at < 0 ? [part, ''] : [part.slice(0, at), decodeText(part.slice(at + 1))];
     }),
   );
 }
 
 /** Return whether a key belongs to the sweep. @param {string} key @param {ViewRules} rules */
-function isOfMap(key, { keys }) {
+function isSweepKey(key, { keys }) {
   return key === keys.map || key.startsWith(`${keys.map}.`);
 }
 
 /** Split a key such as `B.depth` into run and path; null for a key of all runs. @param {string} key @param {ViewRules} rules */
-function toOwn(key, { letters }) {
+function splitKey(key, { letters }) {
   const run = key[1] === '.' ? letters.indexOf(key[0]) : -1;
   return run < 0 ? null : { run, path: key.slice(2) };
 }
@@ -253,13 +253,13 @@ function setName(view, key, text, { letters, name_length }, problems) {
 function setTrace(view, key, text, { letters }, problems) {
   const choice = view.runs[letters.indexOf(key[0])];
   if (choice?.kind !== TRACE) problems.push(`${key}: run ${key[0]} is not a recording`);
-  else if (isId(text)) choice.trace = text;
+  else if (isRecordId(text)) choice.trace = text;
   else problems.push(`${key} must be the id of a recording (20 hex digits), not ${text}`);
 }
 
-/** Decode a setting. @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
-function setOne(view, key, text, fields, rules, problems) {
-  const own = toOwn(key, rules);
+/** Decode one setting of a hash into a view, and list its problem if it is invalid. @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
+function readSetting(view, key, text, fields, rules, problems) {
+  const own = splitKey(key, rules);
   const path = own?.path ?? key;
   const field = fields.get(path);
   const target = own ? view.runs[own.run]?.own : view.base;
@@ -270,11 +270,11 @@ function setOne(view, key, text, fields, rules, problems) {
   const value = toValue(text, field);
   if (value === null)
     problems.push(`${key} must be ${field.options ? joinOptions(field.options) : TYPES[field.type]}, not ${text}`);
-  else put(target, field, toBounds(value, field, key, problems), own !== null);
+  else setUnlessDefault(target, field, toBounds(value, field, key, problems), own !== null);
 }
 
-/** Write a setting; drop a common one that is the default. @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */
-function put(target, field, value, isOwn) {
+/** Write a setting; remove a common setting that equals the default. @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */
+function setUnlessDefault(target, field, value, isOwn) {
   if (isOwn || value !== field.initial) target[field.path] = value;
   else delete target[field.path]; // a preset may have another value
 }
@@ -290,7 +290,7 @@ function toBounds(value, field, key, problems) {
   return taken;
 }
 
-/** Describe the bounds of a field. @param {Field} field */
+/** Describe the bounds of a field, as in `1 to 64`. @param {Field} field */
 function describeBounds({ min, max, is_open: isOpen }) {
   if (min === null) return `at most ${max}`;
   const least = isOpen ? `more than ${min}` : `${min}`;
@@ -328,8 +328,8 @@ function encode(text) {
   return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',');
 }
 
-/** Decode a text. @param {string} text */
-function decode(text) {
+/** Decode plus and percent signs of a text in a hash; percent signs stay if they are not valid. @param {string} text */
+function decodeText(text) {
   const spaced = text.replaceAll('+', ' ');
   try {
     return decodeURIComponent(spaced);

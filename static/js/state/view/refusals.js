@@ -21,7 +21,7 @@ export function hasValidNumbers(fields, view, choice) {
   });
 }
 
-/** Describe the bounds of a field. @param {Field} field */
+/** Describe the bounds of a field, to append to a noun, as in ` from 1 to 64`. @param {Field} field */
 function describeBounds({ min, max, is_open: isOpen }) {
   if (min === null && max === null) return '';
   if (min === null) return ` of at most ${max}`;

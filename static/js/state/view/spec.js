@@ -22,7 +22,7 @@ export const connections = {};
 export const writtenStops = {};
 
 /** Return whether the mixing of a connection is unconstrained. @param {string | null} kind */
-export const isFree = (kind) => kind !== null && connections[kind]?.is_free === true;
+export const isUnconstrained = (kind) => kind !== null && connections[kind]?.is_free === true;
 
 /** Display names of values that need more than a capital letter. @type {Record<string, string>} */
 const NAMES = {
@@ -58,7 +58,7 @@ export function defaultView({ kinds }) {
   return { base: {}, runs: kinds.map((kind) => ({ kind, own: {} })), cursor: null };
 }
 
-/** Return the display name of a value. @param {Value} value */
+/** Return the display name of an option, such as a kind of connection. @param {Value} value */
 export function nameOf(value) {
   const text = String(value);
   return NAMES[text] ?? connections[text]?.name ?? text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ');
@@ -89,7 +89,7 @@ function resolveRef(schema, property) {
   return reference ? schema.$defs[reference.split('/').pop()] : property;
 }
 
-/** Convert a property of the schema to a field. @param {string} path @param {string} group @param {any} property @returns {Field} */
+/** Convert a property of the JSON Schema of specs to a form field. `unit`, `control`, `step` and `applies` are this project's own words in the schema; `applies` lists conditions of which one must hold, by default one that always holds. @param {string} path @param {string} group @param {any} property @returns {Field} */
 function toField(path, group, property) {
   return {
     path,
@@ -110,7 +110,7 @@ function toField(path, group, property) {
 }
 
 /** Return whether a field has a single value, so that it needs no control. @param {Field} field */
-export function isFixed(field) {
+export function hasSingleValue(field) {
   return (field.min !== null && field.min === field.max) || field.options?.length === 1;
 }
 
@@ -145,7 +145,7 @@ export function toSpec(fields, view, choice) {
   for (const field of fields.values()) {
     const value = settingOf(view, choice, field);
     if (field.path !== KIND && value === field.initial) continue;
-    if (appliesTo(fields, view, choice, field)) put(spec, field.path, value);
+    if (appliesTo(fields, view, choice, field)) putSetting(spec, field.path, value);
   }
   return spec;
 }
@@ -157,7 +157,7 @@ export function withoutUnnamed(view, rules) {
 }
 
 /** Write a setting into a spec. @param {Record<string, any>} spec @param {string} path @param {Value} value */
-function put(spec, path, value) {
+function putSetting(spec, path, value) {
   const [part, leaf] = path.split('.');
   if (leaf === undefined) {
     spec[part] = value;
@@ -171,7 +171,7 @@ function put(spec, path, value) {
 export function fromSpecs(fields, specs) {
   /** @type {View} */
   const view = { base: {}, runs: [], cursor: null };
-  const flat = specs.map((spec) => flatten(fields, spec));
+  const flat = specs.map((spec) => flattenSpec(fields, spec));
   view.runs = flat.map((settings) => ({ kind: String(settings[KIND]), own: {} }));
   for (const field of fields.values()) {
     if (field.path === KIND) continue;
@@ -191,7 +191,7 @@ export function fromSpecs(fields, specs) {
 }
 
 /** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
-function flatten(fields, spec) {
+function flattenSpec(fields, spec) {
   if (spec === null) return { [KIND]: TRACE };
   return Object.fromEntries(
     [...fields.values()].map((field) => {
@@ -264,7 +264,7 @@ export function toStops(min, max, step) {
   const start = Math.round(min / step);
   const few = count <= 128;
   for (let index = start; index < start + count; ) {
-    stops.push(tidy(index * step));
+    stops.push(roundStop(index * step));
     index += few ? 1 : 2 ** Math.max(0, Math.floor(Math.log2(Math.abs(index) / 16)));
   }
   return [...stops, max];
@@ -279,8 +279,8 @@ export function stopsOf({ path, min, max, step }) {
   return writtenStops[path] ?? toStops(min ?? 0, Math.min(end, TRACK_ENDS[path] ?? end), step ?? 1);
 }
 
-/** Remove rounding errors such as in 0.1 + 0.2. @param {number} value */
-function tidy(value) {
+/** Remove rounding errors of a slider's stop, such as in 0.1 + 0.2. @param {number} value */
+function roundStop(value) {
   return Number(value.toPrecision(12));
 }
 
@@ -296,13 +296,13 @@ export function nearestStop(stops, value) {
 /** Return whether two views have the same runs; false if one has recordings. @param {Map<string, Field>} fields @param {View} one @param {View} other @param {string | null} [path] a field that may differ */
 export function haveSameSpecs(fields, one, other, path = null) {
   const [ours, theirs] = [one, other].map((view) =>
-    toSpecs(fields, view).map((spec) => JSON.stringify(without(spec, path))),
+    toSpecs(fields, view).map((spec) => JSON.stringify(withoutSetting(spec, path))),
   );
   return one.runs.length === ours.length && ours.join('\n') === theirs.join('\n');
 }
 
 /** Remove a setting from a spec. @param {Record<string, any>} spec @param {string | null} path */
-function without(spec, path) {
+function withoutSetting(spec, path) {
   const [part, leaf] = path?.split('.') ?? [];
   if (!part || !spec[part]) return spec;
   const { [leaf]: _, ...rest } = spec[part];

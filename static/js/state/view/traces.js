@@ -21,10 +21,10 @@ const ID = /^[0-9a-f]{20}$/;
 const NAMED = /(?:^|[.&#]trace=|\/runs\/)([0-9a-f]{20})(?![0-9a-f])/;
 
 /** Return whether a text is the id of a record. @param {string} text */
-export const isId = (text) => ID.test(text);
+export const isRecordId = (text) => ID.test(text);
 
 /** Find the id in pasted text, such as a link to a recording; null if there is none. @param {string} text */
-export const findId = (text) => NAMED.exec(text.trim())?.[1] ?? null;
+export const findRecordId = (text) => NAMED.exec(text.trim())?.[1] ?? null;
 
 /** Build the request key of a run: its spec as JSON, or the id of its recording. Equal keys need no new request. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice */
 export function toRequestKey(fields, view, choice) {
