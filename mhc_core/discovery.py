@@ -35,12 +35,12 @@ def import_files(package: str, first: Sequence[str] = ()) -> Iterator[ModuleType
 
 
 def list_added(kind: type[T], group: str, variable: str) -> Iterator[tuple[str | None, T]]:
-    """List what other packages add: the name of the entry point, None where the variable names the object.
+    """List what other packages add: the name of the entry point, None if the variable names the object.
 
     Raises
     ------
     InvalidAddition
-        Where an object cannot be loaded or is no `kind`.
+        If an object cannot be loaded or is no `kind`.
     """
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         yield point.name, _load(kind, point.value, f"Entry point {point.name} = {point.value} of the group {group}")

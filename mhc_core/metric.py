@@ -134,7 +134,7 @@ class ReferenceLayer:
     x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
     grad_u: gradient at u. h_pre, h_post, h_res: with an axis N where mixing is dynamic.
     grad_h_res: gradient at h_res, summed over samples.
-    logits: of h_res (m), or (N, m); None where there are none.
+    logits: of h_res (m), or (N, m); None if there are none.
     weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
     """
 
@@ -187,7 +187,7 @@ class LayerMetric:
     Attributes
     ----------
     metric: its words. The frame is forward or backward, and says what `measure` gets; the shape is L or Ln.
-    measure: a `LayerBlock`, or of backward frames a `GradientBlock`, to (K) or (K, n); nan where it has no value. It
+    measure: a `LayerBlock`, or of backward frames a `GradientBlock`, to (K) or (K, n); nan if it has no value. It
         runs on the device of the run, and must not wait for it, as `.item()` does.
     reference: the same formula once more in numpy, of one layer, in float64: a number or (n). Verify compares with it,
         so write it from the definition and not from `measure`.
@@ -215,7 +215,7 @@ class LayerMetric:
         Raises
         ------
         ValueError
-            Where `measure` returns another shape than it states.
+            If `measure` returns another shape than it states.
         """
         found = self.measure(block)
         wanted = (layers,) if self.metric.shape == "L" else (layers, streams)

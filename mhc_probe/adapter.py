@@ -30,11 +30,11 @@ class LayerPass(NamedTuple):
     Attributes
     ----------
     after: the state that left the layer.
-    y: the branch's output, (..., C); None where it is not known.
-    h_pre, h_post: (n) or (N, n); None where not known.
+    y: the branch's output, (..., C); None if it is not known.
+    h_pre, h_post: (n) or (N, n); None if not known.
     h_res: (n, n) or (N, n, n) each: candidates for H_res; () where none is known. With several
         streams the state behind the layer decides, over all layers: see `laws.choose`.
-    name: kind of the branch, where it is known only after the call.
+    name: kind of the branch, if it is known only after the call.
     weights: parameters of the branch.
     """
 
@@ -53,10 +53,10 @@ class LayerRecorder(Protocol):
     operations: OperationTracker
 
     def enter(self, site: int, state: torch.Tensor) -> bool:
-        """Record the state that enters a layer. Return False where this pass has recorded the layer before."""
+        """Record the state that enters a layer. Return False if this pass has recorded the layer before."""
 
     def read(self, site: int, u: torch.Tensor) -> None:
-        """Record u (..., C), the input of the layer's branch. Not called where the branch reads the state directly."""
+        """Record u (..., C), the input of the layer's branch. Not called if the branch reads the state directly."""
 
     def leave(self, site: int, written: LayerPass) -> None:
         """Record the output of a layer. A second call replaces the first, with a state closer to the next layer."""
@@ -96,7 +96,7 @@ class Adapter(ABC):
         return len(self.sites)
 
     def explain(self) -> SpecError | None:
-        """Return why no complete pass was recorded, where the model did not run as expected; else None."""
+        """Return why no complete pass was recorded, if the model did not run as expected; else None."""
         return None
 
     @abstractmethod

@@ -63,9 +63,9 @@ class Attachment:
         Raises
         ------
         RuntimeError
-            Where no complete forward pass was recorded.
+            If no complete forward pass was recorded.
         SpecError
-            Where a layer does not receive the state of the layer before.
+            If a layer does not receive the state of the layer before.
         """
         result = Result()
         for frame in self.frames():
@@ -91,7 +91,7 @@ class Attachment:
             item.recorder.begin_call()
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
-        """Record the loss, where the model returns one: alone, or as `loss` of its output."""
+        """Record the loss, if the model returns one: alone, or as `loss` of its output."""
         loss = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
         is_loss = isinstance(loss, torch.Tensor) and loss.numel() == 1
         for item in self._recordings:
@@ -104,7 +104,7 @@ def _build_source(model: nn.Module) -> TraceSource:
 
 
 def _find_versions(model: nn.Module) -> dict[str, str]:
-    """Return the versions of torch and of the package that defines the model's class, where it has one."""
+    """Return the versions of torch and of the package that defines the model's class, if it has one."""
     package = type(model).__module__.partition(".")[0]
     found = getattr(sys.modules.get(package), "__version__", None)
     return {"torch": torch.__version__} | ({} if found is None else {package: str(found)})
@@ -124,6 +124,6 @@ def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attac
     Raises
     ------
     SpecError
-        Where `layers` is missing and the structure is ambiguous. The message proposes a value for `layers`.
+        If `layers` is missing and the structure is ambiguous. The message proposes a value for `layers`.
     """
     return Attachment(model, build_candidates(model, layers))

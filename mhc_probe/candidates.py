@@ -22,7 +22,7 @@ class Candidates:
     """Adapters that fit the structure of a model, the most specific first. They serve many attachments.
 
     Names and shapes of weights propose an adapter; only the states of a pass confirm one. `refusal` is the error to
-    raise where no adapter is confirmed and the structure is not that of a plain residual model.
+    raise if no adapter is confirmed and the structure is not that of a plain residual model.
     """
 
     def __init__(self, adapters: Sequence[Adapter], refusal: SpecError | None = None) -> None:
@@ -41,13 +41,13 @@ class Candidates:
     def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
         """Return the complete pass of the first adapter that its states confirm. Later attachments use only this one.
 
-        Where no adapter is confirmed, choose the first that needs no confirmation: behind a norm that follows a layer's
+        If no adapter is confirmed, choose the first that needs no confirmation: behind a norm that follows a layer's
         sum, H_res is unknown.
 
         Raises
         ------
         NoPassError, SpecError
-            Where no adapter fits.
+            If no adapter fits.
         """
         found: list[tuple[JoinedPasses, AdapterRecording]] = []
         errors: dict[Adapter, Exception] = {}

@@ -40,13 +40,13 @@ def measure_write_error(
 def solve_branch(
     x_nNC: torch.Tensor, after_nNC: torch.Tensor, h_post_Nn: torch.Tensor, h_res_Nnn: torch.Tensor
 ) -> torch.Tensor:
-    """Return the least-squares y (N, C) of x' - H_res x = H_post y. It is exact where any y obeys the law."""
+    """Return the least-squares y (N, C) of x' - H_res x = H_post y. It is exact if any y obeys the law."""
     written = after_nNC - torch.einsum("bij,jbc->ibc", h_res_Nnn, x_nNC)
     return torch.einsum("bi,ibc->bc", h_post_Nn / h_post_Nn.square().sum(1, keepdim=True), written)
 
 
 def choose(errors_Lk: Sequence[Sequence[float]], spread: float) -> int | None:
-    """Return the index of the matrix that the states of all layers obey; None where it cannot be determined.
+    """Return the index of the matrix that the states of all layers obey; None if it cannot be determined.
 
     Parameters
     ----------

@@ -129,7 +129,7 @@ def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProduct
 
 
 def _collect_mixing_norms(recorded: JoinedPasses, norms: ParameterNorms) -> dict[str, np.ndarray]:
-    """Return the norms as column (L), nan where a layer's mixing takes no gradient; {} where none does."""
+    """Return the norms as column (L), nan if a layer's mixing takes no gradient; {} if none does."""
     groups = [[norms.gradient[p] for p in layer.mixing if p in norms.gradient] for layer in recorded.layers]
     if not any(groups):
         return {}

@@ -11,9 +11,9 @@ from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
 def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
-    """Return the coefficients of every layer, all with N or all without; nan where the states do not obey them.
+    """Return the coefficients of every layer, all with N or all without; nan if the states do not obey them.
 
-    Where the states do not obey a branch's output, because the block changes it further, solve for the output that they
+    If the states do not obey a branch's output, because the block changes it further, solve for the output that they
     obey.
     """
     n, samples, _ = recorded.state_nNC.shape
@@ -36,7 +36,7 @@ def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[M
 class _Law:
     """The equation x' = H_res x + H_post y of one layer, with each candidate for H_res.
 
-    `errors` has one entry per candidate, and is [] where H_post or every matrix is missing.
+    `errors` has one entry per candidate, and is [] if H_post or every matrix is missing.
     """
 
     def __init__(self, layer: JoinedLayer, state_nNC: torch.Tensor, tolerance: float) -> None:
@@ -70,7 +70,7 @@ class _Law:
         return max(float((first - other).abs().max()) for other in self.layer.h_res)
 
     def settle(self, chosen: int | None) -> None:
-        """Use the matrix that was chosen over all layers, with its branch, where this layer obeys it."""
+        """Use the matrix that was chosen over all layers, with its branch, if this layer obeys it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
             self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
 

@@ -32,7 +32,7 @@ COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 
 def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
-    """Return the frames with `unknown` instead of `nan` where the inputs of a value were not recorded."""
+    """Return the frames with `unknown` instead of `nan` if the inputs of a value were not recorded."""
     missing = [_find_missing(recorded, index, mixing) for index, mixing in enumerate(mixings)]
     marked = [
         _mark(frame, missing[frame.layer])

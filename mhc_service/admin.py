@@ -66,7 +66,7 @@ async def get_admin_page(request: Request, service: Service, queries: Reads, enc
 
 @router.post("/runs/{run_id}/stop", dependencies=[Depends(require_own_page), Depends(require_operator_password)])
 async def stop_run(run_id: str, service: Service) -> Response:
-    """Stop a run, even where others watch it."""
+    """Stop a run, even if others watch it."""
     run = await service.store.get(run_id)
     if run is None:
         raise not_found("run", run_id)

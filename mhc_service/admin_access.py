@@ -22,7 +22,7 @@ async def require_operator_password(request: Request) -> None:
     Raises
     ------
     Problem
-        Where a token is sent that is not an admin's, or none, and from no operator's network location.
+        If a token is sent that is not an admin's, or none, and from no operator's network location.
     """
     token = read_access_token(request) or read_password(request)
     if token is None:

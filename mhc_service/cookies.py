@@ -27,7 +27,7 @@ class ClientCookies:
         self._app, self._public_url = app, public_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Set the cookie where the request has none of ours."""
+        """Set the cookie if the request has none of ours."""
         if scope["type"] != "http" or not _wants_cookie(scope):
             return await self._app(scope, receive, send)
 

@@ -32,9 +32,9 @@ class ServiceExtension:
         Raises
         ------
         MissingExtension
-            Where a package that the service needs is not installed.
+            If a package that the service needs is not installed.
         UnusableDatabase
-            Where the database cannot be used.
+            If the database cannot be used.
         """
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing:

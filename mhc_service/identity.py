@@ -26,12 +26,12 @@ class Identities:
     async def identify(
         self, host: str, *, token: str | None = None, name: str | None = None, cookie: str | None = None
     ) -> ClientIdentity:
-        """Return the client at the address `host`; `name` is set only where a trusted proxy sends it.
+        """Return the client at the address `host`; `name` is set only if a trusted proxy sends it.
 
         Raises
         ------
         InvalidTokenError
-            Where a token is sent that is unknown or has expired: it is never treated as no token.
+            If a token is sent that is unknown or has expired: it is never treated as no token.
         """
         address = to_block(host)
         if token is not None:
@@ -59,7 +59,7 @@ def new_cookie() -> str:
 
 
 def to_cookie_key(cookie: str) -> str | None:
-    """Return the key of a client with this cookie; None where this server never creates such a value."""
+    """Return the key of a client with this cookie; None if this server never creates such a value."""
     return f"cookie:{hash_text(cookie)}" if COOKIE.fullmatch(cookie) else None
 
 

@@ -25,7 +25,7 @@ class LiveRun:
 
     @property
     def predicted_s(self) -> float:
-        """Return the seconds that were predicted for the run when it was accepted; 0 where none were stored."""
+        """Return the seconds that were predicted for the run when it was accepted; 0 if none were stored."""
         return float(self.cost.get("seconds_likely", 0.0))
 
 

@@ -28,7 +28,7 @@ async def require_operator_bearer(request: Request) -> None:
     Raises
     ------
     Problem
-        Where the request comes neither from an operator's network location nor with an admin's token.
+        If the request comes neither from an operator's network location nor with an admin's token.
     """
     if is_operator_request(request):
         return
@@ -42,7 +42,7 @@ async def require_operator_bearer(request: Request) -> None:
 
 
 def is_operator_request(request: Request) -> bool:
-    """Return True on the private port, or, where there is none, from this machine without a proxy header.
+    """Return True on the private port, or, if there is none, from this machine without a proxy header.
 
     A scraper on the same machine then needs no setting.
     """
@@ -63,7 +63,7 @@ async def identify_holder(request: Request, token: str) -> ClientIdentity:
     Raises
     ------
     InvalidTokenError
-        Where the token is not one of this server's, or has expired.
+        If the token is not one of this server's, or has expired.
     """
     policy: ServicePolicy = request.app.state.policy
     return await policy.identify_holder(request.client.host if request.client else "unknown", token)

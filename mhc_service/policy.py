@@ -34,7 +34,7 @@ class ServicePolicy(OpenPolicy):
         self.streams = QuotaStreams(settings)
 
     async def identify(self, credentials: Credentials) -> ClientIdentity:
-        """Return the client, in the room of a course where the request names one."""
+        """Return the client, in the room of a course if the request names one."""
         token = credentials.cookies.get(TOKEN_COOKIE) if credentials.token is None else credentials.token
         client = await self._identities.identify(
             credentials.host,
@@ -50,7 +50,7 @@ class ServicePolicy(OpenPolicy):
         Raises
         ------
         InvalidTokenError
-            Where the token is not one of this server's, or has expired.
+            If the token is not one of this server's, or has expired.
         """
         return await self._identities.identify(host, token=token)
 

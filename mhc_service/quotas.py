@@ -44,7 +44,7 @@ def require_queue_quota(
     Raises
     ------
     TooManyRunsError
-        Where the quota of the client or of its address is used up.
+        If the quota of the client or of its address is used up.
     """
     new = sum_seconds(new_s)
     of_others = [item for item in live if item.client != SERVER.key]
@@ -73,9 +73,9 @@ class QuotaStreams(StreamLimit):
         Raises
         ------
         TooManyStreamsError
-            Where the client, or its address, has as many as it may.
+            If the client, or its address, has as many as it may.
         ServerStreamLimitError
-            Where the server has as many as it may.
+            If the server has as many as it may.
         """
         keys = _to_keys(client)
         limits = _to_limits(client, self._settings.client_streams, self._settings.address_streams)
@@ -115,7 +115,7 @@ class ReadQuota:
         Raises
         ------
         TooMuchReadError
-            Where either has read as much as it may; then nothing is counted.
+            If either has read as much as it may; then nothing is counted.
         """
         limits = _to_limits(client, self._settings.client_read_bytes, self._settings.address_read_bytes)
         windows = [RateLimitItemPerMinute(max(READ_KB, int(limit / KILO))) for limit in limits]
@@ -146,7 +146,7 @@ class StorageQuota:
         Raises
         ------
         TooMuchStoredError
-            Where that is so; the text has both figures.
+            If that is so; the text has both figures.
         """
         stored = await self._store.sum_stored(client.key, client.address)
         limits = _to_limits(client, self._settings.max_client_bytes, self._settings.max_address_bytes)

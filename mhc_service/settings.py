@@ -83,6 +83,6 @@ class ServiceSettings(Settings):
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses to listen on: the port, and the private port where there is one."""
+        """Return the addresses to listen on: the port, and the private port if there is one."""
         private = [(self.private_host, self.private_port)] if self.private_port else []
         return super().addresses + private

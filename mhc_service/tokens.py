@@ -67,7 +67,7 @@ def remove_token(connection: Connection, token_id: str) -> bool:
 
 
 def read_token_id(text: str) -> str | None:
-    """Return the id at the beginning of a token's text; None where the text is not a token."""
+    """Return the id at the beginning of a token's text; None if the text is not a token."""
     found = TOKEN.fullmatch(text)
     return None if found is None else found[1]
 

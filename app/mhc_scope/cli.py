@@ -21,7 +21,7 @@ GROUP = "mhc_scope.commands"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command; return the exit code: 0, 1 where a verification or a check fails, or 2 for a user's mistake."""
+    """Run a command; return the exit code: 0, 1 if a verification or a check fails, or 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="mhc-scope", description="mHC Scope")
     parser.add_argument("--version", action="version", version=f"mhc-scope {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)

@@ -66,7 +66,7 @@ class Extension(Protocol):
 
 
 def find_extension() -> Extension | None:
-    """Return the installed extension; None where no package provides it, or its folder was omitted."""
+    """Return the installed extension; None if no package provides it, or its folder was omitted."""
     for point in entry_points(group=GROUP, name=NAME):
         if find_spec(point.module.partition(".")[0]) is not None:
             found: Extension = point.load()
@@ -80,7 +80,7 @@ def load_extension() -> Extension:
     Raises
     ------
     MissingExtension
-        Where no package provides it.
+        If no package provides it.
     """
     found = find_extension()
     if found is None:
@@ -96,9 +96,9 @@ def open_database(settings: Settings, *, is_secondary: bool = False) -> "Databas
     Raises
     ------
     UnusableDatabase
-        Where it cannot be used; the text says why.
+        If it cannot be used; the text says why.
     MissingExtension
-        Where the settings request the service, and it is not installed.
+        If the settings request the service, and it is not installed.
     """
     if settings.service:
         return load_extension().open_database(settings, is_secondary=is_secondary)

@@ -27,7 +27,7 @@ def read_file(path: str) -> bytes:
     Raises
     ------
     MissingAsset
-        Where it does not exist.
+        If it does not exist.
     """
     try:
         body = (find_root() / path).read_bytes()
@@ -42,7 +42,7 @@ def strip_comments(body: bytes) -> bytes:
 
 
 def list_files(folder: str) -> list[str]:
-    """Return the paths of all files in a folder and below, in order; none where it does not exist."""
+    """Return the paths of all files in a folder and below, in order; none if it does not exist."""
     root = find_root()
     return sorted(path.relative_to(root).as_posix() for path in (root / folder).rglob("*") if path.is_file())
 

@@ -60,13 +60,13 @@ def create_app(settings: Settings) -> FastAPI:
     Raises
     ------
     UnusableDatabase
-        Where another server uses the data folder, or its database is not one of this version.
+        If another server uses the data folder, or its database is not one of this version.
     UnknownEngine
-        Where the settings name an engine that does not exist.
+        If the settings name an engine that does not exist.
     MissingExtension
-        Where they request the service, and it is not installed.
+        If they request the service, and it is not installed.
     NoTelemetry
-        Where they request spans, and the packages for them are missing.
+        If they request spans, and the packages for them are missing.
     """
     app = FastAPI(
         lifespan=_live,

@@ -33,12 +33,12 @@ def count_cores() -> int:
 
 
 def parse_database_url(url: str, wanted: str) -> URL | None:
-    """Return the parts of a URL; None where it is empty.
+    """Return the parts of a URL; None if it is empty.
 
     Raises
     ------
     ValueError
-        Where it is not valid, or names no file of SQLite; the text ends with what is wanted.
+        If it is not valid, or names no file of SQLite; the text ends with what is wanted.
     """
     if not url:
         return None
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
 
     @property
     def public_base(self) -> str:
-        """Return the public URL with the root path, empty where it is unknown."""
+        """Return the public URL with the root path, empty if it is unknown."""
         return self.public_url and self.public_url.removesuffix(self.root) + self.root
 
     @property
@@ -197,7 +197,7 @@ class Settings(BaseSettings):
 
     @property
     def public_origin(self) -> str:
-        """Return the origin of pages at the public URL, which a proxy may hide; empty where it is unknown."""
+        """Return the origin of pages at the public URL, which a proxy may hide; empty if it is unknown."""
         parts = urlsplit(self.public_url)
         return f"{parts.scheme}://{parts.netloc}" if self.public_url else ""
 
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
 
     @property
     def spare_run_s(self) -> float:
-        """Return the predicted time of a run up to which a spare worker takes it; 0 where there is none."""
+        """Return the predicted time of a run up to which a spare worker takes it; 0 if there is none."""
         return limits.SHORT_RUN_S if self.engine == "local" and self.worker_count > 1 else 0.0
 
     @property

@@ -16,7 +16,7 @@ from mhc_core.spec import RunSpec
 class Scaling:
     """Factors of one layer: on the pre-norm's output, on the branch output, on the skip path, on the drawn weights.
 
-    `gain` is where a learned scalar on the branch output starts; None where there is none.
+    `gain` is where a learned scalar on the branch output starts; None if there is none.
     """
 
     norm: float = 1.0

@@ -231,7 +231,7 @@ def _count_step(spec: RunSpec) -> Work:
 
 
 def _jacobian_products(spec: RunSpec) -> int:
-    """Pairs, and the two walks that make the graph; 0 where none is requested."""
+    """Pairs, and the two walks that make the graph; 0 if none is requested."""
     return 2 * spec.jacobian + 2 if spec.jacobian else 0
 
 
@@ -266,7 +266,7 @@ def _vector_bytes(spec: RunSpec) -> int:
 
 
 def count_jacobian_bytes(spec: RunSpec) -> float:
-    """The graph of the whole stack, twice differentiable, and both bases; 0 where no Jacobian is requested."""
+    """The graph of the whole stack, twice differentiable, and both bases; 0 if no Jacobian is requested."""
     if not spec.jacobian:
         return 0.0
     n = spec.streams

@@ -21,7 +21,7 @@ ENDS: tuple[Reduction, ...] = ("first", "last", "min", "max")
 
 
 def build_bundle(result: Result) -> dict[str, Any]:
-    """Figure and table by media type; {} where nothing is known yet."""
+    """Figure and table by media type; {} if nothing is known yet."""
     if not result.has_start:
         return {}
     drawn = figures.figure(find_panel(result), [result], [result.label], result.depth - 1, "light")

@@ -1,6 +1,6 @@
 """The largest composite gain of a record, forward and backward: of its one pass, or in the median over seeds.
 
-Where a state overflows, mixing that depends on it is not known from the next layer on, and neither is the gain of the
+If a state overflows, mixing that depends on it is not known from the next layer on, and neither is the gain of the
 stack: what is known of the layers before is said to be of these layers, and a median of the seeds whose gain is known.
 """
 
@@ -24,7 +24,7 @@ class Gain:
     """The largest gain over depth in one direction.
 
     log10: over the layers whose gain is known; of several seeds the median of those whose gain is known at all layers,
-        with their 5th and 95th percentile as low and high. nan where there are none.
+        with their 5th and 95th percentile as low and high. nan if there are none.
     known, whole: layers whose gain is known, of how many; with several seeds, seeds.
     """
 

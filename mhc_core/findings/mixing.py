@@ -28,7 +28,7 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
 
 
 def _describe_path(spec: RunSpec, result: Result) -> str | None:
-    """What passes the layers by where nothing is mixed; None where matrices are multiplied."""
+    """What passes the layers by where nothing is mixed; None if matrices are multiplied."""
     if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
     if spec.family.has_streams:

@@ -67,7 +67,7 @@ def describe_gradient(result: Result) -> Finding | None:
 
 
 def _read_gradient_growth(result: Result) -> np.ndarray:
-    """log10 of the gradient at the first layer over that at the last, an entry a seed; nan where it is not known."""
+    """log10 of the gradient at the first layer over that at the last, an entry a seed; nan if it is not known."""
     if result.seeds is not None and result.seeds.gradient_growth is not None:
         return result.seeds.gradient_growth
     first, last = read_ranks(result, "grad_rms")[[0, -1]]
@@ -135,7 +135,7 @@ def describe_zero(result: Result) -> Finding | None:
 
 
 def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
-    """Singular values only where they have converged; the least Ritz value alone is no more than an upper bound."""
+    """Singular values only if they have converged; the least Ritz value alone is no more than an upper bound."""
     found = result.jacobian
     if found is None:
         return None
@@ -165,7 +165,7 @@ def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _power_of_depth(log10: np.ndarray) -> float | None:
-    """Exponent p of a fit rms = c * (1 + layer)^p, or None where a power law does not describe the curve."""
+    """Exponent p of a fit rms = c * (1 + layer)^p, or None if a power law does not describe the curve."""
     if len(log10) < 8 or not np.isfinite(log10).all():
         return None
     depth = np.log10(1 + np.arange(1, len(log10) + 1))

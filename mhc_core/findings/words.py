@@ -19,13 +19,13 @@ def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float |
 
 
 def read_ranks(result: Result, key: str) -> np.ndarray:
-    """log10 of a column of one pass (L): -inf where the value is zero, nan where neither is known."""
+    """log10 of a column of one pass (L): -inf if the value is zero, nan if neither is known."""
     log = result.layers_log10[key].astype(np.float64)
     return np.where(np.isnan(log) & (result.layers[key] == 0), -np.inf, log)
 
 
 def find_largest(result: Result, key: str) -> float:
-    """Largest log10 over depth, -inf where the column is all zero; nan unless every layer is known."""
+    """Largest log10 over depth, -inf if the column is all zero; nan unless every layer is known."""
     return float(read_ranks(result, key).max())
 
 
@@ -50,7 +50,7 @@ def name_median(result: Result, known: int | None = None) -> str:
 
 
 def to_finite(value: Any) -> float | None:
-    """A number as it travels in JSON: None where it is not finite."""
+    """A number as it travels in JSON: None if it is not finite."""
     return float(value) if value is not None and np.isfinite(value) else None
 
 

@@ -35,7 +35,7 @@ RECTIFIERS = ("relu", "gelu", "silu")
 def measure_identities(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], logits: Logits
 ) -> dict[str, Array]:
-    """Errors of every relation that applies, (L) each; nan where it could not be evaluated.
+    """Errors of every relation that applies, (L) each; nan if it could not be evaluated.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
 
 
 def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """nan where a sample is so small that the norm's eps shows, or twice its size is beyond float64."""
+    """nan if a sample is so small that the norm's eps shows, or twice its size is beyond float64."""
     shape, errors = _batch_shape(stack.spec), []
     with torch.no_grad():
         for branch, output in zip(stack.branches, outputs, strict=True):
@@ -191,7 +191,7 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], lost_L: Array) -> Array:
     """Layer by layer: the state before it is moved along its own gradient, and the gradient after it weighs the move.
 
-    The last entry is also of the loss. nan where the layer bends too much for a step, and in the layers `lost_L`.
+    The last entry is also of the loss. nan if the layer bends too much for a step, and in the layers `lost_L`.
     """
     before, errors = start, []
     is_static = stack.connection.static_mixing() is not None
@@ -228,7 +228,7 @@ def _find_peak(values: torch.Tensor) -> float:
 def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state: torch.Tensor) -> float:
     """What a small move of the state along its gradient does to the sum of the function, over what the gradient says.
 
-    The function divides by its second argument, the largest entry of the gradient. Less 1; nan where the step is too
+    The function divides by its second argument, the largest entry of the gradient. Less 1; nan if the step is too
     large for the function's bends, or too small for its rounding.
     """
     grad, peak = state.grad, _find_peak(state)
@@ -272,7 +272,7 @@ def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 def _compare_attention(branch: Attention, u_BTC: torch.Tensor, layer: int) -> float:
     """Largest relative error of output and gradient.
 
-    nan where one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
+    nan if one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
     have logits so large that rounding decides which of them is seen.
     """
     g = normal(0, "attention_gradient", layer, *u_BTC.shape).to(u_BTC)
@@ -322,7 +322,7 @@ def _check_weights(stack: Stack) -> tuple[Array, Array]:
 
 
 def _weigh_matrices(spec: RunSpec, branch: Any) -> list[tuple[float, float]]:
-    """Of each matrix: mean squared entry over the due one, less 1, and the number of free entries, inf where fixed."""
+    """Of each matrix: mean squared entry over the due one, less 1, and the number of free entries, inf if fixed."""
     shrunk = (8 * spec.depth / 2) ** -0.25 if spec.block.scaling == "deepnorm" else 1.0  # (8 N)^(-1/4)
     found = []
     for name, weight in branch.named_parameters():

@@ -98,7 +98,7 @@ def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.
 
 
 def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
-    """Unit vector and length of the part of w that is orthogonal to the basis; zeros and 0 where that is rounding."""
+    """Unit vector and length of the part of w that is orthogonal to the basis; zeros and 0 if that is rounding."""
     flat = w.flatten()
     for _ in range(2):  # once leaves the rounding of what was taken away
         flat = flat - basis_KD.T @ (basis_KD @ flat)

@@ -93,7 +93,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:
     """log10 of grad_rms (L) of a pass in which every state is changed at random by `ROUNDINGS` of the stack's type.
 
-    The stack lies on the device. nan where the gradient is lost.
+    The stack lies on the device. nan if the gradient is lost.
     """
     roundings = torch.finfo(DTYPES[stack.spec.dtype]).eps * ROUNDINGS[stack.spec.dtype]
     static, tape, layout = stack.connection.static_mixing(), _Tape(recomputes(stack.spec)), lay_out(stack, device)
@@ -163,7 +163,7 @@ def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
 def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, torch.Tensor]:
     """Of each layer's mixing parameters, on the device: norm of all their gradients, `mixing_grad_norm` (L).
 
-    Where h_res has logits, also its gradient, `h_res_grad` (L, n, n), and their norm, `logit_grad_norm` (L). {} where
+    If h_res has logits, also its gradient, `h_res_grad` (L, n, n), and their norm, `logit_grad_norm` (L). {} if
     the connection has no parameters.
     """
     if static is not None and stack.connection.stacked_parameters():

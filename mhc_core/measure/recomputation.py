@@ -68,7 +68,7 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
     Raises
     ------
     SpecError
-        Where the spec asks for a device that this machine lacks.
+        If the spec asks for a device that this machine lacks.
     """
     columns, loss, error, identities = _compute(spec, 0)
     (up, up_loss, *_), (down, down_loss, *_) = (_compute(spec, sign) for sign in (1, -1))

@@ -145,7 +145,7 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
 
 
 def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Every column and matrix that the run carries, index = layer; nan where the catalogue says that there is none.
+    """Every column and matrix that the run carries, index = layer; nan if the catalogue says that there is none.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
-    """CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan where a layer has none."""
+    """CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
     grams = np.array([_multiply_features(_merge(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers])
     count = grams.shape[1]
@@ -321,7 +321,7 @@ def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
 
 
 def _multiply_features(m_PC: Array, eps: float) -> Array:
-    """Gram matrix of features, centred and scaled to at most 1, which CKA does not see; nan where all are the same."""
+    """Gram matrix of features, centred and scaled to at most 1, which CKA does not see; nan if all are the same."""
     spread = (m_PC.max(0) - m_PC.min(0)).max()
     if not spread > SAME * eps * np.abs(m_PC).max():
         return np.full((len(m_PC), len(m_PC)), np.nan)
@@ -454,7 +454,7 @@ def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
     """Ritz values of J = d out / d x_0 (K), and of the largest and least the value and its residual bound, (1) each.
 
     They are the singular values of J restricted to the Krylov space of J^T J, spanned by (J^T J)^k v: no bidiagonal
-    matrix is made. The bound is the residual of the pair over sqrt(2). {} where a product is not finite.
+    matrix is made. The bound is the residual of the pair over sqrt(2). {} if a product is not finite.
     """
     spec = stack.spec
     x = stack.input().flatten(0, 1).detach().requires_grad_()
@@ -552,7 +552,7 @@ def _count_directions(m_NC: Array) -> float:
 
 
 def _list_singular_values(matrix: Array) -> Array:
-    """From the largest to the least; nan where an entry is not finite."""
+    """From the largest to the least; nan if an entry is not finite."""
     if not np.isfinite(matrix).all():
         return np.full(min(matrix.shape), np.nan)
     return np.linalg.svd(matrix, compute_uv=False)
@@ -580,6 +580,6 @@ def _read(tensor: object) -> Array:
 
 
 def _grad(tensor: object) -> Array:
-    """The gradient that autograd left at a tensor; 0 where none came."""
+    """The gradient that autograd left at a tensor; 0 if none came."""
     grad = tensor.grad  # type: ignore[attr-defined]
     return np.zeros(tuple(tensor.shape)) if grad is None else _read(grad)  # type: ignore[attr-defined]

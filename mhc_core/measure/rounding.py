@@ -90,7 +90,7 @@ def _names_type(key: str) -> bool:
 
 
 def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
-    """Values on the scale on which they are compared, magnitudes below the floor lifted; -inf for 0 where none is."""
+    """Values on the scale on which they are compared, magnitudes below the floor lifted; -inf for 0 if none is."""
     if METRICS[key].scale != "log" or REFERENCES[key] == "jacobian":
         return values  # of singular values, rounding leaves what is small relative to the largest
     return lift(spec, key, to_log10(values))
@@ -103,7 +103,7 @@ def lift(spec: RunSpec, key: str, log10: Array) -> Array:
 
 
 def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None) -> Array:
-    """How far two columns (L, ...) are apart in each layer, (L): inf where one of them alone has no number."""
+    """How far two columns (L, ...) are apart in each layer, (L): inf if one of them alone has no number."""
     if other is None or other.shape != column.shape:
         return np.full(len(column), np.inf)
     with np.errstate(invalid="ignore"):

@@ -48,7 +48,7 @@ def run(spec: RunSpec) -> Iterator[Frame]:
     Raises
     ------
     SpecError
-        Where the spec asks for a device that this machine lacks.
+        If the spec asks for a device that this machine lacks.
     """
     device = choose_device(spec)
     result = Result(keeps_frames=False)

@@ -55,9 +55,9 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
     """The frame over the results of all seeds.
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
-    lost: key -> layer -> how many seeds have no number there; only where there are any.
-    largest: of the composite gains, each seed's largest log10 over depth, (k); nan where a layer's is not known.
-    gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf where it has
+    lost: key -> layer -> how many seeds have no number there; only if there are any.
+    largest: of the composite gains, each seed's largest log10 over depth, (k); nan if a layer's is not known.
+    gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf if it has
         become zero. The median of these is
         not the ratio of the medians, and cannot be made of the bands.
     """
@@ -82,13 +82,13 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
 
 
 def _find_largest(result: Result, key: str) -> float:
-    """Over depth, as log10: nan where a layer is lost, for the gain of the stack is then not known."""
+    """Over depth, as log10: nan if a layer is lost, for the gain of the stack is then not known."""
     largest = float(_to_ranks(result, key).max())
     return float("nan") if largest == np.inf else largest
 
 
 def _find_gradient_growth(result: Result) -> float:
-    """nan where a layer is lost, or the gradient is zero where it starts."""
+    """nan if a layer is lost, or the gradient is zero where it starts."""
     first, last = _to_ranks(result, "grad_rms")[[0, -1]]
     return float(first - last) if np.isfinite(last) and first < np.inf else float("nan")
 
@@ -113,7 +113,7 @@ def _find_lost(result: Result, key: str) -> np.ndarray:
 
 
 def _to_band(ranks_kL: np.ndarray) -> Values:
-    """Percentiles over seeds, nan entries left out; nan where there is none, or where it is not finite."""
+    """Percentiles over seeds, nan entries left out; nan if there is none, or where it is not finite."""
     ordered = np.sort(ranks_kL, axis=0)  # nan last
     last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
     band: Values = {}

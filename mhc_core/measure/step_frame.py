@@ -49,7 +49,7 @@ def build_step_frame(
 
 
 def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
-    """Sizes of the state before the layers as they travel, nan where they have no number; None of a step without."""
+    """Sizes of the state before the layers as they travel, nan if they have no number; None of a step without."""
     return {key: np.where(np.isfinite(value), value, np.nan) for key, value in before.items()} or None
 
 

@@ -107,7 +107,7 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
 
 
 def _find_spread(result: Result) -> float:
-    """By how much H_res varies from token to token; 0 where it is static."""
+    """By how much H_res varies from token to token; 0 if it is static."""
     spread = result.matrices.get("h_res_std")
     return 0.0 if spread is None else float(np.nan_to_num(spread).mean())
 

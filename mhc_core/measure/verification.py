@@ -58,7 +58,7 @@ class Check:
     metric: key of the metric, or `loss`, or `weights`.
     layer: where, from 0; None for what has no layer.
     scale: `log10` where the three numbers are decades, else `linear`.
-    expected, measured, tolerance: None where nothing could be compared. It holds where they differ by at most that.
+    expected, measured, tolerance: None if nothing could be compared. It holds where they differ by at most that.
     """
 
     law: str
@@ -133,7 +133,7 @@ def _name_check(check: Check) -> str:
 def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
     """Layers (L), by metric, in which the run's type keeps the digits of the value that the law predicts.
 
-    Where the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
+    If the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
     lost in all later layers, and with them every gradient.
     """
     every = np.ones(spec.depth, dtype=bool)
@@ -362,7 +362,7 @@ def _has_no_value(result: Result, key: str, again: Array) -> bool:
 
 
 def _find_column(result: Result, key: str) -> Array | None:
-    """In float64; None where the record has no such column."""
+    """In float64; None if the record has no such column."""
     found = (result.matrices if METRICS[key].table == "matrices" else result.layers).get(key)
     return None if found is None else found.astype(np.float64)
 
@@ -374,7 +374,7 @@ def _check_column(
 
     Parameters
     ----------
-    again: column of the recomputation, nan where it has no value.
+    again: column of the recomputation, nan if it has no value.
     unsure_L: what one rounding does to it in each layer.
     kept_L: whether the layer can be compared.
     least_L: what its tolerance has in addition to that of every column.

@@ -147,7 +147,7 @@ def _centre(n: int) -> np.ndarray:
 
 
 def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
-    """Singular values of each matrix, the largest first, (K, n); nan where a matrix is not finite."""
+    """Singular values of each matrix, the largest first, (K, n); nan if a matrix is not finite."""
     finite = np.isfinite(matrices_Knn).all((1, 2))
     found = np.full(matrices_Knn.shape[:2], np.nan)
     found[finite] = np.linalg.svd(matrices_Knn[finite], compute_uv=False)

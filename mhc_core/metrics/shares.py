@@ -86,7 +86,7 @@ def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def to_shares(sizes_Kn: np.ndarray, power: int = 1) -> np.ndarray:
-    """|size|^power over its sum, (K, n): nan where all are 0, inf where one is beyond its type: it has no share."""
+    """|size|^power over its sum, (K, n): nan if all are 0, inf if one is beyond its type: it has no share."""
     size = np.abs(sizes_Kn)
     with np.errstate(invalid="ignore"):
         # By the largest first, whose square may be beyond float64.
@@ -129,7 +129,7 @@ class BranchShares:
         h_post: Sequence[torch.Tensor],
         h_res: Sequence[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
-        """branch_share (K, n) of the next K layers, float64; inf where what is compared left its type.
+        """branch_share (K, n) of the next K layers, float64; inf if what is compared left its type.
 
         Parameters
         ----------

@@ -115,7 +115,7 @@ def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
 
 
 def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
-    """Linear between order statistics, (K); nan where there is one, which stands last. `torch.quantile` costs more."""
+    """Linear between order statistics, (K); nan if there is one, which stands last. `torch.quantile` costs more."""
     import torch
 
     last = ordered_KN.shape[1] - 1

@@ -97,7 +97,7 @@ class TokenProducts:
         self.found.append(self._measure(products_KNnn, exponents_KN))
 
     def columns(self) -> dict[str, torch.Tensor]:
-        """What `to_gains` takes, on the device; {} where mixing is static."""
+        """What `to_gains` takes, on the device; {} if mixing is static."""
         import torch
 
         if not self.found:

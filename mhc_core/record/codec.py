@@ -53,7 +53,7 @@ def decode_line(line: bytes) -> AnyFrame:
     Raises
     ------
     ValueError
-        Where the line is no frame: not JSON, of no known kind, or with a value that its kind does not allow.
+        If the line is no frame: not JSON, of no known kind, or with a value that its kind does not allow.
     """
     return FRAME.validate_python(orjson.loads(line))
 

@@ -91,7 +91,7 @@ def _find_worst(lost: np.ndarray) -> Status:
 
 
 def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """A column (L, ...) as it travels, nan where it is not finite, and the status of such layers."""
+    """A column (L, ...) as it travels, nan if it is not finite, and the status of such layers."""
     finite = np.isfinite(column)
     lost = np.flatnonzero(~finite.reshape(len(column), -1).all(1))
     flags: LayerStatus = {int(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
@@ -99,7 +99,7 @@ def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, L
 
 
 def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """A signed matrix as it travels, nan where it has left the range of `cast`, and the status of such rows.
+    """A signed matrix as it travels, nan if it has left the range of `cast`, and the status of such rows.
 
     An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
     """

@@ -9,7 +9,7 @@ again gives the same frames. `recomputation` is the one frame of a verification.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`
-accompanies it for metrics that span decades; `status[key]` is present only where the value is not finite or has
+accompanies it for metrics that span decades; `status[key]` is present only if the value is not finite or has
 left the range of its type: `overflow`, `underflow` or `nan`; of a trace also `unknown`, where what the value is made of
 was not recorded. Such a value is null, and its log10, where known, is not.
 A row of CKA travels as `cka` next to such a `status`, which says why the layer has none; it is `constant` where the

@@ -23,7 +23,7 @@ class Grid:
     ----------
     x, y: columns and rows of the grid; one row without y.
     ids: run ids, row by row; so are the following.
-    values, log10: None where the status says why.
+    values, log10: None if the status says why.
     status: `done`, or why there is no number.
     """
 

@@ -41,7 +41,7 @@ def from_typed_array(value: PackedArray) -> np.ndarray:
     Raises
     ------
     ValueError
-        Where the parts do not describe an array.
+        If the parts do not describe an array.
     """
     if value["dtype"] not in PLOTLY_TYPES:
         raise ValueError(f"a packed array has one of the types {', '.join(sorted(PLOTLY_TYPES))}")

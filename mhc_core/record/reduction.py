@@ -39,7 +39,7 @@ class ReducedNumber:
 
     Attributes
     ----------
-    value: None where it has left the range of float64 or is not known.
+    value: None if it has left the range of float64 or is not known.
     log10: of a metric that spans decades, known also where the value has left its range; None for 0.
     status: "finite", "overflow", "underflow", "constant", "nan" or "unknown"; "absent" where the run has no such
         number.
@@ -86,7 +86,7 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumb
 
 
 def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
-    """From an entry on the scale of the metric and the value itself, nan where it left its type."""
+    """From an entry on the scale of the metric and the value itself, nan if it left its type."""
     if not is_log:
         return ReducedNumber(float(value), None, "finite")
     if np.isneginf(number):
@@ -97,7 +97,7 @@ def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
 
 
 def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:
-    """Values, logarithms and statuses by entry along the first axis; None where the run lacks the metric."""
+    """Values, logarithms and statuses by entry along the first axis; None if the run lacks the metric."""
     metric = METRICS[key]
     values: Mapping[str, Any] = result.layers
     log10: Mapping[str, Any] = {}
@@ -128,7 +128,7 @@ def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | Non
 
 
 def log10_of(magnitude: np.ndarray) -> np.ndarray:
-    """Logarithms of magnitudes, nan where there is none."""
+    """Logarithms of magnitudes, nan if there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(magnitude > 0, np.log10(magnitude), np.nan)
 
@@ -139,7 +139,7 @@ def _to_worst(flags: str | dict[int, str]) -> str:
 
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
-    """The status that stands in for the number, or None where the numbers that are there decide."""
+    """The status that stands in for the number, or None if the numbers that are there decide."""
     for flag in ("nan", "unknown", "constant"):
         if flag in flags:
             return flag

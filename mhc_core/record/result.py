@@ -44,30 +44,30 @@ class Result:
 
     Attributes
     ----------
-    layers: key -> (L) or (L, n), nan where unknown or not finite.
+    layers: key -> (L) or (L, n), nan if unknown or not finite.
     layers_log10: the same for metrics that span decades; known also where the value itself has left its range.
     matrices: h_pre, h_post (L, n), h_res (L, n, n), cka (L, L), unfolded (L, L + 1), *_std where mixing is dynamic;
         frac has h_read (L, n, n) in place of h_pre.
     status: key -> layer -> "overflow", "underflow", "nan", of a trace "unknown"; only what is not finite. Of cka, why a
         layer has none: also "constant", where it is the same for all samples; runs of numerics 1 do not say.
     input: key -> value of the embedding's output, and its gradient.
-    loss: nats for text; nan where not finite.
+    loss: nats for text; nan if not finite.
     loss_untrained: of a run that trains, the loss as initialised; `loss`, like all of the above, is then of the trained
         stack, and until its frames come, of the stack as initialised.
-    steps: key -> (S) or (S, L) over the S steps of training, of a trace those that have come, nan where unknown or not
+    steps: key -> (S) or (S, L) over the S steps of training, of a trace those that have come, nan if unknown or not
         finite; {} without training.
     steps_log10: the same for metrics that span decades.
     steps_status: key -> step -> status, or of a column over the layers step -> layer -> status.
     kept: step_h_pre, step_h_post (K, L, n) and step_h_res (K, L, n, n) at the K steps whose matrices are kept, with
         step_act_rms_streams, step_grad_rms_streams (K, L, n) and, of more than one stream, step_stream_cos (K, L); in
-        stacks of up to 256 layers also step_cka (K, L, L), nan where a layer has none, and step_unfolded (K, L, L + 1).
+        stacks of up to 256 layers also step_cka (K, L, L), nan if a layer has none, and step_unfolded (K, L, L + 1).
     kept_steps: these steps.
     iterations: of a trace, step -> the trainer's own number of updates before it.
-    jacobian: the Jacobian frame; None where not requested.
+    jacobian: the Jacobian frame; None if not requested.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
     seeds: what else a bands frame says; None for a run of one seed.
     depth: L, which the start frame says; given beforehand where no start frame will come.
-    frames: what was added, so that the record can be saved; empty where it was said that they need not be kept.
+    frames: what was added, so that the record can be saved; empty if it was said that they need not be kept.
     """
 
     def __init__(self, depth: int = 0, *, keeps_frames: bool = True) -> None:
@@ -143,7 +143,7 @@ class Result:
 
     @property
     def cka_estimator(self) -> CkaEstimator | None:
-        """How CKA was estimated; None where the record does not say."""
+        """How CKA was estimated; None if the record does not say."""
         return self.start.cka
 
     @property
@@ -163,7 +163,7 @@ class Result:
         Raises
         ------
         SpecError
-            Where the file is no container, or holds what no record holds: the field is named.
+            If the file is no container, or holds what no record holds: the field is named.
         """
         result = cls()
         with open(path, "rb") as file:
@@ -177,7 +177,7 @@ class Result:
         Raises
         ------
         ValueError
-            Where the result has no frames to write.
+            If the result has no frames to write.
         """
         content = self.to_bytes()
         with open(path, "wb") as file:
@@ -189,9 +189,9 @@ class Result:
         Raises
         ------
         PublishError
-            Where the server refuses it, as it does the record of a spec: that is posted to `/runs`.
+            If the server refuses it, as it does the record of a spec: that is posted to `/runs`.
         OSError
-            Where the server cannot be reached.
+            If the server cannot be reached.
         """
         return container.publish(url, self.to_bytes())
 

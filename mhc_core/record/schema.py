@@ -33,7 +33,7 @@ def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
 
 
 def _drop_absent(schema: dict[str, Any]) -> None:
-    """A field whose default is None is absent where it is not set, and never null; another default always travels."""
+    """A field whose default is None is absent if it is not set, and never null; another default always travels."""
     for name, field in schema.get("properties", {}).items():
         if field.get("default", ...) is None:
             schema["properties"][name] = _without_null(field)

@@ -85,6 +85,6 @@ def parse_source(data: dict[str, Any]) -> Source:
     Raises
     ------
     ValueError
-        Where it is none.
+        If it is none.
     """
     return _SOURCE.validate_python(data)

@@ -92,7 +92,7 @@ def to_table(result: "Result", what: str = "layers") -> Table:
     Raises
     ------
     SpecError
-        Where the record has no such table.
+        If the record has no such table.
     """
     if what == "layers":
         return to_layer_table(result)

@@ -22,7 +22,7 @@ _NUMBERS = {float, int, NoneType}
 class ProtocolPart:
     """A part of the protocol: a frozen dataclass whose docstrings become the descriptions in the JSON schema.
 
-    A field whose default is None travels only where it is set. A field without a default always travels.
+    A field whose default is None travels only if it is set. A field without a default always travels.
     """
 
     __slots__ = ()
@@ -35,7 +35,7 @@ def parse_value(value: Any) -> Any:
     Raises
     ------
     ValueError
-        Where it is neither of them.
+        If it is neither of them.
     """
     if type(value) in _NUMBERS or isinstance(value, np.ndarray | np.floating):
         return value
@@ -52,7 +52,7 @@ def parse_row(value: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        Where it is another one.
+        If it is another one.
     """
     row = parse_value(value)
     if not isinstance(row, np.ndarray) or row.ndim != 1:

@@ -160,7 +160,7 @@ class RunSpec(SpecPart):
 
     @property
     def streams(self) -> int:
-        """Streams that the run really has: the expansion rate, or 1 where the connection knows no streams."""
+        """Streams that the run really has: the expansion rate, or 1 if the connection knows no streams."""
         return self.connection.streams if self.family.has_streams else 1
 
     @property

@@ -34,9 +34,9 @@ def read_checkpoint_frames(path: Path) -> list[AnyFrame]:
     Raises
     ------
     SpecError
-        Where it is no complete checkpoint of a known family of Hyper-Connections.
+        If it is no complete checkpoint of a known family of Hyper-Connections.
     OSError
-        Where a file cannot be read.
+        If a file cannot be read.
     """
     checkpoint = open_checkpoint(path)
     sites = find_sites(checkpoint.entries, _count_blocks(checkpoint.config.get("num_hidden_layers")))

@@ -33,9 +33,9 @@ def open_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     SpecError
-        Where one of its files is missing, incomplete, or of another format.
+        If one of its files is missing, incomplete, or of another format.
     OSError
-        Where one cannot be read.
+        If one cannot be read.
     """
     source = _find_source(path)
     entries = _read_shards(source) if source.name.endswith(".index.json") else read_header(source)

@@ -53,12 +53,12 @@ class Form(NamedTuple):
 
 
 def read_settings(config: Mapping[str, Any]) -> MixingSettings:
-    """Return the settings of the connections, with the families' defaults where the config has none.
+    """Return the settings of the connections, with the families' defaults if the config has none.
 
     Raises
     ------
     SpecError
-        Where one of them is out of range.
+        If one of them is out of range.
     """
     eps = _read_number(config, "hc_eps", 1e-6, 1.0)
     rounds = _read_number(config, "hc_sinkhorn_iters", 20, MAX_ROUNDS)
@@ -75,7 +75,7 @@ def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> S
     Raises
     ------
     SpecError
-        Where shapes are not those of connections, or differ from layer to layer.
+        If shapes are not those of connections, or differ from layer to layer.
     """
     if INJECTION in sites[0].parts:
         return _gate(sites)

@@ -23,7 +23,7 @@ class Reach(NamedTuple):
 
 
 def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | None:
-    """Read all projections in chunks. Return None where there are none, or where they are quantised."""
+    """Read all projections in chunks. Return None if there are none, or if they are quantised."""
     if any(PROJECTION not in site.parts or site.parts[PROJECTION].dtype not in READABLE for site in sites):
         return None
     with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite stay so
@@ -33,7 +33,7 @@ def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | Non
 
 
 def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:
-    """Yield the mean square of s |w| over the rows of H_pre, of H_post, and of H_res where it has any."""
+    """Yield the mean square of s |w| over the rows of H_pre, of H_post, and of H_res if it has any."""
     projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
     first = 0
     for scale, rows in zip(scales, (n, n, n * n), strict=False):

@@ -45,9 +45,9 @@ def read_header(path: Path) -> dict[str, TensorLocation]:
     Raises
     ------
     SpecError
-        Where the file is incomplete, or of another format.
+        If the file is incomplete, or of another format.
     OSError
-        Where it cannot be read.
+        If it cannot be read.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -65,7 +65,7 @@ def read_values(entry: TensorLocation) -> np.ndarray:
     Raises
     ------
     SpecError
-        Where its type is not one of `READABLE`, or where the file has become shorter.
+        If its type is not one of `READABLE`, or if the file has become shorter.
     """
     chunks = list(read_chunks(entry, 0, math.prod(entry.shape)))
     return np.concatenate([np.empty(0), *chunks]).reshape(entry.shape)
@@ -144,7 +144,7 @@ def _are_counts(items: Any) -> bool:
 
 
 def _check_cover(path: Path, entries: dict[str, TensorLocation], data: int, size: int) -> None:
-    """Raise where tensors overlap, leave a gap, or end before or after the file."""
+    """Raise if tensors overlap, leave a gap, or end before or after the file."""
     place = data
     for name, entry in sorted(entries.items(), key=lambda item: item[1].start):
         if entry.start != place:

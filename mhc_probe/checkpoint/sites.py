@@ -51,12 +51,12 @@ def find_sites(entries: Mapping[str, TensorLocation], blocks: int | None) -> lis
     Parameters
     ----------
     entries: the tensors of a checkpoint.
-    blocks: number of blocks of the model; None where unknown. Further stored blocks predict later tokens.
+    blocks: number of blocks of the model; None if unknown. Further stored blocks predict later tokens.
 
     Raises
     ------
     SpecError
-        Where there are none, where those of a block are missing, or where they belong to several models.
+        If there are none, if those of a block are missing, or if they belong to several models.
     """
     found = _group(entries)
     towers = sorted({tower for tower, _, _ in found if "mtp" not in tower})

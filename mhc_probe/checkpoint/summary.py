@@ -57,7 +57,7 @@ def _describe_reach(reach: Reach | None) -> Finding:
 
 
 def _describe_lost(mixing: StaticMixing) -> Finding | None:
-    """Describe layers whose biases are not finite; None where there are none."""
+    """Describe layers whose biases are not finite; None if there are none."""
     lost = np.flatnonzero(~np.isfinite(mixing.h_res).all((1, 2)))
     if not len(lost):
         return None

@@ -96,7 +96,7 @@ class AsyncClient:
         Raises
         ------
         RunFailedError
-            Where the run ends without a result.
+            If the run ends without a result.
         """
         result = Result()
         async for frame in self.follow(record):
@@ -111,7 +111,7 @@ class AsyncClient:
         Raises
         ------
         RefusedError
-            Where the API has no such option or value; the message lists those that exist.
+            If the API has no such option or value; the message lists those that exist.
         """
         return await self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 

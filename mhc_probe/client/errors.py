@@ -27,7 +27,7 @@ class RunFailedError(ClientError):
     ----------
     run_id: id of the run.
     status: `failed` or `cancelled`.
-    reason: the server's reason; None where it gives none.
+    reason: the server's reason; None if it gives none.
     """
 
     def __init__(self, run_id: str, status: str, reason: str | None) -> None:
@@ -41,7 +41,7 @@ class RefusedError(ClientError):
     Attributes
     ----------
     status: HTTP status code.
-    kind: kind of the problem, such as `invalid-spec`; "" where the response is no problem document.
+    kind: kind of the problem, such as `invalid-spec`; "" if the response is no problem document.
     detail: one sentence.
     errors: field, value received and value allowed, for each mistake.
     """

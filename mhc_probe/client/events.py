@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """One event. `id` is None where it has none."""
+    """One event. `id` is None if it has none."""
 
     kind: str
     data: bytes

@@ -64,7 +64,7 @@ class ApiResponse:
         Raises
         ------
         RefusedError
-            Where the body is not JSON: another program than mHC Scope answers at this address.
+            If the body is not JSON: another program than mHC Scope answers at this address.
         """
         try:
             return orjson.loads(self.body)
@@ -115,7 +115,7 @@ def check_url(url: str | None) -> str:
     Raises
     ------
     ArgumentError
-        Where it is no such address.
+        If it is no such address.
     """
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL) if url is None else url
     parts = urlsplit(url)
@@ -130,7 +130,7 @@ def read_token(token: str | None) -> dict[str, str]:
     Raises
     ------
     ArgumentError
-        Where it is no valid token.
+        If it is no valid token.
     """
     try:
         return to_headers(token)
@@ -146,9 +146,9 @@ def send(request: ApiRequest, limit_s: float) -> Call[ApiResponse]:
     Raises
     ------
     RefusedError
-        Where the server refuses, or is busy for longer than `limit_s`.
+        If the server refuses, or is busy for longer than `limit_s`.
     LostError
-        Where it is unreachable for longer than `limit_s`.
+        If it is unreachable for longer than `limit_s`.
     """
     patience = RetrySchedule(limit_s)
     while True:

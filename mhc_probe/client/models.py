@@ -25,7 +25,7 @@ class Run:
     ----------
     id: its id on the server.
     status: queued, running, done, failed or cancelled, at the time of the request.
-    position: position in the queue, from 1; None where it is not queued.
+    position: position in the queue, from 1; None if it is not queued.
     details: the whole response.
     look: function that a notebook uses to show the record; None for `AsyncClient`.
     """
@@ -113,7 +113,7 @@ class SweepValues:
     metric: key of the metric.
     x, y: dotted field of the spec, and its values; y is None for a grid of one row.
     ids, status: of each cell's run, row by row; a status other than `done` says why there is no number.
-    values, log10: nan where there is none.
+    values, log10: nan if there is none.
     """
 
     title: str

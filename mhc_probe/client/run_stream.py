@@ -44,12 +44,12 @@ class RunStream:
         return ApiRequest("GET", self._path, {"viewer": self._viewer}, None, headers)
 
     def begin(self, answer: ApiResponse | NoResponse) -> None:
-        """Take the head of the response, with its body where it is not a stream.
+        """Take the head of the response, with its body if it is not a stream.
 
         Raises
         ------
         RefusedError
-            Where the server refuses.
+            If the server refuses.
         """
         self._reader = EventReader()
         self._retry_s = None
@@ -89,7 +89,7 @@ class RunStream:
         Raises
         ------
         LostError, RefusedError
-            Where the total wait exceeds `limit_s`.
+            If the total wait exceeds `limit_s`.
         """
         pause = self._patience.next_pause(self._retry_s if self._retry_s is not None else self._reader.retry_s)
         if pause is not None:

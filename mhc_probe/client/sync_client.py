@@ -37,8 +37,8 @@ from mhc_probe.client.run_stream import RunStream
 class Client:
     """A client of one server, for scripts that wait for each result. Use it as a context, or close it.
 
-    Every call raises a `ClientError`: `ArgumentError` where an argument is invalid, `RefusedError` where the server
-    refuses, with the fields that are wrong, and `LostError` where it is unreachable. While a server is busy, requests
+    Every call raises a `ClientError`: `ArgumentError` if an argument is invalid, `RefusedError` if the server
+    refuses, with the fields that are wrong, and `LostError` if it is unreachable. While a server is busy, requests
     are repeated after the time it gives, or after increasing pauses.
 
     Parameters
@@ -46,7 +46,7 @@ class Client:
     url: address of the server; by default `MHC_SCOPE_URL` of the environment, or port 8000 of this machine.
     token: access token, for a server that requires one; by default `MHC_SCOPE_TOKEN` of the environment.
     patience_s: seconds that a call waits for a busy or unreachable server, by default 60.
-    progress: whether to show progress bars; by default where standard error is a terminal.
+    progress: whether to show progress bars; by default if standard error is a terminal.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Client:
         Raises
         ------
         RunFailedError
-            Where the run ends without a result.
+            If the run ends without a result.
         """
         result = Result()
         for frame in self.follow(record):
@@ -123,7 +123,7 @@ class Client:
         Raises
         ------
         RefusedError
-            Where the API has no such option or value; the message lists those that exist.
+            If the API has no such option or value; the message lists those that exist.
         """
         return self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
 

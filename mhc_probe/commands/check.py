@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print the report. Return 0 where it passes, 1 where it fails, 2 where it could not be checked."""
+    """Print the report. Return 0 if it passes, 1 if it fails, 2 if it could not be checked."""
     try:
         arguments = json.loads(known.args)
     except json.JSONDecodeError as error:

@@ -16,7 +16,7 @@ def load_target(text: str, arguments: dict[str, Any]) -> nn.Module | Callable[[]
     Raises
     ------
     SpecError
-        Where the name does not exist, or builds no module.
+        If the name does not exist, or builds no module.
     """
     found = load_name(text)
     if isinstance(found, nn.Module):
@@ -43,7 +43,7 @@ def load_name(text: str) -> Any:
     Raises
     ------
     SpecError
-        Where the name does not exist.
+        If the name does not exist.
     """
     path, colon, name = text.partition(":")
     if not (path and colon and name):

@@ -37,7 +37,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def _check_out(out: Path) -> None:
-    """Raise where the output cannot be written, before a large file is read."""
+    """Raise if the output cannot be written, before a large file is read."""
     if out.suffix != ".mhct":
         raise SpecError("--out", out.name, "a name that ends in .mhct")
     if not out.parent.is_dir():

@@ -114,7 +114,7 @@ def find_mismatch(bench: Bench, what: str) -> Mismatch:
     Raises
     ------
     NotMeasured
-        Where values jump along the direction, or the backward pass raises an error.
+        If values jump along the direction, or the backward pass raises an error.
     """
     found = [_compare(bench, what, salt) for salt in range(DIRECTIONS)]
     return max((mismatch for by_output in found for mismatch in by_output), key=lambda mismatch: mismatch.excess)
@@ -169,7 +169,7 @@ def _compare_output(
 def _differentiate_backward(
     output: torch.Tensor, weight: torch.Tensor, leaf: torch.Tensor, direction: torch.Tensor
 ) -> float:
-    """Return the derivative of a weighted output along a direction from its gradient; 0 where there is none."""
+    """Return the derivative of a weighted output along a direction from its gradient; 0 if there is none."""
     if not output.requires_grad:
         return 0.0
     try:

@@ -33,9 +33,9 @@ class EntangledBias(NotMeasured):
 
 
 class ObservedMixing(NamedTuple):
-    """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None where unknown.
+    """Measured coefficients: h_pre, h_post (B, T, n), h_res (B, T, n, n), rows index the output; None if unknown.
 
-    Where H_pre is carried from layer to layer, h_pre is the one for the next layer. misfit_read, misfit_write: the
+    If H_pre is carried from layer to layer, h_pre is the one for the next layer. misfit_read, misfit_write: the
     largest share of u and of the next state that no mix of streams explains.
     """
 
@@ -159,12 +159,12 @@ class Bench:
         return {name: value.clone() for name, value in self.subject.module.state_dict().items()}
 
     def list_owners(self, target: str) -> list[int] | None:
-        """Return which coefficient each entry of a bias moves; None where an entry moves several by the same amount.
+        """Return which coefficient each entry of a bias moves; None if an entry moves several by the same amount.
 
         Raises
         ------
         NotMeasured
-            Where the bias has no effect.
+            If the bias has no effect.
         """
         places = self.roles.bias[target]
         try:
@@ -179,7 +179,7 @@ class Bench:
         Raises
         ------
         NotMeasured
-            Where there is no bias, or its entries do not move one coefficient each.
+            If there is no bias, or its entries do not move one coefficient each.
         """
         if target in self.roles.entangled:
             raise NotMeasured(f"parameters of H_res move H_{target} too: see bias")
@@ -241,7 +241,7 @@ class Bench:
         Raises
         ------
         NotMeasured
-            Where the module has no such bias.
+            If the module has no such bias.
         """
         if res is not None:
             res = res.view(self.n, self.n) - self.res_offset.to(res)
@@ -268,7 +268,7 @@ def _center_log(value: torch.Tensor) -> torch.Tensor:
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """Return an unfrozen copy in float32, or in float64 where the module is."""
+    """Return an unfrozen copy in float32, or in float64 if the module is."""
     copied = deepcopy(module).eval().requires_grad_(True)
     is_double = any(parameter.dtype == torch.float64 for parameter in copied.parameters())
     return copied if is_double else copied.float()

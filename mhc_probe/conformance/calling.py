@@ -43,7 +43,7 @@ LAYOUTS = (
 class ModuleCall(NamedTuple):
     """The parts of one call.
 
-    u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None where it is unknown. h_post (B,
+    u: (B, T, C), the branch's input. write: from y (B, T, C) to the next state, or None if it is unknown. h_post (B,
     T, n), h_res (B, T, n, n): as the module returns them, or None. next_pre: H_pre for the next layer. unknown_tensors:
     the number of returned tensors whose meaning is unknown.
     """
@@ -83,7 +83,7 @@ class Subject:
         Raises
         ------
         NotUnderstood
-            Where what is returned has no known form.
+            If what is returned has no known form.
         """
         if self.takes_branch:
             return self._call_with_branch(x)

@@ -50,7 +50,7 @@ def check(
     dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a
         mapping that follows the type of the state fails.
     streams, width: n and C, if the shapes of parameters do not determine them.
-    write: `write(state, y, returned)`, which applies the returned coefficients where the module does not.
+    write: `write(state, y, returned)`, which applies the returned coefficients if the module does not.
     expand, reduce: from an embedding (B, T, C) to streams in the module's layout, and from streams to (B, T, C).
     compiled: whether to compare with torch.compile too, which takes a minute.
     seed: seed of states and parameters, by default 0.
@@ -58,7 +58,7 @@ def check(
     Raises
     ------
     SpecError
-        Where an option is not one of those above, or nothing in the module can be called as a connection.
+        If an option is not one of those above, or nothing in the module can be called as a connection.
     """
     claim = Claim(family, rounds, eps, output, dtype)
     with _quiet():
@@ -99,7 +99,7 @@ def _format_opening(*, seed: int, streams: int | None, width: int | None, write:
 
 
 def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
-    """Yield all lines. The first that was not measured fails, where no other line fails and explains it."""
+    """Yield all lines. The first that was not measured fails, if no other line fails and explains it."""
     is_explained = any(line.verdict == "fails" for line in lines)
     for line in lines:
         if line.verdict == "not measured" and not is_explained:

@@ -12,7 +12,7 @@ Residual = Literal["sinkhorn", "doubly stochastic", "identity", "free"]
 
 @dataclass(frozen=True)
 class FamilyPromise:
-    """The properties of a family: its H_res, the law of H_pre and H_post ("" where they are free), and its start.
+    """The properties of a family: its H_res, the law of H_pre and H_post ("" if they are free), and its start.
 
     `reads_streams`: the branch's input is one sum of whole streams, and not of single channels.
     """
@@ -26,7 +26,7 @@ class FamilyPromise:
 
 
 def _to_promise(family: Family) -> FamilyPromise | None:
-    """What the properties of a family promise; None where no line of the check speaks of such mixing."""
+    """What the properties of a family promise; None if no line of the check speaks of such mixing."""
     if family.streams != "copies":
         return None
     if family.drawn == "entries":

@@ -25,7 +25,7 @@ def find_subjects(
     Raises
     ------
     SpecError
-        Where nothing inside can be called as a connection.
+        If nothing inside can be called as a connection.
     """
     tried: dict[type, Subject | None] = {}
     for inner in module.modules():
@@ -84,7 +84,7 @@ def _list_sizes(parameters: list[nn.Parameter], streams: int | None, width: int 
 
 @torch.no_grad()
 def _count_unknown_tensors(subject: Subject) -> int | None:
-    """Return how many returned tensors are not understood; None where the call fails."""
+    """Return how many returned tensors are not understood; None if the call fails."""
     dtype = next((p.dtype for p in subject.module.parameters()), torch.float32)
     device = next((p.device for p in subject.module.parameters()), torch.device("cpu"))
     x = torch.ones(BATCH, TOKENS, subject.n, subject.width, dtype=dtype, device=device)

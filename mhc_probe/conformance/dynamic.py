@@ -130,7 +130,7 @@ def check_gate(bench: Bench, claim: Claim) -> Line:
 
 
 def _has_gated_bias(bench: Bench, target: str) -> bool:
-    """Return whether a bias has an effect, but none where all gates are zero."""
+    """Return whether a bias has an effect, but none if all gates are zero."""
     if target not in bench.roles.bias:
         return False
     changes = []
@@ -145,7 +145,7 @@ def _has_gated_bias(bench: Bench, target: str) -> bool:
 
 
 def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.Tensor]:
-    """Return what a gate enters linearly: logits, or the coefficients themselves where they are free.
+    """Return what a gate enters linearly: logits, or the coefficients themselves if they are free.
 
     Logits of H_res are known up to constants of rows and columns, which centring removes.
     """

@@ -33,7 +33,7 @@ def check_expand(bench: Bench, expand: Expand | None) -> Line:
 
 @torch.no_grad()
 def check_reduce(bench: Bench, claim: Claim, reduce: Reduce | None) -> Line:
-    """Check that the streams end as their sum, or as their mean where that is claimed."""
+    """Check that the streams end as their sum, or as their mean if that is claimed."""
     if reduce is None:
         raise NotApplicable("not seen: give reduce=, from streams to (B, T, C)")
     wanted = claim.output or claim.family.output

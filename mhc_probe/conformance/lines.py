@@ -1,6 +1,6 @@
 """List the lines of a report, one kind per file. Each takes a bench and a claim, and returns a `Line`.
 
-A line raises `NotApplicable` where it does not apply to the module, and `NotMeasured` where the module prevents its
+A line raises `NotApplicable` if it does not apply to the module, and `NotMeasured` if the module prevents its
 measurement, which counts as a failure.
 """
 

@@ -54,7 +54,7 @@ def _explain(target: str, law: str) -> str:
 
 
 def follows_law(bench: Bench, claim: Claim, target: str) -> bool:
-    """Return whether H_pre or H_post follows the map of the family. True where there is no bias to test it with."""
+    """Return whether H_pre or H_post follows the map of the family. True if there is no bias to test it with."""
     if target not in bench.roles.bias:
         return True
     expected = claim.family.pre if target == "pre" else claim.family.post
@@ -71,7 +71,7 @@ def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
     Raises
     ------
     NotMeasured
-        Where the target has no bias to set.
+        If the target has no bias to set.
     """
     logits = torch.tensor(VALUES).unsqueeze(1) + 0.3 * torch.arange(bench.n)
     rows = []
@@ -83,7 +83,7 @@ def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
 
 
 def _check_bounds(bench: Bench, target: str, expected: str) -> Line:
-    """Check the bounds with states that saturate the logits, where there is no bias."""
+    """Check the bounds with states that saturate the logits, if there is no bias."""
     if target not in bench.roles.phi:
         raise NotMeasured(f"no bias and no projection of H_{target} alone was found")
     bench.reset()

@@ -132,7 +132,7 @@ def _get(bench: Bench, places: list[ParameterEntry]) -> torch.Tensor:
 
 
 def _get_projection(bench: Bench, target: str) -> torch.Tensor | None:
-    """Return a target's projection as (inputs, logits), in either storage order; None where it is no matrix.
+    """Return a target's projection as (inputs, logits), in either storage order; None if it is no matrix.
 
     Logits have the order of the bias's entries, as the parameter stores both.
     """

@@ -14,7 +14,7 @@ class Line:
 
     `why` is the statement, or the reason why the line does not apply. For a failure, `likely` is the usual mistake, and
     `reproduce` is Python that shows it; `module` is the checked module. "not measured": the module prevents the
-    measurement, by a mistake that another line names. Where no other line fails, such a line fails itself.
+    measurement, by a mistake that another line names. If no other line fails, such a line fails itself.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Report:
         return tuple(line for line in self.lines if line.verdict == "fails")
 
     def __getitem__(self, name: str) -> Line:
-        """Return the line of that name. Raise KeyError where there is none."""
+        """Return the line of that name. Raise KeyError if there is none."""
         for line in self.lines:
             if line.name == name:
                 return line

@@ -1,7 +1,7 @@
 """Find the role of each parameter of a connection by changing it, as names and shapes differ between implementations.
 
 With random parameters every entry moves some of H_pre, H_post and H_res. An entry that moves only one of them is a bias
-where n (or n^2) entries do so, a gate where it is the only one, and part of a projection otherwise.
+if n (or n^2) entries do so, a gate if it is the only one, and part of a projection otherwise.
 """
 
 from collections.abc import Callable

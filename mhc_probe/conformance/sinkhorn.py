@@ -57,7 +57,7 @@ def get_law(bench: Bench, claim: Claim) -> Fit:
     Raises
     ------
     NotMeasured
-        Where no law explains them.
+        If no law explains them.
     """
     made = fit_h_res(bench, claim)
     if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:

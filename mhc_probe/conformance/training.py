@@ -1,4 +1,4 @@
-"""Check what training needs: a start as the residual network where that is promised, and equal values in train()."""
+"""Check what training needs: a start as the residual network if that is promised, and equal values in train()."""
 
 from copy import deepcopy
 

@@ -71,7 +71,7 @@ class _OpenBranch(NamedTuple):
 
 
 class _Sum(NamedTuple):
-    """The operation that adds a branch's output to the state: c x + a y; y is None where it is no operand itself."""
+    """The operation that adds a branch's output to the state: c x + a y; y is None if it is no operand itself."""
 
     branch: _OpenBranch
     x: torch.Tensor
@@ -181,7 +181,7 @@ class _BranchHooks(TorchFunctionMode):
     # ---- sums
 
     def _find_sum(self, terms: Terms) -> _Sum | None:
-        """Return the sum that adds a branch to its own state; None where there is not exactly one."""
+        """Return the sum that adds a branch to its own state; None if there is not exactly one."""
         found = [match for place in range(len(terms.known)) for match in self._list_matches(terms, place)]
         if len(found) > 1:
             names = " and ".join(self.adapter.describe(match.branch.site) for match in found)

@@ -20,7 +20,7 @@ class ConnectionCall(NamedTuple):
     axis: axis of the streams in a state (..., C); None in a state (..., nC).
     u: the branch's input, (..., C).
     vectors: (N, n) or (n), H_post and perhaps H_pre.
-    matrix: (N, n, n) or (n, n), H_res or its transpose; None where the connection returns none.
+    matrix: (N, n, n) or (n, n), H_res or its transpose; None if the connection returns none.
     """
 
     axis: int | None
@@ -30,9 +30,9 @@ class ConnectionCall(NamedTuple):
 
 
 def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None:
-    """Return the output of a connection for a state, by shapes alone; None where it is no u with a vector of weights.
+    """Return the output of a connection for a state, by shapes alone; None if it is no u with a vector of weights.
 
-    Where n and C are ambiguous, a matrix decides, or else the larger width.
+    If n and C are ambiguous, a matrix decides, or else the larger width.
     """
     found = list(_list_readings(state, output))
     return max(found, key=lambda reading: (reading.matrix is not None, reading.u.shape[-1]), default=None)
@@ -52,7 +52,7 @@ def _list_readings(state: torch.Tensor, output: Any) -> Iterator[ConnectionCall]
 def find_read_weights(
     x_nNC: torch.Tensor, u_NC: torch.Tensor, candidates: Sequence[torch.Tensor], tolerance: float
 ) -> torch.Tensor | None:
-    """Return the latest candidate with u = H_pre x, as (N, n); None where there is none."""
+    """Return the latest candidate with u = H_pre x, as (N, n); None if there is none."""
     n, samples, _ = x_nNC.shape
     for weights in reversed(candidates):
         if weights.numel() == n * samples:

@@ -25,7 +25,7 @@ def find_connections(model: nn.Module) -> list[ConnectionSite]:
 
 
 def _find_embedded_width(model: nn.Module) -> set[int]:
-    """Return the width that most weights share, where there are several embeddings, as of tokens and of distances."""
+    """Return the width that most weights share, if there are several embeddings, as of tokens and of distances."""
     widths = {module.embedding_dim for module in model.modules() if isinstance(module, nn.Embedding)}
     shapes = [parameter.shape for parameter in model.parameters() if parameter.ndim > 1]
     return {max(sorted(widths), key=lambda width: sum(width in shape for shape in shapes))} if widths else set()

@@ -21,7 +21,7 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
     Raises
     ------
     SpecError
-        Where the structure does not determine the layers, or `layers` is empty.
+        If the structure does not determine the layers, or `layers` is empty.
     """
     model = unwrap(model)
     if layers is not None:

@@ -15,14 +15,14 @@ def extend_path(path: str, module: nn.Module, name: str) -> str:
 
 
 def name_module(model: nn.Module, module: nn.Module) -> str | None:
-    """Return the path of a module of the model; None where it is not part of it."""
+    """Return the path of a module of the model; None if it is not part of it."""
     return next((path for path, part in _walk(model, "model") if part is module), None)
 
 
 def name_layers(model: nn.Module, layers: Sequence[nn.Module]) -> str | None:
     """Return an expression for modules of the model: a list of the model, a slice of one, or each module by its path.
 
-    None where a module is not part of the model.
+    None if a module is not part of the model.
     """
     paths = {module: path for path, module in _walk(model, "model")}
     if any(layer not in paths for layer in layers):

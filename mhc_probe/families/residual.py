@@ -20,7 +20,7 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class Residual(Adapter):
     """x' = c x + y. State (..., C), or (B, C, ...) where the layer is convolutional; n = 1.
 
-    c is the factor that the layer's own operations put on the state; 1 in a plain residual layer. Where a norm or an
+    c is the factor that the layer's own operations put on the state; 1 in a plain residual layer. If a norm or an
     activation follows the sum, c and y are unknown. A listed module is one layer, whatever it contains: attention and
     MLP of a transformer block count together.
     """
@@ -64,7 +64,7 @@ class Residual(Adapter):
 
 
 class _Call:
-    """Hooks on one module, which is one layer, or several layers where it is called repeatedly."""
+    """Hooks on one module, which is one layer, or several layers if it is called repeatedly."""
 
     def __init__(self, adapter: Residual, recorder: LayerRecorder, sites: list[int]) -> None:
         self.adapter, self.recorder, self.sites = adapter, recorder, sites
@@ -113,7 +113,7 @@ def find_channels(layer: nn.Module, shape: torch.Size) -> int:
     Raises
     ------
     SpecError
-        Where no weight has the width of the last axis, and no convolution that of the second; or where another axis
+        If no weight has the width of the last axis, and no convolution that of the second; or if another axis
         holds streams, because a weight maps n to n^2 numbers or reads all nC together.
     """
     shapes = {tuple(sorted(parameter.shape)) for parameter in layer.parameters() if parameter.ndim == 2}

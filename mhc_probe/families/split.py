@@ -75,7 +75,7 @@ class SplitConnections(Adapter):
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
 
     def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
-        """Store that streams have their own axis, where the branch's input has one axis less."""
+        """Store that streams have their own axis, if the branch's input has one axis less."""
         if state.ndim > u.ndim:
             self._apart.add(state.shape)
 
@@ -171,7 +171,7 @@ def _list_own(connection: nn.Module) -> list[nn.Parameter]:
 
 
 def _check(connection: Any) -> None:
-    """Raise where there is no single H_res between streams."""
+    """Raise if there is no single H_res between streams."""
     for name, wanted in (("num_fracs", 1), ("num_input_views", 1), ("add_branch_out_to_residual", True)):
         if getattr(connection, name, wanted) != wanted:
             got = f"{type(connection).__name__} with {name}={getattr(connection, name)}"

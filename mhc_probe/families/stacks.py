@@ -33,7 +33,7 @@ class LayerList(NamedTuple):
 
 
 def find_layers(model: nn.Module) -> tuple[list[nn.Module], SpecError | None]:
-    """Return the layers of the only list of a model, and a reason to refuse where it has none or several.
+    """Return the layers of the only list of a model, and a reason to refuse if it has none or several.
 
     The reason proposes the list to use. There may still be layers to try: several lists of one length in one module,
     such as one of attention and one of MLPs, in turn.
@@ -70,7 +70,7 @@ def list_parts(module: nn.Module) -> list[nn.Module]:
 
 
 def _find_rows(module: nn.Module) -> Sequence[Sequence[nn.Module]]:
-    """Return layers that are entries of a list, or of lists within it; [] where they differ."""
+    """Return layers that are entries of a list, or of lists within it; [] if they differ."""
     rows = [list_parts(child) for child in module.children()]
     layers = [layer for row in rows for layer in row]
     # An nn.Sequential of different classes is usually a whole model, or a branch.

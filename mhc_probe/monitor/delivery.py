@@ -15,7 +15,7 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class UnavailableError(Exception):
-    """A target cannot take lines now. It may later, after `wait_s` where it gave a time."""
+    """A target cannot take lines now. It may later, after `wait_s` if it gave a time."""
 
     def __init__(self, reason: str, wait_s: float | None = None) -> None:
         super().__init__(reason)
@@ -34,14 +34,14 @@ class DeliveryTarget(Protocol):
         """Return the name that warnings show."""
 
     def deliver(self, lines: list[bytes]) -> None:
-        """Store the lines that follow those delivered before: all of them, or none where it raises.
+        """Store the lines that follow those delivered before: all of them, or none if it raises.
 
         Raises
         ------
         UnavailableError
-            Where a retry may succeed.
+            If a retry may succeed.
         DestinationRefusedError
-            Where a retry cannot succeed.
+            If a retry cannot succeed.
         """
 
     def keep_alive(self) -> None:

@@ -27,7 +27,7 @@ class Destination(Protocol):
 
     @property
     def link(self) -> str | None:
-        """Return the address of the page that shows the trace, where there is one."""
+        """Return the address of the page that shows the trace, if there is one."""
 
     def announce(self) -> None:
         """Prepare for a training that is about to start."""
@@ -52,7 +52,7 @@ class DeliveredTrace:
 
     @property
     def link(self) -> str | None:
-        """Return the address of the page that shows the trace, where there is one."""
+        """Return the address of the page that shows the trace, if there is one."""
         return self.target.link if isinstance(self.target, LiveServer) else None
 
     def announce(self) -> None:
@@ -83,7 +83,7 @@ def open_destinations(to: Any) -> list[Destination]:
     Raises
     ------
     SpecError
-        Where it names no destination.
+        If it names no destination.
     """
     if to is None:
         return []

@@ -49,7 +49,7 @@ class GrowingFile:
         """Do nothing: a file has no timeout."""
 
     def finish(self) -> None:
-        """Convert the lines to a container where `to=` names one. If that fails, the lines stay."""
+        """Convert the lines to a container if `to=` names one. If that fails, the lines stay."""
         if self.target == self.path or not self.path.exists():
             return
         try:
@@ -61,7 +61,7 @@ class GrowingFile:
 
 
 def find_free(path: Path) -> Path:
-    """Return the path, or the next one with a number where it or its growing file exists."""
+    """Return the path, or the next one with a number if it or its growing file exists."""
     number, free = 1, path
     while free.exists() or free.with_suffix(GROWING).exists():
         number += 1

@@ -29,9 +29,9 @@ logger = logging.getLogger("mhc_core.monitor")
 
 
 class Monitor:
-    """Observes the first training pass, then one of every `every` updates, and the last one where it is known.
+    """Observes the first training pass, then one of every `every` updates, and the last one if it is known.
 
-    It counts updates: steps of the first optimiser that holds parameters of the model. Where no optimiser of torch
+    It counts updates: steps of the first optimiser that holds parameters of the model. If no optimiser of torch
     makes them, `step()` counts, called once an update. Between observations the model has no hook. Passes whose
     gradients are accumulated for one update count as one.
 
@@ -67,7 +67,7 @@ class Monitor:
         Raises
         ------
         SpecError
-            Where `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` names no
+            If `attach` does not find the model's layers, `every` or `updates` is not positive, or `to` names no
             destination.
         """
         if every < 1:
@@ -121,12 +121,12 @@ class Monitor:
         Parameters
         ----------
         iteration: number of updates before this start, such as before a resumption.
-        updates: total number of planned updates. Ignored where the constructor received it.
+        updates: total number of planned updates. Ignored if the constructor received it.
 
         Raises
         ------
         RuntimeError
-            Where the monitor was stopped: a trace belongs to one training.
+            If the monitor was stopped: a trace belongs to one training.
         """
         if self._has_stopped:
             raise RuntimeError("this monitor has been stopped; a new one makes a trace of its own")
@@ -173,7 +173,7 @@ class Monitor:
             self._start_observer()
 
     def read(self) -> None:
-        """Take the recorded pass, before the update. Where no training pass was recorded, keep waiting for one."""
+        """Take the recorded pass, before the update. If no training pass was recorded, keep waiting for one."""
         if self._observer is None or not self._observer.has_recorded:
             return
         rate = None if self._optimizer is None else float(self._optimizer.param_groups[0]["lr"])
@@ -190,7 +190,7 @@ class Monitor:
         self._take(observation)
 
     def report_loss(self, loss: torch.Tensor | float) -> None:
-        """Report the loss of this pass, where the model does not return it. Costs nothing between observations."""
+        """Report the loss of this pass, if the model does not return it. Costs nothing between observations."""
         if self._observer is not None:
             self._loss = loss.detach() if isinstance(loss, torch.Tensor) else loss
 

@@ -17,7 +17,7 @@ class Observation:
     iteration: number of updates before the pass.
     frames: `start` to `summary`, as `Attachment.frames` returns them.
     result: the frames as columns.
-    rate: the optimiser's learning rate; None where no optimiser is known.
+    rate: the optimiser's learning rate; None if no optimiser is known.
     grad_norm: norm of the gradient of all parameters, before clipping; None without a backward pass.
     """
 
@@ -29,11 +29,11 @@ class Observation:
 
     @property
     def loss_frame(self) -> LossFrame | None:
-        """Return the loss in the model's own unit; None where it is unknown."""
+        """Return the loss in the model's own unit; None if it is unknown."""
         return next((frame for frame in self.frames if isinstance(frame, LossFrame)), None)
 
     def read_log10(self, key: str) -> np.ndarray | None:
-        """Return log10 of a column (L); None where it was not measured.
+        """Return log10 of a column (L); None if it was not measured.
 
         Zero gives -inf, an overflow inf, and an unknown value nan.
         """

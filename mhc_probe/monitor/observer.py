@@ -61,7 +61,7 @@ class PassObserver:
             self._context = None
 
     def read(self, iteration: int, rate: float | None, loss: float | None) -> Observation:
-        """Return the observation of the recorded pass. `loss` is used where the model returns none."""
+        """Return the observation of the recorded pass. `loss` is used if the model returns none."""
         self.stop()
         frames = self._attachment.frames()
         if loss is not None and not any(isinstance(frame, LossFrame) for frame in frames):
@@ -94,7 +94,7 @@ class PassObserver:
         self.has_recorded = True
 
     def _join_norms(self) -> float | None:
-        """Return the norm over all parameters, which may be on several devices; None where no gradient arrived."""
+        """Return the norm over all parameters, which may be on several devices; None if no gradient arrived."""
         norms = [*self._norms.values()]
         return float(torch.stack([norm.to(norms[0].device) for norm in norms]).norm()) if norms else None
 

@@ -47,7 +47,7 @@ class GrowingRecord:
         return list(self._encode([*frames, EndFrame(status=status, reason=reason)]))
 
     def _describe_rest(self, iteration: int) -> list[Finding]:
-        """Return a finding with the number of updates after the last observed pass; none where there are none."""
+        """Return a finding with the number of updates after the last observed pass; none if there are none."""
         rest = 0 if self._last is None else iteration - self._last.iteration - 1
         if rest < 1 or self._last is None:
             return []

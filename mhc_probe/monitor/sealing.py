@@ -16,12 +16,12 @@ INTERRUPTED = "the process that was watched ended before its trace did"
 def seal(lines: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Convert a file of lines to a container. The file of lines stays.
 
-    Where the trace was interrupted, its summary is computed here from the first observation, and it ends as failed.
+    If the trace was interrupted, its summary is computed here from the first observation, and it ends as failed.
 
     Raises
     ------
     OSError
-        Where a file cannot be read or written. An existing `target` is then unchanged.
+        If a file cannot be read or written. An existing `target` is then unchanged.
     """
     frames = [decode_line(line) for line in Path(lines).read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
     if not any(isinstance(frame, EndFrame) for frame in frames):

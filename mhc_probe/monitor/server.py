@@ -90,7 +90,7 @@ class LiveServer:
         _print(f"mHC Scope: the live page of this training is {self.link}")
 
     def _append(self, lines: list[bytes]) -> None:
-        """Post lines. Where the server lost earlier ones, post these again first."""
+        """Post lines. If the server lost earlier ones, post these again first."""
         try:
             self._post_frames(self._sent.count, lines)
         except _GapError as gap:

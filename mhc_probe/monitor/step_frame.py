@@ -93,7 +93,7 @@ def _add_matrices(result: Result, values: Values, status: dict[str, Status | Lay
 def _add_numbers(
     observation: Observation, values: Values, log10: Values, status: dict[str, Status | LayerStatus]
 ) -> None:
-    """Add loss, learning rate and norm of the gradient, each where it is known."""
+    """Add loss, learning rate and norm of the gradient, each if it is known."""
     if observation.loss_frame is not None:
         values["step_loss"] = observation.loss_frame.values["loss"]
         flag = observation.loss_frame.status.get("loss")

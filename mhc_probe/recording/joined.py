@@ -50,9 +50,9 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
     Raises
     ------
     SpecError
-        Where a layer does not receive the output of the layer before, or changes its shape.
+        If a layer does not receive the output of the layer before, or changes its shape.
     NoPassError
-        Where no pass has reached all layers.
+        If no pass has reached all layers.
     """
     chosen = _choose(passes, adapter)
     orders = [list(recorded.layers.values()) for recorded in chosen]
@@ -70,7 +70,7 @@ def join(passes: Sequence[Pass], adapter: Adapter) -> JoinedPasses:
 
 
 def check_chain(layers: Sequence[RecordedLayer], adapter: Adapter) -> None:
-    """Raise where a layer does not receive the output of the layer before, or changes the shape of the state."""
+    """Raise if a layer does not receive the output of the layer before, or changes the shape of the state."""
     breaks: list[tuple[int, str]] = []
     for index, layer in enumerate(layers):
         assert layer.after is not None
@@ -111,7 +111,7 @@ def _is_same(state: torch.Tensor, before: object) -> bool:
 
 
 def _choose(passes: Sequence[Pass], adapter: Adapter) -> list[Pass]:
-    """Return the complete passes that have a graph, or the first complete pass where none has one."""
+    """Return the complete passes that have a graph, or the first complete pass if none has one."""
     whole = [
         recorded
         for recorded in passes
@@ -191,7 +191,7 @@ def _get_matrix(k: int, written: LayerPass) -> torch.Tensor:
 
 
 def _join(parts: Sequence[torch.Tensor | None], axis: int) -> torch.Tensor | None:
-    """Concatenate the tensors of all passes; None where a pass has none. A static tensor is the same in all passes."""
+    """Concatenate the tensors of all passes; None if a pass has none. A static tensor is the same in all passes."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None

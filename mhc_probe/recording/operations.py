@@ -1,6 +1,6 @@
 """Follow a state through the operations of a layer.
 
-A state passes a layer unchanged where only additions and scalings connect the input and the output: x' = c x +
+A state passes a layer unchanged if only additions and scalings connect the input and the output: x' = c x +
 (anything else). No derivative is taken and nothing is computed twice. It works without a graph too.
 """
 
@@ -16,7 +16,7 @@ from mhc_probe.recording.terms import HARMLESS, REDUCTIONS, TermReader, list_ope
 class OperationTracker(TorchFunctionMode):
     """Follows one state through the operations of a layer. Returns the results of torch unchanged.
 
-    It is active from `follow` or `collect` to the matching `stop`, which must run also where the layer raises: torch
+    It is active from `follow` or `collect` to the matching `stop`, which must run also if the layer raises: torch
     keeps such modes on a stack, and a mode can only be removed from the top.
     """
 
@@ -46,7 +46,7 @@ class OperationTracker(TorchFunctionMode):
         return operands
 
     def find_factor(self, tensor: torch.Tensor) -> float:
-        """Return c of x' = c x + (anything else); 0 where other operations than additions and scalings connect them."""
+        """Return c of x' = c x + (anything else); 0 if other operations than additions and scalings connect them."""
         kept = self._followed.get(id(tensor))
         return 0.0 if kept is None else kept[1]
 

@@ -2,7 +2,7 @@
 
 A pass begins with the call of the model, or with the first layer where a part of the model is called alone. A layer
 that is entered twice within a pass counts once, as when the model calls it twice or a backward pass recomputes it.
-Gradients of a recomputed layer are recorded where the first forward pass has no graph.
+Gradients of a recomputed layer are recorded if the first forward pass has no graph.
 """
 
 import torch
@@ -87,7 +87,7 @@ class PassRecorder:
             recorded.hook_gradient(recorded.layers[site], written.after)
 
     def _is_new(self, site: int) -> bool:
-        """Return False where this call of the model has already entered the layer."""
+        """Return False if this call of the model has already entered the layer."""
         last = self.passes[-1] if self.passes else None
         return not (self._is_open and last is not None and last.call == self._call and site in last.layers)
 
@@ -99,7 +99,7 @@ class PassRecorder:
         return last.call == (self._call if self._is_open else 0)
 
     def _enter_again(self, site: int, state: torch.Tensor) -> bool:
-        """Return whether to record a recomputed layer: only where a hook on its gradient is missing."""
+        """Return whether to record a recomputed layer: only if a hook on its gradient is missing."""
         layer = self.passes[-1].layers.get(site) if self.passes else None
         return layer is not None and not layer.is_whole
 

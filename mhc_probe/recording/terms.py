@@ -88,7 +88,7 @@ def list_operands(values: Any) -> list[torch.Tensor]:
 
 
 def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[tuple[torch.Tensor, float]]:
-    """Yield operands that are tensors with their factors, 0 where the factor is not a single number."""
+    """Yield operands that are tensors with their factors, 0 if the factor is not a single number."""
     first, second = _get(args, kwargs, 0, "input"), _get(args, kwargs, 1, "other")
     for operand, factor in zip((first, second), _find_factors(name, args, kwargs, first, second), strict=False):
         if isinstance(operand, torch.Tensor):
@@ -103,7 +103,7 @@ def _list_terms(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> It
 
 
 def _find_factors(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], first: Any, second: Any) -> list[float]:
-    """Return the factors of the first operands of an operation; [] where it adds no multiples of them."""
+    """Return the factors of the first operands of an operation; [] if it adds no multiples of them."""
     alpha = float(kwargs.get("alpha", 1))
     if name in SUMS:
         return [1.0, alpha]
@@ -133,7 +133,7 @@ def _get(args: Sequence[Any], kwargs: Mapping[str, Any], index: int, name: str, 
 
 
 def _to_number(value: Any) -> float:
-    """Return a factor as a number; 0 where it is not a single number."""
+    """Return a factor as a number; 0 if it is not a single number."""
     if isinstance(value, torch.Tensor):
         return float(value.detach()) if value.numel() == 1 and not value.is_complex() else 0.0
     return float(value) if isinstance(value, int | float) else 0.0

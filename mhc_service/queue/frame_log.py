@@ -1,4 +1,4 @@
-"""The log of frames where other servers write too: what they may write is read from the database."""
+"""The log of frames if other servers write too: what they may write is read from the database."""
 
 from mhc_core.record.summary import EndStatus
 from mhc_scope.store.frame_log import FrameLog

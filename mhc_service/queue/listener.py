@@ -28,7 +28,7 @@ class NotificationListener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread, within `POLL_S` where the connection works."""
+        """Stop the thread, within `POLL_S` if the connection works."""
         self._is_stopped.set()
         self._thread.join(STOP_S)
 

@@ -55,7 +55,7 @@ class PostgreSQLDatabase(Database):
     Raises
     ------
     UnusableDatabase
-        Where it is of a newer version or another program, or cannot be reached.
+        If it is of a newer version or another program, or cannot be reached.
     """
 
     def __init__(self, url: str, *, is_secondary: bool = False) -> None:

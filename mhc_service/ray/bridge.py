@@ -110,7 +110,7 @@ async def main(descriptor: int) -> None:
 
 
 async def find_head(address: str) -> None:
-    """End this process where nothing listens: Ray itself would try for minutes, and report little."""
+    """End this process if nothing listens: Ray itself would try for minutes, and report little."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(FIND_S):

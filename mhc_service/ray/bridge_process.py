@@ -1,4 +1,4 @@
-"""Control the bridge from the server: start the process where it is missing, and distribute messages to its workers.
+"""Control the bridge from the server: start the process if it is missing, and distribute messages to its workers.
 
 The server sends JSON lines: `{"open": n}`, `{"worker": n, "command": {...}}`, `{"close": n}`. The bridge sends JSON
 lines: `{"worker": n, "bytes": count}`, each followed by that many bytes of lines, and `{"worker": n, "gone": reason}`.
@@ -39,7 +39,7 @@ class BridgeProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the process id of the bridge, where one runs."""
+        """Return the process id of the bridge, if one runs."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def open_worker(self) -> RayWorker:

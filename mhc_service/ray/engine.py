@@ -20,7 +20,7 @@ class RayEngine(LocalEngine):
 
     @property
     def bridge_pid(self) -> int | None:
-        """Return the process id of the bridge, where one runs."""
+        """Return the process id of the bridge, if one runs."""
         return self._bridge.pid
 
     async def stop(self) -> None:
@@ -33,12 +33,12 @@ class RayEngine(LocalEngine):
 
 
 def build_engine(settings: Settings) -> RayEngine:
-    """Return the engine, where Ray is installed and the settings have the address of its cluster.
+    """Return the engine, if Ray is installed and the settings have the address of its cluster.
 
     Raises
     ------
     UnknownEngine
-        Where one of them is missing.
+        If one of them is missing.
     """
     if find_spec("ray") is None:
         raise UnknownEngine("MHC_ENGINE, --engine: got ray, which needs its package: pip install mhc-scope[cluster]")

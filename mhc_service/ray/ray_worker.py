@@ -52,7 +52,7 @@ class RayWorker:
         return await self.wait()
 
     def kill(self) -> None:
-        """End it immediately; do nothing where it has ended."""
+        """End it immediately; do nothing if it has ended."""
         if self._gone.done() or self._killed:
             return
         self._killed = True

@@ -1,4 +1,4 @@
-"""Control one worker from the bridge: an actor, which is replaced by one of another shape where a job needs it."""
+"""Control one worker from the bridge: an actor, which is replaced by one of another shape if a job needs it."""
 
 import asyncio
 import itertools
@@ -185,7 +185,7 @@ class Slot:
             self._returning = None
 
     def _give_up(self, status: str, reason: str | None) -> None:
-        """End a job that has not begun, and its worker, where that was replaced by one that did not start."""
+        """End a job that has not begun, and its worker, if that was replaced by one that did not start."""
         if self._actor is None:
             self.fail(reason or "it was stopped while it was replaced")
         else:
@@ -202,7 +202,7 @@ def list_machines() -> list[WorkerResources]:
 
 
 def explain_version_mismatch(introduction: Introduction) -> str | None:
-    """Return why the numbers of this worker would differ from this server's, or None where they do not."""
+    """Return why the numbers of this worker would differ from this server's, or None if they do not."""
     ours, theirs = read_versions(), introduction.versions
     if ours == theirs:
         return None

@@ -22,7 +22,7 @@ async def get_index_in_room(
     rooms: RoomService,
     room: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """Show the instrument, in a room where the query names one."""
+    """Show the instrument, in a room if the query names one."""
     entered = {} if room is None else {"room": to_boot_room(await find_room(rooms, room))}
     return await render_index(request, service, **entered)
 

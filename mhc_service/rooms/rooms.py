@@ -46,9 +46,9 @@ class Rooms:
         Raises
         ------
         RoomTokenRequiredError
-            Where only clients with a token create rooms, and this one has none.
+            If only clients with a token create rooms, and this one has none.
         TooManyRoomsError
-            Where this server has as many as it allows.
+            If this server has as many as it allows.
         """
         self._require_teacher(client)
         if await self.store.count() >= self._settings.max_rooms:

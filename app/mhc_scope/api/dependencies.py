@@ -87,7 +87,7 @@ def read_bearer(request: Request) -> str | None:
 
 
 def read_key(request: Request) -> str | None:
-    """Return the bearer token where it is the key of the resource that the request names; None without one."""
+    """Return the bearer token if it is the key of the resource that the request names; None without one."""
     bearer = read_bearer(request)
     return None if bearer and get_policy(request).is_token(bearer) else bearer
 

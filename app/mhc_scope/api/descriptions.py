@@ -55,7 +55,7 @@ async def list_presets(request: Request) -> Response:
 
 @router.get("/presets/previews", response_model=PreviewsBody)
 async def list_previews(request: Request) -> Response:
-    """Return a sketch of each preset: one curve per run of its metric (log10 where it spans decades) and one number.
+    """Return a sketch of each preset: one curve per run of its metric (log10 if it spans decades) and one number.
 
     Each comes from a run of this version that is stored with the code.
     """

@@ -22,7 +22,7 @@ async def get_liveness() -> LivenessBody:
 
 @router.get("/readyz", response_model=ReadinessBody, responses=NOT_READY, openapi_extra=require())
 async def get_readiness(request: Request, service: Service, policy: InstalledPolicy) -> JSONResponse:
-    """Return 200 where the database can be written, a worker is warm and the server is not stopping, else 503."""
+    """Return 200 if the database can be written, a worker is warm and the server is not stopping, else 503."""
     inspector: Inspector = request.app.state.inspector
     found = await inspector.inspect()
     body = ReadinessBody(

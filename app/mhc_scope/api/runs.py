@@ -53,7 +53,7 @@ STREAM_RESPONSES: Responses = {
     openapi_extra={"requestBody": SPEC_BODY},
 )
 async def submit_run(request: Request, service: Service, client: Runner) -> Response:
-    """Start a run, or return it where the same spec is known: 202 new, 200 known."""
+    """Start a run, or return it if the same spec is known: 202 new, 200 known."""
     spec = parse_spec(await request.body())
     (submitted,) = await service.submit([spec], client)
     body = SubmittedBody.build(submitted)
@@ -81,7 +81,7 @@ async def compare_runs(
     """Start several runs that share their seed and input: all of them or none.
 
     With `Accept: text/event-stream` the answer is an event stream: its first event `submitted` contains the normal
-    answer, and the events of all runs follow as from `/runs/events`, which saves a second request. Where the connection
+    answer, and the events of all runs follow as from `/runs/events`, which saves a second request. If the connection
     closes before that event, runs that nobody else requested or watches are cancelled.
     """
     specs = parse_comparison(await request.body(), mixed)

@@ -68,9 +68,9 @@ async def create_snapshot(
     policy: InstalledPolicy,
     client: Runner,
 ) -> Response:
-    """Store a view: 201 new, 200 where the same view is known. Its runs must be done.
+    """Store a view: 201 new, 200 if the same view is known. Its runs must be done.
 
-    The answer to a new view has its `key`, which is returned only now. It is kept forever where the client has a token,
+    The answer to a new view has its `key`, which is returned only now. It is kept forever if the client has a token,
     else until no one has viewed it for the server's retention time.
     """
     await policy.require_storage(client)

@@ -45,7 +45,7 @@ SweepNumbers = Annotated[MeasuredSweep, Depends(find_grid)]
     "", status_code=202, response_model=SweepBody, responses=POST_RESPONSES, openapi_extra={"requestBody": BODY}
 )
 async def start_sweep(request: Request, sweeps: SweepService, client: Runner) -> Response:
-    """Start a grid of runs over one or two fields: 202 while cells are to be computed, 200 where all are known.
+    """Start a grid of runs over one or two fields: 202 while cells are to be computed, 200 if all are known.
 
     The server delays cells: no more are submitted than it has workers, and they count among this client's runs.
     """

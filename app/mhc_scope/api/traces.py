@@ -59,7 +59,7 @@ FirstIndex = Annotated[int, Query(ge=0, le=2**31, description="Index of the firs
 
 @router.post("/traces", status_code=201, response_model=TraceBody, responses=POST_RESPONSES, openapi_extra=BYTES_BODY)
 async def add_trace(request: Request, traces: TraceService, client: Runner) -> Response:
-    """Store a trace, the content of a `.mhct` file: 201 new, 200 where it is known. It can then be used like a run.
+    """Store a trace, the content of a `.mhct` file: 201 new, 200 if it is known. It can then be used like a run.
 
     Every frame is checked; an error names its field, such as `frames[12].values.h_res`.
     """
@@ -88,7 +88,7 @@ async def feed_live_trace(
 ) -> LiveTraceStateBody:
     """Append NDJSON lines to a trace that grows: lines that are stored already are skipped, a gap is 409.
 
-    The lines are stored whole or not at all. Where the last is `end`, the trace ends with it.
+    The lines are stored whole or not at all. If the last is `end`, the trace ends with it.
     """
     state = await live.append(run, index, await read_lines(request))
     return LiveTraceStateBody(id=state.record_id, status=state.status, due=state.due)
@@ -126,5 +126,5 @@ async def read_lines(request: Request) -> list[bytes]:
 
 
 def to_page(request: Request, record_id: str) -> str:
-    """Return a link to the page that shows a trace, absolute where the server knows its address."""
+    """Return a link to the page that shows a trace, absolute if the server knows its address."""
     return (to_base(request, request.app.state.settings.public_base) or to_address("")) + VIEW.format(id=record_id)

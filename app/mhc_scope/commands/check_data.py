@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Print each error on a line; return the exit code: 0, 1 where there is one, 2 if the database cannot be read."""
+    """Print each error on a line; return the exit code: 0, 1 if there is one, 2 if the database cannot be read."""
     from mhc_scope.store.checking import CheckCounts, check
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import open_current

@@ -35,7 +35,7 @@ def load_settings(arguments: Sequence[str] | None = None, kind: type[Settings] |
     Raises
     ------
     InvalidSettings
-        Where a variable or a flag is not valid.
+        If a variable or a flag is not valid.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     kind = kind or _choose_type(arguments or ())

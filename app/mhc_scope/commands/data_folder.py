@@ -18,7 +18,7 @@ def to_settings(known: argparse.Namespace, kind: type[Settings] | None = None) -
     Raises
     ------
     InvalidSettings
-        Where a variable or a flag is not valid.
+        If a variable or a flag is not valid.
     """
     settings = load_settings(kind=kind, data=known.data, database_url=getattr(known, "database_url", None))
     print_unknown_variables(settings)
@@ -31,7 +31,7 @@ def find_file(settings: Settings) -> Path:
     Raises
     ------
     UnusableDatabase
-        Where it is PostgreSQL, which has its own tools.
+        If it is PostgreSQL, which has its own tools.
     """
     from mhc_scope.store.errors import UnusableDatabase
     from mhc_scope.store.schema import find_file as find

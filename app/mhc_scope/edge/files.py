@@ -43,7 +43,7 @@ class FileAnswers:
         self._made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def find(self, request: bytes) -> tuple[bytes, bytes] | None:
-        """Return the lines of a head, without the date, and a body; None where the request must pass all layers."""
+        """Return the lines of a head, without the date, and a body; None if the request must pass all layers."""
         if not request.startswith(self._begins) or (found := REQUEST.fullmatch(request)) is None:
             return None
         lines = HEADER.findall(found[2])

@@ -21,7 +21,7 @@ SETTLE_S = 5.0  # until memory and descriptors of closed connections are release
 
 
 class Gate:
-    """Count connections, close those that wait too long, and close some where descriptors are scarce."""
+    """Count connections, close those that wait too long, and close some if descriptors are scarce."""
 
     def __init__(
         self, app: Any, limits: ConnectionLimits, proxies: str, root_path: str, files: FileAnswers | None = None
@@ -81,7 +81,7 @@ class Gate:
             protocol.block = None
 
     def _free_one(self, newcomer: "EdgeProtocol") -> bool:
-        """Close a connection that has no whole request; return False where there is none."""
+        """Close a connection that has no whole request; return False if there is none."""
         found = self.waiting.choose(newcomer)
         if found is not None:
             found.close_waiting()

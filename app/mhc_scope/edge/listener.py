@@ -1,4 +1,4 @@
-"""Accept connections: a few at a time, and with pauses where descriptors have run out."""
+"""Accept connections: a few at a time, and with pauses if descriptors have run out."""
 
 import asyncio
 import errno
@@ -93,7 +93,7 @@ def bind(host: str, port: int) -> list[socket.socket]:
     Raises
     ------
     OSError
-        Where the port is taken, or the host is not an address of this machine.
+        If the port is taken, or the host is not an address of this machine.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = {(family, address[:2]) for family, _, _, _, address in found}

@@ -1,4 +1,4 @@
-"""Answer only whether the server is alive, where there are too many connections."""
+"""Answer only whether the server is alive, if there are too many connections."""
 
 from typing import Any
 

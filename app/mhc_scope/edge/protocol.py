@@ -134,7 +134,7 @@ class EdgeProtocol(H11Protocol):
         return self.transport.get_write_buffer_size() + int(queued)
 
     def close_waiting(self) -> None:
-        """Close a waiting connection, and send the reason where it exceeds a limit."""
+        """Close a waiting connection, and send the reason if it exceeds a limit."""
         if self._limit is None:
             self.drop()
         else:

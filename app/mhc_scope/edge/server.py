@@ -26,7 +26,7 @@ GRACE_S = 5
 
 
 class Server(uvicorn.Server):
-    """Serve the app at its port, and at the private port where the settings have one."""
+    """Serve the app at its port, and at the private port if the settings have one."""
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         self._app, self._settings = app, settings
@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the app, then listen.
 
-        Replaces uvicorn's own, whose listeners spin where descriptors run out.
+        Replaces uvicorn's own, whose listeners spin if descriptors run out.
         """
         await self.lifespan.startup()
         if self.lifespan.should_exit:

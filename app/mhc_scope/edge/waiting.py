@@ -1,4 +1,4 @@
-"""Track connections without a whole request, and choose one to close where descriptors run out: no answer is lost."""
+"""Track connections without a whole request, and choose one to close if descriptors run out: no answer is lost."""
 
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ class WaitingConnections:
             del self._together[group]
 
     def since(self, protocol: "EdgeProtocol") -> float | None:
-        """Return since when it waits; None where it does not."""
+        """Return since when it waits; None if it does not."""
         return self._since.get(protocol)
 
     def choose(self, newcomer: "EdgeProtocol") -> "EdgeProtocol | None":

@@ -19,7 +19,7 @@ VERIFICATION = "verification"  # the one frame `recomputation` of a spec
 class Job:
     """A spec, and which computation of it is wanted, `kind`. The frames carry `id` as their run.
 
-    `is_spare`: a short job for the spare worker, where the engine has one.
+    `is_spare`: a short job for the spare worker, if the engine has one.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Sink(Protocol):
     async def on_end(self, job_id: str, index: int, status: EndStatus, reason: str | None) -> None:
         """Record that the job is over after `index` frames. The last report of a job, and the only one of its kind.
 
-        The reason is a `Crash` where the process is at fault and not the job.
+        The reason is a `Crash` if the process is at fault and not the job.
         """
 
     def on_free(self) -> None:
@@ -110,5 +110,5 @@ class Engine(ABC):
 
     @property
     def worker_deaths(self) -> int:
-        """Return how many workers ended unexpectedly; 0 where the engine does not keep workers itself."""
+        """Return how many workers ended unexpectedly; 0 if the engine does not keep workers itself."""
         return 0

@@ -1,6 +1,6 @@
 """Run the jobs of one machine on a fixed number of warm worker processes.
 
-Where there are two workers or more, a spare one takes short jobs that come when all of these are busy.
+If there are two workers or more, a spare one takes short jobs that come when all of these are busy.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class LocalEngine(Engine):
         self._hand_over(entry)
 
     async def cancel(self, job_id: str) -> None:
-        """Stop the job on its worker, or end it where no worker has it."""
+        """Stop the job on its worker, or end it if no worker has it."""
         entry = self._entries.get(job_id)
         if entry is None:
             return
@@ -249,7 +249,7 @@ class LocalEngine(Engine):
         return False
 
     async def _pass_on(self, worker: Worker, entry: LocalJob) -> dict[str, Any] | None:
-        """Pass frames to the sink until the worker reports the end; return None where it dies or is given up before."""
+        """Pass frames to the sink until the worker reports the end; return None if it dies or is given up before."""
         while batch := await worker.next_lines(entry.given_up):
             report = batch.pop() if batch[-1].startswith(END) else None
             if batch:

@@ -13,7 +13,7 @@ GROWTH = 2.0  # a batch waits this many times as long as its run has taken so fa
 
 
 class AnswerWriter:
-    """Send a line immediately where none was sent just before, else together with the following lines.
+    """Send a line immediately if none was sent just before, else together with the following lines.
 
     It waits `GROWTH` times as long as its run has taken so far, `BATCH_S` at most.
     """

@@ -95,7 +95,7 @@ class WorkerProcess:
         return explain_exit(await self.wait())
 
     def kill(self) -> None:
-        """End it immediately; do nothing where it has ended."""
+        """End it immediately; do nothing if it has ended."""
         if self._gone.done() or self.was_killed:
             return
         if not self._reader.at_eof():  # else it is ending already, and its exit code will say why

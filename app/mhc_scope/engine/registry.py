@@ -32,7 +32,7 @@ def build_engine(settings: Settings) -> "Engine":
     Raises
     ------
     UnknownEngine
-        Where no engine has that name, or it lacks what it needs.
+        If no engine has that name, or it lacks what it needs.
     """
     if settings.engine == LOCAL:
         from mhc_scope.engine.local import LocalEngine

@@ -28,4 +28,4 @@ class Worker(Protocol):
         """Return why it ended, for people; wait until it has."""
 
     def kill(self) -> None:
-        """End it immediately; do nothing where it has ended."""
+        """End it immediately; do nothing if it has ended."""

@@ -132,7 +132,7 @@ def _lower_priority(server_pid: int) -> None:
 
 
 def _lower_session_weight() -> None:
-    """Lower the weight of this process's session, where Linux has one for each (`man 7 sched`, autogroup).
+    """Lower the weight of this process's session, if Linux has one for each (`man 7 sched`, autogroup).
 
     There the niceness of a process counts within its session only: a browser on the same machine, in its own session,
     would get only half of the cores.

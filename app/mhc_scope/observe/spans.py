@@ -29,7 +29,7 @@ class NoTelemetry(Exception):
 
 @dataclass(frozen=True)
 class RunTimes:
-    """A run that has ended; times in seconds since 1970, `begun_at` None where no worker began it."""
+    """A run that has ended; times in seconds since 1970, `begun_at` None if no worker began it."""
 
     id: str
     kind: str
@@ -46,7 +46,7 @@ def start() -> "TracerProvider":
     Raises
     ------
     NoTelemetry
-        Where the extra is not installed.
+        If the extra is not installed.
     """
     global _provider
     if find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None:

@@ -47,7 +47,7 @@ def write_document(results: Sequence[Result], theme: ThemeName = "light", layer:
     Raises
     ------
     SpecError
-        Where there are no records or too many, or where one has no frames.
+        If there are no records or too many, or if one has no frames.
     """
     if not 1 <= len(results) <= figures.MAX_RUNS:
         raise SpecError("results", len(results), f"1 to {figures.MAX_RUNS} results")

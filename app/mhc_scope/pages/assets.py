@@ -129,7 +129,7 @@ class Assets:
         return file.build(coding)
 
     def find(self, path: str, accepted: str) -> Response | None:
-        """Return the answer in an encoding that the header Accept-Encoding allows, where it is encoded already."""
+        """Return the answer in an encoding that the header Accept-Encoding allows, if it is encoded already."""
         file = self._files.get(path)
         coding = None if file is None else file.choose(accepted)
         return None if file is None or coding not in file.packed else file.build(coding)

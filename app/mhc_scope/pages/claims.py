@@ -13,7 +13,7 @@ DIRECTIONS: tuple[Direction, Direction] = ("fwd", "bwd")
 
 
 def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd") -> str | None:
-    """Return the largest gain of a run over its layers, as "×790" or "8.2×10³⁶⁷"; None where it is unknown."""
+    """Return the largest gain of a run over its layers, as "×790" or "8.2×10³⁶⁷"; None if it is unknown."""
     findings = [] if summary is None else summary["findings"]
     numbers: dict[str, float | None]
     numbers = next((finding["numbers"] for finding in findings if finding["key"] == "connection"), {})
@@ -25,7 +25,7 @@ def to_gain_text(summary: Mapping[str, Any] | None, direction: Direction = "fwd"
 
 
 def build_claim(labels: Sequence[str], runs: Sequence[StoredRun]) -> str | None:
-    """Return the gains of the runs that mix streams; None where no gain is known."""
+    """Return the gains of the runs that mix streams; None if no gain is known."""
     gains = [
         f"{label} {gain}"
         for label, run in zip(labels, runs, strict=True)

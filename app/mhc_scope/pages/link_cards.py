@@ -39,7 +39,7 @@ CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never c
 
 @dataclass(frozen=True)
 class Card:
-    """Title, description and picture of a link. Addresses are absolute, None where the server's own is unknown.
+    """Title, description and picture of a link. Addresses are absolute, None if the server's own is unknown.
 
     picture_path: the picture's path on this server, for a page without JavaScript; None where its runs are not done.
     """
@@ -159,7 +159,7 @@ def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
 
 
 def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:
-    """Return the map of the view; None where it has no sweep, or its state shows no map that the page could open."""
+    """Return the map of the view; None if it has no sweep, or its state shows no map that the page could open."""
     wanted = to_map(snapshot.state)
     if snapshot.sweep is None or wanted is None or wanted[0] not in METRICS:
         return None

@@ -95,7 +95,7 @@ def to_view(
 
 
 def _read_gain(run: StoredRun) -> tuple[str, str]:
-    """Return the largest gain forward, and in words that backward where it differs, or why there is none."""
+    """Return the largest gain forward, and in words that backward if it differs, or why there is none."""
     headline = "" if run.summary is None else run.summary["headline"]["text"]
     forward, backward = (to_gain_text(run.summary, direction) for direction in DIRECTIONS)
     if forward is None:
@@ -106,7 +106,7 @@ def _read_gain(run: StoredRun) -> tuple[str, str]:
 
 
 def _to_foot(sources: Sequence[Source], result: Columns) -> str:
-    """Describe the runs in few words; name the drift where all runs with one have the same."""
+    """Describe the runs in few words; name the drift if all runs with one have the same."""
     source = sources[0]
     if not isinstance(source, SpecSource):
         return f"trace · {result.depth} layers · {source.model.parameters:,} parameters"

@@ -61,7 +61,7 @@ def _draw_bar(canvas: Canvas, axis: Any, scale: list[list[Any]], box: Box) -> No
 
 
 def _fit_letters(texts: list[str], width: float, height: float) -> int:
-    """Return the size at which every text fits its cell; 0 where that is too small to be read."""
+    """Return the size at which every text fits its cell; 0 if that is too small to be read."""
     for size in range(LETTERS[1], LETTERS[0] - 1, -1):
         if size <= height and all(measure(text, size) <= width for text in texts):
             return size

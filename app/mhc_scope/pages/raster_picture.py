@@ -49,12 +49,12 @@ def place_lanes(counts: Sequence[int], box: Box) -> list[Lanes]:
 
 
 def read_sizes(columns: Columns) -> np.ndarray:
-    """Return log10 of the size of each stream after each layer (L, n), nan where it is unknown."""
+    """Return log10 of the size of each stream after each layer (L, n), nan if it is unknown."""
     return columns.layers_log10.get(KEY, np.full((1, 1), np.nan))
 
 
 def find_largest(sizes_Ln: np.ndarray) -> float:
-    """Return the largest of log10 sizes; -inf where none is known."""
+    """Return the largest of log10 sizes; -inf if none is known."""
     known = sizes_Ln[np.isfinite(sizes_Ln)]
     return float(known.max(initial=-np.inf))
 
@@ -86,7 +86,7 @@ def _draw_run(canvas: Canvas, xs: np.ndarray, sizes_Ln: np.ndarray, color: str, 
 
 
 def to_colors(xs: np.ndarray, sizes_Ln: np.ndarray, color: str, lane_height: float) -> list[tuple[float, str]]:
-    """Return colours by position: paler where the widest ribbon of the run is wider than its lane."""
+    """Return colours by position: paler if the widest ribbon of the run is wider than its lane."""
     with np.errstate(invalid="ignore"):
         widest_L = np.fmax.reduce(sizes_Ln, axis=1) + math.log10(UNIT_PX / lane_height)
     fractions = np.clip(np.nan_to_num(widest_L, nan=0.0, posinf=PALE_DECADES) / PALE_DECADES, 0, 1) * PALE

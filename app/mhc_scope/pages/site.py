@@ -63,7 +63,7 @@ class StaticSite:
     Raises
     ------
     FileExistsError
-        Where the folder contains something else.
+        If the folder contains something else.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,7 +73,7 @@ class StaticSite:
         self.bytes = 0
 
     def find_record(self, run_id: str) -> list[bytes] | None:
-        """Return the frames of a run that an earlier export wrote to this folder; None where there are none."""
+        """Return the frames of a run that an earlier export wrote to this folder; None if there are none."""
         path = self._folder / to_record_path(run_id)
         return gzip.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else None
 
@@ -139,7 +139,7 @@ def to_record_path(run_id: str) -> str:
 
 
 def list_grid(grid: Grid) -> list[RunSpec]:
-    """Return the runs of the opening view at every point of a grid; where a setting does not apply to a run, once."""
+    """Return the runs of the opening view at every point of a grid; if a setting does not apply to a run, once."""
     found: dict[str, RunSpec] = {}
     for spec in OPENING.specs:
         points: list[dict[str, Any]] = [spec.model_dump(mode="json")]

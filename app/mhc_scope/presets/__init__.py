@@ -19,7 +19,7 @@ BY_NAME = {preset.name: preset for preset in PRESETS}
 
 
 def find_unchanged_preset(state: str, run_ids: Sequence[str]) -> Preset | None:
-    """Return the preset that a page's state names, where these are its runs unchanged; else None."""
+    """Return the preset that a page's state names, if these are its runs unchanged; else None."""
     preset = BY_NAME.get(dict(parse_qsl(state)).get(KEY, ""))
     is_unchanged = preset is not None and [spec.id for spec in preset.specs] == list(run_ids)
     return preset if is_unchanged else None

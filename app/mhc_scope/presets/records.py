@@ -32,7 +32,7 @@ SPECS: Mapping[str, RunSpec] = list_specs()
 
 
 def read_record(run_id: str) -> list[bytes] | None:
-    """Return the encoded frames of a run from index 0, without `end`; None where no record of it ships."""
+    """Return the encoded frames of a run from index 0, without `end`; None if no record of it ships."""
     path = FOLDER / f"{run_id}.xz"
     if run_id not in SPECS or not path.is_file():
         return None

@@ -31,7 +31,7 @@ def read_sketches() -> dict[str, list[dict[str, Any]]]:
 
 
 def build_sketch(preset: Preset, result: Result) -> dict[str, Any]:
-    """Sketch one run: its curve on the scale of the preset's metric, None where it has no number, and its number."""
+    """Sketch one run: its curve on the scale of the preset's metric, None if it has no number, and its number."""
     column = _find_curve(preset.metric, result)
     places = np.unique(np.linspace(0, len(column) - 1, min(POINTS, len(column))).round().astype(int))
     number = reduce_metric(result, preset.metric, preset.reduction)
@@ -48,7 +48,7 @@ def _round(value: float | None, digits: int) -> float | None:
 
 
 def _find_curve(key: str, result: Result) -> np.ndarray:
-    """Return the column over layers or steps, as logarithms where it spans decades."""
+    """Return the column over layers or steps, as logarithms if it spans decades."""
     metric = METRICS[key]
     is_of_steps, is_log = metric.table == "steps", metric.scale == "log"
     values = (result.steps_log10 if is_log else result.steps) if is_of_steps else None

@@ -15,7 +15,7 @@ MAX_UPLOADS = 4  # traces that are read at a time; each has one frame in memory
 
 
 def check_cost(spec: RunSpec, cost: Estimate, settings: Settings) -> list[SpecError]:
-    """Return why this server does not admit the spec, one error per size field and limit; empty where it does."""
+    """Return why this server does not admit the spec, one error per size field and limit; empty if it does."""
     errors = []
     if cost.seconds > settings.max_run_seconds:
         got, limit = f"{format_value(cost.seconds, digits=3)} s", f"{settings.max_run_seconds:g} s"
@@ -55,7 +55,7 @@ def require_live_capacity(growing: int) -> None:
 
 
 def _large_fields(spec: RunSpec) -> Sequence[str]:
-    """Return the size fields that exceed their defaults; every size field where none does."""
+    """Return the size fields that exceed their defaults; every size field if none does."""
     default = RunSpec()
     return [path for path in SIZES if _value(spec, path) > _value(default, path)] or SIZES
 

@@ -83,7 +83,7 @@ class Dispatcher:
         Raises
         ------
         StoreUnavailable
-            Where the database cannot be used now.
+            If the database cannot be used now.
         """
         # Shielded: claimed runs must reach the engine, even if the caller disconnects.
         turn = asyncio.ensure_future(self._take_turn(fresh or {}))
@@ -93,7 +93,7 @@ class Dispatcher:
     async def cancel(self, run_id: str, is_forced: bool) -> bool:
         """Stop a run that is computed here, end one that waits, or request a stop from the server that computes it.
 
-        Return False where another client has just requested the run, and the cancel is not forced: then it continues.
+        Return False if another client has just requested the run, and the cancel is not forced: then it continues.
         """
         async with self._turn:
             answer = await self._queue.request_cancel(run_id, is_forced)
@@ -114,7 +114,7 @@ class Dispatcher:
         Raises
         ------
         StoreUnavailable
-            Where the database cannot be used now.
+            If the database cannot be used now.
         """
         self._check_due.clear()
         async with self._turn:  # else a run that was just claimed would look as if nobody computed it
@@ -204,7 +204,7 @@ def has_outdated_numerics(run: StoredRun) -> bool:
 
 
 def _read_current(run: StoredRun) -> RunSpec | None:
-    """Return the spec, where this version computes what its id names."""
+    """Return the spec, if this version computes what its id names."""
     try:
         return None if has_outdated_numerics(run) else parse_spec(run.spec)
     except SpecErrors:  # of an earlier version, which had other fields

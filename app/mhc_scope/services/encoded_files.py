@@ -26,7 +26,7 @@ class EncodedFiles:
         self.evicted = 0
 
     def find(self, key: str) -> Path | None:
-        """Return the file of that key and record its use; None where it is not here."""
+        """Return the file of that key and record its use; None if it is not here."""
         path = self._path(key)
         try:
             os.utime(path)
@@ -45,7 +45,7 @@ class EncodedFiles:
         Raises
         ------
         OSError
-            Where it cannot be created.
+            If it cannot be created.
         """
         if not self._is_stopping:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -46,12 +46,12 @@ class Encoder:
         return run.bytes > self._inside_bytes or (run.bytes == 0 and run.frames > LARGE_FRAMES)
 
     async def get_result(self, run: StoredRun, form: str, *, is_packed: bool) -> Path:
-        """Return a file with the result in that form, compressed by gzip where `is_packed`.
+        """Return a file with the result in that form, compressed by gzip if `is_packed`.
 
         Raises
         ------
         RefusalError
-            Where too many files are being written, or this one could not be.
+            If too many files are being written, or this one could not be.
         """
         key = f"{to_name(run)}-{form}{'.gz' if is_packed else ''}"
         return await self._get(key, [run], write_result, run.id, form, is_packed)
@@ -62,7 +62,7 @@ class Encoder:
         Raises
         ------
         RefusalError
-            Where too many files are being written, or this one could not be.
+            If too many files are being written, or this one could not be.
         """
         digest = hashlib.sha256(" ".join(map(to_name, runs)).encode()).hexdigest()[:20]
         key = f"{digest}-{request.name}{'.gz' if is_packed else ''}"

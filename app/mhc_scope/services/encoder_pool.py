@@ -34,7 +34,7 @@ class EncodingPool:
         self.jobs = 0  # running or waiting
 
     def require_capacity(self) -> None:
-        """Refuse one more job where too many wait."""
+        """Refuse one more job if too many wait."""
         if self.jobs >= self._limit:
             raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
 
@@ -44,9 +44,9 @@ class EncodingPool:
         Raises
         ------
         EncodersBusyError
-            Where too many jobs wait.
+            If too many jobs wait.
         BrokenProcessPool
-            Where the process died.
+            If the process died.
         """
         self.require_capacity()
         self.jobs += 1

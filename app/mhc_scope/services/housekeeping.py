@@ -43,7 +43,7 @@ class Housekeeping:
             self._task.cancel()
 
     async def delete_old(self) -> None:
-        """Delete what has expired; then, where the store is nearly full, the least recently used runs."""
+        """Delete what has expired; then, if the store is nearly full, the least recently used runs."""
         now, settings = self._clock.now(), self._settings
         views = await drop_expired(self._database, now)
         old = await drop_unused(self._database, now - settings.keep_s, now - limits.KEEP_TRACE_S, self._spare)

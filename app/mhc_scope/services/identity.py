@@ -54,9 +54,9 @@ def require_rights(client: ClientIdentity, wanted: Rights) -> None:
     Raises
     ------
     NoTokenError
-        Where a token would give the right.
+        If a token would give the right.
     MissingRightError
-        Where it is known, and does not have the right.
+        If it is known, and does not have the right.
     """
     if client.rights is not None and ORDER.index(client.rights) >= ORDER.index(wanted):
         return

@@ -94,7 +94,7 @@ class LiveTraces:
         Raises
         ------
         RefusalError
-            Where they are not the start of a trace, or the limit of live traces is reached.
+            If they are not the start of a trace, or the limit of live traces is reached.
         """
         async with self._opening:  # else several at a time would count the same free place
             return await self._open(lines, client)
@@ -118,7 +118,7 @@ class LiveTraces:
         return NewLiveTrace(run_id, token)
 
     def require_capacity(self) -> None:
-        """Refuse one more trace where the limit is reached."""
+        """Refuse one more trace if the limit is reached."""
         require_live_capacity(len(self._received_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
@@ -127,7 +127,7 @@ class LiveTraces:
         Raises
         ------
         RefusalError
-            Where no such live trace exists, or the token is wrong.
+            If no such live trace exists, or the token is wrong.
         """
         live, run = await self._store.find(run_id), await self._runs.store.get(run_id)
         if live is None or run is None:
@@ -142,7 +142,7 @@ class LiveTraces:
         Raises
         ------
         RefusalError
-            Where frames are missing before them, one is not valid (then none is stored), or the trace has ended.
+            If frames are missing before them, one is not valid (then none is stored), or the trace has ended.
         """
         async with self._locks[run.id]:
             run = await self._runs.store.get(run.id) or run
@@ -163,7 +163,7 @@ class LiveTraces:
         Raises
         ------
         RefusalError
-            Where it is reported as done and is not whole.
+            If it is reported as done and is not whole.
         """
         async with self._locks[run.id]:
             run = await self._runs.store.get(run.id) or run
@@ -207,7 +207,7 @@ class LiveTraces:
         return lines
 
     async def _find_growing(self, run: StoredRun) -> IncomingTrace:
-        """Return the state of the trace; read it from its log where this process does not have it yet."""
+        """Return the state of the trace; read it from its log if this process does not have it yet."""
         if run.id not in self._growing:
             checker, size = _new_checker(), 0
             async for line in self._runs.log.read_all(run.id):

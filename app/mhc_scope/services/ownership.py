@@ -32,7 +32,7 @@ def require_owner(snapshot: StoredSnapshot, client: ClientIdentity, key: str | N
     Raises
     ------
     NotOwnerError
-        Where it is not the owner; the text says who may.
+        If it is not the owner; the text says who may.
     """
     if key is None:
         is_owner = client.owns(snapshot.client)

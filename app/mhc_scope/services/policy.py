@@ -29,7 +29,7 @@ class Credentials:
     Attributes
     ----------
     host: the sender's address; behind a trusted proxy, that of the proxy's client.
-    token: the bearer token; None without one, or where it is the key of the resource that the request names.
+    token: the bearer token; None without one, or if it is the key of the resource that the request names.
     headers: in the order in which they came, with lower-case names.
     cookies: by name.
     is_from_proxy: whether a trusted proxy forwarded the request.
@@ -48,7 +48,7 @@ class Policy(Protocol):
     Attributes
     ----------
     streams: the open event streams, and their limits.
-    sign_in_path: the page where people give their token; None where there is none.
+    sign_in_path: the page where people give their token; None if there is none.
     """
 
     streams: StreamLimit
@@ -60,7 +60,7 @@ class Policy(Protocol):
         Raises
         ------
         InvalidTokenError
-            Where a token is sent that is unknown or has expired: it is never treated as no token.
+            If a token is sent that is unknown or has expired: it is never treated as no token.
         """
         ...
 
@@ -71,12 +71,12 @@ class Policy(Protocol):
     def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
         """Refuse runs of `new_s` predicted seconds each that do not fit next to the `live` ones.
 
-        One request is always admitted where nothing waits or runs: the cost of a single run has its own limit.
+        One request is always admitted if nothing waits or runs: the cost of a single run has its own limit.
 
         Raises
         ------
         NoCapacityError
-            Where they do not fit; it says when to try again.
+            If they do not fit; it says when to try again.
         """
         ...
 
@@ -86,7 +86,7 @@ class Policy(Protocol):
         Raises
         ------
         TooMuchReadError
-            Where the client has read as much as it may; then nothing is counted.
+            If the client has read as much as it may; then nothing is counted.
         """
         ...
 
@@ -96,7 +96,7 @@ class Policy(Protocol):
         Raises
         ------
         TooMuchStoredError
-            Where it does; the text has both figures.
+            If it does; the text has both figures.
         """
         ...
 
@@ -124,7 +124,7 @@ class OpenPolicy:
         return False
 
     def require_queue_capacity(self, client: ClientIdentity, new_s: Sequence[float], live: Sequence[LiveCost]) -> None:
-        """Refuse runs where the server has as much predicted work, or as many waiting runs, as it allows."""
+        """Refuse runs if the server has as much predicted work, or as many waiting runs, as it allows."""
         settings = self._settings
         new, taken = sum_seconds(new_s), sum_seconds(item.seconds for item in live)
         if taken and taken + new > settings.queue_s:

@@ -1,4 +1,4 @@
-"""Check whether this server can accept runs, and report what is wrong where it cannot."""
+"""Check whether this server can accept runs, and report what is wrong if it cannot."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ GOOD_S, BAD_S, WAIT_S = 10.0, 1.0, 2.0
 
 @dataclass(frozen=True)
 class ReadinessCheck:
-    """One check; `why` it fails, None where it passes. The server accepts no runs where one that is `needed` fails."""
+    """One check; `why` it fails, None if it passes. The server accepts no runs if one that is `needed` fails."""
 
     name: str
     why: str | None
@@ -38,7 +38,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Report all checks, and the disk space, where it is known."""
+    """Report all checks, and the disk space, if it is known."""
 
     checks: list[ReadinessCheck]
     space: Space | None

@@ -49,7 +49,7 @@ class ClaimedRun:
 
 
 class Reports(Sink):
-    """Store the reports, repeatedly where the database cannot be written.
+    """Store the reports, repeatedly if the database cannot be written.
 
     `wake` is called when a worker is free; `note_over` with run and client when a run is no longer computed here.
     """
@@ -107,7 +107,7 @@ class Reports(Sink):
         Raises
         ------
         StoreUnavailable
-            Where they still cannot be stored.
+            If they still cannot be stored.
         """
         for job_id, claimed in list(self.claimed.items()):
             if claimed.ending is not None:

@@ -56,7 +56,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Cancellation:
-    """Result of cancelling a run, which continues where others watch it or another client has just requested it."""
+    """Result of cancelling a run, which continues if others watch it or another client has just requested it."""
 
     run: StoredRun
     watchers: int
@@ -121,15 +121,15 @@ class Runs:
     ) -> list[Submission]:
         """Queue the specs that are not known, all of them or none. A failed or cancelled run starts again.
 
-        Nothing is queued where the unknown specs are predicted to take more than `limit_s` in all. With a `caller`, the
+        Nothing is queued if the unknown specs are predicted to take more than `limit_s` in all. With a `caller`, the
         runs may be withdrawn until they are announced.
 
         Raises
         ------
         RefusalError
-            Where a spec would cost too much, or a limit is reached.
+            If a spec would cost too much, or a limit is reached.
         CallerGone
-            Where the caller has disconnected before its turn.
+            If the caller has disconnected before its turn.
         """
         found = await self._submit({spec.id: JobRequest(RUN, spec) for spec in specs}, client, limit_s, caller)
         return [found[spec.id] for spec in specs]
@@ -153,7 +153,7 @@ class Runs:
         Raises
         ------
         RefusalError
-            Where the run has no spec, it would cost too much, or a limit is reached.
+            If the run has no spec, it would cost too much, or a limit is reached.
         """
         job = JobRequest(VERIFICATION, read_spec(run), run.id)
         known = await self.store.find_job(VERIFICATION, run.id)
@@ -204,7 +204,7 @@ class Runs:
         return Cancellation(run, watchers, is_wanted)
 
     def position(self, run_id: str) -> int | None:
-        """Return the place in the queue, 1 for the next; 0 for a running run or a live trace; None where it is over."""
+        """Return the place in the queue, 1 for the next; 0 for a running run or a live trace; None if it is over."""
         return 0 if run_id in self.growing else self._dispatcher.board.places.get(run_id)
 
     def explain_wait(self, run: StoredRun) -> str | None:
@@ -252,7 +252,7 @@ class Runs:
             await self._wait_for_stop(run_id)  # a stop was requested since
 
     async def _wait_for_stop(self, run_id: str) -> StoredRun | None:
-        """Return the run; where it must be stopped, wait until it has ended."""
+        """Return the run; if it must be stopped, wait until it has ended."""
         until, pause = time.monotonic() + self._queue.stop_s, FIRST_POLL_S
         while (run := await self.store.get(run_id)) and run.is_live and run.is_cancel_asked:
             if time.monotonic() > until:
@@ -304,7 +304,7 @@ def read_spec(run: StoredRun) -> RunSpec:
     Raises
     ------
     NoSpecError
-        Where its source is a trace.
+        If its source is a trace.
     """
     if not isinstance(run.source, SpecSource):
         raise NoSpecError(f"Record {run.id} is a trace. It has no spec, so it cannot be computed again.")

@@ -1,4 +1,4 @@
-"""Limit the disk space of the store: measure it, and refuse to store more where it is full."""
+"""Limit the disk space of the store: measure it, and refuse to store more if it is full."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ class Storage:
 
     Attributes
     ----------
-    is_near_full: set where runs should be deleted soon; housekeeping waits for it.
+    is_near_full: set if runs should be deleted soon; housekeeping waits for it.
     """
 
     def __init__(self, settings: Settings, store: SpaceStore) -> None:
@@ -35,12 +35,12 @@ class Storage:
         return self._measured[1]
 
     async def require_space(self) -> None:
-        """Refuse to store more where the store is full or its disk nearly so.
+        """Refuse to store more if the store is full or its disk nearly so.
 
         Raises
         ------
         StorageFullError
-            Where it is; the text says which, and how full it is.
+            If it is; the text says which, and how full it is.
         """
         space = await self.measure()
         if count_excess(space, self._settings, NEAR_FULL):
@@ -54,14 +54,14 @@ class Storage:
         self._measured = None
 
     async def count_excess(self) -> int:
-        """Return the bytes to delete until the store has enough space; 0 where it is not near its limits."""
+        """Return the bytes to delete until the store has enough space; 0 if it is not near its limits."""
         self.forget()
         space = await self.measure()
         return count_excess(space, self._settings, ENOUGH) if count_excess(space, self._settings, NEAR_FULL) else 0
 
 
 def explain_full(space: Space, settings: Settings) -> str | None:
-    """Return why nothing more can be stored; None where it can."""
+    """Return why nothing more can be stored; None if it can."""
     if space.used_bytes >= settings.max_store_bytes:
         return f"the database holds {_format(space.used_bytes)}; {_format(settings.max_store_bytes)} are allowed"
     if space.free_bytes is not None and space.free_bytes < limits.MIN_FREE_BYTES:

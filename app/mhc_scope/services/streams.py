@@ -17,7 +17,7 @@ class StreamLimit:
         Raises
         ------
         ServerStreamLimitError
-            Where the server has as many as it may.
+            If the server has as many as it may.
         """
         if self.open >= self.most:
             raise ServerStreamLimitError(f"{self.open} event streams are open; {self.most} are allowed.")

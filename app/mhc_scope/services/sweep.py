@@ -98,7 +98,7 @@ def require_size(x: Axis, y: Axis | None, limit: int) -> None:
     Raises
     ------
     InvalidRequestError, SpecErrors
-        Where they do; each error names the field.
+        If they do; each error names the field.
     """
     cells = len(x.values) * (1 if y is None else len(y.values))
     if cells > limit:
@@ -119,7 +119,7 @@ def build(base: dict[str, Any], x: Axis, y: Axis | None, client: ClientIdentity)
     Raises
     ------
     SpecErrors
-        Where a cell is not a valid spec.
+        If a cell is not a valid spec.
     """
     ids: list[list[str]] = []
     places: dict[str, tuple[Any, Any]] = {}

@@ -45,7 +45,7 @@ class SweepRunner:
         self._open: dict[str, OpenSweep] = {}
 
     def get(self, sweep_id: str) -> SweepGrid | None:
-        """Return the sweep, where it runs here."""
+        """Return the sweep, if it runs here."""
         open_sweep = self._open.get(sweep_id)
         return None if open_sweep is None else open_sweep.sweep
 

@@ -1,6 +1,6 @@
 """Manage sweeps: one server admits and runs a sweep, and any server shows and ends it.
 
-After a restart, or where a server is lost, another server continues its sweeps.
+After a restart, or if a server is lost, another server continues its sweeps.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Sweeps:
         self._adopting: asyncio.Task[None] | None = None
 
     async def resume(self) -> None:
-        """Continue the sweeps that no server runs: now, and where other servers exist, from now on."""
+        """Continue the sweeps that no server runs: now, and if other servers exist, from now on."""
         await self._adopt()
         if math.isfinite(self._store.lease_s):
             self._adopting = asyncio.create_task(self._adopt_forever())
@@ -61,9 +61,9 @@ class Sweeps:
         Raises
         ------
         SpecErrors
-            Where a cell is not a valid spec.
+            If a cell is not a valid spec.
         RefusalError
-            Where it has too many cells, a cell or the whole would cost too much, or too many sweeps are running.
+            If it has too many cells, a cell or the whole would cost too much, or too many sweeps are running.
         """
         require_size(x, y, limits.GRID_CELLS)
         sweep = await asyncio.to_thread(build, base, x, y, client)
@@ -89,7 +89,7 @@ class Sweeps:
         Raises
         ------
         NotOwnerError
-            Where this client did not request it.
+            If this client did not request it.
         """
         requesters = await self._store.list_requesters(sweep.id)
         own = {key for key in requesters if client.owns(key)}

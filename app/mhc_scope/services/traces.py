@@ -54,12 +54,12 @@ class Traces:
         self._open = 0
 
     async def add(self, chunks: AsyncIterator[bytes], client: ClientIdentity) -> AddedRecording:
-        """Store the trace of a container whose bytes come in chunks, or find it where the same trace is known.
+        """Store the trace of a container whose bytes come in chunks, or find it if the same trace is known.
 
         Raises
         ------
         RefusalError
-            Where it is not a whole trace, the client keeps as much as it may, or too many others are being read.
+            If it is not a whole trace, the client keeps as much as it may, or too many others are being read.
         """
         await self._storage.require_space()
         await self._policy.require_storage(client)
@@ -112,7 +112,7 @@ def unpack(packed: BinaryIO, unpacked: BinaryIO, limits: ContainerLimits) -> Upl
     Raises
     ------
     SpecError
-        Where the container is not valid; it names the field.
+        If the container is not valid; it names the field.
     """
     digest, count, source, end = hashlib.sha256(), 0, None, EndFrame(status="done", reason=None)
     for frame in read_frames(packed, limits, only_traces=True):

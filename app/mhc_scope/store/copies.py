@@ -18,15 +18,15 @@ STEP_PAGES = 2000
 def back_up(path: Path, out: Path) -> int:
     """Write a consistent copy of a database, whole or not at all; return its size in bytes.
 
-    A running server continues: it waits for one step of the copy, or for the whole copy where it writes so often that
+    A running server continues: it waits for one step of the copy, or for the whole copy if it writes so often that
     steps never finish.
 
     Raises
     ------
     UnusableDatabase
-        Where there is no database, or it cannot be read.
+        If there is no database, or it cannot be read.
     OSError
-        Where the copy cannot be written.
+        If the copy cannot be written.
     """
     sqlite.require_sound(path)
     with _open(path, "rw") as source:  # to write: reading rolls back what a killed server left half written
@@ -41,7 +41,7 @@ def restore(source: Path, path: Path, *, is_forced: bool) -> None:
     Raises
     ------
     UnusableDatabase
-        Where the copy is damaged or of a newer version, a server runs, or a database exists and must not be
+        If the copy is damaged or of a newer version, a server runs, or a database exists and must not be
         replaced. Nothing is changed then.
     """
     sqlite.require_sound(source)

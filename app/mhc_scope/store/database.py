@@ -27,7 +27,7 @@ class Database(ABC):
 
     Attributes
     ----------
-    path: the file of the database; None where it is on a server of its own.
+    path: the file of the database; None if it is on a server of its own.
     """
 
     path: Path | None = None
@@ -44,7 +44,7 @@ class Database(ABC):
         Raises
         ------
         StoreUnavailable
-            Where the database is locked, its disk is full, or it cannot be reached or does not answer. It may then be
+            If the database is locked, its disk is full, or it cannot be reached or does not answer. It may then be
             unknown whether the transaction was committed, or will be.
         """
         requested_s = time.monotonic()
@@ -80,7 +80,7 @@ class Database(ABC):
 
     @abstractmethod
     def notify(self, connection: Connection, notice: Notice, run_id: str = "") -> None:
-        """Notify other servers, where there are any, once the transaction is durable."""
+        """Notify other servers, if there are any, once the transaction is durable."""
 
     @abstractmethod
     def count_bytes(self, connection: Connection) -> int:

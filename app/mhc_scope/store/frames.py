@@ -1,6 +1,6 @@
 """Store frames as rows: one line each, encoded once and compressed.
 
-A stored line is a zlib stream, or the line itself where that is shorter or an earlier version stored it. A line begins
+A stored line is a zlib stream, or the line itself if that is shorter or an earlier version stored it. A line begins
 with `{`, which no zlib stream does.
 """
 
@@ -63,7 +63,7 @@ def _read_rows(connection: Connection, run_id: str, after: int, limit: int) -> I
 
 
 def take_lines(lines: Iterable[bytes], limit_bytes: float) -> list[bytes]:
-    """Return the first lines, at least one where there is one, until they have `limit_bytes`; read no more."""
+    """Return the first lines, at least one if there is one, until they have `limit_bytes`; read no more."""
     taken, size = [], 0
     for line in lines:
         taken.append(line)

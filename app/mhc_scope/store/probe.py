@@ -16,7 +16,7 @@ async def write_probe(database: Database, row: str, last: str, now: float) -> No
     Raises
     ------
     StoreUnavailable
-        Where it cannot be written; the text says why.
+        If it cannot be written; the text says why.
     """
 
     def work(connection: Connection) -> None:

@@ -64,7 +64,7 @@ async def count_unused(
 async def drop_oldest(database: Database, excess_bytes: int, unused_since: float, spare: Collection[str]) -> int:
     """Delete runs as `drop_unused` does, the least recently used first, until so many bytes are free again.
 
-    Traces are kept. Return the bytes that were freed: fewer, where too few runs are unused.
+    Traces are kept. Return the bytes that were freed: fewer, if too few runs are unused.
     """
     freed, old = 0, runs.c.used_at < unused_since
     while freed < excess_bytes:
@@ -77,7 +77,7 @@ async def drop_oldest(database: Database, excess_bytes: int, unused_since: float
 
 
 async def return_pages(database: Database) -> int:
-    """Return unused pages to the disk, where the database was created for that; return how many."""
+    """Return unused pages to the disk, if the database was created for that; return how many."""
     if database.path is None or await database.call(lambda c: c.exec_driver_sql("PRAGMA auto_vacuum").scalar()) != 2:
         return 0
     pages = 0
@@ -129,7 +129,7 @@ async def _delete_marked(database: Database) -> None:
 
 
 def _delete_some(connection: Connection) -> int:
-    """Do one step; return how many marked runs it read, 0 where none remain."""
+    """Do one step; return how many marked runs it read, 0 if none remain."""
     query = select(runs.c.id, runs.c.frames, runs.c.bytes).where(runs.c.status == DROPPED).limit(MARK_BATCH_SIZE)
     marked, done = [ExpiringRun(*run) for run in connection.execute(query)], 0.0
     for run in marked:

@@ -150,7 +150,7 @@ class RunStore:
         address: str = "",
         cost: Cost | None = None,
     ) -> bool:
-        """Store a complete record, such as a trace, and close its log; return False where the id is known.
+        """Store a complete record, such as a trace, and close its log; return False if the id is known.
 
         `lines` are its frames from index 0, encoded under this id, without `end`. They are read once, in the
         transaction, and are never in memory together.
@@ -198,9 +198,9 @@ class RunStore:
         Raises
         ------
         ClaimLost
-            Where the claim is over. Nothing is stored.
+            If the claim is over. Nothing is stored.
         TornLog
-            Where frames came again and differ.
+            If frames came again and differ.
         """
 
         def work(connection: Connection) -> None:
@@ -228,12 +228,12 @@ class RunStore:
     ) -> bytes:
         """Close the log with an `end` frame, and return it; charge `seconds` of computing to the client.
 
-        With a claim it may be called again, for example where it is unknown whether the transaction was committed.
+        With a claim it may be called again, for example if it is unknown whether the transaction was committed.
 
         Raises
         ------
         ClaimLost
-            Where the claim is over. Nothing is stored.
+            If the claim is over. Nothing is stored.
         """
         database = self._database
 

@@ -53,7 +53,7 @@ def upgrade(url: str, lock: Callable[[Connection], None] = lambda connection: No
     Raises
     ------
     UnusableDatabase
-        Where the database is of a newer version or of another program, or cannot be read.
+        If the database is of a newer version or of another program, or cannot be read.
     """
     path = find_file(url)
     if path is None:
@@ -74,7 +74,7 @@ def require_current(url: str) -> None:
     Raises
     ------
     UnusableDatabase
-        Where that is so; the text says why.
+        If that is so; the text says why.
     """
     _require_there(url)
     _transact(url, _require_head)
@@ -86,7 +86,7 @@ def require_known(url: str) -> None:
     Raises
     ------
     UnusableDatabase
-        Where that is so; the text says why.
+        If that is so; the text says why.
     """
     _require_there(url)
     _transact(url, _classify)
@@ -99,7 +99,7 @@ def open_current(url: str) -> Iterator[Connection]:
     Raises
     ------
     UnusableDatabase
-        Where it does not exist, is of another version, or cannot be read.
+        If it does not exist, is of another version, or cannot be read.
     """
     require_current(url)
     engine = create_engine(url, poolclass=NullPool)
@@ -181,7 +181,7 @@ def _disable_driver_transactions(connection: Any, record: Any) -> None:
 
 
 def _classify(connection: Connection) -> tuple[str | None, dict[str, set[str]]]:
-    """Return the revision of a database, None where it is new or of a release without revisions; and its columns."""
+    """Return the revision of a database, None if it is new or of a release without revisions; and its columns."""
     present = {
         table: {column["name"] for column in inspect(connection).get_columns(table)}
         for table in inspect(connection).get_table_names()

@@ -20,7 +20,7 @@ RENEW_EVERY_S = 86_400.0
 
 @dataclass(frozen=True)
 class StoredSnapshot:
-    """Describe a stored view; `sweep` is the one behind its map, where it has one."""
+    """Describe a stored view; `sweep` is the one behind its map, if it has one."""
 
     id: str
     runs: list[str]
@@ -95,7 +95,7 @@ class SnapshotStore:
         return await self._database.read(lambda connection: _find(connection, snapshot_id))
 
     async def renew(self, snapshot: StoredSnapshot, expires_at: float) -> None:
-        """Extend the expiry of a view that is viewed, where it is not kept longer."""
+        """Extend the expiry of a view that is viewed, if it is not kept longer."""
         if is_longer(expires_at, snapshot):
             await self._database.call(lambda connection: _renew(connection, snapshot.id, expires_at))
 

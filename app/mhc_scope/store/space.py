@@ -8,7 +8,7 @@ from mhc_scope.store.database import Database
 
 @dataclass(frozen=True)
 class Space:
-    """Report the bytes that the database uses, and those free on its disk; None where the disk is remote."""
+    """Report the bytes that the database uses, and those free on its disk; None if the disk is remote."""
 
     used_bytes: int
     free_bytes: int | None

@@ -40,7 +40,7 @@ class SqliteFile:
         Raises
         ------
         UnusableDatabase
-            Where another process has locked it, or it cannot be written.
+            If another process has locked it, or it cannot be written.
         """
         folder = self.path.parent
         try:
@@ -70,12 +70,12 @@ class SqliteFile:
         return self._identity is not None and self._identify() != self._identity
 
     def reopen(self, engine: Engine, upgrade: Callable[[], None]) -> None:
-        """Continue with the file of this name; where there is none, write the content of the open file again.
+        """Continue with the file of this name; if there is none, write the content of the open file again.
 
         Raises
         ------
         UnusableDatabase
-            Where the folder cannot be written, or another server has locked it.
+            If the folder cannot be written, or another server has locked it.
         """
         self.unlock()
         self.lock()
@@ -134,9 +134,9 @@ def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
     Raises
     ------
     OSError
-        Where the folder cannot be written.
+        If the folder cannot be written.
     sqlite3.Error
-        Where the source cannot be read, or the disk is full.
+        If the source cannot be read, or the disk is full.
     """
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def copy_to(source: sqlite3.Connection, path: Path, pages: int = -1) -> None:
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection, pages: int) -> None:
-    """Copy in steps; in one step where others write so often that it keeps restarting."""
+    """Copy in steps; in one step if others write so often that it keeps restarting."""
     least, begun = math.inf, 1
 
     def watch(status: int, remaining: int, total: int) -> None:
@@ -192,7 +192,7 @@ def require_sound(path: Path) -> None:
     Raises
     ------
     UnusableDatabase
-        Where it is a folder, empty or not writable. A file that does not exist is fine.
+        If it is a folder, empty or not writable. A file that does not exist is fine.
     """
     if not path.exists():
         return

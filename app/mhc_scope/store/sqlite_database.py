@@ -16,7 +16,7 @@ THREADS = 1  # several would wait for each other's locks in any case
 
 
 class SqliteDatabase(Database):
-    """Open the file, and write it again where it is deleted while it is in use.
+    """Open the file, and write it again if it is deleted while it is in use.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class SqliteDatabase(Database):
     Raises
     ------
     UnusableDatabase
-        Where another server uses it, or it is of a newer version or another program; `upgrade` says more.
+        If another server uses it, or it is of a newer version or another program; `upgrade` says more.
     """
 
     def __init__(self, url: str, *, is_secondary: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Define the current tables; `migrations` upgrades a database to them. Times are seconds since 1970.
 
 A row of `runs` is a record and the job that makes it. Its `kind` says what is computed, its `source` from what, and
-`of_run` names the run that the job is about, where it is about another run.
+`of_run` names the run that the job is about, if it is about another run.
 """
 
 from sqlalchemy import (

@@ -20,14 +20,14 @@ WAIT_S = 20  # for a transaction of the server
 
 @contextmanager
 def open_transaction(url: str, open_database: Callable[[str], Database] = SqliteDatabase) -> Iterator[Connection]:
-    """Open one transaction. Where no server uses the database, `open_database` first creates or migrates it.
+    """Open one transaction. If no server uses the database, `open_database` first creates or migrates it.
 
     SQLite lets processes take turns: the folder's lock is not needed for one short transaction.
 
     Raises
     ------
     UnusableDatabase
-        Where a server of another version uses it, or it belongs to another program.
+        If a server of another version uses it, or it belongs to another program.
     """
     _prepare(url, open_database)
     is_sqlite = make_url(url).get_backend_name() == "sqlite"

@@ -74,7 +74,7 @@ def to_signed_logs(product: Product) -> np.ndarray:
 
 
 def to_power(product: Product) -> int:
-    """Return the power of ten in which a product's numbers are shown: 0 where two digits are enough."""
+    """Return the power of ten in which a product's numbers are shown: 0 if two digits are enough."""
     largest = float(np.abs(product.scaled).max())
     if not math.isfinite(largest) or largest == 0:
         return 0

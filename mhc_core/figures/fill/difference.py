@@ -105,7 +105,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
 
 
 def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str) -> np.ndarray | None:
-    """One column less another, in the shape of the first; None where one is missing or streams have no partner."""
+    """One column less another, in the shape of the first; None if one is missing or streams have no partner."""
     if key not in table or key not in others:
         return None
     ours, theirs = np.asarray(table[key], np.float64), np.asarray(others[key], np.float64)

@@ -14,7 +14,7 @@ COMPOSITES = ("composite_gain_fwd", "composite_gain_bwd")
 
 
 def to_part(results: Sequence[Columns | None], first: int, last: int) -> list[Columns | None] | None:
-    """Return the runs with the composites of layers `first` to `last`, from 0; None where a run lacks the matrices.
+    """Return the runs with the composites of layers `first` to `last`, from 0; None if a run lacks the matrices.
 
     A run of several seeds cannot: its composites are medians, and it keeps the matrices of the first seed alone.
     """

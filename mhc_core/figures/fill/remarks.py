@@ -63,7 +63,7 @@ def _describe_curve(trace: Trace, result: Columns, interval: tuple[int, int]) ->
 
 
 def _describe_lost_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> str | None:
-    """Return why rows of a heatmap are empty, and which, such as "overflow from layer 12"; None where none is."""
+    """Return why rows of a heatmap are empty, and which, such as "overflow from layer 12"; None if none is."""
     flags = {row: flag for key in keys for row, flag in result.status.get(key, {}).items()}
     own = result.status.get(trace["meta"]["key"], {})
     known = [row for row, cells in enumerate(trace["z"]) if np.isfinite(np.asarray(cells, np.float64)).any()]

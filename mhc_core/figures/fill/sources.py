@@ -98,12 +98,12 @@ def derive(result: Columns, **changed: Any) -> DerivedColumns:
 
 
 def to_unknown(result: Columns) -> set[str]:
-    """Metrics without data at the step that is shown; none where no step is chosen."""
+    """Metrics without data at the step that is shown; none if no step is chosen."""
     return result.unknown if isinstance(result, DerivedColumns) else set()
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
-    """The data that `source` names, or None where the run has none of it."""
+    """The data that `source` names, or None if the run has none of it."""
     name, _, key = source.partition(".")
     if name == "label":
         return label
@@ -275,7 +275,7 @@ def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
 
 
 def to_list(column: np.ndarray) -> list[Any]:
-    """A column as a list, None where a value is not finite."""
+    """A column as a list, None if a value is not finite."""
     return [float(value) if np.isfinite(value) else None for value in column]
 
 

@@ -26,7 +26,7 @@ def collect_panels() -> dict[str, Panel]:
     Raises
     ------
     InvalidAddition
-        Where a metric's chart is a view of a panel that does not exist, or has the key of a panel.
+        If a metric's chart is a view of a panel that does not exist, or has the key of a panel.
     """
     panels = {panel.key: panel for panel in _list_own()}
     for added in LAYER_METRICS.values():

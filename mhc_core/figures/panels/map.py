@@ -159,7 +159,7 @@ def _to_text(value: float | None, log10: float | None, status: str, digits: int 
 
 
 def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) -> dict[str, Any]:
-    """Diverging round 1 for factors and round 0 for signed values; Cividis for the rest, over 0 to 1 where they fit."""
+    """Diverging round 1 for factors and round 0 for signed values; Cividis for the rest, over 0 to 1 if they fit."""
     diverging: list[Any] = [list(stop) for stop in theme.diverging]
     low, high = min(known, default=0.0), max(known, default=1.0)
     bound = max(abs(low), abs(high), MIN_SPAN)

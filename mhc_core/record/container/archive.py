@@ -57,7 +57,7 @@ class Archive:
         Raises
         ------
         SpecError
-            Where a limit is passed, a line is cut off, or there are not as many as the manifest says.
+            If a limit is passed, a line is cut off, or there are not as many as the manifest says.
         """
         size, count, limits = 0, 0, self._limits
         with self._archive.open(self._members[FRAMES]) as member:
@@ -98,7 +98,7 @@ def open_archive(file: BinaryIO, limits: ContainerLimits) -> Iterator[Archive]:
     Raises
     ------
     SpecError
-        Where it is no container, or is damaged, or passes a limit.
+        If it is no container, or is damaged, or passes a limit.
     """
     _require_small_directory(file)
     with _name_damage(), zipfile.ZipFile(file) as archive:

@@ -80,7 +80,7 @@ class Checker:
         Raises
         ------
         SpecError
-            Where the record is not whole.
+            If the record is not whole.
         """
         if not self._is_whole:
             got = f"{self.count} frames, the last of them {self._last}"

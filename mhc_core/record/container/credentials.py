@@ -13,7 +13,7 @@ def to_headers(token: str | None = None) -> dict[str, str]:
     Raises
     ------
     SpecError
-        Where it cannot be one; the token itself is not shown.
+        If it cannot be one; the token itself is not shown.
     """
     token = os.environ.get(TOKEN_VARIABLE) if token is None else token
     if not token:

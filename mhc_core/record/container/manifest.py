@@ -29,7 +29,7 @@ class Manifest(BaseModel):
     Attributes
     ----------
     mhc_scope: version of the program that wrote it.
-    model: None where the record is of a spec.
+    model: None if the record is of a spec.
     frames, size_bytes: lines of `frames.ndjson`, and their bytes.
     """
 

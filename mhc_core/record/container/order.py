@@ -40,7 +40,7 @@ class Order:
         Raises
         ------
         SpecError
-            Where it may not come here.
+            If it may not come here.
         """
         place = _to_place(frame)
         if self._last == (-1,) and not isinstance(frame, StartFrame):

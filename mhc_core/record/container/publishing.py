@@ -23,11 +23,11 @@ def publish(url: str, content: bytes) -> str:
     Raises
     ------
     PublishError
-        Where the server refuses it.
+        If the server refuses it.
     OSError
-        Where the server cannot be reached.
+        If the server cannot be reached.
     ValueError
-        Where `url` is no http or https address.
+        If `url` is no http or https address.
     """
     if not url.startswith(("http://", "https://")):
         raise ValueError(f"the server's address is {url!r}, wanted one such as http://127.0.0.1:8000")

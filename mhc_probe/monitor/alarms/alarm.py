@@ -15,7 +15,7 @@ class Limits:
     Attributes
     ----------
     gain: largest composite gain, forward or backward; 30 by default.
-    sums: largest difference of a column sum of H_res from 1 where all rows sum to 1, or the reverse; 0.1.
+    sums: largest difference of a column sum of H_res from 1 if all rows sum to 1, or the reverse; 0.1.
     dead: smallest share of the squared size of all streams, as a fraction of an even share; 0.001.
     dominant: largest share of one stream; 0.95.
     unmoved: smallest change of an entry of H_res while the loss falls; 0.00001.
@@ -45,8 +45,8 @@ class Alarm:
     kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge` or
         `lost`, which is not finite.
     text: a sentence with place and size of the problem; layers and streams count from 1.
-    layer: index from 0; None where the alarm concerns the whole model.
-    value: the measured value; inf or nan where it is not finite.
+    layer: index from 0; None if the alarm concerns the whole model.
+    value: the measured value; inf or nan if it is not finite.
     limit: the limit that the value passed.
     panel: key of the panel that shows it.
     place: separates alarms of one kind, such as the direction of a gain.

@@ -18,7 +18,7 @@ def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:
 
 
 def check_finite(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm where loss, activations or gradients are not finite."""
+    """Raise an alarm if loss, activations or gradients are not finite."""
     frame = observation.loss_frame
     if frame is not None and frame.status:
         yield _lost("The loss is not a finite number.", None, "loss")
@@ -33,7 +33,7 @@ def check_finite(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_gain(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm where the composite gain of the mixing exceeds its limit, forward or backward."""
+    """Raise an alarm if the composite gain of the mixing exceeds its limit, forward or backward."""
     for direction, key in (("forward", "composite_gain_fwd"), ("backward", "composite_gain_bwd")):
         log10 = observation.read_log10(key)
         if log10 is None or observation.result.streams == 1 or np.isnan(log10).all():
@@ -52,7 +52,7 @@ def check_gain(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_sums(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm where row sums of H_res are exact and column sums are not, or the reverse.
+    """Raise an alarm if row sums of H_res are exact and column sums are not, or the reverse.
 
     Sinkhorn's last round makes one kind exact; the other is near 1 if the rounds have converged. Free mixing makes
     neither exact and is left to the gain.
@@ -74,7 +74,7 @@ def check_sums(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_streams(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm where a stream holds nearly nothing, or nearly all, of the last layer's squared size."""
+    """Raise an alarm if a stream holds nearly nothing, or nearly all, of the last layer's squared size."""
     sizes = observation.result.layers.get("act_rms_streams")
     if sizes is None or observation.result.streams == 1:
         return
@@ -100,7 +100,7 @@ def check_streams(observation: Observation, limits: Limits) -> Iterator[Alarm]:
 
 
 def check_gradient(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm where the gradient shrinks too much between the last layer and an earlier one."""
+    """Raise an alarm if the gradient shrinks too much between the last layer and an earlier one."""
     log10 = observation.read_log10("grad_rms")
     if log10 is None or not np.isfinite(log10[-1]):
         return

@@ -142,7 +142,7 @@ class History:
 
 
 def _compare(before: list[_Point], point: _Point, key: str) -> np.ndarray:
-    """Return by how many decades a column differs from its earlier median, (L); 0 where either is unknown."""
+    """Return by how many decades a column differs from its earlier median, (L); 0 if either is unknown."""
     columns = [other.columns[key] for other in before if key in other.columns]
     if not columns:
         return np.zeros_like(point.columns[key])
@@ -166,7 +166,7 @@ def _describe_moved(moved: dict[str, np.ndarray], iteration: int) -> tuple[int, 
 
 
 def _read_loss(observation: Observation) -> float | None:
-    """Return the loss; inf where it is not finite, None where it is unknown."""
+    """Return the loss; inf if it is not finite, None if it is unknown."""
     frame = observation.loss_frame
     if frame is None:
         return None
@@ -176,6 +176,6 @@ def _read_loss(observation: Observation) -> float | None:
 
 @torch.no_grad()
 def _digest(parameters: Sequence[nn.Parameter]) -> list[float]:
-    """Return sum and sum of squares of every parameter. They are bitwise equal where no parameter changed."""
+    """Return sum and sum of squares of every parameter. They are bitwise equal if no parameter changed."""
     found = [part for item in parameters for part in (item.double().sum(), item.double().square().sum())]
     return torch.stack([part.cpu() for part in found]).tolist()

@@ -18,7 +18,7 @@ DRAIN_BYTES, DRAIN_S, DRAIN_IDLE_S = 100_000_000, 10.0, 1.0
 
 
 class BodyLimit:
-    """ASGI middleware: counts a request's body as it arrives and answers 413 where it is too long.
+    """ASGI middleware: counts a request's body as it arrives and answers 413 if it is too long.
 
     An announced length is refused before the body: a client that waits for `100 Continue` need not send it. A body is
     read whole before its route runs, as no admitted body is long. The routes of `streamed`, path -> its own limit,
@@ -82,7 +82,7 @@ class _Body:
         self._is_refused = True
 
     async def receive_at_most(self, limit: int) -> Message:
-        """Return the next message; raise 413 where it exceeds the limit."""
+        """Return the next message; raise 413 if it exceeds the limit."""
         message = await self.receive()
         self._size, self.more = self._size + len(message.get("body", b"")), message.get("more_body", False)
         if self._size > limit:

@@ -28,7 +28,7 @@ class CachedBody:
         return f'"{hashlib.sha256(self.plain).hexdigest()[:20]}"'
 
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
-        """Answer with the body, compressed where the caller accepts that."""
+        """Answer with the body, compressed if the caller accepts that."""
         sent = {**(headers or {}), "Vary": "Accept-Encoding"}
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return Response(self.plain, headers=sent, media_type="application/json")

@@ -30,7 +30,7 @@ async def respond_file(
 ) -> Response:
     """Return the file, or the part of it that `Range` requests; `headers` has its ETag.
 
-    Where it cannot be served as one part it is served whole, which the standard allows.
+    If it cannot be served as one part it is served whole, which the standard allows.
     """
     file = await asyncio.to_thread(path.open, "rb")  # opened now: deleting the file later does not change this answer
     size = file.seek(0, 2)

@@ -170,7 +170,7 @@ def to_response(problem: Problem, path: str) -> Response:
 
 
 def from_spec_errors(errors: SpecErrors) -> Problem:
-    """Return the problem of mistakes in a spec: 400 where it is not JSON at all, else 422."""
+    """Return the problem of mistakes in a spec: 400 if it is not JSON at all, else 422."""
     broken = any(error.field == "body" and isinstance(error.got, str) for error in errors.errors)
     kind, status = ("invalid-body", 400) if broken else ("invalid-spec", 422)
     return Problem(kind, status, _shorten(str(errors), 1000), errors=errors.errors)

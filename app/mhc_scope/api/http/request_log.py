@@ -51,14 +51,14 @@ class RequestLog:
 
 
 class _Answer:
-    """Count what has been sent; no status where the caller disconnected before."""
+    """Count what has been sent; no status if the caller disconnected before."""
 
     status: int | None = None
     bytes = 0
 
 
 def choose_id(given: str | None) -> str:
-    """Return the caller's id, where it is short and plain; else a new one."""
+    """Return the caller's id, if it is short and plain; else a new one."""
     return given if given is not None and PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
 
 

@@ -17,7 +17,7 @@ def configure(is_wanted: bool) -> TelemetryConfig:
     Raises
     ------
     NoTelemetry
-        Where spans are requested, and the extra is not installed.
+        If spans are requested, and the extra is not installed.
     """
     only: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
     if not is_wanted:
@@ -31,6 +31,6 @@ def is_probe(scope: MutableMapping[str, Any]) -> bool:
 
 
 def note_ids() -> None:
-    """Give the span of the current request, where it has one, the ids of the log."""
+    """Give the span of the current request, if it has one, the ids of the log."""
     for name, value in context.read().items():
         get_current_span().set_attribute(f"{spans.NAMESPACE}.{name}", value)

@@ -59,7 +59,7 @@ def respond(
     Raises
     ------
     NoCapacityError
-        Where the client, or the server, has as many event streams as it may.
+        If the client, or the server, has as many event streams as it may.
     """
     # A reconnecting EventSource repeats its first URL, and its header has the later index.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))

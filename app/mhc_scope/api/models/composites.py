@@ -10,7 +10,7 @@ from mhc_core.metrics.intervals import Composite
 
 
 class Magnitude(BaseModel):
-    """Give a number and its log10; the number is null beyond float64, the log10 where the number is 0."""
+    """Give a number and its log10; the number is null beyond float64, the log10 if the number is 0."""
 
     value: float | None
     log10: float | None

@@ -71,7 +71,7 @@ class NewSnapshotBody(SnapshotBody):
 
     @classmethod
     def build_new(cls, snapshot: StoredSnapshot, key: str | None) -> "NewSnapshotBody":
-        """Convert the stored row, and add the key where the caller may have it."""
+        """Convert the stored row, and add the key if the caller may have it."""
         return cls(**vars(SnapshotBody.build(snapshot)), key=key)
 
 

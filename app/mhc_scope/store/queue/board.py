@@ -29,11 +29,11 @@ class QueueState:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """Map a run to its place in the queue, 1 for the next; 0 where it is running."""
+        """Map a run to its place in the queue, 1 for the next; 0 if it is running."""
         return dict.fromkeys(self.running, 0) | {run_id: k for k, run_id in enumerate(self.waiting, 1)}
 
     def find_short(self, short_s: float, behind: int) -> tuple[str, ...]:
-        """Return the first run after `behind` waiting ones that takes at most `short_s`; none where no run does."""
+        """Return the first run after `behind` waiting ones that takes at most `short_s`; none if no run does."""
         return tuple(run_id for run_id in self.waiting[behind:] if self.seconds[run_id] <= short_s)[:1]
 
     def without(self, run_id: str, client: str) -> "QueueState":

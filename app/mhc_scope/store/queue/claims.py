@@ -35,7 +35,7 @@ def require_claim(connection: Connection, claim: RunClaim, *, is_live: bool = Fa
     Raises
     ------
     ClaimLost
-        Where a later claim exists, or with `is_live`, where the run has ended.
+        If a later claim exists, or with `is_live`, if the run has ended.
     """
     query = select(runs.c.frames, runs.c.status, runs.c.fence).where(runs.c.id == claim.run_id)
     row = connection.execute(query.with_for_update()).one_or_none()

@@ -54,7 +54,7 @@ class Member(Protocol):
 
 
 class Queue(Protocol):
-    """Operate the queue, one transaction per call. Each raises `StoreUnavailable` where the database cannot be used.
+    """Operate the queue, one transaction per call. Each raises `StoreUnavailable` if the database cannot be used.
 
     Attributes
     ----------
@@ -79,21 +79,21 @@ class Queue(Protocol):
         ...
 
     async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
-        """Requeue a run whose worker was lost; return False where a stop was requested, and the run is cancelled now.
+        """Requeue a run whose worker was lost; return False if a stop was requested, and the run is cancelled now.
 
         Raises
         ------
         ClaimLost
-            Where another claim exists.
+            If another claim exists.
         """
         ...
 
     async def want(self, run_id: str) -> bool:
-        """Record a request of a client that does not own the run; return False where it is over, or being stopped."""
+        """Record a request of a client that does not own the run; return False if it is over, or being stopped."""
         ...
 
     async def request_cancel(self, run_id: str, is_forced: bool = False) -> Answer:
-        """End a run that waits; for a running one, request a stop. A wanted run is stopped only where it is forced."""
+        """End a run that waits; for a running one, request a stop. A wanted run is stopped only if it is forced."""
         ...
 
     async def check(self, claims: Collection[RunClaim]) -> CheckReport:

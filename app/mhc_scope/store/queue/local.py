@@ -69,7 +69,7 @@ class LocalQueue:
         return await self._database.call(work)
 
     async def requeue(self, claim: RunClaim, client: str, seconds: float) -> bool:
-        """Requeue a run whose worker was lost, or end it where a stop was requested."""
+        """Requeue a run whose worker was lost, or end it if a stop was requested."""
 
         def work(connection: Connection) -> bool:
             self._database.lock_queue(connection)
@@ -121,7 +121,7 @@ class LocalQueue:
         return await self._database.call(work)
 
     async def check(self, claims: Collection[RunClaim]) -> CheckReport:
-        """Requeue running runs that are not among the claims; where there are none, nothing is written."""
+        """Requeue running runs that are not among the claims; if there are none, nothing is written."""
 
         def work(connection: Connection) -> CheckReport:
             self._database.lock_queue(connection)

@@ -79,18 +79,18 @@ class SweepStore:
         return await self._database.read(lambda connection: _find(connection, sweep_id))
 
     async def join(self, sweep_id: str, client: str, max_requesters: int) -> SweepRow | None:
-        """Add the client to those that requested a running sweep; return None where it is not running."""
+        """Add the client to those that requested a running sweep; return None if it is not running."""
         return await self._database.call(lambda connection: _join(connection, sweep_id, client, max_requesters))
 
     async def open(self, row: SweepRow, limits: SweepLimits, max_requesters: int) -> SweepRow | None:
         """Start a sweep here, unless it is running: then add the client to those that requested it.
 
-        Return the row of one that is running, and None where it is this process that runs it now.
+        Return the row of one that is running, and None if it is this process that runs it now.
 
         Raises
         ------
         TooManyOpen
-            Where it is not running, and a limit of open sweeps is reached.
+            If it is not running, and a limit of open sweeps is reached.
         """
 
         def work(connection: Connection) -> SweepRow | None:
@@ -107,7 +107,7 @@ class SweepStore:
         return await self._database.call(work)
 
     async def keep(self, sweep_id: str, states: dict[str, str], reasons: dict[str, str], is_open: bool) -> bool | None:
-        """Store the progress of a sweep; return whether its end is requested, and None where another server runs it."""
+        """Store the progress of a sweep; return whether its end is requested, and None if another server runs it."""
         values = {"states": states, "reasons": reasons, "is_open": is_open}
         mine = (sweeps.c.id == sweep_id) & (sweeps.c.server == self.server)
 
