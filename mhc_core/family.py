@@ -147,22 +147,22 @@ class Family:
 
     @property
     def has_streams(self) -> bool:
-        """Whether the family has several streams."""
+        """Return whether the family has several streams."""
         return self.streams != "one"
 
     @property
     def is_mapped(self) -> bool:
-        """Whether H_res is a map of logits, so that initialisations and mixing precision apply."""
+        """Return whether H_res is a map of logits, so that initialisations and mixing precision apply."""
         return self.map is not None
 
     @property
     def is_doubly_stochastic(self) -> bool:
-        """Whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
+        """Return whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
         return self.has_streams and self.rows == self.columns == "exact"
 
     @property
     def is_identity(self) -> bool:
-        """Whether H_res of several streams is the identity, which nothing can move."""
+        """Return whether H_res of several streams is the identity, which nothing can move."""
         return self.has_streams and self.drawn == "nothing"
 
 

@@ -92,17 +92,17 @@ class LayerBlock:
 
     @cached_property
     def h_pre(self) -> "torch.Tensor":
-        """H_pre of all layers, float64."""
+        """Return H_pre of all layers, float64."""
         return self._stack("h_pre")
 
     @cached_property
     def h_post(self) -> "torch.Tensor":
-        """H_post of all layers, float64."""
+        """Return H_post of all layers, float64."""
         return self._stack("h_post")
 
     @cached_property
     def h_res(self) -> "torch.Tensor":
-        """H_res of all layers, float64."""
+        """Return H_res of all layers, float64."""
         return self._stack("h_res")
 
     def _stack(self, name: str) -> "torch.Tensor":

@@ -18,7 +18,7 @@ KEPT_VALUES = 2**14
 
 
 def normal(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
-    """Standard normal values that depend on the arguments alone.
+    """Return standard normal values that depend on the arguments alone.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def _draw(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np.ndarra
 
 
 def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndarray:
-    """`count` integers from 0 to bound - 1, each as likely, that depend on the arguments alone; int64.
+    """Return `count` integers from 0 to bound - 1, each as likely, that depend on the arguments alone; int64.
 
     As `normal`, with a step of training in place of the layer.
     """

@@ -18,17 +18,17 @@ BLOCKS: dict[str, tuple[type[Branch], ...]] = {
 
 
 def build_branch(spec: RunSpec, layer: int) -> Branch:
-    """The branch of one layer, by the spec's block."""
+    """Build the branch of one layer, by the spec's block."""
     block = layer // len(BLOCKS[spec.block.kind]) + 1
     return branch_type(spec, layer)(spec, layer, build_scaling(spec, block))
 
 
 def name_layers(spec: RunSpec) -> list[str]:
-    """What each layer is, such as "attention"."""
+    """Name what each layer is, such as "attention"."""
     return [branch_type(spec, layer).name for layer in range(spec.depth)]
 
 
 def branch_type(spec: RunSpec, layer: int) -> type[Branch]:
-    """The class of one layer's branch."""
+    """Return the class of one layer's branch."""
     types = BLOCKS[spec.block.kind]
     return types[layer % len(types)]

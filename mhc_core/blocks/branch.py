@@ -56,31 +56,31 @@ class Branch(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def count_parameters(cls, spec: RunSpec) -> int:
-        """Parameters of one branch."""
+        """Count parameters of one branch."""
 
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
-        """Arithmetic a token of the forward pass: here that of matrices which every token passes once."""
+        """Count arithmetic a token of the forward pass: here that of matrices which every token passes once."""
         return 2.0 * cls.count_parameters(spec)
 
     @classmethod
     def count_slow_flops(cls, spec: RunSpec) -> float:
-        """What a token's other arithmetic would be in matrix products of the same time."""
+        """Count what a token's other arithmetic would be in matrix products of the same time."""
         return 0.0
 
     @classmethod
     @abstractmethod
     def count_kept(cls, spec: RunSpec) -> float:
-        """Values a token that autograd keeps for the way down, without the pre-norm's and the output."""
+        """Count values a token that autograd keeps for the way down, without the pre-norm's and the output."""
 
     @classmethod
     @abstractmethod
     def count_moved(cls, spec: RunSpec) -> float:
-        """Values a token that operators read and write, up and down, without the norm's and the weights."""
+        """Count values a token that operators read and write, up and down, without the norm's and the weights."""
 
 
 def count_kept_by_activation(activation: str, values: float) -> float:
-    """Values kept of so many that pass an activation, whose output goes into a product."""
+    """Count values kept of so many that pass an activation, whose output goes into a product."""
     return values * (2 if activation in KEEPS_INPUT else 1)
 
 
@@ -97,7 +97,7 @@ def draw_matrix(
     activation: str = "linear",
     scale: float | torch.Tensor = 1.0,
 ) -> nn.Parameter:
-    """A weight matrix (fan_out, fan_in) whose product feeds `activation`, times `scale`.
+    """Draw a weight matrix (fan_out, fan_in) whose product feeds `activation`, times `scale`.
 
     he: variance g / fan_in with g = 2 before a rectifier, else 1 (He et al. 2015). xavier: variance
     2 / (fan_in + fan_out) (Glorot & Bengio 2010). orthogonal: semi-orthogonal times sqrt(g) (Saxe et al. 2014).

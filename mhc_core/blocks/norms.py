@@ -9,7 +9,7 @@ NORM_EPS = 1e-20
 
 
 def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
-    """RMSNorm, x / sqrt(mean(x^2) + eps), or LayerNorm over the last axis."""
+    """Return RMSNorm, x / sqrt(mean(x^2) + eps), or LayerNorm over the last axis."""
     if kind == "layernorm":
         return F.layer_norm(_within_range(x), x.shape[-1:], eps=NORM_EPS)
     found: torch.Tensor = _RmsNorm.apply(x)
@@ -17,7 +17,7 @@ def normalise(x: torch.Tensor, kind: str) -> torch.Tensor:
 
 
 def _within_range(x: torch.Tensor) -> torch.Tensor:
-    """x, divided by its largest entry over the last axis where that is above 1e10.
+    """Return x, divided by its largest entry over the last axis where that is above 1e10.
 
     For what does not depend on the scale of x: in float32 the square of 2e19 is infinite, and the gradient of a norm
     loses its digits from 1e14 on. Ordinary values pass bit for bit.
@@ -27,7 +27,7 @@ def _within_range(x: torch.Tensor) -> torch.Tensor:
 
 
 def _rms_norm(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalised x and 1 / rms (..., 1), both float32 at least.
+    """Return the normalised x and 1 / rms (..., 1), both float32 at least.
 
     The mean of squares is taken in float64: float32 states of any size keep their digits. float64 states are divided by
     their largest entry where that is above 1e100, as the square of 1e155 is infinite.

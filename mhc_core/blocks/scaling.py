@@ -27,7 +27,7 @@ class Scaling:
 
 
 def build_scaling(spec: RunSpec, block: int) -> Scaling:
-    """The spec's scaling in a layer of the block of that number, counted from 1."""
+    """Build the spec's scaling in a layer of the block of that number, counted from 1."""
     return SCALINGS[spec.block.scaling](spec, block)
 
 

@@ -67,13 +67,13 @@ class Attention(Branch):
 
 
 def _count_kept_weights(spec: RunSpec) -> int:
-    """Attention weights a token that are kept for the way down."""
+    """Count attention weights a token that are kept for the way down."""
     weights = spec.block.heads * spec.input.tokens
     return weights if spec.input.batch * spec.input.tokens * weights <= KEPT else 0
 
 
 def attend(qkv_3MTD: torch.Tensor) -> torch.Tensor:
-    """Causal attention softmax(q k^T / sqrt(D)) v of every head, (M, T, D) (arXiv 1706.03762, Eq. 1).
+    """Return causal attention softmax(q k^T / sqrt(D)) v of every head, (M, T, D) (arXiv 1706.03762, Eq. 1).
 
     Computed in float32 at least. Weights are divided by their sum. Fused kernels keep the sum's logarithm instead, and
     make the weights once more as exp(logit - logarithm). Without a norm logits reach 1e16, where both are rounded by
@@ -120,7 +120,7 @@ class _Attention(torch.autograd.Function):
 def _pull_back(
     q_mRD: torch.Tensor, k_mSD: torch.Tensor, v_mSD: torch.Tensor, weights_mRS: torch.Tensor, grad_mRD: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients at queries, keys and values from that at their mixture.
+    """Return gradients at queries, keys and values from that at their mixture.
 
     That at the logits, P (dP - sum(P dP)), is 0 exactly where one weight is 1 and the others are 0.
     """
@@ -130,7 +130,7 @@ def _pull_back(
 
 
 def _weigh(q_mRD: torch.Tensor, k_mSD: torch.Tensor) -> torch.Tensor:
-    """Weights (m, R, S) of the keys up to each query's own; the last R of the S keys are the queries' own."""
+    """Return weights (m, R, S) of the keys up to each query's own; the last R of the S keys are the queries' own."""
     scores_mRS = (q_mRD * q_mRD.shape[-1] ** -0.5) @ k_mSD.mT
     earlier = k_mSD.shape[1] - q_mRD.shape[1]
     later_RS = scores_mRS.new_full(scores_mRS.shape[1:], -math.inf).triu_(earlier + 1)
@@ -139,7 +139,7 @@ def _weigh(q_mRD: torch.Tensor, k_mSD: torch.Tensor) -> torch.Tensor:
 
 
 def _cut_tiles(q_MTD: torch.Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Heads, queries, and the keys that they see, of every tile."""
+    """Return heads, queries, and the keys that they see, of every tile."""
     heads, tokens, _ = q_MTD.shape
     most, queries = TILE if q_MTD.device.type == "cpu" else CARD_TILE
     together = max(1, most // (min(queries, tokens) * tokens))

@@ -30,7 +30,7 @@ END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of 
 
 
 def count_parameters(spec: RunSpec) -> int:
-    """Trainable values of the stack, exactly."""
+    """Count trainable values of the stack, exactly."""
     branches = sum(branch_type(spec, layer).count_parameters(spec) for layer in range(spec.depth))
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
@@ -50,13 +50,16 @@ def _mixing_parameters(spec: RunSpec) -> int:
 
 
 def _vectors(spec: RunSpec) -> int:
-    """Coefficients of one layer without its residual mixing: H_pre and H_post, or of parts a read matrix and H_post."""
+    """Return coefficients of one layer without its residual mixing.
+
+    H_pre and H_post, or of parts a read matrix and H_post.
+    """
     n = spec.streams
     return n * n + n if spec.family.streams == "parts" else 2 * n
 
 
 def _copies(spec: RunSpec) -> int:
-    """Streams of full width: parts of the width are one together."""
+    """Return streams of full width: parts of the width are one together."""
     return 1 if spec.family.streams == "parts" else spec.streams
 
 
@@ -66,7 +69,7 @@ def _projects_apart(spec: RunSpec) -> bool:
 
 
 def _raw_logits(spec: RunSpec) -> int:
-    """Parameters of one layer's residual mixing matrix."""
+    """Return parameters of one layer's residual mixing matrix."""
     return spec.family.logits(spec.streams)
 
 
@@ -109,12 +112,12 @@ def count_slow_flops(spec: RunSpec) -> float:
 
 
 def count_probe_flops(spec: RunSpec) -> float:
-    """CKA of every two layers."""
+    """Count CKA of every two layers."""
     return 2 * spec.depth * _kept_samples(spec) ** 2 * spec.width + spec.depth**2 * _kept_samples(spec) ** 2
 
 
 def count_rank_flops(spec: RunSpec) -> float:
-    """Gram matrix and eigenvalues behind the effective rank."""
+    """Count Gram matrix and eigenvalues behind the effective rank."""
     return spec.depth * 4.0 * _rank_size(spec) ** 3
 
 
@@ -143,7 +146,7 @@ def _mixing_bytes(spec: RunSpec) -> float:
 
 
 def count_pass_calls(spec: RunSpec) -> float:
-    """Operator calls of all layers, forward; about 1.5 times as many come down."""
+    """Count operator calls of all layers, forward; about 1.5 times as many come down."""
     layer = 2 if spec.family.has_streams else 0
     if is_dynamic(spec):
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
@@ -151,7 +154,7 @@ def count_pass_calls(spec: RunSpec) -> float:
 
 
 def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
-    """Peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block.
+    """Count peak of the run itself: weights, what every layer keeps for the way down, Gram matrices, one probe's block.
 
     `whole_graph`: of a pass that keeps the graph however large, as training does.
     """
@@ -167,12 +170,12 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
 
 
 def recomputes(spec: RunSpec) -> bool:
-    """Whether a pass keeps states alone on its way up, and computes every layer once more on its way down."""
+    """Return whether a pass keeps states alone on its way up, and computes every layer once more on its way down."""
     return count_tape_bytes(spec) > MAX_TAPE_BYTES
 
 
 def disturbs(spec: RunSpec) -> bool:
-    """Whether the gradient is measured a second time, with states that are changed by rounding.
+    """Return whether the gradient is measured a second time, with states that are changed by rounding.
 
     Of attention without a norm, whose logits grow with the square of the state: where they pass from shares to a choice
     of one token, a stack may make more of a rounding than of the signal.
@@ -181,22 +184,22 @@ def disturbs(spec: RunSpec) -> bool:
 
 
 def keeps_maps(spec: RunSpec) -> bool:
-    """Whether steps that keep matrices also keep maps of layer by layer: CKA and unfolded connections."""
+    """Return whether steps that keep matrices also keep maps of layer by layer: CKA and unfolded connections."""
     return spec.depth <= MAX_STEP_MAP_LAYERS
 
 
 def count_kept_steps(spec: RunSpec) -> int:
-    """Steps of training at which matrices are kept."""
+    """Count steps of training at which matrices are kept."""
     return min(spec.train.kept, spec.train.steps)
 
 
 def count_kept_cka(spec: RunSpec) -> int:
-    """Steps of training that keep CKA."""
+    """Count steps of training that keep CKA."""
     return count_kept_steps(spec) if keeps_maps(spec) else 0
 
 
 def count_tape_bytes(spec: RunSpec) -> float:
-    """Values that autograd keeps until the way down."""
+    """Count values that autograd keeps until the way down."""
     n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
     norm = {"pre": 1, "post": n, "none": 0}[spec.block.norm_position]
     copied = 1 if spec.family.has_streams else 0
@@ -206,7 +209,10 @@ def count_tape_bytes(spec: RunSpec) -> float:
 
 
 def _mixing_kept(spec: RunSpec) -> float:
-    """Bytes that the mixing keeps per token and layer: normed or converted streams, logits, Sinkhorn's rounds."""
+    """Return bytes that the mixing keeps per token and layer.
+
+    Normed or converted streams, logits, Sinkhorn's rounds.
+    """
     n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
     if not spec.family.has_streams:
         return 0.0
@@ -220,7 +226,7 @@ def _mixing_kept(spec: RunSpec) -> float:
 
 
 def _scratch_bytes(spec: RunSpec) -> float:
-    """Weight gradients and copies of weights of the layer at work, and what the allocator holds back."""
+    """Return weight gradients and copies of weights of the layer at work, and what the allocator holds back."""
     branch = branch_type(spec, 0)
     return branch.scratch * branch.count_parameters(spec) * ITEM_BYTES[spec.dtype] + SLACK_BYTES
 
@@ -230,7 +236,7 @@ def _objects_bytes(spec: RunSpec) -> float:
 
 
 def _probe_bytes(spec: RunSpec) -> float:
-    """CKA's Gram matrices, and the temporary copies of the block of layers that is measured together."""
+    """Return CKA's Gram matrices, and the temporary copies of the block of layers that is measured together."""
     item = _measured_bytes(spec)
     grams = spec.depth * _kept_samples(spec) ** 2 * item
     layers = _layers_together(spec)
@@ -286,7 +292,7 @@ def is_dynamic(spec: RunSpec) -> bool:
 
 
 def _rounds(spec: RunSpec) -> int:
-    """Sinkhorn's rounds for every sample and layer."""
+    """Return Sinkhorn's rounds for every sample and layer."""
     return spec.connection.sinkhorn_iters if spec.family.iterates else 0
 
 
@@ -295,7 +301,7 @@ def _kept_samples(spec: RunSpec) -> int:
 
 
 def _kept_logits(spec: RunSpec) -> int:
-    """Logits of a layer, of the samples that are kept to see what precision makes of them."""
+    """Return logits of a layer, of the samples that are kept to see what precision makes of them."""
     return min(count_samples(spec), MAX_SAMPLES) * spec.streams**2
 
 
@@ -304,7 +310,7 @@ def _rank_size(spec: RunSpec) -> int:
 
 
 def _layers_together(spec: RunSpec) -> int:
-    """Layers of the largest block that is measured at once: blocks double from one layer on."""
+    """Return layers of the largest block that is measured at once: blocks double from one layer on."""
     most = max(1, min(16, 2**24 // (count_samples(spec) * spec.width * _copies(spec))))
     size, left, largest = 1, spec.depth, 1
     while left > 0:

@@ -85,7 +85,7 @@ def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 
 def _count_passes(spec: RunSpec) -> int:
-    """Passes up and down: of every seed, of every step and of the trained stack, in addition to the first."""
+    """Count passes up and down: of every seed, of every step and of the trained stack, in addition to the first."""
     return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec)
 
 
@@ -114,7 +114,7 @@ class ConnectionCost(Estimate):
 
 
 def compare_connections(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> list[ConnectionCost]:
-    """Cost of every connection at the same stack, those left out whose rules the spec's streams break."""
+    """Compare cost of every connection at the same stack, those left out whose rules the spec's streams break."""
     found: dict[str, Estimate] = {}
     for kind in CONNECTION_KINDS:
         plain = spec.model_dump()
@@ -155,7 +155,7 @@ class Work:
         return Work(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, count: float) -> "Work":
-        """The same work, that many times."""
+        """Return the same work, that many times."""
         return Work(*(count * one for one in astuple(self)))
 
 
@@ -171,7 +171,7 @@ def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
 
 
 def count_work(spec: RunSpec) -> Work:
-    """All that a run does."""
+    """Count all that a run does."""
     work = Work(calls=RUN_CALLS) + _count_measured_pass(spec) + _count_probe(spec)
     work += _count_cka(spec) + _count_drawing(spec)
     if spec.seeds > 1:
@@ -186,7 +186,7 @@ def count_work(spec: RunSpec) -> Work:
 
 
 def _small(spec: RunSpec) -> float:
-    """By how much small products are slower than wide ones."""
+    """Return by how much small products are slower than wide ones."""
     return 1 + SMALL_PRODUCT / spec.width
 
 
@@ -220,7 +220,7 @@ def _count_drawing(spec: RunSpec) -> Work:
 
 
 def _count_step(spec: RunSpec) -> Work:
-    """One pass with the little that is measured of it, read-out included, and the update."""
+    """Count one pass with the little that is measured of it, read-out included, and the update."""
     update = UPDATE_PASSES[spec.train.optimizer] * count_parameters(spec) * ITEM_BYTES[spec.dtype]
     probe = Work(moved_bytes=count_step_probe_bytes(spec), calls=count_step_probe_calls(spec))
     graph = Work(fresh_bytes=count_tape_bytes(spec))  # given back after each step
@@ -231,7 +231,7 @@ def _count_step(spec: RunSpec) -> Work:
 
 
 def _jacobian_products(spec: RunSpec) -> int:
-    """Pairs, and the two walks that make the graph; 0 if none is requested."""
+    """Return pairs, and the two walks that make the graph; 0 if none is requested."""
     return 2 * spec.jacobian + 2 if spec.jacobian else 0
 
 
@@ -248,7 +248,7 @@ def _count_jacobian(spec: RunSpec) -> Work:
 
 
 def _count_twice_differentiated_calls(spec: RunSpec) -> float:
-    """Operator calls a layer and product that a pass does not have: gradients of the gradients of softmax."""
+    """Count operator calls a layer and product that a pass does not have: gradients of the gradients of softmax."""
     share = name_layers(spec).count("attention") / spec.depth
     rounds = spec.connection.sinkhorn_iters if is_dynamic(spec) and spec.family.iterates else 0
     mixing = 80 if is_dynamic(spec) else 0
@@ -256,7 +256,9 @@ def _count_twice_differentiated_calls(spec: RunSpec) -> float:
 
 
 def _attention_values(spec: RunSpec) -> float:
-    """Entries of the attention matrices per token and layer, which are written out where it is differentiated twice."""
+    """Return entries of the attention matrices per token and layer, which are written out where it is differentiated
+    twice.
+    """
     share = name_layers(spec).count("attention") / spec.depth
     return share * spec.block.heads * spec.input.tokens
 
@@ -266,7 +268,7 @@ def _vector_bytes(spec: RunSpec) -> int:
 
 
 def count_jacobian_bytes(spec: RunSpec) -> float:
-    """The graph of the whole stack, twice differentiable, and both bases; 0 if no Jacobian is requested."""
+    """Count the graph of the whole stack, twice differentiable, and both bases; 0 if no Jacobian is requested."""
     if not spec.jacobian:
         return 0.0
     n = spec.streams

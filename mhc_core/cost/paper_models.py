@@ -47,17 +47,17 @@ class Shape(BaseModel):
 
     @property
     def layers(self) -> int:
-        """Residual branches."""
+        """Return residual branches."""
         return 2 * self.blocks
 
     @property
     def vocabulary(self) -> int:
-        """Parameters of the embedding, and of the read-out: V C each."""
+        """Return parameters of the embedding, and of the read-out: V C each."""
         return VOCABULARY * self.width
 
     @property
     def attention(self) -> int:
-        """Parameters of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1) in one block.
+        """Return parameters of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1) in one block.
 
         Queries with and without RoPE; compressed keys and values, and one RoPE key; their expansion; output.
         """
@@ -126,12 +126,12 @@ class PaperCosts(BaseModel):
 
 
 def paper_shapes() -> PaperCosts:
-    """The paper's 3B, 9B and 27B models."""
+    """Return the paper's 3B, 9B and 27B models."""
     return PaperCosts(models=[_count(shape) for shape in SHAPES])
 
 
 def count_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, int]:
-    """Values read and written per token and layer by the residual connection, HC unfused, or mHC fused."""
+    """Count values read and written per token and layer by the residual connection, HC unfused, or mHC fused."""
     coefficients = n * n + 2 * n
     if kind == "residual":
         return 2 * width, width

@@ -53,7 +53,7 @@ def calibrate() -> Rates:
 
 
 def combine(measured: list[Rates]) -> Rates:
-    """The median of each rate, over processes that measured at the same time."""
+    """Return the median of each rate, over processes that measured at the same time."""
     plain = [rates.model_dump() for rates in measured]
     flops = {name: statistics.median(one["flops_per_s"][name] for one in plain) for name in plain[0]["flops_per_s"]}
     rest = {name: statistics.median(one[name] for one in plain) for name in plain[0] if name != "flops_per_s"}
@@ -61,7 +61,10 @@ def combine(measured: list[Rates]) -> Rates:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Least processor time of the work, after one round thrown away: what else a machine does only adds to it."""
+    """Return least processor time of the work, after one round thrown away.
+
+    What else a machine does only adds to it.
+    """
     took = []
     for _ in range(ROUNDS + 1):
         start = time.thread_time()

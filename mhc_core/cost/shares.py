@@ -8,7 +8,7 @@ TWO_DIGITS = Context(prec=2, rounding=ROUND_HALF_UP)
 
 
 def format_added(added: float) -> str:
-    """A share in percent with its sign: two digits, or all of them from 100 % on; 12.5 % is `+13 %`."""
+    """Format a share in percent with its sign: two digits, or all of them from 100 % on; 12.5 % is `+13 %`."""
     percent = Decimal(100 * abs(added))
     if percent < Decimal("5e-4"):
         return "±0 %"

@@ -45,7 +45,8 @@ def figure(
     step: int | None = None,
     interval: tuple[int, int] | None = None,
 ) -> go.Figure:
-    """The panel `key` with the data of finished runs, titled, as a notebook shows it: with Plotly's legend and margins.
+    """Return the panel `key` with the data of finished runs, titled, as a notebook shows it: with Plotly's legend
+    and margins.
 
     `cursor` is a layer from 0; `view` a view's key, the first by default; `difference` draws runs against the first.
     `step` is a step of training from 0, which panels follow that can; None is the trained stack, which is also what
@@ -78,7 +79,7 @@ def figure(
 
 
 def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> None:
-    """Title with remarks below it, and margins that Plotly widens for ticks, legend and colour bar."""
+    """Return title with remarks below it, and margins that Plotly widens for ticks, legend and colour bar."""
     remarks = "<br>".join(layout["meta"].get("remarks", ()))
     below = REMARK_PX * (remarks.count("<br>") + 1) if remarks else 0
     height = HEIGHT + below
@@ -98,14 +99,14 @@ def _lay_out(layout: dict[str, Any], title: str, unit: str, theme: Theme) -> Non
 
 
 def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> int:
-    """The step that a panel shows: of what is kept at few steps, the nearest of them."""
+    """Return the step that a panel shows: of what is kept at few steps, the nearest of them."""
     trained = next((result for result in results if count_received_steps(result) > 0), None)
     place = nearest_kept(trained, step) if trained is not None and shows_kept(template) else None
     return step if trained is None or place is None else trained.kept_steps[place]
 
 
 def _format_layers(template: dict[str, Any], results: Sequence[TrainingResult], cursor: int) -> str:
-    """The layers whose mixing the detail panel draws, as people count them."""
+    """Format the layers whose mixing the detail panel draws, as people count them."""
     name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
     if name != "product":
         return f"layer {cursor + 1}"
@@ -114,7 +115,7 @@ def _format_layers(template: dict[str, Any], results: Sequence[TrainingResult], 
 
 
 def to_response(runs: int, theme: ThemeName) -> dict[str, Any]:
-    """Everything the page needs to draw `runs` runs: every panel's templates, and how to fill them."""
+    """Return everything the page needs to draw `runs` runs: every panel's templates, and how to fill them."""
     return {
         "panels": [_to_item(panel, runs, theme) for panel in PANELS.values()],
         "rules": asdict(RULES),

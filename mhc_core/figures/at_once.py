@@ -12,7 +12,7 @@ MOVABLE = ("depth", "connection.noise", "connection.sinkhorn_iters")
 
 
 def to_at_once_rules() -> dict[str, Any]:
-    """What lets the page know columns of a view without asking: see `static/js/instant`."""
+    """Return what lets the page know columns of a view without asking: see `static/js/instant`."""
     return {
         "numerics": NUMERICS_VERSION,
         "prefix": [key for key, metric in METRICS.items() if metric.prefix],
@@ -30,7 +30,7 @@ def to_at_once_rules() -> dict[str, Any]:
 
 
 def to_movable_fields() -> list[dict[str, Any]]:
-    """The settings that sliders move, with the ends and the steps of their ranges."""
+    """Return the settings that sliders move, with the ends and the steps of their ranges."""
     schema = RunSpec.model_json_schema()
     return [_to_field(schema, path) for path in MOVABLE]
 

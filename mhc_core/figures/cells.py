@@ -9,13 +9,13 @@ from mhc_core.figures.style import Theme
 
 
 def axis_ids(run: int) -> tuple[str, str]:
-    """Trace-side names of a run's axes: x, y for the first, then x2, y2."""
+    """Return trace-side names of a run's axes: x, y for the first, then x2, y2."""
     suffix = "" if run == 0 else str(run + 1)
     return f"x{suffix}", f"y{suffix}"
 
 
 def axis_names(run: int) -> tuple[str, str]:
-    """Layout-side names of a run's axes: xaxis, yaxis, then xaxis2, yaxis2."""
+    """Return layout-side names of a run's axes: xaxis, yaxis, then xaxis2, yaxis2."""
     suffix = "" if run == 0 else str(run + 1)
     return f"xaxis{suffix}", f"yaxis{suffix}"
 
@@ -28,7 +28,7 @@ def build_cells(
     coloraxis: dict[str, Any],
     **meta: Any,
 ) -> go.Figure:
-    """A heatmap a run.
+    """Build a heatmap a run.
 
     `grid` holds direction, and the sizes of cell and gap relative to each other; `heat` the common keys of the traces,
     with `fill` and `key`.
@@ -62,7 +62,7 @@ def build_cells(
 
 
 def colorbar(theme: Theme) -> dict[str, Any]:
-    """The thin bar right of matrices."""
+    """Return the thin bar right of matrices."""
     return {
         "thickness": 10,
         "len": 1.0,

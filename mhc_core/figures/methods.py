@@ -35,7 +35,7 @@ def to_run_styles(kinds: Sequence[str | None], theme: ThemeName) -> list[RunStyl
 
 
 def to_plain_methods() -> dict[str, dict[str, Any]]:
-    """The table as the page reads it: of each method its looks as first, second, … run, in both themes."""
+    """Return the table as the page reads it: of each method its looks as first, second, … run, in both themes."""
     return {kind: _to_plain(method) for kind, method in METHODS.items()}
 
 
@@ -57,14 +57,14 @@ def _to_style(method: Look, place: int, theme: Theme) -> RunStyle:
 
 @cache
 def _to_shades(color: str, theme: Theme) -> tuple[str, str, str]:
-    """Three more of a colour's hue: one apart from it, then the one farthest from it, then the nearest."""
+    """Return three more of a colour's hue: one apart from it, then the one farthest from it, then the nearest."""
     own = to_contrast(color, theme.card)
     _, near, apart, far = sorted(CONTRASTS, key=lambda wanted: abs(math.log(wanted / own)))
     return _shade(color, apart, theme), _shade(color, far, theme), _shade(color, near, theme)
 
 
 def _shade(color: str, wanted: float, theme: Theme) -> str:
-    """The colour with as much of the ink or of the card in it as brings its contrast to what is wanted."""
+    """Return the colour with as much of the ink or of the card in it as brings its contrast to what is wanted."""
     other = theme.ink if wanted > to_contrast(color, theme.card) else theme.card
     mixed = [mix(color, other, step / STEPS) for step in range(STEPS)]
     return min(mixed, key=lambda item: abs(to_contrast(item, theme.card) - wanted))

@@ -21,7 +21,7 @@ ENDS: tuple[Reduction, ...] = ("first", "last", "min", "max")
 
 
 def build_bundle(result: Result) -> dict[str, Any]:
-    """Figure and table by media type; {} if nothing is known yet."""
+    """Build figure and table by media type; {} if nothing is known yet."""
     if not result.has_start:
         return {}
     drawn = figures.figure(find_panel(result), [result], [result.label], result.depth - 1, "light")
@@ -29,13 +29,16 @@ def build_bundle(result: Result) -> dict[str, Any]:
 
 
 def find_panel(result: Result) -> str:
-    """The panel that the record's first sentence speaks of."""
+    """Find the panel that the record's first sentence speaks of."""
     panels = [finding.panel for finding in result.summary.findings] if result.has_summary else []
     return next((panel for panel in panels if panel in figures.PANELS), FIRST_PANEL)
 
 
 def write_table(result: Result) -> str:
-    """Headline, sentences, and a row a metric: where the column begins and ends, its least and its largest value."""
+    """Write headline, sentences, and a row a metric.
+
+    Where the column begins and ends, its least and its largest value.
+    """
     story = _write_story(result.summary) if result.has_summary else ""
     head = "".join(f"<th>{name}</th>" for name in (escape(result.label), *ENDS))
     rows = "".join(_write_row(result, key) for key in SHOWN if _has(result, key))

@@ -112,7 +112,7 @@ class Panel:
     follows_step: bool = False
 
     def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
-        """The template for that many runs; `view` is a view's key, the first by default."""
+        """Build a figure with the template for that many runs; `view` is a view's key, the first by default."""
         chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
         return chosen.build(runs, theme)
 
@@ -121,7 +121,7 @@ STALE_NUMERICS = "No data for this step:<br>the run was stored by an earlier ver
 
 
 def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:
-    """An empty figure in the house style, in which a panel's own layout has the last word."""
+    """Build an empty figure in the house style, in which a panel's own layout has the last word."""
     house: dict[str, Any] = {
         "template": go.layout.Template(),  # empty: Plotly's default would add 7 KB of colours that nothing uses
         "paper_bgcolor": theme.card,
@@ -154,20 +154,20 @@ def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
-    """An axis with a faint grid and neither line nor zero line."""
+    """Return an axis with a faint grid and neither line nor zero line."""
     # Margins hold every label: to look for those that overflow would take a fifth of each drawing.
     quiet = {"gridcolor": theme.grid, "zeroline": False, "showline": False, "ticks": "", "ticklabeloverflow": "allow"}
     return {**quiet, **more}
 
 
 def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
-    """The x axis of every layer panel."""
+    """Return the x axis of every layer panel."""
     title = {"text": "layer", "font": {"size": 12}, "standoff": 6}
     return quiet_axis(theme, title=title, tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more)
 
 
 def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:
-    """A figure of curves over the layers."""
+    """Build a figure of curves over the layers."""
     axis: dict[str, Any] = {"scale": scale, "include": list(include)}
     if limits is not None:
         axis["limits"] = limits
@@ -180,12 +180,18 @@ def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), li
 
 
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
-    """Runs in drawing order, the first on top; `fill/dress.py` puts those on top that leave the others to be seen."""
+    """Return runs in drawing order, the first on top.
+
+    `fill/dress.py` puts those on top that leave the others to be seen.
+    """
     return [(run, theme.blank) for run in reversed(range(runs))]
 
 
 def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go.Scatter]:
-    """The two edges of a band, filled between; `lower` and `upper` are sources, `key` is the metric they belong to."""
+    """Return the two edges of a band, filled between.
+
+    `lower` and `upper` are sources, `key` is the metric they belong to.
+    """
     edge = {"mode": "lines", "line": {"width": 0, "color": style.color}, "hoverinfo": "skip", "connectgaps": False}
     common = {"run": run, "key": key, "end": False}
     metas = [{**common, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
@@ -214,7 +220,7 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatte
 
 
 def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
-    """One metric of one run over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
+    """Return one metric of one run over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
 
     For several seeds it is the median.
     """
@@ -234,7 +240,7 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
 
 
 def stream_line(run: int, style: RunStyle, key: str, scale: str) -> go.Scatter:
-    """A thin line per stream. One trace per run, because the number of streams is known only with the data."""
+    """Return a thin line per stream. One trace per run, because the number of streams is known only with the data."""
     fill = {
         "x": f"stream_layer.{key}",
         "y": f"stream_{'log10' if scale == 'log' else 'layers'}.{key}",

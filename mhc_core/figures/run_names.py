@@ -13,7 +13,7 @@ NAME_LENGTH = 24  # letters of a run's name that figures have room for
 
 
 def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
-    """A name in so many letters, so that both ends identify it; `static/js/data/labels.js` does the same.
+    """Return a name in so many letters, so that both ends identify it; `static/js/data/labels.js` does the same.
 
     Without the folders before it where it is a path, which has no spaces, and that is enough, or else with the middle
     of its last part left out.
@@ -30,7 +30,7 @@ def shorten_name(name: str, most: int = NAME_LENGTH) -> str:
 
 
 def to_labels(own: Sequence[str], names: Mapping[str, str] | None = None) -> list[str]:
-    """`A Residual`, `B HC`: the letter, and the record's own label, or the name that someone gave the run."""
+    """Return `A Residual`, `B HC`: the letter, and the record's own label, or the name that someone gave the run."""
     return [
         f"{letter} {(names or {}).get(letter, shorten_name(label))}"
         for letter, label in zip(LETTERS, own, strict=False)
@@ -38,13 +38,13 @@ def to_labels(own: Sequence[str], names: Mapping[str, str] | None = None) -> lis
 
 
 def to_map(state: str) -> tuple[str, str] | None:
-    """Metric and reduction of the map in a page's state; None without a map."""
+    """Return metric and reduction of the map in a page's state; None without a map."""
     pairs = dict(parse_qsl(state))
     return (pairs.get(KEYS["metric"], MAP[0]), pairs.get(KEYS["reduce"], MAP[1])) if KEYS["map"] in pairs else None
 
 
 def to_names(state: str) -> dict[str, str]:
-    """The names in a page's state, by letter: `C.name=ours` and the like."""
+    """Return the names in a page's state, by letter: `C.name=ours` and the like."""
     pairs = parse_qsl(state)
     named = [(key[0], value) for key, value in pairs if key[1:] == f".{KEYS['name']}" and value]
     return {letter: value[:NAME_LENGTH] for letter, value in named if letter in LETTERS}

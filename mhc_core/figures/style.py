@@ -34,7 +34,7 @@ class Theme:
 
     @property
     def blank(self) -> RunStyle:
-        """A template's line, before it is known whose it is."""
+        """Return a template's line, before it is known whose it is."""
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
@@ -79,25 +79,25 @@ THEMES: dict[ThemeName, Theme] = {
 
 
 def to_shared_colors() -> dict[str, tuple[str, str]]:
-    """Colours that the page has in common with its figures, light and dark."""
+    """Return colours that the page has in common with its figures, light and dark."""
     light, dark = THEMES["light"], THEMES["dark"]
     return {"card": (light.card, dark.card), "ink": (light.ink, dark.ink), "accent": (light.accent, dark.accent)}
 
 
 def mix(color: str, other: str, share: float) -> str:
-    """A colour with `share` of another in it, both as #rrggbb."""
+    """Return a colour with `share` of another in it, both as #rrggbb."""
     pairs = [(int(color[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
     return "#" + "".join(f"{round(own + share * (more - own)):02x}" for own, more in pairs)
 
 
 def sample_color(scale: list[list[Any]], share: float) -> str:
-    """A colour scale's colour at `share`, from 0 to 1, as #rrggbb; beyond the ends that of the end."""
+    """Return a colour scale's colour at `share`, from 0 to 1, as #rrggbb; beyond the ends that of the end."""
     (color,) = sample_colorscale(scale, min(1.0, max(0.0, share)))
     return "#" + "".join(f"{round(part):02x}" for part in unlabel_rgb(color))
 
 
 def to_contrast(color: str, ground: str) -> float:
-    """WCAG's contrast of two colours: 1 to 21."""
+    """Return WCAG's contrast of two colours: 1 to 21."""
     low, high = sorted((_luminance(color), _luminance(ground)))
     return (high + 0.05) / (low + 0.05)
 

@@ -38,7 +38,7 @@ __all__ = ["summarise", "summarise_captured"]
 
 
 def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = None) -> SummaryFrame:
-    """The summary frame: a headline, then findings, the run's own story first.
+    """Build the summary frame: a headline, then findings, the run's own story first.
 
     disturbed_L: log10 of grad_rms of the same pass with states that are changed by rounding, where it was measured.
     """
@@ -71,7 +71,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
 
 
 def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
-    """The summary frame of a pass captured from a model that no spec describes."""
+    """Build the summary frame of a pass captured from a model that no spec describes."""
     findings = [
         describe_captured(result),
         describe_reading(result),
@@ -87,7 +87,7 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:
-    """What is said of one pass alone, where the record is of several seeds."""
+    """Return what is said of one pass alone, where the record is of several seeds."""
     if found is None or spec.seeds == 1:
         return found
     return replace(found, text=f"Seed {spec.seed}: {found.text}")

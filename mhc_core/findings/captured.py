@@ -11,7 +11,7 @@ COMPOSITES = "float64"  # the type in which products of matrices are made
 
 
 def describe_captured(result: Result) -> Finding:
-    """How the residual path connects the layers."""
+    """Describe how the residual path connects the layers."""
     h_res = result.matrices["h_res"].astype(np.float64)
     lost = int(np.isnan(h_res).any((1, 2)).sum())
     if lost:
@@ -41,7 +41,7 @@ def describe_captured(result: Result) -> Finding:
 
 
 def describe_reading(result: Result) -> Finding | None:
-    """Layers whose branch reads the streams with weights that could not be recorded."""
+    """Describe layers whose branch reads the streams with weights that could not be recorded."""
     lost = [flag for flag in result.status.get("h_pre", {}).values() if flag == "unknown"]
     if not lost or result.streams == 1:
         return None
@@ -56,7 +56,7 @@ def describe_reading(result: Result) -> Finding | None:
 
 
 def describe_heard(result: Result, iteration: int) -> Finding:
-    """Which layers one observation of a training has recorded."""
+    """Describe which layers one observation of a training has recorded."""
     layers, reached = result.depth, _count_gradients(result)
     where = "the only layer was" if layers == 1 else f"all {layers} layers were"
     if reached == layers:
@@ -70,7 +70,7 @@ def describe_heard(result: Result, iteration: int) -> Finding:
 
 
 def _count_gradients(result: Result) -> int:
-    """Layers that had a gradient, finite or not."""
+    """Count layers that had a gradient, finite or not."""
     if "grad_rms" not in result.layers:
         return 0
     lost = [layer for layer, flag in result.status.get("grad_rms", {}).items() if flag != "unknown"]
@@ -80,7 +80,7 @@ def _count_gradients(result: Result) -> int:
 
 
 def describe_peak(result: Result) -> Finding | None:
-    """Where activations are largest."""
+    """Describe where activations are largest."""
     log10 = result.layers_log10["act_rms"]
     if not np.isfinite(log10).any():
         return None
@@ -98,7 +98,9 @@ def build_captured_headline(result: Result) -> Headline:
 
 
 def _describe_unknown(result: Result, lost: int) -> Finding:
-    """Layers whose residual path is not a weighted sum, or does not match the coefficients that were recorded."""
+    """Describe layers whose residual path is not a weighted sum, or does not match the coefficients that were
+    recorded.
+    """
     where = "any layer" if lost == result.depth else f"{lost} of {count(result.depth, 'layer')}"
     if result.streams == 1:
         text = (

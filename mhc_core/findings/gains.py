@@ -37,7 +37,7 @@ class Gain:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is the gain of the whole stack, or of all seeds."""
+        """Return whether it is the gain of the whole stack, or of all seeds."""
         return self.known == self.whole
 
     @property

@@ -21,7 +21,7 @@ SAME = np.log10(1.01)  # decades by which a gain has to change to be said to
 
 
 def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
-    """The loss next to that of a uniform guess; before and after training where there was any."""
+    """Describe the loss next to that of a uniform guess; before and after training where there was any."""
     if spec.input.kind not in GUESSES:
         return None
     what, uniform = GUESSES[spec.input.kind]
@@ -39,7 +39,7 @@ def describe_loss(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
-    """Where training ended early, and on what."""
+    """Describe where training ended early, and on what."""
     done = _count_updates(result)
     if done == spec.train.steps:
         return None
@@ -50,7 +50,10 @@ def describe_stop(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_training(spec: RunSpec, result: Result) -> Finding | None:
-    """What training did to the largest composite gains: as initialised, on the way, and of the trained stack."""
+    """Describe what training did to the largest composite gains.
+
+    As initialised, on the way, and of the trained stack.
+    """
     done = _count_updates(result)
     if not done or spec.streams == 1:
         return None
@@ -70,7 +73,7 @@ def describe_training(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _read_course(result: Result, key: str, done: int) -> np.ndarray:
-    """log10 of the largest gain over depth at each of these steps, before its update, and of the trained stack."""
+    """Read log10 of the largest gain over depth at each of these steps, before its update, and of the trained stack."""
     log = result.steps_log10[key.replace("composite", "step")][:done]
     largest = np.where(np.isfinite(log), log, -np.inf).max(1)
     return np.append(largest, find_largest(result, key))
@@ -91,7 +94,7 @@ def _describe_course(course: np.ndarray) -> str:
 
 
 def _count_updates(result: Result) -> int:
-    """Steps that ended in an update: those with a finite loss and gradient."""
+    """Count steps that ended in an update: those with a finite loss and gradient."""
     if not result.steps:
         return 0
     return int((np.isfinite(result.steps["step_loss"]) & np.isfinite(result.steps["step_grad_norm"])).sum())

@@ -13,7 +13,7 @@ FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
 
 def describe_connection(spec: RunSpec, result: Result) -> Finding:
-    """What products of the mixing matrices do to a signal that all streams share."""
+    """Describe what products of the mixing matrices do to a signal that all streams share."""
     gains, has_seeds = read_gains(result), result.seeds is not None
     numbers = number_gains(gains)
     text = _describe_path(spec, result)
@@ -28,7 +28,7 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
 
 
 def _describe_path(spec: RunSpec, result: Result) -> str | None:
-    """What passes the layers by where nothing is mixed; None if matrices are multiplied."""
+    """Describe what passes the layers by where nothing is mixed; None if matrices are multiplied."""
     if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
     if spec.family.has_streams:
@@ -41,7 +41,7 @@ def _describe_path(spec: RunSpec, result: Result) -> str | None:
 
 
 def _name_product(spec: RunSpec, result: Result) -> str:
-    """The matrices whose product a gain is of; dynamic ones are averaged over tokens first."""
+    """Name the matrices whose product a gain is of; dynamic ones are averaged over tokens first."""
     connection, family = spec.connection, spec.family
     kind, how = "mixing", ""
     if family.drawn == "entries":
@@ -66,7 +66,7 @@ def _name_product(spec: RunSpec, result: Result) -> str:
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
-    """By how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
+    """Describe by how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
     if not spec.family.iterates or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
     columns = np.abs(result.layers["h_res_col_sum"] - 1).max(1)
@@ -101,7 +101,7 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
-    """Saturated logits, where there is a gradient for them to follow; layers without one are left out."""
+    """Describe saturated logits, where there is a gradient for them to follow; layers without one are left out."""
     share = result.layers.get("mixing_grad_share")
     # Of identical streams the whole gradient at H_res can be rounding, and then so is its share.
     if share is None or np.isnan(share).all() or describe_symmetry(spec, result):

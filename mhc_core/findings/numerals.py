@@ -8,7 +8,9 @@ STATUS_WORDS = {"unknown": "not known"}  # of the others the name is the word
 
 
 def format_value(value: float | None, log10: float | None = None, status: str | None = None, digits: int = 4) -> str:
-    """A value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm alone."""
+    """Format a value in so many digits, or as m × 10^k where it is very small or large or known by its logarithm
+    alone.
+    """
     if value is not None and math.isfinite(value):
         size = abs(value)
         if size == 0 or 1e-3 <= size < 1e5:
@@ -20,18 +22,18 @@ def format_value(value: float | None, log10: float | None = None, status: str | 
 
 
 def say_status(status: str) -> str:
-    """Why there is no number, in a word or two."""
+    """Describe why there is no number, in a word or two."""
     return STATUS_WORDS.get(status, status)
 
 
 def format_fixed(value: float, digits: int) -> str:
-    """A value with that many digits behind the point; what rounds to zero has no sign."""
+    """Format a value with that many digits behind the point; what rounds to zero has no sign."""
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text
 
 
 def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
-    """scaled x 2^exponent as `format_value` says it, in so many digits; float64 need not hold it."""
+    """Format scaled x 2^exponent as `format_value` says it, in so many digits; float64 need not hold it."""
     if not math.isfinite(scaled):
         return "nan"
     if scaled == 0:
@@ -44,7 +46,7 @@ def format_scaled(scaled: float, exponent: int, digits: int = 4) -> str:
 
 
 def format_power(power: int) -> str:
-    """A power of ten as a factor."""
+    """Format a power of ten as a factor."""
     return f"×10{str(power).translate(SUPERSCRIPTS)}"
 
 

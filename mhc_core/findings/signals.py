@@ -23,7 +23,7 @@ ROUNDINGS = {"float32": 30, "float64": 30, "bfloat16": 5}
 
 
 def describe_activation(result: Result) -> Finding | None:
-    """How far activations grow or shrink, and by which power of depth where one describes them."""
+    """Describe how far activations grow or shrink, and by which power of depth where one describes them."""
     log = read_logs(result, "act_rms")
     start, known = to_finite(result.input.get("act_rms")), np.isfinite(log)
     if not start or not known.any():
@@ -48,7 +48,7 @@ def describe_activation(result: Result) -> Finding | None:
 
 
 def describe_gradient(result: Result) -> Finding | None:
-    """How far the gradient grows or shrinks on its way down: of several seeds the median of their ratios."""
+    """Describe how far the gradient grows or shrinks on its way down: of several seeds the median of their ratios."""
     if "grad_rms" not in result.layers_log10 or result.depth == 1:
         return None
     growth_k = _read_gradient_growth(result)
@@ -67,7 +67,7 @@ def describe_gradient(result: Result) -> Finding | None:
 
 
 def _read_gradient_growth(result: Result) -> np.ndarray:
-    """log10 of the gradient at the first layer over that at the last, an entry a seed; nan if it is not known."""
+    """Read log10 of the gradient at the first layer over that at the last, an entry a seed; nan if it is not known."""
     if result.seeds is not None and result.seeds.gradient_growth is not None:
         return result.seeds.gradient_growth
     first, last = read_ranks(result, "grad_rms")[[0, -1]]
@@ -92,7 +92,10 @@ def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> 
 
 
 def describe_limits(dtype: str, result: Result) -> Finding | None:
-    """Where values first left the range of their type, in the direction in which they travel: what overflows first."""
+    """Describe where values first left the range of their type, in the direction in which they travel.
+
+    What overflows first.
+    """
     activation, gradient = (_find_flagged(result, key, "overflow", "nan") for key in ("act_rms", "grad_rms"))
     small, small_gradient = (_find_flagged(result, key, "underflow") for key in ("act_rms", "grad_rms"))
     composite = _find_flagged(result, "composite_gain_fwd", "overflow", "underflow")
@@ -119,12 +122,12 @@ def describe_limits(dtype: str, result: Result) -> Finding | None:
 
 
 def _find_flagged(result: Result, key: str, *flags: str) -> list[int]:
-    """Layers at which a column has one of these statuses."""
+    """Find layers at which a column has one of these statuses."""
     return [layer for layer, flag in result.status.get(key, {}).items() if flag in flags]
 
 
 def describe_zero(result: Result) -> Finding | None:
-    """Where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
+    """Describe where a signal that came in is gone altogether: too small for its type, or multiplied by zero."""
     is_zero = result.layers["act_rms"] == 0
     if not is_zero[-1] or result.input["act_rms"] == 0:
         return None
@@ -135,7 +138,10 @@ def describe_zero(result: Result) -> Finding | None:
 
 
 def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
-    """Singular values only if they have converged; the least Ritz value alone is no more than an upper bound."""
+    """Describe singular values only if they have converged.
+
+    The least Ritz value alone is no more than an upper bound.
+    """
     found = result.jacobian
     if found is None:
         return None
@@ -165,7 +171,7 @@ def describe_jacobian(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _power_of_depth(log10: np.ndarray) -> float | None:
-    """Exponent p of a fit rms = c * (1 + layer)^p, or None if a power law does not describe the curve."""
+    """Return exponent p of a fit rms = c * (1 + layer)^p, or None if a power law does not describe the curve."""
     if len(log10) < 8 or not np.isfinite(log10).all():
         return None
     depth = np.log10(1 + np.arange(1, len(log10) + 1))

@@ -17,7 +17,9 @@ LEARNED = 0.01  # of the loss before training; where it falls by less the stack 
 
 
 def describe_dominant_stream(result: Result) -> Finding | None:
-    """A stream that holds more, at the last layer whose size is known, than halfway from an even share to all."""
+    """Describe a stream that holds more, at the last layer whose size is known, than halfway from an even share to
+    all.
+    """
     share = result.layers.get("act_share_max")
     if share is None or not np.isfinite(share).any():
         return None
@@ -33,7 +35,7 @@ def describe_dominant_stream(result: Result) -> Finding | None:
 
 
 def describe_ignored_streams(result: Result) -> Finding | None:
-    """Streams whose share of the read weights is small at every layer."""
+    """Describe streams whose share of the read weights is small at every layer."""
     sizes_Ln = _find_read_sizes(result)
     if sizes_Ln is None or result.streams == 1:
         return None
@@ -52,7 +54,7 @@ def describe_ignored_streams(result: Result) -> Finding | None:
 
 
 def describe_uniform(result: Result) -> Finding | None:
-    """Mixing whose product gives every stream the mean of all: J/n."""
+    """Describe mixing whose product gives every stream the mean of all: J/n."""
     kept = result.layers.get("composite_sigma2")
     if kept is None or not kept[-1] < LEFT:
         return None
@@ -73,7 +75,7 @@ def describe_uniform(result: Result) -> Finding | None:
 
 
 def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
-    """H_res as at the start, though training has lowered the loss."""
+    """Describe H_res as at the start, though training has lowered the loss."""
     start = result.kept.get("step_h_res")
     if start is None or spec.streams == 1 or spec.family.drawn == "nothing" or result.kept_steps[0] != 0:
         return None
@@ -93,7 +95,7 @@ def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
-    """What a mapping in bfloat16 leaves of sums of 1, compared with one in float32."""
+    """Describe what a mapping in bfloat16 leaves of sums of 1, compared with one in float32."""
     connection, single = spec.connection, result.layers.get("ds_error_float32")
     if single is None or connection.mapping_dtype != "bfloat16":
         return None
@@ -110,7 +112,7 @@ def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def _find_read_sizes(result: Result) -> np.ndarray | None:
-    """Magnitude with which each layer reads each stream (L, n), over tokens where mixing is dynamic."""
+    """Find magnitude with which each layer reads each stream (L, n), over tokens where mixing is dynamic."""
     for key in ("h_pre", "h_read"):
         if key in result.matrices:
             mean = result.matrices[key].astype(np.float64)

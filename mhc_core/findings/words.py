@@ -14,34 +14,37 @@ NO_NUMBER, OVERFLOW = "not a number", "beyond all numbers"
 
 
 def build_finding(key: str, text: str, panel: str, numbers: Mapping[str, float | int | None]) -> Finding:
-    """One finding; `key` names its kind, `panel` the panel that shows it, `numbers` what its sentence says."""
+    """Build one finding; `key` names its kind, `panel` the panel that shows it, `numbers` what its sentence says."""
     return Finding(key=key, text=text, panel=panel, numbers=dict(numbers))
 
 
 def read_ranks(result: Result, key: str) -> np.ndarray:
-    """log10 of a column of one pass (L): -inf if the value is zero, nan if neither is known."""
+    """Read log10 of a column of one pass (L): -inf if the value is zero, nan if neither is known."""
     log = result.layers_log10[key].astype(np.float64)
     return np.where(np.isnan(log) & (result.layers[key] == 0), -np.inf, log)
 
 
 def find_largest(result: Result, key: str) -> float:
-    """Largest log10 over depth, -inf if the column is all zero; nan unless every layer is known."""
+    """Find largest log10 over depth, -inf if the column is all zero; nan unless every layer is known."""
     return float(read_ranks(result, key).max())
 
 
 def read_logs(result: Result, key: str) -> np.ndarray:
-    """log10 of a column (L), of several seeds the median at every layer."""
+    """Read log10 of a column (L), of several seeds the median at every layer."""
     found: np.ndarray = result.bands[key]["p50"] if key in result.bands else result.layers_log10[key]
     return found
 
 
 def is_dynamic(result: Result) -> bool:
-    """Whether each token has matrices of its own, of which a record keeps the mean and the spread."""
+    """Return whether each token has matrices of its own, of which a record keeps the mean and the spread."""
     return "h_res_std" in result.matrices
 
 
 def name_median(result: Result, known: int | None = None) -> str:
-    """What is added to a sentence where numbers are medians over seeds, of which so many are known: by default all."""
+    """Name what is added to a sentence where numbers are medians over seeds, of which so many are known.
+
+    By default all.
+    """
     if result.seeds is None:
         return ""
     seeds = result.seeds.seeds
@@ -50,7 +53,7 @@ def name_median(result: Result, known: int | None = None) -> str:
 
 
 def to_finite(value: Any) -> float | None:
-    """A number as it travels in JSON: None if it is not finite."""
+    """Return a number as it travels in JSON: None if it is not finite."""
     return float(value) if value is not None and np.isfinite(value) else None
 
 
@@ -60,7 +63,7 @@ def count(number: int, noun: str) -> str:
 
 
 def format_magnitude(log10: float | np.floating[Any]) -> str:
-    """A magnitude as people write it, from its logarithm."""
+    """Format a magnitude as people write it, from its logarithm."""
     log10 = float(log10)  # a power of a float32 would be a float32, whose range ends at 38
     if np.isnan(log10):
         return NO_NUMBER
@@ -73,23 +76,25 @@ def format_magnitude(log10: float | np.floating[Any]) -> str:
 
 
 def format_factor(log10: float | np.floating[Any]) -> str:
-    """A factor as people write it, from its logarithm: "790×", or "8.2×10³⁶⁷ times"."""
+    """Format a factor as people write it, from its logarithm: "790×", or "8.2×10³⁶⁷ times"."""
     text = format_magnitude(log10)
     return f"{text} times" if "×" in text else f"{text}×"
 
 
 def format_percent(share: float) -> str:
-    """A share in percent."""
+    """Format a share in percent."""
     return f"{format_number(100 * share)} %"
 
 
 def format_number(value: float) -> str:
-    """A number as people write it."""
+    """Format a number as people write it."""
     return format_value(value, status=NO_NUMBER, digits=3)
 
 
 def format_loss(value: float, decimals: int = 3) -> str:
-    """A loss as people write it: with these decimals, or as a power of ten where they would be none or too many."""
+    """Format a loss as people write it: with these decimals, or as a power of ten where they would be none or too
+    many.
+    """
     if 10.0**-decimals <= abs(value) < 1e5:
         return f"{value:.{decimals}f}"
     return format_value(value, status="not a finite number")

@@ -21,12 +21,12 @@ INPUTS: dict[str, type[TextInput] | type[GaussianInput] | type[DigitsInput]] = {
 
 
 def build_input(spec: RunSpec) -> TextInput | GaussianInput | DigitsInput:
-    """The input module that the spec names."""
+    """Build the input module that the spec names."""
     return INPUTS[spec.input.kind](spec)
 
 
 def describe_input(spec: RunSpec) -> dict[str, Any]:
-    """The kind; of a text also how much of it is read, of data which they are and under which licence."""
+    """Describe the kind; of a text also how much of it is read, of data which they are and under which licence."""
     if spec.input.kind == "digits":
         return describe_digits(spec)
     if spec.input.kind == "corpus":

@@ -57,14 +57,14 @@ class DigitsInput(nn.Module):
         return self.pixels_BT.unsqueeze(2) * self.pixel_C + self.place_TC
 
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of the image's digit, read from the mean over its tokens, at least in float32."""
+        """Return mean cross-entropy of the image's digit, read from the mean over its tokens, at least in float32."""
         logits = out_BTC.mean(1) @ self.readout_KC.T
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits, self.targets_B)
 
 
 def describe_digits(spec: RunSpec) -> dict[str, Any]:
-    """The data, their licence, which images are read and what they show."""
+    """Describe the data, their licence, which images are read and what they show."""
     images, labels = load_digits()
     drawn = pick_images(spec.seed, spec.input.batch)
     return {
@@ -78,14 +78,14 @@ def describe_digits(spec: RunSpec) -> dict[str, Any]:
 
 
 def pick_images(seed: int, batch: int) -> np.ndarray:
-    """Which images a run reads, (B): no image twice."""
+    """Return which images a run reads, (B): no image twice."""
     order = np.argsort(normal(seed, "digits", -1, len(load_digits()[1])).numpy(), kind="stable")
     return order[:batch]
 
 
 @cache
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images (1797, 64) of values 0 to 16, row by row, and the digits that they show, (1797)."""
+    """Load images (1797, 64) of values 0 to 16, row by row, and the digits that they show, (1797)."""
     with lzma.open(IMAGES) as packed, np.load(io.BytesIO(packed.read()), allow_pickle=False) as stored:
         pixels, digits = stored["pixels"].astype(np.float64), stored["digits"].astype(np.int64)
     images = np.empty(pixels.T.shape)

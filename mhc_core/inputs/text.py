@@ -60,14 +60,14 @@ class TextInput(nn.Module):
         return F.embedding(self.ids_BT, self.embedding_VC)
 
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of the next byte, in nats, at least in float32."""
+        """Return mean cross-entropy of the next byte, in nats, at least in float32."""
         logits = out_BTC @ self.readout_VC.T
         logits = logits if logits.dtype == torch.float64 else logits.float()
         return F.cross_entropy(logits.flatten(0, 1), self.targets_BT.flatten())
 
 
 def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes that training reads, and bytes that are measured: the same ones of a text."""
+    """Read bytes that training reads, and bytes that are measured: the same ones of a text."""
     if spec.input.kind == "corpus":
         return load_corpus()
     data = np.frombuffer(spec.input.text.encode(), dtype=np.uint8)
@@ -88,13 +88,13 @@ def _spread_starts(last_start: int, count: int) -> np.ndarray:
 
 
 def _cut_windows(data: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
-    """Bytes (B, window) from each start on, round the text's end."""
+    """Return bytes (B, window) from each start on, round the text's end."""
     places = (starts[:, None] + np.arange(window)) % len(data)
     return data[places].astype(np.int64)
 
 
 def describe_text(spec: RunSpec) -> dict[str, Any]:
-    """The bytes of the text, the bytes read, and how often a text shorter than a window was repeated."""
+    """Describe the bytes of the text, the bytes read, and how often a text shorter than a window was repeated."""
     total, window = len(spec.input.text.encode()), spec.input.tokens + 1
     return {
         "kind": "text",

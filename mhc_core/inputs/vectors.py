@@ -23,7 +23,10 @@ class GaussianInput(nn.Module):
         self.register_buffer("readout_BTC", normal(spec.seed, "gaussian_readout", -1, *shape))
 
     def set_batch(self, step: int | None) -> None:
-        """Vectors come in one batch, which is measured: their loss is unbounded below, so the spec trains on none."""
+        """Return vectors come in one batch, which is measured.
+
+        Their loss is unbounded below, so the spec trains on none.
+        """
         assert step is None, "a spec that trains on vectors is refused"
 
     def forward(self) -> torch.Tensor:
@@ -31,7 +34,7 @@ class GaussianInput(nn.Module):
         return self.x_BTC
 
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """sum(R * out) / (B T): linear, so the gradient that enters the stack has rms 1 / (B T)."""
+        """Return sum(R * out) / (B T): linear, so the gradient that enters the stack has rms 1 / (B T)."""
         tokens = out_BTC.shape[0] * out_BTC.shape[1]
         return (out_BTC * self.readout_BTC).sum() / tokens
 

@@ -48,7 +48,7 @@ DETECTS = {
 
 
 def check_record(result: Result) -> list[Check]:
-    """Every check whose numbers the record has."""
+    """Check every check whose numbers the record has."""
     checks: list[Callable[[Result], Iterator[Check]]] = [
         _check_products,
         _check_sums,
@@ -70,7 +70,7 @@ def _compare(law: str, key: str, due: Array, got: Array, wide: Array | float, te
 
 
 def _check_products(result: Result) -> Iterator[Check]:
-    """Gains of the products, accumulated apart: a matrix is divided by its largest entry before the next one."""
+    """Check gains of the products, accumulated apart: a matrix is divided by its largest entry before the next one."""
     h_res = result.matrices.get("h_res")
     if h_res is None:
         return
@@ -85,7 +85,7 @@ def _check_products(result: Result) -> Iterator[Check]:
 
 
 def _accumulate(matrices: list[Array], axis: int) -> Array:
-    """log10 of the largest |sum| over `axis` of the product of the first l + 1 matrices, (L)."""
+    """Return log10 of the largest |sum| over `axis` of the product of the first l + 1 matrices, (L)."""
     product, log, found = np.eye(len(matrices[0])), 0.0, []
     with np.errstate(divide="ignore", invalid="ignore"):
         for matrix in matrices:
@@ -120,7 +120,7 @@ def _check_logarithms(result: Result) -> Iterator[Check]:
 
 
 def _pick_worst(checks: list[Check]) -> list[Check]:
-    """The one that comes closest to failing, in place of a check for each of many columns."""
+    """Return the one that comes closest to failing, in place of a check for each of many columns."""
     compared = [check for check in checks if check.verdict != "skipped"]
     if not compared:
         return checks[:1]

@@ -35,7 +35,7 @@ RECTIFIERS = ("relu", "gelu", "silu")
 def measure_identities(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], logits: Logits
 ) -> dict[str, Array]:
-    """Errors of every relation that applies, (L) each; nan if it could not be evaluated.
+    """Measure errors of every relation that applies, (L) each; nan if it could not be evaluated.
 
     Parameters
     ----------
@@ -88,7 +88,9 @@ def _check_layers(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutp
 
 
 def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
-    """The state after a layer, streams (n, N, C), from the one before it, the coefficients and the branch's output."""
+    """Return the state after a layer, streams (n, N, C), from the one before it, the coefficients and the branch's
+    output.
+    """
     h_post, h_res, y_NC = (to_numpy(part) for part in (output.mixing.h_post, output.mixing.h_res, output.y))
     count = len(x_nNC)
     if not spec.family.skips:
@@ -139,7 +141,7 @@ def _check_projection(spec: RunSpec, logits: Logits) -> Array:
 
 
 def _sinkhorn(raw: Array, spec: RunSpec) -> Array:
-    """mHC Eq. 8-9: columns, then rows, as often as the spec says; with eps as DeepSeek-V4 adds it."""
+    """Return mHC Eq. 8-9: columns, then rows, as often as the spec says; with eps as DeepSeek-V4 adds it."""
     n, eps = spec.streams, spec.connection.sinkhorn_eps
     t = raw.reshape(*raw.shape[:-1], n, n)
     matrix = np.exp(t - t.max(-2, keepdims=True))
@@ -170,7 +172,7 @@ def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """The second half of every sequence is replaced; the first half must not notice."""
+    """Check the second half of every sequence is replaced; the first half must not notice."""
     batch, tokens, width = _batch_shape(stack.spec)
     half, errors = tokens // 2, []
 
@@ -210,7 +212,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
 
 
 def _find_subnormal(start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    """Layers (L) in which a state or a gradient, before or after, is not zero and below `TINY`."""
+    """Find layers (L) in which a state or a gradient, before or after, is not zero and below `TINY`."""
     states = [start, *(output.state for output in outputs)]
     is_tiny = np.array([_is_tiny(state) or _is_tiny(state.grad) for state in states])
     found: Array = is_tiny[1:] | is_tiny[:-1]
@@ -256,7 +258,7 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
 
 
 def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
-    """Attention by formulas of its own, at what every layer reads, and its gradient by plain autograd.
+    """Check attention by formulas of its own, at what every layer reads, and its gradient by plain autograd.
 
     The kernel of the network is not used, so that a gradient which the kernel itself gets wrong is found here.
     """
@@ -270,7 +272,7 @@ def _check_attention(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 
 
 def _compare_attention(branch: Attention, u_BTC: torch.Tensor, layer: int) -> float:
-    """Largest relative error of output and gradient.
+    """Compare largest relative error of output and gradient.
 
     nan if one rounding of the input changes what the formula itself gives: as where tokens that are nearly the same
     have logits so large that rounding decides which of them is seen.
@@ -293,14 +295,14 @@ def _compare_attention(branch: Attention, u_BTC: torch.Tensor, layer: int) -> fl
 def _pull_back(
     function: Callable[[torch.Tensor], torch.Tensor], u: torch.Tensor, g: torch.Tensor
 ) -> tuple[Array, Array]:
-    """The function's value at u, and the gradient of its product with g."""
+    """Return the function's value at u, and the gradient of its product with g."""
     u = u.clone().requires_grad_()
     value = function(u)
     return to_numpy(value), to_numpy(torch.autograd.grad(value, u, g)[0])
 
 
 def _attend_plainly(branch: Attention, u_BTC: torch.Tensor) -> torch.Tensor:
-    """W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off."""
+    """Return W_out of every head's softmax(q k^T / sqrt(D)) v, with the largest logit of every row taken off."""
     tokens, width = u_BTC.shape[1:]
     size = width // branch.heads
     q, k, v = ((u_BTC @ w.T).unflatten(-1, (branch.heads, size)).transpose(1, 2) for w in branch.w_qkv.chunk(3))
@@ -315,7 +317,7 @@ def _attend_plainly(branch: Attention, u_BTC: torch.Tensor) -> torch.Tensor:
 
 
 def _check_weights(stack: Stack) -> tuple[Array, Array]:
-    """Relative excess of all squared weights of a layer's matrices, and its standard deviation."""
+    """Check relative excess of all squared weights of a layer's matrices, and its standard deviation."""
     found = [_pool(_weigh_matrices(stack.spec, branch)) for branch in stack.branches]
     excess, spread = np.array(found).T
     return excess, spread
@@ -346,7 +348,7 @@ def _unscale(name: str, branch: str, rows: Array, shrunk: float) -> Array:
 
 
 def _expect_square(spec: RunSpec, shape: tuple[int, ...], gain: float) -> float:
-    """Mean squared entry of a matrix (fan_out, fan_in): He, Xavier, or rows or columns of unit norm."""
+    """Return mean squared entry of a matrix (fan_out, fan_in): He, Xavier, or rows or columns of unit norm."""
     fan_out, fan_in = shape
     if spec.block.weights == "he":
         return gain / fan_in
@@ -380,5 +382,5 @@ def _to_streams(stack: Stack, state: torch.Tensor) -> Array:
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
-    """A tensor's values in float64, on the host."""
+    """Return a tensor's values in float64, on the host."""
     return tensor.detach().cpu().double().numpy()

@@ -41,7 +41,7 @@ class Bidiagonal(NamedTuple):
 
 
 def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[JacobianFrame]:
-    """The `jacobian` frame of a stack that lies on the device, after at most `spec.jacobian` pairs of products.
+    """Measure the `jacobian` frame of a stack that lies on the device, after at most `spec.jacobian` pairs of products.
 
     Products are in the stack's dtype, the vectors at least in float32, the small bidiagonal matrix in float64.
     """
@@ -55,7 +55,7 @@ def measure_jacobian(stack: Stack, device: torch.device) -> Iterator[JacobianFra
 
 
 def linearise(stack: Stack) -> tuple[Product, Product]:
-    """The products v -> J v and u -> J^T u at the stack's own input, of (N, C) vectors in the stack's dtype."""
+    """Return the products v -> J v and u -> J^T u at the stack's own input, of (N, C) vectors in the stack's dtype."""
     x = stack.input().flatten(0, 1).detach().requires_grad_()
     out = stack.connection.reduce(stack.climb(stack.connection.expand(x))[0])
     d = torch.zeros_like(out, requires_grad=True)
@@ -71,7 +71,8 @@ def linearise(stack: Stack) -> tuple[Product, Product]:
 
 
 def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.Tensor, max_steps: int) -> Bidiagonal:
-    """Up to `max_steps` steps from a start vector of any shape; the host waits for the device three times a step.
+    """Return up to `max_steps` steps from a start vector of any shape; the host waits for the device three times a
+    step.
 
     It ends early where the vectors tried span all that the start can reach: what remains would be rounding. It also
     ends at the first product that is not finite.
@@ -98,7 +99,10 @@ def bidiagonalise(multiply: Product, multiply_transposed: Product, start: torch.
 
 
 def _split(w: torch.Tensor, basis_KD: torch.Tensor, scale: float) -> tuple[torch.Tensor, float]:
-    """Unit vector and length of the part of w that is orthogonal to the basis; zeros and 0 if that is rounding."""
+    """Return unit vector and length of the part of w that is orthogonal to the basis.
+
+    Zeros and 0 if that is rounding.
+    """
     flat = w.flatten()
     for _ in range(2):  # once leaves the rounding of what was taken away
         flat = flat - basis_KD.T @ (basis_KD @ flat)

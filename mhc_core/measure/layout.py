@@ -42,17 +42,17 @@ class Layout:
 
     @property
     def measured_dtype(self) -> torch.dtype:
-        """float32 at least: bfloat16 states would lose their own digits in the sums."""
+        """Return float32 at least: bfloat16 states would lose their own digits in the sums."""
         return torch.float64 if self.dtype == torch.float64 else torch.float32
 
     @property
     def state_entries(self) -> int:
-        """Values in one state."""
+        """Return values in one state."""
         return self.samples * self.state_width
 
 
 def lay_out(stack: Stack, device: torch.device) -> Layout:
-    """What probes must know of one of our stacks that lies on the device."""
+    """Return what probes must know of one of our stacks that lies on the device."""
     spec, connection = stack.spec, stack.connection
     return Layout(
         depth=spec.depth,
@@ -69,7 +69,7 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
 
 
 def max_together(layout: Layout) -> int:
-    """Layers that are measured together at most."""
+    """Return layers that are measured together at most."""
     is_card = layout.device.type != "cpu"
     layers, size = (CARD_LAYERS, CARD_BYTES) if is_card else (CPU_LAYERS, CPU_BYTES)
     return max(1, min(layers, size // (4 * layout.state_entries)))

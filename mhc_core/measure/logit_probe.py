@@ -37,7 +37,10 @@ class LogitProbe:
 
     @torch.no_grad()
     def columns(self) -> dict[str, torch.Tensor]:
-        """res_logit_range, ds_error_float32 and ds_error_bfloat16, (L) each, on the device; {} without logits."""
+        """Return res_logit_range, ds_error_float32 and ds_error_bfloat16, (L) each, on the device.
+
+        {} without logits.
+        """
         self._take_waiting()
         if not self.kept:
             return {}

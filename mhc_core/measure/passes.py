@@ -51,7 +51,7 @@ class _Tape:
 
 
 def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Iterator[PassFrame]:
-    """Frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
+    """Measure frames of one pass through a stack that lies on the device: forward, loss, backward, mixing.
 
     `with_cka=False` leaves out the similarity of layers, and its frames.
     """
@@ -91,7 +91,8 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
 
 
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:
-    """log10 of grad_rms (L) of a pass in which every state is changed at random by `ROUNDINGS` of the stack's type.
+    """Measure log10 of grad_rms (L) of a pass in which every state is changed at random by `ROUNDINGS` of the
+    stack's type.
 
     The stack lies on the device. nan if the gradient is lost.
     """
@@ -133,7 +134,7 @@ def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None,
 def _descend(
     stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
 ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    """Gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res."""
+    """Return gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res."""
     leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
     output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
     mixing: list[torch.Tensor] = list(coefficients or ())
@@ -156,7 +157,7 @@ def _descend(
 
 
 def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
-    """The logits of h_res that are compared with h_res itself; a single stream has nothing to mix."""
+    """Return the logits of h_res that are compared with h_res itself; a single stream has nothing to mix."""
     return stack.connection.residual_logits(layer) if stack.connection.n > 1 else None
 
 
@@ -176,7 +177,7 @@ def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[
 
 
 def _to_columns(fetched: dict[str, np.ndarray], eps: float) -> dict[str, np.ndarray]:
-    """Columns (L) of the gradients of each layer's mixing parameters."""
+    """Return columns (L) of the gradients of each layer's mixing parameters."""
     total, grads, logits = (fetched.get(key) for key in MIXING_GRADIENTS)
     if total is None:
         return {}
@@ -187,7 +188,7 @@ def _to_columns(fetched: dict[str, np.ndarray], eps: float) -> dict[str, np.ndar
 
 
 def _static_gradients(stack: Stack, static: Mixing, tape: _Tape) -> list[torch.Tensor]:
-    """Norm over all mixing parameters (L); where h_res has logits, its gradient (L, n, n) and their norm (L)."""
+    """Return norm over all mixing parameters (L); where h_res has logits, its gradient (L, n, n) and their norm (L)."""
     stacked = stack.connection.stacked_parameters()
     gathered = Mixing(*(torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)))
     made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]

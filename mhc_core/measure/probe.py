@@ -46,7 +46,7 @@ class _Pace:
         self.due = min(2 * self.due, self.most)
 
     def sends(self, measured: int) -> bool:
-        """Whether so many layers are sent before the last has come."""
+        """Return whether so many layers are sent before the last has come."""
         return not self.is_card or measured >= CARD_LAYERS
 
 
@@ -67,7 +67,7 @@ class ForwardProbe:
         self.last_layer = layout.depth - 1
 
     def observe_input(self, state: torch.Tensor) -> list[ForwardFrame | SimilarityFrame]:
-        """The embedding's output, as a forward frame of layer -1."""
+        """Return the embedding's output, as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
         self.branches.begin(x_KnNC)
         self.measured.append(([INPUT_LAYER], measure_states(x_KnNC, self.layout.merge(x_KnNC))))
@@ -86,7 +86,8 @@ class ForwardProbe:
         return self._send() if is_last or self.pace.sends(count) else []
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
-        """Coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in float64.
+        """Return coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in
+        float64.
 
         h_read (L, n, n) in place of h_pre where parts of the width are read.
         """
@@ -117,7 +118,7 @@ class ForwardProbe:
         return measured
 
     def _send(self) -> list[ForwardFrame | SimilarityFrame]:
-        """Frames of all that is measured; the host waits for the device once."""
+        """Return frames of all that is measured; the host waits for the device once."""
         blocks, self.measured = self.measured, []
         fetched = fetch_all([measured for _, measured in blocks])
         return [
@@ -227,7 +228,7 @@ class BackwardProbe:
         self.measured.append(([layer.layer for layer in waiting], measured))
 
     def _send(self) -> list[BackwardFrame]:
-        """Frames of all that is measured; the host waits for the device once."""
+        """Return frames of all that is measured; the host waits for the device once."""
         blocks, self.measured = self.measured, []
         fetched = fetch_all([measured for _, measured in blocks])
         # The input, which ends the last block, has no branch: its columns are shorter by one.
@@ -282,7 +283,7 @@ def _detach(part: Any) -> Any:
 
 
 def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The metrics that state themselves how a layer is measured."""
+    """Measure the metrics that state themselves how a layer is measured."""
     layers, streams = x_KnNC.shape[:2]
     return {
         key: added.measure_block(block, layers, streams)
@@ -292,7 +293,7 @@ def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.
 
 
 def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
-    """h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
+    """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2
     for key, parts in group_coefficients(mixings).items():

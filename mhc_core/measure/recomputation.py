@@ -34,13 +34,13 @@ PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
 
 
 def to_double(spec: RunSpec) -> RunSpec:
-    """The float64 twin of a spec: the same weights, as initialised, of one seed."""
+    """Return the float64 twin of a spec: the same weights, as initialised, of one seed."""
     body = spec.canonical() | {"dtype": "float64", "seeds": 1, "jacobian": 0}
     return RunSpec.model_validate({key: value for key, value in body.items() if key != "train"})
 
 
 def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Predicted cost of `recompute`."""
+    """Return predicted cost of `recompute`."""
     twin = to_double(spec).model_copy(update={"jacobian": 0 if spec.train.steps else spec.jacobian})
     cost = estimate(twin, rates)
     more = {key: PASSES * getattr(cost, key) for key in ("flops", *SECONDS)}
@@ -49,13 +49,13 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
 
 
 def _count_kept_bytes(spec: RunSpec) -> float:
-    """What a run does not keep: gradients at branch inputs and H_res, its logits, and vectors of the Jacobian."""
+    """Count what a run does not keep: gradients at branch inputs and H_res, its logits, and vectors of the Jacobian."""
     samples, mixing = spec.input.batch * spec.input.tokens, 2 * spec.streams**2 if spec.connection.dynamic else 0
     return 8.0 * samples * (spec.depth * (spec.width + mixing) + 3 * spec.jacobian * spec.width)
 
 
 def recompute(spec: RunSpec) -> RecomputationFrame:
-    """The spec computed once more: columns, loss, and the error of the stream mean law where it is due.
+    """Return the spec computed once more: columns, loss, and the error of the stream mean law where it is due.
 
     Of a spec that trains it is the first step, before any update: the stack as initialised, on the step's own batch.
 
@@ -88,7 +88,9 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
 
 def _compute(spec: RunSpec, sign: int) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
-    """Columns, loss, and of the plain pass (sign 0) the error of the stream mean law, if due, and the identities."""
+    """Return columns, loss, and of the plain pass (sign 0) the error of the stream mean law, if due, and the
+    identities.
+    """
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
     logits = [] if sign else record_logits(stack)
@@ -132,7 +134,7 @@ class Shake:
         return tensor * (1 + size * noise) if size else tensor
 
     def round_mixing(self, mixing: Mixing, layer: int) -> Mixing:
-        """All coefficients of a layer."""
+        """Return all coefficients of a layer."""
         return Mixing(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
@@ -164,7 +166,9 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
 
 
 def _keeps_mean(spec: RunSpec) -> bool:
-    """Whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the state."""
+    """Return whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the
+    state.
+    """
     is_exact = spec.family.is_doubly_stochastic and not spec.maps_coarsely
     return is_exact and spec.block.norm_position != "post"
 

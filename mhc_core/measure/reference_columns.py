@@ -87,13 +87,13 @@ REFERENCES: dict[str, Source] = {
 
 
 def name_untrained(key: str) -> str:
-    """The metric of a run that a metric of training takes at every step."""
+    """Name the metric of a run that a metric of training takes at every step."""
     name = key.removeprefix("step_")
     return f"composite_{name}" if name in ("gain_fwd", "gain_bwd") else name
 
 
 def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[LayerOutput]) -> list[ReferenceLayer]:
-    """What every layer did.
+    """Read what every layer did.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
 
 
 def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Every column and matrix that the run carries, index = layer; nan if the catalogue says that there is none.
+    """Return every column and matrix that the run carries, index = layer; nan if the catalogue says that there is none.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | fl
 
 
 def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
-    """Mean over samples of the cosine between every two streams, and over all pairs of different ones."""
+    """Compare mean over samples of the cosine between every two streams, and over all pairs of different ones."""
     count, samples = x_nNC.shape[:2]
     units = _to_units(x_nNC).reshape(count, -1)
     cosines = units @ units.T / samples
@@ -208,7 +208,7 @@ def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
 
 
 def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
-    """Coefficients as the run shows them, and what is said of each mean H_res alone."""
+    """Measure coefficients as the run shows them, and what is said of each mean H_res alone."""
     read = "h_read" if spec.family.streams == "parts" else "h_pre"
     found: dict[str, Array | float] = {}
     for key, part in ((read, layer.h_pre), ("h_post", layer.h_post), ("h_res", layer.h_res)):
@@ -250,7 +250,7 @@ def _miss_doubly_stochastic(matrices: Array) -> Array:
 
 
 def _measure_pull(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
-    """Norm of the gradient of the mixing's parameters, and how much of it H_res and its logits can follow."""
+    """Measure norm of the gradient of the mixing's parameters, and how much of it H_res and its logits can follow."""
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
         found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
@@ -273,7 +273,9 @@ def _measure_pull(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | flo
 def _measure_passing(
     spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]
 ) -> list[dict[str, Array | float]]:
-    """branch_share: what the branch writes to each stream over that and what mixing passes on, by squared size."""
+    """Measure branch_share: what the branch writes to each stream over that and what mixing passes on, by squared
+    size.
+    """
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     entering, found = start_nNC, []
     for layer in layers:
@@ -292,7 +294,7 @@ def _measure_passing(
 
 
 def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Median and percentiles over samples of the cosine between a layer's branch input and the last one's."""
+    """Compare median and percentiles over samples of the cosine between a layer's branch input and the last one's."""
     spread = [np.full(3, np.nan)]
     for before, layer in pairwise(layers):
         spread.append(np.percentile(_cosines(layer.u_NC, before.u_NC), [50, 5, 95]))
@@ -303,7 +305,7 @@ def _compare_neighbours(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
-    """CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
+    """Compare CKA (L, L), by HSIC_1 as Song et al. 2012 write it (Eq. 5), or HSIC_0; nan if a layer has none."""
     kept = _pick_samples(layers[0].x_nNC.shape[1], CKA_SAMPLES[spec.depth > 256])
     grams = np.array([_multiply_features(_merge(spec, layer.x_nNC[:, kept]), _find_eps(spec)) for layer in layers])
     count = grams.shape[1]
@@ -321,7 +323,10 @@ def _compare_layers(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> Array:
 
 
 def _multiply_features(m_PC: Array, eps: float) -> Array:
-    """Gram matrix of features, centred and scaled to at most 1, which CKA does not see; nan if all are the same."""
+    """Return Gram matrix of features, centred and scaled to at most 1, which CKA does not see.
+
+    Nan if all are the same.
+    """
     spread = (m_PC.max(0) - m_PC.min(0)).max()
     if not spread > SAME * eps * np.abs(m_PC).max():
         return np.full((len(m_PC), len(m_PC)), np.nan)
@@ -332,7 +337,9 @@ def _multiply_features(m_PC: Array, eps: float) -> Array:
 
 
 def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Composites upwards H_l ... H_1 and downwards H_L ... H_l, and what layers read of each other through them."""
+    """Return composites upwards H_l ... H_1 and downwards H_L ... H_l, and what layers read of each other through
+    them.
+    """
     h_res = np.array([_average(layer.h_res, 2) for layer in layers])
     n = h_res.shape[1]
     up, up_log = map(np.array, zip(*_accumulate(h_res), strict=True))
@@ -358,7 +365,7 @@ def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
-    """M_l = H_l ... H_1 over its largest entry (..., n, n), and the natural logarithm of that entry (...)."""
+    """Return M_l = H_l ... H_1 over its largest entry (..., n, n), and the natural logarithm of that entry (...)."""
     product: Any = np.float64(1)
     log: Any = 0.0
     for matrix in matrices:
@@ -370,12 +377,12 @@ def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
 
 
 def _scale(values: Array, log: Array) -> Array:
-    """values * e^log, which may be beyond float64 though neither factor is."""
+    """Return values * e^log, which may be beyond float64 though neither factor is."""
     return np.sign(values) * np.exp(np.log(np.abs(values)) + log)
 
 
 def _multiply_tokens(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
-    """Gains of each token's own products: of their mean, and least, median, mean and largest over tokens."""
+    """Return gains of each token's own products: of their mean, and least, median, mean and largest over tokens."""
     up = [_measure_tokens(*product) for product in _accumulate(layer.h_res for layer in layers)]
     transposed = (np.swapaxes(layer.h_res, 1, 2) for layer in reversed(layers))
     down = [_measure_tokens(*product) for product in _accumulate(transposed)][::-1]
@@ -387,7 +394,10 @@ def _multiply_tokens(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
 
 
 def _measure_tokens(product_Nnn: Array, log_N: Array) -> dict[str, float]:
-    """Gains of tokens' products, each times e^log: the largest |row sum|, or of transposes the largest |column sum|."""
+    """Measure gains of tokens' products, each times e^log.
+
+    The largest |row sum|, or of transposes the largest |column sum|.
+    """
     sums_Nn, top = product_Nnn.sum(2), log_N.max()
     mean_n = (np.exp(log_N - top)[:, None] * sums_Nn).mean(0)
     own_N = np.sort(np.log(np.abs(sums_Nn).max(1)) + log_N)
@@ -403,7 +413,9 @@ def _measure_tokens(product_Nnn: Array, log_N: Array) -> dict[str, float]:
 
 
 def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
-    """w[k, j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, from the layer that reads back to the embedding."""
+    """Return w[k, j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, from the layer that reads back to the
+    embedding.
+    """
     depth = len(layers)
     reads_Ln = np.array([_average(layer.h_pre, 1) for layer in layers])
     writes_Ln = np.array([_average(layer.h_post, 1) for layer in layers])
@@ -417,7 +429,7 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
 
 
 def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:
-    """Largest share and evenness of what streams hold, and of the weights with which layers read and write."""
+    """Measure largest share and evenness of what streams hold, and of the weights with which layers read and write."""
     reads = np.abs(columns["h_pre"]) if "h_pre" in columns else np.abs(columns["h_read"]).sum(1)
     sizes = columns["act_rms_streams"] / columns["act_rms_streams"].max(1, keepdims=True)
     found = {}
@@ -430,7 +442,9 @@ def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:
 
 
 def _map_again(spec: RunSpec, logits: Sequence[Array]) -> dict[str, Array]:
-    """The range of the logits of any one H_res, and how far it is from doubly stochastic if mapped in other types."""
+    """Return the range of the logits of any one H_res, and how far it is from doubly stochastic if mapped in other
+    types.
+    """
     found = {}
     if logits[0].shape[-1] > 1:
         found["res_logit_range"] = np.array([(t.max(-1) - t.min(-1)).max() for t in logits])
@@ -443,7 +457,7 @@ def _map_again(spec: RunSpec, logits: Sequence[Array]) -> dict[str, Array]:
 
 
 def measure_total_gradient(stack: Stack) -> Array:
-    """Norm of the gradient of all parameters together, (1)."""
+    """Measure norm of the gradient of all parameters together, (1)."""
     return np.array([_norm_of_all([_grad(parameter) for parameter in stack.parameters()])])
 
 
@@ -451,7 +465,8 @@ def measure_total_gradient(stack: Stack) -> Array:
 
 
 def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
-    """Ritz values of J = d out / d x_0 (K), and of the largest and least the value and its residual bound, (1) each.
+    """Return Ritz values of J = d out / d x_0 (K), and of the largest and least the value and its residual bound,
+    (1) each.
 
     They are the singular values of J restricted to the Krylov space of J^T J, spanned by (J^T J)^k v: no bidiagonal
     matrix is made. The bound is the residual of the pair over sqrt(2). {} if a product is not finite.
@@ -514,7 +529,7 @@ def _rms(x: Array) -> float:
 
 
 def _norm_of_all(parts: Sequence[Array]) -> float:
-    """Euclidean norm of all entries together."""
+    """Return euclidean norm of all entries together."""
     flat = np.concatenate([np.ravel(part) for part in parts]) if parts else np.zeros(1)
     return _rms(flat) * math.sqrt(flat.size) if flat.size else 0.0
 
@@ -542,7 +557,7 @@ def _average_cosine(m_NC: Array) -> float:
 
 
 def _count_directions(m_NC: Array) -> float:
-    """exp of the entropy of the normalised singular values."""
+    """Count exp of the entropy of the normalised singular values."""
     kept = m_NC[_pick_samples(len(m_NC), RANKED_SAMPLES)]
     if not kept.any():
         return math.nan
@@ -559,18 +574,18 @@ def _list_singular_values(matrix: Array) -> Array:
 
 
 def _pick_samples(count: int, most: int) -> Array:
-    """At most so many of the samples, evenly spaced from the first to the last: which the metrics publish."""
+    """Return at most so many of the samples, evenly spaced from the first to the last: which the metrics publish."""
     kept = min(count, most)
     return np.round(np.arange(kept) * (count - 1) / max(kept - 1, 1)).astype(int)
 
 
 def _find_eps(spec: RunSpec) -> float:
-    """Spacing of the type in which the run measures: float32 at least."""
+    """Find spacing of the type in which the run measures: float32 at least."""
     return 2.0**-52 if spec.dtype == "float64" else 2.0**-23
 
 
 def _average(part: Array, ndim: int) -> Array:
-    """The mean over samples, where there is such an axis."""
+    """Return the mean over samples, where there is such an axis."""
     return part.mean(0) if part.ndim > ndim else part
 
 
@@ -580,6 +595,6 @@ def _read(tensor: object) -> Array:
 
 
 def _grad(tensor: object) -> Array:
-    """The gradient that autograd left at a tensor; 0 if none came."""
+    """Return the gradient that autograd left at a tensor; 0 if none came."""
     grad = tensor.grad  # type: ignore[attr-defined]
     return np.zeros(tuple(tensor.shape)) if grad is None else _read(grad)  # type: ignore[attr-defined]

@@ -37,14 +37,14 @@ class ReferenceCoefficients:
 
 
 def read_parameters(stack: Stack) -> dict[str, Array]:
-    """The connection's parameters by name, in float64."""
+    """Read the connection's parameters by name, in float64."""
     return {name: p.detach().cpu().double().numpy() for name, p in stack.connection.named_parameters()}
 
 
 def compute_coefficients(
     spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array
 ) -> ReferenceCoefficients:
-    """The mixing of one layer, by the formula of its family.
+    """Return the mixing of one layer, by the formula of its family.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def compute_coefficients(
 
 
 def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
-    """One layer's own parameters; those of static mixing have an axis L."""
+    """Return one layer's own parameters; those of static mixing have an axis L."""
     if not spec.connection.dynamic:
         return {name: p[layer] for name, p in parameters.items() if not name.startswith("output.")}
     prefix = f"mixers.{layer}."
@@ -74,7 +74,10 @@ def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str
 
 
 def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array) -> tuple[Array, Array, Array]:
-    """Logits of H_pre, H_post and H_res, (m) or (N, m): t = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7)."""
+    """Return logits of H_pre, H_post and H_res, (m) or (N, m).
+
+    T = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7).
+    """
     n, own = spec.streams, _select(spec, parameters, layer)
     t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
     if spec.connection.dynamic:
@@ -92,7 +95,7 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
 
 
 def map_logits(spec: RunSpec, logits: Array, to_type: Round) -> Array:
-    """H_res (..., n, n) of raw logits (..., m), every intermediate result rounded by `to_type`."""
+    """Return H_res (..., n, n) of raw logits (..., m), every intermediate result rounded by `to_type`."""
     assert spec.family.map_reference is not None, "a family with a map has its formula in numpy"
     return spec.family.map_reference(logits, spec.connection.map_settings, to_type)
 
@@ -102,7 +105,7 @@ def _to_float32(x: Array) -> Array:
 
 
 def _to_bfloat16(x: Array) -> Array:
-    """The nearest value with 8 significant bits, ties to even."""
+    """Return the nearest value with 8 significant bits, ties to even."""
     bits = x.astype(np.float32).view(np.uint32)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
     return rounded.view(np.float32).astype(np.float64)
@@ -115,7 +118,7 @@ ROUND: dict[str, Round] = {"float32": _to_float32, "bfloat16": _to_bfloat16}
 
 
 def check_coefficients(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> dict[str, Array]:
-    """Errors of H_pre, H_post and H_res of every layer, (L) each: the largest difference from the formula's.
+    """Check errors of H_pre, H_post and H_res of every layer, (L) each: the largest difference from the formula's.
 
     The larger of the error at the stack's own parameters and at moved ones, relative to the largest entry above 1.
 
@@ -138,7 +141,7 @@ def check_coefficients(stack: Stack, entering: list[Array], outputs: list[LayerO
 
 @torch.no_grad()
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
-    """The same at moved parameters, for a few samples: (L, 3)."""
+    """Check the same at moved parameters, for a few samples: (L, 3)."""
     spec, own = stack.spec, {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
     errors = []
     try:
@@ -160,7 +163,7 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
 
 
 def _first_samples(stack: Stack, layer: int, outputs: list[LayerOutput]) -> torch.Tensor:
-    """The state that enters a layer of dynamic mixing, whose first axis is the samples."""
+    """Return the state that enters a layer of dynamic mixing, whose first axis is the samples."""
     state = outputs[layer - 1].state if layer else stack.embed()
     return state.detach()[:MOVED_SAMPLES]
 

@@ -30,7 +30,8 @@ CKA_LEAST = {"float64": 2e-11, "float32": 2e-4, "bfloat16": 0.04}
 
 
 def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
-    """What rounding may do to each entry at least, on the scale of `to_scale`: `LEAST`, as the catalogue promises it.
+    """Find what rounding may do to each entry at least, on the scale of `to_scale`: `LEAST`, as the catalogue
+    promises it.
 
     A metric of which the catalogue promises half as many digits as of others gets twice the tolerance.
     """
@@ -62,7 +63,7 @@ def find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Ar
 
 
 def find_floor(spec: RunSpec, key: str) -> float:
-    """Magnitude up to which a column that spans decades is rounding; 0 where its values keep their digits."""
+    """Find magnitude up to which a column that spans decades is rounding; 0 where its values keep their digits."""
     _, absolute = METRICS[key].precision or (0.0, 0.0)
     if METRICS[key].scale != "log" or not absolute:
         return 0.0
@@ -74,7 +75,7 @@ def find_floor(spec: RunSpec, key: str) -> float:
 
 
 def _find_type(spec: RunSpec, key: str) -> str:
-    """The type whose rounding moves a column most.
+    """Find the type whose rounding moves a column most.
 
     Coefficients are float32 at least, unless their mapping is coarser; of dynamic mixing that rounds every signal.
     """
@@ -85,25 +86,28 @@ def _find_type(spec: RunSpec, key: str) -> str:
 
 
 def _names_type(key: str) -> bool:
-    """Whether a column is of what a named type would make of the run."""
+    """Return whether a column is of what a named type would make of the run."""
     return key.startswith("ds_error_") and key.rpartition("_")[2] in LEAST
 
 
 def to_scale(spec: RunSpec, key: str, values: Array) -> Array:
-    """Values on the scale on which they are compared, magnitudes below the floor lifted; -inf for 0 if none is."""
+    """Return values on the scale on which they are compared, magnitudes below the floor lifted.
+
+    -inf for 0 if none is.
+    """
     if METRICS[key].scale != "log" or REFERENCES[key] == "jacobian":
         return values  # of singular values, rounding leaves what is small relative to the largest
     return lift(spec, key, to_log10(values))
 
 
 def lift(spec: RunSpec, key: str, log10: Array) -> Array:
-    """Decades, none below those of `LIFT` times the floor."""
+    """Return decades, none below those of `LIFT` times the floor."""
     floor = find_floor(spec, key)
     return np.maximum(log10, np.log10(LIFT * floor)) if floor else log10
 
 
 def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None) -> Array:
-    """How far two columns (L, ...) are apart in each layer, (L): inf if one of them alone has no number."""
+    """Measure how far two columns (L, ...) are apart in each layer, (L): inf if one of them alone has no number."""
     if other is None or other.shape != column.shape:
         return np.full(len(column), np.inf)
     with np.errstate(invalid="ignore"):
@@ -114,6 +118,6 @@ def measure_distance(spec: RunSpec, key: str, column: Array, other: Array | None
 
 
 def to_log10(values: Array) -> Array:
-    """-inf for 0, nan for what is negative."""
+    """Return -inf for 0, nan for what is negative."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log10(values)

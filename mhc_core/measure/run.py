@@ -68,7 +68,7 @@ def run(spec: RunSpec) -> Iterator[Frame]:
 
 
 def choose_device(spec: RunSpec) -> torch.device:
-    """The device of the spec; `auto` is CUDA where present."""
+    """Choose the device of the spec; `auto` is CUDA where present."""
     present = torch.cuda.is_available()
     if spec.device == "cuda" and not present:
         raise SpecError("device", "cuda", "auto or cpu: this machine has no CUDA device")
@@ -116,11 +116,11 @@ def _build_input(spec: RunSpec) -> Input:
 
 
 def describe_device(device: torch.device) -> Device:
-    """Its type, and the name that its maker gave it."""
+    """Describe its type, and the name that its maker gave it."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return Device(type=device.type, name=name)
 
 
 def describe_versions() -> Versions:
-    """Versions of what measures: this product, torch and numpy."""
+    """Describe versions of what measures: this product, torch and numpy."""
     return Versions(mhc_scope=__version__, torch=torch.__version__, numpy=np.__version__)

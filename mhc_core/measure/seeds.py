@@ -28,7 +28,10 @@ PROGRESS_FRAMES = 100
 
 
 def measure_seeds(spec: RunSpec, device: torch.device, first: Result) -> Iterator[ProgressFrame | BandsFrame]:
-    """`progress` frames, then one `bands` frame over all seeds; `first` is the result of the spec's own seed."""
+    """Measure `progress` frames, then one `bands` frame over all seeds.
+
+    `first` is the result of the spec's own seed.
+    """
     steps, done, reported = 3 * spec.depth * (spec.seeds - 1), 0, 0
     results = [first]
     for seed in range(spec.seed + 1, spec.seed + spec.seeds):
@@ -52,7 +55,7 @@ def _measure_one(spec: RunSpec, device: torch.device, result: Result) -> Iterato
 
 
 def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
-    """The frame over the results of all seeds.
+    """Build the frame over the results of all seeds.
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
     lost: key -> layer -> how many seeds have no number there; only if there are any.
@@ -94,7 +97,10 @@ def _find_gradient_growth(result: Result) -> float:
 
 
 def _to_ranks(result: Result, key: str) -> np.ndarray:
-    """A column (L) as numbers that have an order: -inf for zero, inf for what is lost, nan for what has no rank."""
+    """Return a column (L) as numbers that have an order.
+
+    -inf for zero, inf for what is lost, nan for what has no rank.
+    """
     values = result.layers[key].astype(np.float64)
     if METRICS[key].scale == "linear":
         return values
@@ -106,14 +112,14 @@ def _to_ranks(result: Result, key: str) -> np.ndarray:
 
 
 def _find_lost(result: Result, key: str) -> np.ndarray:
-    """Layers at which neither a value nor its log10 is known, though the metric applies there: (L)."""
+    """Find layers at which neither a value nor its log10 is known, though the metric applies there: (L)."""
     flagged = np.zeros(len(result.layers[key]), dtype=bool)
     flagged[list(result.status.get(key, {}))] = True
     return flagged & np.isnan(result.layers_log10.get(key, result.layers[key]))
 
 
 def _to_band(ranks_kL: np.ndarray) -> Values:
-    """Percentiles over seeds, nan entries left out; nan if there is none, or where it is not finite."""
+    """Return percentiles over seeds, nan entries left out; nan if there is none, or where it is not finite."""
     ordered = np.sort(ranks_kL, axis=0)  # nan last
     last = np.maximum(np.isfinite(ordered).sum(0) + np.isinf(ordered).sum(0) - 1, 0)
     band: Values = {}

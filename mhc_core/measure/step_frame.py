@@ -22,7 +22,7 @@ NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")  # of a
 def build_step_frame(
     spec: RunSpec, step: int, rate: float, values: dict[str, np.ndarray], *, is_kept: bool
 ) -> StepFrame:
-    """The frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
+    """Build the frame of a step. Nothing in it is of the clock: a run that is computed again gives the same bytes."""
     cast = np.float64 if spec.dtype == "float64" else np.float32
     before = {key.removeprefix(INPUT): values.pop(key).astype(cast) for key in list(values) if key.startswith(INPUT)}
     kept = _keep(spec, values, cast) if is_kept else {}
@@ -49,14 +49,19 @@ def build_step_frame(
 
 
 def to_finite_input(before: Mapping[str, np.ndarray]) -> Values | None:
-    """Sizes of the state before the layers as they travel, nan if they have no number; None of a step without."""
+    """Return sizes of the state before the layers as they travel, nan if they have no number.
+
+    None of a step without.
+    """
     return {key: np.where(np.isfinite(value), value, np.nan) for key, value in before.items()} or None
 
 
 def _keep(
     spec: RunSpec, values: dict[str, np.ndarray], cast: type[np.floating]
 ) -> dict[str, tuple[np.ndarray, LayerStatus]]:
-    """What is kept besides the mixing matrices, with the status of layers that have left the range of their type."""
+    """Return what is kept besides the mixing matrices, with the status of layers that have left the range of their
+    type.
+    """
     kept = {key: to_stack(values.pop(key), cast) for key in STREAMED if key in values}
     if keeps_maps(spec):
         cka_LL, flags = to_cka(values)
@@ -68,12 +73,12 @@ def _keep(
 
 
 def _with_log10(key: str, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A column and its logarithms; of what does not span decades there are none."""
+    """Return a column and its logarithms; of what does not span decades there are none."""
     return with_log10(column) if METRICS[key].scale == "log" else (column, np.full_like(column, np.nan))
 
 
 def _drop_first(group: ColumnGroup) -> None:
-    """The first layer has no layer before it to compare with."""
+    """Return the first layer has no layer before it to compare with."""
     for key in NEIGHBOURS:
         column = group["values"][key]
         assert isinstance(column, np.ndarray)

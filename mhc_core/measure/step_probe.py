@@ -145,7 +145,7 @@ class _Blocks:
         return self.rest() if len(self.waiting) == self.due or self.left == 0 else None
 
     def rest(self) -> _Block | None:
-        """What waits still; nothing may have come of the last layers."""
+        """Return what waits still; nothing may have come of the last layers."""
         if not self.waiting:
             return None
         waiting, self.waiting = sorted(self.waiting, key=itemgetter(0)), []
@@ -154,13 +154,13 @@ class _Blocks:
         return _Block(self._find_place(layers), parts)
 
     def _find_place(self, layers: list[int]) -> slice | torch.Tensor:
-        """A slice, unless layers are missing: an index would have to be copied to the device."""
+        """Find a slice, unless layers are missing: an index would have to be copied to the device."""
         first, end = layers[0], layers[-1] + 1
         return slice(first, end) if end - first == len(layers) else torch.tensor(layers).to(self.device)
 
 
 def to_cka(values: dict[str, np.ndarray]) -> tuple[np.ndarray, LayerStatus]:
-    """CKA (L, L) of a step, out of its measurements, and the status of the layers that have none."""
+    """Return CKA (L, L) of a step, out of its measurements, and the status of the layers that have none."""
     cka_LL, faults_L, sizes_L = (values.pop(key) for key in ("cka", "cka_faults", "cka_sizes"))
     # Streams that overflowed to either side have a mean that is not a number: they overflowed.
     flags: LayerStatus = {

@@ -70,12 +70,12 @@ def learning_rate(plan: TrainSpec, step: int) -> float:
 
 
 def pick_kept_steps(plan: TrainSpec) -> set[int]:
-    """Steps at which the mixing matrices are kept: evenly spaced, the first and the last among them."""
+    """Return steps at which the mixing matrices are kept: evenly spaced, the first and the last among them."""
     return {int(step) for step in np.linspace(0, plan.steps - 1, min(plan.kept, plan.steps)).round()}
 
 
 def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
-    """The spec's optimiser over all parameters, in two groups: with weight decay and without."""
+    """Build the spec's optimiser over all parameters, in two groups: with weight decay and without."""
     plan = stack.spec.train
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     for name, parameter in stack.named_parameters():
@@ -116,7 +116,7 @@ class _Parameters:
 
 
 def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[str, torch.Tensor]:
-    """One pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
+    """Return one pass up and down. What it saw, all of it still on the device; gradients are left in the parameters."""
     state = stack.embed()
     probe.observe_input(state)
     state, mixings = stack.climb(state, probe.observe)
@@ -128,7 +128,9 @@ def _propagate(stack: Stack, parameters: _Parameters, probe: StepProbe) -> dict[
 
 
 def _measure_gradients(parameters: _Parameters) -> dict[str, torch.Tensor]:
-    """Norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing (L)."""
+    """Measure norms of the gradient: of all parameters, of each layer's branch (L) and, where there is any, mixing
+    (L).
+    """
     found = {"step_param_grad_norm": measure_groups([_grads(group) for group in parameters.branches])}
     if parameters.stacked:
         rows = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in _grads(parameters.stacked)]
@@ -144,7 +146,7 @@ def _grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
 
 
 def _average(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
-    """Coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic."""
+    """Return coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic."""
     found = {}
     is_dynamic = mixings[0].h_res.ndim == 3
     for key, stacks in group_coefficients(mixings).items():

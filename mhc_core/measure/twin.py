@@ -24,7 +24,7 @@ Array = np.ndarray
 
 
 def _find_kind(fits: Callable[[Family], bool]) -> str:
-    """The first kind of connection that fits."""
+    """Find the first kind of connection that fits."""
     return next(kind for kind, family in FAMILIES.items() if fits(family))
 
 
@@ -54,7 +54,7 @@ class TwinSpec:
 
 
 def build_twin(result: Result) -> TwinSpec:
-    """The twin of a trace whose start frame and forward frames have come."""
+    """Build the twin of a trace whose start frame and forward frames have come."""
     unknown = list(ALWAYS_UNKNOWN)
     depth = min(result.depth, MAX_DEPTH)
     if depth < result.depth:
@@ -107,13 +107,16 @@ def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[s
 
 
 def _find_spread(result: Result) -> float:
-    """By how much H_res varies from token to token; 0 if it is static."""
+    """Return by how much H_res varies from token to token; 0 if it is static."""
     spread = result.matrices.get("h_res_std")
     return 0.0 if spread is None else float(np.nan_to_num(spread).mean())
 
 
 def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) -> str:
-    """The initialisation whose static mixing is nearest; of those alike in it, by how mixing varies over tokens."""
+    """Find the initialisation whose static mixing is nearest.
+
+    Of those alike in it, by how mixing varies over tokens.
+    """
     errors = {init: _measure_distance(result, init, depth, streams) for init in get_args(InitPreset)}
     nearest = min(errors, key=lambda init: errors[init])
     if nearest in DRAWN:  # both start with the same biases
@@ -123,7 +126,7 @@ def _find_nearest_init(result: Result, depth: int, streams: int, spread: float) 
 
 @torch.no_grad()
 def _measure_distance(result: Result, init: str, depth: int, streams: int) -> float:
-    """Mean of the absolute differences between what was measured and how this initialisation starts."""
+    """Measure mean of the absolute differences between what was measured and how this initialisation starts."""
     connection = {"kind": ITERATED, "streams": streams, "noise": 0.0, "init": init}
     stack = parse_spec({"depth": depth, "width": WIDTH, "block": {"heads": 1}, "connection": connection})
     built = build_connection(stack)

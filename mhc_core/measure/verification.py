@@ -74,12 +74,12 @@ class Check:
     detects: str
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data."""
+        """Return plain data."""
         return asdict(self)
 
 
 def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[Check]:
-    """Every check that applies. `recomputed` comes from `recompute`; without it, laws and sums alone.
+    """Return every check that applies. `recomputed` comes from `recompute`; without it, laws and sums alone.
 
     Of a stack that was trained, the first step is recomputed.
     """
@@ -108,7 +108,7 @@ def to_verdict(checks: Sequence[Check]) -> Verdict:
 
 
 def summarise_checks(checks: Sequence[Check]) -> str:
-    """How many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
+    """Build how many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
     failed = [check for check in checks if check.verdict == "fails"]
     compared = len(checks) - sum(check.verdict == "skipped" for check in checks)
     rest = f" {len(checks) - compared} could not be compared." if compared < len(checks) else ""
@@ -131,7 +131,7 @@ def _name_check(check: Check) -> str:
 
 
 def _find_representable(spec: RunSpec, curves: Sequence[Curve], result: Result) -> dict[str, Array]:
-    """Layers (L), by metric, in which the run's type keeps the digits of the value that the law predicts.
+    """Find layers (L), by metric, in which the run's type keeps the digits of the value that the law predicts.
 
     If the law is too weak to predict a value, the measured one decides. What has left the range on the way up is
     lost in all later layers, and with them every gradient.
@@ -193,7 +193,7 @@ def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
 
 
 def _check_drift(spec: RunSpec, result: Result) -> Check:
-    """The root mean square of all entries of H_res - I: chi-square with as many degrees of freedom as entries."""
+    """Check the root mean square of all entries of H_res - I: chi-square with as many degrees of freedom as entries."""
     drift = result.matrices["h_res"].astype(np.float64) - np.eye(spec.streams)
     size = np.array([math.sqrt(float((drift**2).mean()))])
     wide = spec.connection.noise * Z * math.sqrt(0.5 / drift.size)
@@ -225,7 +225,7 @@ def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
 
 
 def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[Check]:
-    """Coefficients against the formulas of their family."""
+    """Check coefficients against the formulas of their family."""
     wide = MAP_WIDE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
     checks = []
     for name, (key, text, source) in MAPS.items():
@@ -294,7 +294,7 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
 def _check_jacobian(
     spec: RunSpec, frame: JacobianFrame, columns: dict[str, Array], unsure: dict[str, Array]
 ) -> list[Check]:
-    """Singular values and bounds relative to the largest, as rounding adds a part of it to what is small."""
+    """Check singular values and bounds relative to the largest, as rounding adds a part of it to what is small."""
     if "jacobian_ritz" not in columns:  # beyond float64
         return []
     size, checks = columns["jacobian_sigma_max"], []
@@ -316,7 +316,7 @@ def _check_jacobian(
 
 
 def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
-    """What training measured at step 0, before any update, as the columns of a run that does not train."""
+    """Check what training measured at step 0, before any update, as the columns of a run that does not train."""
     first = Result(result.depth, keeps_frames=False)
     is_kept = bool(result.kept_steps) and result.kept_steps[0] == 0
     names = {name_untrained(key): key for key, source in REFERENCES.items() if source == "training"}
@@ -338,7 +338,7 @@ def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFr
 
 
 def _check_step_numbers(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
-    """The norm of all gradients in the first step, and the step size in every one, as far as it came."""
+    """Check the norm of all gradients in the first step, and the step size in every one, as far as it came."""
     again, unsure = (
         np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
     )
@@ -356,7 +356,9 @@ def _check_step_numbers(spec: RunSpec, result: Result, recomputed: Recomputation
 
 
 def _has_no_value(result: Result, key: str, again: Array) -> bool:
-    """Whether neither the run nor the recomputation has a value in any layer, as of gradients that symmetry forbids."""
+    """Return whether neither the run nor the recomputation has a value in any layer, as of gradients that symmetry
+    forbids.
+    """
     measured = _find_column(result, key)
     return bool(np.isnan(again).all()) and measured is not None and bool(np.isnan(measured).all())
 
@@ -408,14 +410,17 @@ def _check_column(
 
 
 def _accumulate(key: str, unsure_L: Array) -> Array:
-    """The most by any layer passed so far, as what is lost once is not found again; a gradient has passed them all."""
+    """Return the most by any layer passed so far, as what is lost once is not found again.
+
+    A gradient has passed them all.
+    """
     if not METRICS[key].prefix:
         return np.full_like(unsure_L, unsure_L.max())
     return np.maximum.accumulate(unsure_L)
 
 
 def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Array]:
-    """Layers (L) whose states, and whose gradients, the run's type can hold, by the recomputation's word.
+    """Find layers (L) whose states, and whose gradients, the run's type can hold, by the recomputation's word.
 
     What has left the range on the way up is lost in all later layers, and with them every gradient.
     """
@@ -430,13 +435,13 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
 
 
 def _holds(values: Array, decades: float) -> Array:
-    """Layers all of whose values are zero or within so many decades of 1."""
+    """Return layers all of whose values are zero or within so many decades of 1."""
     fits = (np.abs(to_log10(values)) < decades) | (values == 0)
     return fits.reshape(len(fits), -1).all(1)
 
 
 def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
-    """Layers in which the gradient of coefficients is within the range of the type.
+    """Return layers in which the gradient of coefficients is within the range of the type.
 
     It is a sum of products of states and gradients: 1e10 is room for the sums, and for what multiplies them on their
     way back into the state.
@@ -446,7 +451,7 @@ def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
 
 
 def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backward_L: Array) -> Array:
-    """Layers (L) of a column to compare."""
+    """Find layers (L) of a column to compare."""
     source, is_all = REFERENCES[key], not METRICS[key].prefix
     if source == "mixing" and not spec.connection.dynamic:
         return ~np.isinf(column).reshape(len(column), -1).any(1)
@@ -484,7 +489,9 @@ def compare(
     scale: Scale | None = None,
     detects: str | None = None,
 ) -> Check:
-    """Arrays are (L, ...), `kept` is (L) or as they are: it says what is compared. There a measured nan fails."""
+    """Compare arrays are (L, ...), `kept` is (L) or as they are: it says what is compared. There a measured nan
+    fails.
+    """
     detects = detects or DETECTS[law]
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
     if not kept.any():

@@ -25,7 +25,7 @@ LAYER_METRICS: dict[str, LayerMetric] = {}  # of METRICS, those that state how t
 
 
 def to_catalogue() -> list[dict[str, Any]]:
-    """The catalogue as plain data, in order of declaration."""
+    """Return the catalogue as plain data, in order of declaration."""
     return [asdict(metric) for metric in METRICS.values()]
 
 
@@ -40,7 +40,7 @@ def _collect() -> None:
 
 
 def _list_own() -> Iterator[Metric | LayerMetric]:
-    """The metrics of the files of this folder; some files only compute."""
+    """List the metrics of the files of this folder; some files only compute."""
     for module in import_files(__name__, FIRST):
         yield from getattr(module, "METRICS", ())
 

@@ -29,12 +29,15 @@ METRICS = (
 
 
 def measure_gradients(g_KnNC: torch.Tensor, merged_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """grad_rms (K) and grad_rms_streams (K, n) of gradients at K states; `merged_KNC` is what the streams share."""
+    """Measure grad_rms (K) and grad_rms_streams (K, n) of gradients at K states.
+
+    `merged_KNC` is what the streams share.
+    """
     return {"grad_rms": rms(merged_KNC), "grad_rms_streams": rms(g_KnNC)}
 
 
 def measure_norms(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Norm of each tensor over all its entries, 0-d float64, without leaving the device."""
+    """Measure norm of each tensor over all its entries, 0-d float64, without leaving the device."""
     import torch
 
     # In float64: one float32 sum over millions of squares is off in the third digit.
@@ -43,14 +46,14 @@ def measure_norms(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def total_norm(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Norm of all entries of the tensors together, 0-d float64, without leaving the device."""
+    """Return norm of all entries of the tensors together, 0-d float64, without leaving the device."""
     import torch
 
     return torch.linalg.vector_norm(torch.stack(measure_norms(tensors)))
 
 
 def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Norm of all entries of each group of tensors, (K), from the norms of its tensors, 0-d each.
+    """Return norm of all entries of each group of tensors, (K), from the norms of its tensors, 0-d each.
 
     In two calls for all groups: what is small is paid by the call.
     """
@@ -62,6 +65,6 @@ def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
 
 
 def measure_groups(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Norm of all entries of each group of tensors together, (K) float64, without leaving the device."""
+    """Measure norm of all entries of each group of tensors together, (K) float64, without leaving the device."""
     norms = iter(measure_norms([tensor for group in groups for tensor in group]))
     return join_norms([list(islice(norms, len(group))) for group in groups])

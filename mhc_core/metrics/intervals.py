@@ -35,7 +35,7 @@ class Composite:
 
 
 def multiply_interval(h_res_Lnn: np.ndarray, first: int, last: int) -> Composite:
-    """The composite of layers `first` to `last`, both inclusive and counted from 0."""
+    """Return the composite of layers `first` to `last`, both inclusive and counted from 0."""
     matrices_Lnn = h_res_Lnn.astype(np.float64)
     scaled, exponent = composite(matrices_Lnn, first, last)
     value, _ = unscale(scaled, np.asarray(exponent))

@@ -37,7 +37,7 @@ MAX_LAYERS = 128  # that are mapped together: Sinkhorn keeps what each round fin
 
 
 def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
-    """res_logit_range (L), in the logits' own type."""
+    """Measure res_logit_range (L), in the logits' own type."""
     import torch
 
     low, high = torch.aminmax(logits_LSm, dim=2)
@@ -47,7 +47,7 @@ def measure_ranges(logits_LSm: torch.Tensor) -> torch.Tensor:
 def measure_rounding(
     logits_LSm: torch.Tensor, to_matrices: Callable[[torch.Tensor], torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """ds_error_float32 and ds_error_bfloat16, (L) each, float64, of the worst sample.
+    """Measure ds_error_float32 and ds_error_bfloat16, (L) each, float64, of the worst sample.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ METRICS = (
 
 @np.errstate(invalid="ignore")
 def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of each matrix alone: row and column sums (K, n), the others (K); singular values where n > 1."""
+    """Measure metrics of each matrix alone: row and column sums (K, n), the others (K); singular values where n > 1."""
     row, col, lowest = h_res_Knn.sum(2), h_res_Knn.sum(1), h_res_Knn.min((1, 2))
     deviation = np.maximum(np.abs(row - 1).max(1), np.abs(col - 1).max(1))
     measured = {
@@ -108,7 +108,7 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
 
 @np.errstate(invalid="ignore")  # of matrices that overflowed the product is nan, which is the result
 def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metrics of the products over depth: key -> (value, log10 of its magnitude), each (L).
+    """Measure metrics of the products over depth: key -> (value, log10 of its magnitude), each (L).
 
     Forward at l is H_l ... H_1, backward at l is H_L ... H_l (mHC's convention). A value beyond float64 is inf or 0
     and its log10 is finite. A product that is exactly zero has log10 -inf.
@@ -132,7 +132,8 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
 
 
 def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:
-    """H_last ... H_first, both inclusive and counted from 0, as (scaled, exponent): the product is scaled * 2^exponent.
+    """Return H_last ... H_first, both inclusive and counted from 0, as (scaled, exponent): the product is scaled *
+    2^exponent.
 
     The largest entry of scaled is in [1/2, 1).
     """
@@ -142,12 +143,12 @@ def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray,
 
 
 def _centre(n: int) -> np.ndarray:
-    """C = I - J/n, which takes the mean over streams away."""
+    """Return C = I - J/n, which takes the mean over streams away."""
     return np.eye(n) - np.full((n, n), 1 / n)
 
 
 def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
-    """Singular values of each matrix, the largest first, (K, n); nan if a matrix is not finite."""
+    """Return singular values of each matrix, the largest first, (K, n); nan if a matrix is not finite."""
     finite = np.isfinite(matrices_Knn).all((1, 2))
     found = np.full(matrices_Knn.shape[:2], np.nan)
     found[finite] = np.linalg.svd(matrices_Knn[finite], compute_uv=False)
@@ -155,7 +156,7 @@ def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
 
 
 def _accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1)."""
+    """Return products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1)."""
     layers, n = matrices_Lnn.shape[:2]
     scaled, exponents = np.empty_like(matrices_Lnn), np.zeros(layers, dtype=np.int64)
     product, exponent = np.eye(n), 0
@@ -169,7 +170,7 @@ def _accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unscale(scaled: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """scaled * 2^exponents, inf or 0 beyond float64, and the log10 of its magnitude."""
+    """Return scaled * 2^exponents, inf or 0 beyond float64, and the log10 of its magnitude."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         value = np.ldexp(scaled, exponents)
         return value, np.log10(np.abs(scaled)) + exponents * np.log10(2.0)

@@ -31,7 +31,7 @@ ROUNDINGS = 300
 def measure_mixing_gradients(
     h_res_grads_Lnn: np.ndarray, logit_grad_norms_L: np.ndarray, eps: float
 ) -> dict[str, np.ndarray]:
-    """mixing_signal and mixing_grad_share, (L).
+    """Measure mixing_signal and mixing_grad_share, (L).
 
     Parameters
     ----------
@@ -47,6 +47,6 @@ def measure_mixing_gradients(
 
 
 def _centre(matrices_Lnn: np.ndarray) -> np.ndarray:
-    """C G C: without the means of rows and columns."""
+    """Return C G C: without the means of rows and columns."""
     rows = matrices_Lnn - matrices_Lnn.mean(2, keepdims=True)
     return rows - rows.mean(1, keepdims=True)

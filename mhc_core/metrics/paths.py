@@ -21,7 +21,7 @@ METRICS = (
 
 
 def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
-    """Unfolded connections, (L, L + 1): row k is the layer that reads, column j what it reads.
+    """Return unfolded connections, (L, L + 1): row k is the layer that reads, column j what it reads.
 
     Layer k, counted from 0, reads the embedding and the layers before it: columns 0 to k. The others are zero, the
     last one in every row. A weight beyond float64 is inf.
@@ -38,7 +38,7 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """After each layer l: what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
+    """Return after each layer l: what the sources 0 to l have become, (n, l + 1) scaled, and their exponents (l + 1).
 
     Source l enters before layer l, whose H_res is the first to act on it.
     """

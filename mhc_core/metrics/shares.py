@@ -64,7 +64,8 @@ METRICS = (
 
 
 def measure_shares(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Largest share and evenness of activations, reads and writes, (K) each; {} for a single stream. numpy, float64.
+    """Measure largest share and evenness of activations, reads and writes, (K) each; {} for a single stream. numpy,
+    float64.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ class BranchShares:
         h_post: Sequence[torch.Tensor],
         h_res: Sequence[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
-        """branch_share (K, n) of the next K layers, float64; inf if what is compared left its type.
+        """Measure branch_share (K, n) of the next K layers, float64; inf if what is compared left its type.
 
         Parameters
         ----------
@@ -158,7 +159,7 @@ class BranchShares:
 
 
 def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n)."""
+    """Measure rms of H_post[i] F_l, (K, n); weights are (K, 1, n), or (K, N, n)."""
     import torch
 
     sizes_KNp = torch.linalg.vector_norm(parts_KpNC, dim=3, dtype=torch.float64).transpose(1, 2)
@@ -166,7 +167,7 @@ def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.T
 
 
 def _measure_passed(x_KnNC: torch.Tensor, h_res: torch.Tensor) -> torch.Tensor:
-    """rms of sum_j H_res[i,j] x[j], (K, n), from the states that enter: mixed once more."""
+    """Measure rms of sum_j H_res[i,j] x[j], (K, n), from the states that enter: mixed once more."""
     import torch
 
     mixing = "kij" if h_res.ndim == 3 else "kbij"
@@ -180,7 +181,7 @@ def _take_apart(
     weights: torch.Tensor,
     written_Kn: torch.Tensor,
 ) -> torch.Tensor:
-    """rms of what passed, (K, n), from the sum x of what passed and what was written.
+    """Return rms of what passed, (K, n), from the sum x of what passed and what was written.
 
     |x - w F|^2 = |x|^2 - 2 w x.F + |w F|^2, of which x.F alone is new: a quarter of the time of mixing once more. No
     term is larger than (passed + written)^2, so that rounding moves the share no more than it moves that sum.

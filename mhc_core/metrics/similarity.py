@@ -72,7 +72,7 @@ class CkaRows:
         self.filled = 0
 
     def add(self, m_KNC: torch.Tensor) -> torch.Tensor:
-        """Rows of CKA for the K new layers against all layers so far: (K, filled).
+        """Return rows of CKA for the K new layers against all layers so far: (K, filled).
 
         Entries to the right of a row's own layer are the mirror image and are filled as well. Those of a layer with a
         fault are nan.
@@ -97,7 +97,7 @@ class CkaRows:
 
 
 def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
-    """Why each layer's features (P, C) have no CKA, as a place in `FAULTS`: (K)."""
+    """Find why each layer's features (P, C) have no CKA, as a place in `FAULTS`: (K)."""
     import torch
 
     size_K = x_KPC.abs().amax((1, 2))  # nan where one entry is
@@ -109,17 +109,18 @@ def find_faults(x_KPC: torch.Tensor) -> torch.Tensor:
 
 
 def to_cka_status(faults_L: np.ndarray) -> dict[int, Status]:
-    """Layer -> status of the layers that have none."""
+    """Return layer -> status of the layers that have none."""
     return {layer: flag for layer, fault in enumerate(faults_L) if (flag := FAULTS[int(fault)]) is not None}
 
 
 def count_cka_samples(samples: int, layers: int) -> int:
-    """How many of a layer's samples are kept: a stack keeps a Gram matrix of every layer."""
+    """Count how many of a layer's samples are kept: a stack keeps a Gram matrix of every layer."""
     return min(samples, 256 if layers <= MANY_LAYERS else 128)
 
 
 def fill_centred_gram(out_KPP: torch.Tensor, x_KPC: torch.Tensor, *, biased: bool) -> None:
-    """Gram matrices of features, U-centred as Song et al. 2012 do, or centred where `biased`, up to a factor a layer.
+    """Fill Gram matrices of features, U-centred as Song et al. 2012 do, or centred where `biased`, up to a factor a
+    layer.
 
     Features are centred and scaled first: the Gram of uncentred features loses digits, and large ones overflow. Then
     every row of the Gram sums to zero, and without its diagonal to minus the diagonal: the shifts of U-centring are

@@ -55,7 +55,7 @@ LONGEST_SUM = 2**14  # entries; a float32 product over a million of them is off 
 
 
 def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Metrics of states alone: of their streams, and of the streams merged.
+    """Measure metrics of states alone: of their streams, and of the streams merged.
 
     Returns
     -------
@@ -71,7 +71,9 @@ def measure_states(x_KnNC: torch.Tensor, m_KNC: torch.Tensor) -> dict[str, torch
 
 
 def measure_streams(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Each stream for itself: act_rms_streams (K, n), and where n > 1 stream_cos (K) and stream_cosines (K, n, n)."""
+    """Measure each stream for itself: act_rms_streams (K, n), and where n > 1 stream_cos (K) and stream_cosines (K,
+    n, n).
+    """
     measured = {"act_rms_streams": rms(x_KnNC)}
     if x_KnNC.shape[1] > 1:
         measured["stream_cosines"] = _stream_cosines(x_KnNC)
@@ -80,7 +82,7 @@ def measure_streams(x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Metrics of branch inputs and outputs; `u_before_NC` is the branch input of the layer before the first."""
+    """Measure metrics of branch inputs and outputs; `u_before_NC` is the branch input of the layer before the first."""
     return {
         "branch_in_rms": rms(u_KNC),
         "branch_out_rms": rms(y_KNC),
@@ -89,7 +91,10 @@ def measure_branches(u_KNC: torch.Tensor, y_KNC: torch.Tensor, u_before_NC: torc
 
 
 def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[str, torch.Tensor]:
-    """cos_prev, cos_prev_p05 and cos_prev_p95 (K); `u_before_NC` is the branch input of the layer before the first."""
+    """Measure cos_prev, cos_prev_p05 and cos_prev_p95 (K).
+
+    `u_before_NC` is the branch input of the layer before the first.
+    """
     import torch
 
     units = _unit(torch.cat([u_before_NC.unsqueeze(0), u_KNC]))
@@ -100,7 +105,7 @@ def measure_neighbours(u_KNC: torch.Tensor, u_before_NC: torch.Tensor) -> dict[s
 
 
 def rms(x: torch.Tensor) -> torch.Tensor:
-    """Root mean square over the last two axes, in float64."""
+    """Return root mean square over the last two axes, in float64."""
     import torch
 
     rows = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
@@ -108,7 +113,7 @@ def rms(x: torch.Tensor) -> torch.Tensor:
 
 
 def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
-    """Indices of at most `most` of `count` samples, evenly spaced."""
+    """Return indices of at most `most` of `count` samples, evenly spaced."""
     import torch
 
     return torch.linspace(0, count - 1, min(count, most), device=device).round().long()
@@ -133,7 +138,7 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
 
 
 def token_cosine(m_KNC: torch.Tensor) -> torch.Tensor:
-    """Mean cosine between different samples of each layer: (K), float64."""
+    """Return mean cosine between different samples of each layer: (K), float64."""
     samples = m_KNC.shape[1]
     total = _unit(m_KNC).sum(1).double().square().sum(-1)
     return (total - samples) / (samples * (samples - 1))
@@ -150,7 +155,7 @@ def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
 
 
 def _sum_products(x_KnNC: torch.Tensor, size: int) -> torch.Tensor:
-    """Products of every two streams, summed over features and samples, (K, n, n): `size` samples at once."""
+    """Return products of every two streams, summed over features and samples, (K, n, n): `size` samples at once."""
     import torch
 
     x_KPnS = x_KnNC.unflatten(2, (-1, size)).transpose(1, 2).flatten(3)
@@ -166,7 +171,7 @@ def _mean_off_diagonal(matrices_Knn: torch.Tensor) -> torch.Tensor:
 
 
 def effective_rank(m_KNC: torch.Tensor) -> torch.Tensor:
-    """exp of the entropy of each layer's normalised singular values, of at most 256 samples: (K), float64."""
+    """Return exp of the entropy of each layer's normalised singular values, of at most 256 samples: (K), float64."""
     import torch
 
     samples = m_KNC.shape[1]

@@ -56,7 +56,7 @@ LARGE = np.finfo(np.float64).max
 
 
 def worst_deviation(h_res_KNnn: torch.Tensor) -> torch.Tensor:
-    """ds_error_tokens (K): the largest deviation from doubly stochastic of any sample's matrix."""
+    """Return ds_error_tokens (K): the largest deviation from doubly stochastic of any sample's matrix."""
     import torch
 
     rows = (h_res_KNnn.sum(3) - 1).abs().amax((1, 2))
@@ -97,7 +97,7 @@ class TokenProducts:
         self.found.append(self._measure(products_KNnn, exponents_KN))
 
     def columns(self) -> dict[str, torch.Tensor]:
-        """What `to_gains` takes, on the device; {} if mixing is static."""
+        """Return what `to_gains` takes, on the device; {} if mixing is static."""
         import torch
 
         if not self.found:
@@ -108,7 +108,7 @@ class TokenProducts:
         return {f"{way}_{part}": column for part, column in zip(PARTS, ordered, strict=True)}
 
     def _multiply(self, factors_KNnn: torch.Tensor) -> torch.Tensor:
-        """The product up to each of K layers, (K, N, n, n)."""
+        """Return the product up to each of K layers, (K, N, n, n)."""
         import torch
 
         products_KNnn = torch.empty_like(factors_KNnn)
@@ -123,7 +123,9 @@ class TokenProducts:
         return products_KNnn
 
     def _measure(self, scaled_KNnn: torch.Tensor, exponents_KN: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K, 4)."""
+        """Measure gain of the mean over samples as scaled values and exponents (K), and log2 of the samples' own (K,
+        4).
+        """
         import torch
 
         most = exponents_KN.amax(1)
@@ -135,7 +137,9 @@ class TokenProducts:
 
 
 def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The metrics' keys -> value and log10, (L) each, of the columns of `TokenProducts`, of one way or of both."""
+    """Return the metrics' keys -> value and log10, (L) each, of the columns of `TokenProducts`, of one way or of
+    both.
+    """
     gains = {}
     for way in (way for way in WAYS if f"{way}_{PARTS[0]}" in columns):
         gain, exponent, spread = (columns[f"{way}_{part}"] for part in PARTS)
@@ -148,7 +152,10 @@ def to_gains(columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, n
 
 
 def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1); in place."""
+    """Return matrices as scaled * 2^exponent, (K, N, n, n) and (K, N), the largest entry of scaled in [1/2, 1).
+
+    In place.
+    """
     import torch
 
     # The magnitudes themselves would be as much memory again.
@@ -161,7 +168,7 @@ def _rescale(matrices_KNnn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _to_spread(log2_KN: torch.Tensor) -> torch.Tensor:
-    """log2 of least, median, mean and largest over samples (K, 4), in the order of `SPREAD`.
+    """Return log2 of least, median, mean and largest over samples (K, 4), in the order of `SPREAD`.
 
     Of an even number of samples the median is the geometric mean of two; the mean is that of the gains themselves.
     """

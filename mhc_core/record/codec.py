@@ -31,7 +31,7 @@ _FIELDS: dict[type, list[tuple[str, bool]]] = {}  # of every class of parts, onc
 
 
 def encode_frame(frame: AnyFrame, run_id: str, index: int) -> bytes:
-    """The line of one frame, with its newline.
+    """Return the line of one frame, with its newline.
 
     Arrays of one dimension become lists in which a value that is not finite is null; arrays of two or more
     become Plotly's typed arrays `{dtype, bdata, shape}`.
@@ -41,12 +41,12 @@ def encode_frame(frame: AnyFrame, run_id: str, index: int) -> bytes:
 
 
 def encode_end(run_id: str, index: int, status: EndStatus, reason: str | None) -> bytes:
-    """The line that ends a run's log."""
+    """Return the line that ends a run's log."""
     return encode_frame(EndFrame(status=status, reason=reason), run_id, index)
 
 
 def decode_line(line: bytes) -> AnyFrame:
-    """The frame of a line; lists of numbers and typed arrays become numpy arrays.
+    """Return the frame of a line; lists of numbers and typed arrays become numpy arrays.
 
     Keys that no frame has are passed over: a later version may have written them.
 
@@ -59,18 +59,18 @@ def decode_line(line: bytes) -> AnyFrame:
 
 
 def frame_type(line: bytes) -> str:
-    """The type of a line, read from its head without decoding the rest."""
+    """Return the type of a line, read from its head without decoding the rest."""
     start = line.index(_TYPE_KEY) + len(_TYPE_KEY)
     return line[start : line.index(b'"', start)].decode()
 
 
 def to_json(value: Any) -> bytes:
-    """JSON of plain data, parts of frames and numpy arrays; what is not finite becomes null."""
+    """Return JSON of plain data, parts of frames and numpy arrays; what is not finite becomes null."""
     return orjson.dumps(to_plain(value), option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
 
 def to_fields(part: ProtocolPart) -> dict[str, Any]:
-    """The fields of a frame, or of a part of one, that travel: those that are set or have no default."""
+    """Return the fields of a frame, or of a part of one, that travel: those that are set or have no default."""
     return {
         name: value
         for name, is_optional in _FIELDS.get(part.__class__) or _list_fields(part)
@@ -79,14 +79,14 @@ def to_fields(part: ProtocolPart) -> dict[str, Any]:
 
 
 def _list_fields(part: Any) -> list[tuple[str, bool]]:
-    """Names of the fields of a part, each with whether it is left out where it is None."""
+    """List names of the fields of a part, each with whether it is left out where it is None."""
     found = [(field.name, field.default is None) for field in fields(part)]
     _FIELDS[type(part)] = found
     return found
 
 
 def to_plain(value: Any) -> Any:
-    """Plain data with arrays of one dimension; those of two or more are typed arrays."""
+    """Return plain data with arrays of one dimension; those of two or more are typed arrays."""
     if type(value) in _ENCODABLE:
         return value
     if isinstance(value, dict):

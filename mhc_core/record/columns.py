@@ -17,7 +17,7 @@ def fetch(measured: Mapping[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 @torch.no_grad()
 def fetch_all(blocks: Sequence[Mapping[str, torch.Tensor]]) -> list[dict[str, np.ndarray]]:
-    """The measurements of several blocks, copied to the host as float64 in one transfer."""
+    """Return the measurements of several blocks, copied to the host as float64 in one transfer."""
     tensors = [value for block in blocks for value in block.values()]
     if not tensors:
         return [{} for _ in blocks]
@@ -27,13 +27,13 @@ def fetch_all(blocks: Sequence[Mapping[str, torch.Tensor]]) -> list[dict[str, np
 
 
 def with_log10(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Magnitudes and their logarithms, -inf for 0."""
+    """Return magnitudes and their logarithms, -inf for 0."""
     with np.errstate(divide="ignore"):
         return magnitude, np.log10(magnitude)
 
 
 def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[np.floating]) -> ColumnGroup:
-    """Columns over all layers, key -> (value, log10), as values, log10 and status by layer.
+    """Return columns over all layers, key -> (value, log10), as values, log10 and status by layer.
 
     What is not finite becomes nan. A value that leaves the range of `cast` has a status; its log10 stays.
     """
@@ -54,7 +54,7 @@ def to_columns(columns: Mapping[str, tuple[np.ndarray, np.ndarray]], cast: type[
 
 
 def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> list[LayerGroup]:
-    """A block's measurements (K, ...) as K groups of values, log10 and status.
+    """Return a block's measurements (K, ...) as K groups of values, log10 and status.
 
     What is not finite becomes nan. So does what leaves the range of `cast`, above or, in a metric that spans decades,
     below: it has a status, and its log10 stays. A column may be shorter than the others: the layers after its end lack
@@ -84,14 +84,14 @@ def to_groups(columns: Mapping[str, np.ndarray], cast: type[np.floating]) -> lis
 
 
 def _find_worst(lost: np.ndarray) -> Status:
-    """The status of entries that have no value; `lost` holds them as the type rounds them."""
+    """Find the status of entries that have no value; `lost` holds them as the type rounds them."""
     if np.isnan(lost).any():
         return "nan"
     return "overflow" if np.isinf(lost).any() else "underflow"
 
 
 def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """A column (L, ...) as it travels, nan if it is not finite, and the status of such layers."""
+    """Return a column (L, ...) as it travels, nan if it is not finite, and the status of such layers."""
     finite = np.isfinite(column)
     lost = np.flatnonzero(~finite.reshape(len(column), -1).all(1))
     flags: LayerStatus = {int(layer): "nan" if np.isnan(column[layer]).any() else "overflow" for layer in lost}
@@ -99,7 +99,7 @@ def to_stack(column: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, L
 
 
 def to_signed(matrix_LS: np.ndarray, cast: type[np.floating]) -> tuple[np.ndarray, LayerStatus]:
-    """A signed matrix as it travels, nan if it has left the range of `cast`, and the status of such rows.
+    """Return a signed matrix as it travels, nan if it has left the range of `cast`, and the status of such rows.
 
     An entry below that range becomes 0, which is a rounding unless it happens to the whole row.
     """

@@ -26,7 +26,7 @@ class PackedArray(TypedDict):
 
 
 def to_typed_array(array: np.ndarray) -> PackedArray:
-    """Plotly's form of an array: type, base64 of its little-endian bytes, shape."""
+    """Return Plotly's form of an array: type, base64 of its little-endian bytes, shape."""
     kind = array.dtype.str[1:]
     if kind not in PLOTLY_TYPES:
         kind = "f8"
@@ -36,7 +36,7 @@ def to_typed_array(array: np.ndarray) -> PackedArray:
 
 
 def from_typed_array(value: PackedArray) -> np.ndarray:
-    """The array that `to_typed_array` packed.
+    """Return the array that `to_typed_array` packed.
 
     Raises
     ------

@@ -28,7 +28,7 @@ _PLACES: dict[Reduction, str] = {
 
 
 def to_title(metric: Metric, reduction: Reduction) -> str:
-    """What the number is, in words: `Gradient, first layer`."""
+    """Return what the number is, in words: `Gradient, first layer`."""
     unit = "step" if metric.table in ("steps", "kept") else "layer"
     return f"{metric.title}, {_PLACES[reduction].format(unit)}"
 
@@ -54,7 +54,7 @@ ABSENT = ReducedNumber(None, None, "absent")
 
 
 def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumber:
-    """A metric of a run as one number.
+    """Return a metric of a run as one number.
 
     `first` and `last` take the first and last entry along the first axis (layers, or steps of training) and of what
     other axes there are the median; the others take all entries. Metrics that span decades are reduced as logarithms,
@@ -97,7 +97,7 @@ def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
 
 
 def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | None, dict[int, str]] | None:
-    """Values, logarithms and statuses by entry along the first axis; None if the run lacks the metric."""
+    """Find values, logarithms and statuses by entry along the first axis; None if the run lacks the metric."""
     metric = METRICS[key]
     values: Mapping[str, Any] = result.layers
     log10: Mapping[str, Any] = {}
@@ -128,18 +128,18 @@ def _find_column(result: Result, key: str) -> tuple[np.ndarray, np.ndarray | Non
 
 
 def log10_of(magnitude: np.ndarray) -> np.ndarray:
-    """Logarithms of magnitudes, nan if there is none."""
+    """Return logarithms of magnitudes, nan if there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(magnitude > 0, np.log10(magnitude), np.nan)
 
 
 def _to_worst(flags: str | dict[int, str]) -> str:
-    """The status of one entry; of a step with a status a layer, the worst of them."""
+    """Return the status of one entry; of a step with a status a layer, the worst of them."""
     return flags if isinstance(flags, str) else max(flags.values(), key=WORSE.index)
 
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
-    """The status that stands in for the number, or None if the numbers that are there decide."""
+    """Return the status that stands in for the number, or None if the numbers that are there decide."""
     for flag in ("nan", "unknown", "constant"):
         if flag in flags:
             return flag

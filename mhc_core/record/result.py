@@ -96,29 +96,29 @@ class Result:
 
     @property
     def start(self) -> StartFrame:
-        """The start frame, which must have come."""
+        """Return the start frame, which must have come."""
         assert self._start is not None, "no start frame has come yet"
         return self._start
 
     @property
     def has_start(self) -> bool:
-        """Whether the start frame has come."""
+        """Return whether the start frame has come."""
         return self._start is not None
 
     @property
     def has_summary(self) -> bool:
-        """Whether the summary frame has come."""
+        """Return whether the summary frame has come."""
         return self._summary is not None
 
     @property
     def summary(self) -> SummaryFrame:
-        """The summary frame, which must have come."""
+        """Return the summary frame, which must have come."""
         assert self._summary is not None, "no summary frame has come yet"
         return self._summary
 
     @property
     def source(self) -> Source:
-        """Spec or trace."""
+        """Return spec or trace."""
         return self.start.get_source()
 
     @property
@@ -128,27 +128,27 @@ class Result:
 
     @property
     def method(self) -> str:
-        """The kind of connection, or that it is a trace."""
+        """Return the kind of connection, or that it is a trace."""
         return self.source.method
 
     @property
     def streams(self) -> int:
-        """Parallel residual streams, n."""
+        """Return parallel residual streams, n."""
         return self.start.streams
 
     @property
     def blocks(self) -> list[str]:
-        """What each layer's branch is, (L)."""
+        """Return what each layer's branch is, (L)."""
         return self.start.blocks
 
     @property
     def cka_estimator(self) -> CkaEstimator | None:
-        """How CKA was estimated; None if the record does not say."""
+        """Return how CKA was estimated; None if the record does not say."""
         return self.start.cka
 
     @property
     def laws(self) -> list[Law]:
-        """Curves of theory to compare with what was measured."""
+        """Return curves of theory to compare with what was measured."""
         return self.start.theory or []
 
     @property
@@ -158,7 +158,7 @@ class Result:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Result":
-        """The record that `save` wrote.
+        """Load the record that `save` wrote.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class Result:
         return container.publish(url, self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The content of the file that `save` writes."""
+        """Return the content of the file that `save` writes."""
         if not self.frames:
             raise ValueError(
                 "this result has no frames to save: none were added, or it was made with keeps_frames=False"
@@ -209,15 +209,15 @@ class Result:
         return display.to_bundle(self)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Every array by its name in NPZ files, such as `layers.act_rms`."""
+        """Return every array by its name in NPZ files, such as `layers.act_rms`."""
         return tables.to_arrays(self)
 
     def to_pandas(self, what: str = "layers") -> Any:
-        """A table as a pandas DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
+        """Return a table as a pandas DataFrame: `layers`, `steps`, or the key of one metric, with a row an entry."""
         return tables.to_pandas(tables.to_table(self, what))
 
     def to_polars(self, what: str = "layers") -> Any:
-        """The same as a polars DataFrame."""
+        """Return the same as a polars DataFrame."""
         return tables.to_polars(tables.to_table(self, what))
 
     def to_parquet(self, path: str | Path, what: str = "layers") -> Path:
@@ -283,7 +283,7 @@ class Result:
             table |= {key: _lengthen(column, steps) for key, column in table.items() if len(column) < steps}
 
     def _unknown(self, key: str) -> np.ndarray:
-        """The matrices of one step where they are not finite, (1, L, n, n) or (1, L, n)."""
+        """Return the matrices of one step where they are not finite, (1, L, n, n) or (1, L, n)."""
         sizes = {"K": 1, "L": self.depth, "n": self.streams}
         return np.full([sizes[axis] for axis in METRICS[key].shape], np.nan)
 
@@ -340,13 +340,13 @@ def _put(table: dict[str, np.ndarray], key: str, length: int, row: int, value: A
 
 
 def _lengthen(column: np.ndarray, length: int) -> np.ndarray:
-    """A column with nan up to its new length."""
+    """Return a column with nan up to its new length."""
     added = np.full((length - len(column), *column.shape[1:]), np.nan, dtype=column.dtype)
     return np.concatenate([column, added])
 
 
 def _to_array(value: Any) -> np.ndarray:
-    """A column or cell as floats; null is nan."""
+    """Return a column or cell as floats; null is nan."""
     if isinstance(value, np.ndarray | np.floating):
         return np.asarray(value)
     return np.asarray(value, dtype=np.float64)

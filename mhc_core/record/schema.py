@@ -13,7 +13,7 @@ HEAD = {
 
 
 def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
-    """Schemas by name: `Frame`, which is any of the others that end in `Frame`, and their parts.
+    """Build schemas by name: `Frame`, which is any of the others that end in `Frame`, and their parts.
 
     The spec of a run is referred to as `RunSpec`, which is not among them.
     """

@@ -22,13 +22,13 @@ class SpecSource(ProtocolPart):
 
     @property
     def label(self) -> str:
-        """What joins the layers: its name, or its kind where the package that adds it is not installed here."""
+        """Return what joins the layers: its name, or its kind where the package that adds it is not installed here."""
         family = FAMILIES.get(self.method)
         return self.method if family is None else family.name
 
     @property
     def method(self) -> str:
-        """The kind of connection."""
+        """Return the kind of connection."""
         kind: str = self.spec["connection"]["kind"]
         return kind
 
@@ -61,12 +61,12 @@ class TraceSource(ProtocolPart):
 
     @property
     def label(self) -> str:
-        """The model's name."""
+        """Return the model's name."""
         return self.model.name
 
     @property
     def method(self) -> str:
-        """What stands for a connection's kind."""
+        """Return what stands for a connection's kind."""
         return TRACE
 
     @property
@@ -80,7 +80,7 @@ _SOURCE: TypeAdapter[Source] = TypeAdapter(Annotated[Source, Discriminator("kind
 
 
 def parse_source(data: dict[str, Any]) -> Source:
-    """The source that `codec.to_plain` made plain data of.
+    """Parse the source that `codec.to_plain` made plain data of.
 
     Raises
     ------

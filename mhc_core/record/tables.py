@@ -24,7 +24,7 @@ PAIRS = {"nn": ("row", "column"), "LL": ("layer", "other_layer")}
 
 
 def to_arrays(result: "Result") -> dict[str, np.ndarray]:
-    """Every array of a record: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`.
+    """Return every array of a record: `layers.<key>`, `layers_log10.<key>`, `matrices.<key>`.
 
     Of a record with training also `steps.<key>`, `steps_log10.<key>`, and `kept.<key>` with `kept.step`; of several
     seeds `bands.<key>.<p05, p50, p95, min or max>`, which is of log10 where `layers_log10` has the key.
@@ -44,7 +44,7 @@ def to_arrays(result: "Result") -> dict[str, np.ndarray]:
 
 
 def to_layer_table(result: "Result") -> Table:
-    """One row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
+    """Return one row a layer, counted from 0; a column with an entry a stream is several, `key.0` and so on.
 
     Of metrics that span decades `key.log10` follows; `key.status` where a value of the column is not finite. Of a
     record of several seeds, the band stands in `key.p05`, `key.p50` and so on, or `key.log10.p05` where it is one of
@@ -64,14 +64,18 @@ def to_layer_table(result: "Result") -> Table:
 
 
 def to_step_table(result: "Result") -> Table:
-    """One row a step of training, from 0: what has one number a step, with `key.log10` where it spans decades."""
+    """Return one row a step of training, from 0.
+
+    What has one number a step, with `key.log10` where it spans decades.
+    """
     numbers = {key: column for key, column in result.steps.items() if column.ndim == 1}
     logs = {f"{key}.log10": result.steps_log10[key] for key in numbers if key in result.steps_log10}
     return {"step": np.arange(len(next(iter(numbers.values()), ()))), **numbers, **logs}
 
 
 def to_entry_table(result: "Result", key: str) -> Table:
-    """One row an entry of one metric: its place along each axis, counted from 0, and the value under the metric's key.
+    """Return one row an entry of one metric: its place along each axis, counted from 0, and the value under the
+    metric's key.
 
     Of H_res the axes are `layer`, `row` (the stream that is written) and `column` (the stream that is read).
     """
@@ -87,7 +91,7 @@ def to_entry_table(result: "Result", key: str) -> Table:
 
 
 def to_table(result: "Result", what: str = "layers") -> Table:
-    """A record as one table: `layers`, `steps`, or the key of one metric, with a row an entry.
+    """Return a record as one table: `layers`, `steps`, or the key of one metric, with a row an entry.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def to_table(result: "Result", what: str = "layers") -> Table:
 
 
 def to_pandas(table: Table) -> Any:
-    """A table as a pandas DataFrame."""
+    """Return a table as a pandas DataFrame."""
     _require("pandas")
     import pandas
 
@@ -114,7 +118,7 @@ def to_pandas(table: Table) -> Any:
 
 
 def to_polars(table: Table) -> Any:
-    """A table as a polars DataFrame."""
+    """Return a table as a polars DataFrame."""
     _require("polars")
     import polars
 
@@ -137,7 +141,7 @@ def _list_tables(result: "Result") -> list[dict[str, np.ndarray]]:
 
 
 def _name_axes(shape: str, ndim: int) -> tuple[str, ...]:
-    """Names of the axes of a column whose metric has this shape."""
+    """Name names of the axes of a column whose metric has this shape."""
     for pair, names in PAIRS.items():
         if shape.endswith(pair):
             found = (*(AXES[axis] for axis in shape.removesuffix(pair)), *names)

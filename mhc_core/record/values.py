@@ -30,7 +30,7 @@ class ProtocolPart:
 
 
 def parse_value(value: Any) -> Any:
-    """A value as it travels: a number or None as it is, lists and packed arrays as arrays, null in a list as nan.
+    """Parse a value as it travels: a number or None as it is, lists and packed arrays as arrays, null in a list as nan.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def parse_value(value: Any) -> Any:
 
 
 def parse_row(value: Any) -> np.ndarray:
-    """A value that is an array of one dimension.
+    """Parse a value that is an array of one dimension.
 
     Raises
     ------

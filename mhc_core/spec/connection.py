@@ -113,10 +113,10 @@ class ConnectionSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """What is known of this kind of connection."""
+        """Return what is known of this kind of connection."""
         return FAMILIES[self.kind]
 
     @property
     def map_settings(self) -> MapSettings:
-        """The settings of the map from logits to H_res."""
+        """Return the settings of the map from logits to H_res."""
         return MapSettings(self.streams, self.sinkhorn_iters, self.sinkhorn_eps)

@@ -16,7 +16,7 @@ class SpecError(ValueError):
         super().__init__(text or f"{field}: got {_shorten(got)}, wanted {wanted}")
 
     def under(self, path: str) -> "SpecError":
-        """The same mistake in a spec that is a part of something else, below this path."""
+        """Return the same mistake in a spec that is a part of something else, below this path."""
         return SpecError(f"{path}.{self.field}".rstrip("."), self.got, self.wanted, self.text)
 
 
@@ -30,7 +30,7 @@ class SpecErrors(ValueError):
 
 
 def to_spec_errors(error: ValidationError, schema: dict[str, Any]) -> SpecErrors:
-    """What pydantic found, with the limits that the JSON schema gives."""
+    """Return what pydantic found, with the limits that the JSON schema gives."""
     return SpecErrors([_to_spec_error(item, schema) for item in error.errors(include_url=False)])
 
 
@@ -68,7 +68,7 @@ def list_divisors(number: int, most: int) -> str:
 
 
 def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
-    """The JSON schema of a field by its dotted name, of the spec itself by ""."""
+    """Find the JSON schema of a field by its dotted name, of the spec itself by ""."""
     schema = root
     for name in filter(None, field.split(".")):
         schema = schema["properties"].get(name, schema) if "properties" in schema else schema
@@ -78,7 +78,7 @@ def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_allowed(schema: dict[str, Any]) -> str:
-    """What a field takes, in words with its limits."""
+    """Describe what a field takes, in words with its limits."""
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     kind = schema["type"]

@@ -19,7 +19,7 @@ def control(
     applies: Conditions | Sequence[Conditions] = (),
     later: bool = False,
 ) -> dict:
-    """Extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies.
+    """Return extra JSON-schema keys that the page reads: the control, its unit and step, and when the field applies.
 
     `applies` holds conditions, or several alternatives of them; the schema has a list of alternatives. A field that
     does not apply is dropped from the canonical form, so nothing may read it then.

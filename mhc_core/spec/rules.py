@@ -58,7 +58,7 @@ class _Fields:
         return {"anyOf": [_join(self.ask(path, {"const": n}), self.ask("width", {"multipleOf": n})) for n in values]}
 
     def _find(self, path: str) -> FieldInfo:
-        """What the spec says of a field."""
+        """Find what the spec says of a field."""
         *parts, name = path.split(".")
         model: Any = self._spec
         for part in parts:

@@ -149,36 +149,38 @@ class RunSpec(SpecPart):
             raise SpecError("input.tokens", self.input.tokens, wanted, text)
 
     def canonical(self) -> dict[str, Any]:
-        """The spec as plain data without the fields that do not apply: what is hashed, stored and shown."""
+        """Return the spec as plain data without the fields that do not apply: what is hashed, stored and shown."""
         full = self.model_dump(mode="json")
         return _keep_applying(type(self), full, full)
 
     @property
     def family(self) -> Family:
-        """What is known of the connection: the properties of its mixing."""
+        """Return what is known of the connection: the properties of its mixing."""
         return self.connection.family
 
     @property
     def streams(self) -> int:
-        """Streams that the run really has: the expansion rate, or 1 if the connection knows no streams."""
+        """Return streams that the run really has: the expansion rate, or 1 if the connection knows no streams."""
         return self.connection.streams if self.family.has_streams else 1
 
     @property
     def output(self) -> str:
-        """How copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
+        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
         if self.connection.output != "auto":
             return self.connection.output
         return "head" if self.family.is_mapped and self.connection.init == "deepseek_v4" else "mean"
 
     @property
     def maps_coarsely(self) -> bool:
-        """Whether mixing is made in a type coarser than that of its coefficients, which then sum to 1 only roughly."""
+        """Return whether mixing is made in a type coarser than that of its coefficients, which then sum to 1 only
+        roughly.
+        """
         chosen = self.connection.mapping_dtype if self.family.is_mapped else "auto"
         return chosen == "bfloat16" or (chosen == "float32" and self.dtype == "float64")
 
     @property
     def id(self) -> str:
-        """20 hex digits of SHA-256 over the canonical form and the numerics version."""
+        """Return 20 hex digits of SHA-256 over the canonical form and the numerics version."""
         full = self.model_dump(mode="json")
         kept = _keep_applying(type(self), full, full, for_id=True)
         body = json.dumps([NUMERICS_VERSION, kept], sort_keys=True, separators=(",", ":"))

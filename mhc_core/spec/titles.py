@@ -6,7 +6,7 @@ from mhc_core.spec.run_spec import RunSpec
 
 
 def find_title(path: str) -> str:
-    """The title of a field by its dotted path, such as `connection.streams`."""
+    """Find the title of a field by its dotted path, such as `connection.streams`."""
     part: Any = RunSpec
     title = ""
     for name in path.split("."):

@@ -45,20 +45,20 @@ class Product:
 
 
 def to_span(span: str, cursor: int, layers: int) -> tuple[int, int]:
-    """First and last layer of a span, from 0, within a run of that many layers."""
+    """Return first and last layer of a span, from 0, within a run of that many layers."""
     named = {"first": 1, "last": layers, "cursor": cursor + 1}
     first, last = (min(named.get(end) or int(end), layers) - 1 for end in span.split("-"))
     return first, last
 
 
 def lies_beyond(span: str, layers: int) -> bool:
-    """Whether a span of chosen layers begins above a run of that many."""
+    """Return whether a span of chosen layers begins above a run of that many."""
     first, _ = span.split("-")
     return first.isdigit() and int(first) > layers
 
 
 def multiply(stack: np.ndarray, span: str, cursor: int, status: Mapping[int, str] | None = None) -> Product:
-    """The product of a span of matrices (L, n, n), with the status of those that have no number, by layer."""
+    """Return the product of a span of matrices (L, n, n), with the status of those that have no number, by layer."""
     first, last = to_span(span, cursor, len(stack))
     scaled, exponent = composite(np.asarray(stack, dtype=np.float64), first, last)
     flags = {flag for layer, flag in (status or {}).items() if first <= layer <= last}
@@ -66,7 +66,7 @@ def multiply(stack: np.ndarray, span: str, cursor: int, status: Mapping[int, str
 
 
 def to_signed_logs(product: Product) -> np.ndarray:
-    """Entries w as sign(w) log10(1 + |w|), beyond the range of float64 as well."""
+    """Return entries w as sign(w) log10(1 + |w|), beyond the range of float64 as well."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
         log10 = np.log10(np.abs(product.scaled)) + product.exponent * math.log10(2)
         sizes = np.where(log10 < LARGE_LOG10, np.log1p(10.0 ** np.minimum(log10, LARGE_LOG10)) / math.log(10), log10)
@@ -83,12 +83,12 @@ def to_power(product: Product) -> int:
 
 
 def to_cell_texts(product: Product) -> list[list[str]]:
-    """Entries as people read them, in the product's power of ten."""
+    """Return entries as people read them, in the product's power of ten."""
     return [to_texts(product, row) for row in product.scaled]
 
 
 def to_texts(product: Product, scaled: np.ndarray) -> list[str]:
-    """Entries or sums as people read them, in the product's power of ten."""
+    """Return entries or sums as people read them, in the product's power of ten."""
     power = to_power(product)
     return [_to_text(float(value), product, power) for value in scaled]
 
@@ -103,13 +103,13 @@ def _to_text(scaled: float, product: Product, power: int) -> str:
 
 
 def to_label(product: Product, label: str) -> str:
-    """A run's label with the power of ten of all its numbers."""
+    """Return a run's label with the power of ten of all its numbers."""
     power = to_power(product)
     return f"{label} {format_power(power)}" if power else label
 
 
 def to_gains(product: Product) -> tuple[str, str]:
-    """The Amax gains, forward and backward: the largest |row sum| and |column sum|."""
+    """Return the Amax gains, forward and backward: the largest |row sum| and |column sum|."""
     forward, backward = (_to_gain(product, sums) for sums in (product.row_sums, product.col_sums))
     return forward, backward
 
@@ -120,7 +120,7 @@ def _to_gain(product: Product, sums: np.ndarray) -> str:
 
 
 def to_title(product: Product) -> str:
-    """What stands below a product."""
+    """Return what stands below a product."""
     forward, backward = to_gains(product)
     return f"gain → {forward}<br>gain ← {backward}"
 

@@ -37,7 +37,7 @@ def fill_difference(template: Figure, results: Sequence[Columns | None], labels:
 
 
 def stands_alone(template: Figure) -> bool:
-    """Whether runs are not drawn against the first: those next to a law of their own, and products of matrices.
+    """Return whether runs are not drawn against the first: those next to a law of their own, and products of matrices.
 
     The product of differences is not the difference of products, and of those that span decades the larger one is all
     that a difference would show.
@@ -47,20 +47,20 @@ def stands_alone(template: Figure) -> bool:
 
 
 def is_ratio(template: Figure) -> bool:
-    """Whether the template draws logarithms, whose difference is the ratio in decades."""
+    """Return whether the template draws logarithms, whose difference is the ratio in decades."""
     sources = [source for trace in template["data"] for source in trace["meta"]["fill"].values()]
     return any(source.startswith(LOGARITHMIC) for source in sources)
 
 
 def to_unit(template: Figure, unit: str) -> str:
-    """What the numbers of a difference are."""
+    """Return what the numbers of a difference are."""
     if stands_alone(template):
         return unit
     return f"{'ratio' if is_ratio(template) else 'difference'} to A · {unit}"
 
 
 def to_difference(template: Figure) -> Figure:
-    """The template with a line at no difference, and colours on both sides of it."""
+    """Return the template with a line at no difference, and colours on both sides of it."""
     figure = copy.deepcopy(template)
     layout, meta = figure["layout"], figure["layout"]["meta"]
     for rule in meta.get("axes", {}).values():
@@ -80,7 +80,10 @@ def to_difference(template: Figure) -> Figure:
 
 
 def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool) -> DerivedColumns:
-    """The columns `keys` of `result` less those of `base`; with `ratio`, values are quotients, log10 are decades."""
+    """Return the columns `keys` of `result` less those of `base`.
+
+    With `ratio`, values are quotients, log10 are decades.
+    """
     unknown = to_unknown(result) | to_unknown(base)
     found = DerivedColumns(result.depth, result.cka_estimator, result.laws, result.method, unknown=unknown)
     found.iterations = result.iterations
@@ -105,7 +108,7 @@ def subtract(result: Columns, base: Columns, keys: Collection[str], ratio: bool)
 
 
 def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str) -> np.ndarray | None:
-    """One column less another, in the shape of the first; None if one is missing or streams have no partner."""
+    """Return one column less another, in the shape of the first; None if one is missing or streams have no partner."""
     if key not in table or key not in others:
         return None
     ours, theirs = np.asarray(table[key], np.float64), np.asarray(others[key], np.float64)
@@ -123,7 +126,7 @@ def _pair(table: dict[str, np.ndarray], others: dict[str, np.ndarray], key: str)
 
 
 def _to_streams(column: np.ndarray, size: int) -> np.ndarray:
-    """A column (L, 1) for each of `size` streams, a stack (L, 1, 1) as multiples of the identity."""
+    """Return a column (L, 1) for each of `size` streams, a stack (L, 1, 1) as multiples of the identity."""
     if column.shape[-1] != 1:
         return column
     return column * (np.eye(size) if column.ndim == 3 else np.ones(size))

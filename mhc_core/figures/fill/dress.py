@@ -31,7 +31,7 @@ def dress(figure: Figure, methods: Sequence[str | None]) -> None:
 
 
 def to_share_of_ink(dash: str) -> float:
-    """How much of a line is drawn: 1 of a solid one."""
+    """Return how much of a line is drawn: 1 of a solid one."""
     if dash == "solid":
         return 1.0
     lengths = [float(part.removesuffix("px")) for part in dash.split(",")]

@@ -36,7 +36,7 @@ def fill(
     cursor: int,
     methods: Sequence[str | None] | None = None,
 ) -> Figure:
-    """A figure with the data of `results`, in the template's order; the template is left as it is.
+    """Fill a figure with the data of `results`, in the template's order; the template is left as it is.
 
     `cursor` is a layer from 0. `methods` say how the runs look where the results do not, as one that others are
     compared with is not drawn itself. What is not drawn of a run is a sentence in `layout.meta.remarks`.
@@ -82,7 +82,7 @@ def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
 
 
 def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]], labels: list[str]) -> None:
-    """Each run once, in their order; a click on it hides its band as well."""
+    """Return each run once, in their order; a click on it hides its band as well."""
     layout["showlegend"] = True
     named = {trace["meta"]["run"] for trace in shown if trace["meta"]["end"]}
     for trace in shown:
@@ -228,7 +228,7 @@ def _name_matrix(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any
 
 
 def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
-    """One scale for all runs and layers, as far below zero as above."""
+    """Return one scale for all runs and layers, as far below zero as above."""
     layout, meta = figure["layout"], figure["layout"]["meta"]
     axis = layout[meta["symmetric"]]
     if meta.get("signed_log"):

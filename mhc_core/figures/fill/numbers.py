@@ -6,7 +6,7 @@ from mhc_core.findings.numerals import format_value
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span."""
+    """Return positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span."""
     span = high - low
     if span >= 2:
         step = max(1, round(nice_step(span / 6)))
@@ -24,7 +24,7 @@ def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Evenly spaced values: on so short an axis a logarithm is nearly straight."""
+    """Return evenly spaced values: on so short an axis a logarithm is nearly straight."""
     base = math.floor(low)
     first, last = 10 ** (low - base), 10 ** (high - base)
     step = nice_step((last - first) / 4)
@@ -34,7 +34,7 @@ def _even_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def nice_step(rough: float) -> float:
-    """The least of 1, 2 and 5 times a power of ten that is not below `rough`."""
+    """Return the least of 1, 2 and 5 times a power of ten that is not below `rough`."""
     power = 10.0 ** math.floor(math.log10(rough))
     return next(mantissa * power for mantissa in (1, 2, 5, 10) if mantissa * power >= rough * (1 - 1e-9))
 
@@ -44,5 +44,5 @@ def _scale_text(place: float) -> str:
 
 
 def decade(power: int) -> str:
-    """A power of ten as a tick."""
+    """Return a power of ten as a tick."""
     return {0: "1", 1: "10"}.get(power, f"10<sup>{str(power).replace('-', '−')}</sup>")

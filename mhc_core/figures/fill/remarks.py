@@ -12,7 +12,7 @@ Trace = dict[str, Any]
 
 
 def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> list[int]:
-    """Runs without data at the step that is shown, in figures that say what that means."""
+    """Find runs without data at the step that is shown, in figures that say what that means."""
     if "unknown" not in figure["layout"]["meta"]:
         return []
     missing = [set() if result is None else to_unknown(result) for result in results]
@@ -21,7 +21,7 @@ def find_unknown(figure: dict[str, Any], results: Sequence[Columns | None]) -> l
 
 
 def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> list[int]:
-    """Runs that lack the metric of the figure, where it may be of another package."""
+    """Find runs that lack the metric of the figure, where it may be of another package."""
     absent = figure["layout"]["meta"].get("absent")
     if absent is None:
         return []
@@ -29,7 +29,7 @@ def find_absent(figure: dict[str, Any], results: Sequence[Columns | None]) -> li
 
 
 def list_remarks(figure: dict[str, Any], results: Sequence[Columns | None], labels: Sequence[str]) -> list[str]:
-    """A sentence for each run that has no numbers in some layers or steps: which, and why."""
+    """List a sentence for each run that has no numbers in some layers or steps: which, and why."""
     meta, remarks = figure["layout"]["meta"], []
     for trace in sorted(figure["data"], key=lambda item: int(item["meta"]["run"])):
         result = results[trace["meta"]["run"]] if trace.get("visible", True) else None
@@ -76,12 +76,12 @@ def _describe_lost_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> s
 
 
 def format_status(status: str) -> str:
-    """Why there is no number, where the word alone says too little."""
+    """Format why there is no number, where the word alone says too little."""
     return {"constant": "constant over samples"}.get(status, say_status(status))
 
 
 def format_places(lost: list[int], last_known: int, unit: str = "layer", numbers: list[int] | None = None) -> str:
-    """Which layers or steps have no numbers, in their order; `last_known` is the last one that has, -1 for none.
+    """Format which layers or steps have no numbers, in their order; `last_known` is the last one that has, -1 for none.
 
     `numbers` are what the places are called; without them they are counted from 1.
     """

@@ -17,18 +17,18 @@ ROOM_FOR_ONE = 2.2  # decades: on longer scales a tick at 1 would touch the one 
 
 
 def to_signed_log(weights: Any) -> np.ndarray:
-    """Weights on the logarithmic scale; nan stays."""
+    """Return weights on the logarithmic scale; nan stays."""
     values = np.asarray(weights, dtype=np.float64)
     return np.asarray(np.sign(values) * np.log1p(np.abs(values)) / math.log(10))
 
 
 def linear_bound(largest: float) -> float:
-    """The end of a linear scale."""
+    """Return the end of a linear scale."""
     return math.ceil(largest * 10) / 10 if largest > 0 else 1.0
 
 
 def signed_log_scale(largest: float) -> dict[str, Any]:
-    """A colour axis on the logarithmic scale: its ends, and ticks at weights that people know."""
+    """Return a colour axis on the logarithmic scale: its ends, and ticks at weights that people know."""
     bound = largest if largest > 0 else math.log10(2)
     places, texts = _ticks(bound)
     mirrored = [*(-place for place in reversed(places)), 0.0, *places]
@@ -37,7 +37,7 @@ def signed_log_scale(largest: float) -> dict[str, Any]:
 
 
 def _ticks(bound: float) -> tuple[list[float], list[str]]:
-    """Places and texts above zero."""
+    """Return places and texts above zero."""
     weight = 10**bound - 1 if bound < 2 else math.inf
     if weight < 10:
         step = nice_step(weight / MIN_STEPS)

@@ -92,18 +92,18 @@ class DerivedColumns:
 
 
 def derive(result: Columns, **changed: Any) -> DerivedColumns:
-    """The columns of `result` with some changed; tables that are not are shared."""
+    """Return the columns of `result` with some changed; tables that are not are shared."""
     own = {part.name: getattr(result, part.name) for part in fields(DerivedColumns) if part.name != "unknown"}
     return DerivedColumns(**{**own, "unknown": to_unknown(result), **changed})
 
 
 def to_unknown(result: Columns) -> set[str]:
-    """Metrics without data at the step that is shown; none if no step is chosen."""
+    """Return metrics without data at the step that is shown; none if no step is chosen."""
     return result.unknown if isinstance(result, DerivedColumns) else set()
 
 
 def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
-    """The data that `source` names, or None if the run has none of it."""
+    """Return the data that `source` names, or None if the run has none of it."""
     name, _, key = source.partition(".")
     if name == "label":
         return label
@@ -151,14 +151,14 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
 
 
 def _to_cka_label(cka: CkaEstimator | None, label: str) -> str:
-    """A run's label with the estimator of CKA, which early records do not name."""
+    """Return a run's label with the estimator of CKA, which early records do not name."""
     if cka is None:
         return label
     return f"{label} · {f'biased, N = {cka.samples}' if cka.estimator == 'biased' else cka.estimator}"
 
 
 def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
-    """The product that a source speaks of; None of another source, and where nothing is mixed."""
+    """Find the product that a source speaks of; None of another source, and where nothing is mixed."""
     name, *rest = source.split(".", 2)
     if not name.startswith("product"):
         return None
@@ -170,7 +170,7 @@ def find_product(source: str, result: Columns, cursor: int) -> composites.Produc
 
 
 def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:
-    """The curve that stands for all seeds, or the one of the first alone."""
+    """Return the curve that stands for all seeds, or the one of the first alone."""
     has_seeds = key in result.bands
     if name == "middle" and has_seeds:
         return _from_band(result, "p50", form, key)
@@ -180,7 +180,10 @@ def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | 
 
 
 def _from_band(result: Columns, percentile: str, form: str, key: str) -> list[Any] | None:
-    """A percentile over seeds, kept as log10 where the column has one: as a plain value it may be out of range."""
+    """Return a percentile over seeds, kept as log10 where the column has one.
+
+    As a plain value it may be out of range.
+    """
     if key not in result.bands:
         return None
     kept = to_list(result.bands[key][percentile]) or []
@@ -213,12 +216,14 @@ def _law_texts(law: Law, part: str) -> list[str]:
 
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
-    """A column as people read it."""
+    """Return a column as people read it."""
     return _read(result.layers, result.layers_log10, result.status, key)
 
 
 def to_step_numbers(result: Columns) -> list[int]:
-    """What each step is called: its place from 1, or of a trace the trainer's own number where all steps have one."""
+    """Return what each step is called: its place from 1, or of a trace the trainer's own number where all steps have
+    one.
+    """
     steps = max(len(column) for column in result.steps.values())
     numbers = [result.iterations.get(step) for step in range(steps)]
     known = [number for number in numbers if number is not None]
@@ -226,7 +231,7 @@ def to_step_numbers(result: Columns) -> list[int]:
 
 
 def to_step_texts(result: Columns, key: str) -> list[str] | None:
-    """A column over the steps as people read it."""
+    """Return a column over the steps as people read it."""
     return _read(result.steps, result.steps_log10, result.steps_status, key)
 
 
@@ -253,7 +258,7 @@ def _to_span_texts(result: Columns, key: str) -> list[str] | None:
 
 
 def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
-    """A column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries."""
+    """Return a column (L, n) as one line that breaks between streams: n (L + 1) - 1 entries."""
     column = result.layers.get(key)
     if column is None:
         return None
@@ -275,7 +280,7 @@ def to_streams(result: Columns, kind: str, key: str) -> list[Any] | None:
 
 
 def to_list(column: np.ndarray) -> list[Any]:
-    """A column as a list, None if a value is not finite."""
+    """Return a column as a list, None if a value is not finite."""
     return [float(value) if np.isfinite(value) else None for value in column]
 
 
@@ -301,7 +306,7 @@ def _from_matrix(name: str, matrix: np.ndarray, cursor: int) -> Any:
 
 
 def to_montage(stack: np.ndarray) -> np.ndarray:
-    """The matrices of all layers side by side, an empty column between two."""
+    """Return the matrices of all layers side by side, an empty column between two."""
     layers, streams, _ = stack.shape
     wide = np.full((layers, streams, streams + 1), np.nan, dtype=np.float32)
     wide[:, :, :streams] = stack

@@ -64,12 +64,15 @@ def count_received_steps(result: Columns) -> int:
 
 
 def is_watched(results: Sequence[Columns]) -> bool:
-    """Whether all that trains are models of someone's own, which were watched."""
+    """Return whether all that trains are models of someone's own, which were watched."""
     return all(result.method == TRACE for result in results if count_received_steps(result) > 0)
 
 
 def name_step(results: Sequence[Columns], step: int) -> int:
-    """What a step, from 0, is called: its place from 1, or what trainers of watched models call it, if all the same."""
+    """Name what a step, from 0, is called.
+
+    Its place from 1, or what trainers of watched models call it, if all the same.
+    """
     names = {result.iterations[step] for result in results if step in result.iterations}
     return names.pop() if is_watched(results) and len(names) == 1 else step + 1
 
@@ -81,12 +84,12 @@ def nearest_kept(result: TrainingResult, step: int) -> int | None:
 
 
 def shows_kept(template: dict[str, Any]) -> bool:
-    """Whether a figure shows what is known at kept steps alone."""
+    """Return whether a figure shows what is known at kept steps alone."""
     return any(trace["meta"]["key"] in KEPT for trace in template["data"])
 
 
 def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step: int) -> bool:
-    """Whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack.
+    """Return whether a figure can show a step: where nothing of it is known of any run, it is of the trained stack.
 
     That is so of runs that an earlier version stored, and of maps of layer by layer in deep stacks.
     """
@@ -97,7 +100,7 @@ def can_follow(template: dict[str, Any], results: Sequence[TrainingResult], step
 
 
 def at_step(result: TrainingResult, step: int | None) -> Columns:
-    """The columns as they were at a step, from 0; what is kept at few steps, at the nearest of them.
+    """Return the columns as they were at a step, from 0; what is kept at few steps, at the nearest of them.
 
     All are as the step began, before its update, on its batch. What the run has and the step's frame lacks is
     `unknown`: runs of earlier versions recorded less. A run that does not train stays as it is, and so does any at no
@@ -134,7 +137,7 @@ def _has(columns: Columns, key: str) -> bool:
 
 
 def _put_status(found: DerivedColumns, key: str, flags: Any) -> None:
-    """Flags of a step by layer; of a matrix that is lost as a whole there is one word, and nothing to draw."""
+    """Return flags of a step by layer; of a matrix that is lost as a whole there is one word, and nothing to draw."""
     if isinstance(flags, dict):
         found.status[key] = flags
 

@@ -19,7 +19,7 @@ LARGE = 1e3  # from here on two digits behind the point say nothing
 def write_sums(
     layout: dict[str, Any], shown: Sequence[dict[str, Any]], results: Sequence[Columns | None], cursor: int
 ) -> None:
-    """Row sums right of each matrix that is shown, column sums below, and numbers in cells with room for them."""
+    """Write row sums right of each matrix that is shown, column sums below, and numbers in cells with room for them."""
     is_roomy = sum(len(trace["z"]) for trace in shown) <= CELLS_WITH_NUMBERS
     for trace in shown:
         x_name, y_name = layout["meta"]["grid"]["cells"][trace["meta"]["run"]]

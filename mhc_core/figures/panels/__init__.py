@@ -84,7 +84,7 @@ def _to_column(added: LayerMetric) -> Column:
 
 
 def build_chart(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
-    """The template of a metric's chart, which says of runs without the metric that they are."""
+    """Build a figure with the template of a metric's chart, which says of runs without the metric that they are."""
     build = load(added.chart.build) or partial(build_metric_lines, added)
     figure: go.Figure = build(runs, theme)
     figure.layout.meta["absent"] = {"key": added.metric.key, "text": ABSENT}
@@ -92,7 +92,7 @@ def build_chart(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
 
 
 def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
-    """A line a run with the band of its seeds, or a thin line a stream."""
+    """Build a figure with a line a run with the band of its seeds, or a thin line a stream."""
     metric, chart = added.metric, added.chart
     figure = build_lines(theme, metric.scale, include=chart.include, limits=chart.limits and list(chart.limits))
     styles = bottom_up(theme, runs)

@@ -10,7 +10,7 @@ from mhc_core.figures.style import Theme
 
 
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
-    """One curve per run: rms of the stream mean."""
+    """Build a figure with one curve per run: rms of the stream mean."""
     figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
     figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):

@@ -25,13 +25,16 @@ AXIS = "added to the residual connection: ● time, ○ memory traffic"
 
 
 def to_added(costs: Sequence[ConnectionCost], measure: str) -> list[float]:
-    """What each connection adds, as a share of the residual connection's cost at the same stack."""
+    """Return what each connection adds, as a share of the residual connection's cost at the same stack."""
     reference = next(cost for cost in costs if cost.connection == REFERENCE)
     return [getattr(cost, measure) / getattr(reference, measure) - 1 for cost in costs]
 
 
 def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
-    """A row per connection, relative to the residual one: filled dots for time, open ones for memory traffic."""
+    """Build a figure with a row per connection, relative to the residual one.
+
+    Filled dots for time, open ones for memory traffic.
+    """
     names = [KIND_NAMES[cost.connection] for cost in costs]
     added = {measure: [100 * share for share in to_added(costs, measure)] for measure in DRAWN}
     paper = paper_shapes()

@@ -15,7 +15,9 @@ CELLS = {"key": "h_res", "x0": 1, "dx": 1, "y0": 1, "dy": 1, "xgap": 2, "ygap": 
 
 
 def build(runs: int, theme: Theme) -> go.Figure:
-    """One n x n matrix per run, values in the cells, row sums at the right and column sums below."""
+    """Build a figure with one n x n matrix per run, values in the cells, row sums at the right and column sums
+    below.
+    """
     heat = {
         **CELLS,
         "fill": {"z": "at.h_res"},
@@ -25,7 +27,9 @@ def build(runs: int, theme: Theme) -> go.Figure:
 
 
 def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
-    """One product per run, coloured by sign(w) log(1 + |w|), with its sums at the sides and its gains below."""
+    """Build a figure with one product per run, coloured by sign(w) log(1 + |w|), with its sums at the sides and its
+    gains below.
+    """
     heat = {
         **CELLS,
         "fill": {

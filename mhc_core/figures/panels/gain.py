@@ -10,7 +10,7 @@ from mhc_core.figures.style import RunStyle, Theme
 
 
 def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
-    """One curve per run, and a line at 1."""
+    """Build a figure with one curve per run, and a line at 1."""
     figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
     figure.layout.meta["composites"] = "part"  # if layers are chosen, the product is of these layers only
     figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")

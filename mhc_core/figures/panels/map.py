@@ -33,7 +33,10 @@ WAITING = {"held": "", "missing": "", "queued": "·", "running": "…"}
 
 
 def build_map(grid: Grid, theme: Theme) -> go.Figure:
-    """A heatmap over equal cells, whatever the distance of the values; a cell without a number says why."""
+    """Build a figure with a heatmap over equal cells, whatever the distance of the values.
+
+    A cell without a number says why.
+    """
     is_log = grid.metric.scale == "log"
     x, y = grid.x, grid.y
     titles = to_axis_titles(x, y)
@@ -79,7 +82,7 @@ def build_map(grid: Grid, theme: Theme) -> go.Figure:
 def _write_cells(
     grid: Grid, numbers: list[list[float | None]], columns: list[str], rows: list[str], axis: Any, theme: Theme
 ) -> go.Scatter:
-    """Text over the cells in black or white, whichever is legible; why there is no number, in grey.
+    """Write text over the cells in black or white, whichever is legible; why there is no number, in grey.
 
     Cells that are too narrow for their numbers still say where there is none: the grey of those is near to that of 1.
     """
@@ -113,13 +116,13 @@ def _write_cells(
 
 
 def fit_letters(texts: list[str], room: float) -> int:
-    """Letters that leave the longest number in its cell."""
+    """Return letters that leave the longest number in its cell."""
     fits = math.floor(room / (LETTER * max(1, *map(len, texts))))
     return min(SIZES[1], max(SIZES[0], fits))
 
 
 def to_axis_titles(x: Axis, y: Axis | None) -> tuple[str, str]:
-    """The titles of the swept fields, as the schema has them; "" where there is no second one."""
+    """Return the titles of the swept fields, as the schema has them; "" where there is no second one."""
     return find_title(x.field), "" if y is None else find_title(y.field)
 
 
@@ -129,13 +132,13 @@ def _axis(theme: Theme, title: str, **more: Any) -> dict[str, Any]:
 
 
 def _to_ticks(values: Sequence[Any]) -> list[str]:
-    """Each value as a category of its own: those that read alike in four digits are written out."""
+    """Return each value as a category of its own: those that read alike in four digits are written out."""
     ticks = [_to_tick(value) for value in values]
     return [json.dumps(value) if ticks.count(tick) > 1 else tick for value, tick in zip(values, ticks, strict=True)]
 
 
 def _to_tick(value: Any) -> str:
-    """Any value of a spec as a category; a number would be taken as a position."""
+    """Return any value of a spec as a category; a number would be taken as a position."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, dict):
@@ -159,7 +162,10 @@ def _to_text(value: float | None, log10: float | None, status: str, digits: int 
 
 
 def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) -> dict[str, Any]:
-    """Diverging round 1 for factors and round 0 for signed values; Cividis for the rest, over 0 to 1 if they fit."""
+    """Return diverging round 1 for factors and round 0 for signed values.
+
+    Cividis for the rest, over 0 to 1 if they fit.
+    """
     diverging: list[Any] = [list(stop) for stop in theme.diverging]
     low, high = min(known, default=0.0), max(known, default=1.0)
     bound = max(abs(low), abs(high), MIN_SPAN)
@@ -181,7 +187,10 @@ def _to_scale(metric: Metric, is_log: bool, known: list[float], theme: Theme) ->
 
 
 def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Ticks of the bar between 10^low and 10^high: where it is short, round values near both ends and between them."""
+    """Return ticks of the bar between 10^low and 10^high.
+
+    Where it is short, round values near both ends and between them.
+    """
     if high - low >= SHORT_SPAN:
         return log_ticks(low, high)
     base = math.floor(low)
@@ -195,6 +204,6 @@ def _bar_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
 
 
 def _step_towards(middle: float, end: float) -> float:
-    """The last round value on the way."""
+    """Return the last round value on the way."""
     step = nice_step(abs(end - middle) / 6)
     return middle + math.copysign(step, end - middle) * math.floor(abs(end - middle) / step + 1e-9)

@@ -10,7 +10,7 @@ GRID = {"direction": "rows", "cell": 70, "gap": 30}
 
 
 def build(runs: int, theme: Theme) -> go.Figure:
-    """One montage per run, x in layers, on one colour scale that is symmetric about 0."""
+    """Build a figure with one montage per run, x in layers, on one colour scale that is symmetric about 0."""
     heat = {
         "key": "h_res",
         "fill": {"z": "montage.h_res", "x0": "x0.h_res", "dx": "dx.h_res"},

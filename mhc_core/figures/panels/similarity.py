@@ -18,7 +18,10 @@ from mhc_core.figures.style import Theme
 
 
 def build_previous(runs: int, theme: Theme) -> go.Figure:
-    """Cosine between consecutive branch inputs: the median as a line, the 5th to 95th percentile as a band."""
+    """Build a figure with cosine between consecutive branch inputs.
+
+    The median as a line, the 5th to 95th percentile as a band.
+    """
     figure = build_lines(theme, "linear", include=(1.0,), limits=[-1.0, 1.0])
     figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
@@ -29,7 +32,7 @@ def build_previous(runs: int, theme: Theme) -> go.Figure:
 
 
 def build_tokens(runs: int, theme: Theme) -> go.Figure:
-    """Mean pairwise cosine of the tokens: 1 is rank collapse."""
+    """Build a figure with mean pairwise cosine of the tokens: 1 is rank collapse."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     figure.layout.meta["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):

@@ -9,7 +9,7 @@ from mhc_core.figures.style import Theme
 
 
 def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
-    """A thin line per stream."""
+    """Build a figure with a thin line per stream."""
     figure = build_lines(theme, "log")
     figure.layout.meta["unknown"] = STALE_NUMERICS
     figure.update_layout(hovermode="closest")
@@ -19,7 +19,7 @@ def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
 
 
 def build_similarity(runs: int, theme: Theme) -> go.Figure:
-    """Mean pairwise cosine of the streams; not defined for one stream."""
+    """Build a figure with mean pairwise cosine of the streams; not defined for one stream."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     figure.layout.meta["empty"] = "Every run has one stream."
     figure.layout.meta["unknown"] = STALE_NUMERICS

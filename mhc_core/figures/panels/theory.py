@@ -11,7 +11,7 @@ EMPTY = "No theory applies to these runs."
 
 
 def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool = True) -> go.Figure:
-    """The predicted band, the prediction as a thin line, and the measured curve.
+    """Build a figure with the predicted band, the prediction as a thin line, and the measured curve.
 
     `has_all_runs` keeps runs without a prediction.
     """

@@ -16,7 +16,7 @@ POWER = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"}
 
 
 def build_loss(runs: int, theme: Theme) -> go.Figure:
-    """One curve per run over the steps."""
+    """Build a figure with one curve per run over the steps."""
     axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
     figure = build_figure(
         theme,
@@ -39,7 +39,10 @@ def build_loss(runs: int, theme: Theme) -> go.Figure:
 
 
 def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figure:
-    """One map per run of log10, a row per step, the first on top; gains below and above 1 have their own colours."""
+    """Build a figure with one map per run of log10, a row per step, the first on top.
+
+    Gains below and above 1 have their own colours.
+    """
     heat = {
         "key": key,
         "fill": {"y": "step", "z": f"steps_log10.{key}"},

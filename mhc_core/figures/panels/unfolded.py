@@ -19,7 +19,7 @@ UNKNOWN = (
 
 
 def build(scale: str, runs: int, theme: Theme) -> go.Figure:
-    """One map per run on one scale that is symmetric about 0; outputs of later layers are blank."""
+    """Build a figure with one map per run on one scale that is symmetric about 0; outputs of later layers are blank."""
     is_log = scale == "log"
     heat = {
         "key": "unfolded",

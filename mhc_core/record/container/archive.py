@@ -52,7 +52,7 @@ class Archive:
         self.manifest = parse_manifest(self._read_manifest())
 
     def lines(self) -> Iterator[bytes]:
-        """Lines of the frames with their newlines, one in memory at a time.
+        """Return lines of the frames with their newlines, one in memory at a time.
 
         Raises
         ------

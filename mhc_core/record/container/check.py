@@ -48,7 +48,7 @@ class Checker:
         self.start: StartFrame | None = None
 
     def take(self, line: bytes) -> AnyFrame:
-        """The next frame.
+        """Return the next frame.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Checker:
             raise SpecError("frames", got, "a whole record, from start to summary")
 
     def fork(self) -> "Checker":
-        """A copy that goes on alone: what it takes or refuses leaves this one as it is."""
+        """Return a copy that goes on alone: what it takes or refuses leaves this one as it is."""
         copied = copy(self)
         copied._order, copied._groups = copy(self._order), self._groups and self._groups.fork()
         return copied

@@ -8,7 +8,7 @@ TOKEN_VARIABLE = "MHC_SCOPE_TOKEN"
 
 
 def to_headers(token: str | None = None) -> dict[str, str]:
-    """What a request carries: the access token, by default that of the environment, or nothing.
+    """Return what a request carries: the access token, by default that of the environment, or nothing.
 
     Raises
     ------

@@ -37,7 +37,7 @@ class Groups:
         self._dtypes: dict[str, np.dtype[Any]] = {}
 
     def fork(self) -> "Groups":
-        """A copy that goes on alone."""
+        """Return a copy that goes on alone."""
         copied = Groups(self.layers, self._sizes["n"])
         copied._dtypes = dict(self._dtypes)
         return copied
@@ -102,7 +102,7 @@ class Groups:
         _require_no_infinity(value, path)
 
     def _find_shape(self, frame: AnyFrame, key: str) -> tuple[int, ...] | None:
-        """Sizes of a value in this frame; None for a list of any length."""
+        """Find sizes of a value in this frame; None for a list of any length."""
         axes = METRICS[key].shape
         if isinstance(frame, JacobianFrame):
             return () if not axes else None
@@ -152,12 +152,12 @@ def _check_loss(frame: LossFrame, path: str) -> None:
 
 
 def _is_lost(value: Any) -> np.ndarray:
-    """Where a value has no number, as an array of at least one axis."""
+    """Return where a value has no number, as an array of at least one axis."""
     return np.atleast_1d(np.isnan(np.asarray(value, dtype=np.float64)))
 
 
 def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
-    """Where a status speaks of a value, by its first axis, so that it can be broadcast to the value."""
+    """Find where a status speaks of a value, by its first axis, so that it can be broadcast to the value."""
     flag = frame.status.get(key)
     lost = _is_lost(value)
     if not isinstance(flag, dict):

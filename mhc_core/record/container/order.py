@@ -35,7 +35,7 @@ class Order:
         self._made: int | None = None
 
     def take(self, frame: AnyFrame, path: str) -> None:
-        """The next frame.
+        """Return the next frame.
 
         Raises
         ------

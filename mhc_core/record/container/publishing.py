@@ -44,7 +44,7 @@ def publish(url: str, content: bytes) -> str:
 
 
 def _explain(error: HTTPError) -> str:
-    """What the server says of its refusal."""
+    """Return what the server says of its refusal."""
     text = error.read(100_000).decode(errors="replace")
     if "json" not in error.headers.get("Content-Type", ""):
         return f"the server answered {error.code}: {text[:200]}"

@@ -16,7 +16,7 @@ from mhc_core.spec import SpecError
 def read_frames(
     file: BinaryIO, limits: ContainerLimits | None = None, *, only_traces: bool = False
 ) -> Iterator[AnyFrame]:
-    """Frames of a container, the first of them `start`. Only one is in memory at a time.
+    """Read frames of a container, the first of them `start`. Only one is in memory at a time.
 
     Parameters
     ----------
