@@ -112,7 +112,7 @@ def _explain(error: SpecError | SpecErrors | OSError) -> int:
 
 
 def _choose_writer(out: Path) -> Callable[[str, Any], bytes]:
-    """Return the writer for a file of that name; refuse other names before anything is computed."""
+    """Return the function that writes a result file of that name; refuse other endings before anything is computed."""
     from mhc_scope.services.results import WRITERS
 
     return WRITERS[_check_out(out, *WRITERS)]

@@ -48,7 +48,9 @@ def list_files(folder: str) -> list[str]:
 
 
 def find_root() -> Path:
-    """Return the folder that contains them."""
+    """Return the folder that contains `static` and `templates`: the checkout, or the folder of the installed
+    package.
+    """
     return CARRIED if is_installed() else CHECKOUT
 
 

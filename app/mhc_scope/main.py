@@ -96,10 +96,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router, dependencies=[Depends(require_read)])
     for router in (*KEYED_ROUTERS, health.router):
         app.include_router(router)
-    app.add_route("/openapi.json", routes.get_openapi, include_in_schema=False)
+    app.add_route("/openapi.json", openapi.get_description, include_in_schema=False)
     for prefix in FOLDERS:
         app.add_route(f"{prefix}/{{path:path}}", assets.respond, include_in_schema=False)
-    problems.install(app, security.BARE_HEADERS, routes.show_problem)
+    problems.install_error_handlers(app, security.BARE_HEADERS, routes.show_problem)
     # The last one added is the outermost.
     app.add_middleware(GZipMiddleware, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
     app.add_middleware(HeadAsGet)

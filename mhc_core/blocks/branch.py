@@ -43,7 +43,7 @@ class Branch(nn.Module, ABC):
         self.gain = None if scaling.gain is None else nn.Parameter(torch.tensor(scaling.gain, dtype=torch.float64))
 
     def forward(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        """(B, T, C) to (B, T, C)."""
+        """Return the output (B, T, C) of the branch for a state (B, T, C): norm, then `compute`."""
         if self.pre_norm is not None:
             u_BTC = _scale(normalise(u_BTC, self.pre_norm), self.norm_scale)
         out = _scale(self.compute(u_BTC), self.scale)
@@ -51,32 +51,40 @@ class Branch(nn.Module, ABC):
 
     @abstractmethod
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
-        """The branch proper."""
+        """Return the output of the branch for its normalised input, both (B, T, C)."""
 
     @classmethod
     @abstractmethod
     def count_parameters(cls, spec: RunSpec) -> int:
-        """Count parameters of one branch."""
+        """Count the parameters of one branch."""
 
     @classmethod
     def count_flops(cls, spec: RunSpec) -> float:
-        """Count arithmetic a token of the forward pass: here that of matrices which every token passes once."""
+        """Count the operations of one token in the forward pass; by default those of matrices which every token
+        passes once.
+        """
         return 2.0 * cls.count_parameters(spec)
 
     @classmethod
-    def count_slow_flops(cls, spec: RunSpec) -> float:
-        """Count what a token's other arithmetic would be in matrix products of the same time."""
+    def count_equivalent_flops(cls, spec: RunSpec) -> float:
+        """Return how many operations of a matrix product take as long as the other arithmetic of a token in this
+        layer; default 0.
+        """
         return 0.0
 
     @classmethod
     @abstractmethod
     def count_kept(cls, spec: RunSpec) -> float:
-        """Count values a token that autograd keeps for the way down, without the pre-norm's and the output."""
+        """Count the values per token that autograd keeps for the backward pass, without the pre-norm's and the
+        output.
+        """
 
     @classmethod
     @abstractmethod
     def count_moved(cls, spec: RunSpec) -> float:
-        """Count values a token that operators read and write, up and down, without the norm's and the weights."""
+        """Count the values per token that operators read and write, forward and backward, without those of norms and
+        weights.
+        """
 
 
 def count_kept_by_activation(activation: str, values: float) -> float:

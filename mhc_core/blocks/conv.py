@@ -34,6 +34,7 @@ class Conv(Branch):
         return nn.Parameter(matrix.detach().view(spec.width, spec.width, 3, 3))
 
     def compute(self, u_BTC: torch.Tensor) -> torch.Tensor:
+        """Apply two 3 x 3 convolutions to the tokens, arranged as the pixels of a square image."""
         image = u_BTC.mT.unflatten(2, (self.side, self.side))
         hidden = self.activation(F.conv2d(image, self.w_in, padding=1))
         return F.conv2d(hidden, self.w_out, padding=1).flatten(2).mT
@@ -43,7 +44,10 @@ class Conv(Branch):
         return 18 * spec.width**2
 
     @classmethod
-    def count_slow_flops(cls, spec: RunSpec) -> float:
+    def count_equivalent_flops(cls, spec: RunSpec) -> float:
+        """Return the cost of slow convolutions per token and layer, in operations of a matrix product that takes as
+        long.
+        """
         # Half a matrix product's rate; and filters are put in another order every time, however few tokens there are.
         reordering = 800.0 * cls.count_parameters(spec) / (spec.input.batch * spec.input.tokens)
         return 1.2 * cls.count_flops(spec) + reordering

@@ -36,17 +36,17 @@ def _constant(spec: RunSpec, block: int) -> Scaling:
 
 
 def _inv_sqrt_depth(spec: RunSpec, block: int) -> Scaling:
-    """Branches of unit variance add up to 1, whatever the depth."""
+    """Scale each branch by 1 / sqrt(depth), so that branches of unit variance add up to 1 at any depth."""
     return Scaling(branch=spec.depth**-0.5)
 
 
 def _rezero(spec: RunSpec, block: int) -> Scaling:
-    """arXiv 2003.04887: every layer starts as the identity."""
+    """Start every layer as the identity (arXiv 2003.04887)."""
     return Scaling(gain=0.0)
 
 
 def _skipinit(spec: RunSpec, block: int) -> Scaling:
-    """arXiv 2002.10444: a scalar at the end of each of d residual branches, of 1 / sqrt(d) at the start."""
+    """Start the scalar at the end of each of d residual branches at 1 / sqrt(d) (arXiv 2002.10444)."""
     return Scaling(gain=spec.depth**-0.5)
 
 

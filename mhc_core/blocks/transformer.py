@@ -50,7 +50,10 @@ class Attention(Branch):
         return super().count_flops(spec) + 4.0 * spec.input.tokens * spec.width
 
     @classmethod
-    def count_slow_flops(cls, spec: RunSpec) -> float:
+    def count_equivalent_flops(cls, spec: RunSpec) -> float:
+        """Return the cost of the softmax per token and layer: an exponential takes as long as about 90 operations of
+        a matrix product.
+        """
         # The softmax: an exponential costs as much as some 90 operations of a product.
         return 90.0 * spec.block.heads * spec.input.tokens
 

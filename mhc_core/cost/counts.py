@@ -30,7 +30,7 @@ END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of 
 
 
 def count_parameters(spec: RunSpec) -> int:
-    """Count trainable values of the stack, exactly."""
+    """Count the trainable values of the stack exactly."""
     branches = sum(branch_type(spec, layer).count_parameters(spec) for layer in range(spec.depth))
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
@@ -84,7 +84,7 @@ def _head_parameters(spec: RunSpec) -> int:
 
 
 def count_pass_flops(spec: RunSpec) -> float:
-    """Forward and backward."""
+    """Count the operations of one pass, forward and backward."""
     branches = sum(branch_type(spec, layer).count_flops(spec) for layer in range(spec.depth))
     return 3 * count_samples(spec) * (branches + spec.depth * _mixing_flops(spec))
 
@@ -102,17 +102,20 @@ def _mixing_flops(spec: RunSpec) -> float:
 
 
 def count_readout_flops(spec: RunSpec) -> float:
-    """Of the read-out, a pass of training; a measured pass leaves it out."""
+    """Count the operations of the read-out in a training pass; a measured pass leaves it out."""
     return 6.0 * 256 * spec.width * count_samples(spec) if spec.input.kind in BYTE_INPUTS else 0.0
 
 
-def count_slow_flops(spec: RunSpec) -> float:
-    slow = sum(branch_type(spec, layer).count_slow_flops(spec) for layer in range(spec.depth))
+def count_equivalent_flops(spec: RunSpec) -> float:
+    """Return how many operations of matrix products take as long as the other arithmetic of one pass, forward and
+    backward.
+    """
+    slow = sum(branch_type(spec, layer).count_equivalent_flops(spec) for layer in range(spec.depth))
     return 3 * count_samples(spec) * slow
 
 
 def count_probe_flops(spec: RunSpec) -> float:
-    """Count CKA of every two layers."""
+    """Count the operations of CKA between every two layers."""
     return 2 * spec.depth * _kept_samples(spec) ** 2 * spec.width + spec.depth**2 * _kept_samples(spec) ** 2
 
 
@@ -135,7 +138,7 @@ def count_pass_bytes(spec: RunSpec) -> float:
 
 
 def _mixing_bytes(spec: RunSpec) -> float:
-    """Beyond the residual connection's, per token and layer."""
+    """Return the bytes of the mixing per token and layer, beyond those of the residual connection."""
     n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
     if not spec.family.has_streams:
         return 0.0
@@ -259,7 +262,9 @@ def count_probe_moved_bytes(spec: RunSpec) -> float:
 
 
 def count_step_probe_bytes(spec: RunSpec) -> float:
-    """Moved by the measurement of one step, up and down: streams merged and squared, reads and tokens compared."""
+    """Count the bytes that the measurement of one training step moves, forward and backward: streams merged and
+    squared, reads and tokens compared.
+    """
     return 2.0 * count_samples(spec) * spec.depth * spec.width * (_copies(spec) + 11) * _measured_bytes(spec)
 
 
@@ -269,7 +274,9 @@ def count_step_probe_calls(spec: RunSpec) -> float:
 
 
 def count_kept_probe_bytes(spec: RunSpec) -> float:
-    """Moved beyond that at a step that is kept: each stream squared, up and down, and compared with the others."""
+    """Count the bytes that the measurement of a kept step moves in addition: each stream squared, forward and
+    backward, and compared with the others.
+    """
     return 30.0 * count_samples(spec) * spec.depth * spec.width * _copies(spec) * _measured_bytes(spec)
 
 

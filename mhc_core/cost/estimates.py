@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from mhc_core.blocks import name_layers
 from mhc_core.cost.counts import (
     ITEM_BYTES,
+    count_equivalent_flops,
     count_kept_cka,
     count_kept_probe_bytes,
     count_kept_steps,
@@ -26,7 +27,6 @@ from mhc_core.cost.counts import (
     count_readout_flops,
     count_run_bytes,
     count_samples,
-    count_slow_flops,
     count_step_probe_bytes,
     count_step_probe_calls,
     count_tape_bytes,
@@ -155,7 +155,7 @@ class Work:
         return Work(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, count: float) -> "Work":
-        """Return the same work, that many times."""
+        """Return this work repeated so many times."""
         return Work(*(count * one for one in astuple(self)))
 
 
@@ -171,7 +171,7 @@ def _to_seconds(work: Work, rates: Rates, dtype: str) -> float:
 
 
 def count_work(spec: RunSpec) -> Work:
-    """Count all that a run does."""
+    """Count all work of a run: operations, calls and bytes."""
     work = Work(calls=RUN_CALLS) + _count_measured_pass(spec) + _count_probe(spec)
     work += _count_cka(spec) + _count_drawing(spec)
     if spec.seeds > 1:
@@ -197,7 +197,7 @@ def _count_measured_pass(spec: RunSpec) -> Work:
 
 def _count_pass(spec: RunSpec) -> Work:
     return Work(
-        flops=count_pass_flops(spec) * _small(spec) + count_slow_flops(spec),
+        flops=count_pass_flops(spec) * _small(spec) + count_equivalent_flops(spec),
         moved_bytes=OUT_OF_CACHE[spec.dtype] * count_pass_bytes(spec),
         calls=UP_AND_DOWN * count_pass_calls(spec),
     )

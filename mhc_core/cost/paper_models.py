@@ -47,7 +47,7 @@ class Shape(BaseModel):
 
     @property
     def layers(self) -> int:
-        """Return residual branches."""
+        """Return the number of residual branches."""
         return 2 * self.blocks
 
     @property
@@ -67,7 +67,8 @@ class Shape(BaseModel):
         return queries + compressed + expanded + self.heads * HEAD_DIM * self.width
 
     def count_parameters(self, experts: int, vocabularies: int) -> int:
-        """Of the residual model: attention, a dense first block, experts with their router, and vocabulary.
+        """Count the parameters of the residual model: attention, a dense first block, experts with their router, and
+        vocabulary.
 
         experts: those counted in each block that has a router. vocabularies: 2 for embedding and read-out.
         """
@@ -130,8 +131,10 @@ def paper_shapes() -> PaperCosts:
     return PaperCosts(models=[_count(shape) for shape in SHAPES])
 
 
-def count_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, int]:
-    """Count values read and written per token and layer by the residual connection, HC unfused, or mHC fused."""
+def count_memory_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, int]:
+    """Count the values that one layer reads and writes per token: `residual`, `mhc` with fused kernels, or any other
+    kind as HC without fusion.
+    """
     coefficients = n * n + 2 * n
     if kind == "residual":
         return 2 * width, width
@@ -179,4 +182,4 @@ def _add(shape: Shape, kind: str, total: int, active: int) -> Added:
 
 
 def _traffic_bytes(shape: Shape, kind: str) -> float:
-    return BYTES * shape.layers * sum(count_traffic(kind, shape.width))
+    return BYTES * shape.layers * sum(count_memory_traffic(kind, shape.width))

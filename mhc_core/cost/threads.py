@@ -9,5 +9,5 @@ MANY_VALUES = 2**20
 
 
 def choose_threads(spec: RunSpec, available: int) -> int:
-    """All that are available where tensors are large, else one."""
+    """Return how many threads to use: all that are available if tensors are large, else one."""
     return available if count_samples(spec) * spec.width >= MANY_VALUES else 1

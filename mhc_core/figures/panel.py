@@ -112,7 +112,7 @@ class Panel:
     follows_step: bool = False
 
     def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
-        """Build a figure with the template for that many runs; `view` is a view's key, the first by default."""
+        """Build the template of the panel for that many runs; `view` is the key of a view, by default the first."""
         chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
         return chosen.build(runs, theme)
 
@@ -202,7 +202,8 @@ def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go
 
 
 def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatter]:
-    """Of a run of several seeds: the 5th to 95th percentile as a band, and the first seed as a thin dotted line.
+    """Return for a run of several seeds the 5th to 95th percentile as a band, and the first seed as a thin dotted
+    line.
 
     The run's own line (`line`) is then the median.
     """

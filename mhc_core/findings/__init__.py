@@ -87,7 +87,7 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:
-    """Return what is said of one pass alone, where the record is of several seeds."""
+    """Return the findings that describe one pass alone, if the record is of several seeds."""
     if found is None or spec.seeds == 1:
         return found
     return replace(found, text=f"Seed {spec.seed}: {found.text}")

@@ -90,7 +90,7 @@ def describe_peak(result: Result) -> Finding | None:
 
 
 def build_captured_headline(result: Result) -> Headline:
-    """The largest gain, or that it is unknown."""
+    """Build the headline of a recording: the largest gain, or that the gain is unknown."""
     h_res = result.matrices["h_res"].astype(np.float64)
     if np.isnan(h_res).any():
         return Headline(label="gain", value=None, log10=None, text="gain unknown")

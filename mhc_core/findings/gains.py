@@ -42,7 +42,7 @@ class Gain:
 
     @property
     def text(self) -> str:
-        """As "790× forward", and of several seeds its range."""
+        """Return the gain as in "790× forward"; for several seeds with its range."""
         text = f"{format_factor(self.log10)} {self.direction}"
         if self.low is None or self.high is None:
             return text
@@ -50,7 +50,7 @@ class Gain:
 
 
 def read_gains(result: Result) -> list[Gain]:
-    """Forward, then backward."""
+    """Read the gains of a record: forward, then backward."""
     read = _read_one if result.seeds is None else _read_seeds
     return [read(result, direction, key) for direction, key in DIRECTIONS.items()]
 
@@ -70,7 +70,9 @@ def _read_seeds(result: Result, direction: str, key: str) -> Gain:
 
 
 def _find_percentile(ordered: np.ndarray, level: float) -> float:
-    """Linear between order statistics, as bands have it; the -inf of a product that is zero ranks below all numbers."""
+    """Return a percentile, linear between order statistics as in bands; the -inf of a product that is zero ranks
+    below all numbers.
+    """
     if not len(ordered):
         return math.nan
     place = level * (len(ordered) - 1)
@@ -81,7 +83,7 @@ def _find_percentile(ordered: np.ndarray, level: float) -> float:
 
 
 def describe_product(product: str, gains: list[Gain], dtype: str, *, has_seeds: bool = False) -> str:
-    """As "The product of up to 64 matrices amplifies up to ...", without its full stop.
+    """Describe the gains as in "The product of up to 64 matrices amplifies up to ...", without the full stop.
 
     dtype: the type whose range ended where not all gains are known.
     """
@@ -108,13 +110,13 @@ def _describe_seeds(gains: list[Gain], dtype: str) -> str:
 
 
 def _choose_verb(gains: list[Gain]) -> str:
-    """Only what is larger than 1 as it is written amplifies."""
+    """Return "amplifies" only if the gain is larger than 1 as it is written."""
     least = min(gain.log10 if gain.low is None else gain.low for gain in gains)
     return "amplifies up to" if least > AMPLIFIES else "has a gain of up to"
 
 
 def number_gains(gains: list[Gain]) -> dict[str, float | int | None]:
-    """What such a sentence says, by name; of a stack whose gain is not known to its end there is no number."""
+    """List the numbers of a sentence about gains, by name; none for a stack whose gain is not known to its end."""
     numbers: dict[str, float | int | None] = {}
     for gain in gains:
         name = NUMBERS[gain.direction]
@@ -129,7 +131,7 @@ def number_gains(gains: list[Gain]) -> dict[str, float | int | None]:
 
 
 def build_headline(result: Result, *, has_path: bool = True, is_fixed: bool = False) -> Headline:
-    """The largest gain forward, of every record; the backward one is next to it in the text.
+    """Build the headline of a record: the largest forward gain; the finding next to it states the backward one.
 
     is_fixed: both are 1 by construction, which is no finding.
     """

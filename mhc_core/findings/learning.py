@@ -80,7 +80,7 @@ def _read_course(result: Result, key: str, done: int) -> np.ndarray:
 
 
 def _describe_course(course: np.ndarray) -> str:
-    """How one direction goes."""
+    """Describe how the gain of one direction changes during training."""
     first, last, peak = course[0], course[-1], int(np.argmax(course))
     if np.ptp(course) < SAME or (course == first).all():
         return f"stays at {format_factor(last)}"

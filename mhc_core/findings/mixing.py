@@ -16,9 +16,9 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
     """Describe what products of the mixing matrices do to a signal that all streams share."""
     gains, has_seeds = read_gains(result), result.seeds is not None
     numbers = number_gains(gains)
-    text = _describe_path(spec, result)
+    text = _describe_skip_path(spec, result)
     if text is None:
-        text = describe_product(_name_product(spec, result), gains, spec.dtype, has_seeds=has_seeds)
+        text = describe_product(_describe_product_of_mixings(spec, result), gains, spec.dtype, has_seeds=has_seeds)
         is_iterated = spec.family.iterates and spec.connection.sinkhorn_iters > 0
         least = to_finite(np.min(result.layers["composite_min_col_sum"])) if is_iterated and not has_seeds else None
         if least is not None:
@@ -27,8 +27,10 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
     return build_finding("connection", f"{text}.", "gain", numbers)
 
 
-def _describe_path(spec: RunSpec, result: Result) -> str | None:
-    """Describe what passes the layers by where nothing is mixed; None if matrices are multiplied."""
+def _describe_skip_path(spec: RunSpec, result: Result) -> str | None:
+    """Describe how the signal of a single stream passes the layers; None with several streams, whose mixings are
+    multiplied.
+    """
     if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
     if spec.family.has_streams:
@@ -40,8 +42,10 @@ def _describe_path(spec: RunSpec, result: Result) -> str | None:
     return "One stream passes through unchanged: nothing is mixed, so its gain is 1 at every depth"
 
 
-def _name_product(spec: RunSpec, result: Result) -> str:
-    """Name the matrices whose product a gain is of; dynamic ones are averaged over tokens first."""
+def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
+    """Return the subject of the sentence about gains: which matrices are multiplied, and of dynamic ones that they
+    are averaged over tokens.
+    """
     connection, family = spec.connection, spec.family
     kind, how = "mixing", ""
     if family.drawn == "entries":
@@ -66,7 +70,9 @@ def _name_product(spec: RunSpec, result: Result) -> str:
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe by how much the sums are off that Sinkhorn's rounds should make 1, where it shows."""
+    """Describe how far row and column sums are from 1 because Sinkhorn's rounds end early; None if the sentence
+    would show no deviation.
+    """
     if not spec.family.iterates or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
         return None
     columns = np.abs(result.layers["h_res_col_sum"] - 1).max(1)
@@ -87,7 +93,9 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
 
 
 def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
-    """Streams start identical; uniform H_post and rows of H_res that sum to 1 keep them so (equations section 3)."""
+    """Describe that streams stay identical: they start so, and uniform H_post and rows of H_res that sum to 1 keep
+    them so (equations section 3).
+    """
     cosine = result.layers.get("stream_cos")
     is_constrained = spec.family.is_mapped and spec.family.rows != "free"
     if not is_constrained or cosine is None or not np.all(cosine > 1 - 1e-5):

@@ -75,7 +75,8 @@ def _read_gradient_growth(result: Result) -> np.ndarray:
 
 
 def describe_resolution(dtype: str, result: Result, disturbed_L: np.ndarray) -> Finding | None:
-    """In how many layers rounding decides the gradient: where some roundings of every state change it by 5 %.
+    """Describe in how many layers rounding decides the gradient: those in which rounding of every state changes the
+    gradient by 5 %.
 
     disturbed_L: log10 of grad_rms of the same pass with states that are changed by `ROUNDINGS`.
     """

@@ -122,6 +122,6 @@ def _find_read_sizes(result: Result) -> np.ndarray | None:
 
 
 def _name_streams(streams: np.ndarray) -> str:
-    """ "stream 2", "streams 1, 3 and 4"; counted from 1."""
+    """Name streams as in "stream 2" or "streams 1, 3 and 4", counted from 1."""
     names = [str(stream + 1) for stream in streams]
     return f"stream {names[0]}" if len(names) == 1 else f"streams {', '.join(names[:-1])} and {names[-1]}"

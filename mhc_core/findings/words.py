@@ -58,7 +58,7 @@ def to_finite(value: Any) -> float | None:
 
 
 def count(number: int, noun: str) -> str:
-    """ "1 layer", "64 layers"."""
+    """Format a count with its noun, as in "1 layer" or "64 layers"."""
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 

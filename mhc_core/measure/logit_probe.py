@@ -19,6 +19,7 @@ class LogitProbe:
     """
 
     def __init__(self, stack: Stack) -> None:
+        """Prepare to record the residual logits of all layers of a stack."""
         connection = stack.connection
         self.waiting: list[torch.Tensor] = []
         self.ranges: list[torch.Tensor] = []
@@ -37,9 +38,10 @@ class LogitProbe:
 
     @torch.no_grad()
     def columns(self) -> dict[str, torch.Tensor]:
-        """Return res_logit_range, ds_error_float32 and ds_error_bfloat16, (L) each, on the device.
+        """Return columns (L) on the stack's device; {} without logits.
 
-        {} without logits.
+        `res_logit_range` is the range of a layer's logits, only with two logits or more. `ds_error_float32` and
+        `ds_error_bfloat16` say how far H_res is from doubly stochastic if it is mapped in these types.
         """
         self._take_waiting()
         if not self.kept:

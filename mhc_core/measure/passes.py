@@ -162,7 +162,8 @@ def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
 
 
 def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, torch.Tensor]:
-    """Of each layer's mixing parameters, on the device: norm of all their gradients, `mixing_grad_norm` (L).
+    """Return on the device, for each layer's mixing parameters, the norm of all their gradients, `mixing_grad_norm`
+    (L).
 
     If h_res has logits, also its gradient, `h_res_grad` (L, n, n), and their norm, `logit_grad_norm` (L). {} if
     the connection has no parameters.

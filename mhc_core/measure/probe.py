@@ -240,7 +240,7 @@ class BackwardProbe:
 
 
 def build_loss_frame(value: float) -> LossFrame:
-    """The loss, or its status where it is not finite."""
+    """Build the frame of the loss, with a status if the loss is not finite."""
     flag = to_status(value)
     return LossFrame(values={"loss": None if flag else value}, status={"loss": flag} if flag else {})
 
@@ -251,7 +251,8 @@ def build_mixing_frame(
     gradients: dict[str, np.ndarray],
     cast: type[np.floating],
 ) -> MixingFrame:
-    """Composites, unfolded connections and mixing gradients as columns over all layers, in float64.
+    """Build the frame of the mixing: composites, unfolded connections and mixing gradients as columns over all
+    layers, in float64.
 
     Parameters
     ----------

@@ -139,7 +139,7 @@ class Shake:
 
 
 def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
-    """Fills with every layer's output as the stack runs, until undone; gradients at what was made are kept."""
+    """Record every layer's output while the stack runs, until undone; gradients at the outputs are kept."""
     recorded: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
     is_learned = stack.spec.family.has_streams  # elsewhere coefficients are 0 and 1

@@ -498,7 +498,7 @@ def compute_jacobian(stack: Stack, steps: int) -> dict[str, Array]:
 
 
 def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[str, Array]:
-    """From orthonormal v, J v and J^T J v, a row each."""
+    """Return Ritz values from orthonormal v, J v and J^T J v, a row each."""
     _, ritz, mix_KK = np.linalg.svd(images_KD.T, full_matrices=False)
     # J^T u - s v, of unit vectors u and v.
     residuals = [
@@ -523,7 +523,7 @@ def _merge(spec: RunSpec, x_nNC: Array) -> Array:
 
 
 def _rms(x: Array) -> float:
-    """Divided by the largest entry first, whose square may be beyond float64."""
+    """Return the root mean square; entries are divided by the largest one first, whose square may be beyond float64."""
     largest = np.abs(x).max()
     return float(largest * np.sqrt(np.mean((x / largest) ** 2))) if largest > 0 else float(largest)
 
@@ -535,7 +535,7 @@ def _norm_of_all(parts: Sequence[Array]) -> float:
 
 
 def _cosines(a_NC: Array, b_NC: Array) -> Array:
-    """Of each sample."""
+    """Return the cosine of each sample between two tensors."""
     found: Array = np.sum(_to_units(a_NC) * _to_units(b_NC), axis=1)
     return found
 
@@ -547,7 +547,7 @@ def _to_units(x_NC: Array) -> Array:
 
 
 def _average_cosine(m_NC: Array) -> float:
-    """Over all pairs of different samples, from all cosines, some rows at a time."""
+    """Average the cosines over all pairs of different samples, some rows at a time."""
     unit, total = _to_units(m_NC), 0.0
     count = len(unit)
     for first in range(0, count, 1024):
@@ -567,7 +567,7 @@ def _count_directions(m_NC: Array) -> float:
 
 
 def _list_singular_values(matrix: Array) -> Array:
-    """From the largest to the least; nan if an entry is not finite."""
+    """List singular values from the largest to the smallest; nan if an entry is not finite."""
     if not np.isfinite(matrix).all():
         return np.full(min(matrix.shape), np.nan)
     return np.linalg.svd(matrix, compute_uv=False)

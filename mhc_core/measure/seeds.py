@@ -85,13 +85,17 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
 
 
 def _find_largest(result: Result, key: str) -> float:
-    """Over depth, as log10: nan if a layer is lost, for the gain of the stack is then not known."""
+    """Return the largest value over depth, as log10; nan if a layer is lost, because the gain of the stack is then
+    unknown.
+    """
     largest = float(_to_ranks(result, key).max())
     return float("nan") if largest == np.inf else largest
 
 
 def _find_gradient_growth(result: Result) -> float:
-    """nan if a layer is lost, or the gradient is zero where it starts."""
+    """Return log10 of the gradient at the first layer over that at the last; nan if a layer is lost, or the gradient
+    starts at zero.
+    """
     first, last = _to_ranks(result, "grad_rms")[[0, -1]]
     return float(first - last) if np.isfinite(last) and first < np.inf else float("nan")
 

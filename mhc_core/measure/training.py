@@ -65,7 +65,7 @@ def train(stack: Stack) -> Generator[StepFrame, None, int]:
 
 
 def learning_rate(plan: TrainSpec, step: int) -> float:
-    """Linear from lr / warmup at step 0 to lr at step warmup - 1, constant from there on."""
+    """Return the learning rate: linear from lr / warmup at step 0 to lr at step warmup - 1, constant from there on."""
     return plan.lr * min(1.0, (step + 1) / max(1, plan.warmup))
 
 

@@ -74,7 +74,7 @@ class Check:
     detects: str
 
     def to_data(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Convert the checks to plain data."""
         return asdict(self)
 
 
@@ -102,7 +102,7 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
 
 
 def to_verdict(checks: Sequence[Check]) -> Verdict:
-    """Of all together: `fails` if one does, `holds` if one does and none fails."""
+    """Return the verdict of all checks together: `fails` if one fails, `holds` if one holds and none fails."""
     verdicts = {check.verdict for check in checks}
     return "fails" if "fails" in verdicts else "holds" if "holds" in verdicts else "skipped"
 
@@ -364,7 +364,7 @@ def _has_no_value(result: Result, key: str, again: Array) -> bool:
 
 
 def _find_column(result: Result, key: str) -> Array | None:
-    """In float64; None if the record has no such column."""
+    """Return a column of the record in float64; None if the record lacks the column."""
     found = (result.matrices if METRICS[key].table == "matrices" else result.layers).get(key)
     return None if found is None else found.astype(np.float64)
 

@@ -120,7 +120,10 @@ def pick_samples(count: int, most: int, device: torch.device) -> torch.Tensor:
 
 
 def _quantile(ordered_KN: torch.Tensor, level: float) -> torch.Tensor:
-    """Linear between order statistics, (K); nan if there is one, which stands last. `torch.quantile` costs more."""
+    """Return a quantile (K), linear between order statistics; nan if a value, which sorts last, is nan.
+
+    `torch.quantile` costs more.
+    """
     import torch
 
     last = ordered_KN.shape[1] - 1

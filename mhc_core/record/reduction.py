@@ -86,7 +86,9 @@ def reduce_metric(result: Result, key: str, reduction: Reduction) -> ReducedNumb
 
 
 def _to_reduced(number: float, value: float, is_log: bool) -> ReducedNumber:
-    """From an entry on the scale of the metric and the value itself, nan if it left its type."""
+    """Build the reduced number from an entry on the scale of the metric and the value itself, nan if that left its
+    type.
+    """
     if not is_log:
         return ReducedNumber(float(value), None, "finite")
     if np.isneginf(number):

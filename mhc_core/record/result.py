@@ -256,7 +256,7 @@ class Result:
         self._add_layer(frame)
 
     def _begin_anew(self) -> None:
-        """The trained stack is measured: nothing of the measurement before may stay."""
+        """Clear the measurement before training, because the trained stack is measured now."""
         for table in (self.layers, self.layers_log10, self.matrices, self.status, self.input):
             table.clear()
         self.loss, self.loss_untrained = float("nan"), self.loss

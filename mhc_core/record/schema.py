@@ -33,7 +33,9 @@ def build_schemas(ref_template: str = REF) -> dict[str, dict[str, Any]]:
 
 
 def _drop_absent(schema: dict[str, Any]) -> None:
-    """A field whose default is None is absent if it is not set, and never null; another default always travels."""
+    """Describe a field whose default is None as absent if not set, and never null; a field with another default is
+    always sent.
+    """
     for name, field in schema.get("properties", {}).items():
         if field.get("default", ...) is None:
             schema["properties"][name] = _without_null(field)
@@ -49,7 +51,7 @@ def _without_null(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop_titles(schema: dict[str, Any]) -> None:
-    """Names of fields in other letters say nothing more."""
+    """Remove titles of fields, which repeat the names in other letters."""
     schema.pop("title", None)
     for field in schema.get("properties", {}).values():
         field.pop("title", None)

@@ -71,7 +71,7 @@ class TraceSource(ProtocolPart):
 
     @property
     def train_steps(self) -> int:
-        """A trace is of one pass."""
+        """Return 0 training steps: a trace is of one pass."""
         return 0
 
 

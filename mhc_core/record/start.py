@@ -198,7 +198,7 @@ class StartFrame(ProtocolPart):
     """By metric that some law speaks of and none that applies: the premise that is not met."""
 
     def get_source(self) -> Source:
-        """Spec or trace, in one form."""
+        """Return the source of the record in one form: a spec or a trace."""
         if self.source is not None:
             return self.source
         assert self.spec is not None, "a start frame has a spec or a source"

@@ -16,7 +16,7 @@ class SpecError(ValueError):
         super().__init__(text or f"{field}: got {_shorten(got)}, wanted {wanted}")
 
     def under(self, path: str) -> "SpecError":
-        """Return the same mistake in a spec that is a part of something else, below this path."""
+        """Return the same mistake below a path, for a spec that is a part of something else."""
         return SpecError(f"{path}.{self.field}".rstrip("."), self.got, self.wanted, self.text)
 
 
@@ -62,7 +62,7 @@ def _to_words(wanted: str) -> str:
 
 
 def list_divisors(number: int, most: int) -> str:
-    """ "1, 5, 13 or 65", at most up to `most`."""
+    """List the divisors of a number up to `most` in words, as in "1, 5, 13 or 65"."""
     *others, last = (str(divisor) for divisor in range(1, min(number, most) + 1) if number % divisor == 0)
     return f"{', '.join(others)} or {last}" if others else last
 

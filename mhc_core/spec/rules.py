@@ -68,7 +68,7 @@ class _Fields:
 
 
 def _join(one: Schema, other: Schema) -> Schema:
-    """Both conditions, on fields of different parts."""
+    """Combine two conditions on fields of different parts."""
     needed = [*one.get("required", ()), *other.get("required", ())]
     return {"properties": one["properties"] | other["properties"]} | ({"required": needed} if needed else {})
 

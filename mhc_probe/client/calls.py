@@ -30,7 +30,7 @@ def to_id(record: Run | Trace | Sweep | Snapshot | str) -> str:
 
 def submit(spec: Spec, limit_s: float) -> Call[Run]:
     """Start a run, or find the run of the same spec."""
-    body = yield from send_json("POST", "/runs", limit_s, body=to_plain(spec))
+    body = yield from send_json("POST", "/runs", limit_s, body=to_json_dict(spec))
     return Run.from_response(body)
 
 
@@ -38,7 +38,7 @@ def compare(specs: Sequence[Spec], limit_s: float) -> Call[list[Run]]:
     """Start several runs that share seed and input."""
     if isinstance(specs, str | Mapping | RunSpec) or not isinstance(specs, Iterable):
         raise ArgumentError("specs", specs, "a list of specs")
-    bodies = yield from send_json("POST", "/runs/compare", limit_s, body=[to_plain(spec) for spec in specs])
+    bodies = yield from send_json("POST", "/runs/compare", limit_s, body=[to_json_dict(spec) for spec in specs])
     return [Run.from_response(body) for body in bodies]
 
 
@@ -69,7 +69,7 @@ def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -
     if not 1 <= len(axes) <= 2:
         raise ArgumentError("axes", sorted(axes), "one or two fields of the spec, each with its values")
     x, *y = ({"field": field, "values": list(values)} for field, values in axes.items())
-    request = {"spec": to_plain(spec), "x": x, **({"y": y[0]} if y else {})}
+    request = {"spec": to_json_dict(spec), "x": x, **({"y": y[0]} if y else {})}
     body = yield from send_json("POST", "/runs/sweep", limit_s, body=request)
     return Sweep.from_response(body)
 
@@ -154,8 +154,8 @@ def get_twin(record: Record, limit_s: float) -> Call[Twin]:
     return Twin(body["spec"], body["unknown"])
 
 
-def to_plain(spec: Spec) -> dict[str, Any]:
-    """Return the fields of a spec as JSON has them."""
+def to_json_dict(spec: Spec) -> dict[str, Any]:
+    """Return the fields of a spec that are set, as JSON types; a dict stays unchanged: the server checks it."""
     if isinstance(spec, RunSpec):
         return spec.model_dump(mode="json", exclude_unset=True)
     if not isinstance(spec, Mapping):

@@ -57,7 +57,7 @@ def job_resources(job: dict[str, Any], options: Options) -> WorkerResources:
 
 
 def explain_shortage(wanted: WorkerResources, machines: Iterable[WorkerResources]) -> str | None:
-    """Return why the cluster can never provide this, or None if it can."""
+    """Return why none of the machines has the wanted resources, with a list of the machines; None if one has."""
     machines = list(machines)
     if any(wanted.fits_in(machine) for machine in machines):
         return None

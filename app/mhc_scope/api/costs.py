@@ -33,7 +33,9 @@ async def compare_costs(request: Request, service: Service) -> list[ConnectionCo
 
 @router.post("/costs.csv", response_class=Response, responses={200: {"content": CSV}}, openapi_extra=WITH_SPEC)
 async def get_costs_csv(request: Request, service: Service) -> Response:
-    """Return the same as CSV, one row per connection, with what each adds relative to the residual connection."""
+    """Return the predicted costs of all connections as CSV, one row per connection, with what each adds relative to
+    the residual connection.
+    """
     return Response(to_csv(await compare_costs(request, service)), media_type="text/csv")
 
 

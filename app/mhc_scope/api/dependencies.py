@@ -154,7 +154,7 @@ Viewer = Annotated[str, Depends(get_viewer)]
 
 
 def get_place(policy: InstalledPolicy, client: Client) -> streams.StreamPlace:
-    """Return a place for event streams of the caller."""
+    """Return a place among the event streams that the caller may have open."""
     return streams.StreamPlace(policy.streams, client)
 
 
@@ -162,7 +162,7 @@ StreamPlace = Annotated[streams.StreamPlace, Depends(get_place)]
 
 
 async def find_run(service: Runs, run_id: str) -> StoredRun:
-    """Return the run, and record its use. Other jobs, such as verifications, are not shown."""
+    """Return the run of the requested id, and record its use. Other jobs, such as verifications, are not shown."""
     run = await service.find(run_id)
     if run is None or run.kind != RUN:
         raise not_found("run", run_id)
@@ -171,7 +171,7 @@ async def find_run(service: Runs, run_id: str) -> StoredRun:
 
 
 async def find_done(service: Runs, run_id: str) -> StoredRun:
-    """Return the run, if it has a whole result."""
+    """Return the run of the requested id; refuse one without a whole result."""
     run = await find_run(service, run_id)
     if not run.is_whole:
         why = f"Run {run_id} is {run.status}" + (f": {run.reason}" if run.reason else ".")
@@ -180,7 +180,7 @@ async def find_done(service: Runs, run_id: str) -> StoredRun:
 
 
 async def load_result(service: Runs, run: StoredRun) -> Result:
-    """Return the run's columns."""
+    """Return the columns of the requested run."""
     return await read_result(service.log.read_all(run.id))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from mhc_core import __version__
 from mhc_core.record.schema import build_schemas
@@ -67,6 +69,11 @@ def describe(
     return openapi
 
 
+async def get_description(request: Request) -> JSONResponse:
+    """Return the OpenAPI description of the app as JSON."""
+    return JSONResponse(request.app.openapi())
+
+
 def _keep_known(security: list[dict[str, list[str]]], schemes: Collection[str]) -> list[dict[str, list[str]]]:
     """Omit kinds of credentials that this server does not have."""
     return [item for item in security if item.keys() <= set(schemes)]
@@ -83,7 +90,7 @@ def _add_models(schemas: dict[str, Any], models: Mapping[str, type[BaseModel]]) 
 
 
 def _refer_to_spec(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema with the spec's own instead of any object."""
+    """Return a schema whose field `spec` refers to the schema of specs instead of any object."""
     if "anyOf" in schema:
         return schema | {"anyOf": [_refer_to_spec(item) for item in schema["anyOf"]]}
     if schema["type"] != "object":

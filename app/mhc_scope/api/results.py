@@ -33,7 +33,7 @@ class Download:
         self.request, self._run_id, self._service, self._encoder = request, run_id, service, encoder
 
     async def respond(self, ending: str, arrays: Form = "nested", vary: str = "Accept-Encoding") -> Response:
-        """Return the result; for a large run a file that another process has written."""
+        """Respond with the result of a run; for a large run with a file that another process has written."""
         run = await find_done(self._service, self._run_id)
         form = f"json-{arrays}" if ending == "json" else ending
         is_large = self._encoder.is_large(run)

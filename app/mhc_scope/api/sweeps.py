@@ -28,7 +28,8 @@ POST_RESPONSES: Responses = {
 BODY = refer_to(SweepRequest)
 
 
-def _to_grid(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
+def _parse_sweep(body: bytes) -> tuple[dict[str, Any], Axis, Axis | None]:
+    """Parse the body of a sweep request; return its base spec, its x axis and its y axis, if any."""
     wanted = parse_model(SweepRequest, body)
     return wanted.spec, wanted.x.to_axis(), None if wanted.y is None else wanted.y.to_axis()
 
@@ -49,7 +50,7 @@ async def start_sweep(request: Request, sweeps: SweepService, client: Runner) ->
 
     The server delays cells: no more are submitted than it has workers, and they count among this client's runs.
     """
-    sweep = await sweeps.start(*_to_grid(await request.body()), client)
+    sweep = await sweeps.start(*_parse_sweep(await request.body()), client)
     body = SweepBody.build(sweep)
     return JSONResponse(body.model_dump(), 202 if sweep.is_open else 200, {"Location": body.links.self})
 
@@ -57,7 +58,7 @@ async def start_sweep(request: Request, sweeps: SweepService, client: Runner) ->
 @router.post("/estimate", openapi_extra={"requestBody": BODY})
 async def estimate_sweep(request: Request, sweeps: SweepService) -> SweepEstimate:
     """Predict the cost of a grid; refuse one that would be refused, with the same text. Starts nothing."""
-    base, x, y = _to_grid(await request.body())
+    base, x, y = _parse_sweep(await request.body())
     runs, seconds = await sweeps.predict(base, x, y)
     return SweepEstimate(runs=runs, seconds=seconds, workers=request.app.state.settings.worker_count)
 

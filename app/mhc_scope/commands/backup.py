@@ -10,7 +10,7 @@ from mhc_scope.commands.configuration import InvalidSettings
 
 
 def add_parser(commands: Any) -> None:
-    """Add both commands."""
+    """Add the commands `backup` and `restore` to the command line."""
     backup = commands.add_parser("backup", help="copy the database, also while a server uses it")
     backup.add_argument("file", type=Path, help="where to write; it is complete or does not exist")
     backup.add_argument("--force", action="store_true", help="replace the file where there is one")

@@ -16,7 +16,7 @@ DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command."""
+    """Add the command `prune` to the command line."""
     parser = commands.add_parser("prune", help="delete runs that no one has used for a while, also while a server runs")
     parser.add_argument("--older-than", default="7d", help="time since the last use, such as 12h or 7d (default)")
     parser.add_argument("--traces", action="store_true", help="traces too, which cannot be computed again")
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Delete them; return the exit code."""
+    """Delete old runs by the flags of the command; return the exit code."""
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
     found = DURATION.fullmatch(known.older_than)

@@ -13,7 +13,7 @@ log = logging.getLogger("mhc.settings")
 
 
 def serve(arguments: Sequence[str]) -> int:
-    """Serve until a signal."""
+    """Serve the app until a signal stops the process."""
     try:
         settings = load_settings(arguments)
     except InvalidSettings as error:

@@ -33,7 +33,7 @@ class ViewNotFound(Exception):
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command."""
+    """Add the command that writes the instrument as static files."""
     parser = commands.add_parser("site", help="write the page as static files for any file server")
     parser.add_argument("folder", type=Path, metavar="DIR", help="new, empty, or a site that was written before")
     parser.add_argument("--grid", choices=list(GRIDS), default="small", help="runs to compute for the sliders: small")
@@ -43,7 +43,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Write the site; return the exit code."""
+    """Write the static site of the flags; return the exit code."""
     from mhc_scope.files import MissingAsset
     from mhc_scope.store.errors import StoreUnavailable, UnusableDatabase
 
@@ -59,7 +59,7 @@ def run(known: argparse.Namespace) -> int:
 
 
 def write_site(known: argparse.Namespace) -> str:
-    """Write the site; return a sentence that describes it."""
+    """Write the static site; return a sentence that describes it."""
     from mhc_scope.pages.site import StaticSite, list_grid
     from mhc_scope.presets.records import SPECS
 

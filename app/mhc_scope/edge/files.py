@@ -62,7 +62,7 @@ class FileAnswers:
         return "*" in self._names or is_allowed(host, self._names)
 
     def _get(self, path: str, accepted: str) -> tuple[bytes, bytes] | None:
-        response = self._assets.find(path, accepted)
+        response = self._assets.find_compressed(path, accepted)
         if response is None:
             return None
         key = path, response.headers.get("content-encoding", "")

@@ -81,13 +81,14 @@ class Gate:
             protocol.block = None
 
     def _free_one(self, newcomer: "EdgeProtocol") -> bool:
-        """Close a connection that has no whole request; return False if there is none."""
+        """Close a connection without a whole request, to free its descriptor; return False if there is none."""
         found = self.waiting.choose(newcomer)
         if found is not None:
             found.close_waiting()
         return found is not None
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Check every connection once, and close those that take too long."""
         try:
             for protocol in list(self._all):
                 protocol.keep_time(loop.time())

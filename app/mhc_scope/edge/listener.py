@@ -36,19 +36,19 @@ class ListeningSocket:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Return the address that it listens on."""
+        """Return the address at which the socket listens."""
         host, port = self._sock.getsockname()[:2]
         return str(host), int(port)
 
     def close(self) -> None:
-        """Stop accepting."""
+        """Stop accepting connections."""
         if self._retry is not None:
             self._retry.cancel()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
 
     async def wait_closed(self) -> None:
-        """Return immediately: it is closed already."""
+        """Return immediately, because `close` has closed the socket already."""
 
     def _accept(self) -> None:
         if self._tasks:

@@ -21,7 +21,9 @@ class Pace:
     count: int
 
     def is_too_slow(self, now: float, count: int) -> bool:
-        """Return whether a whole window has passed with too few bytes; a window with enough starts the next one."""
+        """Return whether a whole window has passed with fewer bytes than `MIN_RATE` allows; after a whole window
+        start the next one.
+        """
         if now - self.began < self.window_s:
             return False
         moved = count - self.count

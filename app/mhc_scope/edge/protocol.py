@@ -48,13 +48,13 @@ class EdgeProtocol(H11Protocol):
         return self.transport.get_write_buffer_size() > 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection."""
+        """Add this connection to the gate's count of open connections."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._gate.admit(self, self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Remove it from the count."""
+        """Remove this connection from the gate's count of open connections."""
         self._gate.forget(self)
         super().connection_lost(exc)
 

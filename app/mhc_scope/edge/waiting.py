@@ -35,7 +35,7 @@ class WaitingConnections:
             del self._together[group]
 
     def since(self, protocol: "EdgeProtocol") -> float | None:
-        """Return since when it waits; None if it does not."""
+        """Return since when a connection waits; None if it does not wait."""
         return self._since.get(protocol)
 
     def choose(self, newcomer: "EdgeProtocol") -> "EdgeProtocol | None":

@@ -53,7 +53,7 @@ class WorkerProcess:
 
     @property
     def name(self) -> str:
-        """Return its process id."""
+        """Return the process id of the worker, by which operators find it."""
         return str(self._process.pid)
 
     def send(self, command: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class WorkerProcess:
 
     @property
     def was_killed(self) -> bool:
-        """Return whether this process ended it."""
+        """Return whether this process killed the worker."""
         return self._killed.done()
 
     async def wait(self) -> int:
@@ -91,11 +91,11 @@ class WorkerProcess:
         return code
 
     async def explain_end(self) -> str:
-        """Describe its exit code."""
+        """Describe the exit code of the worker for people."""
         return explain_exit(await self.wait())
 
     def kill(self) -> None:
-        """End it immediately; do nothing if it has ended."""
+        """Kill the worker immediately; do nothing if it has ended."""
         if self._gone.done() or self.was_killed:
             return
         if not self._reader.at_eof():  # else it is ending already, and its exit code will say why

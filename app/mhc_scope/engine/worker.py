@@ -9,11 +9,11 @@ class Worker(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the name by which operators find it."""
+        """Return the name by which operators find the worker."""
 
     @property
     def was_killed(self) -> bool:
-        """Return whether the engine ended it."""
+        """Return whether the engine killed the worker."""
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; one to a dead worker is lost, which its reader notices."""
@@ -22,10 +22,10 @@ class Worker(Protocol):
         """Return whole lines as they arrive, several at a time; none when it has ended or is given up."""
 
     async def wait(self) -> object:
-        """Wait until it has ended."""
+        """Wait until the worker has ended."""
 
     async def explain_end(self) -> str:
-        """Return why it ended, for people; wait until it has."""
+        """Return for people why the worker ended; wait until it has ended."""
 
     def kill(self) -> None:
-        """End it immediately; do nothing if it has ended."""
+        """Kill the worker immediately; do nothing if it has ended."""

@@ -18,7 +18,7 @@ _current: ContextVar[Context | None] = ContextVar("context", default=None)
 
 
 def begin(context: Context) -> None:
-    """Use this context for the log lines of this task and of those that it starts."""
+    """Use this context of ids for the log lines of this task and of tasks that it starts."""
     _current.set(context)
 
 
@@ -31,6 +31,6 @@ def note(**ids: str) -> None:
 
 
 def read() -> dict[str, str]:
-    """Return the known ids."""
+    """Return the ids that are known in the current context."""
     context = _current.get()
     return {} if context is None else {f.name: value for f in fields(context) if (value := getattr(context, f.name))}

@@ -14,7 +14,7 @@ USUAL = frozenset((*vars(logging.makeLogRecord({})), "message", "asctime", "task
 
 
 def configure(log_format: LogFormat) -> None:
-    """Write everything of level INFO and above to standard error."""
+    """Write log lines of level INFO and above to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per line: `time` in UTC, `level`, `logger`, `message`, ids and fields, `error` with its trace."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return a log line as a JSON object."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
             "time": time.replace("+00:00", "Z"),

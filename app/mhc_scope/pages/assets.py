@@ -119,7 +119,7 @@ class Assets:
         return [*self._started, *(self._addresses[name] for name in list_modules(self._imports, entry))]
 
     async def respond(self, request: Request) -> Response:
-        """Serve one file."""
+        """Respond with one file of the page, in an encoding that the client accepts."""
         file = self._files.get(to_route(request.scope))
         if file is None:
             raise not_found("file", request.url.path)
@@ -128,10 +128,10 @@ class Assets:
             await asyncio.to_thread(file.pack, coding)
         return file.build(coding)
 
-    def find(self, path: str, accepted: str) -> Response | None:
-        """Return the answer in an encoding that the header Accept-Encoding allows, if it is encoded already."""
+    def find_compressed(self, path: str, accept_encoding: str) -> Response | None:
+        """Return the response for a file that is already compressed in an accepted encoding, else None."""
         file = self._files.get(path)
-        coding = None if file is None else file.choose(accepted)
+        coding = None if file is None else file.choose(accept_encoding)
         return None if file is None or coding not in file.packed else file.build(coding)
 
     def _load_static(self, added: Mapping[str, Path]) -> str:

@@ -67,7 +67,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image, "RGBA")
 
     def finish(self) -> Image.Image:
-        """Return the finished picture."""
+        """Return the finished picture at its final size."""
         return self._image.resize((self.width, self.height), Image.Resampling.LANCZOS)
 
     def text(

@@ -33,7 +33,7 @@ class Lanes:
 
     @property
     def middle(self) -> float:
-        """Return the middle of all of them."""
+        """Return the middle of all lanes."""
         return (self.middles[0] + self.middles[-1]) / 2
 
 
@@ -121,7 +121,7 @@ def to_curve(start: Point, end: Point) -> list[Point]:
 
 
 def to_width(log10: float) -> float:
-    """Return the width of a ribbon in pixels."""
+    """Return the width of a ribbon in pixels of the picture."""
     return min(MOST_PX, max(LEAST_PX, UNIT_PX * 10 ** min(log10, 9.0)))
 
 

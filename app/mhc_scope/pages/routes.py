@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from mhc_core import __version__
 from mhc_core.figures import PANELS
@@ -196,8 +196,3 @@ async def get_docs(request: Request) -> Response:
     openapi = request.app.openapi()
     sections, credentials = describe(openapi), describe_credentials(openapi)
     return get_pages(request).render("docs.html", sections=sections, credentials=credentials, problems=TITLES)
-
-
-async def get_openapi(request: Request) -> Response:
-    """Return the OpenAPI description itself."""
-    return JSONResponse(request.app.openapi())

@@ -32,7 +32,7 @@ FONTS = {False: MODULES["dejavu-sans/400.woff"], True: MODULES["dejavu-sans/700.
 
 
 def by_package() -> dict[str, list[str]]:
-    """Return the files that a browser loads, by their package."""
+    """Group the files that a browser loads by their package."""
     packages: dict[str, list[str]] = {}
     for path in sorted({*MODULES.values(), *NAMED.values(), *PARTS}):
         packages.setdefault(package_of(path), []).append(path)

@@ -67,7 +67,7 @@ class Preset:
     plays: str | None = None
 
     def to_plain(self) -> dict[str, Any]:
-        """Convert it to plain JSON data."""
+        """Convert the preset to plain JSON data."""
         pairs = zip(self.labels, self.specs, strict=True)
         specs = [{"label": label, "id": spec.id, "spec": spec.model_dump(mode="json")} for label, spec in pairs]
         metric = METRICS[self.metric]
@@ -90,7 +90,7 @@ class Preset:
 def compare(
     group: Group, name: str, title: str, description: str, runs: Mapping[str, dict[str, Any]], **more: Any
 ) -> Preset:
-    """Build a preset of runs by label."""
+    """Build a preset that compares runs, given by label."""
     return Preset(name, title, description, group, tuple(runs), tuple(map(parse_spec, runs.values())), **more)
 
 

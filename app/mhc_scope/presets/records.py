@@ -58,7 +58,7 @@ def write_record(spec: RunSpec) -> None:
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Update the folder, then the sketches."""
+    """Compute the missing records of presets, then the sketches; `--all` computes every record again."""
     from mhc_scope.presets.sketches import write_sketches
 
     is_all = "--all" in arguments

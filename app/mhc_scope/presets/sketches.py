@@ -66,6 +66,6 @@ def build_sketches() -> dict[str, list[dict[str, Any]]]:
 
 
 def write_sketches() -> None:
-    """Write the file."""
+    """Write the file with the sketches of all presets."""
     text = json.dumps(build_sketches(), separators=(",", ":"))
     FILE.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))

@@ -47,7 +47,7 @@ def require_trace_capacity(being_read: int) -> None:
 
 
 def require_live_capacity(growing: int) -> None:
-    """Refuse one more live trace."""
+    """Refuse a new live trace if `live` is the limit."""
     if growing >= limits.MAX_LIVE_TRACES:
         raise TooManyLiveTracesError(
             f"{growing} traces are being recorded; this server allows {limits.MAX_LIVE_TRACES}."

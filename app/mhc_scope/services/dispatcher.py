@@ -160,7 +160,7 @@ class Dispatcher:
         self._engine.submit(Job(run.id, run.kind, run.spec, is_spare))
 
     def _show(self, board: QueueState) -> None:
-        """Wake the viewers of runs whose place has changed."""
+        """Notify the viewers of runs whose place in the queue has changed."""
         before, self.board = self.board.places, board
         for run_id in board.places.keys() | before.keys():
             if board.places.get(run_id) != before.get(run_id):

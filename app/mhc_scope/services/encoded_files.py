@@ -26,7 +26,7 @@ class EncodedFiles:
         self.evicted = 0
 
     def find(self, key: str) -> Path | None:
-        """Return the file of that key and record its use; None if it is not here."""
+        """Return the cached file of that key and record its use; None if there is none."""
         path = self._path(key)
         try:
             os.utime(path)
@@ -63,12 +63,12 @@ class EncodedFiles:
         return path
 
     def clean(self) -> None:
-        """Delete what an earlier process did not finish."""
+        """Delete files that an earlier process did not finish."""
         for left in self._folder.glob("_*"):
             shutil.rmtree(left, ignore_errors=True)
 
     def clear(self) -> None:
-        """Delete everything that is kept; readers of a file can read on."""
+        """Delete all cached files; processes that read one can continue."""
         for _, _, path in self._list():
             path.unlink(missing_ok=True)
 

@@ -42,7 +42,7 @@ class Encoder:
         self.pool.stop()
 
     def is_large(self, run: StoredRun) -> bool:
-        """Return whether adding up its frames would block the server for too long."""
+        """Return whether adding up the frames of a run would block the server for too long."""
         return run.bytes > self._inside_bytes or (run.bytes == 0 and run.frames > LARGE_FRAMES)
 
     async def get_result(self, run: StoredRun, form: str, *, is_packed: bool) -> Path:
@@ -107,7 +107,7 @@ async def spool(lines: AsyncIterator[bytes], path: Path) -> None:
 
 
 def to_name(run: StoredRun) -> str:
-    """Name what a finished run's files depend on: its frames, and the code that writes them."""
+    """Return the cache key of a finished run's files: a hash of its frames and of the code that writes the files."""
     return f"{run.id}-{run.finished_at or 0:.3f}-{name_code()}"
 
 

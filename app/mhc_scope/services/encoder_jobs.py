@@ -36,11 +36,11 @@ class FigureRequest:
 
     @property
     def name(self) -> str:
-        """Return a name that identifies it among all figures of the same runs."""
+        """Return a name that identifies the figure among all figures of the same runs."""
         return f"{self.panel}-{hashlib.sha256(repr(astuple(self)).encode()).hexdigest()[:20]}"
 
     def draw(self, results: Sequence[Result]) -> bytes:
-        """Return the figure as JSON, which `plotly.io.from_json` reads."""
+        """Draw the figure and return it as JSON, which `plotly.io.from_json` reads."""
         from mhc_core import figures
 
         labels = list(self.labels)
@@ -49,7 +49,7 @@ class FigureRequest:
 
 
 def write_result(frames: Sequence[Path], run_id: str, form: str, is_packed: bool, made: Path) -> None:
-    """Write a result; the file `frames` has one encoded frame per line."""
+    """Write the result of a run to a file; the file `frames` has one encoded frame per line."""
     _write(FORMS[form](run_id, read_frames(frames[0])), is_packed, made)
 
 

@@ -34,7 +34,7 @@ class EncodingPool:
         self.jobs = 0  # running or waiting
 
     def require_capacity(self) -> None:
-        """Refuse one more job if too many wait."""
+        """Refuse a new encoding job if too many wait."""
         if self.jobs >= self._limit:
             raise EncodersBusyError(f"The server is writing {self.jobs} large files, its limit. Try again shortly.")
 
@@ -64,7 +64,7 @@ class EncodingPool:
                 self._ending = asyncio.get_running_loop().call_later(IDLE_S, self._close)
 
     def stop(self) -> None:
-        """End the processes; nobody needs what they still compute."""
+        """Stop the processes; nobody needs what they still compute."""
         if self._ending is not None:
             self._ending.cancel()
         self._close()

@@ -34,11 +34,11 @@ class Housekeeping:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start; the first pass is due after `RETENTION_INTERVAL_S`."""
+        """Start the regular deletion of old runs; the first pass is due after `RETENTION_INTERVAL_S`."""
         self._task = asyncio.create_task(self._run_forever())
 
     async def stop(self) -> None:
-        """Cancel what has not begun."""
+        """Cancel deletions that have not begun."""
         if self._task is not None:
             self._task.cancel()
 

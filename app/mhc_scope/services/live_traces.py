@@ -80,7 +80,7 @@ class LiveTraces:
     async def start(self) -> None:
         """Take over what an earlier process left; owners have the full time to return."""
         for run_id in await self._store.list_open():
-            self._note(run_id)
+            self._record_activity(run_id)
         self._watch = asyncio.create_task(self._close_silent_forever())
 
     async def stop(self) -> None:
@@ -113,12 +113,12 @@ class LiveTraces:
         source = growing.checker.start.get_source()
         await self._store.open(run_id, source, token, client.key, client.address)
         self._growing[run_id] = growing
-        self._note(run_id)
+        self._record_activity(run_id)
         await self._runs.log.append(run_id, 0, encoded)
         return NewLiveTrace(run_id, token)
 
     def require_capacity(self) -> None:
-        """Refuse one more trace if the limit is reached."""
+        """Refuse a new live trace if as many are growing as the server allows."""
         require_live_capacity(len(self._received_at))
 
     async def require_owner(self, run_id: str, token: str) -> StoredRun:
@@ -151,7 +151,7 @@ class LiveTraces:
                 return LiveTraceState(run.id, run.frames, run.status)
             if first > run.frames:
                 raise FrameGapError(run.frames, first)
-            self._note(run.id)
+            self._record_activity(run.id)
             new = lines[run.frames - first :]
             if new:
                 await self._runs.storage.require_space()
@@ -224,8 +224,8 @@ class LiveTraces:
         self._growing.pop(run_id, None)
         self._locks.pop(run_id, None)
 
-    def _note(self, run_id: str) -> None:
-        """Record that frames of the trace were received."""
+    def _record_activity(self, run_id: str) -> None:
+        """Record that frames of the trace were received now."""
         self._runs.growing.add(run_id)
         self._received_at[run_id] = time.monotonic()
 

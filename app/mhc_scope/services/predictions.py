@@ -61,7 +61,7 @@ class Predictions:
         return counted.model_copy(update=seconds)
 
     def expect(self, job_id: str, kind: str, spec: RunSpec) -> None:
-        """Record that the job is submitted."""
+        """Record that a job is submitted, so that its time can be predicted together with others."""
         self._expected[job_id] = _ExpectedJob(kind, COUNT[kind](spec, self._engine.rates).seconds)
 
     def begin(self, job_id: str) -> None:

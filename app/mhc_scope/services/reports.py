@@ -98,7 +98,7 @@ class Reports(Sink):
             claimed.ending = ending
 
     def on_free(self) -> None:
-        """Take a turn: a worker is free for the next run."""
+        """Give the free worker the next run of the queue."""
         self._wake()
 
     async def store_late_ends(self) -> None:

@@ -38,7 +38,9 @@ def to_json(run_id: str, result: Result) -> bytes:
 
 
 def to_packed_json(run_id: str, result: Result) -> bytes:
-    """Return the same with arrays of two or more dimensions packed, `{dtype, bdata, shape}`, as in the frames."""
+    """Return every column as JSON with arrays of two or more dimensions packed, `{dtype, bdata, shape}`, as in the
+    frames.
+    """
     return codec.to_json({"run": run_id, **_to_parts(result)})
 
 

@@ -167,7 +167,7 @@ class Runs:
         limit_s: float = math.inf,
         caller: Caller | None = None,
     ) -> dict[str, Submission]:
-        """Return the result of each submission."""
+        """Start, restart or find each requested job; return the result of each submission."""
         for run_id in by_id:
             await self._settle(run_id, client)
         async with self._submitting:
@@ -223,7 +223,10 @@ class Runs:
         return f"Place {place} of {len(state.waiting)}: {running}{ahead}; clients that used less lately come first."
 
     async def is_live(self, run_id: str) -> bool:
-        """Return whether its log is incomplete. For runs without a `position`, such as one that was just queued."""
+        """Return whether the log of a run is incomplete.
+
+        For runs without a `position`, such as one that was just queued.
+        """
         run = await self.store.get(run_id)
         return run is not None and run.is_live
 

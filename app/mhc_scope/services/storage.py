@@ -28,7 +28,7 @@ class Storage:
         self.is_near_full = asyncio.Event()
 
     async def measure(self) -> Space:
-        """Return what is used and free now, at most a second old."""
+        """Return the used and free bytes of the store, at most a second old."""
         now = time.monotonic()
         if self._measured is None or now - self._measured[0] > FRESH_S:
             self._measured = now, await self._store.measure()
@@ -50,7 +50,7 @@ class Storage:
             raise StorageFullError(f"{why}. Stored runs can be read; new ones are accepted once there is space.")
 
     def forget(self) -> None:
-        """Discard the last measurement: much has been stored or deleted."""
+        """Discard the last measurement of the store, because much has been stored or deleted."""
         self._measured = None
 
     async def count_excess(self) -> int:
@@ -61,7 +61,7 @@ class Storage:
 
 
 def explain_full(space: Space, settings: Settings) -> str | None:
-    """Return why nothing more can be stored; None if it can."""
+    """Return why nothing more can be stored; None if the store has space."""
     if space.used_bytes >= settings.max_store_bytes:
         return f"the database holds {_format(space.used_bytes)}; {_format(settings.max_store_bytes)} are allowed"
     if space.free_bytes is not None and space.free_bytes < limits.MIN_FREE_BYTES:

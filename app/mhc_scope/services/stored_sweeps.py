@@ -17,7 +17,9 @@ StoredSweep = dict[str, Any]  # JSON
 
 
 async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
-    """Return the present state of the sweep; of done runs only those that still exist."""
+    """Return the present state of a sweep in the form that snapshots store; of done runs only those that still
+    exist.
+    """
     states = {run_id: MISSING if state in (PENDING, *LIVE) else state for run_id, state in sorted(sweep.states.items())}
     for run_id in [run_id for run_id, state in states.items() if state == "done"]:
         run = await runs.store.get(run_id)
@@ -29,7 +31,7 @@ async def to_stored(sweep: SweepGrid, runs: Runs) -> StoredSweep:
 
 
 def from_stored(stored: StoredSweep) -> SweepGrid:
-    """Return a sweep that is over."""
+    """Return a finished sweep from the form that a snapshot stores."""
     x, y = (None if axis is None else Axis(axis["field"], tuple(axis["values"])) for axis in (stored["x"], stored["y"]))
     assert x is not None
     kept = {name: stored[name] for name in ("id", "ids", "states", "reasons")}
@@ -37,5 +39,5 @@ def from_stored(stored: StoredSweep) -> SweepGrid:
 
 
 def list_done(stored: StoredSweep) -> list[str]:
-    """Return its done runs."""
+    """List the ids of a stored sweep's done runs."""
     return [run_id for run_id, state in stored["states"].items() if state == "done"]

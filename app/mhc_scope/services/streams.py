@@ -29,7 +29,7 @@ class StreamLimit:
         return StreamTicket(self, client)
 
     def release(self, client: ClientIdentity) -> None:
-        """Release one place."""
+        """Release the place of one event stream."""
         self._count(client, -1)
 
     def _count(self, client: ClientIdentity, change: int) -> None:

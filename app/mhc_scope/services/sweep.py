@@ -47,7 +47,7 @@ class SweepGrid:
 
     @property
     def viewer(self) -> str:
-        """Return its name among those who watch runs."""
+        """Return the name under which the sweep watches its runs."""
         return f"sweep-{self.id}"
 
     @property
@@ -56,7 +56,7 @@ class SweepGrid:
         return any(state == PENDING or state in LIVE for state in self.states.values())
 
     def count(self) -> dict[str, int]:
-        """Return how many runs are in which state."""
+        """Count the runs of the sweep by state."""
         return dict(Counter(self.states.values()))
 
     def list_in(self, states: Iterable[str]) -> list[str]:
@@ -69,7 +69,7 @@ class SweepGrid:
         return parse_spec(put_values(self.base, self.x, self.y, self.places[run_id]))
 
     def to_row(self) -> SweepRow:
-        """Convert it to its stored form."""
+        """Convert the sweep to its row in the store."""
         axes = {"x": vars(self.x), "y": None if self.y is None else vars(self.y)}
         grid = {"spec": self.base, **axes, "ids": self.ids}
         client, asked_by = self.client, asdict(self.client)
@@ -77,7 +77,7 @@ class SweepGrid:
 
     @classmethod
     def from_row(cls, row: SweepRow) -> "SweepGrid":
-        """Convert the stored form."""
+        """Build a sweep from its row in the store."""
         x, y = (axis and Axis(axis["field"], tuple(axis["values"])) for axis in (row.grid["x"], row.grid["y"]))
         ids, client = row.grid["ids"], ClientIdentity(**row.asked_by)
         cells = [(column, line) for line in (y.values if y else (None,)) for column in x.values]

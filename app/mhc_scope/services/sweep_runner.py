@@ -45,7 +45,7 @@ class SweepRunner:
         self._open: dict[str, OpenSweep] = {}
 
     def get(self, sweep_id: str) -> SweepGrid | None:
-        """Return the sweep, if it runs here."""
+        """Return the sweep of that id, if this server runs it."""
         open_sweep = self._open.get(sweep_id)
         return None if open_sweep is None else open_sweep.sweep
 
@@ -85,7 +85,7 @@ class SweepRunner:
     async def _run(self, open_sweep: OpenSweep) -> None:
         while open_sweep.sweep.is_open:
             try:
-                await self._keep(open_sweep)
+                await self._store_progress(open_sweep)
                 await self._wait_for_end(open_sweep)
                 await self._fill(open_sweep.sweep)
             except StoreUnavailable as error:
@@ -102,7 +102,7 @@ class SweepRunner:
         await self._end(open_sweep)
 
     async def _end(self, open_sweep: OpenSweep) -> None:
-        """Store how it ended; until that is done, show it from here."""
+        """Store how the sweep ended; until that is done, show the end from memory."""
         sweep = open_sweep.sweep
         while True:
             try:
@@ -113,8 +113,8 @@ class SweepRunner:
                 log.warning("the end of sweep %s cannot be stored yet: %s", sweep.id, error)
                 await asyncio.sleep(RETRY_S)
 
-    async def _keep(self, open_sweep: OpenSweep) -> None:
-        """Store the progress; end the sweep if that was requested."""
+    async def _store_progress(self, open_sweep: OpenSweep) -> None:
+        """Store the progress of the sweep; end the sweep if that was requested."""
         sweep, now = open_sweep.sweep, time.monotonic()
         progress = repr((sweep.states, sweep.reasons))
         due_s = POLL_S if progress != open_sweep.kept else self._store.lease_s / 3
@@ -163,7 +163,7 @@ class SweepRunner:
                 if len(sweep.list_in(LIVE)) < len(live):
                     return
                 await subscription.wait(POLL_S)
-                await self._keep(open_sweep)
+                await self._store_progress(open_sweep)
 
     async def _look(self, sweep: SweepGrid, run_id: str) -> None:
         position = self._runs.position(run_id)

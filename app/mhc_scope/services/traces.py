@@ -67,7 +67,7 @@ class Traces:
         self._open += 1
         try:
             with tempfile.TemporaryFile() as packed, tempfile.TemporaryFile() as unpacked:
-                await _write(packed, chunks)
+                await _write_chunks(packed, chunks)
                 return await self._store_checked(packed, unpacked, client)
         finally:
             self._open -= 1
@@ -95,8 +95,8 @@ class Traces:
         return AddedRecording(trace.record_id, trace.frames, is_new)
 
 
-async def _write(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
-    """Write chunks to a file, outside the event loop; the network's own are small."""
+async def _write_chunks(file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
+    """Write the chunks of an upload to a file, outside the event loop; the network's own are small."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk

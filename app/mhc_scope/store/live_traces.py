@@ -33,7 +33,7 @@ class LiveTraceStore:
         self._database = database
 
     async def open(self, run_id: str, source: Source, token: str, client: str = "", address: str = "") -> None:
-        """Store a running record without frames."""
+        """Store a new live trace: a running record without frames."""
         now = time.time()
         values = {
             "id": run_id,
@@ -55,7 +55,7 @@ class LiveTraceStore:
         await self._database.call(work)
 
     async def find(self, run_id: str) -> LiveTrace | None:
-        """Return the row, if it exists."""
+        """Return the row of a live trace, if the trace exists."""
         if "\0" in run_id:  # PostgreSQL rejects such text
             return None
         query = select(live_traces).where(live_traces.c.run_id == run_id)

@@ -190,7 +190,7 @@ class RunStore:
             return False  # another server has just stored it
 
     async def append(self, run_id: str, first: int, lines: Sequence[bytes], claim: RunClaim | None = None) -> None:
-        """Append frames; the index of the first says where, and an index can be stored once.
+        """Append frames to the log of a run; `first` is the index of the first frame. Each index is stored once.
 
         With a claim, frames may come again, for example from a restarted run: they must be equal to those stored.
         Without one the run is a trace that a client writes, and its use is recorded.

@@ -35,12 +35,12 @@ class Product:
 
     @property
     def row_sums(self) -> np.ndarray:
-        """Scaled, with 0 for what rounding left."""
+        """Return the row sums of the scaled matrix; sums below the rounding error are 0."""
         return _resolve(self.scaled.sum(1))
 
     @property
     def col_sums(self) -> np.ndarray:
-        """Scaled, with 0 for what rounding left."""
+        """Return the column sums of the scaled matrix; sums below the rounding error are 0."""
         return _resolve(self.scaled.sum(0))
 
 
@@ -120,7 +120,7 @@ def _to_gain(product: Product, sums: np.ndarray) -> str:
 
 
 def to_title(product: Product) -> str:
-    """Return what stands below a product."""
+    """Return the line below a product: its gains."""
     forward, backward = to_gains(product)
     return f"gain → {forward}<br>gain ← {backward}"
 

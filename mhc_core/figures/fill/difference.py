@@ -21,7 +21,7 @@ EMPTY = "Nothing here can be compared with run A."
 
 
 def fill_difference(template: Figure, results: Sequence[Columns | None], labels: Sequence[str], cursor: int) -> Figure:
-    """As `fill`, each run against the first, which itself is not drawn."""
+    """Fill a template like `fill`, with each run relative to the first, which is not drawn."""
     if stands_alone(template):
         return fill(template, list(results), list(labels), cursor)
     sign = "/" if is_ratio(template) else "−"
@@ -53,7 +53,7 @@ def is_ratio(template: Figure) -> bool:
 
 
 def to_unit(template: Figure, unit: str) -> str:
-    """Return what the numbers of a difference are."""
+    """Return the unit of a difference between runs."""
     if stands_alone(template):
         return unit
     return f"{'ratio' if is_ratio(template) else 'difference'} to A · {unit}"

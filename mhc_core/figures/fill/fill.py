@@ -47,7 +47,7 @@ def fill(
     for trace in figure["data"]:
         run = trace["meta"]["run"]
         _fill_trace(trace, results[run] if run < len(results) else None, labels, cursor)
-    _cut_curves(figure)
+    _blank_outside_interval(figure)
     layers = max((result.depth for result in results if result is not None), default=1)
     meta, shown = layout["meta"], _visible(figure)
     for name, rule in meta.get("axes", {}).items():
@@ -82,7 +82,7 @@ def _explain_nothing(figure: Figure, results: list[Columns | None]) -> None:
 
 
 def _show_legend(layout: dict[str, Any], shown: list[dict[str, Any]], labels: list[str]) -> None:
-    """Return each run once, in their order; a click on it hides its band as well."""
+    """Show each run once in the legend, in the order of runs; a click on a run hides its band as well."""
     layout["showlegend"] = True
     named = {trace["meta"]["run"] for trace in shown if trace["meta"]["end"]}
     for trace in shown:
@@ -110,8 +110,10 @@ def _fill_trace(trace: dict[str, Any], result: Columns | None, labels: list[str]
         trace[attribute] = data
 
 
-def _cut_curves(figure: Figure) -> None:
-    """Leave of curves what lies in the chosen interval: axes and labels then speak of that alone."""
+def _blank_outside_interval(figure: Figure) -> None:
+    """Replace the values of curves outside the chosen interval by None, in place, so that axes and labels cover the
+    interval only.
+    """
     meta = figure["layout"]["meta"]
     if "interval" not in meta or meta.get("layers", {}).get("xaxis") != "line":
         return
@@ -183,7 +185,7 @@ def _layer_range(figure: Figure, kind: str, interval: tuple[int, int], cursor: i
 
 
 def _place_cells(figure: Figure) -> None:
-    """Share the space out among the runs that have a matrix; the axes of the others are hidden."""
+    """Divide the space among the runs that have a matrix, and hide the axes of the others."""
     layout, grid = figure["layout"], figure["layout"]["meta"]["grid"]
     rows = grid["direction"] == "rows"
     present = [trace["meta"]["run"] for trace in _visible(figure)]
@@ -203,7 +205,7 @@ def _place_cells(figure: Figure) -> None:
 
 
 def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, place: int, count: int) -> None:
-    """Numbers stand at the outer axes alone."""
+    """Remove the tick labels of inner axes, so that only outer axes have numbers."""
     if rows and place < count - 1:
         x_axis |= {"showticklabels": False, "title": None}
     if not rows and place > 0:
@@ -212,7 +214,9 @@ def _quiet_inner(x_axis: dict[str, Any], y_axis: dict[str, Any], rows: bool, pla
 
 
 def _name_matrix(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any]:
-    """The run's name above its matrix, no wider than that: a legend would repeat one colour scale for all runs."""
+    """Write the run's name above its matrix, no wider than the matrix: a legend would repeat one colour scale for
+    all runs.
+    """
     run, x_id, y_id = trace["meta"]["run"], trace["xaxis"], trace["yaxis"]
     left, right = layout[f"xaxis{x_id[1:]}"]["domain"]
     corner = {
@@ -228,7 +232,7 @@ def _name_matrix(trace: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any
 
 
 def _center_colors(figure: Figure, results: list[Columns | None]) -> None:
-    """Return one scale for all runs and layers, as far below zero as above."""
+    """Set one colour scale for all runs and layers, symmetric about zero."""
     layout, meta = figure["layout"], figure["layout"]["meta"]
     axis = layout[meta["symmetric"]]
     if meta.get("signed_log"):

@@ -6,12 +6,14 @@ from mhc_core.findings.numerals import format_value
 
 
 def log_ticks(low: float, high: float) -> tuple[list[float], list[str]]:
-    """Return positions (in log10) and labels between 10^low and 10^high: steps, 1-2-5 or decades, by the span."""
+    """Return tick positions (log10) and labels between 10^low and 10^high: decades for a wide span, 1-2-5 for a
+    medium one, even steps for a narrow one.
+    """
     span = high - low
     if span >= 2:
         step = max(1, round(nice_step(span / 6)))
         decades = range(math.ceil(low / step) * step, math.floor(high) + 1, step)
-        return [float(power) for power in decades], [decade(power) for power in decades]
+        return [float(power) for power in decades], [format_decade(power) for power in decades]
     if span >= 0.7:
         places = [
             decade + math.log10(mantissa)
@@ -43,6 +45,6 @@ def _scale_text(place: float) -> str:
     return format_value(10**place) if -300 < place < 300 else format_value(None, place)
 
 
-def decade(power: int) -> str:
-    """Return a power of ten as a tick."""
+def format_decade(power: int) -> str:
+    """Format a power of ten as a tick label."""
     return {0: "1", 1: "10"}.get(power, f"10<sup>{str(power).replace('-', '−')}</sup>")

@@ -76,7 +76,7 @@ def _describe_lost_rows(trace: Trace, result: Columns, keys: Sequence[str]) -> s
 
 
 def format_status(status: str) -> str:
-    """Format why there is no number, where the word alone says too little."""
+    """Describe why there is no number, if the status word alone says too little."""
     return {"constant": "constant over samples"}.get(status, say_status(status))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mhc_core.figures.fill.numbers import decade, nice_step
+from mhc_core.figures.fill.numbers import format_decade, nice_step
 from mhc_core.findings.numerals import format_value
 
 MAX_TICKS = 3  # on one side of zero
@@ -37,7 +37,7 @@ def signed_log_scale(largest: float) -> dict[str, Any]:
 
 
 def _ticks(bound: float) -> tuple[list[float], list[str]]:
-    """Return places and texts above zero."""
+    """Return positions and labels of the ticks above zero."""
     weight = 10**bound - 1 if bound < 2 else math.inf
     if weight < 10:
         step = nice_step(weight / MIN_STEPS)
@@ -45,4 +45,6 @@ def _ticks(bound: float) -> tuple[list[float], list[str]]:
         return [math.log10(1 + mark) for mark in marks], [format_value(mark) for mark in marks]
     step = max(1, round(nice_step(bound / MAX_TICKS)))
     powers = range(0 if bound < ROOM_FOR_ONE else step, math.floor(bound) + 1, step)
-    return [math.log10(1 + 10**power) if power < 16 else float(power) for power in powers], [decade(p) for p in powers]
+    return [math.log10(1 + 10**power) if power < 16 else float(power) for power in powers], [
+        format_decade(p) for p in powers
+    ]

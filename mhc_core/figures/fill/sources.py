@@ -216,7 +216,7 @@ def _law_texts(law: Law, part: str) -> list[str]:
 
 
 def to_texts(result: Columns, key: str) -> list[str] | None:
-    """Return a column as people read it."""
+    """Format the values of a column for people."""
     return _read(result.layers, result.layers_log10, result.status, key)
 
 
@@ -231,7 +231,7 @@ def to_step_numbers(result: Columns) -> list[int]:
 
 
 def to_step_texts(result: Columns, key: str) -> list[str] | None:
-    """Return a column over the steps as people read it."""
+    """Format the values of a column over training steps for people."""
     return _read(result.steps, result.steps_log10, result.steps_status, key)
 
 

@@ -78,7 +78,9 @@ def name_step(results: Sequence[Columns], step: int) -> int:
 
 
 def nearest_kept(result: TrainingResult, step: int) -> int | None:
-    """Of the steps at which matrices are kept the place of the one next to `step`; of two the earlier."""
+    """Return the index, among the steps at which matrices are kept, of the step nearest to `step`; of two the
+    earlier.
+    """
     places = range(len(result.kept_steps))
     return min(places, key=lambda place: abs(result.kept_steps[place] - step), default=None)
 

@@ -35,7 +35,7 @@ def collect_panels() -> dict[str, Panel]:
             raise InvalidAddition(f"Metric {key!r}: view_of is {of!r}, wanted one of {', '.join(panels)}.")
         if not of and key in panels:
             raise InvalidAddition(f"Metric {key!r}: a panel has this key. Rename the metric, or set view_of.")
-        panels[of or key] = _add_view(panels[of], added) if of else _to_panel(added)
+        panels[of or key] = _add_view(panels[of], added) if of else _build_metric_panel(added)
     return panels
 
 
@@ -44,7 +44,8 @@ def _list_own() -> Iterator[Panel]:
         yield from (item for item in vars(module).values() if isinstance(item, Panel))
 
 
-def _to_panel(added: LayerMetric) -> Panel:
+def _build_metric_panel(added: LayerMetric) -> Panel:
+    """Build a panel of its own for a metric, with one view and one column of the table."""
     metric, chart = added.metric, added.chart
     return Panel(
         key=metric.key,
@@ -54,14 +55,16 @@ def _to_panel(added: LayerMetric) -> Panel:
         help=Help(metric.formula, chart.reading, chart.symbol, metric.source),
         group=chart.group,
         live=True,
-        views=(_to_view(added),),
+        views=(_build_metric_view(added),),
         table=(_to_column(added),),
         follows_step=True,
     )
 
 
 def _add_view(panel: Panel, added: LayerMetric) -> Panel:
-    """The page offers the view where a run has the metric, and says in "?" how to read it."""
+    """Add to a panel the view of a metric, which the page offers if a run has the metric; extend the panel's help by
+    the metric's.
+    """
     metric, chart = added.metric, added.chart
     text = replace(
         panel.help,
@@ -69,11 +72,12 @@ def _add_view(panel: Panel, added: LayerMetric) -> Panel:
         reading=f"{panel.help.reading} {metric.title}: {chart.reading}",
         source=f"{panel.help.source}; {metric.title}: {metric.source}",
     )
-    view = replace(_to_view(added), needs=metric.key)
+    view = replace(_build_metric_view(added), needs=metric.key)
     return replace(panel, help=text, views=(*panel.views, view), table=(*panel.table, _to_column(added)))
 
 
-def _to_view(added: LayerMetric) -> View:
+def _build_metric_view(added: LayerMetric) -> View:
+    """Build the view with which a panel shows a metric: key, label, chart, meaning and unit."""
     metric, chart = added.metric, added.chart
     return View(metric.key, chart.label or metric.title, partial(build_chart, added), metric.meaning, metric.unit)
 
@@ -84,7 +88,7 @@ def _to_column(added: LayerMetric) -> Column:
 
 
 def build_chart(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
-    """Build a figure with the template of a metric's chart, which says of runs without the metric that they are."""
+    """Build the template of a metric's chart, with a note for runs that lack the metric."""
     build = load(added.chart.build) or partial(build_metric_lines, added)
     figure: go.Figure = build(runs, theme)
     figure.layout.meta["absent"] = {"key": added.metric.key, "text": ABSENT}

@@ -22,7 +22,9 @@ def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
 
 
 def build_tokens(key: str, runs: int, theme: Theme) -> go.Figure:
-    """For each run with dynamic mixing: a band over the gains of single tokens, their median, and the averaged gain."""
+    """Build a figure with, for each run with dynamic mixing, a band over the gains of single tokens, their median,
+    and the averaged gain.
+    """
     figure = build_lines(theme, "log", include=(0.0,))
     figure.layout.meta["empty"] = STATIC
     figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")

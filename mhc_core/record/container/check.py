@@ -48,7 +48,7 @@ class Checker:
         self.start: StartFrame | None = None
 
     def take(self, line: bytes) -> AnyFrame:
-        """Return the next frame.
+        """Check the next frame of the record.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Checker:
         return frame
 
     def finish(self) -> None:
-        """Nothing more comes.
+        """Check that the record is complete: no more frames will come.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class Checker:
             raise SpecError("frames", got, "a whole record, from start to summary")
 
     def fork(self) -> "Checker":
-        """Return a copy that goes on alone: what it takes or refuses leaves this one as it is."""
+        """Return an independent copy: frames that the copy takes or refuses leave this checker unchanged."""
         copied = copy(self)
         copied._order, copied._groups = copy(self._order), self._groups and self._groups.fork()
         return copied

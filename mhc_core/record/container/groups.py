@@ -37,7 +37,7 @@ class Groups:
         self._dtypes: dict[str, np.dtype[Any]] = {}
 
     def fork(self) -> "Groups":
-        """Return a copy that goes on alone."""
+        """Return an independent copy."""
         copied = Groups(self.layers, self._sizes["n"])
         copied._dtypes = dict(self._dtypes)
         return copied

@@ -35,7 +35,7 @@ class Order:
         self._made: int | None = None
 
     def take(self, frame: AnyFrame, path: str) -> None:
-        """Return the next frame.
+        """Check that the next frame may come at this place.
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mhc_core.cost.paper_models import SHAPES, Shape, count_traffic, paper_shapes
+from mhc_core.cost.paper_models import SHAPES, Shape, count_memory_traffic, paper_shapes
 
 
 def test_the_27b_model_by_hand() -> None:
@@ -62,7 +62,7 @@ def test_traffic_is_the_sum_over_the_operators() -> None:
         pre, post, res = (n * width + n, width), (width + n, n * width), (n * width + n * n, n * width)
         merge = (2 * n * width, n * width)
         operators = (coefficients, pre, post, res, merge)
-        assert count_traffic("hc", width, n) == tuple(map(sum, zip(*operators, strict=True)))
+        assert count_memory_traffic("hc", width, n) == tuple(map(sum, zip(*operators, strict=True)))
         # Fused: the branch output and the streams are read once, the streams written once.
         fused = (coefficients, pre, ((n + 1) * width + n + n * n, n * width))
-        assert count_traffic("mhc", width, n) == tuple(map(sum, zip(*fused, strict=True)))
+        assert count_memory_traffic("mhc", width, n) == tuple(map(sum, zip(*fused, strict=True)))

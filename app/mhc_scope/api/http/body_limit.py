@@ -32,7 +32,7 @@ class BodyLimit:
         """Refuse a body whose announced or received length is too large."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        own = self._find_streamed_limit(to_route(scope))
+        own = self._find_streamed_limit_bytes(to_route(scope))
         limit, headers = self._max_bytes if own is None else own, Headers(scope=scope)
         declared = headers.get("content-length", "")
         announced = int(declared) if declared.isdecimal() else 0
@@ -46,8 +46,11 @@ class BodyLimit:
             return await self._read_first(scope, body)
         return await self._app(scope, partial(body.receive_at_most, limit), body.send)
 
-    def _find_streamed_limit(self, path: str) -> int | None:
-        """Return the limit of a route that receives its body in parts; None for others."""
+    def _find_streamed_limit_bytes(self, path: str) -> int | None:
+        """Return the limit in bytes of a route that reads its body in parts; None for other routes.
+
+        A key that ends with a slash is a prefix of paths.
+        """
         if path in self._streamed:
             return self._streamed[path]
         return next((limit for key, limit in self._streamed.items() if key[-1] == "/" and path.startswith(key)), None)

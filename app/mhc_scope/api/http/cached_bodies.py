@@ -19,12 +19,12 @@ class CachedBody:
 
     @cached_property
     def packed(self) -> bytes:
-        """Return it compressed by gzip."""
+        """Return the body compressed by gzip."""
         return gzip.compress(self.plain, PACK_LEVEL, mtime=0)
 
     @cached_property
     def etag(self) -> str:
-        """Return a name of its content."""
+        """Return the ETag of the body, a hash of its content."""
         return f'"{hashlib.sha256(self.plain).hexdigest()[:20]}"'
 
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:

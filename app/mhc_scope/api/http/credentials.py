@@ -22,6 +22,8 @@ ANYONE: list[dict[str, list[str]]] = [{TOKEN: []}, {BROWSER: []}, {}]
 
 
 def require(*schemes: str, is_optional: bool = False) -> dict[str, Any]:
-    """Return an operation's addition to its description: one of these is required, or with `is_optional` allowed."""
+    """Return the part of an operation's OpenAPI description that requires one of these credentials, or with
+    `is_optional` allows one.
+    """
     needed: list[dict[str, list[str]]] = [{scheme: []} for scheme in schemes]
     return {"security": needed + ([{}] if is_optional else [])}

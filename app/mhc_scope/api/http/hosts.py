@@ -27,7 +27,7 @@ class AllowedHosts:
         self._app, self._names = app, frozenset(names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse the request, or pass it on."""
+        """Refuse a request whose Host does not name this server, else pass the request on."""
         host = Headers(scope=scope).get("host") if scope["type"] == "http" else None
         if host is None or ANY in self._names or is_allowed(host, self._names):
             return await self._app(scope, receive, send)

@@ -201,11 +201,12 @@ def not_found(what: str, name: str) -> Problem:
 Show = Callable[[Request, Problem], Response | None]
 
 
-def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
-    """Convert every error of the app, including those of the framework, to a problem.
+def install_error_handlers(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
+    """Convert every exception of the app, including those of the framework, to a problem response.
 
-    `show` draws it as a page where a person requested a page. A crash is answered outside of all middleware, so its
-    headers are set here.
+    `show` renders the problem as a page for a browser that requested a page, except for mistakes in a spec and
+    crashes. Starlette answers a crash outside of all middleware, so `crash_headers` replaces the headers that
+    middleware would add.
     """
 
     def answer(request: Request, problem: Problem) -> Response:
@@ -228,7 +229,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
         log.warning("%s %s: %s", request.method, request.url.path, error)
         return answer(request, Problem("store-unavailable", 503, str(error), headers={"Retry-After": "5"}))
 
-    async def on_query(request: Request, error: Exception) -> Response:
+    async def on_invalid_request(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         items = [SpecError(_to_field(item["loc"]), item.get("input"), item["msg"]) for item in error.errors()]
         detail = "; ".join(str(item) for item in items)
@@ -253,7 +254,7 @@ def install(app: FastAPI, crash_headers: dict[str, str], show: Show) -> None:
     app.add_exception_handler(SpecErrors, on_spec_errors)
     app.add_exception_handler(RefusalError, on_refusal)
     app.add_exception_handler(StoreUnavailable, on_store)
-    app.add_exception_handler(RequestValidationError, on_query)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_crash)
 

@@ -54,7 +54,7 @@ RECONNECT_MS = 1000
 def respond(
     request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
 ) -> Response:
-    """Stream one or several runs, from after the given indices.
+    """Stream the frames of one or several runs, from after the given indices.
 
     Raises
     ------
@@ -110,7 +110,7 @@ class CountedStream(StreamingResponse):
     resources: AsyncExitStack
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, then release what it owns."""
+        """Send the event stream, then release what the stream owns."""
         try:
             await super().__call__(scope, receive, send)
         finally:

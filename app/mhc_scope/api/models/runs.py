@@ -23,7 +23,7 @@ class SubmittedBody(BaseModel):
 
     @classmethod
     def build(cls, submitted: Submission) -> "SubmittedBody":
-        """Convert the result of submitting."""
+        """Build the response about a submitted run."""
         return cls(
             id=submitted.run_id,
             status=submitted.status,
@@ -63,7 +63,7 @@ class RunBody(BaseModel):
 
     @classmethod
     def build(cls, run: StoredRun, position: int | None, wait: str | None) -> "RunBody":
-        """Convert the stored row, the place in the queue and why it waits."""
+        """Build the response about a run from the stored row, the place in the queue and why the run waits."""
         kept = {name: getattr(run, name) for name in cls.model_fields.keys() & vars(run).keys()}
         spec = run.source.spec if isinstance(run.source, SpecSource) else None
         return cls(

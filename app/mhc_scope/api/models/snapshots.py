@@ -54,7 +54,7 @@ class SnapshotBody(BaseModel):
 
     @classmethod
     def build(cls, snapshot: StoredSnapshot) -> "SnapshotBody":
-        """Convert the stored row."""
+        """Build the response about a stored view from its row."""
         kept = {**vars(snapshot), **to_times(snapshot), "sweep": None}
         if snapshot.sweep is not None:
             base = to_address(f"{API}/snapshots/{snapshot.id}/sweep")
@@ -87,7 +87,7 @@ class OwnSnapshotBody(BaseModel):
 
     @classmethod
     def build(cls, snapshot: StoredSnapshot) -> "OwnSnapshotBody":
-        """Convert the stored row."""
+        """Build an entry of the caller's own views from the stored row."""
         kept = {name: getattr(snapshot, name) for name in ("id", "title", "bytes")}
         return cls(url=to_address(f"/s/{snapshot.id}"), **kept, **to_times(snapshot))
 
@@ -99,6 +99,6 @@ class DeletedBody(BaseModel):
 
 
 def to_times(snapshot: StoredSnapshot) -> dict[str, datetime | None]:
-    """Return when it was stored, and until when it is kept."""
+    """Return when a view was stored, and until when it is kept."""
     expires_at = None if snapshot.expires_at is None else to_time(snapshot.expires_at)
     return {"created_at": to_time(snapshot.created_at), "expires_at": expires_at}

@@ -23,7 +23,7 @@ class AxisBody(BaseModel):
     values: list[Any] = Field(min_length=1)
 
     def to_axis(self) -> Axis:
-        """Convert it to the service's form."""
+        """Convert the axis of a request to the form of the services."""
         return Axis(self.field, tuple(self.values))
 
 
@@ -60,7 +60,7 @@ class SweepBody(BaseModel):
 
     @classmethod
     def build(cls, sweep: SweepGrid) -> "SweepBody":
-        """Convert its present state."""
+        """Build the response about a sweep and its present state."""
         base, run = to_address(f"{API}/runs/sweep/{sweep.id}"), to_address(f"{API}/runs/{{id}}")
         links = SweepLinks(self=base, values=f"{base}/values", figure=f"{base}/figure", run=run)
         axes = {"x": _to_body(sweep.x), "y": None if sweep.y is None else _to_body(sweep.y)}
@@ -111,7 +111,7 @@ class ValuesBody(BaseModel):
 
     @classmethod
     def build(cls, measured: MeasuredSweep) -> "ValuesBody":
-        """Convert measured numbers."""
+        """Build the response with the measured numbers of a sweep."""
         sweep, grid = measured.sweep, measured.grid
         metric = MetricBody(**{name: getattr(grid.metric, name) for name in MetricBody.model_fields})
         own = {name: getattr(grid, name) for name in ("values", "log10", "status")}

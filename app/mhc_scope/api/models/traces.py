@@ -20,7 +20,7 @@ class TraceBody(BaseModel):
 
     @classmethod
     def build(cls, record_id: str, url: str, frames: int) -> "TraceBody":
-        """Convert what was stored."""
+        """Build the response about a stored trace."""
         return cls(id=record_id, url=url, frames=frames, links=to_links(record_id))
 
 
@@ -60,5 +60,5 @@ class TwinBody(BaseModel):
 
     @classmethod
     def build(cls, twin: TwinSpec) -> "TwinBody":
-        """Convert the twin."""
+        """Build the response about the twin of a trace."""
         return cls(id=twin.spec.id, spec=twin.spec.canonical(), unknown=twin.unknown)

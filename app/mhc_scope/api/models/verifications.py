@@ -35,7 +35,7 @@ class VerificationBody(BaseModel):
 
     @classmethod
     def build(cls, run_id: str, checks: Sequence[Check]) -> "VerificationBody":
-        """Convert finished checks."""
+        """Build the response about a verification from its finished checks."""
         bodies = [CheckBody(**check.to_data()) for check in checks]
         return cls(
             run=run_id, status="done", verdict=to_verdict(checks), summary=summarise_checks(checks), checks=bodies
