@@ -1,6 +1,6 @@
 /** Menus, popovers and dialogs, built on the browser's `popover` and `dialog`, which handle focus and Escape. */
 
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { copyText } from './clipboard.js';
 import { html, memo } from './html.js';
 
@@ -76,12 +76,14 @@ export const Menu = memo(
 /** Render a modal dialog. @param {{title: string, isOpen: boolean, onClose: () => void, children?: any}} props */
 export function Dialog({ title, isOpen, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (isOpen) dialog.current?.showModal();
     else dialog.current?.close();
   }, [isOpen]);
+  // The browser reports in a later task that a dialog closed. By then Forward may have opened it again.
+  const onClosed = () => dialog.current?.open || onClose();
   return html`
-    <dialog ref=${dialog} aria-label=${title} onClose=${onClose}>
+    <dialog ref=${dialog} aria-label=${title} onClose=${onClosed}>
       <div class="dialog-head"><h2>${title}</h2><button type="button" class="icon" aria-label="Close" onClick=${onClose}>✕</button></div>
       ${isOpen ? children : null}
     </dialog>

@@ -36,3 +36,21 @@ def test_back_closes_the_sweep_on_a_snapshot(open_page: OpenPage) -> None:
     page.go_back()
     expect(dialog_of(page)).not_to_be_visible()
     assert page.url == link
+
+
+def test_forward_right_after_back_shows_the_sweep_again(open_page: OpenPage) -> None:
+    """The browser reports the close of the dialog only when Forward has opened it again."""
+    page = open_page(VIEW)
+    press(page, "Sweep")
+    expect(dialog_of(page)).to_be_visible()
+    for delay_ms in (0, 1, 5, 10, 20, 40):
+        page.evaluate(
+            """(delay_ms) => new Promise((done) => {
+                const goOn = () => setTimeout(() => history.forward(), delay_ms);
+                addEventListener('popstate', goOn, { once: true });
+                history.back();
+                setTimeout(done, 500);
+            })""",
+            delay_ms,
+        )
+        expect(dialog_of(page)).to_be_visible()
