@@ -6,7 +6,7 @@ import { inkedFraction, toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
-import { theme } from '../state/look.js';
+import { preloadTemplates, theme } from '../state/look.js';
 import { kindsOf, pathOf, presets } from '../state/presets.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -28,6 +28,8 @@ export function Gallery() {
 /** Render the presets by group. */
 function Groups() {
   useEffect(() => (sketches.value.size > 0 ? undefined : loadSketches()), []);
+  // The server needs up to half a second for templates that nobody has requested before.
+  useEffect(() => void preloadTemplates(new Set(presets.value.map((preset) => kindsOf(preset).length))), []);
   const all = presets.value;
   const groups = new Map(all.map(({ group }) => [group.key, group.title]));
   return html`

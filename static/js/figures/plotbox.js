@@ -22,7 +22,7 @@ import { canSketch, drawSketch } from './sketch.js';
 
 const NARROW_PX = 400;
 /** Delay after which figures out of sight are drawn once all runs are done, for scrolling and screenshots. */
-const UNSEEN_MS = 400;
+const UNSEEN_MS = 150;
 /** Rest between two drawings of a running run: a multiple of the drawing time, at least MIN_REST_MS. */
 const REST = 8;
 const MIN_REST_MS = 120;

@@ -44,6 +44,14 @@ export function loadTemplates(runs, name) {
   return known;
 }
 
+/**
+ * Load templates one after another before they are needed. What cannot be loaded is loaded again, and its error shown, once it is needed.
+ * @param {Iterable<number>} counts numbers of runs
+ */
+export async function preloadTemplates(counts) {
+  for (const count of counts) await loadTemplates(count, theme.peek()).catch(() => null);
+}
+
 /** Light templates for printing; loaded after those of a dark screen. */
 export const paper = signal(/** @type {import('../../types').Templates | null} */ (null));
 
