@@ -30,7 +30,7 @@ from mhc_core.record.start import (
     Drift,
     Input,
     Law,
-    Obstacle,
+    MissingPremise,
     TextInput,
     Versions,
 )
@@ -101,7 +101,7 @@ def _build_start_frame(spec: RunSpec, device: torch.device) -> StartFrame:
         cka=CkaEstimator(estimator=spec.cka, samples=count_cka_samples(samples, spec.depth)),
         theory=[Law(**curve.to_data()) for curve in predict(spec)],
         drift=_build_drift(spec),
-        no_law={key: Obstacle(**asdict(obstacle)) for key, obstacle in find_silence(spec).items()},
+        no_law={key: MissingPremise(**asdict(premise)) for key, premise in find_silence(spec).items()},
     )
 
 

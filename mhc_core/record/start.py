@@ -146,7 +146,7 @@ class Law(ProtocolPart):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle(ProtocolPart):
+class MissingPremise(ProtocolPart):
     """A premise that the spec does not meet, for which no law predicts a metric."""
 
     field: str
@@ -194,7 +194,7 @@ class StartFrame(ProtocolPart):
     """Laws whose premises the spec meets."""
     drift: Drift | None = None
     """Of a run with static mixing that drifts and is not trained; early records do not say."""
-    no_law: dict[str, Obstacle] | None = None
+    no_law: dict[str, MissingPremise] | None = None
     """By metric that some law speaks of and none that applies: the premise that is not met."""
 
     def get_source(self) -> Source:

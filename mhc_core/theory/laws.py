@@ -19,7 +19,7 @@ from mhc_core.theory.network import Network
 from mhc_core.theory.premises import (
     UnmetPremise,
     describe_network,
-    find_obstacles,
+    find_unmet_premises,
     is_doubly_stochastic,
     is_free,
     is_row_stochastic,
@@ -80,7 +80,7 @@ def predict(spec: RunSpec) -> list[Curve]:
 def find_silence(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none does here: the premise that is not met."""
     weak = {curve.metric: _too_weak(spec, curve) for curve in _predict(spec) if not curve.speaks_L.any()}
-    return find_obstacles(spec) | weak
+    return find_unmet_premises(spec) | weak
 
 
 def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:

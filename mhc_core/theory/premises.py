@@ -32,10 +32,10 @@ class UnmetPremise:
     wanted: str
 
 
-def find_obstacles(spec: RunSpec) -> dict[str, UnmetPremise]:
+def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
     found = {key: find(spec) for key, find in SPOKEN_OF.items()}
-    return {key: obstacle for key, obstacle in found.items() if obstacle is not None}
+    return {key: premise for key, premise in found.items() if premise is not None}
 
 
 def is_single(spec: RunSpec) -> bool:
@@ -48,17 +48,17 @@ def is_single(spec: RunSpec) -> bool:
 
 def is_row_stochastic(spec: RunSpec) -> bool:
     """Rows of every H_res sum to 1 by construction."""
-    return _row_obstacle(spec) is None
+    return _find_unmet_row_premise(spec) is None
 
 
 def is_doubly_stochastic(spec: RunSpec) -> bool:
     """Rows and columns of every H_res sum to 1 by construction."""
-    return _column_obstacle(spec) is None
+    return _find_unmet_column_premise(spec) is None
 
 
 def is_free(spec: RunSpec) -> bool:
     """Mixing of the form I + s G, G independent and standard normal, in two streams or more."""
-    return _free_obstacle(spec) is None
+    return _find_unmet_free_premise(spec) is None
 
 
 def _starts_from_identity(family: Family) -> bool:
@@ -66,9 +66,9 @@ def _starts_from_identity(family: Family) -> bool:
     return family.streams == "copies" and family.drawn == "entries"
 
 
-def _row_obstacle(spec: RunSpec) -> UnmetPremise | None:
+def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
     if spec.family.rows != "rounds":
-        return _column_obstacle(spec)
+        return _find_unmet_column_premise(spec)
     if spec.maps_coarsely:
         return _rounding(spec)
     if spec.connection.sinkhorn_iters == 0:
@@ -78,7 +78,7 @@ def _row_obstacle(spec: RunSpec) -> UnmetPremise | None:
     return None
 
 
-def _column_obstacle(spec: RunSpec) -> UnmetPremise | None:
+def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
     """Of rows and columns both."""
     connection, family = spec.connection, spec.family
     if is_single(spec) and family.skips and spec.block.scaling == "deepnorm":
@@ -102,7 +102,7 @@ def _rounding(spec: RunSpec) -> UnmetPremise:
     )
 
 
-def _free_obstacle(spec: RunSpec) -> UnmetPremise | None:
+def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
     connection = spec.connection
     if not _starts_from_identity(spec.family):
         kinds = " or ".join(kind for kind, family in FAMILIES.items() if _starts_from_identity(family))
@@ -119,10 +119,10 @@ def _training(spec: RunSpec) -> UnmetPremise | None:
     return UnmetPremise("train.steps", steps, "0: the law is of stacks as initialised") if steps else None
 
 
-def _gain_obstacle(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
+def _find_unmet_gain_premise(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
     if _starts_from_identity(spec.family) and spec.connection.noise > 0:
-        return _free_obstacle(spec)
-    return _column_obstacle(spec) if backward else _row_obstacle(spec)
+        return _find_unmet_free_premise(spec)
+    return _find_unmet_column_premise(spec) if backward else _find_unmet_row_premise(spec)
 
 
 # Signals.
@@ -130,25 +130,25 @@ def _gain_obstacle(spec: RunSpec, *, backward: bool) -> UnmetPremise | None:
 
 def describe_network(spec: RunSpec) -> Network | None:
     """The single-stream network whose signals theory follows, or None where there is none or theory has no law."""
-    if _network_obstacle(spec) is not None:
+    if _find_unmet_network_premise(spec) is not None:
         return None
     scale = _uniform_h_post(spec) * _scales(spec)
     skip = float(spec.family.skips)
     return _network(spec, scale, skip) if scale.any() else _identity(spec, scale)
 
 
-def _network_obstacle(spec: RunSpec) -> UnmetPremise | None:
-    found = _stream_obstacle(spec) or _training(spec)
+def _find_unmet_network_premise(spec: RunSpec) -> UnmetPremise | None:
+    found = _find_unmet_stream_premise(spec) or _training(spec)
     if found is not None:
         return found
     if spec.width < MIN_WIDTH:
         return UnmetPremise("width", spec.width, f"{MIN_WIDTH} or more: the law is of wide layers")
     if spec.input.kind == "digits":
         return UnmetPremise("input.kind", "digits", "text, corpus, gaussian or correlated")
-    return _branch_obstacle(spec)
+    return _find_unmet_branch_premise(spec)
 
 
-def _stream_obstacle(spec: RunSpec) -> UnmetPremise | None:
+def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
     """Where streams are not all the same, so that the stack is no single-stream one.
 
     Several streams: rows of H_res that sum to 1 and one H_post for all keep identical streams identical, and the
@@ -164,7 +164,7 @@ def _stream_obstacle(spec: RunSpec) -> UnmetPremise | None:
     if _starts_from_identity(spec.family):
         wanted = "0, for streams that stay alike"
         return UnmetPremise("connection.noise", connection.noise, wanted) if connection.noise > 0 else None
-    if (found := _row_obstacle(spec)) is not None:
+    if (found := _find_unmet_row_premise(spec)) is not None:
         return found
     if not spec.family.is_mapped:
         return UnmetPremise("connection.kind", connection.kind, "a connection whose H_post the initialisation sets")
@@ -179,7 +179,7 @@ def _stream_obstacle(spec: RunSpec) -> UnmetPremise | None:
     return None
 
 
-def _branch_obstacle(spec: RunSpec) -> UnmetPremise | None:
+def _find_unmet_branch_premise(spec: RunSpec) -> UnmetPremise | None:
     block, skips = spec.block, spec.family.skips
     if not _scales(spec).any():
         if not skips:
@@ -202,20 +202,20 @@ def _branch_obstacle(spec: RunSpec) -> UnmetPremise | None:
     return None
 
 
-def _size_obstacle(spec: RunSpec) -> UnmetPremise | None:
+def _find_unmet_size_premise(spec: RunSpec) -> UnmetPremise | None:
     is_normed = spec.block.norm_position == "post" and is_single(spec)
-    return None if is_normed else _network_obstacle(spec)
+    return None if is_normed else _find_unmet_network_premise(spec)
 
 
-def _gradient_obstacle(spec: RunSpec) -> UnmetPremise | None:
-    found = _network_obstacle(spec)
+def _find_unmet_gradient_premise(spec: RunSpec) -> UnmetPremise | None:
+    found = _find_unmet_network_premise(spec)
     if found is None and spec.input.kind in BYTE_INPUTS:
         return UnmetPremise("input.kind", spec.input.kind, "gaussian or correlated, whose loss is linear in the output")
     return found
 
 
-def _cosine_obstacle(spec: RunSpec) -> UnmetPremise | None:
-    found = _network_obstacle(spec)
+def _find_unmet_cosine_premise(spec: RunSpec) -> UnmetPremise | None:
+    found = _find_unmet_network_premise(spec)
     if found is None and spec.family.skips:
         return UnmetPremise(
             "connection.kind", spec.connection.kind, "none: the law is of layers that nothing passes by"
@@ -226,11 +226,11 @@ def _cosine_obstacle(spec: RunSpec) -> UnmetPremise | None:
 
 
 SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
-    "composite_gain_fwd": partial(_gain_obstacle, backward=False),
-    "composite_gain_bwd": partial(_gain_obstacle, backward=True),
-    "act_rms": _size_obstacle,
-    "grad_rms": _gradient_obstacle,
-    "token_cos": _cosine_obstacle,
+    "composite_gain_fwd": partial(_find_unmet_gain_premise, backward=False),
+    "composite_gain_bwd": partial(_find_unmet_gain_premise, backward=True),
+    "act_rms": _find_unmet_size_premise,
+    "grad_rms": _find_unmet_gradient_premise,
+    "token_cos": _find_unmet_cosine_premise,
 }
 
 

@@ -278,7 +278,7 @@ export interface Model {
 export type Numbers = Row | Row[] | Row[][];
 
 /** A premise that the spec does not meet, for which no law predicts a metric. */
-export interface Obstacle {
+export interface MissingPremise {
   /** Path of the field of the spec. */
   field: string;
   /** What it holds. */
@@ -382,7 +382,7 @@ export interface StartFrame {
   /** Of a run with static mixing that drifts and is not trained; early records do not say. */
   drift?: Drift;
   /** By metric that some law speaks of and none that applies: the premise that is not met. */
-  no_law?: Record<string, Obstacle>;
+  no_law?: Record<string, MissingPremise>;
 }
 
 export type Status = 'overflow' | 'underflow' | 'constant' | 'nan' | 'unknown';

@@ -50,7 +50,7 @@ async function openLaws() {
 function RunNote({ columns, metric }) {
   const law = lawOf(columns, metric);
   if (!columns.start) return html`<p>…</p>`;
-  if (!law) return html`<p><b>No prediction.</b> ${obstacleOf(columns, metric)}</p>`;
+  if (!law) return html`<p><b>No prediction.</b> ${describeMissingLaw(columns, metric)}</p>`;
   return html`
     <p><b>${nameOf(law.law)}.</b> ${law.holds} <${Inside} columns=${columns} metric=${metric} /></p>
     <p class="formula">${law.formula}</p>
@@ -59,12 +59,12 @@ function RunNote({ columns, metric }) {
 }
 
 /** Describe why no law predicts a metric. @param {Columns} columns @param {string} metric */
-function obstacleOf(columns, metric) {
+function describeMissingLaw(columns, metric) {
   if (modelOf(columns)) return 'A recording has no settings to predict from.';
-  const obstacle = columns.start?.no_law?.[metric];
-  if (!obstacle) return 'An earlier version stored this run without its assumptions.';
-  const title = state.fields.value.get(obstacle.field)?.title ?? obstacle.field;
-  return html`${title} is <b>${obstacle.field === KIND ? kindName(String(obstacle.got)) : nameOf(obstacle.got ?? '')}</b>; theory needs ${obstacle.wanted}.`;
+  const premise = columns.start?.no_law?.[metric];
+  if (!premise) return 'An earlier version stored this run without its assumptions.';
+  const title = state.fields.value.get(premise.field)?.title ?? premise.field;
+  return html`${title} is <b>${premise.field === KIND ? kindName(String(premise.got)) : nameOf(premise.got ?? '')}</b>; theory needs ${premise.wanted}.`;
 }
 
 /** Render how many layers are inside the band. @param {{columns: Columns, metric: string}} props */

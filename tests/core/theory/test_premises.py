@@ -32,14 +32,14 @@ def test_every_metric_has_a_curve_or_the_premise_that_is_not_met() -> None:
     for fields in SPECS:
         spec = build_spec(BASE, **fields)
         drawn = {curve.metric for curve in predict(spec)}
-        obstacles = find_silence(spec)
-        assert drawn | obstacles.keys() == SPOKEN_OF.keys(), fields
-        assert not drawn & obstacles.keys(), fields
-        for obstacle in obstacles.values():
-            *path, leaf = obstacle.field.split(".")
+        premises = find_silence(spec)
+        assert drawn | premises.keys() == SPOKEN_OF.keys(), fields
+        assert not drawn & premises.keys(), fields
+        for premise in premises.values():
+            *path, leaf = premise.field.split(".")
             part = getattr(spec, path[0]) if path else spec
-            assert getattr(part, leaf) == obstacle.got, fields
-            seen.add(obstacle.field)
+            assert getattr(part, leaf) == premise.got, fields
+            seen.add(premise.field)
     assert len(seen) > 8, seen
 
 
