@@ -209,7 +209,7 @@ def measure_piece(piece: Piece) -> Counts:
     with planted(FAULTS[piece.fault][0] if piece.fault else None):
         for seed in range(piece.first, piece.first + piece.seeds):
             checks = verify_once(parse_spec(json.loads(piece.body) | {"seed": seed}), recomputed=piece.recomputed)
-            verdicts = {(f"{check.law} {check.metric}", check.verdict) for check in checks}
+            verdicts = {(f"{check.name} {check.metric}", check.verdict) for check in checks}
             compared.update({key for key, verdict in verdicts if verdict != "skipped"} | {ANY})
             wrong = {key for key, verdict in verdicts if verdict == "fails"}
             failed.update(wrong | {ANY} if wrong else ())

@@ -25,6 +25,18 @@ READ = {
     "templates": "*.html",
 }
 RETIRED = re.compile(r"(?i)\b(heard|hearing|told|tells?|asked|held|fed|anew|whoever|beside)\b")
+# "check" is the one word for a comparison, where these were used too.
+OF_CHECKS = re.compile(r"(?i)(?<![a-z])(lines?|claims?|claimed|obstacles?)(?![a-z])")
+CHECK_FILES = (
+    *("mhc_core/check.py", "mhc_core/measure/consistency.py", "mhc_core/measure/detection.py"),
+    *(
+        "mhc_core/measure/verification.py",
+        "mhc_core/theory/laws.py",
+        "mhc_core/theory/premises.py",
+        "app/mhc_scope/api/models/verifications.py",
+    ),
+    *("mhc_probe/commands/check.py", "mhc_probe/conformance/*.py", "docs/check.md", "static/js/cards/verify*.js"),
+)
 # Retired words that stay, as others read them.
 KEPT = {
     ".tell()": "a method of Python's files",
@@ -77,6 +89,15 @@ def test_retired_words_do_not_come_back(folder: str) -> None:
             left = left.replace(kept, "")
         if RETIRED.search(left):
             found.append(f"{place}: {line}")
+    assert found == []
+
+
+@pytest.mark.parametrize("files", CHECK_FILES)
+def test_a_check_has_one_name(files: str) -> None:
+    paths = sorted(ROOT.glob(files))
+    assert paths
+    numbered = [(path, *place) for path in paths for place in enumerate(path.read_text().splitlines(), 1)]
+    found = [f"{path.name}:{number}: {line}" for path, number, line in numbered if OF_CHECKS.search(line)]
     assert found == []
 
 

@@ -75,9 +75,9 @@ def run_once(source: str, out: Path | None) -> int:
 
 def verify_once(source: str) -> int:
     """Compute a spec in this process and print the result of its verification, one line per check."""
-    from mhc_core.findings.numerals import format_value
+    from mhc_core.check import format_checks, format_detection, summarise_checks, to_verdict
     from mhc_core.measure.recomputation import recompute
-    from mhc_core.measure.verification import summarise_checks, to_verdict, verify
+    from mhc_core.measure.verification import verify
 
     try:
         spec = _read_spec(source)
@@ -85,16 +85,7 @@ def verify_once(source: str) -> int:
         checks = verify(spec, result, recompute(spec))
     except (SpecError, SpecErrors, OSError) as error:
         return _explain(error)
-    row = "{:9}{:19}{:26}{:>6}{:>14}{:>14}{:>12}  {}"
-    print(row.format("verdict", "law", "metric", "layer", "expected", "measured", "tolerance", "statement"))
-    for check in checks:
-        known = (check.expected, check.measured, check.tolerance)
-        numbers = ("" if n is None else format_value(n, status=str(n), digits=6) for n in known)
-        layer = "" if check.layer is None else check.layer + 1
-        metric = f"log10 {check.metric}" if check.scale == "log10" else check.metric
-        print(row.format(check.verdict, check.law, metric, layer, *numbers, check.statement))
-    print(summarise_checks(checks), "", "What each check can detect, and what it cannot:", sep="\n")
-    print(*(f"{law}: {detects}" for law, detects in {check.law: check.detects for check in checks}.items()), sep="\n")
+    print(format_checks(checks), summarise_checks(checks), "", format_detection(checks), sep="\n")
     return 1 if to_verdict(checks) == "fails" else 0
 
 

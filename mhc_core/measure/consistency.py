@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mhc_core.measure.verification import Check, compare
+from mhc_core.measure.verification import RecordCheck, compare
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
 
@@ -47,9 +47,9 @@ DETECTS = {
 }
 
 
-def check_record(result: Result) -> list[Check]:
+def check_record(result: Result) -> list[RecordCheck]:
     """Check every check whose numbers the record has."""
-    checks: list[Callable[[Result], Iterator[Check]]] = [
+    checks: list[Callable[[Result], Iterator[RecordCheck]]] = [
         _check_products,
         _check_sums,
         _check_logarithms,
@@ -61,15 +61,15 @@ def check_record(result: Result) -> list[Check]:
     return [found for check in checks for found in check(result)]
 
 
-def _compare(law: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str) -> Check:
+def _compare(name: str, key: str, due: Array, got: Array, wide: Array | float, text: str, scale: str) -> RecordCheck:
     kept_L = np.isfinite(due) & np.isfinite(got)
     kept_L = kept_L.reshape(len(due), -1).all(1)
     return compare(
-        law, key, due, got, wide, kept_L, text, SOURCE, "log10" if scale == "log10" else "linear", DETECTS[law]
+        name, key, due, got, wide, kept_L, text, SOURCE, "log10" if scale == "log10" else "linear", DETECTS[name]
     )
 
 
-def _check_products(result: Result) -> Iterator[Check]:
+def _check_products(result: Result) -> Iterator[RecordCheck]:
     """Check gains of the products, accumulated apart: a matrix is divided by its largest entry before the next one."""
     h_res = result.matrices.get("h_res")
     if h_res is None:
@@ -96,7 +96,7 @@ def _accumulate(matrices: list[Array], axis: int) -> Array:
     return np.array(found)
 
 
-def _check_sums(result: Result) -> Iterator[Check]:
+def _check_sums(result: Result) -> Iterator[RecordCheck]:
     h_res = result.matrices.get("h_res")
     if h_res is None:
         return
@@ -115,11 +115,11 @@ def _check_sums(result: Result) -> Iterator[Check]:
         yield _compare("matrix_sums", "ds_error", due, result.layers["ds_error"], wide, text, "linear")
 
 
-def _check_logarithms(result: Result) -> Iterator[Check]:
+def _check_logarithms(result: Result) -> Iterator[RecordCheck]:
     yield from _pick_worst(list(_compare_logarithms(result)))
 
 
-def _pick_worst(checks: list[Check]) -> list[Check]:
+def _pick_worst(checks: list[RecordCheck]) -> list[RecordCheck]:
     """Return the one that comes closest to failing, in place of a check for each of many columns."""
     compared = [check for check in checks if check.verdict != "skipped"]
     if not compared:
@@ -128,13 +128,13 @@ def _pick_worst(checks: list[Check]) -> list[Check]:
     return [replace(worst, statement=f"{worst.statement} Of {len(compared)} columns, the one nearest to failing.")]
 
 
-def _measure_miss(check: Check) -> float:
+def _measure_miss(check: RecordCheck) -> float:
     if check.expected is None or check.measured is None or not check.tolerance:
         return math.inf
     return abs(check.measured - check.expected) / check.tolerance
 
 
-def _compare_logarithms(result: Result) -> Iterator[Check]:
+def _compare_logarithms(result: Result) -> Iterator[RecordCheck]:
     for key, log in result.layers_log10.items():
         value = result.layers.get(key)
         if value is None or not (np.isfinite(log) & (value > 0)).any():
@@ -147,7 +147,7 @@ def _compare_logarithms(result: Result) -> Iterator[Check]:
         yield _compare("logarithms", key, due, got, LOG_WIDE, "It belongs to the value next to it.", "log10")
 
 
-def _check_shares(result: Result) -> Iterator[Check]:
+def _check_shares(result: Result) -> Iterator[RecordCheck]:
     sizes = {
         "act": (result.layers.get("act_rms_streams"), 2),
         "read": (result.matrices.get("h_pre"), 1),
@@ -165,7 +165,7 @@ def _check_shares(result: Result) -> Iterator[Check]:
         yield _compare("stream_shares", key, due, result.layers[key], SHARE_WIDE, text, "linear")
 
 
-def _check_merged(result: Result) -> Iterator[Check]:
+def _check_merged(result: Result) -> Iterator[RecordCheck]:
     merged, streams = result.layers.get("act_rms"), result.layers.get("act_rms_streams")
     if merged is None or streams is None:
         return
@@ -176,7 +176,7 @@ def _check_merged(result: Result) -> Iterator[Check]:
     yield _compare("merged_norm", "act_rms", np.zeros(len(merged)), excess, RANGE_WIDE, text, "linear")
 
 
-def _check_steps(result: Result) -> Iterator[Check]:
+def _check_steps(result: Result) -> Iterator[RecordCheck]:
     """One stream, weights of 1: the triangle inequality for x' = x + F."""
     state, branch = result.layers.get("act_rms"), result.layers.get("branch_out_rms")
     h_res, h_post = result.matrices.get("h_res"), result.matrices.get("h_post")
@@ -190,11 +190,11 @@ def _check_steps(result: Result) -> Iterator[Check]:
     yield _compare("skip_step", "act_rms", np.zeros(len(state)), excess, STEP_WIDE, text, "linear")
 
 
-def _check_ranges(result: Result) -> Iterator[Check]:
+def _check_ranges(result: Result) -> Iterator[RecordCheck]:
     yield from _pick_worst(list(_compare_ranges(result)))
 
 
-def _compare_ranges(result: Result) -> Iterator[Check]:
+def _compare_ranges(result: Result) -> Iterator[RecordCheck]:
     for key in (*UNIT, *SHARES):
         table = result.matrices if METRICS[key].table == "matrices" else result.layers
         if key not in table:

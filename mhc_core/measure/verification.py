@@ -7,12 +7,14 @@ has how often each found planted faults.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from mhc_core.check import Check, Scale, Verdict
 from mhc_core.measure.detection import DETECTS, IDENTITIES, MAPS
 from mhc_core.measure.reference_columns import REFERENCES, name_untrained
 from mhc_core.measure.rounding import LEAST, MOST, find_saturation, find_tolerance, lift, to_log10
@@ -25,8 +27,6 @@ from mhc_core.theory.laws import MIXING_EPS, OWN, Curve, predict
 from mhc_core.theory.premises import is_doubly_stochastic, is_free, is_row_stochastic
 
 Array = np.ndarray
-Verdict = Literal["holds", "fails", "skipped"]
-Scale = Literal["linear", "log10"]
 
 # Times what one rounding a layer does, as a run rounds in more places.
 SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}
@@ -43,42 +43,36 @@ KNOWN_BEST = {
 SIZES = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms")
 MAP_WIDE = {"auto": 1e-10, "float32": 1e-4, "bfloat16": 0.1}  # by the type in which coefficients are made
 MISMATCH_FACTOR = 10.0  # products of the Jacobian disagree by rounding alone: its order of magnitude is checked
-NAMED = 3  # failed checks that the summary names
 SIGNALS = ("act_rms", "branch_out_rms", "grad_rms")
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM / 2)
 
 
 @dataclass(frozen=True)
-class Check:
-    """One comparison, shown where the measured value comes closest to failing.
+class RecordCheck(Check):
+    """A check of the numbers of a record, shown where the measured value comes closest to failing.
 
     Attributes
     ----------
-    law: a law of `theory`, or a key of `DETECTS`.
+    name: a law of `theory`, or a key of `DETECTS`.
     metric: key of the metric, or `loss`, or `weights`.
     layer: where, from 0; None for what has no layer.
-    scale: `log10` where the three numbers are decades, else `linear`.
-    expected, measured, tolerance: None if nothing could be compared. It holds where they differ by at most that.
+    source: where the expectation comes from.
     """
 
-    law: str
-    metric: str
-    layer: int | None
-    scale: Scale
-    expected: float | None
-    measured: float | None
-    tolerance: float | None
     verdict: Verdict
-    statement: str
-    source: str
-    detects: str
+    expected: float | None = None
+    measured: float | None = None
+    metric: str = field(kw_only=True)
+    layer: int | None = field(kw_only=True)
+    source: str = field(kw_only=True)
 
-    def to_data(self) -> dict[str, Any]:
-        """Convert the checks to plain data."""
-        return asdict(self)
+    @property
+    def place(self) -> str:
+        """Return the metric and the layer. Layers count from 1 for people."""
+        return self.metric if self.layer is None else f"{self.metric} at layer {self.layer + 1}"
 
 
-def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[Check]:
+def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None) -> list[RecordCheck]:
     """Return every check that applies. `recomputed` comes from `recompute`; without it, laws and sums alone.
 
     Of a stack that was trained, the first step is recomputed.
@@ -99,32 +93,6 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
     if recomputed.mean_law_error is not None:
         checks.append(_check_mean_law(recomputed.mean_law_error))
     return checks + _check_identities(recomputed) + _check_maps(spec, recomputed)
-
-
-def to_verdict(checks: Sequence[Check]) -> Verdict:
-    """Return the verdict of all checks together: `fails` if one fails, `holds` if one holds and none fails."""
-    verdicts = {check.verdict for check in checks}
-    return "fails" if "fails" in verdicts else "holds" if "holds" in verdicts else "skipped"
-
-
-def summarise_checks(checks: Sequence[Check]) -> str:
-    """Build how many checks failed, and which: "1 of 20 checks failed: recomputation of cka at layer 3"."""
-    failed = [check for check in checks if check.verdict == "fails"]
-    compared = len(checks) - sum(check.verdict == "skipped" for check in checks)
-    rest = f" {len(checks) - compared} could not be compared." if compared < len(checks) else ""
-    if failed:
-        names = ", ".join(_name_check(check) for check in failed[:NAMED])
-        more = f" and {len(failed) - NAMED} more" if len(failed) > NAMED else ""
-        return f"{len(failed)} of {compared} checks failed: {names}{more}.{rest}"
-    if not compared:
-        return "Nothing could be compared."
-    return ("The one check holds." if compared == 1 else f"All {compared} checks hold.") + rest
-
-
-def _name_check(check: Check) -> str:
-    """Layers count from 1 for people."""
-    place = "" if check.layer is None else f" at layer {check.layer + 1}"
-    return f"{check.law} of {check.metric}{place}"
 
 
 # Laws.
@@ -156,7 +124,7 @@ def _is_in_range(spec: RunSpec, curve: Curve, result: Result) -> Array:
     return found
 
 
-def _check_curve(curve: Curve, result: Result, held_L: Array) -> Check:
+def _check_curve(curve: Curve, result: Result, held_L: Array) -> RecordCheck:
     if curve.values_log10 is not None:
         measured, value, low, high = (
             result.layers_log10[curve.metric], curve.values_log10, curve.low_log10, curve.high_log10,
@@ -170,7 +138,7 @@ def _check_curve(curve: Curve, result: Result, held_L: Array) -> Check:
     return compare(curve.law, curve.metric, value, measured, wide, known, curve.holds, curve.source)
 
 
-def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> Check:
+def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> RecordCheck:
     """The change from each layer to the next: narrow where the column itself has wandered far. Shown at the latter."""
     with np.errstate(invalid="ignore"):
         step = np.diff(result.layers_log10[curve.metric], prepend=np.nan)
@@ -181,7 +149,7 @@ def _check_steps(curve: Curve, band: Band, result: Result, held_L: Array) -> Che
     return compare(curve.law, curve.metric, value, step, wide, known, text, curve.source)
 
 
-def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
+def _check_sums(spec: RunSpec, result: Result) -> list[RecordCheck]:
     due = {"h_res_row_sum": is_row_stochastic(spec), "h_res_col_sum": is_doubly_stochastic(spec)}
     wide = 4 * spec.streams * MIXING_EPS[spec.dtype]
     text, every = "Sums to 1 by construction.", np.ones(spec.depth, dtype=bool)
@@ -192,7 +160,7 @@ def _check_sums(spec: RunSpec, result: Result) -> list[Check]:
     ]
 
 
-def _check_drift(spec: RunSpec, result: Result) -> Check:
+def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
     """Check the root mean square of all entries of H_res - I: chi-square with as many degrees of freedom as entries."""
     drift = result.matrices["h_res"].astype(np.float64) - np.eye(spec.streams)
     size = np.array([math.sqrt(float((drift**2).mean()))])
@@ -202,7 +170,7 @@ def _check_drift(spec: RunSpec, result: Result) -> Check:
     return compare("drift_size", "h_res", due, size, wide, every, text, OWN)
 
 
-def _check_mean_law(error: float) -> Check:
+def _check_mean_law(error: float) -> RecordCheck:
     text = "In float64, mean_i x'[i] = mean_i x[i] + mean(H_post) F, as columns of H_res sum to 1; relative error."
     every = np.ones(1, dtype=bool)
     return compare("mean_law", "act_rms", np.zeros(1), np.array([error]), 1e-12, every, text, OWN, scale="linear")
@@ -211,7 +179,7 @@ def _check_mean_law(error: float) -> Check:
 # Exact relations.
 
 
-def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
+def _check_identities(recomputed: RecomputationFrame) -> list[RecordCheck]:
     errors = {key: np.array(error, dtype=np.float64) for key, error in (recomputed.identities or {}).items()}
     checks = [
         compare(key, metric, np.zeros(len(errors[key])), errors[key], wide, np.isfinite(errors[key]),
@@ -224,7 +192,7 @@ def _check_identities(recomputed: RecomputationFrame) -> list[Check]:
     return checks
 
 
-def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[Check]:
+def _check_maps(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordCheck]:
     """Check coefficients against the formulas of their family."""
     wide = MAP_WIDE[spec.connection.mapping_dtype if spec.family.is_mapped else "auto"]
     checks = []
@@ -244,7 +212,7 @@ def _say_lost(lost_L: Array | None) -> str:
     return f" {int(lost_L.sum())} of {len(lost_L)} layers are left out: their gradients or states are subnormal."
 
 
-def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
+def _check_weights(excess_L: Array, spread_L: Array) -> list[RecordCheck]:
     """Of each layer, and of all together, which knows it better."""
     known = np.isfinite(excess_L)
     text = "Squared weights over what the initialisation makes them in the mean, less 1"
@@ -261,7 +229,7 @@ def _check_weights(excess_L: Array, spread_L: Array) -> list[Check]:
 # Recomputation.
 
 
-def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
+def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
     # None, which stands for what is beyond float64, becomes nan. A metric's package may no longer be installed.
     columns, unsure = (
         {key: np.array(column, dtype=np.float64) for key, column in table.items() if key in METRICS}
@@ -293,7 +261,7 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
 
 def _check_jacobian(
     spec: RunSpec, frame: JacobianFrame, columns: dict[str, Array], unsure: dict[str, Array]
-) -> list[Check]:
+) -> list[RecordCheck]:
     """Check singular values and bounds relative to the largest, as rounding adds a part of it to what is small."""
     if "jacobian_ritz" not in columns:  # beyond float64
         return []
@@ -315,7 +283,7 @@ def _check_jacobian(
     return checks
 
 
-def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
+def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
     """Check what training measured at step 0, before any update, as the columns of a run that does not train."""
     first = Result(result.depth, keeps_frames=False)
     is_kept = bool(result.kept_steps) and result.kept_steps[0] == 0
@@ -337,7 +305,7 @@ def _check_first_step(spec: RunSpec, result: Result, recomputed: RecomputationFr
     return [*checks, *_check_step_numbers(spec, result, recomputed)]
 
 
-def _check_step_numbers(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[Check]:
+def _check_step_numbers(spec: RunSpec, result: Result, recomputed: RecomputationFrame) -> list[RecordCheck]:
     """Check the norm of all gradients in the first step, and the step size in every one, as far as it came."""
     again, unsure = (
         np.array(table["step_grad_norm"], dtype=np.float64) for table in (recomputed.columns, recomputed.unsure)
@@ -371,7 +339,7 @@ def _find_column(result: Result, key: str) -> Array | None:
 
 def _check_column(
     spec: RunSpec, result: Result, key: str, again: Array, unsure_L: Array, kept_L: Array, least_L: Array | float
-) -> Check:
+) -> RecordCheck:
     """Compare a column with that of the recomputation.
 
     Parameters
@@ -463,7 +431,7 @@ def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backwa
     return known_L & ~np.isinf(column).reshape(len(column), -1).any(1)
 
 
-def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> Check:
+def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, is_held: bool) -> RecordCheck:
     again, unsure = (np.array([math.nan if n is None else n]) for n in (recomputed.loss, recomputed.loss_unsure))
     size = np.maximum(np.abs(again), 1.0)
     least = LOSS_LEAST[spec.dtype]
@@ -478,7 +446,7 @@ def _check_loss(spec: RunSpec, result: Result, recomputed: RecomputationFrame, i
 
 
 def compare(
-    law: str,
+    name: str,
     key: str,
     expected: Array,
     measured: Array,
@@ -488,15 +456,12 @@ def compare(
     source: str,
     scale: Scale | None = None,
     detects: str | None = None,
-) -> Check:
-    """Compare arrays are (L, ...), `kept` is (L) or as they are: it says what is compared. There a measured nan
-    fails.
-    """
-    detects = detects or DETECTS[law]
+) -> RecordCheck:
+    """Compare arrays (L, ...), at the entries that `kept` names: (L), or of their shape. A measured nan fails."""
     scale = scale or ("log10" if key in METRICS and METRICS[key].scale == "log" else "linear")
+    build = partial(RecordCheck, name, scale=scale, detects=detects or DETECTS[name], metric=key, source=source)
     if not kept.any():
-        statement = f"{statement} Nothing to compare."
-        return Check(law, key, None, scale, None, None, None, "skipped", statement, source, detects)
+        return build("skipped", f"{statement} Nothing to compare.", layer=None)
     wide = np.broadcast_to(tolerance, expected.shape)
     with np.errstate(invalid="ignore", divide="ignore"):
         miss = np.nan_to_num(np.abs(measured - expected) / wide, nan=np.inf, posinf=np.inf)
@@ -506,7 +471,7 @@ def compare(
     verdict: Verdict = "holds" if miss[at] <= 1 else "fails"
     due, got, most = (_finite(part[at]) for part in (expected, measured, wide))
     layer = int(at[0]) if len(kept) > 1 else None
-    return Check(law, key, layer, scale, due, got, most, verdict, statement, source, detects)
+    return build(verdict, statement, due, got, most, layer=layer)
 
 
 def _finite(value: Any) -> float | None:

@@ -42,6 +42,7 @@ def run(known: argparse.Namespace) -> int:
         return _explain(SpecError("--args", known.args, f"a JSON object: {error}"))
     if not isinstance(arguments, dict):
         return _explain(SpecError("--args", arguments, "a JSON object"))
+    from mhc_core.check import format_detection
     from mhc_probe.commands.targets import load_name, load_target
     from mhc_probe.conformance import check
 
@@ -55,7 +56,10 @@ def run(known: argparse.Namespace) -> int:
         report = check(target, **options, compiled=known.compile)
     except SpecError as error:
         return _explain(error)
-    print(report.to_json() if known.json else report)
+    if known.json:
+        print(report.to_json())
+    else:
+        print(report, "", format_detection(report.checks), sep="\n")
     return 0 if report.passed else 1
 
 

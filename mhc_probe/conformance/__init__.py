@@ -1,6 +1,7 @@
 """Check an implementation against the laws of its family, and against our own connection."""
 
 from mhc_probe.conformance.checking import check, open_bench
-from mhc_probe.conformance.report import Line, Report
+from mhc_probe.conformance.module_check import ModuleCheck
+from mhc_probe.conformance.report import Report
 
-__all__ = ["Line", "Report", "check", "open_bench"]
+__all__ = ["ModuleCheck", "Report", "check", "open_bench"]

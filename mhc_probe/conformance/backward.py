@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
-from mhc_probe.conformance.claim import Claim
-from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.verdicts import fails, format_number, holds
+from mhc_probe.conformance.module_check import ModuleCheck, design, fails, format_number, holds
+from mhc_probe.conformance.options import FamilyOptions
 
 STEP = 0.02  # relative to the moved value: rounding in float32 and the third derivative then cause equal errors
 AGREES = 3e-3  # allowed error, relative to the length of the difference
@@ -39,7 +38,7 @@ class Mismatch(NamedTuple):
         return self.error / self.allowed
 
 
-def check_backward(bench: Bench, claim: Claim) -> Line:
+def check_backward(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the gradient of the streams, through the mixing and through the coefficients."""
     return _check(
         bench,
@@ -50,7 +49,7 @@ def check_backward(bench: Bench, claim: Claim) -> Line:
     )
 
 
-def check_branch(bench: Bench, claim: Claim) -> Line:
+def check_branch(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the gradient of the branch's output."""
     if bench.subject(bench.x).write is None:
         raise NotApplicable("the module returns coefficients, and no code that applies them was given as write=")
@@ -63,47 +62,49 @@ def check_branch(bench: Bench, claim: Claim) -> Line:
     )
 
 
-def check_gradients(bench: Bench, claim: Claim) -> Line:
+def check_gradients(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that every entry of every parameter moves a coefficient, and that its gradient is right."""
-    name, why = "gradients", "each parameter gets the gradient of what it does"
+    name, statement = "gradients", "each parameter gets the gradient of what it does"
     roles = bench.roles
     if not list(bench.subject.module.parameters()):
         raise NotApplicable("the module has no parameters")
     if roles.error:
         return fails(
-            name, why, "a backward pass", f"it raises: {roles.error.splitlines()[0]}", "print(bench.roles.error)"
+            name, statement, "a backward pass", f"it raises: {roles.error.splitlines()[0]}", "print(bench.roles.error)"
         )
     show = "print(bench.roles.detached, bench.roles.dead)"
     if roles.detached:
-        got = f"no gradient, though they have an effect: {_list(roles.detached)}"
-        return fails(name, why, "a gradient for each entry that has an effect", got, show, "a detach or a no_grad")
-    if roles.dead and claim.family.residual in ("sinkhorn", "free"):
+        measured = f"no gradient, though they have an effect: {_list(roles.detached)}"
+        return fails(
+            name, statement, "a gradient for each entry that has an effect", measured, show, "a detach or a no_grad"
+        )
+    if roles.dead and options.family.residual in ("sinkhorn", "free"):
         likely = "a parameter that is created and not used, or whose result is overwritten"
-        return fails(name, why, "an effect of each entry", f"none: {_list(roles.dead)}", show, likely)
-    line = _check(
+        return fails(name, statement, "an effect of each entry", f"none: {_list(roles.dead)}", show, likely)
+    check = _check(
         bench,
         [name for name, parameter in bench.subject.module.named_parameters() if parameter.numel()],
         name,
-        why,
+        statement,
         "a straight-through estimate, a scaled gradient, or a backward pass written by hand",
     )
-    if line.verdict == "holds" and roles.dead:
-        return Line(name, "design", f"design: H_res leaves entries without effect: {_list(roles.dead)}")
-    return line
+    if check.verdict == "holds" and roles.dead:
+        return design(name, f"H_res leaves entries without effect: {_list(roles.dead)}")
+    return check
 
 
-def _check(bench: Bench, inputs: list[str], name: str, why: str, likely: str) -> Line:
+def _check(bench: Bench, inputs: list[str], name: str, statement: str, likely: str) -> ModuleCheck:
     bench.reset()
     worst = max((find_mismatch(bench, what) for what in inputs), key=lambda found: found.excess)
     expected = f"finite differences to {format_number(worst.allowed)}"
     if worst.excess < 1:
-        return holds(name, why, f"{format_number(worst.error)} away from finite differences")
-    got = (
+        return holds(name, statement, f"{format_number(worst.error)} away from finite differences")
+    measured = (
         f"{format_number(worst.error)} away: {worst.output} changes by {format_number(worst.wanted)} "
         f"along one direction of {worst.input}, and by {format_number(worst.got)} according to autograd"
     )
     show = f"from mhc_probe.conformance.backward import find_mismatch\nprint(find_mismatch(bench, {worst.input!r}))"
-    return fails(name, why, expected, got, show, likely)
+    return fails(name, statement, expected, measured, show, likely)
 
 
 def find_mismatch(bench: Bench, what: str) -> Mismatch:

@@ -21,11 +21,11 @@ MISFIT = 1e-3  # above it, u or the next state is not a mix of streams
 
 
 class NotApplicable(Exception):
-    """The line does not apply to this kind of module, or needs a missing option. The message gives the reason."""
+    """The check does not apply to this kind of module, or needs a missing option. The message gives the reason."""
 
 
 class NotMeasured(Exception):
-    """The line applies, but the module prevents the measurement. The message gives the reason."""
+    """The check applies, but the module prevents the measurement. The message gives the reason."""
 
 
 class EntangledBias(NotMeasured):
@@ -49,7 +49,7 @@ class ObservedMixing(NamedTuple):
 class Bench:
     """One connection, copied. `seed` draws states and parameters.
 
-    `initial` has the parameters of the given module. `pristine` is never called: lines that depend on the history of
+    `initial` has the parameters of the given module. `pristine` is never called: checks that depend on the history of
     calls copy it.
     """
 
@@ -60,7 +60,7 @@ class Bench:
         self.dtype, self.device = parameter.dtype, parameter.device
         self.n, self.width = subject.n, subject.width
         self._ordered: dict[str, list[ParameterEntry]] = {}
-        self.notes: dict[str, Any] = {}  # results that lines share
+        self.notes: dict[str, Any] = {}  # results that checks share
         self.x = self.draw(BATCH, TOKENS, self.n, self.width)
         self.randomise()
         if subject.on(_copy(subject.module)).overwrites(self.x):
@@ -306,5 +306,5 @@ def measure(x: torch.Tensor, called: ModuleCall, inverse: torch.Tensor | None = 
     return ObservedMixing(h_pre, h_post, h_res, misfit_read, misfit_write)
 
 
-def _misfit(got: torch.Tensor, explained: torch.Tensor) -> float:
-    return ((got - explained).abs().max() / got.abs().max().clamp_min(1e-30)).item()
+def _misfit(measured: torch.Tensor, explained: torch.Tensor) -> float:
+    return ((measured - explained).abs().max() / measured.abs().max().clamp_min(1e-30)).item()

@@ -10,12 +10,13 @@ from torch import nn
 
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_probe.conformance.calling import Subject, Write
-from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.checks import CHECKS
+from mhc_probe.conformance.detection import DETECTS
 from mhc_probe.conformance.discovery import find_subjects
 from mhc_probe.conformance.ends import Expand, Reduce, check_expand, check_reduce
-from mhc_probe.conformance.lines import LINES
-from mhc_probe.conformance.report import Line, Report
-from mhc_probe.conformance.verdicts import fails, holds
+from mhc_probe.conformance.module_check import ModuleCheck, fails, holds
+from mhc_probe.conformance.options import FamilyOptions
+from mhc_probe.conformance.report import Report
 
 
 def check(
@@ -37,16 +38,16 @@ def check(
     """Compare an implementation of Hyper-Connections with the laws of its family and with ours.
 
     A copy of the connection gets random parameters and states; what it does is measured, and its coefficients are
-    solved for. The module itself does not change. A line that the module itself prevents from being measured fails,
-    unless another line fails and names the cause.
+    solved for. The module itself does not change. A check that the module itself prevents from being measured fails,
+    unless another check fails and names the cause.
 
     Parameters
     ----------
     module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
         not share parameters).
     family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic or gated.
-    rounds, eps: the claimed number of Sinkhorn rounds, by default 20, and their eps, by default 1e-6.
-    output: claimed reduction of the streams, "sum" or "mean"; by default that of the family.
+    rounds, eps: the number of Sinkhorn rounds that it should have, by default 20, and their eps, by default 1e-6.
+    output: reduction of the streams that it should have, "sum" or "mean"; by default that of the family.
     dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a
         mapping that follows the type of the state fails.
     streams, width: n and C, if the shapes of parameters do not determine them.
@@ -60,24 +61,24 @@ def check(
     SpecError
         If an option is not one of those above, or nothing in the module can be called as a connection.
     """
-    claim = Claim(family, rounds, eps, output, dtype)
+    options = FamilyOptions(family, rounds, eps, output, dtype)
     with _quiet():
         built = [module] if isinstance(module, nn.Module) else [module(), module()]
         subjects = [subject for one in built for subject in find_subjects(one, streams, width, write)]
         bench = Bench(subjects[0], seed)
         opening = _format_opening(seed=seed, streams=streams, width=width, write=write)
-        lines = [_run(name, partial(check_line, bench, claim)) for name, check_line in LINES.items()]
-        lines += [
+        checks = [_run(name, partial(check_module, bench, options)) for name, check_module in CHECKS.items()]
+        checks += [
             _run("expand", lambda: check_expand(bench, expand)),
-            _run("reduce", lambda: check_reduce(bench, claim, reduce)),
+            _run("reduce", lambda: check_reduce(bench, options, reduce)),
             _run("sharing", lambda: _check_sharing(subjects)),
             _run("compile", lambda: _check_compiled(bench, compiled)),
         ]
-    lines = [
-        replace(line, reproduce=line.reproduce.replace("open_bench(module)", opening))
-        for line in _fail_unmeasured(lines)
+    complete = [
+        replace(one, detects=DETECTS[one.name], reproduce=one.reproduce.replace("open_bench(module)", opening))
+        for one in _fail_unmeasured(checks)
     ]
-    return Report(type(subjects[0].module).__name__, family, tuple(lines))
+    return Report(type(subjects[0].module).__name__, family, tuple(complete))
 
 
 def open_bench(
@@ -98,15 +99,15 @@ def _format_opening(*, seed: int, streams: int | None, width: int | None, write:
     return f"open_bench({', '.join(['module', *(f'{name}={value}' for name, value in given.items() if value)])})"
 
 
-def _fail_unmeasured(lines: list[Line]) -> Iterator[Line]:
-    """Yield all lines. The first that was not measured fails, if no other line fails and explains it."""
-    is_explained = any(line.verdict == "fails" for line in lines)
-    for line in lines:
-        if line.verdict == "not measured" and not is_explained:
+def _fail_unmeasured(checks: list[ModuleCheck]) -> Iterator[ModuleCheck]:
+    """Yield all checks. The first that was not measured fails, if no other check fails and explains it."""
+    is_explained = any(one.verdict == "fails" for one in checks)
+    for one in checks:
+        if one.verdict == "skipped" and not is_explained:
             is_explained = True
-            yield fails(line.name, "the line can be measured", "a measurement", line.why, "print(bench.roles)")
+            yield fails(one.name, "the check can be made", "a measurement", one.statement, "print(bench.roles)")
         else:
-            yield line
+            yield one
 
 
 @contextmanager
@@ -124,16 +125,16 @@ def _quiet() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _run(name: str, check_line: Callable[[], Line]) -> Line:
+def _run(name: str, check_module: Callable[[], ModuleCheck]) -> ModuleCheck:
     try:
-        return check_line()
+        return check_module()
     except NotApplicable as reason:
-        return Line(name, "not applicable", str(reason))
+        return ModuleCheck(name, "not applicable", str(reason))
     except NotMeasured as reason:
-        return Line(name, "not measured", str(reason))
+        return ModuleCheck(name, "skipped", str(reason))
 
 
-def _check_sharing(subjects: list[Subject]) -> Line:
+def _check_sharing(subjects: list[Subject]) -> ModuleCheck:
     """Check that no parameter belongs to two connections."""
     if len(subjects) == 1:
         raise NotApplicable("there is one connection: give a model, or a function that builds one")
@@ -144,16 +145,18 @@ def _check_sharing(subjects: list[Subject]) -> Line:
             memory = parameter.data_ptr() or id(parameter)  # an empty parameter, or one on meta, has no address
             if owners.setdefault(memory, number) != number:
                 shared.add(name)
-    why = f"{len(subjects)} connections have parameters of their own"
+    statement = f"{len(subjects)} connections have parameters of their own"
     if not shared:
-        return holds("sharing", why)
+        return holds("sharing", statement)
     show = "print({name: parameter.data_ptr() for name, parameter in module.named_parameters(remove_duplicate=False)})"
     likely = "a parameter that is created once, with the class or as a default argument"
-    return fails("sharing", why, "no parameter in two of them", f"shared: {', '.join(sorted(shared))}", show, likely)
+    return fails(
+        "sharing", statement, "no parameter in two of them", f"shared: {', '.join(sorted(shared))}", show, likely
+    )
 
 
 @torch.no_grad()
-def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
+def _check_compiled(bench: Bench, is_wanted: bool) -> ModuleCheck:
     """Check that torch.compile gives the same results."""
     if not is_wanted:
         raise NotApplicable("not requested: compiled=True compares with torch.compile")
@@ -165,10 +168,15 @@ def _check_compiled(bench: Bench, is_wanted: bool) -> Line:
     if plain.h_res is not None and compiled.h_res is not None:
         pairs.append((plain.h_res, compiled.h_res))
     worst = max((one - other).abs().max().item() for one, other in pairs)
-    why = "torch.compile gives the same coefficients"
+    statement = "torch.compile gives the same coefficients"
     if worst < 1e-4:
-        return holds("compile", why)
+        return holds("compile", statement)
     show = "print(bench.observe(subject=bench.subject.on(torch.compile(bench.subject.module))).h_res[0, 0])"
     return fails(
-        "compile", why, "differences below 1e-4", f"{worst:.3g}", show, "a value that the compiler keeps as a constant"
+        "compile",
+        statement,
+        "differences below 1e-4",
+        f"{worst:.3g}",
+        show,
+        "a value that the compiler keeps as a constant",
     )

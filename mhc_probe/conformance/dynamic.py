@@ -3,40 +3,39 @@
 import torch
 
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing, center
-from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.module_check import ModuleCheck, fails, format_number, holds, judge
+from mhc_probe.conformance.options import FamilyOptions
 from mhc_probe.conformance.ranges import find_law
-from mhc_probe.conformance.report import Line
 from mhc_probe.conformance.sinkhorn import FITS, find_layout, fit_h_res
-from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
 
 VARIES = 1e-4
 BENT = 0.1  # share of a change; in float32 it is linear to 1e-5, in bfloat16 to 0.05
 SCALES = (0.125, 64.0)  # at 1/8, an eps of 1e-5 in a norm has no visible effect
 
 
-def check_bias(bench: Bench, claim: Claim) -> Line:
+def check_bias(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that every coefficient has a static part, whose entries move one coefficient each."""
-    name, why = "bias", "each coefficient has a bias of its own"
-    if not claim.family.reads_streams:
+    name, statement = "bias", "each coefficient has a bias of its own"
+    if not options.family.reads_streams:
         raise NotApplicable("this family has no biases")
-    wanted = ("pre", "post") if claim.family.residual == "doubly stochastic" else claim.targets
+    wanted = ("pre", "post") if options.family.residual == "doubly stochastic" else options.targets
     missing = [f"H_{target}" for target in wanted if target not in bench.roles.bias]
     show = "print(bench.roles.bias, bench.roles.entangled)"
     if "H_res" in missing and bench.roles.entangled:
         target, parameter = next(iter(bench.roles.entangled.items()))
-        got = f"{parameter}, which moves H_res, moves H_{target} too"
-        return fails(name, why, "parameters of H_res that move H_res alone", got, show, _ENTANGLED[target])
-    if missing and _lacks_res(bench, claim):
+        measured = f"{parameter}, which moves H_res, moves H_{target} too"
+        return fails(name, statement, "parameters of H_res that move H_res alone", measured, show, _ENTANGLED[target])
+    if missing and _lacks_res(bench, options):
         raise NotMeasured("no parameter moves H_res: see mixing applied")
     if missing:
         likely = "a static part that is left out, or that is no parameter"
-        return fails(name, why, "a bias for each", f"none for {', '.join(missing)}", show, likely)
+        return fails(name, statement, "a bias for each", f"none for {', '.join(missing)}", show, likely)
     for target in wanted:
         if bench.list_owners(target) is None:
-            got = f"entries of the bias of H_{target} that move several coefficients alike"
+            measured = f"entries of the bias of H_{target} that move several coefficients alike"
             likely = f"a mean or another map over streams after the logits of H_{target}"
-            return fails(name, why, f"each moves one entry of H_{target}", got, show, likely)
-    return holds(name, why, "all found")
+            return fails(name, statement, f"each moves one entry of H_{target}", measured, show, likely)
+    return holds(name, statement, "all found")
 
 
 _ENTANGLED = {
@@ -45,62 +44,64 @@ _ENTANGLED = {
 }
 
 
-def check_order(bench: Bench, claim: Claim) -> Line:
+def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that entry k of a bias belongs to stream k."""
-    name, why = "stream order", "entry k of a bias belongs to stream k, where streams are read, written and mixed"
-    if not claim.family.reads_streams:
+    name, statement = "stream order", "entry k of a bias belongs to stream k, where streams are read, written and mixed"
+    if not options.family.reads_streams:
         raise NotApplicable("this family has no biases")
     moved = []
     for target in ("pre", "post"):
         owners = None if target not in bench.roles.bias else bench.list_owners(target)
         if owners is not None and owners != list(range(bench.n)):
             moved.append(f"H_{target} of streams {', '.join(str(owner + 1) for owner in owners)}")
-    has_order = claim.family.residual == "sinkhorn" and bench.n > 2 and "res" in bench.roles.bias
+    has_order = options.family.residual == "sinkhorn" and bench.n > 2 and "res" in bench.roles.bias
     if has_order and bench.list_owners("res") is not None and find_layout(bench) == "neither":
         moved.append("H_res in an order that is neither (output, input) nor (input, output)")
     show = "print({target: bench.list_owners(target) for target in bench.roles.bias})"
-    got = f"entries 1 to {bench.n} move {' and '.join(moved)}" if moved else "the same order"
+    measured = f"entries 1 to {bench.n} move {' and '.join(moved)}" if moved else "the same order"
     likely = "an index of streams that is off by one, a roll or a flip between reading and writing"
-    return judge(name, why, "the same order", got, show, likely, is_right=not moved)
+    return judge(name, statement, "the same order", measured, show, likely, is_right=not moved)
 
 
-def _lacks_res(bench: Bench, claim: Claim) -> bool:
+def _lacks_res(bench: Bench, options: FamilyOptions) -> bool:
     known = bench.roles.bias.keys() | bench.roles.phi.keys()
-    return "res" in claim.targets and "res" not in known and {"pre", "post"} <= bench.roles.bias.keys()
+    return "res" in options.targets and "res" not in known and {"pre", "post"} <= bench.roles.bias.keys()
 
 
 @torch.no_grad()
-def check_dynamic(bench: Bench, claim: Claim) -> Line:
+def check_dynamic(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that coefficients differ between tokens."""
-    name, why = "dynamic part", "coefficients come from the state of each token"
+    name, statement = "dynamic part", "coefficients come from the state of each token"
     bench.reset()
     values = _by_target(bench.observe())
-    spread = {t: (values[t] - values[t][:1, :1]).abs().max().item() for t in claim.targets if t in values}
+    spread = {t: (values[t] - values[t][:1, :1]).abs().max().item() for t in options.targets if t in values}
     if max(spread.values()) < VARIES:
         unused = [name for name in bench.roles.dead if bench.subject.module.get_parameter(name).numel() >= bench.width]
         if not unused:
             raise NotApplicable("coefficients are static: no parameter is a projection")
-        got = f"none; {', '.join(unused)} unused"
-        return fails(name, why, "differences between tokens", got, _SHOW, "a projection that is created and not used")
-    if _lacks_res(bench, claim):
+        measured = f"none; {', '.join(unused)} unused"
+        return fails(
+            name, statement, "differences between tokens", measured, _SHOW, "a projection that is created and not used"
+        )
+    if _lacks_res(bench, options):
         spread.pop("res", None)
     still = [f"H_{target}" for target, value in spread.items() if value < VARIES]
     if still:
-        got, likely = f"none in {', '.join(still)}", "a static part alone, where others are dynamic"
-        return fails(name, why, "differences between tokens", got, _SHOW, likely)
-    return holds(name, why)
+        measured, likely = f"none in {', '.join(still)}", "a static part alone, where others are dynamic"
+        return fails(name, statement, "differences between tokens", measured, _SHOW, likely)
+    return holds(name, statement)
 
 
 _SHOW = "print(bench.observe().h_pre.std((0, 1)), bench.observe().h_post.std((0, 1)))"
 
 
 @torch.no_grad()
-def check_gate(bench: Bench, claim: Claim) -> Line:
+def check_gate(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that logits are linear in a gate."""
-    name, why = "gate", "a gate multiplies the dynamic part of each logit, and nothing else"
-    if not claim.family.reads_streams:
+    name, statement = "gate", "a gate multiplies the dynamic part of each logit, and nothing else"
+    if not options.family.reads_streams:
         raise NotApplicable("this family has no gates")
-    dynamic = [target for target in claim.targets if target in bench.roles.phi]
+    dynamic = [target for target in options.targets if target in bench.roles.phi]
     if not dynamic and bench.is_dynamic:
         raise NotMeasured("coefficients come from the state, but no parameter moves one of them alone")
     if not dynamic:
@@ -111,12 +112,19 @@ def check_gate(bench: Bench, claim: Claim) -> Line:
         raise NotMeasured("parameters of H_res move other coefficients too: see bias")
     if missing:
         likely = "a gate that is left out, or that is no parameter"
-        return fails(name, why, "one gate for each", f"none for {', '.join(missing)}", show, likely)
+        return fails(name, statement, "one gate for each", f"none for {', '.join(missing)}", show, likely)
     gated = [f"H_{target}" for target in dynamic if _has_gated_bias(bench, target)]
     if gated:
-        got = f"no effect of the bias of {', '.join(gated)} where the gates are 0"
-        return fails(name, why, "a bias outside the gate", got, show, "the gate multiplies the bias too: a (v phi + b)")
-    steps = [_logits_at_gate(bench, claim, gate) for gate in (0.0, 0.5, 1.0)]
+        measured = f"no effect of the bias of {', '.join(gated)} where the gates are 0"
+        return fails(
+            name,
+            statement,
+            "a bias outside the gate",
+            measured,
+            show,
+            "the gate multiplies the bias too: a (v phi + b)",
+        )
+    steps = [_logits_at_gate(bench, options, gate) for gate in (0.0, 0.5, 1.0)]
     worst = 0.0
     for target in set(dynamic) & steps[0].keys():
         zero, half, whole = (step[target] for step in steps)
@@ -124,9 +132,9 @@ def check_gate(bench: Bench, claim: Claim) -> Line:
         bent = ((whole - zero) - 2 * (half - zero)).abs().max() / size
         rest = (zero - zero[:1, :1]).abs().max() / size
         worst = max(worst, bent.item(), rest.item())
-    got = f"{format_number(worst)} of the change is not linear"
+    measured = f"{format_number(worst)} of the change is not linear"
     likely = "a sigmoid, a tanh or another map around the gate"
-    return judge(name, why, "a dynamic part linear in the gate", got, show, likely, is_right=worst < BENT)
+    return judge(name, statement, "a dynamic part linear in the gate", measured, show, likely, is_right=worst < BENT)
 
 
 def _has_gated_bias(bench: Bench, target: str) -> bool:
@@ -144,7 +152,7 @@ def _has_gated_bias(bench: Bench, target: str) -> bool:
     return changes[0] < 0.01 * changes[1]
 
 
-def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.Tensor]:
+def _logits_at_gate(bench: Bench, options: FamilyOptions, gate: float) -> dict[str, torch.Tensor]:
     """Return what a gate enters linearly: logits, or the coefficients themselves if they are free.
 
     Logits of H_res are known up to constants of rows and columns, which centring removes.
@@ -153,7 +161,7 @@ def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.
     bench.set_entries(list(bench.roles.gate.values()), gate)
     found = {target: value.double() for target, value in _by_target(bench.observe()).items()}
     bench.reset()
-    if not claim.family.pre:
+    if not options.family.pre:
         return found
     laws = {"sigmoid": 1.0, "2 sigmoid": 2.0}
     for target in ("pre", "post"):
@@ -161,22 +169,22 @@ def _logits_at_gate(bench: Bench, claim: Claim, gate: float) -> dict[str, torch.
         value = found.pop(target)
         if most is not None:
             found[target] = torch.logit(value / most, 1e-7)
-    if "res" in found and not _takes_exp(bench, claim):
+    if "res" in found and not _takes_exp(bench, options):
         del found["res"]
     if "res" in found:
         found["res"] = center(found["res"].clamp_min(1e-30).log())
     return found
 
 
-def _takes_exp(bench: Bench, claim: Claim) -> bool:
-    if claim.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
+def _takes_exp(bench: Bench, options: FamilyOptions) -> bool:
+    if options.family.residual != "sinkhorn" or "res" not in bench.roles.bias:
         return False
-    made = fit_h_res(bench, claim)
+    made = fit_h_res(bench, options)
     return made.mild_fit.law.positive == "exp" and made.slow_fit.error < FITS
 
 
 @torch.no_grad()
-def check_norm(bench: Bench, claim: Claim) -> Line:
+def check_norm(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that a scaled state has the same coefficients."""
     bench.reset()
     if not bench.roles.phi and not bench.roles.gain:
@@ -184,7 +192,7 @@ def check_norm(bench: Bench, claim: Claim) -> Line:
             raise NotMeasured("coefficients come from the state, but no projection was found")
         raise NotApplicable("coefficients are static")
     plain, *scaled = (_by_target(bench.observe(scale * bench.x)) for scale in (1.0, *SCALES))
-    targets = plain.keys() - (set() if claim.family.reads_streams else {"pre"})
+    targets = plain.keys() - (set() if options.family.reads_streams else {"pre"})
     change = max((plain[target] - other[target]).abs().max().item() for target in targets for other in scaled)
     return judge(
         "norm",

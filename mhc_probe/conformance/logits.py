@@ -8,10 +8,9 @@ state.
 import torch
 
 from mhc_probe.conformance.bench import VISIBLE, Bench, NotApplicable, NotMeasured, center
-from mhc_probe.conformance.claim import Claim
+from mhc_probe.conformance.module_check import ModuleCheck, design, fails, format_number, holds
+from mhc_probe.conformance.options import FamilyOptions
 from mhc_probe.conformance.ranges import follows_law
-from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.verdicts import fails, format_number, holds
 
 BENT = 0.02  # share of the largest odd part
 SHOW = (
@@ -25,15 +24,15 @@ Logits = dict[str, torch.Tensor]
 
 
 @torch.no_grad()
-def check_logits(bench: Bench, claim: Claim) -> Line:
+def check_logits(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check t = a (v phi) / rms(v) + b: mHC, Eq. 7."""
-    name, why = "logits", "logits are a bias and a linear map of the state over its rms"
-    if claim.family.pre != "sigmoid":
+    name, statement = "logits", "logits are a bias and a linear map of the state over its rms"
+    if options.family.pre != "sigmoid":
         raise NotApplicable("this family makes its coefficients in another way")
     bench.reset()
     if not bench.is_dynamic:
         raise NotApplicable("coefficients are static")
-    targets = _list_targets(bench, claim)
+    targets = _list_targets(bench, options)
     if not targets:
         raise NotMeasured("no coefficient follows the law from which its logits could be recovered")
     one, two = bench.x + 0.5, 2 * bench.draw(*bench.x.shape, salt=97) - 0.3
@@ -45,24 +44,24 @@ def check_logits(bench: Bench, claim: Claim) -> Line:
         likely = (
             "the bias is divided by the rms too" if is_divided else "a part of the logits that is even in the state"
         )
-        got = f"a bias that differs from state to state by {format_number(drift)} of the dynamic part"
-        return fails(name, why, f"the same bias for all states, to {BENT:g}", got, SHOW, likely)
+        measured = f"a bias that differs from state to state by {format_number(drift)} of the dynamic part"
+        return fails(name, statement, f"the same bias for all states, to {BENT:g}", measured, SHOW, likely)
     joint, parts = find_odd(bench, one + two, targets), [find_odd(bench, x, targets) for x in (one, two)]
     bent = _find_distance(joint, {k: parts[0][k] + parts[1][k] for k in targets}) / size
     if bent < BENT:
-        return holds(name, why, f"{format_number(bent)} of the dynamic part is not linear")
-    got = f"{format_number(bent)} of the dynamic part is not linear"
-    design, likely = _explain(bench, one, targets)
-    if design:
-        return Line(name, "design", f"design: {design}", got=got)
-    return fails(name, why, f"a linear map, to {BENT:g}", got, SHOW, likely)
+        return holds(name, statement, f"{format_number(bent)} of the dynamic part is not linear")
+    measured = f"{format_number(bent)} of the dynamic part is not linear"
+    choice, likely = _explain(bench, one, targets)
+    if choice:
+        return design(name, choice, measured)
+    return fails(name, statement, f"a linear map, to {BENT:g}", measured, SHOW, likely)
 
 
-def _list_targets(bench: Bench, claim: Claim) -> list[str]:
+def _list_targets(bench: Bench, options: FamilyOptions) -> list[str]:
     """Return the coefficients whose logits can be recovered."""
-    found = [target for target in ("pre", "post") if follows_law(bench, claim, target)]
+    found = [target for target in ("pre", "post") if follows_law(bench, options, target)]
     h_res = bench.observe().h_res
-    if claim.family.residual == "sinkhorn" and h_res is not None and (h_res > VISIBLE).all():
+    if options.family.residual == "sinkhorn" and h_res is not None and (h_res > VISIBLE).all():
         found.append("res")
     return found
 

@@ -5,9 +5,8 @@ from copy import deepcopy
 import torch
 
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
-from mhc_probe.conformance.claim import Claim
-from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.verdicts import fails, format_number, holds, judge
+from mhc_probe.conformance.module_check import ModuleCheck, design, fails, format_number, holds, judge
+from mhc_probe.conformance.options import FamilyOptions
 
 SWEEP = 33  # number of logits within 1/256, which bfloat16 does not resolve between 1 and 2
 START, SPAN, WIDE = 1.3, 2.0**-8, 0.25
@@ -17,11 +16,11 @@ COARSE = 0.02  # error of H_res; states in bfloat16 cause 0.005, a mapping in bf
 
 
 @torch.no_grad()
-def check_precision(bench: Bench, claim: Claim) -> Line:
+def check_precision(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that logits that differ by a ten-thousandth give different coefficients."""
-    if not claim.family.reads_streams:
+    if not options.family.reads_streams:
         raise NotApplicable("this family has no biases")
-    known = [target for target in claim.targets if target in bench.roles.bias]
+    known = [target for target in options.targets if target in bench.roles.bias]
     if not known:
         raise NotMeasured("no bias was found")
     rough = {target: _find_roughness(bench, target) for target in known}
@@ -67,10 +66,13 @@ def _get_first(bench: Bench, target: str, logit: float) -> torch.Tensor:
 
 
 @torch.no_grad()
-def check_low_precision(bench: Bench, claim: Claim) -> Line:
+def check_low_precision(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that the mapping is computed in float32 with parameters and states in bfloat16."""
-    name, why = "precision in bfloat16", "with parameters and states in bfloat16, the mapping is computed in float32"
-    if claim.family.residual != "sinkhorn":
+    name, statement = (
+        "precision in bfloat16",
+        "with parameters and states in bfloat16, the mapping is computed in float32",
+    )
+    if options.family.residual != "sinkhorn":
         raise NotApplicable("it is seen in H_res of Sinkhorn's rounds alone")
     places = bench.require_bias("res")
     if not bench.is_dynamic:
@@ -91,14 +93,16 @@ def check_low_precision(bench: Bench, claim: Claim) -> Line:
     assert coarse is not None
     error = (coarse - exact).abs().max().item()
     if error < COARSE:
-        return holds(name, why)
-    got = f"H_res off by up to {format_number(error)}: it follows the type of the state"
-    if claim.dtype != "bfloat16":
-        return Line(name, "design", "design: the mapping follows the type of the state: keep it in float32", got=got)
+        return holds(name, statement)
+    measured = f"H_res off by up to {format_number(error)}: it follows the type of the state"
+    if options.dtype != "bfloat16":
+        return design(name, "the mapping follows the type of the state: keep it in float32", measured)
     show = (
         f"places = bench.require_bias('res')\nbench.reset()\nbench.set_entries(places, {LIFT:g})\n"
         "low = bench.subject.on(bench.subject.module.bfloat16())\n"
         "print(bench.observe(bench.x.bfloat16(), low).h_res[0, 0])"
     )
     likely = "parameters and state that are not cast to float32 before the projection"
-    return fails(name, why, f"differences below {COARSE:g}, which states in bfloat16 leave", got, show, likely)
+    return fails(
+        name, statement, f"differences below {COARSE:g}, which states in bfloat16 leave", measured, show, likely
+    )

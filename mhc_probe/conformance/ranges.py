@@ -3,38 +3,37 @@
 import torch
 
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
-from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.laws import fit_scalar
-from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.verdicts import format_number, judge
+from mhc_probe.conformance.module_check import ModuleCheck, format_number, judge
+from mhc_probe.conformance.options import FamilyOptions
 
-CLOSE = 0.006  # bfloat16 causes 0.004, which another line checks; a clamp at 5 causes 0.0067
+CLOSE = 0.006  # bfloat16 causes 0.004, which another check finds; a clamp at 5 causes 0.0067
 VALUES = (-30.0, -2.0, 0.0, 1.0, 30.0)
 
 
-def check_pre(bench: Bench, claim: Claim) -> Line:
+def check_pre(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check H_pre = sigmoid(t_pre)."""
-    return _check(bench, "pre", claim.family.pre)
+    return _check(bench, "pre", options.family.pre)
 
 
-def check_post(bench: Bench, claim: Claim) -> Line:
+def check_post(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check H_post = 2 sigmoid(t_post)."""
-    return _check(bench, "post", claim.family.post)
+    return _check(bench, "post", options.family.post)
 
 
-def _check(bench: Bench, target: str, expected: str) -> Line:
+def _check(bench: Bench, target: str, expected: str) -> ModuleCheck:
     if not expected:
         raise NotApplicable("this family does not bound it")
     if target not in bench.roles.bias:
         return _check_bounds(bench, target, expected)
     law, error, low, high = find_law(bench, target)
     limits = f"from {format_number(low)} to {format_number(high)}"
-    got = f"{law}, {limits}" if error < CLOSE else f"no known map, {limits}"
+    measured = f"{law}, {limits}" if error < CLOSE else f"no known map, {limits}"
     return judge(
         f"range of H_{target}",
         f"H_{target} = {expected} of its logits",
         expected,
-        got,
+        measured,
         f"for t in (-30.0, 0.0, 30.0):\n    print(bench.mixing({target}=torch.full(({bench.n},), t)).h_{target}[0, 0])",
         _explain(target, law if error < CLOSE else ""),
         is_right=law == expected and error < CLOSE,
@@ -53,11 +52,11 @@ def _explain(target: str, law: str) -> str:
     return known.get((target, law), f"H_{target} is {law}")
 
 
-def follows_law(bench: Bench, claim: Claim, target: str) -> bool:
+def follows_law(bench: Bench, options: FamilyOptions, target: str) -> bool:
     """Return whether H_pre or H_post follows the map of the family. True if there is no bias to test it with."""
     if target not in bench.roles.bias:
         return True
-    expected = claim.family.pre if target == "pre" else claim.family.post
+    expected = options.family.pre if target == "pre" else options.family.post
     try:
         law, error, _, _ = find_law(bench, target)
     except NotMeasured:
@@ -82,7 +81,7 @@ def find_law(bench: Bench, target: str) -> tuple[str, float, float, float]:
     return law, error, rows[0].min().item(), rows[-1].max().item()
 
 
-def _check_bounds(bench: Bench, target: str, expected: str) -> Line:
+def _check_bounds(bench: Bench, target: str, expected: str) -> ModuleCheck:
     """Check the bounds with states that saturate the logits, if there is no bias."""
     if target not in bench.roles.phi:
         raise NotMeasured(f"no bias and no projection of H_{target} alone was found")
@@ -90,8 +89,8 @@ def _check_bounds(bench: Bench, target: str, expected: str) -> Line:
     bench.scale_entries(bench.roles.phi[target], 1e4)
     observed = bench.observe()
     bench.reset()
-    got = observed.h_pre if target == "pre" else observed.h_post
-    low, high, most = got.min().item(), got.max().item(), 2.0 if expected.startswith("2") else 1.0
+    values = observed.h_pre if target == "pre" else observed.h_post
+    low, high, most = values.min().item(), values.max().item(), 2.0 if expected.startswith("2") else 1.0
     return judge(
         f"range of H_{target}",
         f"H_{target} = {expected} of its logits, seen at its limits",

@@ -10,31 +10,30 @@ from mhc_core.connections.hc import DynamicHC
 from mhc_core.connections.manifold import DynamicManifold
 from mhc_core.spec import RunSpec, SpecErrors, parse_spec
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured, ObservedMixing
-from mhc_probe.conformance.claim import Claim
-from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.module_check import ModuleCheck, format_number, judge
+from mhc_probe.conformance.options import FamilyOptions
 from mhc_probe.conformance.roles import ParameterEntry
 from mhc_probe.conformance.sinkhorn import find_layout, get_law, is_applied_elsewhere
-from mhc_probe.conformance.verdicts import format_number, judge
 
 AGREES = 2e-3
 
 
 @torch.no_grad()
-def check_reference(bench: Bench, claim: Claim) -> Line:
+def check_reference(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the coefficients against our connection with the module's parameters."""
-    if claim.family.residual not in ("sinkhorn", "free"):
+    if options.family.residual not in ("sinkhorn", "free"):
         raise NotApplicable("our connection of this family has other parameters")
     roles = bench.roles
-    for target in claim.targets:
+    for target in options.targets:
         if any(target not in known for known in (roles.bias, roles.phi, roles.gate)):
             if not bench.is_dynamic:
-                raise NotApplicable("coefficients are static: their laws are other lines")
+                raise NotApplicable("coefficients are static: their laws have checks of their own")
             raise NotMeasured(f"no bias, projection and gate of H_{target} were found")
     if any(bench.subject.module.get_parameter(name).squeeze().ndim > 1 for name in roles.gain):
         raise NotApplicable("the projection is a product, and ours is one matrix: see logits")
     bench.reset()
     observed = bench.observe()
-    differences = [_compare(observed, theirs) for theirs in _list_references(bench, claim)]
+    differences = [_compare(observed, theirs) for theirs in _list_references(bench, options)]
     if not differences:
         raise NotApplicable("projections have a shape that ours do not have: see logits")
     nearest = min(differences)
@@ -43,28 +42,28 @@ def check_reference(bench: Bench, claim: Claim) -> Line:
         "our connection with the same parameters has the same coefficients",
         f"differences below {AGREES:g}",
         format_number(nearest),
-        "from mhc_probe.conformance.claim import Claim\n"
+        "from mhc_probe.conformance.options import FamilyOptions\n"
         "from mhc_probe.conformance.reference import check_reference\n"
-        f"print(bench.observe().h_res[0, 0], check_reference(bench, Claim({claim.name!r})).got)",
+        f"print(bench.observe().h_res[0, 0], check_reference(bench, FamilyOptions({options.name!r})).measured)",
         "a factor in the logits, a norm that divides by the length instead of the rms, or another order of the state",
         is_right=nearest < AGREES,
     )
 
 
-def _list_references(bench: Bench, claim: Claim) -> Iterator[Mixing]:
+def _list_references(bench: Bench, options: FamilyOptions) -> Iterator[Mixing]:
     """Yield our mixing for each way in which a projection may index the state."""
     states = [bench.x, bench.x.transpose(2, 3).reshape_as(bench.x)]
     for x in states:
-        build = _build_hc if claim.family.residual == "free" else _build_mhc
-        mixing = build(bench, claim, x.flatten(0, 1).float().cpu())
+        build = _build_hc if options.family.residual == "free" else _build_mhc
+        mixing = build(bench, options, x.flatten(0, 1).float().cpu())
         if mixing is not None:
             yield mixing
 
 
-def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
-    connection = DynamicHC(_parse(bench, claim, "hc"))
+def _build_hc(bench: Bench, options: FamilyOptions, x_NnC: torch.Tensor) -> Mixing | None:
+    connection = DynamicHC(_parse(bench, options, "hc"))
     layer, phi, sizes = connection.mixers[0], {}, {"pre": 1, "post": 1, "res": bench.n}
-    for target in claim.targets:
+    for target in options.targets:
         projection = _get_projection(bench, target)
         if projection is None or projection.shape != (bench.width, sizes[target]):
             return None
@@ -84,15 +83,15 @@ def _build_hc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
     return mixing
 
 
-def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None:
-    law, n = get_law(bench, claim).law, bench.n
-    if law.eps > claim.max_eps:
+def _build_mhc(bench: Bench, options: FamilyOptions, x_NnC: torch.Tensor) -> Mixing | None:
+    law, n = get_law(bench, options).law, bench.n
+    if law.eps > options.max_eps:
         raise NotMeasured("ours takes no eps of that size: see eps")
-    phi = [_spread(bench, target) for target in claim.targets]
+    phi = [_spread(bench, target) for target in options.targets]
     if any(part is None for part in phi):
         return None
     is_per_stream = len(bench.roles.phi["post"].indices) == bench.width
-    connection = build_connection(_parse(bench, claim, "lucidrains" if is_per_stream else "residual", law.eps))
+    connection = build_connection(_parse(bench, options, "lucidrains" if is_per_stream else "residual", law.eps))
     assert isinstance(connection, DynamicManifold)
     layer = connection.mixers[0]
     is_turned = law.last == "columns" and (find_layout(bench) == "input next to H_pre" or is_applied_elsewhere(bench))
@@ -103,17 +102,17 @@ def _build_mhc(bench: Bench, claim: Claim, x_NnC: torch.Tensor) -> Mixing | None
         "b_pre": _get(bench, bench.require_bias("pre")),
         "b_post": _get(bench, bench.require_bias("post")),
         "b_res": (res.T if is_turned else res).flatten(),
-        "a": _get(bench, [bench.roles.gate[target] for target in claim.targets]),
+        "a": _get(bench, [bench.roles.gate[target] for target in options.targets]),
     }
     _set_parameters(layer, parameters)
     mixing: Mixing = layer(x_NnC)
     return mixing._replace(h_res=mixing.h_res.mT) if is_turned else mixing
 
 
-def _parse(bench: Bench, claim: Claim, init: str, eps: float = 0.0) -> RunSpec:
-    connection = {"kind": claim.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
-    if claim.family.residual == "sinkhorn":
-        connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": claim.rounds}
+def _parse(bench: Bench, options: FamilyOptions, init: str, eps: float = 0.0) -> RunSpec:
+    connection = {"kind": options.name, "streams": bench.n, "dynamic": True, "noise": 0.0}
+    if options.family.residual == "sinkhorn":
+        connection |= {"init": init, "sinkhorn_eps": eps, "sinkhorn_iters": options.rounds}
     # The parameters, and with them the width, are replaced: a spec allows fewer widths.
     try:
         return parse_spec({"depth": 1, "width": 16, "block": {"kind": "mlp"}, "connection": connection})

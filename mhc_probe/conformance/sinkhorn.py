@@ -5,10 +5,9 @@ from typing import NamedTuple
 import torch
 
 from mhc_probe.conformance.bench import BASE, Bench, NotApplicable, NotMeasured
-from mhc_probe.conformance.claim import Claim
 from mhc_probe.conformance.laws import POSITIVE, Fit, draw_slow_logits, fit_sinkhorn
-from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.verdicts import fails, format_number, holds, judge, to_code
+from mhc_probe.conformance.module_check import ModuleCheck, design, fails, format_number, holds, judge, to_code
+from mhc_probe.conformance.options import FamilyOptions
 
 SUM = 0.02  # allowed error of a sum for mild logits; rounds and eps cause less
 FITS = 1e-3  # largest error of a law that explains the matrix
@@ -28,15 +27,15 @@ class SinkhornFit(NamedTuple):
     slow_fit: Fit
 
 
-def fit_h_res(bench: Bench, claim: Claim) -> SinkhornFit:
+def fit_h_res(bench: Bench, options: FamilyOptions) -> SinkhornFit:
     """Measure both matrices, once per bench."""
-    if claim.family.residual != "sinkhorn":
+    if options.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
     kept: SinkhornFit | None = bench.notes.get("sinkhorn")
     if kept is None:
         generator = torch.Generator().manual_seed(bench.seed)
         mild = 0.5 + 2 * torch.rand(bench.n, bench.n, generator=generator)
-        slow = draw_slow_logits(bench.n, claim.rounds, bench.seed)
+        slow = draw_slow_logits(bench.n, options.rounds, bench.seed)
         matrices = [get_matrix(bench, logits) for logits in (mild, slow)]
         fits = [fit_sinkhorn(mild, matrices[0], tuple(POSITIVE)), fit_sinkhorn(slow, matrices[1])]
         bench.notes["sinkhorn"] = kept = SinkhornFit(mild, matrices[0], fits[0], slow, matrices[1], fits[1])
@@ -51,7 +50,7 @@ def get_matrix(bench: Bench, logits: torch.Tensor) -> torch.Tensor:
     return h_res.mean((0, 1)).cpu()
 
 
-def get_law(bench: Bench, claim: Claim) -> Fit:
+def get_law(bench: Bench, options: FamilyOptions) -> Fit:
     """Return the law of the slow logits.
 
     Raises
@@ -59,7 +58,7 @@ def get_law(bench: Bench, claim: Claim) -> Fit:
     NotMeasured
         If no law explains them.
     """
-    made = fit_h_res(bench, claim)
+    made = fit_h_res(bench, options)
     if made.mild_fit.law.positive != "exp" or made.mild_fit.error > COARSE:
         raise NotMeasured("logits are not exponentiated: see exp")
     if made.mild_fit.law.halves != "both":
@@ -88,25 +87,25 @@ def find_layout(bench: Bench) -> str:
     return "neither"
 
 
-def check_orientation(bench: Bench, claim: Claim) -> Line:
+def check_orientation(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that the rows that Sinkhorn's rounds end with are outputs: mHC paper, Eq. 3 and Eq. 9."""
-    name, why = "orientation", "rows of H_res, which the rounds leave exact, index the output"
-    if claim.family.residual == "free":
+    name, statement = "orientation", "rows of H_res, which the rounds leave exact, index the output"
+    if options.family.residual == "free":
         return _check_free(bench)
-    last, layout = get_law(bench, claim).law.last, find_layout(bench)
+    last, layout = get_law(bench, options).law.last, find_layout(bench)
     if is_applied_elsewhere(bench):
         how = "as it is" if last == "rows" else "transposed"
         raise NotApplicable(f"other code applies the returned matrix; it must do so {how}, for its {last} are exact")
     if last == "rows":
-        return holds(name, why, "" if layout == "neither" else f"logits stand {layout}")
+        return holds(name, statement, "" if layout == "neither" else f"logits stand {layout}")
     if layout == "input next to H_pre":
-        return Line(name, "design", "design: rows index the input, as where H_pre and H_res share one matrix")
-    matrix = fit_h_res(bench, claim).slow_matrix
+        return design(name, "rows index the input, as where H_pre and H_res share one matrix")
+    matrix = fit_h_res(bench, options).slow_matrix
     rows, columns = (format_number((matrix.sum(dim) - 1).abs().max().item()) for dim in (1, 0))
-    got = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
+    measured = f"H_res is applied transposed: row sums up to {rows} off, column sums {columns}"
     if layout == "input first" or _is_returned_as_applied(bench):
         likely = "H_res is applied transposed, as x.mT @ H_res or by an einsum whose indices are swapped"
-        return fails(name, why, "exact row sums", got, _show(fit_h_res(bench, claim).slow), likely)
+        return fails(name, statement, "exact row sums", measured, _show(fit_h_res(bench, options).slow), likely)
     raise NotMeasured("it cannot be distinguished from a swapped order of the rounds: see order")
 
 
@@ -123,8 +122,8 @@ def _is_returned_as_applied(bench: Bench) -> bool:
     return bool((returned - applied).abs().max() < FITS)
 
 
-def _check_free(bench: Bench) -> Line:
-    name, why = "orientation", "rows of A_r, which is stored next to A_m, index the input"
+def _check_free(bench: Bench) -> ModuleCheck:
+    name, statement = "orientation", "rows of A_r, which is stored next to A_m, index the input"
     layout = find_layout(bench)
     if layout != "input next to H_pre":
         raise NotApplicable("separately stored free matrices have no direction that can be measured")
@@ -132,58 +131,64 @@ def _check_free(bench: Bench) -> Line:
     is_input_first = bench.require_bias("res") == [plain[j * n + i] for i in range(n) for j in range(n)]
     show = "print(bench.mixing(res=torch.arange(16.).view(4, 4)).h_res[0, 0])"
     likely = "A_r is applied without the transpose"
-    return judge(name, why, "A_r applied transposed", "A_r as it is stored", show, likely, is_right=is_input_first)
+    return judge(
+        name, statement, "A_r applied transposed", "A_r as it is stored", show, likely, is_right=is_input_first
+    )
 
 
-def check_exp(bench: Bench, claim: Claim) -> Line:
+def check_exp(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check M_0 = exp(t_res)."""
-    made = fit_h_res(bench, claim)
+    made = fit_h_res(bench, options)
     law, error = made.mild_fit
-    name, why = "exp", "logits are exponentiated before the rounds"
+    name, statement = "exp", "logits are exponentiated before the rounds"
     if error < COARSE and law.positive == "exp":
         return _check_clamp(made)
     if error >= COARSE and any((made.mild_matrix.sum(dim) - 1).abs().max() > SUM for dim in (0, 1)):
         raise NotMeasured("sums of H_res are not 1: see rows and columns")
-    got = law.positive if error < COARSE else f"no known map (nearest: {law.positive}, off by {format_number(error)})"
+    measured = (
+        law.positive if error < COARSE else f"no known map (nearest: {law.positive}, off by {format_number(error)})"
+    )
     negative = fit_sinkhorn(-made.mild, made.mild_matrix).error < COARSE
     likely = "the sign of the logits is wrong" if negative else "a map that is not exp, or logits that are scaled"
-    return fails(name, why, "exp", got, _show(made.mild), likely)
+    return fails(name, statement, "exp", measured, _show(made.mild), likely)
 
 
-def _check_clamp(made: SinkhornFit) -> Line:
+def _check_clamp(made: SinkhornFit) -> ModuleCheck:
     """Check whether logits of any size are exponentiated, or clamped before."""
-    name, why = "exp", "logits are exponentiated before the rounds"
+    name, statement = "exp", "logits are exponentiated before the rounds"
     if made.slow_fit.error < FITS:
-        return holds(name, why, "exp")
+        return holds(name, statement, "exp")
     for limit in CLAMPS:
         if fit_sinkhorn(made.slow.clamp(-limit, limit), made.slow_matrix).error < FITS:
             likely = "logits are clamped before the exponential"
-            return fails(name, why, "exp", f"exp of logits clamped to {limit:g}", _show(made.slow), likely)
+            return fails(name, statement, "exp", f"exp of logits clamped to {limit:g}", _show(made.slow), likely)
     if made.slow_fit.error < COARSE:
-        return holds(name, why, "exp")
+        return holds(name, statement, "exp")
     away, most = format_number(made.slow_fit.error), format_number(made.slow.abs().max().item())
-    got = f"exp for small logits alone; up to {away} away for logits up to {most}"
-    return fails(name, why, "exp", got, _show(made.slow), "logits are limited, or rounds that are not Sinkhorn's")
+    measured = f"exp for small logits alone; up to {away} away for logits up to {most}"
+    return fails(
+        name, statement, "exp", measured, _show(made.slow), "logits are limited, or rounds that are not Sinkhorn's"
+    )
 
 
-def check_rows(bench: Bench, claim: Claim) -> Line:
+def check_rows(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that rows sum to 1."""
-    return _check_sums(bench, claim, "rows", 1)
+    return _check_sums(bench, options, "rows", 1)
 
 
-def check_columns(bench: Bench, claim: Claim) -> Line:
+def check_columns(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that columns sum to 1."""
-    return _check_sums(bench, claim, "columns", 0)
+    return _check_sums(bench, options, "columns", 0)
 
 
-def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
-    if claim.family.residual == "doubly stochastic":
+def _check_sums(bench: Bench, options: FamilyOptions, name: str, dim: int) -> ModuleCheck:
+    if options.family.residual == "doubly stochastic":
         h_res = bench.observe().h_res
         if h_res is None:
             raise NotMeasured("no H_res was found")
         sums, show = h_res.sum(dim - 2), f"print(bench.observe().h_res.sum({dim - 2}))"
     else:
-        made = fit_h_res(bench, claim)
+        made = fit_h_res(bench, options)
         sums, show = made.mild_matrix.sum(dim), _show(made.mild)
     worst = sums.flatten()[(sums - 1).abs().argmax()].item()
     likely = (
@@ -194,60 +199,62 @@ def _check_sums(bench: Bench, claim: Claim, name: str, dim: int) -> Line:
     )
 
 
-def check_order(bench: Bench, claim: Claim) -> Line:
+def check_order(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that columns are divided first, rows last."""
-    name, why = "order", "each round divides columns, then rows"
-    last, layout = get_law(bench, claim).law.last, find_layout(bench)
+    name, statement = "order", "each round divides columns, then rows"
+    last, layout = get_law(bench, options).law.last, find_layout(bench)
     if is_applied_elsewhere(bench) and last == "columns":
         raise NotApplicable("it depends on how other code applies the returned matrix: see orientation")
     if last == "rows":
-        return holds(name, why)
+        return holds(name, statement)
     if layout == "input next to H_pre":
-        return Line(name, "design", "design: rounds end on the axis of inputs, as H_pre is stored next to H_res")
+        return design(name, "rounds end on the axis of inputs, as H_pre is stored next to H_res")
     if layout == "input first" or _is_returned_as_applied(bench):
-        return holds(name, f"{why}, of the matrix as it is stored")
-    got = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
+        return holds(name, f"{statement}, of the matrix as it is stored")
+    measured = "rows first, columns last; or a matrix made for its transpose, which is applied as it is"
     likely = "the two divisions of a round are swapped"
-    return fails(name, why, "columns first, rows last", got, _show(fit_h_res(bench, claim).slow), likely)
+    return fails(name, statement, "columns first, rows last", measured, _show(fit_h_res(bench, options).slow), likely)
 
 
-def check_rounds(bench: Bench, claim: Claim) -> Line:
+def check_rounds(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check the number of rounds."""
-    rounds = get_law(bench, claim).law.rounds
-    show, expected = _show(fit_h_res(bench, claim).slow), f"{claim.rounds} rounds"
+    rounds = get_law(bench, options).law.rounds
+    show, expected = _show(fit_h_res(bench, options).slow), f"{options.rounds} rounds"
     likely = "another number of rounds, or half rounds that are counted as rounds; say another number with rounds="
-    return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == claim.rounds)
+    return judge("rounds", "rounds of Sinkhorn", expected, str(rounds), show, likely, is_right=rounds == options.rounds)
 
 
-def check_eps(bench: Bench, claim: Claim) -> Line:
+def check_eps(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that the eps in the sums is small."""
-    eps, most = get_law(bench, claim).law.eps, claim.max_eps
-    show = _show(fit_h_res(bench, claim).mild)
-    got = f"about {eps:g}"
+    eps, most = get_law(bench, options).law.eps, options.max_eps
+    show = _show(fit_h_res(bench, options).mild)
+    measured = f"about {eps:g}"
     likely = "an eps that was chosen for float16; say another one with eps="
-    return judge("eps", "what is added to sums is small", f"at most {most:g}", got, show, likely, is_right=eps <= most)
+    return judge(
+        "eps", "what is added to sums is small", f"at most {most:g}", measured, show, likely, is_right=eps <= most
+    )
 
 
 @torch.no_grad()
-def check_wide(bench: Bench, claim: Claim) -> Line:
+def check_wide(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check logits far from zero, of all tokens and of some."""
-    name, why = "wide logits", "a constant added to all logits of one token does not change its H_res"
-    if claim.family.residual != "sinkhorn":
+    name, statement = "wide logits", "a constant added to all logits of one token does not change its H_res"
+    if options.family.residual != "sinkhorn":
         raise NotApplicable("this family does not make H_res with Sinkhorn's rounds")
     far = bench.mixing(res=torch.full((bench.n, bench.n), WIDE)).h_res
     if far is None:
         raise NotMeasured("no H_res was found")
     if not _is_uniform(far):
-        return Line(name, "design", f"design: the exponential overflows for logits of {WIDE:g}: subtract their maximum")
+        return design(name, f"the exponential overflows for logits of {WIDE:g}: subtract their maximum")
     if "res" not in bench.roles.phi:
-        return holds(name, why)
+        return holds(name, statement)
     h_res = shift_tokens(bench)
     if h_res is None or _is_uniform(h_res):
-        return holds(name, why)
-    got = f"entries from {format_number(h_res.min().item())} to {format_number(h_res.max().item())}"
+        return holds(name, statement)
+    measured = f"entries from {format_number(h_res.min().item())} to {format_number(h_res.max().item())}"
     show = "from mhc_probe.conformance.sinkhorn import shift_tokens\nprint(shift_tokens(bench)[0])"
     likely = "the maximum of all tokens is subtracted, so that all exponentials of a token with smaller logits are 0"
-    return fails(name, why, f"entries of {1 / bench.n:g}", got, show, likely)
+    return fails(name, statement, f"entries of {1 / bench.n:g}", measured, show, likely)
 
 
 @torch.no_grad()

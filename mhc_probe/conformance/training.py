@@ -5,15 +5,14 @@ from copy import deepcopy
 import torch
 
 from mhc_probe.conformance.bench import Bench, NotApplicable
-from mhc_probe.conformance.claim import Claim
-from mhc_probe.conformance.report import Line
-from mhc_probe.conformance.verdicts import format_number, judge
+from mhc_probe.conformance.module_check import ModuleCheck, format_number, judge
+from mhc_probe.conformance.options import FamilyOptions
 
 CLOSE = 1e-3
 
 
 @torch.no_grad()
-def check_start(bench: Bench, claim: Claim) -> Line:
+def check_start(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that from equal streams, their mean gains the branch's output once."""
     x = bench.draw(*bench.x.shape[:2], 1, bench.width, salt=81).expand_as(bench.x).contiguous()
     called = bench.initial(x)
@@ -23,16 +22,16 @@ def check_start(bench: Bench, claim: Claim) -> Line:
     gained = called.write(y).mean(2) - called.write(torch.zeros_like(y)).mean(2)
     drift = (called.write(torch.zeros_like(y)).mean(2) - x[:, :, 0]).abs().max().item()
     times = ((gained * y).sum() / (y * y).sum()).item()
-    got = f"{format_number(times)} of the branch's output, streams changed by {format_number(drift)}"
-    if not claim.family.starts_as_residual:
-        raise NotApplicable(f"this family promises no start; from equal streams the mean gains {got}")
+    measured = f"{format_number(times)} of the branch's output, streams changed by {format_number(drift)}"
+    if not options.family.starts_as_residual:
+        raise NotApplicable(f"this family promises no start; from equal streams the mean gains {measured}")
     read = (called.u - x[:, :, 0]).abs().max().item()
     is_right = abs(times - 1) < CLOSE and drift < CLOSE and read < CLOSE
     return judge(
         "start",
         "as it is built, the layer is the residual network",
         "u = x and x' = x + y from equal streams",
-        got,
+        measured,
         "x = bench.x[:, :, :1].expand_as(bench.x).contiguous()\nprint(bench.initial(x).u - x[:, :, 0])",
         "initial values of another family, or a stream that starts at another scale",
         is_right=is_right,
@@ -40,7 +39,7 @@ def check_start(bench: Bench, claim: Claim) -> Line:
 
 
 @torch.no_grad()
-def check_mode(bench: Bench, claim: Claim) -> Line:
+def check_mode(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that coefficients are the same in training and in evaluation."""
     bench.reset()
     training = bench.subject.on(deepcopy(bench.subject.module).train())

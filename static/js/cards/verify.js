@@ -96,7 +96,7 @@ function Checks({ checks, isTrace }) {
   return html`
     <div class="table-box" tabindex="0" role="region" aria-label="Checks, table">
       <table class="numbers">
-        <thead><tr>${['verdict', 'law', 'metric', 'layer', 'expected', 'measured', 'difference', 'tolerance'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
+        <thead><tr>${['verdict', 'check', 'metric', 'layer', 'expected', 'measured', 'difference', 'tolerance'].map((title) => html`<th scope="col">${title}</th>`)}</tr></thead>
         <tbody>${checks.map(
           (check) => html`
           <tr class=${check.verdict}>

@@ -148,7 +148,7 @@ def test_the_command_line_prints_a_row_a_check(call: Call) -> None:
     assert done.returncode == 0, done.stderr
     table, told = done.stdout.split("\n\n")
     head, *rows, last = table.splitlines()
-    assert head.split()[:3] == ["verdict", "law", "metric"]
+    assert head.split() == ["verdict", "check", "of", "expected", "measured", "tolerance", "statement"]
     verdicts = [row.split()[0] for row in rows]
     assert set(verdicts) <= {"holds", "skipped"}
     assert last.startswith(f"All {verdicts.count('holds')} checks hold.")

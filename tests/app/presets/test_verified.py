@@ -2,9 +2,10 @@
 
 import pytest
 
+from mhc_core.check import to_verdict
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import to_verdict, verify
+from mhc_core.measure.verification import verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_scope.presets import PRESETS
@@ -25,5 +26,5 @@ def test_every_preset_passes_verify(spec: RunSpec) -> None:
     for frame in run(one):
         result.add(frame)
     checks = verify(one, result, recompute(one))
-    assert [(check.law, check.metric, check.layer) for check in checks if check.verdict == "fails"] == []
+    assert [(check.name, check.metric, check.layer) for check in checks if check.verdict == "fails"] == []
     assert to_verdict(checks) == "holds"

@@ -23,7 +23,7 @@ def test_a_run_is_verified_by_keyboard_and_the_focus_comes_back(open_page: OpenP
     dialog = page.get_by_role("dialog", name="Verify B HC")
     expect(dialog.get_by_role("status")).to_have_text(re.compile(r"^✓ All \d+ checks hold\.$"), timeout=60_000)
     heads = dialog.locator("thead th").all_text_contents()
-    assert heads == ["verdict", "law", "metric", "layer", "expected", "measured", "difference", "tolerance"]
+    assert heads == ["verdict", "check", "metric", "layer", "expected", "measured", "difference", "tolerance"]
     rows = [row.locator("th, td").all_inner_texts() for row in dialog.locator("tbody tr").all()]
     assert {row[0] for row in rows} == {"✓ pass"}
     assert any("Drift gain" in row[1] and "Composite gain" in row[2] for row in rows)

@@ -45,7 +45,7 @@ def measure(fields: dict[str, Any]) -> Result:
 
 
 def find_failures(result: Result) -> set[tuple[str, str]]:
-    return {(check.law, check.metric) for check in check_record(result) if check.verdict == "fails"}
+    return {(check.name, check.metric) for check in check_record(result) if check.verdict == "fails"}
 
 
 @pytest.mark.sample(3)
@@ -64,8 +64,8 @@ def test_no_extreme_is_accused(name: str) -> None:
 def test_a_foreign_implementation_is_not_accused() -> None:
     checks = check_record(capture())
     assert {check.verdict for check in checks} == {"holds"}
-    assert {check.law for check in checks} == DETECTS.keys() - {"skip_step"}, "which is for one stream"
-    assert {check.law for check in check_record(capture_residual()) if check.verdict == "holds"} >= {"skip_step"}
+    assert {check.name for check in checks} == DETECTS.keys() - {"skip_step"}, "which is for one stream"
+    assert {check.name for check in check_record(capture_residual()) if check.verdict == "holds"} >= {"skip_step"}
 
 
 def swap_layers(result: Result) -> None:
@@ -158,5 +158,5 @@ def test_what_a_record_lacks_is_not_asked() -> None:
 def test_what_has_no_number_is_skipped() -> None:
     result = capture()
     result.matrices["h_res"][:] = np.nan
-    found = {check.metric: check.verdict for check in check_record(result) if check.law in ("products", "matrix_sums")}
+    found = {check.metric: check.verdict for check in check_record(result) if check.name in ("products", "matrix_sums")}
     assert set(found.values()) == {"skipped"}

@@ -19,7 +19,7 @@ from mhc_core.measure import jacobian, logit_probe, passes, probe, step_frame, t
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import Check, verify
+from mhc_core.measure.verification import RecordCheck, verify
 from mhc_core.metrics import METRICS, similarity, token_products
 from mhc_core.metrics.paths import unfold
 from mhc_core.record.frames import RecomputationFrame
@@ -63,7 +63,7 @@ def recompute_once(name: str) -> RecomputationFrame:
     return recompute(pick(name))
 
 
-def find_failures(spec: RunSpec, recomputed: RecomputationFrame) -> list[Check]:
+def find_failures(spec: RunSpec, recomputed: RecomputationFrame) -> list[RecordCheck]:
     checks = verify(spec, collect(list(run(spec))), recomputed)
     return [check for check in checks if check.verdict == "fails"]
 
@@ -458,7 +458,7 @@ def test_a_fault_in_the_code_of_a_metric_is_found(key: str, monkeypatch: pytest.
     recomputed = recompute_once(name)
     plant(monkeypatch)
     failed = find_failures(pick(name), recomputed)
-    (found,) = (check for check in failed if (check.law, check.metric) == ("recomputation", key))
+    (found,) = (check for check in failed if (check.name, check.metric) == ("recomputation", key))
     assert (found.layer is None) is (METRICS[key].shape in ("", "K", "S"))
     assert found.expected != found.measured
 
@@ -520,7 +520,7 @@ INITS = ("residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4")
 def check_family(kind: str, init: str, *, dynamic: bool, dtype: str = "float32") -> list[str]:
     connection = {"kind": kind, "init": init, "dynamic": dynamic, "noise": 0.5}
     spec = build_spec(BASE, depth=3, connection=connection, dtype=dtype)
-    return [check.law for check in find_failures(spec, recompute(spec))]
+    return [check.name for check in find_failures(spec, recompute(spec))]
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
@@ -557,7 +557,7 @@ def test_a_transposed_matrix_of_hc_is_found(layer: str, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(getattr(hc, layer), method, wrong)
     spec = build_spec(BASE, depth=3, connection={"kind": "hc", "noise": 0.5, "dynamic": layer == "DynamicHC"})
-    assert "map_res" in [check.law for check in find_failures(spec, recompute(spec))]
+    assert "map_res" in [check.name for check in find_failures(spec, recompute(spec))]
 
 
 @pytest.mark.full

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mhc_core.check import summarise_checks, to_verdict
 from mhc_core.cost.estimates import estimate
 from mhc_core.measure import probe
 from mhc_core.measure.detection import MAPS
 from mhc_core.measure.recomputation import estimate_recomputation, recompute, to_double
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
-from mhc_core.measure.verification import Check, summarise_checks, to_verdict, verify
+from mhc_core.measure.verification import RecordCheck, verify
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
@@ -31,12 +32,12 @@ BASE: dict[str, Any] = {
 TYPES = ("float32", "float64", "bfloat16")
 
 
-def verify_run(spec: RunSpec) -> list[Check]:
+def verify_run(spec: RunSpec) -> list[RecordCheck]:
     return verify(spec, measure(spec), recompute(spec))
 
 
-def failures(checks: list[Check]) -> list[tuple[str, str]]:
-    return [(check.law, check.metric) for check in checks if check.verdict == "fails"]
+def failures(checks: list[RecordCheck]) -> list[tuple[str, str]]:
+    return [(check.name, check.metric) for check in checks if check.verdict == "fails"]
 
 
 @pytest.mark.sample("values")
@@ -46,7 +47,7 @@ def test_true_runs_hold(name: str, dtype: str) -> None:
     checks = verify_run(build_spec(BASE, connection=CONNECTIONS[name], dtype=dtype))
     assert failures(checks) == []
     assert to_verdict(checks) == "holds"
-    compared = {check.metric for check in checks if check.law == "recomputation" and check.verdict == "holds"}
+    compared = {check.metric for check in checks if check.name == "recomputation" and check.verdict == "holds"}
     result = measure(build_spec(BASE, connection=CONNECTIONS[name], dtype=dtype))
     # Where streams are identical no gradient reaches the logits, and the run has no share of it.
     empty = {key for key, column in result.layers.items() if np.isnan(column).all()}
@@ -87,7 +88,7 @@ def test_in_float64_two_ways_agree_to_twelve_digits() -> None:
     checks = verify_run(build_spec(BASE, connection=CONNECTIONS["mhc-dynamic"], dtype="float64"))
     for check in checks:
         # Singular values of a Gram matrix keep half of the digits, and a deviation that is all rounding has none.
-        if check.law == "recomputation" and not check.metric.startswith(("ds_error", "effective_rank")):
+        if check.name == "recomputation" and not check.metric.startswith(("ds_error", "effective_rank")):
             assert check.tolerance is not None
             assert check.tolerance < 1e-9 * max(1.0, abs(check.expected or 0.0)), check.metric
 
@@ -101,7 +102,7 @@ def test_the_recomputation_is_unsure_by_some_roundings_of_the_run_s_type(dtype: 
 
 def test_branches_that_add_nothing_agree_and_are_not_left_out() -> None:
     checks = verify_run(build_spec(BASE, connection={"kind": "residual"}, block={"branch_scale": 0.0}))
-    (check,) = (check for check in checks if (check.law, check.metric) == ("recomputation", "branch_out_rms"))
+    (check,) = (check for check in checks if (check.name, check.metric) == ("recomputation", "branch_out_rms"))
     assert (check.verdict, check.expected, check.measured) == ("holds", 0.0, 0.0)
     assert "left out" not in check.statement
 
@@ -188,7 +189,7 @@ def test_a_stack_that_passes_nothing_on_agrees() -> None:
 def test_overflow_is_left_out_and_said() -> None:
     spec = build_spec(BASE, depth=256, dtype="float32", connection={"kind": "hc", "noise": 3.0})
     assert "act_rms" in measure(spec).status
-    checks = {(check.law, check.metric): check for check in verify_run(spec)}
+    checks = {(check.name, check.metric): check for check in verify_run(spec)}
     assert failures(list(checks.values())) == []
     assert "left out, beyond the range of float32" in checks["recomputation", "act_rms"].statement
     assert checks["recomputation", "grad_rms"].verdict == "skipped"
@@ -200,7 +201,7 @@ def test_chaos_is_left_out_and_said() -> None:
     spec = build_spec(BASE, depth=64, dtype="bfloat16", connection={"kind": "none"}, block=block)
     checks = verify_run(spec)
     assert failures(checks) == []
-    told = [check.statement for check in checks if check.law == "recomputation"]
+    told = [check.statement for check in checks if check.name == "recomputation"]
     assert any("too much of bfloat16 rounding" in text for text in told)
 
 
@@ -255,7 +256,7 @@ def test_a_changed_loss_and_a_lost_value_are_caught(lite: tuple[RunSpec, Result,
     assert failures(verify(spec, wrong, recomputed)) == [("recomputation", "loss")]
     lost = change(result, "act_rms", np.nan, 4)
     (caught,) = (check for check in verify(spec, lost, recomputed) if check.verdict == "fails")
-    assert (caught.law, caught.metric, caught.layer, caught.measured) == ("recomputation", "act_rms", 4, None)
+    assert (caught.name, caught.metric, caught.layer, caught.measured) == ("recomputation", "act_rms", 4, None)
 
 
 def test_another_seed_s_run_fails() -> None:
@@ -283,7 +284,7 @@ def count_false_alarms(count: int, seed: int) -> tuple[int, Counter[str]]:
     choices: dict[str, list[Any]] = {"depth": [3, 8, 16], "dtype": list(TYPES), "jacobian": [0, 3], "train__steps": [0]}
     compared, failed = 0, Counter[str]()
     for body in draw_specs(count, seed, **choices):
-        checks = [check for check in verify_run(parse_spec(body)) if check.law in ("recomputation", *MAPS)]
+        checks = [check for check in verify_run(parse_spec(body)) if check.name in ("recomputation", *MAPS)]
         compared += sum(check.verdict != "skipped" for check in checks)
         failed += Counter(check.metric for check in checks if check.verdict == "fails")
     return compared, failed
@@ -308,7 +309,7 @@ def test_a_trained_run_is_held_against_what_training_keeps() -> None:
     spec = build_spec(BASE, connection={"kind": "kromhc"}, **TRAINED)
     checks = verify(spec, measure(spec), None)
     assert {check.verdict for check in checks} == {"holds"}
-    laws = {check.law for check in checks}
+    laws = {check.name for check in checks}
     assert laws == {"doubly_stochastic", "sums"}
 
 
@@ -319,7 +320,7 @@ def test_the_first_step_of_training_is_recomputed(name: str, dtype: str) -> None
     result = measure(spec)
     checks = verify(spec, result, recompute(spec))
     assert failures(checks) == []
-    compared = {check.metric for check in checks if check.law == "recomputation"}
+    compared = {check.metric for check in checks if check.name == "recomputation"}
     assert compared >= {*result.steps, *result.kept}
 
 

@@ -1,6 +1,7 @@
 """`mhc-scope check` as people call it."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -22,10 +23,14 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_sound_module_passes() -> None:
     done = call(PLAIN)
     assert done.returncode == 0, done.stderr
-    first, *rows, last = done.stdout.splitlines()
+    report, detection = done.stdout.split("\n\n")
+    first, head, *rows, last = report.splitlines()
     assert first == "PlainMHC, checked as mhc"
+    assert head.split() == ["verdict", "check", "statement"]
     assert all(row.startswith(("holds ", "not applicable ")) for row in rows), done.stdout
-    assert " 0 fails" in last
+    holding = sum(row.startswith("holds ") for row in rows)
+    assert last == f"All {holding} checks hold. {len(rows) - holding} do not apply."
+    assert len(detection.splitlines()) == 1 + len(rows)
 
 
 @pytest.mark.sample(4)
@@ -41,7 +46,7 @@ def test_a_sound_module_passes() -> None:
         "coefficients from x.detach()",
     ],
 )
-def test_a_mistake_that_prevents_a_line_exits_with_1(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_that_prevents_a_check_exits_with_1(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", WRONG_ONE, "--args", json.dumps({"name": name})]) == 1
     assert "likely: " in capsys.readouterr().out
 
@@ -52,7 +57,7 @@ def test_a_mutant_fails_in_json() -> None:
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert report["passed"] is False
-    (failure,) = [line for line in report["lines"] if line["verdict"] == "fails"]
+    (failure,) = [one for one in report["checks"] if one["verdict"] == "fails"]
     assert failure["name"] == "orientation"
     assert "open_bench(module)" in failure["reproduce"]
 
@@ -69,7 +74,7 @@ def test_functions_are_named_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the streams end as their mean" in capsys.readouterr().out
     given = "tests.probe.conformance.elsewhere:write_untransposed"
     assert main(["check", "tests.probe.conformance.elsewhere:build_deepseek_v4", "--write", given]) == 1
-    assert "\nfails          orientation " in capsys.readouterr().out
+    assert re.search(r"^fails +orientation ", capsys.readouterr().out, re.MULTILINE)
 
 
 @pytest.mark.full

@@ -11,7 +11,7 @@ from torch import nn
 
 
 class Sound(NamedTuple):
-    """A module, what it is checked as, and lines that are designs."""
+    """A module, what it is checked as, and checks that are designs."""
 
     build: Callable[[], nn.Module]
     options: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Right implementations of mHC, each written from the equations in another style: none of them may fail a line.
+"""Right implementations of mHC, each written from the equations in another style: none of them may fail a check.
 
 Legend: B sequences, T tokens, n streams, C width; logits of H_res are stored (output, input) where nothing is said.
 """

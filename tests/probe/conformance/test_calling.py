@@ -78,7 +78,7 @@ def test_all_three_coefficients_are_told_apart() -> None:
     report = check(ReturnsAll(), write=apply)
     assert report.passed, str(report)
     assert report["mixing applied"].verdict == "holds"
-    assert "must do so as it is" in check(ReturnsAll())["orientation"].why
+    assert "must do so as it is" in check(ReturnsAll())["orientation"].statement
 
 
 @pytest.mark.parametrize("streams", [2, 3, 5, 8])
@@ -104,7 +104,7 @@ def test_an_h_pre_that_is_passed_on_is_a_design() -> None:
     report = check(StalePre())
     assert report.passed, str(report)
     assert report["timing"].verdict == "design"
-    assert report["timing"].why.startswith("design: stale H_pre")
+    assert report["timing"].statement.startswith("design: stale H_pre")
 
 
 def test_a_state_that_is_overwritten_is_a_design() -> None:

@@ -20,8 +20,8 @@ def test_none_is_accused(name: str, seed: int) -> None:
     sound = SOUND[name]
     report = check(sound.build(), seed=seed, **sound.options)
     assert report.passed, str(report)
-    assert {line.name for line in report.lines if line.verdict == "design"} == sound.designs
-    held = {line.name for line in report.lines if line.verdict == "holds"}
+    assert {one.name for one in report.checks if one.verdict == "design"} == sound.designs
+    held = {one.name for one in report.checks if one.verdict == "holds"}
     if "alone" not in name:
         assert held >= ALWAYS, str(report)
     if sound.options.get("family", "mhc") == "mhc":
@@ -33,12 +33,12 @@ def test_none_is_accused(name: str, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_port_that_forgets_to_transpose_is_named(build: type[nn.Module], seed: int) -> None:
     report = check(build(), write=write_untransposed, seed=seed)
-    assert [line.name for line in report.failures] == ["orientation"], str(report)
-    assert "applied transposed" in report["orientation"].got
+    assert [one.name for one in report.failures] == ["orientation"], str(report)
+    assert "applied transposed" in report["orientation"].measured
 
 
 def test_coefficients_alone_say_how_to_apply_them() -> None:
-    assert "must do so transposed" in check(build_deepseek_v4())["orientation"].why
+    assert "must do so transposed" in check(build_deepseek_v4())["orientation"].statement
 
 
 def test_a_connection_is_found_in_a_model() -> None:
@@ -50,7 +50,7 @@ def test_a_connection_is_found_in_a_model() -> None:
     report = check(draw(nn.ModuleList(blocks)))
     assert report.subject == "DeepseekV4HyperConnection"
     assert report.passed, str(report)
-    assert report["sharing"].why.startswith("3 connections")
+    assert report["sharing"].statement.startswith("3 connections")
 
 
 def test_a_family_that_does_not_fit_is_not_passed() -> None:

@@ -1,13 +1,16 @@
 """Laws are told apart: each matrix is traced back to how it was made."""
 
 import json
+import re
 
 import pytest
 import torch
 
 from mhc_core.connections.sinkhorn import sinkhorn
 from mhc_probe.conformance import check
+from mhc_probe.conformance.detection import DETECTS
 from mhc_probe.conformance.laws import SCALAR, draw_slow_logits, fit_scalar, fit_sinkhorn
+from tests.conftest import ROOT
 from tests.probe.conformance.wrong import WRONG
 
 
@@ -31,7 +34,7 @@ def test_maps_of_single_logits_are_found(name: str) -> None:
 
 
 @pytest.mark.sample(9)
-@pytest.mark.parametrize("name", [name for name, wrong in WRONG.items() if wrong.line != "sharing"])
+@pytest.mark.parametrize("name", [name for name, wrong in WRONG.items() if wrong.check != "sharing"])
 def test_a_failure_can_be_reproduced(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module, options = WRONG[name].build(), WRONG[name].options
     for failure in check(module, seed=1, **options).failures:
@@ -41,8 +44,17 @@ def test_a_failure_can_be_reproduced(name: str, capsys: pytest.CaptureFixture[st
 
 def test_a_report_is_read_by_people_and_programs() -> None:
     report = check(WRONG["H_res applied transposed"].build())
-    assert json.loads(report.to_json())["lines"][6]["verdict"] == "fails"
+    assert json.loads(report.to_json())["checks"][6]["verdict"] == "fails"
     assert str(report).startswith("Changed, checked as mhc\n")
-    assert "\nfails          orientation " in str(report)
+    assert re.search(r"^fails +orientation ", str(report), re.MULTILINE)
     with pytest.raises(KeyError):
         report["colour"]
+
+
+def test_every_check_says_what_it_can_find_and_the_document_has_the_same_words() -> None:
+    report = check(WRONG["H_res applied transposed"].build())
+    assert [one.name for one in report.checks] == list(DETECTS)
+    assert {one.name: one.detects for one in report.checks} == DETECTS
+    section = (ROOT / "docs" / "check.md").read_text().partition("## The checks\n")[2].partition("## ")[0]
+    rows = [row.strip("| ").split(" | ") for row in section.splitlines() if row.startswith("| ")]
+    assert dict(rows[1:]) == DETECTS

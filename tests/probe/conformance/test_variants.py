@@ -96,7 +96,7 @@ class Clamped(PlainMHC):
 def test_a_variant_is_not_accused(build: type[PlainMHC], seed: int) -> None:
     report = check(build(), seed=seed)
     assert report.passed, str(report)
-    assert all(line.verdict != "design" for line in report.lines), str(report)
+    assert all(one.verdict != "design" for one in report.checks), str(report)
     for name in ("orientation", "order", "rounds", "exp", "precision", "gradients"):
         assert report[name].verdict == "holds", str(report)
     assert report["reference"].verdict == ("not applicable" if build is Static else "holds"), str(report)
@@ -115,5 +115,5 @@ def test_our_own_families_are_not_accused(kind: str) -> None:
     assert report["sharing"].verdict == "holds"
     # Skew matrices have a diagonal of zeros, and the identity has no gate.
     dead = {"orthostochastic": "b_res (4 entries)", "identity_hc": "a (1 entry)"}
-    assert dead.get(kind, "") in report["gradients"].why
+    assert dead.get(kind, "") in report["gradients"].statement
     assert report["gradients"].verdict == ("design" if kind in dead else "holds")

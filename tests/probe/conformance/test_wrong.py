@@ -1,4 +1,4 @@
-"""Every wrong implementation fails, and the line that is about its mistake says so."""
+"""Every wrong implementation fails, and the check that is about its mistake says so."""
 
 from collections.abc import Callable
 
@@ -57,13 +57,13 @@ def test_there_are_forty_and_more() -> None:
 @pytest.mark.parametrize("seed", [0, *LATER_SEEDS])
 def test_a_mistake_is_named(name: str, seed: int) -> None:
     wrong = WRONG[name]
-    report = check(wrong.build if wrong.line == "sharing" else wrong.build(), seed=seed, **wrong.options)
+    report = check(wrong.build if wrong.check == "sharing" else wrong.build(), seed=seed, **wrong.options)
     failed = {failure.name for failure in report.failures}
-    assert wrong.line in failed, str(report)
-    assert failed <= {wrong.line} | wrong.others, str(report)
+    assert wrong.check in failed, str(report)
+    assert failed <= {wrong.check} | wrong.others, str(report)
     for failure in report.failures:
         assert failure.expected, failure
-        assert failure.got, failure
+        assert failure.measured, failure
         assert failure.likely, failure
         assert failure.reproduce, failure
 
@@ -110,7 +110,7 @@ def write_detached_streams(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor,
 
 @pytest.mark.sample(2)
 @pytest.mark.parametrize(
-    ("write", "line"),
+    ("write", "name"),
     [
         (write_before_mixing, "bias"),
         (write_by_the_mean, "bias"),
@@ -119,21 +119,21 @@ def write_detached_streams(x: torch.Tensor, y: torch.Tensor, post: torch.Tensor,
     ],
 )
 def test_a_mistake_in_what_applies_the_coefficients_of_deepseek_v4_is_named(
-    write: Callable[..., torch.Tensor], line: str
+    write: Callable[..., torch.Tensor], name: str
 ) -> None:
     report = check(build_deepseek_v4(), write=lambda x, y, returned: write(x, y, *returned[:2]))
-    assert [failure.name for failure in report.failures] == [line], str(report)
+    assert [failure.name for failure in report.failures] == [name], str(report)
 
 
 @pytest.mark.full
 def test_layers_that_share_a_parameter_are_named() -> None:
     shared = WRONG["layers share their projection"].build
     report = check(shared)
-    assert [line.name for line in report.failures] == ["sharing"], str(report)
-    assert "phi" in report["sharing"].got
-    assert [line.name for line in check(nn.Sequential(shared(), shared())).failures] == ["sharing"]
+    assert [one.name for one in report.failures] == ["sharing"], str(report)
+    assert "phi" in report["sharing"].measured
+    assert [one.name for one in check(nn.Sequential(shared(), shared())).failures] == ["sharing"]
     one = PlainMHC()
-    assert "sharing" in {line.name for line in check(nn.ModuleList([one, one])).failures}
+    assert "sharing" in {one.name for one in check(nn.ModuleList([one, one])).failures}
     assert check(PlainMHC)["sharing"].verdict == "holds"
 
 
@@ -144,7 +144,7 @@ def test_a_mapping_that_follows_its_state_is_a_design_in_float32() -> None:
 
 
 class RoundsOfAnotherKind(PlainMHC):
-    """Doubly stochastic, but by no law that the check knows, and so that no other line is about it."""
+    """Doubly stochastic, but by no law that the check knows, and so that no other check is about it."""
 
     def project(self, t: torch.Tensor) -> torch.Tensor:
         matrix = super().project(t)
@@ -154,9 +154,9 @@ class RoundsOfAnotherKind(PlainMHC):
 def test_what_cannot_be_measured_fails_once() -> None:
     report = check(RoundsOfAnotherKind())
     assert not report.passed, str(report)
-    (failure,) = (line for line in report.failures if line.expected == "a measurement")
-    assert "no law explains H_res" in failure.got
-    assert "not measured" in {line.verdict for line in report.lines}
+    (failure,) = (one for one in report.failures if one.expected == "a measurement")
+    assert "no law explains H_res" in failure.measured
+    assert "skipped" in {one.verdict for one in report.checks}
 
 
 def test_an_error_of_the_backward_pass_is_a_failure() -> None:
@@ -173,4 +173,4 @@ def test_an_error_of_the_backward_pass_is_a_failure() -> None:
             return super().project(t) + 0 * weighted
 
     report = check(Overwritten())
-    assert "modified by an inplace operation" in report["gradients"].got, str(report)
+    assert "modified by an inplace operation" in report["gradients"].measured, str(report)

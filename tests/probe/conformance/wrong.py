@@ -18,10 +18,10 @@ Base = PlainMHC
 
 
 class Wrong(NamedTuple):
-    """A wrong implementation: how to build it, the line that must name the mistake, and others that may see it too."""
+    """A wrong implementation: how to build it, the check that must name the mistake, and others that may see it too."""
 
     build: Callable[[], nn.Module]
-    line: str
+    check: str
     others: Set[str] = frozenset()
     options: Mapping[str, Any] = MappingProxyType({})
 

@@ -1,11 +1,13 @@
 """Define bodies of a verification."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from mhc_core.measure.verification import Check, Verdict, summarise_checks, to_verdict
+from mhc_core.check import Verdict, summarise_checks, to_verdict
+from mhc_core.measure.verification import RecordCheck
 
 
 class CheckBody(BaseModel):
@@ -34,9 +36,9 @@ class VerificationBody(BaseModel):
     checks: list[CheckBody]
 
     @classmethod
-    def build(cls, run_id: str, checks: Sequence[Check]) -> "VerificationBody":
+    def build(cls, run_id: str, checks: Sequence[RecordCheck]) -> "VerificationBody":
         """Build the response about a verification from its finished checks."""
-        bodies = [CheckBody(**check.to_data()) for check in checks]
+        bodies = [CheckBody(law=check.name, **asdict(check)) for check in checks]
         return cls(
             run=run_id, status="done", verdict=to_verdict(checks), summary=summarise_checks(checks), checks=bodies
         )

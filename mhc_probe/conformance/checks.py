@@ -1,20 +1,20 @@
-"""List the lines of a report, one kind per file. Each takes a bench and a claim, and returns a `Line`.
+"""List the checks of a report, one subject per file. Each takes a bench and options, and returns a `ModuleCheck`.
 
-A line raises `NotApplicable` if it does not apply to the module, and `NotMeasured` if the module prevents its
-measurement, which counts as a failure.
+A check raises `NotApplicable` if it does not apply to the module, and `NotMeasured` if the module prevents its
+measurement, which counts as a failure unless another check fails.
 """
 
 from collections.abc import Callable
 
 from mhc_probe.conformance import applied, backward, dynamic, logits, precision, ranges, reference, sinkhorn, training
 from mhc_probe.conformance.bench import Bench
-from mhc_probe.conformance.claim import Claim
-from mhc_probe.conformance.report import Line
+from mhc_probe.conformance.module_check import ModuleCheck
+from mhc_probe.conformance.options import FamilyOptions
 
-CheckLine = Callable[[Bench, Claim], Line]
+CheckModule = Callable[[Bench, FamilyOptions], ModuleCheck]
 
-# Checks by the line's name, in the order of the report.
-LINES: dict[str, CheckLine] = {
+# By the check's name, in the order of the report.
+CHECKS: dict[str, CheckModule] = {
     "read": applied.check_read,
     "mixing applied": applied.check_forward,
     "mixing backward": backward.check_backward,

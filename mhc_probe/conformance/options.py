@@ -1,4 +1,4 @@
-"""Define the family and the options that an implementation claims."""
+"""Define the family that an implementation should follow, and its options."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,7 +26,7 @@ class FamilyPromise:
 
 
 def _to_promise(family: Family) -> FamilyPromise | None:
-    """What the properties of a family promise; None if no line of the check speaks of such mixing."""
+    """Return what the properties of a family promise; None if there are no checks of such mixing."""
     if family.streams != "copies":
         return None
     if family.drawn == "entries":
@@ -46,7 +46,7 @@ FAMILIES = {
 
 
 @dataclass(frozen=True)
-class Claim:
+class FamilyOptions:
     """A family by name, with its options: rounds of Sinkhorn, eps, reduction of the streams, and their type."""
 
     name: str = "mhc"
@@ -74,7 +74,7 @@ class Claim:
 
     @property
     def max_eps(self) -> float:
-        """Return the largest eps that passes: ten times the claimed one."""
+        """Return the largest eps that passes: ten times that of the options."""
         return max(10 * self.eps, 1e-5)
 
     @property

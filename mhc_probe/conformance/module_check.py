@@ -1,0 +1,69 @@
+"""Define a check of someone's module, and build it with the Python that reproduces a failure."""
+
+from dataclasses import dataclass
+from textwrap import indent
+
+import torch
+
+from mhc_core.check import Check
+
+HEADER = "import torch\nfrom mhc_probe.conformance import open_bench\nbench = open_bench(module)\n"
+
+
+@dataclass(frozen=True)
+class ModuleCheck(Check):
+    """A check of an implementation, in words. `skipped`: the module prevents the measurement.
+
+    Attributes
+    ----------
+    likely: of a failure, the usual mistake.
+    reproduce: of a failure, Python that shows it; `module` is the checked module.
+    """
+
+    expected: str = ""
+    measured: str = ""
+    likely: str = ""
+    reproduce: str = ""
+
+    @property
+    def notes(self) -> str:
+        """Return the likely mistake, and below it the reproduction."""
+        likely = f"likely: {self.likely}\n" if self.likely else ""
+        return (likely + indent(self.reproduce, "  ")).rstrip()
+
+
+def holds(name: str, statement: str, measured: str = "") -> ModuleCheck:
+    """Return a check that holds."""
+    return ModuleCheck(name, "holds", statement, measured=measured)
+
+
+def fails(
+    name: str, statement: str, expected: str, measured: str, reproduce: str = "", likely: str = ""
+) -> ModuleCheck:
+    """Return a check that fails. `reproduce` follows the opening of a bench on `module`; `likely` is the mistake."""
+    code = HEADER + reproduce if reproduce else ""
+    return ModuleCheck(name, "fails", statement, expected, measured, likely=likely, reproduce=code)
+
+
+def design(name: str, statement: str, measured: str = "") -> ModuleCheck:
+    """Return a check of something that is not as in the paper, but a known choice of others."""
+    return ModuleCheck(name, "design", f"design: {statement}", measured=measured)
+
+
+def judge(
+    name: str, statement: str, expected: str, measured: str, reproduce: str, likely: str = "", *, is_right: bool
+) -> ModuleCheck:
+    """Return a check that holds or fails, depending on `is_right`."""
+    if is_right:
+        return holds(name, statement, measured)
+    return fails(name, statement, expected, measured, reproduce, likely)
+
+
+def to_code(values: torch.Tensor) -> str:
+    """Return a tensor as Python code with two decimals."""
+    return f"torch.tensor({[[round(v, 2) for v in row] for row in values.tolist()]})"
+
+
+def format_number(value: float) -> str:
+    """Return a number with three significant digits."""
+    return f"{value:.3g}"
