@@ -370,15 +370,15 @@ def describe_benefit(runs: Sequence[Entry], depth: int) -> str:
     count = len(rows[0]["differences"])
     better = [row["connection"] for row in rows if max(row["differences"]) < 0]
     if count < 3:
-        verdict = f"{'One seed decides' if count == 1 else f'{count} seeds decide'} nothing."
+        conclusion = f"{'One seed decides' if count == 1 else f'{count} seeds decide'} nothing."
     elif better:
-        verdict = f"Lower on every seed: {_list(better)}."
+        conclusion = f"Lower on every seed: {_list(better)}."
     else:
-        verdict = "No connection with four streams is lower on every seed: no benefit is visible at this size."
+        conclusion = "No connection with four streams is lower on every seed: no benefit is visible at this size."
     return (
         f"**Four streams at {depth} layers.** Held-out loss minus that of one stream, at equal compute and each at its "
         f"best rate, {'on one seed' if count == 1 else f'median and range over {count} seeds'}: {'; '.join(said)}. "
-        f"{verdict}"
+        f"{conclusion}"
     )
 
 

@@ -37,7 +37,7 @@ class LocalJob:
     frames: int = 0  # Sent to the sink so far.
     is_second_try: bool = False  # Its first worker had died before it began.
     worker: Worker | None = None
-    verdict: tuple[EndStatus, str | None] | None = None  # Its end, if it is stopped from outside.
+    imposed_end: tuple[EndStatus, str | None] | None = None  # if it is stopped from outside
     # Set when its worker has not answered a stop in time.
     given_up: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     settled: asyncio.Event = field(default_factory=asyncio.Event)
@@ -89,7 +89,7 @@ class LocalEngine(Engine):
         entry = self._entries.get(job_id)
         if entry is None:
             return
-        if entry.verdict is None:
+        if entry.imposed_end is None:
             self._stop_job(entry, "cancelled", None)
             if entry.worker is None:
                 await self._end(entry, "cancelled", None)
@@ -98,7 +98,7 @@ class LocalEngine(Engine):
     async def settle(self, job_id: str) -> None:
         """Wait until a job that is being stopped has ended."""
         entry = self._entries.get(job_id)
-        if entry is not None and entry.verdict is not None:
+        if entry is not None and entry.imposed_end is not None:
             await entry.settled.wait()
 
     @property
@@ -168,7 +168,7 @@ class LocalEngine(Engine):
             self._note_ready(worker, first[0], is_spare=is_spare)
             idle_s = None  # a new worker may wait forever
             while (entry := await self._take_job(worker, handover, idle_s)) is not None:
-                if entry.verdict is not None:
+                if entry.imposed_end is not None:
                     continue  # cancelled on its way here, and ended
                 if not await self._execute(worker, entry):
                     break
@@ -227,17 +227,17 @@ class LocalEngine(Engine):
             if report is not None:
                 await self._end(entry, *self._decide_status(entry, report))
                 return True
-            if entry.given_up.done() and entry.verdict is not None:
-                await self._end(entry, *entry.verdict)
+            if entry.given_up.done() and entry.imposed_end is not None:
+                await self._end(entry, *entry.imposed_end)
                 return await self._wait_for_answer(worker)
             reason = await worker.explain_end()
-            if entry.frames == 0 and entry.verdict is None and not entry.is_second_try:
+            if entry.frames == 0 and entry.imposed_end is None and not entry.is_second_try:
                 # A run's first frame comes before anything is computed: without it, its worker was already dead.
                 # A verification has one frame, so this is unknown: it may be retried once more often than others.
                 entry.is_second_try = True
                 self._hand_over(entry)
             else:
-                await self._end(entry, *(entry.verdict or ("failed", Crash(reason))))
+                await self._end(entry, *(entry.imposed_end or ("failed", Crash(reason))))
         except SinkError as error:
             await self._end(entry, "failed", str(error))
         except Exception as error:
@@ -273,7 +273,7 @@ class LocalEngine(Engine):
 
     def _stop_job(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
         """Send the worker a stop, and limit the wait for its answer."""
-        entry.verdict = entry.verdict or (status, reason)
+        entry.imposed_end = entry.imposed_end or (status, reason)
         if entry.worker is not None:
             entry.worker.send({"cancel": entry.job.id})
             asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._give_up, entry)
@@ -286,8 +286,8 @@ class LocalEngine(Engine):
     @staticmethod
     def _decide_status(entry: LocalJob, report: dict[str, Any]) -> tuple[EndStatus, str | None]:
         """Return the final status: a stop from outside explains a run that ended early, but not a done one."""
-        if report["status"] == "cancelled" and entry.verdict is not None:
-            return entry.verdict
+        if report["status"] == "cancelled" and entry.imposed_end is not None:
+            return entry.imposed_end
         return report["status"], report["reason"]
 
     async def _end(self, entry: LocalJob, status: EndStatus, reason: str | None) -> None:
