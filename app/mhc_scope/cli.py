@@ -68,7 +68,7 @@ def run_once(source: str, out: Path | None) -> int:
         if out is not None and write is not None:
             out.write_bytes(write(spec.id, result))
     except (SpecError, SpecErrors, OSError) as error:
-        return _explain(error)
+        return _print_error(error)
     print(*(finding.text for finding in result.summary.findings), sep="\n")
     return 0
 
@@ -84,7 +84,7 @@ def verify_once(source: str) -> int:
         result = _compute(spec)
         checks = verify(spec, result, recompute(spec))
     except (SpecError, SpecErrors, OSError) as error:
-        return _explain(error)
+        return _print_error(error)
     print(format_checks(checks), summarise_checks(checks), "", format_detection(checks), sep="\n")
     return 1 if to_verdict(checks) == "fails" else 0
 
@@ -93,8 +93,8 @@ def _read_spec(source: str) -> RunSpec:
     return parse_spec(sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes())
 
 
-def _explain(error: SpecError | SpecErrors | OSError) -> int:
-    """Print a user's mistake; return the exit code."""
+def _print_error(error: SpecError | SpecErrors | OSError) -> int:
+    """Print an error of the arguments or of a file; return exit code 2."""
     if isinstance(error, OSError):
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     else:

@@ -41,7 +41,7 @@ def count_parameters(spec: RunSpec) -> int:
 
 
 def _mixing_parameters(spec: RunSpec) -> int:
-    n, width, logits = spec.streams, spec.width, _vectors(spec) + _raw_logits(spec)
+    n, width, logits = spec.streams, spec.width, _vectors(spec) + _count_logits(spec)
     if not spec.connection.dynamic:
         return logits
     if _projects_apart(spec):
@@ -68,8 +68,8 @@ def _projects_apart(spec: RunSpec) -> bool:
     return not spec.family.is_mapped
 
 
-def _raw_logits(spec: RunSpec) -> int:
-    """Return parameters of one layer's residual mixing matrix."""
+def _count_logits(spec: RunSpec) -> int:
+    """Count the logits of one layer's H_res."""
     return spec.family.logits(spec.streams)
 
 
@@ -97,7 +97,7 @@ def _mixing_flops(spec: RunSpec) -> float:
     flops = 2.0 * part * (n * n + _vectors(spec))
     if spec.connection.dynamic:
         inputs = part if _projects_apart(spec) else n * part
-        flops += 2 * inputs * (_vectors(spec) + _raw_logits(spec)) + spec.family.operations(n, _rounds(spec))
+        flops += 2 * inputs * (_vectors(spec) + _count_logits(spec)) + spec.family.operations(n, _rounds(spec))
     return flops
 
 
@@ -224,7 +224,7 @@ def _mixing_kept(spec: RunSpec) -> float:
         kept += 2 * width * item  # the parts laid out for their products
     if spec.connection.dynamic:
         kept += (_copies(spec) * width if _projects_apart(spec) else 0) * item
-        kept += (4 * (_vectors(spec) + _raw_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
+        kept += (4 * (_vectors(spec) + _count_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
     return kept
 
 

@@ -15,7 +15,7 @@ def describe_captured(result: Result) -> Finding:
     h_res = result.matrices["h_res"].astype(np.float64)
     lost = int(np.isnan(h_res).any((1, 2)).sum())
     if lost:
-        return _describe_unknown(result, lost)
+        return _describe_unknown_gain(result, lost)
     if _is_identity(h_res):
         text = "One stream passes through unchanged: nothing is mixed, so its gain is 1 at every depth."
         if result.streams > 1:
@@ -97,10 +97,8 @@ def build_captured_headline(result: Result) -> Headline:
     return build_headline(result, is_fixed=_is_identity(h_res))
 
 
-def _describe_unknown(result: Result, lost: int) -> Finding:
-    """Describe layers whose residual path is not a weighted sum, or does not match the coefficients that were
-    recorded.
-    """
+def _describe_unknown_gain(result: Result, lost: int) -> Finding:
+    """Describe why the gain of a recorded model is unknown: in `lost` layers no weighted sum explains the state."""
     where = "any layer" if lost == result.depth else f"{lost} of {count(result.depth, 'layer')}"
     if result.streams == 1:
         text = (

@@ -55,8 +55,8 @@ def measure_rounding(
     """
     import torch
 
-    def measure(name: str) -> torch.Tensor:
-        parts = logits_LSm.to(getattr(torch, name)).split(MAX_LAYERS)
+    def measure_deviations(dtype: str) -> torch.Tensor:
+        parts = logits_LSm.to(getattr(torch, dtype)).split(MAX_LAYERS)
         return torch.cat([worst_deviation(to_matrices(part).double()) for part in parts])
 
-    return {f"ds_error_{name}": measure(name) for name in TYPES}
+    return {f"ds_error_{dtype}": measure_deviations(dtype) for dtype in TYPES}

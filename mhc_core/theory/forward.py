@@ -78,7 +78,7 @@ class Forward:
     def _find_shares(self, layer: int) -> None:
         """q, the branch's share of what leaves the layer, and ln E v there."""
         net = self.network
-        v = 1.0 if net.is_free else math.exp(self.log_v[layer])
+        v = 1.0 if net.is_scale_free else math.exp(self.log_v[layer])
         q = net.gain_in * net.norm_gain_L[layer] * (v if net.norm == "none" else 1.0)
         self.ln_q[layer] = math.log(q)
         self.tables.append(find_table(net.activation, q) if net.is_bent else build_table(net.activation, q))
@@ -86,7 +86,7 @@ class Forward:
         total = net.skip * v + added
         self.kept[layer], self.grown[layer] = net.skip * v / total, added / total
         if net.norm != "post":
-            self.log_v[layer + 1] = (self.log_v[layer] if net.is_free else 0.0) + math.log(total)
+            self.log_v[layer + 1] = (self.log_v[layer] if net.is_scale_free else 0.0) + math.log(total)
 
     def _mix(self, layer: int) -> None:
         """v of each draw after the layer."""
@@ -108,7 +108,7 @@ class Forward:
         net = self.network
         if net.norm != "none":
             return 1.0
-        if net.is_free:
+        if net.is_scale_free:
             return np.exp(self.x[layer])
         return square_of(net.activation).respond(self.ln_q[layer], self.x[layer], self.individual(layer))
 
@@ -147,7 +147,7 @@ class Forward:
         net = self.network
         if net.norm != "none":
             return 0.0
-        return 1.0 if net.is_free else square_of(net.activation).power(self.ln_q[layer])
+        return 1.0 if net.is_scale_free else square_of(net.activation).power(self.ln_q[layer])
 
     # Cosines.
 

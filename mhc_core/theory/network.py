@@ -36,8 +36,8 @@ class Network:
         return len(self.scale_L)
 
     @property
-    def is_free(self) -> bool:
-        """Whether nothing sets a scale, so that only ratios count and sizes may leave the range of floats."""
+    def is_scale_free(self) -> bool:
+        """Return whether no norm or activation fixes the scale: sizes may overflow, and only ratios are meaningful."""
         return self.norm == "none" and ACTIVATIONS[self.activation].degree_one
 
     @property

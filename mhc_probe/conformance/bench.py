@@ -174,12 +174,12 @@ class Bench:
         return [ordered.index(place) for place in places]
 
     def require_bias(self, target: str) -> list[ParameterEntry]:
-        """Return the entries of a target's bias, in the order of the streams, or of (output, input) for H_res.
+        """Return the parameter entries that are the bias of H_pre, H_post or H_res (`target`), by stream or row by row.
 
         Raises
         ------
         NotMeasured
-            If there is no bias, or its entries do not move one coefficient each.
+            If there is no bias, or one entry changes several coefficients.
         """
         if target in self.roles.entangled:
             raise NotMeasured(f"parameters of H_res move H_{target} too: see bias")

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from mhc_scope.services.errors import RoomKeyRequiredError, RoomTokenRequiredError, TooManyRoomsError
 from mhc_scope.services.identity import ClientIdentity, hash_secret
 from mhc_scope.store.frame_log import FrameLog
-from mhc_scope.store.pins import list_view_runs
+from mhc_scope.store.pins import list_runs_of_view
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_service.rooms.store import Room, RoomStore
 from mhc_service.settings import ServiceSettings
@@ -79,7 +79,9 @@ class Rooms:
             archive.writestr("room.json", _to_json({"id": room.id, "title": room.title, "presets": room.presets}))
             archive.writestr("sheet.md", room.sheet)
             archive.writestr("views.json", _to_json([_to_plain(view) for view in views]))
-            for run_id in dict.fromkeys(run_id for view in views for run_id in list_view_runs(view.runs, view.sweep)):
+            for run_id in dict.fromkeys(
+                run_id for view in views for run_id in list_runs_of_view(view.runs, view.sweep)
+            ):
                 with archive.open(f"runs/{run_id}.ndjson", "w") as entry:
                     async for line in self._log.read_all(run_id):
                         entry.write(line)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_view_runs, unpin_unreferenced
+from mhc_scope.store.pins import list_runs_of_view, unpin_unreferenced
 from mhc_scope.store.runs import LIVE
 from mhc_scope.store.snapshots import StoredSnapshot
 from mhc_scope.store.tables import frames, rooms, runs, snapshots
@@ -82,7 +82,9 @@ class RoomStore:
         def work(connection: Connection) -> tuple[int, int]:
             own = list(connection.execute(select(snapshots).where(snapshots.c.room == room_id)))
             connection.execute(delete(snapshots).where(snapshots.c.room == room_id))
-            unpin_unreferenced(connection, {run_id for view in own for run_id in list_view_runs(view.runs, view.sweep)})
+            unpin_unreferenced(
+                connection, {run_id for view in own for run_id in list_runs_of_view(view.runs, view.sweep)}
+            )
             of_room = runs.c.address == f"{ROOM_ADDRESS}{room_id}"
             unpinned = select(runs.c.id).where(of_room, ~runs.c.pinned, runs.c.status.not_in(LIVE))
             ids = list(connection.execute(unpinned).scalars())

@@ -250,6 +250,16 @@ export interface LossFrame {
   status: Record<string, Status>;
 }
 
+/** A premise that the spec does not meet, for which no law predicts a metric. */
+export interface MissingPremise {
+  /** Path of the field of the spec. */
+  field: string;
+  /** What it holds. */
+  got: string | number | boolean | null;
+  /** What the law wants of it. */
+  wanted: string;
+}
+
 /** What is known only after the pass: products of mixing matrices, and gradients of the mixing, in float64. */
 export interface MixingFrame {
   /** Id of the record. */
@@ -276,16 +286,6 @@ export interface Model {
 }
 
 export type Numbers = Row | Row[] | Row[][];
-
-/** A premise that the spec does not meet, for which no law predicts a metric. */
-export interface MissingPremise {
-  /** Path of the field of the spec. */
-  field: string;
-  /** What it holds. */
-  got: string | number | boolean | null;
-  /** What the law wants of it. */
-  wanted: string;
-}
 
 /** An array as Plotly packs it: little-endian values in base64, row by row. */
 export interface PackedArray {

@@ -11,7 +11,7 @@ from mhc_core.record import codec
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import NUMERICS_VERSION, SpecError, SpecErrors, parse_spec
 from mhc_scope.store.frames import unpack_line
-from mhc_scope.store.pins import list_view_runs
+from mhc_scope.store.pins import list_runs_of_view
 from mhc_scope.store.runs import DROPPED, LIVE, StoredRun, to_run
 from mhc_scope.store.tables import frames, live_traces, runs, snapshots
 
@@ -114,7 +114,7 @@ def _has_its_id(connection: Connection, run: StoredRun, of_frames: str) -> bool:
 def _check_views(connection: Connection, counted: CheckCounts) -> Iterator[str]:
     for view in connection.execute(select(snapshots.c.id, snapshots.c.runs, snapshots.c.sweep)).all():
         counted.views += 1
-        referenced = set(list_view_runs(view.runs, view.sweep))
+        referenced = set(list_runs_of_view(view.runs, view.sweep))
         pinned = select(runs.c.id).where(
             runs.c.id.in_(referenced), runs.c.pinned, runs.c.status.not_in((*LIVE, DROPPED))
         )

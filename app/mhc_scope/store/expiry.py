@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_view_runs
+from mhc_scope.store.pins import list_runs_of_view
 from mhc_scope.store.tables import runs, snapshots
 
 EXPIRED_BATCH_SIZE = 100
@@ -17,7 +17,7 @@ async def drop_expired(database: Database, now: float) -> int:
     """Delete snapshots that expired before `now`; return how many."""
     dropped = 0
     while expired := await database.call(partial(_find_expired, now)):
-        referenced = {run_id for row in expired for run_id in list_view_runs(row.runs, row.sweep)}
+        referenced = {run_id for row in expired for run_id in list_runs_of_view(row.runs, row.sweep)}
         referenced -= await _find_referenced_elsewhere(database, now)
         ids = [row.id for row in expired]
         dropped += await database.call(partial(_drop, now, ids, referenced))
@@ -36,7 +36,7 @@ async def _find_referenced_elsewhere(database: Database, now: float) -> set[str]
         page = await database.call(partial(_list_kept, now, snapshots.c.id > last, BATCH_SIZE))
         if not page:
             return referenced
-        referenced.update(run_id for row in page for run_id in list_view_runs(row.runs, row.sweep))
+        referenced.update(run_id for row in page for run_id in list_runs_of_view(row.runs, row.sweep))
         last = page[-1].id
 
 
@@ -50,7 +50,7 @@ def _drop(now: float, ids: list[str], referenced: set[str], connection: Connecti
     # Meanwhile a new snapshot may refer to the same runs, or the expiry of one may have been postponed.
     is_new = (snapshots.c.created_at > now - 60.0) | snapshots.c.id.in_(ids)
     for row in _list_kept(now, is_new, None, connection):
-        referenced = referenced - set(list_view_runs(row.runs, row.sweep))
+        referenced = referenced - set(list_runs_of_view(row.runs, row.sweep))
     connection.execute(update(runs).where(runs.c.id.in_(referenced)).values(pinned=False))
     is_expired = snapshots.c.id.in_(ids) & (snapshots.c.expires_at < now)
     return connection.execute(delete(snapshots).where(is_expired)).rowcount

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Text, and_, cast, or_, select, update
 from mhc_scope.store.tables import runs, snapshots
 
 
-def list_view_runs(run_ids: Iterable[str], sweep: dict[str, Any] | None) -> list[str]:
+def list_runs_of_view(run_ids: Iterable[str], sweep: dict[str, Any] | None) -> list[str]:
     """Return the ids of the runs of a view: those that it compares, and those of its sweep that are done."""
     states: dict[str, str] = {} if sweep is None else sweep["states"]
     return [*run_ids, *(run_id for run_id, state in states.items() if state == "done")]
@@ -21,5 +21,5 @@ def unpin_unreferenced(connection: Connection, run_ids: Collection[str]) -> None
     names_one = [cast(snapshots.c.runs, Text).contains(f'"{run_id}"') for run_id in run_ids]
     holders = select(snapshots.c.runs, snapshots.c.sweep).where(or_(has_sweep, *names_one))
     for compared, sweep in connection.execute(holders):
-        free -= set(list_view_runs(compared, sweep))
+        free -= set(list_runs_of_view(compared, sweep))
     connection.execute(update(runs).where(runs.c.id.in_(free)).values(pinned=False))

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from mhc_scope.store.database import Database
-from mhc_scope.store.pins import list_view_runs, unpin_unreferenced
+from mhc_scope.store.pins import list_runs_of_view, unpin_unreferenced
 from mhc_scope.store.tables import runs, snapshots
 
 ID_LENGTH = 12
@@ -113,7 +113,7 @@ class SnapshotStore:
 
         def work(connection: Connection) -> None:
             connection.execute(delete(snapshots).where(snapshots.c.id == snapshot.id))
-            unpin_unreferenced(connection, list_view_runs(snapshot.runs, snapshot.sweep))
+            unpin_unreferenced(connection, list_runs_of_view(snapshot.runs, snapshot.sweep))
 
         await self._database.call(work)
 

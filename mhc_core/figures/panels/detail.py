@@ -23,7 +23,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
         "fill": {"z": "at.h_res"},
         "hovertemplate": "to %{y} from %{x}<br>%{z:.4f}<extra>%{fullData.name}</extra>",
     }
-    return _build(runs, theme, heat, 28)
+    return _build_matrices(runs, theme, heat, 28)
 
 
 def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
@@ -39,17 +39,18 @@ def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
         },
         "hovertemplate": "to %{y} from %{x}<br>%{text}<extra>%{fullData.name}</extra>",
     }
-    return _build(runs, theme, heat, 64, signed_log=True)
+    return _build_matrices(runs, theme, heat, 64, signed_log=True)
 
 
-def _build(runs: int, theme: Theme, heat: dict[str, Any], below: int, **meta: Any) -> go.Figure:
+def _build_matrices(runs: int, theme: Theme, heat: dict[str, Any], bottom_px: int, **meta: Any) -> go.Figure:
+    """Build a matrix for each run, with its sums and one signed colour scale; `bottom_px` is the lower margin."""
     scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     figure = build_cells(
         runs, theme, GRID, heat, scale, sums=True, symmetric="coloraxis", symmetric_over="h_res", empty=EMPTY, **meta
     )
     figure.update_xaxes(title=None, fixedrange=True)
     figure.update_yaxes(autorange="reversed", side="right", fixedrange=True)
-    figure.update_layout(margin={"l": 10, "r": 56, "t": 24, "b": below}, coloraxis={"showscale": False})
+    figure.update_layout(margin={"l": 10, "r": 56, "t": 24, "b": bottom_px}, coloraxis={"showscale": False})
     return figure
 
 

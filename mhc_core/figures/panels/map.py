@@ -109,14 +109,14 @@ def _write_cells(
         text=texts,
         textfont={
             "color": [ink(number) for row in numbers for number in row],
-            "size": fit_letters(texts, ROOM_PX / len(columns)),
+            "size": fit_font_size(texts, ROOM_PX / len(columns)),
         },
         hoverinfo="skip",
     )
 
 
-def fit_letters(texts: list[str], room: float) -> int:
-    """Return letters that leave the longest number in its cell."""
+def fit_font_size(texts: list[str], room: float) -> int:
+    """Return the largest font size, in px, at which the longest text fits a cell of `room` px."""
     fits = math.floor(room / (LETTER * max(1, *map(len, texts))))
     return min(SIZES[1], max(SIZES[0], fits))
 

@@ -18,7 +18,7 @@ def find_alarms(observation: Observation, limits: Limits) -> list[Alarm]:
 
 
 def check_finite(observation: Observation, limits: Limits) -> Iterator[Alarm]:
-    """Raise an alarm if loss, activations or gradients are not finite."""
+    """Yield an alarm if loss, activations or gradients are not finite."""
     frame = observation.loss_frame
     if frame is not None and frame.status:
         yield _lost("The loss is not a finite number.", None, "loss")

@@ -74,7 +74,7 @@ const FRAME_HANDLERS = {
     for (const [key, value] of Object.entries(log10)) putStep(columns, columns.stepsLog10, key, step, value);
     for (const [key, flags] of Object.entries(status)) {
       if (!columns.stepsStatus.has(key)) columns.stepsStatus.set(key, new Map());
-      columns.stepsStatus.get(key)?.set(step, typeof flags === 'string' ? flags : toFlags(flags));
+      columns.stepsStatus.get(key)?.set(step, typeof flags === 'string' ? flags : toFlagMap(flags));
     }
     if (modelOf(columns) !== null) lengthenAll(columns, columns.trained);
   },
@@ -106,7 +106,7 @@ const FRAME_HANDLERS = {
     }
     for (const [key, column] of Object.entries(frame.log10)) columns.log10.set(key, toNumbers(column));
     for (const [key, flags] of Object.entries(frame.status)) {
-      columns.status.set(key, toFlags(flags));
+      columns.status.set(key, toFlagMap(flags));
     }
   },
   /** @param {Columns} columns @param {import('../../types').ProgressFrame} frame */
@@ -145,8 +145,8 @@ function keepMatrix(columns, key, value) {
   columns.kept.set(key, [...(columns.kept.get(key) ?? []), stack]);
 }
 
-/** Convert status flags to a map by layer. @param {Record<string, string>} flags by layer @returns {Map<number, string>} */
-function toFlags(flags) {
+/** Return the status of layers, such as `overflow`, as a map by layer. @param {Record<string, string>} flags by layer @returns {Map<number, string>} */
+function toFlagMap(flags) {
   return new Map(Object.entries(flags).map(([layer, flag]) => [Number(layer), flag]));
 }
 

@@ -59,14 +59,14 @@ export function fill(template, results, labels, cursor, narrow = false, methods 
     absent && noteRuns(figure, results, labels, absent.text, (columns) => endedWithout(columns, absent.key)),
   ].some(Boolean);
   if (visibleTraces(figure).length === 0) {
-    hideTicks(layout);
+    hideTickLabels(layout);
     if (meta.empty && !isNoted) layout.annotations.push(emptyNote(meta.empty, meta.muted));
   }
   return figure;
 }
 
-/** Hide tick labels of axes without data: Plotly would show invented numbers. @param {Record<string, any>} layout */
-function hideTicks(layout) {
+/** Hide the tick labels of a figure without data: Plotly would show numbers of its own. @param {Record<string, any>} layout */
+function hideTickLabels(layout) {
   for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) layout[name].showticklabels = false;
 }
 

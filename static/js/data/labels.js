@@ -68,7 +68,7 @@ export function endLabels(ends, narrow, gap) {
     y: places[index],
     yanchor: 'middle',
     showarrow: false,
-    text: narrow ? shorten(end.text) : end.text,
+    text: narrow ? shortenRunLabel(end.text) : end.text,
     font: { color: end.color, size: 12 },
   }));
 }
@@ -87,8 +87,8 @@ export function shortenName(name, most) {
   return `${last.slice(0, most - 1 - tail).join('')}…${last.slice(last.length - tail).join('')}`;
 }
 
-/** Shorten a label: `B` for `B HC`, `B nan` for `B HC: nan`. @param {string} text */
-function shorten(text) {
+/** Shorten the label of a run to its letter and status: `B HC` to `B`, `B HC: nan` to `B nan`. @param {string} text */
+function shortenRunLabel(text) {
   const [name, reason] = text.split(': ');
   return [name.split(' ')[0], reason].filter(Boolean).join(' ');
 }
@@ -130,7 +130,7 @@ export function lostLabels(losses, [low, high], narrow, gap) {
   const centres = losses.map(({ share }, index) => share + (share > HIGH && !isRight[index] ? -gap : gap) / 2);
   const places = spreadPositions(centres, gap);
   return losses.map(({ x, text, color }, index) => {
-    const label = narrow ? shorten(text) : text;
+    const label = narrow ? shortenRunLabel(text) : text;
     return {
       xref: 'x',
       x,

@@ -41,7 +41,10 @@ export function measureMatrices({ shape: [layers, n], data }) {
  * @returns {Record<string, Powers>}
  */
 export function measureComposites(h_res, isWanted = () => true) {
-  const found = [...(UP.some(isWanted) ? measureUp(h_res) : []), ...(DOWN.some(isWanted) ? measureDown(h_res) : [])];
+  const found = [
+    ...(UP.some(isWanted) ? measureUp(h_res) : []),
+    ...(DOWN.some(isWanted) ? measureBackwardProducts(h_res) : []),
+  ];
   return Object.fromEntries(found.filter(([key]) => isWanted(key)));
 }
 
@@ -57,8 +60,8 @@ function measureUp({ shape: [layers, n], data }) {
   ];
 }
 
-/** Compute metrics of the products over layers l to L. @param {Matrix} h_res @returns {[string, Powers][]} */
-function measureDown({ shape: [layers, n], data }) {
+/** Compute metrics of the products of H_res over layers l to L, for each l: what a gradient passes on its way back. @param {Matrix} h_res @returns {[string, Powers][]} */
+function measureBackwardProducts({ shape: [layers, n], data }) {
   const products = accumulateProducts(layers, n, (layer, product) => {
     const factor = data.subarray((layers - 1 - layer) * n * n, (layers - layer) * n * n);
     return multiplyAt(product, 0, factor, n);

@@ -6,7 +6,7 @@ import {
   openingView,
   pushAddress,
   replaceAddress,
-  withKeptSweep,
+  withHistorySweep,
   writeAddress,
 } from './address.js';
 import { boot } from './boot.js';
@@ -166,7 +166,7 @@ export function openAddress(snapshot) {
     : fromHash(hash, state.fields.value, boot.rules, preset && toView(preset), isSnapshot ? {} : keptTexts());
   const isLost = !isSnapshot && read.runs.some((choice) => choice.kind === TRACE && !choice.trace);
   const known = isLost ? withoutUnnamed(read, boot.rules) : read;
-  const view = isSnapshot ? withKeptSweep(known) : known;
+  const view = isSnapshot ? withHistorySweep(known) : known;
   if (isLost) problems.push("runs: this link doesn't name its recording; open the snapshot link instead");
   state.batch(() => {
     state.view.value = view;

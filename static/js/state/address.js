@@ -76,8 +76,8 @@ export function pushSweep(view) {
 /** Return whether Back closes the sweep. */
 export const isSweepStep = () => Boolean(history.state?.sweep);
 
-/** Return the view with the sweep of the history state, which may differ from the snapshot's own. @param {View} view @returns {View} */
-export function withKeptSweep({ map, ...view }) {
+/** Return the view with the sweep of the history state, if it has one; null there closes the view's own sweep. @param {View} view @returns {View} */
+export function withHistorySweep({ map, ...view }) {
   const { sweep = map } = history.state ?? {};
   return sweep ? { ...view, map: sweep } : view;
 }

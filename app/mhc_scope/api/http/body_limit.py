@@ -65,7 +65,7 @@ class BodyLimit:
                 chunks.append(message.get("body", b""))
         except Problem as problem:
             return await _refuse(problem, scope, body)
-        return await self._app(scope, _replay(b"".join(chunks), body.receive), body.send)
+        return await self._app(scope, _replay_body(b"".join(chunks), body.receive), body.send)
 
 
 class _Body:
@@ -124,7 +124,8 @@ def to_problem(got: int, limit: int) -> Problem:
     return Problem("too-large", 413, str(error), errors=[error], headers={"Connection": "close"})
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that delivers a body that was read already, then what follows."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

@@ -54,12 +54,12 @@ RECONNECT_MS = 1000
 def respond(
     request: Request, service: Runs, place: StreamPlace, runs: Sequence[StoredRun], after: str | None, viewer: str
 ) -> Response:
-    """Stream the frames of one or several runs, from after the given indices.
+    """Stream the frames of one or several runs that follow the given indices.
 
     Raises
     ------
     NoCapacityError
-        If the client, or the server, has as many event streams as it may.
+        If the client or the server has reached its limit of event streams.
     """
     # A reconnecting EventSource repeats its first URL, and its header has the later index.
     cursors = parse_cursors(request.headers.get("last-event-id") or after, len(runs))

@@ -41,7 +41,7 @@ export function toRibbons(reading, color, layout, band, scale, span = {}) {
   const opacity = SOLID - (SOLID - FLOODED) * Math.min(1, Math.max(0, most));
   return inclusiveRange(0, reading.streams - 1).flatMap((stream) =>
     toKnownPieces(reading, quantity, stream, layout, scale, first, last).flatMap((piece) => {
-      const heats = most > 0 ? toHeats(piece, lane_px, heightOf(layout)) : undefined;
+      const heats = most > 0 ? toColorStops(piece, lane_px, heightOf(layout)) : undefined;
       const glow = most > 0 ? [-1, 1] : [];
       return [
         ...edge.map(({ px, opacity }) => toArea(toOutline(piece, band.lanes[stream], px), 'card', opacity)),
@@ -122,8 +122,8 @@ function toRim({ xs, halves }, y, side, reach) {
   return points;
 }
 
-/** Compute heat and fade along a ribbon: the colour shows widths beyond the frame. @param {Piece} piece @param {number} lane_px @param {number} height_px @returns {Stop[]} */
-function toHeats({ xs, logs }, lane_px, height_px) {
+/** Return stops of a ribbon's colour: the wider the ribbon is than its lane, the hotter, and far beyond the card it fades. @param {Piece} piece @param {number} lane_px @param {number} height_px @returns {Stop[]} */
+function toColorStops({ xs, logs }, lane_px, height_px) {
   const last = xs.length - 1;
   const step = Math.max(1, Math.ceil(xs.length / MAX_STOPS));
   /** @type {Stop[]} */
