@@ -4,23 +4,23 @@ turns its output into a loss."""
 from typing import Any
 
 from mhc_core.inputs.corpus import describe_corpus
-from mhc_core.inputs.digits import DigitsInput, describe_digits
-from mhc_core.inputs.text import TextInput, describe_text
+from mhc_core.inputs.digits import DigitsEmbedding, describe_digits
+from mhc_core.inputs.text import TextEmbedding, describe_text
 from mhc_core.inputs.vectors import CorrelatedInput, GaussianInput
 from mhc_core.spec import RunSpec
 
-__all__ = ["CorrelatedInput", "DigitsInput", "GaussianInput", "TextInput", "build_input", "describe_input"]
+__all__ = ["CorrelatedInput", "DigitsEmbedding", "GaussianInput", "TextEmbedding", "build_input", "describe_input"]
 
-INPUTS: dict[str, type[TextInput] | type[GaussianInput] | type[DigitsInput]] = {
-    "text": TextInput,
-    "corpus": TextInput,
+INPUTS: dict[str, type[TextEmbedding] | type[GaussianInput] | type[DigitsEmbedding]] = {
+    "text": TextEmbedding,
+    "corpus": TextEmbedding,
     "gaussian": GaussianInput,
     "correlated": CorrelatedInput,
-    "digits": DigitsInput,
+    "digits": DigitsEmbedding,
 }
 
 
-def build_input(spec: RunSpec) -> TextInput | GaussianInput | DigitsInput:
+def build_input(spec: RunSpec) -> TextEmbedding | GaussianInput | DigitsEmbedding:
     """Build the input module that the spec names."""
     return INPUTS[spec.input.kind](spec)
 

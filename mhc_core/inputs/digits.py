@@ -21,7 +21,7 @@ DIGITS, PIXELS, WHITE = 10, 64, 16
 IMAGES = Path(__file__).with_name("digits.npz.xz")
 
 
-class DigitsInput(nn.Module):
+class DigitsEmbedding(nn.Module):
     """Handwritten digits, a token for each of 8 x 8 pixels; the loss is the cross-entropy of the digit, in nats.
 
     A token is its pixel, 0 to 1, times a vector, plus an embedding of its place. B different images are drawn by the

@@ -17,7 +17,7 @@ from mhc_core.spec import RunSpec
 VOCABULARY = 256
 
 
-class TextInput(nn.Module):
+class TextEmbedding(nn.Module):
     """UTF-8 bytes through an embedding; the loss is next-byte cross-entropy in nats.
 
     Windows of T + 1 bytes start at evenly spaced places, so that a long text is seen from start to end. A text shorter

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.inputs import TextInput, build_input, describe_input
+from mhc_core.inputs import TextEmbedding, build_input, describe_input
 from mhc_core.inputs.corpus import load_corpus
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.verification import verify
@@ -24,14 +24,14 @@ def corpus_spec(**fields: Any) -> RunSpec:
     return build_spec(input=SHORT, **fields)
 
 
-def read_batch(made: TextInput, step: int | None) -> list[bytes]:
+def read_batch(made: TextEmbedding, step: int | None) -> list[bytes]:
     made.set_batch(step)
     return [bytes(row) for row in torch.cat([made.ids_BT, made.targets_BT[:, -1:]], 1).tolist()]
 
 
-def build_corpus_input(spec: RunSpec) -> TextInput:
+def build_corpus_input(spec: RunSpec) -> TextEmbedding:
     made = build_input(spec)
-    assert isinstance(made, TextInput)
+    assert isinstance(made, TextEmbedding)
     return made
 
 

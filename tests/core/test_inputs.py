@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.inputs import DigitsInput, TextInput, build_input, describe_input
+from mhc_core.inputs import DigitsEmbedding, TextEmbedding, build_input, describe_input
 from mhc_core.inputs.digits import load_digits
 from mhc_core.spec.default_text import DEFAULT_TEXT
 from mhc_core.stack import build_stack
@@ -19,7 +19,7 @@ from tests.core.conftest import build_spec, measure
 def windows(text: str, batch: int, tokens: int) -> list[bytes]:
     """Each sequence with the byte that follows it."""
     made = build_input(build_spec(input={"text": text, "batch": batch, "tokens": tokens}))
-    assert isinstance(made, TextInput)
+    assert isinstance(made, TextEmbedding)
     last = made.targets_BT[:, -1:]
     assert torch.equal(made.ids_BT[:, 1:], made.targets_BT[:, :-1])  # the target is the next byte
     return [bytes(row) for row in torch.cat([made.ids_BT, last], 1).tolist()]
@@ -82,7 +82,7 @@ def test_the_default_text_is_longer_than_the_default_windows() -> None:
 def test_the_loss_is_the_cross_entropy_of_the_next_byte_in_nats() -> None:
     stack = build_stack(build_spec())
     out = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert isinstance(stack.input, TextInput)
+    assert isinstance(stack.input, TextEmbedding)
     logits = (out @ stack.input.readout_VC.T).detach().numpy()
     chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     targets = stack.input.targets_BT.numpy()
@@ -115,9 +115,9 @@ def test_describing_a_gaussian_input_needs_no_bytes() -> None:
     assert describe_input(build_spec(input={"kind": "gaussian"})) == {"kind": "gaussian"}
 
 
-def digits_of(**fields: Any) -> DigitsInput:
+def digits_of(**fields: Any) -> DigitsEmbedding:
     made = build_input(build_spec(input={"kind": "digits", "tokens": 64, **fields.pop("input", {})}, **fields))
-    assert isinstance(made, DigitsInput)
+    assert isinstance(made, DigitsEmbedding)
     return made
 
 
@@ -138,7 +138,7 @@ def test_a_run_reads_the_digits_that_it_describes() -> None:
     images, digits = load_digits()
     spec = build_spec(input={"kind": "digits", "tokens": 64, "batch": 7})
     said, made = describe_input(spec), build_input(spec)
-    assert isinstance(made, DigitsInput)
+    assert isinstance(made, DigitsEmbedding)
     assert said["images"] == len(images)
     for b, index in enumerate(said["drawn"]):
         assert (made.pixels_BT[b].numpy() * 16 == images[index]).all()
@@ -171,7 +171,7 @@ def test_a_digit_token_is_its_pixel_and_its_place() -> None:
 
 def test_the_loss_of_digits_is_the_cross_entropy_of_ten_from_the_mean_over_tokens() -> None:
     made = build_stack(build_spec(input={"kind": "digits", "tokens": 64})).input
-    assert isinstance(made, DigitsInput)
+    assert isinstance(made, DigitsEmbedding)
     out = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     logits = (out.mean(1) @ made.readout_KC.T).detach().numpy()
     chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)

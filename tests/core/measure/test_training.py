@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mhc_core.inputs import TextInput
+from mhc_core.inputs import TextEmbedding
 from mhc_core.measure.training import build_optimizer
 from mhc_core.spec import RunSpec
 from mhc_core.stack import build_stack
@@ -67,9 +67,9 @@ def test_weight_decay_spares_mixing_gates_and_scalars(name: str) -> None:
 # ---- batches and schedule
 
 
-def text_of(spec: RunSpec) -> TextInput:
+def text_of(spec: RunSpec) -> TextEmbedding:
     made = build_stack(spec).input
-    assert isinstance(made, TextInput)
+    assert isinstance(made, TextEmbedding)
     return made
 
 

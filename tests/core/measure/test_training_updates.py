@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mhc_core.inputs import TextInput
+from mhc_core.inputs import TextEmbedding
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import require
 from tests.core.trained import column, train_all, train_spec
@@ -73,7 +73,7 @@ def test_steps_are_those_of_plain_torch(kind: str, optimizer: str) -> None:
         connection={"kind": kind, "streams": 2, "noise": 0.5, "init": "mhc_lite"},
     )  # fmt: skip
     stack, windows = build_stack(spec), build_stack(spec).input
-    assert isinstance(windows, TextInput)
+    assert isinstance(windows, TextEmbedding)
     w = copy_weights(stack)
     frames, updates = train_all(stack)
 
@@ -114,7 +114,7 @@ def test_one_step_of_sgd_on_the_read_out_has_a_closed_form() -> None:
     spec = train_spec(1, lr=0.5, optimizer="sgd", weight_decay=0.2, block={"branch_scale": 0.0},
                       connection={"kind": "residual"})  # fmt: skip
     stack = build_stack(spec)
-    assert isinstance(stack.input, TextInput)
+    assert isinstance(stack.input, TextEmbedding)
     stack.input.set_batch(0)
     ids, targets = (part.numpy().ravel() for part in (stack.input.ids_BT, stack.input.targets_BT))
     before = stack.input.readout_VC.detach().numpy().copy()
