@@ -24,7 +24,7 @@ import torch
 from mhc_core.connections.hc import DynamicHC, StaticHC
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.cost.counts import count_parameters, count_pass_flops, count_readout_flops
-from mhc_core.inputs.text import TextInput, read_bytes
+from mhc_core.inputs.text import TextEmbedding, read_bytes
 from mhc_core.measure.training import build_optimizer, learning_rate
 from mhc_core.metrics.mixing import measure_composites
 from mhc_core.spec import RunSpec, parse_spec
@@ -176,7 +176,7 @@ def measure_gains(h_res_Lnn: np.ndarray) -> Body:
 def measure_held_out_loss(stack: Stack) -> float:
     """Mean loss over 64 batches of windows that are spread evenly over the held-out text."""
     text = stack.input
-    assert isinstance(text, TextInput)
+    assert isinstance(text, TextEmbedding)
     _, held_out = read_bytes(stack.spec)
     starts = np.linspace(0, len(held_out) - text.window, HELD_OUT_BATCHES * text.batch).astype(np.int64)
     total = 0.0
