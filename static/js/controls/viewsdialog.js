@@ -1,7 +1,7 @@
 /** The dialog "Your views": views visited in this browser, to open, name, compare and delete. */
 
 import { signal } from '@preact/signals';
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { ROOT } from '../net/sent.js';
 import { commit, openAddress } from '../state/actions.js';
 import { boot } from '../state/boot.js';
@@ -44,7 +44,7 @@ export function ViewsDialog() {
 
 /** Render the list of visited views. */
 function Views() {
-  useEffect(startSelection, []);
+  useLayoutEffect(startSelection, []); // before the dialog is shown, so that a quick Escape leaves the view in the list
   const { items, trouble } = stored.value;
   return html`
     <div class="views">
