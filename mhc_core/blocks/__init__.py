@@ -24,7 +24,7 @@ def build_branch(spec: RunSpec, layer: int) -> Branch:
 
 
 def name_layers(spec: RunSpec) -> list[str]:
-    """Name what each layer is, such as "attention"."""
+    """Return the type of each layer, such as "attention"."""
     return [branch_type(spec, layer).name for layer in range(spec.depth)]
 
 

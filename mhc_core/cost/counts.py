@@ -115,7 +115,7 @@ def count_equivalent_flops(spec: RunSpec) -> float:
 
 
 def count_probe_flops(spec: RunSpec) -> float:
-    """Count the operations of CKA between every two layers."""
+    """Count the operations of CKA over all pairs of layers."""
     return 2 * spec.depth * _kept_samples(spec) ** 2 * spec.width + spec.depth**2 * _kept_samples(spec) ** 2
 
 
@@ -149,7 +149,7 @@ def _mixing_bytes(spec: RunSpec) -> float:
 
 
 def count_pass_calls(spec: RunSpec) -> float:
-    """Count operator calls of all layers, forward; about 1.5 times as many come down."""
+    """Count operator calls of the forward pass of all layers; the backward pass has about 1.5 times as many."""
     layer = 2 if spec.family.has_streams else 0
     if is_dynamic(spec):
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
@@ -202,7 +202,7 @@ def count_kept_cka(spec: RunSpec) -> int:
 
 
 def count_tape_bytes(spec: RunSpec) -> float:
-    """Count values that autograd keeps until the way down."""
+    """Count the bytes that autograd stores for the backward pass."""
     n, width, item = _copies(spec), spec.width, ITEM_BYTES[spec.dtype]
     norm = {"pre": 1, "post": n, "none": 0}[spec.block.norm_position]
     copied = 1 if spec.family.has_streams else 0
@@ -317,7 +317,7 @@ def _rank_size(spec: RunSpec) -> int:
 
 
 def _layers_together(spec: RunSpec) -> int:
-    """Return layers of the largest block that is measured at once: blocks double from one layer on."""
+    """Return the number of layers in the largest block that is measured at once; block sizes double from 1."""
     most = max(1, min(16, 2**24 // (count_samples(spec) * spec.width * _copies(spec))))
     size, left, largest = 1, spec.depth, 1
     while left > 0:

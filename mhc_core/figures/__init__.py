@@ -106,7 +106,7 @@ def _to_shown_step(template: dict[str, Any], results: Sequence[TrainingResult], 
 
 
 def _format_layers(template: dict[str, Any], results: Sequence[TrainingResult], cursor: int) -> str:
-    """Format the layers whose mixing the detail panel draws, as people count them."""
+    """Format the layers whose mixing the detail panel draws, counted from 1."""
     name, span, *_ = template["data"][0]["meta"]["fill"]["z"].split(".")
     if name != "product":
         return f"layer {cursor + 1}"

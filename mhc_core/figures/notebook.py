@@ -29,7 +29,7 @@ def build_bundle(result: Result) -> dict[str, Any]:
 
 
 def find_panel(result: Result) -> str:
-    """Find the panel that the record's first sentence speaks of."""
+    """Find the panel of the record's first sentence."""
     panels = [finding.panel for finding in result.summary.findings] if result.has_summary else []
     return next((panel for panel in panels if panel in figures.PANELS), FIRST_PANEL)
 

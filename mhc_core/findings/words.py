@@ -36,14 +36,14 @@ def read_logs(result: Result, key: str) -> np.ndarray:
 
 
 def is_dynamic(result: Result) -> bool:
-    """Return whether each token has matrices of its own, of which a record keeps the mean and the spread."""
+    """Return whether matrices differ by token; a record then has their mean and spread."""
     return "h_res_std" in result.matrices
 
 
 def name_median(result: Result, known: int | None = None) -> str:
-    """Name what is added to a sentence where numbers are medians over seeds, of which so many are known.
+    """Return the words that a sentence adds if its numbers are medians over seeds.
 
-    By default all.
+    known: number of seeds whose value is known, by default all.
     """
     if result.seeds is None:
         return ""

@@ -49,7 +49,7 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
 
 
 def _count_kept_bytes(spec: RunSpec) -> float:
-    """Count what a run does not keep: gradients at branch inputs and H_res, its logits, and vectors of the Jacobian."""
+    """Count the bytes that only the recomputation stores: gradients at branch inputs, mixing, and Jacobian vectors."""
     samples, mixing = spec.input.batch * spec.input.tokens, 2 * spec.streams**2 if spec.connection.dynamic else 0
     return 8.0 * samples * (spec.depth * (spec.width + mixing) + 3 * spec.jacobian * spec.width)
 

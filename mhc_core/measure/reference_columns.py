@@ -199,7 +199,7 @@ def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | fl
 
 
 def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
-    """Compare mean over samples of the cosine between every two streams, and over all pairs of different ones."""
+    """Compute the mean cosine of each pair of streams over samples, and its mean over pairs of different streams."""
     count, samples = x_nNC.shape[:2]
     units = _to_units(x_nNC).reshape(count, -1)
     cosines = units @ units.T / samples

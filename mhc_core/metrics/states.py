@@ -158,7 +158,7 @@ def _stream_cosines(x_KnNC: torch.Tensor) -> torch.Tensor:
 
 
 def _sum_products(x_KnNC: torch.Tensor, size: int) -> torch.Tensor:
-    """Return products of every two streams, summed over features and samples, (K, n, n): `size` samples at once."""
+    """Compute the Gram matrices of the streams, (K, n, n), over features and samples; `size` samples at a time."""
     import torch
 
     x_KPnS = x_KnNC.unflatten(2, (-1, size)).transpose(1, 2).flatten(3)

@@ -141,7 +141,7 @@ def _to_worst(flags: str | dict[int, str]) -> str:
 
 
 def _decide(flags: set[str], reduction: Reduction, log10: np.ndarray | None) -> str | None:
-    """Return the status that stands in for the number, or None if the numbers that are there decide."""
+    """Return the status that replaces the number, or None if the numbers that exist decide."""
     for flag in ("nan", "unknown", "constant"):
         if flag in flags:
             return flag

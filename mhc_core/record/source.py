@@ -66,7 +66,7 @@ class TraceSource(ProtocolPart):
 
     @property
     def method(self) -> str:
-        """Return what stands for a connection's kind."""
+        """Return the kind under which a trace is shown; it has no connection's kind."""
         return TRACE
 
     @property

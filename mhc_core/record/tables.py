@@ -141,7 +141,7 @@ def _list_tables(result: "Result") -> list[dict[str, np.ndarray]]:
 
 
 def _name_axes(shape: str, ndim: int) -> tuple[str, ...]:
-    """Name names of the axes of a column whose metric has this shape."""
+    """Return the names of the axes of a column whose metric has this shape."""
     for pair, names in PAIRS.items():
         if shape.endswith(pair):
             found = (*(AXES[axis] for axis in shape.removesuffix(pair)), *names)

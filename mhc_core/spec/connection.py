@@ -113,7 +113,7 @@ class ConnectionSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """Return what is known of this kind of connection."""
+        """Return the family of this kind of connection."""
         return FAMILIES[self.kind]
 
     @property

@@ -155,7 +155,7 @@ class RunSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """Return what is known of the connection: the properties of its mixing."""
+        """Return the family of the connection, which states the properties of its mixing."""
         return self.connection.family
 
     @property

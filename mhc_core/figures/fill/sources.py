@@ -158,7 +158,7 @@ def _to_cka_label(cka: CkaEstimator | None, label: str) -> str:
 
 
 def find_product(source: str, result: Columns, cursor: int) -> composites.Product | None:
-    """Find the product that a source speaks of; None of another source, and where nothing is mixed."""
+    """Find the product that a data source names; None for other sources, and if nothing is mixed."""
     name, *rest = source.split(".", 2)
     if not name.startswith("product"):
         return None
@@ -170,7 +170,7 @@ def find_product(source: str, result: Columns, cursor: int) -> composites.Produc
 
 
 def _from_seeds(result: Columns, name: str, form: str, key: str) -> list[Any] | None:
-    """Return the curve that stands for all seeds, or the one of the first alone."""
+    """Return the median curve over all seeds, or the curve of the first seed."""
     has_seeds = key in result.bands
     if name == "middle" and has_seeds:
         return _from_band(result, "p50", form, key)

@@ -86,7 +86,7 @@ def nearest_kept(result: TrainingResult, step: int) -> int | None:
 
 
 def shows_kept(template: dict[str, Any]) -> bool:
-    """Return whether a figure shows what is known at kept steps alone."""
+    """Return whether a figure shows columns that a record has only for some steps of training."""
     return any(trace["meta"]["key"] in KEPT for trace in template["data"])
 
 

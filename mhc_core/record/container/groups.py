@@ -157,7 +157,7 @@ def _is_lost(value: Any) -> np.ndarray:
 
 
 def _find_flagged(frame: Any, key: str, value: Any) -> np.ndarray:
-    """Find where a status speaks of a value, by its first axis, so that it can be broadcast to the value."""
+    """Return a mask of the entries that have a status, by their first axis, which broadcasts to the values."""
     flag = frame.status.get(key)
     lost = _is_lost(value)
     if not isinstance(flag, dict):

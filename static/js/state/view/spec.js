@@ -89,7 +89,7 @@ function resolveRef(schema, property) {
   return reference ? schema.$defs[reference.split('/').pop()] : property;
 }
 
-/** Convert a property of the JSON Schema of specs to a form field. `unit`, `control`, `step` and `applies` are this project's own words in the schema; `applies` lists conditions of which one must hold, by default one that always holds. @param {string} path @param {string} group @param {any} property @returns {Field} */
+/** Convert a property of the spec's JSON Schema to a form field. The keywords `unit`, `control`, `step` and `applies` are not part of JSON Schema; the field is shown if any condition in `applies` holds, by default always. @param {string} path @param {string} group @param {any} property @returns {Field} */
 function toField(path, group, property) {
   return {
     path,
