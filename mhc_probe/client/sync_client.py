@@ -171,7 +171,7 @@ class Client:
         return self._perform(calls.get_snapshot(snapshot, self._patience_s))
 
     def publish(self, trace: str | Path | Result) -> Trace:
-        """Upload a trace, which the server shows like any record. It is a path to a file, `*.mhct`, or a result."""
+        """Upload a trace, a path to a `.mhct` file or a result; the server shows it like any record."""
         return replace(self._perform(calls.publish(trace, self._patience_s)), look=self._look)
 
     def get_twin(self, trace: Record) -> Twin:
