@@ -2,7 +2,7 @@
 
 A panel is a figure *template*: all of its look, none of its data. Traces say where their data comes from in
 `meta.fill`, axes and labels say how they follow it in `layout.meta`. `mhc_core/figures/fill` fills templates
-in Python, and `static/js/data` does so in the page, with labels where Python leaves names to Plotly's legend.
+in Python, and `static/js/figures/fill` does so in the page, with labels where Python leaves names to Plotly's legend.
 
 `layout.meta` knows:
 

@@ -1,10 +1,10 @@
 /** Sliders of a saved file, for columns derived from its runs. Everything else in the file works without scripts. */
 
-import { fillDifference } from './data/difference.js';
-import { looks } from './data/dress.js';
-import { fill } from './data/fill.js';
 import { depthOf, methodOf } from './data/record.js';
 import { withRules } from './data/rules.js';
+import { fillDifference } from './figures/fill/difference.js';
+import { looks } from './figures/fill/dress.js';
+import { fill } from './figures/fill/fill.js';
 import { drawPlot } from './figures/plot.js';
 import { magnifiedOf, toCursor, toFrame, toPlan, toStaticShapes } from './picture/geometry/picture.js';
 import { MIXING, SIZES } from './picture/geometry/reading.js';

@@ -1,10 +1,10 @@
 /** Figures of records embedded in the document, with one cursor: for notebooks, without a server. */
 
 import { addFrame, createColumns } from './data/columns.js';
-import { looks } from './data/dress.js';
-import { fill } from './data/fill.js';
 import { depthOf, describeMissingMetrics } from './data/record.js';
 import { carryRules } from './data/rules.js';
+import { looks } from './figures/fill/dress.js';
+import { fill } from './figures/fill/fill.js';
 import { drawPlot, listenToPlot, scheduleDraw } from './figures/plot.js';
 import { addSliders, containsFigure, describeGains, toSliders } from './share/sliders.js';
 

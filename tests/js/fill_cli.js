@@ -2,11 +2,11 @@
 
 import { createInterface } from 'node:readline';
 import { addFrame, createColumns } from '../../static/js/data/columns.js';
-import { fillDifference } from '../../static/js/data/difference.js';
-import { looks } from '../../static/js/data/dress.js';
-import { fill } from '../../static/js/data/fill.js';
 import { withRules } from '../../static/js/data/rules.js';
-import { atStep, canShowStep } from '../../static/js/data/steps.js';
+import { fillDifference } from '../../static/js/figures/fill/difference.js';
+import { looks } from '../../static/js/figures/fill/dress.js';
+import { fill } from '../../static/js/figures/fill/fill.js';
+import { atStep, canShowStep } from '../../static/js/figures/fill/steps.js';
 import { recomputeComposites } from '../../static/js/instant/interval.js';
 
 const toPlain = (_, value) =>

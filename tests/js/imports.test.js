@@ -7,6 +7,7 @@ const FOLDER = new URL('../../static/js/', import.meta.url);
 /** Folders by rank, from computation to display. A folder imports only folders of a lower rank; app.js and embed.js import all. */
 const RANKS = [
   ['data', 'net'],
+  ['figures/fill'],
   ['instant'],
   ['state/view', 'picture/geometry'],
   ['state'],
@@ -60,9 +61,9 @@ test('no import goes in a circle', () => {
   for (const name of modules.keys()) visit(name, []);
 });
 
-test('data, and modules marked as pure, touch neither browser nor framework', () => {
+test('data, filling of figures, and modules marked as pure, touch neither browser nor framework', () => {
   for (const [path, { text, imports }] of modules) {
-    if (!['data', 'instant'].includes(folderOf(path)) && !text.includes('No browser here.')) continue;
+    if (!['data', 'figures/fill', 'instant'].includes(folderOf(path)) && !text.includes('No browser here.')) continue;
     assert.deepEqual(
       imports.filter((target) => !isOurs(target)),
       [],

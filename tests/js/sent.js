@@ -1,7 +1,7 @@
 /** Data that the server sends to the page. `tests/app/pages/test_sent.py` checks that the file equals it. */
 
 import { readFileSync } from 'node:fs';
-import { looks } from '../../static/js/data/dress.js';
+import { looks } from '../../static/js/figures/fill/dress.js';
 import { connections } from '../../static/js/state/view/spec.js';
 
 const sent = JSON.parse(readFileSync(new URL('sent.json', import.meta.url), 'utf8'));

@@ -1,4 +1,4 @@
-"""Give the lines of a template the looks of the runs that they draw. `static/js/data/dress.js` says the same.
+"""Give the lines of a template the looks of the runs that they draw. `static/js/figures/fill/dress.js` says the same.
 
 A trace's `meta.look` says what follows the run besides the colour: `dash`, `weight` (the line's width as a multiple of
 the run's) and `fill` (the light fill of a band).

@@ -1,4 +1,4 @@
-"""Colour scales of signed matrices, as far below zero as above. `static/js/data/scales.js` says the same.
+"""Colour scales of signed matrices, as far below zero as above. `static/js/figures/fill/scales.js` says the same.
 
 The logarithmic one takes a weight w as sign(w) log10(1 + |w|): nearly linear up to 1, decades beyond, and 0 stays 0.
 """

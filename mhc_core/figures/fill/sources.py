@@ -1,4 +1,4 @@
-"""Where a trace's data comes from: the tiny language of `meta.fill`. `static/js/data/sources.js` says the same.
+"""Where a trace's data comes from: the tiny language of `meta.fill`. `static/js/figures/fill/sources.js` says the same.
 
 layer            1, 2, ... L
 layers.<key>     a column of values

@@ -1,4 +1,4 @@
-"""Show a run as it was at a step of training, with what its frames contain. `static/js/data/steps.js` does the same."""
+"""Show a run as it was at a step of training, with what its frames contain. `static/js/figures/fill/steps.js` does the same."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

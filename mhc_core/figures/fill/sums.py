@@ -1,6 +1,6 @@
 """The numbers of matrices: in their cells, and their sums as ticks next to them.
 
-The page places them by its own rules (`static/js/data/sums.js`). Here Plotly fits the letters into the cells.
+The page places them by its own rules (`static/js/figures/fill/sums.js`). Here Plotly fits the letters into the cells.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 /** The results table: a row per run with five numbers, and its findings below. */
 
 import { useState } from 'preact/hooks';
-import { shownOf } from '../data/drawing.js';
 import { formatFactor, formatRunGain } from '../data/gain.js';
 import { isGrowing, trainSteps } from '../data/record.js';
+import { shownOf } from '../figures/fill/drawing.js';
 import { describeInterval } from '../figures/places.js';
 import { toIntervalFindings } from '../instant/intervalfindings.js';
 import { measureRun } from '../instant/measure.js';

@@ -1,10 +1,10 @@
 /** Sections with the other figures, initially closed. A closed section shows one finding; an open one draws its figures. */
 
 import { computed } from '@preact/signals';
-import { shownOf } from '../data/drawing.js';
 import { formatGain } from '../data/gain.js';
-import { toNames } from '../data/labels.js';
 import { formatSigned, formatValue, largestMagnitude } from '../data/numbers.js';
+import { shownOf } from '../figures/fill/drawing.js';
+import { toNames } from '../figures/fill/labels.js';
 import { updateAddress } from '../state/actions.js';
 import { origin } from '../state/presets.js';
 import * as state from '../state/signals.js';

@@ -1,7 +1,7 @@
 /** The heading: headline, sentence, and the five steps of the story; each step sets the runs. */
 
 import { computed, signal } from '@preact/signals';
-import { shownOf } from '../data/drawing.js';
+import { shownOf } from '../figures/fill/drawing.js';
 import { showView } from '../state/actions.js';
 import { openingView, trainedView } from '../state/address.js';
 import { origin } from '../state/presets.js';

@@ -1,7 +1,7 @@
 /** Four small charts below the sliders with one cursor: gain forward, gain backward, activation, gradient. */
 
 import { useMemo, useRef } from 'preact/hooks';
-import { toDifferenceUnit } from '../data/difference.js';
+import { toDifferenceUnit } from '../figures/fill/difference.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { Plot, smallHeight, toSmall } from '../figures/plotbox.js';
 import { PanelTable } from '../figures/table.js';

@@ -1,9 +1,9 @@
 /** Notes next to the theory figure: for each run the law that applies, or the premise that does not hold. */
 
-import { shownOf } from '../data/drawing.js';
 import { modelOf } from '../data/record.js';
-import { lawOf, lookUp, THEORY } from '../data/sources.js';
-import { atStep } from '../data/steps.js';
+import { shownOf } from '../figures/fill/drawing.js';
+import { lawOf, lookUp, THEORY } from '../figures/fill/sources.js';
+import { atStep } from '../figures/fill/steps.js';
 import { shownStep } from '../figures/places.js';
 import { getPresets } from '../net/api.js';
 import { openPreset } from '../state/actions.js';

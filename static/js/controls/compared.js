@@ -4,7 +4,7 @@ import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
 import { isVerifiable, openVerification } from '../cards/verifying.js';
-import { shortenName } from '../data/labels.js';
+import { shortenName } from '../figures/fill/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';

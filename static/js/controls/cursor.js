@@ -1,11 +1,11 @@
 /** The row below the sliders: training step and interval, if any. Also announces the cursor to screen readers. */
 
 import { effect } from '@preact/signals';
-import { shownOf } from '../data/drawing.js';
 import { UNKNOWN } from '../data/numbers.js';
-import { textAt } from '../data/sources.js';
-import { atStep } from '../data/steps.js';
 import { showAll } from '../figures/boxes.js';
+import { shownOf } from '../figures/fill/drawing.js';
+import { textAt } from '../figures/fill/sources.js';
+import { atStep } from '../figures/fill/steps.js';
 import { describeInterval } from '../figures/places.js';
 import { isComposite, recomputeComposites } from '../instant/interval.js';
 import { moveStep } from '../state/actions.js';

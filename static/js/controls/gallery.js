@@ -2,8 +2,8 @@
 
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { inkedFraction, toRunStyles } from '../data/dress.js';
 import { formatValue } from '../data/numbers.js';
+import { inkedFraction, toRunStyles } from '../figures/fill/dress.js';
 import { ApiError, getSketches } from '../net/api.js';
 import { openPreset } from '../state/actions.js';
 import { preloadTemplates, theme } from '../state/look.js';

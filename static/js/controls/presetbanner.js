@@ -1,6 +1,6 @@
 /** The heading of a preset's view: its text, and our numbers next to the paper's. */
 
-import { toRunStyles } from '../data/dress.js';
+import { toRunStyles } from '../figures/fill/dress.js';
 import { closePreset, openPreset } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import { kindsOf, origin, pathOf, preset, toHeadline } from '../state/presets.js';

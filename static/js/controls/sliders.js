@@ -2,8 +2,8 @@
 
 import { useComputed } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { toNames } from '../data/labels.js';
 import { trainSteps } from '../data/record.js';
+import { toNames } from '../figures/fill/labels.js';
 import { measureDrift } from '../instant/measure.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showView } from '../state/actions.js';

@@ -5,7 +5,7 @@ import { useTemplate } from '../cards/card.js';
 import { Headline } from '../cards/results.js';
 import { StoryText } from '../cards/story.js';
 import { Swatch } from '../cards/swatch.js';
-import { shownOf } from '../data/drawing.js';
+import { shownOf } from '../figures/fill/drawing.js';
 import { shownStep, toCardTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
 import { endPresentation, presented } from '../figures/presented.js';

@@ -1,8 +1,8 @@
 /** Draws the cursors of layer and step over a plot in HTML, so that moving them redraws no figure, and writes the values there. */
 
 import { formatFactor } from '../data/gain.js';
-import { outermostPoints } from '../data/outermost.js';
-import { stepsOn } from '../data/steps.js';
+import { outermostPoints } from './fill/outermost.js';
+import { stepsOn } from './fill/steps.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('./plot.js').Area} Area */
 

@@ -1,11 +1,11 @@
 /** Fills templates as the page shows them: with differences or not, for all layers or the interval. */
 
-import { withInterval } from '../data/composites.js';
-import { fillDifference } from '../data/difference.js';
-import { fill } from '../data/fill.js';
-import { addWaitingNote } from '../data/waiting.js';
 import { recomputeComposites } from '../instant/interval.js';
 import * as state from '../state/signals.js';
+import { withInterval } from './fill/composites.js';
+import { fillDifference } from './fill/difference.js';
+import { fill } from './fill/fill.js';
+import { addWaitingNote } from './fill/waiting.js';
 
 /** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Columns} Columns */
 

@@ -1,11 +1,11 @@
 /** Describes what a card shows for its title: layers, and the training step. */
 
-import { toSpan } from '../data/composites.js';
-import { toDifferenceUnit } from '../data/difference.js';
-import { columnsOf } from '../data/drawing.js';
-import { canShowStep, nearestKept, showsKept } from '../data/steps.js';
 import { isComposite } from '../instant/interval.js';
 import * as state from '../state/signals.js';
+import { toSpan } from './fill/composites.js';
+import { toDifferenceUnit } from './fill/difference.js';
+import { columnsOf } from './fill/drawing.js';
+import { canShowStep, nearestKept, showsKept } from './fill/steps.js';
 import { columnsForInterval, forInterval } from './filling.js';
 
 /** @typedef {import('../../types').Panel} Panel @typedef {import('../../types').PanelView} PanelView */

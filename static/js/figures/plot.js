@@ -1,6 +1,6 @@
 /** The only module that touches Plotly. Schedules drawings in short turns, so that input is handled between them. */
 
-import { textColorOn, writeNumbers } from '../data/ink.js';
+import { textColorOn, writeNumbers } from './fill/ink.js';
 
 /** @typedef {import('../../types').Figure} Figure */
 /**

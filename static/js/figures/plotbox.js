@@ -2,9 +2,6 @@
 
 import { effect, untracked } from '@preact/signals';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { chooseDrawn, slotAtStep } from '../data/drawing.js';
-import { MIN_ROW_GAP } from '../data/fill.js';
-import { axisNote, toNames } from '../data/labels.js';
 import { niceStep } from '../data/numbers.js';
 import { WIDER, widthOf } from '../picture/geometry/shapes.js';
 import * as state from '../state/signals.js';
@@ -13,6 +10,9 @@ import { html } from '../ui/html.js';
 import { boxes } from './boxes.js';
 import { drawCursor, writeValues } from './cursor.js';
 import { Dimmer, magnificationOf } from './dimmer.js';
+import { chooseDrawn, slotAtStep } from './fill/drawing.js';
+import { MIN_ROW_GAP } from './fill/fill.js';
+import { axisNote, toNames } from './fill/labels.js';
 import { toFigure } from './filling.js';
 import { drawPlot, hasPlotly, loadPlotly, plotAreasOf, removePlot, scheduleDraw, unschedule } from './plot.js';
 import { PlotPointer } from './pointer.js';
@@ -183,7 +183,7 @@ class PlotBox {
     this.room = null;
     /** Key of the drawn state, the drawn columns and step, so that nothing is drawn twice. */
     this.drawn = '';
-    /** @type {import('../data/drawing.js').Place[]} */
+    /** @type {import('./fill/drawing.js').Place[]} */
     this.places = [];
     this.step = /** @type {number | null} */ (null);
     /** Canvas over the plot during a drag. @type {{canvas: HTMLCanvasElement, drawn: string, areas: import('./plot.js').Area[]} | null} */

@@ -1,10 +1,10 @@
 /** Handles the pointer on a plot: hovered layer, click to move the cursor, double click to reset, drag to zoom. */
 
-import { stepNear, stepsOn } from '../data/steps.js';
 import { moveCursor, moveInterval, moveStep, restoreCursors } from '../state/actions.js';
 import * as state from '../state/signals.js';
 import { cursorsNow, showAll } from './boxes.js';
 import { magnificationOf } from './dimmer.js';
+import { stepNear, stepsOn } from './fill/steps.js';
 import { listenToPlot, readHover } from './plot.js';
 import { layersWithin, OwnZoom } from './zoom.js';
 

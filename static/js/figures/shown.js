@@ -1,7 +1,7 @@
 /** Fills the figure of a card for export: at full width, also out of sight. */
 
-import { chooseDrawn, slotAtStep } from '../data/drawing.js';
 import * as state from '../state/signals.js';
+import { chooseDrawn, slotAtStep } from './fill/drawing.js';
 import { forInterval, toFigure } from './filling.js';
 import { shownStep } from './places.js';
 

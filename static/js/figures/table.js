@@ -1,15 +1,15 @@
 /** Shows a panel's numbers as a table, and exports them as CSV. */
 
-import { columnSums, rowSums } from '../data/composites.js';
-import { ignoresDifference, subtract } from '../data/difference.js';
-import { columnsOf } from '../data/drawing.js';
 import { formatFixed, formatScaled, formatValue, inclusiveRange, toCsvNumber } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
-import { findProduct, lawOf, lookUp, THEORY } from '../data/sources.js';
-import { atStep } from '../data/steps.js';
 import { COMPOSITES } from '../instant/interval.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
+import { columnSums, rowSums } from './fill/composites.js';
+import { ignoresDifference, subtract } from './fill/difference.js';
+import { columnsOf } from './fill/drawing.js';
+import { findProduct, lawOf, lookUp, THEORY } from './fill/sources.js';
+import { atStep } from './fill/steps.js';
 import { columnsForInterval, forInterval } from './filling.js';
 import { describeInterval, shownStep, toPlaces } from './places.js';
 

@@ -5,7 +5,7 @@
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf, trainSteps } from '../data/record.js';
-import { THEORY } from '../data/sources.js';
+import { THEORY } from '../figures/fill/sources.js';
 import { addProducts } from './columns.js';
 import { deriveMixing } from './mixing.js';
 import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';

@@ -5,7 +5,7 @@
 
 import { formatValue } from '../data/numbers.js';
 import { depthOf, seedsOf } from '../data/record.js';
-import { lookUp } from '../data/sources.js';
+import { lookUp } from '../figures/fill/sources.js';
 import { recomputeComposites } from './interval.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Finding} Finding @typedef {import('./interval.js').Interval} Interval */

@@ -3,7 +3,7 @@
  * `mhc_core/metrics/paths.py`.
  */
 
-import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../data/composites.js';
+import { multiplyAt, scaleByPowerOfTwo, toLog10, toShift } from '../figures/fill/composites.js';
 
 /** @typedef {import('../../types').Matrix} Matrix */
 /** Entries (n, n) times 2^exponent. @typedef {{scaled: Float64Array, exponent: number}} Scaled */

@@ -1,7 +1,7 @@
 /** Formats a sweep as figure, table and text. No browser here. */
 
-import { lettersIn } from '../data/ink.js';
 import { formatValue, inclusiveRange } from '../data/numbers.js';
+import { lettersIn } from '../figures/fill/ink.js';
 import { kindName, nameOf } from '../state/view/spec.js';
 
 /**

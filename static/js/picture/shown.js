@@ -1,8 +1,8 @@
 /** State of the picture: columns of every run at the cursor's step, and the colours of the theme. */
 
 import { computed, signal } from '@preact/signals';
-import { chooseDrawn, shownOf, slotAtStep } from '../data/drawing.js';
 import { methodOf } from '../data/record.js';
+import { chooseDrawn, shownOf, slotAtStep } from '../figures/fill/drawing.js';
 import { shownStep, toPlaces } from '../figures/places.js';
 import { updateAddress } from '../state/actions.js';
 import * as state from '../state/signals.js';
@@ -12,7 +12,7 @@ import { MIXING, SIZES } from './geometry/reading.js';
 import { toColors, toShown } from './geometry/run.js';
 import { gainRangeOf } from './seeds.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../data/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
+/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Templates} Templates @typedef {import('../figures/fill/drawing.js').Place} Place @typedef {import('./geometry/picture.js').Shown} Shown */
 
 export const KEY = 'picture';
 const USUAL_STREAMS = 4;

@@ -1,7 +1,7 @@
 /** Exports of a card: images, numbers, and the figure itself. */
 
-import { shownOf } from '../data/drawing.js';
 import { describeRecord } from '../data/record.js';
+import { shownOf } from '../figures/fill/drawing.js';
 import { toCardTitle, unitOf } from '../figures/places.js';
 import { toImage, toSvg } from '../figures/plot.js';
 import { heightOf } from '../figures/plotbox.js';

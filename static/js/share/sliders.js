@@ -1,9 +1,9 @@
 /** Sliders of documents without a server: they show columns derived from the document's runs. */
 
 import { createColumns } from '../data/columns.js';
-import { chooseDrawn } from '../data/drawing.js';
 import { formatValue } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
+import { chooseDrawn } from '../figures/fill/drawing.js';
 import { deriveColumns } from '../instant/derive.js';
 import { toStops } from '../state/view/spec.js';
 

@@ -1,6 +1,6 @@
 /** Data that the server sends with the page. */
 
-import { looks } from '../data/dress.js';
+import { looks } from '../figures/fill/dress.js';
 import { hasServer, sent } from '../net/sent.js';
 import { connections, writtenStops } from './view/spec.js';
 

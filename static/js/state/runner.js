@@ -2,7 +2,7 @@
 
 import { effect } from '@preact/signals';
 import { addFrame, createColumns } from '../data/columns.js';
-import { areForwardCurvesComplete } from '../data/drawing.js';
+import { areForwardCurvesComplete } from '../figures/fill/drawing.js';
 import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/api.js';
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';

@@ -1,8 +1,8 @@
 /** State of the page: signals and values computed from them. Draws nothing and sends no requests. */
 
 import { batch, computed, signal } from '@preact/signals';
-import { shownOf } from '../data/drawing.js';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
+import { shownOf } from '../figures/fill/drawing.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
 import { describeRefusal, joinOptions } from './view/refusals.js';

@@ -1,9 +1,9 @@
 /** Styles of the compared runs: by method and theme. */
 
 import { computed } from '@preact/signals';
-import { shownOf } from '../data/drawing.js';
-import { toRunStyles } from '../data/dress.js';
 import { methodOf } from '../data/record.js';
+import { shownOf } from '../figures/fill/drawing.js';
+import { toRunStyles } from '../figures/fill/dress.js';
 import { theme } from './look.js';
 import * as state from './signals.js';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { axisNote } from '../../../static/js/data/labels.js';
+import { axisNote } from '../../../static/js/figures/fill/labels.js';
 import { canSketch, drawSketch } from '../../../static/js/figures/sketch.js';
 
 globalThis.devicePixelRatio = 2;

@@ -1,7 +1,7 @@
 /** Text around the strips: names, gains, and layer numbers. No browser here. */
 
-import { shortenName } from '../../data/labels.js';
 import { inclusiveRange, niceStep } from '../../data/numbers.js';
+import { shortenName } from '../../figures/fill/labels.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
 import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';

@@ -1,8 +1,8 @@
 /** Magnifies one layer of a run: reading, mixing and writing weights, and the product of all layers up to it. No browser here. */
 
-import { multiplySpan, rowSums, toLog10 } from '../../data/composites.js';
 import { formatFactor, formatGain } from '../../data/gain.js';
 import { formatSigned, inclusiveRange } from '../../data/numbers.js';
+import { multiplySpan, rowSums, toLog10 } from '../../figures/fill/composites.js';
 import { logAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';

@@ -1,8 +1,8 @@
 /** Builds runs of the picture from columns, and their colours. No browser here. */
 
-import { toRunStyles } from '../../data/dress.js';
 import { formatFactor, gainOf, peakOf } from '../../data/gain.js';
 import { modelOf, specOf } from '../../data/record.js';
+import { toRunStyles } from '../../figures/fill/dress.js';
 import { toReading } from './reading.js';
 
 /** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Figure} Figure */

@@ -8,7 +8,7 @@
  * @typedef {import('../../../types').ViewRules} ViewRules
  */
 
-import { shortenName } from '../../data/labels.js';
+import { shortenName } from '../../figures/fill/labels.js';
 
 export const KIND = 'connection.kind';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { writeSums } from '../../../static/js/data/sums.js';
+import { writeSums } from '../../../../static/js/figures/fill/sums.js';
 
 /** Return the sums and numbers of adjacent matrices. @param {number[][][]} matrices @param {boolean} [narrow] */
 function write(matrices, narrow = false) {

@@ -1,8 +1,8 @@
 /** Chooses black or white text on a colour: one of them always has a contrast of at least 4.5. */
 
-import { formatFixed } from './numbers.js';
+import { formatFixed } from '../../data/numbers.js';
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').Trace} Trace */
+/** @typedef {import('../../../types').Figure} Figure @typedef {import('../../../types').Trace} Trace */
 
 /** Relative luminance of sRGB at which black and white are equally far. */
 const EVEN = 0.179;

@@ -1,14 +1,14 @@
 /** Differences of runs to the first: B - A, or B / A on logarithmic axes. Counterpart with the reasons: `mhc_core/figures/fill/difference.py`. */
 
-import { createColumns } from './columns.js';
+import { createColumns } from '../../data/columns.js';
+import { depthOf, methodOf } from '../../data/record.js';
 import { fill } from './fill.js';
-import { depthOf, methodOf } from './record.js';
 
 /**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Figure} Figure
- * @typedef {import('../../types').Matrix} Matrix
- * @typedef {import('../../types').Numbers} Numbers
+ * @typedef {import('../../../types').Columns} Columns
+ * @typedef {import('../../../types').Figure} Figure
+ * @typedef {import('../../../types').Matrix} Matrix
+ * @typedef {import('../../../types').Numbers} Numbers
  */
 
 const LOGARITHMIC = /^(log10|middle\.log10|stream_log10|steps_log10)\./;

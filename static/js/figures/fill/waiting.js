@@ -2,7 +2,7 @@
 
 import { emptyNote } from './labels.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure */
+/** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Figure} Figure */
 
 /** Write on a filled figure which runs it waits for, if it shows no data. @param {Figure} figure @param {(Columns | null)[]} results @param {string[]} labels */
 export function addWaitingNote(figure, results, labels) {

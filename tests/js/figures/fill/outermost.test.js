@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { outermostPoints } from '../../../static/js/data/outermost.js';
+import { outermostPoints } from '../../../../static/js/figures/fill/outermost.js';
 
 /** Convert streams over two layers to one line with gaps between them. */
 function toTrace(streams, parts) {

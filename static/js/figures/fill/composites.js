@@ -3,9 +3,9 @@
  * The page computes them from its own matrices, so that dragging the cursor sends no request, and snapshots have them too.
  */
 
-import { formatFixed, formatPower, formatScaled, statusText, UNKNOWN } from './numbers.js';
+import { formatFixed, formatPower, formatScaled, statusText, UNKNOWN } from '../../data/numbers.js';
 
-/** @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Figure} Figure */
+/** @typedef {import('../../../types').Matrix} Matrix @typedef {import('../../../types').Figure} Figure */
 /**
  * H_last … H_first = scaled × 2^exponent, row-major, the largest entry of scaled in [1/2, 1); layers from 0. `lost` is the reason why
  * scaled has no number: `nan`, or `unknown` if a matrix was not recorded.

@@ -1,10 +1,10 @@
 /** Styles the traces of a template by run. Counterpart with the reasons: `mhc_core/figures/fill/dress.py`. */
 
-/** @typedef {import('../../types').Figure} Figure @typedef {import('../../types').RunStyle} RunStyle @typedef {import('../../types').Trace} Trace */
+/** @typedef {import('../../../types').Figure} Figure @typedef {import('../../../types').RunStyle} RunStyle @typedef {import('../../../types').Trace} Trace */
 
 const ALPHA = 0.13;
 
-/** Styles of methods; the server sends them with the page. @type {import('../../types').ViewRules['methods']} */
+/** Styles of methods; the server sends them with the page. @type {import('../../../types').ViewRules['methods']} */
 export const looks = {};
 
 /** Choose the styles of compared runs; null for a run whose method is unknown. @param {(string | null)[]} methods @param {'light' | 'dark'} theme @returns {(RunStyle | null)[]} */

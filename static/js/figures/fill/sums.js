@@ -1,10 +1,10 @@
 /** Writes numbers into the cells of matrices, and sums next to rows and columns, where there is room. */
 
+import { formatFixed, formatValue, inclusiveRange } from '../../data/numbers.js';
 import { columnSums, rowSums, toSumTexts, toTitle } from './composites.js';
-import { formatFixed, formatValue, inclusiveRange } from './numbers.js';
 import { findProduct } from './sources.js';
 
-/** @typedef {import('../../types').Columns} Columns */
+/** @typedef {import('../../../types').Columns} Columns */
 
 /** Largest numbers of matrix columns per card with room for numbers in cells, for horizontal labels below, and for vertical ones. */
 const [CELLS_WITH_NUMBERS, COLUMNS_ABREAST, COLUMNS_WITH_SUMS] = [16, 10, 32];
@@ -15,7 +15,7 @@ const TITLE = { font: { size: 11 }, standoff: 4 }; // of the line below a produc
 /**
  * Write row sums right of each matrix, column sums below, and numbers into cells if they are legible.
  * @param {Record<string, any>} layout
- * @param {import('../../types').Trace[]} shown
+ * @param {import('../../../types').Trace[]} shown
  * @param {(Columns | null)[]} results
  * @param {number} cursor
  * @param {boolean} narrow

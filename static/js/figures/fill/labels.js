@@ -1,6 +1,6 @@
 /** Text on figures: labels at the ends of lines, above matrices, and where a curve stops. Figures over REST have Plotly's legend instead. */
 
-import { statusText } from './numbers.js';
+import { statusText } from '../../data/numbers.js';
 
 /** Smallest distance of two labels as a share of the plot height, and the width of a letter in px. Templates of other sizes override both in `meta.labels`. */
 export const LABELS = { gap: 0.085, letter_px: 7.2 };

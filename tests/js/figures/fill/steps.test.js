@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { toStepTexts, toTexts } from '../../../static/js/data/sources.js';
-import * as steps from '../../../static/js/data/steps.js';
-import { rules } from '../sent.js';
+import { addFrame, createColumns } from '../../../../static/js/data/columns.js';
+import { toStepTexts, toTexts } from '../../../../static/js/figures/fill/sources.js';
+import * as steps from '../../../../static/js/figures/fill/steps.js';
+import { rules } from '../../sent.js';
 
 const { canShowStep, nearestKept, showsKept } = steps;
 const atStep = (columns, step) => steps.atStep(columns, step, rules.steps);

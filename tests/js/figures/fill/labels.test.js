@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { formatCount, formatSeconds, formatValue, logTicks } from '../../../../static/js/data/numbers.js';
 import {
   endLabels,
   findLost,
@@ -11,8 +12,7 @@ import {
   shortenName,
   spreadPositions,
   toNames,
-} from '../../../static/js/data/labels.js';
-import { formatCount, formatSeconds, formatValue, logTicks } from '../../../static/js/data/numbers.js';
+} from '../../../../static/js/figures/fill/labels.js';
 
 test('labels keep their order and their distance within the plot', () => {
   for (const places of [
@@ -139,14 +139,14 @@ test('on a narrow figure the letter stands for the run', () => {
 });
 
 test('rows without numbers are listed', () => {
-  const rows = JSON.parse(readFileSync(new URL('../../lost_rows.json', import.meta.url), 'utf8'));
+  const rows = JSON.parse(readFileSync(new URL('../../../lost_rows.json', import.meta.url), 'utf8'));
   for (const [lost, lastKnown, text] of rows) assert.equal(formatRows(lost, lastKnown), text);
   assert.deepEqual(['constant', 'unknown', 'nan'].map(formatStatus), ['constant over samples', 'not known', 'nan']);
 });
 
 test('numbers are formatted', () => {
   for (const [value, log10, status, digits, text] of JSON.parse(
-    readFileSync(new URL('../../number_texts.json', import.meta.url), 'utf8'),
+    readFileSync(new URL('../../../number_texts.json', import.meta.url), 'utf8'),
   )) {
     assert.equal(formatValue(value, log10, status ?? undefined, digits), text);
   }
@@ -178,7 +178,7 @@ test('times and counts are formatted', () => {
 });
 
 test('a long name keeps both its ends, or its last part', () => {
-  const names = JSON.parse(readFileSync(new URL('../../short_names.json', import.meta.url), 'utf8'));
+  const names = JSON.parse(readFileSync(new URL('../../../short_names.json', import.meta.url), 'utf8'));
   for (const [name, most, short] of names) {
     assert.equal(shortenName(name, most), short);
     assert.ok(Array.from(short).length <= Math.max(most, 1));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createColumns } from '../../../static/js/data/columns.js';
-import { fill } from '../../../static/js/data/fill.js';
+import { createColumns } from '../../../../static/js/data/columns.js';
+import { fill } from '../../../../static/js/figures/fill/fill.js';
 
 const TEXT = 'Computed without this metric.';
 /** A figure of a metric of another package, for two runs. */

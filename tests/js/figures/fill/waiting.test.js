@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createColumns } from '../../../static/js/data/columns.js';
-import { fill } from '../../../static/js/data/fill.js';
-import { addWaitingNote } from '../../../static/js/data/waiting.js';
+import { createColumns } from '../../../../static/js/data/columns.js';
+import { fill } from '../../../../static/js/figures/fill/fill.js';
+import { addWaitingNote } from '../../../../static/js/figures/fill/waiting.js';
 
 /** A figure of one metric that no run has. */
 const template = /** @type {any} */ ({

@@ -1,10 +1,10 @@
 /** Selects the columns that a panel draws, and detects changes. */
 
-import { modelOf } from './record.js';
+import { modelOf } from '../../data/record.js';
 import { THEORY } from './sources.js';
 import { atStep } from './steps.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Figure} Figure @typedef {import('../state/signals.js').Slot} Slot */
+/** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Figure} Figure @typedef {import('../../state/signals.js').Slot} Slot */
 /** Columns that a figure draws for a run; `signature` changes with them. @typedef {{columns: Columns, label: string, signature: string}} Place */
 
 /** List the metrics that a template draws for a run, with `THEORY` if it draws laws. @param {Figure} template @param {number} run */

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { areForwardCurvesComplete, chooseDrawn, columnsOf, shownOf } from '../../../static/js/data/drawing.js';
+import { addFrame, createColumns } from '../../../../static/js/data/columns.js';
+import {
+  areForwardCurvesComplete,
+  chooseDrawn,
+  columnsOf,
+  shownOf,
+} from '../../../../static/js/figures/fill/drawing.js';
 
 const TEMPLATE = /** @type {any} */ ({ data: [{ meta: { run: 0, key: 'act_rms' } }] });
 

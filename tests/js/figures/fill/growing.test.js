@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addFrame, createColumns } from '../../../static/js/data/columns.js';
-import { isGrowing, trainSteps } from '../../../static/js/data/record.js';
-import { lookUp, toStepNumbers } from '../../../static/js/data/sources.js';
-import { stepNear, stepsOn } from '../../../static/js/data/steps.js';
+import { addFrame, createColumns } from '../../../../static/js/data/columns.js';
+import { isGrowing, trainSteps } from '../../../../static/js/data/record.js';
+import { lookUp, toStepNumbers } from '../../../../static/js/figures/fill/sources.js';
+import { stepNear, stepsOn } from '../../../../static/js/figures/fill/steps.js';
 
 const SOURCE = { kind: 'trace', model: { name: 'Ours', parameters: 1 }, versions: {} };
 

@@ -1,5 +1,7 @@
 /** Fills a panel's template with the columns of runs, and places labels. `mhc_core/figures/fill/fill.py` fills in the same numbers; tests compare them. */
 
+import { largestMagnitude, logTicks } from '../../data/numbers.js';
+import { depthOf, methodOf } from '../../data/record.js';
 import { styleTraces } from './dress.js';
 import {
   cellLabel,
@@ -13,8 +15,6 @@ import {
   LABELS,
   lostLabels,
 } from './labels.js';
-import { largestMagnitude, logTicks } from './numbers.js';
-import { depthOf, methodOf } from './record.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
 import { writeSums } from './sums.js';
@@ -23,9 +23,9 @@ import { writeSums } from './sums.js';
 export const MIN_ROW_GAP = 15;
 
 /**
- * @typedef {import('../../types').Columns} Columns
- * @typedef {import('../../types').Figure} Figure
- * @typedef {import('../../types').Trace} Trace
+ * @typedef {import('../../../types').Columns} Columns
+ * @typedef {import('../../../types').Figure} Figure
+ * @typedef {import('../../../types').Trace} Trace
  */
 
 /**
@@ -225,7 +225,7 @@ function lineEnd(trace, result, lost, span) {
   if (known.length > 0 && lost?.ends) return null; // the label is where the curve stops
   if (known.length > 0) return { place: (known[known.length - 1] - span[0]) / (span[1] - span[0]), text: trace.name };
   if (lost) return { place: 1, text: `${trace.name}: ${lost.text}` };
-  const raw = /** @type {import('../../types').Numbers | undefined} */ (result.layers.get(trace.meta.key));
+  const raw = /** @type {import('../../../types').Numbers | undefined} */ (result.layers.get(trace.meta.key));
   return raw?.every((value) => value === 0) ? { place: 0, text: `${trace.name}: 0` } : null;
 }
 

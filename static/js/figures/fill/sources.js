@@ -1,11 +1,11 @@
 /** Evaluates the data sources of `meta.fill`; `mhc_core/figures/fill/sources.py` documents their syntax. */
 
+import { formatValue, inclusiveRange, UNKNOWN } from '../../data/numbers.js';
+import { depthOf, trainSteps } from '../../data/record.js';
 import { isSpanBeyond, multiplySpan, toCellTexts, toLabel, toSignedLogs } from './composites.js';
-import { formatValue, inclusiveRange, UNKNOWN } from './numbers.js';
-import { depthOf, trainSteps } from './record.js';
 import { toSignedLog } from './scales.js';
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix @typedef {import('../../types').Numbers} Numbers */
+/** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix @typedef {import('../../../types').Numbers} Numbers */
 
 /** Entry of `waits` in derived columns: laws, which only the server predicts. */
 export const THEORY = 'theory';

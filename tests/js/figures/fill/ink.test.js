@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { luminance, textColorOn, writeNumbers } from '../../../static/js/data/ink.js';
+import { luminance, textColorOn, writeNumbers } from '../../../../static/js/figures/fill/ink.js';
 
 const SCALE = /** @type {[number, string][]} */ ([
   [0, '#a63a12'],

@@ -1,8 +1,8 @@
 /** Columns of a run at a training step, as far as its frames have them. Counterpart: `mhc_core/figures/fill/steps.py`. */
 
-/** @typedef {import('../../types').Columns} Columns @typedef {import('../../types').Matrix} Matrix */
+/** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix */
 
-/** @typedef {import('../../types').StepRules} StepRules */
+/** @typedef {import('../../../types').StepRules} StepRules */
 
 /** Map each metric that is recorded at kept steps only to its name in step frames. @param {StepRules} rules @returns {Record<string, string>} */
 function keptNames({ kept_columns, matrices }) {
@@ -16,7 +16,7 @@ function stepNames(rules) {
 
 /**
  * Return the numbers of the steps on an axis, in order; null if the axis has none. Among several runs the one with the most steps counts.
- * @param {import('../../types').Figure} figure filled
+ * @param {import('../../../types').Figure} figure filled
  * @param {string} axis such as `xaxis2`
  * @returns {number[] | null}
  */
@@ -38,7 +38,7 @@ export function stepNear(numbers, wanted) {
   );
 }
 
-/** Return whether a figure shows metrics recorded at kept steps only. @param {import('../../types').Figure} template */
+/** Return whether a figure shows metrics recorded at kept steps only. @param {import('../../../types').Figure} template */
 export function showsKept(template) {
   const kept = keptNames(template.layout.meta.rules.steps);
   return template.data.some((trace) => trace.meta.key in kept);
@@ -47,7 +47,7 @@ export function showsKept(template) {
 /**
  * Return whether a figure can show a step. If no run has its metrics at that step, it shows the trained stack: so for runs stored by
  * an earlier version, and for layer-by-layer maps of deep stacks.
- * @param {import('../../types').Figure} template
+ * @param {import('../../../types').Figure} template
  * @param {Columns[]} runs
  * @param {number} step from 0
  */
@@ -145,7 +145,7 @@ function putKept(columns, key, { shape, data }, isLogarithmic) {
     );
 }
 
-/** Split data of shape (L, n) into one row per layer. @param {number[]} shape @param {import('../../types').Numbers} data @returns {any} */
+/** Split data of shape (L, n) into one row per layer. @param {number[]} shape @param {import('../../../types').Numbers} data @returns {any} */
 function toColumn([layers, streams], data) {
   return streams === undefined
     ? data

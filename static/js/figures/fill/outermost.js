@@ -1,6 +1,6 @@
 /** Reads a curve at the cursor: its value, or for a curve with several streams the largest and smallest values and their streams. */
 
-/** @typedef {import('../../types').Trace} Trace */
+/** @typedef {import('../../../types').Trace} Trace */
 
 const MAX_NAMED = 3;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { multiplySpan, toCellTexts, toGains } from '../../../static/js/data/composites.js';
+import { multiplySpan, toCellTexts, toGains } from '../../../../static/js/figures/fill/composites.js';
 
 test('a product with missing layers is recomputed when they arrive', () => {
   const stack = { shape: [2, 1, 1], data: Float64Array.from([0.5, NaN]) };

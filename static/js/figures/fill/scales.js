@@ -1,8 +1,8 @@
 /** Symmetric colour scales of signed matrices. Counterpart: `mhc_core/figures/fill/scales.py`. */
 
-import { formatDecade, formatValue, inclusiveRange, niceStep } from './numbers.js';
+import { formatDecade, formatValue, inclusiveRange, niceStep } from '../../data/numbers.js';
 
-/** @typedef {import('../../types').FigureRules} FigureRules */
+/** @typedef {import('../../../types').FigureRules} FigureRules */
 
 /** Map a weight to the logarithmic scale: nearly linear up to 1, decades beyond. @param {number} weight */
 export function toSignedLog(weight) {
