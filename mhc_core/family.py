@@ -36,6 +36,14 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Use:
+    """A released model with a family's connection, and where its code can be read."""
+
+    model: str
+    source: str
+
+
+@dataclass(frozen=True)
 class PageMap:
     """The formula by which the page computes H_res itself while a slider moves.
 
@@ -111,6 +119,9 @@ class Family:
     mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
         parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res.
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.
+    paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
+    keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
+    uses: released models with this connection.
 
     A map or `build` may be the string "module:name": it is imported when a stack is built.
     """
@@ -137,6 +148,11 @@ class Family:
     build: str | Callable[[Any], Any] | None = None
     mixing_reference: Callable[[dict[str, Array], Array | None], tuple[Array, Array, Array]] | None = None
     page_map: PageMap | None = None
+    paper: str | None = None
+    parent: str | None = None
+    keeps: str = ""
+    gives_up: str = ""
+    uses: tuple[Use, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.map is None) == (self.build is None):

@@ -37,4 +37,8 @@ FAMILY = Family(
     build="mhc_core.connections.frac:build_frac",
     mixing_reference=compute_mixing,
     page_map=PageMap("transpose"),
+    paper="arXiv 2503.14125",
+    parent="hc",
+    keeps="free mixing, in a state as wide as a residual network's",
+    gives_up="copies: a stream has a part of the width; the gain has no bound",
 )

@@ -30,4 +30,8 @@ FAMILY = Family(
     build="mhc_core.connections.hc:build_hc",
     mixing_reference=compute_mixing,
     page_map=PageMap("transpose"),
+    paper="arXiv 2409.19606",
+    parent="residual",
+    keeps="several streams, and any mixing between them",
+    gives_up="a bound: the gain of many layers can be of any size",
 )

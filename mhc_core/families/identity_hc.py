@@ -38,4 +38,7 @@ FAMILY = Family(
     logits=lambda n: 0,
     map=IdentityMap,
     map_reference=repeat_identity,
+    parent="mhc",
+    keeps="several streams, each of gain 1",
+    gives_up="mixing: streams meet in the branches alone",
 )

@@ -63,4 +63,8 @@ FAMILY = Family(
     map=KroneckerMap,
     map_reference=multiply_factors,
     page_map=PageMap("kronecker", layers=128),
+    paper="arXiv 2601.21579",
+    parent="mhc",
+    keeps="exact sums, with log2 n numbers in a layer",
+    gives_up="most doubly stochastic matrices; n is a power of two",
 )

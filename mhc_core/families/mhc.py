@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mhc_core.family import Array, Family, Look, MapSettings, PageMap, Round
+from mhc_core.family import Array, Family, Look, MapSettings, PageMap, Round, Use
 
 
 def compute_sinkhorn(logits: Array, settings: MapSettings, to_type: Round) -> Array:
@@ -43,4 +43,12 @@ FAMILY = Family(
     map="mhc_core.connections.sinkhorn:SinkhornMap",
     map_reference=compute_sinkhorn,
     page_map=PageMap("sinkhorn", layers=128),
+    paper="arXiv 2512.24880",
+    parent="hc",
+    keeps="mixing between streams, with rows that sum to 1",
+    gives_up="exact column sums: a finite number of Sinkhorn rounds leaves an error",
+    uses=(
+        Use("DeepSeek-V4", "transformers, models/deepseek_v4"),
+        Use("GLM-5-next", "transformers, models/glm5_next"),
+    ),
 )

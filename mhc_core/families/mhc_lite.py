@@ -58,4 +58,8 @@ FAMILY = Family(
     map=PermutationMap,
     map_reference=combine_permutations,
     page_map=PageMap("permutations", layers=0),  # each machine adds the permutations in another order
+    paper="arXiv 2601.05732",
+    parent="mhc",
+    keeps="all doubly stochastic matrices, with exact sums",
+    gives_up="many streams: a layer has n! weights",
 )

@@ -49,4 +49,7 @@ FAMILY = Family(
     map=OrthogonalMap,
     map_reference=square_orthogonal,
     page_map=PageMap("orthostochastic"),
+    parent="mhc",
+    keeps="exact sums, from one orthogonal matrix",
+    gives_up="doubly stochastic matrices that are no squared orthogonal matrix",
 )

@@ -12,4 +12,8 @@ FAMILY = Family(
     by_token=False,
     drawn="nothing",
     build="mhc_core.connections.residual:build_residual",
+    paper="arXiv 1512.03385",
+    parent="none",
+    keeps="a path around every layer, of gain 1",
+    gives_up="a choice: all layers share one stream",
 )

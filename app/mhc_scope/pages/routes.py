@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
 from mhc_core import __version__
@@ -30,6 +31,7 @@ from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials
+from mhc_scope.pages.families import build_entries, describe_setting, list_roots
 from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
@@ -159,6 +161,14 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
     card = await build_default_preview(request, service)
     start = to_boot("index", **describe_workers(request), **boot)
     return get_pages(request).render("index.html", boot=start, card=card, runs=len(OPENING.specs))
+
+
+@router.get("/families")
+async def get_families(request: Request) -> Response:
+    """Show every family of connections, with the numbers of one stack."""
+    entries = await run_in_threadpool(build_entries)
+    setting = describe_setting()
+    return get_pages(request).render("families.html", entries=entries, roots=list_roots(entries), setting=setting)
 
 
 @router.get("/p/{name}")

@@ -1,4 +1,4 @@
-"""Products of the mixing of neighbouring layers, as figures show them. `static/js/figures/fill/composites.js` says the same.
+"""Compute products of the mixing of neighbouring layers, as `static/js/figures/fill/composites.js` does.
 
 A span names the layers: `first-cursor`, `cursor-last`, `3-17`; counted from 1, both ends belong to it. Products are
 made in float64 and kept as scaled x 2^exponent, so that one of 512 layers of noise is a matrix like any other.

@@ -1,9 +1,9 @@
 """What each run has beyond the first: figures of B - A, or of B / A where the axis is logarithmic.
 
-`static/js/figures/fill/difference.js` says the same; a test holds them equal. What only one of two runs has is left out: layers
-beyond the shorter stack, streams that have no partner. One stream is compared with every stream of the other, and its
-mixing is the multiple of the identity that it is for them all. Bands over seeds are not drawn: the percentiles of a
-difference are not the difference of percentiles.
+`static/js/figures/fill/difference.js` says the same; a test holds them equal. What only one of two runs has is left
+out: layers beyond the shorter stack, streams that have no partner. One stream is compared with every stream of the
+other, and its mixing is the multiple of the identity that it is for them all. Bands over seeds are not drawn: the
+percentiles of a difference are not the difference of percentiles.
 """
 
 import copy

@@ -1,7 +1,7 @@
 """Fill a panel's template with the columns of runs: for REST, notebooks and scripts.
 
-`static/js/figures/fill/fill.js` gives the page the same numbers, scales and colours; tests hold them equal. Names are in
-Plotly's own legend here. The page places them at the lines instead.
+`static/js/figures/fill/fill.js` gives the page the same numbers, scales and colours; tests hold them equal. Names are
+in Plotly's own legend here. The page places them at the lines instead.
 
 Templates and figures are plain data here: what `to_plotly_json` gives and `go.Figure` takes.
 """

@@ -1,4 +1,4 @@
-"""Show a run as it was at a step of training, with what its frames contain. `static/js/figures/fill/steps.js` does the same."""
+"""Show a run as it was at a step of training, from its frames, as `static/js/figures/fill/steps.js` does."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol

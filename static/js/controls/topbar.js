@@ -57,6 +57,9 @@ function MoreMenu() {
     { title: 'Your views', note: 'views opened in this browser', run: () => openDialog('views') },
     { title: 'Present', note: 'the picture on the full screen', run: () => present('picture', true) },
     ...(hasServer ? [{ title: 'API', note: 'the calls behind this view', run: () => openDialog('api') }] : []),
+    ...(hasServer
+      ? [{ title: 'Families', note: 'all connections, with numbers', run: () => location.assign(`${ROOT}/families`) }]
+      : []),
     { title: 'Help', note: 'keys and terms', run: () => openDialog('help') },
     {
       title: `Theme: ${THEMES[theme]}`,

@@ -1,0 +1,158 @@
+"""Describe every family of connections for the page `/families`, from its properties and its stored numbers.
+
+The page needs no script. All families are compared in the stack of the opening view.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mhc_core.cost.estimates import ConnectionCost, compare_connections
+from mhc_core.cost.shares import REFERENCE
+from mhc_core.families import FAMILIES
+from mhc_core.family import Family, Use
+from mhc_core.figures.run_names import LETTERS
+from mhc_core.figures.style import THEMES, sample_color, to_contrast
+from mhc_core.findings.numerals import format_fixed, format_value
+from mhc_scope.presets.families import LAYER, Measured, build_family_spec, read_measured
+from mhc_scope.presets.opening import OPENING
+
+BOUND = 1.0  # entries at which the colours of a matrix end
+COSTS = {"parameters": "parameters", "flops": "arithmetic", "bytes_moved": "memory traffic"}
+INKS = ("#000000", "#ffffff")  # one of the two has a contrast of 4.5 on any colour
+SUMS = {"exact": "sum to 1", "rounds": "sum to 1", "limit": "sum to 1 after many rounds"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of H_res: its text, and the colours of cell and text as CSS."""
+
+    text: str
+    fill: str
+    ink: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the page shows of one family.
+
+    family, kind: it, and its name in specs. parent: the name of the family that it changes. children: entries of the
+    families that change it. properties: of its mixing, in words. cells: H_res of one layer, by rows; [] for one stream.
+    gains: of all layers together, forward and backward. costs: by measure, what it adds to the residual connection.
+    href: the opening view with this family.
+    """
+
+    kind: str
+    family: Family
+    parent: str | None
+    children: list["Entry"]
+    properties: list[str]
+    cells: list[list[Cell]]
+    gains: dict[str, str]
+    costs: dict[str, str]
+    href: str
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """Return the models with this connection."""
+        return self.family.uses
+
+
+def build_entries() -> list[Entry]:
+    """Build one entry per family that ships with the package, in the order of lists."""
+    measured = read_measured()
+    entries: dict[str, Entry] = {}
+    for kind, family in FAMILIES.items():
+        if kind not in measured:  # of another package: its numbers are not stored
+            continue
+        parent = FAMILIES[family.parent].name if family.parent else None
+        entries[kind] = Entry(
+            kind,
+            family,
+            parent,
+            [],
+            describe_properties(family),
+            _build_cells(measured[kind].h_res or []),
+            _format_gains(measured[kind]),
+            _find_costs(kind),
+            _build_href(kind),
+        )
+    for entry in entries.values():
+        if entry.family.parent in entries:
+            entries[entry.family.parent].children.append(entry)
+    return list(entries.values())
+
+
+def list_roots(entries: Sequence[Entry]) -> list[Entry]:
+    """List the entries that change no other family, from which the tree is drawn."""
+    return [entry for entry in entries if entry.family.parent is None]
+
+
+def describe_properties(family: Family) -> list[str]:
+    """Say what H_res of several streams is by construction; [] for one stream."""
+    if not family.has_streams:
+        return []
+    if family.is_identity:
+        return ["H_res is the identity"]
+    stated = {"rows": family.rows, "columns": family.columns}
+    sums = [f"{name} {SUMS[kind]}" for name, kind in stated.items() if kind in SUMS]
+    bounded = "norm at most 1 after many rounds" if "limit" in stated.values() else "norm not bounded by 1"
+    return [
+        *sums,
+        "norm at most 1" if family.norm_bounded else bounded,
+        "entries of either sign" if family.signed else "no negative entries",
+    ]
+
+
+def _build_cells(h_res: Sequence[Sequence[float]]) -> list[list[Cell]]:
+    return [[Cell(format_fixed(value, 2), *_color(value)) for value in row] for row in h_res]
+
+
+def _color(value: float) -> tuple[str, str]:
+    """Return the colours of a cell and of its text, in both themes."""
+    scales = [[list(stop) for stop in theme.diverging] for theme in (THEMES["light"], THEMES["dark"])]
+    fills = [sample_color(scale, (value / BOUND + 1) / 2) for scale in scales]
+    return f"light-dark({', '.join(fills)})", f"light-dark({', '.join(map(_find_ink, fills))})"
+
+
+def _find_ink(fill: str) -> str:
+    """Return the colour of text with the most contrast on a fill."""
+    return max(INKS, key=lambda ink: to_contrast(ink, fill))
+
+
+def _format_gains(measured: Measured) -> dict[str, str]:
+    return {"forward": format_value(measured.gain_forward), "backward": format_value(measured.gain_backward)}
+
+
+def _find_costs(kind: str) -> dict[str, str]:
+    """Return what the family adds to the residual connection, by the words of the measure; {} for that one itself."""
+    if kind == REFERENCE:
+        return {}
+    costs: dict[str, ConnectionCost] = {cost.connection: cost for cost in compare_connections(build_family_spec(kind))}
+    return {words: costs[kind].added[measure] for measure, words in COSTS.items()}
+
+
+def _build_href(kind: str) -> str:
+    """Build the address of the opening view with this family as one more run."""
+    kinds = [spec.connection.kind for spec in OPENING.specs]
+    if kind in kinds:
+        return "/"
+    runs = [*kinds, kind]
+    specs = [*OPENING.specs, build_family_spec(kind)]
+    starts = [
+        f"{letter}.connection.init={spec.connection.init}"
+        for letter, spec in zip(LETTERS, specs, strict=False)
+        if spec.family.is_mapped
+    ]
+    return "/#" + "&".join(["v=1", f"runs={','.join(runs)}", *starts])
+
+
+def describe_setting() -> dict[str, int | float]:
+    """Return the numbers of the setting that the page states."""
+    spec = OPENING.specs[-1]
+    return {
+        "depth": spec.depth,
+        "width": spec.width,
+        "streams": spec.connection.streams,
+        "drift": spec.connection.noise,
+        "layer": LAYER + 1,
+    }

@@ -1,0 +1,83 @@
+"""Measure every family in the stack of the opening view, for the page `/families`.
+
+The numbers are stored in `families.json`, because runs take seconds. `python -m mhc_scope.presets.families` measures
+the families that the file lacks; with `--all` it measures all of them again.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mhc_core.record.result import Result
+from mhc_core.spec import FAMILIES, RunSpec, parse_spec
+from mhc_scope.presets.opening import OPENING
+
+FILE = Path(__file__).with_name("families.json")
+LAYER = 16  # whose H_res is shown, from 0: in the opening view it is layer 17 of 64
+DIGITS = 7
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one family.
+
+    id: of the run. h_res: of one layer, (n, n); None for one stream. gain_forward, gain_backward: of all layers
+    together.
+    """
+
+    id: str
+    h_res: list[list[float]] | None
+    gain_forward: float
+    gain_backward: float
+
+
+def build_family_spec(kind: str) -> RunSpec:
+    """Build the opening view's spec with another connection; mapped families start as its mHC does."""
+    for spec in OPENING.specs:
+        if spec.connection.kind == kind:
+            return spec
+    mapped = next(spec for spec in OPENING.specs if spec.family.is_mapped)
+    init = {"init": mapped.connection.init} if FAMILIES[kind].is_mapped else {}
+    return parse_spec({"connection": {"kind": kind, **init}})
+
+
+def measure_family(kind: str) -> Measured:
+    """Compute the run of a family."""
+    from mhc_core.measure.run import run  # imports torch, which reading the file does not need
+
+    spec, result = build_family_spec(kind), Result()
+    for frame in run(spec):
+        result.add(frame)
+    h_res = result.matrices["h_res"][LAYER] if spec.family.has_streams else None
+    return Measured(
+        spec.id,
+        None if h_res is None else [[_round(value) for value in row] for row in h_res],
+        _round(result.layers["composite_gain_fwd"][-1]),
+        _round(result.layers["composite_gain_bwd"][0]),
+    )
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def read_measured() -> dict[str, Measured]:
+    """Return the stored numbers by kind; a family from another package has none."""
+    return {kind: Measured(**entry) for kind, entry in json.loads(FILE.read_text()).items()}
+
+
+def main(arguments: Iterable[str]) -> None:
+    """Measure what the file lacks, or all families with `--all`."""
+    stored = {} if "--all" in arguments or not FILE.is_file() else read_measured()
+    found = {
+        kind: stored[kind] if kind in stored and stored[kind].id == build_family_spec(kind).id else measure_family(kind)
+        for kind in FAMILIES
+    }
+    lines = [f"{json.dumps(kind)}: {json.dumps(asdict(measured))}" for kind, measured in found.items()]
+    FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,126 @@
+"""The page of families: every family is on it, and each of its numbers and statements holds for a run."""
+
+import html
+import importlib
+import re
+from functools import cache
+
+import httpx
+import numpy as np
+import pytest
+
+from mhc_core.families import FAMILIES
+from mhc_core.record.result import Result
+from mhc_core.stack import build_stack
+from mhc_scope.pages.families import Entry, build_entries
+from mhc_scope.presets.families import LAYER, build_family_spec, read_measured
+from tests.conftest import Server
+from tests.core.conftest import measure
+
+EVERYDAY = ("none", "hc", "mhc", "kromhc")  # the others when all is tested
+KINDS = [kind if kind in EVERYDAY else pytest.param(kind, marks=pytest.mark.full) for kind in FAMILIES]
+
+
+@pytest.fixture(scope="module")
+def text(server: Server) -> str:
+    """The page as it is sent."""
+    with httpx.Client(base_url=server.url, timeout=30) as http:
+        answer = http.get("/families")
+    assert answer.status_code == 200
+    return answer.text
+
+
+@cache
+def find_entry(kind: str) -> Entry:
+    return next(entry for entry in build_entries() if entry.kind == kind)
+
+
+@cache
+def measure_kind(kind: str) -> Result:
+    return measure(build_family_spec(kind))
+
+
+def test_every_family_is_on_the_page_with_its_numbers(text: str) -> None:
+    plain = html.unescape(re.sub(r"\s+", " ", text))
+    for kind, family in FAMILIES.items():
+        article = plain.partition(f'<article id="{kind}">')[2].partition("</article>")[0]
+        entry = find_entry(kind)
+        said = [family.name, family.summary, family.keeps, family.gives_up, *entry.gains.values()]
+        said += [*entry.costs.values(), *(cell.text for row in entry.cells for cell in row)]
+        missing = [part for part in said if f">{part}" not in article]
+        assert family.keeps
+        assert missing == []
+        assert f'href="#{kind}"' in plain, "the tree names it"
+
+
+def test_the_page_needs_no_script(text: str) -> None:
+    assert re.findall(r"<script[^>]*src=\"([^\"]+)\"", text) == re.findall(r"src=\"([^\"]+js/ui/theme.js)\"", text)
+
+
+def test_stored_numbers_are_of_these_runs() -> None:
+    stored = read_measured()
+    assert list(stored) == list(FAMILIES), "python -m mhc_scope.presets.families"
+    assert {kind: measured.id for kind, measured in stored.items()} == {
+        kind: build_family_spec(kind).id for kind in FAMILIES
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stored_numbers_are_those_of_a_new_run(kind: str) -> None:
+    stored, result = read_measured()[kind], measure_kind(kind)
+    assert stored.gain_forward == pytest.approx(result.layers["composite_gain_fwd"][-1], rel=1e-4)
+    assert stored.gain_backward == pytest.approx(result.layers["composite_gain_bwd"][0], rel=1e-4)
+    if stored.h_res is not None:
+        assert stored.h_res == pytest.approx(result.matrices["h_res"][LAYER], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stated_properties_hold_for_the_matrix_of_every_layer(kind: str) -> None:
+    properties = find_entry(kind).properties
+    if not FAMILIES[kind].has_streams:
+        assert properties == []
+        return
+    h_res = np.asarray(measure_kind(kind).matrices["h_res"], dtype=np.float64)
+    holds = {
+        "rows sum to 1": np.allclose(h_res.sum(-1), 1, atol=1e-5),
+        "columns sum to 1": np.allclose(h_res.sum(-2), 1, atol=1e-5),
+        "columns sum to 1 after many rounds": np.allclose(h_res.sum(-2), 1, atol=1e-2),
+        "norm at most 1": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() < 1 + 1e-5,
+        "norm at most 1 after many rounds": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() < 1 + 1e-2,
+        "norm not bounded by 1": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() > 1,
+        "no negative entries": h_res.min() >= 0,
+        "entries of either sign": h_res.min() < 0 < h_res.max(),
+        "H_res is the identity": np.array_equal(h_res, np.broadcast_to(np.eye(h_res.shape[-1]), h_res.shape)),
+    }
+    assert [said for said in properties if not holds[said]] == []
+
+
+@pytest.mark.parametrize("kind", ["hc", "kromhc"])
+def test_added_parameters_are_those_of_real_stacks(kind: str) -> None:
+    count = {
+        name: sum(parameter.numel() for parameter in build_stack(build_family_spec(name)).parameters())
+        for name in (kind, "residual")
+    }
+    share = 100 * (count[kind] / count["residual"] - 1)
+    assert float(find_entry(kind).costs["parameters"].strip("+ %")) == pytest.approx(share, rel=0.05)
+
+
+def test_models_named_as_users_have_the_connection() -> None:
+    named = [(kind, use) for kind, family in FAMILIES.items() for use in family.uses]
+    assert named
+    for kind, use in named:
+        package, _, folder = use.source.partition(", models/")
+        assert package == "transformers", use
+        module = importlib.import_module(f"transformers.models.{folder}.modeling_{folder}")
+        assert [name for name in vars(module) if name.endswith(CLASSES[kind])], use
+
+
+CLASSES = {"mhc": "HyperConnection"}  # by kind: how the class of the connection ends
+
+
+def test_a_family_without_stored_numbers_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = read_measured()
+    monkeypatch.setattr(
+        "mhc_scope.pages.families.read_measured", lambda: {"residual": stored["residual"], "hc": stored["hc"]}
+    )
+    assert [entry.kind for entry in build_entries()] == ["residual", "hc"]
