@@ -21,7 +21,7 @@ from mhc_core.metric import GradientBlock, LayerBlock
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
-from mhc_core.metrics.paths import unfold
+from mhc_core.metrics.paths import measure_kernel_rank, unfold
 from mhc_core.metrics.shares import BranchShares, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
@@ -263,6 +263,8 @@ def build_mixing_frame(
     """
     columns = measure_composites(means["h_res"]) | gains
     columns |= {key: with_log10(value) for key, value in gradients.items()}
+    if "h_pre" in means and means["h_pre"].shape[1] > 1:
+        columns["kernel_rank"] = with_log10(measure_kernel_rank(means["h_pre"], means["h_post"], means["h_res"]))
     group = to_columns(columns, np.float64)
     if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
         unfolded, flags = to_signed(unfold(means["h_pre"], means["h_post"], means["h_res"]), cast)

@@ -57,7 +57,7 @@ REFERENCES: dict[str, Source] = {
             "h_res_to_uniform", "h_res_attenuation", "gain_fwd", "gain_bwd", "composite_gain_fwd",
             "composite_gain_bwd", "composite_norm_inf", "composite_norm_1", "composite_min_col_sum", "composite_sigma2",
             *(f"composite_gain_{way}_token{name}" for way in ("fwd", "bwd") for name in TOKEN_GAINS),
-            "res_logit_range", "ds_error_float32", "ds_error_bfloat16", "unfolded",
+            "res_logit_range", "ds_error_float32", "ds_error_bfloat16", "unfolded", "kernel_rank",
             "read_share_max", "read_share_entropy", "write_share_max", "write_share_entropy",
         ),
         "mixing",
@@ -361,6 +361,8 @@ def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
         found |= _multiply_tokens(layers)
     if layers[0].h_pre.ndim < layers[0].h_res.ndim:
         found["unfolded"] = _unfold(layers, h_res)
+        if n > 1:
+            found["kernel_rank"] = _rank_kernels(layers, h_res)
     return found
 
 
@@ -426,6 +428,34 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
         carried_kn[later] = carried_kn[later] @ h_res_Lnn[j]
     weights[:, 0] = carried_kn.sum(1)
     return weights
+
+
+def _rank_kernels(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
+    """Return the effective rank of what later layers, and the mean at the end, read of the outputs up to each layer.
+
+    Of the system x -> H x + h_post y the squared singular values are the eigenvalues of the product of both Gramians.
+    """
+    n = h_res_Lnn.shape[1]
+    reads = [*(_average(layer.h_pre, 1) for layer in layers[1:]), np.full(n, 1 / n)]
+    reached = [*_sum_gramians(np.ones(n), zip(h_res_Lnn, (_average(layer.h_post, 1) for layer in layers), strict=True))]
+    back = zip(np.swapaxes(h_res_Lnn[:0:-1], 1, 2), reads[-2::-1], strict=True)
+    observed = [np.outer(reads[-1], reads[-1]), *_sum_gramians(reads[-1], back)][::-1]
+    ranks = []
+    for here, ahead in zip(reached, observed, strict=True):
+        values = np.sqrt(np.abs(np.linalg.eigvals(here @ ahead)))
+        share = values / values.sum()
+        ranks.append(math.exp(-sum(p * math.log(p) for p in share if p > 0)))
+    return np.array(ranks)
+
+
+def _sum_gramians(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterator[Array]:
+    """Return H G H^t + b b^t after each layer, over its largest entry; G starts with `start_n`."""
+    gramian, log = np.outer(start_n, start_n), 0.0
+    for matrix, vector in layers:
+        gramian = matrix @ gramian @ matrix.T + np.outer(vector, vector) * math.exp(-log)
+        size = float(np.abs(gramian).max())
+        gramian, log = gramian / size, log + math.log(size)
+        yield gramian
 
 
 def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mhc_core.metric import Metric
+from mhc_core.metric import OURS, Metric
 
 METRICS = (
     Metric("unfolded", "Unfolded connections", "", "linear", "LJ", "mixing",
@@ -17,6 +17,13 @@ METRICS = (
            "over samples where mixing is dynamic.",
            "w[k,j] = H_pre_k H_res_{k-1} ... H_res_{j+1} H_post_j, H_post_0 = 1", "HC, arXiv 2409.19606, Eq. 20",
            "matrices", precision=(1e-5, 1e-5), prefix=True),
+    Metric("kernel_rank", "Streams in use", "streams", "linear", "L", "mixing",
+           "How many streams the outputs up to this layer use on their way to later reads: the effective rank of the "
+           "weights with which later layers, and the mean of the streams at the end, read the embedding and these "
+           "outputs. It does not depend on the basis in which streams are written. Through mixing alone, of matrices "
+           "averaged over samples where mixing is dynamic.",
+           "exp(-sum_i p[i] ln p[i]), p[i] = s[i] / sum_j s[j], s the singular values of w[k,j], k > l, j <= l", OURS,
+           precision=(1e-5, 1e-5)),
 )  # fmt: skip
 
 
@@ -35,6 +42,46 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             weights[layer, :layer] = np.ldexp(h_pre_Ln[layer] @ scaled, exponents)
     return weights
+
+
+def measure_kernel_rank(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
+    """Measure the effective rank of the unfolded connections that pass each layer, (L); nan if mixing is not finite.
+
+    The weights with which later reads k take earlier outputs j are R S^t: S (j, n) is what the outputs have become in
+    the streams that leave layer l, and R (k, n) how later reads weigh these streams. Their singular values are the
+    Hankel singular values of a linear system that varies with depth; at most n of them are not 0. R and S are replaced
+    by the triangles of their QR decompositions, so that no matrix grows with the depth.
+
+    The effective rank is that of Roy & Vetterli 2007.
+    """
+    layers, n = h_pre_Ln.shape
+    if not all(np.isfinite(part).all() for part in (h_pre_Ln, h_post_Ln, h_res_Lnn)):
+        return np.full(layers, np.nan)
+    # The embedding is copied to all streams, and the output is their mean.
+    outputs = [*_collect_rows(np.ones((1, n)), h_post_Ln, h_res_Lnn.transpose(0, 2, 1))]
+    last = np.full((1, n), 1 / n)
+    reads = [last, *_collect_rows(last, h_pre_Ln[:0:-1], h_res_Lnn[:0:-1])]
+    return np.array([_effective_rank(r @ s.T) for r, s in zip(reversed(reads), outputs, strict=True)])
+
+
+def _collect_rows(first_1n: np.ndarray, added_Ln: np.ndarray, passed_Lnn: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield after each layer the triangle of all rows so far, up to a common factor.
+
+    A layer multiplies the rows by its matrix, then adds one row.
+    """
+    rows, exponent = first_1n, 0
+    for added_n, matrix_nn in zip(added_Ln, passed_Lnn, strict=True):
+        rows = np.linalg.qr(np.vstack([rows @ matrix_nn, np.ldexp(added_n, -exponent)])).R
+        shift = int(np.frexp(np.abs(rows).max())[1])
+        rows, exponent = np.ldexp(rows, -shift), exponent + shift
+        yield rows
+
+
+def _effective_rank(matrix: np.ndarray) -> float:
+    """Compute exp of the entropy of the normalised singular values; nan where all are 0."""
+    values = np.linalg.svd(matrix, compute_uv=False)
+    share = values[values > 0] / values.sum() if values.any() else np.array([np.nan])
+    return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from mhc_core.discovery import InvalidAddition, import_files, load
 from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
 from mhc_core.figures.style import Theme
-from mhc_core.metric import LayerMetric
+from mhc_core.metric import OURS, LayerMetric
 from mhc_core.metrics import LAYER_METRICS
 
 # On the page and in lists; the panels of other files follow by name.
@@ -70,7 +70,7 @@ def _add_view(panel: Panel, added: LayerMetric) -> Panel:
         panel.help,
         formula=f"{panel.help.formula}; {metric.title}: {metric.formula}",
         reading=f"{panel.help.reading} {metric.title}: {chart.reading}",
-        source=f"{panel.help.source}; {metric.title}: {metric.source}",
+        source=panel.help.source if metric.source == OURS else f"{panel.help.source}; {metric.title}: {metric.source}",
     )
     view = replace(_build_metric_view(added), needs=metric.key)
     return replace(panel, help=text, views=(*panel.views, view), table=(*panel.table, _to_column(added)))

@@ -21,7 +21,7 @@ from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import RecordCheck, verify
 from mhc_core.metrics import METRICS, similarity, token_products
-from mhc_core.metrics.paths import unfold
+from mhc_core.metrics.paths import measure_kernel_rank, unfold
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.spec import RunSpec
 from tests.core.conftest import build_spec, collect
@@ -181,6 +181,12 @@ def average_wrongly(key: str, part: int, change: Callable[[torch.Tensor], torch.
 def unfold_one_too_far(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> np.ndarray:
     """With the H_res of the layer that reads."""
     return unfold(np.einsum("ln,lnm->lm", h_pre, h_res), h_post, h_res)
+
+
+def rank_without_the_last_read(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> np.ndarray:
+    """Without the mean of the streams at the end."""
+    found = measure_kernel_rank(h_pre[:-1], h_post[:-1], h_res[:-1])
+    return np.append(found, 1.0)
 
 
 fill_gram = similarity.fill_centred_gram
@@ -352,6 +358,9 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         for name in ("s", "_min", "_median", "_mean", "_max")
     },
     "unfolded": ("static", replace(probe, "unfold", unfold_one_too_far)),
+    "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
+    "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
+    "kernel_rank": ("static", replace(probe, "measure_kernel_rank", rank_without_the_last_read)),
     # Logits.
     "res_logit_range": ("static", replace(logit_probe, "measure_ranges", lambda t: t.std(2).amax(1))),
     "ds_error_float32": (

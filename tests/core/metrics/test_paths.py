@@ -8,7 +8,7 @@ import torch
 
 from mhc_core.connections import Mixing
 from mhc_core.metrics.mixing import composite
-from mhc_core.metrics.paths import unfold
+from mhc_core.metrics.paths import measure_kernel_rank, unfold
 from mhc_core.metrics.token_products import TokenProducts, to_gains
 from mhc_core.record.columns import fetch
 from mhc_core.stack import build_stack
@@ -38,6 +38,70 @@ def unfold_by_hand(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> 
 def test_every_weight_is_its_product(layers: int, n: int) -> None:
     mixing = draw(layers, n)
     np.testing.assert_allclose(unfold(*mixing), unfold_by_hand(*mixing), rtol=1e-11, atol=1e-11)
+
+
+def list_kernels(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> list[np.ndarray]:
+    """The weights that cross each layer: of the embedding and the outputs up to it, in later reads and the mean at the
+    end."""
+    layers, n = h_pre.shape
+    last = [measures.product(h_res, j, layers - 1) @ (h_post[j - 1] if j else np.ones(n)) for j in range(layers + 1)]
+    weights = np.vstack([unfold_by_hand(h_pre, h_post, h_res), np.mean(last, 1)])
+    return [weights[layer + 1 :, : layer + 2] for layer in range(layers)]
+
+
+def rank_by_hand(kernel: np.ndarray) -> float:
+    values = np.linalg.svd(kernel, compute_uv=False)
+    share = values[values > 1e-14 * values[0]] / values.sum()
+    return float(np.exp(-np.sum(share * np.log(share))))
+
+
+@pytest.mark.parametrize(("layers", "n"), [(1, 4), (2, 1), (7, 3), (20, 4)])
+def test_streams_in_use_are_the_rank_of_the_weights_that_cross_a_layer(layers: int, n: int) -> None:
+    mixing = draw(layers, n)
+    wanted = [rank_by_hand(kernel) for kernel in list_kernels(*mixing)]
+    np.testing.assert_allclose(measure_kernel_rank(*mixing), wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_a_network_of_k_streams_written_in_four_uses_k(k: int) -> None:
+    """Q (4, k) and P (k, 4) with P Q = I write each stream of k as a combination of four."""
+    generator = np.random.default_rng(k)
+    lift = generator.standard_normal((4, k))
+    lower = np.linalg.pinv(lift) + generator.standard_normal((k, 4)) @ (np.eye(4) - lift @ np.linalg.pinv(lift))
+    h_pre, h_post, h_res = draw(12, k, 0.7)
+    mixing = h_pre @ lower, h_post @ lift.T, lift @ h_res @ lower
+    kernels = list_kernels(*mixing)
+    middle = np.linalg.svd(kernels[5], compute_uv=False)
+    assert (middle > 1e-10 * middle[0]).sum() == k, "the rank itself"
+    found = measure_kernel_rank(*mixing)
+    np.testing.assert_allclose(found, [rank_by_hand(kernel) for kernel in kernels], rtol=1e-9)
+    assert found.max() <= k + 1e-9
+
+
+def test_streams_in_use_do_not_depend_on_the_basis_of_the_streams() -> None:
+    """Another basis between layers, the old one at both ends."""
+    h_pre, h_post, h_res = draw(12, 4)
+    bases = np.random.default_rng(5).standard_normal((13, 4, 4))
+    bases[0] = bases[-1] = np.eye(4)
+    undone = np.linalg.inv(bases)
+    turned = (
+        np.einsum("li,lij->lj", h_pre, undone[:-1]),
+        np.einsum("lij,lj->li", bases[1:], h_post),
+        bases[1:] @ h_res @ undone[:-1],
+    )
+    np.testing.assert_allclose(measure_kernel_rank(*turned), measure_kernel_rank(h_pre, h_post, h_res), rtol=1e-8)
+
+
+def test_streams_in_use_of_any_size_and_of_what_is_not_finite() -> None:
+    h_pre, h_post, h_res = draw(400, 4, 30.0)
+    assert np.isfinite(measure_kernel_rank(h_pre, h_post, h_res)).all(), "products are beyond float64"
+    h_res[3, 0, 0] = np.inf
+    assert np.isnan(measure_kernel_rank(h_pre, h_post, h_res)).all()
+
+
+def test_streams_that_are_read_and_written_alike_count_as_one() -> None:
+    result = measure(build_spec(connection={"kind": "mhc", "noise": 0.0}))
+    np.testing.assert_allclose(result.layers["kernel_rank"], 1.0, atol=1e-9)
 
 
 def test_residual_reads_everything_before_and_a_plain_stack_only_the_last() -> None:

@@ -1,0 +1,47 @@
+"""Peak and kurtosis of streams: closed forms, and values of any size."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core.metric import LayerBlock
+from mhc_core.metrics.outliers import measure_kurtosis, measure_peak
+from tests.core.conftest import build_spec, measure
+
+
+def build_block(x_KnNC: torch.Tensor) -> LayerBlock:
+    merged = x_KnNC.mean(1)
+    return LayerBlock(x_KnNC, merged, merged, merged, [])
+
+
+def test_gaussian_streams_have_kurtosis_three_and_the_peak_of_so_many_numbers() -> None:
+    x_KnNC = torch.randn(2, 3, 256, 64, generator=torch.Generator().manual_seed(0))
+    block = build_block(x_KnNC)
+    assert measure_kurtosis(block).numpy() == pytest.approx(np.full((2, 3), 3.0), abs=0.15)
+    expected = math.sqrt(2 * math.log(256 * 64))
+    assert measure_peak(block).numpy() == pytest.approx(np.full((2, 3), expected), rel=0.2)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1.0, 1e30])
+def test_one_entry_of_many_has_the_largest_values(size: float) -> None:
+    x_KnNC = torch.zeros(1, 2, 8, 4)
+    x_KnNC[0, 0, 3, 1] = size
+    x_KnNC[0, 1] = size
+    block = build_block(x_KnNC)
+    assert measure_peak(block).numpy() == pytest.approx(np.array([[math.sqrt(32), 1.0]]))
+    assert measure_kurtosis(block).numpy() == pytest.approx(np.array([[32.0, 1.0]]))
+
+
+def test_a_stream_of_zeros_has_no_value() -> None:
+    block = build_block(torch.zeros(1, 1, 8, 4))
+    assert measure_peak(block).isnan().all()
+    assert measure_kurtosis(block).isnan().all()
+
+
+def test_a_run_has_both_for_every_layer_and_stream() -> None:
+    result = measure(build_spec(connection={"kind": "hc", "streams": 3}))
+    for key in ("act_peak", "act_kurtosis"):
+        assert result.layers[key].shape == (result.depth, 3)
+        assert (result.layers[key] >= 1).all()
