@@ -51,11 +51,16 @@ class PageMap:
 
 @dataclass(frozen=True)
 class MapSettings:
-    """The settings of a residual map: streams n; rounds and eps of Sinkhorn, which only an iterating family reads."""
+    """The settings of a residual map.
+
+    streams: n. rounds, eps: of Sinkhorn, which only an iterating family reads. depth: layers of the stack, which only
+    a family with `by_depth` reads.
+    """
 
     streams: int
     rounds: int = 20
     eps: float = 0.0
+    depth: int = 1
 
 
 class ResidualMap(ABC):
@@ -99,6 +104,8 @@ class Family:
     signed: whether entries of H_res can be negative.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
     by_token: whether mixing can depend on tokens.
+    by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
+        layers.
     drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
@@ -128,6 +135,7 @@ class Family:
     signed: bool = False
     iterates: bool = False
     by_token: bool = True
+    by_depth: bool = False
     drawn: Drawn = "logits"
     logits: Callable[[int], int] = lambda n: n * n
     operations: Callable[[int, int], float] = lambda n, rounds: 0.0
