@@ -382,6 +382,8 @@ export interface DerivationRules {
   absolute: string[];
   /** Values of `block.scaling` with which layers depend on the depth. */
   depth_scaled: string[];
+  /** Connections whose mixing of a layer depends on the depth. */
+  by_depth: string[];
   /** Depth above which CKA uses fewer samples. */
   cka_layers: number;
 }
