@@ -165,8 +165,15 @@ class Family:
 
     @property
     def is_doubly_stochastic(self) -> bool:
-        """Return whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
-        return self.has_streams and self.rows == self.columns == "exact"
+        """Return whether H_res mixes several streams, no entry is below 0, and rows and columns sum to 1 by
+        construction.
+        """
+        return self.has_streams and self.rows == self.columns == "exact" and not self.signed
+
+    @property
+    def is_row_stochastic(self) -> bool:
+        """Return whether H_res mixes several streams, no entry is below 0, and only rows sum to 1 by construction."""
+        return self.has_streams and self.rows == "exact" and self.columns == "free" and not self.signed
 
     @property
     def is_identity(self) -> bool:

@@ -1,7 +1,7 @@
-"""go-mHC (arXiv 2604.02309, as in the code of itstorque/go-mHC): H_res as the energy of the blocks of an orthogonal matrix.
+"""go-mHC (arXiv 2604.02309, as in the code of itstorque/go-mHC): H_res from the blocks of an orthogonal matrix.
 
-The orthogonal matrix Q has n s rows, s = 2. Its rows and columns have unit norm, so that the sums over s x s blocks of
-its squared entries, divided by s, have rows and columns that sum to 1.
+The matrix Q has n s rows, s = 2. Its rows and columns have unit norm, so that the sums of its squared entries over
+s x s blocks, divided by s, have rows and columns that sum to 1.
 """
 
 import math
@@ -63,7 +63,7 @@ def sum_block_energy(logits: Array, settings: MapSettings, to_type: Round) -> Ar
 
 FAMILY = Family(
     name="go-mHC",
-    summary="the energy of the blocks of an orthogonal matrix",
+    summary="squared entries of an orthogonal matrix, summed over blocks",
     year=2026,
     place=9,
     look=Look("#bc7792", "#a65284", "7px,3px", "hourglass"),
