@@ -8,7 +8,7 @@ torch only inside functions: a client without torch reads specs and records too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -22,6 +22,8 @@ Rule = Callable[[int, int], str | None]
 Streams = Literal["one", "copies", "parts"]
 Sums = Literal["exact", "rounds", "limit", "free"]
 Drawn = Literal["nothing", "entries", "logits"]
+Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Bounded norm", "Other constraints"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,18 @@ class Family:
     def is_row_stochastic(self) -> bool:
         """Return whether H_res mixes several streams, no entry is below 0, and only rows sum to 1 by construction."""
         return self.has_streams and self.rows == "exact" and self.columns == "free" and not self.signed
+
+    @property
+    def group(self) -> Group:
+        """Return the heading of the family in lists: what its mixing is constrained to, in the limit of many rounds."""
+        if not self.has_streams:
+            return "One stream"
+        if self.is_identity:
+            return "Other constraints"
+        if self.rows == self.columns == "free":
+            return "Bounded norm" if self.norm_bounded else "Free mixing"
+        is_one_sided = "free" in (self.rows, self.columns)
+        return "Other constraints" if self.signed or is_one_sided else "Doubly stochastic"
 
     @property
     def is_identity(self) -> bool:

@@ -351,6 +351,8 @@ export interface ViewRules {
       is_free: boolean;
     }
   >;
+  /** Connections by what their mixing is constrained to, in the order of lists; a group can be empty. */
+  groups: { title: string; kinds: string[] }[];
   /** Default number of a sweep. */
   map: { metric: string; reduce: string };
   /** Keys of the hash that the server reads too. */

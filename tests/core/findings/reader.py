@@ -775,8 +775,9 @@ TEMPLATES = (
              r"(?P<exact>; rows are exact, so only the backward gain is affected)?\.", check_truncation),
     Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any (?P<matrices>doubly "
              r"stochastic|row-stochastic|such) matrix would do the same\.", check_symmetry),
-    Template("frozen", rf"H_res barely learns here: (?P<cause>saturation|its map) lets through (?P<share>{NUMBER}) % of "
-             rf"its gradient in the median layer \((?P<free>{NUMBER}) % (?:for Sinkhorn )?at uniform mixing\)\.", check_frozen),
+    Template("frozen", r"H_res barely learns here: (?P<cause>saturation|its map) lets through "
+             rf"(?P<share>{NUMBER}) % of its gradient in the median layer "
+             rf"\((?P<free>{NUMBER}) % (?:for Sinkhorn )?at uniform mixing\)\.", check_frozen),
     Template("limits", r"Activations leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+)"
              r"(?P<stay> and have no value from there on)?\.", check_activations_leave),
     Template("limits", r"Gradients leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+), counting down from the "
