@@ -35,9 +35,11 @@ class BlockEnergyMap(ResidualMap):
         eye = torch.eye(SIZE * self.n, dtype=t.dtype, device=t.device)
         # (I - A)^-1 (I + A) = 2 (I - A)^-1 - I.
         near = 2 * torch.linalg.inv_ex(eye - t + t.mT).inverse - eye
-        # A Newton step to the nearest orthogonal matrix: what the inverse is off by would add up in the sums of a block.
-        orthogonal = near + near @ (eye - near.mT @ near) / 2
-        blocks = orthogonal.square().unflatten(-2, (self.n, SIZE)).unflatten(-1, (self.n, SIZE))
+        # A Newton step to the nearest orthogonal matrix: rounding of the inverse would add up in the sums of a block.
+        # The step is rounding alone, so that no gradient passes it.
+        with torch.no_grad():
+            step = near @ (eye - near.mT @ near) / 2
+        blocks = (near + step).square().unflatten(-2, (self.n, SIZE)).unflatten(-1, (self.n, SIZE))
         return (blocks.sum((-3, -1)) / SIZE).to(raw.dtype)
 
 
