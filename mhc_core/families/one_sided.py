@@ -48,5 +48,5 @@ FAMILY = Family(
     operations=lambda n, rounds: 4 * n * n,
     map=RowSoftmaxMap,
     map_reference=divide_rows,
-    page_map=PageMap("row_softmax", layers=128),
+    page_map=PageMap("row_softmax", layers=64),
 )
