@@ -5,7 +5,7 @@ h_res. Dynamic logits are t = a (v phi) / rms(v) + b with v = vec(x) over all n 
 
 All of this is computed in the type that `connection.mapping_dtype` names, from parameters and to coefficients of the
 connection's own type. Two things stay as they are: rms(v), a sum over many entries, is taken in float64, and
-so are maps that solve a system or subtract from sums of 1 (orthostochastic, go_mhc, tbp).
+so are maps whose rounding nothing corrects (orthostochastic, go_mhc, tbp, one_sided).
 """
 
 from collections.abc import Callable

@@ -26,7 +26,8 @@ class RowSoftmaxMap(ResidualMap):
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
         import torch
 
-        return torch.softmax(raw.unflatten(-1, (self.n, self.n)), dim=-1)
+        # In float64: nothing corrects the columns, so that rounding would add up in the backward gain.
+        return torch.softmax(raw.double().unflatten(-1, (self.n, self.n)), dim=-1).to(raw.dtype)
 
 
 def divide_rows(logits: Array, settings: MapSettings, to_type: Round) -> Array:
@@ -48,5 +49,5 @@ FAMILY = Family(
     operations=lambda n, rounds: 4 * n * n,
     map=RowSoftmaxMap,
     map_reference=divide_rows,
-    page_map=PageMap("row_softmax", layers=64),
+    page_map=PageMap("row_softmax"),
 )

@@ -155,11 +155,15 @@ function addShifts(raw, { n, layers, round }) {
   });
 }
 
-/** Apply softmax to each row. @type {ResidualMap} */
+/** Apply softmax to each row, in doubles like Python. @type {ResidualMap} */
 function divideRows(raw, { n, round }) {
   const matrix = new Float64Array(n * n);
-  for (let start = 0; start < n * n; start += n) matrix.set(softmax(raw.subarray(start, start + n), round), start);
-  return matrix;
+  for (let start = 0; start < n * n; start += n)
+    matrix.set(
+      softmax(raw.subarray(start, start + n), (value) => value),
+      start,
+    );
+  return matrix.map(round);
 }
 
 /** Invert a matrix by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */
