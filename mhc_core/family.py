@@ -8,7 +8,7 @@ torch only inside functions: a client without torch reads specs and records too.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -22,6 +22,8 @@ Rule = Callable[[int, int], str | None]
 Streams = Literal["one", "copies", "parts"]
 Sums = Literal["exact", "rounds", "limit", "free"]
 Drawn = Literal["nothing", "entries", "logits"]
+Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Bounded norm", "Other constraints"]
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,16 @@ class PageMap:
 
 @dataclass(frozen=True)
 class MapSettings:
-    """The settings of a residual map: streams n; rounds and eps of Sinkhorn, which only an iterating family reads."""
+    """The settings of a residual map.
+
+    streams: n. rounds, eps: of Sinkhorn, which only an iterating family reads. depth: layers of the stack, which only
+    a family with `by_depth` reads.
+    """
 
     streams: int
     rounds: int = 20
     eps: float = 0.0
+    depth: int = 1
 
 
 class ResidualMap(ABC):
@@ -107,6 +114,8 @@ class Family:
     signed: whether entries of H_res can be negative.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
     by_token: whether mixing can depend on tokens.
+    by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
+        layers.
     drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
@@ -139,6 +148,7 @@ class Family:
     signed: bool = False
     iterates: bool = False
     by_token: bool = True
+    by_depth: bool = False
     drawn: Drawn = "logits"
     logits: Callable[[int], int] = lambda n: n * n
     operations: Callable[[int, int], float] = lambda n, rounds: 0.0
@@ -173,8 +183,27 @@ class Family:
 
     @property
     def is_doubly_stochastic(self) -> bool:
-        """Return whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
-        return self.has_streams and self.rows == self.columns == "exact"
+        """Return whether H_res mixes several streams, no entry is below 0, and rows and columns sum to 1 by
+        construction.
+        """
+        return self.has_streams and self.rows == self.columns == "exact" and not self.signed
+
+    @property
+    def is_row_stochastic(self) -> bool:
+        """Return whether H_res mixes several streams, no entry is below 0, and only rows sum to 1 by construction."""
+        return self.has_streams and self.rows == "exact" and self.columns == "free" and not self.signed
+
+    @property
+    def group(self) -> Group:
+        """Return the heading of the family in lists: what its mixing is constrained to, in the limit of many rounds."""
+        if not self.has_streams:
+            return "One stream"
+        if self.is_identity:
+            return "Other constraints"
+        if self.rows == self.columns == "free":
+            return "Bounded norm" if self.norm_bounded else "Free mixing"
+        is_one_sided = "free" in (self.rows, self.columns)
+        return "Other constraints" if self.signed or is_one_sided else "Doubly stochastic"
 
     @property
     def is_identity(self) -> bool:

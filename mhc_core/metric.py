@@ -47,7 +47,8 @@ class Metric:
     source: where the definition comes from.
     table: the table of a result that holds the column.
     prefix: whether a column of a shallower stack is the beginning of this one's: layer l says the same at any depth
-        above it, as long as no setting scales layers by the depth (`mhc_core.spec.block.DEPTH_SCALED`). By default of
+        above it, as long as neither a setting (`mhc_core.spec.block.DEPTH_SCALED`) nor the family (`by_depth`) makes
+        layers depend on the depth. By default of
         what forward and similarity frames carry, for the way up knows nothing of the layers to come.
     precision: (relative, absolute), a promise: |x32 - x64| <= relative |x64| + absolute, between a float32 and a
         float64 run of the default comparison and of its dynamic forms. A test holds every metric to it.

@@ -351,6 +351,8 @@ export interface ViewRules {
       is_free: boolean;
     }
   >;
+  /** Connections by what their mixing is constrained to, in the order of lists; a group can be empty. */
+  groups: { title: string; kinds: string[] }[];
   /** Default number of a sweep. */
   map: { metric: string; reduce: string };
   /** Keys of the hash that the server reads too. */
@@ -382,6 +384,8 @@ export interface DerivationRules {
   absolute: string[];
   /** Values of `block.scaling` with which layers depend on the depth. */
   depth_scaled: string[];
+  /** Connections whose mixing of a layer depends on the depth. */
+  by_depth: string[];
   /** Depth above which CKA uses fewer samples. */
   cka_layers: number;
 }

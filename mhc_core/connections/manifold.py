@@ -5,7 +5,7 @@ h_res. Dynamic logits are t = a (v phi) / rms(v) + b with v = vec(x) over all n 
 
 All of this is computed in the type that `connection.mapping_dtype` names, from parameters and to coefficients of the
 connection's own type. Two things stay as they are: rms(v), a sum over many entries, is taken in float64, and
-orthostochastic mixing is solved for in float64.
+so are maps whose rounding nothing corrects (orthostochastic, go_mhc, tbp, one_sided).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from mhc_core.spec import RunSpec
 
 def build_manifold(spec: RunSpec) -> Connection:
     """Build the connection of a family with a map, static or dynamic by the spec."""
-    residual_map: ResidualMap = load(spec.family.map)(spec.connection.map_settings)
+    residual_map: ResidualMap = load(spec.family.map)(spec.map_settings)
     connection = DynamicManifold if spec.connection.dynamic else StaticManifold
     return connection(spec, residual_map)
 

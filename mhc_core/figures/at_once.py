@@ -20,6 +20,7 @@ def to_at_once_rules() -> dict[str, Any]:
         "relative": {key: metric.precision[0] for key, metric in METRICS.items() if metric.precision and metric.prefix},
         "absolute": [key for key, metric in METRICS.items() if metric.precision and metric.precision[1]],
         "depth_scaled": DEPTH_SCALED,
+        "by_depth": [kind for kind, family in FAMILIES.items() if family.by_depth],
         "cka_layers": MANY_LAYERS,
         "maps": {
             kind: {"formula": family.page_map.formula, "iterates": family.iterates, "layers": family.page_map.layers}

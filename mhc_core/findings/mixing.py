@@ -51,9 +51,9 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
     if family.drawn == "entries":
         kind = "unconstrained mixing"
     elif family.is_doubly_stochastic:
-        kind = "doubly stochastic mixing"
-        if spec.maps_coarsely and not family.is_identity:
-            how = f" (up to rounding to {connection.mapping_dtype})"
+        kind, how = "doubly stochastic mixing", _describe_rounding(spec)
+    elif family.is_row_stochastic:
+        kind, how = "row-stochastic mixing", _describe_rounding(spec)
     elif family.norm_bounded:
         kind = "spectrally bounded mixing"
     elif family.iterates and connection.sinkhorn_iters == 0:
@@ -67,6 +67,13 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
         if result.depth == 1
         else f"The product of up to {result.depth} {kind} matrices{how}"
     )
+
+
+def _describe_rounding(spec: RunSpec) -> str:
+    """Return a note in brackets where sums of 1 are exact up to the mapping's rounding alone; "" where exact."""
+    if not spec.maps_coarsely or spec.family.is_identity:
+        return ""
+    return f" (up to rounding to {spec.connection.mapping_dtype})"
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
@@ -104,12 +111,22 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     rows = np.abs(result.layers["h_res_row_sum"] - 1).max()
     if max(uneven, rows) > 1e-6:
         return None
-    text = "All streams stay identical, so H_res gets no gradient: any doubly stochastic matrix would do the same."
+    text = f"All streams stay identical, so H_res gets no gradient: any {_name_class(spec)} matrix would do the same."
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
+def _name_class(spec: RunSpec) -> str:
+    """Name the matrices to which a family with rows that sum to 1 constrains H_res."""
+    if spec.family.signed:
+        return "such"
+    return "row-stochastic" if spec.family.columns == "free" else "doubly stochastic"
+
+
 def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
-    """Describe saturated logits, where there is a gradient for them to follow; layers without one are left out."""
+    """Describe logits that little of the gradient reaches, where there is one to follow; layers without are left out.
+
+    Where the map depends on the depth it lets little through in deep stacks, saturated or not.
+    """
     share = result.layers.get("mixing_grad_share")
     # Of identical streams the whole gradient at H_res can be rounding, and then so is its share.
     if share is None or np.isnan(share).all() or describe_symmetry(spec, result):
@@ -117,9 +134,10 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     median, free = float(np.nanmedian(share)), 1 / spec.streams
     if median > FROZEN * free:
         return None
+    cause, where = ("its map", "for Sinkhorn at") if spec.family.by_depth else ("saturation", "at")
     text = (
-        f"H_res barely learns here: saturation lets through {format_percent(median)} of its gradient in the median "
-        f"layer ({format_percent(free)} at uniform mixing)."
+        f"H_res barely learns here: {cause} lets through {format_percent(median)} of its gradient in the median "
+        f"layer ({format_percent(free)} {where} uniform mixing)."
     )
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
     return build_finding("frozen", text, "mixing", numbers)

@@ -97,7 +97,7 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
 def map_logits(spec: RunSpec, logits: Array, to_type: Round) -> Array:
     """Return H_res (..., n, n) of raw logits (..., m), every intermediate result rounded by `to_type`."""
     assert spec.family.map_reference is not None, "a family with a map has its formula in numpy"
-    return spec.family.map_reference(logits, spec.connection.map_settings, to_type)
+    return spec.family.map_reference(logits, spec.map_settings, to_type)
 
 
 def _to_float32(x: Array) -> Array:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from mhc_core.families import FAMILIES
-from mhc_core.family import Family, MapSettings
+from mhc_core.family import Family
 from mhc_core.spec.part import SpecPart, control
 
 
@@ -115,8 +115,3 @@ class ConnectionSpec(SpecPart):
     def family(self) -> Family:
         """Return the family of this kind of connection."""
         return FAMILIES[self.kind]
-
-    @property
-    def map_settings(self) -> MapSettings:
-        """Return the settings of the map from logits to H_res."""
-        return MapSettings(self.streams, self.sinkhorn_iters, self.sinkhorn_eps)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mhc_core.family import Family
+from mhc_core.family import Family, MapSettings
 from mhc_core.spec.block import GRID_BLOCKS, MAX_HEADS, BlockSpec
 from mhc_core.spec.connection import MAX_STREAMS, ConnectionSpec
 from mhc_core.spec.errors import SpecError, list_divisors, to_spec_errors
@@ -157,6 +157,12 @@ class RunSpec(SpecPart):
     def family(self) -> Family:
         """Return the family of the connection, which states the properties of its mixing."""
         return self.connection.family
+
+    @property
+    def map_settings(self) -> MapSettings:
+        """Return the settings of the map from logits to H_res."""
+        connection = self.connection
+        return MapSettings(connection.streams, connection.sinkhorn_iters, connection.sinkhorn_eps, self.depth)
 
     @property
     def streams(self) -> int:

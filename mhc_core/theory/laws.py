@@ -113,9 +113,12 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
         return [_linear("doubly_stochastic", key, ones, wide, formula, OWN, text)
                 for key, wide in keys.items()]  # fmt: skip
     if is_row_stochastic(spec):
-        text = "At every step, as Sinkhorn ends on the rows: each sums to 1, however few the rounds."
         formula = "max_i |sum_j M[i,j]| = 1"
-        return [_linear("rows_exact", "composite_gain_fwd", ones, slack, formula, "mHC Eq. 8-9", text)]
+        if spec.family.iterates:
+            text = "At every step, as Sinkhorn ends on the rows: each sums to 1, however few the rounds."
+            return [_linear("rows_exact", "composite_gain_fwd", ones, slack, formula, "mHC Eq. 8-9", text)]
+        text = "At every step, as rows of every H_res sum to 1 by construction."
+        return [_linear("rows_exact", "composite_gain_fwd", ones, slack, formula, OWN, text)]
     return _predict_drift(spec) if is_free(spec) else []
 
 

@@ -52,7 +52,7 @@ def is_row_stochastic(spec: RunSpec) -> bool:
 
 
 def is_doubly_stochastic(spec: RunSpec) -> bool:
-    """Rows and columns of every H_res sum to 1 by construction."""
+    """Rows and columns of every H_res sum to 1 by construction; entries can be negative."""
     return _find_unmet_column_premise(spec) is None
 
 
@@ -67,7 +67,10 @@ def _starts_from_identity(family: Family) -> bool:
 
 
 def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
-    if spec.family.rows != "rounds":
+    family = spec.family
+    if family.rows == "exact" and family.columns == "free":
+        return _rounding(spec) if spec.maps_coarsely else None
+    if family.rows != "rounds":
         return _find_unmet_column_premise(spec)
     if spec.maps_coarsely:
         return _rounding(spec)

@@ -45,7 +45,7 @@ def check(
     ----------
     module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
         not share parameters).
-    family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic or gated.
+    family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp, circulant or gated.
     rounds, eps: the number of Sinkhorn rounds that it should have, by default 20, and their eps, by default 1e-6.
     output: reduction of the streams that it should have, "sum" or "mean"; by default that of the family.
     dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 
 Array = np.ndarray
@@ -158,7 +159,7 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
             t_res = t_res + a_res * raw[..., 2 * n :]
         eps = connection.sinkhorn_eps if stack.spec.family.iterates else 0.0
         pre, post = _sigmoid(t_pre) + eps, 2 * _sigmoid(t_post)
-        res = find_residual_matrices(connection, t_res)
+        res = find_residual_matrices(stack.spec, t_res)
     lead = x.shape[1:3]
     pre = np.broadcast_to(pre, (*lead, n, n) if family.streams == "parts" else (*lead, n))
     return pre, np.broadcast_to(post, (*lead, n)), np.broadcast_to(res, (*lead, n, n))
@@ -212,6 +213,41 @@ def _square(t: Array, connection: Any) -> Array:
     return (np.linalg.inv(np.eye(n) + skew) @ (np.eye(n) - skew)) ** 2
 
 
+def _sum_blocks(t: Array, connection: Any) -> Array:
+    n = connection.streams
+    skew = t.reshape(2 * n, 2 * n) - t.reshape(2 * n, 2 * n).T
+    q = np.linalg.inv(np.eye(2 * n) - skew) @ (np.eye(2 * n) + skew)
+    return np.array([[(q[2 * i : 2 * i + 2, 2 * j : 2 * j + 2] ** 2).sum() / 2 for j in range(n)] for i in range(n)])
+
+
+def _transport(t: Array, connection: Any) -> Array:
+    n, places = connection.streams, iter(_sigmoid(t))
+    x, rows, columns = np.zeros((n, n)), np.ones(n), np.ones(n)
+    for i in range(n):
+        for j in range(n):
+            least = max(0.0, rows[i] - columns[j + 1 :].sum(), columns[j] - rows[i + 1 :].sum())
+            most = min(rows[i], columns[j])
+            x[i, j] = most if n - 1 in (i, j) else least + (most - least) * next(places)
+            rows[i], columns[j] = rows[i] - x[i, j], columns[j] - x[i, j]
+    d = _sigmoid(np.array(-8.0))
+    return (1 - d) * x.T + d / n
+
+
+def _add_shifts(t: Array, connection: Any, depth: int) -> Array:
+    n, g = connection.streams, min(4 / (2 * depth), 1)
+    weights = np.exp(t - t.max()) / np.exp(t - t.max()).sum()
+    matrix = (1 - g) * np.eye(n)
+    for i in range(n):
+        for k in range(n):
+            matrix[i, (i + k) % n] += g * weights[k]
+    return matrix
+
+
+def _divide(t: Array, connection: Any) -> Array:
+    rows = t.reshape(connection.streams, connection.streams)
+    return np.array([np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in rows])
+
+
 # H_res of one layer and token from its raw logits (m), by the definition of each family that has a map.
 RESIDUAL_MATRICES: dict[str, Callable[[Array, Any], Array]] = {
     "mhc": _project,
@@ -219,13 +255,22 @@ RESIDUAL_MATRICES: dict[str, Callable[[Array, Any], Array]] = {
     "kromhc": _multiply,
     "orthostochastic": _square,
     "identity_hc": lambda t, connection: np.eye(connection.streams),
+    "go_mhc": _sum_blocks,
+    "tbp": _transport,
+    "one_sided": _divide,
 }
+# The same for families whose mixing depends on the depth of the stack, which comes last.
+RESIDUAL_MATRICES_BY_DEPTH: dict[str, Callable[[Array, Any, int], Array]] = {"circulant": _add_shifts}
 
 
-def find_residual_matrices(connection: Any, t: Array) -> Array:
+def find_residual_matrices(spec: RunSpec, t: Array) -> Array:
     """H_res (..., n, n) from raw logits (..., m)."""
+    connection = spec.connection
     flat = t.reshape(math.prod(t.shape[:-1]), t.shape[-1])
-    matrices = [RESIDUAL_MATRICES[connection.kind](row, connection) for row in flat]
+    if spec.family.by_depth:
+        matrices = [RESIDUAL_MATRICES_BY_DEPTH[connection.kind](row, connection, spec.depth) for row in flat]
+    else:
+        matrices = [RESIDUAL_MATRICES[connection.kind](row, connection) for row in flat]
     return np.stack(matrices).reshape(*t.shape[:-1], connection.streams, connection.streams)
 
 

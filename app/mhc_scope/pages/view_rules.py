@@ -3,6 +3,7 @@
 from typing import Any
 
 from mhc_core.connections.inits import list_projecting
+from mhc_core.family import GROUPS
 from mhc_core.figures.at_once import to_at_once_rules
 from mhc_core.figures.methods import to_plain_methods
 from mhc_core.figures.panels.costs import MEASURES
@@ -30,6 +31,10 @@ def to_view_rules() -> dict[str, Any]:
             }
             for kind, family in FAMILIES.items()
         },
+        "groups": [
+            {"title": title, "kinds": [kind for kind, family in FAMILIES.items() if family.group == title]}
+            for title in GROUPS
+        ],
         "map": {"metric": MAP[0], "reduce": MAP[1]},
         "keys": KEYS | {"preset": KEY},
         "costs": MEASURES,

@@ -61,8 +61,8 @@ TOKENS = (
 )
 READING = (
     "A straight rising line means that every layer multiplies what came before, so the stack becomes unstable with "
-    "depth. Doubly stochastic matrices keep both gains at 1; a backward gain above 1 is the error that the Sinkhorn "
-    "rounds leave. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
+    "depth. Doubly stochastic matrices keep both gains at 1; under Sinkhorn, a backward gain above 1 is the error that "
+    "its rounds leave. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
     "extremes, so they widen with the number of tokens."
 )
 OF_MIXING_ALONE = (

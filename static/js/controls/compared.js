@@ -13,6 +13,7 @@ import { chosenStyles } from '../state/styles.js';
 import {
   appliesTo,
   connections,
+  groupKinds,
   hasSingleValue,
   KIND,
   nameOf,
@@ -72,7 +73,6 @@ function ComparedRun({ choice, run, isOnly }) {
   const known = state.fields.value.get(KIND)?.options ?? [choice.kind];
   const model = choice.kind === TRACE ? state.models.value[run] : null;
   const isCut = Boolean(model && model.length > SHOWN_LETTERS);
-  const kinds = choice.kind === TRACE ? [TRACE, ...known] : known;
   return html`
     <div class="run">
       <div class="row">
@@ -80,7 +80,8 @@ function ComparedRun({ choice, run, isOnly }) {
         <span class="letter">${letter}</span>
         <select aria-label=${`Connection of run ${letter}`} aria-describedby=${`field-kind-help${isCut ? ` model-${letter}` : ''}`} title=${isCut ? model : null} value=${choice.kind}
           onChange=${(/** @type {any} */ event) => commit(() => state.setKind(run, event.target.value))}>
-          ${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${kind === TRACE && model ? shortenName(model, SHOWN_LETTERS) : nameOf(kind)}</option>`)}
+          ${choice.kind === TRACE ? html`<option value=${TRACE} selected>${model ? shortenName(model, SHOWN_LETTERS) : nameOf(TRACE)}</option>` : null}
+          ${groupKinds(known, boot.rules.groups).map(({ title, kinds }) => html`<optgroup label=${title}>${kinds.map((kind) => html`<option value=${kind} selected=${kind === choice.kind}>${nameOf(kind)}</option>`)}</optgroup>`)}
         </select>
         <span class="year">${connections[choice.kind]?.year ?? ''}</span>
         <${RunMenu} run=${run} isOnly=${isOnly} />

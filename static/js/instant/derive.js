@@ -1,6 +1,6 @@
 /**
  * Derives columns of a run without the server: for a spec that differs from a record on this page in depth, drift or Sinkhorn rounds. A
- * shallower stack equals the first layers of a deeper one, and mixing matrices follow from the draws. See ADR 8.
+ * shallower stack equals the first layers of a deeper one unless layers depend on the depth, and mixing matrices follow from the draws. See ADR 8.
  */
 
 import { createColumns } from '../data/columns.js';
@@ -29,7 +29,7 @@ const READS = ['h_pre', 'h_post', 'h_read'];
  */
 export function deriveColumns(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
-  const isSame = isSameMixing(base, wanted);
+  const isSame = isSameMixing(base, wanted, rules);
   const begun = isSame ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
   const h_res = isDynamic(base)
     ? null
@@ -56,7 +56,7 @@ export function deriveColumns(base, wanted, rules) {
  * @returns {Columns | null}
  */
 export function deriveBeginning(base, wanted, rules) {
-  const isSame = isUsable(base, rules) && isSameMixing(base, wanted) && wanted.layers > depthOf(base);
+  const isSame = isUsable(base, rules) && isSameMixing(base, wanted, rules) && wanted.layers > depthOf(base);
   if (!isSame || rules.depth_scaled.includes(specOf(base)?.block.scaling)) return null;
   const begun = createColumns();
   begun.start = toStartFrame(base, wanted);
@@ -87,9 +87,10 @@ function truncateResidualMixing(base, layers) {
   return h_res ? sliceLayers(h_res, layers) : null;
 }
 
-/** Return whether drift and Sinkhorn rounds are those of the record; settings that the record lacks are ignored. @param {Columns} base @param {Wanted} wanted */
-function isSameMixing(base, { noise, rounds }) {
+/** Return whether the mixing of a layer is that of the record: by drift, by Sinkhorn rounds, and by depth if it depends on it. Settings that the record lacks are ignored. @param {Columns} base @param {Wanted} wanted @param {DerivationRules} rules */
+function isSameMixing(base, { layers, noise, rounds }, { by_depth }) {
   const connection = connectionOf(base);
+  if (by_depth.includes(connection.kind) && layers !== depthOf(base)) return false;
   const isSame = (/** @type {string} */ name, /** @type {number} */ value) =>
     [undefined, value].includes(connection[name]);
   return isSame('noise', noise) && isSame('sinkhorn_iters', rounds);

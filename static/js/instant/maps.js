@@ -2,7 +2,8 @@
 
 import { sinkhorn } from './sinkhorn.js';
 
-/** @typedef {{n: number, rounds: number, eps: number, round: import('./sinkhorn.js').Round}} MapSettings */
+/** `layers`: depth of the stack. @typedef {{n: number, layers: number, rounds: number, eps: number, round: Round}} MapSettings */
+/** @typedef {import('./sinkhorn.js').Round} Round */
 /** @typedef {(raw: Float64Array, settings: MapSettings) => Float64Array} ResidualMap */
 
 /** Formulas by the names that the server sends; a connection names at most one. @type {Record<string, ResidualMap>} */
@@ -12,6 +13,10 @@ export const MAPS = {
   permutations: mixPermutations,
   kronecker: multiplyKronecker,
   orthostochastic: squareOrthogonal,
+  block_energy: sumBlockEnergy,
+  transport: fillTransport,
+  circulant: addShifts,
+  row_softmax: divideRows,
 };
 
 /** Transpose square matrices: in HC's A_r and Frac's A, rows are inputs. @type {ResidualMap} */
@@ -21,17 +26,22 @@ function transpose(raw, { n }) {
 
 /** Average all permutations with weights softmax(t). @type {ResidualMap} */
 function mixPermutations(raw, { n, round }) {
-  const most = raw.reduce((largest, value) => Math.max(largest, value), -Infinity);
-  const sizes = raw.map((value) => round(Math.exp(round(value - most))));
-  const total = round(sizes.reduce((sum, value) => sum + value, 0));
+  const weights = softmax(raw, round);
   const matrix = new Float64Array(n * n);
   listPermutations(n).forEach((permutation, k) => {
-    const weight = round(sizes[k] / total);
     permutation.forEach((column, row) => {
-      matrix[row * n + column] += weight;
+      matrix[row * n + column] += weights[k];
     });
   });
   return matrix.map(round);
+}
+
+/** Compute exp(t) divided by its sum. @param {Float64Array} raw @param {Round} round */
+function softmax(raw, round) {
+  const most = raw.reduce((largest, value) => Math.max(largest, value), -Infinity);
+  const sizes = raw.map((value) => round(Math.exp(round(value - most))));
+  const total = round(sizes.reduce((sum, value) => sum + value, 0));
+  return sizes.map((size) => round(size / total));
 }
 
 /** Caches permutations by n. @type {Map<number, number[][]>} */
@@ -68,7 +78,7 @@ function multiplyKronecker(raw, { round }) {
   return matrix;
 }
 
-/** Compute the sigmoid. @param {number} value @param {import('./sinkhorn.js').Round} round */
+/** Compute the sigmoid. @param {number} value @param {Round} round */
 function sigmoid(value, round) {
   return round(1 / round(1 + round(Math.exp(-value))));
 }
@@ -83,6 +93,77 @@ function squareOrthogonal(raw, { n, round }) {
     n,
   );
   return inverse.map((value, index) => round((2 * value - (index % (n + 1) === 0 ? 1 : 0)) ** 2));
+}
+
+/** Sum the squared entries of (I - A)^-1 (I + A) = 2 (I - A)^-1 - I over blocks of 2 x 2, and halve them, in doubles like Python. @type {ResidualMap} */
+function sumBlockEnergy(raw, { n, round }) {
+  const size = 2 * n;
+  const inverse = invertMatrix(
+    raw.map((value, index) => {
+      const [row, column] = [Math.floor(index / size), index % size];
+      return (row === column ? 1 : 0) - value + raw[column * size + row];
+    }),
+    size,
+  );
+  const matrix = new Float64Array(n * n);
+  inverse.forEach((value, index) => {
+    const [row, column] = [Math.floor(index / size), index % size];
+    matrix[(row >> 1) * n + (column >> 1)] += (2 * value - (row === column ? 1 : 0)) ** 2 / 2;
+  });
+  return matrix.map(round);
+}
+
+/** The share of the uniform matrix, sigmoid(-8). */
+const UNIFORM_SHARE = 1 / (1 + Math.exp(8));
+
+/** Place entries one by one between their feasible ends, in doubles like Python; rows of logits index the input. @type {ResidualMap} */
+function fillTransport(raw, { n, round }) {
+  const [matrix, left] = [new Float64Array(n * n), new Float64Array(n).fill(1)];
+  const take = (/** @type {number} */ input, /** @type {number} */ output, /** @type {number} */ entry) => {
+    matrix[output * n + input] = entry;
+    left[output] -= entry;
+  };
+  for (let input = 0; input < n - 1; input++) {
+    let own = 1;
+    for (let output = 0; output < n - 1; output++) {
+      const later = left.subarray(output + 1).reduce((sum, value) => sum + value, 0);
+      const least = Math.max(0, own - later);
+      const most = Math.min(own, left[output]);
+      const entry = least + (most - least) / (1 + Math.exp(-raw[input * (n - 1) + output]));
+      take(input, output, entry);
+      own -= entry;
+    }
+    take(input, n - 1, own);
+  }
+  left.forEach((entry, output) => {
+    matrix[output * n + n - 1] = entry;
+  });
+  return matrix.map((entry) => round((1 - UNIFORM_SHARE) * entry + UNIFORM_SHARE / n));
+}
+
+/** Twice the mixing of all layers together. */
+const BUDGET = 4;
+
+/** Add the identity and the cyclic shifts with weights softmax(c); deeper stacks mix less. @type {ResidualMap} */
+function addShifts(raw, { n, layers, round }) {
+  const mixing = Math.min(1, BUDGET / (2 * layers));
+  const shares = softmax(raw, round);
+  const [g, kept] = [round(mixing), round(1 - mixing)];
+  return Float64Array.from({ length: n * n }, (_, index) => {
+    const shift = ((index % n) - Math.floor(index / n) + n) % n;
+    return round(round(g * shares[shift]) + (shift === 0 ? kept : 0));
+  });
+}
+
+/** Apply softmax to each row, in doubles like Python. @type {ResidualMap} */
+function divideRows(raw, { n, round }) {
+  const matrix = new Float64Array(n * n);
+  for (let start = 0; start < n * n; start += n)
+    matrix.set(
+      softmax(raw.subarray(start, start + n), (value) => value),
+      start,
+    );
+  return matrix.map(round);
 }
 
 /** Invert a matrix by elimination with pivots; I + A is never singular. @param {Float64Array} matrix @param {number} n */

@@ -37,7 +37,7 @@ export function deriveMixing(base, { layers, noise, rounds }, maps) {
   if (!isDouble && layers > (known.layers ?? Infinity)) return null;
   if (known.iterates && layers * n * n * rounds > MAX_WORK) return null;
   const round = isDouble ? (/** @type {number} */ value) => value : Math.fround;
-  const settings = { n, rounds, eps: connection.sinkhorn_eps ?? 0, round };
+  const settings = { n, layers, rounds, eps: connection.sinkhorn_eps ?? 0, round };
   const data = new Float64Array(layers * n * n);
   for (let layer = 0; layer < layers; layer++)
     data.set(map(toRawParameters(start.drift, layer, noise), settings), layer * n * n);

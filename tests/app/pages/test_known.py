@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mhc_core.families import FAMILIES
 from mhc_core.measure.run import run
 from mhc_core.record.codec import encode_end, encode_frame
 from mhc_core.spec import RunSpec, parse_spec
@@ -120,7 +121,7 @@ def test_what_is_known_at_once_is_what_the_server_says(
 
 
 SPEC: dict[str, Any] = {"width": 16, "connection": {"kind": "mhc"}, "block": {"heads": 2}, "input": {"tokens": 9}}
-DRAWN = ("hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "frac")
+DRAWN = [kind for kind, family in FAMILIES.items() if family.page_map is not None]
 
 
 @pytest.mark.parametrize("kind", DRAWN)
@@ -133,13 +134,28 @@ def test_another_drift_tells_mixing_and_nothing_of_states(page: Page, kind: str)
     assert set(answer["waits"]) >= STATES | BACKWARD
 
 
-@pytest.mark.parametrize("kind", [*DRAWN, "residual", "none", "identity_hc"])
+@pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if not family.by_depth])
 def test_a_smaller_depth_tells_all_but_the_way_down(page: Page, kind: str) -> None:
     answer = page.know(build(SPEC, 9, kind=kind), build(SPEC, 4, kind=kind))
     assert answer is not None
     assert answer["differences"] == []
     assert set(answer["keys"]) >= MIXING | COMPOSITES | STATES
     assert set(answer["waits"]) >= BACKWARD
+
+
+@pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.by_depth])
+def test_mixing_that_depends_on_the_depth_is_computed_and_no_state_is_known(page: Page, kind: str) -> None:
+    answer = page.know(build(SPEC, 9, kind=kind), build(SPEC, 4, kind=kind))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= MIXING | COMPOSITES
+    assert set(answer["waits"]) >= STATES | BACKWARD
+    assert page.know(build(SPEC, 4, kind=kind), build(SPEC, 6, kind=kind)) is None
+    dynamic = {"kind": kind, "dynamic": True}
+    assert page.know(build(SPEC, 9, **dynamic), build(SPEC, 4, **dynamic)) is None
+    same = page.know(build(SPEC, 4, kind=kind), build(SPEC, 4, kind=kind))
+    assert same is not None
+    assert set(same["keys"]) >= STATES
 
 
 def test_similarity_of_layers_is_known_in_float64_alone(page: Page) -> None:

@@ -38,7 +38,15 @@ AT_REST = """key => document.querySelector(`#panel-${key} .plot`).data
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kinds", ["residual,none,hc,mhc", "mhc_lite,kromhc,orthostochastic,identity_hc", "hc,frac"])
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        "residual,none,hc,mhc",
+        "mhc_lite,kromhc,orthostochastic,identity_hc",
+        "hc,frac",
+        "go_mhc,tbp,circulant,one_sided",
+    ],
+)
 def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(open_page: OpenPage, kinds: str) -> None:
     page = open_page(f"/#v=1&runs={kinds}&depth=8&width=16")
     lines = page.evaluate(AT_REST, "activation")

@@ -1,5 +1,6 @@
 """One row a family: what follows from it."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -51,6 +52,22 @@ def test_mixing_has_the_stated_properties(kind: str) -> None:
     if family.drawn == "entries":
         drift = h_res - eye
         assert drift.std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_groups_follow_from_properties() -> None:
+    groups = {kind: family.group for kind, family in FAMILIES.items()}
+    for kind, group in {
+        "residual": "One stream",
+        "frac": "Free mixing",
+        "mhc": "Doubly stochastic",
+        "circulant": "Doubly stochastic",
+        "identity_hc": "Other constraints",
+        "one_sided": "Other constraints",
+    }.items():
+        assert groups[kind] == group
+    bounded = replace(FAMILIES["mhc_lite"], rows="free", columns="free", signed=True)
+    assert bounded.group == "Bounded norm"
+    assert replace(FAMILIES["mhc_lite"], signed=True).group == "Other constraints"
 
 
 @pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.columns == "limit"])

@@ -294,6 +294,7 @@ def check_unnamed(run: Run, said: dict[str, str]) -> None:
     """Mixing of which no property is said: its family has none."""
     family = run.spec.family
     has_one = family.drawn == "entries" or family.is_doubly_stochastic or family.norm_bounded or family.iterates
+    has_one |= family.is_row_stochastic
     require(not has_one, "the mixing has a property that is not said")
     check_product(run, said)
 
@@ -305,6 +306,17 @@ def check_doubly_stochastic(run: Run, said: dict[str, str]) -> None:
     if len(known):
         off = max(abs(known.sum(2) - 1).max(), abs(known.sum(1) - 1).max())
         require(off < (2e-2 if coarse else 1e-5) and known.min() >= 0, f"sums are off by {off}")
+    check_product(run, said)
+
+
+def check_row_stochastic(run: Run, said: dict[str, str]) -> None:
+    known = _known(matrices_of(run.result))
+    coarse = said["rounded"] is not None
+    require(not coarse or said["rounded"] == run.spec.connection.mapping_dtype, "another type of the mapping")
+    if len(known):
+        off = abs(known.sum(2) - 1).max()
+        require(off < (2e-2 if coarse else 1e-5) and known.min() >= 0, f"rows are off by {off}")
+    require(run.spec.family.columns == "free", "columns sum to 1 as well")
     check_product(run, said)
 
 
@@ -413,6 +425,9 @@ def check_symmetry(run: Run, said: dict[str, str]) -> None:
     post = result.matrices["h_post"].astype(np.float64)
     require(np.ptp(post, axis=1).max() < 1e-5, "streams are written differently")
     require(abs(matrices_of(result).sum(2) - 1).max() < 1e-5, "rows do not sum to 1")
+    family = run.spec.family
+    wanted = "such" if family.signed else "row-stochastic" if family.columns == "free" else "doubly stochastic"
+    require(said["matrices"] == wanted, f"the family has {wanted} matrices")
 
 
 def check_frozen(run: Run, said: dict[str, str]) -> None:
@@ -421,6 +436,9 @@ def check_frozen(run: Run, said: dict[str, str]) -> None:
     require_value(said["share"], 100 * float(np.median(values)), "the median share in percent")
     require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
     require(np.median(values) <= 0.05 / run.spec.streams * (1 + 1e-6), "the logits are not saturated")
+    is_by_depth = run.spec.family.by_depth
+    require((said["cause"] == "its map") == is_by_depth, "the map alone can let so little through, or cannot")
+    require(("for Sinkhorn" in said["0"]) == is_by_depth, "another family's uniform mixing")
 
 
 def check_activations_leave(run: Run, said: dict[str, str]) -> None:
@@ -736,6 +754,8 @@ TEMPLATES = (
     Template("connection", rf"{_name_product('mixing')} {GAIN}\.", check_unnamed, True),
     Template("connection", _name_product("doubly stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
              + rf" {GAIN}\.", check_doubly_stochastic, True),
+    Template("connection", _name_product("row-stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
+             + rf" {GAIN}\.", check_row_stochastic, True),
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
     Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
              rf"(?:; its smallest column sum is (?P<least>-?{NUMBER}))?\.", check_sinkhorn, True),
@@ -753,10 +773,11 @@ TEMPLATES = (
     Template("truncation", rf"After (?P<rounds>\d+) Sinkhorn rounds?, a (?P<sum>column|row or column) sum"
              rf"(?P<token> of the worst token)? is off by (?P<off>{NUMBER}) at layer (?P<layer>\d+)"
              r"(?P<exact>; rows are exact, so only the backward gain is affected)?\.", check_truncation),
-    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any doubly stochastic matrix would "
-             r"do the same\.", check_symmetry),
-    Template("frozen", rf"H_res barely learns here: saturation lets through (?P<share>{NUMBER}) % of its gradient in "
-             rf"the median layer \((?P<free>{NUMBER}) % at uniform mixing\)\.", check_frozen),
+    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any (?P<matrices>doubly "
+             r"stochastic|row-stochastic|such) matrix would do the same\.", check_symmetry),
+    Template("frozen", r"H_res barely learns here: (?P<cause>saturation|its map) lets through "
+             rf"(?P<share>{NUMBER}) % of its gradient in the median layer "
+             rf"\((?P<free>{NUMBER}) % (?:for Sinkhorn )?at uniform mixing\)\.", check_frozen),
     Template("limits", r"Activations leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+)"
              r"(?P<stay> and have no value from there on)?\.", check_activations_leave),
     Template("limits", r"Gradients leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+), counting down from the "

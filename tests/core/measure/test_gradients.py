@@ -179,11 +179,14 @@ def assert_slopes(spec: RunSpec) -> None:
             if not parameter.numel():
                 continue  # identity_hc has no residual logits
             assert parameter.grad is not None, name
-            assert parameter.grad.any(), name
+            # H_res of the first layer mixes copies of one stream, and that of the last leaves the mean of streams where
+            # columns sum to 1: the gradient is rounding, or exactly 0.
+            blind = ("connection.mixers.0.b_res", f"connection.mixers.{spec.depth - 1}.b_res")
+            assert parameter.grad.any() or name in blind, name
             along = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
             along /= along.norm()
             # A direction close to the gradient: a slope near zero would be rounding alone.
-            along += parameter.grad / parameter.grad.norm()
+            along += parameter.grad / parameter.grad.norm().clamp_min(1e-300)
             slope = central_difference(lambda: plain().item(), named[name], along)
             wanted = (along * parameter.grad).sum().item()
             # A loss v is known to a few eps v; over a step of 2e-4 that is a slope of a few 1e-12 v.

@@ -63,7 +63,7 @@ def test_the_range_of_logits_and_what_float32_leaves(name: str) -> None:
         logits = find_logits(spec, layer)
         widest = max(row.max() - row.min() for row in logits)
         assert result.layers["res_logit_range"][layer] == pytest.approx(widest, rel=1e-10)
-        worst = max(measures.deviation(matrix) for matrix in reference.find_residual_matrices(spec.connection, logits))
+        worst = max(measures.deviation(matrix) for matrix in reference.find_residual_matrices(spec, logits))
         assert result.layers["ds_error_float32"][layer] == pytest.approx(worst, rel=1e-4, abs=5e-7)
 
 

@@ -10,7 +10,7 @@ from mhc_core.blocks.scaling import SCALINGS
 from mhc_core.measure.run import run
 from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
-from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.spec import FAMILIES, RunSpec, parse_spec
 from mhc_core.spec.block import DEPTH_SCALED
 from tests.core.conftest import collect
 from tests.core.drawn import draw_specs
@@ -24,8 +24,10 @@ def measure(spec: RunSpec) -> Result:
 
 
 def pairs() -> Iterator[tuple[Result, Result]]:
-    """Runs of a few layers, each with its deeper twin."""
+    """Runs of a few layers, each with its deeper twin; of families whose layers do not depend on the depth."""
     for spec in draw_specs(SPECS):
+        if FAMILIES[spec["connection"]["kind"]].by_depth:
+            continue
         shallow, deep = (measure(parse_spec({**spec, "depth": depth})) for depth in DEPTHS)
         yield shallow, deep
 
@@ -70,6 +72,13 @@ def test_scaling_by_depth_keeps_no_layer(scaling: str) -> None:
     specs = [{"depth": depth, "width": 8, "block": block, "input": {"tokens": 9}} for depth in DEPTHS]
     shallow, deep = (measure(parse_spec(spec)) for spec in specs)
     assert not all(is_same(key, shallow.layers[key], deep.layers[key]) for key in ("act_rms", "branch_out_rms"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.by_depth])
+def test_a_family_that_depends_on_the_depth_keeps_no_layer(kind: str) -> None:
+    specs = [{"depth": depth, "width": 8, "connection": {"kind": kind}, "block": {"heads": 2}} for depth in DEPTHS]
+    shallow, deep = (measure(parse_spec({**spec, "input": {"tokens": 9}})) for spec in specs)
+    assert not is_same("h_res", shallow.matrices["h_res"], deep.matrices["h_res"])
 
 
 def test_scalings_that_do_not_know_the_depth_are_declared_so() -> None:

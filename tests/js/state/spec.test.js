@@ -4,6 +4,7 @@ import {
   appliesTo,
   defaultView,
   fromSpecs,
+  groupKinds,
   hasSingleValue,
   nearestStop,
   stopsOf,
@@ -25,6 +26,17 @@ test('the specs of the default view contain only the three connections', () => {
     toSpecs(fields, defaultView(viewRules)),
     ['residual', 'hc', 'mhc'].map((kind) => ({ connection: { kind } })),
   );
+});
+
+test('connections are listed in the groups of the server, each once', () => {
+  const kinds = Object.keys(viewRules.connections);
+  const groups = groupKinds(kinds, viewRules.groups);
+  assert.deepEqual(groups.flatMap((group) => group.kinds).sort(), kinds.toSorted());
+  assert.deepEqual(groups[0], { title: 'One stream', kinds: ['none', 'residual'] });
+  assert.deepEqual(groupKinds(['mhc', 'none'], viewRules.groups), [
+    { title: 'One stream', kinds: ['none'] },
+    { title: 'Doubly stochastic', kinds: ['mhc'] },
+  ]);
 });
 
 test('a setting is part of only those specs to which it applies', () => {

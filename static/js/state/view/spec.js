@@ -64,6 +64,13 @@ export function nameOf(value) {
   return NAMES[text] ?? connections[text]?.name ?? text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ');
 }
 
+/** Sort connections into the groups that the server sends, without empty ones. @param {string[]} kinds @param {ViewRules['groups']} groups */
+export function groupKinds(kinds, groups) {
+  return groups
+    .map(({ title, kinds: members }) => ({ title, kinds: members.filter((kind) => kinds.includes(kind)) }))
+    .filter(({ kinds: left }) => left.length > 0);
+}
+
 /** Return the display name of a connection. @param {string} kind */
 export function kindName(kind) {
   return connections[kind]?.name ?? nameOf(kind);

@@ -1,0 +1,83 @@
+"""go-mHC (arXiv 2604.02309, as in the code of itstorque/go-mHC): H_res from the blocks of an orthogonal matrix.
+
+The matrix Q has n s rows, s = 2. Its rows and columns have unit norm, so that the sums of its squared entries over
+s x s blocks, divided by s, have rows and columns that sum to 1.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mhc_core.family import Array, Family, Look, MapSettings, PageMap, ResidualMap, Round
+
+if TYPE_CHECKING:
+    import torch
+
+SIZE = 2  # s: rows of a block, as in the published configuration
+
+
+class BlockEnergyMap(ResidualMap):
+    """(2 n)^2 logits T through the Cayley transform Q = (I - A)^-1 (I + A), A = T - T^t.
+
+    A = 0 gives the identity. With s = 1 and the transposed Q this would be orthostochastic mixing.
+    """
+
+    def start(self, certainty: float) -> list[float]:
+        # An entry of H_res is a square: half the certainty in the logit gives e^-certainty.
+        return [math.exp(-certainty / 2) * entry / 2 for entry in find_uniform_generator(self.n).flatten().tolist()]
+
+    def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        import torch
+
+        # In float64, and without a check for singular matrices: see orthostochastic.
+        t = raw.double().unflatten(-1, (SIZE * self.n, SIZE * self.n))
+        eye = torch.eye(SIZE * self.n, dtype=t.dtype, device=t.device)
+        # (I - A)^-1 (I + A) = 2 (I - A)^-1 - I.
+        near = 2 * torch.linalg.inv_ex(eye - t + t.mT).inverse - eye
+        # A Newton step to the nearest orthogonal matrix: rounding of the inverse would add up in the sums of a block.
+        # The step is rounding alone, so that no gradient passes it.
+        with torch.no_grad():
+            step = near @ (eye - near.mT @ near) / 2
+        blocks = (near + step).square().unflatten(-2, (self.n, SIZE)).unflatten(-1, (self.n, SIZE))
+        return (blocks.sum((-3, -1)) / SIZE).to(raw.dtype)
+
+
+def find_uniform_generator(n: int) -> Array:
+    """Find the skew matrix A (2 n, 2 n) whose H_res is the uniform matrix, for any n.
+
+    All entries of the unitary DFT matrix have the same size. Multiplied by e^(i pi / 4) it has no eigenvalue -1, so
+    that the Cayley transform reaches it. A complex entry a + bi becomes the block [[a, -b], [b, a]].
+    """
+    power = np.outer(np.arange(n), np.arange(n))
+    unitary = np.exp(1j * (math.pi / 4 - 2 * math.pi * power / n)) / math.sqrt(n)
+    generator = np.linalg.solve(unitary + np.eye(n), unitary - np.eye(n))
+    return np.kron(generator.real, np.eye(2)) + np.kron(generator.imag, np.array([[0.0, -1.0], [1.0, 0.0]]))
+
+
+def sum_block_energy(logits: Array, settings: MapSettings, to_type: Round) -> Array:
+    """Compute the mean squared entries of blocks. The system is solved in float64 in every type."""
+    n, lead = settings.streams, logits.shape[:-1]
+    square = to_type(logits).reshape(*lead, SIZE * n, SIZE * n)
+    skew = square - np.swapaxes(square, -1, -2)
+    orthogonal = np.linalg.solve(np.eye(SIZE * n) - skew, np.eye(SIZE * n) + skew)
+    energy: Array = (orthogonal**2).reshape(*lead, n, SIZE, n, SIZE).sum((-3, -1)) / SIZE
+    return to_type(energy)
+
+
+FAMILY = Family(
+    name="go-mHC",
+    summary="squared entries of an orthogonal matrix, summed over blocks",
+    year=2026,
+    place=9,
+    look=Look("#ff1fab", "#bf2284", "7px,3px", "hourglass"),
+    logits=lambda n: (SIZE * n) ** 2,
+    operations=lambda n, rounds: 6 * (SIZE * n) ** 3 + 8 * (SIZE * n) ** 2,
+    map=BlockEnergyMap,
+    map_reference=sum_block_energy,
+    page_map=PageMap("block_energy"),
+    paper="arXiv 2604.02309",
+    parent="orthostochastic",
+    keeps="exact sums, and a uniform start that one block size cannot reach",
+    gives_up="few numbers: 4 n² in a layer",
+)
