@@ -97,6 +97,7 @@ class Family:
         limit: in the limit of many rounds. free: they can be any number.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
     signed: whether entries of H_res can be negative.
+    orthogonal: whether all singular values of H_res are 1 by construction, whatever the logits.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
     by_token: whether mixing can depend on tokens.
     drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
@@ -126,6 +127,7 @@ class Family:
     columns: Sums = "exact"
     norm_bounded: bool = True
     signed: bool = False
+    orthogonal: bool = False
     iterates: bool = False
     by_token: bool = True
     drawn: Drawn = "logits"
@@ -156,9 +158,14 @@ class Family:
         return self.map is not None
 
     @property
-    def is_doubly_stochastic(self) -> bool:
+    def has_unit_sums(self) -> bool:
         """Return whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
         return self.has_streams and self.rows == self.columns == "exact"
+
+    @property
+    def is_doubly_stochastic(self) -> bool:
+        """Return whether H_res mixes several streams, has no negative entry, and its sums are 1 by construction."""
+        return self.has_unit_sums and not self.signed
 
     @property
     def is_identity(self) -> bool:
