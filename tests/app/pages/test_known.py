@@ -120,7 +120,7 @@ def test_what_is_known_at_once_is_what_the_server_says(
 
 
 SPEC: dict[str, Any] = {"width": 16, "connection": {"kind": "mhc"}, "block": {"heads": 2}, "input": {"tokens": 9}}
-DRAWN = ("hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "frac")
+DRAWN = ("hc", "mhc", "mhc_lite", "kromhc", "orthostochastic", "frac", "cayley", "jpmhc", "quaternion", "shc")
 
 
 @pytest.mark.parametrize("kind", DRAWN)
