@@ -158,6 +158,11 @@ class Family:
         return self.map is not None
 
     @property
+    def keeps_sums(self) -> bool:
+        """Return whether rows and columns of H_res sum to 1 by construction, or in the limit of many rounds."""
+        return self.has_streams and self.rows != "free" and self.columns != "free"
+
+    @property
     def has_unit_sums(self) -> bool:
         """Return whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
         return self.has_streams and self.rows == self.columns == "exact"

@@ -7,7 +7,7 @@ from mhc_core.findings.words import build_finding, count, format_number, format_
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
-from mhc_core.theory.premises import is_row_stochastic
+from mhc_core.theory.premises import is_orthogonal, is_row_stochastic
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
@@ -24,6 +24,8 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
         if least is not None:
             numbers["min_col_sum"] = least
             text = f"{text}; its smallest column sum is {format_number(least)}"
+        if is_orthogonal(spec) and not spec.family.is_identity:
+            text = f"{text}; it keeps the norm of all streams together"
     return build_finding("connection", f"{text}.", "gain", numbers)
 
 
@@ -47,15 +49,12 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
     are averaged over tokens.
     """
     connection, family = spec.connection, spec.family
-    kind, how = "mixing", ""
-    if family.drawn == "entries":
-        kind = "unconstrained mixing"
-    elif family.is_doubly_stochastic:
-        kind = "doubly stochastic mixing"
+    kind, how = _name_mixing(spec), ""
+    if family.has_streams and family.norm_bounded:
+        if family.has_unit_sums and family.signed:
+            how = " with row and column sums of 1"
         if spec.maps_coarsely and not family.is_identity:
-            how = f" (up to rounding to {connection.mapping_dtype})"
-    elif family.norm_bounded:
-        kind = "spectrally bounded mixing"
+            how += f" (up to rounding to {connection.mapping_dtype})"
     elif family.iterates and connection.sinkhorn_iters == 0:
         how = " (exp without Sinkhorn)"
     elif family.iterates:
@@ -67,6 +66,20 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
         if result.depth == 1
         else f"The product of up to {result.depth} {kind} matrices{how}"
     )
+
+
+def _name_mixing(spec: RunSpec) -> str:
+    """Name mixing by the strongest of its properties."""
+    family = spec.family
+    if family.drawn == "entries":
+        return "unconstrained mixing"
+    if family.is_doubly_stochastic:
+        return "doubly stochastic mixing"
+    if family.orthogonal:
+        return "orthogonal mixing"
+    if family.has_unit_sums and family.norm_bounded:
+        return "signed mixing"
+    return "spectrally bounded mixing" if family.norm_bounded else "mixing"
 
 
 def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
@@ -97,14 +110,16 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     them so (equations section 3).
     """
     cosine = result.layers.get("stream_cos")
-    is_constrained = spec.family.is_mapped and spec.family.rows != "free"
+    family = spec.family
+    is_constrained = family.is_mapped and family.rows != "free"
     if not is_constrained or cosine is None or not np.all(cosine > 1 - 1e-5):
         return None
     uneven = np.ptp(result.matrices["h_post"], axis=1).max()
     rows = np.abs(result.layers["h_res_row_sum"] - 1).max()
     if max(uneven, rows) > 1e-6:
         return None
-    text = "All streams stay identical, so H_res gets no gradient: any doubly stochastic matrix would do the same."
+    others = "matrix whose rows sum to 1" if family.signed else "doubly stochastic matrix"
+    text = f"All streams stay identical, so H_res gets no gradient: any {others} would do the same."
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
@@ -117,9 +132,8 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     median, free = float(np.nanmedian(share)), 1 / spec.streams
     if median > FROZEN * free:
         return None
-    text = (
-        f"H_res barely learns here: saturation lets through {format_percent(median)} of its gradient in the median "
-        f"layer ({format_percent(free)} at uniform mixing)."
-    )
+    text = f"H_res barely learns here: saturation lets through {format_percent(median)} of its gradient in the median layer"
+    if not spec.family.signed:  # which has no softmax or sigmoid, whose share at the uniform matrix is known
+        text += f" ({format_percent(free)} at uniform mixing)"
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
-    return build_finding("frozen", text, "mixing", numbers)
+    return build_finding("frozen", f"{text}.", "mixing", numbers)

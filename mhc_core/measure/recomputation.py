@@ -169,7 +169,7 @@ def _keeps_mean(spec: RunSpec) -> bool:
     """Return whether columns of every H_res sum to 1 by construction and nothing but mixing and branch makes the
     state.
     """
-    is_exact = spec.family.is_doubly_stochastic and not spec.maps_coarsely
+    is_exact = spec.family.has_unit_sums and not spec.maps_coarsely
     return is_exact and spec.block.norm_position != "post"
 
 

@@ -256,7 +256,9 @@ def _measure_pull(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | flo
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
         found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
-    if layer.logits is not None and layer.grad_h_res is not None and spec.streams > 1:
+    has_pull = layer.logits is not None and layer.grad_h_res is not None
+    if has_pull and spec.streams > 1 and spec.family.rows != "free" and spec.family.columns != "free":
+        assert layer.grad_h_res is not None
         n = spec.streams
         centre = np.eye(n) - 1 / n
         followed = _norm_of_all([centre @ layer.grad_h_res @ centre])

@@ -308,6 +308,34 @@ def check_doubly_stochastic(run: Run, said: dict[str, str]) -> None:
     check_product(run, said)
 
 
+def check_orthogonal(run: Run, said: dict[str, str]) -> None:
+    """A mean of orthogonal matrices over tokens is no longer than they are; each of static mixing has one length."""
+    known = _known(matrices_of(run.result))
+    coarse = said["rounded"] is not None
+    require(run.spec.family.orthogonal and not run.spec.family.is_identity, "the mixing is not orthogonal")
+    require(coarse == run.spec.maps_coarsely, "the mapping's type")
+    static = "h_res_std" not in run.result.matrices
+    keeps = static and not coarse and run.result.streams > 1
+    require((said["keeps"] is not None) == keeps, "of norms that are kept")
+    if len(known):
+        singular = np.linalg.svd(known, compute_uv=False)
+        room = 2e-2 if coarse else 1e-5
+        require(singular.max() < 1 + room and (singular.min() > 1 - room or not static), "singular values are not 1")
+    check_product(run, said)
+
+
+def check_signed(run: Run, said: dict[str, str]) -> None:
+    known = _known(matrices_of(run.result))
+    coarse = said["rounded"] is not None
+    family = run.spec.family
+    require(family.signed and family.has_unit_sums and coarse == run.spec.maps_coarsely, "another family")
+    if len(known):
+        off = max(abs(known.sum(2) - 1).max(), abs(known.sum(1) - 1).max())
+        require(off < (2e-2 if coarse else 1e-5), f"sums are off by {off}")
+        require(np.linalg.norm(known, 2, axis=(1, 2)).max() < 1 + (2e-2 if coarse else 1e-5), "a norm above 1")
+    check_product(run, said)
+
+
 def _known(matrices: Array) -> Array:
     return matrices[np.isfinite(matrices).all((1, 2))]
 
@@ -406,6 +434,7 @@ def check_truncation(run: Run, said: dict[str, str]) -> None:
 
 def check_symmetry(run: Run, said: dict[str, str]) -> None:
     result = run.result
+    require((said["others"] == "doubly stochastic matrix") != run.spec.family.signed, "which matrices do the same")
     sizes = logs_of(result, "act_rms_streams")
     require(np.ptp(sizes[np.isfinite(sizes).all(1)], axis=1).max(initial=0.0) < 1e-4, "streams differ in size")
     cosines = result.layers["stream_cos"].astype(np.float64)
@@ -418,8 +447,10 @@ def check_symmetry(run: Run, said: dict[str, str]) -> None:
 def check_frozen(run: Run, said: dict[str, str]) -> None:
     shares = logs_of(run.result, "mixing_grad_share")
     values = 10 ** shares[~np.isnan(shares)]
+    require((said["free"] is None) == run.spec.family.signed, "the share at uniform mixing is not known of signed mixing")
     require_value(said["share"], 100 * float(np.median(values)), "the median share in percent")
-    require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
+    if said["free"] is not None:
+        require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
     require(np.median(values) <= 0.05 / run.spec.streams * (1 + 1e-6), "the logits are not saturated")
 
 
@@ -697,6 +728,7 @@ def check_mapping(run: Run, said: dict[str, str]) -> None:
         require(math.isclose(sums, own, rel_tol=1e-3, abs_tol=2e-6), f"sums are off by {sums}")
 
 
+ROUNDED = r"(?: \(up to rounding to (?P<rounded>\w+)\))?"
 AVERAGED = r"(?P<averaged>, averaged over tokens,)?"
 
 
@@ -733,8 +765,12 @@ TEMPLATES = (
              r"follows\.", check_deepnorm, True),
     Template("connection", rf"{_name_product('unconstrained mixing')} {GAIN}\.", check_free, True),
     Template("connection", rf"{_name_product('spectrally bounded mixing')} {GAIN}\.", check_bounded, True),
+    Template("connection", rf"{_name_product('orthogonal mixing', ROUNDED)} {GAIN}"
+             r"(?P<keeps>; it keeps the norm of all streams together)?\.", check_orthogonal, True),
+    Template("connection", _name_product("signed mixing", " with row and column sums of 1" + ROUNDED)
+             + rf" {GAIN}\.", check_signed, True),
     Template("connection", rf"{_name_product('mixing')} {GAIN}\.", check_unnamed, True),
-    Template("connection", _name_product("doubly stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
+    Template("connection", _name_product("doubly stochastic mixing", ROUNDED)
              + rf" {GAIN}\.", check_doubly_stochastic, True),
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
     Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
@@ -753,10 +789,10 @@ TEMPLATES = (
     Template("truncation", rf"After (?P<rounds>\d+) Sinkhorn rounds?, a (?P<sum>column|row or column) sum"
              rf"(?P<token> of the worst token)? is off by (?P<off>{NUMBER}) at layer (?P<layer>\d+)"
              r"(?P<exact>; rows are exact, so only the backward gain is affected)?\.", check_truncation),
-    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any doubly stochastic matrix would "
-             r"do the same\.", check_symmetry),
+    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any (?P<others>doubly stochastic "
+             r"matrix|matrix whose rows sum to 1) would do the same\.", check_symmetry),
     Template("frozen", rf"H_res barely learns here: saturation lets through (?P<share>{NUMBER}) % of its gradient in "
-             rf"the median layer \((?P<free>{NUMBER}) % at uniform mixing\)\.", check_frozen),
+             rf"the median layer(?: \((?P<free>{NUMBER}) % at uniform mixing\))?\.", check_frozen),
     Template("limits", r"Activations leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+)"
              r"(?P<stay> and have no value from there on)?\.", check_activations_leave),
     Template("limits", r"Gradients leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+), counting down from the "
