@@ -447,7 +447,9 @@ def check_symmetry(run: Run, said: dict[str, str]) -> None:
 def check_frozen(run: Run, said: dict[str, str]) -> None:
     shares = logs_of(run.result, "mixing_grad_share")
     values = 10 ** shares[~np.isnan(shares)]
-    require((said["free"] is None) == run.spec.family.signed, "the share at uniform mixing is not known of signed mixing")
+    require(
+        (said["free"] is None) == run.spec.family.signed, "the share at uniform mixing is not known of signed mixing"
+    )
     require_value(said["share"], 100 * float(np.median(values)), "the median share in percent")
     if said["free"] is not None:
         require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
