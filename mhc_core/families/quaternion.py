@@ -21,7 +21,8 @@ RIGHT = ((1, 1, 1, 1), (-1, 1, -1, 1), (-1, 1, 1, -1), (-1, -1, 1, 1))
 class QuaternionMap(ResidualMap):
     """Four logits for p and four for q, each divided by its norm: H_res x = p x conj(q), x the four streams.
 
-    All singular values are 1; rows and columns need not sum to 1. p = q = 1, where every preset starts, is the identity.
+    All singular values are 1; rows and columns need not sum to 1. p = q = 1, where every preset starts, gives the
+    identity.
     """
 
     def __init__(self, settings: MapSettings) -> None:

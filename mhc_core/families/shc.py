@@ -33,13 +33,11 @@ class SpectralMap(ResidualMap):
         self.skew_kmm, self.basis_nm = torch.from_numpy(skew), torch.from_numpy(make_basis(self.n))
 
     def start(self, certainty: float) -> list[float]:
-        # tanh(certainty / 2) is the second eigenvalue of the other families' start for two streams. 8 gives s = 4, where
-        # the authors' code starts; 0 gives the uniform matrix.
+        # tanh(certainty / 2) is the second eigenvalue of the other families' start for two streams. 8 gives s = 4,
+        # where the authors' code starts; 0 gives the uniform matrix.
         return [0.0] * (2 * count_angles(self.n)) + [certainty / 2] * (self.n - 1)
 
     def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
-        import torch
-
         # They stay where the logits are: a new copy would cost a transfer in every layer.
         self.skew_kmm, self.basis_nm = self.skew_kmm.to(raw.device), self.basis_nm.to(raw.device)
         t, angles = raw.double().tanh(), count_angles(self.n)

@@ -132,7 +132,8 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     median, free = float(np.nanmedian(share)), 1 / spec.streams
     if median > FROZEN * free:
         return None
-    text = f"H_res barely learns here: saturation lets through {format_percent(median)} of its gradient in the median layer"
+    let_through = f"saturation lets through {format_percent(median)} of its gradient in the median layer"
+    text = f"H_res barely learns here: {let_through}"
     if not spec.family.signed:  # which has no softmax or sigmoid, whose share at the uniform matrix is known
         text += f" ({format_percent(free)} at uniform mixing)"
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}

@@ -388,7 +388,7 @@ def _find_smallest(h_res: Array) -> Array:
 
 
 def bound_rounding(matrix: Array) -> float:
-    """Bound the share of the least singular value that rounding entries to float32 decides: n eps / 2 times condition."""
+    """Bound the share of the least singular value that rounding to float32 decides: n eps / 2 times condition."""
     if not np.isfinite(matrix).all():
         return math.inf
     singular = _list_singular_values(matrix)

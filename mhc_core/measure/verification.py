@@ -41,7 +41,7 @@ RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
 FIRST_STEP = "At the first step, before any update."
 NORMS = {
-    "norm_bound": "At every step, as no H_res lengthens any signal, and so no product does. A value below 1 counts as 1.",
+    "norm_bound": "At every step, as no H_res lengthens a signal, so no product does. A value below 1 counts as 1.",
     "singular_floor": "At every step, as every H_res is orthogonal, and so are products. A value above 1 counts as 1.",
 }
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"

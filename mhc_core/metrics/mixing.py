@@ -146,7 +146,7 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
 
 
 def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan from where rounding decides it.
+    """Find the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan where rounding decides it.
 
     It is 1 over the largest of the inverse: in the product itself all that is small is lost in the rounding of what is
     large. Rounding changes H by a relative size r, and the value by up to r times the condition of H, of all layers
