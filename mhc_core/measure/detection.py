@@ -66,6 +66,8 @@ DETECTS = {
     "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",
     "doubly_stochastic": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
     "anything outside the mixing.",
+    "unit_sums": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or anything "
+    "outside the mixing.",
     "norm_bound": "Finds products of mixing that lengthen a signal. It cannot find a transposed matrix, mixing that "
     "shortens signals too much, or anything outside the mixing.",
     "singular_floor": "Finds products of mixing that shorten a signal. It cannot find a transposed matrix, or anything "
