@@ -62,8 +62,9 @@ TOKENS = (
 READING = (
     "A straight rising line means that every layer multiplies what came before, so the stack becomes unstable with "
     "depth. Doubly stochastic matrices keep both gains at 1; a backward gain above 1 is the error that the Sinkhorn "
-    "rounds leave. Orthogonal matrices keep the norm of all streams together, so their gains lie between 1 and the root "
-    "of the number of streams: the signal moves between streams. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
+    "rounds leave. Orthogonal matrices keep the norm of all streams together, so their gains lie between 1 and the "
+    "root of the number of streams: the signal moves between streams. Under “tokens”, a wide band means that the "
+    "average describes no single token. Its edges are "
     "extremes, so they widen with the number of tokens."
 )
 OF_MIXING_ALONE = (

@@ -1,4 +1,4 @@
-"""How often Verify refuses honest dynamic mixing of bfloat16 states: one random disturbance is too few for its tolerance."""
+"""How often Verify refuses honest dynamic mixing of bfloat16 states: one random disturbance is too few."""
 
 import pytest
 
