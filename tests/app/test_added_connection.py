@@ -77,10 +77,10 @@ def test_the_page_has_the_installed_connection(server_with_rotation: Server) -> 
 
 
 def test_a_flag_adds_a_connection_of_a_module_for_one_process() -> None:
-    assert "rotation" not in run_app(EXAMPLES / "connection", "schema").stdout
+    assert '"rotation"' not in run_app(EXAMPLES / "connection", "schema").stdout
     done = run_app(EXAMPLES / "connection", "schema", "--connection", "mhc_scope_rotation:FAMILY")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "rotation" in done.stdout
+    assert '"rotation"' in done.stdout
 
 
 @pytest.mark.parametrize(
