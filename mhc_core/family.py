@@ -22,7 +22,7 @@ Rule = Callable[[int, int], str | None]
 Streams = Literal["one", "copies", "parts"]
 Sums = Literal["exact", "rounds", "limit", "free"]
 Drawn = Literal["nothing", "entries", "logits"]
-Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Bounded norm", "Other constraints"]
+Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 
@@ -112,6 +112,7 @@ class Family:
         limit: in the limit of many rounds. free: they can be any number.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
     signed: whether entries of H_res can be negative.
+    orthogonal: whether all singular values of H_res are 1 by construction, whatever the logits.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
     by_token: whether mixing can depend on tokens.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
@@ -146,6 +147,7 @@ class Family:
     columns: Sums = "exact"
     norm_bounded: bool = True
     signed: bool = False
+    orthogonal: bool = False
     iterates: bool = False
     by_token: bool = True
     by_depth: bool = False
@@ -182,11 +184,14 @@ class Family:
         return self.map is not None
 
     @property
-    def is_doubly_stochastic(self) -> bool:
-        """Return whether H_res mixes several streams, no entry is below 0, and rows and columns sum to 1 by
-        construction.
-        """
-        return self.has_streams and self.rows == self.columns == "exact" and not self.signed
+    def keeps_sums(self) -> bool:
+        """Return whether rows and columns of H_res sum to 1 by construction, or in the limit of many rounds."""
+        return self.has_streams and self.rows != "free" and self.columns != "free"
+
+    @property
+    def has_unit_sums(self) -> bool:
+        """Return whether H_res mixes several streams, and its rows and columns sum to 1 by construction."""
+        return self.has_streams and self.rows == self.columns == "exact"
 
     @property
     def is_row_stochastic(self) -> bool:
@@ -198,12 +203,18 @@ class Family:
         """Return the heading of the family in lists: what its mixing is constrained to, in the limit of many rounds."""
         if not self.has_streams:
             return "One stream"
-        if self.is_identity:
-            return "Other constraints"
-        if self.rows == self.columns == "free":
-            return "Bounded norm" if self.norm_bounded else "Free mixing"
-        is_one_sided = "free" in (self.rows, self.columns)
-        return "Other constraints" if self.signed or is_one_sided else "Doubly stochastic"
+        if self.drawn == "entries":
+            return "Free mixing"
+        if self.orthogonal and not self.is_identity:
+            return "Orthogonal"
+        return (
+            "Doubly stochastic" if self.keeps_sums and not self.signed and not self.is_identity else "Other constraints"
+        )
+
+    @property
+    def is_doubly_stochastic(self) -> bool:
+        """Return whether H_res mixes several streams, has no negative entry, and its sums are 1 by construction."""
+        return self.has_unit_sums and not self.signed
 
     @property
     def is_identity(self) -> bool:

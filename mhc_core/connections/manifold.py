@@ -4,8 +4,8 @@ h_pre = sigmoid(t_pre) and h_post = 2 sigmoid(t_post) throughout; a family says 
 h_res. Dynamic logits are t = a (v phi) / rms(v) + b with v = vec(x) over all n C entries; static ones are t = b.
 
 All of this is computed in the type that `connection.mapping_dtype` names, from parameters and to coefficients of the
-connection's own type. Two things stay as they are: rms(v), a sum over many entries, is taken in float64, and
-so are maps whose rounding nothing corrects (orthostochastic, go_mhc, tbp, one_sided).
+connection's own type. Two things stay as they are: rms(v), a sum over many entries, is taken in float64, and so are
+maps whose rounding nothing corrects, such as those through orthogonal matrices.
 """
 
 from collections.abc import Callable

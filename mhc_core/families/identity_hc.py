@@ -34,6 +34,7 @@ FAMILY = Family(
     summary="no residual mixing",
     place=7,
     look=Look("#562763", "#9a7db1", "9px,3px,2px,3px,2px,3px", "cross"),
+    orthogonal=True,
     drawn="nothing",
     logits=lambda n: 0,
     map=IdentityMap,

@@ -7,7 +7,7 @@ from mhc_core.findings.words import build_finding, count, format_number, format_
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import RunSpec
-from mhc_core.theory.premises import is_row_stochastic
+from mhc_core.theory.premises import is_orthogonal, is_row_stochastic
 
 FROZEN = 0.05  # of what reaches the logits at the uniform matrix
 
@@ -24,6 +24,8 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
         if least is not None:
             numbers["min_col_sum"] = least
             text = f"{text}; its smallest column sum is {format_number(least)}"
+        if is_orthogonal(spec) and not spec.family.is_identity:
+            text = f"{text}; it keeps the norm of all streams together"
     return build_finding("connection", f"{text}.", "gain", numbers)
 
 
@@ -47,15 +49,12 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
     are averaged over tokens.
     """
     connection, family = spec.connection, spec.family
-    kind, how = "mixing", ""
-    if family.drawn == "entries":
-        kind = "unconstrained mixing"
-    elif family.is_doubly_stochastic:
-        kind, how = "doubly stochastic mixing", _describe_rounding(spec)
-    elif family.is_row_stochastic:
-        kind, how = "row-stochastic mixing", _describe_rounding(spec)
-    elif family.norm_bounded:
-        kind = "spectrally bounded mixing"
+    kind, how = _name_mixing(spec), ""
+    if family.is_row_stochastic:
+        how = _describe_rounding(spec)
+    elif family.has_streams and family.norm_bounded:
+        how = " with row and column sums of 1" if family.has_unit_sums and family.signed else ""
+        how += _describe_rounding(spec)
     elif family.iterates and connection.sinkhorn_iters == 0:
         how = " (exp without Sinkhorn)"
     elif family.iterates:
@@ -69,8 +68,24 @@ def _describe_product_of_mixings(spec: RunSpec, result: Result) -> str:
     )
 
 
+def _name_mixing(spec: RunSpec) -> str:
+    """Name mixing by the strongest of its properties."""
+    family = spec.family
+    if family.drawn == "entries":
+        return "unconstrained mixing"
+    if family.is_doubly_stochastic:
+        return "doubly stochastic mixing"
+    if family.is_row_stochastic:
+        return "row-stochastic mixing"
+    if family.orthogonal:
+        return "orthogonal mixing"
+    if family.has_unit_sums and family.norm_bounded:
+        return "signed mixing"
+    return "spectrally bounded mixing" if family.norm_bounded else "mixing"
+
+
 def _describe_rounding(spec: RunSpec) -> str:
-    """Return a note in brackets where sums of 1 are exact up to the mapping's rounding alone; "" where exact."""
+    """Return a note in brackets where properties hold up to the mapping's rounding alone; "" where they are exact."""
     if not spec.maps_coarsely or spec.family.is_identity:
         return ""
     return f" (up to rounding to {spec.connection.mapping_dtype})"
@@ -104,22 +119,23 @@ def describe_symmetry(spec: RunSpec, result: Result) -> Finding | None:
     them so (equations section 3).
     """
     cosine = result.layers.get("stream_cos")
-    is_constrained = spec.family.is_mapped and spec.family.rows != "free"
+    family = spec.family
+    is_constrained = family.is_mapped and family.rows != "free"
     if not is_constrained or cosine is None or not np.all(cosine > 1 - 1e-5):
         return None
     uneven = np.ptp(result.matrices["h_post"], axis=1).max()
     rows = np.abs(result.layers["h_res_row_sum"] - 1).max()
     if max(uneven, rows) > 1e-6:
         return None
-    text = f"All streams stay identical, so H_res gets no gradient: any {_name_class(spec)} matrix would do the same."
+    text = f"All streams stay identical, so H_res gets no gradient: any {_name_class(spec)} would do the same."
     return build_finding("symmetry", text, "mixing", {"stream_cos_min": float(cosine.min())})
 
 
 def _name_class(spec: RunSpec) -> str:
-    """Name the matrices to which a family with rows that sum to 1 constrains H_res."""
+    """Name the matrices that leave identical streams as they are, among those of a family whose rows sum to 1."""
     if spec.family.signed:
-        return "such"
-    return "row-stochastic" if spec.family.columns == "free" else "doubly stochastic"
+        return "matrix whose rows sum to 1"
+    return "row-stochastic matrix" if spec.family.columns == "free" else "doubly stochastic matrix"
 
 
 def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
@@ -135,9 +151,9 @@ def describe_frozen(spec: RunSpec, result: Result) -> Finding | None:
     if median > FROZEN * free:
         return None
     cause, where = ("its map", "for Sinkhorn at") if spec.family.by_depth else ("saturation", "at")
-    text = (
-        f"H_res barely learns here: {cause} lets through {format_percent(median)} of its gradient in the median "
-        f"layer ({format_percent(free)} {where} uniform mixing)."
-    )
+    let_through = f"{cause} lets through {format_percent(median)} of its gradient in the median layer"
+    text = f"H_res barely learns here: {let_through}"
+    if not spec.family.signed:  # which has no softmax or sigmoid, whose share at the uniform matrix is known
+        text += f" ({format_percent(free)} {where} uniform mixing)"
     numbers = {"share_median": median, "share_uniform": free, "layers": int(np.isfinite(share).sum())}
-    return build_finding("frozen", text, "mixing", numbers)
+    return build_finding("frozen", f"{text}.", "mixing", numbers)

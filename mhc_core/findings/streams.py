@@ -100,7 +100,8 @@ def describe_mapping(spec: RunSpec, result: Result) -> Finding | None:
     if single is None or connection.mapping_dtype != "bfloat16":
         return None
     errors = result.layers.get("ds_error_tokens", result.layers["ds_error"])
-    is_projected = not spec.family.iterates or connection.sinkhorn_iters
+    # Of signed mixing the deviation is that of a negative entry, or of a sum that need not be 1.
+    is_projected = not spec.family.signed and (not spec.family.iterates or connection.sinkhorn_iters)
     if not is_projected or not (np.isfinite(errors).all() and np.isfinite(single).all()):
         return None
     worst, least = float(errors.max()), float(single.max())

@@ -60,12 +60,19 @@ DETECTS = {
     "norm": "Finds a missing norm in front of a branch. It cannot find a norm of another kind.",
     "causality": "Finds a missing attention mask. It cannot find a mask that hides too much.",
     "adjoint": "Finds a gradient that a layer or the loss makes wrong by 1 %. It cannot find errors across the move "
-    "that is tried, or in the gradients of weights; where a layer bends too much, nothing is compared.",
+    "that is tried, or in the gradients of weights; where a layer bends too much, or a coarse type makes its "
+    "coefficients from the state, nothing is compared.",
     "attention": "Finds an attention kernel whose output or gradient is wrong, as where softmax is saturated. It "
     "cannot find wrong weights, or errors of the run's own precision.",
     "weights": "Finds weights drawn a few percent too large or too small. It cannot find dependent weights.",
     "doubly_stochastic": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
     "anything outside the mixing.",
+    "unit_sums": "Finds sums that are not 1 after any number of layers. It cannot find a transposed matrix, or "
+    "anything outside the mixing.",
+    "norm_bound": "Finds products of mixing that lengthen a signal. It cannot find a transposed matrix, mixing that "
+    "shortens signals too much, or anything outside the mixing.",
+    "singular_floor": "Finds products of mixing that shorten a signal. It cannot find a transposed matrix, or anything "
+    "outside the mixing.",
     "rows_exact": "Finds rows that do not sum to 1. It cannot find too few rounds, which leave rows exact, a matrix "
     "that is applied otherwise than noted, such as transposed, or anything outside the mixing.",
     "drift_gain": "Finds a drift that is several times too large. It cannot find a transposed matrix, whose products "

@@ -193,10 +193,12 @@ def _check_causality(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
 def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], lost_L: Array) -> Array:
     """Layer by layer: the state before it is moved along its own gradient, and the gradient after it weighs the move.
 
-    The last entry is also of the loss. nan if the layer bends too much for a step, and in the layers `lost_L`.
+    The last entry is also of the loss. nan if the layer bends too much for a step, in the layers `lost_L`, and where a
+    coarse type makes coefficients of the state: they are a staircase, whose steps a small move does not see.
     """
     before, errors = start, []
     is_static = stack.connection.static_mixing() is not None
+    has_stairs = not is_static and stack.spec.maps_coarsely
     for layer, output in enumerate(outputs):
 
         def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
@@ -204,7 +206,7 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
             assert output.state.grad is not None
             return output.state.grad / unit * after.state
 
-        errors.append(math.nan if lost_L[layer] else _compare_move(climb, before))
+        errors.append(math.nan if lost_L[layer] or has_stairs else _compare_move(climb, before))
         before = output.state
     last = math.nan if lost_L[-1] else _compare_move(lambda state, unit: stack.loss(state) / unit, before)
     errors[-1] = max(errors[-1], last, key=abs) if math.isfinite(last) else errors[-1]

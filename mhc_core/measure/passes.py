@@ -157,8 +157,11 @@ def _descend(
 
 
 def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
-    """Return the logits of h_res that are compared with h_res itself; a single stream has nothing to mix."""
-    return stack.connection.residual_logits(layer) if stack.connection.n > 1 else None
+    """Return the logits of h_res that are compared with h_res itself; a single stream has nothing to mix, and of
+    matrices with free sums the part of the gradient that they can follow is another one.
+    """
+    is_compared = stack.connection.n > 1 and stack.spec.family.keeps_sums
+    return stack.connection.residual_logits(layer) if is_compared else None
 
 
 def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[str, torch.Tensor]:

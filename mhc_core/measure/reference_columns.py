@@ -30,6 +30,7 @@ MAPPED_SAMPLES = 32  # whose logits are mapped in other types
 CKA_SAMPLES = {True: 128, False: 256}  # by whether the stack has more than 256 layers
 SAME = 256  # times eps: spread over size, up to which samples count as the same
 SPANNED = 1e-12  # relative length of what is left of a new direction, where the ones before span it
+SMALLEST_KNOWN = 0.03  # share of a least singular value up to which rounding entries of H_res may decide it
 NO_SIGNAL = 300  # times eps: a share of the gradient up to which it is rounding
 
 MAPS = ("cka", "unfolded")
@@ -56,6 +57,7 @@ REFERENCES: dict[str, Source] = {
             "h_res_row_sum", "h_res_col_sum", "ds_error", "ds_error_tokens", "h_res_min", "h_res_sigma2",
             "h_res_to_uniform", "h_res_attenuation", "gain_fwd", "gain_bwd", "composite_gain_fwd",
             "composite_gain_bwd", "composite_norm_inf", "composite_norm_1", "composite_min_col_sum", "composite_sigma2",
+            "composite_sigma_max", "composite_sigma_min",
             *(f"composite_gain_{way}_token{name}" for way in ("fwd", "bwd") for name in TOKEN_GAINS),
             "res_logit_range", "ds_error_float32", "ds_error_bfloat16", "unfolded", "kernel_rank",
             "read_share_max", "read_share_entropy", "write_share_max", "write_share_entropy",
@@ -254,7 +256,9 @@ def _measure_pull(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | flo
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
         found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
-    if layer.logits is not None and layer.grad_h_res is not None and spec.streams > 1:
+    has_pull = layer.logits is not None and layer.grad_h_res is not None
+    if has_pull and spec.streams > 1 and spec.family.rows != "free" and spec.family.columns != "free":
+        assert layer.grad_h_res is not None
         n = spec.streams
         centre = np.eye(n) - 1 / n
         followed = _norm_of_all([centre @ layer.grad_h_res @ centre])
@@ -357,6 +361,8 @@ def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
         centre = np.eye(n) - 1 / n
         apart, log = zip(*_accumulate(centre @ matrix @ centre for matrix in h_res), strict=True)
         found["composite_sigma2"] = _scale(np.array([_list_singular_values(m)[0] for m in apart]), np.array(log))
+        found["composite_sigma_max"] = _scale(np.array([_list_singular_values(m)[0] for m in up]), up_log)
+        found["composite_sigma_min"] = _find_smallest(h_res)
     if layers[0].h_res.ndim == 3:
         found |= _multiply_tokens(layers)
     if layers[0].h_pre.ndim < layers[0].h_res.ndim:
@@ -364,6 +370,32 @@ def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
         if n > 1:
             found["kernel_rank"] = _rank_kernels(layers, h_res)
     return found
+
+
+def _find_smallest(h_res: Array) -> Array:
+    """Return the smallest singular value of H_l ... H_1 (L): of the vector that the inverse product lengthens most.
+
+    nan from where entries rounded to float32 could change it by 3 %: less than where a run has none, so that rounding
+    never decides which of the two has a value.
+    """
+    found, turned, log = np.full(len(h_res), np.nan), np.eye(h_res.shape[1]), 0.0
+    decided_L = np.cumsum([bound_rounding(matrix) for matrix in h_res])
+    for layer in range(int((decided_L < SMALLEST_KNOWN).sum())):
+        turned = np.linalg.solve(h_res[layer].T, turned)
+        size = np.abs(turned).max()
+        turned, log = turned / size, log + float(np.log(size))
+        with np.errstate(over="ignore", under="ignore"):
+            found[layer] = np.exp(-log) / _list_singular_values(turned)[0]
+    return found
+
+
+def bound_rounding(matrix: Array) -> float:
+    """Bound the share of the least singular value that rounding to float32 decides: n eps / 2 times condition."""
+    if not np.isfinite(matrix).all():
+        return math.inf
+    singular = _list_singular_values(matrix)
+    smallest = singular[-1]
+    return len(matrix) * 2.0**-24 * float(singular[0] / smallest) if smallest > 0 else math.inf
 
 
 def _accumulate(matrices: Iterable[Array]) -> Iterator[tuple[Array, Array]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mhc_core.measure.reference_columns import REFERENCES
+from mhc_core.measure.reference_columns import REFERENCES, bound_rounding
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
 
@@ -20,6 +20,7 @@ ROUNDING = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8}
 # largest that 80 specs of 16 and 96 layers showed.
 LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}
 SATURATED = 4.0  # roundings of a whole gradient in a saturated map; 1.7 were the most in six runs of 24 layers
+ROUNDINGS_OF_MAP = 10.0  # of a coefficient in a map of many steps, as Sinkhorn
 MOST = 0.3  # A wider tolerance would say nothing.
 PROMISED = 1e-5  # what the catalogue promises of most columns, relative to their values
 LIFT = 3.0
@@ -47,7 +48,12 @@ def find_tolerance(spec: RunSpec, key: str, expected: Array) -> Array:
     return np.full(expected.shape, CKA_LEAST[_find_type(spec, key)]) if key == "cka" else found
 
 
-def find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
+def find_added(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Find what tolerances have in addition, in decades (L), by metric, where a bound of rounding is known."""
+    return _find_saturation(spec, columns) | _find_decided(spec, columns)
+
+
+def _find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
     """Return what rounding in the map from logits to H_res adds to tolerances, in decades (L), by metric.
 
     A saturated softmax passes differences of gradients that are small next to the gradients themselves: a rounding of a
@@ -55,11 +61,27 @@ def find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Ar
     """
     if "mixing_grad_share" not in columns:
         return {}
-    rounding = ROUNDING[spec.dtype] if spec.maps_coarsely else min(ROUNDING[spec.dtype], ROUNDING["float32"])
+    rounding = _find_rounding(spec)
     passed = np.asarray(columns["mixing_grad_share"] * columns["mixing_signal"], dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         decades = np.log10(1 + SATURATED * rounding / passed)
     return {"mixing_grad_share": np.nan_to_num(decades, nan=0.0, posinf=0.0)}
+
+
+def _find_decided(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Return what rounding of coefficients does to the least singular value of a product: the bound of each matrix,
+    summed.
+    """
+    if "composite_sigma_min" not in columns:
+        return {}
+    single = np.array([bound_rounding(matrix) for matrix in columns["h_res"]])
+    times = ROUNDINGS_OF_MAP * (_find_rounding(spec) / ROUNDING["float32"])
+    return {"composite_sigma_min": np.log10(1 + times * np.cumsum(single))}
+
+
+def _find_rounding(spec: RunSpec) -> float:
+    """Find one rounding of a coefficient: float32 at least, unless its map is coarser."""
+    return ROUNDING[spec.dtype] if spec.maps_coarsely else min(ROUNDING[spec.dtype], ROUNDING["float32"])
 
 
 def find_floor(spec: RunSpec, key: str) -> float:

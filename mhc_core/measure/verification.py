@@ -17,14 +17,20 @@ import numpy as np
 from mhc_core.check import Check, Scale, Verdict
 from mhc_core.measure.detection import DETECTS, IDENTITIES, MAPS
 from mhc_core.measure.reference_columns import REFERENCES, name_untrained
-from mhc_core.measure.rounding import LEAST, MOST, find_saturation, find_tolerance, lift, to_log10
+from mhc_core.measure.rounding import LEAST, MOST, find_added, find_tolerance, lift, to_log10
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import JacobianFrame, RecomputationFrame
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_core.theory.bands import FALSE_ALARM, Band
 from mhc_core.theory.laws import MIXING_EPS, OWN, Curve, predict
-from mhc_core.theory.premises import is_doubly_stochastic, is_free, is_row_stochastic
+from mhc_core.theory.premises import (
+    is_doubly_stochastic,
+    is_free,
+    is_norm_bounded,
+    is_orthogonal,
+    is_row_stochastic,
+)
 
 Array = np.ndarray
 
@@ -34,6 +40,10 @@ SAFETY = {"float64": 30.0, "float32": 30.0, "bfloat16": 15.0}
 RANGE = {"float32": 36.0, "bfloat16": 36.0, "float64": 150.0}
 LOSS_LEAST = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.05}
 FIRST_STEP = "At the first step, before any update."
+NORMS = {
+    "norm_bound": "At every step, as no H_res lengthens a signal, so no product does. A value below 1 counts as 1.",
+    "singular_floor": "At every step, as every H_res is orthogonal, and so are products. A value above 1 counts as 1.",
+}
 AGAIN, SOURCE = "Recomputed in float64 by plain autograd.", "float64 recomputation"
 # Columns, by what they are made of, that show how far rounding moves it: relative, or between -1 and 1.
 KNOWN_BEST = {
@@ -87,6 +97,7 @@ def verify(spec: RunSpec, result: Result, recomputed: RecomputationFrame | None)
     ]
     if is_free(spec):
         checks.append(_check_drift(spec, result))
+    checks += _check_norms(spec, result)
     if recomputed is None:
         return checks
     checks += (_check_first_step if spec.train.steps else _check_columns)(spec, result, recomputed)
@@ -158,6 +169,24 @@ def _check_sums(spec: RunSpec, result: Result) -> list[RecordCheck]:
         for key, applies in due.items()
         if applies
     ]
+
+
+def _check_norms(spec: RunSpec, result: Result) -> list[RecordCheck]:
+    """Check that no product of norm-bounded matrices has a singular value above 1, and none of orthogonal ones below.
+
+    A value on the right side of 1 counts as 1. Rounding changes each matrix by n eps of its norm, which is 1.
+    """
+    every, ones = np.ones(spec.depth, dtype=bool), np.zeros(spec.depth)
+    wide = 4 * spec.streams * MIXING_EPS[spec.dtype] * np.arange(1, spec.depth + 1)
+    checks = []
+    for law, key, applies, limit in (
+        ("norm_bound", "composite_sigma_max", is_norm_bounded(spec), np.maximum),
+        ("singular_floor", "composite_sigma_min", is_orthogonal(spec), np.minimum),
+    ):
+        if applies and key in result.layers:  # records of earlier releases have neither
+            measured = limit(result.layers_log10[key].astype(np.float64), 0.0)
+            checks.append(compare(law, key, ones, measured, wide / math.log(10), every, NORMS[law], OWN))
+    return checks
 
 
 def _check_drift(spec: RunSpec, result: Result) -> RecordCheck:
@@ -248,7 +277,7 @@ def _check_columns(spec: RunSpec, result: Result, recomputed: RecomputationFrame
         if source == "gradients" and not is_resolved:
             least_L = np.full_like(least_L, np.inf)  # the run itself found that rounding decides them
         unsure |= {key: np.maximum(unsure[key], least_L) for key in layered if REFERENCES[key] == source}
-    least = find_saturation(spec, columns)
+    least = find_added(spec, columns)
     checks = [
         _check_column(spec, result, key, columns[key], unsure[key], kept[key], least.get(key, 0.0))
         for key in layered

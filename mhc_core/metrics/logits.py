@@ -25,8 +25,9 @@ METRICS = (
     *(
         Metric(f"ds_error_{_name}", f"Deviation from doubly stochastic, mapped in {_name}", "", "log", "L", "mixing",
                f"How far the layer's H_res would be from doubly stochastic, were its logits mapped in {_name}; of the "
-               f"worst of at most {MAX_SAMPLES} tokens, evenly spaced, where mixing is dynamic. Orthostochastic mixing "
-               "is solved for in float64 and rounded before and after. Only where H_res is made of logits.",
+               f"worst of at most {MAX_SAMPLES} tokens, evenly spaced, where mixing is dynamic. Maps through "
+               "orthogonal matrices are computed in float64 and rounded before and after. Only where H_res is made of "
+               "logits.",
                "max(|row - 1|, |column - 1|, -min H), H = map(t_res)", OURS, precision=_precision,
                prefix=_name == "float32")
         for _name, _precision in TYPES.items()

@@ -8,6 +8,8 @@ import numpy as np
 from mhc_core.metric import OURS, Metric
 
 AMAX = "mHC, Amax gain magnitude"
+ROUNDING = 2.0**-24  # of an entry of H_res to float32, relative
+LOST = 0.1  # share of a least singular value that rounding may decide
 
 METRICS = (
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
@@ -77,11 +79,21 @@ METRICS = (
            "Largest sum of absolute values in a column of the product of layers l to L.",
            "||H_res_L ... H_res_l||_1", OURS, precision=(1e-5, 0.0)),
     Metric("composite_min_col_sum", "Least column sum", "", "linear", "L", "mixing",
-           "Least column sum of the product of layers l to L: below 1, a stream's gradient is lost on the way.",
+           "Least column sum of the product of layers l to L: where no entry is negative, a stream whose sum is below "
+           "1 loses gradient on the way.",
            "min_j sum_i M[i,j], M = H_res_L ... H_res_l", OURS, precision=(1e-5, 1e-5)),
     Metric("composite_sigma2", "Differences between streams", "", "log", "L", "mixing",
-           "How much of the differences between streams survives layers 1 to l; the second singular value where rows "
-           "and columns sum to 1.", "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS, precision=(1e-5, 0.0), prefix=True),
+           "How much of the differences between streams survives layers 1 to l, without what passes through their mean "
+           "on the way; the second singular value where rows and columns sum to 1.",
+           "||C H_l C ... C H_1 C||_2, C = I - J/n", OURS, precision=(1e-5, 0.0), prefix=True),
+    Metric("composite_sigma_max", "Largest singular value", "", "log", "L", "mixing",
+           "The most by which the mixing of layers 1 to l together can change the norm of all streams; of matrices "
+           "averaged over samples where mixing is dynamic.",
+           "sigma_1(M), M = H_res_l ... H_res_1", OURS, precision=(1e-5, 0.0), prefix=True),
+    Metric("composite_sigma_min", "Least singular value", "", "log", "L", "mixing",
+           "The least that the mixing of layers 1 to l together leaves of the norm of all streams, of any signal. No "
+           "value where rounding entries of H_res to float32 could change it by 10 % or more.",
+           "sigma_n(M), M = H_res_l ... H_res_1", OURS, precision=(1e-4, 0.0), prefix=True),
 )  # fmt: skip
 
 
@@ -128,7 +140,28 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
     if n > 1:
         apart, apart_exp = _accumulate(_centre(n) @ h_res_Lnn @ _centre(n))
         found["composite_sigma2"] = (_singular_values(apart)[:, 0], apart_exp)
+        found["composite_sigma_max"] = (_singular_values(up)[:, 0], up_exp)
+        found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn)
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
+
+
+def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the least singular value of H_l ... H_1 as scaled * 2^exponent, (L) each; nan where rounding decides it.
+
+    It is 1 over the largest of the inverse: in the product itself all that is small is lost in the rounding of what is
+    large. Rounding changes H by a relative size r, and the value by up to r times the condition of H, of all layers
+    together.
+    """
+    layers, n = h_res_Lnn.shape[:2]
+    singular_Ln = _singular_values(h_res_Lnn)
+    with np.errstate(divide="ignore"):
+        lost_L = np.cumsum(n * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
+    known = int((lost_L < LOST).sum())
+    found, exponents = np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)
+    if known:
+        inverse, inverse_exp = _accumulate(np.linalg.inv(h_res_Lnn[:known]).transpose(0, 2, 1))
+        found[:known], exponents[:known] = 1 / _singular_values(inverse)[:, 0], -inverse_exp
+    return found, exponents
 
 
 def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:

@@ -15,7 +15,7 @@ METRICS = (
            "||d loss / d (mixing parameters)_l||_2", OURS, precision=(1e-3, 0.0)),
     Metric("mixing_signal", "Gradient that mixing can follow", "ratio", "log", "L", "mixing",
            "Share of the gradient at H_res that keeps rows and columns at 1; 0 where streams are identical. Only where "
-           "H_res is made of logits; of gradients summed over samples.",
+           "H_res is made of logits and its sums are to be 1; of gradients summed over samples.",
            "||C G C|| / ||G||, G = d loss / d H_res, C = I - J/n", OURS, precision=(1e-3, 1e-4)),
     Metric("mixing_grad_share", "Gradient that reaches the logits", "ratio", "log", "L", "mixing",
            "How much of the gradient that mixing can follow reaches the logits of H_res: 1/n for Sinkhorn at the "

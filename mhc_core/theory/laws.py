@@ -110,7 +110,8 @@ def _predict_gains(spec: RunSpec) -> list[Curve]:
         text = "At every step, as rows and columns of every H_res sum to 1 by construction."
         formula = "max_i |sum_j M[i,j]| = 1, also of the transpose"
         keys = {"composite_gain_fwd": slack, "composite_gain_bwd": slack[::-1]}
-        return [_linear("doubly_stochastic", key, ones, wide, formula, OWN, text)
+        law = "unit_sums" if spec.family.signed and spec.family.has_unit_sums else "doubly_stochastic"
+        return [_linear(law, key, ones, wide, formula, OWN, text)
                 for key, wide in keys.items()]  # fmt: skip
     if is_row_stochastic(spec):
         formula = "max_i |sum_j M[i,j]| = 1"

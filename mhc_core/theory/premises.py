@@ -56,6 +56,17 @@ def is_doubly_stochastic(spec: RunSpec) -> bool:
     return _find_unmet_column_premise(spec) is None
 
 
+def is_norm_bounded(spec: RunSpec) -> bool:
+    """No H_res of several streams has a norm above 1 by construction; nor has a mean of such matrices over tokens."""
+    return spec.streams > 1 and spec.family.norm_bounded and not spec.maps_coarsely
+
+
+def is_orthogonal(spec: RunSpec) -> bool:
+    """Every H_res of several streams is orthogonal by construction; a mean over tokens need not be."""
+    is_same_for_tokens = not spec.connection.dynamic or spec.family.is_identity
+    return spec.streams > 1 and spec.family.orthogonal and is_same_for_tokens and not spec.maps_coarsely
+
+
 def is_free(spec: RunSpec) -> bool:
     """Mixing of the form I + s G, G independent and standard normal, in two streams or more."""
     return _find_unmet_free_premise(spec) is None

@@ -25,21 +25,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server_with_cayley(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server_with_rotation(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve_with(installed, tmp_path_factory.mktemp("data")) as running:
         yield running
 
 
 @pytest.fixture
-def http(server_with_cayley: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server_with_cayley.api, timeout=60) as client:
+def http(server_with_rotation: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server_with_rotation.api, timeout=60) as client:
         yield client
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_an_installed_connection_is_computed_and_every_check_of_it_holds(http: httpx.Client, dynamic: bool) -> None:
     init = "deepseek_v4" if dynamic else "residual"
-    run_id = compute(http, {**SPEC, "connection": {"kind": "cayley", "dynamic": dynamic, "init": init}})
+    run_id = compute(http, {**SPEC, "connection": {"kind": "rotation", "dynamic": dynamic, "init": init}})
     columns = http.get(f"/runs/{run_id}/result").json()
     assert np.isfinite(np.array(columns["layers"]["composite_gain_fwd"], dtype=float)).all()
     h_res = np.array(columns["matrices"]["h_res"])
@@ -55,52 +55,52 @@ def test_an_installed_connection_is_computed_and_every_check_of_it_holds(http: h
 
 
 def test_an_installed_connection_has_costs_figures_and_a_place_in_the_schema(http: httpx.Client) -> None:
-    spec = {**SPEC, "connection": {"kind": "cayley", "dynamic": True}}
+    spec = {**SPEC, "connection": {"kind": "rotation", "dynamic": True}}
     costs = {cost["connection"]: cost for cost in http.post("/costs", json=spec).json()}
-    assert costs["cayley"]["parameters"] == costs["orthostochastic"]["parameters"]
-    assert costs["cayley"]["flops"] > costs["orthostochastic"]["flops"]  # which declares no operations
+    assert costs["rotation"]["parameters"] == costs["orthostochastic"]["parameters"]
+    assert costs["rotation"]["flops"] > costs["orthostochastic"]["flops"]  # which declares no operations
     kinds = http.get("/schema").json()["$defs"]["ConnectionSpec"]["properties"]["kind"]["enum"]
-    assert kinds[-1] == "cayley"
+    assert kinds[-1] == "rotation"
     figure = http.get(f"/runs/{compute(http, spec)}/figures/gain")
     assert figure.status_code == 200, figure.text
-    assert "Cayley" in figure.text
+    assert "Rotation" in figure.text
 
 
-def test_the_page_has_the_installed_connection(server_with_cayley: Server) -> None:
-    found = BOOT.search(httpx.get(server_with_cayley.url).text)
+def test_the_page_has_the_installed_connection(server_with_rotation: Server) -> None:
+    found = BOOT.search(httpx.get(server_with_rotation.url).text)
     assert found is not None
     rules = json.loads(found[1])["rules"]
-    assert rules["connections"]["cayley"]["name"] == "Cayley"
-    assert rules["methods"]["cayley"]["light"][0] == "#520df2"
-    assert "cayley" in rules["dynamic"]["kinds"]
-    assert "cayley" not in rules["at_once"]["maps"]  # the page waits for the server
+    assert rules["connections"]["rotation"]["name"] == "Rotation"
+    assert rules["methods"]["rotation"]["light"][0] == "#af67e6"
+    assert "rotation" in rules["dynamic"]["kinds"]
+    assert "rotation" not in rules["at_once"]["maps"]  # the page waits for the server
 
 
 def test_a_flag_adds_a_connection_of_a_module_for_one_process() -> None:
-    assert "cayley" not in run_app(EXAMPLES / "connection", "schema").stdout
-    done = run_app(EXAMPLES / "connection", "schema", "--connection", "mhc_scope_cayley:FAMILY")
+    assert '"rotation"' not in run_app(EXAMPLES / "connection", "schema").stdout
+    done = run_app(EXAMPLES / "connection", "schema", "--connection", "mhc_scope_rotation:FAMILY")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "cayley" in done.stdout
+    assert '"rotation"' in done.stdout
 
 
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("", "cannot be loaded: AttributeError: module 'mhc_scope_cayley' has no attribute 'FAMILY'"),
+        ("", "cannot be loaded: AttributeError: module 'mhc_scope_rotation' has no attribute 'FAMILY'"),
         ("FAMILY = 1", "is a int, not a mhc_core.family.Family."),
         ("import not_there", "cannot be loaded: ModuleNotFoundError: No module named 'not_there'"),
     ],
 )
 def test_an_entry_point_that_cannot_be_used_is_named(installed: Path, tmp_path: Path, module: str, said: str) -> None:
     shutil.copytree(installed, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "mhc_scope_cayley.py").write_text(module)
+    (tmp_path / "mhc_scope_rotation.py").write_text(module)
     done = run_app(tmp_path, "schema")
     assert (done.returncode, done.stdout) == (2, "")
-    start = "Entry point cayley = mhc_scope_cayley:FAMILY of the group mhc_scope.connections "
+    start = "Entry point rotation = mhc_scope_rotation:FAMILY of the group mhc_scope.connections "
     assert done.stderr == f"{start}{said}\n"
 
 
 def test_a_second_connection_of_a_kind_is_refused(installed: Path) -> None:
-    done = run_app(installed, "schema", "--connection", "mhc_scope_cayley:FAMILY")
+    done = run_app(installed, "schema", "--connection", "mhc_scope_rotation:FAMILY")
     assert done.returncode == 2
-    assert done.stderr == "Two connections are called 'cayley': rename the one of your package.\n"
+    assert done.stderr == "Two connections are called 'rotation': rename the one of your package.\n"

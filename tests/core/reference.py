@@ -248,6 +248,55 @@ def _divide(t: Array, connection: Any) -> Array:
     return np.array([np.exp(row - row.max()) / np.exp(row - row.max()).sum() for row in rows])
 
 
+def _rotate(t: Array, connection: Any) -> Array:
+    """(I - A) (I + A)^-1 from the eigenvectors of the Hermitian matrix i A, of eigenvalues w: (1 + i w) / (1 - i w)."""
+    return _by_eigenvalues(t, connection.streams, lambda w: (1 + 1j * w) / (1 - 1j * w))
+
+
+def _iterate(t: Array, connection: Any) -> Array:
+    """Two steps of the iteration, for each eigenvalue of W alone."""
+
+    def step_twice(w: Array) -> Array:
+        turn = -0.1j * w
+        first = 1 + turn / 2 * (2 + turn)
+        return 1 + turn / 2 * (1 + first)
+
+    return _by_eigenvalues(t, connection.streams, step_twice)
+
+
+def _by_eigenvalues(t: Array, n: int, function: Callable[[Array], Array]) -> Array:
+    """A function of A = T - T^t, given as one of w where the eigenvalues of A are -i w."""
+    w, vectors = np.linalg.eigh(1j * (t.reshape(n, n) - t.reshape(n, n).T))
+    return ((vectors * function(w)) @ vectors.conj().T).real
+
+
+def _conjugate(t: Array, connection: Any) -> Array:
+    """Quaternions as complex 2 x 2 matrices: X -> P X Q^H, for each of the units."""
+
+    def to_complex(a: float, b: float, c: float, d: float) -> Array:
+        return np.array([[a + b * 1j, c + d * 1j], [-c + d * 1j, a - b * 1j]])
+
+    p, q = (to_complex(*(part / np.linalg.norm(part))) for part in (t[:4], t[4:]))
+    turned = [p @ to_complex(*unit) @ q.conj().T for unit in np.eye(4)]
+    return np.array([[x[0, 0].real, x[0, 0].imag, x[0, 1].real, x[0, 1].imag] for x in turned]).T
+
+
+def _scale_differences(t: Array, connection: Any) -> Array:
+    """J/n + Z U S V^t Z^t, where column j of Z is (1, ..., 1, -j, 0, ..., 0) to unit norm."""
+    n = connection.streams
+    k = (n - 1) * (n - 2) // 2
+    stairs = [[1] * j + [-j] + [0] * (n - j - 1) for j in range(1, n)]
+    z = np.array(stairs, dtype=float).reshape(n - 1, n).T
+    z = z / np.linalg.norm(z, axis=0)
+    sides = []
+    for angles in (t[:k], t[k : 2 * k]):
+        skew = np.zeros((n - 1, n - 1))
+        skew[np.triu_indices(n - 1, 1)] = np.tanh(angles)
+        skew = skew - skew.T
+        sides.append(z @ (np.eye(n - 1) - skew) @ np.linalg.inv(np.eye(n - 1) + skew))
+    return np.ones((n, n)) / n + sides[0] @ np.diag(np.tanh(t[2 * k :])) @ sides[1].T
+
+
 # H_res of one layer and token from its raw logits (m), by the definition of each family that has a map.
 RESIDUAL_MATRICES: dict[str, Callable[[Array, Any], Array]] = {
     "mhc": _project,
@@ -258,6 +307,10 @@ RESIDUAL_MATRICES: dict[str, Callable[[Array, Any], Array]] = {
     "go_mhc": _sum_blocks,
     "tbp": _transport,
     "one_sided": _divide,
+    "orthogonal": _rotate,
+    "jpmhc": _iterate,
+    "quaternion": _conjugate,
+    "shc": _scale_differences,
 }
 # The same for families whose mixing depends on the depth of the stack, which comes last.
 RESIDUAL_MATRICES_BY_DEPTH: dict[str, Callable[[Array, Any, int], Array]] = {"circulant": _add_shifts}

@@ -63,7 +63,7 @@ PANEL = Panel(
     help=Help(
         formula="row sum: Σ_j M[i,j]; column sum: Σ_i M[i,j]; M = H_res_l, or H_res_j … H_res_i; gain: the largest "
         "|sum|",
-        reading="If all sums are 1, the mixing amplifies and loses nothing. A row sum of 1.5 amplifies a signal that "
+        reading="If all sums are 1, the mixing keeps what all streams share. A row sum of 1.5 amplifies a signal that "
         "all streams share by half in this layer; 64 such layers amplify it by 10¹¹. “Product so far” is what a "
         "signal has passed up to the cursor, “product to the end” what a gradient has passed down to it. Sinkhorn ends "
         "on rows, so its error appears in the columns. If all rows of a product are equal, all streams carry the same "

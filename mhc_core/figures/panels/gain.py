@@ -62,7 +62,9 @@ TOKENS = (
 READING = (
     "A straight rising line means that every layer multiplies what came before, so the stack becomes unstable with "
     "depth. Doubly stochastic matrices keep both gains at 1; under Sinkhorn, a backward gain above 1 is the error that "
-    "its rounds leave. Under “tokens”, a wide band means that the average describes no single token. Its edges are "
+    "its rounds leave. Orthogonal matrices keep the norm of all streams together, so their gains lie between 1 and the "
+    "root of the number of streams: the signal moves between streams. Under “tokens”, a wide band means that the "
+    "average describes no single token. Its edges are "
     "extremes, so they widen with the number of tokens."
 )
 OF_MIXING_ALONE = (
@@ -115,7 +117,11 @@ PANEL = Panel(
         # Links from before the backward gain had its own panel.
         View("tokens_bwd", "tokens, backward", partial(build_tokens, BACKWARD), TOKENS, "backward, per token", "never"),
     ),
-    table=_columns(FORWARD),
+    table=(
+        *_columns(FORWARD),
+        Column("largest singular value", "composite_sigma_max"),
+        Column("least singular value", "composite_sigma_min"),
+    ),
     follows_step=True,
 )
 

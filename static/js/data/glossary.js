@@ -6,7 +6,7 @@ export const GLOSSARY = {
     'A copy of the residual state: layers read a weighted sum of the copies and write back to each. Residual networks have one, HC and mHC several. We measured no benefit of four; papers report benefits for large language models.',
   branch: 'What a layer computes, such as attention or an MLP. It reads the streams and adds its output to them.',
   layer: 'One branch together with the mixing of the streams around it.',
-  gain: 'The largest factor by which the product of the mixing matrices amplifies a signal that all streams share. Forward for the signal, backward for the gradient; 1 keeps its size.',
+  gain: 'The largest factor, over streams, by which the product of the mixing matrices amplifies a signal that all streams share. Forward for the signal, backward for the gradient; 1 keeps its size.',
   mixing: 'How a layer combines the streams: each new stream is a weighted sum of the old ones. The weights are H_res.',
   H_pre: 'n weights per layer: how much the branch reads of each stream.',
   H_res: 'An n × n matrix per layer: how the streams are mixed on their way past the branch.',

@@ -17,6 +17,10 @@ export const MAPS = {
   transport: fillTransport,
   circulant: addShifts,
   row_softmax: divideRows,
+  cayley: transformSkew,
+  iterated_cayley: iterateCayley,
+  quaternions: rotateByQuaternions,
+  spectral: scaleDifferences,
 };
 
 /** Transpose square matrices: in HC's A_r and Frac's A, rows are inputs. @type {ResidualMap} */
@@ -83,16 +87,117 @@ function sigmoid(value, round) {
   return round(1 / round(1 + round(Math.exp(-value))));
 }
 
-/** Square the entries of (I + A)^-1 (I - A) = 2 (I + A)^-1 - I with A = T - T^t, in doubles like Python. @type {ResidualMap} */
+/** Square the entries of the Cayley transform, in doubles like Python. @type {ResidualMap} */
 function squareOrthogonal(raw, { n, round }) {
+  return applyCayley(toSkew(raw, n), n).map((value) => round(value ** 2));
+}
+
+/** Compute the Cayley transform of A = T - T^t, in doubles like Python. @type {ResidualMap} */
+function transformSkew(raw, { n, round }) {
+  return applyCayley(toSkew(raw, n), n).map(round);
+}
+
+/** Compute (I + A)^-1 (I - A) = 2 (I + A)^-1 - I of a skew-symmetric matrix. @param {Float64Array} skew @param {number} n */
+function applyCayley(skew, n) {
   const inverse = invertMatrix(
-    raw.map((value, index) => {
-      const [row, column] = [Math.floor(index / n), index % n];
-      return (row === column ? 1 : 0) + value - raw[column * n + row];
-    }),
+    skew.map((value, index) => value + (index % (n + 1) === 0 ? 1 : 0)),
     n,
   );
-  return inverse.map((value, index) => round((2 * value - (index % (n + 1) === 0 ? 1 : 0)) ** 2));
+  return inverse.map((value, index) => 2 * value - (index % (n + 1) === 0 ? 1 : 0));
+}
+
+/** Compute A = T - T^t. @param {Float64Array} raw (n, n) @param {number} n */
+function toSkew(raw, n) {
+  return raw.map((value, index) => value - raw[(index % n) * n + Math.floor(index / n)]);
+}
+
+/** Compute I + t + t^2 / 2 + t^3 / 4 with t = 0.1 (T - T^t), in doubles like Python. @type {ResidualMap} */
+function iterateCayley(raw, { n, round }) {
+  const step = toSkew(raw, n).map((value) => 0.1 * value);
+  const square = multiplyMatrices(step, step, n, n, n);
+  const cube = multiplyMatrices(square, step, n, n, n);
+  return step.map((value, index) =>
+    round((index % (n + 1) === 0 ? 1 : 0) + value + square[index] / 2 + cube[index] / 4),
+  );
+}
+
+/** Compute x -> p x conj(q) of two quaternions, four logits each, divided by their norms. @type {ResidualMap} */
+function rotateByQuaternions(raw, { round }) {
+  const [p, q] = [raw.subarray(0, 4), raw.subarray(4, 8)].map((part) =>
+    part.map((value) => value / Math.hypot(...part)),
+  );
+  const conjugate = q.map((value, index) => (index ? -value : value));
+  const matrix = new Float64Array(16);
+  for (let column = 0; column < 4; column++) {
+    const unit = Float64Array.from([0, 1, 2, 3], (place) => Number(place === column));
+    multiplyQuaternions(multiplyQuaternions(p, unit), conjugate).forEach((value, row) => {
+      matrix[row * 4 + column] = round(value);
+    });
+  }
+  return matrix;
+}
+
+/** Multiply two quaternions. @param {Float64Array} p @param {Float64Array} q */
+function multiplyQuaternions([a, b, c, d], [e, f, g, h]) {
+  return Float64Array.of(
+    a * e - b * f - c * g - d * h,
+    a * f + b * e + c * h - d * g,
+    a * g - b * h + c * e + d * f,
+    a * h + b * g - c * f + d * e,
+  );
+}
+
+/**
+ * Compute J/n + Z U diag(tanh s) V^t Z^t, in doubles like Python. U and V are Cayley transforms of skew-symmetric
+ * matrices with tanh(t) above the diagonal. @type {ResidualMap}
+ */
+function scaleDifferences(raw, { n, round }) {
+  const [values, size] = [raw.map(Math.tanh), n - 1];
+  const angles = (size * (size - 1)) / 2;
+  const [left, right] = [0, angles].map((first) => turnBasis(values.subarray(first, first + angles), n));
+  const matrix = new Float64Array(n * n);
+  for (let row = 0; row < n; row++) {
+    for (let column = 0; column < n; column++) {
+      let sum = 1 / n;
+      for (let k = 0; k < size; k++) {
+        sum += left[row * size + k] * values[2 * angles + k] * right[column * size + k];
+      }
+      matrix[row * n + column] = round(sum);
+    }
+  }
+  return matrix;
+}
+
+/** Multiply Z (n, n - 1) by the Cayley transform of the entries above the diagonal. @param {Float64Array} upper @param {number} n */
+function turnBasis(upper, n) {
+  const size = n - 1;
+  const skew = new Float64Array(size * size);
+  let place = 0;
+  for (let row = 0; row < size; row++) {
+    for (let column = row + 1; column < size; column++) {
+      skew[row * size + column] = upper[place];
+      skew[column * size + row] = -upper[place++];
+    }
+  }
+  // Column k - 1 of Z: k times 1, then -k, then 0, to unit norm.
+  const basis = Float64Array.from({ length: n * size }, (_, index) => {
+    const [row, k] = [Math.floor(index / size), (index % size) + 1];
+    return (row < k ? 1 : row === k ? -k : 0) / Math.sqrt(k * (k + 1));
+  });
+  return multiplyMatrices(basis, applyCayley(skew, size), n, size, size);
+}
+
+/** Multiply matrices (rows, inner) and (inner, columns). @param {Float64Array} left @param {Float64Array} right @param {number} rows @param {number} inner @param {number} columns */
+function multiplyMatrices(left, right, rows, inner, columns) {
+  const product = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      let sum = 0;
+      for (let k = 0; k < inner; k++) sum += left[row * inner + k] * right[k * columns + column];
+      product[row * columns + column] = sum;
+    }
+  }
+  return product;
 }
 
 /** Sum the squared entries of (I - A)^-1 (I + A) = 2 (I - A)^-1 - I over blocks of 2 x 2, and halve them, in doubles like Python. @type {ResidualMap} */

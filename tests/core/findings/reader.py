@@ -320,6 +320,34 @@ def check_row_stochastic(run: Run, said: dict[str, str]) -> None:
     check_product(run, said)
 
 
+def check_orthogonal(run: Run, said: dict[str, str]) -> None:
+    """A mean of orthogonal matrices over tokens is no longer than they are; each of static mixing has one length."""
+    known = _known(matrices_of(run.result))
+    coarse = said["rounded"] is not None
+    require(run.spec.family.orthogonal and not run.spec.family.is_identity, "the mixing is not orthogonal")
+    require(coarse == run.spec.maps_coarsely, "the mapping's type")
+    static = "h_res_std" not in run.result.matrices
+    keeps = static and not coarse and run.result.streams > 1
+    require((said["keeps"] is not None) == keeps, "of norms that are kept")
+    if len(known):
+        singular = np.linalg.svd(known, compute_uv=False)
+        room = 2e-2 if coarse else 1e-5
+        require(singular.max() < 1 + room and (singular.min() > 1 - room or not static), "singular values are not 1")
+    check_product(run, said)
+
+
+def check_signed(run: Run, said: dict[str, str]) -> None:
+    known = _known(matrices_of(run.result))
+    coarse = said["rounded"] is not None
+    family = run.spec.family
+    require(family.signed and family.has_unit_sums and coarse == run.spec.maps_coarsely, "another family")
+    if len(known):
+        off = max(abs(known.sum(2) - 1).max(), abs(known.sum(1) - 1).max())
+        require(off < (2e-2 if coarse else 1e-5), f"sums are off by {off}")
+        require(np.linalg.norm(known, 2, axis=(1, 2)).max() < 1 + (2e-2 if coarse else 1e-5), "a norm above 1")
+    check_product(run, said)
+
+
 def _known(matrices: Array) -> Array:
     return matrices[np.isfinite(matrices).all((1, 2))]
 
@@ -426,15 +454,20 @@ def check_symmetry(run: Run, said: dict[str, str]) -> None:
     require(np.ptp(post, axis=1).max() < 1e-5, "streams are written differently")
     require(abs(matrices_of(result).sum(2) - 1).max() < 1e-5, "rows do not sum to 1")
     family = run.spec.family
-    wanted = "such" if family.signed else "row-stochastic" if family.columns == "free" else "doubly stochastic"
-    require(said["matrices"] == wanted, f"the family has {wanted} matrices")
+    kind = "row-stochastic" if family.columns == "free" else "doubly stochastic"
+    wanted = "matrix whose rows sum to 1" if family.signed else f"{kind} matrix"
+    require(said["matrices"] == wanted, "other matrices do the same")
 
 
 def check_frozen(run: Run, said: dict[str, str]) -> None:
     shares = logs_of(run.result, "mixing_grad_share")
     values = 10 ** shares[~np.isnan(shares)]
+    require(
+        (said["free"] is None) == run.spec.family.signed, "the share at uniform mixing is not known of signed mixing"
+    )
     require_value(said["share"], 100 * float(np.median(values)), "the median share in percent")
-    require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
+    if said["free"] is not None:
+        require_value(said["free"], 100 / run.spec.streams, "at uniform mixing, in percent")
     require(np.median(values) <= 0.05 / run.spec.streams * (1 + 1e-6), "the logits are not saturated")
     is_by_depth = run.spec.family.by_depth
     require((said["cause"] == "its map") == is_by_depth, "the map alone can let so little through, or cannot")
@@ -715,6 +748,7 @@ def check_mapping(run: Run, said: dict[str, str]) -> None:
         require(math.isclose(sums, own, rel_tol=1e-3, abs_tol=2e-6), f"sums are off by {sums}")
 
 
+ROUNDED = r"(?: \(up to rounding to (?P<rounded>\w+)\))?"
 AVERAGED = r"(?P<averaged>, averaged over tokens,)?"
 
 
@@ -751,10 +785,14 @@ TEMPLATES = (
              r"follows\.", check_deepnorm, True),
     Template("connection", rf"{_name_product('unconstrained mixing')} {GAIN}\.", check_free, True),
     Template("connection", rf"{_name_product('spectrally bounded mixing')} {GAIN}\.", check_bounded, True),
+    Template("connection", rf"{_name_product('orthogonal mixing', ROUNDED)} {GAIN}"
+             r"(?P<keeps>; it keeps the norm of all streams together)?\.", check_orthogonal, True),
+    Template("connection", _name_product("signed mixing", " with row and column sums of 1" + ROUNDED)
+             + rf" {GAIN}\.", check_signed, True),
     Template("connection", rf"{_name_product('mixing')} {GAIN}\.", check_unnamed, True),
-    Template("connection", _name_product("doubly stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
+    Template("connection", _name_product("doubly stochastic mixing", ROUNDED)
              + rf" {GAIN}\.", check_doubly_stochastic, True),
-    Template("connection", _name_product("row-stochastic mixing", r"(?: \(up to rounding to (?P<rounded>\w+)\))?")
+    Template("connection", _name_product("row-stochastic mixing", ROUNDED)
              + rf" {GAIN}\.", check_row_stochastic, True),
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
     Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
@@ -773,11 +811,11 @@ TEMPLATES = (
     Template("truncation", rf"After (?P<rounds>\d+) Sinkhorn rounds?, a (?P<sum>column|row or column) sum"
              rf"(?P<token> of the worst token)? is off by (?P<off>{NUMBER}) at layer (?P<layer>\d+)"
              r"(?P<exact>; rows are exact, so only the backward gain is affected)?\.", check_truncation),
-    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any (?P<matrices>doubly "
-             r"stochastic|row-stochastic|such) matrix would do the same\.", check_symmetry),
+    Template("symmetry", r"All streams stay identical, so H_res gets no gradient: any (?P<matrices>doubly stochastic "
+             r"matrix|row-stochastic matrix|matrix whose rows sum to 1) would do the same\.", check_symmetry),
     Template("frozen", r"H_res barely learns here: (?P<cause>saturation|its map) lets through "
-             rf"(?P<share>{NUMBER}) % of its gradient in the median layer "
-             rf"\((?P<free>{NUMBER}) % (?:for Sinkhorn )?at uniform mixing\)\.", check_frozen),
+             rf"(?P<share>{NUMBER}) % of its gradient in the median layer"
+             rf"(?: \((?P<free>{NUMBER}) % (?:for Sinkhorn )?at uniform mixing\))?\.", check_frozen),
     Template("limits", r"Activations leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+)"
              r"(?P<stay> and have no value from there on)?\.", check_activations_leave),
     Template("limits", r"Gradients leave the range of (?P<dtype>\w+) at layer (?P<layer>\d+), counting down from the "

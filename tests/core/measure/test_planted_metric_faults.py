@@ -352,6 +352,23 @@ FAULTS: dict[str, tuple[str, Plant]] = {
             composite_sigma2=with_logs(lambda v, h: np.linalg.svd(multiply(h), compute_uv=False)[:, 1]),
         ),
     ),
+    # The product of the norms, and the product in the reverse order.
+    "composite_sigma_max": (
+        "free",
+        change_result(
+            probe,
+            COMPOSITES,
+            composite_sigma_max=with_logs(lambda v, h: np.cumprod(np.linalg.norm(h, 2, axis=(1, 2)))),
+        ),
+    ),
+    "composite_sigma_min": (
+        "static",
+        change_result(
+            probe,
+            COMPOSITES,
+            composite_sigma_min=with_logs(lambda v, h: np.linalg.svd(multiply(h[::-1]), compute_uv=False)[:, -1]),
+        ),
+    ),
     **{
         f"composite_gain_{way}_token{name}": ("unprojected", gains_of_sums if name == "s" else TOKENS[name.strip("_")])
         for way in ("fwd", "bwd")
@@ -522,7 +539,9 @@ def transposed_res(*arguments: Any) -> Mixing:
 
 to_mixing = manifold._to_mixing
 FORMULAS = {"map_pre": softmax_pre, "map_post": halved_post, "map_res": transposed_res}
-FAMILIES = ("mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc")
+FAMILIES = (
+    "mhc", "mhc_lite", "kromhc", "orthostochastic", "identity_hc", "orthogonal", "jpmhc", "quaternion", "shc",
+)  # fmt: skip
 INITS = ("residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4")
 
 

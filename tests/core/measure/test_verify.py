@@ -310,7 +310,7 @@ def test_a_trained_run_is_held_against_what_training_keeps() -> None:
     checks = verify(spec, measure(spec), None)
     assert {check.verdict for check in checks} == {"holds"}
     laws = {check.name for check in checks}
-    assert laws == {"doubly_stochastic", "sums"}
+    assert laws == {"doubly_stochastic", "norm_bound", "sums"}
 
 
 @pytest.mark.parametrize("dtype", TYPES)

@@ -121,6 +121,7 @@ def test_composites(case: Case) -> None:
             for matrix in matrices[: layer + 1]:
                 apart = centre @ matrix @ centre @ apart
             expected["composite_sigma2"] = np.linalg.norm(apart, 2)
+            expected["composite_sigma_max"] = np.linalg.norm(up, 2)
         for key, value in expected.items():
             assert result.layers[key][layer] == pytest.approx(value, rel=1e-9, abs=1e-13), key
     assert ("composite_sigma2" in result.layers) == (name in MULTI_STREAM)

@@ -16,7 +16,7 @@ from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, build_spec, measure, select_connections
 
-WITH_LOGITS = select_connections(lambda family: family.drawn == "logits")
+WITH_LOGITS = select_connections(lambda family: family.drawn == "logits" and family.keeps_sums)
 
 
 def gradients_by_autograd(stack: Stack) -> tuple[list[np.ndarray], list[np.ndarray]]:

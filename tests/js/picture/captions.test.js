@@ -25,6 +25,13 @@ test('the line under a name describes the matrices', () => {
   assert.equal(describeStreams([half, [0.9, 0.8]]), '2 streams, mixed freely');
   assert.equal(
     describeStreams([
+      [0.6, -0.8],
+      [0.8, 0.6],
+    ]),
+    '2 streams, rotated: their norm is kept',
+  );
+  assert.equal(
+    describeStreams([
       [1, 0],
       [0, 1],
     ]),

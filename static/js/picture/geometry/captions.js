@@ -71,13 +71,14 @@ function describeStreams({ streams, layers, mix: { mean } }) {
 
 /** Describe the mixing from the sums of its matrices; empty if incomplete. @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers */
 function describeMixing(mean, n, layers) {
-  let [rows, columns, others] = [0, 0, 0];
+  let [rows, columns, others, turned] = [0, 0, 0, 0];
   for (let layer = 0; layer < layers; layer++) {
     const values = weightsAt(mean, layer);
     if (!values) return '';
     for (let i = 0; i < n; i++) {
       let [row, column] = [0, 0];
       for (let j = 0; j < n; j++) {
+        turned = Math.max(turned, Math.abs(multiplyRows(values, n, i, j) - (i === j ? 1 : 0)));
         row += values[i * n + j];
         column += values[j * n + i];
         if (i !== j) others = Math.max(others, Math.abs(values[i * n + j]));
@@ -88,7 +89,14 @@ function describeMixing(mean, n, layers) {
   }
   if (others < 0.001 && rows < EXACT) return ', not mixed';
   if (rows < EXACT) return columns < EXACT ? ', rows and columns sum to 1' : ', rows sum to 1';
-  return ', mixed freely';
+  return turned < EXACT ? ', rotated: their norm is kept' : ', mixed freely';
+}
+
+/** Multiply two rows of a matrix: 0 for different ones and 1 for the same if it is orthogonal. @param {Float32Array | Float64Array} values @param {number} n @param {number} i @param {number} j */
+function multiplyRows(values, n, i, j) {
+  let sum = 0;
+  for (let k = 0; k < n; k++) sum += values[i * n + k] * values[j * n + k];
+  return sum;
 }
 
 /**

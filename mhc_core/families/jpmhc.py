@@ -1,0 +1,69 @@
+"""JPmHC (arXiv 2602.18308): H_res by two steps of an iteration towards the Cayley transform, as in code that ports it.
+
+H_res alone is theirs. There H_pre and H_post are matrices by softmax; here they are mHC's sigmoids, as in every other
+family with a map.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mhc_core.family import Array, Family, Look, MapSettings, PageMap, ResidualMap, Round
+
+if TYPE_CHECKING:
+    import torch
+
+SCALE = 0.1
+STEPS = 2
+
+
+class IteratedCayleyMap(ResidualMap):
+    """n^2 logits M, W = M - M^t: Y = I + a W, then twice Y = I + a/2 W (I + Y), with a = 0.1.
+
+    The result is I + t + t^2 / 2 + t^3 / 4 with t = a W. Of an eigenvalue i v of W and u = a |v|, it has the singular
+    value sqrt(1 - u^4 / 4 + u^6 / 16): nearly 1 for small logits, 0.64 at least, and above 1 where u > 2. Zero logits,
+    where every preset starts, give the identity.
+    """
+
+    def start(self, certainty: float) -> list[float]:
+        return [0.0] * self.n**2
+
+    def __call__(self, raw: "torch.Tensor") -> "torch.Tensor":
+        import torch
+
+        t = raw.double().unflatten(-1, (self.n, self.n))
+        step = SCALE * (t - t.mT)
+        eye = torch.eye(self.n, dtype=t.dtype, device=t.device)
+        matrix = eye + step
+        for _ in range(STEPS):
+            matrix = eye + step @ (eye + matrix) / 2
+        return matrix.to(raw.dtype)
+
+
+def sum_powers(logits: Array, settings: MapSettings, to_type: Round) -> Array:
+    """Compute I + t + t^2 / 2 + t^3 / 4, t = a (M - M^t), in float64 for every type."""
+    n = settings.streams
+    m = to_type(logits).reshape(*logits.shape[:-1], n, n)
+    t = SCALE * (m - np.swapaxes(m, -1, -2))
+    return to_type(np.eye(n) + t + t @ t / 2 + t @ t @ t / 4)
+
+
+FAMILY = Family(
+    name="JPmHC",
+    summary="nearly orthogonal mixing by two Cayley iterations",
+    year=2026,
+    place=14,
+    look=Look("#4775ff", "#0066cc", "9px,2px,1px,2px", "star-diamond"),
+    rows="free",
+    columns="free",
+    norm_bounded=False,  # for small logits only
+    signed=True,
+    operations=lambda n, rounds: STEPS * (2 * n**3 + 2 * n) + 3 * n * n,
+    map=IteratedCayleyMap,
+    map_reference=sum_powers,
+    page_map=PageMap("iterated_cayley"),
+    paper="arXiv 2602.18308",
+    parent="orthogonal",
+    keeps="the norm nearly, in two multiplications",
+    gives_up="the bound: large logits lengthen or shorten a signal",
+)
