@@ -465,29 +465,30 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
 def _rank_kernels(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
     """Return the effective rank of what later layers, and the mean at the end, read of the outputs up to each layer.
 
-    Of the system x -> H x + h_post y the squared singular values are the eigenvalues of the product of both Gramians.
+    Of the system x -> H x + h_post y the Hankel singular values are those of the product of both Gramians' roots.
     """
     n = h_res_Lnn.shape[1]
     reads = [*(_average(layer.h_pre, 1) for layer in layers[1:]), np.full(n, 1 / n)]
-    reached = [*_sum_gramians(np.ones(n), zip(h_res_Lnn, (_average(layer.h_post, 1) for layer in layers), strict=True))]
+    writes = [_average(layer.h_post, 1) for layer in layers]
+    reached = [*_find_roots(np.ones(n), zip(h_res_Lnn, writes, strict=True))][1:]
     back = zip(np.swapaxes(h_res_Lnn[:0:-1], 1, 2), reads[-2::-1], strict=True)
-    observed = [np.outer(reads[-1], reads[-1]), *_sum_gramians(reads[-1], back)][::-1]
+    observed = [*_find_roots(reads[-1], back)][::-1]
     ranks = []
     for here, ahead in zip(reached, observed, strict=True):
-        values = np.sqrt(np.abs(np.linalg.eigvals(here @ ahead)))
+        values = _list_singular_values(here.T @ ahead)
         share = values / values.sum()
         ranks.append(math.exp(-sum(p * math.log(p) for p in share if p > 0)))
     return np.array(ranks)
 
 
-def _sum_gramians(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterator[Array]:
-    """Return H G H^t + b b^t after each layer, over its largest entry; G starts with `start_n`."""
-    gramian, log = np.outer(start_n, start_n), 0.0
+def _find_roots(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterator[Array]:
+    """Return F with F F^t = G, up to a factor: of G = b b^t of `start_n`, and of H G H^t + b b^t after each layer."""
+    root, log = start_n[:, None], 0.0
+    yield root
     for matrix, vector in layers:
-        gramian = matrix @ gramian @ matrix.T + np.outer(vector, vector) * math.exp(-log)
-        size = float(np.abs(gramian).max())
-        gramian, log = gramian / size, log + math.log(size)
-        yield gramian
+        left, values, _ = np.linalg.svd(np.column_stack([matrix @ root, vector * math.exp(-log)]), full_matrices=False)
+        root, log = left * (values / values[0]), log + math.log(values[0])
+        yield root
 
 
 def _measure_shares(columns: dict[str, Array]) -> dict[str, Array]:
