@@ -21,7 +21,8 @@ Rule = Callable[[int, int], str | None]
 """Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
 Streams = Literal["one", "copies", "parts"]
 Sums = Literal["exact", "rounds", "limit", "free"]
-Drawn = Literal["nothing", "entries", "logits"]
+Drawn = Literal["nothing", "entries", "logits", "queries"]
+Reads = Literal["streams", "outputs"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,8 @@ class Family:
     look: in figures.
     streams: one stream; n copies of the embedding; or n parts of the width.
     skips: whether the state passes each layer by.
+    reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding and
+        the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
     rows, columns: whether the sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn round without eps.
         limit: in the limit of many rounds. free: they can be any number.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
@@ -100,6 +103,7 @@ class Family:
     iterates: whether Sinkhorn rounds and eps are settings of this family.
     by_token: whether mixing can depend on tokens.
     drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
+        queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
     rule: which n are allowed.
@@ -122,6 +126,7 @@ class Family:
     place: int = 1000
     streams: Streams = "copies"
     skips: bool = True
+    reads: Reads = "streams"
     rows: Sums = "exact"
     columns: Sums = "exact"
     norm_bounded: bool = True
@@ -149,6 +154,11 @@ class Family:
     def has_streams(self) -> bool:
         """Return whether the family has several streams."""
         return self.streams != "one"
+
+    @property
+    def has_mixing(self) -> bool:
+        """Return whether layers are joined by H_pre, H_res and H_post, be they constants."""
+        return self.reads == "streams"
 
     @property
     def is_mapped(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
+from mhc_core.findings.depth import build_depth_headline, describe_depth
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
@@ -44,7 +45,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     """
     unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
     findings = [
-        describe_connection(spec, result),
+        describe_connection(spec, result) if spec.family.has_mixing else describe_depth(spec, result),
         describe_stop(spec, result),
         describe_training(spec, result),
         describe_activation(result),
@@ -66,7 +67,10 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_mapping(spec, result),
     ]
     findings += [_of_first_seed(spec, found) for found in of_one_pass]
-    headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
+    if spec.family.has_mixing:
+        headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
+    else:
+        headline = build_depth_headline(result)
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 

@@ -27,6 +27,7 @@ class Layout:
     skip: factor on the state that passes a layer by, which DeepNorm enlarges.
     sums: whether the state that leaves a layer is what passed plus what the branch wrote; a norm after it is not known
         to a model from elsewhere.
+    has_mixing: whether layers are joined by H_pre, H_res and H_post.
     """
 
     depth: int
@@ -39,6 +40,7 @@ class Layout:
     merge_grad: Callable[[torch.Tensor], torch.Tensor]
     skip: float = 1.0
     sums: bool = False
+    has_mixing: bool = True
 
     @property
     def measured_dtype(self) -> torch.dtype:
@@ -65,6 +67,7 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
         merge_grad=connection.merge_grad,
         skip=float(stack.branches[0].skip),  # type: ignore[arg-type]
         sums=spec.block.norm_position != "post",
+        has_mixing=spec.family.has_mixing,
     )
 
 

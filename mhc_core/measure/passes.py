@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import DepthReads, Mixing
 from mhc_core.cost.counts import recomputes
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.layout import lay_out
@@ -133,14 +133,17 @@ def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None,
 
 def _descend(
     stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
-) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    """Return gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res."""
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
+    """Return gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res, if
+    there is mixing.
+    """
     leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
     output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
     mixing: list[torch.Tensor] = list(coefficients or ())
     own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
     logits = _watched_logits(stack, layer) if own else None
-    watched = [] if logits is None else [output.mixing.h_res]
+    h_res = None if isinstance(output.mixing, DepthReads) else output.mixing.h_res
+    watched = [] if logits is None or h_res is None else [h_res]
     wanted = [leaf, output.u, *weights, *mixing, *watched, *own]
     # A single stream's coefficients are constants that its arithmetic skips.
     grads = torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
@@ -148,12 +151,12 @@ def _descend(
     branch, rest = found[2 : 2 + len(weights)], found[2 + len(weights) :]
     if mixing:
         tape.static_grads.append(tuple(rest))
-    elif own:
-        tape.mixing_norms.append(measure_norms(rest[len(watched) :]))
+    else:
+        tape.mixing_norms.append(measure_norms(rest[len(watched) :]) if own else [])
     if logits is not None:
         tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
         tape.logit_norms += [norm for w, norm in zip(own, tape.mixing_norms[-1], strict=True) if w is logits]
-    return found[0], found[1], branch, output.mixing.h_res
+    return found[0], found[1], branch, h_res
 
 
 def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
@@ -170,7 +173,7 @@ def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[
     """
     if static is not None and stack.connection.stacked_parameters():
         return dict(zip(MIXING_GRADIENTS, _static_gradients(stack, static, tape), strict=False))
-    if not tape.mixing_norms:
+    if not any(tape.mixing_norms):
         return {}
     kept = [join_norms(tape.mixing_norms[::-1])]
     kept += [torch.stack(column[::-1]) for column in (tape.h_res_grads, tape.logit_norms) if column]

@@ -7,11 +7,12 @@ what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import Made, Mixing, Query
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
@@ -133,9 +134,9 @@ class Shake:
         noise = normal(0, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
         return tensor * (1 + size * noise) if size else tensor
 
-    def round_mixing(self, mixing: Mixing, layer: int) -> Mixing:
-        """Return all coefficients of a layer."""
-        return Mixing(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
+    def round_mixing(self, mixing: Made | Query, layer: int) -> Any:
+        """Return all coefficients of a layer, or what they are made with."""
+        return type(mixing)(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
 def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
@@ -149,13 +150,14 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
             mixing = shake.round_mixing(mixing, index)
         output = plain(index, state, mixing)
         output = output._replace(state=shake.round(output.state, "state", index))
-        for part in (output.state, output.u, output.mixing.h_res):
+        mixed = [output.mixing.h_res] if isinstance(output.mixing, Mixing) else []
+        for part in (output.state, output.u, *mixed):
             if part.requires_grad:
                 part.retain_grad()
         recorded.append(output)
         return output
 
-    def make_mixing(index: int, state: torch.Tensor) -> Mixing:
+    def make_mixing(index: int, state: torch.Tensor) -> Any:
         return shake.round_mixing(plain_mixing(index, state), index)
 
     def undo() -> None:

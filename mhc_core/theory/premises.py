@@ -155,6 +155,8 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
     pre-norm takes the sum of H_pre out of what the layer reads.
     """
     connection = spec.connection
+    if not spec.family.has_mixing:
+        return UnmetPremise("connection.kind", connection.kind, "a state that every layer adds to or replaces")
     if is_single(spec):
         return None
     if spec.family.streams != "copies":
