@@ -54,13 +54,13 @@ class Stack(nn.Module):
         y_NC = self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape)
         state, used = connection.leave(layer, self._pass_by(layer, state), y_NC, made)
         if self.spec.block.norm_position == "post":
-            state = normalise(state, self.spec.block.norm)
+            state = connection.normalise(state, self.spec.block.norm)
         return LayerOutput(state, u_NC, y_NC, used)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
         """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""
         skip: Any = self.branches[layer].skip
-        return state if skip == 1.0 else skip * state
+        return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
         """Collapse the streams, normalise (pre-norm stacks only: elsewhere none is due), read out."""

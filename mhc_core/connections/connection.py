@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from mhc_core.blocks.norms import normalise
 from mhc_core.connections.output import build_output
 from mhc_core.connections.stream_products import read_streams, write_streams
 from mhc_core.spec import RunSpec
@@ -121,6 +122,10 @@ class Connection(nn.Module, ABC):
     def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Made]:
         """The next state, and the coefficients that made it."""
         return self.write(state, y_NC, mixing), mixing
+
+    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
+        """The state behind a norm that follows the layer: each stream, or all parts of the width together."""
+        return normalise(state, norm)
 
     @abstractmethod
     def reduce(self, state: torch.Tensor) -> torch.Tensor:

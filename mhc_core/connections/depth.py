@@ -10,7 +10,8 @@ of its own; the norm is over all features. Formulas as in the code that `mhc_cor
 
 The first layer reads the embedding alone. The sum behind the last layer goes to the read-out. In the delta form a layer
 reads x_l + g sum_i a_i s_i, x_l being the plain residual state, which is the sum of all sources; only full blocks are
-weighed, and the read-out takes x_L.
+weighed, and the read-out takes x_L. A norm that follows the layer is of what is read; sources stay as they are. DeepNorm
+has no skip path to enlarge, as without a connection.
 
 Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
 """
@@ -20,6 +21,7 @@ import math
 import torch
 from torch import nn
 
+from mhc_core.blocks.norms import normalise
 from mhc_core.connections.connection import Connection, DepthReads, Mixing, Query
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
@@ -80,6 +82,9 @@ class DepthAttention(Connection):
             read = sources.to(values.dtype).sum(0) + mixing.gate * read
         made = DepthReads(attention, self._weigh(layer, values, mixing.gate))
         return torch.cat([sources, read.to(state.dtype).unsqueeze(0)]), made
+
+    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
+        return torch.cat([state[:-1], normalise(state[-1:], norm)])
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         return state[-1]

@@ -19,6 +19,7 @@ from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.identities import measure_identities, record_logits, to_numpy
 from mhc_core.measure.reference_columns import compute_columns, compute_jacobian, measure_total_gradient, read_layers
+from mhc_core.measure.reference_depth import check_reads
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
@@ -117,7 +118,11 @@ def _compute(spec: RunSpec, sign: int) -> tuple[dict[str, Array], float, float |
     value = float(loss.detach())
     identities = {}
     if not sign:
-        identities = measure_identities(stack, start, outputs, logits) | check_coefficients(stack, entering, outputs)
+        identities = measure_identities(stack, start, outputs, logits)
+        if spec.family.has_mixing:
+            identities |= check_coefficients(stack, entering, outputs)
+        else:
+            identities |= check_reads(stack, start, outputs)
     return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 

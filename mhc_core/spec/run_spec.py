@@ -139,16 +139,12 @@ class RunSpec(SpecPart):
     def _check_depth_attention(self) -> None:
         if self.family.has_mixing:
             return
-        heads, kind = self.connection.depth_heads, self.connection.kind
+        heads = self.connection.depth_heads
         if self.width % heads:
             wanted = f"a divisor of width {self.width}, which the heads over depth split"
             text = f"Heads over depth ({heads}) must divide width ({self.width}). "
             text += f"Use {list_divisors(self.width, MAX_HEADS)}."
             raise SpecError("connection.depth_heads", heads, wanted, text)
-        if self.block.norm_position == "post":
-            wanted = f"pre or none where connection.kind is {kind}: it adds nothing that a norm could follow"
-            text = f"Norm position must be pre or none for {kind}: it adds nothing that a norm could follow."
-            raise SpecError("block.norm_position", "post", wanted, text)
 
     def _check_scaling(self) -> None:
         needed = {"deepnorm": "post", "layernorm_scaling": "pre"}.get(self.block.scaling)

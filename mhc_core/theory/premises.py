@@ -34,7 +34,8 @@ class UnmetPremise:
 
 def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
-    found = {key: find(spec) for key, find in SPOKEN_OF.items()}
+    gains = () if spec.family.has_mixing else GAINS  # which are not measured then
+    found = {key: find(spec) for key, find in SPOKEN_OF.items() if key not in gains}
     return {key: premise for key, premise in found.items() if premise is not None}
 
 
@@ -227,6 +228,7 @@ def _find_unmet_cosine_premise(spec: RunSpec) -> UnmetPremise | None:
     return found
 
 
+GAINS = ("composite_gain_fwd", "composite_gain_bwd")
 SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
     "composite_gain_fwd": partial(_find_unmet_gain_premise, backward=False),
     "composite_gain_bwd": partial(_find_unmet_gain_premise, backward=True),
