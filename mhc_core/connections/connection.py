@@ -135,6 +135,10 @@ class Connection(nn.Module, ABC):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        """The gradient at the state before the layers as one whose streams are those at the embedding itself."""
+        return grad
+
     def merge(self, x: torch.Tensor) -> torch.Tensor:
         """What the streams (..., n, N, C) say together, (..., N, C): their mean."""
         return x.mean(-3)

@@ -17,6 +17,7 @@ Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedd
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -69,19 +70,19 @@ class DepthAttention(Connection):
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query
     ) -> tuple[torch.Tensor, DepthReads]:
-        sources = self._add_output(layer, state[:-1], y_NC)
-        count = self._count_attended(layer)
-        if not count:
-            plain = sources.to(mixing.query.dtype).sum(0)
-            attention = plain.new_zeros((0, len(plain), self.heads))
-            made = DepthReads(attention, self._weigh(layer, attention, mixing.gate))
-            return torch.cat([sources, plain.to(state.dtype).unsqueeze(0)]), made
-        attention, values = self._attend(sources[:count].to(mixing.query.dtype), mixing.query)
-        read = torch.einsum("knh,knhc->nhc", values, self._split(sources[:count]).to(values.dtype)).flatten(1)
+        appends, count = layer % self.block == 0, self._count_attended(layer)
+        if count:
+            state, attention, values = read_sources(
+                state, y_NC, mixing.query, count, self.heads, appends=appends, is_normed=self.is_normed
+            )
+        else:
+            state = _add_output(state, y_NC, appends=appends)
+            attention = values = mixing.query.new_zeros((0, len(y_NC), self.heads))
         if self.is_delta:
-            read = sources.to(values.dtype).sum(0) + mixing.gate * read
-        made = DepthReads(attention, self._weigh(layer, values, mixing.gate))
-        return torch.cat([sources, read.to(state.dtype).unsqueeze(0)]), made
+            added = mixing.gate * state[-1] if count else 0.0
+            read = state[:-1].to(values.dtype).sum(0) + added
+            state = torch.cat([state[:-1], read.to(state.dtype).unsqueeze(0)])
+        return state, DepthReads(attention, self._weigh(layer, values, mixing.gate))
 
     def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
         return torch.cat([state[:-1], normalise(state[-1:], norm)])
@@ -92,30 +93,15 @@ class DepthAttention(Connection):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state[-1:]
 
-    def _add_output(self, layer: int, sources: torch.Tensor, y_NC: torch.Tensor) -> torch.Tensor:
-        if layer % self.block:
-            return torch.cat([sources[:-1], sources[-1:] + y_NC])
-        return torch.cat([sources, y_NC.unsqueeze(0)])
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        # The embedding is a source, and what the first layer reads.
+        return grad.sum(0, keepdim=True)
 
     def _count_attended(self, layer: int) -> int:
         """Return how many sources are weighed behind a layer; 0 where the plain state is read."""
         if not self.is_delta:
             return 2 + layer // self.block
         return 0 if layer == self.layers - 1 else 1 + (layer + 1) // self.block
-
-    def _attend(self, sources: torch.Tensor, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the attention, and the coefficients of the sources in the sum, (K, N, H) each."""
-        width = sources.shape[-1]
-        norms = torch.linalg.vector_norm(sources, dim=-1, keepdim=True, dtype=torch.float64)
-        inverse_rms = torch.rsqrt(norms.square() / width + KEY_EPS).to(sources.dtype)
-        logits = torch.einsum("knhc,hc->knh", self._split(sources), query.view(self.heads, -1)) * inverse_rms
-        if self.is_normed:
-            logits = logits / math.sqrt(width // self.heads)
-        attention = torch.softmax(logits, 0)
-        return attention, attention * inverse_rms if self.is_normed else attention
-
-    def _split(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.heads, -1))
 
     @torch.no_grad()
     def _weigh(self, layer: int, values: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
@@ -127,6 +113,140 @@ class DepthAttention(Connection):
             return means[places]
         padded = torch.cat([means, means.new_zeros(int(places[-1]) + 1)])
         return 1 + padded[places]
+
+
+def read_sources(
+    state: torch.Tensor,
+    y_NC: torch.Tensor,
+    query: torch.Tensor,
+    count: int,
+    heads: int,
+    *,
+    appends: bool,
+    is_normed: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Add an output to the sources, weigh the first `count` of them, and read their sum.
+
+    Parameters
+    ----------
+    state: (K + 1, N, C), the sources and what was read of them last, which is dropped.
+    y_NC: becomes a source of its own where `appends`, else is added to the last one.
+    query: (C), in the type of the weights.
+    is_normed: whether sources are summed after their norm, and logits are over the root of a head's features.
+
+    Returns
+    -------
+    The sources and what is read; without a gradient, the attention and the coefficients of the sources in the sum,
+    (count, N, H) each.
+    """
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _Read.apply(
+        state, y_NC, query, count, heads, appends, is_normed
+    )
+    return found
+
+
+def _add_output(state: torch.Tensor, y_NC: torch.Tensor, *, appends: bool) -> torch.Tensor:
+    """The sources with an output, and a last entry for what is read of them, which still has to be written."""
+    if appends:
+        return torch.cat([state[:-1], y_NC.unsqueeze(0), y_NC.unsqueeze(0)])
+    last = state[-2] + y_NC
+    return torch.cat([state[:-2], last.unsqueeze(0), last.unsqueeze(0)])
+
+
+def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
+    return x.unflatten(-1, (heads, -1))
+
+
+def _attend(
+    x_KNC: torch.Tensor, query: torch.Tensor, heads: int, *, is_normed: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The attention, s . q times the scale of the logits (K, N, H each), and 1 / rms (K, N, 1)."""
+    scaled = query / math.sqrt(len(query) // heads) if is_normed else query
+    # In float64, as squares of large float32 values are infinite.
+    norms = torch.linalg.vector_norm(x_KNC, dim=-1, keepdim=True, dtype=torch.float64)
+    inverse = torch.rsqrt(norms.square() / len(query) + KEY_EPS).to(x_KNC.dtype)
+    along = (x_KNC @ scaled).unsqueeze(-1) if heads == 1 else (_split(x_KNC, heads) * scaled.view(heads, -1)).sum(-1)
+    return torch.softmax(along * inverse, 0), along, inverse
+
+
+def _sum(values_KNH: torch.Tensor, x_KNC: torch.Tensor) -> torch.Tensor:
+    return (values_KNH.unsqueeze(-1) * _split(x_KNC, values_KNH.shape[-1])).sum(0).flatten(1)
+
+
+class _Read(torch.autograd.Function):
+    """One node of the graph, with its gradient by hand: autograd would walk the sources several times as often.
+
+    Its own output is saved, as the next state keeps it in any case.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        state: torch.Tensor,
+        y_NC: torch.Tensor,
+        query: torch.Tensor,
+        count: int,
+        heads: int,
+        appends: bool,
+        is_normed: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        found = _add_output(state, y_NC, appends=appends)
+        x = found[:count].to(query.dtype)
+        attention, along, inverse = _attend(x, query, heads, is_normed=is_normed)
+        values = attention * inverse if is_normed else attention
+        found[-1] = _sum(values, x)
+        ctx.save_for_backward(found, query, attention, along, inverse)
+        ctx.count, ctx.heads, ctx.appends, ctx.is_normed = count, heads, appends, is_normed
+        ctx.mark_non_differentiable(attention, values)
+        return found, attention, values
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
+        found, query, attention, along, inverse = ctx.saved_tensors
+        x, g_NC = found[: ctx.count].to(query.dtype), grad[-1].to(query.dtype)
+        if torch.is_grad_enabled():  # someone differentiates the gradient
+            to_x, to_query = _differentiate_plainly(ctx, x, query, g_NC)
+            to_x = torch.cat([grad[: ctx.count] + to_x, grad[ctx.count : -1]])
+        else:
+            to_x, to_query = _differentiate(ctx, x, query, grad, (attention, along, inverse))
+        to_y = to_x[-1]
+        kept = to_x[:-1] if ctx.appends else to_x
+        # What was read last has no part in this sum.
+        to_state = torch.cat([kept, torch.zeros_like(to_y).unsqueeze(0)])
+        return to_state.to(grad.dtype), to_y.to(grad.dtype), to_query, None, None, None, None
+
+
+def _differentiate_plainly(
+    ctx: Any, x: torch.Tensor, query: torch.Tensor, g_NC: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    attention, _, inverse = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
+    plain = _sum(attention * inverse if ctx.is_normed else attention, x)
+    found: tuple[torch.Tensor, torch.Tensor] = torch.autograd.grad(plain, (x, query), g_NC, create_graph=True)
+    return found
+
+
+def _differentiate(
+    ctx: Any, x: torch.Tensor, query: torch.Tensor, grad: torch.Tensor, kept: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The chain rule through the sum, softmax, logits s . q / rms(s), and rms; gradients at all sources."""
+    attention, along, inverse = kept
+    heads, width = ctx.heads, len(query)
+    scale = 1 / math.sqrt(width // heads) if ctx.is_normed else 1.0
+    g_NHc, x_KNHc = _split(grad[-1].to(query.dtype), heads), _split(x, heads)
+    overlap = torch.linalg.vecdot(x_KNHc, g_NHc)  # of every source with the gradient, (K, N, H)
+    to_attention = overlap * inverse if ctx.is_normed else overlap
+    to_logits = attention * (to_attention - (attention * to_attention).sum(0))
+    to_inverse = (to_logits * along).sum(-1, keepdim=True)
+    if ctx.is_normed:
+        to_inverse = to_inverse + (attention * overlap).sum(-1, keepdim=True)
+    to_along = to_logits * inverse * scale
+    to_x = grad[:-1].to(query.dtype, copy=True)
+    weighed = _split(to_x[: ctx.count], heads)
+    weighed.addcmul_(x_KNHc, (-to_inverse * inverse.pow(3) / width).unsqueeze(-1))
+    weighed.addcmul_((attention * inverse if ctx.is_normed else attention).unsqueeze(-1), g_NHc)
+    weighed.addcmul_(to_along.unsqueeze(-1), query.view(heads, -1))
+    to_query = torch.einsum("mh,mhc->hc", to_along.flatten(0, 1), x_KNHc.flatten(0, 1)).flatten()
+    return to_x, to_query
 
 
 def build_depth_attention(spec: RunSpec) -> Connection:

@@ -80,7 +80,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         below, grad_u, grad_weights, h_res = _descend(stack, layer, grad, weights, tape)
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
-    yield from down.observe(INPUT_LAYER, grad)
+    yield from down.observe(INPUT_LAYER, stack.connection.gather_input_grad(grad))
     products = probe.products.columns() | down.products.columns()
     gradients = _mixing_gradients(stack, static, tape)
     of_logits = logits.columns()

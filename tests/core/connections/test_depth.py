@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.connections.depth import read_sources
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, measure, shake
 from tests.core.measure.test_gradients import assert_loop_is_autograd
@@ -90,3 +91,19 @@ def test_what_one_branch_is_worth_is_the_width_of_the_slices() -> None:
     assert made.attention.shape == (3, 12, 4)  # type: ignore[union-attr]
     assert made.attention.std(2).min() > 0  # type: ignore[union-attr]
     torch.testing.assert_close(made.attention.sum(0), torch.ones(12, 4, dtype=torch.float64))  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("is_normed", [False, True])
+@pytest.mark.parametrize("appends", [False, True])
+@pytest.mark.parametrize(("count", "heads"), [(3, 1), (3, 2), (2, 3)])
+def test_the_gradient_by_hand_is_that_of_finite_differences(
+    count: int, heads: int, appends: bool, is_normed: bool
+) -> None:
+    generator, shapes = torch.Generator().manual_seed(1), ((3 if appends else 4, 2, 6), (2, 6), (6,))
+    tensors = [torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes]
+
+    def read(state: torch.Tensor, y: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+        return read_sources(state, y, query, count, heads, appends=appends, is_normed=is_normed)[0]
+
+    assert torch.autograd.gradcheck(read, tensors)
+    assert torch.autograd.gradgradcheck(read, tensors)

@@ -83,7 +83,8 @@ class Autograd:
         """The gradient where layer `layer` has been left; -1 is the embedding."""
         grad = self.states[layer + 1].grad
         assert grad is not None
-        return self.stack.connection.streams(grad)
+        connection = self.stack.connection
+        return connection.streams(connection.gather_input_grad(grad) if layer < 0 else grad)
 
     def shared(self, layer: int) -> torch.Tensor:
         """The gradient along a shift of all streams, or at all parts of the width side by side."""
