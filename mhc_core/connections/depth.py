@@ -219,6 +219,7 @@ class _Read(torch.autograd.Function):
 def _differentiate_plainly(
     ctx: Any, x: torch.Tensor, query: torch.Tensor, g_NC: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    query = query.view_as(query)  # x depends on the query itself, by this very node
     attention, _, inverse = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
     plain = _sum(attention * inverse if ctx.is_normed else attention, x)
     found: tuple[torch.Tensor, torch.Tensor] = torch.autograd.grad(plain, (x, query), g_NC, create_graph=True)
