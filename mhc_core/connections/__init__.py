@@ -6,7 +6,14 @@ from mhc_core.discovery import load
 from mhc_core.spec import RunSpec
 
 __all__ = [
-    "MATRICES", "Connection", "DepthReads", "Made", "Mixing", "Query", "build_connection", "group_coefficients",
+    "MATRICES",
+    "Connection",
+    "DepthReads",
+    "Made",
+    "Mixing",
+    "Query",
+    "build_connection",
+    "group_coefficients",
 ]
 
 

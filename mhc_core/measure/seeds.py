@@ -74,9 +74,7 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
         if counts.any():
             lost[key] = {int(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
     largest: Values = {
-        key: np.array([_find_largest(result, key) for result in results])
-        for key in LARGEST
-        if key in results[0].layers
+        key: np.array([_find_largest(result, key) for result in results]) for key in LARGEST if key in results[0].layers
     }
     return BandsFrame(
         first=first_seed,

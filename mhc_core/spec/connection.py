@@ -119,9 +119,7 @@ class ConnectionSpec(SpecPart):
         title="Layers a source",
         description="Attention over depth: how many layers' outputs are summed into one source. 1: every output is a "
         "source of its own. Of a block that is not full, the sum so far is a source too.",
-        json_schema_extra=control(
-            "slider", unit="layers", step=1, applies={"connection.kind": ATTENDING}, later=True
-        ),
+        json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": ATTENDING}, later=True),
     )
     depth_heads: int = Field(
         1,

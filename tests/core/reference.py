@@ -117,7 +117,10 @@ def read_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Ar
                 if connection.depth_values == "normed":
                     logits = logits / math.sqrt(part)
                 weights = np.exp(logits) / np.exp(logits).sum()
-                values = [row / size if connection.depth_values == "normed" else row for row, size in zip(rows, sizes, strict=True)]
+                values = [
+                    row / size if connection.depth_values == "normed" else row
+                    for row, size in zip(rows, sizes, strict=True)
+                ]
                 found[b, t, own] = sum(weight * value[own] for weight, value in zip(weights, values, strict=True))
     gate = p[f"connection.gates.{done - 1}"] if connection.depth_form == "delta_gated" else 1.0
     return plain + gate * found if is_delta else found

@@ -59,7 +59,15 @@ def test_weights_are_the_derivative_of_what_is_read(form: dict[str, Any]) -> Non
         outputs.append(made.y)
 
 
-@pytest.mark.parametrize(("form", "even"), [("full", lambda layer: 1 / (layer + 1)), ("heads", lambda layer: 1 / (layer + 1)), ("delta", lambda layer: 1 + 1 / (layer + 1)), ("delta-gated", lambda layer: 1.0)])
+@pytest.mark.parametrize(
+    ("form", "even"),
+    [
+        ("full", lambda layer: 1 / (layer + 1)),
+        ("heads", lambda layer: 1 / (layer + 1)),
+        ("delta", lambda layer: 1 + 1 / (layer + 1)),
+        ("delta-gated", lambda layer: 1.0),
+    ],
+)
 def test_queries_of_zero_read_the_plain_mean(form: str, even: Any) -> None:
     weights = measure(build_spec(depth=5, connection={**KIND, **FORMS[form], "noise": 0.0})).matrices["unfolded"]
     for layer in range(1, 5):
