@@ -94,8 +94,8 @@ class Family:
     look: in figures.
     streams: one stream; n copies of the embedding; or n parts of the width.
     skips: whether the state passes each layer by.
-    reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding and
-        the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
+    reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding
+        and the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
     rows, columns: whether the sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn round without eps.
         limit: in the limit of many rounds. free: they can be any number.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.

@@ -88,8 +88,8 @@ class LayerBlock:
     m_KNC: the same merged: their mean, or all parts side by side where streams are parts of the width.
     u_KNC, y_KNC: what the branch reads, and what it adds before H_post.
     mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
-        H_pre is (n, n) where streams are parts of the width. `h_pre`, `h_post` and `h_res` raise `NoMixing` where layers
-        read earlier outputs instead; a metric that reads them is then left out.
+        H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
+        `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
     """
 
     x_KnNC: "torch.Tensor"
@@ -137,7 +137,7 @@ class GradientBlock:
 
 @dataclass(frozen=True)
 class ReferenceMixing:
-    """Coefficients of one layer with an axis N where they are dynamic, and the gradient at h_res, summed over samples."""
+    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples."""
 
     h_pre: Array
     h_post: Array
@@ -153,8 +153,8 @@ class ReferenceLayer:
     ----------
     x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
     grad_u: gradient at u.
-    mixing: `h_pre`, `h_post` and `h_res`, which the layer has by these names too; None where layers read earlier outputs,
-        so that these raise `NoMixing`.
+    mixing: `h_pre`, `h_post` and `h_res`, which the layer has by these names too; None where layers read earlier
+        outputs, so that these raise `NoMixing`.
     weights_J: the weights of the embedding and of earlier outputs in what the layer reads; None where there is mixing.
     logits: of h_res (m), or (N, m); None if there are none.
     weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.

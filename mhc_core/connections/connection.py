@@ -5,8 +5,8 @@ itself; `streams` shows any state as (n, N, C), or (n, N, C / n) where streams a
 float32, or float64 for a float64 run.
 
 A stack calls, for each layer: mixing = at(layer, state), u = read(state, mixing), y = F(u),
-state, mixing = leave(layer, state, y, mixing), which is write(state, y, mixing) where there is mixing. Before the first layer `expand` makes the state of the embedding; after the last
-`reduce` collapses it.
+state, mixing = leave(layer, state, y, mixing), which is write(state, y, mixing) where there is mixing. Before the first
+layer `expand` makes the state of the embedding; after the last `reduce` collapses it.
 """
 
 from abc import ABC, abstractmethod
@@ -55,8 +55,8 @@ class DepthReads(NamedTuple):
     weights: torch.Tensor
 
 
-Made = Mixing | DepthReads
-"""The coefficients that a layer has used."""
+Made = Any
+"""The coefficients that a layer has used: `Mixing`, or `DepthReads` of a family without mixing."""
 
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
@@ -84,8 +84,8 @@ class Connection(nn.Module, ABC):
     def static_mixing(self) -> Mixing | None:
         """Coefficients of all layers at once where no token can change them, else None."""
 
-    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing | Query:
-        """Coefficients of one layer for each sample of the state, or what they are made with behind the branch."""
+    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Any:
+        """The `Mixing` of one layer for each sample of the state; without mixing the `Query` behind the branch."""
         raise AssertionError("a static family's coefficients do not come from the state")
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:

@@ -10,8 +10,8 @@ of its own; the norm is over all features. Formulas as in the code that `mhc_cor
 
 The first layer reads the embedding alone. The sum behind the last layer goes to the read-out. In the delta form a layer
 reads x_l + g sum_i a_i s_i, x_l being the plain residual state, which is the sum of all sources; only full blocks are
-weighed, and the read-out takes x_L. A norm that follows the layer is of what is read; sources stay as they are. DeepNorm
-has no skip path to enlarge, as without a connection.
+weighed, and the read-out takes x_L. A norm that follows the layer is of what is read; sources stay as they are.
+DeepNorm has no skip path to enlarge, as without a connection.
 
 Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
 """
@@ -33,7 +33,7 @@ KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-line
 class DepthAttention(Connection):
     """The state is (K + 1, N, C): the sources, and last what the next layer reads of them, which is its one stream.
 
-    A layer's own parameters are those of the sum behind it: the query with which the next layer, or the read-out, reads.
+    A layer's own parameters are those of the sum behind it: the query by which the next layer, or the read-out, reads.
     """
 
     def __init__(self, spec: RunSpec) -> None:
@@ -222,8 +222,8 @@ def _differentiate_plainly(
     query = query.view_as(query)  # x depends on the query itself, by this very node
     attention, _, inverse = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
     plain = _sum(attention * inverse if ctx.is_normed else attention, x)
-    found: tuple[torch.Tensor, torch.Tensor] = torch.autograd.grad(plain, (x, query), g_NC, create_graph=True)
-    return found
+    to_x, to_query = torch.autograd.grad(plain, (x, query), g_NC, create_graph=True)
+    return to_x, to_query
 
 
 def _differentiate(

@@ -88,10 +88,11 @@ class ForwardProbe:
         return self._send() if is_last or self.pace.sends(count) else []
 
     def mean_mixing(self) -> dict[str, np.ndarray]:
-        """Return how layers are joined: `unfolded` (L, L + 1) where they read earlier outputs, elsewhere coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in
+        """Return coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in
         float64.
 
-        h_read (L, n, n) in place of h_pre where parts of the width are read.
+        h_read (L, n, n) in place of h_pre where parts of the width are read; `unfolded` (L, L + 1) alone where layers
+        read earlier outputs.
         """
         if not self.layout.has_mixing:
             return {"unfolded": stack_reads(self.reads[: self.layout.depth]).cpu().numpy()}
@@ -308,7 +309,7 @@ def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.
 
 
 def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Stack the weights of what each layer reads, (1) to (L), as unfolded connections (L, L + 1): 0 for later outputs."""
+    """Stack the weights of what each layer reads, (1) to (L), as unfolded connections (L, L + 1), 0 for later ones."""
     size = len(reads) + 1
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 

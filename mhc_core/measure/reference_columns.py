@@ -145,8 +145,8 @@ def _read_layer(
 
 def _read_coefficients(mixing: Mixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
-    parts = (_read(part) for part in (mixing.h_pre, mixing.h_post, mixing.h_res))
-    return ReferenceMixing(*parts, grad.sum(0) if grad.ndim == 3 else grad)
+    total = grad.sum(0) if grad.ndim == 3 else grad
+    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total)
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:

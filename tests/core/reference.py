@@ -80,7 +80,7 @@ def trace(stack: Stack) -> Trace:
 
 
 def _trace_depth(stack: Stack, p: dict[str, Array], found: Trace, embedded: Array) -> Trace:
-    """Attention over depth: each layer reads a weighted sum of the embedding and all earlier outputs, token by token."""
+    """Attention over depth: each layer reads a weighted sum of the embedding and all earlier outputs."""
     spec, outputs, read = stack.spec, [], embedded
     for layer in range(spec.depth):
         outputs.append(_branch(stack, p, layer, read))
@@ -99,7 +99,7 @@ def read_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Ar
     """What is read behind that many outputs (B, T, C), by one softmax for each token and head."""
     connection, done = spec.connection, len(outputs)
     size, heads, is_delta = connection.depth_block, connection.depth_heads, connection.depth_form != "replace"
-    blocks = [sum(outputs[first : first + size]) for first in range(0, done, size)]
+    blocks = [sum(outputs[first : first + size], start=np.zeros_like(embedded)) for first in range(0, done, size)]
     plain = embedded + sum(outputs)
     if is_delta:
         if done == spec.depth:

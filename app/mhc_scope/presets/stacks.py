@@ -56,8 +56,8 @@ DEPTH_ATTENTION = compare(
     view="linear",
     reference=Reference(
         "Attention Residuals, arXiv 2603.15031, by the code of flash-linear-attention",
-        "Each source is normed and scored against a query; what is read is the sum of the sources by the softmax of the "
-        "scores.",
+        "Each source is normed and scored against a query; what is read is the sum of the sources by the softmax of "
+        "the scores.",
         "That code is one operator; here 24 layers of width 32 train for 200 steps.",
     ),
 )

@@ -1,4 +1,4 @@
-"""Attention over depth: every form against the numpy loops of `reference.py`, and what is known of it in closed form."""
+"""Attention over depth: every form against the numpy loops of `reference.py`, and what is known in closed form."""
 
 from typing import Any
 
@@ -45,7 +45,8 @@ def test_weights_are_the_derivative_of_what_is_read(form: dict[str, Any]) -> Non
     """An output enters a read once: moved along itself with the weights held, the read moves by its weight."""
     spec = build_spec(depth=5, connection={**KIND, **form, "noise": 0.0})
     stack, result = build_stack(spec), measure(spec)
-    state, outputs, embedded = stack.embed(), [], None
+    state, embedded = stack.embed(), None
+    outputs: list[torch.Tensor] = []
     for layer in range(spec.depth):
         u = stack.connection.read(state, None)  # type: ignore[arg-type]
         embedded = u if embedded is None else embedded
@@ -96,9 +97,9 @@ def test_what_one_branch_is_worth_is_the_width_of_the_slices() -> None:
     """Heads weigh slices of the width: with one head all slices of an output have one weight, with four they differ."""
     stack = shake(build_stack(build_spec(depth=3, connection={**KIND, "depth_heads": 4})))
     made = stack.layer(1, stack.layer(0, stack.embed(), None).state, None).mixing
-    assert made.attention.shape == (3, 12, 4)  # type: ignore[union-attr]
-    assert made.attention.std(2).min() > 0  # type: ignore[union-attr]
-    torch.testing.assert_close(made.attention.sum(0), torch.ones(12, 4, dtype=torch.float64))  # type: ignore[union-attr]
+    assert made.attention.shape == (3, 12, 4)
+    assert made.attention.std(2).min() > 0
+    torch.testing.assert_close(made.attention.sum(0), torch.ones(12, 4, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("is_normed", [False, True])
