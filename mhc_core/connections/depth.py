@@ -163,8 +163,11 @@ def _attend(
     """The attention, s . q times the scale of the logits (K, N, H each), and 1 / rms (K, N, 1)."""
     scaled = query / math.sqrt(len(query) // heads) if is_normed else query
     # In float64, as squares of large float32 values are infinite.
-    norms = torch.linalg.vector_norm(x_KNC, dim=-1, keepdim=True, dtype=torch.float64)
-    inverse = torch.rsqrt(norms.square() / len(query) + KEY_EPS).to(x_KNC.dtype)
+    if torch.is_grad_enabled():  # a norm of 0 has no second derivative
+        squares = x_KNC.double().square().sum(-1, keepdim=True)
+    else:
+        squares = torch.linalg.vector_norm(x_KNC, dim=-1, keepdim=True, dtype=torch.float64).square()
+    inverse = torch.rsqrt(squares / len(query) + KEY_EPS).to(x_KNC.dtype)
     along = (x_KNC @ scaled).unsqueeze(-1) if heads == 1 else (_split(x_KNC, heads) * scaled.view(heads, -1)).sum(-1)
     return torch.softmax(along * inverse, 0), along, inverse
 
@@ -203,27 +206,16 @@ class _Read(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
         found, query, attention, along, inverse = ctx.saved_tensors
-        x, g_NC = found[: ctx.count].to(query.dtype), grad[-1].to(query.dtype)
+        x = found[: ctx.count].to(query.dtype)
+        kept = (attention, along, inverse)
         if torch.is_grad_enabled():  # someone differentiates the gradient
-            to_x, to_query = _differentiate_plainly(ctx, x, query, g_NC)
-            to_x = torch.cat([grad[: ctx.count] + to_x, grad[ctx.count : -1]])
-        else:
-            to_x, to_query = _differentiate(ctx, x, query, grad, (attention, along, inverse))
+            kept = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
+        to_x, to_query = _differentiate(ctx, x, query, grad, kept)
         to_y = to_x[-1]
-        kept = to_x[:-1] if ctx.appends else to_x
+        before = to_x[:-1] if ctx.appends else to_x
         # What was read last has no part in this sum.
-        to_state = torch.cat([kept, torch.zeros_like(to_y).unsqueeze(0)])
+        to_state = torch.cat([before, torch.zeros_like(to_y).unsqueeze(0)])
         return to_state.to(grad.dtype), to_y.to(grad.dtype), to_query, None, None, None, None
-
-
-def _differentiate_plainly(
-    ctx: Any, x: torch.Tensor, query: torch.Tensor, g_NC: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    query = query.view_as(query)  # x depends on the query itself, by this very node
-    attention, _, inverse = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
-    plain = _sum(attention * inverse if ctx.is_normed else attention, x)
-    to_x, to_query = torch.autograd.grad(plain, (x, query), g_NC, create_graph=True)
-    return to_x, to_query
 
 
 def _differentiate(

@@ -1,7 +1,7 @@
 """Attention over depth with normed values against the decoder layers of Inkling2 in transformers, queries copied.
 
-Theirs: attention and MLP are two layers of ours; the first of a block puts what the last one left among the sources. Their
-branches and convolutions are replaced by linear maps, which ours get too, so that nothing but the joining is compared.
+Theirs: attention and MLP are two layers of ours; the first of a block puts what the last one left among the sources.
+Their branches are replaced by linear maps and tanh, which ours get too, so that nothing but the joining is compared.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def run_theirs(x: torch.Tensor, weights: list[torch.Tensor], queries: list[torch
 def run_ours(x: torch.Tensor, weights: list[torch.Tensor], queries: list[torch.Tensor], each: int) -> torch.Tensor:
     dtype = "float64" if x.dtype == torch.float64 else "float32"
     fields = {"kind": "attnres", "depth_values": "normed", "depth_block": 2 * each}
-    spec = parse_spec({"depth": len(weights), "width": WIDTH, "dtype": dtype, "block": {"heads": 1}, "connection": fields})
+    spec = parse_spec(
+        {"depth": len(weights), "width": WIDTH, "dtype": dtype, "block": {"heads": 1}, "connection": fields}
+    )
     connection: Any = build_connection(spec).to(x.dtype)
     with torch.no_grad():
         for own, query in zip(connection.queries, queries, strict=True):
