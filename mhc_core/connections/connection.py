@@ -135,6 +135,12 @@ class Connection(nn.Module, ABC):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
+    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a state has taken over from the one before as it was, and what its layer has computed; joined they are
+        the state again.
+        """
+        return state[:0], state
+
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
         """The gradient at the state before the layers as one whose streams are those at the embedding itself."""
         return grad

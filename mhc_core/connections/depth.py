@@ -93,6 +93,9 @@ class DepthAttention(Connection):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state[-1:]
 
+    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return state[:-2], state[-2:]
+
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
         # The embedding is a source, and what the first layer reads.
         return grad.sum(0, keepdim=True)

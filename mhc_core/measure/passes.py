@@ -103,7 +103,8 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
     for layer in range(stack.spec.depth):
         output = _climb(stack, layer, state, static, tape)
-        state = output.state.detach() * (1 + change.roll(layer, -1))
+        kept, fresh = stack.connection.split_fresh(output.state.detach())
+        state = torch.cat([kept, fresh * (1 + change.roll(layer, -1))])
         del output
     leaf = state.requires_grad_()
     (grad,) = torch.autograd.grad(stack.loss(leaf), leaf)

@@ -154,7 +154,9 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
         if mixing is not None and is_learned:
             mixing = shake.round_mixing(mixing, index)
         output = plain(index, state, mixing)
-        output = output._replace(state=shake.round(output.state, "state", index))
+        if shake.state:
+            kept, fresh = stack.connection.split_fresh(output.state)
+            output = output._replace(state=torch.cat([kept, shake.round(fresh, "state", index)]))
         mixed = [output.mixing.h_res] if isinstance(output.mixing, Mixing) else []
         for part in (output.state, output.u, *mixed):
             if part.requires_grad:
