@@ -95,3 +95,11 @@ def test_a_fault_that_both_share_is_found(fault: str, monkeypatch: Patch) -> Non
     assert find_failed(**connection) == set()
     plant(monkeypatch)
     assert finder in find_failed(**connection)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("block", [{"branch_scale": 0.0}, {"scaling": "rezero"}])
+def test_outputs_of_0_leave_no_gradient_but_rounding(block: dict[str, Any], dtype: str) -> None:
+    """The norm before the read-out takes away what a query could change, where the embedding is all there is."""
+    spec = build_spec(BASE, connection={"kind": "attnres"}, block=block, dtype=dtype)
+    assert failures(verify(spec, collect(list(run(spec))), recompute(spec))) == []
