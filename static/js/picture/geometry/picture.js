@@ -110,13 +110,14 @@ export function toCursor(plan, layer, interval, run) {
   return [...(interval ? toVeils(plan.layout, interval) : []), ...arcs, ...sides, ...edge, ...inside];
 }
 
-/** Return the run to magnify by default: the first of the given connection, else with free mixing, else with several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
+/** Return the run to magnify by default: the first of the given connection, else with free mixing, else with several streams, else with attention over depth. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
 export function magnifiedOf(runs, kind = null) {
   const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
   const tests = [
     (/** @type {Shown} */ shown) => shown.reading !== null && kind !== null && shown.kind === kind,
     (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isFree),
     isMixed,
+    (/** @type {Shown} */ { reading }) => Boolean(reading?.outputs),
     (/** @type {Shown} */ { reading }) => reading !== null,
   ];
   const [found] = tests.map((test) => runs.findIndex(test)).filter((run) => run >= 0);
