@@ -17,6 +17,7 @@ from mhc_core.spec import parse_spec
 from tests.oracles.conftest import draw
 
 WIDTH, BATCH, TOKENS = 16, 2, 5
+UNUSED = ("input_layernorm", "post_attention_layernorm", "post_attention_convolution", "post_mlp_convolution")
 
 
 class Branch(nn.Module):
@@ -60,12 +61,12 @@ def run_theirs(x: torch.Tensor, weights: list[torch.Tensor], queries: list[torch
     state, blocks = x, x.new_zeros(BATCH, TOKENS, 0, WIDTH)
     for index in range(len(weights) // 2):
         layer = Inkling2SlidingDecoderLayer(config, index).to(x.dtype)
-        layer.self_attn = Branch(weights[2 * index], is_attention=True)
-        layer.mlp = Branch(weights[2 * index + 1], is_attention=False)
-        for name in (
-            "input_layernorm", "post_attention_layernorm", "post_attention_convolution", "post_mlp_convolution",
-        ):  # fmt: skip
-            setattr(layer, name, Same())
+        replaced: dict[str, nn.Module] = {
+            "self_attn": Branch(weights[2 * index], is_attention=True),
+            "mlp": Branch(weights[2 * index + 1], is_attention=False),
+        }
+        for name in (*replaced, *UNUSED):
+            setattr(layer, name, replaced.get(name, Same()))
         if layer.attention_input is not None:
             give(layer.attention_input)
         give(layer.mlp_input)
