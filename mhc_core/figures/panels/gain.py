@@ -55,7 +55,7 @@ def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
 
 FORWARD, BACKWARD = "composite_gain_fwd", "composite_gain_bwd"
 NEEDS_TOKENS = "ds_error_tokens"  # known from the first layer on, for runs whose tokens have their own matrices
-ABSENT = "nothing is mixed, so there is no gain"
+ABSENT = "no mixing"
 STATIC = "No gains per token: mixing is static, not computed yet,<br>or shown at a training step."
 TOKENS = (
     "With dynamic mixing each token has its own matrices. Band: gains of all tokens; dotted: their median; thick line: "
