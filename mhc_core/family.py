@@ -21,8 +21,11 @@ Rule = Callable[[int, int], str | None]
 """Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
 Streams = Literal["one", "copies", "parts"]
 Sums = Literal["exact", "rounds", "limit", "free"]
-Drawn = Literal["nothing", "entries", "logits"]
-Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints"]
+Drawn = Literal["nothing", "entries", "logits", "queries"]
+Reads = Literal["streams", "outputs"]
+Group = Literal[
+    "One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints", "Attention over depth"
+]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 
@@ -108,6 +111,8 @@ class Family:
     look: in figures.
     streams: one stream; n copies of the embedding; or n parts of the width.
     skips: whether the state passes each layer by.
+    reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding
+        and the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
     rows, columns: whether the sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn round without eps.
         limit: in the limit of many rounds. free: they can be any number.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
@@ -118,6 +123,7 @@ class Family:
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers.
     drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
+        queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
     rule: which n are allowed.
@@ -143,6 +149,7 @@ class Family:
     place: int = 1000
     streams: Streams = "copies"
     skips: bool = True
+    reads: Reads = "streams"
     rows: Sums = "exact"
     columns: Sums = "exact"
     norm_bounded: bool = True
@@ -179,6 +186,11 @@ class Family:
         return self.streams != "one"
 
     @property
+    def has_mixing(self) -> bool:
+        """Return whether layers are joined by H_pre, H_res and H_post, be they constants."""
+        return self.reads == "streams"
+
+    @property
     def is_mapped(self) -> bool:
         """Return whether H_res is a map of logits, so that initialisations and mixing precision apply."""
         return self.map is not None
@@ -201,6 +213,8 @@ class Family:
     @property
     def group(self) -> Group:
         """Return the heading of the family in lists: what its mixing is constrained to, in the limit of many rounds."""
+        if self.reads == "outputs":
+            return "Attention over depth"
         if not self.has_streams:
             return "One stream"
         if self.drawn == "entries":

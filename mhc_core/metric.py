@@ -72,6 +72,13 @@ class Metric:
             object.__setattr__(self, "prefix", self.frame in UPWARD)
 
 
+class NoMixing(ValueError):
+    """A metric has read H_pre, H_res or H_post of a stack whose layers are joined without them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not there: this connection has no mixing, its layers read earlier outputs")
+
+
 @dataclass(frozen=True)
 class LayerBlock:
     """What K layers did on the way up, as tensors without gradients, in float32 at least.
@@ -82,7 +89,8 @@ class LayerBlock:
     m_KNC: the same merged: their mean, or all parts side by side where streams are parts of the width.
     u_KNC, y_KNC: what the branch reads, and what it adds before H_post.
     mixings: H_pre (n), H_post (n) and H_res (n, n) of each layer, with an axis N in front where mixing is dynamic;
-        H_pre is (n, n) where streams are parts of the width.
+        H_pre is (n, n) where streams are parts of the width. Where layers read earlier outputs instead, `h_pre`,
+        `h_post` and `h_res` raise `NoMixing`, and a metric that reads them is left out.
     """
 
     x_KnNC: "torch.Tensor"
@@ -109,6 +117,8 @@ class LayerBlock:
     def _stack(self, name: str) -> "torch.Tensor":
         import torch
 
+        if not hasattr(self.mixings[0], name):
+            raise NoMixing(name)
         return torch.stack([getattr(mixing, name) for mixing in self.mixings]).double()
 
 
@@ -127,14 +137,26 @@ class GradientBlock:
 
 
 @dataclass(frozen=True)
+class ReferenceMixing:
+    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples."""
+
+    h_pre: Array
+    h_post: Array
+    h_res: Array
+    grad_h_res: Array | None
+
+
+@dataclass(frozen=True)
 class ReferenceLayer:
     """What one layer did, recomputed in float64, for the second formula of each metric.
 
     Attributes
     ----------
     x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
-    grad_u: gradient at u. h_pre, h_post, h_res: with an axis N where mixing is dynamic.
-    grad_h_res: gradient at h_res, summed over samples.
+    grad_u: gradient at u.
+    mixing: `h_pre`, `h_post` and `h_res`, which the layer has by these names too; None where layers read earlier
+        outputs, so that these raise `NoMixing`.
+    weights_J: the weights of the embedding and of earlier outputs in what the layer reads; None where there is mixing.
     logits: of h_res (m), or (N, m); None if there are none.
     weights, grad_weights: of the branch. grad_mixing: of the mixing's parameters by name.
     """
@@ -144,14 +166,32 @@ class ReferenceLayer:
     u_NC: Array
     y_NC: Array
     grad_u: Array
-    h_pre: Array
-    h_post: Array
-    h_res: Array
-    grad_h_res: Array | None
+    mixing: ReferenceMixing | None
+    weights_J: Array | None
     logits: Array | None
     weights: list[Array]
     grad_weights: list[Array]
     grad_mixing: dict[str, Array]
+
+    @property
+    def h_pre(self) -> Array:
+        """Return H_pre."""
+        return self._get_mixing("h_pre").h_pre
+
+    @property
+    def h_post(self) -> Array:
+        """Return H_post."""
+        return self._get_mixing("h_post").h_post
+
+    @property
+    def h_res(self) -> Array:
+        """Return H_res."""
+        return self._get_mixing("h_res").h_res
+
+    def _get_mixing(self, name: str) -> ReferenceMixing:
+        if self.mixing is None:
+            raise NoMixing(name)
+        return self.mixing
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from torch import nn
 
 from mhc_core.blocks import build_branch
 from mhc_core.blocks.norms import normalise
-from mhc_core.connections import Mixing, build_connection
+from mhc_core.connections import Made, Mixing, build_connection
 from mhc_core.inputs import build_input
 from mhc_core.spec import RunSpec
 
@@ -24,7 +24,7 @@ class LayerOutput(NamedTuple):
     state: torch.Tensor
     u: torch.Tensor
     y: torch.Tensor
-    mixing: Mixing
+    mixing: Made
 
 
 class Stack(nn.Module):
@@ -48,20 +48,19 @@ class Stack(nn.Module):
     def layer(self, layer: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
         """One layer; `mixing` is its row of the static coefficients, or None for a dynamic connection."""
         connection = self.connection
-        if mixing is None:
-            mixing = connection.dynamic_mixing(layer, state)
-        u_NC = connection.read(state, mixing)
+        made: Any = connection.dynamic_mixing(layer, state) if mixing is None else mixing
+        u_NC = connection.read(state, made)
         shape = (self.spec.input.batch, self.spec.input.tokens, self.spec.width)
         y_NC = self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape)
-        state = connection.write(self._pass_by(layer, state), y_NC, mixing)
+        state, used = connection.leave(layer, self._pass_by(layer, state), y_NC, made)
         if self.spec.block.norm_position == "post":
-            state = normalise(state, self.spec.block.norm)
-        return LayerOutput(state, u_NC, y_NC, mixing)
+            state = connection.normalise(state, self.spec.block.norm)
+        return LayerOutput(state, u_NC, y_NC, used)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
         """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""
         skip: Any = self.branches[layer].skip
-        return state if skip == 1.0 else skip * state
+        return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
         """Collapse the streams, normalise (pre-norm stacks only: elsewhere none is due), read out."""
@@ -76,7 +75,7 @@ class Stack(nn.Module):
 
     def climb(
         self, state: torch.Tensor, observe: Callable[[int, LayerOutput], None] | None = None
-    ) -> tuple[torch.Tensor, list[Mixing]]:
+    ) -> tuple[torch.Tensor, list[Made]]:
         """All layers in turn, through plain autograd: the state after the last, and the coefficients of every layer.
 
         `observe` is called with each layer as it is done.

@@ -1,11 +1,20 @@
 """How layers are joined: one interface for every family of `mhc_core.families`."""
 
-from mhc_core.connections.connection import MATRICES, Connection, Mixing, group_coefficients
+from mhc_core.connections.connection import MATRICES, Connection, DepthReads, Made, Mixing, Query, group_coefficients
 from mhc_core.connections.manifold import build_manifold
 from mhc_core.discovery import load
 from mhc_core.spec import RunSpec
 
-__all__ = ["MATRICES", "Connection", "Mixing", "build_connection", "group_coefficients"]
+__all__ = [
+    "MATRICES",
+    "Connection",
+    "DepthReads",
+    "Made",
+    "Mixing",
+    "Query",
+    "build_connection",
+    "group_coefficients",
+]
 
 
 def build_connection(spec: RunSpec) -> Connection:

@@ -5,16 +5,18 @@ itself; `streams` shows any state as (n, N, C), or (n, N, C / n) where streams a
 float32, or float64 for a float64 run.
 
 A stack calls, for each layer: mixing = at(layer, state), u = read(state, mixing), y = F(u),
-state = write(state, y, mixing). Before the first layer `expand` makes the state of the embedding; after the last
-`reduce` collapses it.
+state, mixing = leave(layer, state, y, mixing), which is write(state, y, mixing) where there is mixing. Before the first
+layer `expand` makes the state of the embedding; after the last `reduce` collapses it.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from mhc_core.blocks.norms import normalise
 from mhc_core.connections.output import build_output
 from mhc_core.connections.stream_products import read_streams, write_streams
 from mhc_core.spec import RunSpec
@@ -34,10 +36,32 @@ class Mixing(NamedTuple):
     h_res: torch.Tensor
 
 
+class Query(NamedTuple):
+    """What the attention over depth behind one layer is made with: a query (C), and the gate of its sum (), or 1."""
+
+    query: torch.Tensor
+    gate: torch.Tensor
+
+
+class DepthReads(NamedTuple):
+    """How what leaves one layer is read, where layers read earlier outputs: see `mhc_core.connections.depth`.
+
+    attention: (K, N, H), of K sources for each sample and head; they sum to 1. Empty where nothing is attended to.
+    weights: (J), of the embedding and of each output so far in what is read: the mean over samples and heads, without a
+        gradient.
+    """
+
+    attention: torch.Tensor
+    weights: torch.Tensor
+
+
+Made = Any
+"""The coefficients that a layer has used: `Mixing`, or `DepthReads` of a family without mixing."""
+
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
 
-def group_coefficients(mixings: list[Mixing]) -> dict[str, list[torch.Tensor]]:
+def group_coefficients(mixings: Sequence[Mixing]) -> dict[str, list[torch.Tensor]]:
     """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {
@@ -60,8 +84,8 @@ class Connection(nn.Module, ABC):
     def static_mixing(self) -> Mixing | None:
         """Coefficients of all layers at once where no token can change them, else None."""
 
-    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Mixing:
-        """Coefficients of one layer for each sample of the state."""
+    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Any:
+        """The `Mixing` of one layer for each sample of the state; without mixing the `Query` behind the branch."""
         raise AssertionError("a static family's coefficients do not come from the state")
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
@@ -91,9 +115,17 @@ class Connection(nn.Module, ABC):
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         """The branch input sum_j h_pre[j] x[j], (N, C)."""
 
-    @abstractmethod
     def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         """The next state, from this one and the branch output."""
+        raise AssertionError("a family without mixing makes its next state in `leave`")
+
+    def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Made]:
+        """The next state, and the coefficients that made it."""
+        return self.write(state, y_NC, mixing), mixing
+
+    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
+        """The state behind a norm that follows the layer: each stream, or all parts of the width together."""
+        return normalise(state, norm)
 
     @abstractmethod
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
@@ -102,6 +134,16 @@ class Connection(nn.Module, ABC):
     @abstractmethod
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state, or its gradient, as (n, N, C), without a copy."""
+
+    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What a state has taken over from the one before as it was, and what its layer has computed; joined they are
+        the state again.
+        """
+        return state[:0], state
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        """The gradient at the state before the layers as one whose streams are those at the embedding itself."""
+        return grad
 
     def merge(self, x: torch.Tensor) -> torch.Tensor:
         """What the streams (..., n, N, C) say together, (..., N, C): their mean."""

@@ -2,8 +2,9 @@
 
 Pure functions of the spec. Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio),
 attention 8 C^2 + 4 T C, mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between
-m parts of the width mixing and projection are 2 C (2 m + 1) each. What a branch costs is declared by the branch. Bytes
-and calls are those of our operators, counted by tests on real stacks.
+m parts of the width mixing and projection are 2 C (2 m + 1) each; attention over depth is 6 C a source, of which layer
+l has l + 2, so that it grows with the square of the depth. What a branch costs is declared by the branch. Bytes and
+calls are those of our operators, counted by tests on real stacks.
 
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
@@ -22,6 +23,8 @@ STREAM_PASSES = {
     True: 48,
     False: 40,
 }  # of dynamic mixing, forward and backward, by whether it projects streams separately
+DEPTH_PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
+DEPTH_CALLS = 25  # of attention over depth
 DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
@@ -35,9 +38,25 @@ def count_parameters(spec: RunSpec) -> int:
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
         branches += spec.depth
+    if not spec.family.has_mixing:
+        return branches + ends + _depth_parameters(spec)
     if not spec.family.has_streams:
         return branches + ends
     return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
+
+
+def _depth_parameters(spec: RunSpec) -> int:
+    """Count queries, and gates if there are any: of the reads behind all layers, in a delta form but the last."""
+    form = spec.connection.depth_form
+    return (spec.depth - (form != "replace")) * (spec.width + (form == "delta_gated"))
+
+
+def count_sources(spec: RunSpec) -> int:
+    """Count the sources behind every layer, summed over layers, where layers read earlier outputs; else 0."""
+    if spec.family.has_mixing:
+        return 0
+    size = spec.connection.depth_block
+    return sum(2 + layer // size for layer in range(spec.depth))
 
 
 def _mixing_parameters(spec: RunSpec) -> int:
@@ -86,7 +105,9 @@ def _head_parameters(spec: RunSpec) -> int:
 def count_pass_flops(spec: RunSpec) -> float:
     """Count the operations of one pass, forward and backward."""
     branches = sum(branch_type(spec, layer).count_flops(spec) for layer in range(spec.depth))
-    return 3 * count_samples(spec) * (branches + spec.depth * _mixing_flops(spec))
+    # Of each source: its norm, its product with the query, and its part in the sum.
+    depth = 6 * count_sources(spec) * spec.width
+    return 3 * count_samples(spec) * (branches + spec.depth * _mixing_flops(spec) + depth)
 
 
 def _mixing_flops(spec: RunSpec) -> float:
@@ -133,7 +154,8 @@ def count_pass_bytes(spec: RunSpec) -> float:
     branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
     norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
     passes = 12 + norms * 12
-    per_token = (branches + spec.depth * passes * spec.width) * item + spec.depth * _mixing_bytes(spec)
+    depth = DEPTH_PASSES[spec.connection.depth_form != "replace"] * count_sources(spec) * spec.width
+    per_token = (branches + spec.depth * passes * spec.width + depth) * item + spec.depth * _mixing_bytes(spec)
     return count_samples(spec) * per_token + 3 * count_parameters(spec) * ITEM_BYTES[spec.dtype]
 
 
@@ -150,7 +172,7 @@ def _mixing_bytes(spec: RunSpec) -> float:
 
 def count_pass_calls(spec: RunSpec) -> float:
     """Count operator calls of the forward pass of all layers; the backward pass has about 1.5 times as many."""
-    layer = 2 if spec.family.has_streams else 0
+    layer = 2 if spec.family.has_streams else 0 if spec.family.has_mixing else DEPTH_CALLS
     if is_dynamic(spec):
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
@@ -166,6 +188,7 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
     tape = count_tape_bytes(spec) + _objects_bytes(spec)
     if recomputes(spec) and not whole_graph:
         states = count_samples(spec) * spec.depth * _copies(spec) * spec.width * ITEM_BYTES[spec.dtype]
+        states += count_samples(spec) * count_sources(spec) * spec.width * ITEM_BYTES[spec.dtype]
         tape = states + tape / spec.depth + LAYER_BYTES * spec.depth
     kept = tape + _probe_bytes(spec) + _scratch_bytes(spec)
     # Weights are drawn in float32, all of them before any is converted.
@@ -208,7 +231,17 @@ def count_tape_bytes(spec: RunSpec) -> float:
     copied = 1 if spec.family.has_streams else 0
     layer = (n + 1 + norm + copied) * width * item + _mixing_kept(spec)
     branches = sum(branch_type(spec, index).count_kept(spec) for index in range(spec.depth))
-    return count_samples(spec) * (branches * item + spec.depth * layer)
+    return count_samples(spec) * (branches * item + spec.depth * layer + _depth_kept(spec))
+
+
+def _depth_kept(spec: RunSpec) -> float:
+    """Return bytes that attention over depth keeps per token in all layers: sources, weights, logits, norms.
+
+    A delta form keeps the sources twice.
+    """
+    copies = 1 if spec.connection.depth_form == "replace" else 2
+    own = (2 * spec.connection.depth_heads + 1) * _coefficient_bytes(spec)
+    return count_sources(spec) * (copies * spec.width * ITEM_BYTES[spec.dtype] + own)
 
 
 def _mixing_kept(spec: RunSpec) -> float:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
+from mhc_core.findings.depth import build_depth_headline, describe_depth
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
@@ -44,7 +45,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     """
     unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
     findings = [
-        describe_connection(spec, result),
+        _describe_connection(spec, result),
         describe_stop(spec, result),
         describe_training(spec, result),
         describe_activation(result),
@@ -66,7 +67,10 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_mapping(spec, result),
     ]
     findings += [_of_first_seed(spec, found) for found in of_one_pass]
-    headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
+    if spec.family.has_mixing:
+        headline = build_headline(result, has_path=spec.family.skips, is_fixed=is_doubly_stochastic(spec))
+    else:
+        headline = build_depth_headline(spec, result)
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
@@ -84,6 +88,12 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_uniform(result),
     ]
     return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in findings if found])
+
+
+def _describe_connection(spec: RunSpec, result: Result) -> Finding | None:
+    if spec.family.has_mixing:
+        return describe_connection(spec, result)
+    return _of_first_seed(spec, describe_depth(spec, result))
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:

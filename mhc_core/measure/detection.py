@@ -8,6 +8,17 @@ IDENTITIES = {
         "act_rms", 1e-11, "In float64, every state is H_res x + H_post F, normed where the norm stands behind.",
         "mHC Eq. 3",
     ),
+    "depth_rule": (
+        "act_rms", 1e-11, "In float64, what is read behind a layer is the sum of the sources by their weights, normed "
+        "where the norm follows the layer.", "arXiv 2603.15031, as in its public code",
+    ),
+    "depth_weights": (
+        "unfolded", 1e-10, "The weights of the sources are what softmax makes of the queries, here and at moved ones.",
+        "arXiv 2603.15031, as in its public code",
+    ),
+    "depth_mean": (
+        "unfolded", 1e-12, "As initialised, each of K sources has the weight 1/K, since the queries are 0.", OWN,
+    ),
     "projection": ("h_res", 1e-10, "H_res is what Sinkhorn's rounds make of the raw logits.", "mHC Eq. 8-9"),
     "norm": ("branch_out_rms", 1e-9, "A branch behind a norm gives the same for a state twice as large.", OWN),
     "causality": ("act_rms", 1e-11, "Other tokens in the second half of a sequence leave the first as it was.", OWN),
@@ -55,6 +66,12 @@ DETECTS = {
     "anything outside the mixing.",
     "layer_rule": "Finds a transposed H_res, a missing skip path, and a norm behind the addition that is missing. It "
     "cannot find faults inside a branch, or coefficients that are wrong themselves.",
+    "depth_rule": "Finds a source that is missing, summed twice or in the wrong block, and a gate that is left out. It "
+    "cannot find faults inside a branch, or weights that are wrong themselves.",
+    "depth_weights": "Finds weights by another formula, such as keys without their norm, another scale, or a softmax "
+    "over another axis. It cannot find queries that start elsewhere.",
+    "depth_mean": "Finds queries that do not start at 0, and a source that is left out. It cannot find keys that are "
+    "wrong, which a query of 0 does not read.",
     "projection": "Finds too few rounds of Sinkhorn, and rows and columns in the wrong order. It cannot find wrong "
     "logits.",
     "norm": "Finds a missing norm in front of a branch. It cannot find a norm of another kind.",

@@ -46,7 +46,7 @@ def measure_identities(
 
     Returns
     -------
-    layer_rule: of x'[i] = sum_j H_res[i,j] x[j] + H_post[i] F, relative to the largest entry.
+    layer_rule: where there is mixing, of x'[i] = sum_j H_res[i,j] x[j] + H_post[i] F, relative to the largest entry.
     projection: of H_res against Sinkhorn's rounds in plain numpy.
     norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry.
     causality: what later tokens do to earlier ones, relative to the largest entry.
@@ -59,7 +59,7 @@ def measure_identities(
     """
     spec = stack.spec
     lost_L = _find_subnormal(start, outputs)
-    found = {"layer_rule": _check_layers(stack, start, outputs)}
+    found = {"layer_rule": _check_layers(stack, start, outputs)} if spec.family.has_mixing else {}
     found |= {"adjoint": _check_adjoint(stack, start, outputs, lost_L)}
     if lost_L.any():
         found["adjoint_lost"] = lost_L.astype(float)

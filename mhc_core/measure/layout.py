@@ -24,9 +24,11 @@ class Layout:
     to_streams: any state, or its gradient, as (n, N, C).
     merge: what the streams (..., n, N, C) say together, (..., N, C).
     merge_grad: the gradient along a move of the merged state, (..., N, C).
+    gather_input_grad: the gradient at the state before the layers, as one whose streams are those at the embedding.
     skip: factor on the state that passes a layer by, which DeepNorm enlarges.
     sums: whether the state that leaves a layer is what passed plus what the branch wrote; a norm after it is not known
         to a model from elsewhere.
+    has_mixing: whether layers are joined by H_pre, H_res and H_post.
     """
 
     depth: int
@@ -37,8 +39,10 @@ class Layout:
     to_streams: Callable[[torch.Tensor], torch.Tensor]
     merge: Callable[[torch.Tensor], torch.Tensor]
     merge_grad: Callable[[torch.Tensor], torch.Tensor]
+    gather_input_grad: Callable[[torch.Tensor], torch.Tensor] = lambda grad: grad
     skip: float = 1.0
     sums: bool = False
+    has_mixing: bool = True
 
     @property
     def measured_dtype(self) -> torch.dtype:
@@ -63,8 +67,10 @@ def lay_out(stack: Stack, device: torch.device) -> Layout:
         to_streams=connection.streams,
         merge=connection.merge,
         merge_grad=connection.merge_grad,
+        gather_input_grad=connection.gather_input_grad,
         skip=float(stack.branches[0].skip),  # type: ignore[arg-type]
         sums=spec.block.norm_position != "post",
+        has_mixing=spec.family.has_mixing,
     )
 
 

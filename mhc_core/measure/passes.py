@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import DepthReads, Mixing
 from mhc_core.cost.counts import recomputes
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.layout import lay_out
@@ -80,7 +80,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         below, grad_u, grad_weights, h_res = _descend(stack, layer, grad, weights, tape)
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
-    yield from down.observe(INPUT_LAYER, grad)
+    yield from down.observe(INPUT_LAYER, stack.connection.gather_input_grad(grad))
     products = probe.products.columns() | down.products.columns()
     gradients = _mixing_gradients(stack, static, tape)
     of_logits = logits.columns()
@@ -103,7 +103,8 @@ def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray
     change = normal(stack.spec.seed, "disturbance", -1, *state.shape).to(state) * roundings
     for layer in range(stack.spec.depth):
         output = _climb(stack, layer, state, static, tape)
-        state = output.state.detach() * (1 + change.roll(layer, -1))
+        kept, fresh = stack.connection.split_fresh(output.state.detach())
+        state = torch.cat([kept, fresh * (1 + change.roll(layer, -1))])
         del output
     leaf = state.requires_grad_()
     (grad,) = torch.autograd.grad(stack.loss(leaf), leaf)
@@ -133,14 +134,17 @@ def _climb(stack: Stack, layer: int, state: torch.Tensor, static: Mixing | None,
 
 def _descend(
     stack: Stack, layer: int, grad: torch.Tensor, weights: list[torch.Tensor], tape: _Tape
-) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor]:
-    """Return gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res."""
+) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor], torch.Tensor | None]:
+    """Return gradients at the state below, at the branch input and at the branch's weights; and the layer's h_res, if
+    there is mixing.
+    """
     leaf, coefficients = tape.leaves.pop(), tape.static.pop() if tape.static else None
     output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
     mixing: list[torch.Tensor] = list(coefficients or ())
     own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
     logits = _watched_logits(stack, layer) if own else None
-    watched = [] if logits is None else [output.mixing.h_res]
+    h_res = None if isinstance(output.mixing, DepthReads) else output.mixing.h_res
+    watched = [] if logits is None or h_res is None else [h_res]
     wanted = [leaf, output.u, *weights, *mixing, *watched, *own]
     # A single stream's coefficients are constants that its arithmetic skips.
     grads = torch.autograd.grad(output.state, wanted, grad, allow_unused=True)
@@ -148,12 +152,12 @@ def _descend(
     branch, rest = found[2 : 2 + len(weights)], found[2 + len(weights) :]
     if mixing:
         tape.static_grads.append(tuple(rest))
-    elif own:
-        tape.mixing_norms.append(measure_norms(rest[len(watched) :]))
+    else:
+        tape.mixing_norms.append(measure_norms(rest[len(watched) :]) if own else [])
     if logits is not None:
         tape.h_res_grads.append(rest[0].sum(0, dtype=torch.float64))
         tape.logit_norms += [norm for w, norm in zip(own, tape.mixing_norms[-1], strict=True) if w is logits]
-    return found[0], found[1], branch, output.mixing.h_res
+    return found[0], found[1], branch, h_res
 
 
 def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
@@ -173,7 +177,7 @@ def _mixing_gradients(stack: Stack, static: Mixing | None, tape: _Tape) -> dict[
     """
     if static is not None and stack.connection.stacked_parameters():
         return dict(zip(MIXING_GRADIENTS, _static_gradients(stack, static, tape), strict=False))
-    if not tape.mixing_norms:
+    if not any(tape.mixing_norms):
         return {}
     kept = [join_norms(tape.mixing_norms[::-1])]
     kept += [torch.stack(column[::-1]) for column in (tape.h_res_grads, tape.logit_norms) if column]

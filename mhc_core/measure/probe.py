@@ -6,7 +6,8 @@ there several are sent together. `ForwardProbe` and `BackwardProbe` take layers 
 that became complete, which may be none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, Mixing, group_coefficients
+from mhc_core.connections import MATRICES, DepthReads, Mixing, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
-from mhc_core.metric import GradientBlock, LayerBlock
+from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
@@ -63,6 +64,7 @@ class ForwardProbe:
         cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
         self.cka = cka() if with_cka else None
         self.means: list[dict[str, np.ndarray]] = []
+        self.reads = [torch.ones(1, dtype=torch.float64, device=layout.device)]  # of the first layer: the embedding
         self.products = TokenProducts(downwards=False)
         self.last_layer = layout.depth - 1
 
@@ -89,8 +91,11 @@ class ForwardProbe:
         """Return coefficients of every layer, of the mean over samples: h_pre, h_post (L, n), h_res (L, n, n), in
         float64.
 
-        h_read (L, n, n) in place of h_pre where parts of the width are read.
+        h_read (L, n, n) in place of h_pre where parts of the width are read; `unfolded` (L, L + 1) alone where layers
+        read earlier outputs.
         """
+        if not self.layout.has_mixing:
+            return {"unfolded": stack_reads(self.reads[: self.layout.depth]).cpu().numpy()}
         return {key: np.concatenate([block[key] for block in self.means]) for key in self.means[0]}
 
     @property
@@ -106,16 +111,22 @@ class ForwardProbe:
         m_KNC = self.layout.merge(x_KnNC)
         measured = measure_states(x_KnNC, m_KNC)
         measured |= measure_branches(u_KNC, y_KNC, u_before)
-        mixings = [output.mixing for output in outputs]
-        h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
-        measured |= self.branches.measure(x_KnNC, measured["act_rms_streams"], y_KNC, h_post, h_res)
-        measured |= _average_mixing(mixings)
-        measured |= _measure_added("forward", LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, mixings), x_KnNC)
-        self.products.add(h_res)
+        made = [output.mixing for output in outputs]
+        measured |= _measure_added("forward", LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made), x_KnNC)
+        self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
+        mixings = [one for one in made if isinstance(one, Mixing)]
+        measured |= self._measure_mixing(mixings, x_KnNC, y_KNC, measured["act_rms_streams"]) if mixings else {}
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
         return measured
+
+    def _measure_mixing(
+        self, mixings: list[Mixing], x_KnNC: torch.Tensor, y_KNC: torch.Tensor, size_Kn: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
+        self.products.add(h_res)
+        return self.branches.measure(x_KnNC, size_Kn, y_KNC, h_post, h_res) | _average_mixing(mixings)
 
     def _send(self) -> list[ForwardFrame | SimilarityFrame]:
         """Return frames of all that is measured; the host waits for the device once."""
@@ -256,18 +267,21 @@ def build_mixing_frame(
 
     Parameters
     ----------
-    means: coefficients of every layer, of the mean over samples.
+    means: what `ForwardProbe.mean_mixing` returns.
     gains: further columns as (value, log10).
     gradients: further columns as values.
     cast: type in which unfolded connections travel, for they are as many as CKA's values.
     """
-    columns = measure_composites(means["h_res"]) | gains
+    columns = (measure_composites(means["h_res"]) if "h_res" in means else {}) | gains
     columns |= {key: with_log10(value) for key, value in gradients.items()}
     if "h_pre" in means and means["h_pre"].shape[1] > 1:
         columns["kernel_rank"] = with_log10(measure_kernel_rank(means["h_pre"], means["h_post"], means["h_res"]))
     group = to_columns(columns, np.float64)
+    weights = means.get("unfolded")
     if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
-        unfolded, flags = to_signed(unfold(means["h_pre"], means["h_post"], means["h_res"]), cast)
+        weights = unfold(means["h_pre"], means["h_post"], means["h_res"])
+    if weights is not None:
+        unfolded, flags = to_signed(weights, cast)
         group["values"]["unfolded"] = unfolded
         if flags:
             group["status"]["unfolded"] = flags
@@ -280,19 +294,26 @@ def _blame(flag: Status, status: dict[str, Status]) -> Status:
 
 
 def _detach(part: Any) -> Any:
-    if isinstance(part, Mixing):
-        return Mixing(*map(_detach, part))
+    if isinstance(part, Mixing | DepthReads):
+        return type(part)(*map(_detach, part))
     return part.detach() if part.requires_grad else part
 
 
 def _measure_added(frame: str, block: LayerBlock | GradientBlock, x_KnNC: torch.Tensor) -> dict[str, torch.Tensor]:
     """Measure the metrics that state themselves how a layer is measured."""
     layers, streams = x_KnNC.shape[:2]
-    return {
-        key: added.measure_block(block, layers, streams)
-        for key, added in LAYER_METRICS.items()
-        if added.metric.frame == frame
-    }
+    found = {}
+    for key, added in LAYER_METRICS.items():
+        if added.metric.frame == frame:
+            with suppress(NoMixing):  # the column is then left out
+                found[key] = added.measure_block(block, layers, streams)
+    return found
+
+
+def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack the weights of what each layer reads, (1) to (L), as unfolded connections (L, L + 1), 0 for later ones."""
+    size = len(reads) + 1
+    return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
 def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:

@@ -7,17 +7,19 @@ what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import Made, Mixing, Query
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.identities import measure_identities, record_logits, to_numpy
 from mhc_core.measure.reference_columns import compute_columns, compute_jacobian, measure_total_gradient, read_layers
+from mhc_core.measure.reference_depth import check_reads
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
@@ -132,7 +134,11 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
     value = float(loss.detach())
     identities = {}
     if not sign:
-        identities = measure_identities(stack, start, outputs, logits) | check_coefficients(stack, entering, outputs)
+        identities = measure_identities(stack, start, outputs, logits)
+        if spec.family.has_mixing:
+            identities |= check_coefficients(stack, entering, outputs)
+        else:
+            identities |= check_reads(stack, start, outputs)
     return columns, value, _check_mean_law(stack, outputs) if due else None, identities
 
 
@@ -150,9 +156,9 @@ class Shake:
         noise = normal(self.draw, f"rounding.{name}", layer, *tensor.shape).to(tensor) if size else 0.0
         return tensor * (1 + size * noise) if size else tensor
 
-    def round_mixing(self, mixing: Mixing, layer: int) -> Mixing:
-        """Return all coefficients of a layer."""
-        return Mixing(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
+    def round_mixing(self, mixing: Made | Query, layer: int) -> Any:
+        """Return all coefficients of a layer, or what they are made with."""
+        return type(mixing)(*(self.round(part, name, layer) for name, part in mixing._asdict().items()))
 
 
 def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Callable[[], None]]:
@@ -165,14 +171,17 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
         if mixing is not None and is_learned:
             mixing = shake.round_mixing(mixing, index)
         output = plain(index, state, mixing)
-        output = output._replace(state=shake.round(output.state, "state", index))
-        for part in (output.state, output.u, output.mixing.h_res):
+        if shake.state:
+            kept, fresh = stack.connection.split_fresh(output.state)
+            output = output._replace(state=torch.cat([kept, shake.round(fresh, "state", index)]))
+        mixed = [output.mixing.h_res] if isinstance(output.mixing, Mixing) else []
+        for part in (output.state, output.u, *mixed):
             if part.requires_grad:
                 part.retain_grad()
         recorded.append(output)
         return output
 
-    def make_mixing(index: int, state: torch.Tensor) -> Mixing:
+    def make_mixing(index: int, state: torch.Tensor) -> Any:
         return shake.round_mixing(plain_mixing(index, state), index)
 
     def undo() -> None:

@@ -8,6 +8,7 @@ Shapes: L layers, n streams, N samples, C width, P samples kept, m logits of one
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -15,8 +16,10 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from mhc_core.connections import Mixing
+from mhc_core.measure.reference_depth import compute_reads
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
-from mhc_core.metric import ReferenceLayer
+from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
@@ -104,20 +107,28 @@ def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[Layer
     outputs: of every layer.
     """
     parameters = read_parameters(stack)
+    weights: list[Array | None] = [None] * len(outputs)
+    if not stack.spec.family.has_mixing:
+        reads = compute_reads(stack.spec, parameters, entering[0][0], [_read(output.y) for output in outputs])
+        weights = [np.ones(1), *(read.weights_J for read in reads[:-1])]
     return [
-        _read_layer(stack, parameters, layer, x_nNC, output)
+        _read_layer(stack, parameters, layer, x_nNC, output, weights[layer])
         for layer, (x_nNC, output) in enumerate(zip(entering, outputs, strict=True))
     ]
 
 
 def _read_layer(
-    stack: Stack, parameters: dict[str, Array], layer: int, x_nNC: Array, output: LayerOutput
+    stack: Stack,
+    parameters: dict[str, Array],
+    layer: int,
+    x_nNC: Array,
+    output: LayerOutput,
+    weights_J: Array | None,
 ) -> ReferenceLayer:
     to_streams, spec = stack.connection.streams, stack.spec
     grad = output.state.grad
     assert grad is not None
     weights = list(stack.branches[layer].parameters())
-    grad_h_res = _grad(output.mixing.h_res)
     logits = compute_logits(spec, parameters, layer, x_nNC)[2] if spec.family.is_mapped else np.empty(0)
     return ReferenceLayer(
         x_nNC=_read(to_streams(output.state)),
@@ -125,10 +136,8 @@ def _read_layer(
         u_NC=_read(output.u),
         y_NC=_read(output.y),
         grad_u=_grad(output.u),
-        h_pre=_read(output.mixing.h_pre),
-        h_post=_read(output.mixing.h_post),
-        h_res=_read(output.mixing.h_res),
-        grad_h_res=grad_h_res.sum(0) if grad_h_res.ndim == 3 else grad_h_res,
+        mixing=_read_coefficients(output.mixing) if isinstance(output.mixing, Mixing) else None,
+        weights_J=weights_J,
         logits=logits if logits.shape[-1] else None,
         weights=[_read(weight) for weight in weights],
         grad_weights=[_grad(weight) for weight in weights],
@@ -136,7 +145,19 @@ def _read_layer(
     )
 
 
+def _read_coefficients(mixing: Mixing) -> ReferenceMixing:
+    grad = _grad(mixing.h_res)
+    total = grad.sum(0) if grad.ndim == 3 else grad
+    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total)
+
+
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
+    if not stack.spec.family.has_mixing:
+        return {
+            name: _grad(parameter)
+            for name, parameter in stack.connection.named_parameters()
+            if name.endswith(f".{layer}")
+        }
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
         if not stack.spec.connection.dynamic and not name.startswith("output."):
@@ -156,10 +177,13 @@ def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceL
     """
     with np.errstate(all="ignore"):
         found = _stack_layers([_measure_layer(spec, layer) for layer in layers])
-        found |= _stack_layers(_measure_passing(spec, start_nNC, layers))
         found |= _compare_neighbours(layers)
         found["cka"] = _compare_layers(spec, layers)
-        found |= _multiply_out(layers)
+        if spec.family.has_mixing:
+            found |= _stack_layers(_measure_passing(spec, start_nNC, layers)) | _multiply_out(layers)
+        else:
+            rows = [layer.weights_J for layer in layers if layer.weights_J is not None]
+            found["unfolded"] = np.array([np.pad(row, (0, len(layers) + 1 - len(row))) for row in rows])
         if spec.streams > 1:
             found |= _measure_shares(found)
             if layers[0].logits is not None:
@@ -196,8 +220,13 @@ def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | fl
     }
     if spec.streams > 1:
         found |= _compare_streams(layer.x_nNC)
-    found |= {key: added.reference(spec, layer) for key, added in LAYER_METRICS.items()}
-    return found | _measure_mixing(spec, layer) | _measure_pull(spec, layer)
+    for key, added in LAYER_METRICS.items():
+        with suppress(NoMixing):  # the run has no such column then
+            found[key] = added.reference(spec, layer)
+    if layer.mixing is None:
+        has_own = bool(spec.depth > 1 or layer.grad_mixing)
+        return found | ({"mixing_grad_norm": _norm_of_all(list(layer.grad_mixing.values()))} if has_own else {})
+    return found | _measure_mixing(spec, layer) | _measure_pull(spec, layer, layer.mixing.grad_h_res)
 
 
 def _compare_streams(x_nNC: Array) -> dict[str, Array | float]:
@@ -251,18 +280,18 @@ def _miss_doubly_stochastic(matrices: Array) -> Array:
     return found
 
 
-def _measure_pull(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
+def _measure_pull(spec: RunSpec, layer: ReferenceLayer, grad_h_res: Array | None) -> dict[str, Array | float]:
     """Measure norm of the gradient of the mixing's parameters, and how much of it H_res and its logits can follow."""
     found: dict[str, Array | float] = {}
     if layer.grad_mixing:
         found["mixing_grad_norm"] = _norm_of_all(list(layer.grad_mixing.values()))
-    has_pull = layer.logits is not None and layer.grad_h_res is not None
+    has_pull = layer.logits is not None and grad_h_res is not None
     if has_pull and spec.streams > 1 and spec.family.rows != "free" and spec.family.columns != "free":
-        assert layer.grad_h_res is not None
+        assert grad_h_res is not None
         n = spec.streams
         centre = np.eye(n) - 1 / n
-        followed = _norm_of_all([centre @ layer.grad_h_res @ centre])
-        signal = np.float64(followed) / _norm_of_all([layer.grad_h_res])
+        followed = _norm_of_all([centre @ grad_h_res @ centre])
+        signal = np.float64(followed) / _norm_of_all([grad_h_res])
         share = np.float64(_norm_of_all([layer.grad_mixing["b_res"]])) / followed
         found |= {
             "mixing_signal": signal,

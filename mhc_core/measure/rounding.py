@@ -57,8 +57,12 @@ def _find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, A
     """Return what rounding in the map from logits to H_res adds to tolerances, in decades (L), by metric.
 
     A saturated softmax passes differences of gradients that are small next to the gradients themselves: a rounding of a
-    whole gradient counts 1 / (mixing_grad_share * mixing_signal) times.
+    whole gradient counts 1 / (mixing_grad_share * mixing_signal) times. So does the softmax over sources, where these
+    are nearly parallel, as where outputs are 0: of the gradient at a query, a token's part is at most |g| |s| |k|, of
+    the gradient at what is read, the largest source and its key, and their roundings add up at random over tokens.
     """
+    if not spec.family.has_mixing:
+        return _find_depth_saturation(spec, columns)
     if "mixing_grad_share" not in columns:
         return {}
     rounding = _find_rounding(spec)
@@ -82,6 +86,19 @@ def _find_decided(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Arra
 def _find_rounding(spec: RunSpec) -> float:
     """Find one rounding of a coefficient: float32 at least, unless its map is coarser."""
     return ROUNDING[spec.dtype] if spec.maps_coarsely else min(ROUNDING[spec.dtype], ROUNDING["float32"])
+
+
+def _find_depth_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
+    if "mixing_grad_norm" not in columns:
+        return {}
+    samples = spec.input.batch * spec.input.tokens
+    # A step of training has no sizes of outputs.
+    sizes = np.maximum(columns["act_rms"], columns.get("branch_out_rms", columns["act_rms"]))
+    size = np.maximum.accumulate(sizes) * spec.connection.depth_block
+    whole = samples**0.5 * spec.width**1.5 * columns["grad_rms"] * size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decades = np.log10(1 + SATURATED * ROUNDING[spec.dtype] * whole / columns["mixing_grad_norm"])
+    return {"mixing_grad_norm": np.nan_to_num(decades, nan=0.0, posinf=0.0)}
 
 
 def find_floor(spec: RunSpec, key: str) -> float:

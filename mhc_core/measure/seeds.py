@@ -59,7 +59,8 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
 
     bands: key -> "min", "p05", "p50", "p95", "max" -> (L); log10 for metrics that span decades.
     lost: key -> layer -> how many seeds have no number there; only if there are any.
-    largest: of the composite gains, each seed's largest log10 over depth, (k); nan if a layer's is not known.
+    largest: of the composite gains, where there is mixing, each seed's largest log10 over depth, (k); nan if
+        a layer's is not known.
     gradient_growth: each seed's log10 of grad_rms at the first layer over that at the last, (k); -inf if it has
         become zero. The median of these is
         not the ratio of the medians, and cannot be made of the bands.
@@ -73,7 +74,9 @@ def build_bands_frame(first_seed: int, results: Sequence[Result]) -> BandsFrame:
         counts = np.sum([_find_lost(result, key) for result in results], axis=0)
         if counts.any():
             lost[key] = {int(layer): int(counts[layer]) for layer in np.flatnonzero(counts)}
-    largest: Values = {key: np.array([_find_largest(result, key) for result in results]) for key in LARGEST}
+    largest: Values = {
+        key: np.array([_find_largest(result, key) for result in results]) for key in LARGEST if key in results[0].layers
+    }
     return BandsFrame(
         first=first_seed,
         seeds=len(results),

@@ -26,9 +26,10 @@ def build_step_frame(
     cast = np.float64 if spec.dtype == "float64" else np.float32
     before = {key.removeprefix(INPUT): values.pop(key).astype(cast) for key in list(values) if key.startswith(INPUT)}
     kept = _keep(spec, values, cast) if is_kept else {}
-    composites = measure_composites(values["step_h_res"])
     columns = {key: _with_log10(key, value) for key, value in values.items() if METRICS[key].shape == "SL"}
-    columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
+    if "step_h_res" in values:
+        composites = measure_composites(values["step_h_res"])
+        columns |= {f"step_{way}": composites[f"composite_{way}"] for way in ("gain_fwd", "gain_bwd")}
     group = to_columns(columns, cast)
     _drop_first(group)
     measured, log10, status = group["values"], group["log10"], dict[str, Status | LayerStatus](group["status"])
@@ -67,8 +68,9 @@ def _keep(
         cka_LL, flags = to_cka(values)
         kept["step_cka"] = cka_LL.astype(cast), flags
         if "step_h_pre" in values:  # a layer that reads a matrix of parts has no single weight
-            weights = unfold(*(values[f"step_{key}"] for key in ("h_pre", "h_post", "h_res")))
-            kept["step_unfolded"] = to_signed(weights, cast)
+            values["step_unfolded"] = unfold(*(values[f"step_{key}"] for key in ("h_pre", "h_post", "h_res")))
+        if "step_unfolded" in values:
+            kept["step_unfolded"] = to_signed(values["step_unfolded"], cast)
     return kept
 
 

@@ -52,7 +52,7 @@ class StepProbe:
             return
         self._put_input("act", state)
         if state.requires_grad:
-            state.register_hook(partial(self._put_input, "grad"))
+            state.register_hook(lambda grad: self._put_input("grad", self.layout.gather_input_grad(grad)))
 
     def observe(self, layer: int, output: LayerOutput) -> None:
         """Take a layer on the way up; autograd will bring the gradient at its state on the way down."""

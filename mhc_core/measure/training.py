@@ -22,8 +22,9 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
-from mhc_core.connections import Mixing, group_coefficients
+from mhc_core.connections import DepthReads, Made, Mixing, group_coefficients
 from mhc_core.measure.layout import lay_out
+from mhc_core.measure.probe import stack_reads
 from mhc_core.measure.step_frame import build_step_frame
 from mhc_core.measure.step_probe import StepProbe
 from mhc_core.metrics.gradients import measure_groups, total_norm
@@ -145,9 +146,16 @@ def _grads(parameters: Iterable[nn.Parameter]) -> list[torch.Tensor]:
     return [torch.zeros_like(item) if item.grad is None else item.grad for item in parameters]
 
 
-def _average(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
-    """Return coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic."""
+def _average(made: list[Made]) -> dict[str, torch.Tensor]:
+    """Return coefficients of all layers, (L, n) and (L, n, n); the mean over samples where they are dynamic.
+
+    Where layers read earlier outputs, the weights of these, (L, L + 1).
+    """
     found = {}
+    mixings = [one for one in made if isinstance(one, Mixing)]
+    if not mixings:
+        reads = [one.weights for one in made if isinstance(one, DepthReads)]
+        return {"step_unfolded": stack_reads([torch.ones_like(reads[0][:1]), *reads[:-1]])}
     is_dynamic = mixings[0].h_res.ndim == 3
     for key, stacks in group_coefficients(mixings).items():
         parts = [part.detach() for part in stacks]

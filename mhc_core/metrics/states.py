@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 METRICS = (
     Metric("act_rms", "Activation", "rms", "log", "L", "forward",
-           "Size of the signal where it leaves the layer.",
+           "Size of the signal where it leaves the layer; with attention over depth, of what the next layer reads.",
            "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS,
            precision=(1e-5, 0.0)),
     Metric("act_rms_streams", "Activation per stream", "rms", "log", "Ln", "forward",

@@ -24,6 +24,7 @@ BY_TOKEN = _list_kinds(lambda family: family.by_token)
 COPYING = _list_kinds(lambda family: family.streams == "copies")
 MAPPED = _list_kinds(lambda family: family.is_mapped)
 DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
+ATTENDING = _list_kinds(lambda family: not family.has_mixing)
 ITERATING = _list_kinds(lambda family: family.iterates)
 
 if TYPE_CHECKING:
@@ -109,6 +110,41 @@ class ConnectionSpec(SpecPart):
         "used as always. auto: float32, or float64 where the run is float64. bfloat16 shows what rounding leaves of "
         "sums of 1.",
         json_schema_extra=control("select", applies={"connection.kind": MAPPED}, later=True),
+    )
+
+    depth_block: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        title="Layers a source",
+        description="Attention over depth: how many layers' outputs are summed into one source. 1: every output is a "
+        "source of its own. Of a block that is not full, the sum so far is a source too.",
+        json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": ATTENDING}, later=True),
+    )
+    depth_heads: int = Field(
+        1,
+        ge=1,
+        le=64,
+        title="Heads over depth",
+        description="Attention over depth: slices of the width that weigh the sources separately (MHAR). They must "
+        "divide the width.",
+        json_schema_extra=control("number", unit="heads", step=1, applies={"connection.kind": ATTENDING}, later=True),
+    )
+    depth_form: Literal["replace", "delta", "delta_gated"] = Field(
+        "replace",
+        title="Form over depth",
+        description="Attention over depth: whether the weighted sum of the sources is all that a layer reads "
+        "(replace), or is added to the plain residual state (delta), there also times a learned gate that starts at "
+        "0 (delta_gated), so that the stack starts as the residual network. In the delta forms the read-out takes the "
+        "plain state, and a block counts as a source once it is full.",
+        json_schema_extra=control("select", applies={"connection.kind": ATTENDING}, later=True),
+    )
+    depth_values: Literal["plain", "normed"] = Field(
+        "plain",
+        title="Values over depth",
+        description="Attention over depth: what is summed. plain: the sources. normed: the sources after RMSNorm, "
+        "with logits over the square root of a head's features, as in Inkling2.",
+        json_schema_extra=control("select", applies={"connection.kind": ATTENDING}, later=True),
     )
 
     @property

@@ -115,6 +115,7 @@ class RunSpec(SpecPart):
             wanted = f"a square number, the grid of a {self.block.kind} block"
             raise SpecError("input.tokens", self.input.tokens, wanted, f"Tokens must be {wanted}.")
         self._check_streams()
+        self._check_depth_attention()
         self._check_scaling()
         self._check_digits()
         if self.train.steps and self.input.kind in ("gaussian", "correlated"):
@@ -134,6 +135,16 @@ class RunSpec(SpecPart):
             if self.family.streams == "parts":
                 text = f"Streams ({n}) must divide width ({self.width}). Use {list_divisors(self.width, MAX_STREAMS)}."
             raise SpecError("connection.streams", n, wanted, text)
+
+    def _check_depth_attention(self) -> None:
+        if self.family.has_mixing:
+            return
+        heads = self.connection.depth_heads
+        if self.width % heads:
+            wanted = f"a divisor of width {self.width}, which the heads over depth split"
+            text = f"Heads over depth ({heads}) must divide width ({self.width}). "
+            text += f"Use {list_divisors(self.width, MAX_HEADS)}."
+            raise SpecError("connection.depth_heads", heads, wanted, text)
 
     def _check_scaling(self) -> None:
         needed = {"deepnorm": "post", "layernorm_scaling": "pre"}.get(self.block.scaling)

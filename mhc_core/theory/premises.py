@@ -34,7 +34,8 @@ class UnmetPremise:
 
 def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
-    found = {key: find(spec) for key, find in SPOKEN_OF.items()}
+    gains = () if spec.family.has_mixing else GAINS  # which are not measured then
+    found = {key: find(spec) for key, find in SPOKEN_OF.items() if key not in gains}
     return {key: premise for key, premise in found.items() if premise is not None}
 
 
@@ -169,6 +170,8 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
     pre-norm takes the sum of H_pre out of what the layer reads.
     """
     connection = spec.connection
+    if not spec.family.has_mixing:
+        return UnmetPremise("connection.kind", connection.kind, "a state that every layer adds to or replaces")
     if is_single(spec):
         return None
     if spec.family.streams != "copies":
@@ -239,6 +242,7 @@ def _find_unmet_cosine_premise(spec: RunSpec) -> UnmetPremise | None:
     return found
 
 
+GAINS = ("composite_gain_fwd", "composite_gain_bwd")
 SPOKEN_OF: dict[str, Callable[[RunSpec], UnmetPremise | None]] = {
     "composite_gain_fwd": partial(_find_unmet_gain_premise, backward=False),
     "composite_gain_bwd": partial(_find_unmet_gain_premise, backward=True),

@@ -25,6 +25,8 @@ NOT_MET = {
     "input.kind": {"corpus"},
     "connection.output": {"mean"},
     "connection.mapping_dtype": {"float32", "bfloat16"},
+    "connection.depth_form": {"delta", "delta_gated"},
+    "connection.depth_values": {"normed"},
 }
 PARSED = {name: parse_spec(spec) for name, spec in SPECS.items()}
 

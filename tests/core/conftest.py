@@ -46,6 +46,7 @@ def select_connections(fits: Callable[[Family], bool]) -> list[str]:
 
 
 MULTI_STREAM = select_connections(lambda family: family.has_streams)
+MIXED = select_connections(lambda family: family.has_mixing)
 PARTS = select_connections(lambda family: family.streams == "parts")
 
 

@@ -56,6 +56,8 @@ def trace(stack: Stack) -> Trace:
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found.states.append(x)
     found.merged.append(embedded)
+    if spec.connection.kind == "attnres":
+        return _trace_depth(stack, parameters, found, embedded)
     for layer in range(spec.depth):
         pre, post, res = _coefficients(stack, parameters, layer, x)
         u = _read(pre, x, shape)
@@ -76,6 +78,53 @@ def trace(stack: Stack) -> Trace:
             column.append(value)
     found.loss = _loss(stack, parameters, x)
     return found
+
+
+def _trace_depth(stack: Stack, p: dict[str, Array], found: Trace, embedded: Array) -> Trace:
+    """Attention over depth: each layer reads a weighted sum of the embedding and all earlier outputs."""
+    spec, outputs, read = stack.spec, [], embedded
+    for layer in range(spec.depth):
+        outputs.append(_branch(stack, p, layer, read))
+        found.u.append(read)
+        found.y.append(outputs[-1])
+        read = read_depth(spec, p, embedded, outputs)
+        if spec.block.norm_position == "post":
+            read = _norm(read, spec.block.norm)
+        found.states.append(read[None])
+        found.merged.append(read)
+    found.loss = _loss(stack, p, read[None])
+    return found
+
+
+def read_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array]) -> Array:
+    """What is read behind that many outputs (B, T, C), by one softmax for each token and head."""
+    connection, done = spec.connection, len(outputs)
+    size, heads, is_delta = connection.depth_block, connection.depth_heads, connection.depth_form != "replace"
+    blocks = [sum(outputs[first : first + size], start=np.zeros_like(embedded)) for first in range(0, done, size)]
+    plain = embedded + sum(outputs)
+    if is_delta:
+        if done == spec.depth:
+            return plain
+        blocks = blocks[: done // size]
+    sources, query = [embedded, *blocks], p[f"connection.queries.{done - 1}"]
+    found, part = np.zeros_like(embedded), spec.width // heads
+    for b in range(embedded.shape[0]):
+        for t in range(embedded.shape[1]):
+            rows = [source[b, t] for source in sources]
+            sizes = [math.sqrt((row * row).mean() + 1e-6) for row in rows]
+            for head in range(heads):
+                own = slice(head * part, (head + 1) * part)
+                logits = np.array([query[own] @ (row / size)[own] for row, size in zip(rows, sizes, strict=True)])
+                if connection.depth_values == "normed":
+                    logits = logits / math.sqrt(part)
+                weights = np.exp(logits) / np.exp(logits).sum()
+                values = [
+                    row / size if connection.depth_values == "normed" else row
+                    for row, size in zip(rows, sizes, strict=True)
+                ]
+                found[b, t, own] = sum(weight * value[own] for weight, value in zip(weights, values, strict=True))
+    gate = p[f"connection.gates.{done - 1}"] if connection.depth_form == "delta_gated" else 1.0
+    return plain + gate * found if is_delta else found
 
 
 def sinkhorn(logits: Array, rounds: int, eps: float = 0.0) -> Array:

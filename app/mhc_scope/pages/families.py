@@ -37,8 +37,8 @@ class Entry:
 
     family, kind: it, and its name in specs. parent: the name of the family that it changes. children: entries of the
     families that change it. properties: of its mixing, in words. cells: H_res of one layer, by rows; [] for one stream.
-    gains: of all layers together, forward and backward. costs: by measure, what it adds to the residual connection.
-    href: the opening view with this family.
+    gains: of all layers together, forward and backward; {} without mixing. costs: by measure, what it adds to the
+    residual connection. href: the opening view with this family.
     """
 
     kind: str
@@ -88,7 +88,9 @@ def list_roots(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def describe_properties(family: Family) -> list[str]:
-    """Say what H_res of several streams is by construction; [] for one stream."""
+    """Say what H_res of several streams is by construction, or what is read in its place; [] for one stream."""
+    if not family.has_mixing:
+        return ["a layer reads the embedding and earlier outputs, and no state is mixed"]
     if not family.has_streams:
         return []
     if family.is_identity:
@@ -120,6 +122,8 @@ def _find_ink(fill: str) -> str:
 
 
 def _format_gains(measured: Measured) -> dict[str, str]:
+    if measured.gain_forward is None:
+        return {}
     return {"forward": format_value(measured.gain_forward), "backward": format_value(measured.gain_backward)}
 
 

@@ -24,13 +24,13 @@ class Measured:
     """What was measured of one family.
 
     id: of the run. h_res: of one layer, (n, n); None for one stream. gain_forward, gain_backward: of all layers
-    together.
+    together; None where layers do not mix a state.
     """
 
     id: str
     h_res: list[list[float]] | None
-    gain_forward: float
-    gain_backward: float
+    gain_forward: float | None
+    gain_backward: float | None
 
 
 def build_family_spec(kind: str) -> RunSpec:
@@ -50,6 +50,8 @@ def measure_family(kind: str) -> Measured:
     spec, result = build_family_spec(kind), Result()
     for frame in run(spec):
         result.add(frame)
+    if not spec.family.has_mixing:
+        return Measured(spec.id, None, None, None)
     h_res = result.matrices["h_res"][LAYER] if spec.family.has_streams else None
     return Measured(
         spec.id,

@@ -12,6 +12,7 @@ from mhc_core.figures.style import RunStyle, Theme
 def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
     """Build a figure with one curve per run, and a line at 1."""
     figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
+    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
     figure.layout.meta["composites"] = "part"  # if layers are chosen, the product is of these layers only
     figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")
     for run, style in bottom_up(theme, runs):
@@ -54,6 +55,7 @@ def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
 
 FORWARD, BACKWARD = "composite_gain_fwd", "composite_gain_bwd"
 NEEDS_TOKENS = "ds_error_tokens"  # known from the first layer on, for runs whose tokens have their own matrices
+ABSENT = "no mixing"
 STATIC = "No gains per token: mixing is static, not computed yet,<br>or shown at a training step."
 TOKENS = (
     "With dynamic mixing each token has its own matrices. Band: gains of all tokens; dotted: their median; thick line: "

@@ -50,18 +50,21 @@ PANEL = Panel(
     key="unfolded",
     title="Effective skip connections",
     unit="weight of each source layer",
-    meaning="How strongly each layer reads the embedding and every earlier layer's output, through the mixing alone.",
+    meaning="How strongly each layer reads the embedding and every earlier output, through the mixing alone or by "
+    "attention over depth.",
     help=Help(
         formula="w[k,j] = H_pre_k H_res_{k−1} … H_res_{j+1} H_post_j, H_post_0 = 1",
         reading="Each row is one reading layer. A residual network has 1 everywhere: every output stays as it was "
-        "written. A plain stack has only the diagonal: each layer reads the previous one and nothing else. Colours "
+        "written. A plain stack has only the diagonal: each layer reads the previous one and nothing else. In "
+        "the plain form of attention over depth a row sums to 1 and starts even, with 1/k in row k. Colours "
         "that get stronger downwards mean that outputs are amplified on their way. Magenta cells are negative. The "
         "log scale is ±log(1 + |w|), so that 1 and 1000 are both visible. At a training step the map is of the nearest "
         f"step whose matrices are stored; stacks of more than {MAX_STEP_MAP_LAYERS} layers store none, so their map is "
         "that of the trained stack.",
         symbol="w[k,j]",
         source="Hyper-Connections, arXiv 2409.19606, Eq. 20. With dynamic mixing: matrices averaged over "
-        "samples. Branches and norms after the addition are left out.",
+        "samples. Branches and norms after the addition are left out. Attention over depth: the weights themselves, "
+        "averaged over samples and heads.",
     ),
     group="expert",
     live=False,

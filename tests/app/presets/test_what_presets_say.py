@@ -73,6 +73,18 @@ def read(name: str) -> dict[str, Result]:
     return {label: read_result(spec.id) for label, spec in specs_of(name).items()}
 
 
+def test_training_makes_the_weights_over_depth_uneven() -> None:
+    specs, results = specs_of("depth_attention"), read("depth_attention")
+    start, trained = (results[f"AttnRes, {when}"].matrices["unfolded"] for when in ("at the start", "trained"))
+    for layer in range(24):
+        np.testing.assert_allclose(start[layer, : layer + 1], 1 / (layer + 1), rtol=1e-6)
+    assert trained[11, 0] == trained[11].max()
+    np.testing.assert_allclose(trained.sum(1), 1, rtol=1e-6)
+    assert specs["AttnRes, at the start"].train.steps == 0
+    assert same_but(specs["AttnRes, at the start"], specs["AttnRes, trained"], "train")
+    assert same_but(specs["Residual"], specs["AttnRes, trained"], "connection")
+
+
 def grows_when_trained(results: dict[str, Result]) -> bool:
     """Whether training gives HC, which starts at a gain of 1, one above 100, and leaves that of mHC at 1.00."""
     assert {float(result.steps["step_gain_fwd"][0].max().round(5)) for result in results.values()} == {1}
@@ -242,6 +254,12 @@ def compute_trained() -> list[str]:
     return [str(*steps), f"{start:.0f}", str(bound), f"{largest(results['mHC'], 'composite_gain_fwd'):.2f}"]
 
 
+def compute_depth_attention() -> list[str]:
+    trained = read("depth_attention")["AttnRes, trained"].matrices["unfolded"][11]
+    steps = specs_of("depth_attention")["AttnRes, trained"].train.steps
+    return [str(steps), f"{100 * trained[0]:.0f}", "12", f"{100 / 12:.0f}"]
+
+
 def compute_strong_drift() -> list[str]:
     hc, mhc = (run("strong_drift")[label] for label in ("HC", "mHC"))
     spec = specs_of("strong_drift")["mHC"]
@@ -311,6 +329,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "default": lambda: [str(spec.depth) for spec in get("default").specs[:1]],
     "deep": compute_deep,
     "trained": compute_trained,
+    "depth_attention": compute_depth_attention,
     "strong_drift": compute_strong_drift,
     "relatives": compute_relatives,
     "mhc_fig_2": lambda: [str(spec.train.steps) for spec in get("mhc_fig_2").specs[:1]],

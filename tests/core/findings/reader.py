@@ -619,6 +619,34 @@ def _course(run: Run, way: str) -> list[float]:
     return [float(np.nanmax(row)) for row in logs] + [largest_of(run.result, way)]
 
 
+def _shares_of(run: Run) -> Array:
+    """Shares of the embedding and of each earlier output in what the last layer reads, (L)."""
+    row = run.result.matrices["unfolded"][-1, :-1].astype(np.float64)
+    return row / row.sum()
+
+
+def check_only_layer(run: Run, said: dict[str, str]) -> None:
+    require(not run.spec.family.has_mixing and run.result.depth == 1, "there are more layers, or mixing")
+
+
+def check_depth_unknown(run: Run, said: dict[str, str]) -> None:
+    require(said["dtype"] == run.spec.dtype, "another type")
+    require(not np.isfinite(_shares_of(run)).all(), "they are known")
+
+
+def check_depth(run: Run, said: dict[str, str]) -> None:
+    shares = _shares_of(run)
+    require(not run.spec.family.has_mixing, "there is mixing")
+    require_count(said["layers"], run.result.depth, "layers")
+    require_count(said["outputs"], run.result.depth - 1, "outputs")
+    require_number(said["even"], log_of(100 / len(shares)), "an even share")
+    is_even = shares.max() - shares.min() < 1e-4 * shares.max()
+    require(is_even == (said["share"] is None), "weights are the same, or are not")
+    if said["share"] is not None:
+        require_count(said["source"] or "0", int(shares.argmax()), "the source of the largest share")
+        require_number(said["share"], log_of(100 * shares.max()), "the largest share")
+
+
 COURSE = (
     rf"(?:stays at (?P<{{0}}stays>{NUMBER}){TIMES}|ends where it began, at (?P<{{0}}ends>{NUMBER}){TIMES}"
     rf"|(?P<{{0}}way>grows|falls) from (?P<{{0}}from>{NUMBER}){TIMES} to (?P<{{0}}to>{NUMBER}){TIMES})"
@@ -797,6 +825,13 @@ TEMPLATES = (
     Template("connection", _name_product("mixing", r" \(exp without Sinkhorn\)") + rf" {GAIN}\.", check_exp, True),
     Template("connection", _name_product("mixing", r" \((?P<rounds>\d+) Sinkhorn rounds?\)") + rf" {GAIN}"
              rf"(?:; its smallest column sum is (?P<least>-?{NUMBER}))?\.", check_sinkhorn, True),
+    Template("connection", r"The only layer reads the embedding alone\.", check_only_layer),
+    Template("connection", r"The weights over depth are unknown, as (?P<dtype>\w+) overflows\.", check_depth_unknown),
+    Template("connection", rf"Layer (?P<layers>\d+) reads the embedding and (?P<outputs>\d+) outputs? with the same "
+             rf"weight: (?P<even>{NUMBER}) % each\.", check_depth),
+    Template("connection", rf"Layer (?P<layers>\d+) reads the embedding and (?P<outputs>\d+) outputs?; "
+             rf"(?:the embedding|the output of layer (?P<source>\d+)) has the largest share, (?P<share>{NUMBER}) %, "
+             rf"where an even share is (?P<even>{NUMBER}) %\.", check_depth),
     Template("activation", rf"Activations (?P<verb>grow|shrink) from (?P<before>{NUMBER}) at the input "
              rf"to (?P<after>{NUMBER}) over (?P<layers>\d+) layers?{POWER}\.", check_activation, True),
     Template("activation", rf"Activations change by less than 5 %: (?P<before>{NUMBER}) before, (?P<after>{NUMBER}) "
@@ -899,7 +934,13 @@ class _Said(dict[str, str]):
 
 def read_headline(run: Run, text: str) -> None:
     """The headline is the largest gain forward, of every run, and next to it that backward; or why there is none."""
-    if text == "no skip path":
+    if part := re.fullmatch(rf"largest share ({NUMBER}) %(?: \(seed (\d+)\))?", text):
+        require(not run.spec.family.has_mixing, text)
+        require(part[2] == (str(run.spec.seed) if run.has_seeds else None), "another seed")
+        require_number(part[1], log_of(100 * _shares_of(run).max()), "the largest share")
+    elif text == "weights over depth unknown":
+        require(not np.isfinite(_shares_of(run)).all(), "they are known")
+    elif text == "no skip path":
         require(not run.spec.family.skips, text)
     elif text == "gain 1× (by design)":
         sums = [abs(_known(matrices_of(run.result)).sum(axis) - 1) for axis in (1, 2)]

@@ -23,6 +23,7 @@ CONNECTION: dict[str, list[Any]] = {
     "sinkhorn_iters": [20, 3, 1, 0],
     "sinkhorn_eps": [0.0, 0.0, 1e-6, 1e-3],
     "mapping_dtype": ["auto", "auto", "bfloat16"],
+    "depth_form": ["replace", "replace", "delta", "delta_gated"],
 }
 BLOCK: dict[str, list[Any]] = {
     "kind": ["mlp", "transformer", "conv", "pair"],

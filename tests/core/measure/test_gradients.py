@@ -83,7 +83,8 @@ class Autograd:
         """The gradient where layer `layer` has been left; -1 is the embedding."""
         grad = self.states[layer + 1].grad
         assert grad is not None
-        return self.stack.connection.streams(grad)
+        connection = self.stack.connection
+        return connection.streams(connection.gather_input_grad(grad) if layer < 0 else grad)
 
     def shared(self, layer: int) -> torch.Tensor:
         """The gradient along a shift of all streams, or at all parts of the width side by side."""
@@ -210,7 +211,7 @@ def test_the_embeddings_gradient_is_the_slope_of_the_loss(
             slopes.view(-1)[flat] = central_difference(lambda: stack().item(), x, along)
     leaf = stack.embed().detach().requires_grad_()
     (grad,) = torch.autograd.grad(_loss_from(stack, leaf), leaf)
-    parts = stack.connection.streams(grad)
+    parts = stack.connection.streams(stack.connection.gather_input_grad(grad))
     shared = (torch.cat(list(parts), 1) if connection["kind"] == "frac" else parts.sum(0)).view(x.shape)
     found, wanted = slopes.view(-1)[::5], shared.reshape(-1)[::5]
     assert (found - wanted).norm() < 1e-6 * wanted.norm()

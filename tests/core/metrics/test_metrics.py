@@ -70,8 +70,8 @@ def test_cka_of_every_two_layers(case: Case) -> None:
             assert result.matrices["cka"][one, other] == pytest.approx(value, rel=1e-9, abs=1e-11)
 
 
-def test_mixing_coefficients(case: Case) -> None:
-    name, result, wanted = case
+def test_mixing_coefficients(mixed_case: Case) -> None:
+    name, result, wanted = mixed_case
     for layer in range(4):
         read = "h_read" if name in PARTS else "h_pre"
         for key, column in ((read, wanted.h_pre), ("h_post", wanted.h_post), ("h_res", wanted.h_res)):
@@ -102,8 +102,8 @@ def test_mixing_coefficients(case: Case) -> None:
     assert ("h_pre" in result.matrices) != (name in PARTS)
 
 
-def test_composites(case: Case) -> None:
-    name, result, wanted = case
+def test_composites(mixed_case: Case) -> None:
+    name, result, wanted = mixed_case
     matrices = np.stack([h.mean(0) for h in wanted.h_res])
     for layer in range(4):
         up, down = measures.product(matrices, 0, layer), measures.product(matrices, layer, 3)
@@ -167,8 +167,8 @@ def test_the_mean_of_the_tokens_own_gains_exceeds_the_gain_of_averaged_matrices_
     assert largest["composite_gain_fwd_token_mean"] > largest["composite_gain_fwd_token_max"] - np.log10(32) - 1e-9
 
 
-def test_the_last_forward_product_is_the_first_backward_one(case: Case) -> None:
-    _, result, wanted = case
+def test_the_last_forward_product_is_the_first_backward_one(mixed_case: Case) -> None:
+    _, result, wanted = mixed_case
     whole = measures.product(np.stack([h.mean(0) for h in wanted.h_res]), 0, 3)
     assert result.layers["composite_gain_fwd"][-1] == pytest.approx(measures.amax_forward(whole), rel=1e-9)
     assert result.layers["composite_gain_bwd"][0] == pytest.approx(measures.amax_backward(whole), rel=1e-9)

@@ -13,7 +13,7 @@ from mhc_core.metrics.token_products import TokenProducts, to_gains
 from mhc_core.record.columns import fetch
 from mhc_core.stack import build_stack
 from tests.core import measures
-from tests.core.conftest import CONNECTIONS, PARTS, build_spec, measure, shake
+from tests.core.conftest import CONNECTIONS, MIXED, PARTS, build_spec, measure, shake
 
 
 def draw(layers: int, n: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -118,7 +118,8 @@ def test_hc_at_its_papers_init_unfolds_to_the_residual_network(dynamic: bool) ->
 
 
 # A layer between parts of the width reads a matrix of parts: no single weight tells what an output is to it.
-WEIGHTED = [name for name in CONNECTIONS if name not in PARTS]
+# Attention over depth has its weights from no mixing: test_depth.py.
+WEIGHTED = [name for name in MIXED if name not in PARTS]
 
 
 @pytest.mark.parametrize("name", WEIGHTED)

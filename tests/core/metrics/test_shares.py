@@ -76,8 +76,8 @@ def test_shares_of_streams(case: Case) -> None:
             assert result.layers[f"{kind}_share_entropy"][layer] == pytest.approx(evenness, rel=1e-10, abs=1e-12), kind
 
 
-def test_the_branchs_share_of_each_stream(case: Case) -> None:
-    _, result, wanted = case
+def test_the_branchs_share_of_each_stream(mixed_case: Case) -> None:
+    _, result, wanted = mixed_case
     check_branch_shares(result, wanted)
 
 

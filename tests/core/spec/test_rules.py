@@ -16,6 +16,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "seeds": (1, 2),
     "connection.kind": CONNECTION_KINDS,
     "connection.streams": tuple(range(1, 17)),
+    "connection.depth_heads": (1, 2, 3, 4, 5, 64),
     "block.kind": ("mlp", "transformer", "conv", "pair"),
     "block.heads": (1, 2, 3, 4, 5, 16, 63, 64),
     "block.scaling": ("constant", "rezero", "deepnorm", "layernorm_scaling"),

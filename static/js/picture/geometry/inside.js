@@ -3,7 +3,7 @@
 import { formatFactor, formatGain } from '../../data/gain.js';
 import { formatSigned, inclusiveRange } from '../../data/numbers.js';
 import { multiplySpan, rowSums, toLog10 } from '../../figures/fill/composites.js';
-import { logAt, weightsAt } from './reading.js';
+import { logAt, sharesAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
 
@@ -39,13 +39,19 @@ export function toInside(reading, run, name, layout, layer, isBehind = false) {
   return [
     toEdge(layout),
     toText(x, y + 24, `Inside layer ${layer + 1} of ${name}`, 'ink', { size: 14, isBold: true }),
-    toText(x, y + 43, reading.streams === 1 ? 'reads · adds' : 'reads · mixes · writes', 'muted'),
+    toText(x, y + 43, describeParts(reading), 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
     ...toEnds(reading, run, lens, layer, isBehind),
     ...toBranch(reading, lens, layer),
     ...toWords(reading, layer, frame, lens),
   ];
+}
+
+/** Describe the parts of a layer. @param {Reading} reading */
+function describeParts({ outputs, streams }) {
+  if (outputs) return 'reads the embedding and earlier outputs';
+  return streams === 1 ? 'reads · adds' : 'reads · mixes · writes';
 }
 
 /** Draw the line between the strips and the magnified layer. @param {Layout} layout @returns {Shape} */
@@ -139,8 +145,8 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
 }
 
 /** Draw the branch of the magnified layer as a box with its kind. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */
-function toBranch({ mix, streams }, { name, half, middle, branch, lanes }, layer) {
-  const isKnown = weightsAt(mix.mean, layer) !== null;
+function toBranch({ mix, streams, outputs }, { name, half, middle, branch, lanes }, layer) {
+  const isKnown = outputs || weightsAt(mix.mean, layer) !== null;
   const unknown = streams === 1 ? 'skip path not known' : 'mixing not known';
   const [x, y] = [middle - half, branch - BOX_PX / 2];
   return [
@@ -172,7 +178,7 @@ function toWords(reading, layer, frame, { branch }) {
   const isBelow = frame.right - frame.left < ROW_LAYOUT_PX;
   const left = isBelow ? frame.left + PAD_PX : Math.min(frame.left + PAD_PX + MAX_LENS_PX + 20, frame.right - 190);
   const room = (frame.right - PAD_PX - left) / WIDER;
-  const sentence = describeRow(reading, layer);
+  const sentence = reading.outputs ? describeReads(reading, layer) : describeRow(reading, layer);
   const rows = sentence ? wrapText(sentence, SMALL, room) : [];
   const y = isBelow ? branch + 32 : frame.top + 84;
   return [
@@ -194,6 +200,23 @@ export function describeRow({ mix, streams: n, layers }, layer) {
   const row = sums.reduce((most, sum, index) => (Math.abs(sum) > Math.abs(sums[most]) ? index : most), 0);
   const sum = formatSigned(sums[row], 2);
   return `Row ${row + 1} of H_res sums to ${sum}: mixing multiplies a shared signal in stream ${row + 1} by ${sum}.`;
+}
+
+const NAMED = 3; // sources that a sentence names
+
+/** Describe which sources a layer reads most; empty if unknown. @param {Reading} reading @param {number} layer from 0 */
+export function describeReads(reading, layer) {
+  const shares = sharesAt(reading, layer);
+  if (!shares) return '';
+  if (layer === 0) return 'Layer 1 reads the embedding alone.';
+  const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
+  const even = percent(1 / shares.length);
+  const order = shares.map((_, source) => source).sort((one, other) => shares[other] - shares[one]);
+  if (shares[order[0]] - shares[order[layer]] < EVEN / shares.length)
+    return `It reads ${layer + 1} sources evenly: ${even} each.`;
+  const nameOf = (/** @type {number} */ source) => (source === 0 ? 'the embedding' : `the output of layer ${source}`);
+  const named = order.slice(0, NAMED).map((source) => `${nameOf(source)} (${percent(shares[source])})`);
+  return `It reads most of ${named.join(', ')}. An even share is ${even}.`;
 }
 
 /** Add up values. @param {number[]} values */

@@ -1,5 +1,6 @@
 /** Builds the picture from shapes: static parts, and parts that follow the cursor. No browser here. */
 
+import { toArcs } from './arcs.js';
 import { linesBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
@@ -88,7 +89,8 @@ export function hasBegun({ runs }) {
 }
 
 /**
- * Draw names, gains and the parts that follow the cursor: layers outside the interval are dimmed, and one layer of a run is magnified.
+ * Draw names, gains and the parts that follow the cursor: layers outside the interval are dimmed, one layer of a run is magnified,
+ * and arcs show what the layer reads where there is no mixing.
  * @param {Plan} plan
  * @param {number} layer from 0
  * @param {{first: number, last: number} | null} interval the chosen layers, null for all
@@ -101,17 +103,21 @@ export function toCursor(plan, layer, interval, run) {
   const reading = run === null ? null : plan.runs[run]?.reading;
   const inside =
     reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
+  const arcs = plan.runs.flatMap((shown, place) =>
+    shown.reading ? toArcs(shown.reading, place, plan.layout, plan.layout.bands[place], layer) : [],
+  );
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
-  return [...(interval ? toVeils(plan.layout, interval) : []), ...sides, ...edge, ...inside];
+  return [...(interval ? toVeils(plan.layout, interval) : []), ...arcs, ...sides, ...edge, ...inside];
 }
 
-/** Return the run to magnify by default: the first of the given connection, else with free mixing, else with several streams. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
+/** Return the run to magnify by default: the first of the given connection, else with free mixing, else with several streams, else with attention over depth. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */
 export function magnifiedOf(runs, kind = null) {
   const isMixed = (/** @type {Shown} */ { reading }) => (reading?.streams ?? 1) > 1;
   const tests = [
     (/** @type {Shown} */ shown) => shown.reading !== null && kind !== null && shown.kind === kind,
     (/** @type {Shown} */ shown) => isMixed(shown) && Boolean(shown.isFree),
     isMixed,
+    (/** @type {Shown} */ { reading }) => Boolean(reading?.outputs),
     (/** @type {Shown} */ { reading }) => reading !== null,
   ];
   const [found] = tests.map((test) => runs.findIndex(test)).filter((run) => run >= 0);

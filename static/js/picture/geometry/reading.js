@@ -12,7 +12,8 @@ export const MIXING = ['h_res', 'h_pre', 'h_read', 'h_post', 'composite_gain_fwd
  * L layers, n streams. Sizes and gradients are log10, (L + 1) rows of n: row 0 is the embedding, row l + 1 the output of layer l; NaN if
  * unknown. Rows of weights are outputs; a spread is their standard deviation over tokens, for dynamic mixing only.
  * @typedef {{layers: number, streams: number, blocks: string[], sizes: Float64Array, gradients: Float64Array,
- *   status: Map<number, string>, mix: Weights, read: Weights, write: Weights}} Reading
+ *   status: Map<number, string>, mix: Weights, read: Weights, write: Weights, outputs?: Matrix | null}} Reading
+ * `outputs` are the weights (L, L + 1) of the embedding and earlier outputs in what each layer reads, of runs without mixing only.
  * @typedef {{mean: Matrix | null, spread: Matrix | null}} Weights
  */
 
@@ -38,6 +39,7 @@ export function toReading(columns, mixed = columns) {
     mix: weightsOf(weights, 'h_res'),
     read: weightsOf(weights, weights.matrices.has('h_read') ? 'h_read' : 'h_pre'),
     write: weightsOf(weights, 'h_post'),
+    outputs: weights.matrices.has('h_res') ? null : (weights.matrices.get('unfolded') ?? null),
   };
 }
 
@@ -56,6 +58,15 @@ function toLogs(columns, key, layers, streams) {
     if (row) logs.set(row, (layer + 1) * streams);
   }
   return logs.map((log10) => (Number.isFinite(log10) ? log10 : NaN));
+}
+
+/** Return the shares of the embedding (0) and of the outputs of earlier layers in what a layer reads; null if unknown. @param {Reading} reading @param {number} layer from 0 @returns {number[] | null} */
+export function sharesAt({ outputs, layers }, layer) {
+  const row = layer < layers ? weightsAt(outputs ?? null, layer) : null;
+  if (!row) return null;
+  const weights = Array.from(row.subarray(0, layer + 1));
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return sum > 0 ? weights.map((weight) => weight / sum) : null;
 }
 
 /** Return log10 of a stream before the layers (0) or after so many. @param {Reading} reading @param {'sizes' | 'gradients'} quantity @param {number} position @param {number} stream */

@@ -1,0 +1,250 @@
+"""Attention over depth: what a layer reads is a weighted sum of the embedding and of all earlier outputs.
+
+    h_l = sum_i a_i s_i,  a = softmax_i(c q_l . s_i / rms(s_i))
+
+The sources s_i are the embedding and the outputs of the layers; with blocks of S layers, the embedding, the sum of the
+outputs of each full block, and the sum so far of the block that is not full. c is 1. The norm has no learned gain,
+which would only multiply the query, and the published eps. Where values are normed, s_i / rms(s_i) is summed in place
+of s_i, and c is one over the square root of a head's features. With H heads, each slice of C / H features has weights
+of its own; the norm is over all features. Formulas as in the code that `mhc_core/families/attnres.py` names.
+
+The first layer reads the embedding alone. The sum behind the last layer goes to the read-out. In the delta form a layer
+reads x_l + g sum_i a_i s_i, x_l being the plain residual state, which is the sum of all sources; only full blocks are
+weighed, and the read-out takes x_L. A norm that follows the layer is of what is read; sources stay as they are.
+DeepNorm has no skip path to enlarge, as without a connection.
+
+Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedding.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from mhc_core.blocks.norms import normalise
+from mhc_core.connections.connection import Connection, DepthReads, Mixing, Query
+from mhc_core.connections.noise import draw_mixing_noise
+from mhc_core.spec import RunSpec
+
+KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-linear-attention and of Inkling2
+
+
+class DepthAttention(Connection):
+    """The state is (K + 1, N, C): the sources, and last what the next layer reads of them, which is its one stream.
+
+    A layer's own parameters are those of the sum behind it: the query by which the next layer, or the read-out, reads.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec, streams=1)
+        chosen = spec.connection
+        self.block, self.heads = chosen.depth_block, chosen.depth_heads
+        self.is_delta, self.is_normed = chosen.depth_form != "replace", chosen.depth_values == "normed"
+        count = spec.depth - 1 if self.is_delta else spec.depth
+        draws = draw_mixing_noise(spec, spec.width)[:count]
+        self.queries = nn.ParameterList(nn.Parameter(draw.clone()) for draw in draws)
+        gated = chosen.depth_form == "delta_gated"
+        self.gates = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in range(count if gated else 0))
+        self.register_buffer("one", torch.ones(()))
+        self.register_buffer("zero", torch.zeros(spec.width))
+
+    def static_mixing(self) -> Mixing | None:
+        return None
+
+    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Query:
+        is_read = layer < len(self.queries)
+        query = self.queries[layer] if is_read else self.get_buffer("zero")
+        return Query(query, self.gates[layer] if is_read and len(self.gates) else self.get_buffer("one"))
+
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        return [parts[layer] for parts in (self.queries, self.gates) if layer < len(parts)]
+
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x_NC, x_NC])
+
+    def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
+        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        return state[-1].view_as(state[-1])
+
+    def leave(
+        self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query
+    ) -> tuple[torch.Tensor, DepthReads]:
+        appends, count = layer % self.block == 0, self._count_attended(layer)
+        if count:
+            state, attention, values = read_sources(
+                state, y_NC, mixing.query, count, self.heads, appends=appends, is_normed=self.is_normed
+            )
+        else:
+            state = _add_output(state, y_NC, appends=appends)
+            attention = values = mixing.query.new_zeros((0, len(y_NC), self.heads))
+        if self.is_delta:
+            added = mixing.gate * state[-1] if count else 0.0
+            read = state[:-1].to(values.dtype).sum(0) + added
+            state = torch.cat([state[:-1], read.to(state.dtype).unsqueeze(0)])
+        return state, DepthReads(attention, self._weigh(layer, values, mixing.gate))
+
+    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
+        return torch.cat([state[:-1], normalise(state[-1:], norm)])
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        return state[-1]
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        return state[-1:]
+
+    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return state[:-2], state[-2:]
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        # The embedding is a source, and what the first layer reads.
+        return grad.sum(0, keepdim=True)
+
+    def _count_attended(self, layer: int) -> int:
+        """Return how many sources are weighed behind a layer; 0 where the plain state is read."""
+        if not self.is_delta:
+            return 2 + layer // self.block
+        return 0 if layer == self.layers - 1 else 1 + (layer + 1) // self.block
+
+    @torch.no_grad()
+    def _weigh(self, layer: int, values: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
+        """Return the weight of the embedding and of each output in what is read, (J): that of its source."""
+        means = gate * values.mean((1, 2), dtype=torch.float64)
+        outputs = torch.arange(layer + 1, device=values.device) // self.block + 1
+        places = torch.cat([outputs.new_zeros(1), outputs])
+        if not self.is_delta:
+            return means[places]
+        padded = torch.cat([means, means.new_zeros(int(places[-1]) + 1)])
+        return 1 + padded[places]
+
+
+def read_sources(
+    state: torch.Tensor,
+    y_NC: torch.Tensor,
+    query: torch.Tensor,
+    count: int,
+    heads: int,
+    *,
+    appends: bool,
+    is_normed: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Add an output to the sources, weigh the first `count` of them, and read their sum.
+
+    Parameters
+    ----------
+    state: (K + 1, N, C), the sources and what was read of them last, which is dropped.
+    y_NC: becomes a source of its own where `appends`, else is added to the last one.
+    query: (C), in the type of the weights.
+    is_normed: whether sources are summed after their norm, and logits are over the root of a head's features.
+
+    Returns
+    -------
+    The sources and what is read; without a gradient, the attention and the coefficients of the sources in the sum,
+    (count, N, H) each.
+    """
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _Read.apply(
+        state, y_NC, query, count, heads, appends, is_normed
+    )
+    return found
+
+
+def _add_output(state: torch.Tensor, y_NC: torch.Tensor, *, appends: bool) -> torch.Tensor:
+    """The sources with an output, and a last entry for what is read of them, which still has to be written."""
+    if appends:
+        return torch.cat([state[:-1], y_NC.unsqueeze(0), y_NC.unsqueeze(0)])
+    last = state[-2] + y_NC
+    return torch.cat([state[:-2], last.unsqueeze(0), last.unsqueeze(0)])
+
+
+def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
+    return x.unflatten(-1, (heads, -1))
+
+
+def _attend(
+    x_KNC: torch.Tensor, query: torch.Tensor, heads: int, *, is_normed: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The attention, s . q times the scale of the logits (K, N, H each), and 1 / rms (K, N, 1)."""
+    scaled = query / math.sqrt(len(query) // heads) if is_normed else query
+    # In float64, as squares of large float32 values are infinite.
+    if torch.is_grad_enabled():  # a norm of 0 has no second derivative
+        squares = x_KNC.double().square().sum(-1, keepdim=True)
+    else:
+        squares = torch.linalg.vector_norm(x_KNC, dim=-1, keepdim=True, dtype=torch.float64).square()
+    inverse = torch.rsqrt(squares / len(query) + KEY_EPS).to(x_KNC.dtype)
+    along = (x_KNC @ scaled).unsqueeze(-1) if heads == 1 else (_split(x_KNC, heads) * scaled.view(heads, -1)).sum(-1)
+    return torch.softmax(along * inverse, 0), along, inverse
+
+
+def _sum(values_KNH: torch.Tensor, x_KNC: torch.Tensor) -> torch.Tensor:
+    return (values_KNH.unsqueeze(-1) * _split(x_KNC, values_KNH.shape[-1])).sum(0).flatten(1)
+
+
+class _Read(torch.autograd.Function):
+    """One node of the graph, with its gradient by hand: autograd would walk the sources several times as often.
+
+    Its own output is saved, as the next state keeps it in any case.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        state: torch.Tensor,
+        y_NC: torch.Tensor,
+        query: torch.Tensor,
+        count: int,
+        heads: int,
+        appends: bool,
+        is_normed: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        found = _add_output(state, y_NC, appends=appends)
+        x = found[:count].to(query.dtype)
+        attention, along, inverse = _attend(x, query, heads, is_normed=is_normed)
+        values = attention * inverse if is_normed else attention
+        found[-1] = _sum(values, x)
+        ctx.save_for_backward(found, query, attention, along, inverse)
+        ctx.count, ctx.heads, ctx.appends, ctx.is_normed = count, heads, appends, is_normed
+        ctx.mark_non_differentiable(attention, values)
+        return found, attention, values
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
+        found, query, attention, along, inverse = ctx.saved_tensors
+        x = found[: ctx.count].to(query.dtype)
+        kept = (attention, along, inverse)
+        if torch.is_grad_enabled():  # someone differentiates the gradient
+            kept = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
+        to_x, to_query = _differentiate(ctx, x, query, grad, kept)
+        to_y = to_x[-1]
+        before = to_x[:-1] if ctx.appends else to_x
+        # What was read last has no part in this sum.
+        to_state = torch.cat([before, torch.zeros_like(to_y).unsqueeze(0)])
+        return to_state.to(grad.dtype), to_y.to(grad.dtype), to_query, None, None, None, None
+
+
+def _differentiate(
+    ctx: Any, x: torch.Tensor, query: torch.Tensor, grad: torch.Tensor, kept: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The chain rule through the sum, softmax, logits s . q / rms(s), and rms; gradients at all sources."""
+    attention, along, inverse = kept
+    heads, width = ctx.heads, len(query)
+    scale = 1 / math.sqrt(width // heads) if ctx.is_normed else 1.0
+    g_NHc, x_KNHc = _split(grad[-1].to(query.dtype), heads), _split(x, heads)
+    overlap = torch.linalg.vecdot(x_KNHc, g_NHc)  # of every source with the gradient, (K, N, H)
+    to_attention = overlap * inverse if ctx.is_normed else overlap
+    to_logits = attention * (to_attention - (attention * to_attention).sum(0))
+    to_inverse = (to_logits * along).sum(-1, keepdim=True)
+    if ctx.is_normed:
+        to_inverse = to_inverse + (attention * overlap).sum(-1, keepdim=True)
+    to_along = to_logits * inverse * scale
+    to_x = grad[:-1].to(query.dtype, copy=True)
+    weighed = _split(to_x[: ctx.count], heads)
+    weighed.addcmul_(x_KNHc, (-to_inverse * inverse.pow(3) / width).unsqueeze(-1))
+    weighed.addcmul_((attention * inverse if ctx.is_normed else attention).unsqueeze(-1), g_NHc)
+    weighed.addcmul_(to_along.unsqueeze(-1), query.view(heads, -1))
+    to_query = torch.einsum("mh,mhc->hc", to_along.flatten(0, 1), x_KNHc.flatten(0, 1)).flatten()
+    return to_x, to_query
+
+
+def build_depth_attention(spec: RunSpec) -> Connection:
+    """Build attention over depth by the spec's `depth_` fields."""
+    return DepthAttention(spec)
