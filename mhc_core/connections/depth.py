@@ -142,7 +142,7 @@ def read_sources(
     The sources and what is read; without a gradient, the attention and the coefficients of the sources in the sum,
     (count, N, H) each.
     """
-    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _Read.apply(
+    found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ReadSources.apply(
         state, y_NC, query, count, heads, appends, is_normed
     )
     return found
@@ -179,7 +179,7 @@ def _sum(values_KNH: torch.Tensor, x_KNC: torch.Tensor) -> torch.Tensor:
     return (values_KNH.unsqueeze(-1) * _split(x_KNC, values_KNH.shape[-1])).sum(0).flatten(1)
 
 
-class _Read(torch.autograd.Function):
+class _ReadSources(torch.autograd.Function):
     """One node of the graph, with its gradient by hand: autograd would walk the sources several times as often.
 
     Its own output is saved, as the next state keeps it in any case.

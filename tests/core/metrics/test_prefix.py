@@ -15,7 +15,7 @@ from mhc_core.spec.block import DEPTH_SCALED
 from tests.core.conftest import collect
 from tests.core.drawn import draw_specs
 
-SPECS, DEPTHS = 40, (5, 11)
+SPECS, DEPTHS = 130, (5, 11)
 
 
 @cache

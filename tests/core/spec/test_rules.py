@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from mhc_core.spec import CONNECTION_KINDS, RunSpec, SpecErrors, parse_spec
+from mhc_core.family import _allow_any
+from mhc_core.spec import CONNECTION_KINDS, FAMILIES, RunSpec, SpecErrors, parse_spec
 
 SCHEMA = RunSpec.model_json_schema()
+# Drawn more often, or no spec would break one of their rules alone.
+RULED = [kind for kind, family in FAMILIES.items() if not family.has_mixing or family.rule is not _allow_any]
 VALUES: dict[str, tuple[Any, ...]] = {
     "width": (4, 6, 7, 12, 64, 65, 4096),
     "seeds": (1, 2),
-    "connection.kind": CONNECTION_KINDS,
+    "connection.kind": (*CONNECTION_KINDS, *RULED, *RULED, *RULED),
     "connection.streams": tuple(range(1, 17)),
     "connection.depth_heads": (1, 2, 3, 4, 5, 64),
     "block.kind": ("mlp", "transformer", "conv", "pair"),
