@@ -50,8 +50,7 @@ PANEL = Panel(
     key="unfolded",
     title="Effective skip connections",
     unit="weight of each source layer",
-    meaning="How strongly each layer reads the embedding and every earlier output, through the mixing alone or by "
-    "attention over depth.",
+    meaning="How strongly each layer reads each earlier output, through the mixing alone or by attention over depth.",
     help=Help(
         formula="w[k,j] = H_pre_k H_res_{k−1} … H_res_{j+1} H_post_j, H_post_0 = 1",
         reading="Each row is one reading layer. A residual network has 1 everywhere: every output stays as it was "

@@ -162,7 +162,7 @@ def test_costs_are_those_of_the_interface_and_follow_the_view(open_page: OpenPag
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.post_data or "") if "/costs" in request.url else None)
     type_setting(page, "Streams", 3)
-    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac: not possible with these settings.")
+    expect(page.locator(".cost-card")).to_contain_text("KromHC, Frac, oHC: not possible with these settings.")
     assert cost_rows(page)["mHC"] != rows["mHC"]
     assert len(asked) == 1
     assert '"streams":3' in asked[0]
