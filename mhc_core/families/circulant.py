@@ -72,6 +72,6 @@ FAMILY = Family(
     map_reference=add_shifts,
     page_map=PageMap("circulant", layers=128),
     parent="mhc",
-    keeps="a bound below: the product of all layers keeps every difference between streams",
+    keeps="exact sums, and a bound from below: all layers together lose no signal completely",
     gives_up="all mixing but cyclic shifts, and strong mixing in deep stacks",
 )

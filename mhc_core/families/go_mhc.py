@@ -78,6 +78,6 @@ FAMILY = Family(
     page_map=PageMap("block_energy"),
     paper="arXiv 2604.02309",
     parent="orthostochastic",
-    keeps="exact sums, and a uniform start that one block size cannot reach",
-    gives_up="few numbers: 4 n² in a layer",
+    keeps="exact sums, from an orthogonal matrix of twice the size",
+    gives_up="a small number of parameters: a layer has 4 n²",
 )
