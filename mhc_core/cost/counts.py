@@ -26,6 +26,7 @@ STREAM_PASSES = {
 DEPTH_PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
 DEPTH_CALLS = 25  # of attention over depth
 DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
+MAP_PASSES = 2  # values per operation of a map without rounds, in dynamic mixing
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
 END_VECTORS = {"text": 2 * 256, "corpus": 2 * 256, "digits": 1 + 64 + 10}  # of width C: embeddings and read-out
 
@@ -167,7 +168,9 @@ def _mixing_bytes(spec: RunSpec) -> float:
     if not spec.connection.dynamic:
         return (20 * n - 1) * width * item
     streams = STREAM_PASSES[_projects_apart(spec)]
-    return (streams * n * width + 10 * spec.streams**2 * _rounds(spec)) * item
+    rounds = _rounds(spec)
+    of_map = 10 * spec.streams**2 * rounds if rounds else MAP_PASSES * spec.family.operations(spec.streams, 0)
+    return (streams * n * width + of_map) * item
 
 
 def count_pass_calls(spec: RunSpec) -> float:
