@@ -44,7 +44,7 @@ AT_REST = """key => document.querySelector(`#panel-${key} .plot`).data
         "residual,none,hc,mhc",
         "mhc_lite,kromhc,orthostochastic,identity_hc",
         "hc,frac",
-        "go_mhc,tbp,circulant,one_sided",
+        "go_mhc,tbp,shc,one_sided",
     ],
 )
 def test_a_hand_sees_the_lines_of_each_connection_as_they_are_at_rest(open_page: OpenPage, kinds: str) -> None:
