@@ -2,9 +2,9 @@
 
 Pure functions of the spec. Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio),
 attention 8 C^2 + 4 T C, mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between
-m parts of the width mixing and projection are 2 C (2 m + 1) each; attention over depth is 6 C a source, of which layer
-l has l + 2, so that it grows with the square of the depth. What a branch costs is declared by the branch. Bytes and
-calls are those of our operators, counted by tests on real stacks.
+m parts of the width mixing and projection are 2 C (2 m + 1) each; attention over depth is 6 C for each source, and
+layer l has l + 2 sources, so that its cost grows with the square of the depth. What a branch costs is declared by the
+branch. Bytes and calls are those of our operators, counted by tests on real stacks.
 
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
@@ -353,7 +353,7 @@ def _rank_size(spec: RunSpec) -> int:
 
 
 def _layers_together(spec: RunSpec) -> int:
-    """Return the number of layers in the largest block that is measured at once; block sizes double from 1."""
+    """Return the size of the largest block of layers that is measured at once. Blocks have 1, 2, 4, ... layers."""
     most = max(1, min(16, 2**24 // (count_samples(spec) * spec.width * _copies(spec))))
     size, left, largest = 1, spec.depth, 1
     while left > 0:

@@ -14,7 +14,7 @@ UNIFORM_SHARE = 1 / (1 + math.exp(8))  # d: the published code learns its logit 
 
 
 class TransportMap(ResidualMap):
-    """(n - 1)^2 logits, each of which places one entry between the least and the largest value that is feasible.
+    """(n - 1)^2 logits. Each sets one entry, as a share of the interval of its feasible values.
 
     X is filled row by row: X_ij = L + (U - L) sigmoid(t_ij), where U is the smaller of what is left of row i and of
     column j, and L is what the later columns cannot take of the row. The rows below need 1 each, which is never less

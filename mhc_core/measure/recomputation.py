@@ -95,7 +95,7 @@ def recompute(spec: RunSpec) -> RecomputationFrame:
 
 
 def _count_draws(spec: RunSpec) -> int:
-    """Count the disturbances of which the largest effect counts.
+    """Return how many random disturbances a tolerance is taken from; the largest effect sets it.
 
     A single number, such as a row sum at the first layer, moves by |z| times its standard deviation in one draw, z
     standard normal. States of bfloat16 that coefficients depend on move it by 17 roundings over `SHARED`, so the

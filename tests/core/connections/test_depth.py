@@ -1,4 +1,4 @@
-"""Attention over depth: every form against the numpy loops of `reference.py`, and what is known in closed form."""
+"""Attention over depth: every form against the numpy loops of `reference.py`, and against closed forms."""
 
 from typing import Any
 

@@ -64,7 +64,7 @@ def test_singular_values_of_products_are_those_of_exact_arithmetic(scale: float)
 
 
 def test_a_value_that_rounding_of_entries_decides_is_missing() -> None:
-    """Entries that change by float32 rounding change what is known by less than 10 %."""
+    """Rounding entries of H_res to float32 changes every value that is not nan by less than 10 %."""
     generator = np.random.default_rng(2)
     for noise in (0.0, 1e-6, 1e-4, 1e-2):
         h_res = 0.25 + noise * generator.normal(size=(64, 4, 4))
