@@ -7,7 +7,7 @@ torch only inside functions: a client without torch reads specs and records too.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -233,7 +233,11 @@ class Family:
     @property
     def is_identity(self) -> bool:
         """Return whether H_res of several streams is the identity, which nothing can move."""
-        return self.has_streams and self.drawn == "nothing"
+        return self.has_streams and self.drawn == "nothing" and self.orthogonal
+
+    def without_constraints(self) -> "Family":
+        """Return the family without the constraints on its matrices: those of a stack whose mixing is edited."""
+        return replace(self, rows="free", columns="free", norm_bounded=False, signed=True, orthogonal=False)
 
 
 def compute_sigmoid(t: Array) -> Array:

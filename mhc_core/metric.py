@@ -153,6 +153,7 @@ class ReferenceLayer:
     Attributes
     ----------
     x_nNC, g_nNC: streams that leave it, and the loss's gradient there. u_NC, y_NC: branch input and output.
+    entered_nNC: streams that the mixing was applied to: those that left the layer before, or what an edit made of them.
     grad_u: gradient at u.
     mixing: `h_pre`, `h_post` and `h_res`, which the layer has by these names too; None where layers read earlier
         outputs, so that these raise `NoMixing`.
@@ -163,6 +164,7 @@ class ReferenceLayer:
 
     x_nNC: Array
     g_nNC: Array
+    entered_nNC: Array
     u_NC: Array
     y_NC: Array
     grad_u: Array

@@ -1,9 +1,10 @@
-"""A stack: input, L layers joined by a connection, final norm, loss.
+"""A stack: input, L layers joined by a connection, edits of these, final norm, loss.
 
 `Stack.forward` is the plain network under autograd. `run` drives the same layers one by one through `Stack.layer`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 from mhc_core.blocks import build_branch
 from mhc_core.blocks.norms import normalise
 from mhc_core.connections import Made, Mixing, build_connection
+from mhc_core.edits import Base, Edits, turn
 from mhc_core.inputs import build_input
 from mhc_core.spec import RunSpec
 
@@ -19,12 +21,15 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 
 class LayerOutput(NamedTuple):
-    """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used."""
+    """What one layer did: new state, branch input u (N, C), branch output y (N, C), the coefficients it used, and the
+    state that these were applied to, which an edit can have replaced.
+    """
 
     state: torch.Tensor
     u: torch.Tensor
     y: torch.Tensor
     mixing: Made
+    entered: torch.Tensor
 
 
 class Stack(nn.Module):
@@ -40,6 +45,7 @@ class Stack(nn.Module):
         self.input.to(dtype)
         self.branches.to(dtype)
         self.connection.to(self.connection.coefficient_dtype)
+        self.edits = Edits(spec)
 
     def embed(self) -> torch.Tensor:
         """The state before the first layer: copies of the embedded input, or its parts."""
@@ -48,14 +54,19 @@ class Stack(nn.Module):
     def layer(self, layer: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
         """One layer; `mixing` is its row of the static coefficients, or None for a dynamic connection."""
         connection = self.connection
-        made: Any = connection.dynamic_mixing(layer, state) if mixing is None else mixing
-        u_NC = connection.read(state, made)
+        state, matrix = self.edits.enter(layer, state, connection)
+        seen = state if matrix is None else turn(state, matrix, connection)
+        made: Any = connection.dynamic_mixing(layer, seen) if mixing is None else mixing
+        made = self.edits.mix(layer, made, matrix)
+        # The arithmetic of a single stream skips its coefficients, and with them the matrix of its edits.
+        mixed = state if self.spec.family.has_streams else seen
+        u_NC = connection.read(mixed, made)
         shape = (self.spec.input.batch, self.spec.input.tokens, self.spec.width)
-        y_NC = self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape)
-        state, used = connection.leave(layer, self._pass_by(layer, state), y_NC, made)
+        y_NC = self.edits.output(layer, self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape))
+        after, used = connection.leave(layer, self._pass_by(layer, mixed), y_NC, made)
         if self.spec.block.norm_position == "post":
-            state = connection.normalise(state, self.spec.block.norm)
-        return LayerOutput(state, u_NC, y_NC, used)
+            after = connection.normalise(after, self.spec.block.norm)
+        return LayerOutput(after, u_NC, y_NC, used, state)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
         """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""
@@ -63,15 +74,38 @@ class Stack(nn.Module):
         return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
-        """Collapse the streams, normalise (pre-norm stacks only: elsewhere none is due), read out."""
+        """The loss of the state behind the last layer."""
+        return self.input.loss(self.collapse(state))
+
+    def collapse(self, state: torch.Tensor) -> torch.Tensor:
+        """Collapse the streams and normalise (pre-norm stacks only: elsewhere none is due): (B, T, C)."""
         out_NC = self.connection.reduce(state)
         if self.spec.block.norm_position == "pre":
             out_NC = normalise(out_NC, self.spec.block.norm)
-        return self.input.loss(out_NC.view(self.spec.input.batch, self.spec.input.tokens, -1))
+        return out_NC.view(self.spec.input.batch, self.spec.input.tokens, -1)
 
     def forward(self) -> torch.Tensor:
         """The loss, through plain autograd."""
+        if self.edits.is_on:
+            self.record_base()
         return self.loss(self.climb(self.embed())[0])
+
+    @contextmanager
+    def without_edits(self) -> Iterator[None]:
+        """Switch edits off for a while."""
+        edits, self.edits = self.edits, Edits(self.spec.model_copy(update={"edits": ()}))
+        try:
+            yield
+        finally:
+            self.edits = edits
+
+    @torch.no_grad()
+    def record_base(self) -> None:
+        """Run without edits, for those that restore or freeze something."""
+        outputs: list[LayerOutput] = []
+        with self.without_edits():
+            self.climb(self.embed(), lambda layer, output: outputs.append(output))
+        self.edits.base = Base.of(outputs)
 
     def climb(
         self, state: torch.Tensor, observe: Callable[[int, LayerOutput], None] | None = None

@@ -85,10 +85,10 @@ def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: 
     state = recorded.state_nNC
     for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
         u_NC = state[0] if layer.u_NC is None and len(state) == 1 else layer.u_NC
-        state = layer.after_nNC
+        entered, state = state, layer.after_nNC
         unknown = torch.full_like(state[0], float("nan"))
         u_NC, y_NC = (unknown if part is None else part for part in (u_NC, layer.y_NC))
-        frames += probe.observe(index, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing))
+        frames += probe.observe(index, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing, entered=entered))
     return frames
 
 

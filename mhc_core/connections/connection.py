@@ -135,6 +135,10 @@ class Connection(nn.Module, ABC):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
+    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        """The state of these streams: the inverse of `streams`."""
+        raise AssertionError("the streams of this family are not its whole state")
+
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What a state has taken over from the one before as it was, and what its layer has computed; joined they are
         the state again.
@@ -186,6 +190,9 @@ class StreamMajor(Copying):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state
 
+    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        return x_nNC
+
 
 class SampleMajor(Copying):
     """Layout (N, n, C) for dynamic mixing: one batched n x n by n x C product a layer."""
@@ -205,3 +212,6 @@ class SampleMajor(Copying):
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state.transpose(0, 1)
+
+    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        return x_nNC.transpose(0, 1).contiguous()

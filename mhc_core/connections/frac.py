@@ -48,6 +48,9 @@ class Parts(Connection):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return self._split(state).transpose(0, 1)
 
+    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        return x_nNC.transpose(0, 1).flatten(1)
+
     def merge(self, x: torch.Tensor) -> torch.Tensor:
         return x.transpose(-3, -2).flatten(-2)
 

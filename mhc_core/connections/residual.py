@@ -35,6 +35,9 @@ class SingleStream(Connection):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state.unsqueeze(0)
 
+    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        return x_nNC[0]
+
 
 def build_none(spec: RunSpec) -> Connection:
     """No connection: what residual learning was invented against."""

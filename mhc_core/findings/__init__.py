@@ -6,6 +6,7 @@ import numpy as np
 
 from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
 from mhc_core.findings.depth import build_depth_headline, describe_depth
+from mhc_core.findings.edits import describe_effect
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
 from mhc_core.findings.mixing import (
@@ -45,6 +46,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     """
     unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
     findings = [
+        _of_first_seed(spec, describe_effect(spec, result)),
         _describe_connection(spec, result),
         describe_stop(spec, result),
         describe_training(spec, result),

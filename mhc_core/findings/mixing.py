@@ -37,6 +37,8 @@ def _describe_skip_path(spec: RunSpec, result: Result) -> str | None:
         return "There is no skip path: each layer replaces the signal"
     if spec.family.has_streams:
         return None
+    if spec.edits_mixing:
+        return "One stream: nothing is mixed. Edits change what passes"
     if (result.matrices["h_res"] > 1).any():
         return "One stream: nothing is mixed. DeepNorm scales it up before each addition, and a norm follows"
     if spec.block.norm_position == "post":
@@ -95,7 +97,8 @@ def describe_truncation(spec: RunSpec, result: Result) -> Finding | None:
     """Describe how far row and column sums are from 1 because Sinkhorn's rounds end early; None if the sentence
     would show no deviation.
     """
-    if not spec.family.iterates or spec.connection.sinkhorn_iters == 0 or spec.streams == 1:
+    has_rounds = spec.family.iterates and spec.connection.sinkhorn_iters > 0 and spec.streams > 1
+    if not has_rounds or spec.edits_mixing:  # where sums are those that the edits leave
         return None
     columns = np.abs(result.layers["h_res_col_sum"] - 1).max(1)
     # The mean over tokens hides the worst of them.

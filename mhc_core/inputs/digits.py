@@ -56,11 +56,14 @@ class DigitsEmbedding(nn.Module):
         """Embedded pixels, (B, T, C)."""
         return self.pixels_BT.unsqueeze(2) * self.pixel_C + self.place_TC
 
-    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return mean cross-entropy of the image's digit, read from the mean over its tokens, at least in float32."""
+    def read_out(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Return the logits of each image's digit, (B, K), from the mean over its tokens, at least in float32."""
         logits = out_BTC.mean(1) @ self.readout_KC.T
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        return F.cross_entropy(logits, self.targets_B)
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Return mean cross-entropy of the image's digit, in nats."""
+        return F.cross_entropy(self.read_out(out_BTC), self.targets_B)
 
 
 def describe_digits(spec: RunSpec) -> dict[str, Any]:

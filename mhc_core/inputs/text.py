@@ -59,11 +59,14 @@ class TextEmbedding(nn.Module):
         """Embedded tokens, (B, T, C)."""
         return F.embedding(self.ids_BT, self.embedding_VC)
 
-    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
-        """Return mean cross-entropy of the next byte, in nats, at least in float32."""
+    def read_out(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Return the logits of the next byte, (B, T, V), at least in float32."""
         logits = out_BTC @ self.readout_VC.T
-        logits = logits if logits.dtype == torch.float64 else logits.float()
-        return F.cross_entropy(logits.flatten(0, 1), self.targets_BT.flatten())
+        return logits if logits.dtype == torch.float64 else logits.float()
+
+    def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
+        """Return mean cross-entropy of the next byte, in nats."""
+        return F.cross_entropy(self.read_out(out_BTC).flatten(0, 1), self.targets_BT.flatten())
 
 
 def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:

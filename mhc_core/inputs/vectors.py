@@ -33,6 +33,9 @@ class GaussianInput(nn.Module):
         """The vectors, (B, T, C)."""
         return self.x_BTC
 
+    def read_out(self, out_BTC: torch.Tensor) -> None:
+        """Vectors have no classes, and so no logits."""
+
     def loss(self, out_BTC: torch.Tensor) -> torch.Tensor:
         """Return sum(R * out) / (B T): linear, so the gradient that enters the stack has rms 1 / (B T)."""
         tokens = out_BTC.shape[0] * out_BTC.shape[1]

@@ -14,26 +14,30 @@ import torch
 
 from mhc_core.blocks.norms import normalise
 from mhc_core.blocks.transformer import Attention
+from mhc_core.connections import Mixing
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.family import ResidualMap
+from mhc_core.measure.reference_edits import list_edits
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
 Array = np.ndarray
 Logits = list[tuple[Array, Array]]  # what entered a residual map, and what left it, in the order of its calls
+BY_ALL_TOKENS = ("mean", "noise")  # edits that read all tokens: their mean, or their size
 CAUSAL_BLOCKS = ("mlp", "transformer")  # elsewhere every token sees every other one
 STEP = 1e-7  # of a state's size, by which it is moved to see what a layer does
 ROUNDING = 2.0**-50
 UNSURE = 1e-7  # relative change of attention by one rounding, above which it is not compared
 CURVED = 1e-3  # A second difference larger than that, relative to the first, says that the step was too large.
 TINY = 1e-290  # Below, entries that are small relative to the largest are subnormal, and have lost digits.
+NORM_EPS = 1e-20  # under the root of every norm, as the mHC paper has it
 NORMED = 1e-5  # rms of a sample below which the eps of a norm, 1e-20, counts next to its square
 RECTIFIERS = ("relu", "gelu", "silu")
 
 
 def measure_identities(
-    stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], logits: Logits
+    stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput], entered: Sequence[Array], logits: Logits
 ) -> dict[str, Array]:
     """Measure errors of every relation that applies, (L) each; nan if it could not be evaluated.
 
@@ -42,6 +46,7 @@ def measure_identities(
     stack: after its backward pass, so that `start` and the outputs' states have gradients.
     start: the state before the first layer.
     outputs: of every layer.
+    entered: the streams (n, N, C) that the mixing of every layer is applied to, see `reference_edits`.
     logits: raw logits and matrices of residual maps, as `record_logits` recorded them.
 
     Returns
@@ -59,7 +64,7 @@ def measure_identities(
     """
     spec = stack.spec
     lost_L = _find_subnormal(start, outputs)
-    found = {"layer_rule": _check_layers(stack, start, outputs)} if spec.family.has_mixing else {}
+    found = {"layer_rule": _check_layers(stack, entered, outputs)} if spec.family.has_mixing else {}
     found |= {"adjoint": _check_adjoint(stack, start, outputs, lost_L)}
     if lost_L.any():
         found["adjoint_lost"] = lost_L.astype(float)
@@ -68,7 +73,7 @@ def measure_identities(
         found["projection"] = _check_projection(spec, logits)
     if spec.block.norm_position == "pre":
         found["norm"] = _check_norm(stack, outputs)
-    if spec.block.kind in CAUSAL_BLOCKS:
+    if spec.block.kind in CAUSAL_BLOCKS and not any(edit.do in BY_ALL_TOKENS for edit in spec.edits):
         found["causality"] = _check_causality(stack, outputs)
     if spec.block.kind == "transformer":
         found["attention"] = _check_attention(stack, outputs)
@@ -78,12 +83,11 @@ def measure_identities(
 # The layer rule.
 
 
-def _check_layers(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
-    before, errors = _to_streams(stack, start), []
-    for output in outputs:
+def _check_layers(stack: Stack, entered: Sequence[Array], outputs: Sequence[LayerOutput]) -> Array:
+    errors = []
+    for x_nNC, output in zip(entered, outputs, strict=True):
         after = _to_streams(stack, output.state)
-        errors.append(_relative(_apply_rule(stack.spec, before, output) - after, after))
-        before = after
+        errors.append(_relative(_apply_rule(stack.spec, x_nNC, output) - after, after))
     return np.array(errors)
 
 
@@ -104,7 +108,7 @@ def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:
         return state
     axes = (0, 2) if spec.family.streams == "parts" else 2  # parts are normed together
     centred = state - state.mean(axes, keepdims=True) if spec.block.norm == "layernorm" else state
-    found: Array = centred / np.sqrt((centred**2).mean(axes, keepdims=True))
+    found: Array = centred / np.sqrt((centred**2).mean(axes, keepdims=True) + NORM_EPS)
     return found
 
 
@@ -161,9 +165,11 @@ def _check_norm(stack: Stack, outputs: Sequence[LayerOutput]) -> Array:
     """nan if a sample is so small that the norm's eps shows, or twice its size is beyond float64."""
     shape, errors = _batch_shape(stack.spec), []
     with torch.no_grad():
-        for branch, output in zip(stack.branches, outputs, strict=True):
+        for layer, (branch, output) in enumerate(zip(stack.branches, outputs, strict=True)):
             sizes_N = torch.linalg.vector_norm(output.u, math.inf, dim=-1)
-            if not (float(sizes_N.min()) > NORMED and float(2 * sizes_N.max()) < math.inf):
+            if stack.edits.touches(layer, "branch") or not (
+                float(sizes_N.min()) > NORMED and float(2 * sizes_N.max()) < math.inf
+            ):
                 errors.append(math.nan)
                 continue
             again = branch(2 * output.u.view(shape)).reshape(output.y.shape)
@@ -194,19 +200,26 @@ def _check_adjoint(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOut
     """Layer by layer: the state before it is moved along its own gradient, and the gradient after it weighs the move.
 
     The last entry is also of the loss. nan if the layer bends too much for a step, in the layers `lost_L`, and where a
-    coarse type makes coefficients of the state: they are a staircase, whose steps a small move does not see.
+    coarse type makes coefficients of the state: they are a staircase, whose steps a small move does not see. Nor in
+    layers where a stream is restored, which has the gradient of what it replaces.
     """
     before, errors = start, []
-    is_static = stack.connection.static_mixing() is not None
-    has_stairs = not is_static and stack.spec.maps_coarsely
+    static = stack.connection.static_mixing()
+    has_stairs = static is None and stack.spec.maps_coarsely
     for layer, output in enumerate(outputs):
 
         def climb(state: torch.Tensor, unit: float, layer: int = layer, output: LayerOutput = output) -> torch.Tensor:
-            after = stack.layer(layer, state, output.mixing if is_static else None)
+            mixing = None if static is None else Mixing(*(part[layer] for part in static))
+            after = stack.layer(layer, state, mixing)
             assert output.state.grad is not None
             return output.state.grad / unit * after.state
 
-        errors.append(math.nan if lost_L[layer] or has_stairs else _compare_move(climb, before))
+        is_left_out = (
+            lost_L[layer]
+            or has_stairs
+            or any(edit.do == "restore" for _, edit in list_edits(stack.spec, layer, "stream", "state"))
+        )
+        errors.append(math.nan if is_left_out else _compare_move(climb, before))
         before = output.state
     last = math.nan if lost_L[-1] else _compare_move(lambda state, unit: stack.loss(state) / unit, before)
     errors[-1] = max(errors[-1], last, key=abs) if math.isfinite(last) else errors[-1]

@@ -14,7 +14,9 @@ import torch
 
 from mhc_core.connections import DepthReads, Mixing
 from mhc_core.cost.counts import recomputes
+from mhc_core.edits import Base
 from mhc_core.findings.signals import ROUNDINGS
+from mhc_core.measure.effects import BasePass, EffectProbe
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.logit_probe import LogitProbe
 from mhc_core.measure.probe import (
@@ -23,6 +25,7 @@ from mhc_core.measure.probe import (
     ForwardProbe,
     build_loss_frame,
     build_mixing_frame,
+    detach_output,
 )
 from mhc_core.metrics.gradients import join_norms, measure_norms
 from mhc_core.metrics.mixing_gradients import measure_mixing_gradients
@@ -58,6 +61,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     spec = stack.spec
     static = stack.connection.static_mixing()
     layout = lay_out(stack, device)
+    effects = EffectProbe(record_base(stack), layout) if spec.edits else None
     logits = LogitProbe(stack)
     tape, probe = _Tape(recomputes(spec)), ForwardProbe(layout, with_cka=with_cka, biased_cka=spec.cka == "biased")
 
@@ -67,27 +71,54 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
         output = _climb(stack, layer, state, static, tape)
         yield from probe.observe(layer, output)
         state = output.state
+        if effects:
+            effects.add_state(layer, state)
         del output  # or its graph would be kept where the tape forgets it
 
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)
-    yield build_loss_frame(float(loss.detach()))
+    yield build_loss_frame(float(loss.detach()), effects.compare_outputs(stack, leaf) if effects else {})
     (grad,) = torch.autograd.grad(loss, leaf)
 
     down = BackwardProbe(layout)
     for layer in reversed(range(spec.depth)):
         weights: list[torch.Tensor] = list(stack.branches[layer].parameters())
         below, grad_u, grad_weights, h_res = _descend(stack, layer, grad, weights, tape)
+        if effects:
+            effects.add_gradient(layer, grad)
         yield from down.observe(layer, grad, grad_u, weights, grad_weights, h_res)
         grad = below
     yield from down.observe(INPUT_LAYER, stack.connection.gather_input_grad(grad))
     products = probe.products.columns() | down.products.columns()
+    distances = effects.columns() if effects else {}
     gradients = _mixing_gradients(stack, static, tape)
     of_logits = logits.columns()
-    columns = fetch(products | gradients | of_logits)
+    columns = fetch(products | gradients | of_logits | distances)
     eps = torch.finfo(stack.connection.coefficient_dtype).eps
-    further = _to_columns(columns, eps) | {key: columns[key] for key in of_logits}
+    further = _to_columns(columns, eps) | {key: columns[key] for key in (*of_logits, *distances)}
     yield build_mixing_frame(probe.mean_mixing(), to_gains(columns), further, down.cast)
+
+
+def record_base(stack: Stack) -> BasePass:
+    """Run a stack without its edits, forward and backward, and give its edits what they restore and freeze."""
+    tape = _Tape(recomputes(stack.spec))
+    with stack.without_edits():
+        static, state = stack.connection.static_mixing(), stack.embed().detach()
+        outputs: list[LayerOutput] = []
+        for layer in range(stack.spec.depth):
+            output = _climb(stack, layer, state, static, tape)
+            outputs.append(detach_output(output))
+            state = output.state
+            del output
+        leaf = state.detach().requires_grad_()
+        loss = stack.loss(leaf)
+        (grad,) = torch.autograd.grad(loss, leaf)
+        gradients = []
+        for layer in reversed(range(stack.spec.depth)):
+            gradients.append(grad)
+            grad, *_ = _descend(stack, layer, grad, [], tape)
+    stack.edits.base = Base.of(outputs)
+    return BasePass([one.state for one in outputs], gradients[::-1], loss.detach())
 
 
 def measure_disturbed_gradient(stack: Stack, device: torch.device) -> np.ndarray:

@@ -6,7 +6,7 @@ there several are sent together. `ForwardProbe` and `BackwardProbe` take layers 
 that became complete, which may be none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from mhc_core.metrics import LAYER_METRICS
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import measure_kernel_rank, unfold
-from mhc_core.metrics.shares import BranchShares, measure_shares
+from mhc_core.metrics.shares import measure_branch_share, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
@@ -58,7 +58,6 @@ class ForwardProbe:
         self.layout, self.dtype = layout, layout.measured_dtype
         self.pace = _Pace(layout)
         self.waiting: list[tuple[int, LayerOutput]] = []
-        self.branches = BranchShares(layout.skip, sums=layout.sums)
         self.measured: list[tuple[list[int], dict[str, torch.Tensor]]] = []  # blocks that are not sent yet
         self.u_before: torch.Tensor | None = None
         cka = partial(CkaRows, layout.depth, layout.samples, layout.device, self.dtype, biased=biased_cka)
@@ -71,13 +70,12 @@ class ForwardProbe:
     def observe_input(self, state: torch.Tensor) -> list[ForwardFrame | SimilarityFrame]:
         """Return the embedding's output, as a forward frame of layer -1."""
         x_KnNC = self.layout.to_streams(state).unsqueeze(0).to(self.dtype)
-        self.branches.begin(x_KnNC)
         self.measured.append(([INPUT_LAYER], measure_states(x_KnNC, self.layout.merge(x_KnNC))))
         return self._send() if self.pace.sends(1) else []
 
     def observe(self, layer: int, output: LayerOutput) -> list[ForwardFrame | SimilarityFrame]:
         """Take one layer; return the frames of those that are due, or of all when the last layer has come."""
-        self.waiting.append((layer, LayerOutput(*(_detach(part) for part in output))))
+        self.waiting.append((layer, detach_output(output)))
         is_last = layer == self.last_layer
         if len(self.waiting) < self.pace.due and not is_last:
             return []
@@ -103,7 +101,7 @@ class ForwardProbe:
         return np.float64 if self.dtype == torch.float64 else np.float32
 
     def _measure(self, outputs: list[LayerOutput]) -> dict[str, torch.Tensor]:
-        x_KnNC = torch.stack([self.layout.to_streams(output.state) for output in outputs]).to(self.dtype)
+        x_KnNC = self._stack_states([output.state for output in outputs])
         u_KNC = torch.stack([output.u for output in outputs]).to(self.dtype)
         y_KNC = torch.stack([output.y for output in outputs]).to(self.dtype)
         u_before = u_KNC[0] if self.u_before is None else self.u_before
@@ -115,18 +113,29 @@ class ForwardProbe:
         measured |= _measure_added("forward", LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made), x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
         mixings = [one for one in made if isinstance(one, Mixing)]
-        measured |= self._measure_mixing(mixings, x_KnNC, y_KNC, measured["act_rms_streams"]) if mixings else {}
+        if mixings:
+            entered = [output.entered for output in outputs]
+            measured |= self._measure_mixing(mixings, x_KnNC, y_KNC, measured["act_rms_streams"], entered)
         if self.cka is not None:
             measured["cka"] = self.cka.add(m_KNC)
             measured["cka_faults"] = self.cka.faults_L[self.cka.filled - len(m_KNC) : self.cka.filled]
         return measured
 
     def _measure_mixing(
-        self, mixings: list[Mixing], x_KnNC: torch.Tensor, y_KNC: torch.Tensor, size_Kn: torch.Tensor
+        self,
+        mixings: list[Mixing],
+        x_KnNC: torch.Tensor,
+        y_KNC: torch.Tensor,
+        size_Kn: torch.Tensor,
+        entered: list[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
         h_post, h_res = [m.h_post for m in mixings], [m.h_res for m in mixings]
         self.products.add(h_res)
-        return self.branches.measure(x_KnNC, size_Kn, y_KNC, h_post, h_res) | _average_mixing(mixings)
+        passing = None if self.layout.sums else self.layout.skip * self._stack_states(entered)
+        return measure_branch_share(x_KnNC, size_Kn, y_KNC, h_post, h_res, passing) | _average_mixing(mixings)
+
+    def _stack_states(self, states: list[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([self.layout.to_streams(state) for state in states]).to(self.dtype)
 
     def _send(self) -> list[ForwardFrame | SimilarityFrame]:
         """Return frames of all that is measured; the host waits for the device once."""
@@ -250,10 +259,14 @@ class BackwardProbe:
         ]
 
 
-def build_loss_frame(value: float) -> LossFrame:
-    """Build the frame of the loss, with a status if the loss is not finite."""
-    flag = to_status(value)
-    return LossFrame(values={"loss": None if flag else value}, status={"loss": flag} if flag else {})
+def build_loss_frame(value: float, effects: Mapping[str, float] | None = None) -> LossFrame:
+    """Build the frame of the loss, with a status for what is not finite.
+
+    effects: of an edited run `loss_base` and, where the output is a distribution, `output_kl`.
+    """
+    values = {"loss": value, **(effects or {})}
+    flags = {key: flag for key, number in values.items() if (flag := to_status(number))}
+    return LossFrame(values={key: None if key in flags else number for key, number in values.items()}, status=flags)
 
 
 def build_mixing_frame(
@@ -291,6 +304,11 @@ def build_mixing_frame(
 def _blame(flag: Status, status: dict[str, Status]) -> Status:
     """Streams that overflowed to either side have a mean that is not a number: they overflowed."""
     return "overflow" if flag == "nan" and status.get("act_rms_streams") == "overflow" else flag
+
+
+def detach_output(output: LayerOutput) -> LayerOutput:
+    """What a layer did, without its graph."""
+    return LayerOutput(*(_detach(part) for part in output))
 
 
 def _detach(part: Any) -> Any:

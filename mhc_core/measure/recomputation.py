@@ -6,7 +6,7 @@ what has to hold of any stack. Shapes: L layers, n streams, N samples, C width.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,19 @@ from mhc_core.connections import Made, Mixing, Query
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.edits import Base
 from mhc_core.findings.signals import ROUNDINGS
 from mhc_core.measure.identities import measure_identities, record_logits, to_numpy
-from mhc_core.measure.reference_columns import compute_columns, compute_jacobian, measure_total_gradient, read_layers
+from mhc_core.measure.probe import detach_output
+from mhc_core.measure.reference_columns import (
+    compute_columns,
+    compute_effects,
+    compute_jacobian,
+    measure_total_gradient,
+    read_layers,
+)
 from mhc_core.measure.reference_depth import check_reads
+from mhc_core.measure.reference_edits import edit_streams
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
@@ -33,13 +42,16 @@ SECONDS = ("seconds", "seconds_low", "seconds_likely", "seconds_high")
 # Roundings of a coefficient in a disturbed pass, where a state has `ROUNDINGS`; what they change is divided by it.
 SHARED = {"float32": 10.0, "float64": 10.0, "bfloat16": 5.0}
 PASSES = 5.0  # passes and formulas in numpy cost 3.4 to 5.9 float64 runs
+BASE_DRAW = 1000  # added to the draw of the run without edits
 DISTURBED = 2 / 3 * PASSES  # of them are for two disturbed passes
 
 
 def to_double(spec: RunSpec) -> RunSpec:
     """Return the float64 twin of a spec: the same weights, as initialised, of one seed."""
     body = spec.canonical() | {"dtype": "float64", "seeds": 1, "jacobian": 0}
-    return RunSpec.model_validate({key: value for key, value in body.items() if key != "train"})
+    # Edits act on what is measured, and not on the step of training that is recomputed.
+    dropped = ("train", "edits") if spec.train.steps else ("train",)
+    return RunSpec.model_validate({key: value for key, value in body.items() if key not in dropped})
 
 
 def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
@@ -111,35 +123,67 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
     """
     twin = to_double(spec)
     stack = build_stack(twin).to(choose_device(twin))
-    logits = [] if sign else record_logits(stack)
     of_state = ROUNDING[spec.dtype]
     of_coefficients = of_state if spec.maps_coarsely else min(of_state, ROUNDING["float32"])
     shake = Shake(sign * ROUNDINGS[spec.dtype] * of_state, sign * SHARED[spec.dtype] * of_coefficients, draw)
     if spec.train.steps:
         stack.input.set_batch(0)
+    base = _run_base(stack, shake) if twin.edits else None
+    logits = [] if sign else record_logits(stack)
+    done = _run(stack, shake, 0 if spec.train.steps else spec.jacobian)
+    start, outputs = done.start, done.outputs
+    states = [start, *(output.state for output in outputs)]
+    streams = [to_numpy(stack.connection.streams(state)) for state in states[:-1]]
+    edited = edit_streams(stack, streams)
+    columns = compute_columns(spec, read_layers(stack, edited.seen, outputs)) | done.jacobian
+    columns |= compute_effects(stack, outputs, base) if base else {}
+    if spec.train.steps:
+        stack.embed().backward(start.grad)  # to the embedding's own parameters, which training moves too
+        columns["step_grad_norm"] = measure_total_gradient(stack)
+    due = _keeps_mean(twin) and not sign
+    value = float(done.loss)
+    identities = {}
+    if not sign:
+        identities = measure_identities(stack, start, outputs, edited.entered, logits)
+        if spec.family.has_mixing:
+            identities |= check_coefficients(stack, streams, edited.seen, outputs)
+        else:
+            identities |= check_reads(stack, start, outputs)
+    return columns, value, _check_mean_law(stack, outputs) if due else None, identities
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """The state before the layers, what every layer did, the loss, and columns of the Jacobian, if it is wanted."""
+
+    start: torch.Tensor
+    outputs: list[LayerOutput]
+    loss: torch.Tensor
+    jacobian: dict[str, Array]
+
+
+def _run(stack: Stack, shake: "Shake", jacobian: int = 0) -> _Pass:
+    """Run a stack forward and backward."""
     recorded, undo = _record_outputs(stack, shake)
     start = shake.round(stack.embed().detach(), "state", -1).requires_grad_()
     loss = stack.loss(stack.climb(start)[0])
     loss.backward()
     outputs = list(recorded)
-    jacobian = {} if spec.train.steps or not spec.jacobian else compute_jacobian(stack, spec.jacobian)
+    columns = compute_jacobian(stack, jacobian) if jacobian else {}
     undo()
-    states = [start, *(output.state for output in outputs)]
-    entering = [to_numpy(stack.connection.streams(state)) for state in states[:-1]]
-    columns = compute_columns(spec, entering[0], read_layers(stack, entering, outputs)) | jacobian
-    if spec.train.steps:
-        stack.embed().backward(start.grad)  # to the embedding's own parameters, which training moves too
-        columns["step_grad_norm"] = measure_total_gradient(stack)
-    due = _keeps_mean(twin) and not sign
-    value = float(loss.detach())
-    identities = {}
-    if not sign:
-        identities = measure_identities(stack, start, outputs, logits)
-        if spec.family.has_mixing:
-            identities |= check_coefficients(stack, entering, outputs)
-        else:
-            identities |= check_reads(stack, start, outputs)
-    return columns, value, _check_mean_law(stack, outputs) if due else None, identities
+    return _Pass(start, outputs, loss.detach(), columns)
+
+
+def _run_base(stack: Stack, shake: "Shake") -> list[LayerOutput]:
+    """Run a stack without its edits, and give these what they restore and freeze.
+
+    Its rounding is of another draw: two passes of a run are rounded independently.
+    """
+    with stack.without_edits():
+        outputs = _run(stack, replace(shake, draw=shake.draw + BASE_DRAW)).outputs
+    stack.zero_grad()
+    stack.edits.base = Base.of([detach_output(output) for output in outputs])
+    return outputs
 
 
 @dataclass(frozen=True)

@@ -43,14 +43,14 @@ REFERENCES: dict[str, Source] = {
         (
             "act_rms", "act_rms_streams", "token_cos", "effective_rank", "stream_cos", "stream_cosines", "cka",
             "branch_in_rms", "branch_out_rms", "cos_prev", "cos_prev_p05", "cos_prev_p95", "branch_share",
-            "act_share_max", "act_share_entropy",
+            "act_share_max", "act_share_entropy", "effect_state",
         ),
         "states",
     ),
     **dict.fromkeys(
         (
             "grad_rms", "grad_rms_streams", "branch_grad_rms", "param_grad_norm", "grad_to_weight",
-            "mixing_grad_norm", "mixing_signal", "mixing_grad_share",
+            "mixing_grad_norm", "mixing_signal", "mixing_grad_share", "effect_grad",
         ),
         "gradients",
     ),
@@ -133,6 +133,7 @@ def _read_layer(
     return ReferenceLayer(
         x_nNC=_read(to_streams(output.state)),
         g_nNC=_read(to_streams(grad)),
+        entered_nNC=_read(to_streams(output.entered)),
         u_NC=_read(output.u),
         y_NC=_read(output.y),
         grad_u=_grad(output.u),
@@ -167,20 +168,19 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
     return found
 
 
-def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
+def compute_columns(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
     """Return every column and matrix that the run carries, index = layer; nan if the catalogue says that there is none.
 
     Parameters
     ----------
     spec: the run, whose type says which values are rounding.
-    start_nNC: the streams that enter the first layer.
     """
     with np.errstate(all="ignore"):
         found = _stack_layers([_measure_layer(spec, layer) for layer in layers])
         found |= _compare_neighbours(layers)
         found["cka"] = _compare_layers(spec, layers)
         if spec.family.has_mixing:
-            found |= _stack_layers(_measure_passing(spec, start_nNC, layers)) | _multiply_out(layers)
+            found |= _stack_layers(_measure_passing(spec, layers)) | _multiply_out(layers)
         else:
             rows = [layer.weights_J for layer in layers if layer.weights_J is not None]
             found["unfolded"] = np.array([np.pad(row, (0, len(layers) + 1 - len(row))) for row in rows])
@@ -191,6 +191,25 @@ def compute_columns(spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceL
         # Maps of every two layers are large, and travel in the run's own type.
         size = np.float64 if spec.dtype == "float64" else np.float32
         return {key: column.astype(size) if key in MAPS else column for key, column in found.items()}
+
+
+def compute_effects(stack: Stack, outputs: Sequence[LayerOutput], base: Sequence[LayerOutput]) -> dict[str, Array]:
+    """Return the distance of every layer's state and gradient from those without edits, over the size of the latter."""
+    to_streams = stack.connection.streams
+    pairs = [(one.state, other.state) for one, other in zip(outputs, base, strict=True)]
+    states = [[_read(to_streams(state)) for state in pair] for pair in pairs]
+    grads = [[_read(to_streams(state.grad)) for state in pair if state.grad is not None] for pair in pairs]
+    return {
+        "effect_state": np.array([_measure_distance(*pair) for pair in states]),
+        "effect_grad": np.array([_measure_distance(*pair) for pair in grads]),
+    }
+
+
+def _measure_distance(found: Array, base: Array) -> float:
+    if np.array_equal(found, base):
+        return 0.0
+    size = max(np.abs(found).max(), np.abs(base).max())
+    return float(_rms((found - base) / size) / _rms(base / size))
 
 
 def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
@@ -303,15 +322,14 @@ def _measure_pull(spec: RunSpec, layer: ReferenceLayer, grad_h_res: Array | None
 # A layer and the one before it.
 
 
-def _measure_passing(
-    spec: RunSpec, start_nNC: Array, layers: Sequence[ReferenceLayer]
-) -> list[dict[str, Array | float]]:
+def _measure_passing(spec: RunSpec, layers: Sequence[ReferenceLayer]) -> list[dict[str, Array | float]]:
     """Measure branch_share: what the branch writes to each stream over that and what mixing passes on, by squared
     size.
     """
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
-    entering, found = start_nNC, []
+    found = []
     for layer in layers:
+        entering = layer.entered_nNC
         count = len(entering)
         parts = np.split(layer.y_NC, count, 1) if spec.family.streams == "parts" else [layer.y_NC] * count
         shares = []
@@ -322,7 +340,6 @@ def _measure_passing(
             w, p = np.float64(written) / largest, np.float64(passed) / largest
             shares.append(w**2 / (w**2 + p**2))
         found.append({"branch_share": np.array(shares)})
-        entering = layer.x_nNC
     return found  # type: ignore[return-value]
 
 
@@ -505,8 +522,8 @@ def _rank_kernels(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
     ranks = []
     for here, ahead in zip(reached, observed, strict=True):
         values = _list_singular_values(here.T @ ahead)
-        share = values / values.sum()
-        ranks.append(math.exp(-sum(p * math.log(p) for p in share if p > 0)))
+        share = values / values.sum() if values.any() else []
+        ranks.append(math.exp(-sum(p * math.log(p) for p in share if p > 0)) if values.any() else math.nan)
     return np.array(ranks)
 
 
@@ -516,7 +533,8 @@ def _find_roots(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterat
     yield root
     for matrix, vector in layers:
         left, values, _ = np.linalg.svd(np.column_stack([matrix @ root, vector * math.exp(-log)]), full_matrices=False)
-        root, log = left * (values / values[0]), log + math.log(values[0])
+        root = left * (values / values[0]) if values[0] else 0 * left  # an edit can cut all streams
+        log += math.log(values[0]) if values[0] else 0.0
         yield root
 
 

@@ -8,32 +8,17 @@ Arithmetic is float64, or rounded to a coarser type after every operation, see `
 Shapes: L layers, n streams, N samples, C width, m logits of one H_res, D = n C.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from mhc_core.family import Array, Round, compute_sigmoid, divide_by_rms
+from mhc_core.measure.reference_edits import ReferenceCoefficients, edit_coefficients
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
 MOVE = 0.3  # standard deviation by which parameters are moved
 MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
-
-
-@dataclass(frozen=True)
-class ReferenceCoefficients:
-    """One layer's mixing, each array with a leading axis N where it is dynamic.
-
-    Attributes
-    ----------
-    h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
-    """
-
-    h_pre: Array
-    h_post: Array
-    h_res: Array
 
 
 def read_parameters(stack: Stack) -> dict[str, Array]:
@@ -117,7 +102,9 @@ ROUND: dict[str, Round] = {"float32": _to_float32, "bfloat16": _to_bfloat16}
 # The comparison.
 
 
-def check_coefficients(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> dict[str, Array]:
+def check_coefficients(
+    stack: Stack, entering: list[Array], seen: list[Array], outputs: list[LayerOutput]
+) -> dict[str, Array]:
     """Check errors of H_pre, H_post and H_res of every layer, (L) each: the largest difference from the formula's.
 
     The larger of the error at the stack's own parameters and at moved ones, relative to the largest entry above 1.
@@ -125,13 +112,13 @@ def check_coefficients(stack: Stack, entering: list[Array], outputs: list[LayerO
     Parameters
     ----------
     stack: in float64. Its connection's parameters are moved and put back.
-    entering: the streams (n, N, C) that enter each layer.
+    entering: the streams (n, N, C) that enter each layer. seen: the same after their edits.
     outputs: of every layer.
     """
     spec, parameters = stack.spec, read_parameters(stack)
     errors = [
-        _compare(output.mixing, compute_coefficients(spec, parameters, layer, x_nNC))
-        for layer, (x_nNC, output) in enumerate(zip(entering, outputs, strict=True))
+        _compare(output.mixing, edit_coefficients(stack, layer, compute_coefficients(spec, parameters, layer, x_nNC)))
+        for layer, (x_nNC, output) in enumerate(zip(seen, outputs, strict=True))
     ]
     found = np.array(errors)
     if parameters:

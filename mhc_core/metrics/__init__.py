@@ -17,7 +17,7 @@ VARIABLE = "MHC_METRIC"
 # Of the catalogue; the metrics of other files follow by name.
 FIRST = (
     *("states", "gradients", "jacobian", "mixing", "token_products", "logits", "mixing_gradients", "paths", "shares"),
-    *("similarity", "training"),
+    *("similarity", "effects", "training"),
 )
 
 METRICS: dict[str, Metric] = {}

@@ -105,57 +105,40 @@ def _measure_evenness(share_Kn: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(evenness), np.minimum(evenness, 1.0), evenness)
 
 
-class BranchShares:
-    """branch_share of layers that come in blocks: it keeps the state that enters the next block.
+def measure_branch_share(
+    x_KnNC: torch.Tensor,
+    size_Kn: torch.Tensor,
+    y_KNC: torch.Tensor,
+    h_post: Sequence[torch.Tensor],
+    h_res: Sequence[torch.Tensor],
+    passing_KnNC: torch.Tensor | None,
+) -> dict[str, torch.Tensor]:
+    """Measure branch_share (K, n) of K layers, float64; inf if what is compared left its type.
 
-    `skip` is the factor on the state that passes a layer by; `sums` says that the state that leaves a layer is what
-    passed plus what was written, with no norm after it.
+    Parameters
+    ----------
+    x_KnNC: the states that leave the layers.
+    size_Kn: their rms.
+    y_KNC: branch outputs; of the width of all parts together where streams are parts.
+    h_post: (n), or (N, n) where mixing is dynamic, of each layer.
+    h_res: (n, n), or (N, n, n).
+    passing_KnNC: the states that H_res is applied to. None where the state that leaves a layer is what passed plus what
+        was written, with no norm after it, so that what passed can be taken from it.
     """
+    import torch
 
-    def __init__(self, skip: float, *, sums: bool) -> None:
-        import torch
-
-        self.skip, self.sums = skip, sums
-        self.entering_KnNC = torch.empty(0)
-
-    def begin(self, x_KnNC: torch.Tensor) -> None:
-        """Take the input's state, K = 1, before the first block."""
-        self.entering_KnNC = x_KnNC.detach()
-
-    def measure(
-        self,
-        x_KnNC: torch.Tensor,
-        size_Kn: torch.Tensor,
-        y_KNC: torch.Tensor,
-        h_post: Sequence[torch.Tensor],
-        h_res: Sequence[torch.Tensor],
-    ) -> dict[str, torch.Tensor]:
-        """Measure branch_share (K, n) of the next K layers, float64; inf if what is compared left its type.
-
-        Parameters
-        ----------
-        x_KnNC: the states that leave the layers.
-        size_Kn: their rms.
-        y_KNC: branch outputs; of the width of all parts together where streams are parts.
-        h_post: (n), or (N, n) where mixing is dynamic, of each layer.
-        h_res: (n, n), or (N, n, n).
-        """
-        import torch
-
-        weights = torch.stack(list(h_post))
-        if weights.ndim == 2:
-            weights = weights.unsqueeze(1)
-        parts_KpNC = y_KNC.unflatten(2, (-1, x_KnNC.shape[3])).transpose(1, 2)  # p is 1, or n where streams are parts
-        written_Kn = _measure_written(parts_KpNC, weights)
-        if self.sums:
-            passed_Kn = _take_apart(x_KnNC, size_Kn, parts_KpNC, weights, written_Kn)
-        else:
-            entering = torch.cat([self.entering_KnNC, x_KnNC[:-1]])
-            self.entering_KnNC = x_KnNC[-1:].clone()  # a view would keep the whole block
-            passed_Kn = _measure_passed(entering, torch.stack(list(h_res))) * self.skip
-        ratio = written_Kn / torch.hypot(written_Kn, passed_Kn)
-        largest = torch.maximum(written_Kn, passed_Kn)
-        return {"branch_share": torch.where(largest.isinf(), torch.inf, ratio.square())}
+    weights = torch.stack(list(h_post))
+    if weights.ndim == 2:
+        weights = weights.unsqueeze(1)
+    parts_KpNC = y_KNC.unflatten(2, (-1, x_KnNC.shape[3])).transpose(1, 2)  # p is 1, or n where streams are parts
+    written_Kn = _measure_written(parts_KpNC, weights)
+    if passing_KnNC is None:
+        passed_Kn = _take_apart(x_KnNC, size_Kn, parts_KpNC, weights, written_Kn)
+    else:
+        passed_Kn = _measure_passed(passing_KnNC, torch.stack(list(h_res)))
+    ratio = written_Kn / torch.hypot(written_Kn, passed_Kn)
+    largest = torch.maximum(written_Kn, passed_Kn)
+    return {"branch_share": torch.where(largest.isinf(), torch.inf, ratio.square())}
 
 
 def _measure_written(parts_KpNC: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

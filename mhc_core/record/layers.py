@@ -49,7 +49,8 @@ class LossFrame(ProtocolPart):
     step: int | None = None
     """Updates made before, where the stack was trained."""
     values: dict[str, float | None]
-    """`loss`: nats of a text or of digits; null where it is not finite."""
+    """`loss`: nats of a text or of digits; null where it is not finite. Of an edited run also `loss_base`, the loss
+    without edits, and where the output is a distribution `output_kl`, its divergence from the output without edits."""
     status: dict[str, Status]
 
 

@@ -52,6 +52,8 @@ class Result:
         layer has none: also "constant", where it is the same for all samples; runs of numerics 1 do not say.
     input: key -> value of the embedding's output, and its gradient.
     loss: nats for text; nan if not finite.
+    loss_base, output_kl: of an edited run, the loss without edits, and the KL divergence of its output from that of the
+        run without edits; nan elsewhere.
     loss_untrained: of a run that trains, the loss as initialised; `loss`, like all of the above, is then of the trained
         stack, and until its frames come, of the stack as initialised.
     steps: key -> (S) or (S, L) over the S steps of training, of a trace those that have come, nan if unknown or not
@@ -79,7 +81,7 @@ class Result:
         self.matrices: dict[str, np.ndarray] = {}
         self.status: dict[str, dict[int, str]] = {}
         self.input: Values = {}
-        self.loss = float("nan")
+        self.loss = self.loss_base = self.output_kl = float("nan")
         self.loss_untrained = float("nan")
         self.steps: dict[str, np.ndarray] = {}
         self.steps_log10: dict[str, np.ndarray] = {}
@@ -242,7 +244,9 @@ class Result:
             case MixingFrame():
                 self._add_columns(frame)
             case LossFrame():
-                self.loss = _to_number(frame.values["loss"])
+                self.loss, self.loss_base, self.output_kl = (
+                    _to_number(frame.values.get(key)) for key in ("loss", "loss_base", "output_kl")
+                )
             case JacobianFrame():
                 self.jacobian = frame
             case BandsFrame():

@@ -3,6 +3,7 @@
 from mhc_core.families import FAMILIES
 from mhc_core.spec.block import BlockSpec
 from mhc_core.spec.connection import CONNECTION_KINDS, ConnectionSpec
+from mhc_core.spec.edit import EditSpec
 from mhc_core.spec.errors import SpecError, SpecErrors
 from mhc_core.spec.input import BYTE_INPUTS, InputSpec
 from mhc_core.spec.run_spec import DEFAULT_SEED, NUMERICS_VERSION, RunSpec, parse_spec
@@ -17,6 +18,7 @@ __all__ = [
     "NUMERICS_VERSION",
     "BlockSpec",
     "ConnectionSpec",
+    "EditSpec",
     "InputSpec",
     "RunSpec",
     "SpecError",

@@ -71,24 +71,32 @@ def _find_schema(field: str, root: dict[str, Any]) -> dict[str, Any]:
     """Find the JSON schema of a field by its dotted name, of the spec itself by ""."""
     schema = root
     for name in filter(None, field.split(".")):
-        schema = schema["properties"].get(name, schema) if "properties" in schema else schema
+        if "properties" in schema:
+            schema = schema["properties"].get(name, schema)
+        elif schema.get("type") == "array":
+            schema = schema["items"] if "items" in schema else schema["prefixItems"][min(int(name), 1)]
         if "$ref" in schema:
             schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
     return schema
 
 
 def _describe_allowed(schema: dict[str, Any]) -> str:
-    """Describe what a field takes, in words with its limits."""
+    """Describe what a field takes, in words with its limits; of a field that can be left out, what it takes else."""
+    schema = next((one for one in schema.get("anyOf", ()) if one != {"type": "null"}), schema)
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     kind = schema["type"]
+    if kind == "array":
+        least, most = schema.get("minItems", 0), schema["maxItems"]
+        return f"a list of {least}" if least == most else f"a list of {least} to {most}"
     if kind == "string":
         return f"text of {schema['minLength']} to {schema['maxLength']} characters"
     if kind in ("integer", "number"):
         name = "an integer" if kind == "integer" else "a finite number"
         if "exclusiveMinimum" in schema:
             return f"{name} above {schema['exclusiveMinimum']:g} and at most {schema['maximum']:g}"
-        return f"{name} from {schema['minimum']} to {schema['maximum']}"
+        most = f" to {schema['maximum']}" if "maximum" in schema else " on"
+        return f"{name} from {schema['minimum']}{most}" if "minimum" in schema else name
     return {"boolean": "true or false", "object": "an object"}[kind]
 
 

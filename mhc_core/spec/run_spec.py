@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mhc_core.family import Family, MapSettings
 from mhc_core.spec.block import GRID_BLOCKS, MAX_HEADS, BlockSpec
 from mhc_core.spec.connection import MAX_STREAMS, ConnectionSpec
+from mhc_core.spec.edit import MAX_EDITS, Edited, EditSpec, check_edits
 from mhc_core.spec.errors import SpecError, list_divisors, to_spec_errors
 from mhc_core.spec.input import InputSpec
 from mhc_core.spec.part import POSITIVE, SpecPart, control
@@ -100,6 +101,15 @@ class RunSpec(SpecPart):
     block: BlockSpec = Field(BlockSpec(), title="Block")
     input: InputSpec = Field(InputSpec(), title="Input")
     train: TrainSpec = Field(TrainSpec(), title="Training")
+    edits: tuple[EditSpec, ...] = Field(
+        (),
+        strict=False,
+        max_length=MAX_EDITS,
+        title="Edits",
+        description="Interventions, applied in order: what is cut, replaced or restored, and in which layers. An "
+        "edited run is compared with the same run without edits.",
+        json_schema_extra=control("edits", later=True),
+    )
 
     @model_validator(mode="after")
     def _check_across_fields(self) -> "RunSpec":
@@ -115,6 +125,7 @@ class RunSpec(SpecPart):
             wanted = f"a square number, the grid of a {self.block.kind} block"
             raise SpecError("input.tokens", self.input.tokens, wanted, f"Tokens must be {wanted}.")
         self._check_streams()
+        check_edits(self.edits, Edited(self.connection.kind, self.family, self.depth, self.streams))
         self._check_depth_attention()
         self._check_scaling()
         self._check_digits()
@@ -166,8 +177,14 @@ class RunSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """Return the family of the connection, which states the properties of its mixing."""
-        return self.connection.family
+        """Return the family of the connection, which states the properties of its mixing: those that edits leave."""
+        family = self.connection.family
+        return family.without_constraints() if self.edits_mixing else family
+
+    @property
+    def edits_mixing(self) -> bool:
+        """Return whether edits change what layers read, mix or write; a cut of a stream is a column of 0 there."""
+        return any(edit.what != "branch" for edit in self.edits)
 
     @property
     def map_settings(self) -> MapSettings:
@@ -228,12 +245,20 @@ def _keep_applying(
         extra: dict[str, Any] = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
         if for_id and extra.get("later") and values[name] == field.default:
             continue
+        if field.annotation == tuple[EditSpec, ...]:
+            if values[name]:  # a stack without edits does not say so
+                kept[name] = [_drop_none(edit) for edit in values[name]]
+            continue
         if "applies" in extra and not any(_meet_all(full, conditions) for conditions in extra["applies"]):
             continue
         inner = field.annotation
         nested = isinstance(inner, type) and issubclass(inner, BaseModel)
         kept[name] = _keep_applying(inner, values[name], full, for_id=for_id) if nested else values[name]  # type: ignore
     return kept
+
+
+def _drop_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _meet_all(full: dict[str, Any], conditions: dict[str, Any]) -> bool:

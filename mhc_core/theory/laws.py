@@ -91,6 +91,8 @@ def _too_weak(spec: RunSpec, curve: Curve) -> UnmetPremise:
 
 
 def _predict(spec: RunSpec) -> list[Curve]:
+    if spec.edits:
+        return []
     curves = _predict_gains(spec)
     if spec.block.norm_position == "post" and is_single(spec):
         curves.append(_post_norm(spec))

@@ -35,6 +35,8 @@ class UnmetPremise:
 def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
     gains = () if spec.family.has_mixing else GAINS  # which are not measured then
+    if spec.edits:
+        return {key: UnmetPremise("edits", len(spec.edits), "none") for key in SPOKEN_OF if key not in gains}
     found = {key: find(spec) for key, find in SPOKEN_OF.items() if key not in gains}
     return {key: premise for key, premise in found.items() if premise is not None}
 
@@ -96,6 +98,8 @@ def _find_unmet_row_premise(spec: RunSpec) -> UnmetPremise | None:
 def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
     """Of rows and columns both."""
     connection, family = spec.connection, spec.family
+    if spec.edits_mixing:
+        return UnmetPremise("edits", len(spec.edits), "none")
     if is_single(spec) and family.skips and spec.block.scaling == "deepnorm":
         return UnmetPremise("block.scaling", "deepnorm", "a skip path that is not enlarged")
     if family.columns == "limit":
@@ -118,6 +122,8 @@ def _rounding(spec: RunSpec) -> UnmetPremise:
 
 
 def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
+    if spec.edits_mixing:
+        return UnmetPremise("edits", len(spec.edits), "none")
     connection = spec.connection
     if not _starts_from_identity(spec.family):
         kinds = " or ".join(kind for kind, family in FAMILIES.items() if _starts_from_identity(family))

@@ -245,7 +245,8 @@ export interface LossFrame {
   type: 'loss';
   /** Updates made before, where the stack was trained. */
   step?: number;
-  /** `loss`: nats of a text or of digits; null where it is not finite. */
+  /** `loss`: nats of a text or of digits; null where it is not finite. Of an edited run also `loss_base`, the loss
+  without edits, and where the output is a distribution `output_kl`, its divergence from the output without edits. */
   values: Record<string, number | null>;
   status: Record<string, Status>;
 }

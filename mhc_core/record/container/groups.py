@@ -23,6 +23,7 @@ GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
 # Each compares a layer with the one before it, which the first layer lacks.
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
 INPUTS = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers, at a step
+LOSSES = ("loss", "loss_base", "output_kl")
 LOST = ("overflow", "nan", "unknown")
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 MAX_RITZ = 10_000
@@ -145,10 +146,11 @@ class Groups:
 
 
 def _check_loss(frame: LossFrame, path: str) -> None:
-    if frame.values.keys() != {"loss"} or frame.status.keys() - {"loss"}:
-        raise SpecError(f"{path}.values", sorted(frame.values), "loss alone")
-    if frame.values["loss"] is None and not frame.status:
-        raise SpecError(f"{path}.values.loss", "null", "a number, or a status that says why there is none")
+    if "loss" not in frame.values or frame.values.keys() - LOSSES or frame.status.keys() - frame.values.keys():
+        raise SpecError(f"{path}.values", sorted(frame.values), f"loss, and of an edited run {', '.join(LOSSES[1:])}")
+    for key, value in frame.values.items():
+        if value is None and key not in frame.status:
+            raise SpecError(f"{path}.values.{key}", "null", "a number, or a status that says why there is none")
 
 
 def _is_lost(value: Any) -> np.ndarray:

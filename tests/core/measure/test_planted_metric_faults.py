@@ -389,7 +389,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
         change_result(logit_probe, "measure_rounding", ds_error_bfloat16=lambda v, t, to_matrices: v / 2),
     ),
     # Shares.
-    "branch_share": ("static", change_result(probe.BranchShares, "measure", branch_share=skip_branch_share_square)),
+    "branch_share": ("static", change_result(probe, "measure_branch_share", branch_share=skip_branch_share_square)),
     **{
         f"{name}_share_max": (
             "static",

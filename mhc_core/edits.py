@@ -1,0 +1,270 @@
+"""Edits: how the interventions of a spec change what a layer reads, mixes and adds.
+
+A stream edit that is linear in the streams, such as a cut, is a matrix E: the layer reads and mixes E x. It is
+multiplied into the coefficients, H_pre E and H_res E, so that products of mixings and their gains include it. What is
+not linear for each token (its mean over tokens, noise, a stream of another run) replaces the state itself.
+
+What is restored has the value of the run without edits, and passes the gradient on as if that difference had been
+added as a constant. What is frozen is a constant.
+
+Shapes: n streams, N samples, C width (of a stream), L layers.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mhc_core.connections import Connection, Made
+from mhc_core.rng import normal
+from mhc_core.spec import EditSpec, RunSpec
+
+LINEAR = ("zero", "uniform", "scale", "swap")
+
+
+@dataclass(frozen=True)
+class Base:
+    """The run without edits, as far as edits read it: of each layer the state that enters, its coefficients, and the
+    output of its branch.
+    """
+
+    states: list[torch.Tensor]
+    mixings: list[Made]
+    outputs: list[torch.Tensor]
+
+    @classmethod
+    def of(cls, outputs: Sequence[Any]) -> "Base":
+        """Take it from what the layers did (`mhc_core.stack.LayerOutput`)."""
+        return cls([one.entered for one in outputs], [one.mixing for one in outputs], [one.y for one in outputs])
+
+
+class Edits:
+    """The edits of a spec by layer. `base` has to be set before a layer whose edits restore or freeze something."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.seed, self.streams = spec.seed, spec.streams
+        self.is_on = bool(spec.edits)
+        self.base: Base | None = None
+        self._by_layer: dict[int, list[tuple[int, EditSpec]]] = defaultdict(list)
+        for place, edit in enumerate(spec.edits):
+            for layer in range(edit.first, edit.last + 1):
+                self._by_layer[layer].append((place, edit))
+
+    def touches(self, layer: int, *whats: str) -> bool:
+        """Return whether any of these is edited in a layer."""
+        return any(True for _ in self._list(layer, *whats))
+
+    def enter(
+        self, layer: int, state: torch.Tensor, connection: Connection
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the state that enters a layer, and the matrix E (n, n) that is still to be applied to it, if any."""
+        matrix: torch.Tensor | None = None
+        for place, edit in self._list(layer, "stream", "state"):
+            if edit.do in LINEAR:
+                step = to_matrix(edit, self.streams)
+                matrix = step if matrix is None else step @ matrix
+                continue
+            if matrix is not None:
+                state, matrix = turn(state, matrix, connection), None
+            state = self._replace(place, edit, layer, state, connection)
+        if matrix is None or torch.equal(matrix, torch.eye(self.streams, dtype=torch.float64)):
+            return state, None
+        return state, matrix
+
+    def mix(self, layer: int, mixing: Made, matrix: torch.Tensor | None) -> Made:
+        """Return the coefficients of a layer after its edits, of the streams before they are multiplied by E."""
+        for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
+            entries = getattr(mixing, edit.what)
+            kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None
+            rank = entries.ndim - mixing.h_post.ndim + 1
+            noise = self._draw(place, layer, *entries.shape[-rank:]) if edit.do == "noise" else None
+            changed = edit_entries(edit, entries, rank, kept, noise)
+            mixing = mixing._replace(**{edit.what: changed})
+        if matrix is None:
+            return mixing
+        turned = matrix.to(mixing.h_res)
+        return mixing._replace(h_pre=mixing.h_pre @ turned, h_res=mixing.h_res @ turned)
+
+    def output(self, layer: int, y_NC: torch.Tensor) -> torch.Tensor:
+        """Return the output of a layer's branch after its edits."""
+        for place, edit in self._list(layer, "branch"):
+            if edit.do == "freeze":
+                y_NC = hold(y_NC, self._get_base().outputs[layer])
+            else:
+                y_NC = self._change(place, edit, layer, y_NC)
+        return y_NC
+
+    def _list(self, layer: int, *whats: str) -> Iterable[tuple[int, EditSpec]]:
+        if layer not in self._by_layer:
+            return ()
+        return [item for item in self._by_layer[layer] if item[1].what in whats]
+
+    def _replace(
+        self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: Connection
+    ) -> torch.Tensor:
+        """Edit a stream, or all, by what is not linear for each token."""
+        x_nNC = connection.streams(state)
+        changed = list(x_nNC.unbind())
+        base = connection.streams(self._get_base().states[layer]) if edit.do == "restore" else x_nNC
+        for stream in range(self.streams) if edit.index is None else [edit.index]:
+            if edit.do == "restore":
+                changed[stream] = _Restore.apply(x_nNC[stream], base[stream])
+            else:
+                changed[stream] = self._change(place, edit, layer, x_nNC[stream], stream)
+        return connection.join_streams(torch.stack(changed))
+
+    def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
+        """Edit one tensor of all tokens by itself."""
+        match edit.do:
+            case "zero":
+                return hold(x_NC, torch.zeros_like(x_NC))
+            case "scale":
+                assert edit.value is not None
+                return x_NC * edit.value
+            case "mean":
+                return x_NC.mean(0, keepdim=True).expand_as(x_NC)
+            case "noise":
+                assert edit.value is not None
+                size = x_NC.double().square().mean().sqrt() * edit.value
+                noise = self._draw(place, layer, *x_NC.shape, stream=stream)
+                return x_NC + (size * noise.to(size)).to(x_NC)
+        raise AssertionError(f"{edit.do} is not an edit of a tensor by itself")
+
+    def _draw(self, place: int, layer: int, *shape: int, stream: int = 0) -> torch.Tensor:
+        return normal(self.seed, f"edit.{place}.{stream}", layer, *shape)
+
+    def _get_base(self) -> Base:
+        assert self.base is not None, "the run without edits has to be recorded first"
+        return self.base
+
+
+class _Restore(torch.autograd.Function):
+    """The value of the run without edits, with the gradient of what it replaces."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, base: torch.Tensor) -> torch.Tensor:
+        return base.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return grad, None
+
+
+def hold(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Return a constant in place of x. It stays in x's graph, with a gradient of 0."""
+    held: torch.Tensor = _Hold.apply(x, value)
+    return held
+
+
+class _Hold(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        return value.detach().clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return torch.zeros_like(grad), None
+
+
+def to_matrix(edit: EditSpec, n: int) -> torch.Tensor:
+    """Return E (n, n), float64, of a linear edit of streams: row i says what stream i becomes."""
+    matrix = torch.eye(n, dtype=torch.float64)
+    rows = list(range(n)) if edit.index is None else [edit.index]
+    match edit.do:
+        case "zero":
+            matrix[rows] = 0.0
+        case "scale":
+            assert edit.value is not None
+            matrix[rows] *= edit.value
+        case "uniform":
+            matrix[rows] = 1 / n
+        case "swap":
+            assert edit.index is not None
+            assert edit.other is not None
+            matrix[[edit.index, edit.other]] = matrix[[edit.other, edit.index]]
+        case _:
+            raise AssertionError(f"{edit.do} is not linear")
+    return matrix
+
+
+def turn(state: torch.Tensor, matrix: torch.Tensor, connection: Connection) -> torch.Tensor:
+    """Return the state whose streams are E x."""
+    x_nNC = connection.streams(state)
+    mixed = matrix.to(x_nNC) @ x_nNC.flatten(1)
+    return connection.join_streams(mixed.view(x_nNC.shape))
+
+
+def edit_entries(
+    edit: EditSpec, entries: torch.Tensor, rank: int, kept: torch.Tensor | None, noise: torch.Tensor | None
+) -> torch.Tensor:
+    """Edit the coefficients of one layer.
+
+    Parameters
+    ----------
+    entries: (..., n) or (..., n, n); an axis N in front where they depend on tokens.
+    rank: 1 of a vector, 2 of a matrix.
+    kept: the coefficients of the run without edits, which `freeze` takes.
+    noise: standard normal numbers (n) or (n, n), which `noise` adds.
+    """
+    if edit.do == "swap":
+        order = list(range(entries.shape[-rank]))
+        assert edit.index is not None
+        assert edit.other is not None
+        order[edit.index], order[edit.other] = edit.other, edit.index
+        return entries[..., order, :] if rank == 2 else entries[..., order]
+    changed = _change_all(edit, entries, rank, kept, noise)
+    if edit.index is None:
+        return changed
+    is_edited = torch.zeros(entries.shape[-rank], dtype=torch.bool, device=entries.device)
+    is_edited[edit.index] = True
+    return torch.where(is_edited.unsqueeze(-1) if rank == 2 else is_edited, changed, entries)
+
+
+def _change_all(
+    edit: EditSpec, entries: torch.Tensor, rank: int, kept: torch.Tensor | None, noise: torch.Tensor | None
+) -> torch.Tensor:
+    """Edit every row of a matrix, or every entry of a vector."""
+    match edit.do:
+        case "zero":
+            return hold(entries, torch.zeros_like(entries))
+        case "identity":
+            return hold(entries, torch.eye(entries.shape[-1]).to(entries).expand_as(entries))
+        case "mean":
+            return entries.mean(0, keepdim=True).expand_as(entries) if entries.ndim > rank else entries
+        case "uniform":
+            axes = (-1,) if rank == 1 or edit.index is not None else (-2, -1)
+            return entries.mean(axes, keepdim=True).expand_as(entries)
+        case "scale":
+            assert edit.value is not None
+            return entries * edit.value
+        case "set":
+            values = torch.tensor(edit.values, dtype=torch.float64).to(entries)
+            shape = entries.shape[-rank:] if edit.index is None else entries.shape[1 - rank :] if rank == 2 else (1,)
+            return hold(entries, values.view(shape).expand_as(entries))
+        case "noise":
+            assert noise is not None
+            assert edit.value is not None
+            return entries + edit.value * noise.to(entries)
+        case "freeze":
+            assert kept is not None
+            return hold(entries, kept)
+        case "top_k":
+            assert edit.k is not None
+            return keep_largest(entries, edit.k)
+    raise AssertionError(f"{edit.do} is not an edit of coefficients")
+
+
+def keep_largest(entries: torch.Tensor, k: int) -> torch.Tensor:
+    """Keep the k entries of each row with the largest sizes, scaled so that the sum of the sizes stays.
+
+    Of equal ones those that come first.
+    """
+    sizes = entries.abs()
+    places = torch.sort(sizes, dim=-1, descending=True, stable=True).indices[..., :k]
+    kept = torch.zeros_like(entries).scatter(-1, places, entries.gather(-1, places))
+    left = kept.abs().sum(-1, keepdim=True)
+    whole = sizes.sum(-1, keepdim=True)
+    factor = torch.where(left > 0, whole / torch.where(left > 0, left, 1.0), 1.0)
+    return kept * factor

@@ -1,0 +1,45 @@
+"""How far the states and gradients of an edited run are from those of the same run without edits."""
+
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.style import Theme
+
+ABSENT = "No edits: nothing to compare."
+
+
+def build(key: str, runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with one curve per run: a relative distance at each layer."""
+    figure = build_lines(theme, "log")
+    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, key, "log"))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, key, "log"))
+    return figure
+
+
+PANEL = Panel(
+    key="effect",
+    title="Effect of the edits",
+    unit="relative distance",
+    meaning="How much an edited run differs at each layer from the same run without edits: 1 is as much as there was.",
+    help=Help(
+        formula="|x_l − x_l^base| / |x_l^base|; of gradients |g_l − g_l^base| / |g_l^base|",
+        reading="A curve that falls behind an edit means that later layers make up for it: what they add is the same "
+        "as without the edit, and the damage is diluted. A curve that rises means that the damage grows. Before the "
+        "first edit the states are the same and have no point; gradients pass the edits from behind and differ there "
+        "too.",
+        symbol="Δx_l, Δg_l",
+        source="Cutting a stream and following the difference: as in arXiv 2603.14833.",
+    ),
+    group="mixing",
+    live=True,
+    views=(
+        View("states", "states", partial(build, "effect_state")),
+        View("gradients", "gradients", partial(build, "effect_grad")),
+    ),
+    table=(Column("states", "effect_state"), Column("gradients", "effect_grad")),
+)

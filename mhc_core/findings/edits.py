@@ -1,0 +1,114 @@
+"""Findings on edits: what was changed, in words, and what the network lost by it."""
+
+import numpy as np
+
+from mhc_core.findings.words import (
+    build_finding,
+    count,
+    format_loss,
+    format_number,
+    format_percent,
+    read_ranks,
+)
+from mhc_core.record.result import Result
+from mhc_core.record.summary import Finding
+from mhc_core.spec import EditSpec, RunSpec
+
+SAME = 0.05  # decades, up to which the effect behind the first edit and at the end count as the same
+NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
+
+
+def describe_edit(edit: EditSpec) -> str:
+    """Describe an edit in words; layers, streams, rows and entries count from 1."""
+    target, where = _name_target(edit), _name_layers(edit)
+    match edit.do:
+        case "zero":
+            verb = "is cut" if edit.what in ("stream", "state") else "is set to 0"
+        case "identity":
+            verb = "is replaced by the identity"
+        case "mean":
+            verb = "is replaced by its mean over tokens"
+        case "uniform":
+            verb = "is replaced by the mean of all streams" if edit.what == "stream" else "is made uniform"
+        case "scale":
+            verb = f"is multiplied by {format_number(edit.value or 0.0)}"
+        case "set":
+            verb = "is set to given values"
+        case "swap":
+            verb = f"is exchanged with {_name_part(edit.what)} {(edit.other or 0) + 1}"
+        case "noise":
+            verb = f"gets noise of {format_number(edit.value or 0.0)}"
+            verb += " times its rms" if edit.what in ("stream", "state", "branch") else ""
+        case "freeze" | "restore":
+            verb = "is as in the run without edits"
+        case "top_k":
+            verb = f"keeps its {edit.k} largest entries" + (" in each row" if edit.what == "h_res" else "")
+    return f"{target} {verb} {where}"
+
+
+def _name_part(what: str) -> str:
+    return {"stream": "stream", "h_res": "row"}.get(what, "entry")
+
+
+def _name_target(edit: EditSpec) -> str:
+    if edit.what == "stream":
+        return f"Stream {(edit.index or 0) + 1}"
+    if edit.what in ("state", "branch"):
+        return {"state": "The state of all streams", "branch": "The branch's output"}[edit.what]
+    name = NAMES[edit.what]
+    return name if edit.index is None else f"{_name_part(edit.what).capitalize()} {edit.index + 1} of {name}"
+
+
+def _name_layers(edit: EditSpec) -> str:
+    if edit.first == edit.last:
+        return f"at layer {edit.first + 1}"
+    return f"at layers {edit.first + 1} to {edit.last + 1}"
+
+
+def describe_effect(spec: RunSpec, result: Result) -> Finding | None:
+    """Describe what edits do to the states, the loss and the output; None without edits."""
+    if not spec.edits:
+        return None
+    first = min(edit.first for edit in spec.edits)
+    effects = read_ranks(result, "effect_state")
+    behind, end = float(effects[first]), float(effects[-1])
+    numbers = {
+        "effect_first": _to_size(behind),
+        "effect_last": _to_size(end),
+        "loss": float(result.loss),
+        "loss_base": float(result.loss_base),
+        "output_kl": float(result.output_kl),
+    }
+    what = describe_edit(spec.edits[0]) if len(spec.edits) == 1 else f"{count(len(spec.edits), 'edit')}"
+    text = f"{what}: {_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."
+    return build_finding("effect", text, "effect", {key: value for key, value in numbers.items() if np.isfinite(value)})
+
+
+def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
+    """Describe the distance of the states behind the first edit and at the end, given in decades."""
+    if np.isnan(behind) or np.isnan(end):
+        return "the states cannot be compared with those without edits, as they leave the range of their type"
+    if np.isneginf(end):
+        return "the last state is the same as without edits"
+    if first == depth - 1:
+        return f"the last state differs from that without edits by {format_percent(_to_size(end))}"
+    if np.isneginf(behind):
+        return f"nothing changes behind layer {first + 1}; the last state differs by {format_percent(_to_size(end))}"
+    text = f"the state behind layer {first + 1} differs from that without edits by {format_percent(_to_size(behind))}"
+    if abs(end - behind) < SAME:
+        return f"{text}, and as much at the end"
+    way = "shrinks to" if end < behind else "grows to"
+    return f"{text}; the difference {way} {format_percent(_to_size(end))} at the end"
+
+
+def _describe_output(result: Result) -> str:
+    if not (np.isfinite(result.loss) and np.isfinite(result.loss_base)):
+        return ""
+    text = f". The loss is {format_loss(result.loss)} instead of {format_loss(result.loss_base)}"
+    if np.isfinite(result.output_kl):
+        text += f", the output's KL divergence {format_number(result.output_kl)} nats"
+    return text
+
+
+def _to_size(decades: float) -> float:
+    return float(10.0**decades) if decades < 300 else float("inf")

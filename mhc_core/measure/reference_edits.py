@@ -1,0 +1,200 @@
+"""Edits a second time, in plain numpy float64. It shares no code with `mhc_core.edits`, only the named draws of noise.
+
+Shapes: L layers, n streams, N samples, C width (of a stream).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mhc_core.rng import normal
+from mhc_core.spec import EditSpec, RunSpec
+from mhc_core.stack import Stack
+
+Array = np.ndarray
+LINEAR = ("zero", "scale", "uniform", "swap")
+
+
+@dataclass(frozen=True)
+class ReferenceCoefficients:
+    """One layer's mixing, each array with a leading axis N where it is dynamic.
+
+    Attributes
+    ----------
+    h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
+    """
+
+    h_pre: Array
+    h_post: Array
+    h_res: Array
+
+
+@dataclass(frozen=True)
+class EditedStreams:
+    """The streams of each layer, (n, N, C): those that the mixing is applied to, and those that it is made of.
+
+    They differ by the linear edits that are multiplied into the coefficients, see `find_matrix`.
+    """
+
+    entered: list[Array]
+    seen: list[Array]
+
+
+def edit_streams(stack: Stack, streams: Sequence[Array]) -> EditedStreams:
+    """Return the streams of every layer after its edits, from those that left the layer before."""
+    base = stack.edits.base
+    kept = [_to_array(stack.connection.streams(state)) for state in base.states] if base else []
+    entered, seen = [], []
+    for layer, x_nNC in enumerate(streams):
+        edits = list_edits(stack.spec, layer, "stream", "state")
+        count = max((number + 1 for number, (_, edit) in enumerate(edits) if edit.do not in LINEAR), default=0)
+        for number, (place, edit) in enumerate(edits):
+            if number == count:
+                entered.append(x_nNC)
+            rows = range(len(x_nNC)) if edit.index is None else [edit.index]
+            x_nNC = _edit_rows(stack.spec, place, edit, layer, x_nNC, kept[layer], rows)
+        if count == len(edits):
+            entered.append(x_nNC)
+        seen.append(x_nNC)
+    return EditedStreams(entered, seen)
+
+
+def list_edits(spec: RunSpec, layer: int, *whats: str) -> list[tuple[int, EditSpec]]:
+    """List the edits of a layer with their places in the spec."""
+    return [
+        (place, edit)
+        for place, edit in enumerate(spec.edits)
+        if edit.what in whats and edit.layers[0] <= layer <= edit.layers[1]
+    ]
+
+
+def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> ReferenceCoefficients:
+    """Return the coefficients of a layer after its edits, those of streams included where they are a matrix."""
+    spec, base = stack.spec, stack.edits.base
+    for place, edit in list_edits(spec, layer, "h_pre", "h_post", "h_res"):
+        kept = None if base is None else _to_array(getattr(base.mixings[layer], edit.what))
+        made = replace(made, **{edit.what: _edit_part(spec, place, edit, layer, getattr(made, edit.what), kept, made)})
+    matrix = find_matrix(spec, layer)
+    return replace(made, h_pre=made.h_pre @ matrix, h_res=made.h_res @ matrix)
+
+
+def find_matrix(spec: RunSpec, layer: int) -> Array:
+    """Find E (n, n), which is multiplied into the coefficients: what linear edits make of a unit signal in each stream,
+    those after the last edit of another kind.
+    """
+    units = np.eye(spec.streams)
+    for _, edit in list_edits(spec, layer, "stream", "state"):
+        rows = range(spec.streams) if edit.index is None else [edit.index]
+        before, units = units, units.copy()
+        for row in rows:
+            match edit.do:
+                case "zero":
+                    units[row] = 0
+                case "scale":
+                    units[row] = np.float64(edit.value) * before[row]
+                case "uniform":
+                    units[row] = before.sum(0) / len(before)
+                case "swap":
+                    units[edit.index], units[edit.other] = before[edit.other], before[edit.index]
+                case _:
+                    units = np.eye(spec.streams)
+    return units
+
+
+def _edit_rows(
+    spec: RunSpec, place: int, edit: EditSpec, layer: int, x_nNC: Array, kept_nNC: Array, rows: Sequence[int] | range
+) -> Array:
+    changed = x_nNC.copy()
+    for row in rows:
+        match edit.do:
+            case "zero":
+                changed[row] = 0
+            case "scale":
+                changed[row] = x_nNC[row] * np.float64(edit.value)
+            case "mean":
+                changed[row] = x_nNC[row].sum(0) / len(x_nNC[row])
+            case "uniform":
+                changed[row] = x_nNC.sum(0) / len(x_nNC)
+            case "swap":
+                changed[edit.index], changed[edit.other] = x_nNC[edit.other], x_nNC[edit.index]
+            case "noise":
+                size = np.sqrt((x_nNC[row] ** 2).mean()) * np.float64(edit.value)
+                changed[row] = x_nNC[row] + size * _draw(spec, place, row, layer, *x_nNC[row].shape)
+            case "restore":
+                changed[row] = kept_nNC[row]
+    return changed
+
+
+def _edit_part(
+    spec: RunSpec, place: int, edit: EditSpec, layer: int, part: Array, kept: Array | None, made: ReferenceCoefficients
+) -> Array:
+    """Edit H_pre, H_post or H_res of one layer, (n) or (n, n), with an axis N in front where it is dynamic."""
+    has_tokens = made.h_post.ndim == 2
+    items = part if has_tokens else part[None]
+    noise = _draw(spec, place, 0, layer, *items.shape[1:]) if edit.do == "noise" else np.zeros(1)
+    average = items.sum(0) / len(items)
+    found = np.array([_edit_item(edit, item, average, noise) for item in items])
+    if edit.do == "freeze":
+        assert kept is not None
+        found = _pick(edit, items, kept if has_tokens else kept[None])
+    return found if has_tokens else found[0]
+
+
+def _edit_item(edit: EditSpec, item: Array, average: Array, noise: Array) -> Array:
+    """Edit the coefficients of one token."""
+    if edit.do == "swap":
+        swapped = item.copy()
+        swapped[edit.index], swapped[edit.other] = item[edit.other], item[edit.index]
+        return swapped
+    if edit.do == "uniform" and edit.index is not None and item.ndim == 2:
+        whole = np.repeat(item.sum(1, keepdims=True) / len(item), len(item), 1)
+    elif edit.do == "uniform":
+        whole = np.full_like(item, item.sum() / item.size)
+    elif edit.do == "set":
+        size = item.size if edit.index is None else item[edit.index].size
+        assert edit.values is not None
+        assert len(edit.values) == size
+        whole = item.copy()
+        whole[... if edit.index is None else edit.index] = np.reshape(
+            edit.values, item.shape if edit.index is None else item[edit.index].shape
+        )
+    elif edit.do == "top_k":
+        whole = np.array([_keep_largest(edit, row) for row in np.atleast_2d(item)]).reshape(item.shape)
+    else:
+        whole = {
+            "zero": lambda: np.zeros_like(item),
+            "identity": lambda: np.eye(len(item)),
+            "mean": lambda: average,
+            "scale": lambda: np.float64(edit.value) * item,
+            "noise": lambda: item + np.float64(edit.value) * noise,
+            "freeze": lambda: item,
+        }[edit.do]()
+    return _pick(edit, item[None], whole[None])[0]
+
+
+def _pick(edit: EditSpec, items: Array, changed: Array) -> Array:
+    """Take the row or entry that is edited from `changed`, the others from the items."""
+    if edit.index is None:
+        return changed
+    found = items.copy()
+    found[:, edit.index] = changed[:, edit.index]
+    return found
+
+
+def _keep_largest(edit: EditSpec, row: Array) -> Array:
+    assert edit.k is not None
+    order = np.argsort(-np.abs(row), kind="stable")
+    kept = row.copy()
+    kept[order[edit.k :]] = 0
+    left = np.abs(kept).sum()
+    return kept * np.abs(row).sum() / left if left else kept
+
+
+def _draw(spec: RunSpec, place: int, stream: int, layer: int, *shape: int) -> Array:
+    return normal(spec.seed, f"edit.{place}.{stream}", layer, *shape).double().numpy()
+
+
+def _to_array(tensor: object) -> Array:
+    values: Array = tensor.detach().cpu().double().numpy()  # type: ignore[attr-defined]
+    return values

@@ -1,0 +1,42 @@
+"""What edits do: the distance of a run from the same run without them.
+
+Shapes: n streams, N samples, C width (of a stream), V classes of the read-out.
+"""
+
+from typing import TYPE_CHECKING
+
+from mhc_core.metric import OURS, Metric
+
+if TYPE_CHECKING:
+    import torch
+
+METRICS = (
+    Metric("effect_state", "Effect on the state", "", "log", "L", "mixing",
+           "Distance of the streams that leave a layer from those of the same run without edits, over the size of the "
+           "latter; all streams and tokens together. 0 where nothing has changed, about 1 where as much has changed "
+           "as there was.",
+           "|x_l - x_l^base| / |x_l^base|", OURS, precision=(1e-5, 1e-5), prefix=True),
+    Metric("effect_grad", "Effect on the gradient", "", "log", "L", "mixing",
+           "Distance of the gradient of the loss at the streams that leave a layer from that of the same run without "
+           "edits, over the size of the latter.",
+           "|g_l - g_l^base| / |g_l^base|", OURS, precision=(1e-5, 1e-5)),
+)  # fmt: skip
+
+
+def measure_distance(found_nNC: "torch.Tensor", base_nNC: "torch.Tensor") -> "torch.Tensor":
+    """Measure |found - base| / |base| of all streams together, float64 and 0-d; 0 where both are the same."""
+    import torch
+
+    found, base = found_nNC.double(), base_nNC.double()
+    # By the largest entry first, whose square may be beyond float64.
+    scale = torch.maximum(found.abs().amax(), base.abs().amax()).clamp_min(torch.finfo(torch.float64).tiny)
+    away = torch.linalg.vector_norm((found - base) / scale)
+    return torch.where(away == 0, 0.0, away / torch.linalg.vector_norm(base / scale))
+
+
+def measure_divergence(base: "torch.Tensor", found: "torch.Tensor") -> "torch.Tensor":
+    """Measure KL(base || found) of the softmax of logits (..., V) in nats, the mean over all other axes; float64."""
+    import torch
+
+    p, q = (torch.log_softmax(logits.double(), -1) for logits in (base, found))
+    return (p.exp() * (p - q)).sum(-1).mean()

@@ -1,0 +1,183 @@
+"""Edits: interventions in the network of a spec. `mhc_core/edits.py` applies them.
+
+Table of what each can do: `DOES`. A layer range is [first, last], both included, counted from 0.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from mhc_core.family import Family
+from mhc_core.spec.errors import SpecError
+from mhc_core.spec.part import SpecPart
+
+What = Literal["stream", "state", "h_pre", "h_post", "h_res", "branch"]
+Do = Literal["zero", "identity", "mean", "uniform", "scale", "set", "swap", "noise", "freeze", "restore", "top_k"]
+
+MAX_EDITS = 64
+MAX_ENTRIES = 256  # of `values`: a matrix of 16 streams
+
+VECTOR: tuple[Do, ...] = ("zero", "mean", "uniform", "scale", "set", "swap", "noise", "freeze", "top_k")
+DOES: dict[What, tuple[Do, ...]] = {
+    "stream": ("zero", "mean", "uniform", "scale", "swap", "noise", "restore"),
+    "state": ("zero", "mean", "uniform", "scale", "noise", "restore"),
+    "h_pre": VECTOR,
+    "h_post": VECTOR,
+    "h_res": (*VECTOR, "identity"),
+    "branch": ("zero", "mean", "scale", "noise", "freeze"),
+}
+MIXED: tuple[What, ...] = ("h_pre", "h_post", "h_res")
+NEEDS: dict[str, tuple[Do, ...]] = {
+    "value": ("scale", "noise"),
+    "other": ("swap",),
+    "values": ("set",),
+    "k": ("top_k",),
+}
+
+
+class EditSpec(SpecPart):
+    """One edit: in a range of layers, something is replaced before the layer uses it.
+
+    Edits are applied in order. They act on every pass that is measured, and not on training.
+    """
+
+    layers: tuple[int, int] = Field(
+        strict=False, title="Layers", description="First and last layer of the edit, from 0, both included."
+    )
+    what: What = Field(
+        title="What",
+        description="stream: one stream where it enters a layer. state: all streams there. h_pre, h_post, h_res: the "
+        "mixing of a layer. branch: the output of its branch.",
+    )
+    index: int | None = Field(
+        None,
+        ge=0,
+        title="Index",
+        description="Which stream; of h_res one row, of h_pre and h_post one entry. Without it the whole "
+        "matrix or vector.",
+    )
+    do: Do = Field(
+        title="Do",
+        description="zero: 0. identity: the identity matrix. mean: the average over all tokens. uniform: the average "
+        "over the streams, or over the entries of the matrix, row or vector. scale: times `value`. set: `values`. "
+        "swap: exchanged with `other`. noise: plus Gaussian noise of standard deviation `value`, of streams and "
+        "branches times their root mean square. freeze, restore: as in the run without edits; freeze is of mixing and "
+        "branches, restore of streams. top_k: the k largest entries of each row, scaled so that the sum of "
+        "their sizes stays.",
+    )
+    value: float | None = Field(None, ge=-1000.0, le=1000.0, title="Value", description="The factor, or the noise.")
+    other: int | None = Field(None, ge=0, title="Other", description="The stream, row or entry to exchange with.")
+    values: tuple[float, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        max_length=MAX_ENTRIES,
+        title="Values",
+        description="Numbers to set, row by row: n, or n n of the whole of h_res; one number of an entry.",
+    )
+    k: int | None = Field(None, ge=1, title="k", description="How many entries of each row are kept.")
+
+    @property
+    def first(self) -> int:
+        """Return the first layer."""
+        return self.layers[0]
+
+    @property
+    def last(self) -> int:
+        """Return the last layer."""
+        return self.layers[1]
+
+
+class Edited(NamedTuple):
+    """The stack that edits must fit: its kind and family, layers L, streams n."""
+
+    kind: str
+    family: Family
+    depth: int
+    streams: int
+
+    def is_matrix(self, what: What) -> bool:
+        """Return whether these coefficients are n x n: of parts of the width, what is read is a matrix too."""
+        return what == "h_res" or (what == "h_pre" and self.family.streams == "parts")
+
+
+def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
+    """Check that every edit is possible in this stack.
+
+    Raises
+    ------
+    SpecError
+        Names the first field that is wrong, such as `edits.2.index`.
+    """
+    for place, edit in enumerate(edits):
+        for name, got, wanted, text in _find_mistakes(edit, stack):
+            raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+
+
+def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+    """Yield the field, what was received, what is allowed, and a sentence."""
+    first, last = edit.layers
+    if not 0 <= first <= last < stack.depth:
+        wanted = f"two layers from 0 to {stack.depth - 1}, the first not after the last"
+        yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
+    possible = list_possible(stack.family)
+    if edit.what not in possible:
+        wanted = f"{', '.join(possible)} where connection.kind is {stack.kind}"
+        yield "what", edit.what, wanted, f"what must be one of {wanted}."
+    allowed = DOES[edit.what]
+    if edit.do not in allowed:
+        wanted = f"{', '.join(allowed)} where what is {edit.what}"
+        yield "do", edit.do, wanted, f"do must be one of {wanted}."
+    yield from _find_misplaced(edit)
+    yield from _find_wrong_index(edit, stack)
+    yield from _find_wrong_values(edit, stack)
+
+
+def list_possible(family: Family) -> list[What]:
+    """List what can be edited in a family."""
+    if not family.has_mixing:
+        return ["branch"]
+    return [what for what in DOES if family.has_streams or what not in MIXED]
+
+
+def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
+    for name, dos in NEEDS.items():
+        got = getattr(edit, name)
+        if edit.do in dos and got is None:
+            yield name, None, f"a value, which {edit.do} needs", f"{edit.do} needs {name}."
+        if edit.do not in dos and got is not None:
+            received = list(got) if isinstance(got, tuple) else got
+            yield name, received, f"nothing where do is {edit.do}", f"{edit.do} has no {name}."
+
+
+def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+    limit = stack.streams
+    is_needed = edit.what == "stream" or edit.do == "swap"
+    is_refused = edit.what in ("state", "branch") or edit.do == "identity"
+    if is_refused and edit.index is not None:
+        yield "index", edit.index, f"nothing where what is {edit.what}", "it has no index: the whole is edited."
+    if is_needed and edit.index is None:
+        wanted = f"a number from 0 to {limit - 1}"
+        yield "index", None, wanted, f"index must be {wanted}."
+    if is_refused:
+        return
+    for name in ("index", "other"):
+        got = getattr(edit, name)
+        if got is not None and got >= limit:
+            wanted = f"a number from 0 to {limit - 1}"
+            yield name, got, wanted, f"{name} ({got}) must be {wanted}."
+
+
+def _find_wrong_values(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+    n, is_matrix = stack.streams, stack.is_matrix(edit.what)
+    if edit.values is not None:
+        size = (n if is_matrix else 1) * (n if edit.index is None else 1)
+        if len(edit.values) != size:
+            yield "values", list(edit.values), f"{size} numbers", f"values must be {size} numbers."
+    if edit.k is not None and edit.k > n:
+        yield "k", edit.k, f"a number from 1 to {n}", f"k ({edit.k}) must be a number from 1 to {n}."
+    if edit.do == "top_k" and not is_matrix and edit.index is not None:
+        yield "index", edit.index, "nothing where do is top_k of a vector", "top_k is of the whole vector."
+    if edit.do == "noise" and edit.value is not None and edit.value < 0:
+        yield "value", edit.value, "0 or more, a standard deviation", "noise must be 0 or more."
