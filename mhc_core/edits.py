@@ -49,6 +49,8 @@ class Edits:
         self.base: Base | None = None
         self._by_layer: dict[int, list[tuple[int, EditSpec]]] = defaultdict(list)
         for place, edit in enumerate(spec.edits):
+            if edit.do == "swap" and edit.index == edit.other:
+                continue  # a copy of the matrix can lie in memory otherwise, and its products round otherwise
             for layer in range(edit.first, edit.last + 1):
                 self._by_layer[layer].append((place, edit))
 

@@ -79,7 +79,8 @@ def _compute(stack: Stack, device: torch.device) -> Iterator[Frame]:
     spec = stack.spec
     yield from measure(stack, device)
     if spec.train.steps:
-        done = yield from train(stack)
+        with stack.without_edits():
+            done = yield from train(stack)
         for frame in measure(stack, device):
             yield replace(frame, step=done)
     if spec.jacobian:

@@ -50,7 +50,8 @@ def _to_spec_error(item: Any, schema: dict[str, Any]) -> SpecError:
         )
     found = _find_schema(field, schema)
     wanted = _describe_allowed(found)
-    title = "A spec" if not field else field if found["type"] == "object" else found["title"]
+    is_named = found.get("type") != "object" and "title" in found
+    title = "A spec" if not field else found["title"] if is_named else field
     return SpecError(field or "body", item["input"], wanted, f"{title} {_to_words(wanted)}.")
 
 

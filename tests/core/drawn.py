@@ -76,6 +76,13 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "block.mlp_ratio": [0, 1, 2],
     "block.scaling": ["constant", "constant", "inv_sqrt_depth", "rezero", "skipinit", "deepnorm", "layernorm_scaling"],
     "block.branch_scale": [1.0, 0.5],
+    "edits": [
+        [],
+        [],
+        [{"layers": [0, 0], "what": "stream", "index": 0, "do": "zero"}],
+        [{"layers": [0, 1], "what": "branch", "do": "scale", "value": 0.5}],
+        [{"layers": [0, 0], "what": "h_res", "do": "uniform"}, {"layers": [1, 1], "what": "state", "do": "restore"}],
+    ],
     "input.kind": ["text", "corpus", "gaussian", "correlated", "digits"],
     "input.text": ["abc", "Any text that is longer than a window."],
     "input.correlation": [0.0, 0.5, 1.0],

@@ -13,6 +13,7 @@ import numpy as np
 
 from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
+from tests.core.edits import plain
 
 Array = np.ndarray
 
@@ -44,9 +45,11 @@ class Trace:
     loss: float = math.nan
 
 
-def trace(stack: Stack) -> Trace:
-    """Run the whole network."""
+def trace(stack: Stack, *, edits: bool = True) -> Trace:
+    """Run the whole network, with or without the edits of its spec."""
     spec, found = stack.spec, Trace()
+    base = trace(stack, edits=False) if edits and spec.edits else None
+    spec = spec if edits else spec.model_copy(update={"edits": ()})
     parameters = {name: value.detach().double().numpy() for name, value in stack.named_parameters()}
     parameters |= {name: value.double().numpy() for name, value in stack.named_buffers() if "ids" not in name}
     is_parts = spec.family.streams == "parts"
@@ -57,11 +60,13 @@ def trace(stack: Stack) -> Trace:
     found.states.append(x)
     found.merged.append(embedded)
     if spec.connection.kind == "attnres":
-        return _trace_depth(stack, parameters, found, embedded)
+        return _trace_depth(stack, parameters, found, embedded, spec, base)
     for layer in range(spec.depth):
-        pre, post, res = _coefficients(stack, parameters, layer, x)
+        x = plain.edit_state(spec, layer, x, base.states[layer] if base else None)
+        kept = (base.h_pre[layer], base.h_post[layer], base.h_res[layer]) if base else None
+        pre, post, res = plain.edit_coefficients(spec, layer, _coefficients(stack, parameters, layer, x), kept)
         u = _read(pre, x, shape)
-        y = _branch(stack, parameters, layer, u)
+        y = plain.edit_output(spec, layer, _branch(stack, parameters, layer, u), base.y[layer] if base else None)
         written = np.split(y, n, axis=-1) if is_parts else [y] * n
         new = np.zeros_like(x)
         for i in range(n):
@@ -80,11 +85,15 @@ def trace(stack: Stack) -> Trace:
     return found
 
 
-def _trace_depth(stack: Stack, p: dict[str, Array], found: Trace, embedded: Array) -> Trace:
+def _trace_depth(
+    stack: Stack, p: dict[str, Array], found: Trace, embedded: Array, spec: RunSpec, base: Trace | None
+) -> Trace:
     """Attention over depth: each layer reads a weighted sum of the embedding and all earlier outputs."""
-    spec, outputs, read = stack.spec, [], embedded
+    outputs: list[Array] = []
+    read = embedded
     for layer in range(spec.depth):
-        outputs.append(_branch(stack, p, layer, read))
+        y = _branch(stack, p, layer, read)
+        outputs.append(plain.edit_output(spec, layer, y, base.y[layer] if base else None))
         found.u.append(read)
         found.y.append(outputs[-1])
         read = read_depth(spec, p, embedded, outputs)
@@ -172,7 +181,7 @@ def _embed(stack: Stack, p: dict[str, Array]) -> Array:
 def _norm(x: Array, kind: str) -> Array:
     if kind == "layernorm":
         x = x - x.mean(-1, keepdims=True)
-    return x / np.sqrt((x * x).mean(-1, keepdims=True))
+    return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-20)  # the paper's eps: an edit can cut everything
 
 
 def _sigmoid(t: Array) -> Array:
@@ -201,7 +210,7 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
             if connection.init == "lucidrains":
                 v = _norm(v, "rmsnorm")
             v = v.reshape(*v.shape[:2], -1)
-            raw = (v / np.sqrt((v * v).mean(-1, keepdims=True))) @ get("phi")
+            raw = (v / np.sqrt((v * v).mean(-1, keepdims=True) + 1e-20)) @ get("phi")
             a_pre, a_post, a_res = get("a")
             t_pre = t_pre + a_pre * raw[..., :n]
             t_post = t_post + a_post * raw[..., n : 2 * n]
@@ -478,6 +487,6 @@ def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
         return np.einsum("n,nbtc->btc", weights, x)
     v = np.moveaxis(x, 0, 2)
     v = v.reshape(*v.shape[:2], -1)
-    raw = (v / np.sqrt((v * v).mean(-1, keepdims=True))) @ p["connection.output.phi"]
+    raw = (v / np.sqrt((v * v).mean(-1, keepdims=True) + 1e-20)) @ p["connection.output.phi"]
     weights = _sigmoid(raw * p["connection.output.a"] + p["connection.output.b"]) + eps
     return np.einsum("btn,nbtc->btc", weights, x)

@@ -15,7 +15,7 @@ import torch
 
 from mhc_core.connections import hc, manifold
 from mhc_core.connections.connection import Mixing
-from mhc_core.measure import jacobian, logit_probe, passes, probe, step_frame, training
+from mhc_core.measure import effects, jacobian, logit_probe, passes, probe, step_frame, training
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
@@ -45,9 +45,11 @@ SPECS: dict[str, Values] = {
     "parts": {"kind": "frac", "noise": 0.5},
     "parts, dynamic": {"kind": "frac", "noise": 0.5, "dynamic": True},
 }
+CUT = {"layers": [1, 1], "what": "stream", "index": 1, "do": "zero"}
 MORE: dict[str, Values] = {
     "jacobian": {"connection": SPECS["free"], "jacobian": 4},
     "trained": {"connection": SPECS["static"], "train": {"steps": 3, "warmup": 3}},
+    "edited": {"connection": SPECS["static"], "edits": [CUT]},
     "parts, trained": {"connection": SPECS["parts"], "train": {"steps": 3}},
 }
 
@@ -203,6 +205,10 @@ def sum_norms(groups: Any) -> torch.Tensor:
 
 def norms(group: Any) -> list[torch.Tensor]:
     return [torch.linalg.vector_norm(tensor).double() for tensor in group]
+
+
+def miss_the_size(found_nNC: torch.Tensor, base_nNC: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.vector_norm((found_nNC - base_nNC).double())
 
 
 def skip_branch_share_square(value: torch.Tensor, *_: Any) -> torch.Tensor:
@@ -378,6 +384,9 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
     "kernel_rank": ("static", replace(probe, "measure_kernel_rank", rank_without_the_last_read)),
+    # Edits.
+    "effect_state": ("edited", replace(effects, "measure_distance", miss_the_size)),
+    "effect_grad": ("edited", replace(effects, "measure_distance", miss_the_size)),
     # Logits.
     "res_logit_range": ("static", replace(logit_probe, "measure_ranges", lambda t: t.std(2).amax(1))),
     "ds_error_float32": (

@@ -21,7 +21,9 @@ COMPARED: dict[str, dict[str, Any]] = {
     "mhc_lite": {"kind": "mhc", "init": "mhc_lite"},
     "deepseek_v4": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
     "frac-dynamic": {"kind": "frac", "dynamic": True},
+    "edited": {"kind": "mhc"},
 }
+EDITS = {"edited": [{"layers": [20, 20], "what": "stream", "index": 2, "do": "zero"}]}
 
 
 def columns_of(result: Result) -> Iterator[tuple[str, np.ndarray]]:
@@ -31,7 +33,11 @@ def columns_of(result: Result) -> Iterator[tuple[str, np.ndarray]]:
 
 def compare(name: str) -> dict[str, tuple[float, float]]:
     """Key -> largest absolute difference, and largest difference in units of what is promised."""
-    single, double = (measure(build_spec(DEFAULT, connection=COMPARED[name], dtype=d)) for d in ("float32", "float64"))
+    specs = (
+        build_spec(DEFAULT, connection=COMPARED[name], dtype=dtype, edits=EDITS.get(name, []))
+        for dtype in ("float32", "float64")
+    )
+    single, double = map(measure, specs)
     mine, found = dict(columns_of(single)), {}
     for key, wanted in columns_of(double):
         precision = METRICS[key].precision

@@ -265,7 +265,7 @@ def test_every_field_says_what_it_is_and_how_it_is_set() -> None:
         seen += 1
         assert field.description, path
         assert isinstance(field.json_schema_extra, dict), path
-        assert field.json_schema_extra["control"] in {"select", "slider", "checkbox", "number", "text"}, path
+        assert field.json_schema_extra["control"] in {"select", "slider", "checkbox", "number", "text", "edits"}, path
         if field.json_schema_extra["control"] == "slider":
             assert "step" in field.json_schema_extra, path
     assert seen > 20  # the walk has found them
