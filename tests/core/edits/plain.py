@@ -29,7 +29,7 @@ def edit_state(spec: RunSpec, layer: int, x: Array, kept: Array | None) -> Array
             if edit.do == "uniform":
                 new[s] = x.mean(0)
             elif edit.do == "swap":
-                new[[edit.index, edit.other]] = x[[edit.other, edit.index]]
+                new[edit.index], new[edit.other] = x[edit.other], x[edit.index]
             elif edit.do == "restore":
                 assert kept is not None
                 new[s] = kept[s]
@@ -97,7 +97,7 @@ def _edit_part(
                     values = np.array(edit.values)
                     new[token, i] = values.reshape(shape)[i] if edit.index is None else values.reshape(shape[1:])
                 case "swap":
-                    new[token, edit.index], new[token, edit.other] = item[edit.other], item[edit.index]  # type: ignore[index]
+                    new[token, edit.index], new[token, edit.other] = item[edit.other], item[edit.index]
                 case "noise":
                     new[token, i] = item[i] + noise[i]
                 case "freeze":

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mhc_core.families import FAMILIES
-from mhc_core.spec import RunSpec, SpecErrors, parse_spec
+from mhc_core.spec import EditSpec, SpecErrors, parse_spec
 from mhc_core.spec.edit import DOES, NEEDS, Edited, list_possible
 from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import CONNECTIONS, MULTI_STREAM, build_spec, measure, shake
@@ -27,19 +27,19 @@ def list_edits(connection: dict[str, Any]) -> Iterator[Edit]:
     stack = Edited(connection["kind"], family, 4, n)
     for what in list_possible(family):
         for do in DOES[what]:
-            for edit in _fill_in({"layers": LAYERS, "what": what, "do": do}, n, stack.is_matrix(what)):
-                yield edit
+            yield from _fill_in({"layers": LAYERS, "what": what, "do": do}, n, stack.is_matrix(what))
 
 
 def _fill_in(edit: Edit, n: int, is_matrix: bool) -> Iterator[Edit]:
     what, do = edit["what"], edit["do"]
     last = n - 1
-    edit |= {
+    parameters: dict[str, Edit] = {
         "scale": {"value": -0.7},
         "noise": {"value": 0.5},
         "swap": {"other": 0},
         "top_k": {"k": max(1, n - 2)},
-    }.get(do, {})
+    }
+    edit |= parameters.get(do, {})
     is_one = what == "stream" or do == "swap"
     can_be_part = what.startswith("h_") and do != "identity" and (is_matrix or do != "top_k")
     for index in [last] if is_one else [None, last] if can_be_part else [None]:
@@ -53,10 +53,8 @@ def assert_as_in_numpy(stack: Stack) -> None:
     stack.record_base()
     state, _ = stack.climb(stack.embed(), lambda _, output: found.append(output))
     for layer, output in enumerate(found):
-        for got, due in (
-            (stack.connection.streams(output.state), wanted.states[layer + 1]),
-            (output.u, wanted.u[layer]),
-        ):
+        streams = stack.connection.streams(output.state)
+        for got, due in ((streams, wanted.states[layer + 1]), (output.u, wanted.u[layer])):
             size = max(1.0, float(np.abs(due).max()))
             error = np.abs(got.detach().double().numpy().reshape(due.shape) - due).max() / size
             assert error <= 1e-12, (layer, error)
@@ -158,8 +156,8 @@ def test_edits_that_change_nothing_leave_every_bit(name: str, idle: str) -> None
     plain, edited = measure(spec), measure(build_spec(connection=CONNECTIONS[name], dtype="float32", edits=edits))
     is_static = not CONNECTIONS[name].get("dynamic")
     is_whole = idle in IDLE or (idle == "freeze the mixing" and is_static)
-    keys = ("act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms", "cos_prev")
-    keys += ("grad_rms", "grad_rms_streams", "param_grad_norm", "composite_gain_fwd") if is_whole else ()
+    keys = ["act_rms", "act_rms_streams", "branch_in_rms", "branch_out_rms", "cos_prev"]
+    keys += ["grad_rms", "grad_rms_streams", "param_grad_norm", "composite_gain_fwd"] if is_whole else []
     for key in keys:
         np.testing.assert_array_equal(plain.layers[key], edited.layers[key], err_msg=key)
     assert (edited.loss, edited.output_kl) == (plain.loss, 0.0)
@@ -184,11 +182,12 @@ def test_the_effect_is_the_distance_from_the_run_without_edits(name: str) -> Non
 def test_the_divergence_of_the_output_is_that_of_its_probabilities() -> None:
     spec = build_spec(edits=[{"layers": [1, 1], "what": "stream", "index": 0, "do": "zero"}])
     stack = build_stack(spec)
+    readout = dict(stack.input.named_parameters())["readout_VC"].detach().numpy()
     logits = []
     for edited in (False, True):
         last = trace(stack, edits=edited).merged[-1]
         normed = last / np.sqrt((last**2).mean(-1, keepdims=True) + 1e-20)
-        logits.append(normed @ stack.input.readout_VC.detach().numpy().T)  # type: ignore[union-attr]
+        logits.append(normed @ readout.T)
     p, q = (np.exp(z) / np.exp(z).sum(-1, keepdims=True) for z in logits)
     due = (p * np.log(p / q)).sum(-1).mean()
     assert due > 1e-6
@@ -284,5 +283,5 @@ def test_the_second_mistake_of_two_edits_is_named_by_its_place() -> None:
 
 
 def test_every_parameter_of_an_edit_is_needed_by_some() -> None:
-    fields = {name for name in RunSpec.model_fields["edits"].annotation.__args__[0].model_fields}  # type: ignore[union-attr]
+    fields = set(EditSpec.model_fields)
     assert fields == {"layers", "what", "index", "do", *NEEDS}
