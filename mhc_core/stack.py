@@ -15,7 +15,7 @@ from mhc_core.blocks.norms import normalise
 from mhc_core.connections import Made, Mixing, build_connection
 from mhc_core.edits import Base, Edits, turn
 from mhc_core.inputs import build_input
-from mhc_core.spec import RunSpec
+from mhc_core.spec import EditSpec, RunSpec
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
@@ -61,7 +61,7 @@ class Stack(nn.Module):
         # The arithmetic of a single stream skips its coefficients, and with them the matrix of its edits.
         mixed = state if self.spec.family.has_streams else seen
         u_NC = connection.read(mixed, made)
-        shape = (self.spec.input.batch, self.spec.input.tokens, self.spec.width)
+        shape = (-1, self.spec.input.tokens, self.spec.width)
         y_NC = self.edits.output(layer, self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape))
         after, used = connection.leave(layer, self._pass_by(layer, mixed), y_NC, made)
         if self.spec.block.norm_position == "post":
@@ -74,7 +74,7 @@ class Stack(nn.Module):
         return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
-        """The loss of the state behind the last layer."""
+        """The loss of the state behind the last layer, of as many sequences as the input has."""
         return self.input.loss(self.collapse(state))
 
     def collapse(self, state: torch.Tensor) -> torch.Tensor:
@@ -82,7 +82,7 @@ class Stack(nn.Module):
         out_NC = self.connection.reduce(state)
         if self.spec.block.norm_position == "pre":
             out_NC = normalise(out_NC, self.spec.block.norm)
-        return out_NC.view(self.spec.input.batch, self.spec.input.tokens, -1)
+        return out_NC.view(-1, self.spec.input.tokens, self.spec.width)
 
     def forward(self) -> torch.Tensor:
         """The loss, through plain autograd."""
@@ -91,19 +91,19 @@ class Stack(nn.Module):
         return self.loss(self.climb(self.embed())[0])
 
     @contextmanager
-    def without_edits(self) -> Iterator[None]:
-        """Switch edits off for a while."""
-        edits, self.edits = self.edits, Edits(self.spec.model_copy(update={"edits": ()}))
+    def with_edits(self, *edits: EditSpec) -> Iterator[None]:
+        """Replace the edits for a while; those that restore or freeze something have no base."""
+        own, self.edits = self.edits, Edits(self.spec.model_copy(update={"edits": edits}))
         try:
             yield
         finally:
-            self.edits = edits
+            self.edits = own
 
     @torch.no_grad()
     def record_base(self) -> None:
         """Run without edits, for those that restore or freeze something."""
         outputs: list[LayerOutput] = []
-        with self.without_edits():
+        with self.with_edits():
             self.climb(self.embed(), lambda layer, output: outputs.append(output))
         self.edits.base = Base.of(outputs)
 

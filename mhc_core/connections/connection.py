@@ -72,7 +72,12 @@ def group_coefficients(mixings: Sequence[Mixing]) -> dict[str, list[torch.Tensor
 
 
 class Connection(nn.Module, ABC):
-    """One family's parameters for all layers, and its arithmetic."""
+    """One family's parameters for all layers, and its arithmetic.
+
+    `sample_axis` is the axis N of a state.
+    """
+
+    sample_axis = 0
 
     def __init__(self, spec: RunSpec, streams: int) -> None:
         super().__init__()
@@ -172,6 +177,8 @@ class Copying(Connection):
 
 class StreamMajor(Copying):
     """Layout (n, N, C) for static mixing: one n x n by n x (N C) product a layer."""
+
+    sample_axis = 1
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
         return x_NC.unsqueeze(0).repeat(self.n, 1, 1)

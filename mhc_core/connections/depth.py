@@ -36,6 +36,8 @@ class DepthAttention(Connection):
     A layer's own parameters are those of the sum behind it: the query by which the next layer, or the read-out, reads.
     """
 
+    sample_axis = 1
+
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec, streams=1)
         chosen = spec.connection

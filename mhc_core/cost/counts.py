@@ -193,9 +193,18 @@ def count_run_bytes(spec: RunSpec, *, whole_graph: bool = False) -> float:
         states = count_samples(spec) * spec.depth * _copies(spec) * spec.width * ITEM_BYTES[spec.dtype]
         states += count_samples(spec) * count_sources(spec) * spec.width * ITEM_BYTES[spec.dtype]
         tape = states + tape / spec.depth + LAYER_BYTES * spec.depth
-    kept = tape + _probe_bytes(spec) + _scratch_bytes(spec)
+    kept = tape + _probe_bytes(spec) + _scratch_bytes(spec) + _base_bytes(spec)
     # Weights are drawn in float32, all of them before any is converted.
     return max(4.0 * parameters, weights + kept)
+
+
+def _base_bytes(spec: RunSpec) -> float:
+    """Return what an edited run keeps of the run without edits: states, gradients, branch outputs, coefficients."""
+    if not spec.edits:
+        return 0.0
+    states = (2 * _copies(spec) + 1) * spec.width * spec.depth + 2 * count_sources(spec) * spec.width
+    own = spec.depth * (_vectors(spec) + spec.streams**2) * _coefficient_bytes(spec) if is_dynamic(spec) else 0.0
+    return count_samples(spec) * (states * ITEM_BYTES[spec.dtype] + own)
 
 
 def recomputes(spec: RunSpec) -> bool:

@@ -86,13 +86,13 @@ def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
 
 def _count_passes(spec: RunSpec) -> int:
     """Count passes up and down: of every seed, of every step and of the trained stack, in addition to the first."""
-    return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec)
+    return spec.seeds + (spec.train.steps + 1 if spec.train.steps else 0) + disturbs(spec) + _count_base_passes(spec)
 
 
 def _count_flops(spec: RunSpec) -> float:
     twice = 1 if spec.train.steps else 0  # before training and after
     flops = (spec.seeds + twice) * (count_pass_flops(spec) + count_rank_flops(spec))
-    flops += disturbs(spec) * count_pass_flops(spec)
+    flops += (disturbs(spec) + _count_base_passes(spec)) * count_pass_flops(spec)
     flops += (1 + twice) * count_probe_flops(spec)  # further seeds do without CKA
     flops += spec.train.steps * (count_pass_flops(spec) + count_readout_flops(spec))
     flops += count_kept_cka(spec) * count_probe_flops(spec)
@@ -182,7 +182,28 @@ def count_work(spec: RunSpec) -> Work:
         work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
     if disturbs(spec):
         work += _count_measured_pass(spec)
+    work += _count_measured_pass(spec).times(_count_base_passes(spec))
     return work + _count_jacobian(spec)
+
+
+def _count_base_passes(spec: RunSpec) -> int:
+    """Count passes without edits: one before each pass that is measured."""
+    return (spec.seeds + (1 if spec.train.steps else 0)) if spec.edits else 0
+
+
+def estimate_atlas_work(spec: RunSpec, cuts: int, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Predict the cost of an atlas with so many cuts a layer: forward passes from each layer on, after training."""
+    passes = spec.seeds * cuts * (spec.depth + 1) / 2 / 3  # a forward pass is a third of a pass
+    together = _count_pass(spec)
+    work = Work(calls=RUN_CALLS) + _count_drawing(spec).times(spec.seeds)
+    work += Work(together.flops, 0.0, together.moved_bytes).times(passes)
+    work += Work(calls=together.calls / UP_AND_DOWN).times(spec.seeds * (spec.depth + 1) / 2 + spec.seeds * cuts)
+    if spec.train.steps:
+        work += _count_step(spec).times(spec.train.steps)
+    seconds, own = _to_seconds(work, rates, spec.dtype), estimate(spec, rates)
+    times = {"seconds": seconds, "seconds_low": seconds / SPREAD, "seconds_likely": seconds}
+    times["seconds_high"] = seconds * SPREAD + (LOADING_S if spec.train.steps else 0.0)
+    return own.model_copy(update={"flops": round(count_pass_flops(spec) * passes), **times})
 
 
 def _small(spec: RunSpec) -> float:

@@ -102,7 +102,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
 def record_base(stack: Stack) -> BasePass:
     """Run a stack without its edits, forward and backward, and give its edits what they restore and freeze."""
     tape = _Tape(recomputes(stack.spec))
-    with stack.without_edits():
+    with stack.with_edits():
         static, state = stack.connection.static_mixing(), stack.embed().detach()
         outputs: list[LayerOutput] = []
         for layer in range(stack.spec.depth):

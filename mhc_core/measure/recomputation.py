@@ -179,7 +179,7 @@ def _run_base(stack: Stack, shake: "Shake") -> list[LayerOutput]:
 
     Its rounding is of another draw: two passes of a run are rounded independently.
     """
-    with stack.without_edits():
+    with stack.with_edits():
         outputs = _run(stack, replace(shake, draw=shake.draw + BASE_DRAW)).outputs
     stack.zero_grad()
     stack.edits.base = Base.of([detach_output(output) for output in outputs])

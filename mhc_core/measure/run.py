@@ -79,7 +79,7 @@ def _compute(stack: Stack, device: torch.device) -> Iterator[Frame]:
     spec = stack.spec
     yield from measure(stack, device)
     if spec.train.steps:
-        with stack.without_edits():
+        with stack.with_edits():
             done = yield from train(stack)
         for frame in measure(stack, device):
             yield replace(frame, step=done)

@@ -1,4 +1,4 @@
-"""Frames of what comes in addition to a pass: steps of training, the Jacobian, other seeds, a recomputation."""
+"""Frames of what comes in addition to a pass: training, the Jacobian, other seeds, an atlas, a recomputation."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -57,7 +57,7 @@ class ProgressFrame(ProtocolPart):
     """How much of a long stage is done."""
 
     type: Literal["progress"] = "progress"
-    stage: Literal["seeds"] = "seeds"
+    stage: Literal["seeds", "atlas"] = "seeds"
     done: float
     """Share, from 0 to 1."""
 
@@ -79,6 +79,31 @@ class BandsFrame(ProtocolPart):
     """Of the composite gains each seed's largest log10 over depth, one entry a seed; null where it is not known."""
     gradient_growth: Row | None = None
     """Each seed's log10 of the gradient at the first layer over that at the last; null where one is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut(ProtocolPart):
+    """One way of cutting, as an edit names it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtlasFrame(ProtocolPart):
+    """What every single cut of a stack does: the last frame of an atlas. Of several seeds their medians."""
+
+    type: Literal["atlas"] = "atlas"
+    cuts: list[Cut]
+    """K ways of cutting."""
+    loss_base: float | None
+    """The loss without a cut."""
+    values: Values
+    """`loss`, `output_kl` and `effect_last`, (K, L, n) each: the loss with the cut, the KL divergence of the output
+    from that without, and the relative distance of the last state; null where a value is not finite, or the read-out
+    gives no distribution."""
+    seeds: int
+    """How many seeds the medians are of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,9 @@ class EditSpec(SpecPart):
     )
     do: Do = Field(
         title="Do",
-        description="zero: 0. identity: the identity matrix. mean: the average over all tokens. uniform: the average "
-        "over the streams, or over the entries of the matrix, row or vector. scale: times `value`. set: `values`. "
+        description="zero: 0. identity: the identity matrix, or its row. mean: the average over all tokens. uniform: "
+        "the average over the streams, or over the entries of the matrix, row or vector. scale: times `value`. set: "
+        "`values`. "
         "swap: exchanged with `other`. noise: plus Gaussian noise of standard deviation `value`, of streams and "
         "branches times their root mean square. freeze, restore: as in the run without edits; freeze is of mixing and "
         "branches, restore of streams. top_k: the k largest entries of each row, scaled so that the sum of "
@@ -154,7 +155,7 @@ def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
 def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
     limit = stack.streams
     is_needed = edit.what == "stream" or edit.do == "swap"
-    is_refused = edit.what in ("state", "branch") or edit.do == "identity"
+    is_refused = edit.what in ("state", "branch")
     if is_refused and edit.index is not None:
         yield "index", edit.index, f"nothing where what is {edit.what}", "it has no index: the whole is edited."
     if is_needed and edit.index is None:

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mhc_core.cost.estimates import estimate
+from mhc_core.cost.rates import DEFAULT_RATES
 from mhc_core.cost.threads import choose_threads
-from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import SpecErrors, parse_spec
-from mhc_scope.engine.contract import VERIFICATION
+from mhc_scope.services.predictions import COUNT
 from mhc_scope.settings import GIB
 from mhc_service.ray.options import Options
 
@@ -45,7 +44,7 @@ def job_resources(job: dict[str, Any], options: Options) -> WorkerResources:
         spec = parse_spec(job["spec"])
     except SpecErrors:
         return idle_worker_resources(options)
-    cost = estimate_recomputation(spec) if job["kind"] == VERIFICATION else estimate(spec)
+    cost = COUNT[job["kind"]](spec, DEFAULT_RATES)
     memory = GIB
     while memory < cost.peak_bytes:  # few sizes, so that a worker is rarely replaced by another
         memory *= 2

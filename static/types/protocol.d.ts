@@ -16,7 +16,27 @@ export type Frame =
   | BandsFrame
   | SummaryFrame
   | RecomputationFrame
+  | AtlasFrame
   | EndFrame;
+
+/** What every single cut of a stack does: the last frame of an atlas. Of several seeds their medians. */
+export interface AtlasFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'atlas';
+  /** K ways of cutting. */
+  cuts: Cut[];
+  /** The loss without a cut. */
+  loss_base: number | null;
+  /** `loss`, `output_kl` and `effect_last`, (K, L, n) each: the loss with the cut, the KL divergence of the output
+  from that without, and the relative distance of the last state; null where a value is not finite, or the read-out
+  gives no distribution. */
+  values: Record<string, Value>;
+  /** How many seeds the medians are of. */
+  seeds: number;
+}
 
 /** One layer on the way down: gradients. */
 export interface BackwardFrame {
@@ -105,6 +125,12 @@ export interface Cost {
   peak_bytes: number;
   /** Time on one core; only in records of early versions, as it differs from machine to machine. */
   seconds?: number;
+}
+
+/** One way of cutting, as an edit names it. */
+export interface Cut {
+  what: string;
+  do: string;
 }
 
 /** The device that computed. */
@@ -304,7 +330,7 @@ export interface ProgressFrame {
   /** Place of the frame in the record, from 0. */
   index: number;
   type: 'progress';
-  stage: 'seeds';
+  stage: 'seeds' | 'atlas';
   /** Share, from 0 to 1. */
   done: number;
 }

@@ -1,6 +1,7 @@
 """List everything under /api/v1, in the order in which addresses are matched and documented."""
 
 from mhc_scope.api import (
+    atlases,
     composites,
     costs,
     descriptions,
@@ -20,6 +21,7 @@ ROUTERS = (
     results.router,
     composites.router,
     verifications.router,
+    atlases.router,
     figures.router,
     traces.router,
     snapshots.router,

@@ -40,7 +40,7 @@ async def verify_run(run_id: str, service: Service, client: Runner) -> Response:
     run = await find_done(service, run_id)
     if isinstance(run.source, TraceSource):
         return await _check_trace(service, run)
-    submitted = await service.submit_verification(run, client)
+    submitted = await service.submit_job(VERIFICATION, run, client)
     if submitted.status != "done":
         await _wait_for_end(service, submitted.run_id)
     return await _respond(service, run)

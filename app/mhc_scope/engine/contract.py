@@ -13,6 +13,7 @@ from mhc_core.cost.rates import Rates
 EndStatus = Literal["done", "failed", "cancelled"]
 RUN = "run"  # all frames of a spec
 VERIFICATION = "verification"  # the one frame `recomputation` of a spec
+ATLAS = "atlas"  # frames `progress`, then the one frame `atlas` of a spec
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,7 @@ def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFra
     import torch
 
     from mhc_core.cost.threads import choose_threads
+    from mhc_core.measure.atlas import measure_atlas
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
     from mhc_core.spec import parse_spec
@@ -92,6 +93,8 @@ def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFra
         yield from run(spec)
     elif kind == "verification":
         yield recompute(spec)
+    elif kind == "atlas":
+        yield from measure_atlas(spec)
     else:
         raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 

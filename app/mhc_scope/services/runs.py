@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mhc_core.findings.numerals import format_value
 from mhc_core.record.source import SpecSource
 from mhc_core.spec import RunSpec, parse_spec
-from mhc_scope.engine.contract import RUN, VERIFICATION, Engine
+from mhc_scope.engine.contract import RUN, Engine
 from mhc_scope.presets import OPENING
 from mhc_scope.presets.records import SPECS, read_record
 from mhc_scope.services.admission import require_admissible
@@ -147,17 +147,17 @@ class Runs:
                 if not await self._count_watchers(run_id, viewer=NO_VIEWER):
                     await self._dispatcher.cancel(run_id, is_forced=False)
 
-    async def submit_verification(self, run: StoredRun, client: ClientIdentity) -> Submission:
-        """Queue the recomputation of a run, a job like any other under its own id, unless it is known.
+    async def submit_job(self, kind: str, run: StoredRun, client: ClientIdentity) -> Submission:
+        """Queue a job about a run, such as its recomputation, under an id of its own, unless it is known.
 
         Raises
         ------
         RefusalError
             If the run has no spec, it would cost too much, or a limit is reached.
         """
-        job = JobRequest(VERIFICATION, read_spec(run), run.id)
-        known = await self.store.find_job(VERIFICATION, run.id)
-        job_id = to_job_id(VERIFICATION, run.id) if known is None else known.id
+        job = JobRequest(kind, read_spec(run), run.id)
+        known = await self.store.find_job(kind, run.id)
+        job_id = to_job_id(kind, run.id) if known is None else known.id
         return (await self._submit({job_id: job}, client))[job_id]
 
     async def _submit(

@@ -41,7 +41,7 @@ def _fill_in(edit: Edit, n: int, is_matrix: bool) -> Iterator[Edit]:
     }
     edit |= parameters.get(do, {})
     is_one = what == "stream" or do == "swap"
-    can_be_part = what.startswith("h_") and do != "identity" and (is_matrix or do != "top_k")
+    can_be_part = what.startswith("h_") and (is_matrix or do != "top_k")
     for index in [last] if is_one else [None, last] if can_be_part else [None]:
         size = (n if is_matrix else 1) * (n if index is None else 1)
         values = {"values": [round(0.1 + 0.3 * place, 3) for place in range(size)]} if do == "set" else {}
