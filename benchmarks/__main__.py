@@ -33,7 +33,7 @@ def collect(name: str) -> list[Row]:
 
 def main() -> None:
     """Print the table; what prints tables of its own is run as it is. One that fails costs no rows of the others."""
-    if sys.argv[1:2] in (["laws"], ["drift"]):
+    if sys.argv[1:2] in (["laws"], ["drift"], ["interventions"]):
         command = [sys.executable, "-m", f"benchmarks.{sys.argv[1]}", *sys.argv[2:]]
         sys.exit(subprocess.run(command, check=False).returncode)
     rows, failed = [], []

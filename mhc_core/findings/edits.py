@@ -15,6 +15,7 @@ from mhc_core.record.summary import Finding
 from mhc_core.spec import EditSpec, RunSpec
 
 SAME = 0.05  # decades, up to which the effect behind the first edit and at the end count as the same
+ROUNDING = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}  # effects up to which nothing is said of them
 NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
 
 
@@ -80,14 +81,17 @@ def describe_effect(spec: RunSpec, result: Result) -> Finding | None:
         "output_kl": float(result.output_kl),
     }
     what = describe_edit(spec.edits[0]) if len(spec.edits) == 1 else f"{count(len(spec.edits), 'edit')}"
-    text = f"{what}: {_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."
+    if max(behind, end) <= np.log10(ROUNDING[spec.dtype]):
+        text = f"{what}: states are those without edits, up to rounding."
+    else:
+        text = f"{what}: {_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."
     return build_finding("effect", text, "effect", {key: value for key, value in numbers.items() if np.isfinite(value)})
 
 
 def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
     """Describe the distance of the states behind the first edit and at the end, given in decades."""
     if np.isnan(behind) or np.isnan(end):
-        return "the states cannot be compared with those without edits, as they leave the range of their type"
+        return "the states cannot be compared with those without edits: some are zero, or leave the range of their type"
     if np.isneginf(end):
         return "the last state is the same as without edits"
     if first == depth - 1:

@@ -4,7 +4,9 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+from mhc_core.families import FAMILIES
 from mhc_core.spec import CONNECTION_KINDS, RunSpec, SpecErrors, parse_spec
+from mhc_core.spec.edit import DOES, Edited, list_possible
 from tests.core.conftest import CONNECTIONS
 
 CHOICES: dict[str, list[Any]] = {
@@ -111,3 +113,59 @@ def draw_written_out(seed: int, count: int) -> Iterator[RunSpec]:
         except SpecErrors:
             continue
         count -= 1
+
+
+def draw_edits(drawn: random.Random, kind: str, depth: int, streams: int) -> list[dict[str, Any]]:
+    """One to four edits that a stack of this connection allows."""
+    family = FAMILIES[kind]
+    n = streams if family.has_streams else 1
+    return [_draw_edit(drawn, Edited(kind, family, depth, n)) for _ in range(drawn.randint(1, 4))]
+
+
+def _draw_edit(drawn: random.Random, stack: Edited) -> dict[str, Any]:
+    n, first = stack.streams, drawn.randrange(stack.depth)
+    what = drawn.choice(list_possible(stack.family))
+    do, is_matrix = drawn.choice(DOES[what]), stack.is_matrix(what)
+    edit: dict[str, Any] = {
+        "layers": [first, min(stack.depth - 1, first + drawn.choice([0, 0, 2]))],
+        "what": what,
+        "do": do,
+    }
+    is_part = what.startswith("h_") and (is_matrix or do != "top_k") and drawn.random() < 0.5
+    if what == "stream" or do == "swap" or is_part:
+        edit["index"] = drawn.randrange(n)
+    size = (n if is_matrix else 1) * (1 if "index" in edit else n)
+    parameters: dict[str, Any] = {
+        "scale": {"value": drawn.choice([-1.0, 0.0, 0.5, 1.0, 2.0])},
+        "noise": {"value": drawn.choice([0.0, 0.5, 2.0])},
+        "swap": {"other": drawn.randrange(n)},
+        "top_k": {"k": drawn.randint(1, n)},
+        "set": {"values": [round(drawn.uniform(-1, 1), 3) for _ in range(size)]},
+    }
+    return edit | parameters.get(do, {})
+
+
+def draw_edited(count: int, seed: int = 1, **fields: Any) -> Iterator[dict[str, Any]]:
+    """Small valid specs of every connection with edits; further fields are the same in all."""
+    drawn = random.Random(seed)
+    for place in range(count):
+        kind, depth = drawn.choice(CONNECTION_KINDS), drawn.choice([2, 6, 12])
+        yield {
+            "depth": depth,
+            "width": 16,
+            "seed": place,
+            "device": "cpu",
+            "dtype": drawn.choice(["float32", "float64", "bfloat16"]),
+            "connection": {
+                "kind": kind,
+                "streams": 4,
+                "dynamic": drawn.random() < 0.5,
+                "noise": drawn.choice([0.0, 0.3, 1.0]),
+            },
+            "block": {
+                "kind": drawn.choice(["mlp", "transformer", "conv"]),
+                "norm_position": drawn.choice(["pre", "pre", "post", "none"]),
+            },
+            "input": {"kind": drawn.choice(["text", "gaussian", "digits"]), "tokens": 64, "batch": 2},
+            "edits": draw_edits(drawn, kind, depth, 4),
+        } | fields

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from mhc_core.measure.passes import measure_disturbed_gradient
+from mhc_core.measure.run import run as compute_run
 from mhc_core.record.result import Result
-from mhc_core.spec import RunSpec
+from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.stack import build_stack
 
 Array = np.ndarray
@@ -789,6 +790,92 @@ POWER = rf"(?:, like (?P<power>√depth|depth to the power {NUMBER}))?"
 LOSS = rf"-?{NUMBER} nats/(?:byte|image)|not a finite number"
 
 
+# What an edit does, as a sentence says it: by `do`, words behind the target.
+DEEDS = {
+    "zero": r"is (?:cut|set to 0)",
+    "identity": r"is replaced by the identity",
+    "mean": r"is replaced by its mean over tokens",
+    "uniform": r"is (?:replaced by the mean of all streams|made uniform)",
+    "scale": rf"is multiplied by (?P<value>-?{NUMBER})",
+    "set": r"is set to given values",
+    "swap": r"is exchanged with (?:stream|row|entry) (?P<other>\d+)",
+    "noise": rf"gets noise of (?P<value>{NUMBER})(?: times its rms)?",
+    "freeze": r"is as in the run without edits",
+    "restore": r"is as in the run without edits",
+    "top_k": r"keeps its (?P<k>\d+) largest entries(?: in each row)?",
+}
+TARGETS = {
+    "stream": r"Stream (?P<index>\d+)",
+    "state": r"The state of all streams",
+    "branch": r"The branch's output",
+    "h_pre": r"(?:H_pre|(?:Row|Entry) (?P<index>\d+) of H_pre)",
+    "h_post": r"(?:H_post|Entry (?P<index>\d+) of H_post)",
+    "h_res": r"(?:H_res|Row (?P<index>\d+) of H_res)",
+}
+
+
+def check_effect(run: Run, said: dict[str, str]) -> None:
+    _require_edits(run.spec, said["what"])
+    result, first = run.alone[0], min(edit.layers[0] for edit in run.spec.edits)
+    effects = logs_of(result, "effect_state")
+    behind, end = float(effects[first]), float(effects[-1])
+    if said["rounding"] is not None:
+        least = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}[run.spec.dtype]
+        require(max(behind, end) <= math.log10(least), "there is more than rounding")
+    elif said["lost"] is not None:
+        require(math.isnan(behind) or math.isnan(end), "both are known")
+    elif said["same"] is not None:
+        require(end == -math.inf, "the last state differs")
+    elif said["only"] is not None:
+        require(first == len(effects) - 1, "there are layers behind it")
+        require_number(said["only"], end + 2, "the last state")
+    elif said["nothing"] is not None:
+        require(behind == -math.inf, "something changes")
+        require_count(said["nothing"], first + 1, "layer")
+        require_number(said["later"], end + 2, "the last state")
+    else:
+        require_count(said["layer"], first + 1, "layer")
+        require_number(said["behind"], behind + 2, "the state behind the edit")
+        if said["way"] is None:
+            require(abs(end - behind) < 0.05 + SLACK, "it changes to the end")
+        else:
+            require((said["way"] == "shrinks") == (end < behind), "the other way")
+            require_number(said["end"], end + 2, "the last state")
+    if said["loss"] is not None:
+        require_number(said["loss"].removeprefix("-"), log_of(abs(result.loss)), "loss")
+        plain = parse_spec({key: value for key, value in run.spec.canonical().items() if key != "edits"})
+        base = Result(keeps_frames=False)
+        for frame in compute_run(plain.model_copy(update={"seeds": 1})):
+            base.add(frame)
+        require_number(said["base"].removeprefix("-"), log_of(abs(base.loss)), "loss without edits")
+    if said["kl"] is not None:
+        require_value(said["kl"], result.output_kl, "divergence")
+
+
+def _require_edits(spec: RunSpec, what: str) -> None:
+    if len(spec.edits) > 1:
+        require(what == f"{len(spec.edits)} edits", f"{what}, of {len(spec.edits)}")
+        return
+    (edit,) = spec.edits
+    place = r"at layers? (?P<first>\d+)(?: to (?P<last>\d+))?"
+    match = re.fullmatch(f"{TARGETS[edit.what]} {DEEDS[edit.do]} {place}", what)
+    require(match, f"{what}: {edit}")
+    assert match is not None
+    found = match.groupdict()
+    require_count(found["first"], edit.layers[0] + 1, "first layer")
+    require_count(found["last"] or found["first"], edit.layers[1] + 1, "last layer")
+    for name, value in (("index", edit.index), ("other", edit.other)):
+        require(found.get(name) == (None if value is None else str(value + 1)), name)
+    if edit.k is not None:
+        require_count(found["k"], edit.k, "k")
+    if edit.value is not None:
+        require_value(found["value"], edit.value, "value")
+
+
+def check_edited_stream(run: Run, said: dict[str, str]) -> None:
+    require(run.result.streams == 1 and any(edit.what != "branch" for edit in run.spec.edits), "nothing is edited")
+
+
 @dataclass(frozen=True)
 class Template:
     """A kind of sentence; `is_of_all_seeds` where it speaks of all seeds and not of the first alone."""
@@ -803,7 +890,23 @@ class Template:
         object.__setattr__(self, "compiled", re.compile(self.pattern))
 
 
+EFFECTS = (
+    r"(?P<rounding>states are those without edits, up to rounding)",
+    r"(?P<lost>the states cannot be compared with those without edits: some are zero, or leave the range of their "
+    r"type)",
+    r"(?P<same>the last state is the same as without edits)",
+    rf"the last state differs from that without edits by (?P<only>{NUMBER}) %",
+    rf"nothing changes behind layer (?P<nothing>\d+); the last state differs by (?P<later>{NUMBER}) %",
+    rf"the state behind layer (?P<layer>\d+) differs from that without edits by (?P<behind>{NUMBER}) %"
+    rf"(?:, and as much at the end|; the difference (?P<way>shrinks|grows) to (?P<end>{NUMBER}) % at the end)",
+)
+COSTS = (
+    rf"(?:\. The loss is (?P<loss>-?{NUMBER}) instead of (?P<base>-?{NUMBER})"
+    rf"(?:, the output's KL divergence (?P<kl>{NUMBER}) nats)?)?"
+)
 TEMPLATES = (
+    Template("effect", rf"(?P<what>.+?): (?:{'|'.join(EFFECTS)}){COSTS}\.", check_effect),
+    Template("connection", r"One stream: nothing is mixed\. Edits change what passes\.", check_edited_stream, True),
     Template("connection", r"There is no skip path: each layer replaces the signal\.", check_no_path, True),
     Template("connection", r"One stream passes through unchanged: nothing is mixed, so its gain is 1 at every depth\.",
              check_one_stream, True),

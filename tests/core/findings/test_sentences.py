@@ -11,6 +11,7 @@ import pytest
 from mhc_core.measure.run import run
 from mhc_core.record.result import Result
 from mhc_core.spec import CONNECTION_KINDS, RunSpec, SpecErrors, parse_spec
+from tests.core.drawn import draw_edits
 from tests.core.findings.reader import FalseSentence, Run, Template, read_headline, read_sentence
 
 full = pytest.mark.full
@@ -57,7 +58,7 @@ def pick(dice: random.Random, choices: dict[str, list[Any]]) -> dict[str, Any]:
     return {key: dice.choice(values) for key, values in choices.items()}
 
 
-def draw(dice: random.Random, *, seeds: bool) -> dict[str, Any]:
+def draw(dice: random.Random, *, seeds: bool, edited: bool) -> dict[str, Any]:
     body = pick(dice, REST) | {"connection": pick(dice, CONNECTION), "block": pick(dice, BLOCK)}
     body |= {"width": 16, "seed": dice.randrange(100), "device": "cpu"}
     body["input"] = {
@@ -65,6 +66,10 @@ def draw(dice: random.Random, *, seeds: bool) -> dict[str, Any]:
         "tokens": 16,
         "batch": dice.choice([1, 2]),
     }
+    if edited:
+        connection = body["connection"]
+        edits = draw_edits(dice, connection["kind"], body["depth"], connection["streams"])
+        body["edits"] = edits[: dice.choice([1, 1, 4])]
     if seeds:
         return body | {"seeds": dice.choice([2, 3, 5])}
     return body | {"train": {"steps": dice.choice([0, 3]), "lr": dice.choice([0.01, 10.0])}}
@@ -76,12 +81,12 @@ def draw_beyond(dice: random.Random) -> dict[str, Any]:
     return body | dice.choice(BEYOND)
 
 
-def specs(seed: int, *, seeds: bool = False, beyond: bool = False) -> Iterator[RunSpec]:
+def specs(seed: int, *, seeds: bool = False, beyond: bool = False, edited: bool = False) -> Iterator[RunSpec]:
     """Random specs without end; those that are refused are passed over."""
     dice = random.Random(seed)
     while True:
         try:
-            yield parse_spec(draw_beyond(dice) if beyond else draw(dice, seeds=seeds))
+            yield parse_spec(draw_beyond(dice) if beyond else draw(dice, seeds=seeds, edited=edited))
         except SpecErrors:
             continue
 
@@ -147,7 +152,15 @@ def read_runs(source: Iterator[RunSpec], count: int, *, beyond: bool = False) ->
     return reading
 
 
-@pytest.mark.parametrize(("seed", "count", "kind"), [(0, 8, {}), (1, 4, {"seeds": True}), (2, 4, {"beyond": True})])
+FEW: list[tuple[int, int, dict[str, bool]]] = [
+    (0, 8, {}),
+    (1, 4, {"seeds": True}),
+    (2, 4, {"beyond": True}),
+    (3, 8, {"edited": True}),
+]
+
+
+@pytest.mark.parametrize(("seed", "count", "kind"), FEW)
 def test_sentences_of_a_few_random_runs_say_what_the_columns_say(seed: int, count: int, kind: dict[str, bool]) -> None:
     reading = read_runs(specs(seed, **kind), count, beyond=kind.get("beyond", False))
     assert not reading.false, reading.report()
@@ -155,7 +168,7 @@ def test_sentences_of_a_few_random_runs_say_what_the_columns_say(seed: int, coun
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", [{}, {"seeds": True}, {"beyond": True}])
+@pytest.mark.parametrize("kind", [{}, {"seeds": True}, {"beyond": True}, {"edited": True}])
 def test_the_reader_finds_what_is_changed_in_a_sentence(kind: dict[str, bool]) -> None:
     """Each number of each sentence, made another one: the reader must call all of them false."""
     source, changed = specs(3, **kind), 0
@@ -191,6 +204,8 @@ SAMPLES = [
     *(pytest.param(seed, 50, {}, id=f"one seed, {seed}") for seed in range(10, 16)),
     *(pytest.param(seed, 25, {"seeds": True}, id=f"several seeds, {seed}") for seed in range(20, 24)),
     *(pytest.param(seed, 25, {"beyond": True}, id=f"beyond, {seed}") for seed in (30, 31)),
+    *(pytest.param(seed, 50, {"edited": True}, id=f"edited, {seed}") for seed in (40, 41)),
+    pytest.param(42, 15, {"edited": True, "seeds": True}, id="edited, several seeds"),
 ]
 
 
