@@ -47,10 +47,10 @@ export function EditList({ target }) {
         <li class=${edit.isOff ? 'off' : ''}>
           <label><input type="checkbox" role="switch" checked=${!edit.isOff} onChange=${() => turn(place)} /> ${owner}${describeEdit(edit)}</label>
           <button type="button" class="icon" aria-label=${`Remove: ${describeEdit(edit)}`} title="Remove" onClick=${(/** @type {any} */ event) => remove(place, event)}>×</button>
-          <${Refusals} target=${target} edit=${edit} />
         </li>`,
       )}
     </ul>
+    <${Refusals} target=${target} />
   `;
 }
 
@@ -59,12 +59,21 @@ function switchEdit({ isOff, ...edit }) {
   return isOff ? edit : { ...edit, isOff: true };
 }
 
-/** Render which runs are computed without an edit, and why. @param {{target: Target, edit: Edit}} props */
-function Refusals({ target, edit }) {
-  const refusing = edit.isOff ? [] : listRefusing(target, edit);
+/** Render which runs are computed without edits, and why. @param {{target: Target}} props */
+function Refusals({ target }) {
+  const refusing = listRefusing(target);
   if (refusing.length === 0) return null;
-  const words = refusing.map(({ run, reason }) => `${state.labels.value[run]} (${reason})`).join(', ');
-  return html`<small class="hint">not in ${words}</small>`;
+  const sentences = refusing.map(
+    ({ run, reason, refused }) =>
+      `${state.labels.value[run]} ${reason}: it runs without ${nameEdits(target, refused)}.`,
+  );
+  return html`<p class="hint">${sentences.join(' ')}</p>`;
+}
+
+/** Name some edits of a target; null for all. @param {Target} target @param {number[] | null} places */
+function nameEdits(target, places) {
+  if (places === null) return editsOf(target).length > 1 ? 'these edits' : 'this edit';
+  return places.map((place) => `“${describeEdit(editsOf(target)[place])}”`).join(', ');
 }
 
 /** Render what the edits do to each run, in the order of the runs. */
@@ -72,11 +81,16 @@ function Effects() {
   [state.dataTick.value, state.slots.value];
   const found = state.slots.value.flatMap((slot, run) => {
     if ((editsByRun.value[run]?.length ?? 0) === 0) return [];
-    const { columns } = shownOf(slot, ({ summary }) => summary !== null);
-    const finding = columns.summary?.findings.find(({ key }) => key === PANEL);
-    const isOld = columns !== slot.columns;
-    return [{ label: slot.label, text: finding && !isOld ? finding.text : '' }];
+    const { columns } = shownOf(slot, ({ summary }) => findEffect(summary) !== undefined);
+    return [{ label: slot.label, text: findEffect(columns.summary)?.text, isOld: columns !== slot.columns }];
   });
   if (found.length === 0) return null;
-  return html`<dl class="edits-effects" aria-live="polite">${found.map(({ label, text }) => html`<dt>${label}</dt><dd>${text || html`<span class="hint">computing the effect</span>`}</dd>`)}</dl>`;
+  return html`
+    <dl class="edits-effects" aria-live="polite">
+      ${found.map(({ label, text, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${text ?? html`<span class="hint">computing the effect</span>`}</dd>`)}
+    </dl>
+  `;
 }
+
+/** Find the finding about the effect of the edits. @param {import('../../types').Columns['summary']} summary */
+const findEffect = (summary) => summary?.findings.find(({ key }) => key === PANEL);

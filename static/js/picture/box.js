@@ -6,7 +6,17 @@ import { Dimmer, magnificationOf } from '../figures/dimmer.js';
 import { scheduleDraw, unschedule } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
-import { canEdit, cutStream, dragEdits, dropEdits, editsByRun, editsOf, setEdits, targetOf } from '../state/edits.js';
+import {
+  canEdit,
+  cutStream,
+  dragEdits,
+  dropEdits,
+  editsByRun,
+  editsOf,
+  isComputing,
+  setEdits,
+  targetOf,
+} from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { describeEdit, describeLayers, moveEdit, toggleRestore } from '../state/view/edits.js';
 import { isUnconstrained } from '../state/view/spec.js';
@@ -281,7 +291,7 @@ export class PictureBox {
       this.tip.hidden = true;
     });
     box.addEventListener('pointerup', (event) => {
-      if (this.grabbed) return this.drop();
+      if (this.grabbed) return this.drop(event);
       if (this.isDragging) {
         this.point(event);
         this.press(event);
@@ -365,7 +375,8 @@ export class PictureBox {
   /** Return the edit under the pointer. @param {PointerEvent} event */
   gripUnder(event) {
     const { plan } = this;
-    return plan && gripAt(plan.edits, plan.layout, ...this.placeOf(event), event.pointerType === 'touch');
+    if (!isComputing || !plan) return null;
+    return gripAt(plan.edits, plan.layout, ...this.placeOf(event), event.pointerType === 'touch');
   }
 
   /** Grab the edit under the pointer; return whether there is one. @param {PointerEvent} event */
@@ -411,12 +422,13 @@ export class PictureBox {
     return at > layers[1] ? toggleRestore(edits, index, at) : edits;
   }
 
-  /** Release the grabbed edit: a click on a handle restores the stream behind the cut, a click elsewhere removes the edit. */
-  drop() {
-    const { grip, edits, isMoved } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
+  /** Release the grabbed edit: a click on a handle restores the stream behind the cut, a click elsewhere removes the edit. A tap moves the cursor instead, because a finger covers several layers. @param {PointerEvent} event */
+  drop({ pointerType }) {
+    const { grip, edits, layer, isMoved } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
+    const target = targetOf(grip.run);
     if (isMoved) dropEdits();
-    else if (grip.part === 'handle') setEdits(targetOf(grip.run), this.restoreAt(0));
-    else setEdits(targetOf(grip.run), edits.toSpliced(grip.mark.place, 1));
+    else if (pointerType === 'touch') moveCursor(layer);
+    else setEdits(target, grip.part === 'handle' ? this.restoreAt(0) : edits.toSpliced(grip.mark.place, 1));
     this.grabbed = null;
     this.tip.hidden = true;
   }
@@ -441,7 +453,7 @@ export class PictureBox {
     const { first, last } = state.interval.peek();
     const isChosen = layer !== null && layer >= first && layer <= last;
     if (!isTouch) state.hovered.value = isChosen ? layer : null;
-    const weight = this.weightUnder(event);
+    const weight = act?.isMoved ? null : this.weightUnder(event);
     const words = [weight && describeExchange(weight), act?.words].filter(Boolean).join(' · ');
     this.showTip(event, isTouch ? '' : words);
   }

@@ -1,7 +1,9 @@
 /** Edits of the view: what is edited for which runs, how an edit is changed, and how it is undone. */
 
 import { computed, signal } from '@preact/signals';
+import { hasServer } from '../net/sent.js';
 import { commit, dragTo } from './actions.js';
+import { boot } from './boot.js';
 import * as state from './signals.js';
 import {
   describeEdit,
@@ -18,19 +20,20 @@ import { stackOf, TRACE } from './view/spec.js';
 /** @typedef {import('../../types').Edit} Edit */
 /** Edits that some runs share: those of one run, or the common ones (null). @typedef {number | null} Target */
 
-/** What the last edits replaced, the latest last. @type {import('@preact/signals').Signal<{target: Target, text: string}[]>} */
+/** The last changes of edits, the latest last: the edits before and after each. @type {import('@preact/signals').Signal<{target: Target, text: string, after: string}[]>} */
 const past = signal([]);
 /** The edits before the current drag. @type {{target: Target, text: string} | null} */
 let before = null;
-
-/** Whether the last edit of this visit can be undone. */
-export const canUndo = computed(() => past.value.length > 0);
 
 /** Return the edits of a target as text. @param {Target} target */
 function textOf(target) {
   const { base, runs } = state.settings.value;
   return String((target === null ? base[EDITS] : runs[target]?.own[EDITS]) ?? '');
 }
+
+/** The last change that can be undone: not one that Back has undone already. */
+const lastChange = computed(() => past.value.findLast(({ target, after }) => textOf(target) === after));
+export const canUndo = computed(() => lastChange.value !== undefined);
 
 /** Return the edits of a target, also those that are off. @param {Target} target */
 export const editsOf = (target) => listEdits(textOf(target));
@@ -52,7 +55,7 @@ export const editsByRun = computed(() => {
   const view = state.settings.value;
   return view.runs.map((_, run) => {
     const found = editsOf(targetOf(run)).flatMap((edit, place) =>
-      !edit.isOff && canEdit(run, edit) ? [{ edit, place }] : [],
+      !edit.isOff && fits(run, edit) ? [{ edit, place }] : [],
     );
     const open = listOpenCuts(found.map(({ edit }) => edit));
     return found.map((item, index) => ({ ...item, isOpen: open.includes(index) }));
@@ -65,16 +68,27 @@ function runsOf(target) {
   return [...runs.keys()].filter((run) => runs[run].kind !== TRACE && targetOf(run) === target);
 }
 
-/** List the runs of a target that cannot have an edit, with the reasons. @param {Target} target @param {Edit} edit */
-export function listRefusing(target, edit) {
+/** List the runs that are computed without some of a target's edits, with the reasons. @param {Target} target */
+export function listRefusing(target) {
   const view = state.settings.value;
-  return runsOf(target)
-    .map((run) => ({ run, reason: whyNot(edit, stackOf(state.fields.value, view, view.runs[run])) }))
-    .filter(({ reason }) => reason !== '');
+  const edits = editsOf(target).filter(({ isOff }) => !isOff);
+  return runsOf(target).flatMap((run) => {
+    const stack = stackOf(state.fields.value, view, view.runs[run]);
+    const reasons = edits.map((edit) => whyNot(edit, stack));
+    const refused = edits.flatMap((_, place) => (reasons[place] ? [place] : []));
+    const isAll = refused.length === edits.length;
+    return refused.length > 0 ? [{ run, reason: reasons[refused[0]], refused: isAll ? null : refused }] : [];
+  });
 }
 
-/** Return whether a run can have an edit. @param {number} run @param {Edit} edit */
-export function canEdit(run, edit) {
+/** Whether edits can be changed here: an edited run has to be computed, which neither an embed nor a page without a server can. */
+export const isComputing = hasServer && boot.page !== 'embed';
+
+/** Return whether a user can give a run an edit. @param {number} run @param {Edit} edit */
+export const canEdit = (run, edit) => isComputing && fits(run, edit);
+
+/** Return whether an edit fits the stack of a run. @param {number} run @param {Edit} edit */
+function fits(run, edit) {
   const view = state.settings.value;
   const choice = view.runs[run];
   return Boolean(choice) && choice.kind !== TRACE && whyNot(edit, stackOf(state.fields.value, view, choice)) === '';
@@ -92,7 +106,7 @@ export function setEdits(target, edits) {
   const text = textOf(target);
   const changed = toEditsText(edits);
   if (changed === text) return;
-  past.value = [...past.value, { target, text }];
+  past.value = [...past.value, { target, text, after: changed }];
   commit(() => write(target, changed));
   announce(text, edits);
 }
@@ -108,16 +122,17 @@ export function dropEdits() {
   if (!before) return;
   const { target, text } = before;
   before = null;
-  if (textOf(target) !== text) past.value = [...past.value, { target, text }];
+  const after = textOf(target);
+  if (after !== text) past.value = [...past.value, { target, text, after }];
   commit();
   announce(text, editsOf(target));
 }
 
 /** Undo the last change of edits. */
 export function undoEdit() {
-  const last = past.value.at(-1);
+  const last = lastChange.value;
   if (!last) return;
-  past.value = past.value.slice(0, -1);
+  past.value = past.value.slice(0, past.value.indexOf(last));
   const text = textOf(last.target);
   commit(() => write(last.target, last.text));
   announce(text, editsOf(last.target));
@@ -140,7 +155,7 @@ function isEditable(stream, layer) {
   /** @type {Edit} */
   const edit = { layers: [layer, layer], what: 'stream', index: stream, do: 'zero' };
   const isPossible = state.settings.value.runs.some((_, run) => canEdit(run, edit));
-  if (!isPossible) state.announcement.value = `No run has a stream ${stream + 1} at layer ${layer + 1}.`;
+  if (!isPossible && isComputing) state.announcement.value = `No run has a stream ${stream + 1} at layer ${layer + 1}.`;
   return isPossible;
 }
 

@@ -121,7 +121,7 @@ export function whyNot(edit, stack) {
   const most = Math.max(edit.index ?? 0, edit.other ?? 0);
   if (!stack.has_mixing && what !== 'branch') return 'does not mix streams';
   if (editRules.mixed.includes(what) && !stack.has_streams) return 'has no mixing matrix';
-  if (layers[1] >= stack.depth) return `has ${stack.depth} layers`;
+  if (layers[1] >= stack.depth) return stack.depth === 1 ? 'has one layer' : `has ${stack.depth} layers`;
   if (most >= stack.streams || k > stack.streams)
     return stack.streams === 1 ? 'has one stream' : `has ${stack.streams} streams`;
   if (edit.values && edit.values.length !== countValues(edit, stack)) return `has ${stack.streams} streams`;
