@@ -347,6 +347,10 @@ export interface ViewRules {
       name: string;
       year: number | null;
       has_streams: boolean;
+      /** Whether layers read, mix and write streams by coefficients; false for attention over depth. */
+      has_mixing: boolean;
+      /** Whether the streams are parts of the width, so that H_pre is a matrix. */
+      has_parts: boolean;
       /** Whether the mixing is unconstrained, so that the drift moves its entries directly. */
       is_free: boolean;
     }
@@ -360,10 +364,37 @@ export interface ViewRules {
   /** Styles of a method's first, second, … run. */
   methods: Record<string, { marker: string; dashes: string[]; widths: number[]; light: string[]; dark: string[] }>;
   at_once: DerivationRules;
+  edits: EditRules;
   /** Initialisations with which dynamic mixing differs from static before training, and the connections that have them. */
   dynamic: { inits: string[]; kinds: string[] };
   /** Names of costs. */
   costs: Record<'parameters' | 'flops' | 'bytes_moved' | 'peak_bytes' | 'seconds', string>;
+}
+/** An edit of a spec; layers, streams, rows and entries count from 0. */
+export interface Edit {
+  layers: [number, number];
+  what: string;
+  index?: number;
+  do: string;
+  value?: number;
+  other?: number;
+  values?: number[];
+  k?: number;
+  /** Whether it is switched off: it stays in the view and is not sent. */
+  isOff?: boolean;
+}
+/** What can be edited how. */
+export interface EditRules {
+  /** What can be done, by what is edited. */
+  does: Record<string, string[]>;
+  /** What can be done only with a further value, by the name of that value. */
+  needs: Record<string, string[]>;
+  /** What is edited of the mixing. */
+  mixed: string[];
+  /** Largest number of edits. */
+  most: number;
+  /** Largest count of numbers that an edit sets. */
+  entries: number;
 }
 /** Rules for deriving columns without the server. */
 export interface DerivationRules {

@@ -29,6 +29,7 @@ import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
+import { hasEdits } from './state/edits.js';
 import { followLook } from './state/look.js';
 import { followPrefetch } from './state/prefetch.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
@@ -54,6 +55,7 @@ function App() {
       <${Featured} />
       <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
+        <${Edits} />
         <${Sliders} />
         <${Strip} />
       </div>
@@ -110,6 +112,10 @@ const LAZY_DIALOGS = {
     load: () => import('./controls/stage.js').then((module) => module.Stage),
   },
 };
+
+/** Render the list of edits, if there are any. */
+const Edits = () =>
+  html`<${Lazy} isWanted=${hasEdits.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
 
 function Dialogs() {
   return Object.values(LAZY_DIALOGS).map(({ isWanted, load }) => html`<${Lazy} isWanted=${isWanted()} load=${load} />`);

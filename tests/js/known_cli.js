@@ -29,7 +29,7 @@ function describeBeginning(begun, computed, layers) {
 for await (const line of createInterface({ input: process.stdin })) {
   const [base, computed] = JSON.parse(line).map(toColumns);
   const { noise = NaN, sinkhorn_iters = NaN } = specOf(computed).connection;
-  const wanted = { layers: depthOf(computed), noise, rounds: sinkhorn_iters };
+  const wanted = { layers: depthOf(computed), noise, rounds: sinkhorn_iters, edits: specOf(computed).edits ?? [] };
   const known = deriveColumns(base, wanted, viewRules.at_once);
   const begun = known ? null : deriveBeginning(base, wanted, viewRules.at_once);
   const answer = begun

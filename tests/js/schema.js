@@ -11,6 +11,7 @@ export const schema = {
     connection: { $ref: '#/$defs/ConnectionSpec', default: {} },
     input: { allOf: [{ $ref: '#/$defs/InputSpec' }] },
     train: { $ref: '#/$defs/TrainSpec' },
+    edits: { type: 'array', default: [], control: 'edits', title: 'Edits' },
   },
   $defs: {
     ConnectionSpec: {

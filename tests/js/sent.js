@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { looks } from '../../static/js/figures/fill/dress.js';
+import { editRules } from '../../static/js/state/view/edits.js';
 import { connections } from '../../static/js/state/view/spec.js';
 
 const sent = JSON.parse(readFileSync(new URL('sent.json', import.meta.url), 'utf8'));
@@ -9,6 +10,7 @@ const sent = JSON.parse(readFileSync(new URL('sent.json', import.meta.url), 'utf
 /** Boot data of the page: rules and known views. */
 export const viewRules = sent.boot;
 Object.assign(connections, viewRules.connections);
+Object.assign(editRules, viewRules.edits);
 Object.assign(looks, viewRules.methods);
 /** Rules with which the templates of figures are filled. */
 export const { rules } = sent;

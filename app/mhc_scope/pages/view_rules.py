@@ -11,6 +11,7 @@ from mhc_core.figures.run_names import KEYS, LETTERS, MAP, NAME_LENGTH
 from mhc_core.figures.style import MAX_RUNS
 from mhc_core.spec import FAMILIES
 from mhc_core.spec.connection import MAPPED
+from mhc_core.spec.edit import DOES, MAX_EDITS, MAX_ENTRIES, MIXED, NEEDS
 from mhc_scope.presets import DEFAULT, KEY, OPENING, TRAINED
 
 
@@ -27,6 +28,8 @@ def to_view_rules() -> dict[str, Any]:
                 "name": family.name,
                 "year": family.year,
                 "has_streams": family.has_streams,
+                "has_mixing": family.has_mixing,
+                "has_parts": family.streams == "parts",
                 "is_free": family.drawn == "entries",
             }
             for kind, family in FAMILIES.items()
@@ -40,5 +43,6 @@ def to_view_rules() -> dict[str, Any]:
         "costs": MEASURES,
         "methods": to_plain_methods(),
         "at_once": to_at_once_rules(),
+        "edits": {"does": DOES, "needs": NEEDS, "mixed": MIXED, "most": MAX_EDITS, "entries": MAX_ENTRIES},
         "dynamic": {"inits": list_projecting(), "kinds": MAPPED},
     }

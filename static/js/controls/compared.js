@@ -10,6 +10,7 @@ import { commit, showDifference } from '../state/actions.js';
 import { boot } from '../state/boot.js';
 import * as state from '../state/signals.js';
 import { chosenStyles } from '../state/styles.js';
+import { EDITS } from '../state/view/edits.js';
 import {
   appliesTo,
   connections,
@@ -18,6 +19,7 @@ import {
   KIND,
   nameOf,
   TRACE,
+  textOf,
   titleInSentence,
   toDifferences,
 } from '../state/view/spec.js';
@@ -175,19 +177,25 @@ function Differences() {
   const view = state.settings.value;
   const rows = toDifferences(state.fields.value, view);
   if (view.runs.length < 2 || rows.length < 2) return null; // a single difference is usually the connection
-  const show = (/** @type {import('../../types').Value | null} */ value) =>
-    value === null ? '–' : String(nameOf(value)).slice(0, boot.rules.name_length);
+  const show = (
+    /** @type {import('../../types').Field} */ field,
+    /** @type {import('../../types').Value | null} */ value,
+  ) => (value === null ? '–' : String(textOf(field, value)).slice(0, boot.rules.name_length));
   return html`
     <details class="differences"><summary>${rows.length} differences</summary>
       <div class="table-box" tabindex="0" role="region" aria-label="Settings in which the runs differ">
         <table class="numbers">
           <thead><tr><th scope="col">setting</th>${view.runs.map((_, run) => html`<th scope="col">${boot.rules.letters[run]}</th>`)}</tr></thead>
-          <tbody>${rows.map(({ field, values }) => html`<tr><th scope="row">${field.title}</th>${values.map((value) => html`<td>${show(value)}</td>`)}</tr>`)}</tbody>
+          <tbody>${rows.map(({ field, values }) => html`<tr><th scope="row">${field.title}</th>${values.map((value) => html`<td>${show(field, value)}</td>`)}</tr>`)}</tbody>
         </table>
       </div>
     </details>
   `;
 }
+
+/** Describe a setting that a run has for itself. @param {import('../../types').Field} field @param {import('../../types').Value} value */
+const describeOwn = (field, value) =>
+  [field.control === EDITS ? '' : titleInSentence(field), textOf(field, value)].join(' ').trim();
 
 /** Render the settings that a run has for itself instead of the common ones. @param {{choice: import('../../types').Choice, run: number}} props */
 function OwnSettings({ choice, run }) {
@@ -204,7 +212,7 @@ function OwnSettings({ choice, run }) {
   const fields = toListed(useComputed(() => listPaths(isIncluded)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
-  const overrides = own.map((field) => `${titleInSentence(field)} ${nameOf(choice.own[field.path])}`).join(', ');
+  const overrides = own.map((field) => describeOwn(field, choice.own[field.path])).join(', ');
   return html`
     <details class="own"><summary>${overrides || 'Overrides'}</summary>
       ${fields.map((field) => html`<${Control} key=${field.path} field=${field} target=${targetOf(run)} />`)}

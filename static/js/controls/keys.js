@@ -5,6 +5,7 @@ import { showAll } from '../figures/boxes.js';
 import { hasServer } from '../net/sent.js';
 import { openShareDialog } from '../share/share.js';
 import { commit, dragTo, moveCursor, moveInterval, moveStep, showDifference } from '../state/actions.js';
+import { cutStream, restoreStream, undoEdit } from '../state/edits.js';
 import { setTheme, theme } from '../state/look.js';
 import { recallChoice, storeChoice } from '../state/memory.js';
 import { requestRuns } from '../state/runner.js';
@@ -17,6 +18,8 @@ const KEY = 'single-keys';
 const TYPED = 'textarea, select, input:not([type=range], [type=checkbox], [type=radio])';
 /** Elements that use the arrow keys themselves. */
 const ARROWED = 'input, .table-box, pre';
+
+const STREAMS = ['1', '2', '3', '4', '5', '6', '7', '8', '9'];
 
 export const areKeysOn = signal(recallChoice(KEY) !== 'off');
 
@@ -39,6 +42,21 @@ export const SHORTCUTS = [
     title: 'start or end the layer range at the cursor',
     keys: { i: () => moveInterval({ first: state.cursor.value }), o: () => moveInterval({ last: state.cursor.value }) },
   },
+  {
+    signs: ['1', '…', '9'],
+    title: 'cut the stream with this number at the cursor, or remove the cut',
+    keys: Object.fromEntries(
+      STREAMS.map((name) => [name, () => cutStream(null, Number(name) - 1, state.cursor.value)]),
+    ),
+  },
+  {
+    signs: ['Shift', '1', '…', '9'],
+    title: 'restore that stream at the cursor',
+    keys: Object.fromEntries(
+      STREAMS.map((name) => [`Shift${name}`, () => restoreStream(null, Number(name) - 1, state.cursor.value)]),
+    ),
+  },
+  { signs: ['u'], title: 'undo the last edit', keys: { u: undoEdit } },
   { signs: ['a'], title: 'show all layers', keys: { a: showAll } },
   { signs: ['[', ']'], title: 'less or more depth', keys: { '[': () => stepDepth(-1), ']': () => stepDepth(1) } },
   ...(hasServer
@@ -89,6 +107,12 @@ function runAll() {
   if (!['loading', 'running'].includes(state.phase.value) && !state.hasOnlyRecordings.value) requestRuns(true);
 }
 
+/** Return the name of a key: `Shift2` for the other sign of the key of a digit, on keyboards with digits below or above. @param {KeyboardEvent} event */
+function keyOf({ key, code }) {
+  const [, digit] = /^Digit([1-9])$/.exec(code) ?? [];
+  return digit && !STREAMS.includes(key) ? `Shift${digit}` : key;
+}
+
 /** Return whether a key event may be a shortcut: shortcuts are on, no modifier key is down, no input has the focus and nothing is open. @param {KeyboardEvent} event */
 function isShortcut(event) {
   const target = /** @type {Element} */ (event.target);
@@ -106,7 +130,7 @@ export function enableKeys(isOn) {
 /** Listen to shortcuts until the page is closed. */
 export function followKeys() {
   addEventListener('keydown', (event) => {
-    const act = ACTS[event.key];
+    const act = ACTS[keyOf(event)];
     if (!act || !isShortcut(event)) return;
     event.preventDefault();
     act();

@@ -4,8 +4,9 @@ import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { findPreset, nameIn, showsPreset, toView } from '../state/presets.js';
 import { fields } from '../state/signals.js';
+import { EDITS } from '../state/view/edits.js';
 import { fromHash, presetIn } from '../state/view/hash.js';
-import { nameOf, toLabels } from '../state/view/spec.js';
+import { textOf, toLabels } from '../state/view/spec.js';
 
 /** @typedef {import('../../types').View} View */
 
@@ -27,10 +28,14 @@ export function titleOfView(view, labels = toLabels(view, fields.value, boot.rul
   return [labels.join(', '), ...settingsOf(view)].join(' · ');
 }
 
+/** Name a setting with its value. @param {import('../../types').Field} field @param {import('../../types').Value} value */
+const nameSetting = (field, value) =>
+  [field.control === EDITS ? '' : field.title, textOf(field, value)].join(' ').trim();
+
 /** List the settings of a title. @param {View} view */
 function settingsOf({ base }) {
   const set = [...fields.value.values()].filter(({ path }) => path in base);
-  const settings = set.map(({ path, title }) => `${title} ${nameOf(base[path])}`.slice(0, MAX_LETTERS));
+  const settings = set.map((field) => nameSetting(field, base[field.path]).slice(0, MAX_LETTERS));
   const left = settings.length - MAX_SETTINGS;
   return left > 0 ? [...settings.slice(0, MAX_SETTINGS), `${left} more`] : settings;
 }

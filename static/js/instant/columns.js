@@ -12,7 +12,7 @@ import { measureComposites, measureMatrices, OF_MATRICES, toValues, unfoldConnec
  * @param {Matrix} h_res (layers, n, n)
  */
 export function addProducts(known, base, h_res) {
-  const cast = specOf(base)?.dtype === 'float64' ? (/** @type {number} */ value) => value : Math.fround;
+  const cast = castOf(base);
   // Only the server has the draws of several seeds.
   const isNew = (/** @type {string} */ key) =>
     !known.layers.has(key) &&
@@ -30,6 +30,9 @@ export function addProducts(known, base, h_res) {
   const [h_pre, h_post] = ['h_pre', 'h_post'].map((key) => known.matrices.get(key));
   if (h_pre && h_post && isNew('unfolded')) putSigned(known, 'unfolded', unfoldConnections(h_pre, h_post, h_res), cast);
 }
+
+/** Return the function that rounds to the type of a run. @param {Columns} columns @returns {Cast} */
+export const castOf = (columns) => (specOf(columns)?.dtype === 'float64' ? (value) => value : Math.fround);
 
 /** Write a column, cast to the run's type. @param {Columns} known @param {string} key @param {Float64Array | Float64Array[]} column @param {boolean} isLogarithmic @param {Cast} cast */
 function putColumn(known, key, column, isLogarithmic, cast) {

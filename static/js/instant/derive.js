@@ -1,12 +1,13 @@
 /**
- * Derives columns of a run without the server: for a spec that differs from a record on this page in depth, drift or Sinkhorn rounds. A
+ * Derives columns of a run without the server: for a spec that differs from a record on this page in depth, drift, Sinkhorn rounds or edits. A
  * shallower stack equals the first layers of a deeper one unless layers depend on the depth, and mixing matrices follow from the draws. See ADR 8.
  */
 
 import { createColumns } from '../data/columns.js';
 import { depthOf, specOf, trainSteps } from '../data/record.js';
 import { THEORY } from '../figures/fill/sources.js';
-import { addProducts } from './columns.js';
+import { addProducts, castOf } from './columns.js';
+import { applyEdits, areDerivable } from './edits.js';
 import { deriveMixing } from './mixing.js';
 import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
 
@@ -14,38 +15,65 @@ import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
  * @typedef {import('../../types').Columns} Columns
  * @typedef {import('../../types').Matrix} Matrix
  * @typedef {import('../../types').DerivationRules} DerivationRules
- * @typedef {{layers: number, noise: number, rounds: number}} Wanted runs without drift or rounds ignore `noise` and `rounds`
+ * @typedef {import('../../types').Edit} Edit
+ * @typedef {{layers: number, noise: number, rounds: number, edits?: readonly Edit[]}} Wanted runs without drift or rounds ignore `noise` and `rounds`; `edits`: default none
  */
 
+/** Metrics that only edited runs have. */
+const EFFECTS = ['effect_state', 'effect_grad'];
 /** Metrics that depend on neither drift nor branch size. */
 const READS = ['h_pre', 'h_post', 'h_read'];
 
 /**
  * Derive the columns of a wanted run, or null if nothing follows. `waits` lists the metrics that need a pass.
- * @param {Columns} base a record whose spec differs only in depth, drift and rounds
+ * @param {Columns} base a record whose spec differs only in depth, drift, rounds and edits; edits only if its own has none
  * @param {Wanted} wanted
  * @param {DerivationRules} rules
  * @returns {Columns | null}
  */
 export function deriveColumns(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
+  const isEdited = !haveSameEdits(base, wanted);
   const isSame = isSameMixing(base, wanted, rules);
-  const begun = isSame ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
+  if (isEdited && (isDynamic(base) || editsOf(base).length > 0)) return null;
+  if ((isEdited || !isSame) && !areDerivable(wanted.edits ?? [])) return null;
+  const begun = isSame && !isEdited ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
   const h_res = isDynamic(base)
     ? null
     : isSame
       ? truncateResidualMixing(base, wanted.layers)
       : deriveMixing(base, wanted, rules.maps);
-  if (!h_res && (!isSame || begun.length === 0)) return null;
+  if (!h_res && (isEdited || !isSame || begun.length === 0)) return null;
   const known = createColumns();
   known.start = toStartFrame(base, wanted);
   copyFirstLayers(known, base, wanted.layers, begun);
-  if (h_res) addProducts(known, base, h_res);
+  if (h_res) addProducts(known, base, isEdited || !isSame ? editMixing(known, h_res, wanted, isEdited) : h_res);
   const isDerived = (/** @type {string} */ key) =>
     known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
-  known.waits = new Set(keysOf(base).filter((key) => !isDerived(key)));
+  known.waits = new Set([...keysOf(base), ...(isEdited ? EFFECTS : [])].filter((key) => !isDerived(key)));
   if (base.start?.theory?.length) known.waits.add(THEORY);
   return known;
+}
+
+/**
+ * Apply the edits of a wanted run to H_res, and to what its layers read and write in known columns.
+ * @param {Columns} known
+ * @param {Matrix} h_res
+ * @param {Wanted} wanted
+ * @param {boolean} isEdited false where reading and writing have the edits already
+ * @returns {Matrix}
+ */
+function editMixing(known, h_res, { edits = [] }, isEdited) {
+  const { matrices } = known;
+  const read = matrices.has('h_read') ? 'h_read' : 'h_pre';
+  const [h_pre, h_post] = [read, 'h_post'].map((key) => matrices.get(key));
+  if (!h_pre || !h_post || edits.length === 0) return h_res;
+  const edited = applyEdits({ h_res, h_pre, h_post }, edits, castOf(known));
+  if (isEdited) {
+    matrices.set(read, edited.h_pre);
+    matrices.set('h_post', edited.h_post);
+  }
+  return edited.h_res;
 }
 
 /**
@@ -56,8 +84,9 @@ export function deriveColumns(base, wanted, rules) {
  * @returns {Columns | null}
  */
 export function deriveBeginning(base, wanted, rules) {
-  const isSame = isUsable(base, rules) && isSameMixing(base, wanted, rules) && wanted.layers > depthOf(base);
-  if (!isSame || rules.depth_scaled.includes(specOf(base)?.block.scaling)) return null;
+  const isSame = isUsable(base, rules) && isSameMixing(base, wanted, rules) && haveSameEdits(base, wanted);
+  if (!isSame || wanted.layers <= depthOf(base) || rules.depth_scaled.includes(specOf(base)?.block.scaling))
+    return null;
   const begun = createColumns();
   begun.start = toStartFrame(base, wanted);
   copyIntoDeeper(begun, base, wanted.layers, rules.forward);
@@ -77,6 +106,16 @@ function isCoarse(base) {
 
 /** Return the connection in the spec of a record. @param {Columns} base @returns {Record<string, any>} */
 const connectionOf = (base) => specOf(base)?.connection;
+
+/** Return the edits in the spec of a record. @param {Columns} base @returns {Edit[]} */
+const editsOf = (base) => specOf(base)?.edits ?? [];
+
+/** Return whether a wanted run has the edits of a record. @param {Columns} base @param {Wanted} wanted */
+const haveSameEdits = (base, { edits = [] }) => keyOfEdits(editsOf(base)) === keyOfEdits(edits);
+
+/** Return a key that equal edits share. @param {readonly Edit[]} edits */
+const keyOfEdits = (edits) =>
+  JSON.stringify(edits.map((edit) => Object.entries(edit).sort(([one], [other]) => (one < other ? -1 : 1))));
 
 /** Return whether the mixing depends on the input. @param {Columns} base */
 const isDynamic = (base) => connectionOf(base).dynamic === true;
@@ -111,12 +150,13 @@ function keysOf({ layers, matrices }) {
 }
 
 /** Build the start frame of the derived run as the server will send it, without predictions. @param {Columns} base @param {Wanted} wanted */
-function toStartFrame(base, { layers, noise, rounds }) {
+function toStartFrame(base, { layers, noise, rounds, edits = [] }) {
   const start = /** @type {import('../../types').StartFrame} */ (base.start);
   const { cost: _, theory: __, no_law: ___, ...rest } = start;
   const connection = { ...connectionOf(base) };
   if ('noise' in connection) connection.noise = noise;
   if ('sinkhorn_iters' in connection) connection.sinkhorn_iters = rounds;
-  const spec = { ...specOf(base), depth: layers, connection };
+  const { edits: _edits, ...settings } = specOf(base) ?? {};
+  const spec = { ...settings, depth: layers, connection, ...(edits.length > 0 ? { edits } : {}) };
   return { ...rest, spec, layers, blocks: start.blocks.slice(0, layers) };
 }

@@ -6,10 +6,24 @@ import { Dimmer, magnificationOf } from '../figures/dimmer.js';
 import { scheduleDraw, unschedule } from '../figures/plot.js';
 import { isPrinting } from '../figures/print.js';
 import { moveCursor, restoreCursors } from '../state/actions.js';
+import {
+  canEdit,
+  cutStream,
+  dragEdits,
+  dropEdits,
+  editsByRun,
+  editsOf,
+  isComputing,
+  setEdits,
+  targetOf,
+} from '../state/edits.js';
 import * as state from '../state/signals.js';
+import { describeEdit, describeLayers, moveEdit, toggleRestore } from '../state/view/edits.js';
 import { isUnconstrained } from '../state/view/spec.js';
 import { clearCanvas, paintShapes } from './canvas.js';
 import { toCaptionLines } from './geometry/captions.js';
+import { dragLayers, gripAt, laneAt, lensLaneAt } from './geometry/edits.js';
+import { lensOf } from './geometry/inside.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
 import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStaticShapes } from './geometry/picture.js';
 import { exchangeAt } from './geometry/strip.js';
@@ -64,6 +78,8 @@ export class PictureBox {
     this.isDragging = false;
     /** Position of the last press. @type {[number, number] | null} */
     this.pressed = null;
+    /** The grabbed edit, the layer of the press, and the edits before. @type {{grip: import('./geometry/edits.js').Grip, layer: number, edits: import('../../types').Edit[], isMoved: boolean} | null} */
+    this.grabbed = null;
     this.isInSight = true;
     /** Size and magnification before a drag, cached because measuring forces a layout. @type {{width: number, zoom: number} | null} */
     this.room = null;
@@ -88,7 +104,7 @@ export class PictureBox {
     });
     this.stopCursor = effect(() => {
       [state.cursor.value, state.layers.value, state.chosenInterval.value, state.hovered.value];
-      [chosenRun.value, magnifiedKind.value];
+      [chosenRun.value, magnifiedKind.value, editsByRun.value];
       this.drawSoon();
     });
     // Redraw text that was drawn before its font was loaded.
@@ -166,6 +182,7 @@ export class PictureBox {
       isMixed.value = this.plan.isMixed;
     }
     Object.assign(this, { drawn: wanted, chosen });
+    this.plan.edits = editsByRun.peek();
     this.drawCursor(this.plan);
     this.print(this.plan);
     this.describe();
@@ -201,6 +218,7 @@ export class PictureBox {
     const { layout, runs } = toPlan(plan.runs, plan.layout.width, plan.layout.layers, {
       isLog: isLog.peek(),
       isOpen: true,
+      edits: plan.edits,
     });
     const layer = Math.min(state.cursor.peek(), layout.layers - 1);
     const fullPlan = { ...plan, layout };
@@ -251,6 +269,7 @@ export class PictureBox {
   listen() {
     const { box } = this;
     box.addEventListener('pointerdown', (event) => {
+      if (this.grab(event) || this.pressLens(event)) return;
       const run = this.runUnder(event);
       if (run !== null) this.choose(run);
       this.isDragging = this.layerUnder(event) !== null;
@@ -263,7 +282,8 @@ export class PictureBox {
       if (event.pointerType !== 'touch') this.point(event);
     });
     box.addEventListener('pointermove', (event) => {
-      if (this.isDragging) this.point(event);
+      if (this.grabbed) this.drag(event);
+      else if (this.isDragging) this.point(event);
       else this.hover(event);
     });
     box.addEventListener('pointerleave', () => {
@@ -271,6 +291,7 @@ export class PictureBox {
       this.tip.hidden = true;
     });
     box.addEventListener('pointerup', (event) => {
+      if (this.grabbed) return this.drop(event);
       if (this.isDragging) {
         this.point(event);
         this.press(event);
@@ -282,6 +303,8 @@ export class PictureBox {
       showAll();
     });
     box.addEventListener('pointercancel', () => {
+      if (this.grabbed?.isMoved) dropEdits();
+      this.grabbed = null;
       this.isDragging = false;
     });
   }
@@ -307,12 +330,107 @@ export class PictureBox {
     return run !== null && this.plan.runs[run].reading ? run : null;
   }
 
-  /** Choose the run of a clicked ribbon; a drag across it does not. @param {PointerEvent} event */
+  /** Cut the clicked stream of the magnified run, or choose the run of a clicked ribbon; a drag across it does neither. @param {PointerEvent} event */
   press(event) {
     const [x, y] = this.placeOf(event);
     const isClick = this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
-    const run = isClick && this.plan ? ribbonAt(this.plan, x, y) : null;
+    if (!isClick || !this.plan) return;
+    const lane = event.pointerType === 'touch' ? null : this.laneUnder(event); // a finger covers several layers
+    if (lane) return cutStream(lane.run, lane.stream, lane.layer);
+    const run = ribbonAt(this.plan, x, y);
     if (run !== null) this.choose(run);
+  }
+
+  /** Return the stream of the magnified run under the pointer, which a click cuts; null if none can be cut there. @param {PointerEvent} event */
+  laneUnder(event) {
+    const layer = this.layerUnder(event);
+    const lane = this.plan && layer !== null ? laneAt(this.plan.layout, ...this.placeOf(event)) : null;
+    if (!this.plan || layer === null || lane?.run !== magnifiedRun(this.plan.runs)) return null;
+    return this.isCuttable(lane.run, lane.stream, layer) ? { ...lane, layer } : null;
+  }
+
+  /** Return whether a run has a stream at a layer. @param {number} run @param {number} stream @param {number} layer */
+  isCuttable(run, stream, layer) {
+    return canEdit(run, { layers: [layer, layer], what: 'stream', index: stream, do: 'zero' });
+  }
+
+  /** Return the stream under the pointer in the magnified layer; null if none. @param {PointerEvent} event */
+  lensLaneUnder(event) {
+    const run = this.plan && magnifiedRun(this.plan.runs);
+    const reading = run === null ? null : this.plan?.runs[run].reading;
+    if (!this.plan || !reading || run === null) return null;
+    const layer = this.layer(this.plan);
+    const lens = lensOf(reading, this.plan.layout, layer);
+    const stream = lens && lensLaneAt(lens, ...this.placeOf(event));
+    return stream !== null && this.isCuttable(run, stream, layer) ? { run, stream, layer } : null;
+  }
+
+  /** Cut the pressed stream of the magnified layer; return whether one was pressed. @param {PointerEvent} event */
+  pressLens(event) {
+    const lane = this.lensLaneUnder(event);
+    if (lane) cutStream(lane.run, lane.stream, lane.layer);
+    return lane !== null;
+  }
+
+  /** Return the edit under the pointer. @param {PointerEvent} event */
+  gripUnder(event) {
+    const { plan } = this;
+    if (!isComputing || !plan) return null;
+    return gripAt(plan.edits, plan.layout, ...this.placeOf(event), event.pointerType === 'touch');
+  }
+
+  /** Grab the edit under the pointer; return whether there is one. @param {PointerEvent} event */
+  grab(event) {
+    const grip = this.gripUnder(event);
+    const layer = grip && this.plan ? layerAt(this.plan.layout, this.placeOf(event)[0], Infinity) : null;
+    if (!grip || layer === null) return false;
+    this.grabbed = { grip, layer, edits: editsOf(targetOf(grip.run)), isMoved: false };
+    state.hovered.value = null;
+    this.tip.hidden = true;
+    this.box.setPointerCapture(event.pointerId);
+    return true;
+  }
+
+  /** Move the grabbed edit, or its end, to the layer under the pointer. @param {PointerEvent} event */
+  drag(event) {
+    const { grabbed, plan } = this;
+    const layer = plan && layerAt(plan.layout, this.placeOf(event)[0], Infinity);
+    if (!grabbed || !plan || layer === null || (!grabbed.isMoved && layer === grabbed.layer)) return;
+    const { grip, edits } = grabbed;
+    grabbed.isMoved = true;
+    dragEdits(targetOf(grip.run), grip.part === 'handle' ? this.restoreAt(layer) : this.moveTo(layer));
+    this.showTip(
+      event,
+      grip.part === 'handle' ? `restored at layer ${layer + 1}` : describeEdit(edits[grip.mark.place]),
+    );
+  }
+
+  /** Return the edits with the grabbed one moved to a layer. @param {number} layer */
+  moveTo(layer) {
+    const { grip, layer: from, edits } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
+    const { edit, place } = grip.mark;
+    const depth = this.plan?.runs[grip.run].reading?.layers ?? 1;
+    return moveEdit(edits, place, ...dragLayers(edit, grip.part, from, Math.min(layer, depth - 1), depth));
+  }
+
+  /** Return the edits with the stream of the grabbed cut restored at a layer behind it. @param {number} layer */
+  restoreAt(layer) {
+    const { grip, edits } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
+    const { layers, index = 0 } = grip.mark.edit;
+    const last = (this.plan?.runs[grip.run].reading?.layers ?? 1) - 1;
+    const at = Math.min(last, Math.max(layers[1] + 1, layer));
+    return at > layers[1] ? toggleRestore(edits, index, at) : edits;
+  }
+
+  /** Release the grabbed edit: a click on a handle restores the stream behind the cut, a click elsewhere removes the edit. A tap moves the cursor instead, because a finger covers several layers. @param {PointerEvent} event */
+  drop({ pointerType }) {
+    const { grip, edits, layer, isMoved } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
+    const target = targetOf(grip.run);
+    if (isMoved) dropEdits();
+    else if (pointerType === 'touch') moveCursor(layer);
+    else setEdits(target, grip.part === 'handle' ? this.restoreAt(0) : edits.toSpliced(grip.mark.place, 1));
+    this.grabbed = null;
+    this.tip.hidden = true;
   }
 
   /** Magnify a run of the picture. @param {number} run */
@@ -327,24 +445,44 @@ export class PictureBox {
     const layer = this.layerUnder(event);
     const run = this.runUnder(event);
     const shown = run === null ? undefined : this.plan?.runs[run];
+    const isTouch = event.pointerType === 'touch';
+    const act = isTouch ? null : this.describeAct(event);
     this.box.title = shown?.name ?? shown?.label ?? '';
-    this.box.style.setProperty('cursor', layer !== null ? 'ew-resize' : run !== null ? 'pointer' : 'auto');
+    const resizes = layer !== null && (!act || act.isMoved);
+    this.box.style.setProperty('cursor', resizes ? 'ew-resize' : act || run !== null ? 'pointer' : 'auto');
     const { first, last } = state.interval.peek();
     const isChosen = layer !== null && layer >= first && layer <= last;
-    if (event.pointerType !== 'touch') state.hovered.value = isChosen ? layer : null;
-    this.showWeight(event);
+    if (!isTouch) state.hovered.value = isChosen ? layer : null;
+    const weight = act?.isMoved ? null : this.weightUnder(event);
+    const words = [weight && describeExchange(weight), act?.words].filter(Boolean).join(' · ');
+    this.showTip(event, isTouch ? '' : words);
   }
 
-  /** Show the weight of the mixing line under the pointer. @param {PointerEvent} event */
-  showWeight(event) {
+  /** Describe what a press would do to the edits; null if nothing. @param {PointerEvent} event @returns {{words: string, isMoved: boolean} | null} */
+  describeAct(event) {
+    const grip = this.gripUnder(event);
+    if (grip?.part === 'handle') return { words: 'drag to where the stream is restored', isMoved: true };
+    if (grip) return { words: `${describeEdit(grip.mark.edit)}: drag to move, click to remove`, isMoved: true };
+    const lane = this.laneUnder(event) ?? this.lensLaneUnder(event);
+    if (!lane) return null;
+    const where = describeLayers([lane.layer, lane.layer]);
+    return { words: `click to cut stream ${lane.stream + 1} ${where}`, isMoved: false };
+  }
+
+  /** Return the mixing line under the pointer; null if none. @param {PointerEvent} event */
+  weightUnder(event) {
     const { plan } = this;
     const [x, y] = this.placeOf(event);
-    const found = plan?.layout.bands
-      .map((band, run) => exchangeAt(plan.exchanges[run], plan.layout, band, x, y))
-      .find((exchange) => exchange !== null);
-    this.tip.hidden = !found || event.pointerType === 'touch';
-    if (!found) return;
-    this.tip.textContent = describeExchange(found);
+    const found = plan?.layout.bands.map((band, run) => exchangeAt(plan.exchanges[run], plan.layout, band, x, y));
+    return found?.find((exchange) => exchange !== null) ?? null;
+  }
+
+  /** Show a text next to the pointer; none if it is empty. @param {PointerEvent} event @param {string} words */
+  showTip(event, words) {
+    const [x, y] = this.placeOf(event);
+    this.tip.hidden = words === '';
+    if (words === '') return;
+    this.tip.textContent = words;
     this.tip.style.setProperty(
       'transform',
       `translate(${(x + TIP_PX) * this.zoom}px, ${(y - 2 * TIP_PX) * this.zoom}px)`,

@@ -12,6 +12,7 @@ import {
   paperTemplates,
 } from '../share/export.js';
 import { FONT } from '../share/paper.js';
+import { editsByRun } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { copyImage, copyText, notify } from '../ui/clipboard.js';
 import { clearCanvas, paintShapes } from './canvas.js';
@@ -41,7 +42,10 @@ export function shownRuns(templates) {
 
 /** Build the picture at a width, without title. @param {Templates} templates @param {number} width */
 function buildPicture(templates, width) {
-  const plan = toPlan(shownRuns(templates), width, state.layers.value, { isLog: isLog.value });
+  const plan = toPlan(shownRuns(templates), width, state.layers.value, {
+    isLog: isLog.value,
+    edits: editsByRun.value,
+  });
   const { layout, runs } = plan;
   const layer = Math.min(state.cursor.value, layout.layers - 1);
   const shapes = [

@@ -2,10 +2,12 @@
 
 import { looks } from '../figures/fill/dress.js';
 import { hasServer, sent } from '../net/sent.js';
+import { editRules } from './view/edits.js';
 import { connections, writtenStops } from './view/spec.js';
 
 export const boot = /** @type {import('../../types').Boot} */ (sent);
 Object.assign(connections, boot.rules.connections);
+Object.assign(editRules, boot.rules.edits);
 Object.assign(looks, boot.rules.methods);
 Object.assign(writtenStops, boot.site?.grid);
 // Without a server, a snapshot's address depends on where the files are hosted.

@@ -113,6 +113,12 @@ const isLost = (id) =>
     (error) => error instanceof ApiError && error.status === 404,
   );
 
+/** Return the finding that is announced: what edits cost, else the first. @param {Columns['summary']} summary */
+function mainFinding(summary) {
+  const { findings = [] } = summary ?? {};
+  return findings.find(({ key }) => key === 'effect') ?? findings[0];
+}
+
 /** Keep complete records, and announce the findings. */
 function finishRuns() {
   for (const { id, columns } of state.slots.value) {
@@ -125,7 +131,7 @@ function finishRuns() {
     tickNow();
     state.isConnected.value = true;
     const sentences = state.slots.value.map(
-      (slot) => slot.columns.summary?.findings[0]?.text ?? slot.columns.end?.reason ?? '',
+      ({ columns: { summary, end } }) => mainFinding(summary)?.text ?? end?.reason ?? '',
     );
     state.announcement.value = state.slots.value.map((slot, index) => `${slot.label}: ${sentences[index]}`).join(' ');
   });

@@ -34,13 +34,14 @@ function keepLatest(id, item) {
 }
 
 /** Split a spec into the settings that can change without a server, and a key of the others. @param {any} spec settings that differ from the default @returns {Moved} */
-function splitSpec({ depth, connection, ...others }) {
+function splitSpec({ depth, connection, edits = [], ...others }) {
   const { noise, sinkhorn_iters, ...joined } = connection;
   const initial = (/** @type {string} */ path) => Number(fields.value.get(path)?.initial);
   return {
     layers: depth ?? initial('depth'),
     noise: noise ?? initial('connection.noise'),
     rounds: sinkhorn_iters ?? initial('connection.sinkhorn_iters'),
+    edits,
     rest: JSON.stringify({ ...others, connection: joined }),
   };
 }
@@ -54,7 +55,10 @@ function splitSpec({ depth, connection, ...others }) {
 export function recallSpec(spec) {
   const wanted = splitSpec(spec);
   const alike = [...kept].filter(([, { moved }]) => moved?.rest === wanted.rest);
-  const isSame = (/** @type {Moved | null} */ moved) => moved?.noise === wanted.noise && moved.rounds === wanted.rounds;
+  const isSame = (/** @type {Moved | null} */ moved) =>
+    moved?.noise === wanted.noise &&
+    moved.rounds === wanted.rounds &&
+    JSON.stringify(moved.edits) === JSON.stringify(wanted.edits);
   const exact = alike.find(([, { moved }]) => isSame(moved) && moved?.layers === wanted.layers);
   if (exact) return { id: exact[0], columns: exact[1].columns, derived: null };
   // Records with the same mixing first: more columns follow from them.

@@ -222,3 +222,83 @@ def test_bands_of_seeds_are_beginnings_and_not_of_another_drift(page: Page) -> N
     assert other is not None
     assert {"composite_gain_fwd", "composite_gain_bwd", "ds_error"} <= set(other["waits"])
     assert "h_res" in other["keys"]
+
+
+EDITED: dict[str, list[dict[str, Any]]] = {
+    "a cut that is restored": [
+        {"layers": [1, 2], "what": "stream", "index": 1, "do": "zero"},
+        {"layers": [4, 4], "what": "stream", "index": 1, "do": "restore"},
+    ],
+    "streams": [
+        {"layers": [0, 1], "what": "stream", "index": 0, "do": "scale", "value": -0.5},
+        {"layers": [1, 3], "what": "stream", "index": 2, "do": "swap", "other": 0},
+        {"layers": [1, 1], "what": "stream", "index": 3, "do": "uniform"},
+        {"layers": [4, 5], "what": "state", "do": "uniform"},
+    ],
+    "what is not linear restarts": [
+        {"layers": [2, 2], "what": "stream", "index": 0, "do": "zero"},
+        {"layers": [2, 2], "what": "stream", "index": 1, "do": "mean"},
+        {"layers": [2, 2], "what": "state", "do": "scale", "value": 3.0},
+    ],
+    "matrices": [
+        {"layers": [0, 0], "what": "h_res", "do": "identity"},
+        {"layers": [1, 1], "what": "h_res", "index": 2, "do": "set", "values": [0.1, 0.2, 0.3, 0.4]},
+        {"layers": [1, 2], "what": "h_res", "index": 0, "do": "swap", "other": 3},
+        {"layers": [2, 3], "what": "h_res", "do": "top_k", "k": 2},
+        {"layers": [3, 3], "what": "h_res", "index": 1, "do": "uniform"},
+        {"layers": [4, 4], "what": "h_res", "do": "uniform"},
+        {"layers": [5, 5], "what": "h_res", "do": "zero"},
+        {"layers": [5, 5], "what": "h_res", "index": 1, "do": "freeze"},
+        {"layers": [5, 5], "what": "stream", "index": 0, "do": "zero"},
+    ],
+    "vectors": [
+        {"layers": [0, 2], "what": "h_pre", "index": 1, "do": "zero"},
+        {"layers": [1, 1], "what": "h_post", "do": "scale", "value": 0.25},
+        {"layers": [2, 2], "what": "h_post", "index": 3, "do": "set", "values": [2.0]},
+        {"layers": [3, 3], "what": "h_post", "do": "uniform"},
+        {"layers": [3, 4], "what": "h_post", "do": "top_k", "k": 1},
+        {"layers": [4, 4], "what": "branch", "do": "zero"},
+    ],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["mhc", "hc", "frac"])
+@pytest.mark.parametrize("edits", EDITED.values(), ids=EDITED)
+def test_edits_of_static_mixing_are_known_and_nothing_of_states(
+    page: Page, edits: list[dict[str, Any]], kind: str, dtype: str
+) -> None:
+    spec = {**SPEC, "dtype": dtype, "edits": edits}
+    answer = page.know(build({**SPEC, "dtype": dtype}, 6, kind=kind), build(spec, 6, kind=kind))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= MIXING | COMPOSITES | ({"h_read"} if kind == "frac" else {"unfolded", "h_pre"})
+    assert set(answer["waits"]) >= STATES | BACKWARD | {"effect_state", "effect_grad"}
+
+
+@pytest.mark.parametrize("edits", EDITED.values(), ids=EDITED)
+def test_another_drift_of_an_edited_run_is_known(page: Page, edits: list[dict[str, Any]]) -> None:
+    spec = {**SPEC, "dtype": "float64", "edits": edits}
+    answer = page.know(build(spec, 6), build(spec, 6, noise=0.9))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= MIXING | COMPOSITES
+
+
+def test_a_shallower_edited_stack_is_the_beginning_of_a_deeper_one(page: Page) -> None:
+    spec = {**SPEC, "edits": [EDITED["a cut that is restored"][0]]}
+    answer = page.know(build(spec, 9), build(spec, 4))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert set(answer["keys"]) >= MIXING | COMPOSITES | STATES
+
+
+def test_edits_that_only_a_pass_can_apply_are_not_known(page: Page) -> None:
+    cut = EDITED["a cut that is restored"][:1]
+    noise = [{"layers": [1, 1], "what": "h_res", "do": "noise", "value": 0.1}]
+    assert page.know(build(SPEC, 6), build({**SPEC, "edits": noise}, 6)) is None
+    assert page.know(build(SPEC, 6, dynamic=True), build({**SPEC, "edits": cut}, 6, dynamic=True)) is None
+    noisy = {**SPEC, "dtype": "float64", "edits": noise}
+    assert page.know(build(noisy, 6), build({**noisy, "edits": cut}, 6)) is None
+    assert page.know(build(noisy, 6), build(noisy, 6, noise=0.9)) is None
+    assert page.know(build(noisy, 6), build(noisy, 4)) is not None

@@ -26,13 +26,13 @@ export function toNames(runs) {
 }
 
 /** Draw the name of a run, and a line about its streams. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
-export function toLabel({ label, name: fullName = label, reading, end }, name, run, { bands, form }) {
+export function toLabel({ label, name: fullName = label, reading, end, edited }, name, run, { bands, form }) {
   const { x, y, room } = bands[run].label;
   const size = NAME[form];
   const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
   const title = text === name && fullName === label ? {} : { title: fullName };
   const head = toText(x, y, text, run, { size, isBold: true, ...title });
-  const words = reading ? describeStreams(reading) : (end ?? '');
+  const words = reading ? describeStreams(reading, edited) : (end ?? '');
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
     const line = fitText(words, SMALL, room - left);
@@ -59,20 +59,21 @@ const EXACT = 0.01; // sums this close to 1 count as 1
 /** Caches descriptions by matrix. @type {WeakMap<import('../../../types').Matrix, string>} */
 const descriptions = new WeakMap();
 
-/** Describe streams and mixing of a run. @param {Reading} reading */
-function describeStreams({ streams, layers, mix: { mean } }) {
+/** Describe streams and mixing of a run. @param {Reading} reading @param {Set<number>} [edited] layers whose mixing is edited, default none */
+function describeStreams({ streams, layers, mix: { mean } }, edited = new Set()) {
   if (streams === 1) return '1 stream';
   const known = mean && descriptions.get(mean);
   if (known) return known;
-  const words = `${streams} streams${mean ? describeMixing(mean, streams, layers) : ''}`;
+  const words = `${streams} streams${mean ? describeMixing(mean, streams, layers, edited) : ''}`;
   if (mean && weightsAt(mean, layers - 1)) descriptions.set(mean, words); // only complete matrices
   return words;
 }
 
-/** Describe the mixing from the sums of its matrices; empty if incomplete. @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers */
-function describeMixing(mean, n, layers) {
+/** Describe the mixing from the sums of its matrices; empty if incomplete. @param {import('../../../types').Matrix} mean @param {number} n @param {number} layers @param {Set<number>} edited layers that are left out */
+function describeMixing(mean, n, layers, edited) {
   let [rows, columns, others, turned] = [0, 0, 0, 0];
   for (let layer = 0; layer < layers; layer++) {
+    if (edited.has(layer)) continue;
     const values = weightsAt(mean, layer);
     if (!values) return '';
     for (let i = 0; i < n; i++) {

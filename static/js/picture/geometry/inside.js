@@ -3,6 +3,7 @@
 import { formatFactor, formatGain } from '../../data/gain.js';
 import { formatSigned, inclusiveRange } from '../../data/numbers.js';
 import { multiplySpan, rowSums, toLog10 } from '../../figures/fill/composites.js';
+import { toCross } from './edits.js';
 import { logAt, sharesAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
 import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
@@ -20,6 +21,7 @@ const LANE_SHARE = 0.24; // largest width as a share of the distance between str
 const MOST = 1.8; // largest width of any weight, relative to that of 1
 const LEAST_WEIGHT = 0.004;
 const BOX_PX = 28;
+const CUT_PX = 7; // radius of the mark of a cut stream
 const SMALL = 12;
 const ROW_PX = 15;
 const NUMBER_GAP_PX = 13; // smallest distance of streams with numbers
@@ -28,8 +30,8 @@ const MAP_PX = { cell: 16, most: 64 };
 const LEAST_MAP_PX = 54; // height of the text next to it
 const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
 
-/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes belong to earlier settings, so that their numbers are hidden; default false @returns {Shape[]} */
-export function toInside(reading, run, name, layout, layer, isBehind = false) {
+/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes belong to earlier settings, so that their numbers are hidden; default false @param {import('./edits.js').Mark[]} [edits] of the run @returns {Shape[]} */
+export function toInside(reading, run, name, layout, layer, isBehind = false, edits = []) {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];
   const lens = toLens(reading, frame, layer);
@@ -43,6 +45,7 @@ export function toInside(reading, run, name, layout, layer, isBehind = false) {
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
     ...toEnds(reading, run, lens, layer, isBehind),
+    ...toCuts(edits, lens, layer),
     ...toBranch(reading, lens, layer),
     ...toWords(reading, layer, frame, lens),
   ];
@@ -142,6 +145,25 @@ function toEnds(reading, run, { left, right, lanes }, layer, isBehind) {
       return isRoomy && !isBehind ? [dot, toText(x + shift, y, formatLog(log10), 'ink', { anchor })] : [dot];
     }),
   );
+}
+
+/** Cross out the streams that are cut at the layer. @param {import('./edits.js').Mark[]} edits @param {Lens} lens @param {number} layer @returns {Shape[]} */
+function toCuts(edits, { left, lanes }, layer) {
+  const cut = edits.filter(
+    ({ edit: { what, do: act, layers } }) =>
+      (what === 'stream' || what === 'state') && act === 'zero' && layers[0] <= layer && layer <= layers[1],
+  );
+  return cut.flatMap(({ edit: { index } }) =>
+    (index === undefined ? lanes : [lanes[index]]).flatMap((y) => [
+      { kind: /** @type {const} */ ('dot'), x: left, y, radius: CUT_PX, color: 'ink', fill: 'card' },
+      ...toCross(left, y),
+    ]),
+  );
+}
+
+/** Return the lens of the magnified layer in a layout; null if it is closed. @param {Reading} reading @param {Layout} layout @param {number} layer @returns {Lens | null} */
+export function lensOf(reading, { inside }, layer) {
+  return inside && layer < reading.layers ? toLens(reading, inside, layer) : null;
 }
 
 /** Draw the branch of the magnified layer as a box with its kind. @param {Reading} reading @param {Lens} lens @param {number} layer @returns {Shape[]} */

@@ -2,6 +2,7 @@
 
 import { toArcs } from './arcs.js';
 import { linesBelow, toAxis, toGain, toLabel, toNames } from './captions.js';
+import { toEditShapes } from './edits.js';
 import { toEdge, toInside } from './inside.js';
 import { toLayout, xOf } from './layout.js';
 import { log10Span } from './reading.js';
@@ -14,11 +15,11 @@ import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } fr
  * A run in the picture; without a reading only its number of streams is known. `gain` is formatted (`data/gain.js`), `peak` its layer,
  * from 1, `course` the gains over layers, log10, `range` the gains of other seeds. `end`: status of the ended run, null while it is
  * running. `name` is the full text of a shortened label. `isBehind`: sizes belong to earlier settings. `isFree`: the mixing is
- * unconstrained; such runs are drawn at the bottom, behind the others.
+ * unconstrained; such runs are drawn at the bottom, behind the others. `edited`: layers whose mixing is edited.
  * @typedef {{label: string, name?: string, kind?: string | null, reading: Reading | null, gain: string | null, peak?: number | null,
- *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean}} Shown
- * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow.
- * @typedef {{layout: Layout, runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
+ *   course?: {forward: Float64Array, backward: Float64Array} | null, range?: {low: string, high: string, words: string} | null, end: string | null, streams?: number, isFree?: boolean, isBehind?: boolean, edited?: Set<number>}} Shown
+ * `isFading`: a ribbon is so wide that it fades. `isMixed`: mixing lines are drawn, or may follow. `edits`: those of each run.
+ * @typedef {{layout: Layout, edits: import('./edits.js').Mark[][], runs: Shown[], names: string[], order: number[], scale: Scale, exchanges: Exchange[][], isFading: boolean, isMixed: boolean}} Plan
  */
 
 const GUESS = 4; // streams of a run without data
@@ -26,10 +27,10 @@ const GUESS = 4; // streams of a run without data
 /**
  * Plan the picture: layout, scale and runs, from which all shapes are drawn.
  * @param {Shown[]} runs @param {number} width in pixels @param {number} layers of the deepest run
- * @param {{isLog?: boolean, isOpen?: boolean}} [choice] logarithmic ribbon widths; whether the magnified layer is open below the strips; both default to false
+ * @param {{isLog?: boolean, isOpen?: boolean, edits?: import('./edits.js').Mark[][]}} [choice] logarithmic ribbon widths; whether the magnified layer is open below the strips; both default to false; edits of each run, default none
  * @returns {Plan}
  */
-export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = {}) {
+export function toPlan(runs, width, layers, { isLog = false, isOpen = false, edits = [] } = {}) {
   const streams = runs.map(({ reading, streams: guess }) => reading?.streams ?? guess ?? GUESS);
   const order = toOrder(runs);
   const layout = toLayout(width, streams, layers, { order, isOpen });
@@ -41,7 +42,7 @@ export function toPlan(runs, width, layers, { isLog = false, isOpen = false } = 
   );
   const isFading = span !== null && isFaded(span[1], scale, layout);
   const isMixed = exchanges.some(({ length }) => length > 0) || runs.every(({ reading }) => !reading);
-  return { layout, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
+  return { layout, edits, runs, names: toNames(runs), order, scale, exchanges, isFading, isMixed };
 }
 
 /** Order the runs from top to bottom of the picture. @param {Pick<Shown, 'isFree'>[]} runs */
@@ -102,12 +103,17 @@ export function toCursor(plan, layer, interval, run) {
   if (!hasBegun(plan)) return sides;
   const reading = run === null ? null : plan.runs[run]?.reading;
   const inside =
-    reading && run !== null ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind) : [];
+    reading && run !== null
+      ? toInside(reading, run, plan.names[run], plan.layout, layer, plan.runs[run].isBehind, plan.edits[run])
+      : [];
   const arcs = plan.runs.flatMap((shown, place) =>
     shown.reading ? toArcs(shown.reading, place, plan.layout, plan.layout.bands[place], layer) : [],
   );
+  const edits = plan.runs.flatMap((shown, place) =>
+    shown.reading ? toEditShapes(plan.edits[place] ?? [], plan.layout, plan.layout.bands[place]) : [],
+  );
   const edge = plan.layout.inside && inside.length === 0 ? [toEdge(plan.layout)] : [];
-  return [...(interval ? toVeils(plan.layout, interval) : []), ...arcs, ...sides, ...edge, ...inside];
+  return [...(interval ? toVeils(plan.layout, interval) : []), ...arcs, ...edits, ...sides, ...edge, ...inside];
 }
 
 /** Return the run to magnify by default: the first of the given connection, else with free mixing, else with several streams, else with attention over depth. @param {Shown[]} runs @param {string | null} [kind] @returns {number | null} */

@@ -1,6 +1,7 @@
 /** Builds runs of the picture from columns, and their colours. No browser here. */
 
 import { formatFactor, gainOf, peakOf } from '../../data/gain.js';
+import { inclusiveRange } from '../../data/numbers.js';
 import { modelOf, specOf } from '../../data/record.js';
 import { toRunStyles } from '../../figures/fill/dress.js';
 import { toReading } from './reading.js';
@@ -31,7 +32,13 @@ export function toShown({ columns, label }, step, { streams, mixed = columns } =
     peak: isStep ? null : peakOf(mixed),
     course: isStep ? null : gainsByLayer(columns),
     end: columns.end?.status ?? null,
+    edited: new Set(listEdited(specOf(mixed)?.edits ?? [])),
   };
+}
+
+/** List the layers whose mixing is edited. @param {import('../../../types').Edit[]} edits */
+function listEdited(edits) {
+  return edits.flatMap(({ what, layers: [first, last] }) => (what === 'branch' ? [] : inclusiveRange(first, last)));
 }
 
 /** Format the gain of a run; `1` for one stream, null if unknown. @param {Columns} columns */

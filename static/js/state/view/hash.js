@@ -1,8 +1,9 @@
 /** Encodes a view as the hash of the address, and decodes it: readable `k=v` pairs that differ from the default. No browser here. */
 
+import { EDITS, readEdits, toEditsText } from './edits.js';
 import { fromPairs, toPairs } from './grid.js';
 import { joinOptions } from './refusals.js';
-import { defaultView, KIND, settingOf, TRACE } from './spec.js';
+import { defaultView, KIND, readSetting, settingOf, TRACE } from './spec.js';
 import { isRecordId } from './traces.js';
 
 /**
@@ -73,8 +74,8 @@ export const omittedIn = (hash) => splitHash(hash).get(OMITTED)?.split(',') ?? [
 /** Find the setting that a key of a hash names. @param {string} key @param {any[]} specs of the runs @param {ViewRules} rules @returns {Value | undefined} */
 export function findSetting(key, specs, rules) {
   const own = splitKey(key, rules);
-  const [part, leaf] = (own?.path ?? key).split('.');
-  const found = specs.filter((spec, run) => spec && (!own || own.run === run)).map((spec) => spec[part]?.[leaf]);
+  const path = own?.path ?? key;
+  const found = specs.filter((spec, run) => spec && (!own || own.run === run)).map((spec) => readSetting(spec, path));
   return found.find((value) => value !== undefined);
 }
 
@@ -160,7 +161,7 @@ export function fromHash(hash, fields, rules, start = defaultView(rules), texts 
     else if (key.startsWith(CARD)) view.cards = { ...view.cards, [key.slice(CARD.length)]: text };
     else if (key === 'difference') setDifference(view, text, problems);
     else if (key === 'open') setOpen(view, text, problems);
-    else readSetting(view, key, text, fields, rules, problems);
+    else setSetting(view, key, text, fields, rules, problems);
   }
   clampToStack(view, fields, problems);
   const map = fromPairs(pairs, fields, view, rules, problems);
@@ -258,7 +259,7 @@ function setTrace(view, key, text, { letters }, problems) {
 }
 
 /** Decode one setting of a hash into a view, and list its problem if it is invalid. @param {View} view @param {string} key @param {string} text @param {Map<string, Field>} fields @param {ViewRules} rules @param {string[]} problems */
-function readSetting(view, key, text, fields, rules, problems) {
+function setSetting(view, key, text, fields, rules, problems) {
   const own = splitKey(key, rules);
   const path = own?.path ?? key;
   const field = fields.get(path);
@@ -268,9 +269,14 @@ function readSetting(view, key, text, fields, rules, problems) {
     return;
   }
   const value = toValue(text, field);
-  if (value === null)
-    problems.push(`${key} must be ${field.options ? joinOptions(field.options) : TYPES[field.type]}, not ${text}`);
+  if (value === null) problems.push(`${key} must be ${describeValues(field)}, not ${text}`);
   else setUnlessDefault(target, field, toBounds(value, field, key, problems), own !== null);
+}
+
+/** Describe the valid values of a field. @param {Field} field */
+function describeValues({ control, options, type }) {
+  if (control === EDITS) return 'edits such as stream:2:zero:20-39';
+  return options ? joinOptions(options) : TYPES[type];
 }
 
 /** Write a setting; remove a common setting that equals the default. @param {Record<string, Value>} target @param {Field} field @param {Value} value @param {boolean} isOwn */
@@ -316,6 +322,10 @@ function clampToStack(view, fields, problems) {
 
 /** Parse a value; null if it is invalid. @param {string} text @param {Field} field @returns {Value | null} */
 function toValue(text, field) {
+  if (field.control === EDITS) {
+    const edits = readEdits(text);
+    return edits && toEditsText(edits);
+  }
   if (field.type === 'boolean') return text === 'true' ? true : text === 'false' ? false : null;
   if (field.type === 'string') return field.options && !field.options.includes(text) ? null : text;
   const number = Number(text);
@@ -325,7 +335,7 @@ function toValue(text, field) {
 
 /** Encode a text with as few percent signs as possible. @param {string} text */
 function encode(text) {
-  return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',');
+  return encodeURIComponent(text).replaceAll('%20', '+').replaceAll('%2C', ',').replaceAll('%3A', ':');
 }
 
 /** Decode plus and percent signs of a text in a hash; percent signs stay if they are not valid. @param {string} text */

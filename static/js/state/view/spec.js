@@ -9,6 +9,7 @@
  */
 
 import { shortenName } from '../../figures/fill/labels.js';
+import { EDITS, fromSpecEdits, summarizeEdits, toSpecEdits } from './edits.js';
 
 export const KIND = 'connection.kind';
 
@@ -64,6 +65,9 @@ export function nameOf(value) {
   return NAMES[text] ?? connections[text]?.name ?? text.charAt(0).toUpperCase() + text.slice(1).replaceAll('_', ' ');
 }
 
+/** Return the text of a setting's value, such as in the label of a run. @param {Field} field @param {Value} value */
+export const textOf = (field, value) => (field.control === EDITS ? summarizeEdits(String(value)) : nameOf(value));
+
 /** Sort connections into the groups that the server sends, without empty ones. @param {string[]} kinds @param {ViewRules['groups']} groups */
 export function groupKinds(kinds, groups) {
   return groups
@@ -98,6 +102,7 @@ function resolveRef(schema, property) {
 
 /** Convert a property of the spec's JSON Schema to a form field. The keywords `unit`, `control`, `step` and `applies` are not part of JSON Schema; the field is shown if any condition in `applies` holds, by default always. @param {string} path @param {string} group @param {any} property @returns {Field} */
 function toField(path, group, property) {
+  const isEdits = property.control === EDITS; // a view holds edits as one text
   return {
     path,
     group,
@@ -105,8 +110,8 @@ function toField(path, group, property) {
     description: property.description ?? '',
     control: property.control ?? 'number',
     unit: property.unit ?? '',
-    type: property.type ?? 'string',
-    initial: property.default,
+    type: isEdits ? 'string' : (property.type ?? 'string'),
+    initial: isEdits ? '' : property.default,
     options: property.enum ?? (property.const === undefined ? null : [property.const]),
     min: property.minimum ?? property.exclusiveMinimum ?? null,
     is_open: property.exclusiveMinimum !== undefined,
@@ -140,6 +145,17 @@ export function appliesTo(fields, view, choice, field) {
   );
 }
 
+/** Return the stack of a run, which its edits must fit. @param {Map<string, Field>} fields @param {View} view @param {Choice} choice @returns {import('./edits.js').Stack} */
+export function stackOf(fields, view, choice) {
+  const numberOf = (/** @type {string} */ path) => {
+    const field = fields.get(path);
+    return field ? Number(settingOf(view, choice, field)) : 1;
+  };
+  const { has_streams = false, has_mixing = true, has_parts = false } = connections[choice.kind] ?? {};
+  const streams = has_streams ? numberOf('connection.streams') : 1;
+  return { depth: numberOf('depth'), streams, has_streams, has_mixing, has_parts };
+}
+
 /** Build the specs of all runs that have one. @param {Map<string, Field>} fields @param {View} view */
 export function toSpecs(fields, view) {
   return view.runs.filter((choice) => choice.kind !== TRACE).map((choice) => toSpec(fields, view, choice));
@@ -152,7 +168,10 @@ export function toSpec(fields, view, choice) {
   for (const field of fields.values()) {
     const value = settingOf(view, choice, field);
     if (field.path !== KIND && value === field.initial) continue;
-    if (appliesTo(fields, view, choice, field)) putSetting(spec, field.path, value);
+    if (field.control === EDITS) {
+      const edits = toSpecEdits(String(value), stackOf(fields, view, choice));
+      if (edits.length > 0) spec[field.path] = edits;
+    } else if (appliesTo(fields, view, choice, field)) putSetting(spec, field.path, value);
   }
   return spec;
 }
@@ -201,12 +220,15 @@ export function fromSpecs(fields, specs) {
 function flattenSpec(fields, spec) {
   if (spec === null) return { [KIND]: TRACE };
   return Object.fromEntries(
-    [...fields.values()].map((field) => {
-      const [part, leaf] = field.path.split('.');
-      const value = leaf === undefined ? spec[part] : spec[part]?.[leaf];
-      return [field.path, value ?? field.initial];
-    }),
+    [...fields.values()].map((field) => [field.path, readSetting(spec, field.path) ?? field.initial]),
   );
+}
+
+/** Read a setting from a spec; undefined if the spec lacks it. @param {any} spec @param {string} path @returns {Value | undefined} */
+export function readSetting(spec, path) {
+  const [part, leaf] = path.split('.');
+  const value = leaf === undefined ? spec[part] : spec[part]?.[leaf];
+  return Array.isArray(value) ? fromSpecEdits(value) : value;
 }
 
 /**
@@ -232,7 +254,7 @@ export function toLabels(view, fields, rules, models = []) {
     const alike = view.runs.filter((other) => other.kind === choice.kind);
     const own = findDistinguishing(fields, view, alike).flatMap((field, nth) => {
       const value = settingOf(view, choice, field);
-      return nth > 0 && value === field.initial ? [] : [nameOf(value)]; // for further settings, omit the default
+      return nth > 0 && value === field.initial ? [] : [textOf(field, value)]; // for further settings, omit the default
     });
     const model = models[index];
     const name = choice.name ?? (model ? shortenName(model, rules.name_length) : model);

@@ -1,6 +1,6 @@
 /** Recordings among the runs of a view: they have an id instead of a spec, and settings do not change them. No browser here. */
 
-import { appliesTo, KIND, TRACE, toDifferences, toSpec } from './spec.js';
+import { appliesTo, KIND, readSetting, TRACE, toDifferences, toSpec } from './spec.js';
 
 /**
  * @typedef {import('../../../types').Choice} Choice
@@ -103,10 +103,7 @@ export function changesInput(fields, view, spec) {
 /** List all settings of a spec by path. @param {Map<string, Field>} fields @param {any} spec @returns {Record<string, Value>} */
 function settingsOf(fields, spec) {
   return Object.fromEntries(
-    [...fields.values()].map(({ path, initial }) => {
-      const [part, leaf] = path.split('.');
-      return [path, (leaf === undefined ? spec[part] : spec[part]?.[leaf]) ?? initial];
-    }),
+    [...fields.values()].map(({ path, initial }) => [path, readSetting(spec, path) ?? initial]),
   );
 }
 

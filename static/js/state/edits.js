@@ -1,0 +1,175 @@
+/** Edits of the view: what is edited for which runs, how an edit is changed, and how it is undone. */
+
+import { computed, signal } from '@preact/signals';
+import { hasServer } from '../net/sent.js';
+import { commit, dragTo } from './actions.js';
+import { boot } from './boot.js';
+import * as state from './signals.js';
+import {
+  describeEdit,
+  EDITS,
+  listEdits,
+  listOpenCuts,
+  toEditsText,
+  toggleCut,
+  toggleRestore,
+  whyNot,
+} from './view/edits.js';
+import { stackOf, TRACE } from './view/spec.js';
+
+/** @typedef {import('../../types').Edit} Edit */
+/** Edits that some runs share: those of one run, or the common ones (null). @typedef {number | null} Target */
+
+/** The last changes of edits, the latest last: the edits before and after each. @type {import('@preact/signals').Signal<{target: Target, text: string, after: string}[]>} */
+const past = signal([]);
+/** The edits before the current drag. @type {{target: Target, text: string} | null} */
+let before = null;
+
+/** Return the edits of a target as text. @param {Target} target */
+function textOf(target) {
+  const { base, runs } = state.settings.value;
+  return String((target === null ? base[EDITS] : runs[target]?.own[EDITS]) ?? '');
+}
+
+/** The last change that can be undone: not one that Back has undone already. */
+const lastChange = computed(() => past.value.findLast(({ target, after }) => textOf(target) === after));
+export const canUndo = computed(() => lastChange.value !== undefined);
+
+/** Return the edits of a target, also those that are off. @param {Target} target */
+export const editsOf = (target) => listEdits(textOf(target));
+
+/** Return the target whose edits a run has: its own, else the common ones. @param {number | null} run */
+export function targetOf(run) {
+  const own = run === null ? undefined : state.settings.value.runs[run]?.own;
+  return own && EDITS in own ? run : null;
+}
+
+/** List the targets that have edits: the common ones, and each run with its own. */
+export const targets = computed(() => {
+  const all = [null, ...state.settings.value.runs.keys()];
+  return all.filter((target) => textOf(target) !== '');
+});
+
+/** List the edits that each run is computed with, with their places among those of its target. */
+export const editsByRun = computed(() => {
+  const view = state.settings.value;
+  return view.runs.map((_, run) => {
+    const found = editsOf(targetOf(run)).flatMap((edit, place) =>
+      !edit.isOff && fits(run, edit) ? [{ edit, place }] : [],
+    );
+    const open = listOpenCuts(found.map(({ edit }) => edit));
+    return found.map((item, index) => ({ ...item, isOpen: open.includes(index) }));
+  });
+});
+
+/** List the runs that use a target's edits. @param {Target} target */
+function runsOf(target) {
+  const { runs } = state.settings.value;
+  return [...runs.keys()].filter((run) => runs[run].kind !== TRACE && targetOf(run) === target);
+}
+
+/** List the runs that are computed without some of a target's edits, with the reasons. @param {Target} target */
+export function listRefusing(target) {
+  const view = state.settings.value;
+  const edits = editsOf(target).filter(({ isOff }) => !isOff);
+  return runsOf(target).flatMap((run) => {
+    const stack = stackOf(state.fields.value, view, view.runs[run]);
+    const reasons = edits.map((edit) => whyNot(edit, stack));
+    const refused = edits.flatMap((_, place) => (reasons[place] ? [place] : []));
+    const isAll = refused.length === edits.length;
+    return refused.length > 0 ? [{ run, reason: reasons[refused[0]], refused: isAll ? null : refused }] : [];
+  });
+}
+
+/** Whether edits can be changed here: an edited run has to be computed, which neither an embed nor a page without a server can. */
+export const isComputing = hasServer && boot.page !== 'embed';
+
+/** Return whether a user can give a run an edit. @param {number} run @param {Edit} edit */
+export const canEdit = (run, edit) => isComputing && fits(run, edit);
+
+/** Return whether an edit fits the stack of a run. @param {number} run @param {Edit} edit */
+function fits(run, edit) {
+  const view = state.settings.value;
+  const choice = view.runs[run];
+  return Boolean(choice) && choice.kind !== TRACE && whyNot(edit, stackOf(state.fields.value, view, choice)) === '';
+}
+
+/** Write the edits of a target into the view. @param {Target} target @param {readonly Edit[] | string} edits */
+function write(target, edits) {
+  const text = typeof edits === 'string' ? edits : toEditsText(edits);
+  if (target === null) state.setBase(EDITS, text);
+  else state.setOwn(target, EDITS, text);
+}
+
+/** Change the edits of a target; undone by `undoEdit` and by Back. @param {Target} target @param {readonly Edit[]} edits */
+export function setEdits(target, edits) {
+  const text = textOf(target);
+  const changed = toEditsText(edits);
+  if (changed === text) return;
+  past.value = [...past.value, { target, text, after: changed }];
+  commit(() => write(target, changed));
+  announce(text, edits);
+}
+
+/** Change the edits during a drag. @param {Target} target @param {readonly Edit[]} edits */
+export function dragEdits(target, edits) {
+  before ??= { target, text: textOf(target) };
+  if (toEditsText(edits) !== textOf(target)) dragTo(() => write(target, edits));
+}
+
+/** Finish a drag of edits. */
+export function dropEdits() {
+  if (!before) return;
+  const { target, text } = before;
+  before = null;
+  const after = textOf(target);
+  if (after !== text) past.value = [...past.value, { target, text, after }];
+  commit();
+  announce(text, editsOf(target));
+}
+
+/** Undo the last change of edits. */
+export function undoEdit() {
+  const last = lastChange.value;
+  if (!last) return;
+  past.value = past.value.slice(0, past.value.indexOf(last));
+  const text = textOf(last.target);
+  commit(() => write(last.target, last.text));
+  announce(text, editsOf(last.target));
+}
+
+/** Cut a stream at a layer, or remove the cut that is there. @param {number | null} run whose edits are changed; null for the common ones @param {number} stream @param {number} layer */
+export function cutStream(run, stream, layer) {
+  const target = targetOf(run);
+  if (isEditable(stream, layer)) setEdits(target, toggleCut(editsOf(target), stream, layer));
+}
+
+/** Restore a stream at a layer, or remove the restoring that is there. @param {number | null} run @param {number} stream @param {number} layer */
+export function restoreStream(run, stream, layer) {
+  const target = targetOf(run);
+  if (isEditable(stream, layer)) setEdits(target, toggleRestore(editsOf(target), stream, layer));
+}
+
+/** Return whether a run has a stream at a layer; announce if none has. @param {number} stream @param {number} layer */
+function isEditable(stream, layer) {
+  /** @type {Edit} */
+  const edit = { layers: [layer, layer], what: 'stream', index: stream, do: 'zero' };
+  const isPossible = state.settings.value.runs.some((_, run) => canEdit(run, edit));
+  if (!isPossible && isComputing) state.announcement.value = `No run has a stream ${stream + 1} at layer ${layer + 1}.`;
+  return isPossible;
+}
+
+/** Announce what a change of edits added or removed. @param {string} text of the edits before @param {readonly Edit[]} edits */
+function announce(text, edits) {
+  const sentences = (/** @type {readonly Edit[]} */ all) => all.filter(({ isOff }) => !isOff).map(describeEdit);
+  const [old, now] = [sentences(listEdits(text)), sentences(edits)];
+  const added = now.filter((words) => !old.includes(words));
+  const removed = old.filter((words) => !now.includes(words));
+  state.announcement.value = [
+    ...added.map((words) => `${words}.`),
+    ...(added.length === 0 ? removed.map((words) => `Removed: ${words}.`) : []),
+  ].join(' ');
+}
+
+/** Whether the list of edits is shown. */
+export const hasEdits = computed(() => targets.value.length > 0 || canUndo.value);

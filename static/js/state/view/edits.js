@@ -1,0 +1,245 @@
+/**
+ * Edits of a view: interventions that runs share. A view holds them as one text, such as `stream:2:zero:20-39,stream:2:restore:40`, which is
+ * also how the address shows them: streams, rows, entries and layers count from 1. `off:` in front switches an edit off. No browser here.
+ */
+
+import { inclusiveRange } from '../../data/numbers.js';
+
+/** @typedef {import('../../../types').Edit} Edit @typedef {import('../../../types').EditRules} EditRules */
+/** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams. @typedef {{depth: number, streams: number, has_mixing: boolean, has_streams: boolean, has_parts: boolean}} Stack */
+
+export const EDITS = 'edits';
+const OFF = 'off';
+/** Number of digits beyond which a number in a sentence is rounded. */
+const DIGITS = 3;
+
+/** What can be edited how, and what each edit needs; the server sends it with the page. @type {EditRules} */
+export const editRules = { does: {}, needs: {}, mixed: [], most: 0, entries: 0 };
+
+/** Encode edits as text. @param {readonly Edit[]} edits */
+export const toEditsText = (edits) => edits.map(toEditText).join(',');
+
+/** Encode one edit. @param {Edit} edit */
+function toEditText(edit) {
+  const { layers, what, index, do: act, isOff } = edit;
+  const [first, last] = layers.map((layer) => layer + 1);
+  const argument = argumentOf(edit);
+  return [
+    ...(isOff ? [OFF] : []),
+    what,
+    ...(index === undefined ? [] : [index + 1]),
+    act,
+    ...(argument === null ? [] : [argument]),
+    first === last ? first : `${first}-${last}`,
+  ].join(':');
+}
+
+/** Return the argument of an edit as text; null if it has none. @param {Edit} edit */
+function argumentOf({ value, other, values, k }) {
+  if (other !== undefined) return String(other + 1);
+  if (values !== undefined) return values.join('_');
+  return value !== undefined ? String(value) : k !== undefined ? String(k) : null;
+}
+
+/** Decode the edits of a text; null if one is not valid. @param {string} text @returns {Edit[] | null} */
+export function readEdits(text) {
+  if (text === '') return [];
+  const edits = text.split(',').map(readEdit);
+  return edits.length <= editRules.most && edits.every((edit) => edit !== null) ? edits : null;
+}
+
+/** Decode the edits of a view, whose text is valid. @param {string} text @returns {Edit[]} */
+export const listEdits = (text) => readEdits(text) ?? [];
+
+/** Decode one edit; null if it is not valid. @param {string} text @returns {Edit | null} */
+function readEdit(text) {
+  const parts = text.split(':');
+  const isOff = parts[0] === OFF && parts.shift() === OFF;
+  const what = parts.shift() ?? '';
+  const index = /^\d+$/.test(parts[0] ?? '') ? readOrdinal(parts.shift()) : undefined;
+  const act = parts.shift() ?? '';
+  const need = Object.keys(editRules.needs).find((name) => editRules.needs[name].includes(act));
+  const argument = need ? readArgument(need, parts.shift() ?? '') : {};
+  const layers = readLayers(parts.shift() ?? '');
+  const isKnown = editRules.does[what]?.includes(act) && parts.length === 0;
+  if (!isKnown || index === null || argument === null || layers === null) return null;
+  const edit = { layers, what, ...(index === undefined ? {} : { index }), do: act, ...argument };
+  return isIndexed(edit) ? { ...edit, ...(isOff ? { isOff } : {}) } : null;
+}
+
+/** Return whether an edit has an index where it needs one, and none where it cannot have one. @param {Edit} edit */
+function isIndexed({ what, do: act, index }) {
+  const isVector = what === 'h_pre' || what === 'h_post';
+  const isWhole = ['state', 'branch'].includes(what) || act === 'identity' || (act === 'top_k' && isVector);
+  return index === undefined ? what !== 'stream' && act !== 'swap' : !isWhole;
+}
+
+/** Decode a number that counts from 1; null if it is not valid. @param {string | undefined} text */
+function readOrdinal(text) {
+  const number = Number(text);
+  return Number.isInteger(number) && number >= 1 ? number - 1 : null;
+}
+
+/** Decode first and last layer. @param {string} text @returns {[number, number] | null} */
+function readLayers(text) {
+  const [, first, last = first] = /^(\d+)(?:-(\d+))?$/.exec(text) ?? [];
+  const ends = [readOrdinal(first), readOrdinal(last)];
+  return ends[0] !== null && ends[1] !== null && ends[0] <= ends[1] ? [ends[0], ends[1]] : null;
+}
+
+/** Decode the argument of an edit; null if it is not valid. @param {string} need @param {string} text @returns {Partial<Edit> | null} */
+function readArgument(need, text) {
+  if (need === 'other' || need === 'k') {
+    const number = readOrdinal(text);
+    return number === null ? null : { [need]: need === 'k' ? number + 1 : number };
+  }
+  const numbers = text.split('_').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  if (!numbers.every(Number.isFinite) || numbers.length > editRules.entries) return null;
+  if (need === 'values') return { values: numbers };
+  return numbers.length === 1 ? { value: numbers[0] } : null;
+}
+
+/** Return the edits of a text as the spec of a run has them: those that are on and fit its stack. @param {string} text @param {Stack} stack */
+export function toSpecEdits(text, stack) {
+  return listEdits(text)
+    .filter((edit) => !edit.isOff && whyNot(edit, stack) === '')
+    .map(({ isOff: _, ...edit }) => edit);
+}
+
+/** Build the text of the edits in a spec. @param {any[]} edits as sent or stored; null stands for nothing @returns {string} */
+export function fromSpecEdits(edits) {
+  return toEditsText(
+    edits.map(
+      (edit) => /** @type {Edit} */ (Object.fromEntries(Object.entries(edit).filter(([, value]) => value !== null))),
+    ),
+  );
+}
+
+/** Say why a stack cannot have an edit, after the name of the run; empty if it can. @param {Edit} edit @param {Stack} stack */
+export function whyNot(edit, stack) {
+  const { what, layers, k = 0 } = edit;
+  const most = Math.max(edit.index ?? 0, edit.other ?? 0);
+  if (!stack.has_mixing && what !== 'branch') return 'does not mix streams';
+  if (editRules.mixed.includes(what) && !stack.has_streams) return 'has no mixing matrix';
+  if (layers[1] >= stack.depth) return stack.depth === 1 ? 'has one layer' : `has ${stack.depth} layers`;
+  if (most >= stack.streams || k > stack.streams)
+    return stack.streams === 1 ? 'has one stream' : `has ${stack.streams} streams`;
+  if (edit.values && edit.values.length !== countValues(edit, stack)) return `has ${stack.streams} streams`;
+  return '';
+}
+
+/** Count the numbers that an edit sets. @param {Edit} edit @param {Stack} stack */
+function countValues({ what, index }, { streams, has_parts }) {
+  const isMatrix = what === 'h_res' || (what === 'h_pre' && has_parts);
+  return (isMatrix ? streams : 1) * (index === undefined ? streams : 1);
+}
+
+/** @type {Record<string, string>} */
+const SYMBOLS = { h_pre: 'H_pre', h_post: 'H_post', h_res: 'H_res' };
+/** @type {Record<string, string>} */
+const PARTS = { stream: 'stream', h_res: 'row' };
+
+/** Describe an edit in words; layers, streams, rows and entries count from 1. Counterpart: `mhc_core/findings/edits.py`. @param {Edit} edit */
+export const describeEdit = (edit) => `${nameTarget(edit)} ${describeAct(edit)} ${describeLayers(edit.layers)}`;
+
+/** Name what an edit changes. @param {Edit} edit */
+function nameTarget({ what, index }) {
+  if (what === 'stream') return `Stream ${Number(index) + 1}`;
+  if (what === 'state') return 'The state of all streams';
+  if (what === 'branch') return 'The branch’s output';
+  const part = nameOfPart(what);
+  return index === undefined
+    ? SYMBOLS[what]
+    : `${part[0].toUpperCase()}${part.slice(1)} ${index + 1} of ${SYMBOLS[what]}`;
+}
+
+/** Name one part of what is edited. @param {string} what */
+const nameOfPart = (what) => PARTS[what] ?? 'entry';
+
+/** Describe what an edit does. @param {Edit} edit */
+function describeAct({ what, do: act, value = 0, other = 0, k }) {
+  const isSignal = ['stream', 'state', 'branch'].includes(what);
+  /** @type {Record<string, string>} */
+  const acts = {
+    zero: what === 'stream' || what === 'state' ? 'is cut' : 'is set to 0',
+    identity: 'is replaced by the identity',
+    mean: 'is replaced by its mean over tokens',
+    uniform: what === 'stream' ? 'is replaced by the mean of all streams' : 'is made uniform',
+    scale: `is multiplied by ${formatShort(value)}`,
+    set: 'is set to given values',
+    swap: `is exchanged with ${nameOfPart(what)} ${other + 1}`,
+    noise: `gets noise of ${formatShort(value)}${isSignal ? ' times its rms' : ''}`,
+    freeze: 'is as in the run without edits',
+    restore: 'is restored',
+    top_k: `keeps its ${k} largest entries${what === 'h_res' ? ' in each row' : ''}`,
+  };
+  return acts[act];
+}
+
+/** Describe a range of layers. @param {[number, number]} layers */
+export const describeLayers = ([first, last]) =>
+  first === last ? `at layer ${first + 1}` : `at layers ${first + 1} to ${last + 1}`;
+
+/** Format a number of an edit. @param {number} value */
+const formatShort = (value) => String(Number(value.toPrecision(DIGITS)));
+
+/** Describe the edits of a run in its label: one in a few words, several by their number. @param {string} text */
+export function summarizeEdits(text) {
+  const edits = listEdits(text).filter(({ isOff }) => !isOff);
+  if (edits.length === 0) return 'no edits';
+  if (edits.length > 1) return `${edits.length} edits`;
+  const words = describeEdit(edits[0]);
+  return /^Stream|^Row|^Entry|^The/.test(words) ? words[0].toLowerCase() + words.slice(1) : words;
+}
+
+/** Describe all edits of a text, joined by semicolons. @param {string} text */
+export function describeEdits(text) {
+  const edits = listEdits(text).filter(({ isOff }) => !isOff);
+  return edits.map(describeEdit).join('; ') || 'no edits';
+}
+
+/** Find the edit that cuts a stream at a layer; -1 if none. @param {readonly Edit[]} edits @param {number} stream @param {number} layer both from 0 */
+export const findCut = (edits, stream, layer) => findAt(edits, 'zero', stream, layer);
+
+/** Find the edit that restores a stream at a layer; -1 if none. @param {readonly Edit[]} edits @param {number} stream @param {number} layer both from 0 */
+export const findRestore = (edits, stream, layer) => findAt(edits, 'restore', stream, layer);
+
+/** Find an edit of a stream at a layer. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer */
+function findAt(edits, act, stream, layer) {
+  return edits.findIndex(
+    ({ what, do: done, index, layers: [first, last] }) =>
+      what === 'stream' && done === act && index === stream && first <= layer && layer <= last,
+  );
+}
+
+/** Cut a stream at a layer, or remove the cut that is there. @param {readonly Edit[]} edits @param {number} stream @param {number} layer @returns {Edit[]} */
+export const toggleCut = (edits, stream, layer) => toggle(edits, 'zero', stream, layer);
+
+/** Restore a stream at a layer, or remove the restoring that is there. @param {readonly Edit[]} edits @param {number} stream @param {number} layer @returns {Edit[]} */
+export const toggleRestore = (edits, stream, layer) => toggle(edits, 'restore', stream, layer);
+
+/** Add an edit of a stream at one layer, or remove the one that is there. @param {readonly Edit[]} edits @param {string} act @param {number} stream @param {number} layer @returns {Edit[]} */
+function toggle(edits, act, stream, layer) {
+  const at = findAt(edits, act, stream, layer);
+  if (at >= 0) return edits.filter((_, place) => place !== at);
+  return [...edits, { layers: [layer, layer], what: 'stream', index: stream, do: act }];
+}
+
+/** Set the layers of an edit, in order. @param {readonly Edit[]} edits @param {number} place @param {number} first @param {number} last @returns {Edit[]} */
+export function moveEdit(edits, place, first, last) {
+  return edits.map((edit, other) =>
+    other === place ? { ...edit, layers: [Math.min(first, last), Math.max(first, last)] } : edit,
+  );
+}
+
+/** List the cuts of streams that nothing restores later, by place. @param {readonly Edit[]} edits */
+export function listOpenCuts(edits) {
+  return inclusiveRange(0, edits.length - 1).filter((place) => {
+    const { what, do: act, index, layers } = edits[place];
+    const isRestored = edits.some(
+      (other) =>
+        other.what === 'stream' && other.do === 'restore' && other.index === index && other.layers[0] > layers[1],
+    );
+    return what === 'stream' && act === 'zero' && !isRestored;
+  });
+}

@@ -1,0 +1,252 @@
+"""Edits in the picture: a stream is cut and restored, its cost is read, and the view is shared, each in few actions."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
+
+from tests.browser.conftest import OpenPage, Watch, load_page, wait_until_done
+
+VIEW = "/#v=1&runs=residual,hc&depth=48&width=16&layer=20"
+EDITS = "edits=stream:2:zero:20,stream:2:restore:40"
+MOST_ACTIONS = 6
+LAYERS = 48
+
+
+def picture(page: Page) -> Locator:
+    return page.locator(".picture-box")
+
+
+def tip(page: Page) -> str:
+    """What a press would do there."""
+    found = page.locator(".picture-tip")
+    return found.text_content() or "" if found.is_visible() else ""
+
+
+def find_place(page: Page, words: str, x: float) -> tuple[float, float]:
+    """The first place below the top of the picture where the tip has these words."""
+    box = picture(page).bounding_box()
+    assert box is not None
+    for y in range(0, int(box["height"]), 3):
+        page.mouse.move(x, box["y"] + y)
+        if words in tip(page):
+            return x, box["y"] + y
+    raise AssertionError(f"{words!r} is nowhere at {x}")
+
+
+def x_of(page: Page, layer: int) -> float:
+    """The middle of a layer, from 1: where the frame of the cursor is, which knows the strips."""
+    box, frame = picture(page).bounding_box(), page.locator(".picture-frame").bounding_box()
+    assert box is not None
+    assert frame is not None
+    at = int(page.get_by_role("slider", name="Layer", exact=True).input_value())
+    slope = (frame["width"] - 2 if frame["width"] > 6 else 0) or strips_width(page) / LAYERS
+    return frame["x"] + 1 + slope / 2 + (layer - at) * slope
+
+
+def strips_width(page: Page) -> float:
+    """The width of the strips at 390 px, whose layers are narrower than the frame of the cursor."""
+    box = picture(page).bounding_box()
+    assert box is not None
+    return box["width"] - 12 - 84
+
+
+def share(page: Page) -> str:
+    """Open the dialog and copy the link to these settings: two actions."""
+    page.keyboard.press("s")
+    dialog = page.locator("dialog[open]")
+    link = dialog.get_by_label("Link to these settings").text_content()
+    dialog.get_by_role("button", name="Copy").first.click()
+    copied: str = page.evaluate("navigator.clipboard.readText()")
+    assert copied == link
+    return copied
+
+
+def check_cost(page: Page) -> None:
+    """What the edits cost is read without a further action, in sight of the picture."""
+    effects = page.locator(".edits-effects")
+    expect(effects).to_contain_text("The loss is")
+    expect(effects).to_contain_text("B HC")
+    expect(effects).not_to_contain_text("A Residual")
+    expect(effects).to_be_in_viewport()
+    expect(page.locator(".edits-list")).to_contain_text("A Residual has one stream: it runs without these edits.")
+
+
+def check_link(page: Page, link: str, open_page: Callable[[str], Page]) -> None:
+    """The link has the edits in words that people can read, and another page shows the same."""
+    assert EDITS in link
+    other = open_page(link[link.index("/#") :])
+    wait_until_done(other)
+    cost = page.locator(".edits-effects").inner_text()
+    assert other.locator(".edits-effects").inner_text() == cost
+    assert other.locator(".edits li").all_inner_texts() == page.locator(".edits li").all_inner_texts()
+
+
+def test_a_stream_is_cut_restored_read_and_shared_with_the_mouse(open_page: OpenPage) -> None:
+    page = open_page(VIEW, height=900)
+    actions = 0
+    cut = find_place(page, "click to cut stream 2 at layer 20", x_of(page, 20))
+    page.mouse.click(*cut)
+    actions += 1
+    expect(page.locator(".edits li")).to_have_text(["Stream 2 is cut at layer 20×"])
+    wait_until_done(page)
+    handle = cut[0] + 0.5 * (x_of(page, 21) - x_of(page, 20)) + 12
+    page.mouse.move(handle, cut[1])
+    assert tip(page) == "drag to where the stream is restored"
+    page.mouse.down()
+    page.mouse.move(x_of(page, 30), cut[1])
+    page.mouse.move(x_of(page, 40), cut[1])
+    assert tip(page) == "restored at layer 40"
+    page.mouse.up()
+    actions += 1
+    wait_until_done(page)
+    check_cost(page)
+    link = share(page)
+    actions += 2
+    assert actions <= MOST_ACTIONS
+    check_link(page, link, open_page)
+
+
+def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage) -> None:
+    page = open_page(VIEW, height=900)
+    page.keyboard.press("2")
+    expect(page.locator(".edits li")).to_have_text(["Stream 2 is cut at layer 20×"])
+    for _ in range(20):  # held down: one action
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+Digit2")
+    expect(page.locator(".edits li").last).to_have_text("Stream 2 is restored at layer 40×")
+    wait_until_done(page)
+    expect(page.locator("p.sr[aria-live]").first).to_contain_text("B HC: 2 edits: the state behind layer 20 differs")
+    check_cost(page)
+    link = share(page)  # five actions in all
+    check_link(page, link, open_page)
+
+
+class Finger:
+    """A finger on a page."""
+
+    def __init__(self, page: Page) -> None:
+        self.cdp: CDPSession = page.context.new_cdp_session(page)
+
+    def put(self, kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y} for x, y in points]
+        self.cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        self.put("touchStart", start)
+        for step in range(1, 9):
+            share = step / 8
+            self.put("touchMove", tuple(a + share * (b - a) for a, b in zip(start, end, strict=True)))  # type: ignore[arg-type]
+        self.put("touchEnd")
+
+
+def test_a_stream_is_cut_restored_read_and_shared_on_a_phone(browser: Browser, watch: Watch) -> None:
+    context = browser.new_context(has_touch=True, is_mobile=True, permissions=["clipboard-read", "clipboard-write"])
+    page = load_page(context, watch, VIEW, width=390, height=844)
+    page.get_by_role("button", name="Inside layer 20").tap()  # 1
+    box = picture(page).bounding_box()
+    assert box is not None
+    lens = find_place(page, "click to cut stream 2 at layer 20", box["x"] + 78)
+    page.touchscreen.tap(*lens)  # 2
+    expect(page.locator(".edits li")).to_have_text(["Stream 2 is cut at layer 20×"])
+    wait_until_done(page)
+    x = x_of(page, 20)
+    cut = find_place(page, "Stream 2 is cut at layer 20", x)
+    y = cut[1] + 4
+    Finger(page).drag((x + 16, y), (x_of(page, 40), y))  # 3
+    expect(page.locator(".edits li")).to_have_text(
+        ["Stream 2 is cut at layer 20×", "Stream 2 is restored at layer 40×"]
+    )
+    wait_until_done(page)
+    page.locator(".edits").scroll_into_view_if_needed()  # 4
+    check_cost(page)
+    link = share(page)  # 6
+    assert EDITS in link
+    watch.check()
+    context.close()
+
+
+def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+    row = page.locator(".edits li").first
+    row.get_by_role("switch").uncheck()
+    page.wait_for_url(re.compile("edits=off:stream:2:zero:20,stream:2:restore:40"))
+    wait_until_done(page)
+    expect(page.locator(".edits-effects")).to_contain_text("Stream 2 is as in the run without edits")
+    row.get_by_role("button", name="Remove").click()
+    page.wait_for_url(re.compile("edits=stream:2:restore:40&"))
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url(re.compile("edits=off:stream:2:zero:20,"))
+    page.keyboard.press("u")
+    page.wait_for_url(re.compile(f"{EDITS}&"))
+    page.go_back()
+    page.wait_for_url(re.compile("edits=off:stream:2:zero:20,"))
+    wait_until_done(page)
+
+
+def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&edits=stream:2:zero:20-23")
+    x = x_of(page, 23)
+    last = find_place(page, "Stream 2 is cut at layers 20 to 23", x + 6)
+    page.mouse.down()
+    page.mouse.move(x_of(page, 30), last[1])
+    page.mouse.up()
+    page.wait_for_url(re.compile("edits=stream:2:zero:20-30&"))
+    wait_until_done(page)
+    page.mouse.move(x_of(page, 25), last[1])
+    page.mouse.down()
+    page.mouse.move(x_of(page, 22), last[1])
+    page.mouse.up()
+    page.wait_for_url(re.compile("edits=stream:2:zero:17-27&"))
+    wait_until_done(page)
+    page.mouse.click(x_of(page, 22), last[1])
+    page.wait_for_url(re.compile(r"#v=1&(?!edits)"))
+    wait_until_done(page)
+    expect(page.locator(".edits li")).to_have_count(0)
+    assert page.get_by_role("slider", name="Layer", exact=True).input_value() == "20", "the cursor stays"
+
+
+def test_edits_beyond_a_shallower_stack_stay_in_the_link(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}")
+    page.locator("#field-depth").press("Home")
+    wait_until_done(page)
+    assert EDITS in page.url
+    expect(page.locator(".edits-list")).to_contain_text("B HC has one layer: it runs without these edits.")
+    expect(page.locator(".edits-effects")).to_have_count(0)
+
+
+def test_the_codes_for_other_programs_have_the_edits(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}")
+    page.locator(".topbar").get_by_role("button", name="More").click()
+    page.get_by_role("button", name="API").click()
+    dialog = page.locator("dialog[open]")
+    expect(dialog).to_contain_text('"what": "stream"')
+
+
+@pytest.mark.full
+def test_the_first_screen_without_edits_has_no_list(open_page: OpenPage) -> None:
+    expect(open_page("/").locator(".edits")).to_have_count(0)
+
+
+# Resolves with the number of frames after which the picture says another gain of HC.
+FRAMES = """() => new Promise((done) => {
+    const box = document.querySelector('.picture-box');
+    const gain = () => box.getAttribute('aria-label').match(/B HC[^;]*gain of the mixing ×([\\d.]+)/)[1];
+    const before = gain();
+    let frames = 0;
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: '2', code: 'Digit2', bubbles: true }));
+    const look = () => {
+        frames += 1;
+        if (gain() !== before || frames > 600) done(frames);
+        else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+})"""
+
+
+def test_gains_follow_a_cut_within_a_frame(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    assert page.evaluate(FRAMES) == 1
+    wait_until_done(page)

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  describeEdit,
+  editRules,
+  listOpenCuts,
+  moveEdit,
+  readEdits,
+  summarizeEdits,
+  toEditsText,
+  toggleCut,
+  toggleRestore,
+  whyNot,
+} from '../../../static/js/state/view/edits.js';
+import { fromHash, toHash } from '../../../static/js/state/view/hash.js';
+import { defaultView, fromSpecs, toDifferences, toLabels, toSpecs } from '../../../static/js/state/view/spec.js';
+import { fields } from '../schema.js';
+import { viewRules } from '../sent.js';
+
+const CUT = { layers: [19, 38], what: 'stream', index: 1, do: 'zero' };
+const RESTORE = { layers: [39, 39], what: 'stream', index: 1, do: 'restore' };
+const TEXT = 'stream:2:zero:20-39,stream:2:restore:40';
+const STACK = { depth: 64, streams: 4, has_mixing: true, has_streams: true, has_parts: false };
+
+const texts = [
+  '',
+  TEXT,
+  'off:stream:1:zero:1',
+  'stream:1:scale:-0.5:3-4,stream:1:swap:3:5,stream:4:noise:1e-7:6',
+  'state:mean:2,branch:freeze:1-9',
+  'h_res:set:1_0_0.25_-3e-9:20,h_res:2:set:0.5_0.5:20,h_res:1:swap:2:7,h_res:top_k:2:8,h_res:identity:9,h_post:3:zero:1',
+];
+
+for (const text of texts) {
+  test(`edits are read and written without loss: ${text || 'none'}`, () => {
+    assert.equal(toEditsText(readEdits(text)), text);
+    const view = { ...defaultView(viewRules), base: text ? { edits: text } : {} };
+    const hash = toHash(view, viewRules);
+    assert.deepEqual(fromHash(hash, fields, viewRules), { view, problems: [] });
+    assert.ok(!hash.includes('%'), hash);
+  });
+}
+
+for (const text of [
+  'x',
+  'stream:zero:20',
+  'stream:0:zero:20',
+  'stream:2:zero:0',
+  'stream:2:zero:9-3',
+  'stream:2:zero',
+  'stream:2:identity:3',
+  'stream:2:scale:3',
+  'stream:2:scale::3',
+  'stream:2:scale:x:3',
+  'stream:2:zero:3:4',
+  'state:1:zero:3',
+  'h_res:1:identity:3',
+  'h_pre:1:top_k:2:3',
+  'h_res:swap:2:3',
+  'h_res:set:1__2:3',
+  'bend:2:zero:3',
+  `${TEXT},`,
+  Array(65).fill('stream:1:zero:1').join(','),
+]) {
+  test(`what is not an edit is reported and left out: ${text.slice(0, 40)}`, () => {
+    assert.equal(readEdits(text), null);
+    const { view, problems } = fromHash(`edits=${text}`, fields, viewRules);
+    assert.deepEqual(view, defaultView(viewRules));
+    assert.deepEqual(problems, [`edits must be edits such as stream:2:zero:20-39, not ${text}`]);
+  });
+}
+
+test('runs get the edits that fit their stack, in the form of the API', () => {
+  const view = { ...defaultView(viewRules), base: { edits: TEXT } };
+  const [residual, ...others] = toSpecs(fields, view);
+  assert.equal(view.runs[0].kind, 'residual');
+  assert.equal(residual.edits, undefined);
+  for (const spec of others) assert.deepEqual(spec.edits, [CUT, RESTORE]);
+});
+
+test('an edit that is off, or beyond the last layer or stream, stays in the view and is not sent', () => {
+  const runs = [{ kind: 'mhc', own: {} }];
+  const specOf = (base) => toSpecs(fields, { base, runs, cursor: null })[0];
+  assert.deepEqual(specOf({ edits: `off:${TEXT}` }).edits, [RESTORE]);
+  assert.deepEqual(specOf({ edits: TEXT, depth: 39 }).edits, [CUT]);
+  assert.equal(specOf({ edits: TEXT, depth: 38 }).edits, undefined);
+  assert.equal(specOf({ edits: TEXT, 'connection.streams': 1 }).edits, undefined);
+});
+
+test('the view of specs with edits has them for all runs, or for the one that has them', () => {
+  const [with_, without] = [
+    { connection: { kind: 'mhc' }, edits: [CUT, { ...RESTORE, value: null }] },
+    { connection: { kind: 'mhc' }, edits: [] },
+  ];
+  assert.deepEqual(fromSpecs(fields, [with_, with_]).base, { edits: TEXT });
+  const view = fromSpecs(fields, [without, with_]);
+  assert.deepEqual(view.runs, [
+    { kind: 'mhc', own: {} },
+    { kind: 'mhc', own: { edits: TEXT } },
+  ]);
+  assert.deepEqual(
+    toSpecs(fields, view).map(({ edits }) => edits),
+    [undefined, [CUT, RESTORE]],
+  );
+  assert.deepEqual(toLabels(view, fields, viewRules), ['A mHC no edits', 'B mHC 2 edits']);
+  assert.deepEqual(
+    toDifferences(fields, view).map(({ field }) => field.path),
+    ['edits'],
+  );
+});
+
+test('reasons why a stack cannot have an edit', () => {
+  const reasonOf = (text, stack) => whyNot(readEdits(text)[0], { ...STACK, ...stack });
+  assert.equal(reasonOf(TEXT, {}), '');
+  assert.equal(reasonOf(TEXT, { depth: 39 }), '');
+  assert.equal(reasonOf(TEXT, { depth: 38 }), 'has 38 layers');
+  assert.equal(reasonOf(TEXT, { streams: 1, has_streams: false }), 'has one stream');
+  assert.equal(reasonOf('stream:1:zero:3', { streams: 1, has_streams: false }), '');
+  assert.equal(reasonOf('stream:1:swap:5:3', {}), 'has 4 streams');
+  assert.equal(reasonOf('h_res:identity:3', { streams: 1, has_streams: false }), 'has no mixing matrix');
+  assert.equal(
+    reasonOf('stream:1:zero:3', { streams: 1, has_streams: false, has_mixing: false }),
+    'does not mix streams',
+  );
+  assert.equal(reasonOf('branch:zero:3', { streams: 1, has_streams: false, has_mixing: false }), '');
+  assert.equal(reasonOf('h_res:1:set:1_0_0:3', {}), 'has 4 streams');
+  assert.equal(reasonOf('h_pre:1:set:1_0_0_0:3', { has_parts: true }), '');
+  assert.equal(reasonOf('h_pre:1:set:1:3', {}), '');
+});
+
+test('a cut and its restoring are set and removed by the same act', () => {
+  const cut = toggleCut([], 1, 19);
+  assert.equal(toEditsText(cut), 'stream:2:zero:20');
+  assert.deepEqual(listOpenCuts(cut), [0]);
+  const longer = moveEdit(cut, 0, 30, 19);
+  assert.equal(toEditsText(longer), 'stream:2:zero:20-31');
+  const restored = toggleRestore(longer, 1, 39);
+  assert.equal(toEditsText(restored), 'stream:2:zero:20-31,stream:2:restore:40');
+  assert.deepEqual(listOpenCuts(restored), []);
+  assert.equal(toEditsText(toggleCut(restored, 1, 25)), 'stream:2:restore:40');
+  assert.equal(toEditsText(toggleRestore(restored, 1, 39)), 'stream:2:zero:20-31');
+  assert.equal(toEditsText(toggleCut(restored, 0, 25)), `${toEditsText(restored)},stream:1:zero:26`);
+});
+
+test('every edit has words', () => {
+  const words = Object.fromEntries(
+    Object.entries(editRules.does).flatMap(([what, acts]) =>
+      acts.map((act) => {
+        const more =
+          { scale: { value: 0.12345 }, noise: { value: 2 }, swap: { index: 0, other: 2 }, top_k: { k: 2 } }[act] ?? {};
+        return [
+          `${what} ${act}`,
+          describeEdit({ layers: [2, 4], what, do: act, ...(what === 'stream' ? { index: 1 } : {}), ...more }),
+        ];
+      }),
+    ),
+  );
+  for (const text of Object.values(words)) assert.doesNotMatch(text, /undefined|null|NaN/);
+  assert.equal(words['stream zero'], 'Stream 2 is cut at layers 3 to 5');
+  assert.equal(words['h_res swap'], 'Row 1 of H_res is exchanged with row 3 at layers 3 to 5');
+  assert.equal(words['branch noise'], 'The branch’s output gets noise of 2 times its rms at layers 3 to 5');
+  assert.equal(words['h_post scale'], 'H_post is multiplied by 0.123 at layers 3 to 5');
+  assert.equal(words['h_res top_k'], 'H_res keeps its 2 largest entries in each row at layers 3 to 5');
+  assert.equal(summarizeEdits('stream:2:zero:20,off:stream:1:zero:2'), 'stream 2 is cut at layer 20');
+});
