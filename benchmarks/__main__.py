@@ -8,7 +8,7 @@ import sys
 from benchmarks.rows import Row, describe_machine, format_table
 
 BENCHMARKS = (
-    *("core", "gpu", "encoding", "peers", "memory", "growth", "cost", "monitor"),
+    *("core", "families", "edits", "gpu", "encoding", "peers", "memory", "growth", "cost", "monitor"),
     *("waits", "latency", "storage", "visit", "page", "interaction", "hand", "presets", "page_memory"),
 )
 
