@@ -7,6 +7,7 @@ from torch import nn
 from mhc_core.spec import SpecError
 from mhc_probe.candidates import Candidates
 from mhc_probe.families.branches import Branches
+from mhc_probe.families.depth import DepthReading, find_reads
 from mhc_probe.families.detection import find_connections
 from mhc_probe.families.hyper import HyperConnections
 from mhc_probe.families.residual import Residual
@@ -33,10 +34,12 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
         return Candidates([SplitConnections(model, split)])
     connection_sites = find_connections(model)
     connections = [HyperConnections(connection_sites)] if connection_sites else []
+    reads = find_reads(model)
+    readers = [DepthReading(model, reads)] if reads else []
     found, refusal = find_layers(model)
-    if not found and not connection_sites and refusal is not None:
+    if not found and not connection_sites and not reads and refusal is not None:
         raise refusal
-    return Candidates([*connections, *(_build_residual(model, found) if found else [])], refusal)
+    return Candidates([*readers, *connections, *(_build_residual(model, found) if found else [])], refusal)
 
 
 def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:
