@@ -56,6 +56,7 @@ class LayerPass(NamedTuple):
     read: how the state is read, if layers read earlier outputs; then there are no coefficients.
     parts: tensors of the model whose mean the state is; () if the state is a tensor of the model. The gradient of the
         state is the sum of theirs.
+    subtracts_read: whether the branch's output is what its layer returns minus u, which is subtracted outside of it.
     """
 
     after: torch.Tensor
@@ -67,6 +68,7 @@ class LayerPass(NamedTuple):
     weights: list[nn.Parameter]
     read: SourceRead | None = None
     parts: tuple[torch.Tensor, ...] = ()
+    subtracts_read: bool = False
 
     @property
     def knows_weights(self) -> bool:
@@ -85,8 +87,13 @@ class LayerRecorder(Protocol):
     def read(self, site: int, u: torch.Tensor) -> None:
         """Record u (..., C), the input of the layer's branch. Not called if the branch reads the state directly."""
 
-    def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor]) -> None:
-        """Record the gradient that reaches the state of a layer through these outputs alone, as that at u."""
+    def read_inside(
+        self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
+    ) -> None:
+        """Record the gradient that reaches the state of a layer through these outputs alone, as that at u.
+
+        If the state is (n, ..., C), u is one of its streams.
+        """
 
     def leave(self, site: int, written: LayerPass) -> None:
         """Record the output of a layer. A second call replaces the first, with a state closer to the next layer."""

@@ -10,6 +10,8 @@ import torch
 
 from mhc_core.connections import DepthReads, Made, Mixing
 from mhc_core.findings import summarise_captured
+from mhc_core.findings.captured import describe_start_apart
+from mhc_core.findings.depth import describe_several_reads
 from mhc_core.measure.layout import Layout, max_together
 from mhc_core.measure.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_loss_frame, build_mixing_frame
 from mhc_core.measure.run import describe_device, describe_versions
@@ -55,9 +57,7 @@ def build_frames(
         build_mixing_frame(forward.mean_mixing(), gains, _collect_mixing_norms(recorded, norms), backward.cast)
     )
     frames = mark_unknown(frames, recorded, mixings)
-    # What leaves a layer is what the next one reads.
-    several = [place for place, layer in enumerate(recorded.layers[:-1], 1) if layer.reads_count > 1]
-    return [*frames, summarise(frames, recorded.dtype, several)]
+    return [*frames, summarise(frames, recorded)]
 
 
 def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
@@ -65,12 +65,19 @@ def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
     return [layer.reads for layer in recorded.layers if layer.reads is not None]
 
 
-def summarise(frames: Sequence[AnyFrame], dtype: torch.dtype, several_reads: Sequence[int] = ()) -> AnyFrame:
-    """Return the summary frame for the frames of a pass. `several_reads`: see `summarise_captured`."""
+def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses) -> AnyFrame:
+    """Return the summary frame for the frames of a pass."""
     result = Result()
     for frame in frames:
         result.add(frame)
-    return summarise_captured(str(dtype).removeprefix("torch."), result, several_reads)
+    # What leaves a layer is what the next one reads.
+    several = [place for place, layer in enumerate(recorded.layers[:-1], 1) if layer.reads_count > 1]
+    starts_apart = any(not torch.equal(stream, recorded.state_nNC[0]) for stream in recorded.state_nNC)
+    notes = [
+        describe_several_reads(several, result.depth),
+        describe_start_apart(result.streams) if starts_apart and torch.isfinite(recorded.state_nNC).all() else None,
+    ]
+    return summarise_captured(str(recorded.dtype).removeprefix("torch."), result, notes)
 
 
 def build_layout(recorded: JoinedPasses) -> Layout:
@@ -124,13 +131,23 @@ def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None, *, 
     What is read from earlier outputs is read by the branch alone; the embedding is a source too.
     """
     assert layer.grad_after_nNC is not None
+    unknown = torch.full((1, 1), float("nan"), device=layer.grad_after_nNC.device)
+    if layer.grad_u_NC is not None and layer.subtracts_read:
+        return unknown if layer.h_post is None else layer.grad_u_NC - _find_written_gradient(layer, layer.h_post)
     if layer.grad_u_NC is not None:
         return layer.grad_u_NC
     if layer.reads is not None and grad_state is not None and not is_first:
         return grad_state[0]
     if layer.u_NC is None and grad_state is not None and len(grad_state) == 1 and layer.h_res:
         return grad_state[0].double() - layer.h_res[0].double() * layer.grad_after_nNC[0].double()
-    return torch.full((1, 1), float("nan"), device=layer.grad_after_nNC.device)
+    return unknown
+
+
+def _find_written_gradient(layer: JoinedLayer, h_post: torch.Tensor) -> torch.Tensor:
+    """Return the gradient at the branch's output, (N, C)."""
+    assert layer.grad_after_nNC is not None, "a gradient has arrived"
+    weights = h_post.double().expand(layer.grad_after_nNC.shape[1], -1)
+    return torch.einsum("bn,nbc->bc", weights, layer.grad_after_nNC.double())
 
 
 def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProducts:

@@ -88,7 +88,7 @@ def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> 
     lacks = {
         "u": layer.u_NC is None and not reads_state,
         "y": layer.y_NC is None,
-        "grad_u": layer.grad_u_NC is None and (not index or layer.reads is None or before.grad_after_nNC is None),
+        "grad_u": not _knows_read_gradient(layer, before, index),
         "h_pre": layer.h_pre is None and mixing is not None,
         "h_post": layer.h_post is None and mixing is not None,
         "mixing": mixing is not None
@@ -98,6 +98,13 @@ def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> 
     missing = {key for part, keys in METRICS_OF_INPUT.items() if lacks[part] for key in keys}
     missing |= LAYER_METRICS.keys() if any(lacks.values()) else set()  # they do not state their inputs
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
+
+
+def _knows_read_gradient(layer: JoinedLayer, before: JoinedLayer, index: int) -> bool:
+    """Return whether the gradient at the branch's input was recorded, or follows from others."""
+    if layer.grad_u_NC is None:
+        return index > 0 and layer.reads is not None and before.grad_after_nNC is not None
+    return layer.h_post is not None or not layer.subtracts_read
 
 
 def _has_nan(mixing: Mixing) -> bool:

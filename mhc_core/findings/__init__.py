@@ -12,7 +12,6 @@ from mhc_core.findings.depth import (
     describe_captured_depth,
     describe_depth,
     describe_gated_reads,
-    describe_several_reads,
 )
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
@@ -82,16 +81,16 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
-def summarise_captured(dtype: str, result: Result, several_reads: Sequence[int] = ()) -> SummaryFrame:
+def summarise_captured(dtype: str, result: Result, notes: Sequence[Finding | None] = ()) -> SummaryFrame:
     """Build the summary frame of a pass captured from a model that no spec describes.
 
-    several_reads: layers, from 0, that read several sums of earlier outputs.
+    notes: further findings of what the columns do not show; None for those without a reason.
     """
     reads_outputs = "h_res" not in result.matrices and "unfolded" in result.matrices
     findings = [
         describe_captured_depth(result) if reads_outputs else describe_captured(result),
         describe_gated_reads(result) if reads_outputs else describe_reading(result),
-        describe_several_reads(several_reads, result.depth),
+        *notes,
         describe_activation(result),
         describe_gradient(result),
         describe_limits(dtype, result),

@@ -34,6 +34,7 @@ class JoinedLayer:
     reads: DepthReads | None = None
     knows_weights: bool = False  # whether the weights in `reads` are known
     reads_count: int = 1  # tensors whose mean the state is
+    subtracts_read: bool = False  # see `LayerPass`
 
 
 @dataclass
@@ -192,6 +193,7 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
         grad_u_NC=gather(lambda row, layer: row.rows(layer.grad_u)),
         reads=_join_reads([layer.get_written().read for layer in layers], rows),
         knows_weights=all(layer.get_written().knows_weights for layer in layers),
+        subtracts_read=first.subtracts_read,
         reads_count=1 if first.read is None else first.read.tensors,
     )
 

@@ -79,8 +79,10 @@ class PassRecorder:
     def read(self, site: int, u: torch.Tensor) -> None:
         self.passes[-1].read(site, u)
 
-    def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor]) -> None:
-        self.passes[-1].read_inside(site, state, outputs)
+    def read_inside(
+        self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
+    ) -> None:
+        self.passes[-1].read_inside(site, state, outputs, stream)
 
     def leave(self, site: int, written: LayerPass) -> None:
         if self._is_discarded:  # since the layer was entered

@@ -82,12 +82,14 @@ class Pass:
         if u.requires_grad:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
-    def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor]) -> None:
-        """Add up the gradients that reach the state through the graphs of these outputs."""
+    def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None) -> None:
+        """Add up the gradients that reach the state, or one of its streams, through the graphs of these outputs."""
         layer = self.layers[site]
+        if stream is not None:
+            layer.u = state[stream].detach().clone() if layer.u is None else layer.u
         for node, place in list_edges(state, outputs):
             layer.awaits_grad_u = True
-            self.handles.append(node.register_hook(partial(self._add_u, layer, place)))
+            self.handles.append(node.register_hook(partial(self._add_u, layer, place, stream)))
 
     def leave(self, site: int, written: LayerPass) -> None:
         """Store the output of the layer. A second call replaces the first."""
@@ -119,10 +121,18 @@ class Pass:
     def _take_u(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         layer.grad_u = grad.detach()
 
-    def _add_u(self, layer: RecordedLayer, place: int, grads: Sequence[torch.Tensor | None], outer: object) -> None:
+    def _add_u(
+        self,
+        layer: RecordedLayer,
+        place: int,
+        stream: int | None,
+        grads: Sequence[torch.Tensor | None],
+        outer: object,
+    ) -> None:
         grad = grads[place]
         if grad is not None:
-            layer.grad_u = grad.detach() if layer.grad_u is None else layer.grad_u + grad.detach()
+            grad = grad.detach() if stream is None else grad[stream].detach()
+            layer.grad_u = grad if layer.grad_u is None else layer.grad_u + grad
 
     def _take_after(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         if not layer.parts_left:
@@ -139,4 +149,4 @@ def _refuse_second(taken: torch.Tensor | None) -> None:
 def _detach(written: LayerPass, after: torch.Tensor) -> LayerPass:
     parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
     matrices = tuple(h.detach() for h in written.h_res)
-    return LayerPass(after, parts[0], parts[1], parts[2], matrices, written.name, written.weights, written.read)
+    return written._replace(after=after, y=parts[0], h_pre=parts[1], h_post=parts[2], h_res=matrices, parts=())
