@@ -1,6 +1,6 @@
 """Define how the adapter of a family reports layers, and the tensors that pass them, to a recorder.
 
-Shapes: N samples (tokens of all sequences), n streams, C width.
+Shapes: N samples (tokens of all sequences), n streams, C width, K sources, H weights of one source.
 """
 
 from abc import ABC, abstractmethod
@@ -24,6 +24,23 @@ class LayerSite(NamedTuple):
     mixing: list[nn.Parameter]
 
 
+class SourceRead(NamedTuple):
+    """How what leaves a layer is read from the embedding and earlier outputs: see `mhc_core.connections.depth`.
+
+    Attributes
+    ----------
+    attention: (N, K, H), of each source; they sum to 1. H is the number of queries.
+    values: (N, K, H), the coefficients of the sources in what is read; None if each channel has its own.
+    places: the source of the embedding and of each output so far; None for an output that is in no source.
+    tensors: how many tensors the branch reads, such as one each for query, key and value; the state is their mean.
+    """
+
+    attention: torch.Tensor
+    values: torch.Tensor | None
+    places: tuple[int | None, ...]
+    tensors: int
+
+
 class LayerPass(NamedTuple):
     """What one layer did in a pass: the state behind it, its branch's output and its coefficients.
 
@@ -36,6 +53,10 @@ class LayerPass(NamedTuple):
         streams the state behind the layer decides, over all layers: see `laws.choose`.
     name: kind of the branch, if it is known only after the call.
     weights: parameters of the branch.
+    read: how the state is read, if layers read earlier outputs; then there are no coefficients.
+    parts: tensors of the model whose mean the state is; () if the state is a tensor of the model. The gradient of the
+        state is the sum of theirs.
+    subtracts_read: whether the branch's output is what its layer returns minus u, which is subtracted outside of it.
     """
 
     after: torch.Tensor
@@ -45,6 +66,14 @@ class LayerPass(NamedTuple):
     h_res: tuple[torch.Tensor, ...]
     name: str
     weights: list[nn.Parameter]
+    read: SourceRead | None = None
+    parts: tuple[torch.Tensor, ...] = ()
+    subtracts_read: bool = False
+
+    @property
+    def knows_weights(self) -> bool:
+        """Return whether the weights of the sources are known."""
+        return self.read is not None and self.read.values is not None
 
 
 class LayerRecorder(Protocol):
@@ -57,6 +86,14 @@ class LayerRecorder(Protocol):
 
     def read(self, site: int, u: torch.Tensor) -> None:
         """Record u (..., C), the input of the layer's branch. Not called if the branch reads the state directly."""
+
+    def read_inside(
+        self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
+    ) -> None:
+        """Record the gradient that reaches the state of a layer through these outputs alone, as that at u.
+
+        If the state is (n, ..., C), u is one of its streams.
+        """
 
     def leave(self, site: int, written: LayerPass) -> None:
         """Record the output of a layer. A second call replaces the first, with a state closer to the next layer."""

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import DepthReads, Made, Mixing
 from mhc_core.findings import summarise_captured
+from mhc_core.findings.captured import describe_start_apart
+from mhc_core.findings.depth import describe_several_reads
 from mhc_core.measure.layout import Layout, max_together
 from mhc_core.measure.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_loss_frame, build_mixing_frame
 from mhc_core.measure.run import describe_device, describe_versions
@@ -33,7 +35,8 @@ def build_frames(
 ) -> list[AnyFrame]:
     """Return the frames of a record, in the order of a run's."""
     layout = build_layout(recorded)
-    mixings = find_mixings(recorded, autocast)
+    reads = list_reads(recorded)
+    mixings = [] if reads else find_mixings(recorded, autocast)
     start = StartFrame(
         source=source,
         device=describe_device(layout.device),
@@ -44,25 +47,37 @@ def build_frames(
         input=CapturedInput(samples=layout.samples),
     )
     forward = ForwardProbe(layout)
-    frames: list[AnyFrame] = [start, *_build_forward_frames(forward, recorded, mixings)]
+    frames: list[AnyFrame] = [start, *_build_forward_frames(forward, recorded, reads or mixings)]
     frames += [] if recorded.loss is None else [build_loss_frame(recorded.loss)]
     backward = BackwardProbe(layout)
     frames += _build_backward_frames(backward, recorded, norms)
     products = _multiply_backward(mixings, max_together(layout))
-    gains = to_gains(fetch(forward.products.columns() | products.columns()))
+    gains = {} if reads else to_gains(fetch(forward.products.columns() | products.columns()))
     frames.append(
         build_mixing_frame(forward.mean_mixing(), gains, _collect_mixing_norms(recorded, norms), backward.cast)
     )
     frames = mark_unknown(frames, recorded, mixings)
-    return [*frames, summarise(frames, recorded.dtype)]
+    return [*frames, summarise(frames, recorded)]
 
 
-def summarise(frames: Sequence[AnyFrame], dtype: torch.dtype) -> AnyFrame:
+def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
+    """Return how each layer's state is read from earlier outputs; [] if layers are joined by mixing."""
+    return [layer.reads for layer in recorded.layers if layer.reads is not None]
+
+
+def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses) -> AnyFrame:
     """Return the summary frame for the frames of a pass."""
     result = Result()
     for frame in frames:
         result.add(frame)
-    return summarise_captured(str(dtype).removeprefix("torch."), result)
+    # What leaves a layer is what the next one reads.
+    several = [place for place, layer in enumerate(recorded.layers[:-1], 1) if layer.reads_count > 1]
+    starts_apart = any(not torch.equal(stream, recorded.state_nNC[0]) for stream in recorded.state_nNC)
+    notes = [
+        describe_several_reads(several, result.depth),
+        describe_start_apart(result.streams) if starts_apart and torch.isfinite(recorded.state_nNC).all() else None,
+    ]
+    return summarise_captured(str(recorded.dtype).removeprefix("torch."), result, notes)
 
 
 def build_layout(recorded: JoinedPasses) -> Layout:
@@ -77,10 +92,11 @@ def build_layout(recorded: JoinedPasses) -> Layout:
         to_streams=lambda state: state,
         merge=lambda x: x.mean(-3),
         merge_grad=lambda grad: grad.sum(-3),
+        has_mixing=not list_reads(recorded),
     )
 
 
-def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
+def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: Sequence[Made]) -> list[AnyFrame]:
     frames: list[AnyFrame] = [*probe.observe_input(recorded.state_nNC)]
     state = recorded.state_nNC
     for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
@@ -102,21 +118,36 @@ def _build_backward_frames(probe: BackwardProbe, recorded: JoinedPasses, norms: 
             continue
         gradients, weights = norms.collect(layer.weights, layer.grad_after_nNC.device)
         nothing = [layer.grad_after_nNC.new_zeros(())]
-        grad_u = _find_read_gradient(layer, below[index])
+        grad_u = _find_read_gradient(layer, below[index], is_first=index == 0)
         frames += probe.observe(index, layer.grad_after_nNC, grad_u, weights or nothing, gradients or nothing)
     if recorded.grad_input_nNC is not None:
         frames += probe.observe(INPUT_LAYER, recorded.grad_input_nNC)
     return frames + probe.finish()
 
 
-def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None) -> torch.Tensor:
-    """Return the gradient at the branch's input. In a plain layer, subtract the part that passes it unchanged."""
+def _find_read_gradient(layer: JoinedLayer, grad_state: torch.Tensor | None, *, is_first: bool) -> torch.Tensor:
+    """Return the gradient at the branch's input. In a plain layer, subtract the part that passes it unchanged.
+
+    What is read from earlier outputs is read by the branch alone; the embedding is a source too.
+    """
     assert layer.grad_after_nNC is not None
+    unknown = torch.full((1, 1), float("nan"), device=layer.grad_after_nNC.device)
+    if layer.grad_u_NC is not None and layer.subtracts_read:
+        return unknown if layer.h_post is None else layer.grad_u_NC - _find_written_gradient(layer, layer.h_post)
     if layer.grad_u_NC is not None:
         return layer.grad_u_NC
+    if layer.reads is not None and grad_state is not None and not is_first:
+        return grad_state[0]
     if layer.u_NC is None and grad_state is not None and len(grad_state) == 1 and layer.h_res:
         return grad_state[0].double() - layer.h_res[0].double() * layer.grad_after_nNC[0].double()
-    return torch.full((1, 1), float("nan"), device=layer.grad_after_nNC.device)
+    return unknown
+
+
+def _find_written_gradient(layer: JoinedLayer, h_post: torch.Tensor) -> torch.Tensor:
+    """Return the gradient at the branch's output, (N, C)."""
+    assert layer.grad_after_nNC is not None, "a gradient has arrived"
+    weights = h_post.double().expand(layer.grad_after_nNC.shape[1], -1)
+    return torch.einsum("bn,nbc->bc", weights, layer.grad_after_nNC.double())
 
 
 def _multiply_backward(mixings: Sequence[Mixing], together: int) -> TokenProducts:

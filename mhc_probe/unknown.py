@@ -33,7 +33,8 @@ COEFFICIENTS = {"h_pre", "h_post", "h_res"}
 
 def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
     """Return the frames with `unknown` instead of `nan` if the inputs of a value were not recorded."""
-    missing = [_find_missing(recorded, index, mixing) for index, mixing in enumerate(mixings)]
+    layers = [mixings[index] if mixings else None for index in range(len(recorded.layers))]
+    missing = [_find_missing(recorded, index, mixing) for index, mixing in enumerate(layers)]
     marked = [
         _mark(frame, missing[frame.layer])
         if isinstance(frame, ForwardFrame | BackwardFrame) and frame.layer >= 0
@@ -41,6 +42,8 @@ def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Se
         for frame in frames
     ]
     computed = [frame for frame in marked if isinstance(frame, ForwardFrame) and _has_computed_nan(frame)]
+    if not mixings:
+        return [_mark_reads(frame, recorded) if isinstance(frame, MixingFrame) else frame for frame in marked]
     return [_mark_columns(frame, not computed) if isinstance(frame, MixingFrame) else frame for frame in marked]
 
 
@@ -60,6 +63,16 @@ def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
     return replace(frame, status=status)
 
 
+def _mark_reads(frame: MixingFrame, recorded: JoinedPasses) -> MixingFrame:
+    """Mark the weights of what each layer reads, which is the state that leaves the layer before it."""
+    known = [True, *(layer.knows_weights for layer in recorded.layers)]
+    status = {
+        key: {layer: _name(flag, key == "mixing_grad_norm" or not known[layer]) for layer, flag in flags.items()}
+        for key, flags in frame.status.items()
+    }
+    return replace(frame, status=status)
+
+
 def _name(flag: Status, is_missing: bool) -> Status:
     return "unknown" if flag == "nan" and is_missing else flag
 
@@ -68,21 +81,34 @@ def _has_computed_nan(frame: ForwardFrame) -> bool:
     return any(frame.status.get(key) == "nan" for key in COEFFICIENTS)
 
 
-def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing) -> set[str]:
+def _find_missing(recorded: JoinedPasses, index: int, mixing: Mixing | None) -> set[str]:
     """Return the keys of a layer's metrics whose inputs are missing."""
     layer, before = recorded.layers[index], recorded.layers[max(index - 1, 0)]
     reads_state = len(recorded.state_nNC) == 1  # the branch then reads the state itself
     lacks = {
         "u": layer.u_NC is None and not reads_state,
         "y": layer.y_NC is None,
-        "grad_u": layer.grad_u_NC is None,
-        "h_pre": layer.h_pre is None,
-        "h_post": layer.h_post is None,
-        "mixing": bool(torch.isnan(mixing.h_res).any()) and _is_undetermined(recorded, layer, index),
+        "grad_u": not _knows_read_gradient(layer, before, index),
+        "h_pre": layer.h_pre is None and mixing is not None,
+        "h_post": layer.h_post is None and mixing is not None,
+        "mixing": mixing is not None
+        and bool(torch.isnan(mixing.h_res).any())
+        and _is_undetermined(recorded, layer, index),
     }
     missing = {key for part, keys in METRICS_OF_INPUT.items() if lacks[part] for key in keys}
     missing |= LAYER_METRICS.keys() if any(lacks.values()) else set()  # they do not state their inputs
     return missing | ({*NEIGHBOURS} if before.u_NC is None and not reads_state else set())
+
+
+def _knows_read_gradient(layer: JoinedLayer, before: JoinedLayer, index: int) -> bool:
+    """Return whether the gradient at the branch's input was recorded, or follows from others."""
+    if layer.grad_u_NC is None:
+        return index > 0 and layer.reads is not None and before.grad_after_nNC is not None
+    return layer.h_post is not None or not layer.subtracts_read
+
+
+def _has_nan(mixing: Mixing) -> bool:
+    return bool(torch.isnan(mixing.h_res).any())
 
 
 def _is_undetermined(recorded: JoinedPasses, layer: JoinedLayer, index: int) -> bool:

@@ -1,11 +1,18 @@
 """What a run says, in words made from its numbers; each sentence names the panel it speaks of."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from mhc_core.findings.captured import build_captured_headline, describe_captured, describe_reading
-from mhc_core.findings.depth import build_depth_headline, describe_depth
+from mhc_core.findings.depth import (
+    build_captured_depth_headline,
+    build_depth_headline,
+    describe_captured_depth,
+    describe_depth,
+    describe_gated_reads,
+)
 from mhc_core.findings.edits import describe_effect
 from mhc_core.findings.gains import build_headline
 from mhc_core.findings.learning import describe_loss, describe_stop, describe_training
@@ -76,11 +83,16 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
-def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
-    """Build the summary frame of a pass captured from a model that no spec describes."""
+def summarise_captured(dtype: str, result: Result, notes: Sequence[Finding | None] = ()) -> SummaryFrame:
+    """Build the summary frame of a pass captured from a model that no spec describes.
+
+    notes: further findings of what the columns do not show; None for those without a reason.
+    """
+    reads_outputs = "h_res" not in result.matrices and "unfolded" in result.matrices
     findings = [
-        describe_captured(result),
-        describe_reading(result),
+        describe_captured_depth(result) if reads_outputs else describe_captured(result),
+        describe_gated_reads(result) if reads_outputs else describe_reading(result),
+        *notes,
         describe_activation(result),
         describe_gradient(result),
         describe_limits(dtype, result),
@@ -89,7 +101,8 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_ignored_streams(result),
         describe_uniform(result),
     ]
-    return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in findings if found])
+    headline = build_captured_depth_headline(result) if reads_outputs else build_captured_headline(result)
+    return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
 def _describe_connection(spec: RunSpec, result: Result) -> Finding | None:

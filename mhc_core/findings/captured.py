@@ -55,6 +55,15 @@ def describe_reading(result: Result) -> Finding | None:
     return build_finding("reading", text, "mixing", {"layers_unknown": len(lost)})
 
 
+def describe_start_apart(streams: int) -> Finding:
+    """Describe streams that do not start as copies of one embedding."""
+    text = (
+        f"The {streams} streams start as different states, not as copies of one. In effective skip connections the "
+        "weight of the embedding is that of a shift common to all streams."
+    )
+    return build_finding("apart", text, "unfolded", {})
+
+
 def describe_heard(result: Result, iteration: int) -> Finding:
     """Describe which layers one observation of a training has recorded."""
     layers, reached = result.depth, _count_gradients(result)

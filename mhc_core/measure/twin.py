@@ -1,8 +1,8 @@
 """The twin of a trace: a synthetic stack with the same depth, streams, block and initialisation, as near as is known.
 
-What joins the layers follows from the mixing that was measured: one stream is a residual connection; rows and columns
-that sum to 1 are mHC; other mixing is HC. The kinds are the first families of these properties. Of the initialisations
-of mHC the nearest is taken.
+What joins the layers follows from what was measured: one stream is a residual connection; rows and columns that sum to
+1 are mHC; other mixing is HC; weights over depth without mixing are attention over depth. The kinds are the first
+families of these properties. Of the initialisations of mHC the nearest is taken.
 """
 
 from collections.abc import Callable
@@ -31,6 +31,7 @@ def _find_kind(fits: Callable[[Family], bool]) -> str:
 ONE_STREAM = _find_kind(lambda family: not family.has_streams and family.skips)
 ITERATED = _find_kind(lambda family: family.iterates)
 FREE = _find_kind(lambda family: family.streams == "copies" and family.drawn == "entries")
+ATTENDING = _find_kind(lambda family: not family.has_mixing)
 
 MAX_DEPTH, MAX_STREAMS = 1024, 16  # of a spec; a test holds them equal
 SUM_ERROR = 0.05  # Sinkhorn rounds leave less, bfloat16 and rows alone leave more
@@ -85,6 +86,12 @@ def _choose_block(blocks: list[str], unknown: list[str]) -> str:
 
 def _choose_connection(result: Result, depth: int, unknown: list[str]) -> dict[str, Any]:
     h_res = result.matrices.get("h_res")
+    if h_res is None and "unfolded" in result.matrices:
+        unknown.append(
+            "which outputs share a source, how sources are summed, and what the queries have learned: in the twin "
+            "every output is a source of its own, and queries are 0"
+        )
+        return {"kind": ATTENDING, "noise": 0.0}
     if result.streams == 1:
         if h_res is None or not np.allclose(h_res, 1.0):
             unknown.append("what passes a layer by, which is not the plain state: the twin's skip is the identity")

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
-from mhc_core.spec import SpecError
-from mhc_probe.checkpoint.files import open_checkpoint
-from mhc_probe.checkpoint.mixing import read_mixing, read_settings
+from mhc_probe.checkpoint.comparison import Comparison, compare_checkpoints
+from mhc_probe.checkpoint.reading import read_stored
 from mhc_probe.checkpoint.record import build_frames
-from mhc_probe.checkpoint.sites import find_sites
 
-__all__ = ["read_checkpoint", "read_checkpoint_frames"]
+__all__ = ["Comparison", "compare_checkpoints", "read_checkpoint", "read_checkpoint_frames"]
 
 
 def read_checkpoint(path: Path) -> Result:
@@ -38,12 +36,4 @@ def read_checkpoint_frames(path: Path) -> list[AnyFrame]:
     OSError
         If a file cannot be read.
     """
-    checkpoint = open_checkpoint(path)
-    sites = find_sites(checkpoint.entries, _count_blocks(checkpoint.config.get("num_hidden_layers")))
-    return build_frames(checkpoint, sites, read_mixing(sites, read_settings(checkpoint.config)))
-
-
-def _count_blocks(blocks: object) -> int | None:
-    if blocks is None or (type(blocks) is int and blocks >= 1):
-        return blocks
-    raise SpecError("config.json: num_hidden_layers", blocks, "a whole number from 1")
+    return build_frames(*read_stored(path))

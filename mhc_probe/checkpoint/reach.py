@@ -24,12 +24,39 @@ class Reach(NamedTuple):
 
 def measure_reach(sites: Sequence[CheckpointLayer], streams: int) -> Reach | None:
     """Read all projections in chunks. Return None if there are none, or if they are quantised."""
-    if any(PROJECTION not in site.parts or site.parts[PROJECTION].dtype not in READABLE for site in sites):
+    if not _are_readable(sites):
         return None
     with np.errstate(invalid="ignore", over="ignore"):  # values that are not finite stay so
         squares_LP = np.array([list(_measure_parts(site, streams)) for site in sites])
     h_pre, h_post, *h_res = np.sqrt(squares_LP.mean(0)).tolist()
     return Reach(h_pre, h_post, h_res[0] if h_res else None)
+
+
+def measure_row_sizes(sites: Sequence[CheckpointLayer], streams: int) -> dict[str, np.ndarray] | None:
+    """Return what a typical token adds to each raw coefficient, h_pre and h_post (L, n), h_res (L, n, n) as applied.
+
+    None if there are no projections, or if they are quantised; no h_res where it is the identity.
+    """
+    if not _are_readable(sites):
+        return None
+    n = streams
+    with np.errstate(invalid="ignore", over="ignore"):
+        sizes_LR = np.sqrt([list(_measure_rows(site, n)) for site in sites])
+    parts = {"h_pre": sizes_LR[:, :n], "h_post": sizes_LR[:, n : 2 * n]}
+    matrix = sizes_LR[:, 2 * n :]
+    # The projected matrix is applied transposed.
+    return parts | ({"h_res": matrix.reshape(-1, n, n).swapaxes(1, 2)} if matrix.shape[1] else {})
+
+
+def _are_readable(sites: Sequence[CheckpointLayer]) -> bool:
+    return all(PROJECTION in site.parts and site.parts[PROJECTION].dtype in READABLE for site in sites)
+
+
+def _measure_rows(site: CheckpointLayer, n: int) -> Iterator[float]:
+    """Yield s^2 |w|^2 of every row."""
+    projection, scales = site.parts[PROJECTION], read_values(site.parts[SCALE])
+    for row in range(projection.shape[0]):
+        yield float(scales[min(row // n, 2)] ** 2 * _sum_squares(projection, row, row + 1))
 
 
 def _measure_parts(site: CheckpointLayer, n: int) -> Iterator[float]:

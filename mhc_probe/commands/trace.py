@@ -2,23 +2,35 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mhc_core.spec import SpecError
+
+if TYPE_CHECKING:
+    from mhc_probe.checkpoint import Comparison
+
+MAX_ROWS = 40
 
 
 def add_parser(commands: Any) -> None:
     """Add the parser of the command."""
     parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
+    parser.add_argument(
+        "--compare", type=Path, metavar="OTHER", help="another checkpoint: compare their mixing, layer by layer"
+    )
     parser.add_argument("--out", type=Path, help="file for its record, *.mhct; by default none is written")
     parser.set_defaults(run=run)
 
 
 def run(known: argparse.Namespace) -> int:
-    """Read a checkpoint, write its record, and print its findings."""
-    from mhc_probe.checkpoint import read_checkpoint
+    """Read a checkpoint, write its record, and print its findings, or how another one differs from it.
+
+    Returns 1 if the mixing of both is not the same.
+    """
+    from mhc_probe.checkpoint import compare_checkpoints, read_checkpoint
 
     try:
         if known.out is not None:
@@ -26,14 +38,32 @@ def run(known: argparse.Namespace) -> int:
         result = read_checkpoint(known.checkpoint)
         if known.out is not None:
             result.save(known.out)
+        compared = None if known.compare is None else compare_checkpoints(known.checkpoint, known.compare)
     except SpecError as error:
         print(error, file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 2
+    if compared is not None:
+        print(*_show(compared), sep="\n")
+        return 0 if compared.is_same else 1
     print(*(finding.text for finding in result.summary.findings), sep="\n")
     return 0
+
+
+def _show(compared: "Comparison") -> Iterator[str]:
+    """Yield a row for each layer that differs as it is stored, then sentences."""
+    keys = list(compared.differences)
+    rows = list(zip(compared.layers, *(compared.differences[key] for key in keys), strict=True))
+    shown = [row for row in rows if not all(value <= compared.tolerance for value in row[1:])]
+    if shown:
+        yield f"{'largest difference':24}" + "".join(f"{key:>12}" for key in keys)
+    for name, *values in shown[:MAX_ROWS]:
+        yield f"{name:24}" + "".join(f"{value:12.3g}" for value in values)
+    if len(shown) > MAX_ROWS:
+        yield f"and {len(shown) - MAX_ROWS} more"
+    yield from compared.describe()
 
 
 def _check_out(out: Path) -> None:

@@ -18,13 +18,13 @@ MAX_STREAMS = 16
 
 def find_connections(model: nn.Module) -> list[ConnectionSite]:
     """Return connections in the model's own order. A class that occurs once is no connection."""
-    embedded = _find_embedded_width(model)
+    embedded = find_embedded_width(model)
     found = [site for block in model.modules() for site in _find_in_block(block, embedded)]
     counts = Counter(type(site.connection) for site in found)
     return [site for site in found if counts[type(site.connection)] > 1]
 
 
-def _find_embedded_width(model: nn.Module) -> set[int]:
+def find_embedded_width(model: nn.Module) -> set[int]:
     """Return the width that most weights share, if there are several embeddings, as of tokens and of distances."""
     widths = {module.embedding_dim for module in model.modules() if isinstance(module, nn.Embedding)}
     shapes = [parameter.shape for parameter in model.parameters() if parameter.ndim > 1]

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 from torch import nn
 
 from mhc_core.spec import SpecError
+from mhc_probe.adapter import Adapter
 from mhc_probe.candidates import Candidates
+from mhc_probe.families.altup import AlternatingUpdates, find_predictors
 from mhc_probe.families.branches import Branches
+from mhc_probe.families.depth import DepthReading, find_reads
 from mhc_probe.families.detection import find_connections
 from mhc_probe.families.hyper import HyperConnections
 from mhc_probe.families.residual import Residual
@@ -33,10 +36,13 @@ def build_candidates(model: nn.Module, layers: Iterable[nn.Module] | None = None
         return Candidates([SplitConnections(model, split)])
     connection_sites = find_connections(model)
     connections = [HyperConnections(connection_sites)] if connection_sites else []
+    reads, predictors = find_reads(model), find_predictors(model)
+    others: list[Adapter] = [DepthReading(model, reads)] if reads else []
+    others += [AlternatingUpdates(predictors)] if predictors else []
     found, refusal = find_layers(model)
-    if not found and not connection_sites and refusal is not None:
+    if not found and not connection_sites and not others and refusal is not None:
         raise refusal
-    return Candidates([*connections, *(_build_residual(model, found) if found else [])], refusal)
+    return Candidates([*others, *connections, *(_build_residual(model, found) if found else [])], refusal)
 
 
 def _build_residual(model: nn.Module, layers: list[nn.Module]) -> list[Residual]:

@@ -7,14 +7,18 @@ from functools import partial
 import torch
 from torch import nn
 
+from mhc_core.connections import DepthReads
 from mhc_core.spec import SpecError
-from mhc_probe.adapter import Adapter, LayerPass
+from mhc_probe.adapter import Adapter, LayerPass, SourceRead
 from mhc_probe.recording.passes import Pass, RecordedLayer
 
 
 @dataclass
 class JoinedLayer:
-    """One layer over the samples of all passes. Tensors are on one device; coefficients are (N, ...) or without N."""
+    """One layer over the samples of all passes. Tensors are on one device; coefficients are (N, ...) or without N.
+
+    `reads` is known if layers read earlier outputs; then there are no coefficients.
+    """
 
     name: str
     weights: list[nn.Parameter]
@@ -27,6 +31,10 @@ class JoinedLayer:
     h_res: list[torch.Tensor]
     grad_after_nNC: torch.Tensor | None
     grad_u_NC: torch.Tensor | None
+    reads: DepthReads | None = None
+    knows_weights: bool = False  # whether the weights in `reads` are known
+    reads_count: int = 1  # tensors whose mean the state is
+    subtracts_read: bool = False  # see `LayerPass`
 
 
 @dataclass
@@ -183,7 +191,28 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
         h_res=[matrix for matrix in matrices if matrix is not None],
         grad_after_nNC=gather(lambda row, layer: row.streams(layer.grad_after), 1),
         grad_u_NC=gather(lambda row, layer: row.rows(layer.grad_u)),
+        reads=_join_reads([layer.get_written().read for layer in layers], rows),
+        knows_weights=all(layer.get_written().knows_weights for layer in layers),
+        subtracts_read=first.subtracts_read,
+        reads_count=1 if first.read is None else first.read.tensors,
     )
+
+
+def _join_reads(reads: Sequence[SourceRead | None], rows: Sequence[_Rows]) -> DepthReads | None:
+    """Return attention and mean weights over the samples of all passes; None if layers read no earlier outputs."""
+    known = [read for read in reads if read is not None]
+    if len(known) < len(reads):
+        return None
+    places = known[0].places
+    attention = _join([row.select_coefficients(read.attention) for row, read in zip(rows, known, strict=True)], 0)
+    values = _join([row.select_coefficients(read.values) for row, read in zip(rows, known, strict=True)], 0)
+    assert attention is not None, "attention was recorded"
+    if values is None:
+        weights = torch.full((len(places),), float("nan"), dtype=torch.float64, device=rows[0].device)
+    else:
+        means = [*values.mean((0, 2), dtype=torch.float64), values.new_zeros((), dtype=torch.float64)]
+        weights = torch.stack([means[-1 if place is None else place] for place in places])
+    return DepthReads(attention.transpose(0, 1), weights)
 
 
 def _get_matrix(k: int, written: LayerPass) -> torch.Tensor:

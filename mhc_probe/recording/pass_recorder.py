@@ -5,6 +5,8 @@ that is entered twice within a pass counts once, as when the model calls it twic
 Gradients of a recomputed layer are recorded if the first forward pass has no graph.
 """
 
+from collections.abc import Sequence
+
 import torch
 
 from mhc_probe.adapter import LayerPass
@@ -77,6 +79,11 @@ class PassRecorder:
     def read(self, site: int, u: torch.Tensor) -> None:
         self.passes[-1].read(site, u)
 
+    def read_inside(
+        self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None = None
+    ) -> None:
+        self.passes[-1].read_inside(site, state, outputs, stream)
+
     def leave(self, site: int, written: LayerPass) -> None:
         if self._is_discarded:  # since the layer was entered
             return
@@ -84,7 +91,7 @@ class PassRecorder:
         if not is_in_backward():
             recorded.leave(site, written)
         elif not recorded.layers[site].awaits_grad_after:
-            recorded.hook_gradient(recorded.layers[site], written.after)
+            recorded.hook_gradient(recorded.layers[site], written)
 
     def _is_new(self, site: int) -> bool:
         """Return False if this call of the model has already entered the layer."""

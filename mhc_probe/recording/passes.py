@@ -1,5 +1,6 @@
 """Store one recorded forward pass with its gradients."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from weakref import ref
@@ -8,6 +9,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from mhc_probe.adapter import LayerPass
+from mhc_probe.recording.edges import list_edges
 
 
 class StateCopy:
@@ -36,6 +38,7 @@ class RecordedLayer:
     grad_u: torch.Tensor | None = None
     awaits_grad_after: bool = False  # a hook waits for it, on the first or a recomputed forward pass
     awaits_grad_u: bool = False
+    parts_left: int = 0  # tensors of the state whose gradient has not arrived
     handles: list[RemovableHandle] = field(default_factory=list)
 
     @property
@@ -79,6 +82,15 @@ class Pass:
         if u.requires_grad:
             self.handles.append(u.register_hook(partial(self._take_u, layer)))
 
+    def read_inside(self, site: int, state: torch.Tensor, outputs: Sequence[torch.Tensor], stream: int | None) -> None:
+        """Add up the gradients that reach the state, or one of its streams, through the graphs of these outputs."""
+        layer = self.layers[site]
+        if stream is not None:
+            layer.u = state[stream].detach().clone() if layer.u is None else layer.u
+        for node, place in list_edges(state, outputs):
+            layer.awaits_grad_u = True
+            self.handles.append(node.register_hook(partial(self._add_u, layer, place, stream)))
+
     def leave(self, site: int, written: LayerPass) -> None:
         """Store the output of the layer. A second call replaces the first."""
         layer = self.layers[site]
@@ -87,14 +99,15 @@ class Pass:
             return
         layer.after = StateCopy(written.after)
         layer.written = _detach(written, layer.after.values)
-        self.hook_gradient(layer, written.after)
+        self.hook_gradient(layer, written)
 
-    def hook_gradient(self, layer: RecordedLayer, after: torch.Tensor) -> None:
-        """Hook the gradient of the state behind a layer, and remove an earlier hook."""
+    def hook_gradient(self, layer: RecordedLayer, written: LayerPass) -> None:
+        """Hook the gradient of the state behind a layer, and remove earlier hooks."""
         for handle in layer.handles:
             handle.remove()
-        layer.awaits_grad_after = after.requires_grad
-        layer.handles = [after.register_hook(partial(self._take_after, layer))] if after.requires_grad else []
+        parts = [part for part in written.parts or (written.after,) if part.requires_grad]
+        layer.awaits_grad_after, layer.parts_left = bool(parts), len(parts)
+        layer.handles = [part.register_hook(partial(self._take_after, layer)) for part in parts]
 
     def remove(self) -> None:
         """Remove all hooks on gradients."""
@@ -108,9 +121,24 @@ class Pass:
     def _take_u(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
         layer.grad_u = grad.detach()
 
+    def _add_u(
+        self,
+        layer: RecordedLayer,
+        place: int,
+        stream: int | None,
+        grads: Sequence[torch.Tensor | None],
+        outer: object,
+    ) -> None:
+        grad = grads[place]
+        if grad is not None:
+            grad = grad.detach() if stream is None else grad[stream].detach()
+            layer.grad_u = grad if layer.grad_u is None else layer.grad_u + grad
+
     def _take_after(self, layer: RecordedLayer, grad: torch.Tensor) -> None:
-        _refuse_second(layer.grad_after)
-        layer.grad_after = grad.detach()
+        if not layer.parts_left:
+            _refuse_second(layer.grad_after)
+        layer.parts_left -= 1
+        layer.grad_after = grad.detach() if layer.grad_after is None else layer.grad_after + grad.detach()
 
 
 def _refuse_second(taken: torch.Tensor | None) -> None:
@@ -120,4 +148,5 @@ def _refuse_second(taken: torch.Tensor | None) -> None:
 
 def _detach(written: LayerPass, after: torch.Tensor) -> LayerPass:
     parts = [None if part is None else part.detach() for part in (written.y, written.h_pre, written.h_post)]
-    return LayerPass(after, parts[0], parts[1], parts[2], tuple(h.detach() for h in written.h_res), *written[5:])
+    matrices = tuple(h.detach() for h in written.h_res)
+    return written._replace(after=after, y=parts[0], h_pre=parts[1], h_post=parts[2], h_res=matrices, parts=())

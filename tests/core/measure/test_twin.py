@@ -34,7 +34,10 @@ def test_a_model_that_draws_its_projections_is_dynamic() -> None:
         assert build_twin(as_trace(spec)).spec.connection.dynamic is is_dynamic, init
 
 
-@pytest.mark.parametrize(("kind", "told"), [("residual", "residual"), ("hc", "hc"), ("mhc", "mhc"), ("kromhc", "mhc")])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [("residual", "residual"), ("hc", "hc"), ("mhc", "mhc"), ("kromhc", "mhc"), ("attnres", "attnres")],
+)
 def test_the_connection_is_told_by_the_sums(kind: str, told: str) -> None:
     assert build_twin(as_trace(build_spec(connection={"kind": kind}))).spec.connection.kind == told
 

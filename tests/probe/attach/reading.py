@@ -1,0 +1,113 @@
+"""Models that read earlier outputs by attention over depth: two of transformers, and one written here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tests.probe.attach.animals import VOCABULARY, WIDTH, shake
+
+EACH = 2  # layers of transformers in one block, which has twice as many of ours
+
+TEXT: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "unpadded_vocab_size": VOCABULARY,
+    "hidden_size": WIDTH,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 16,
+    "swa_num_attention_heads": 2,
+    "swa_num_key_value_heads": 1,
+    "swa_head_dim": 16,
+    "d_rel": 4,
+    "rel_extent": 8,
+    "moe_intermediate_size": 16,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_layers_per_attn_res_block": EACH,
+    "pad_token_id": 0,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+}
+
+
+def build_inkling2() -> Any:
+    """Return four layers in two blocks, the first and the third with attention over all tokens."""
+    from transformers.models.inkling2.configuration_inkling2 import Inkling2TextConfig
+    from transformers.models.inkling2.modeling_inkling2 import Inkling2ForCausalLM
+
+    torch.manual_seed(0)
+    kinds = ["hybrid", "hybrid_sliding", "hybrid", "hybrid_sliding"]
+    model = Inkling2ForCausalLM(Inkling2TextConfig(**TEXT, num_hidden_layers=4, layer_types=kinds))
+    return shake(shake(model, size=0.1), "query", size=1.0)
+
+
+def build_inkling2_loop() -> Any:
+    """Return six layers, of which the third and the fourth run three times."""
+    from transformers.models.inkling2_loop.configuration_inkling2_loop import Inkling2LoopTextConfig
+    from transformers.models.inkling2_loop.modeling_inkling2_loop import Inkling2LoopForCausalLM
+
+    torch.manual_seed(0)
+    loop: dict[str, Any] = {
+        "loop_layer_index_start": 2,
+        "loop_layer_index_end": 4,
+        "loop_num_passes": 3,
+        "loop_gate_rank": 4,
+    }
+    kinds = ["hybrid_sliding", "hybrid_sliding", "hybrid", "hybrid_sliding", "hybrid_sliding", "hybrid_sliding"]
+    model = Inkling2LoopForCausalLM(Inkling2LoopTextConfig(**TEXT, **loop, num_hidden_layers=6, layer_types=kinds))
+    return shake(shake(model, size=0.1), "query", size=1.0)
+
+
+class Read(nn.Module):
+    """Attention over a list of sources, with a linear map as query and a gain in the norm of the keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.score = nn.RMSNorm(WIDTH, eps=1e-6), nn.Linear(WIDTH, 1, bias=False)
+
+    def forward(self, sources: list[torch.Tensor]) -> torch.Tensor:
+        stacked = torch.stack(sources)
+        weights = torch.softmax(self.score(self.norm(stacked)), 0)
+        return (weights * stacked).sum(0)
+
+
+class SigmoidRead(Read):
+    """Weights that do not sum to 1: no attention over depth."""
+
+    def forward(self, sources: list[torch.Tensor]) -> torch.Tensor:
+        stacked = torch.stack(sources)
+        return (torch.sigmoid(self.score(self.norm(stacked))) * stacked).sum(0)
+
+
+class Reader(nn.Module):
+    """Every output is a source; reads and branches are lists in one module.
+
+    `forgets` drops the first source before the last read but one, which no sum over earlier outputs does. `adds` the
+    plain state to what is read, as in the delta form.
+    """
+
+    def __init__(self, layers: int = 4, kind: type[Read] = Read, *, forgets: bool = False, adds: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Embedding(VOCABULARY, WIDTH)
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh()) for _ in range(layers)
+        )
+        self.reads = nn.ModuleList(kind() for _ in range(layers))
+        self.forgets, self.adds = forgets, adds
+        shake(self, size=0.3)
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        read = self.embed(input_ids)
+        sources = [read]
+        for layer, (branch, attend) in enumerate(zip(self.branches, self.reads, strict=True)):
+            sources.append(branch(read))
+            if self.forgets and layer == 2:
+                sources.pop(0)
+            read = attend(sources)
+            if self.adds:
+                read = read + torch.stack(sources).sum(0)
+        return read
