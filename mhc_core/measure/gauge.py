@@ -10,7 +10,6 @@ import torch
 
 from mhc_core.blocks.norms import normalise
 from mhc_core.connections import Mixing
-from mhc_core.family import Family
 from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
 from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
@@ -51,7 +50,7 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
     static = _require_static(stack)
     h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
     gauge = find_gauge(h_res, t, anchor)
-    condition = float(np.nan_to_num(gauge.condition, nan=np.inf).max())
+    condition = float(gauge.condition.max())
     if condition > LARGEST_CONDITION:
         return GaugeError(np.nan, np.nan, condition)
     device = static.h_res.device
@@ -67,14 +66,15 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
     )
 
 
-def can_gauge(family: Family) -> bool:
-    """Return whether the mixing of a family can be written in another basis: parts of the width have their features."""
-    return family.has_mixing and family.streams == "copies"
+def is_static_copies(stack: Stack) -> bool:
+    """Return whether mixing can be written in another basis for all tokens and features at once."""
+    family = stack.spec.family
+    return family.has_mixing and family.streams == "copies" and not stack.spec.connection.dynamic
 
 
 def _require_static(stack: Stack) -> Mixing:
     spec = stack.spec
-    static: Mixing | None = stack.connection.static_mixing() if can_gauge(spec.family) else None
+    static: Mixing | None = stack.connection.static_mixing() if is_static_copies(stack) else None
     if static is None:
         raise SpecError("connection", spec.connection.kind, "static mixing of copied streams")
     if spec.block.norm_position == "post":

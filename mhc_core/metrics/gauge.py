@@ -1,13 +1,14 @@
 """The mixing in another basis of the streams: the gauge that turns every H_res into the identity. numpy, float64.
 
-Shapes: L layers, n streams. With x_{l+1} = H_res_l x_l + H_post_l F_l(H_pre_l x_l) and invertible S_l (n, n), the states
-y_l = S_l x_l follow the same rule with
+Shapes: L layers, n streams. With x_{l+1} = H_res_l x_l + H_post_l F_l(H_pre_l x_l) and invertible S_l (n, n), the
+states y_l = S_l x_l follow the same rule with
 
     H_pre'_l = H_pre_l S_l^-1    H_post'_l = S_{l+1} H_post_l    H_res'_l = S_{l+1} H_res_l S_l^-1
 
-and what branches read and write stays as it is. S_{l+1} = H_res'_l S_l H_res_l^-1 gives every H_res' that is asked for.
-H_res' = (1 - t) H_res + t I leads from the mixing as it is, t = 0, to the identity, t = 1: the gauge. It can be inverted
-at every t unless H_res has a real eigenvalue that is not positive; no path avoids that where its determinant is negative.
+and what branches read and write stays as it is. S_{l+1} = H_res'_l S_l H_res_l^-1 gives every H_res' that is wanted.
+H_res' = (1 - t) H_res + t I leads from the mixing as it is, t = 0, to the identity, t = 1: the fixed basis. It can be
+inverted at every t unless H_res has a real eigenvalue that is not positive; no path avoids that where its determinant
+is negative.
 """
 
 from typing import NamedTuple
@@ -15,20 +16,20 @@ from typing import NamedTuple
 import numpy as np
 
 from mhc_core.metric import OURS, Metric
-from mhc_core.metrics.mixing import LOST, ROUNDING, accumulate, count_invertible, unscale
+from mhc_core.metrics.mixing import LOST, ROUNDING, accumulate, count_invertible, list_singular_values, unscale
 
 SINGULAR = 2.0**52  # condition of a matrix, from which on float64 does not know its inverse
 
 METRICS = (
     Metric("gauge_read_norm", "Read weights in the fixed basis", "", "log", "L", "mixing",
-           "Norm of the weights with which a layer reads the streams, written in the basis in which every H_res is the "
-           "identity and that of the embedding stays. Of matrices averaged over samples where mixing is dynamic. No "
+           "Norm of the weights with which a layer reads the streams, in the basis in which every H_res is the "
+           "identity and the embedding stays as it is. Of matrices averaged over samples where mixing is dynamic. No "
            "value where rounding entries of H_res to float32 could change it by 10 % or more.",
            "||H_pre_l H_res_{l-1} ... H_res_1||_2", OURS, precision=(1e-4, 0.0), prefix=True),
     Metric("gauge_write_norm", "Write weights in the fixed basis", "", "log", "L", "mixing",
-           "Norm of the weights with which a layer writes to the streams, in the same basis. Large where mixing loses "
-           "what it must still tell apart: with a uniform H_res there is no such basis. No value where rounding entries "
-           "of H_res to float32 could change it by 10 % or more.",
+           "Norm of the weights with which a layer writes to the streams, in the same basis: large where mixing has "
+           "nearly removed differences between streams that the layer writes. No value where rounding entries of H_res "
+           "to float32 could change it by 10 % or more, and where H_res has no inverse, such as the uniform matrix.",
            "||(H_res_l ... H_res_1)^-1 H_post_l||_2", OURS, precision=(1e-4, 0.0), prefix=True),
 )  # fmt: skip
 
@@ -45,10 +46,15 @@ class Gauge(NamedTuple):
 
     @property
     def condition(self) -> np.ndarray:
-        """Return the condition number of each basis, (L + 1): what a rounding in it can grow to."""
-        return np.linalg.norm(self.basis, 2, (1, 2)) * np.linalg.norm(self.inverse, 2, (1, 2))
+        """Return the condition number of each basis, (L + 1): how much it can enlarge a rounding; inf where the basis
+        is not known.
+        """
+        with np.errstate(over="ignore"):
+            found = list_singular_values(self.basis)[:, 0] * list_singular_values(self.inverse)[:, 0]
+        return np.where(np.isnan(found), np.inf, found)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what float64 cannot hold is no number
 def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
     """Find the gauge in which H_res is (1 - t) H_res + t I.
 
@@ -76,9 +82,7 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
     return Gauge(basis, inverse, mixed)
 
 
-def apply_gauge(
-    h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return H_pre (L, n), H_post (L, n) and H_res (L, n, n) in a gauge."""
     h_pre = (h_pre_Ln[:, None] @ gauge.inverse[:-1])[:, 0]
     return h_pre, (gauge.basis[1:] @ h_post_Ln[..., None])[..., 0], gauge.h_res

@@ -112,9 +112,9 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     }
     n = h_res_Knn.shape[1]
     if n > 1:
-        measured["h_res_sigma2"] = _singular_values(h_res_Knn)[:, 1]
-        measured["h_res_attenuation"] = _singular_values(_centre(n) @ h_res_Knn @ _centre(n))[:, 0]
-        measured["h_res_to_uniform"] = _singular_values(h_res_Knn - 1 / n)[:, 0]
+        measured["h_res_sigma2"] = list_singular_values(h_res_Knn)[:, 1]
+        measured["h_res_attenuation"] = list_singular_values(_centre(n) @ h_res_Knn @ _centre(n))[:, 0]
+        measured["h_res_to_uniform"] = list_singular_values(h_res_Knn - 1 / n)[:, 0]
     return measured
 
 
@@ -139,8 +139,8 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
     }
     if n > 1:
         apart, apart_exp = accumulate(_centre(n) @ h_res_Lnn @ _centre(n))
-        found["composite_sigma2"] = (_singular_values(apart)[:, 0], apart_exp)
-        found["composite_sigma_max"] = (_singular_values(up)[:, 0], up_exp)
+        found["composite_sigma2"] = (list_singular_values(apart)[:, 0], apart_exp)
+        found["composite_sigma_max"] = (list_singular_values(up)[:, 0], up_exp)
         found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn)
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
 
@@ -156,13 +156,13 @@ def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.n
     found, exponents = np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)
     if known:
         inverse, inverse_exp = accumulate(np.linalg.inv(h_res_Lnn[:known]).transpose(0, 2, 1))
-        found[:known], exponents[:known] = 1 / _singular_values(inverse)[:, 0], -inverse_exp
+        found[:known], exponents[:known] = 1 / list_singular_values(inverse)[:, 0], -inverse_exp
     return found, exponents
 
 
 def count_invertible(h_res_Lnn: np.ndarray) -> int:
     """Count the layers, from the first on, whose product has a least singular value that rounding does not decide."""
-    singular_Ln = _singular_values(h_res_Lnn)
+    singular_Ln = list_singular_values(h_res_Lnn)
     with np.errstate(divide="ignore"):
         lost_L = np.cumsum(h_res_Lnn.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
     return int((lost_L < LOST).sum())
@@ -184,7 +184,7 @@ def _centre(n: int) -> np.ndarray:
     return np.eye(n) - np.full((n, n), 1 / n)
 
 
-def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
+def list_singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
     """Return singular values of each matrix, the largest first, (K, n); nan if a matrix is not finite."""
     finite = np.isfinite(matrices_Knn).all((1, 2))
     found = np.full(matrices_Knn.shape[:2], np.nan)

@@ -26,8 +26,8 @@ METRICS = (
            "exp(-sum_i p[i] ln p[i]), p[i] = s[i] / sum_j s[j], s the singular values of w[k,j], k > l, j <= l", OURS,
            precision=(1e-5, 1e-5)),
     Metric("kernel_shares", "Hankel singular values", "share", "linear", "Ln", "mixing",
-           "The singular values of the same weights, each over their sum: by as many of them as are not 0, outputs up to "
-           "this layer reach later ones. They do not depend on the basis in which streams are written.",
+           "The singular values of the same weights, each over their sum: one for each stream that carries outputs up "
+           "to this layer to later layers. They do not depend on the basis in which streams are written.",
            "p[i] = s[i] / sum_j s[j], s the singular values of w[k,j], k > l, j <= l", OURS, precision=(1e-5, 1e-5)),
 )  # fmt: skip
 
@@ -70,7 +70,7 @@ def measure_kernel_shares(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn
 
 
 def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
-    """Compute exp of the entropy of shares, (L): the effective rank of Roy & Vetterli 2007; nan of what is not known."""
+    """Compute exp of the entropy of shares, (L), the effective rank of Roy & Vetterli 2007; nan if they are unknown."""
     kept = (share[~(share <= 0)] for share in shares_Ln)
     return np.array([np.exp(-(share * np.log(share)).sum()) for share in kept])
 

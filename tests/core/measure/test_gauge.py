@@ -7,13 +7,13 @@ import pytest
 
 from mhc_core.families import FAMILIES
 from mhc_core.measure import gauge
-from mhc_core.measure.gauge import can_gauge, measure_gauge_error
+from mhc_core.measure.gauge import measure_gauge_error
 from mhc_core.metrics.gauge import Gauge, apply_gauge
 from mhc_core.spec import SpecError
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, shake
 
-COPYING = [kind for kind, family in FAMILIES.items() if can_gauge(family)]
+COPYING = [kind for kind, family in FAMILIES.items() if family.has_mixing and family.streams == "copies"]
 WELL_CONDITIONED = 100.0
 
 

@@ -147,3 +147,11 @@ def test_weights_of_zero_stay_zero_and_what_is_not_finite_has_no_norm() -> None:
     assert found[READ][0][3] == found[WRITE][0][4] == 0
     h_res[2, 0, 0] = np.inf
     assert all(np.isnan(value).all() for value, _ in measure_gauge_norms(h_pre, h_post, h_res).values())
+
+
+def test_a_basis_beyond_float64_is_not_known() -> None:
+    """Of unequal streams, one grows by 1e3 a layer and the other shrinks."""
+    gauge = find_gauge(np.tile(np.diag([1e3, 1e-3]), (200, 1, 1)), 1.0, 100)
+    assert gauge.condition[100] == 1
+    assert gauge.condition[103] == pytest.approx(1e18)
+    assert gauge.condition[0] == gauge.condition[-1] == np.inf

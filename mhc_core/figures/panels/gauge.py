@@ -1,0 +1,72 @@
+"""The mixing in the basis in which every H_res is the identity: weights of reads and writes, and streams in use."""
+
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
+from mhc_core.figures.style import Theme
+
+ABSENT = "No value: a single stream, no mixing, parts of the width, a training step,<br>or a run of an earlier version."
+SHARES = "kernel_shares"
+
+
+def build_norms(key: str, runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with one curve per run, and a line at 1."""
+    figure = build_lines(theme, "log", include=(0.0,))
+    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
+    figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, key, "log"))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, key, "log"))
+    return figure
+
+
+def build_shares(runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with a thin line for each singular value, the largest first."""
+    figure = build_lines(theme, "linear", include=(0.0, 1.0))
+    figure.layout.meta["absent"] = {"key": SHARES, "text": ABSENT}
+    figure.update_layout(hovermode="closest")
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(stream_line(run, style, SHARES, "linear"))
+    return figure
+
+
+READS = "How strongly each layer reads the streams, in the basis in which every H_res is the identity."
+HANKEL = "Through how many streams outputs up to each layer reach later layers: singular values over their sum."
+
+PANEL = Panel(
+    key="gauge",
+    title="Streams in a fixed basis",
+    unit="norm of the write weights",
+    meaning="How strongly each layer writes to the streams, in the basis in which every H_res is the identity. A value "
+    "that rises means that mixing removes differences which layers write.",
+    help=Help(
+        formula="S_1 = I, S_{l+1} = S_l H_res_l⁻¹; reads: ‖H_pre_l S_l⁻¹‖; writes: ‖S_{l+1} H_post_l‖; Hankel: "
+        "σ_i / Σ σ of w[k,j], k > l, j ≤ l",
+        reading="Streams can be written in another basis at each layer (a gauge) without any change of the outputs. In "
+        "one such basis every H_res is the identity, and what mixing does is all in the weights of reads and writes. "
+        "Orthogonal mixing keeps the norms of both. Doubly stochastic mixing makes reads smaller, and writes larger, "
+        "the more it averages; where H_res has no inverse, such as the uniform matrix, there is no such basis, and "
+        "writes have no value. Free mixing can do either. “Hankel” has one line for each stream. If the first is at 1, "
+        "one stream would carry all outputs to later layers; the basis of the streams does not matter. Values that "
+        "rounding to float32 could change by 10 % or more are left out.",
+        symbol="H_pre S⁻¹, S H_post, σ_i(w)",
+        source="Defined here. With dynamic mixing: matrices averaged over samples",
+    ),
+    group="expert",
+    live=False,
+    views=(
+        View("writes", "writes", partial(build_norms, "gauge_write_norm")),
+        View("reads", "reads", partial(build_norms, "gauge_read_norm"), READS, "norm of the read weights"),
+        View("hankel", "Hankel", build_shares, HANKEL, "share of each singular value", SHARES),
+    ),
+    table=(
+        Column("write weights", "gauge_write_norm"),
+        Column("read weights", "gauge_read_norm"),
+        Column("streams in use", "kernel_rank"),
+        Column("Hankel", SHARES, "streams"),
+    ),
+    follows_step=True,
+)
