@@ -28,6 +28,7 @@ from mhc_core.findings.streams import (
     describe_mapping,
     describe_uniform,
     describe_unlearned,
+    describe_unused,
 )
 from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
@@ -65,6 +66,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_uniform(result),
         describe_unlearned(spec, result),
         describe_mapping(spec, result),
+        describe_unused(result),
     ]
     findings += [_of_first_seed(spec, found) for found in of_one_pass]
     if spec.family.has_mixing:
@@ -86,6 +88,7 @@ def summarise_captured(dtype: str, result: Result) -> SummaryFrame:
         describe_dominant_stream(result),
         describe_ignored_streams(result),
         describe_uniform(result),
+        describe_unused(result),
     ]
     return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in findings if found])
 

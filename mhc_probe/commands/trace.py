@@ -17,8 +17,9 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Read a checkpoint, write its record, and print its findings."""
+    """Read a checkpoint, write its record, and print its findings and a table of its layers."""
     from mhc_probe.checkpoint import read_checkpoint
+    from mhc_probe.checkpoint.table import format_layers
 
     try:
         if known.out is not None:
@@ -33,6 +34,8 @@ def run(known: argparse.Namespace) -> int:
         print(f"{error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     print(*(finding.text for finding in result.summary.findings), sep="\n")
+    if table := format_layers(result):
+        print("", table, sep="\n")
     return 0
 
 
