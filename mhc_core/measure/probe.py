@@ -20,7 +20,7 @@ from mhc_core.connections import MATRICES, DepthReads, Mixing, group_coefficient
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS
-from mhc_core.metrics.gauge import measure_gauge_norms
+from mhc_core.metrics.gauge import measure_gauge_norms, measure_remainder
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
 from mhc_core.metrics.paths import count_streams, measure_kernel_shares, unfold
@@ -332,5 +332,5 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
         if dynamic:
             found[f"{key}_std"] = stacked.std(1, correction=0)
             if key == "h_res":
-                found["ds_error_tokens"] = worst_deviation(stacked)
+                found |= {"ds_error_tokens": worst_deviation(stacked), "gauge_remainder": measure_remainder(stacked)}
     return found

@@ -63,7 +63,7 @@ REFERENCES: dict[str, Source] = {
             "composite_sigma_max", "composite_sigma_min",
             *(f"composite_gain_{way}_token{name}" for way in ("fwd", "bwd") for name in TOKEN_GAINS),
             "res_logit_range", "ds_error_float32", "ds_error_bfloat16", "unfolded", "kernel_rank",
-            "kernel_shares", "gauge_read_norm", "gauge_write_norm",
+            "kernel_shares", "gauge_read_norm", "gauge_write_norm", "gauge_remainder",
             "read_share_max", "read_share_entropy", "write_share_max", "write_share_entropy",
         ),
         "mixing",
@@ -251,7 +251,21 @@ def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | f
             found[key] = part
     if layer.h_res.ndim == 3:
         found["ds_error_tokens"] = float(_miss_doubly_stochastic(layer.h_res).max())
+        found["gauge_remainder"] = _measure_remainder(layer.h_res)
     return found | _measure_matrix(np.asarray(found["h_res"]))
+
+
+def _measure_remainder(h_res_Nnn: Array) -> float:
+    """Return the distance from I of the matrices times the inverse of their mean, by entries, in root mean square."""
+    mean = np.asarray(_average(h_res_Nnn, 2))
+    values = _list_singular_values(mean)
+    # Roots of sums of squares of the singular values, and of their inverses.
+    with np.errstate(divide="ignore"):
+        condition = math.sqrt(float((values**2).sum())) * math.sqrt(float((1 / values**2).sum()))
+    if not len(mean) * 2.0**-24 * condition < SMALLEST_KNOWN:
+        return math.nan
+    apart = [np.linalg.solve(mean.T, (own - mean).T) for own in h_res_Nnn]
+    return math.sqrt(sum(float((part**2).sum()) for part in apart) / len(apart))
 
 
 def _measure_matrix(h_res: Array) -> dict[str, Array | float]:

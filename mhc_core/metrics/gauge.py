@@ -11,12 +11,15 @@ inverted at every t unless H_res has a real eigenvalue that is not positive; no 
 is negative.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mhc_core.metric import OURS, Metric
 from mhc_core.metrics.mixing import LOST, ROUNDING, accumulate, count_invertible, list_singular_values, unscale
+
+if TYPE_CHECKING:
+    import torch
 
 SINGULAR = 2.0**52  # condition of a matrix, from which on float64 does not know its inverse
 
@@ -31,6 +34,11 @@ METRICS = (
            "nearly removed differences between streams that the layer writes. No value where rounding entries of H_res "
            "to float32 could change it by 10 % or more, and where H_res has no inverse, such as the uniform matrix.",
            "||(H_res_l ... H_res_1)^-1 H_post_l||_2", OURS, precision=(1e-4, 0.0), prefix=True),
+    Metric("gauge_remainder", "What tokens still mix in the fixed basis", "", "log", "L", "forward",
+           "How far the tokens' own H_res are from the identity, in root mean square over tokens, in the basis in "
+           "which their mean is the identity. No value where rounding entries of the mean to float32 could change its "
+           "inverse by 10 % or more. Dynamic mixing only.",
+           "sqrt(mean_t ||H_res[t] H^-1 - I||_F^2), H = mean_t H_res[t]", OURS, precision=(1e-3, 1e-5)),
 )  # fmt: skip
 
 
@@ -93,6 +101,18 @@ def _invert(matrix_nn: np.ndarray) -> np.ndarray:
     if not np.isfinite(matrix_nn).all() or np.linalg.cond(matrix_nn) > SINGULAR:
         return np.full_like(matrix_nn, np.nan)
     return np.linalg.inv(matrix_nn)
+
+
+def measure_remainder(h_res_KNnn: "torch.Tensor") -> "torch.Tensor":
+    """Measure gauge_remainder (K) of every sample's matrices; nan where rounding decides the inverse of their mean."""
+    import torch
+
+    mean_K1nn = h_res_KNnn.mean(1, keepdim=True)
+    undone = torch.linalg.inv_ex(mean_K1nn).inverse  # `inv` would wait for the device in every layer
+    norm_K = torch.linalg.vector_norm((h_res_KNnn - mean_K1nn) @ undone, dim=(2, 3)).square().mean(1).sqrt()
+    condition_K = torch.linalg.vector_norm(mean_K1nn, dim=(1, 2, 3)) * torch.linalg.vector_norm(undone, dim=(1, 2, 3))
+    # nan compares as False.
+    return torch.where(condition_K * h_res_KNnn.shape[-1] * ROUNDING < LOST, norm_K, torch.nan)
 
 
 def measure_gauge_norms(

@@ -34,6 +34,10 @@ def build_shares(runs: int, theme: Theme) -> go.Figure:
 
 
 READS = "How strongly each layer reads the streams, in the basis in which every H_res is the identity."
+REMAINDER = (
+    "With dynamic mixing each token has its own H_res: how far these are from the identity where their mean is the "
+    "identity."
+)
 HANKEL = "Through how many streams outputs up to each layer reach later layers: singular values over their sum."
 
 PANEL = Panel(
@@ -60,11 +64,20 @@ PANEL = Panel(
     views=(
         View("writes", "writes", partial(build_norms, "gauge_write_norm")),
         View("reads", "reads", partial(build_norms, "gauge_read_norm"), READS, "norm of the read weights"),
+        View(
+            "remainder",
+            "tokens",
+            partial(build_norms, "gauge_remainder"),
+            REMAINDER,
+            "distance from the identity",
+            "gauge_remainder",
+        ),
         View("hankel", "Hankel", build_shares, HANKEL, "share of each singular value", SHARES),
     ),
     table=(
         Column("write weights", "gauge_write_norm"),
         Column("read weights", "gauge_read_norm"),
+        Column("tokens, remainder", "gauge_remainder"),
         Column("streams in use", "kernel_rank"),
         Column("Hankel", SHARES, "streams"),
     ),

@@ -387,6 +387,11 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "kernel_rank": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
     "kernel_shares": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
     "gauge_read_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),
+    # Apart from the mean as it is, in no other basis.
+    "gauge_remainder": (
+        "dynamic",
+        average_wrongly("gauge_remainder", 2, lambda h: (h - h.mean(1, True)).square().sum((2, 3)).mean(1).sqrt()),
+    ),
     "gauge_write_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),
     # Logits.
     "res_logit_range": ("static", replace(logit_probe, "measure_ranges", lambda t: t.std(2).amax(1))),

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from mhc_core.metrics.gauge import apply_gauge, find_gauge, measure_gauge_norms
+from mhc_core.metrics.gauge import apply_gauge, find_gauge, measure_gauge_norms, measure_remainder
 from mhc_core.metrics.paths import unfold
 from tests.core import measures
 
@@ -155,3 +156,23 @@ def test_a_basis_beyond_float64_is_not_known() -> None:
     assert gauge.condition[100] == 1
     assert gauge.condition[103] == pytest.approx(1e18)
     assert gauge.condition[0] == gauge.condition[-1] == np.inf
+
+
+def test_what_tokens_mix_beyond_their_mean() -> None:
+    """In the basis behind the layer a token has H[t] H^-1, and the mean of these is the identity."""
+    samples = np.eye(3) + 0.3 * np.random.default_rng(0).standard_normal((2, 7, 3, 3))
+    found = measure_remainder(torch.from_numpy(samples)).numpy()
+    for layer, own in enumerate(samples):
+        turned = own @ np.linalg.inv(own.mean(0))
+        np.testing.assert_allclose(turned.mean(0), np.eye(3), atol=1e-12)
+        wanted = np.sqrt(np.mean([np.linalg.norm(matrix - np.eye(3)) ** 2 for matrix in turned]))
+        assert found[layer] == pytest.approx(wanted, rel=1e-12)
+    again = np.linalg.inv(samples[:, :1]) @ samples @ samples[:, 1:2]
+    assert measure_remainder(torch.from_numpy(again[:1, :1].repeat(5, 1))).numpy() == pytest.approx(0, abs=1e-12)
+
+
+def test_tokens_around_a_uniform_mean_have_no_basis() -> None:
+    swap = torch.eye(2, dtype=torch.float64).flip(0)
+    samples = torch.stack([torch.eye(2, dtype=torch.float64), swap])[None]
+    assert torch.isnan(measure_remainder(samples)).all()
+    assert torch.isnan(measure_remainder(torch.full((1, 3, 4, 4), torch.inf))).all()
