@@ -11,6 +11,7 @@ inverted at every t unless H_res has a real eigenvalue that is not positive; no 
 is negative.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -98,9 +99,11 @@ def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tu
 
 def _invert(matrix_nn: np.ndarray) -> np.ndarray:
     """Return the inverse of a matrix; nan where float64 does not know it."""
-    if not np.isfinite(matrix_nn).all() or np.linalg.cond(matrix_nn) > SINGULAR:
-        return np.full_like(matrix_nn, np.nan)
-    return np.linalg.inv(matrix_nn)
+    with suppress(np.linalg.LinAlgError):
+        inverse: np.ndarray = np.linalg.inv(matrix_nn)
+        if np.linalg.norm(matrix_nn) * np.linalg.norm(inverse) < SINGULAR:
+            return inverse
+    return np.full_like(matrix_nn, np.nan)
 
 
 def measure_remainder(h_res_KNnn: "torch.Tensor") -> "torch.Tensor":

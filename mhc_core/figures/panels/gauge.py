@@ -1,9 +1,10 @@
-"""The mixing in the basis in which every H_res is the identity: weights of reads and writes, and streams in use."""
+"""The mixing in another basis of the streams: of one layer, and the weights where every H_res is the identity."""
 
 from functools import partial
 
 import plotly.graph_objects as go
 
+from mhc_core.figures.cells import build_cells
 from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
 from mhc_core.figures.style import Theme
 
@@ -81,5 +82,57 @@ PANEL = Panel(
         Column("streams in use", "kernel_rank"),
         Column("Hankel", SHARES, "streams"),
     ),
+    follows_step=True,
+)
+
+
+GRID = {"direction": "columns", "cell": 100, "gap": 12}
+STOPS = {"0": "0", "25": "¼", "50": "½", "75": "¾", "100": "1"}  # t in percent, and the button of its view
+
+
+def build_layer(percent: str, runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with one matrix per run, H_pre above and H_post left of H_res, on one signed logarithmic scale."""
+    heat = {
+        "key": "h_res",
+        "fill": {"z": f"signed_log.basis.{percent}", "text": f"basis_text.{percent}"},
+        "x0": 0,
+        "dx": 1,
+        "y0": 0,
+        "dy": 1,
+        "xgap": 2,
+        "ygap": 2,
+        "hoverongaps": False,
+        "hovertemplate": "to %{y} from %{x} (0: the branch)<br>%{text}<extra>%{fullData.name}</extra>",
+    }
+    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
+    figure = build_cells(runs, theme, GRID, heat, scale, symmetric="coloraxis", signed_log=True, empty=NO_STREAMS)
+    figure.update_xaxes(title=None, showticklabels=False, fixedrange=True)
+    figure.update_yaxes(autorange="reversed", showticklabels=False, fixedrange=True)
+    figure.update_layout(margin={"l": 14, "t": 24, "b": 14})
+    return figure
+
+
+NO_STREAMS = "No mixing of several streams that are copies."
+
+PANEL_LAYER = Panel(
+    key="basis",
+    title="Mixing in another basis",
+    unit="first row: H_pre, first column: H_post, rest: H_res",
+    meaning="The mixing of one layer while the basis of the streams moves from the one as computed, 0, to the one in "
+    "which every H_res is the identity, 1. The outputs of the stack stay the same.",
+    help=Help(
+        formula="H_res' = (1 − t) H_res + t I; S_1 = I, S_{l+1} = H_res'_l S_l H_res_l⁻¹; H_pre' = H_pre S_l⁻¹; "
+        "H_post' = S_{l+1} H_post",
+        reading="What the buttons change belongs to the choice of a basis. They keep the weight of each output in "
+        "each later input. At 1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a "
+        "stack of static mixing in that basis: its output differs by rounding alone. H_pre and H_post are blank where "
+        "the basis could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, and at some places "
+        "between 0 and 1 if H_res has a negative eigenvalue. Colours are ±log(1 + |w|).",
+        symbol="H_pre S⁻¹, S H_post, S H_res S⁻¹",
+        source="Defined here. With dynamic mixing: matrices averaged over samples",
+    ),
+    group="expert",
+    live=False,
+    views=tuple(View(f"t{percent}", title, partial(build_layer, percent)) for percent, title in STOPS.items()),
     follows_step=True,
 )
