@@ -30,7 +30,10 @@ def build_shares(runs: int, theme: Theme) -> go.Figure:
     figure.layout.meta["absent"] = {"key": SHARES, "text": ABSENT}
     figure.update_layout(hovermode="closest")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(stream_line(run, style, SHARES, "linear"))
+        trace = stream_line(run, style, SHARES, "linear")
+        trace.meta = {name: value for name, value in trace.meta.items() if name != "parts"}  # the lines are no streams
+        trace.hovertemplate = trace.hovertemplate.replace("stream", "value")
+        figure.add_trace(trace)
     return figure
 
 
@@ -43,7 +46,7 @@ HANKEL = "Through how many streams outputs up to each layer reach later layers: 
 
 PANEL = Panel(
     key="gauge",
-    title="Streams in a fixed basis",
+    title="Fixed basis",
     unit="norm of the write weights",
     meaning="How strongly each layer writes to the streams, in the basis in which every H_res is the identity. A value "
     "that rises means that mixing removes differences which layers write.",
