@@ -25,7 +25,8 @@ METRICS_OF_INPUT = {
     "h_post": WRITING,
     "mixing": (
         *("h_res", "h_res_std", "h_res_row_sum", "h_res_col_sum", "h_res_min", "h_res_sigma2", "h_res_attenuation"),
-        *("h_res_to_uniform", "ds_error", "ds_error_tokens", "gain_fwd", "gain_bwd", *WRITING),
+        *("h_res_to_uniform", "ds_error", "ds_error_tokens", "gauge_remainder", "gain_fwd", "gain_bwd"),
+        *WRITING,
     ),
 }
 COEFFICIENTS = {"h_pre", "h_post", "h_res"}

@@ -36,6 +36,7 @@ from mhc_core.findings.streams import (
     describe_mapping,
     describe_uniform,
     describe_unlearned,
+    describe_unused,
 )
 from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
@@ -74,6 +75,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_uniform(result),
         describe_unlearned(spec, result),
         describe_mapping(spec, result),
+        describe_unused(result),
     ]
     findings += [_of_first_seed(spec, found) for found in of_one_pass]
     if spec.family.has_mixing:
@@ -100,6 +102,7 @@ def summarise_captured(dtype: str, result: Result, notes: Sequence[Finding | Non
         describe_dominant_stream(result),
         describe_ignored_streams(result),
         describe_uniform(result),
+        describe_unused(result),
     ]
     headline = build_captured_depth_headline(result) if reads_outputs else build_captured_headline(result)
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])

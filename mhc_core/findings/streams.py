@@ -13,6 +13,8 @@ IGNORED = 0.1  # of an even share of the read weights
 UNIFORM = 0.05  # by which entries of the product may differ from 1/n, relative to it
 LEFT = 0.01  # of the differences between streams
 UNMOVED = 1e-3  # of an entry of H_res
+FEW = 0.25  # of the way from one stream to all
+SAME = 0.05  # of a stream, by which layers may differ
 LEARNED = 0.01  # of the loss before training; where it falls by less the stack itself has hardly learned
 
 
@@ -72,6 +74,21 @@ def describe_uniform(result: Result) -> Finding | None:
         "difference between streams."
     )
     return build_finding("uniform", text, "mixing", {"deviation": deviation, "layer": first, "kept": float(kept[-1])})
+
+
+def describe_unused(result: Result) -> Finding | None:
+    """Describe mixing that uses few streams at every layer: less than a quarter of the way from one to all."""
+    used, n = result.layers.get("kernel_rank"), result.streams
+    if used is None or "kernel_shares" not in result.layers or not used.max() < 1 + FEW * (n - 1):
+        return None
+    most, layer = float(used.max()), int(np.argmax(used))
+    place = "" if used.min() > most - SAME else f", largest at layer {layer + 1}"
+    means = ", averaged over tokens," if is_dynamic(result) else ""
+    text = (
+        f"The mixing alone{means} uses at most {format_number(most)} of {n} streams to carry outputs to later layers "
+        f"(effective number{place})."
+    )
+    return build_finding("unused", text, "gauge", {"used": most, "layer": layer if place else None, "streams": n})
 
 
 def describe_unlearned(spec: RunSpec, result: Result) -> Finding | None:

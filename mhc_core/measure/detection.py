@@ -25,6 +25,10 @@ IDENTITIES = {
     "adjoint": (
         "grad_rms", 0.01, "A layer's gradient foretells what a small move does to the next layer, or to the loss.", OWN,
     ),
+    "gauge": (
+        "act_rms", 1e-9, "In float64, the output stays the same where streams are written in the basis in which every "
+        "H_res is the identity.", OWN,
+    ),
     "attention": (
         "branch_out_rms", 1e-5, "In float64, attention and its gradient are those of the plain formula.",
         "arXiv 1706.03762, Eq. 1",
@@ -76,6 +80,8 @@ DETECTS = {
     "logits.",
     "norm": "Finds a missing norm in front of a branch. It cannot find a norm of another kind.",
     "causality": "Finds a missing attention mask. It cannot find a mask that hides too much.",
+    "gauge": "Finds mixing that is applied otherwise than noted, such as transposed, and anything else that acts on "
+    "single streams, such as a norm. It cannot find coefficients that are wrong themselves.",
     "adjoint": "Finds a gradient that a layer or the loss makes wrong by 1 %. It cannot find errors across the move "
     "that is tried, or in the gradients of weights; where a layer bends too much, or a coarse type makes its "
     "coefficients from the state, nothing is compared.",

@@ -17,6 +17,7 @@ from mhc_core.blocks.transformer import Attention
 from mhc_core.connections import Mixing
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.family import ResidualMap
+from mhc_core.measure.gauge import is_static_copies, measure_gauge_error
 from mhc_core.measure.reference_edits import list_edits
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
@@ -33,6 +34,8 @@ CURVED = 1e-3  # A second difference larger than that, relative to the first, sa
 TINY = 1e-290  # Below, entries that are small relative to the largest are subnormal, and have lost digits.
 NORM_EPS = 1e-20  # under the root of every norm, as the mHC paper has it
 NORMED = 1e-5  # rms of a sample below which the eps of a norm, 1e-20, counts next to its square
+GAUGE_DUE = 1e-9  # relative difference of outputs in two bases, above which a basis could be to blame
+GAUGE_SHAKEN = 1e-10  # of a rounding, and of what it does to outputs, above which these are not compared
 RECTIFIERS = ("relu", "gelu", "silu")
 
 
@@ -60,6 +63,8 @@ def measure_identities(
         layers without attention.
     weights: squared weights over what the initialisation makes them in the mean, less 1.
     weights_spread: standard deviation of the last, (L).
+    gauge: of the stack's output with the mixing in the basis in which every H_res is the identity, (1), relative to the
+        largest entry; left out where there is no such basis, or rounding decides what it gives.
     adjoint_lost: 1 in layers whose states or gradients are subnormal in float64, where there are any.
     """
     spec = stack.spec
@@ -77,6 +82,8 @@ def measure_identities(
         found["causality"] = _check_causality(stack, outputs)
     if spec.block.kind == "transformer":
         found["attention"] = _check_attention(stack, outputs)
+    if spec.block.norm_position != "post" and is_static_copies(stack):
+        found |= _check_gauge(stack)
     return found
 
 
@@ -267,6 +274,23 @@ def _compare_move(function: Callable[[torch.Tensor, float], torch.Tensor], state
     ):
         return math.nan
     return first / due - 1
+
+
+def _check_gauge(stack: Stack) -> dict[str, Array]:
+    """Compare outputs in two bases; {} where a rounding of the embedding, enlarged as the bases do, moves them too."""
+    found = measure_gauge_error(stack, 1.0, stack.spec.depth // 2)
+    shaken = found.condition * ROUNDING
+    if not shaken < GAUGE_SHAKEN:
+        return {}
+    if not found.output < GAUGE_DUE:
+        with torch.no_grad():
+            start = stack.embed()
+            noise = normal(0, "gauge_rounding", -1, *start.shape).to(start)
+            ends = [stack.climb(state)[0] for state in (start, start * (1 + shaken * noise))]
+        plain, moved = (to_numpy(stack.connection.reduce(end)) for end in ends)
+        if not _relative(moved - plain, plain) < GAUGE_SHAKEN:
+            return {}
+    return {"gauge": np.array([found.output])}
 
 
 # Attention.

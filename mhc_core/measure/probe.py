@@ -20,16 +20,17 @@ from mhc_core.connections import MATRICES, DepthReads, Mixing, group_coefficient
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS
+from mhc_core.metrics.gauge import measure_gauge_norms, measure_remainder
 from mhc_core.metrics.gradients import join_norms, measure_gradients, measure_norms
 from mhc_core.metrics.mixing import measure_composites, measure_matrices
-from mhc_core.metrics.paths import measure_kernel_rank, unfold
+from mhc_core.metrics.paths import count_streams, measure_kernel_shares, unfold
 from mhc_core.metrics.shares import measure_branch_share, measure_shares
 from mhc_core.metrics.similarity import CkaRows, to_cka_status
 from mhc_core.metrics.states import measure_branches, measure_states
 from mhc_core.metrics.token_products import TokenProducts, worst_deviation
-from mhc_core.record.columns import fetch_all, to_columns, to_groups, to_signed, to_status, with_log10
+from mhc_core.record.columns import fetch_all, to_columns, to_groups, to_signed, to_stack, to_status, with_log10
 from mhc_core.record.frames import BackwardFrame, ForwardFrame, LossFrame, MixingFrame, SimilarityFrame
-from mhc_core.record.values import Status
+from mhc_core.record.values import LayerStatus, Status
 from mhc_core.stack import LayerOutput
 
 INPUT_LAYER = -1  # the embedding's output
@@ -287,17 +288,22 @@ def build_mixing_frame(
     """
     columns = (measure_composites(means["h_res"]) if "h_res" in means else {}) | gains
     columns |= {key: with_log10(value) for key, value in gradients.items()}
+    tables: dict[str, tuple[np.ndarray, LayerStatus]] = {}
     if "h_pre" in means and means["h_pre"].shape[1] > 1:
-        columns["kernel_rank"] = with_log10(measure_kernel_rank(means["h_pre"], means["h_post"], means["h_res"]))
+        mixing = means["h_pre"], means["h_post"], means["h_res"]
+        shares = measure_kernel_shares(*mixing)
+        columns |= {"kernel_rank": with_log10(count_streams(shares))} | measure_gauge_norms(*mixing)
+        tables["kernel_shares"] = to_stack(shares, np.float64)
     group = to_columns(columns, np.float64)
     weights = means.get("unfolded")
     if "h_pre" in means:  # a layer that reads a matrix of parts has no single weight
         weights = unfold(means["h_pre"], means["h_post"], means["h_res"])
     if weights is not None:
-        unfolded, flags = to_signed(weights, cast)
-        group["values"]["unfolded"] = unfolded
+        tables["unfolded"] = to_signed(weights, cast)
+    for key, (table, flags) in tables.items():
+        group["values"][key] = table
         if flags:
-            group["status"]["unfolded"] = flags
+            group["status"][key] = flags
     return MixingFrame(**group)
 
 
@@ -344,5 +350,5 @@ def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
         if dynamic:
             found[f"{key}_std"] = stacked.std(1, correction=0)
             if key == "h_res":
-                found["ds_error_tokens"] = worst_deviation(stacked)
+                found |= {"ds_error_tokens": worst_deviation(stacked), "gauge_remainder": measure_remainder(stacked)}
     return found

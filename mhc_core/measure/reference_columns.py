@@ -63,6 +63,7 @@ REFERENCES: dict[str, Source] = {
             "composite_sigma_max", "composite_sigma_min",
             *(f"composite_gain_{way}_token{name}" for way in ("fwd", "bwd") for name in TOKEN_GAINS),
             "res_logit_range", "ds_error_float32", "ds_error_bfloat16", "unfolded", "kernel_rank",
+            "kernel_shares", "gauge_read_norm", "gauge_write_norm", "gauge_remainder",
             "read_share_max", "read_share_entropy", "write_share_max", "write_share_entropy",
         ),
         "mixing",
@@ -269,7 +270,21 @@ def _measure_mixing(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | f
             found[key] = part
     if layer.h_res.ndim == 3:
         found["ds_error_tokens"] = float(_miss_doubly_stochastic(layer.h_res).max())
+        found["gauge_remainder"] = _measure_remainder(layer.h_res)
     return found | _measure_matrix(np.asarray(found["h_res"]))
+
+
+def _measure_remainder(h_res_Nnn: Array) -> float:
+    """Return the distance from I of the matrices times the inverse of their mean, by entries, in root mean square."""
+    mean = np.asarray(_average(h_res_Nnn, 2))
+    values = _list_singular_values(mean)
+    # Roots of sums of squares of the singular values, and of their inverses.
+    with np.errstate(divide="ignore"):
+        condition = math.sqrt(float((values**2).sum())) * math.sqrt(float((1 / values**2).sum()))
+    if not len(mean) * 2.0**-24 * condition < SMALLEST_KNOWN:
+        return math.nan
+    apart = [np.linalg.solve(mean.T, (own - mean).T) for own in h_res_Nnn]
+    return math.sqrt(sum(float((part**2).sum()) for part in apart) / len(apart))
 
 
 def _measure_matrix(h_res: Array) -> dict[str, Array | float]:
@@ -414,7 +429,9 @@ def _multiply_out(layers: Sequence[ReferenceLayer]) -> dict[str, Array]:
     if layers[0].h_pre.ndim < layers[0].h_res.ndim:
         found["unfolded"] = _unfold(layers, h_res)
         if n > 1:
-            found["kernel_rank"] = _rank_kernels(layers, h_res)
+            shares = _find_kernel_shares(layers, h_res)
+            found |= {"kernel_rank": _rank_kernels(shares), "kernel_shares": shares}
+            found |= _measure_gauge_norms(layers, h_res)
     return found
 
 
@@ -508,8 +525,14 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
     return weights
 
 
-def _rank_kernels(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
-    """Return the effective rank of what later layers, and the mean at the end, read of the outputs up to each layer.
+def _rank_kernels(shares_Ln: Array) -> Array:
+    """Return exp of the entropy of shares, (L)."""
+    return np.array([math.exp(-sum(p * math.log(p) for p in share if p > 0)) for share in shares_Ln])
+
+
+def _find_kernel_shares(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
+    """Return the singular values, over their sum, of what later layers, and the mean at the end, read of the outputs up
+    to each layer, (L, n).
 
     Of the system x -> H x + h_post y the Hankel singular values are those of the product of both Gramians' roots.
     """
@@ -519,12 +542,72 @@ def _rank_kernels(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
     reached = [*_find_roots(np.ones(n), zip(h_res_Lnn, writes, strict=True))][1:]
     back = zip(np.swapaxes(h_res_Lnn[:0:-1], 1, 2), reads[-2::-1], strict=True)
     observed = [*_find_roots(reads[-1], back)][::-1]
-    ranks = []
-    for here, ahead in zip(reached, observed, strict=True):
+    found = np.zeros((len(layers), n))
+    for layer, (here, ahead) in enumerate(zip(reached, observed, strict=True)):
         values = _list_singular_values(here.T @ ahead)
-        share = values / values.sum() if values.any() else []
-        ranks.append(math.exp(-sum(p * math.log(p) for p in share if p > 0)) if values.any() else math.nan)
-    return np.array(ranks)
+        found[layer, : len(values)] = values / values.sum() if values.any() else np.nan
+    return found
+
+
+def _measure_gauge_norms(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> dict[str, Array]:
+    """Return norms of reads through all mixing before them, and of writes undone by it, (L) each.
+
+    nan from where entries rounded to float32 could change them by 3 %, as in `_find_smallest`.
+    """
+    reads = np.array([_average(layer.h_pre, 1) for layer in layers])
+    writes = np.array([_average(layer.h_post, 1) for layer in layers])
+    found = {}
+    for key, (log, decided) in follow_gauge(reads, writes, h_res_Lnn).items():
+        with np.errstate(over="ignore", under="ignore"):
+            found[key] = np.where(decided < SMALLEST_KNOWN, np.exp(log), np.nan)
+    return found
+
+
+def follow_gauge(reads_Ln: Array, writes_Ln: Array, h_res_Lnn: Array) -> dict[str, tuple[Array, Array]]:
+    """Follow reads and writes from their layers to the embedding: the natural logarithm of their norms (L), and the
+    share of these up to which rounding entries of H_res to float32 may decide them.
+
+    A rounded H_i changes the norm by what is in front of it, times its own norm, times what is behind it, added up over
+    all i.
+    """
+    depth = len(h_res_Lnn)
+    read, write = ((np.full(depth, np.nan), np.full(depth, np.inf)) for _ in range(2))
+    if np.isfinite(h_res_Lnn).all() and np.isfinite(reads_Ln).all() and np.isfinite(writes_Ln).all():
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            read[0][0], read[1][0] = np.log(np.linalg.norm(reads_Ln[0])), 0.0
+            fronts = _list_log_norms(h_res_Lnn[:-1])[:-1]
+            read[0][1:], read[1][1:] = _follow_down(reads_Ln[1:], h_res_Lnn[:-1], fronts, is_inverse=False)
+            known = int((np.cumsum([bound_rounding(matrix) for matrix in h_res_Lnn]) < SMALLEST_KNOWN).sum())
+            matrices = h_res_Lnn[:known]
+            fronts = _list_log_norms(np.linalg.inv(matrix).T for matrix in matrices)[1:]
+            written = _follow_down(writes_Ln[:known], matrices, fronts, is_inverse=True)
+            write[0][:known], write[1][:known] = written
+    return {"gauge_read_norm": read, "gauge_write_norm": write}
+
+
+def _list_log_norms(matrices: Iterable[Array]) -> Array:
+    """Return the logarithm of the spectral norm of no matrix, and of the product of all up to each one."""
+    found = [math.log(_list_singular_values(product)[0]) + float(log) for product, log in _accumulate(matrices)]
+    return np.array([0.0, *found])
+
+
+def _follow_down(rows_Kn: Array, h_res_Knn: Array, fronts_K: Array, *, is_inverse: bool) -> tuple[Array, Array]:
+    """Return what `follow_gauge` does, of rows that enter at each layer and pass it and all in front of it."""
+    count, n = rows_Kn.shape
+    rows, sizes, changed = rows_Kn.copy(), np.zeros(count), np.full(count, -np.inf)
+    for layer in reversed(range(count)):
+        matrix, entered = h_res_Knn[layer], slice(layer, None)
+        before = np.log(np.linalg.norm(rows[entered], axis=1)) + sizes[entered]
+        moved = np.linalg.solve(matrix, rows[entered].T).T if is_inverse else rows[entered] @ matrix
+        scale = np.linalg.norm(moved, axis=1)
+        rows[entered] = moved / np.where(scale > 0, scale, 1.0)[:, None]
+        sizes[entered] += np.log(np.where(scale > 0, scale, 1.0))
+        after = np.where(scale > 0, sizes[entered], -np.inf)
+        own = fronts_K[layer] + math.log(_list_singular_values(matrix)[0])
+        changed[entered] = np.logaddexp(changed[entered], own + (after if is_inverse else before))
+    log = np.log(np.linalg.norm(rows, axis=1)) + sizes
+    # A source that is 0 stays so.
+    return log, np.where(np.isneginf(log), 0.0, n * 2.0**-24 * np.exp(changed - log))
 
 
 def _find_roots(start_n: Array, layers: Iterable[tuple[Array, Array]]) -> Iterator[Array]:

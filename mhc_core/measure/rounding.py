@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mhc_core.measure.reference_columns import REFERENCES, bound_rounding
+from mhc_core.measure.reference_columns import REFERENCES, bound_rounding, follow_gauge
 from mhc_core.metrics import METRICS
 from mhc_core.spec import RunSpec
 
@@ -73,14 +73,17 @@ def _find_saturation(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, A
 
 
 def _find_decided(spec: RunSpec, columns: Mapping[str, Array]) -> dict[str, Array]:
-    """Return what rounding of coefficients does to the least singular value of a product: the bound of each matrix,
-    summed.
+    """Return what rounding of coefficients does to what inverse products are made of: the bound of each matrix, summed,
+    and that of reads and writes in the fixed basis.
     """
     if "composite_sigma_min" not in columns:
         return {}
-    single = np.array([bound_rounding(matrix) for matrix in columns["h_res"]])
+    decided = {"composite_sigma_min": np.cumsum([bound_rounding(matrix) for matrix in columns["h_res"]])}
+    if "gauge_read_norm" in columns:
+        followed = follow_gauge(*(np.asarray(columns[key], dtype=np.float64) for key in ("h_pre", "h_post", "h_res")))
+        decided |= {key: bound_L for key, (_, bound_L) in followed.items()}
     times = ROUNDINGS_OF_MAP * (_find_rounding(spec) / ROUNDING["float32"])
-    return {"composite_sigma_min": np.log10(1 + times * np.cumsum(single))}
+    return {key: np.log10(1 + times * bound_L) for key, bound_L in decided.items()}
 
 
 def _find_rounding(spec: RunSpec) -> float:

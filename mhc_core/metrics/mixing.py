@@ -112,9 +112,9 @@ def measure_matrices(h_res_Knn: np.ndarray) -> dict[str, np.ndarray]:
     }
     n = h_res_Knn.shape[1]
     if n > 1:
-        measured["h_res_sigma2"] = _singular_values(h_res_Knn)[:, 1]
-        measured["h_res_attenuation"] = _singular_values(_centre(n) @ h_res_Knn @ _centre(n))[:, 0]
-        measured["h_res_to_uniform"] = _singular_values(h_res_Knn - 1 / n)[:, 0]
+        measured["h_res_sigma2"] = list_singular_values(h_res_Knn)[:, 1]
+        measured["h_res_attenuation"] = list_singular_values(_centre(n) @ h_res_Knn @ _centre(n))[:, 0]
+        measured["h_res_to_uniform"] = list_singular_values(h_res_Knn - 1 / n)[:, 0]
     return measured
 
 
@@ -126,9 +126,9 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
     and its log10 is finite. A product that is exactly zero has log10 -inf.
     """
     n = h_res_Lnn.shape[1]
-    up, up_exp = _accumulate(h_res_Lnn)
+    up, up_exp = accumulate(h_res_Lnn)
     # The backward product grows on its right: its transpose accumulates the transposes from the last layer down.
-    down, down_exp = _accumulate(h_res_Lnn[::-1].transpose(0, 2, 1))
+    down, down_exp = accumulate(h_res_Lnn[::-1].transpose(0, 2, 1))
     down, down_exp = down[::-1].transpose(0, 2, 1), down_exp[::-1]
     found = {
         "composite_gain_fwd": (np.abs(up.sum(2)).max(1), up_exp),
@@ -138,9 +138,9 @@ def measure_composites(h_res_Lnn: np.ndarray) -> dict[str, tuple[np.ndarray, np.
         "composite_min_col_sum": (down.sum(1).min(1), down_exp),
     }
     if n > 1:
-        apart, apart_exp = _accumulate(_centre(n) @ h_res_Lnn @ _centre(n))
-        found["composite_sigma2"] = (_singular_values(apart)[:, 0], apart_exp)
-        found["composite_sigma_max"] = (_singular_values(up)[:, 0], up_exp)
+        apart, apart_exp = accumulate(_centre(n) @ h_res_Lnn @ _centre(n))
+        found["composite_sigma2"] = (list_singular_values(apart)[:, 0], apart_exp)
+        found["composite_sigma_max"] = (list_singular_values(up)[:, 0], up_exp)
         found["composite_sigma_min"] = _find_least_singular_values(h_res_Lnn)
     return {key: unscale(scaled, exponents) for key, (scaled, exponents) in found.items()}
 
@@ -152,16 +152,20 @@ def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.n
     large. Rounding changes H by a relative size r, and the value by up to r times the condition of H, of all layers
     together.
     """
-    layers, n = h_res_Lnn.shape[:2]
-    singular_Ln = _singular_values(h_res_Lnn)
-    with np.errstate(divide="ignore"):
-        lost_L = np.cumsum(n * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
-    known = int((lost_L < LOST).sum())
+    layers, known = len(h_res_Lnn), count_invertible(h_res_Lnn)
     found, exponents = np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)
     if known:
-        inverse, inverse_exp = _accumulate(np.linalg.inv(h_res_Lnn[:known]).transpose(0, 2, 1))
-        found[:known], exponents[:known] = 1 / _singular_values(inverse)[:, 0], -inverse_exp
+        inverse, inverse_exp = accumulate(np.linalg.inv(h_res_Lnn[:known]).transpose(0, 2, 1))
+        found[:known], exponents[:known] = 1 / list_singular_values(inverse)[:, 0], -inverse_exp
     return found, exponents
+
+
+def count_invertible(h_res_Lnn: np.ndarray) -> int:
+    """Count the layers, from the first on, whose product has a least singular value that rounding does not decide."""
+    singular_Ln = list_singular_values(h_res_Lnn)
+    with np.errstate(divide="ignore"):
+        lost_L = np.cumsum(h_res_Lnn.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
+    return int((lost_L < LOST).sum())
 
 
 def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray, int]:
@@ -171,7 +175,7 @@ def composite(h_res_Lnn: np.ndarray, first: int, last: int) -> tuple[np.ndarray,
     The largest entry of scaled is in [1/2, 1).
     """
     assert 0 <= first <= last < len(h_res_Lnn), "not an interval of layers"
-    scaled, exponents = _accumulate(h_res_Lnn[first : last + 1])
+    scaled, exponents = accumulate(h_res_Lnn[first : last + 1])
     return scaled[-1], int(exponents[-1])
 
 
@@ -180,7 +184,7 @@ def _centre(n: int) -> np.ndarray:
     return np.eye(n) - np.full((n, n), 1 / n)
 
 
-def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
+def list_singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
     """Return singular values of each matrix, the largest first, (K, n); nan if a matrix is not finite."""
     finite = np.isfinite(matrices_Knn).all((1, 2))
     found = np.full(matrices_Knn.shape[:2], np.nan)
@@ -188,7 +192,7 @@ def _singular_values(matrices_Knn: np.ndarray) -> np.ndarray:
     return found
 
 
-def _accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def accumulate(matrices_Lnn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return products M_l = H_l ... H_1 as M = scaled * 2^exponent with the largest entry of scaled in [1/2, 1)."""
     layers, n = matrices_Lnn.shape[:2]
     scaled, exponents = np.empty_like(matrices_Lnn), np.zeros(layers, dtype=np.int64)

@@ -25,6 +25,10 @@ METRICS = (
            "averaged over samples where mixing is dynamic.",
            "exp(-sum_i p[i] ln p[i]), p[i] = s[i] / sum_j s[j], s the singular values of w[k,j], k > l, j <= l", OURS,
            precision=(1e-5, 1e-5)),
+    Metric("kernel_shares", "Hankel singular values", "share", "linear", "Ln", "mixing",
+           "The singular values of the same weights, each over their sum: one for each stream that carries outputs up "
+           "to this layer to later layers. They do not depend on the basis in which streams are written.",
+           "p[i] = s[i] / sum_j s[j], s the singular values of w[k,j], k > l, j <= l", OURS, precision=(1e-5, 1e-5)),
 )  # fmt: skip
 
 
@@ -45,24 +49,30 @@ def unfold(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -
     return weights
 
 
-def measure_kernel_rank(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
-    """Measure the effective rank of the unfolded connections that pass each layer, (L); nan if mixing is not finite.
+def measure_kernel_shares(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> np.ndarray:
+    """Measure the singular values of the unfolded connections that pass each layer over their sum, the largest first.
+
+    Returns (L, n); nan if mixing is not finite, and where all are 0.
 
     The weights with which later reads k take earlier outputs j are R S^t: S (j, n) is what the outputs have become in
     the streams that leave layer l, and R (k, n) how later reads weigh these streams. Their singular values are the
     Hankel singular values of a linear system that varies with depth; at most n of them are not 0. R and S are replaced
     by the triangles of their QR decompositions, so that no matrix grows with the depth.
-
-    The effective rank is that of Roy & Vetterli 2007.
     """
     layers, n = h_pre_Ln.shape
     if not all(np.isfinite(part).all() for part in (h_pre_Ln, h_post_Ln, h_res_Lnn)):
-        return np.full(layers, np.nan)
+        return np.full((layers, n), np.nan)
     # The embedding is copied to all streams, and the output is their mean.
     outputs = [*_collect_rows(np.ones((1, n)), h_post_Ln, h_res_Lnn.transpose(0, 2, 1))]
     last = np.full((1, n), 1 / n)
     reads = [last, *_collect_rows(last, h_pre_Ln[:0:-1], h_res_Lnn[:0:-1])]
-    return np.array([_effective_rank(r @ s.T) for r, s in zip(reversed(reads), outputs, strict=True)])
+    return np.array([_find_shares(r @ s.T, n) for r, s in zip(reversed(reads), outputs, strict=True)])
+
+
+def count_streams(shares_Ln: np.ndarray) -> np.ndarray:
+    """Compute exp of the entropy of shares, (L), the effective rank of Roy & Vetterli 2007; nan if they are unknown."""
+    kept = (share[~(share <= 0)] for share in shares_Ln)
+    return np.array([np.exp(-(share * np.log(share)).sum()) for share in kept])
 
 
 def _collect_rows(first_1n: np.ndarray, added_Ln: np.ndarray, passed_Lnn: np.ndarray) -> Iterator[np.ndarray]:
@@ -78,11 +88,11 @@ def _collect_rows(first_1n: np.ndarray, added_Ln: np.ndarray, passed_Lnn: np.nda
         yield rows
 
 
-def _effective_rank(matrix: np.ndarray) -> float:
-    """Compute exp of the entropy of the normalised singular values; nan where all are 0."""
+def _find_shares(matrix: np.ndarray, n: int) -> np.ndarray:
+    """Find the singular values of a matrix over their sum, filled up with 0 to n; nan where all are 0."""
     values = np.linalg.svd(matrix, compute_uv=False)
-    share = values[values > 0] / values.sum() if values.any() else np.array([np.nan])
-    return float(np.exp(-(share * np.log(share)).sum()))
+    filled = np.append(values, np.zeros(n - len(values)))
+    return filled / values.sum() if values.any() else np.full(n, np.nan)
 
 
 def _travel(sources_Ln: np.ndarray, h_res_Lnn: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mhc_core.findings.captured import build_captured_headline, describe_captured
-from mhc_core.findings.streams import describe_ignored_streams, describe_uniform
+from mhc_core.findings.streams import describe_ignored_streams, describe_uniform, describe_unused
 from mhc_core.findings.words import build_finding, count, format_number, to_finite
 from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
@@ -27,6 +27,7 @@ def summarise_checkpoint(mixing: StaticMixing, reach: Reach | None, result: Resu
         _describe_lost(mixing) or describe_captured(result),
         describe_ignored_streams(result),
         describe_uniform(result),
+        describe_unused(result),
     ]
     return SummaryFrame(headline=build_captured_headline(result), findings=[found for found in parts if found])
 

@@ -26,11 +26,12 @@ def add_parser(commands: Any) -> None:
 
 
 def run(known: argparse.Namespace) -> int:
-    """Read a checkpoint, write its record, and print its findings, or how another one differs from it.
+    """Read a checkpoint, write its record, and print findings and a table of its layers, or how another one differs.
 
     Returns 1 if the mixing of both is not the same.
     """
     from mhc_probe.checkpoint import compare_checkpoints, read_checkpoint
+    from mhc_probe.checkpoint.table import format_layers
 
     try:
         if known.out is not None:
@@ -49,6 +50,8 @@ def run(known: argparse.Namespace) -> int:
         print(*_show(compared), sep="\n")
         return 0 if compared.is_same else 1
     print(*(finding.text for finding in result.summary.findings), sep="\n")
+    if table := format_layers(result):
+        print("", table, sep="\n")
     return 0
 
 

@@ -39,7 +39,8 @@ KEPT = {**KEPT_COLUMNS, **MATRICES}
 # Of the trained stack alone.
 UNKNOWN = (
     *("composite_gain_fwd_token", "composite_gain_bwd_token", "ds_error"),
-    *("kernel_rank", "composite_sigma_max", "composite_sigma_min"),
+    *("kernel_rank", "kernel_shares", "gauge_read_norm", "gauge_write_norm", "gauge_remainder"),
+    *("composite_sigma_max", "composite_sigma_min"),
     *("h_pre_std", "h_read_std", "h_post_std", "h_res_std"),
 )
 

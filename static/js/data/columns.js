@@ -99,9 +99,9 @@ const FRAME_HANDLERS = {
   /** Add the mixing of all layers: matrices and per-layer columns. @param {Columns} columns @param {import('../../types').MixingFrame} frame */
   mixing(columns, frame) {
     for (const [key, column] of Object.entries(frame.values)) {
-      if (isPacked(column))
-        columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
-      else columns.layers.set(key, toNumbers(column));
+      if (!isPacked(column)) columns.layers.set(key, toNumbers(column));
+      else if (STREAMED.test(key)) columns.layers.set(key, toRows(column));
+      else columns.matrices.set(key, { shape: column.shape.split(',').map(Number), data: toNumbers(column) });
       touch(columns, key);
     }
     for (const [key, column] of Object.entries(frame.log10)) columns.log10.set(key, toNumbers(column));
@@ -135,6 +135,16 @@ const FRAME_HANDLERS = {
 
 /** Metrics recorded at kept steps only: matrices, and columns with one value per stream. */
 const KEPT = /^step_(h_(pre|read|post|res)|cka|unfolded|stream_cos|(act|grad)_rms_streams)$/;
+
+/** Metrics of all layers at once with one value per stream. */
+const STREAMED = /^kernel_shares$/;
+
+/** Convert a packed array with two axes to rows of numbers. @param {import('../../types').PackedArray} packed @returns {Float64Array[]} */
+function toRows(packed) {
+  const [rows, width] = packed.shape.split(',').map(Number);
+  const data = toNumbers(packed);
+  return Array.from({ length: rows }, (_, row) => data.subarray(row * width, (row + 1) * width));
+}
 
 /** Append the matrix or column of a kept step. @param {Columns} columns @param {string} key @param {any} value null if the matrix is not finite */
 function keepMatrix(columns, key, value) {

@@ -749,6 +749,19 @@ def check_uniform(run: Run, said: dict[str, str]) -> None:
     require((said["averaged"] is not None) == ("h_res_std" in run.result.matrices), "averaged over tokens, or not")
 
 
+def check_unused(run: Run, said: dict[str, str]) -> None:
+    shares = run.result.layers["kernel_shares"].astype(np.float64)
+    used = np.array([math.exp(-sum(p * math.log(p) for p in layer if p > 0)) for layer in shares])
+    require_count(said["n"], run.result.streams, "streams")
+    require_value(said["used"], used.max(), "the largest effective number")
+    require(used.max() < 1 + (run.result.streams - 1) / 4 + 1e-6, f"{used.max()} are not few")
+    if said["layer"] is None:
+        require(np.ptp(used) < 0.05 + 1e-6, f"layers differ by {np.ptp(used)}")
+    else:
+        require(used[int(said["layer"]) - 1] == used.max(), "another layer uses more")
+    require((said["averaged"] is not None) == ("h_res_std" in run.result.matrices), "averaged over tokens, or not")
+
+
 def check_unlearned(run: Run, said: dict[str, str]) -> None:
     result = run.result
     require_count(said["steps"], updates_of(run), "steps")
@@ -998,6 +1011,9 @@ TEMPLATES = (
              rf"(?P<averaged>, averaged over tokens,)? is within (?P<off>{NUMBER}) % of 1/(?P<n>\d+), and from layer "
              r"(?P<layer>\d+) on, mixing alone keeps less than 1 % of any initial difference between streams\.",
              check_uniform),
+    Template("unused", rf"The mixing alone(?P<averaged>, averaged over tokens,)? uses at most (?P<used>{NUMBER}) of "
+             r"(?P<n>\d+) streams to carry outputs to later layers \(effective number(?:, largest at layer "
+             r"(?P<layer>\d+))?\)\.", check_unused),
     Template("unlearned", rf"Mixing has not learned: in (?P<steps>\d+) steps? the loss falls from "
              rf"(?P<before>-?{NUMBER}) to (?P<after>-?{NUMBER}), but no entry of H_res"
              rf"(?: \(averaged over tokens\))? moves by more than (?P<moved>{NUMBER})\.", check_unlearned),

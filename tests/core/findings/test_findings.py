@@ -55,7 +55,7 @@ SPECS: dict[str, RunSpec] = {
     "rezero": build_spec(block={"scaling": "rezero"}),
     "deepnorm": build_spec(block={"scaling": "deepnorm", "norm_position": "post"}),
 }
-PANELS = {"activation", "gradient", "gain", "mixing", "similarity", "cka", "detail", "unfolded"}
+PANELS = {"activation", "gradient", "gain", "mixing", "similarity", "cka", "detail", "unfolded", "gauge"}
 
 
 @pytest.fixture(params=SPECS)

@@ -122,6 +122,20 @@ def test_mixing_is_called_uniform_where_its_product_is(told: Told) -> None:
         assert deviation > 0.05
 
 
+@pytest.mark.parametrize(("kind", "few"), [("go_mhc", True), ("orthogonal", False), ("residual", False)])
+def test_few_streams_in_use_are_counted(kind: str, few: bool) -> None:
+    connection = {"kind": kind} if kind == "residual" else {"kind": kind, "init": "mhc_lite"}
+    result = measure(build_spec(depth=24, connection=connection))
+    found = [finding for finding in result.summary.findings if finding.key == "unused"]
+    assert len(found) == few
+    if few:
+        used = result.layers["kernel_rank"]
+        numbers = found[0].numbers
+        assert numbers == {"used": used.max(), "layer": used.argmax(), "streams": 4}
+        assert f"at most {format_value(used.max(), digits=3)} of 4 streams" in found[0].text
+        assert f"largest at layer {used.argmax() + 1})" in found[0].text
+
+
 def test_mixing_is_called_unlearned_where_training_left_it(told: Told) -> None:
     spec, result, findings = told
     if not spec.train.steps or spec.streams == 1:

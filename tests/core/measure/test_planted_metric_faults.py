@@ -21,7 +21,8 @@ from mhc_core.measure.reference_columns import REFERENCES
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import RecordCheck, verify
 from mhc_core.metrics import METRICS, similarity, token_products
-from mhc_core.metrics.paths import measure_kernel_rank, unfold
+from mhc_core.metrics.gauge import measure_gauge_norms
+from mhc_core.metrics.paths import measure_kernel_shares, unfold
 from mhc_core.record.frames import RecomputationFrame
 from mhc_core.spec import RunSpec
 from tests.core.conftest import build_spec, collect
@@ -185,10 +186,16 @@ def unfold_one_too_far(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray)
     return unfold(np.einsum("ln,lnm->lm", h_pre, h_res), h_post, h_res)
 
 
-def rank_without_the_last_read(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> np.ndarray:
+def share_without_the_last_read(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> np.ndarray:
     """Without the mean of the streams at the end."""
-    found = measure_kernel_rank(h_pre[:-1], h_post[:-1], h_res[:-1])
-    return np.append(found, 1.0)
+    found = measure_kernel_shares(h_pre[:-1], h_post[:-1], h_res[:-1])
+    return np.vstack([found, np.eye(1, found.shape[1])])
+
+
+def gauge_one_layer_off(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> dict[str, Any]:
+    """Reads behind their own H_res, writes in front of it."""
+    turned = np.einsum("ln,lnm->lm", h_pre, h_res), np.einsum("lmn,ln->lm", h_res, h_post)
+    return measure_gauge_norms(*turned, h_res)
 
 
 fill_gram = similarity.fill_centred_gram
@@ -383,7 +390,15 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "unfolded": ("static", replace(probe, "unfold", unfold_one_too_far)),
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
-    "kernel_rank": ("static", replace(probe, "measure_kernel_rank", rank_without_the_last_read)),
+    "kernel_rank": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
+    "kernel_shares": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
+    "gauge_read_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),
+    # Apart from the mean as it is, in no other basis.
+    "gauge_remainder": (
+        "dynamic",
+        average_wrongly("gauge_remainder", 2, lambda h: (h - h.mean(1, True)).square().sum((2, 3)).mean(1).sqrt()),
+    ),
+    "gauge_write_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),
     # Edits.
     "effect_state": ("edited", replace(effects, "measure_distance", miss_the_size)),
     "effect_grad": ("edited", replace(effects, "measure_distance", miss_the_size)),

@@ -8,7 +8,7 @@ import torch
 
 from mhc_core.connections import Mixing
 from mhc_core.metrics.mixing import composite
-from mhc_core.metrics.paths import measure_kernel_rank, unfold
+from mhc_core.metrics.paths import count_streams, measure_kernel_shares, unfold
 from mhc_core.metrics.token_products import TokenProducts, to_gains
 from mhc_core.record.columns import fetch
 from mhc_core.stack import build_stack
@@ -49,6 +49,10 @@ def list_kernels(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> li
     return [weights[layer + 1 :, : layer + 2] for layer in range(layers)]
 
 
+def count_used(h_pre: np.ndarray, h_post: np.ndarray, h_res: np.ndarray) -> np.ndarray:
+    return count_streams(measure_kernel_shares(h_pre, h_post, h_res))
+
+
 def rank_by_hand(kernel: np.ndarray) -> float:
     values = np.linalg.svd(kernel, compute_uv=False)
     share = values[values > 1e-14 * values[0]] / values.sum()
@@ -59,7 +63,18 @@ def rank_by_hand(kernel: np.ndarray) -> float:
 def test_streams_in_use_are_the_rank_of_the_weights_that_cross_a_layer(layers: int, n: int) -> None:
     mixing = draw(layers, n)
     wanted = [rank_by_hand(kernel) for kernel in list_kernels(*mixing)]
-    np.testing.assert_allclose(measure_kernel_rank(*mixing), wanted, rtol=1e-10)
+    np.testing.assert_allclose(count_used(*mixing), wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("layers", "n"), [(1, 4), (2, 1), (7, 3), (20, 4)])
+def test_shares_are_the_singular_values_of_the_weights_that_cross_a_layer(layers: int, n: int) -> None:
+    mixing = draw(layers, n)
+    found = measure_kernel_shares(*mixing)
+    assert found.shape == (layers, n)
+    for shares, kernel in zip(found, list_kernels(*mixing), strict=True):
+        values = np.linalg.svd(kernel, compute_uv=False)[:n]
+        np.testing.assert_allclose(shares[: len(values)], values / values.sum(), rtol=1e-9, atol=1e-13)
+        np.testing.assert_allclose(shares[len(values) :], 0, atol=1e-13)
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
@@ -73,7 +88,7 @@ def test_a_network_of_k_streams_written_in_four_uses_k(k: int) -> None:
     kernels = list_kernels(*mixing)
     middle = np.linalg.svd(kernels[5], compute_uv=False)
     assert (middle > 1e-10 * middle[0]).sum() == k, "the rank itself"
-    found = measure_kernel_rank(*mixing)
+    found = count_used(*mixing)
     np.testing.assert_allclose(found, [rank_by_hand(kernel) for kernel in kernels], rtol=1e-9)
     assert found.max() <= k + 1e-9
 
@@ -89,14 +104,14 @@ def test_streams_in_use_do_not_depend_on_the_basis_of_the_streams() -> None:
         np.einsum("lij,lj->li", bases[1:], h_post),
         bases[1:] @ h_res @ undone[:-1],
     )
-    np.testing.assert_allclose(measure_kernel_rank(*turned), measure_kernel_rank(h_pre, h_post, h_res), rtol=1e-8)
+    np.testing.assert_allclose(count_used(*turned), count_used(h_pre, h_post, h_res), rtol=1e-8)
 
 
 def test_streams_in_use_of_any_size_and_of_what_is_not_finite() -> None:
     h_pre, h_post, h_res = draw(400, 4, 30.0)
-    assert np.isfinite(measure_kernel_rank(h_pre, h_post, h_res)).all(), "products are beyond float64"
+    assert np.isfinite(count_used(h_pre, h_post, h_res)).all(), "products are beyond float64"
     h_res[3, 0, 0] = np.inf
-    assert np.isnan(measure_kernel_rank(h_pre, h_post, h_res)).all()
+    assert np.isnan(count_used(h_pre, h_post, h_res)).all()
 
 
 def test_streams_that_are_read_and_written_alike_count_as_one() -> None:

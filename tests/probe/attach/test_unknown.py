@@ -69,7 +69,7 @@ def test_everything_made_of_what_was_not_heard_is_unknown(streams: int, lacking:
     assert added
     assert {flag for *_, flag in added} == {"unknown"}
     beside = {key for key, layer, _ in added if layer != LOST}
-    assert all(key.startswith(("composite", "unfolded", "kernel_rank", "cos_prev")) for key in beside)
+    assert all(key.startswith(("composite", "unfolded", "kernel", "gauge", "cos_prev")) for key in beside)
 
 
 @pytest.mark.parametrize("streams", [1, 2])

@@ -7,6 +7,7 @@ import pytest
 
 from mhc_core.record.result import Result
 from mhc_probe.checkpoint import read_checkpoint
+from mhc_probe.checkpoint.table import format_layers
 from tests.conftest import Call, Server
 from tests.probe.checkpoint.stored import draw_connections, write_file
 
@@ -17,7 +18,9 @@ def test_trace_writes_a_record_and_says_what_it_found(call: Call, tmp_path: Path
     assert done.returncode == 0, done.stderr
     result = Result.load(out)
     assert result.depth == 6
-    assert done.stdout.splitlines() == [finding.text for finding in result.summary.findings]
+    said, _, table = done.stdout.partition("\n\n")
+    assert said.splitlines() == [finding.text for finding in result.summary.findings]
+    assert table.rstrip("\n") == format_layers(result)
     first, _, second = done.stdout.splitlines()[:3]
     assert first.startswith("Read from a checkpoint, without running it.")
     assert second.startswith("The product of up to 6 mixing matrices ")

@@ -2,6 +2,7 @@
 
 import { formatValue, inclusiveRange, UNKNOWN } from '../../data/numbers.js';
 import { depthOf, trainSteps } from '../../data/record.js';
+import { buildBlock, toBlockTexts } from './basis.js';
 import { isSpanBeyond, multiplySpan, toCellTexts, toLabel, toSignedLogs } from './composites.js';
 import { toSignedLog } from './scales.js';
 
@@ -43,6 +44,10 @@ export function lookUp(source, columns, label, cursor) {
     const product = findProduct(source, columns, cursor);
     if (product && name === 'product_label') return toLabel(product, label);
     return product && (name === 'product_text' ? toCellTexts(product) : toSignedLogs(product));
+  }
+  if (name.startsWith('basis')) {
+    const block = buildBlock(columns.matrices, Number(key), cursor);
+    return block && (name === 'basis' ? block : toBlockTexts(block));
   }
   if (name.startsWith('stream_')) return toStreams(columns, name.slice('stream_'.length), key);
   const matrix = columns.matrices.get(key);

@@ -1,0 +1,141 @@
+"""The mixing in another basis of the streams: of one layer, and the weights where every H_res is the identity."""
+
+from functools import partial
+
+import plotly.graph_objects as go
+
+from mhc_core.figures.cells import build_cells
+from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
+from mhc_core.figures.style import Theme
+
+ABSENT = "No value: a single stream, no mixing, parts of the width, a training step,<br>or a run of an earlier version."
+SHARES = "kernel_shares"
+
+
+def build_norms(key: str, runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with one curve per run, and a line at 1."""
+    figure = build_lines(theme, "log", include=(0.0,))
+    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
+    figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
+    for run, style in bottom_up(theme, runs):
+        figure.add_traces(seed_band(run, style, key, "log"))
+    for run, style in bottom_up(theme, runs):
+        figure.add_trace(line(run, style, key, "log"))
+    return figure
+
+
+def build_shares(runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with a thin line for each singular value, the largest first."""
+    figure = build_lines(theme, "linear", include=(0.0, 1.0))
+    figure.layout.meta["absent"] = {"key": SHARES, "text": ABSENT}
+    figure.update_layout(hovermode="closest")
+    for run, style in bottom_up(theme, runs):
+        trace = stream_line(run, style, SHARES, "linear")
+        trace.meta = {name: value for name, value in trace.meta.items() if name != "parts"}  # the lines are no streams
+        trace.hovertemplate = trace.hovertemplate.replace("stream", "value")
+        figure.add_trace(trace)
+    return figure
+
+
+READS = "How strongly each layer reads the streams, in the basis in which every H_res is the identity."
+REMAINDER = (
+    "With dynamic mixing each token has its own H_res: how far these are from the identity where their mean is the "
+    "identity."
+)
+HANKEL = "Through how many streams outputs up to each layer reach later layers: singular values over their sum."
+
+PANEL = Panel(
+    key="gauge",
+    title="Fixed basis",
+    unit="norm of the write weights",
+    meaning="How strongly each layer writes to the streams, in the basis in which every H_res is the identity. A value "
+    "that rises means that mixing removes differences which layers write.",
+    help=Help(
+        formula="S_1 = I, S_{l+1} = S_l H_res_l⁻¹; reads: ‖H_pre_l S_l⁻¹‖; writes: ‖S_{l+1} H_post_l‖; Hankel: "
+        "σ_i / Σ σ of w[k,j], k > l, j ≤ l",
+        reading="Streams can be written in another basis at each layer (a gauge) without any change of the outputs. In "
+        "one such basis every H_res is the identity, and what mixing does is all in the weights of reads and writes. "
+        "Orthogonal mixing keeps the norms of both. Doubly stochastic mixing makes reads smaller, and writes larger, "
+        "the more it averages; where H_res has no inverse, such as the uniform matrix, there is no such basis, and "
+        "writes have no value. Free mixing can do either. “Hankel” has one line for each stream. If the first is at 1, "
+        "one stream would carry all outputs to later layers; the basis of the streams does not matter. Values that "
+        "rounding to float32 could change by 10 % or more are left out.",
+        symbol="H_pre S⁻¹, S H_post, σ_i(w)",
+        source="Defined here. With dynamic mixing: matrices averaged over samples",
+    ),
+    group="expert",
+    live=False,
+    views=(
+        View("writes", "writes", partial(build_norms, "gauge_write_norm")),
+        View("reads", "reads", partial(build_norms, "gauge_read_norm"), READS, "norm of the read weights"),
+        View(
+            "remainder",
+            "tokens",
+            partial(build_norms, "gauge_remainder"),
+            REMAINDER,
+            "distance from the identity",
+            "gauge_remainder",
+        ),
+        View("hankel", "Hankel", build_shares, HANKEL, "share of each singular value", SHARES),
+    ),
+    table=(
+        Column("write weights", "gauge_write_norm"),
+        Column("read weights", "gauge_read_norm"),
+        Column("tokens, remainder", "gauge_remainder"),
+        Column("streams in use", "kernel_rank"),
+        Column("Hankel", SHARES, "streams"),
+    ),
+    follows_step=True,
+)
+
+
+GRID = {"direction": "columns", "cell": 100, "gap": 12}
+STOPS = {"0": "0", "25": "¼", "50": "½", "75": "¾", "100": "1"}  # t in percent, and the button of its view
+
+
+def build_layer(percent: str, runs: int, theme: Theme) -> go.Figure:
+    """Build a figure with one matrix per run, H_pre above and H_post left of H_res, on one signed logarithmic scale."""
+    heat = {
+        "key": "h_res",
+        "fill": {"z": f"signed_log.basis.{percent}", "text": f"basis_text.{percent}"},
+        "x0": 0,
+        "dx": 1,
+        "y0": 0,
+        "dy": 1,
+        "xgap": 2,
+        "ygap": 2,
+        "hoverongaps": False,
+        "hovertemplate": "to %{y} from %{x} (0: the branch)<br>%{text}<extra>%{fullData.name}</extra>",
+    }
+    scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
+    figure = build_cells(runs, theme, GRID, heat, scale, symmetric="coloraxis", signed_log=True, empty=NO_STREAMS)
+    figure.update_xaxes(title=None, showticklabels=False, fixedrange=True)
+    figure.update_yaxes(autorange="reversed", showticklabels=False, fixedrange=True)
+    figure.update_layout(margin={"l": 14, "t": 24, "b": 14})
+    return figure
+
+
+NO_STREAMS = "No mixing of several streams that are copies."
+
+PANEL_LAYER = Panel(
+    key="basis",
+    title="Mixing in another basis",
+    unit="first row: H_pre, first column: H_post, rest: H_res",
+    meaning="The mixing of one layer while the basis of the streams moves from the one as computed, 0, to the one in "
+    "which every H_res is the identity, 1. The outputs of the stack stay the same.",
+    help=Help(
+        formula="H_res' = (1 − t) H_res + t I; S_1 = I, S_{l+1} = H_res'_l S_l H_res_l⁻¹; H_pre' = H_pre S_l⁻¹; "
+        "H_post' = S_{l+1} H_post",
+        reading="What the buttons change belongs to the choice of a basis. They keep the weight of each output in "
+        "each later input. At 1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a "
+        "stack of static mixing in that basis: its output differs by rounding alone. H_pre and H_post are blank where "
+        "the basis could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, and at some places "
+        "between 0 and 1 if H_res has a negative eigenvalue. Colours are ±log(1 + |w|).",
+        symbol="H_pre S⁻¹, S H_post, S H_res S⁻¹",
+        source="Defined here. With dynamic mixing: matrices averaged over samples",
+    ),
+    group="expert",
+    live=False,
+    views=tuple(View(f"t{percent}", title, partial(build_layer, percent)) for percent, title in STOPS.items()),
+    follows_step=True,
+)

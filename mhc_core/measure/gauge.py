@@ -1,0 +1,107 @@
+"""A stack written in another basis of its streams computes the same: how much the outputs differ.
+
+Shapes: L layers, n streams, N samples, C width.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mhc_core.blocks.norms import normalise
+from mhc_core.connections import Mixing
+from mhc_core.metrics.gauge import Gauge, apply_gauge, find_gauge
+from mhc_core.metrics.mixing import LOST
+from mhc_core.spec import SpecError
+from mhc_core.stack import Stack
+
+LARGEST_CONDITION = LOST * 2.0**52
+
+
+@dataclass(frozen=True)
+class GaugeError:
+    """How much a stack in another gauge differs from the plain one.
+
+    Attributes
+    ----------
+    output: largest difference of what is read out, relative to its largest entry.
+    loss: difference of the losses, relative to the plain one.
+    condition: the largest condition number of a basis. The first two are rounding, enlarged by up to as much; nan if
+        that can be 10 % of the output or more.
+    """
+
+    output: float
+    loss: float
+    condition: float
+
+
+def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
+    """Compute a stack once more with its mixing in the gauge `t`, and compare.
+
+    Branches are the same modules. The embedding enters in the basis of the first layer, and what leaves the last is
+    brought back. `t` and `anchor` are those of `find_gauge`.
+
+    Raises
+    ------
+    SpecError
+        If there is no such basis for all tokens and features, as mixing depends on tokens, streams are parts of the
+        width or there is one; if a norm that follows the layers sees the basis; if the stack is not in float64.
+    """
+    static = _require_static(stack)
+    h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
+    gauge = find_gauge(h_res, t, anchor)
+    condition = float(gauge.condition.max())
+    if condition > LARGEST_CONDITION:
+        return GaugeError(np.nan, np.nan, condition)
+    device = static.h_res.device
+    moved = Mixing(*(torch.from_numpy(part).to(device) for part in apply_gauge(h_pre, h_post, gauge)))
+    with torch.no_grad():
+        start = stack.embed()
+        plain, loss = _read_out(stack, stack.climb(start)[0])
+        other, other_loss = _read_out(stack, _climb(stack, start, moved, gauge))
+    return GaugeError(
+        float((other - plain).abs().max() / plain.abs().max()),
+        float(abs(other_loss - loss) / abs(loss)),
+        condition,
+    )
+
+
+def is_static_copies(stack: Stack) -> bool:
+    """Return whether mixing can be written in another basis for all tokens and features at once."""
+    family = stack.spec.family
+    return family.has_mixing and family.streams == "copies" and not stack.spec.connection.dynamic
+
+
+def _require_static(stack: Stack) -> Mixing:
+    spec = stack.spec
+    static: Mixing | None = stack.connection.static_mixing() if is_static_copies(stack) else None
+    if static is None:
+        raise SpecError("connection", spec.connection.kind, "static mixing of copied streams")
+    if spec.block.norm_position == "post":
+        raise SpecError("block.norm_position", "post", "pre or none")
+    if spec.dtype != "float64":
+        raise SpecError("dtype", spec.dtype, "float64")
+    return static
+
+
+def _climb(stack: Stack, start: torch.Tensor, mixing: Mixing, gauge: Gauge) -> torch.Tensor:
+    """Return the state after the last layer, in the basis of the plain stack."""
+    state = _change_basis(stack, start, gauge.basis[0])
+    for layer in range(stack.spec.depth):
+        state = stack.layer(layer, state, Mixing(*(part[layer] for part in mixing))).state
+    return _change_basis(stack, state, gauge.inverse[-1])
+
+
+def _change_basis(stack: Stack, state: torch.Tensor, basis_nn: np.ndarray) -> torch.Tensor:
+    """Return a state in another basis: a layer that mixes and writes nothing."""
+    basis = torch.from_numpy(basis_nn).to(state)
+    y_NC = state.new_zeros(stack.spec.input.batch * stack.spec.input.tokens, stack.spec.width)
+    return stack.connection.write(state, y_NC, Mixing(basis[0], basis.new_zeros(len(basis)), basis))
+
+
+def _read_out(stack: Stack, state: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """Return what is read out, (N, C), and the loss."""
+    out_NC = stack.connection.reduce(state)
+    if stack.spec.block.norm_position == "pre":
+        out_NC = normalise(out_NC, stack.spec.block.norm)
+    return out_NC, float(stack.loss(state))

@@ -1,0 +1,176 @@
+"""The mixing in another basis of the streams: the gauge that turns every H_res into the identity. numpy, float64.
+
+Shapes: L layers, n streams. With x_{l+1} = H_res_l x_l + H_post_l F_l(H_pre_l x_l) and invertible S_l (n, n), the
+states y_l = S_l x_l follow the same rule with
+
+    H_pre'_l = H_pre_l S_l^-1    H_post'_l = S_{l+1} H_post_l    H_res'_l = S_{l+1} H_res_l S_l^-1
+
+and what branches read and write stays as it is. S_{l+1} = H_res'_l S_l H_res_l^-1 gives every H_res' that is wanted.
+H_res' = (1 - t) H_res + t I leads from the mixing as it is, t = 0, to the identity, t = 1: the fixed basis. It can be
+inverted at every t unless H_res has a real eigenvalue that is not positive; no path avoids that where its determinant
+is negative.
+"""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from mhc_core.metric import OURS, Metric
+from mhc_core.metrics.mixing import LOST, ROUNDING, accumulate, count_invertible, list_singular_values, unscale
+
+if TYPE_CHECKING:
+    import torch
+
+SINGULAR = 2.0**52  # condition of a matrix, from which on float64 does not know its inverse
+
+METRICS = (
+    Metric("gauge_read_norm", "Read weights in the fixed basis", "", "log", "L", "mixing",
+           "Norm of the weights with which a layer reads the streams, in the basis in which every H_res is the "
+           "identity and the embedding stays as it is. Of matrices averaged over samples where mixing is dynamic. No "
+           "value where rounding entries of H_res to float32 could change it by 10 % or more.",
+           "||H_pre_l H_res_{l-1} ... H_res_1||_2", OURS, precision=(1e-4, 0.0), prefix=True),
+    Metric("gauge_write_norm", "Write weights in the fixed basis", "", "log", "L", "mixing",
+           "Norm of the weights with which a layer writes to the streams, in the same basis: large where mixing has "
+           "nearly removed differences between streams that the layer writes. No value where rounding entries of H_res "
+           "to float32 could change it by 10 % or more, and where H_res has no inverse, such as the uniform matrix.",
+           "||(H_res_l ... H_res_1)^-1 H_post_l||_2", OURS, precision=(1e-4, 0.0), prefix=True),
+    Metric("gauge_remainder", "What tokens still mix in the fixed basis", "", "log", "L", "forward",
+           "How far the tokens' own H_res are from the identity, in root mean square over tokens, in the basis in "
+           "which their mean is the identity. No value where rounding entries of the mean to float32 could change its "
+           "inverse by 10 % or more. Dynamic mixing only.",
+           "sqrt(mean_t ||H_res[t] H^-1 - I||_F^2), H = mean_t H_res[t]", OURS, precision=(1e-3, 1e-5)),
+)  # fmt: skip
+
+
+class Gauge(NamedTuple):
+    """A basis of the streams before every layer and after the last; nan from where float64 does not know it.
+
+    basis: S (L + 1, n, n). inverse: S^-1 (L + 1, n, n). h_res: what mixing becomes, (L, n, n).
+    """
+
+    basis: np.ndarray
+    inverse: np.ndarray
+    h_res: np.ndarray
+
+    @property
+    def condition(self) -> np.ndarray:
+        """Return the condition number of each basis, (L + 1): how much it can enlarge a rounding; inf where the basis
+        is not known.
+        """
+        with np.errstate(over="ignore"):
+            found = list_singular_values(self.basis)[:, 0] * list_singular_values(self.inverse)[:, 0]
+        return np.where(np.isnan(found), np.inf, found)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what float64 cannot hold is no number
+def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
+    """Find the gauge in which H_res is (1 - t) H_res + t I.
+
+    Parameters
+    ----------
+    h_res_Lnn: static mixing.
+    t: from 0, the basis as it is, to 1, in which every H_res is the identity.
+    anchor: the layer in front of which the basis stays as it is, from 0; L is behind the last. Numbers stay small near
+        it.
+    """
+    layers, n = h_res_Lnn.shape[:2]
+    eye = np.eye(n)
+    basis, inverse = (np.tile(eye, (layers + 1, 1, 1)) for _ in range(2))
+    if t == 0:
+        return Gauge(basis, inverse, h_res_Lnn)
+    mixed = (1 - t) * h_res_Lnn + t * eye
+    for layer in range(anchor, layers):
+        undone, mixed_undone = _invert(h_res_Lnn[layer]), _invert(mixed[layer])
+        basis[layer + 1] = mixed[layer] @ basis[layer] @ undone
+        inverse[layer + 1] = h_res_Lnn[layer] @ inverse[layer] @ mixed_undone
+    for layer in reversed(range(anchor)):
+        undone, mixed_undone = _invert(h_res_Lnn[layer]), _invert(mixed[layer])
+        basis[layer] = mixed_undone @ basis[layer + 1] @ h_res_Lnn[layer]
+        inverse[layer] = undone @ inverse[layer + 1] @ mixed[layer]
+    return Gauge(basis, inverse, mixed)
+
+
+def apply_gauge(h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, gauge: Gauge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return H_pre (L, n), H_post (L, n) and H_res (L, n, n) in a gauge."""
+    h_pre = (h_pre_Ln[:, None] @ gauge.inverse[:-1])[:, 0]
+    return h_pre, (gauge.basis[1:] @ h_post_Ln[..., None])[..., 0], gauge.h_res
+
+
+def _invert(matrix_nn: np.ndarray) -> np.ndarray:
+    """Return the inverse of a matrix; nan where float64 does not know it."""
+    with suppress(np.linalg.LinAlgError):
+        inverse: np.ndarray = np.linalg.inv(matrix_nn)
+        if np.linalg.norm(matrix_nn) * np.linalg.norm(inverse) < SINGULAR:
+            return inverse
+    return np.full_like(matrix_nn, np.nan)
+
+
+def measure_remainder(h_res_KNnn: "torch.Tensor") -> "torch.Tensor":
+    """Measure gauge_remainder (K) of every sample's matrices; nan where rounding decides the inverse of their mean."""
+    import torch
+
+    mean_K1nn = h_res_KNnn.mean(1, keepdim=True)
+    undone = torch.linalg.inv_ex(mean_K1nn).inverse  # `inv` would wait for the device in every layer
+    norm_K = torch.linalg.vector_norm((h_res_KNnn - mean_K1nn) @ undone, dim=(2, 3)).square().mean(1).sqrt()
+    condition_K = torch.linalg.vector_norm(mean_K1nn, dim=(1, 2, 3)) * torch.linalg.vector_norm(undone, dim=(1, 2, 3))
+    # nan compares as False.
+    return torch.where(condition_K * h_res_KNnn.shape[-1] * ROUNDING < LOST, norm_K, torch.nan)
+
+
+def measure_gauge_norms(
+    h_pre_Ln: np.ndarray, h_post_Ln: np.ndarray, h_res_Lnn: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Measure the weights of reads and writes in the gauge with t = 1 that keeps the embedding's basis.
+
+    Returns key -> (norm, log10 of it), each (L); nan where rounding decides it, and if mixing is not finite.
+    """
+    layers = len(h_res_Lnn)
+    reads, writes = ((np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)) for _ in range(2))
+    if all(np.isfinite(part).all() for part in (h_pre_Ln, h_post_Ln, h_res_Lnn)):
+        sizes_L = np.linalg.norm(h_res_Lnn, 2, (1, 2))
+        # A read acts on what the layers in front of its own have passed, a write on what its own layer passes too.
+        passed = h_res_Lnn[:-1].transpose(0, 2, 1)
+        reads[0][0] = np.linalg.norm(h_pre_Ln[0])
+        reads[0][1:], reads[1][1:] = _carry_down(h_pre_Ln[1:], passed, sizes_L[:-1], is_inverse=False)
+        known = count_invertible(h_res_Lnn)
+        undone = np.linalg.inv(h_res_Lnn[:known])
+        writes[0][:known], writes[1][:known] = _carry_down(h_post_Ln[:known], undone, sizes_L[:known], is_inverse=True)
+    return {"gauge_read_norm": unscale(*reads), "gauge_write_norm": unscale(*writes)}
+
+
+@np.errstate(divide="ignore")
+def _carry_down(
+    sources_Kn: np.ndarray, matrices_Knn: np.ndarray, sizes_K: np.ndarray, *, is_inverse: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ||M_0 ... M_k s_k|| of every source as scaled * 2^exponent, (K) each; nan where rounding decides it.
+
+    M_i is H_i, of norm `sizes_K`, or its inverse. A relative rounding r of H_i changes M_i by up to r ||H_i||, or of an
+    inverse by M_i r ||H_i|| M_i; what it changes of the result is at most that, times the norm of all before it, times
+    what the source has become behind it.
+    """
+    count, n = sources_Kn.shape
+    scaled, exponents, lost = np.empty((n, count)), np.zeros(count, dtype=np.int64), np.full(count, -np.inf)
+    products, powers = accumulate(matrices_Knn.transpose(0, 2, 1))
+    before_K = np.append(0.0, np.log2(np.linalg.norm(products, 2, (1, 2))) + powers)
+    for layer in reversed(range(count)):
+        scaled[:, layer] = sources_Kn[layer]
+        entered = slice(layer, None)
+        source = _measure_log2(scaled, exponents, entered)
+        passed = matrices_Knn[layer] @ scaled[:, entered]
+        shift = np.frexp(np.abs(passed).max(0))[1]
+        scaled[:, entered] = np.ldexp(passed, -shift)
+        exponents[entered] += shift
+        if is_inverse:
+            source = _measure_log2(scaled, exponents, entered)
+        changed = before_K[layer + is_inverse] + np.log2(sizes_K[layer]) + source
+        lost[entered] = np.logaddexp2(lost[entered], changed)
+    norms, found = np.linalg.norm(scaled, axis=0), _measure_log2(scaled, exponents, slice(None))
+    with np.errstate(invalid="ignore"):  # of a source that is 0 nothing is lost
+        decided = lost - found + np.log2(n * ROUNDING) >= np.log2(LOST)
+    return np.where(decided, np.nan, norms), exponents
+
+
+def _measure_log2(scaled: np.ndarray, exponents: np.ndarray, entered: slice) -> np.ndarray:
+    found: np.ndarray = np.log2(np.linalg.norm(scaled[:, entered], axis=0)) + exponents[entered]
+    return found
