@@ -119,7 +119,10 @@ class Family:
     signed: whether entries of H_res can be negative.
     orthogonal: whether all singular values of H_res are 1 by construction, whatever the logits.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
-    by_token: whether mixing can depend on tokens.
+    by_token: whether mixing can depend on tokens. always_by_token: whether it always does: there is no static form.
+    by_feature: whether the branch reads each feature of a stream with a weight of its own, which gates of low rank
+        make. H_pre is then the mean of these weights over features.
+    has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers.
     drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
@@ -133,7 +136,8 @@ class Family:
         is applied after every operation, to (..., n, n).
     build: where there is no map: the function of a spec that returns the connection, as "module:function".
     mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
-        parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res.
+        parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res. Of
+        a family with `by_feature` the first is the weights of features, (N, n, C).
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.
     paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
     keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
@@ -157,6 +161,9 @@ class Family:
     orthogonal: bool = False
     iterates: bool = False
     by_token: bool = True
+    always_by_token: bool = False
+    by_feature: bool = False
+    has_head: bool = False
     by_depth: bool = False
     drawn: Drawn = "logits"
     logits: Callable[[int], int] = lambda n: n * n

@@ -138,12 +138,16 @@ class GradientBlock:
 
 @dataclass(frozen=True)
 class ReferenceMixing:
-    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples."""
+    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples.
+
+    features: (N, n, C), the weights of single features, of which h_pre is the mean; None where streams are read whole.
+    """
 
     h_pre: Array
     h_post: Array
     h_res: Array
     grad_h_res: Array | None
+    features: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class DriftDraws(NamedTuple):
 
 def describe_drift(spec: RunSpec) -> DriftDraws | None:
     """The drift of static mixing; None where it depends on tokens, is trained, or no mixing drifts."""
-    if spec.family.drawn in ("nothing", "queries") or spec.connection.dynamic or spec.train.steps:
+    if spec.family.drawn in ("nothing", "queries") or spec.connection.is_dynamic or spec.train.steps:
         return None
     still = spec.model_copy(update={"depth": 1, "connection": spec.connection.model_copy(update={"noise": 0.0})})
     raw = build_connection(still).raw_residual()

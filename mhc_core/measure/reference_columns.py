@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import DepthReads, GatedMixing, Mixing
 from mhc_core.measure.reference_depth import compute_reads
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
@@ -136,7 +136,7 @@ def _read_layer(
         u_NC=_read(output.u),
         y_NC=_read(output.y),
         grad_u=_grad(output.u),
-        mixing=_read_coefficients(output.mixing) if isinstance(output.mixing, Mixing) else None,
+        mixing=None if isinstance(output.mixing, DepthReads) else _read_coefficients(output.mixing),
         weights_J=weights_J,
         logits=logits if logits.shape[-1] else None,
         weights=[_read(weight) for weight in weights],
@@ -145,10 +145,11 @@ def _read_layer(
     )
 
 
-def _read_coefficients(mixing: Mixing) -> ReferenceMixing:
+def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
-    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total)
+    features = _read(mixing.features) if isinstance(mixing, GatedMixing) else None
+    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total, features)
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
@@ -160,7 +161,7 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
         }
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
-        if not stack.spec.connection.dynamic and not name.startswith("output."):
+        if not stack.spec.connection.is_dynamic and not name.startswith("output."):
             found[name] = _grad(parameter)[layer]
         elif name.startswith(prefix):
             found[name.removeprefix(prefix)] = _grad(parameter)

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
-from mhc_core.connections import DepthReads, Made, Mixing, group_coefficients
+from mhc_core.connections import DepthReads, Made, group_coefficients
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.probe import stack_reads
 from mhc_core.measure.step_frame import build_step_frame
@@ -152,7 +152,7 @@ def _average(made: list[Made]) -> dict[str, torch.Tensor]:
     Where layers read earlier outputs, the weights of these, (L, L + 1).
     """
     found = {}
-    mixings = [one for one in made if isinstance(one, Mixing)]
+    mixings = [one for one in made if not isinstance(one, DepthReads)]
     if not mixings:
         reads = [one.weights for one in made if isinstance(one, DepthReads)]
         return {"step_unfolded": stack_reads([torch.ones_like(reads[0][:1]), *reads[:-1]])}

@@ -185,7 +185,8 @@ class RunSpec(SpecPart):
         """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
         if self.connection.output != "auto":
             return self.connection.output
-        return "head" if self.family.is_mapped and self.connection.init == "deepseek_v4" else "mean"
+        is_mapped_head = self.family.is_mapped and self.connection.init == "deepseek_v4"
+        return "head" if is_mapped_head or self.family.has_head else "mean"
 
     @property
     def maps_coarsely(self) -> bool:
