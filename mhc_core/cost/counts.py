@@ -24,7 +24,8 @@ STREAM_PASSES = {
     False: 40,
 }  # of dynamic mixing, forward and backward, by whether it projects streams separately
 DEPTH_PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
-GATE_PASSES, RANK_PASSES = 79, 14  # of feature gates, forward and backward: over the streams, and over the rank
+# Of feature gates, forward and backward: over the streams, by type, and over the rank.
+GATE_PASSES, RANK_PASSES = {"float32": 79, "float64": 72, "bfloat16": 51}, 14
 DEPTH_CALLS = 25  # of attention over depth
 DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
 MAP_PASSES = 2  # values per operation of a map without rounds, in dynamic mixing
@@ -175,7 +176,7 @@ def _mixing_bytes(spec: RunSpec) -> float:
     if not spec.connection.is_dynamic:
         return (20 * n - 1) * width * item
     if spec.family.by_feature:
-        return (GATE_PASSES * n * width + RANK_PASSES * spec.connection.gate_rank) * item
+        return (GATE_PASSES[spec.dtype] * n * width + RANK_PASSES * spec.connection.gate_rank) * item
     streams = STREAM_PASSES[_projects_apart(spec)]
     rounds = _rounds(spec)
     of_map = 10 * spec.streams**2 * rounds if rounds else MAP_PASSES * spec.family.operations(spec.streams, 0)
@@ -268,6 +269,7 @@ def _mixing_kept(spec: RunSpec) -> float:
     if spec.family.streams == "parts" and not spec.connection.is_dynamic:
         kept += 2 * width * item  # the parts laid out for their products
     if spec.family.by_feature:
+        kept = (0.5 * n + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
         return kept + (3 * n * width + 4 * spec.connection.gate_rank + 3 * n + n * n) * item
     if spec.connection.is_dynamic:
         kept += (_copies(spec) * width if _projects_apart(spec) else 0) * item

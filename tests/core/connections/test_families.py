@@ -12,6 +12,7 @@ from mhc_core.families.quaternion import QuaternionMap
 from mhc_core.family import MapSettings
 from mhc_core.spec import FAMILIES, SpecErrors, parse_spec
 from mhc_core.spec.connection import ConnectionKind
+from tests.core.conftest import draw_h_res
 
 
 def test_every_family_has_a_row_and_a_builder() -> None:
@@ -63,6 +64,7 @@ def test_groups_follow_from_properties() -> None:
         "mhc": "Doubly stochastic",
         "circulant": "Doubly stochastic",
         "identity_hc": "Other constraints",
+        "gated": "Other constraints",
         "one_sided": "Other constraints",
         "orthogonal": "Orthogonal",
         "jpmhc": "Other constraints",
@@ -76,9 +78,7 @@ def draw_matrices(kind: str, noise: float) -> torch.Tensor:
     """H_res of 64 layers of four streams in float64, (64, 4, 4)."""
     connection = {"kind": kind, "noise": noise, "sinkhorn_iters": 1}
     spec = parse_spec({"depth": 64, "width": 16, "dtype": "float64", "connection": connection})
-    mixing = build_connection(spec).static_mixing()
-    assert mixing is not None
-    return mixing.h_res.detach().double()
+    return draw_h_res(spec)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.is_mapped and family.signed])

@@ -44,6 +44,7 @@ SPECS: dict[str, Values] = {
     "free": {"kind": "hc", "noise": 0.5},
     "parts": {"kind": "frac", "noise": 0.5},
     "parts, dynamic": {"kind": "frac", "noise": 0.5, "dynamic": True},
+    "gates": {"kind": "gated", "streams": 3, "gate_rank": 8},
 }
 MORE: dict[str, Values] = {
     "jacobian": {"connection": SPECS["free"], "jacobian": 4},
@@ -377,6 +378,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "unfolded": ("static", replace(probe, "unfold", unfold_one_too_far)),
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
+    "gate_spread": ("gates", change_columns(gate_spread=lambda value: value**2)),
     "kernel_rank": ("static", replace(probe, "measure_kernel_rank", rank_without_the_last_read)),
     # Logits.
     "res_logit_range": ("static", replace(logit_probe, "measure_ranges", lambda t: t.std(2).amax(1))),

@@ -21,6 +21,7 @@ COMPARED: dict[str, dict[str, Any]] = {
     "mhc_lite": {"kind": "mhc", "init": "mhc_lite"},
     "deepseek_v4": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
     "frac-dynamic": {"kind": "frac", "dynamic": True},
+    "gated": {"kind": "gated"},
 }
 
 

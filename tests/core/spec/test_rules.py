@@ -29,7 +29,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "input.tokens": (2, 3, 4, 5, 9, 63, 64, 1024),
     "train.steps": (0, 1, 5000),
 }
-CASES = 800
+CASES = 2000
 
 
 def draw_specs() -> Iterator[dict[str, Any]]:
