@@ -384,6 +384,8 @@ export interface DerivationRules {
   absolute: string[];
   /** Values of `block.scaling` with which layers depend on the depth. */
   depth_scaled: string[];
+  /** Connections whose mixing always depends on tokens. */
+  by_token: string[];
   /** Connections whose mixing of a layer depends on the depth. */
   by_depth: string[];
   /** Depth above which CKA uses fewer samples. */
