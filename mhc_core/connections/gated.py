@@ -1,10 +1,10 @@
-"""Gated Residual: a layer reads every feature of every stream with a gate of its own, and no stream is mixed with another.
+"""Gated Residual: a layer reads every feature of every stream with a gate of its own, and streams are not mixed.
 
     v_i = x_i / rms(x_i),  g = sigmoid(W_up silu(W_down v / n)),  u = 1/n sum_i g_i * v_i
     x'_i = x_i + w_i F(u),  w = 2 sigmoid(W_post v / n)
 
-v is all v_i in one vector of n C entries, g has as many. The same with weights of its own makes the stack's output of the
-last state. Formulas as in `Qwen4ExpTextGatedResidual` of transformers, without the learned gain of its norm, which
+v is all v_i in one vector of n C entries, g has as many. The same read with other weights makes the stack's output of
+the last state. Formulas as in `Qwen4ExpTextGatedResidual` of transformers, without the learned gain of its norm, which
 starts at 1. Its weights start as there, N(0, 0.02^2).
 
 What a layer reads is linear in the streams but for their norms: the weight of a feature is g / (n rms(x_i)).

@@ -316,7 +316,7 @@ def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
-def _average_mixing(mixings: list[Mixing | GatedMixing]) -> dict[str, torch.Tensor]:
+def _average_mixing(mixings: Sequence[Mixing | GatedMixing]) -> dict[str, torch.Tensor]:
     """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2

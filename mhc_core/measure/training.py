@@ -35,7 +35,8 @@ from mhc_core.stack import Stack
 
 BETAS = (0.9, 0.95)
 MOMENTUM = 0.9
-PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a")  # matrices of a connection that multiply features
+# Matrices of a connection that multiply features, or make what does.
+PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a", "w_down", "w_up", "w_post")
 
 
 def train(stack: Stack) -> Generator[StepFrame, None, int]:

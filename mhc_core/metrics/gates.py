@@ -1,4 +1,4 @@
-"""How far a layer's gates distinguish the features of one stream, where each feature is read with a weight of its own."""
+"""How far a layer's gates distinguish the features of a stream, where each feature is read with its own weight."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def measure_spread(block: LayerBlock) -> "torch.Tensor":
-    """Measure the standard deviation over features of a stream's weights by their mean, averaged over samples, (K, n)."""
+    """Measure the spread of each stream's weights over features by their mean, averaged over samples, (K, n)."""
     import torch
 
     weights = [layer.double() for layer in block.list_features()]

@@ -227,7 +227,9 @@ def _weigh_features(get: Callable[[str], Array], x: Array) -> Array:
     low = _norm_together(x) @ get("w_down").T / len(x)
     gates = _sigmoid((low * _sigmoid(low)) @ get("w_up").T)
     sizes = np.sqrt((x * x).mean(-1, keepdims=True))
-    return np.stack([part / (len(x) * size) for part, size in zip(np.split(gates, len(x), axis=-1), sizes, strict=True)], 2)
+    return np.stack(
+        [part / (len(x) * size) for part, size in zip(np.split(gates, len(x), axis=-1), sizes, strict=True)], 2
+    )
 
 
 def _hyper(get: Callable[[str], Array], normed: Array | None) -> tuple[Array, Array, Array]:

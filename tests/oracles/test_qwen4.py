@@ -89,7 +89,9 @@ def test_gradients_are_those_of_qwen4() -> None:
     read, _, shares = theirs(x.flatten(1))
     made = mixer.mix(x)
     wanted = torch.autograd.grad(
-        read.square().sum() + (shares * draw(3, 6, 4).float()).sum(), [x, *(w for w in theirs.parameters())], allow_unused=True
+        read.square().sum() + (shares * draw(3, 6, 4).float()).sum(),
+        [x, *(w for w in theirs.parameters())],
+        allow_unused=True,
     )
     ours = torch.autograd.grad(
         connection.read(x, made).square().sum() + (made.h_post * draw(3, 6, 4).float()).sum(),
