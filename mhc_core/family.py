@@ -19,9 +19,9 @@ Array = np.ndarray
 Round = Callable[[Array], Array]
 Rule = Callable[[int, int], str | None]
 """Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
-Streams = Literal["one", "copies", "parts"]
+Streams = Literal["one", "copies", "parts", "source"]
 Sums = Literal["exact", "rounds", "limit", "free"]
-Drawn = Literal["nothing", "entries", "logits", "queries"]
+Drawn = Literal["nothing", "entries", "weights", "logits", "queries"]
 Reads = Literal["streams", "outputs"]
 Group = Literal[
     "One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints", "Attention over depth"
@@ -109,7 +109,8 @@ class Family:
     name: in figures and tables. summary: what joins the layers, in a few words. year: of the paper.
     place: the position in lists; families of the same place are sorted by kind.
     look: in figures.
-    streams: one stream; n copies of the embedding; or n parts of the width.
+    streams: one stream; n copies of the embedding; n parts of the width; or two, the state and, as a source that layers
+        read again, the embedding.
     skips: whether the state passes each layer by.
     reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding
         and the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
@@ -124,8 +125,9 @@ class Family:
         make. H_pre is then the mean of these weights over features.
     has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
-        layers.
-    drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
+        layers. Where there is a page map, H_pre and H_post must not.
+    drawn: what the drift is added to. entries: H_res = I + s G. weights: those entries of H_res that are parameters.
+        logits: the raw logits of the map.
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
@@ -191,6 +193,11 @@ class Family:
     def has_streams(self) -> bool:
         """Return whether the family has several streams."""
         return self.streams != "one"
+
+    @property
+    def fixed_streams(self) -> int | None:
+        """Return the number of streams, None where the spec chooses it."""
+        return {"one": 1, "source": 2}.get(self.streams)
 
     @property
     def has_mixing(self) -> bool:

@@ -346,7 +346,8 @@ export interface ViewRules {
     {
       name: string;
       year: number | null;
-      has_streams: boolean;
+      /** Streams of every run with this connection; null if they are a setting. */
+      fixed_streams: number | null;
       /** Whether the mixing is unconstrained, so that the drift moves its entries directly. */
       is_free: boolean;
     }

@@ -172,7 +172,7 @@ class Copying(Connection):
     """Every stream starts as a copy of the embedding; `eps` is for the weights of a learned head."""
 
     def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
-        super().__init__(spec, spec.connection.streams)
+        super().__init__(spec, spec.streams)
         self.output = build_output(spec, eps)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:

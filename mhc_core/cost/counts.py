@@ -64,6 +64,8 @@ def count_sources(spec: RunSpec) -> int:
 
 def _mixing_parameters(spec: RunSpec) -> int:
     n, width, logits = spec.streams, spec.width, _vectors(spec) + _count_logits(spec)
+    if spec.family.streams == "source":
+        return _count_logits(spec)  # which H_pre shares
     if spec.family.by_feature:
         return n * width * (2 * spec.connection.gate_rank + n)
     if not spec.connection.is_dynamic:

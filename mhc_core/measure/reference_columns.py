@@ -203,8 +203,7 @@ def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
 
 def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     m_NC = _merge(spec, layer.x_nNC)
-    is_parts = spec.family.streams == "parts"
-    g_NC = np.concatenate(layer.g_nNC, 1) if is_parts else layer.g_nNC.sum(0)
+    g_NC = _merge_gradient(spec, layer.g_nNC)
     gradient = _norm_of_all(layer.grad_weights)
     found: dict[str, Array | float] = {
         "act_rms": _rms(m_NC),
@@ -612,7 +611,16 @@ def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[st
 
 
 def _merge(spec: RunSpec, x_nNC: Array) -> Array:
+    if spec.family.streams == "source":
+        return x_nNC[0]
     return np.concatenate(x_nNC, 1) if spec.family.streams == "parts" else x_nNC.sum(0) / len(x_nNC)
+
+
+def _merge_gradient(spec: RunSpec, g_nNC: Array) -> Array:
+    """Return the gradient along a move of the merged state: of the state, of all parts, or of every copy at once."""
+    if spec.family.streams == "source":
+        return g_nNC[0]
+    return np.concatenate(g_nNC, 1) if spec.family.streams == "parts" else g_nNC.sum(0)
 
 
 def _rms(x: Array) -> float:

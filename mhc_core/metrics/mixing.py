@@ -13,7 +13,7 @@ LOST = 0.1  # share of a least singular value that rounding may decide
 
 METRICS = (
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
-           "Weight of each stream in what the layer reads; mean over samples, and over features where each has its own.",
+           "Weight of each stream in what the layer reads; mean over samples, and over features if each has its own.",
            "H_pre", "mHC Eq. 3", "matrices",
            precision=(0.0, 1e-6)),
     Metric("h_read", "Read matrix", "", "linear", "Lnn", "forward",

@@ -19,7 +19,7 @@ def _describe(family: Family) -> str:
 
 
 CONNECTION_KINDS = tuple(FAMILIES)
-WITH_STREAMS = _list_kinds(lambda family: family.has_streams)
+WITH_STREAMS = _list_kinds(lambda family: family.fixed_streams is None)
 BY_TOKEN = _list_kinds(lambda family: family.by_token and not family.always_by_token)
 COPYING = _list_kinds(lambda family: family.streams == "copies")
 MAPPED = _list_kinds(lambda family: family.is_mapped)

@@ -177,8 +177,8 @@ class RunSpec(SpecPart):
 
     @property
     def streams(self) -> int:
-        """Return streams that the run really has: the expansion rate, or 1 if the connection knows no streams."""
-        return self.connection.streams if self.family.has_streams else 1
+        """Return streams that the run really has: the expansion rate, unless the connection fixes their number."""
+        return self.family.fixed_streams or self.connection.streams
 
     @property
     def output(self) -> str:

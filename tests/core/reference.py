@@ -69,7 +69,8 @@ def trace(stack: Stack) -> Trace:
                 new[i] += skip * res[..., i, j, None] * x[j]
             new[i] += post[..., i, None] * written[i]
         x = _post_norm(spec, new) if spec.block.norm_position == "post" else new
-        found.merged.append(np.concatenate(x, axis=-1) if is_parts else x.mean(0))
+        is_state = spec.family.streams == "source"
+        found.merged.append(np.concatenate(x, axis=-1) if is_parts else x[0] if is_state else x.mean(0))
         for column, value in zip(
             (found.states, found.u, found.y, found.h_pre, found.h_post, found.h_res),
             (x, u, y, pre.mean(-1) if spec.family.by_feature else pre, post, res),
@@ -250,10 +251,16 @@ def _fraction(get: Callable[[str], Array], normed: Array | None) -> tuple[Array,
     return np.swapaxes(y, -1, -2), b, np.swapaxes(a, -1, -2)
 
 
+def _add_source(get: Callable[[str], Array], normed: Array | None) -> tuple[Array, Array, Array]:
+    a, b = get("weights")
+    return np.array([a, b]), np.eye(2)[0], np.array([[a, b], np.eye(2)[1]])
+
+
 # All coefficients of one layer from its parameters, by the definition of each family without a map.
 COEFFICIENTS: dict[str, Callable[[Callable[[str], Array], Array | None], tuple[Array, Array, Array]]] = {
     "hc": _hyper,
     "frac": _fraction,
+    "weighted": _add_source,
 }
 
 
@@ -483,6 +490,8 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
 
 def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
     connection = stack.spec.connection
+    if stack.spec.family.streams == "source":
+        return x[0]
     if stack.spec.family.streams != "copies":
         return np.concatenate(x, axis=-1)
     output = connection.output

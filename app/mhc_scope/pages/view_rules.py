@@ -26,7 +26,7 @@ def to_view_rules() -> dict[str, Any]:
             kind: {
                 "name": family.name,
                 "year": family.year,
-                "has_streams": family.has_streams,
+                "fixed_streams": family.fixed_streams,
                 "is_free": family.drawn == "entries",
             }
             for kind, family in FAMILIES.items()

@@ -39,7 +39,7 @@ def test_mixing_has_the_stated_properties(kind: str) -> None:
     """Under drifts of 1 and 10, over 64 layers: what is called exact holds to rounding, and nothing else does."""
     family = FAMILIES[kind]
     h_res = torch.cat([draw_matrices(kind, noise) for noise in (1.0, 10.0)])
-    eye = torch.eye(4, dtype=torch.float64)
+    eye = torch.eye(h_res.shape[-1], dtype=torch.float64)
     sums = {"rows": h_res.sum(2), "columns": h_res.sum(1)}
     error = {name: (found - 1).abs().max().item() for name, found in sums.items()}
     for name, stated in (("rows", family.rows), ("columns", family.columns)):
@@ -65,6 +65,7 @@ def test_groups_follow_from_properties() -> None:
         "circulant": "Doubly stochastic",
         "identity_hc": "Other constraints",
         "gated": "Other constraints",
+        "weighted": "Other constraints",
         "one_sided": "Other constraints",
         "orthogonal": "Orthogonal",
         "jpmhc": "Other constraints",

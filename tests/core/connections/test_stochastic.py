@@ -189,5 +189,5 @@ def test_layers_depend_on_the_depth_where_the_family_says_so(kind: str) -> None:
     if shallow is None or deep is None:
         assert FAMILIES[kind].always_by_token
         return
-    assert torch.equal(shallow.h_pre, deep.h_pre[:5])
+    assert torch.equal(shallow.h_pre, deep.h_pre[:5]) or FAMILIES[kind].page_map is None
     assert torch.equal(shallow.h_post, deep.h_post[:5])
