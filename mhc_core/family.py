@@ -19,9 +19,9 @@ Array = np.ndarray
 Round = Callable[[Array], Array]
 Rule = Callable[[int, int], str | None]
 """Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
-Streams = Literal["one", "copies", "parts"]
+Streams = Literal["one", "copies", "parts", "source"]
 Sums = Literal["exact", "rounds", "limit", "free"]
-Drawn = Literal["nothing", "entries", "logits", "queries"]
+Drawn = Literal["nothing", "entries", "weights", "logits", "queries"]
 Reads = Literal["streams", "outputs"]
 Group = Literal[
     "One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints", "Attention over depth"
@@ -109,7 +109,8 @@ class Family:
     name: in figures and tables. summary: what joins the layers, in a few words. year: of the paper.
     place: the position in lists; families of the same place are sorted by kind.
     look: in figures.
-    streams: one stream; n copies of the embedding; or n parts of the width.
+    streams: one stream; n copies of the embedding; n parts of the width; or two, the state and, as a source that layers
+        read again, the embedding.
     skips: whether the state passes each layer by.
     reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding
         and the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
@@ -119,10 +120,14 @@ class Family:
     signed: whether entries of H_res can be negative.
     orthogonal: whether all singular values of H_res are 1 by construction, whatever the logits.
     iterates: whether Sinkhorn rounds and eps are settings of this family.
-    by_token: whether mixing can depend on tokens.
+    by_token: whether mixing can depend on tokens. always_by_token: whether it always does: there is no static form.
+    by_feature: whether the branch reads each feature of a stream with a weight of its own, which gates of low rank
+        make. H_pre is then the mean of these weights over features.
+    has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
-        layers.
-    drawn: what the drift is added to. entries: H_res = I + s G. logits: the raw logits of the map.
+        layers. Where there is a page map, H_pre and H_post must not.
+    drawn: what the drift is added to. entries: H_res = I + s G. weights: those entries of H_res that are parameters.
+        logits: the raw logits of the map.
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
@@ -133,7 +138,8 @@ class Family:
         is applied after every operation, to (..., n, n).
     build: where there is no map: the function of a spec that returns the connection, as "module:function".
     mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
-        parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res.
+        parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res. Of
+        a family with `by_feature` the first is the weights of features, (N, n, C).
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.
     paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
     keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
@@ -157,6 +163,9 @@ class Family:
     orthogonal: bool = False
     iterates: bool = False
     by_token: bool = True
+    always_by_token: bool = False
+    by_feature: bool = False
+    has_head: bool = False
     by_depth: bool = False
     drawn: Drawn = "logits"
     logits: Callable[[int], int] = lambda n: n * n
@@ -184,6 +193,11 @@ class Family:
     def has_streams(self) -> bool:
         """Return whether the family has several streams."""
         return self.streams != "one"
+
+    @property
+    def fixed_streams(self) -> int | None:
+        """Return the number of streams, None where the spec chooses it."""
+        return {"one": 1, "source": 2}.get(self.streams)
 
     @property
     def has_mixing(self) -> bool:

@@ -26,6 +26,7 @@ Array = np.ndarray
 Status = TypeAliasType("Status", Literal["overflow", "underflow", "constant", "nan", "unknown"])
 
 OURS = "as defined here"
+READS_WHOLE = "this connection has no weights of single features"
 UPWARD = ("forward", "similarity")  # frames of the way up
 
 
@@ -73,10 +74,10 @@ class Metric:
 
 
 class NoMixing(ValueError):
-    """A metric has read H_pre, H_res or H_post of a stack whose layers are joined without them."""
+    """A metric has read coefficients of a stack whose layers are joined without them."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not there: this connection has no mixing, its layers read earlier outputs")
+    def __init__(self, name: str, why: str = "this connection has no mixing, its layers read earlier outputs") -> None:
+        super().__init__(f"{name} is not there: {why}")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,19 @@ class LayerBlock:
         """Return H_res of all layers, float64."""
         return self._stack("h_res")
 
+    def list_features(self) -> "list[torch.Tensor]":
+        """Return the weights of single features in what each layer reads, (N, n, C) a layer.
+
+        Raises
+        ------
+        NoMixing
+            If layers read whole streams, or no streams.
+        """
+        found = [mixing.features for mixing in self.mixings if hasattr(mixing, "features")]
+        if not found:
+            raise NoMixing("features", READS_WHOLE)
+        return found
+
     def _stack(self, name: str) -> "torch.Tensor":
         import torch
 
@@ -138,12 +152,16 @@ class GradientBlock:
 
 @dataclass(frozen=True)
 class ReferenceMixing:
-    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples."""
+    """Coefficients of one layer, with an axis N where they are dynamic; the gradient at h_res, summed over samples.
+
+    features: (N, n, C), the weights of single features, of which h_pre is the mean; None where streams are read whole.
+    """
 
     h_pre: Array
     h_post: Array
     h_res: Array
     grad_h_res: Array | None
+    features: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +207,13 @@ class ReferenceLayer:
     def h_res(self) -> Array:
         """Return H_res."""
         return self._get_mixing("h_res").h_res
+
+    @property
+    def features(self) -> Array:
+        """Return the weights of single features in what the layer reads, (N, n, C)."""
+        if self.mixing is None or self.mixing.features is None:
+            raise NoMixing("features", READS_WHOLE)
+        return self.mixing.features
 
     def _get_mixing(self, name: str) -> ReferenceMixing:
         if self.mixing is None:

@@ -13,7 +13,7 @@ from torch import nn
 from mhc_core.blocks import build_branch
 from mhc_core.blocks.norms import normalise
 from mhc_core.connections import Made, Mixing, build_connection
-from mhc_core.edits import Base, Edits, turn
+from mhc_core.edits import Base, Edits, fold, turn
 from mhc_core.inputs import build_input
 from mhc_core.spec import EditSpec, RunSpec
 
@@ -46,6 +46,7 @@ class Stack(nn.Module):
         self.branches.to(dtype)
         self.connection.to(self.connection.coefficient_dtype)
         self.edits = Edits(spec)
+        self.skips_mixing = not spec.family.has_streams or spec.family.by_feature
 
     def embed(self) -> torch.Tensor:
         """The state before the first layer: copies of the embedded input, or its parts."""
@@ -57,16 +58,16 @@ class Stack(nn.Module):
         state, matrix = self.edits.enter(layer, state, connection)
         seen = state if matrix is None else turn(state, matrix, connection)
         made: Any = connection.dynamic_mixing(layer, seen) if mixing is None else mixing
-        made = self.edits.mix(layer, made, matrix)
-        # The arithmetic of a single stream skips its coefficients, and with them the matrix of its edits.
-        mixed = state if self.spec.family.has_streams else seen
-        u_NC = connection.read(mixed, made)
+        made = self.edits.mix(layer, made)
+        # Where the arithmetic skips coefficients, it would skip the matrix of the edits with them.
+        mixed, applied = (seen, made) if self.skips_mixing else (state, fold(made, matrix))
+        u_NC = connection.read(mixed, applied)
         shape = (-1, self.spec.input.tokens, self.spec.width)
         y_NC = self.edits.output(layer, self.branches[layer](u_NC.view(shape)).reshape(u_NC.shape))
-        after, used = connection.leave(layer, self._pass_by(layer, mixed), y_NC, made)
+        after, used = connection.leave(layer, self._pass_by(layer, mixed), y_NC, applied)
         if self.spec.block.norm_position == "post":
             after = connection.normalise(after, self.spec.block.norm)
-        return LayerOutput(after, u_NC, y_NC, used, state)
+        return LayerOutput(after, u_NC, y_NC, fold(used, matrix) if self.skips_mixing else used, state)
 
     def _pass_by(self, layer: int, state: torch.Tensor) -> torch.Tensor:
         """What the branch's output is added to: mixing is linear, so the state may be scaled before it."""

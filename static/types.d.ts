@@ -351,6 +351,8 @@ export interface ViewRules {
       has_mixing: boolean;
       /** Whether the streams are parts of the width, so that H_pre is a matrix. */
       has_parts: boolean;
+      /** Streams of every run with this connection; null if they are a setting. */
+      fixed_streams: number | null;
       /** Whether the mixing is unconstrained, so that the drift moves its entries directly. */
       is_free: boolean;
     }
@@ -415,6 +417,8 @@ export interface DerivationRules {
   absolute: string[];
   /** Values of `block.scaling` with which layers depend on the depth. */
   depth_scaled: string[];
+  /** Connections whose mixing always depends on tokens. */
+  by_token: string[];
   /** Connections whose mixing of a layer depends on the depth. */
   by_depth: string[];
   /** Depth above which CKA uses fewer samples. */

@@ -1,6 +1,15 @@
 """How layers are joined: one interface for every family of `mhc_core.families`."""
 
-from mhc_core.connections.connection import MATRICES, Connection, DepthReads, Made, Mixing, Query, group_coefficients
+from mhc_core.connections.connection import (
+    MATRICES,
+    Connection,
+    DepthReads,
+    GatedMixing,
+    Made,
+    Mixing,
+    Query,
+    group_coefficients,
+)
 from mhc_core.connections.manifold import build_manifold
 from mhc_core.discovery import load
 from mhc_core.spec import RunSpec
@@ -9,6 +18,7 @@ __all__ = [
     "MATRICES",
     "Connection",
     "DepthReads",
+    "GatedMixing",
     "Made",
     "Mixing",
     "Query",

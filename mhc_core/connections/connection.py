@@ -36,6 +36,20 @@ class Mixing(NamedTuple):
     h_res: torch.Tensor
 
 
+class GatedMixing(NamedTuple):
+    """Mixing of one layer whose branch reads every feature of a stream with a weight of its own.
+
+        x'[i] = sum_j h_res[i, j] x[j] + h_post[i] F(sum_j features[j] * x[j])
+
+    features: (N, n, C). h_pre: (N, n), their mean over features, without a gradient. h_post, h_res: as in `Mixing`.
+    """
+
+    h_pre: torch.Tensor
+    h_post: torch.Tensor
+    h_res: torch.Tensor
+    features: torch.Tensor
+
+
 class Query(NamedTuple):
     """What the attention over depth behind one layer is made with: a query (C), and the gate of its sum (), or 1."""
 
@@ -56,12 +70,12 @@ class DepthReads(NamedTuple):
 
 
 Made = Any
-"""The coefficients that a layer has used: `Mixing`, or `DepthReads` of a family without mixing."""
+"""The coefficients that a layer has used: `Mixing` or `GatedMixing`, or `DepthReads` of a family without mixing."""
 
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
 
-def group_coefficients(mixings: Sequence[Mixing]) -> dict[str, list[torch.Tensor]]:
+def group_coefficients(mixings: Sequence[Mixing | GatedMixing]) -> dict[str, list[torch.Tensor]]:
     """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {
@@ -117,10 +131,10 @@ class Connection(nn.Module, ABC):
         """The state before the first layer."""
 
     @abstractmethod
-    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+    def read(self, state: torch.Tensor, mixing: Any) -> torch.Tensor:
         """The branch input sum_j h_pre[j] x[j], (N, C)."""
 
-    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> torch.Tensor:
         """The next state, from this one and the branch output."""
         raise AssertionError("a family without mixing makes its next state in `leave`")
 
@@ -167,7 +181,7 @@ class Copying(Connection):
     """Every stream starts as a copy of the embedding; `eps` is for the weights of a learned head."""
 
     def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
-        super().__init__(spec, spec.connection.streams)
+        super().__init__(spec, spec.streams)
         self.output = build_output(spec, eps)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:

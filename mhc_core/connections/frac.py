@@ -123,4 +123,4 @@ class DynamicFrac(Parts):
 
 def build_frac(spec: RunSpec) -> Connection:
     """Frac-Connections by the spec's `dynamic`."""
-    return DynamicFrac(spec) if spec.connection.dynamic else StaticFrac(spec)
+    return DynamicFrac(spec) if spec.connection.is_dynamic else StaticFrac(spec)

@@ -84,4 +84,4 @@ class DynamicHC(SampleMajor):
 
 def build_hc(spec: RunSpec) -> Connection:
     """HC by the spec's `dynamic`."""
-    return DynamicHC(spec) if spec.connection.dynamic else StaticHC(spec)
+    return DynamicHC(spec) if spec.connection.is_dynamic else StaticHC(spec)

@@ -26,7 +26,7 @@ from mhc_core.spec import RunSpec
 def build_manifold(spec: RunSpec) -> Connection:
     """Build the connection of a family with a map, static or dynamic by the spec."""
     residual_map: ResidualMap = load(spec.family.map)(spec.map_settings)
-    connection = DynamicManifold if spec.connection.dynamic else StaticManifold
+    connection = DynamicManifold if spec.connection.is_dynamic else StaticManifold
     return connection(spec, residual_map)
 
 

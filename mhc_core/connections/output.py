@@ -62,5 +62,5 @@ class DynamicHead(nn.Module):
 def build_output(spec: RunSpec, eps: float = 0.0) -> nn.Module:
     """The output that the spec asks for; `eps` is added to a head's weights, as one implementation does."""
     if spec.output == "head":
-        return DynamicHead(spec, eps) if spec.connection.dynamic else StaticHead(spec, eps)
+        return DynamicHead(spec, eps) if spec.connection.is_dynamic else StaticHead(spec, eps)
     return SumOutput() if spec.output == "sum" else MeanOutput()

@@ -24,6 +24,8 @@ STREAM_PASSES = {
     False: 40,
 }  # of dynamic mixing, forward and backward, by whether it projects streams separately
 DEPTH_PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
+# Of feature gates, forward and backward: over the streams, by type, and over the rank.
+GATE_PASSES, RANK_PASSES = {"float32": 79, "float64": 72, "bfloat16": 51}, 14
 DEPTH_CALLS = 25  # of attention over depth
 DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
 MAP_PASSES = 2  # values per operation of a map without rounds, in dynamic mixing
@@ -62,7 +64,11 @@ def count_sources(spec: RunSpec) -> int:
 
 def _mixing_parameters(spec: RunSpec) -> int:
     n, width, logits = spec.streams, spec.width, _vectors(spec) + _count_logits(spec)
-    if not spec.connection.dynamic:
+    if spec.family.streams == "source":
+        return _count_logits(spec)  # which H_pre shares
+    if spec.family.by_feature:
+        return n * width * (2 * spec.connection.gate_rank + n)
+    if not spec.connection.is_dynamic:
         return logits
     if _projects_apart(spec):
         return logits + width * _copies(spec) // n * logits // n + 2
@@ -97,7 +103,9 @@ def _head_parameters(spec: RunSpec) -> int:
     if spec.family.streams != "copies" or spec.output != "head":
         return 0
     n = spec.streams
-    return n * spec.width * n + n + 1 if spec.connection.dynamic else n
+    if spec.family.by_feature:
+        return 2 * n * spec.width * spec.connection.gate_rank
+    return n * spec.width * n + n + 1 if spec.connection.is_dynamic else n
 
 
 # Arithmetic.
@@ -113,11 +121,13 @@ def count_pass_flops(spec: RunSpec) -> float:
 
 def _mixing_flops(spec: RunSpec) -> float:
     n, width = spec.streams, spec.width
+    if spec.family.by_feature:
+        return 2.0 * n * width * (2 * spec.connection.gate_rank + n + 2)
     if n == 1:
         return width
     part = width * _copies(spec) // n  # features of a stream
     flops = 2.0 * part * (n * n + _vectors(spec))
-    if spec.connection.dynamic:
+    if spec.connection.is_dynamic:
         inputs = part if _projects_apart(spec) else n * part
         flops += 2 * inputs * (_vectors(spec) + _count_logits(spec)) + spec.family.operations(n, _rounds(spec))
     return flops
@@ -165,8 +175,10 @@ def _mixing_bytes(spec: RunSpec) -> float:
     n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
     if not spec.family.has_streams:
         return 0.0
-    if not spec.connection.dynamic:
+    if not spec.connection.is_dynamic:
         return (20 * n - 1) * width * item
+    if spec.family.by_feature:
+        return (GATE_PASSES[spec.dtype] * n * width + RANK_PASSES * spec.connection.gate_rank) * item
     streams = STREAM_PASSES[_projects_apart(spec)]
     rounds = _rounds(spec)
     of_map = 10 * spec.streams**2 * rounds if rounds else MAP_PASSES * spec.family.operations(spec.streams, 0)
@@ -265,9 +277,12 @@ def _mixing_kept(spec: RunSpec) -> float:
     if not spec.family.has_streams:
         return 0.0
     kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
-    if spec.family.streams == "parts" and not spec.connection.dynamic:
+    if spec.family.streams == "parts" and not spec.connection.is_dynamic:
         kept += 2 * width * item  # the parts laid out for their products
-    if spec.connection.dynamic:
+    if spec.family.by_feature:
+        kept = (0.5 * n + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0
+        return kept + (3 * n * width + 4 * spec.connection.gate_rank + 3 * n + n * n) * item
+    if spec.connection.is_dynamic:
         kept += (_copies(spec) * width if _projects_apart(spec) else 0) * item
         kept += (4 * (_vectors(spec) + _count_logits(spec)) + 2 * n * n + 2 * n * n * _rounds(spec)) * item
     return kept
@@ -328,7 +343,7 @@ def count_kept_probe_bytes(spec: RunSpec) -> float:
 def count_probe_calls(spec: RunSpec) -> float:
     layer = 270.0
     if spec.family.has_streams:
-        layer += 180 if spec.connection.dynamic else 40
+        layer += 180 if spec.connection.is_dynamic else 40
     return spec.depth * layer + 2000
 
 
@@ -340,7 +355,7 @@ def count_samples(spec: RunSpec) -> int:
 
 
 def is_dynamic(spec: RunSpec) -> bool:
-    return spec.connection.dynamic and spec.family.by_token
+    return spec.connection.is_dynamic
 
 
 def _rounds(spec: RunSpec) -> int:

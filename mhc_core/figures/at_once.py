@@ -20,6 +20,7 @@ def to_at_once_rules() -> dict[str, Any]:
         "relative": {key: metric.precision[0] for key, metric in METRICS.items() if metric.precision and metric.prefix},
         "absolute": [key for key, metric in METRICS.items() if metric.precision and metric.precision[1]],
         "depth_scaled": DEPTH_SCALED,
+        "by_token": [kind for kind, family in FAMILIES.items() if family.always_by_token],
         "by_depth": [kind for kind, family in FAMILIES.items() if family.by_depth],
         "cka_layers": MANY_LAYERS,
         "maps": {

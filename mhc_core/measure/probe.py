@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import MATRICES, DepthReads, Mixing, group_coefficients
+from mhc_core.connections import MATRICES, DepthReads, GatedMixing, Mixing, group_coefficients
 from mhc_core.measure.layout import CARD_LAYERS, Layout, max_together
 from mhc_core.metric import GradientBlock, LayerBlock, NoMixing
 from mhc_core.metrics import LAYER_METRICS
@@ -113,7 +113,7 @@ class ForwardProbe:
         made = [output.mixing for output in outputs]
         measured |= _measure_added("forward", LayerBlock(x_KnNC, m_KNC, u_KNC, y_KNC, made), x_KnNC)
         self.reads += [one.weights for one in made if isinstance(one, DepthReads)]
-        mixings = [one for one in made if isinstance(one, Mixing)]
+        mixings = [one for one in made if not isinstance(one, DepthReads)]
         if mixings:
             entered = [output.entered for output in outputs]
             measured |= self._measure_mixing(mixings, x_KnNC, y_KNC, measured["act_rms_streams"], entered)
@@ -124,7 +124,7 @@ class ForwardProbe:
 
     def _measure_mixing(
         self,
-        mixings: list[Mixing],
+        mixings: list[Mixing | GatedMixing],
         x_KnNC: torch.Tensor,
         y_KNC: torch.Tensor,
         size_Kn: torch.Tensor,
@@ -318,7 +318,7 @@ def detach_output(output: LayerOutput) -> LayerOutput:
 
 
 def _detach(part: Any) -> Any:
-    if isinstance(part, Mixing | DepthReads):
+    if isinstance(part, tuple):
         return type(part)(*map(_detach, part))
     return part.detach() if part.requires_grad else part
 
@@ -340,7 +340,7 @@ def stack_reads(reads: Sequence[torch.Tensor]) -> torch.Tensor:
     return torch.stack([torch.nn.functional.pad(weights, (0, size - len(weights))) for weights in reads])
 
 
-def _average_mixing(mixings: list[Mixing]) -> dict[str, torch.Tensor]:
+def _average_mixing(mixings: Sequence[Mixing | GatedMixing]) -> dict[str, torch.Tensor]:
     """Return h_pre, h_post (K, n), h_res and h_read (K, n, n), as they are, or mean and spread over samples."""
     found = {}
     dynamic = mixings[0].h_post.ndim == 2

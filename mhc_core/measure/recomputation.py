@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import Made, Mixing, Query
+from mhc_core.connections import DepthReads, Made, Mixing, Query
 from mhc_core.cost.counts import count_run_bytes
 from mhc_core.cost.estimates import LIBRARY_BYTES, Estimate, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
@@ -66,7 +66,7 @@ def estimate_recomputation(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estim
 
 def _count_kept_bytes(spec: RunSpec) -> float:
     """Count the bytes that only the recomputation stores: gradients at branch inputs, mixing, and Jacobian vectors."""
-    samples, mixing = spec.input.batch * spec.input.tokens, 2 * spec.streams**2 if spec.connection.dynamic else 0
+    samples, mixing = spec.input.batch * spec.input.tokens, 2 * spec.streams**2 if spec.connection.is_dynamic else 0
     return 8.0 * samples * (spec.depth * (spec.width + mixing) + 3 * spec.jacobian * spec.width)
 
 
@@ -114,7 +114,7 @@ def _count_draws(spec: RunSpec) -> int:
     tolerance is 50 |z| of what rounding does: too little in 1 of 80 draws, with three in 1 of 200,000. In other runs
     the least tolerance of the coefficients is far above what rounding does to them.
     """
-    return 3 if spec.dtype == "bfloat16" and spec.connection.dynamic and spec.family.has_streams else 1
+    return 3 if spec.dtype == "bfloat16" and spec.connection.is_dynamic and spec.family.has_streams else 1
 
 
 def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:
@@ -218,7 +218,7 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
         if shake.state:
             kept, fresh = stack.connection.split_fresh(output.state)
             output = output._replace(state=torch.cat([kept, shake.round(fresh, "state", index)]))
-        mixed = [output.mixing.h_res] if isinstance(output.mixing, Mixing) else []
+        mixed = [] if isinstance(output.mixing, DepthReads) else [output.mixing.h_res]
         for part in (output.state, output.u, *mixed):
             if part.requires_grad:
                 part.retain_grad()

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mhc_core.connections import Mixing
+from mhc_core.connections import DepthReads, GatedMixing, Mixing
 from mhc_core.measure.reference_depth import compute_reads
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
@@ -138,7 +138,7 @@ def _read_layer(
         u_NC=_read(output.u),
         y_NC=_read(output.y),
         grad_u=_grad(output.u),
-        mixing=_read_coefficients(output.mixing) if isinstance(output.mixing, Mixing) else None,
+        mixing=None if isinstance(output.mixing, DepthReads) else _read_coefficients(output.mixing),
         weights_J=weights_J,
         logits=logits if logits.shape[-1] else None,
         weights=[_read(weight) for weight in weights],
@@ -147,10 +147,11 @@ def _read_layer(
     )
 
 
-def _read_coefficients(mixing: Mixing) -> ReferenceMixing:
+def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
-    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total)
+    features = _read(mixing.features) if isinstance(mixing, GatedMixing) else None
+    return ReferenceMixing(_read(mixing.h_pre), _read(mixing.h_post), _read(mixing.h_res), total, features)
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
@@ -162,7 +163,7 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
         }
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
-        if not stack.spec.connection.dynamic and not name.startswith("output."):
+        if not stack.spec.connection.is_dynamic and not name.startswith("output."):
             found[name] = _grad(parameter)[layer]
         elif name.startswith(prefix):
             found[name.removeprefix(prefix)] = _grad(parameter)
@@ -222,8 +223,7 @@ def _stack_layers(rows: Sequence[dict[str, Array | float]]) -> dict[str, Array]:
 
 def _measure_layer(spec: RunSpec, layer: ReferenceLayer) -> dict[str, Array | float]:
     m_NC = _merge(spec, layer.x_nNC)
-    is_parts = spec.family.streams == "parts"
-    g_NC = np.concatenate(layer.g_nNC, 1) if is_parts else layer.g_nNC.sum(0)
+    g_NC = _merge_gradient(spec, layer.g_nNC)
     gradient = _norm_of_all(layer.grad_weights)
     found: dict[str, Array | float] = {
         "act_rms": _rms(m_NC),
@@ -712,7 +712,16 @@ def _find_ritz(basis_KD: Array, images_KD: Array, returned_KD: Array) -> dict[st
 
 
 def _merge(spec: RunSpec, x_nNC: Array) -> Array:
+    if spec.family.streams == "source":
+        return x_nNC[0]
     return np.concatenate(x_nNC, 1) if spec.family.streams == "parts" else x_nNC.sum(0) / len(x_nNC)
+
+
+def _merge_gradient(spec: RunSpec, g_nNC: Array) -> Array:
+    """Return the gradient along a move of the merged state: of the state, of all parts, or of every copy at once."""
+    if spec.family.streams == "source":
+        return g_nNC[0]
+    return np.concatenate(g_nNC, 1) if spec.family.streams == "parts" else g_nNC.sum(0)
 
 
 def _rms(x: Array) -> float:

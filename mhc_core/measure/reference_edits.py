@@ -23,11 +23,13 @@ class ReferenceCoefficients:
     Attributes
     ----------
     h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
+    features: (n, C), the weights of single features, of which h_pre is the mean; None where streams are read whole.
     """
 
     h_pre: Array
     h_post: Array
     h_res: Array
+    features: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,16 @@ def compute_coefficients(
         h_pre, h_post = compute_sigmoid(t_pre) + eps, 2 * compute_sigmoid(t_post)
         return ReferenceCoefficients(h_pre, h_post, map_logits(spec, t_res, lambda x: x))
     assert family.mixing_reference is not None, "a family without a map has its formula in numpy"
-    x_NnC = np.moveaxis(x_nNC, 0, 1) if spec.connection.dynamic else None
-    return ReferenceCoefficients(*family.mixing_reference(_select(spec, parameters, layer), x_NnC))
+    x_NnC = np.moveaxis(x_nNC, 0, 1) if spec.connection.is_dynamic else None
+    read, h_post, h_res = family.mixing_reference(_select(spec, parameters, layer), x_NnC)
+    if family.by_feature:
+        return ReferenceCoefficients(read.mean(-1), h_post, h_res, read)
+    return ReferenceCoefficients(read, h_post, h_res)
 
 
 def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
     """Return one layer's own parameters; those of static mixing have an axis L."""
-    if not spec.connection.dynamic:
+    if not spec.connection.is_dynamic:
         return {name: p[layer] for name, p in parameters.items() if not name.startswith("output.")}
     prefix = f"mixers.{layer}."
     return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
@@ -65,7 +68,7 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
     """
     n, own = spec.streams, _select(spec, parameters, layer)
     t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
-    if spec.connection.dynamic:
+    if spec.connection.is_dynamic:
         x_NnC = np.moveaxis(x_nNC, 0, 1)
         v_NnC = divide_by_rms(x_NnC) if spec.connection.init == "lucidrains" else x_NnC
         raw = divide_by_rms(v_NnC.reshape(len(v_NnC), -1)) @ own["phi"]
@@ -158,8 +161,10 @@ def _first_samples(stack: Stack, layer: int, outputs: list[LayerOutput]) -> torc
 def _compare(mixing: object, due: ReferenceCoefficients) -> list[float]:
     parts = [part.detach().cpu().double().numpy() for part in mixing]  # type: ignore[attr-defined]
     errors = []
-    for got, expected in zip(parts, (due.h_pre, due.h_post, due.h_res), strict=True):
+    wanted = [due.h_pre, due.h_post, due.h_res] + ([] if due.features is None else [due.features])
+    for got, expected in zip(parts, wanted, strict=True):
         assert got.shape == expected.shape, f"coefficients of the shape {got.shape}, not {expected.shape}"
         size = max(1.0, float(np.abs(expected).max()))
         errors.append(float(np.abs(got - expected).max()) / size)
-    return errors
+    # Weights of features belong to what is read, as their mean does.
+    return [max([errors[0], *errors[3:]]), *errors[1:3]]

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grads_with_norm_
 
-from mhc_core.connections import DepthReads, Made, Mixing, group_coefficients
+from mhc_core.connections import DepthReads, Made, group_coefficients
 from mhc_core.measure.layout import lay_out
 from mhc_core.measure.probe import stack_reads
 from mhc_core.measure.step_frame import build_step_frame
@@ -35,7 +35,8 @@ from mhc_core.stack import Stack
 
 BETAS = (0.9, 0.95)
 MOMENTUM = 0.9
-PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a")  # matrices of a connection that multiply features
+# Matrices of a connection that multiply features, or make what does.
+PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a", "w_down", "w_up", "w_post")
 
 
 def train(stack: Stack) -> Generator[StepFrame, None, int]:
@@ -152,7 +153,7 @@ def _average(made: list[Made]) -> dict[str, torch.Tensor]:
     Where layers read earlier outputs, the weights of these, (L, L + 1).
     """
     found = {}
-    mixings = [one for one in made if isinstance(one, Mixing)]
+    mixings = [one for one in made if not isinstance(one, DepthReads)]
     if not mixings:
         reads = [one.weights for one in made if isinstance(one, DepthReads)]
         return {"step_unfolded": stack_reads([torch.ones_like(reads[0][:1]), *reads[:-1]])}

@@ -426,7 +426,7 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
     is_squared = spec.block.kind == "transformer" and spec.block.norm_position != "pre"
     forward_L = np.logical_and.accumulate(_holds(states, RANGE[spec.dtype] / (2 if is_squared else 1)))
     held_L = _holds(grads, RANGE[spec.dtype])
-    if spec.connection.dynamic:
+    if spec.connection.is_dynamic:
         held_L &= _holds_products(spec, columns)
     return forward_L, np.logical_and.accumulate(held_L[::-1])[::-1] & forward_L.all()
 
@@ -450,7 +450,7 @@ def _holds_products(spec: RunSpec, columns: dict[str, Array]) -> Array:
 def _find_known(spec: RunSpec, key: str, column: Array, forward_L: Array, backward_L: Array) -> Array:
     """Find layers (L) of a column to compare."""
     source, is_all = REFERENCES[key], not METRICS[key].prefix
-    if source == "mixing" and not spec.connection.dynamic:
+    if source == "mixing" and not spec.connection.is_dynamic:
         return ~np.isinf(column).reshape(len(column), -1).any(1)
     if source == "gradients":
         return backward_L & _holds(np.nan_to_num(column), RANGE[spec.dtype])

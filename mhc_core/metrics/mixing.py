@@ -13,7 +13,8 @@ LOST = 0.1  # share of a least singular value that rounding may decide
 
 METRICS = (
     Metric("h_pre", "H_pre", "", "linear", "Ln", "forward",
-           "Weight of each stream in what the layer reads; mean over samples.", "H_pre", "mHC Eq. 3", "matrices",
+           "Weight of each stream in what the layer reads; mean over samples, and over features if each has its own.",
+           "H_pre", "mHC Eq. 3", "matrices",
            precision=(0.0, 1e-6)),
     Metric("h_read", "Read matrix", "", "linear", "Lnn", "forward",
            "How the parts of the width make the layer's input, in place of H_pre; rows are what is read, columns "

@@ -19,13 +19,14 @@ def _describe(family: Family) -> str:
 
 
 CONNECTION_KINDS = tuple(FAMILIES)
-WITH_STREAMS = _list_kinds(lambda family: family.has_streams)
-BY_TOKEN = _list_kinds(lambda family: family.by_token)
+WITH_STREAMS = _list_kinds(lambda family: family.fixed_streams is None)
+BY_TOKEN = _list_kinds(lambda family: family.by_token and not family.always_by_token)
 COPYING = _list_kinds(lambda family: family.streams == "copies")
 MAPPED = _list_kinds(lambda family: family.is_mapped)
 DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
 ATTENDING = _list_kinds(lambda family: not family.has_mixing)
 ITERATING = _list_kinds(lambda family: family.iterates)
+GATED = _list_kinds(lambda family: family.by_feature)
 
 if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
@@ -64,7 +65,7 @@ class ConnectionSpec(SpecPart):
         "auto",
         title="Readout",
         description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
-        "learned head. auto: the head under init deepseek_v4, else the mean.",
+        "learned head. auto: the head under init deepseek_v4 and of gated, which has a head of its own, else the mean.",
         json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
     )
     init: InitPreset = Field(
@@ -147,7 +148,22 @@ class ConnectionSpec(SpecPart):
         json_schema_extra=control("select", applies={"connection.kind": ATTENDING}, later=True),
     )
 
+    gate_rank: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        title="Rank of gates",
+        description="Rank of the projections that make a gate for each feature of each stream. Qwen4-Exp has 320 at a "
+        "width of 2048.",
+        json_schema_extra=control("number", step=1, applies={"connection.kind": GATED}, later=True),
+    )
+
     @property
     def family(self) -> Family:
         """Return the family of this kind of connection."""
         return FAMILIES[self.kind]
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Return whether mixing depends on tokens, by choice or always."""
+        return self.family.always_by_token or (self.dynamic and self.family.by_token)

@@ -194,15 +194,16 @@ class RunSpec(SpecPart):
 
     @property
     def streams(self) -> int:
-        """Return streams that the run really has: the expansion rate, or 1 if the connection knows no streams."""
-        return self.connection.streams if self.family.has_streams else 1
+        """Return streams that the run really has: the expansion rate, unless the connection fixes their number."""
+        return self.family.fixed_streams or self.connection.streams
 
     @property
     def output(self) -> str:
         """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
         if self.connection.output != "auto":
             return self.connection.output
-        return "head" if self.family.is_mapped and self.connection.init == "deepseek_v4" else "mean"
+        is_mapped_head = self.family.is_mapped and self.connection.init == "deepseek_v4"
+        return "head" if is_mapped_head or self.family.has_head else "mean"
 
     @property
     def maps_coarsely(self) -> bool:

@@ -66,7 +66,7 @@ def is_norm_bounded(spec: RunSpec) -> bool:
 
 def is_orthogonal(spec: RunSpec) -> bool:
     """Every H_res of several streams is orthogonal by construction; a mean over tokens need not be."""
-    is_same_for_tokens = not spec.connection.dynamic or spec.family.is_identity
+    is_same_for_tokens = not spec.connection.is_dynamic or spec.family.is_identity
     return spec.streams > 1 and spec.family.orthogonal and is_same_for_tokens and not spec.maps_coarsely
 
 
@@ -191,7 +191,7 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
         return found
     if not spec.family.is_mapped:
         return UnmetPremise("connection.kind", connection.kind, "a connection whose H_post the initialisation sets")
-    if connection.dynamic and connection.init not in UNIFORM_FOR_TOKENS:
+    if connection.is_dynamic and connection.init not in UNIFORM_FOR_TOKENS:
         names = " or ".join(UNIFORM_FOR_TOKENS)
         return UnmetPremise(
             "connection.init", connection.init, f"{names}, where mixing is dynamic"

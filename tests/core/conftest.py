@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from mhc_core.connections import build_connection
 from mhc_core.families import FAMILIES
 from mhc_core.family import Family
 from mhc_core.measure.run import run
@@ -30,6 +31,9 @@ SMALL: dict[str, Any] = {
 
 def _list_connections() -> Iterator[tuple[str, dict[str, Any]]]:
     for kind, family in FAMILIES.items():
+        if family.always_by_token:
+            yield f"{kind}-dynamic", {"kind": kind}
+            continue
         yield kind, {"kind": kind} | ({"init": "mhc_lite"} if family.is_mapped else {})
         if family.by_token:
             init = "deepseek_v4" if family.iterates else "megatron"
@@ -38,6 +42,17 @@ def _list_connections() -> Iterator[tuple[str, dict[str, Any]]]:
 
 # Every way of joining layers, by a name that a failing test can show.
 CONNECTIONS = dict(_list_connections())
+
+
+def draw_h_res(spec: RunSpec) -> torch.Tensor:
+    """H_res of every layer as initialised, (L, n, n): static, or that of one drawn state where it depends on tokens."""
+    connection = build_connection(spec)
+    static = connection.static_mixing()
+    if static is not None:
+        return static.h_res.detach().double()
+    drawn = torch.randn(1, spec.width, generator=torch.Generator().manual_seed(1), dtype=connection.coefficient_dtype)
+    state = connection.to(drawn.dtype).expand(drawn)
+    return torch.stack([connection.dynamic_mixing(layer, state).h_res[0] for layer in range(spec.depth)]).double()
 
 
 def select_connections(fits: Callable[[Family], bool]) -> list[str]:

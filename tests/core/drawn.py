@@ -69,6 +69,7 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "connection.depth_heads": [1, 2, 4],
     "connection.depth_form": ["replace", "delta", "delta_gated"],
     "connection.depth_values": ["plain", "normed"],
+    "connection.gate_rank": [1, 4, 16],
     "block.kind": ["mlp", "transformer", "conv", "pair"],
     "block.norm": ["rmsnorm", "layernorm"],
     "block.norm_position": ["pre", "post", "none"],

@@ -65,7 +65,7 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
         x = plain.edit_state(spec, layer, x, base.states[layer] if base else None)
         kept = (base.h_pre[layer], base.h_post[layer], base.h_res[layer]) if base else None
         pre, post, res = plain.edit_coefficients(spec, layer, _coefficients(stack, parameters, layer, x), kept)
-        u = _read(pre, x, shape)
+        u = sum(np.moveaxis(pre, 2, 0) * x) if spec.family.by_feature else _read(pre, x, shape)
         y = plain.edit_output(spec, layer, _branch(stack, parameters, layer, u), base.y[layer] if base else None)
         written = np.split(y, n, axis=-1) if is_parts else [y] * n
         new = np.zeros_like(x)
@@ -74,10 +74,11 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
                 new[i] += skip * res[..., i, j, None] * x[j]
             new[i] += post[..., i, None] * written[i]
         x = _post_norm(spec, new) if spec.block.norm_position == "post" else new
-        found.merged.append(np.concatenate(x, axis=-1) if is_parts else x.mean(0))
+        is_state = spec.family.streams == "source"
+        found.merged.append(np.concatenate(x, axis=-1) if is_parts else x[0] if is_state else x.mean(0))
         for column, value in zip(
             (found.states, found.u, found.y, found.h_pre, found.h_post, found.h_res),
-            (x, u, y, pre, post, res),
+            (x, u, y, pre.mean(-1) if spec.family.by_feature else pre, post, res),
             strict=True,
         ):
             column.append(value)
@@ -194,12 +195,15 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
     if not family.has_streams:
         one = np.ones(x.shape[1:3])
         return one[..., None], one[..., None], one[..., None, None] * family.skips
-    prefix = f"connection.mixers.{layer}." if connection.dynamic else "connection."
+    prefix = f"connection.mixers.{layer}." if connection.is_dynamic else "connection."
 
     def get(name: str) -> Array:
         value = p[prefix + name]
-        return value if connection.dynamic else value[layer]
+        return value if connection.is_dynamic else value[layer]
 
+    if family.by_feature:
+        pre, post = _weigh_features(get, x), 2 * _sigmoid(_norm_together(x) @ get("w_post").T / n)
+        return pre, post, np.broadcast_to(np.eye(n), (*x.shape[1:3], n, n))
     if not family.is_mapped:
         normed = np.moveaxis(_norm(x, "rmsnorm"), 0, 2) if connection.dynamic else None  # (B, T, n, C), or parts
         pre, post, res = COEFFICIENTS[connection.kind](get, normed)
@@ -223,6 +227,21 @@ def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tu
     return pre, np.broadcast_to(post, (*lead, n)), np.broadcast_to(res, (*lead, n, n))
 
 
+def _norm_together(x: Array) -> Array:
+    """Each stream over its root mean square, all of them one after the other, (B, T, n C)."""
+    return np.concatenate(list(_norm(x, "rmsnorm")), axis=-1)
+
+
+def _weigh_features(get: Callable[[str], Array], x: Array) -> Array:
+    """The weight of each feature of each stream in what is read, (B, T, n, C)."""
+    low = _norm_together(x) @ get("w_down").T / len(x)
+    gates = _sigmoid((low * _sigmoid(low)) @ get("w_up").T)
+    sizes = np.sqrt((x * x).mean(-1, keepdims=True))
+    return np.stack(
+        [part / (len(x) * size) for part, size in zip(np.split(gates, len(x), axis=-1), sizes, strict=True)], 2
+    )
+
+
 def _hyper(get: Callable[[str], Array], normed: Array | None) -> tuple[Array, Array, Array]:
     a_m, b, a_r = get("a_m"), get("b"), get("a_r")
     if normed is not None:
@@ -241,10 +260,16 @@ def _fraction(get: Callable[[str], Array], normed: Array | None) -> tuple[Array,
     return np.swapaxes(y, -1, -2), b, np.swapaxes(a, -1, -2)
 
 
+def _add_source(get: Callable[[str], Array], normed: Array | None) -> tuple[Array, Array, Array]:
+    a, b = get("weights")
+    return np.array([a, b]), np.eye(2)[0], np.array([[a, b], np.eye(2)[1]])
+
+
 # All coefficients of one layer from its parameters, by the definition of each family without a map.
 COEFFICIENTS: dict[str, Callable[[Callable[[str], Array], Array | None], tuple[Array, Array, Array]]] = {
     "hc": _hyper,
     "frac": _fraction,
+    "weighted": _add_source,
 }
 
 
@@ -474,15 +499,21 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
 
 def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
     connection = stack.spec.connection
+    if stack.spec.family.streams == "source":
+        return x[0]
     if stack.spec.family.streams != "copies":
         return np.concatenate(x, axis=-1)
     output = connection.output
+    if output in ("auto", "head") and stack.spec.family.has_head:
+        weights = _weigh_features(lambda name: p[f"connection.output.gates.{name}"], x)
+        found: Array = sum(np.moveaxis(weights, 2, 0) * x)
+        return found
     if output == "auto":
         output = "head" if connection.init == "deepseek_v4" and stack.spec.family.is_mapped else "mean"
     if output != "head":
         return x.mean(0) if output == "mean" else x.sum(0)
     eps = connection.sinkhorn_eps if stack.spec.family.iterates else 0.0
-    if not connection.dynamic:
+    if not connection.is_dynamic:
         weights = _sigmoid(p["connection.output.b"]) + eps
         return np.einsum("n,nbtc->btc", weights, x)
     v = np.moveaxis(x, 0, 2)

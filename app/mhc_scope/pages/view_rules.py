@@ -30,6 +30,7 @@ def to_view_rules() -> dict[str, Any]:
                 "has_streams": family.has_streams,
                 "has_mixing": family.has_mixing,
                 "has_parts": family.streams == "parts",
+                "fixed_streams": family.fixed_streams,
                 "is_free": family.drawn == "entries",
             }
             for kind, family in FAMILIES.items()

@@ -35,10 +35,10 @@ export function deriveColumns(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isEdited = !haveSameEdits(base, wanted);
   const isSame = isSameMixing(base, wanted, rules);
-  if (isEdited && (isDynamic(base) || editsOf(base).length > 0)) return null;
+  if (isEdited && (isDynamic(base, rules) || editsOf(base).length > 0)) return null;
   if ((isEdited || !isSame) && !areDerivable(wanted.edits ?? [])) return null;
   const begun = isSame && !isEdited ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
-  const h_res = isDynamic(base)
+  const h_res = isDynamic(base, rules)
     ? null
     : isSame
       ? truncateResidualMixing(base, wanted.layers)
@@ -117,8 +117,9 @@ const haveSameEdits = (base, { edits = [] }) => keyOfEdits(editsOf(base)) === ke
 const keyOfEdits = (edits) =>
   JSON.stringify(edits.map((edit) => Object.entries(edit).sort(([one], [other]) => (one < other ? -1 : 1))));
 
-/** Return whether the mixing depends on the input. @param {Columns} base */
-const isDynamic = (base) => connectionOf(base).dynamic === true;
+/** Return whether the mixing depends on the input. @param {Columns} base @param {DerivationRules} rules */
+const isDynamic = (base, { by_token }) =>
+  connectionOf(base).dynamic === true || by_token.includes(connectionOf(base).kind);
 
 /** Return H_res of the first layers, or null. @param {Columns} base @param {number} layers */
 function truncateResidualMixing(base, layers) {
@@ -136,10 +137,11 @@ function isSameMixing(base, { layers, noise, rounds }, { by_depth }) {
 }
 
 /** Return whether a column equals the first layers of the base's to 1e-6, which fails if branches are scaled by depth. @param {Columns} base @param {Wanted} wanted @param {DerivationRules} rules @param {string} key */
-function equalsFirstLayers(base, { layers }, { depth_scaled, cka_layers }, key) {
+function equalsFirstLayers(base, { layers }, rules, key) {
+  const { depth_scaled, cka_layers } = rules;
   const spec = specOf(base);
   const isScaled = depth_scaled.includes(spec?.block.scaling) && layers !== depthOf(base);
-  if (isScaled) return !isDynamic(base) && READS.includes(key);
+  if (isScaled) return !isDynamic(base, rules) && READS.includes(key);
   // CKA sums over pairs of samples, fewer of them in deep stacks. In float32 its fifth digit depends on which layers are compared together.
   return key !== 'cka' || (spec?.dtype === 'float64' && layers > cka_layers === depthOf(base) > cka_layers);
 }

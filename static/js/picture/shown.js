@@ -135,7 +135,8 @@ export function guessStreams() {
   const { value: view } = state.view;
   const field = state.fields.value.get('connection.streams');
   return view.runs.map((choice) => {
-    if (!connections[choice.kind]?.has_streams) return 1;
+    const fixed = connections[choice.kind]?.fixed_streams;
+    if (fixed) return fixed;
     return field ? Number(settingOf(view, choice, field)) : USUAL_STREAMS;
   });
 }

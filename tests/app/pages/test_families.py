@@ -120,7 +120,8 @@ def test_models_named_as_users_have_the_connection() -> None:
         assert [name for name in vars(module) if name.endswith(CLASSES[kind])], use
 
 
-CLASSES = {"mhc": "HyperConnection", "attnres": "AttentionResidual"}  # by kind: how the class of the connection ends
+# By kind: how the class of the connection ends.
+CLASSES = {"mhc": "HyperConnection", "attnres": "AttentionResidual", "gated": "GatedResidual"}
 
 
 def test_a_family_without_stored_numbers_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_weights_are_the_derivative_of_what_is_read(form: dict[str, Any]) -> Non
     state, embedded = stack.embed(), None
     outputs: list[torch.Tensor] = []
     for layer in range(spec.depth):
-        u = stack.connection.read(state, None)  # type: ignore[arg-type]
+        u = stack.connection.read(state, None)
         embedded = u if embedded is None else embedded
         parts = torch.stack([embedded, *outputs])
         weights = torch.from_numpy(result.matrices["unfolded"][layer, : layer + 1])

@@ -12,6 +12,7 @@ from mhc_core.families.quaternion import QuaternionMap
 from mhc_core.family import MapSettings
 from mhc_core.spec import FAMILIES, SpecErrors, parse_spec
 from mhc_core.spec.connection import ConnectionKind
+from tests.core.conftest import draw_h_res
 
 
 def test_every_family_has_a_row_and_a_builder() -> None:
@@ -38,7 +39,7 @@ def test_mixing_has_the_stated_properties(kind: str) -> None:
     """Under drifts of 1 and 10, over 64 layers: what is called exact holds to rounding, and nothing else does."""
     family = FAMILIES[kind]
     h_res = torch.cat([draw_matrices(kind, noise) for noise in (1.0, 10.0)])
-    eye = torch.eye(4, dtype=torch.float64)
+    eye = torch.eye(h_res.shape[-1], dtype=torch.float64)
     sums = {"rows": h_res.sum(2), "columns": h_res.sum(1)}
     error = {name: (found - 1).abs().max().item() for name, found in sums.items()}
     for name, stated in (("rows", family.rows), ("columns", family.columns)):
@@ -63,6 +64,8 @@ def test_groups_follow_from_properties() -> None:
         "mhc": "Doubly stochastic",
         "circulant": "Doubly stochastic",
         "identity_hc": "Other constraints",
+        "gated": "Other constraints",
+        "weighted": "Other constraints",
         "one_sided": "Other constraints",
         "orthogonal": "Orthogonal",
         "jpmhc": "Other constraints",
@@ -76,9 +79,7 @@ def draw_matrices(kind: str, noise: float) -> torch.Tensor:
     """H_res of 64 layers of four streams in float64, (64, 4, 4)."""
     connection = {"kind": kind, "noise": noise, "sinkhorn_iters": 1}
     spec = parse_spec({"depth": 64, "width": 16, "dtype": "float64", "connection": connection})
-    mixing = build_connection(spec).static_mixing()
-    assert mixing is not None
-    return mixing.h_res.detach().double()
+    return draw_h_res(spec)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, family in FAMILIES.items() if family.is_mapped and family.signed])

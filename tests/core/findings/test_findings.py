@@ -160,7 +160,7 @@ def test_rows_are_called_exact_only_where_they_are(told: Told) -> None:
     layer = read_layer(finding)
     rows, columns = result.layers["h_res_row_sum"][layer], result.layers["h_res_col_sum"][layer]
     error = np.abs(columns - 1).max()
-    if spec.connection.dynamic:
+    if spec.connection.is_dynamic:
         # The mean over tokens is no worse than the worst of them; test_metrics computes that one from its definition.
         assert finding.numbers["ds_error"] == result.layers["ds_error_tokens"].max() >= error
         assert "worst token" in finding.text

@@ -145,7 +145,7 @@ def test_mixing_is_called_unlearned_where_training_left_it(told: Told) -> None:
     if "unlearned" in findings:
         numbers = findings["unlearned"].numbers
         assert moved < 1e-3
-        if not spec.connection.dynamic:  # else the steps read other batches than the measurement
+        if not spec.connection.is_dynamic:  # else the steps read other batches than the measurement
             assert numbers["moved"] == pytest.approx(moved, rel=1e-5, abs=1e-9)
         assert numbers["loss"] == result.loss < 0.99 * untrained.loss
         assert numbers["loss_untrained"] == untrained.loss

@@ -159,7 +159,7 @@ def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str
     (calls,) = device.count([spec])
     weights = 0 if spec.family.has_mixing else 1  # attention over depth fetches its weights at the end
     assert (calls.syncs.total() - weights) / spec.depth <= max_syncs
-    assert calls.operators.total() / spec.depth <= ONE_BY_ONE.get(name, 450 if spec.connection.dynamic else 250)
+    assert calls.operators.total() / spec.depth <= ONE_BY_ONE.get(name, 450 if spec.connection.is_dynamic else 250)
     if size == "default":
         # One transfer for 32 layers, up and down, and one of what is known at the end; one eigenvalue problem for 32
         # layers, and the input's own; the loss.

@@ -245,7 +245,7 @@ def test_the_reported_norms_are_norms_of_slopes(name: str) -> None:
     with torch.no_grad():
         for layer in range(2):
             own = iter([p.data for p in stack.connection.layer_parameters(layer)])
-            if not spec.connection.dynamic:
+            if not spec.connection.is_dynamic:
                 own = iter([p.data[layer] for p in stack.connection.stacked_parameters()])
             assert slopes(own) == pytest.approx(result.layers["mixing_grad_norm"][layer], rel=1e-6)
             weights = iter([p.data for p in stack.branches[layer].parameters()])

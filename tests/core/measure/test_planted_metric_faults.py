@@ -45,6 +45,7 @@ SPECS: dict[str, Values] = {
     "free": {"kind": "hc", "noise": 0.5},
     "parts": {"kind": "frac", "noise": 0.5},
     "parts, dynamic": {"kind": "frac", "noise": 0.5, "dynamic": True},
+    "gates": {"kind": "gated", "streams": 3, "gate_rank": 8},
 }
 CUT = {"layers": [1, 1], "what": "stream", "index": 1, "do": "zero"}
 MORE: dict[str, Values] = {
@@ -390,6 +391,7 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "unfolded": ("static", replace(probe, "unfold", unfold_one_too_far)),
     "act_peak": ("static", change_columns(act_peak=lambda value: value**2)),
     "act_kurtosis": ("static", change_columns(act_kurtosis=lambda value: value - 3)),
+    "gate_spread": ("gates", change_columns(gate_spread=lambda value: value**2)),
     "kernel_rank": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
     "kernel_shares": ("static", replace(probe, "measure_kernel_shares", share_without_the_last_read)),
     "gauge_read_norm": ("static", replace(probe, "measure_gauge_norms", gauge_one_layer_off)),

@@ -31,7 +31,7 @@ def test_the_initialisation_is_told_by_the_mixing(init: str, noise: float) -> No
 def test_a_model_that_draws_its_projections_is_dynamic() -> None:
     for init, is_dynamic in (("residual", False), ("megatron", True), ("deepseek_v4", True)):
         spec = build_spec(connection={"kind": "mhc", "init": init, "dynamic": True, "noise": 0.0})
-        assert build_twin(as_trace(spec)).spec.connection.dynamic is is_dynamic, init
+        assert build_twin(as_trace(spec)).spec.connection.is_dynamic is is_dynamic, init
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_names_that_say_nothing_are_said_to() -> None:
 def test_a_real_implementation_is_told() -> None:
     twin = build_twin(read_trace().result)
     assert twin.spec.connection.init == "deepseek_v4"
-    assert twin.spec.connection.dynamic
+    assert twin.spec.connection.is_dynamic
     assert twin.spec.block.kind == "transformer"
 
 

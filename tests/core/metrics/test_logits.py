@@ -22,7 +22,7 @@ def find_logits(spec: Any, layer: int) -> Array:
     """Raw residual logits of every sample (S, m), as mHC Eq. 7 prints them; S is 1 where mixing is static."""
     stack = build_stack(spec)
     p = {name: value.detach().double().numpy() for name, value in stack.connection.named_parameters()}
-    if not spec.connection.dynamic:
+    if not spec.connection.is_dynamic:
         return p["b_res"][layer][None]
     x = trace_spec(spec).states[layer]
     n = len(x)

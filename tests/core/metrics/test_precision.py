@@ -22,6 +22,7 @@ COMPARED: dict[str, dict[str, Any]] = {
     "deepseek_v4": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True},
     "frac-dynamic": {"kind": "frac", "dynamic": True},
     "edited": {"kind": "mhc"},
+    "gated": {"kind": "gated"},
 }
 EDITS = {"edited": [{"layers": [20, 20], "what": "stream", "index": 2, "do": "zero"}]}
 

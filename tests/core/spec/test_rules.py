@@ -17,7 +17,7 @@ RULED = [kind for kind, family in FAMILIES.items() if not family.has_mixing or f
 VALUES: dict[str, tuple[Any, ...]] = {
     "width": (4, 6, 7, 12, 64, 65, 4096),
     "seeds": (1, 2),
-    "connection.kind": (*CONNECTION_KINDS, *RULED, *RULED, *RULED),
+    "connection.kind": (*CONNECTION_KINDS, *(6 * RULED)),
     "connection.streams": tuple(range(1, 17)),
     "connection.depth_heads": (1, 2, 3, 4, 5, 64),
     "block.kind": ("mlp", "transformer", "conv", "pair"),
@@ -29,7 +29,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "input.tokens": (2, 3, 4, 5, 9, 63, 64, 1024),
     "train.steps": (0, 1, 5000),
 }
-CASES = 800
+CASES = 2000
 
 
 def draw_specs() -> Iterator[dict[str, Any]]:
