@@ -14,7 +14,7 @@ import torch
 
 from mhc_core.measure.training import train
 from mhc_core.metrics.effects import measure_divergence
-from mhc_core.metrics.paths import measure_kernel_rank
+from mhc_core.metrics.paths import count_streams, measure_kernel_shares
 from mhc_core.spec import EditSpec, RunSpec, parse_spec
 from mhc_core.stack import Stack, build_stack
 
@@ -90,7 +90,7 @@ def _measure_streams(stack: Stack) -> float:
     """Measure the median over layers of the effective rank of the depth kernel."""
     mixings = stack.climb(stack.embed())[1]
     parts = [torch.stack([getattr(one, name).double().mean(0) for one in mixings]).numpy() for name in MIXING]
-    ranks = sorted(measure_kernel_rank(*parts)[: DEPTH - 1])
+    ranks = sorted(count_streams(measure_kernel_shares(*parts))[: DEPTH - 1])
     return float(ranks[len(ranks) // 2])
 
 

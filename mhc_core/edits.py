@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mhc_core.connections import Connection, Made
+from mhc_core.connections import Connection, GatedMixing, Made
 from mhc_core.rng import normal
 from mhc_core.spec import EditSpec, RunSpec
 
@@ -75,8 +75,8 @@ class Edits:
             return state, None
         return state, matrix
 
-    def mix(self, layer: int, mixing: Made, matrix: torch.Tensor | None) -> Made:
-        """Return the coefficients of a layer after its edits, of the streams before they are multiplied by E."""
+    def mix(self, layer: int, mixing: Made) -> Made:
+        """Return the coefficients of a layer after the edits of these."""
         for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
             entries = getattr(mixing, edit.what)
             kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None
@@ -84,10 +84,7 @@ class Edits:
             noise = self._draw(place, layer, *entries.shape[-rank:]) if edit.do == "noise" else None
             changed = edit_entries(edit, entries, rank, kept, noise)
             mixing = mixing._replace(**{edit.what: changed})
-        if matrix is None:
-            return mixing
-        turned = matrix.to(mixing.h_res)
-        return mixing._replace(h_pre=mixing.h_pre @ turned, h_res=mixing.h_res @ turned)
+        return mixing
 
     def output(self, layer: int, y_NC: torch.Tensor) -> torch.Tensor:
         """Return the output of a layer's branch after its edits."""
@@ -189,6 +186,17 @@ def to_matrix(edit: EditSpec, n: int) -> torch.Tensor:
         case _:
             raise AssertionError(f"{edit.do} is not linear")
     return matrix
+
+
+def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
+    """Return the coefficients that do to streams x what these do to E x; they themselves where there is no E."""
+    if matrix is None:
+        return mixing
+    turned = matrix.to(mixing.h_res)
+    folded = mixing._replace(h_pre=mixing.h_pre @ turned, h_res=mixing.h_res @ turned)
+    if isinstance(mixing, GatedMixing):
+        return folded._replace(features=torch.einsum("njc,jk->nkc", mixing.features, turned))
+    return folded
 
 
 def turn(state: torch.Tensor, matrix: torch.Tensor, connection: Connection) -> torch.Tensor:

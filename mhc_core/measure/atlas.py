@@ -19,6 +19,7 @@ from mhc_core.measure.training import train
 from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.record.stages import AtlasFrame, Cut, ProgressFrame
 from mhc_core.spec import EditSpec, RunSpec, SpecError
+from mhc_core.spec.edit import list_possible
 from mhc_core.stack import Stack, build_stack
 
 BATCH_BYTES = 64 * 2**20  # of states that are computed together
@@ -34,7 +35,7 @@ def list_cuts(spec: RunSpec) -> list[Cut]:
     if not spec.family.has_mixing:
         return [Cut(what="branch", do="zero"), Cut(what="branch", do="mean")]
     cuts = [Cut(what="stream", do="zero"), Cut(what="stream", do="mean")]
-    return [*cuts, Cut(what="h_res", do="identity")] if spec.family.has_streams else cuts
+    return [*cuts, Cut(what="h_res", do="identity")] if "h_res" in list_possible(spec.family) else cuts
 
 
 def estimate_atlas(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:

@@ -78,7 +78,10 @@ def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> 
         kept = None if base is None else _to_array(getattr(base.mixings[layer], edit.what))
         made = replace(made, **{edit.what: _edit_part(spec, place, edit, layer, getattr(made, edit.what), kept, made)})
     matrix = find_matrix(spec, layer)
-    return replace(made, h_pre=made.h_pre @ matrix, h_res=made.h_res @ matrix)
+    features = made.features
+    if features is not None:
+        features = np.stack([gates.T @ matrix for gates in features]).swapaxes(1, 2)
+    return replace(made, h_pre=made.h_pre @ matrix, h_res=made.h_res @ matrix, features=features)
 
 
 def find_matrix(spec: RunSpec, layer: int) -> Array:

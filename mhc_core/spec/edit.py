@@ -139,7 +139,9 @@ def list_possible(family: Family) -> list[What]:
     """List what can be edited in a family."""
     if not family.has_mixing:
         return ["branch"]
-    return [what for what in DOES if family.has_streams or what not in MIXED]
+    # Features that are read one by one have no common H_pre, and streams of that family are not mixed.
+    fixed = MIXED if not family.has_streams else ("h_pre", "h_res") if family.by_feature else ()
+    return [what for what in DOES if what not in fixed]
 
 
 def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
