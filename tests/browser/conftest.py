@@ -234,7 +234,7 @@ def expect_layer(page: Page, layer: int, of: int) -> None:
 SECTIONS = {
     **dict.fromkeys(("mixing", "detail", "streams"), "mixing"),
     **dict.fromkeys(("similarity", "cka"), "similarity"),
-    **dict.fromkeys(("unfolded", "theory", "gauge", "basis"), "expert"),
+    **dict.fromkeys(("unfolded", "theory", "gauge", "basis", "eigenvalues"), "expert"),
     "training": "training",
     "cost": "cost",
 }

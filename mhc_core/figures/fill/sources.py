@@ -21,6 +21,8 @@ product.<span>.<key>, product_text.<span>.<key>, product_label.<span>.<key>   th
                  the run's label with their power of ten
 basis.<t>, basis_text.<t>   H_pre, H_post and H_res of the cursor's layer in another basis, t in percent (`basis.py`),
                  as one matrix, and its entries as people read them
+eigen.<span>.<part>   lines from the origin to the eigenvalues of the product of a span of H_res (`eigenvalues.py`): re,
+                 im or text
 montage.<key>    a stack (L, n, n) as one matrix n x (L (n+1) - 1), an empty column between layers
 x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
 step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
@@ -39,7 +41,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mhc_core.figures.fill import basis, composites
+from mhc_core.figures.fill import basis, composites, eigenvalues
 from mhc_core.figures.fill.scales import to_signed_log
 from mhc_core.findings.numerals import UNKNOWN, format_value
 from mhc_core.record.start import CkaEstimator, Law
@@ -144,6 +146,11 @@ def look_up(source: str, result: Columns, label: str, cursor: int) -> Any:
         if name == "product_label":
             return composites.to_label(product, label)
         return composites.to_cell_texts(product) if name == "product_text" else composites.to_signed_logs(product)
+    if name == "eigen":
+        span, part = key.split(".")
+        product = find_product(f"product.{span}.h_res", result, cursor)
+        values = None if product is None else eigenvalues.find_eigenvalues(product)
+        return eigenvalues.to_spokes(values, part) if values else None
     if name.startswith("basis"):
         block = basis.build_block(result.matrices, key, cursor)
         return block if block is None or name == "basis" else basis.to_texts(block)

@@ -142,7 +142,7 @@ function widestTick({ ticktext, range: [low, high], nticks }, size) {
 /** Return whether the data of a figure depends on the cursor. @param {Figure} template */
 function followsCursor(template) {
   const sources = template.data.flatMap((trace) => Object.values(trace.meta.fill));
-  return sources.some((source) => /^(at|row|montage|product|basis|signed_log\.basis)\./.test(source));
+  return sources.some((source) => /^(at|row|montage|product|basis|signed_log\.basis|eigen)\./.test(source));
 }
 
 /** Return whether the pointer is dragging and the page shows derived columns. */

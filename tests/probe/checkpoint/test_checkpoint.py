@@ -72,7 +72,7 @@ def test_its_record_can_be_saved_and_every_panel_takes_it(name: str, tmp_path: P
     assert np.array_equal(there.matrices["h_res"], here.matrices["h_res"])
     drawn = {key: figure(key, [there], ["stored"], 2, "light") for key in PANELS}
     shown = {key for key, panel in drawn.items() if any(trace.visible is not False for trace in panel.data)}
-    assert shown == {"gain", "gain_bwd", "mixing", "detail", "unfolded", "gauge", "basis"}
+    assert shown == {"gain", "gain_bwd", "mixing", "detail", "unfolded", "gauge", "basis", "eigenvalues"}
 
 
 def test_a_bias_that_is_no_number_has_a_status(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import { formatValue, inclusiveRange, UNKNOWN } from '../../data/numbers.js';
 import { depthOf, trainSteps } from '../../data/record.js';
 import { buildBlock, toBlockTexts } from './basis.js';
 import { isSpanBeyond, multiplySpan, toCellTexts, toLabel, toSignedLogs } from './composites.js';
+import { eigenvaluesPerLayer, toSpokes } from './eigenvalues.js';
 import { toSignedLog } from './scales.js';
 
 /** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix @typedef {import('../../../types').Numbers} Numbers */
@@ -44,6 +45,12 @@ export function lookUp(source, columns, label, cursor) {
     const product = findProduct(source, columns, cursor);
     if (product && name === 'product_label') return toLabel(product, label);
     return product && (name === 'product_text' ? toCellTexts(product) : toSignedLogs(product));
+  }
+  if (name === 'eigen') {
+    const [span, part] = key.split('.');
+    const product = findProduct(`product.${span}.h_res`, columns, cursor);
+    const values = product && eigenvaluesPerLayer(product);
+    return values && values.length > 0 ? toSpokes(values, part) : null;
   }
   if (name.startsWith('basis')) {
     const block = buildBlock(columns.matrices, Number(key), cursor);
