@@ -13,7 +13,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("check", help="compare a connection with the laws of its family and with our own")
     parser.add_argument("target", help="package.module:Class, or a function that builds a module")
     parser.add_argument("--args", default="{}", help="keyword arguments of the target, a JSON object")
-    parser.add_argument("--family", default="mhc", help="mhc (default), hc, identity_hc, gated or a relative of mhc")
+    parser.add_argument(
+        "--family", default="mhc", help="mhc (default), hc, identity_hc, gated, attnres or a relative of mhc"
+    )
     parser.add_argument(
         "--rounds", type=int, default=20, help="number of Sinkhorn rounds that it should have, 20 by default"
     )

@@ -1,5 +1,6 @@
 """Run the conformance check."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +9,8 @@ from functools import partial
 import torch
 from torch import nn
 
+from mhc_core.spec import SpecError
+from mhc_probe.conformance import depth
 from mhc_probe.conformance.bench import Bench, NotApplicable, NotMeasured
 from mhc_probe.conformance.calling import Subject, Write
 from mhc_probe.conformance.checks import CHECKS
@@ -45,7 +48,8 @@ def check(
     ----------
     module: a connection, a model that has some, or a function that builds either (it is called twice, and both must
         not share parameters).
-    family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp, circulant or gated.
+    family: mhc, hc, identity_hc, mhc_lite, kromhc, orthostochastic, go_mhc, tbp, circulant or gated; attnres for a
+        module that reads earlier outputs by attention over depth, of which only `seed` is an option.
     rounds, eps: the number of Sinkhorn rounds that it should have, by default 20, and their eps, by default 1e-6.
     output: reduction of the streams that it should have, "sum" or "mean"; by default that of the family.
     dtype: type of parameters and states in use. The check computes in float32, and with "bfloat16" a
@@ -61,6 +65,11 @@ def check(
     SpecError
         If an option is not one of those above, or nothing in the module can be called as a connection.
     """
+    if family == depth.FAMILY:
+        given = {"rounds": rounds, "eps": eps, "output": output, "dtype": dtype, "streams": streams, "width": width}
+        _refuse_options(given | {"write": write, "expand": expand, "reduce": reduce, "compiled": compiled})
+        with _quiet():
+            return depth.check_depth(module, seed)
     options = FamilyOptions(family, rounds, eps, output, dtype)
     with _quiet():
         built = [module] if isinstance(module, nn.Module) else [module(), module()]
@@ -79,6 +88,14 @@ def check(
         for one in _fail_unmeasured(checks)
     ]
     return Report(type(subjects[0].module).__name__, family, tuple(complete))
+
+
+def _refuse_options(given: dict[str, object]) -> None:
+    """Raise if an option of connections is given for a read, which has none of them."""
+    defaults = inspect.signature(check).parameters
+    for name, value in given.items():
+        if value != defaults[name].default:
+            raise SpecError(name, value, f"nothing: {depth.FAMILY} has no such option")
 
 
 def open_bench(

@@ -57,7 +57,7 @@ class FamilyOptions:
 
     def __post_init__(self) -> None:
         if self.name not in FAMILIES:
-            raise SpecError("family", self.name, f"one of {', '.join(FAMILIES)}")
+            raise SpecError("family", self.name, f"one of {', '.join(FAMILIES)}, attnres")
         if not 1 <= self.rounds <= 45:
             raise SpecError("rounds", self.rounds, "an integer from 1 to 45")
         if not 0 <= self.eps < 0.1:

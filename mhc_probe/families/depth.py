@@ -20,6 +20,7 @@ import inspect
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,13 +45,21 @@ MAX_QUERIES = 8
 def find_reads(model: nn.Module) -> list[nn.Module]:
     """Return modules whose weights could be queries, in the model's own order. A class that occurs once is none."""
     widths = find_embedded_width(model)
-    found = [module for module in model.modules() if _may_read(module, widths)]
+    takes: dict[type, bool] = {}  # of classes whose instances are alike
+    found = []
+    for module in model.modules():
+        if not has_queries_alone(module, widths):
+            continue
+        kind = type(module)
+        if kind not in takes:
+            takes[kind] = _count_inputs(module) > 1 or any(True for _ in module.children()) or _reduces(module)
+        found += [module] if takes[kind] else []
     counts = Counter(type(module) for module in found)
     return [module for module in found if counts[type(module)] > 1]
 
 
-def _may_read(module: nn.Module, widths: set[int]) -> bool:
-    """Return whether all weights are a few rows of one width, and the module takes sources or has parts.
+def has_queries_alone(module: nn.Module, widths: set[int]) -> bool:
+    """Return whether all weights of a module are a few rows of one width.
 
     widths: those that the width may be; any if it is empty.
     """
@@ -61,8 +70,23 @@ def _may_read(module: nn.Module, widths: set[int]) -> bool:
         return False
     if widths and shapes[0][-1] not in widths:
         return False
-    rows = sum(shape[0] if len(shape) == 2 else 1 for shape in shapes)
-    return rows <= MAX_QUERIES and (_count_inputs(module) > 1 or any(True for _ in module.children()))
+    return sum(shape[0] if len(shape) == 2 else 1 for shape in shapes) <= MAX_QUERIES
+
+
+@torch.no_grad()
+def _reduces(module: nn.Module) -> bool:
+    """Return whether a copy of a module makes one tensor of two, in a list or a stack. A norm does not."""
+    copied = deepcopy(module)
+    parameter = next(copied.parameters())
+    source = torch.ones(1, 3, parameter.shape[-1], dtype=parameter.dtype, device=parameter.device)
+    for given in ([source, source], torch.stack([source, source]), torch.stack([source, source], -2)):
+        try:
+            made = _list_floats(copied(given))
+        except Exception:  # a module that takes something else may raise anything
+            continue
+        if made and all(x.shape == source.shape for x in made):
+            return True
+    return False
 
 
 def _count_inputs(module: nn.Module) -> int:

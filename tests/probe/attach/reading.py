@@ -74,6 +74,19 @@ class Read(nn.Module):
         return (weights * stacked).sum(0)
 
 
+class BareRead(nn.Module):
+    """A query of its own, without other parts or parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(WIDTH))
+
+    def forward(self, sources: list[torch.Tensor]) -> torch.Tensor:
+        stacked = torch.stack(sources)
+        keys = stacked * torch.rsqrt(stacked.square().mean(-1, keepdim=True) + 1e-6)
+        return (torch.softmax(keys @ self.query, 0).unsqueeze(-1) * stacked).sum(0)
+
+
 class SigmoidRead(Read):
     """Weights that do not sum to 1: no attention over depth."""
 
@@ -89,14 +102,16 @@ class Reader(nn.Module):
     plain state to what is read, as in the delta form.
     """
 
-    def __init__(self, layers: int = 4, kind: type[Read] = Read, *, forgets: bool = False, adds: bool = False) -> None:
+    def __init__(
+        self, layers: int = 4, kind: type[nn.Module] = Read, *, forgets: bool = False, adds: bool = False
+    ) -> None:
         super().__init__()
         torch.manual_seed(0)
         self.embed = nn.Embedding(VOCABULARY, WIDTH)
         self.branches = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh()) for _ in range(layers)
+            nn.Sequential(nn.LayerNorm(WIDTH), nn.Linear(WIDTH, WIDTH), nn.Tanh()) for _ in range(4)
         )
-        self.reads = nn.ModuleList(kind() for _ in range(layers))
+        self.reads = nn.ModuleList(kind() for _ in range(4))
         self.forgets, self.adds = forgets, adds
         shake(self, size=0.3)
 

@@ -20,10 +20,11 @@ from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from mhc_probe import attach
 from mhc_probe.attachment import Attachment
+from mhc_probe.families.depth import find_reads
 from mhc_probe.families.finder import build_candidates
 from tests.probe.attach.animals import draw_ids
 from tests.probe.attach.attachable import rms
-from tests.probe.attach.reading import EACH, Reader, SigmoidRead, build_inkling2, build_inkling2_loop
+from tests.probe.attach.reading import EACH, BareRead, Reader, SigmoidRead, build_inkling2, build_inkling2_loop
 
 TOLERANCE = 1e-6
 LAYERS = 8  # of ours in the four of Inkling2
@@ -308,6 +309,13 @@ def test_a_model_with_lists_of_reads_and_branches_is_read() -> None:
         row = result.matrices["unfolded"][layer + 1, : layer + 2]
         np.testing.assert_allclose(row, weights[layer].detach().numpy(), rtol=1e-5)
         assert row.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_read_without_other_parts_is_found() -> None:
+    model = Reader(kind=BareRead)
+    result = record_pass(model, feed_reader)
+    np.testing.assert_allclose(result.matrices["unfolded"][:, :-1].sum(1), 1, atol=1e-6)
+    assert [find_reads(model)] == [list(model.reads)]  # the norms of the branches are none
 
 
 def test_a_sum_with_other_weights_is_no_attention_over_depth() -> None:
