@@ -236,7 +236,7 @@ def _weigh_features(get: Callable[[str], Array], x: Array) -> Array:
     """The weight of each feature of each stream in what is read, (B, T, n, C)."""
     low = _norm_together(x) @ get("w_down").T / len(x)
     gates = _sigmoid((low * _sigmoid(low)) @ get("w_up").T)
-    sizes = np.sqrt((x * x).mean(-1, keepdims=True))
+    sizes = np.sqrt((x * x).mean(-1, keepdims=True) + 1e-20)
     return np.stack(
         [part / (len(x) * size) for part, size in zip(np.split(gates, len(x), axis=-1), sizes, strict=True)], 2
     )
