@@ -67,9 +67,10 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
 
 
 def is_static_copies(stack: Stack) -> bool:
-    """Return whether mixing can be written in another basis for all tokens and features at once."""
-    family = stack.spec.family
-    return family.has_mixing and family.streams == "copies" and not stack.spec.connection.dynamic
+    """Return whether mixing can be written in another basis for all tokens and features at once; edits are in theirs."""
+    spec = stack.spec
+    is_mixed = spec.family.has_mixing and spec.family.streams == "copies"
+    return is_mixed and not spec.connection.is_dynamic and not spec.edits
 
 
 def _require_static(stack: Stack) -> Mixing:
