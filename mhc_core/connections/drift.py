@@ -23,7 +23,9 @@ def describe_drift(spec: RunSpec) -> DriftDraws | None:
     """The drift of static mixing; None where it depends on tokens, is trained, or no mixing drifts."""
     if spec.family.drawn in ("nothing", "queries") or spec.connection.is_dynamic or spec.train.steps:
         return None
-    still = spec.model_copy(update={"depth": min(spec.depth, 2), "connection": spec.connection.model_copy(update={"noise": 0.0})})
+    still = spec.model_copy(
+        update={"depth": min(spec.depth, 2), "connection": spec.connection.model_copy(update={"noise": 0.0})}
+    )
     raw = build_connection(still).raw_residual()
     if raw is None:  # KromHC of one stream has no logits
         return None
