@@ -2,7 +2,8 @@
 
 Shapes: K layers measured together, n streams, N samples (tokens of all sequences), C width, P samples kept.
 m_l is the state that leaves layer l with its streams merged: their mean; all parts side by side where streams are
-parts of the width (C is then C / n in a stream); the state where the other stream is the embedding; u_l the branch input; y_l the branch output.
+parts of the width (C is then C / n in a stream); the state where the other stream is the embedding; u_l the branch
+input; y_l the branch output.
 Sums of squares run in float64: float32 states near 1e19 would overflow when squared, and long sums lose digits.
 """
 
