@@ -2,8 +2,8 @@
 
     z = a x + b x_0,  x' = z + F(z)
 
-As two streams, the state and the embedding: H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]]. The output is the
-state. nanochat has one a and one b for each transformer block, which is two layers here (karpathy/nanochat,
+As two streams, the state and the embedding: H_pre = [a, b], H_post = [1, 0], H_res = [[a, b], [0, 1]]. The output is
+the state. nanochat has one a and one b for each transformer block, which is two layers here (karpathy/nanochat,
 `nanochat/gpt.py`): those of even layers start as there, a from 1.15 to 1.05 and b from 0.20 to 0.05 over the blocks,
 those of odd layers at 1 and 0.
 

@@ -70,8 +70,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
         describe_zero(result),
         describe_jacobian(spec, result),
         describe_loss(spec, result),
-        describe_dominant_stream(result),
-        describe_ignored_streams(result),
+        *_compare_streams(spec, result),
         describe_uniform(result),
         describe_unlearned(spec, result),
         describe_mapping(spec, result),
@@ -112,6 +111,13 @@ def _describe_connection(spec: RunSpec, result: Result) -> Finding | None:
     if spec.family.has_mixing:
         return describe_connection(spec, result)
     return _of_first_seed(spec, describe_depth(spec, result))
+
+
+def _compare_streams(spec: RunSpec, result: Result) -> list[Finding | None]:
+    """Compare streams that could share the work; the embedding that layers read again does not grow by design."""
+    if spec.family.streams == "source":
+        return []
+    return [describe_dominant_stream(result), describe_ignored_streams(result)]
 
 
 def _of_first_seed(spec: RunSpec, found: Finding | None) -> Finding | None:

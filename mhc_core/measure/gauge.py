@@ -67,7 +67,7 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
 
 
 def is_static_copies(stack: Stack) -> bool:
-    """Return whether mixing can be written in another basis for all tokens and features at once; edits are in theirs."""
+    """Return whether mixing can be written in another basis for all tokens at once; edits are in their own."""
     spec = stack.spec
     is_mixed = spec.family.has_mixing and spec.family.streams == "copies"
     return is_mixed and not spec.connection.is_dynamic and not spec.edits

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 METRICS = (
     Metric("grad_rms", "Gradient", "rms", "log", "L", "backward",
            "Size of the gradient along a shift common to all streams, the one that compares across expansion rates; "
-           "of all parts side by side where streams are parts of the width. With attention over depth, at what the "
+           "of all parts side by side where streams are parts of the width, of the state where the other stream is the "
+           "embedding. With attention over depth, at what the "
            "next layer reads, with earlier outputs fixed; of the input, at the embedding.",
            "rms(sum_i g[i]), g = d loss / d x_l", OURS, precision=(1e-5, 0.0)),
     Metric("grad_rms_streams", "Gradient per stream", "rms", "log", "Ln", "backward",

@@ -1,8 +1,9 @@
 """Metrics of the states as signals travel up.
 
 Shapes: K layers measured together, n streams, N samples (tokens of all sequences), C width, P samples kept.
-m_l is the state that leaves layer l with its streams merged: their mean, or all parts side by side where streams are
-parts of the width (C is then C / n in a stream); u_l the branch input; y_l the branch output.
+m_l is the state that leaves layer l with its streams merged: their mean; all parts side by side where streams are
+parts of the width (C is then C / n in a stream); the state where the other stream is the embedding; u_l the branch
+input; y_l the branch output.
 Sums of squares run in float64: float32 states near 1e19 would overflow when squared, and long sums lose digits.
 """
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 METRICS = (
     Metric("act_rms", "Activation", "rms", "log", "L", "forward",
            "Size of the signal where it leaves the layer; with attention over depth, of what the next layer reads.",
-           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS,
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; of frac all parts, of weighted the "
+           "state", OURS,
            precision=(1e-5, 0.0)),
     Metric("act_rms_streams", "Activation per stream", "rms", "log", "Ln", "forward",
            "Size of each stream where it leaves the layer.", "sqrt(mean x_l[i]^2)", OURS, precision=(1e-5, 0.0)),

@@ -22,7 +22,8 @@ METRICS = (
            "||d loss / d (mixing parameters)_l||_2", OURS, "steps"),
     Metric("step_act_rms", "Activation in training", "rms", "log", "SL", "step",
            "Size of the signal where it leaves the layer, at this step.",
-           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; parts side by side for frac", OURS,
+           "sqrt(mean over samples and features of m_l^2), m_l = mean_i x_l[i]; of frac all parts, of weighted the "
+           "state", OURS,
            "steps"),
     Metric("step_grad_rms", "Gradient in training", "rms", "log", "SL", "step",
            "Size of the gradient along a shift common to all streams, at this step.",

@@ -87,7 +87,14 @@ class Autograd:
         return connection.streams(connection.gather_input_grad(grad) if layer < 0 else grad)
 
     def shared(self, layer: int) -> torch.Tensor:
-        """The gradient along a shift of all streams, or at all parts of the width side by side."""
+        """The gradient along a shift of all streams, at all parts of the width side by side, or at the state alone.
+
+        The embedding is the state and the source that layers read again: both gradients add up.
+        """
+        if self.stack.spec.family.streams == "source":
+            grad = self.states[layer + 1].grad
+            assert grad is not None
+            return grad.sum(0) if layer < 0 else grad[0]
         grad = self.streams(layer)
         return torch.cat(list(grad), 1) if self.stack.spec.family.streams == "parts" else grad.sum(0)
 
@@ -211,7 +218,8 @@ def test_the_embeddings_gradient_is_the_slope_of_the_loss(
             slopes.view(-1)[flat] = central_difference(lambda: stack().item(), x, along)
     leaf = stack.embed().detach().requires_grad_()
     (grad,) = torch.autograd.grad(_loss_from(stack, leaf), leaf)
-    parts = stack.connection.streams(stack.connection.gather_input_grad(grad))
+    is_source = spec.family.streams == "source"
+    parts = stack.connection.streams(grad if is_source else stack.connection.gather_input_grad(grad))
     shared = (torch.cat(list(parts), 1) if connection["kind"] == "frac" else parts.sum(0)).view(x.shape)
     found, wanted = slopes.view(-1)[::5], shared.reshape(-1)[::5]
     assert (found - wanted).norm() < 1e-6 * wanted.norm()
