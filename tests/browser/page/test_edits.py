@@ -184,6 +184,9 @@ def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None
     page.go_back()
     page.wait_for_url(re.compile("edits=off:stream:2:zero:20,"))
     wait_until_done(page)
+    page.locator(".edits-effects button").click()
+    expect(page.locator("#panel-effect")).to_be_in_viewport()
+    wait_until_done(page)
 
 
 def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None:

@@ -9,6 +9,8 @@ import { inclusiveRange } from '../../data/numbers.js';
 /** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams. @typedef {{depth: number, streams: number, has_mixing: boolean, has_streams: boolean, has_parts: boolean}} Stack */
 
 export const EDITS = 'edits';
+/** The panel, and the finding, about what edits do to a run. */
+export const EFFECT = 'effect';
 const OFF = 'off';
 /** Number of digits beyond which a number in a sentence is rounded. */
 const DIGITS = 3;
