@@ -1,6 +1,6 @@
 /** Sliders of a saved file, for columns derived from its runs. Everything else in the file works without scripts. */
 
-import { depthOf, methodOf } from './data/record.js';
+import { depthOf, methodOf, specOf } from './data/record.js';
 import { withRules } from './data/rules.js';
 import { fillDifference } from './figures/fill/difference.js';
 import { looks } from './figures/fill/dress.js';
@@ -79,7 +79,7 @@ function drawPicture({ still, live, template }, runs) {
     ...toShown({ columns, label: given.labels[run] }, null),
     isFree: given.areFree[run],
   }));
-  const plan = toPlan(shown, PICTURE_PX, layers);
+  const plan = toPlan(shown, PICTURE_PX, layers, { edits: runs.map(toMarks) });
   const layer = Math.min(given.layer, layers - 1);
   const shapes = [
     ...toStaticShapes(plan),
@@ -89,6 +89,14 @@ function drawPicture({ still, live, template }, runs) {
   const size = { width: PICTURE_PX, height: plan.layout.height };
   live.innerHTML = toSvg(shapes, toColors(template, runs.map(methodOf)), size);
 }
+
+/** List the edits of a run, as the picture draws them. @param {Columns} columns */
+const toMarks = (columns) =>
+  /** @type {import('../types').Edit[]} */ (specOf(columns)?.edits ?? []).map((edit, place) => ({
+    edit,
+    place,
+    isOpen: false,
+  }));
 
 /** Dim a part of the file whose numbers do not follow the sliders. @param {Element} part @param {boolean} waits */
 function setDimmed(part, waits) {

@@ -160,7 +160,8 @@ function showPanel(key) {
   });
 }
 
-const Sentence = memo((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
+/** Render a finding as a button that scrolls to its panel. */
+export const Sentence = memo((/** @type {{finding: import('../../types').Finding}} */ { finding }) => {
   const point = () => (state.highlightedPanel.value = finding.panel);
   const leave = () => (state.highlightedPanel.value = null);
   return html`<p><button type="button" class="sentence" onClick=${() => showPanel(finding.panel)}

@@ -201,7 +201,7 @@ const describeOwn = (field, value) =>
 function OwnSettings({ choice, run }) {
   const isIncluded = (/** @type {import('../../types').Field} */ field) => {
     const now = state.settings.value.runs[run] ?? choice; // computed values do not depend on props
-    const isOwn = field.group === 'connection' || field.path in now.own;
+    const isOwn = field.group === 'connection' || field.path === EDITS || field.path in now.own;
     return (
       isOwn &&
       field.path !== KIND &&

@@ -1,15 +1,14 @@
 /** The list of edits below the picture: each in words with a switch, and what the edits cost in each run. */
 
+import { Sentence } from '../cards/results.js';
 import { shownOf } from '../figures/fill/drawing.js';
 import { boot } from '../state/boot.js';
 import { canUndo, editsByRun, editsOf, hasEdits, listRefusing, setEdits, targets, undoEdit } from '../state/edits.js';
 import * as state from '../state/signals.js';
-import { describeEdit } from '../state/view/edits.js';
+import { describeEdit, EFFECT } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
-
-const PANEL = 'effect';
 
 /** Render edits and effects. */
 export function EditsRow() {
@@ -82,15 +81,15 @@ function Effects() {
   const found = state.slots.value.flatMap((slot, run) => {
     if ((editsByRun.value[run]?.length ?? 0) === 0) return [];
     const { columns } = shownOf(slot, ({ summary }) => findEffect(summary) !== undefined);
-    return [{ label: slot.label, text: findEffect(columns.summary)?.text, isOld: columns !== slot.columns }];
+    return [{ label: slot.label, finding: findEffect(columns.summary), isOld: columns !== slot.columns }];
   });
   if (found.length === 0) return null;
   return html`
     <dl class="edits-effects" aria-live="polite">
-      ${found.map(({ label, text, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${text ?? html`<span class="hint">computing the effect</span>`}</dd>`)}
+      ${found.map(({ label, finding, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${finding} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
     </dl>
   `;
 }
 
 /** Find the finding about the effect of the edits. @param {import('../../types').Columns['summary']} summary */
-const findEffect = (summary) => summary?.findings.find(({ key }) => key === PANEL);
+const findEffect = (summary) => summary?.findings.find(({ key }) => key === EFFECT);

@@ -7,6 +7,7 @@ import { openingView } from '../state/address.js';
 import { boot } from '../state/boot.js';
 import { DEPTH, isNear } from '../state/prefetch.js';
 import * as state from '../state/signals.js';
+import { EDITS } from '../state/view/edits.js';
 import { isTooLong } from '../state/view/hash.js';
 import { checkNumber } from '../state/view/refusals.js';
 import {
@@ -21,6 +22,8 @@ import {
 } from '../state/view/spec.js';
 import { useDraft } from '../ui/draft.js';
 import { html, memo } from '../ui/html.js';
+import { Lazy } from '../ui/lazy.js';
+import { opensEdits } from '../ui/opened.js';
 import { DYNAMIC, DynamicNote } from './dynamicnote.js';
 import { FieldHelp } from './fieldhelp.js';
 import { PlayButton } from './play.js';
@@ -36,9 +39,15 @@ const TITLES = /** @type {Record<string, string>} */ ({
   input: 'Input',
   train: 'Training',
   numerics: 'Numerics',
+  edits: 'Edits',
 });
 /** Settings shown in another group than in the schema. */
-const MOVED = /** @type {Record<string, string>} */ ({ dtype: 'numerics', device: 'numerics', cka: 'numerics' });
+const MOVED = /** @type {Record<string, string>} */ ({
+  dtype: 'numerics',
+  device: 'numerics',
+  cka: 'numerics',
+  edits: 'edits',
+});
 /** Groups that are initially open. */
 const OPEN = ['', 'connection'];
 
@@ -52,7 +61,7 @@ export function Controls() {
   if (isSearching && found.length === 0)
     return html`<p class="hint" role="status">No setting matches “${query.value}”.</p>`;
   const groups = [...new Set(found.map(groupOf))].sort((a, b) => Number(a === 'numerics') - Number(b === 'numerics'));
-  return html`${groups.map((group) => html`<${FieldGroup} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group)} />`)}`;
+  return html`${groups.map((group) => html`<${FieldGroup} key=${`${group} ${isSearching}`} group=${group} isOpen=${isSearching || OPEN.includes(group) || (group === EDITS && opensEdits.value)} />`)}`;
 }
 
 /** Return whether title, path, description or group of a field contain every search word. @param {Field} field */
@@ -135,7 +144,7 @@ export const Control = memo(function Control(/** @type {{field: Field, target: T
   return useMemo(
     () => html`
     <div class=${`field ${error ? 'wrong' : ''}`} data-path=${path}>
-      <${Kind} field=${field} id=${id} value=${value} set=${set} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
+      <${Kind} field=${field} id=${id} value=${value} set=${set} run=${run} describedBy=${error ? `${id}-error` : `${id}-help`} help=${html`<${FieldHelp} field=${field} id=${`${id}-help`} />`} />
       ${field.path === DYNAMIC && value && (run === null || isOwn) ? html`<${DynamicNote} run=${run} />` : null}
       ${isOwn && run !== null ? html`<button type="button" class="reset" onClick=${() => commit(() => state.setOwn(run, field.path))}>Use shared ${titleInSentence(field)}</button>` : null}
       ${error ? html`<p class="error" id=${`${id}-error`} role="alert">${error}</p>` : null}
@@ -147,6 +156,7 @@ export const Control = memo(function Control(/** @type {{field: Field, target: T
 
 /** Choose the component that renders a field. @param {Field} field */
 function componentOf(field) {
+  if (field.control === EDITS) return EditsField;
   if (field.control === 'text') return TextControl;
   if (field.control === 'checkbox') return CheckControl;
   if (field.options)
@@ -154,7 +164,23 @@ function componentOf(field) {
   return field.control === 'slider' ? SliderControl : NumberControl;
 }
 
-/** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, describedBy: string, help?: any}} Part */
+/** @typedef {{field: Field, id: string, value: any, set: (value: Value) => void, run?: number | null, describedBy: string, help?: any}} Part */
+
+/** Render the edits, with their own module. @param {Part} props */
+function EditsField({ field, id, run = null, help }) {
+  return html`
+    <div class="row"><span id=${id} title=${field.description}>${field.title}</span>${help}</div>
+    <${Lazy} isWanted=${true} load=${run === null ? loadCommon : OWN_EDITS[run]} />
+  `;
+}
+
+/** Load the control of the edits of one run, or of those that all share. @param {number | null} run */
+const loadEdits = (run) => async () => {
+  const { EditsControl } = await import('./editform.js');
+  return () => html`<${EditsControl} run=${run} />`;
+};
+const loadCommon = loadEdits(null);
+const OWN_EDITS = [...boot.rules.letters].map((_, run) => loadEdits(run));
 
 /** Why the last typed value was refused. @type {import('@preact/signals').Signal<{path: string, sentence: string}>} */
 const refusal = signal({ path: '', sentence: '' });

@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
-import { closeSettings, settingsOpened } from '../ui/opened.js';
+import { closeSettings, opensEdits, settingsOpened } from '../ui/opened.js';
 import { Compared } from './compared.js';
 import { Controls, query } from './fields.js';
 import { PredictedCost } from './topbar.js';
@@ -26,6 +26,9 @@ function SettingsSheet() {
       if (opener instanceof HTMLElement) opener.focus();
     };
   }, []);
+  useLayoutEffect(() => {
+    if (opensEdits.value) sheet.current?.querySelector('[data-path=edits]')?.scrollIntoView();
+  }, [opensEdits.value]);
   /** Close the drawer on Escape, after popovers inside it. @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
     if (event.key === 'Escape' && !event.defaultPrevented && !sheet.current?.querySelector(':popover-open'))

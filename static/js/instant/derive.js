@@ -16,7 +16,7 @@ import { copyFirstLayers, copyIntoDeeper, sliceLayers } from './prefix.js';
  * @typedef {import('../../types').Matrix} Matrix
  * @typedef {import('../../types').DerivationRules} DerivationRules
  * @typedef {import('../../types').Edit} Edit
- * @typedef {{layers: number, noise: number, rounds: number, edits?: readonly Edit[]}} Wanted runs without drift or rounds ignore `noise` and `rounds`; `edits`: default none
+ * @typedef {{layers: number, noise: number, rounds: number, edits?: readonly Edit[]}} Wanted runs without drift or rounds ignore `noise` and `rounds`; `edits`: default those of the record that fit the depth
  */
 
 /** Metrics that only edited runs have. */
@@ -32,13 +32,27 @@ const READS = ['h_pre', 'h_post', 'h_read'];
  * @returns {Columns | null}
  */
 export function deriveColumns(base, wanted, rules) {
+  return deriveEdited(base, { ...wanted, edits: wanted.edits ?? listFitting(base, wanted) }, rules);
+}
+
+/** Derive the columns of a run whose edits are known. @param {Columns} base @param {Wanted & {edits: readonly Edit[]}} wanted @param {DerivationRules} rules @returns {Columns | null} */
+function deriveEdited(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isEdited = !haveSameEdits(base, wanted);
   const isSame = isSameMixing(base, wanted, rules);
+<<<<<<< HEAD
   if (isEdited && (isDynamic(base, rules) || editsOf(base).length > 0)) return null;
   if ((isEdited || !isSame) && !areDerivable(wanted.edits ?? [])) return null;
   const begun = isSame && !isEdited ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
   const h_res = isDynamic(base, rules)
+=======
+  if (isEdited && (isDynamic(base) || editsOf(base).length > 0)) return null;
+  if ((isEdited || !isSame) && !areDerivable(wanted.edits)) return null;
+  const hasMetric = (/** @type {string} */ key) => wanted.edits.length > 0 || !EFFECTS.includes(key);
+  const isBegun = (/** @type {string} */ key) => hasMetric(key) && equalsFirstLayers(base, wanted, rules, key);
+  const begun = isSame && !isEdited ? rules.prefix.filter(isBegun) : READS;
+  const h_res = isDynamic(base)
+>>>>>>> ui
     ? null
     : isSame
       ? truncateResidualMixing(base, wanted.layers)
@@ -50,7 +64,7 @@ export function deriveColumns(base, wanted, rules) {
   if (h_res) addProducts(known, base, isEdited || !isSame ? editMixing(known, h_res, wanted, isEdited) : h_res);
   const isDerived = (/** @type {string} */ key) =>
     known.layers.has(key) || known.matrices.has(key) || begun.includes(key);
-  known.waits = new Set([...keysOf(base), ...(isEdited ? EFFECTS : [])].filter((key) => !isDerived(key)));
+  known.waits = new Set([...keysOf(base), ...EFFECTS].filter((key) => hasMetric(key) && !isDerived(key)));
   if (base.start?.theory?.length) known.waits.add(THEORY);
   return known;
 }
@@ -59,11 +73,11 @@ export function deriveColumns(base, wanted, rules) {
  * Apply the edits of a wanted run to H_res, and to what its layers read and write in known columns.
  * @param {Columns} known
  * @param {Matrix} h_res
- * @param {Wanted} wanted
+ * @param {Wanted & {edits: readonly Edit[]}} wanted
  * @param {boolean} isEdited false where reading and writing have the edits already
  * @returns {Matrix}
  */
-function editMixing(known, h_res, { edits = [] }, isEdited) {
+function editMixing(known, h_res, { edits }, isEdited) {
   const { matrices } = known;
   const read = matrices.has('h_read') ? 'h_read' : 'h_pre';
   const [h_pre, h_post] = [read, 'h_post'].map((key) => matrices.get(key));
@@ -110,8 +124,17 @@ const connectionOf = (base) => specOf(base)?.connection;
 /** Return the edits in the spec of a record. @param {Columns} base @returns {Edit[]} */
 const editsOf = (base) => specOf(base)?.edits ?? [];
 
-/** Return whether a wanted run has the edits of a record. @param {Columns} base @param {Wanted} wanted */
-const haveSameEdits = (base, { edits = [] }) => keyOfEdits(editsOf(base)) === keyOfEdits(edits);
+/** List the edits of a record that fit a depth. @param {Columns} base @param {Wanted} wanted */
+const listFitting = (base, { layers }) => editsOf(base).filter((edit) => edit.layers[1] < layers);
+
+/** Return whether a wanted run and a record have the same edits in their common layers. Noise is drawn by an edit's place in the list, so the lists must then be equal. @param {Columns} base @param {Wanted} wanted */
+function haveSameEdits(base, wanted) {
+  const { layers, edits = listFitting(base, wanted) } = wanted;
+  const common = Math.min(layers, depthOf(base));
+  const [own, other] = [editsOf(base), edits].map((list) => list.filter((edit) => edit.layers[0] < common));
+  const isCut = own.length + other.length < editsOf(base).length + edits.length;
+  return keyOfEdits(own) === keyOfEdits(other) && !(isCut && own.some((edit) => edit.do === 'noise'));
+}
 
 /** Return a key that equal edits share. @param {readonly Edit[]} edits */
 const keyOfEdits = (edits) =>
@@ -152,7 +175,7 @@ function keysOf({ layers, matrices }) {
 }
 
 /** Build the start frame of the derived run as the server will send it, without predictions. @param {Columns} base @param {Wanted} wanted */
-function toStartFrame(base, { layers, noise, rounds, edits = [] }) {
+function toStartFrame(base, { layers, noise, rounds, edits = editsOf(base) }) {
   const start = /** @type {import('../../types').StartFrame} */ (base.start);
   const { cost: _, theory: __, no_law: ___, ...rest } = start;
   const connection = { ...connectionOf(base) };

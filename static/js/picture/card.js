@@ -4,9 +4,11 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { present } from '../figures/presented.js';
 import { openShareDialog } from '../share/share.js';
 import { moveCursor } from '../state/actions.js';
+import { isComputing } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
+import { openSettings, opensEdits } from '../ui/opened.js';
 import { PictureBox } from './box.js';
 import { pictureItems, shownRuns, toTables } from './files.js';
 import { ENDS_MS } from './geometry/signal.js';
@@ -34,8 +36,11 @@ export function PictureCard({ level = 'h2', children = null }) {
     note: 'in “Inside layer”; a click on a name does the same',
     run: () => magnifyNext(shownRuns(all)),
   });
+  const editItem = { title: `Edit layer ${state.cursor.value + 1}`, note: 'streams and mixing matrix', run: openEdits };
   const own = templates && state.view.value.runs.length > 1 ? [nextItem(templates)] : [];
-  const items = templates ? [...own, tableItem, ...pictureItems(templates), ...frameItems] : [];
+  const items = templates
+    ? [...own, ...(isComputing ? [editItem] : []), tableItem, ...pictureItems(templates), ...frameItems]
+    : [];
   /** Return from the table to the picture on Escape, and focus the menu. */
   const onKeyDown = (/** @type {KeyboardEvent} */ event) => {
     const card = /** @type {HTMLElement} */ (event.currentTarget);
@@ -59,6 +64,12 @@ export function PictureCard({ level = 'h2', children = null }) {
       ${children}
     </section>
   `;
+}
+
+/** Open the drawer at the edits. */
+function openEdits() {
+  openSettings();
+  opensEdits.value = true;
 }
 
 /** Render help and menu of the picture. @param {{items: import('../ui/menu.js').Item[]}} props */

@@ -44,7 +44,7 @@ export function shownRuns(templates) {
 function buildPicture(templates, width) {
   const plan = toPlan(shownRuns(templates), width, state.layers.value, {
     isLog: isLog.value,
-    edits: editsByRun.value,
+    edits: editsByRun.value.map((marks) => marks.map((mark) => ({ ...mark, isOpen: false }))), // without handles
   });
   const { layout, runs } = plan;
   const layer = Math.min(state.cursor.value, layout.layers - 1);

@@ -20,16 +20,20 @@ import { stackOf, TRACE } from './view/spec.js';
 /** @typedef {import('../../types').Edit} Edit */
 /** Edits that some runs share: those of one run, or the common ones (null). @typedef {number | null} Target */
 
-/** The last changes of edits, the latest last: the edits before and after each. @type {import('@preact/signals').Signal<{target: Target, text: string, after: string}[]>} */
+/** The last changes of edits, the latest last: the edits before and after each. `text` is undefined for a run that had none of its own. @type {import('@preact/signals').Signal<{target: Target, text: string | undefined, after: string}[]>} */
 const past = signal([]);
-/** The edits before the current drag. @type {{target: Target, text: string} | null} */
+/** The edits before the current drag. @type {{target: Target, text: string | undefined} | null} */
 let before = null;
 
-/** Return the edits of a target as text. @param {Target} target */
-function textOf(target) {
+/** Return the edits of a target as text; undefined for a run without edits of its own. @param {Target} target */
+function readText(target) {
   const { base, runs } = state.settings.value;
-  return String((target === null ? base[EDITS] : runs[target]?.own[EDITS]) ?? '');
+  const text = target === null ? (base[EDITS] ?? '') : runs[target]?.own[EDITS];
+  return text === undefined ? undefined : String(text);
 }
+
+/** Return the edits of a target as text. @param {Target} target */
+const textOf = (target) => readText(target) ?? '';
 
 /** The last change that can be undone: not one that Back has undone already. */
 const lastChange = computed(() => past.value.findLast(({ target, after }) => textOf(target) === after));
@@ -37,6 +41,9 @@ export const canUndo = computed(() => lastChange.value !== undefined);
 
 /** Return the edits of a target, also those that are off. @param {Target} target */
 export const editsOf = (target) => listEdits(textOf(target));
+
+/** Return the edits with which a run is computed, its own or the common ones, to be changed for it alone. @param {number} run */
+export const ownEdits = (run) => editsOf(targetOf(run));
 
 /** Return the target whose edits a run has: its own, else the common ones. @param {number | null} run */
 export function targetOf(run) {
@@ -94,16 +101,15 @@ function fits(run, edit) {
   return Boolean(choice) && choice.kind !== TRACE && whyNot(edit, stackOf(state.fields.value, view, choice)) === '';
 }
 
-/** Write the edits of a target into the view. @param {Target} target @param {readonly Edit[] | string} edits */
-function write(target, edits) {
-  const text = typeof edits === 'string' ? edits : toEditsText(edits);
-  if (target === null) state.setBase(EDITS, text);
+/** Write the edits of a target into the view. @param {Target} target @param {string | undefined} text undefined: a run gets the common ones */
+function write(target, text) {
+  if (target === null) state.setBase(EDITS, text ?? '');
   else state.setOwn(target, EDITS, text);
 }
 
 /** Change the edits of a target; undone by `undoEdit` and by Back. @param {Target} target @param {readonly Edit[]} edits */
 export function setEdits(target, edits) {
-  const text = textOf(target);
+  const text = readText(target);
   const changed = toEditsText(edits);
   if (changed === text) return;
   past.value = [...past.value, { target, text, after: changed }];
@@ -113,8 +119,9 @@ export function setEdits(target, edits) {
 
 /** Change the edits during a drag. @param {Target} target @param {readonly Edit[]} edits */
 export function dragEdits(target, edits) {
-  before ??= { target, text: textOf(target) };
-  if (toEditsText(edits) !== textOf(target)) dragTo(() => write(target, edits));
+  before ??= { target, text: readText(target) };
+  const text = toEditsText(edits);
+  if (text !== readText(target)) dragTo(() => write(target, text));
 }
 
 /** Finish a drag of edits. */
@@ -159,10 +166,10 @@ function isEditable(stream, layer) {
   return isPossible;
 }
 
-/** Announce what a change of edits added or removed. @param {string} text of the edits before @param {readonly Edit[]} edits */
+/** Announce what a change of edits added or removed. @param {string | undefined} text of the edits before @param {readonly Edit[]} edits */
 function announce(text, edits) {
   const sentences = (/** @type {readonly Edit[]} */ all) => all.filter(({ isOff }) => !isOff).map(describeEdit);
-  const [old, now] = [sentences(listEdits(text)), sentences(edits)];
+  const [old, now] = [sentences(listEdits(text ?? '')), sentences(edits)];
   const added = now.filter((words) => !old.includes(words));
   const removed = old.filter((words) => !now.includes(words));
   state.announcement.value = [

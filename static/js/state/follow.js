@@ -7,6 +7,7 @@ import { recordArrival } from './pace.js';
 import { keepRecord } from './records.js';
 import * as state from './signals.js';
 import { confirmDerived, isTrace, keepCompleteSlots, setPlace, updateModels } from './slots.js';
+import { EFFECT } from './view/edits.js';
 
 /** @typedef {import('../../types').Columns} Columns @typedef {import('./signals.js').Slot} Slot @typedef {Map<string, Columns>} Records */
 
@@ -116,7 +117,7 @@ const isLost = (id) =>
 /** Return the finding that is announced: what edits cost, else the first. @param {Columns['summary']} summary */
 function mainFinding(summary) {
   const { findings = [] } = summary ?? {};
-  return findings.find(({ key }) => key === 'effect') ?? findings[0];
+  return findings.find(({ key }) => key === EFFECT) ?? findings[0];
 }
 
 /** Keep complete records, and announce the findings. */

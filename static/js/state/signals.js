@@ -5,6 +5,7 @@ import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
 import { shownOf } from '../figures/fill/drawing.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
+import { EFFECT } from './view/edits.js';
 import { describeRefusal, joinOptions } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
 import { toRequestKey } from './view/traces.js';
@@ -113,13 +114,17 @@ const isTrainingAwaited = computed(() => {
   return !hasBegun && specs.value.some((spec) => spec.train?.steps > 0);
 });
 
-/** All panels; those of training only if a run trains. */
-export const shownPanels = computed(
-  () =>
-    templates.value?.panels.filter(
-      (panel) => panel.group !== 'training' || isTraining.value || isTrainingAwaited.value,
-    ) ?? [],
-);
+/** Whether a run of the view is edited. */
+const isEdited = computed(() => specs.value.some(({ edits = [] }) => edits.length > 0));
+
+/** Return whether a panel has a subject: training if a run trains, the effect of edits if a run is edited. @param {import('../../types').Panel} panel */
+function hasSubject({ key, group }) {
+  if (group === 'training') return isTraining.value || isTrainingAwaited.value;
+  return key !== EFFECT || isEdited.value;
+}
+
+/** All panels that have a subject. */
+export const shownPanels = computed(() => templates.value?.panels.filter(hasSubject) ?? []);
 
 /** Chosen views of cards; stays the same object while other parts of the view change. */
 const cards = computed(() => view.value.cards);

@@ -26,5 +26,8 @@ export function openSettings() {
 
 /** Close the drawer of settings. */
 export function closeSettings() {
-  settingsOpened.value = false;
+  settingsOpened.value = opensEdits.value = false;
 }
+
+/** Whether the drawer scrolls to the edits when it opens. */
+export const opensEdits = signal(false);

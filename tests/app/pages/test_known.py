@@ -296,6 +296,23 @@ def test_a_shallower_edited_stack_is_the_beginning_of_a_deeper_one(page: Page) -
     assert set(answer["keys"]) >= MIXING | COMPOSITES | STATES
 
 
+def test_edits_behind_the_last_common_layer_do_not_matter(page: Page) -> None:
+    cut, restore = EDITED["a cut that is restored"]
+    both, first = {**SPEC, "edits": [cut, restore]}, {**SPEC, "edits": [cut]}
+    for base, wanted in ((build(both, 6), build(first, 4)), (build(first, 4), build(both, 6))):
+        answer = page.know(base, wanted)
+        assert answer is not None
+        assert answer["differences"] == []
+        assert set(answer["keys"]) >= STATES
+    answer = page.know(build({**SPEC, "edits": [restore]}, 6), build(SPEC, 4))
+    assert answer is not None
+    assert answer["differences"] == []
+    assert not {"effect_state", "effect_grad"} & {*answer["keys"], *answer["waits"]}, "it has no edits"
+    assert page.know(build({**SPEC, "edits": [cut]}, 6), build(SPEC, 2)) is None, "the edit is longer than the stack"
+    noise = {"layers": [1, 1], "what": "stream", "index": 0, "do": "noise", "value": 1.0}
+    assert page.know(build({**SPEC, "edits": [restore, noise]}, 6), build({**SPEC, "edits": [noise]}, 4)) is None
+
+
 def test_edits_that_only_a_pass_can_apply_are_not_known(page: Page) -> None:
     cut = EDITED["a cut that is restored"][:1]
     noise = [{"layers": [1, 1], "what": "h_res", "do": "noise", "value": 0.1}]

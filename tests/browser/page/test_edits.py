@@ -184,6 +184,9 @@ def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None
     page.go_back()
     page.wait_for_url(re.compile("edits=off:stream:2:zero:20,"))
     wait_until_done(page)
+    page.locator(".edits-effects button").click()
+    expect(page.locator("#panel-effect")).to_be_in_viewport()
+    wait_until_done(page)
 
 
 def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None:
@@ -215,6 +218,68 @@ def test_edits_beyond_a_shallower_stack_stay_in_the_link(open_page: OpenPage) ->
     assert EDITS in page.url
     expect(page.locator(".edits-list")).to_contain_text("B HC has one layer: it runs without these edits.")
     expect(page.locator(".edits-effects")).to_have_count(0)
+
+
+def test_the_mixing_matrix_is_typed_dragged_replaced_and_undone(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&runs=residual,hc,mhc")
+    page.locator(".picture-card").get_by_role("button", name="more").click()
+    page.get_by_role("button", name="Edit layer 20").click()
+    cells = page.locator(".edits-matrix").get_by_role("spinbutton")
+    expect(cells).to_have_count(16)
+    expect(page.locator(".edits-matrix legend")).to_have_text("H_res of layer 20, B HC")
+    page.get_by_role("button", name="Nearest doubly stochastic").click()
+    wait_until_done(page)
+    rows = [[float(cells.nth(4 * i + j).input_value()) for j in range(4)] for i in range(4)]
+    assert all(abs(sum(line) - 1) < 0.004 for line in [*rows, *zip(*rows, strict=True)]), rows
+    assert all(entry >= 0 for row in rows for entry in row)
+    page.get_by_label("Row 2, column 3").fill("0.75")
+    page.get_by_label("Row 2, column 3").press("Enter")
+    wait_until_done(page)
+    expect(page.get_by_label("Row 2, column 3")).to_have_value("0.75")
+    place = page.get_by_label("Row 2, column 3").bounding_box()
+    assert place is not None
+    x, y = place["x"] + 10, place["y"] + place["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 10, y)
+    page.mouse.move(x + 25, y)
+    page.mouse.up()
+    wait_until_done(page)
+    expect(page.get_by_label("Row 2, column 3")).to_have_value("1")
+    page.get_by_role("button", name="Exchange rows 2 and 3").click()
+    wait_until_done(page)
+    expect(page.get_by_label("Row 3, column 3")).to_have_value("1")
+    assert "&edits=" not in page.url, "the matrix of one run is edited"
+    assert re.search(r"B\.edits=h_res:set:[\d_.]+:20,h_res:2:set:[\d_.]+:20,h_res:2:swap:3:20&", page.url)
+    page.get_by_role("button", name="Close settings").click()
+    for _ in range(4):
+        page.keyboard.press("u")
+    page.wait_for_url(re.compile(r"^[^?]*#v=1&(?!.*edits)"))
+    wait_until_done(page)
+
+
+def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
+    page = open_page(VIEW)
+    page.get_by_role("button", name="All settings").click()
+    page.locator(".drawer summary", has_text="Edits").click()
+    form = page.get_by_role("form", name="Add an edit")
+    form.get_by_label("Edit").select_option("branch")
+    form.get_by_label("Action").select_option("scale")
+    form.get_by_role("spinbutton", name="by", exact=True).fill("0.5")
+    form.get_by_role("spinbutton", name="layers", exact=True).fill("3")
+    form.get_by_role("spinbutton", name="to", exact=True).fill("4")
+    form.get_by_role("button", name="Add").click()
+    page.wait_for_url(re.compile("edits=branch:scale:0.5:3-4&"))
+    wait_until_done(page)
+    cost = "The branch's output is multiplied by 0.5 at layers 3 to 4"
+    expect(page.locator(".edits-effects dd")).to_have_count(2)
+    expect(page.locator(".edits-effects dd").first).to_contain_text(cost)
+    page.locator(".drawer .own summary").last.click()
+    page.get_by_role("button", name="Edits of this run alone").click()
+    page.locator(".drawer .own").last.get_by_role("button", name="Remove").click()
+    page.wait_for_url(re.compile("edits=branch:scale:0.5:3-4&.*B.edits="))
+    wait_until_done(page)
+    expect(page.locator(".edits-effects dt")).to_have_text(["A Residual"])
 
 
 def test_the_codes_for_other_programs_have_the_edits(open_page: OpenPage) -> None:

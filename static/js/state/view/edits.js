@@ -9,6 +9,8 @@ import { inclusiveRange } from '../../data/numbers.js';
 /** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams. @typedef {{depth: number, streams: number, has_mixing: boolean, has_streams: boolean, has_parts: boolean}} Stack */
 
 export const EDITS = 'edits';
+/** The panel, and the finding, about what edits do to a run. */
+export const EFFECT = 'effect';
 const OFF = 'off';
 /** Number of digits beyond which a number in a sentence is rounded. */
 const DIGITS = 3;
@@ -64,11 +66,11 @@ function readEdit(text) {
   const isKnown = editRules.does[what]?.includes(act) && parts.length === 0;
   if (!isKnown || index === null || argument === null || layers === null) return null;
   const edit = { layers, what, ...(index === undefined ? {} : { index }), do: act, ...argument };
-  return isIndexed(edit) ? { ...edit, ...(isOff ? { isOff } : {}) } : null;
+  return isValid(edit) ? { ...edit, ...(isOff ? { isOff } : {}) } : null;
 }
 
 /** Return whether an edit has an index where it needs one, and none where it cannot have one. @param {Edit} edit */
-function isIndexed({ what, do: act, index }) {
+export function isValid({ what, do: act, index }) {
   const isVector = what === 'h_pre' || what === 'h_post';
   const isWhole = ['state', 'branch'].includes(what) || act === 'identity' || (act === 'top_k' && isVector);
   return index === undefined ? what !== 'stream' && act !== 'swap' : !isWhole;
@@ -174,6 +176,28 @@ function describeAct({ what, do: act, value = 0, other = 0, k }) {
     top_k: `keeps its ${k} largest entries${what === 'h_res' ? ' in each row' : ''}`,
   };
   return acts[act];
+}
+
+/** Name what can be edited, in a list of choices. @param {string} what */
+export const nameWhat = (what) =>
+  ({ stream: 'one stream', state: 'all streams', branch: 'branch output' })[what] ?? SYMBOLS[what];
+
+/** Name what an edit does, in a list of choices. @param {string} what @param {string} act */
+export function nameAct(what, act) {
+  /** @type {Record<string, string>} */
+  const names = {
+    zero: what === 'stream' || what === 'state' ? 'cut' : 'set to 0',
+    identity: 'replace by the identity',
+    mean: 'mean over tokens',
+    uniform: what === 'stream' || what === 'state' ? 'mean of all streams' : 'make uniform',
+    scale: 'multiply',
+    swap: 'exchange',
+    noise: 'add noise',
+    freeze: 'as in the run without edits',
+    restore: 'restore',
+    top_k: 'keep the largest',
+  };
+  return names[act] ?? act;
 }
 
 /** Describe a range of layers. @param {[number, number]} layers */
