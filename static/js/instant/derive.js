@@ -40,19 +40,12 @@ function deriveEdited(base, wanted, rules) {
   if (!isUsable(base, rules) || wanted.layers > depthOf(base)) return null;
   const isEdited = !haveSameEdits(base, wanted);
   const isSame = isSameMixing(base, wanted, rules);
-<<<<<<< HEAD
   if (isEdited && (isDynamic(base, rules) || editsOf(base).length > 0)) return null;
-  if ((isEdited || !isSame) && !areDerivable(wanted.edits ?? [])) return null;
-  const begun = isSame && !isEdited ? rules.prefix.filter((key) => equalsFirstLayers(base, wanted, rules, key)) : READS;
-  const h_res = isDynamic(base, rules)
-=======
-  if (isEdited && (isDynamic(base) || editsOf(base).length > 0)) return null;
   if ((isEdited || !isSame) && !areDerivable(wanted.edits)) return null;
   const hasMetric = (/** @type {string} */ key) => wanted.edits.length > 0 || !EFFECTS.includes(key);
   const isBegun = (/** @type {string} */ key) => hasMetric(key) && equalsFirstLayers(base, wanted, rules, key);
   const begun = isSame && !isEdited ? rules.prefix.filter(isBegun) : READS;
-  const h_res = isDynamic(base)
->>>>>>> ui
+  const h_res = isDynamic(base, rules)
     ? null
     : isSame
       ? truncateResidualMixing(base, wanted.layers)
