@@ -202,4 +202,4 @@ def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(Path(__file__).parents[3] / "examples" / "attach_deepseek_v4.py"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("The product of up to 12 mixing matrices has a gain of up to 1.00× forward")
-    assert len(lines) == 17  # four findings, a heading and the layers
+    assert len(lines) == 18  # five findings, a heading and the layers
