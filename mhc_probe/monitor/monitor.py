@@ -19,8 +19,9 @@ from torch.utils.hooks import RemovableHandle
 from mhc_core.record.summary import EndStatus
 from mhc_core.spec import SpecError
 from mhc_probe.attachment import attach
-from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, find_alarms
+from mhc_probe.monitor.alarms import Alarm, AlarmLog, History, Limits, check_decay, find_alarms
 from mhc_probe.monitor.callbacks import build_lightning_callback, build_transformers_callback
+from mhc_probe.monitor.decay import DecayTracker
 from mhc_probe.monitor.destinations import open_destinations
 from mhc_probe.monitor.observation import Observation
 from mhc_probe.monitor.observer import PassObserver
@@ -79,7 +80,7 @@ class Monitor:
         self.last: Observation | None = None
         self._candidates = attach(model, layers).candidates
         self._limits = limits or Limits()
-        self._alarm_log, self._history = AlarmLog(), History(self._limits)
+        self._alarm_log, self._history, self._decay = AlarmLog(), History(self._limits), DecayTracker()
         self._parameter_ids = {id(parameter) for parameter in model.parameters()}
         self._optimizer: Optimizer | None = None
         self._loss: torch.Tensor | float | None = None
@@ -203,8 +204,13 @@ class Monitor:
         return build_lightning_callback(self)
 
     def _before_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        has_parameters = self._has_parameters(optimizer)
+        if has_parameters:
+            self._decay.add(optimizer)
         if self._is_counted(optimizer) and not _has_closure(args, kwargs):
             self._count()
+        if has_parameters:
+            self._decay.count(optimizer)
 
     def _after_update(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         # With a closure, the pass runs inside the update.
@@ -218,11 +224,14 @@ class Monitor:
 
     def _is_counted(self, optimizer: Optimizer) -> bool:
         """Return whether this is the first optimiser with parameters of the model. Other optimisers are not counted."""
-        if self._optimizer is None:
-            groups = optimizer.param_groups
-            if any(id(parameter) in self._parameter_ids for group in groups for parameter in group["params"]):
-                self._optimizer = optimizer
+        if self._optimizer is None and self._has_parameters(optimizer):
+            self._optimizer = optimizer
         return optimizer is self._optimizer
+
+    def _has_parameters(self, optimizer: Optimizer) -> bool:
+        """Return whether an optimiser has parameters of the model."""
+        groups = optimizer.param_groups
+        return any(id(parameter) in self._parameter_ids for group in groups for parameter in group["params"])
 
     def _find_next(self) -> int:
         """Return the number of updates before the next observed pass."""
@@ -236,9 +245,12 @@ class Monitor:
 
     def _take(self, observation: Observation) -> None:
         self.last = observation
+        sites = self._candidates.sites
+        decay = self._decay.find_decay([item for site in sites for item in site.mixing if item.requires_grad])
         found = [
             *find_alarms(observation, self._limits),
-            *self._history.find_alarms(observation, self._candidates.sites),
+            *self._history.find_alarms(observation, sites),
+            *check_decay(observation, decay, self.updates, self._limits),
         ]
         new = self._alarm_log.raise_new(observation, found)
         for alarm in new:

@@ -2,6 +2,7 @@
 
 from mhc_probe.monitor.alarms.alarm import Alarm, AlarmLog, Limits
 from mhc_probe.monitor.alarms.checks import find_alarms
+from mhc_probe.monitor.alarms.decay import check_decay
 from mhc_probe.monitor.alarms.history import History
 
-__all__ = ["Alarm", "AlarmLog", "History", "Limits", "find_alarms"]
+__all__ = ["Alarm", "AlarmLog", "History", "Limits", "check_decay", "find_alarms"]

@@ -23,6 +23,8 @@ class Limits:
     vanished: smallest ratio of a layer's gradient to the last layer's; 0.0001.
     spike: largest rise of the loss, as a fraction of the first loss; 0.25.
     surge: largest growth of the signal behind a layer since the observation before, as a factor; 100.
+    decay: smallest share of the mixing parameters that weight decay alone leaves by the last planned update, or has
+        left so far if no number of updates is planned; 0.5.
     """
 
     gain: float = 30.0
@@ -34,6 +36,7 @@ class Limits:
     vanished: float = 1e-4
     spike: float = 0.25
     surge: float = 100.0
+    decay: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +45,8 @@ class Alarm:
 
     Attributes
     ----------
-    kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge` or
-        `lost`, which is not finite.
+    kind: `gain`, `sums`, `dead`, `dominant`, `unmoved`, `vanished`, `spike`, `surge`, `decay`
+        or `lost`, which is not finite.
     text: a sentence with place and size of the problem; layers and streams count from 1.
     layer: index from 0; None if the alarm concerns the whole model.
     value: the measured value; inf or nan if it is not finite.

@@ -74,6 +74,23 @@ test('the magnified layer names what it reads most, and says where it reads even
   assert.ok(!texts.includes('skip path not known'));
 });
 
+test('outputs that are in no source do not count, and a layer whose weights are unknown has neither arcs nor words', () => {
+  const columns = toColumns({ sizes: [[1], [1], [1], [1]] });
+  const rows = [
+    [1, 0, 0, 0],
+    [NaN, NaN, 0, 0],
+    [0.5, 0, 0.5, 0],
+  ];
+  columns.matrices.set('unfolded', { shape: [3, 4], data: Float64Array.from(rows.flat()) });
+  const reading = toReading(columns);
+  assert.equal(describeReads(reading, 2), 'It reads 2 sources evenly: 50.0 % each.');
+  assert.equal(sharesAt(reading, 1), null);
+  assert.equal(describeReads(reading, 1), '');
+  const layout = toLayout(1376, [1], 3);
+  assert.deepEqual(toArcs(reading, 0, layout, layout.bands[0], 1), []);
+  assert.equal(toArcs(reading, 0, layout, layout.bands[0], 2).length, 2);
+});
+
 test('where no run mixes streams, one that reads over depth is magnified', () => {
   const plain = toColumns({ sizes: [[1], [1], [1], [1]] });
   const runs = [plain, toAttending()].map((columns) => ({

@@ -18,7 +18,7 @@ from mhc_core.figures import PANELS, figure
 from mhc_core.measure.consistency import check_record
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
-from mhc_probe import attach
+from mhc_probe import Monitor, attach
 from mhc_probe.attachment import Attachment
 from mhc_probe.families.depth import find_reads
 from mhc_probe.families.finder import build_candidates
@@ -434,3 +434,20 @@ def test_a_record_of_it_can_be_stored_and_is_consistent(build: Callable[[], Any]
     result = Result.load(tmp_path / "model.mhct")
     np.testing.assert_array_equal(result.matrices["unfolded"], record_once(build).matrices["unfolded"])
     assert not [check.name for check in check_record(result) if check.verdict == "fail"]
+
+
+def test_a_training_is_watched(tmp_path: Path) -> None:
+    model = build_inkling2()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    with Monitor(model, every=2, to=tmp_path / "run.mhct") as monitor:
+        for _ in range(5):
+            optimizer.zero_grad()
+            feed(model).backward()
+            optimizer.step()
+    assert monitor.alarms == []
+    result = Result.load(tmp_path / "run.mhct")
+    assert [*result.iterations.values()] == [0, 2, 4]
+    assert np.isfinite(result.steps["step_act_rms"]).all()
+    first, last = result.kept["step_unfolded"][0], result.kept["step_unfolded"][-1]
+    np.testing.assert_allclose(last, result.matrices["unfolded"], rtol=1e-6)
+    assert np.abs(last - first).max() > 1e-4

@@ -232,10 +232,12 @@ export function describeReads(reading, layer) {
   if (!shares) return '';
   if (layer === 0) return 'Layer 1 reads the embedding alone.';
   const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
-  const even = percent(1 / shares.length);
-  const order = shares.map((_, source) => source).sort((one, other) => shares[other] - shares[one]);
-  if (shares[order[0]] - shares[order[layer]] < EVEN / shares.length)
-    return `It reads ${layer + 1} sources evenly: ${even} each.`;
+  // A layer of a loop may not read the outputs of earlier turns, whose weights are then 0.
+  const order = shares.flatMap((share, source) => (share === 0 ? [] : [source]));
+  order.sort((one, other) => shares[other] - shares[one]);
+  const even = percent(1 / order.length);
+  if (shares[order[0]] - shares[order[order.length - 1]] < EVEN / order.length)
+    return `It reads ${order.length} sources evenly: ${even} each.`;
   const nameOf = (/** @type {number} */ source) => (source === 0 ? 'the embedding' : `the output of layer ${source}`);
   const named = order.slice(0, NAMED).map((source) => `${nameOf(source)} (${percent(shares[source])})`);
   return `It reads most of ${named.join(', ')}. An even share is ${even}.`;
