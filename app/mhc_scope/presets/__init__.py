@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import parse_qsl
 
+from mhc_scope.presets.interventions import INTERVENTIONS
 from mhc_scope.presets.opening import OPENING
 from mhc_scope.presets.papers import HC_FIGURES, MHC_FIGURES
 from mhc_scope.presets.preset import Preset
@@ -13,7 +14,7 @@ __all__ = ["BY_NAME", "DEFAULT", "KEY", "OPENING", "PRESETS", "TRAINED", "Preset
 
 KEY = "preset"  # of a page's state
 
-PRESETS: tuple[Preset, ...] = (*COMPARISONS, *MHC_FIGURES, *HC_FIGURES, *STACKS, *SIGNALS, *STARTS)
+PRESETS: tuple[Preset, ...] = (*COMPARISONS, *INTERVENTIONS, *MHC_FIGURES, *HC_FIGURES, *STACKS, *SIGNALS, *STARTS)
 DEFAULT = PRESETS[0]
 BY_NAME = {preset.name: preset for preset in PRESETS}
 

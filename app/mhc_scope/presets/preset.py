@@ -8,10 +8,11 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import Reduction, to_title
 from mhc_core.spec import RunSpec, parse_spec
 
-Group = Literal["start", "mhc", "hc", "stacks", "signals", "starts"]
+Group = Literal["start", "edits", "mhc", "hc", "stacks", "signals", "starts"]
 
 GROUPS: dict[Group, str] = {
     "start": "Start here",
+    "edits": "Cut and replace",
     "mhc": "The mHC paper at this scale",
     "hc": "The Hyper-Connections paper at this scale",
     "stacks": "Stacks",

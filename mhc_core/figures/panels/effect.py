@@ -33,7 +33,7 @@ PANEL = Panel(
         "first edit the states are the same and have no point; gradients pass the edits from behind and differ there "
         "too.",
         symbol="Δx_l, Δg_l",
-        source="Cutting a stream and following the difference: as in arXiv 2603.14833.",
+        source="As defined here.",
     ),
     group="mixing",
     live=True,

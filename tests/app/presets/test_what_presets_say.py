@@ -68,6 +68,13 @@ def test_hc_starts_as_the_residual_network_and_mhc_does_up_to_rounding() -> None
     np.testing.assert_allclose(results["mHC"].layers["act_rms"], wanted, rtol=2e-6)
 
 
+def test_a_cut_leaves_less_of_a_difference_at_the_end_than_behind_it() -> None:
+    for result in run("cut_stream").values():
+        effect = result.layers["effect_state"]
+        assert not effect[:20].any()
+        assert effect[20] == effect.max() > 1.2 * effect[-1]
+
+
 def read(name: str) -> dict[str, Result]:
     """Results of a preset's runs by label as they ship: training takes half a minute a run."""
     return {label: read_result(spec.id) for label, spec in specs_of(name).items()}
@@ -323,6 +330,14 @@ def compute_init_identity() -> list[str]:
     return [str(len(kept)), f"{100 * kept[-1]:.0f}", f"{100 * after_one:.0f}"]
 
 
+def compute_cut() -> list[str]:
+    (edit,) = get("cut_stream").specs[0].edits
+    effects = {label: 100 * result.layers["effect_state"] for label, result in run("cut_stream").items()}
+    behind = [f"{effects[label][edit.layers[0]]:.0f}" for label in ("HC", "mHC")]
+    end = 10 * math.ceil(max(effect[-1] for effect in effects.values()) / 10)
+    return [str(edit.layers[0] + 1), str(get("cut_stream").specs[0].depth), *behind, str(end)]
+
+
 # The numbers of each description in their order, from runs and specs; other descriptions have none.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "opening": lambda: [str(spec.depth) for spec in get("opening").specs[:1]],
@@ -330,6 +345,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "deep": compute_deep,
     "trained": compute_trained,
     "depth_attention": compute_depth_attention,
+    "cut_stream": compute_cut,
     "strong_drift": compute_strong_drift,
     "relatives": compute_relatives,
     "mhc_fig_2": lambda: [str(spec.train.steps) for spec in get("mhc_fig_2").specs[:1]],
