@@ -49,6 +49,7 @@ import { toSvg } from './svg.js';
 
 const SLACK_PX = 12;
 const CLICK_PX = 3; // largest movement of the pointer in a click
+const DOUBLE_CLICK_MS = 500;
 const TIP_PX = 14; // from the pointer to the tooltip
 
 export class PictureBox {
@@ -78,6 +79,8 @@ export class PictureBox {
     this.isDragging = false;
     /** Position of the last press. @type {[number, number] | null} */
     this.pressed = null;
+    /** Time of the last click on the strips, in ms. */
+    this.clickedAt = -Infinity;
     /** The grabbed edit, the layer of the press, and the edits before. @type {{grip: import('./geometry/edits.js').Grip, layer: number, edits: import('../../types').Edit[], isMoved: boolean} | null} */
     this.grabbed = null;
     this.isInSight = true;
@@ -335,7 +338,9 @@ export class PictureBox {
     const [x, y] = this.placeOf(event);
     const isClick = this.pressed !== null && Math.hypot(x - this.pressed[0], y - this.pressed[1]) <= CLICK_PX;
     if (!isClick || !this.plan) return;
-    const lane = event.pointerType === 'touch' ? null : this.laneUnder(event); // a finger covers several layers
+    const isSecond = event.timeStamp - this.clickedAt < DOUBLE_CLICK_MS; // a double click shows all layers
+    this.clickedAt = event.timeStamp;
+    const lane = isSecond || event.pointerType === 'touch' ? null : this.laneUnder(event); // a finger covers several layers
     if (lane) return cutStream(lane.run, lane.stream, lane.layer);
     const run = ribbonAt(this.plan, x, y);
     if (run !== null) this.choose(run);
@@ -376,7 +381,7 @@ export class PictureBox {
   gripUnder(event) {
     const { plan } = this;
     if (!isComputing || !plan) return null;
-    return gripAt(plan.edits, plan.layout, ...this.placeOf(event), event.pointerType === 'touch');
+    return gripAt(editsByRun.peek(), plan.layout, ...this.placeOf(event), event.pointerType === 'touch');
   }
 
   /** Grab the edit under the pointer; return whether there is one. @param {PointerEvent} event */

@@ -45,6 +45,7 @@ function drawLawOf(columns) {
     !connection ||
     !isUnconstrained(connection.kind) ||
     connection.dynamic ||
+    specOf(columns)?.edits?.some(isOfMixing) ||
     trainSteps(columns) > 0
   )
     return null;
@@ -56,6 +57,9 @@ function drawLawOf(columns) {
   const law = { n, layers: start.layers, noise: connection.noise, initial };
   return countDraws(law) > 0 ? law : null;
 }
+
+/** Return whether an edit changes the mixing. @param {import('../../types').Edit} edit */
+const isOfMixing = ({ what }) => what !== 'branch';
 
 /** Sample gains of other seeds in idle time, in slices of a few milliseconds. @param {string} key @param {Law} law */
 function sampleWhenIdle(key, law) {

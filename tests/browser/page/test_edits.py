@@ -12,6 +12,7 @@ VIEW = "/#v=1&runs=residual,hc&depth=48&width=16&layer=20"
 EDITS = "edits=stream:2:zero:20,stream:2:restore:40"
 MOST_ACTIONS = 6
 LAYERS = 48
+RESIDUAL_PX = 88  # the only stream of run A, below the top of the picture
 
 
 def picture(page: Page) -> Locator:
@@ -209,6 +210,20 @@ def test_marks_are_moved_and_removed_in_the_picture(open_page: OpenPage) -> None
     wait_until_done(page)
     expect(page.locator(".edits li")).to_have_count(0)
     assert page.get_by_role("slider", name="Layer", exact=True).input_value() == "20", "the cursor stays"
+
+
+def test_a_double_click_on_a_stream_shows_all_layers_and_edits_nothing(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&interval=5-40")
+    of_hc = find_place(page, "click to cut stream 1 at layer 20", x_of(page, 20))
+    box = picture(page).bounding_box()
+    assert box is not None
+    residual = (of_hc[0], box["y"] + RESIDUAL_PX)
+    for place in (of_hc, residual):
+        page.mouse.dblclick(*place)
+        wait_until_done(page)
+        assert "edits" not in page.url
+        assert "interval" not in page.url
+        page.wait_for_timeout(600)  # or the next click belongs to this double click
 
 
 def test_edits_beyond_a_shallower_stack_stay_in_the_link(open_page: OpenPage) -> None:
