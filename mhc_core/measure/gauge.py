@@ -15,7 +15,7 @@ from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
 from mhc_core.stack import Stack
 
-LARGEST_CONDITION = LOST * 2.0**52
+LARGEST = LOST * 2.0**52  # condition times layers, each of which rounds
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class GaugeError:
     ----------
     output: largest difference of what is read out, relative to its largest entry.
     loss: difference of the losses, relative to the plain one.
-    condition: the largest condition number of a basis. The first two are rounding, enlarged by up to as much; nan if
-        that can be 10 % of the output or more.
+    condition: the largest condition number of a basis. The first two are the rounding of all layers, enlarged by up to
+        as much; nan if that can be 10 % of the output or more.
     """
 
     output: float
@@ -51,7 +51,7 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
     h_pre, h_post, h_res = (part.detach().cpu().numpy() for part in static)
     gauge = find_gauge(h_res, t, anchor)
     condition = float(gauge.condition.max())
-    if condition > LARGEST_CONDITION:
+    if condition * stack.spec.depth > LARGEST:
         return GaugeError(np.nan, np.nan, condition)
     device = static.h_res.device
     moved = Mixing(*(torch.from_numpy(part).to(device) for part in apply_gauge(h_pre, h_post, gauge)))
