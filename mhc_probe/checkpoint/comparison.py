@@ -153,7 +153,7 @@ def compare_checkpoints(first: Path, second: Path) -> Comparison:
     if ours.keys() != theirs.keys():
         raise SpecError("second checkpoint", "a family with other coefficients", "H_pre in both, or in neither")
     tolerance = max(SAME, *(4 * _find_eps(one.sites) for one in stored))
-    order, matches = _find_matches(ours, theirs, tolerance)
+    order, matches = _find_matches(ours, stored[0].mixing.h_res_swapped[:depth], theirs, tolerance)
     found = Comparison(
         layers=[f"layer {at + 1} ({site.branch})" for at, site in enumerate(stored[0].sites[:depth])],
         differences={key: _measure(ours[key], theirs[key]) for key in ours},
@@ -183,12 +183,18 @@ def _measure(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return found
 
 
-def _find_matches(ours: Columns, theirs: Columns, tolerance: float) -> tuple[tuple[int, ...], dict[str, Match | None]]:
+def _find_matches(
+    ours: Columns, swapped: np.ndarray, theirs: Columns, tolerance: float
+) -> tuple[tuple[int, ...], dict[str, Match | None]]:
     """Return the order of streams under which most coefficients follow, and how; the plainest of equal ones."""
     best: tuple[tuple[int, int], tuple[int, ...], dict[str, Match | None]] | None = None
     for order in _list_orders(ours, theirs):
         permuted = {key: _permute(part, order) for key, part in ours.items()}
-        matches = {key: _find_match(permuted[key], theirs[key], tolerance) for key in ours}
+        turned = [_permute(swapped, order), permuted["h_res"].swapaxes(1, 2)]
+        matches = {
+            key: _find_match(part, turned if key == "h_res" else [], theirs[key], tolerance)
+            for key, part in permuted.items()
+        }
         known = [match for match in matches.values() if match is not None]
         score = (len(known), sum(match.is_plain for match in known))
         if best is None or score > best[0]:
@@ -227,22 +233,18 @@ def _permute(part: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
     return part[:, places][:, :, places] if part.ndim == 3 else part[:, places]
 
 
-def _find_match(ours: np.ndarray, theirs: np.ndarray, tolerance: float) -> Match | None:
-    """Return the plainest way in which a coefficient follows in every layer; None if there is none."""
-    for match in _list_ways(ours):
-        made, wanted = _apply(ours, match), _cut(theirs, match.shift)
-        # Sinkhorn's last step is along rows or along columns: what it leaves of the others is not transposed.
-        left = 2 * max(_measure_left(made), _measure_left(wanted)) if match.transposed else 0.0
-        if len(made) and (_measure(made, wanted) <= tolerance + left).all():
-            return match
-    return None
+def _find_match(ours: np.ndarray, turned: Sequence[np.ndarray], theirs: np.ndarray, tolerance: float) -> Match | None:
+    """Return the plainest way in which a coefficient follows in every layer; None if there is none.
 
-
-def _list_ways(part: np.ndarray) -> Iterator[Match]:
+    turned: what it is if it is transposed: made of transposed logits, or itself transposed.
+    """
     for shift in SHIFTS:
-        yield Match(shift, transposed=False)
-        if part.ndim == 3:
-            yield Match(shift, transposed=True)
+        wanted = _cut(theirs, shift)
+        for transposed, part in ((False, ours), *((True, part) for part in turned)):
+            made = _cut(part, -shift)
+            if len(made) and (_measure(made, wanted) <= tolerance).all():
+                return Match(shift, transposed)
+    return None
 
 
 def _apply(part: np.ndarray, match: Match) -> np.ndarray:
@@ -254,11 +256,6 @@ def _apply(part: np.ndarray, match: Match) -> np.ndarray:
 def _cut(part: np.ndarray, shift: int) -> np.ndarray:
     """Leave out the last layer for a shift of 1, the first for -1."""
     return part[: len(part) - shift] if shift >= 0 else part[-shift:]
-
-
-def _measure_left(matrices: np.ndarray) -> float:
-    """Return the largest deviation of a row or column sum from 1."""
-    return max(float(np.abs(matrices.sum(axis) - 1).max()) for axis in (1, 2))
 
 
 def _compare_sizes(stored: Sequence[StoredMixing], found: Comparison, depth: int) -> bool | None:

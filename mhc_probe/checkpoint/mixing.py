@@ -39,6 +39,8 @@ class StaticMixing(NamedTuple):
     """(L, n, n), rows index the output."""
     assumed: tuple[str, ...]
     """Names of settings that the config does not contain and that this family uses."""
+    h_res_swapped: np.ndarray
+    """(L, n, n), H_res of the transposed logits: not always its transpose, as Sinkhorn's last step is along columns."""
 
 
 class Form(NamedTuple):
@@ -81,10 +83,18 @@ def read_mixing(sites: Sequence[CheckpointLayer], settings: MixingSettings) -> S
         return _gate(sites)
     form = _find_form(sites[0])
     n = _count_streams(sites[0], form)
-    coefficients = [form.to_mixing(_read_biases(site, form, n), n, settings) for site in sites]
+    biases = [_read_biases(site, form, n) for site in sites]
+    coefficients = [form.to_mixing(base, n, settings) for base in biases]
     h_pre, h_post, h_res = (np.stack(parts) for parts in zip(*coefficients, strict=True))
     assumed = tuple(name for name in settings.assumed if name in form.settings)
-    return StaticMixing(h_pre, h_post, h_res, assumed)
+    swapped = np.stack([form.to_mixing(_swap(base, n), n, settings)[2] for base in biases])
+    return StaticMixing(h_pre, h_post, h_res, assumed, swapped)
+
+
+def _swap(base: np.ndarray, n: int) -> np.ndarray:
+    """Return biases with the logits of H_res transposed, if there are any."""
+    logits = base[2 * n :].reshape(-1, n)
+    return np.concatenate([base[: 2 * n], logits.T.flatten()])
 
 
 def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
@@ -94,7 +104,8 @@ def _gate(sites: Sequence[CheckpointLayer]) -> StaticMixing:
     if shapes or shape is None or len(shape) != 2 or not 1 <= shape[0] <= MAX_STREAMS or shape[1] % shape[0]:
         raise SpecError(f"checkpoint: {sites[0].name}.{INJECTION}", shape, "(n, n C), the same in every layer")
     layers, n = len(sites), shape[0]
-    return StaticMixing(None, np.ones((layers, n)), np.tile(np.eye(n), (layers, 1, 1)), ())
+    identity = np.tile(np.eye(n), (layers, 1, 1))
+    return StaticMixing(None, np.ones((layers, n)), identity, (), identity)
 
 
 def _find_form(site: CheckpointLayer) -> Form:

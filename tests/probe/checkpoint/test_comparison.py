@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mhc_core.spec import SpecError
-from mhc_probe.checkpoint import Comparison, compare_checkpoints
+from mhc_probe.checkpoint import Comparison, compare_checkpoints, read_checkpoint
 from tests.conftest import Call
 from tests.probe.checkpoint.stored import STREAMS, WIDTH, draw_connections, write_file
 
@@ -102,6 +102,22 @@ def test_a_transpose_of_h_res_is_named(tmp_path: Path) -> None:
     ]
     assert found.sizes_agree
     assert (found.differences["h_res"] > 0.01).all()
+
+
+@pytest.mark.parametrize("size", [1, 4, 8])
+def test_a_transpose_of_wide_logits_is_named_though_the_rounds_leave_another_matrix(tmp_path: Path, size: int) -> None:
+    def widen(tensors: Tensors) -> Tensors:
+        for name in list_connections(tensors):
+            tensors[f"{name}base"] *= size
+        return tensors
+
+    first = write_file(tmp_path / "first.safetensors", widen(draw_tensors()))
+    second = write_file(tmp_path / "second.safetensors", transpose(widen(draw_tensors())))
+    found = compare_checkpoints(first, second)
+    assert found.matches == {"h_pre": (0, False), "h_post": (0, False), "h_res": (0, True)}
+    ours, theirs = (read_checkpoint(path).matrices["h_res"] for path in (first, second))
+    error = np.abs(ours.swapaxes(1, 2) - theirs).max()
+    assert (error > 1e-3) == (size > 1)
 
 
 def test_a_transpose_of_biases_alone_does_not_hide_the_projections(tmp_path: Path) -> None:
