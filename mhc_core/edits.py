@@ -153,8 +153,8 @@ class _Restore(torch.autograd.Function):
 
 def hold(x: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
     """Return a constant in place of x. It stays in x's graph, with a gradient of 0."""
-    held: torch.Tensor = _Hold.apply(x, value)
-    return held
+    replaced: torch.Tensor = _Hold.apply(x, value)
+    return replaced
 
 
 class _Hold(torch.autograd.Function):
