@@ -13,7 +13,11 @@ from mhc_core.spec import SpecError
 from mhc_core.stack import build_stack
 from tests.core.conftest import build_spec, shake
 
-COPYING = [kind for kind, family in FAMILIES.items() if family.has_mixing and family.streams == "copies"]
+COPYING = [
+    kind
+    for kind, family in FAMILIES.items()
+    if family.has_mixing and family.streams == "copies" and not family.always_by_token
+]
 WELL_CONDITIONED = 100.0
 
 
