@@ -587,7 +587,7 @@ def follow_gauge(reads_Ln: Array, writes_Ln: Array, h_res_Lnn: Array) -> dict[st
 
 def _list_log_norms(matrices: Iterable[Array]) -> Array:
     """Return the logarithm of the spectral norm of no matrix, and of the product of all up to each one."""
-    found = [math.log(_list_singular_values(product)[0]) + float(log) for product, log in _accumulate(matrices)]
+    found = [np.log(_list_singular_values(product)[0]) + float(log) for product, log in _accumulate(matrices)]
     return np.array([0.0, *found])
 
 
@@ -603,7 +603,7 @@ def _follow_down(rows_Kn: Array, h_res_Knn: Array, fronts_K: Array, *, is_invers
         rows[entered] = moved / np.where(scale > 0, scale, 1.0)[:, None]
         sizes[entered] += np.log(np.where(scale > 0, scale, 1.0))
         after = np.where(scale > 0, sizes[entered], -np.inf)
-        own = fronts_K[layer] + math.log(_list_singular_values(matrix)[0])
+        own = fronts_K[layer] + np.log(_list_singular_values(matrix)[0])
         changed[entered] = np.logaddexp(changed[entered], own + (after if is_inverse else before))
     log = np.log(np.linalg.norm(rows, axis=1)) + sizes
     # A source that is 0 stays so.

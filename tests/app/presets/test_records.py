@@ -15,7 +15,7 @@ from mhc_scope.presets.records import FOLDER, SPECS, read_record, read_result
 from tests.conftest import StartServer
 from tests.core.conftest import measure
 
-MAX_BYTES = 6_000_000  # every install carries them
+MAX_BYTES = 7_000_000  # every install carries them; no visitor waits for them
 # Float32 sums differ in their last digits from one processor to the next, and training amplifies that.
 CLOSE, FIRST_STEPS, CLOSE_TRAINED = 2e-3, 3, 0.1
 QUICK = {spec.id for preset in (OPENING, BY_NAME["relu_correlation"]) for spec in preset.specs}
