@@ -112,9 +112,12 @@ def _count_draws(spec: RunSpec) -> int:
     A single number, such as a row sum at the first layer, moves by |z| times its standard deviation in one draw, z
     standard normal. States of bfloat16 that coefficients depend on move it by 17 roundings over `SHARED`, so the
     tolerance is 50 |z| of what rounding does: too little in 1 of 80 draws, with three in 1 of 200,000. In other runs
-    the least tolerance of the coefficients is far above what rounding does to them.
+    the least tolerance of the coefficients is far above what rounding does to them. Weights over depth depend on
+    states too.
     """
-    return 3 if spec.dtype == "bfloat16" and spec.connection.is_dynamic and spec.family.has_streams else 1
+    family = spec.family
+    depends = (spec.connection.is_dynamic and family.has_streams) or not family.has_mixing
+    return 3 if spec.dtype == "bfloat16" and depends else 1
 
 
 def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array], float, float | None, dict[str, Array]]:

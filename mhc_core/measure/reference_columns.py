@@ -527,7 +527,8 @@ def _unfold(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
 
 def _rank_kernels(shares_Ln: Array) -> Array:
     """Return exp of the entropy of shares, (L)."""
-    return np.array([math.exp(-sum(p * math.log(p) for p in share if p > 0)) for share in shares_Ln])
+    ranks = [math.exp(-sum(p * math.log(p) for p in share if p > 0)) for share in shares_Ln]
+    return np.where(np.isnan(shares_Ln).any(1), np.nan, ranks)
 
 
 def _find_kernel_shares(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> Array:
@@ -545,7 +546,10 @@ def _find_kernel_shares(layers: Sequence[ReferenceLayer], h_res_Lnn: Array) -> A
     found = np.zeros((len(layers), n))
     for layer, (here, ahead) in enumerate(zip(reached, observed, strict=True)):
         values = _list_singular_values(here.T @ ahead)
-        found[layer, : len(values)] = values / values.sum() if values.any() else np.nan
+        if values.any():
+            found[layer, : len(values)] = values / values.sum()
+        else:
+            found[layer] = np.nan
     return found
 
 

@@ -164,7 +164,7 @@ def _find_least_singular_values(h_res_Lnn: np.ndarray) -> tuple[np.ndarray, np.n
 def count_invertible(h_res_Lnn: np.ndarray) -> int:
     """Count the layers, from the first on, whose product has a least singular value that rounding does not decide."""
     singular_Ln = list_singular_values(h_res_Lnn)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # an edit can make a matrix 0
         lost_L = np.cumsum(h_res_Lnn.shape[1] * ROUNDING * singular_Ln[:, 0] / singular_Ln[:, -1])
     return int((lost_L < LOST).sum())
 

@@ -119,7 +119,7 @@ def draw_written_out(seed: int, count: int) -> Iterator[RunSpec]:
 def draw_edits(drawn: random.Random, kind: str, depth: int, streams: int) -> list[dict[str, Any]]:
     """One to four edits that a stack of this connection allows."""
     family = FAMILIES[kind]
-    n = streams if family.has_streams else 1
+    n = family.fixed_streams or streams if family.has_streams else 1
     return [_draw_edit(drawn, Edited(kind, family, depth, n)) for _ in range(drawn.randint(1, 4))]
 
 
