@@ -7,12 +7,13 @@ except ModuleNotFoundError as error:
 
 from mhc_probe.client.async_client import AsyncClient
 from mhc_probe.client.errors import ArgumentError, ClientError, LostError, RefusedError, RunFailedError
-from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.models import Atlas, Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.sync_client import Client
 
 __all__ = [
     "ArgumentError",
     "AsyncClient",
+    "Atlas",
     "Client",
     "ClientError",
     "Figure",

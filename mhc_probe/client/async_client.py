@@ -28,7 +28,7 @@ from mhc_probe.client.exchange import (
     check_url,
     read_token,
 )
-from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.models import Atlas, Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import RunBar, SweepBar
 from mhc_probe.client.run_stream import RunStream
 
@@ -114,6 +114,16 @@ class AsyncClient:
             If the API has no such option or value; the message lists those that exist.
         """
         return await self._perform(calls.get_figure(record, panel, {"others": others, **options}, self._patience_s))
+
+    async def atlas(self, record: Record) -> Atlas:
+        """Cut every stream of every layer of a finished run, one at a time, and wait for what its output loses.
+
+        Raises
+        ------
+        RefusedError
+            If the run has edits or no result, or its atlas was cancelled.
+        """
+        return await self._perform(calls.compute_atlas(record, self._patience_s))
 
     async def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
         """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""

@@ -8,7 +8,7 @@ from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_probe.client.errors import ArgumentError, RefusedError
 from mhc_probe.client.exchange import API, ApiRequest, Call, Pause, send, send_json
-from mhc_probe.client.models import Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.models import Atlas, Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import SweepBar
 
 # Argument of submit: a spec, or its fields.
@@ -60,6 +60,17 @@ def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: 
     params = to_params(options)
     body = yield from send_json("GET", f"/runs/{to_id(record)}/figures/{panel}", limit_s, params=params)
     return Figure(body)
+
+
+def compute_atlas(record: Record, limit_s: float) -> Call[Atlas]:
+    """Start the atlas of a run, or find it, and wait until it is done."""
+    path, pause = f"/runs/{to_id(record)}/atlas", FIRST_LOOK_S
+    atlas = Atlas.from_response((yield from send_json("POST", path, limit_s)))
+    while atlas.status != "done":
+        yield Pause(pause)
+        pause = min(LAST_LOOK_S, 1.5 * pause)
+        atlas = Atlas.from_response((yield from send_json("GET", path, limit_s)))
+    return atlas
 
 
 def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -> Call[Sweep]:

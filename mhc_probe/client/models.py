@@ -104,6 +104,50 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Atlas:
+    """What every single cut of a run does: arrays over cut, layer and stream, (K, L, n).
+
+    Attributes
+    ----------
+    status: done, or queued or running, where the arrays are empty. done: share of the layers that are cut.
+    cuts: K ways of cutting, as an edit names them: `what` and `do`.
+    seeds: how many seeds the values are medians of.
+    loss_base: the loss without a cut.
+    loss, output_kl, effect_last: with the cut the loss, the KL divergence of the output in nats, and the relative
+        distance of the last state; nan where there is none.
+    """
+
+    run: str
+    status: str
+    done: float
+    cuts: list[dict[str, str]]
+    seeds: int | None
+    loss_base: float
+    loss: np.ndarray
+    output_kl: np.ndarray
+    effect_last: np.ndarray
+
+    @classmethod
+    def from_response(cls, body: dict[str, Any]) -> "Atlas":
+        """Build it from the body of a response."""
+
+        def to_array(key: str) -> np.ndarray:
+            return np.array([] if body[key] is None else body[key], dtype=np.float64)
+
+        return cls(
+            run=body["run"],
+            status=body["status"],
+            done=body["done"],
+            cuts=body["cuts"],
+            seeds=body["seeds"],
+            loss_base=float("nan") if body["loss_base"] is None else body["loss_base"],
+            loss=to_array("loss"),
+            output_kl=to_array("output_kl"),
+            effect_last=to_array("effect_last"),
+        )
+
+
+@dataclass(frozen=True)
 class SweepValues:
     """One number of each cell of a sweep, (Y, X).
 

@@ -104,6 +104,22 @@ def test_the_async_client_does_the_same(server: Server, script: Client, fresh_sp
         np.testing.assert_array_equal(arrays[name], column)
 
 
+def test_an_atlas_comes_when_it_is_done(script: Client, client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    run = script.submit(fresh_spec(depth=3, connection={"kind": "hc", "streams": 2}))
+    script.result(run)
+    atlas = script.atlas(run)
+    assert (atlas.status, atlas.done, atlas.seeds) == ("done", 1.0, 1)
+    assert atlas.loss.shape == atlas.output_kl.shape == atlas.effect_last.shape == (len(atlas.cuts), 3, 2)
+    assert atlas.loss.tolist() == client.get(f"/runs/{atlas.run}/atlas").json()["loss"]
+
+
+def test_an_edited_run_has_no_atlas(script: Client, fresh_spec: FreshSpec) -> None:
+    run = script.submit(fresh_spec(edits=[{"layers": [0, 0], "what": "branch", "do": "zero"}]))
+    script.result(run)
+    with pytest.raises(RefusedError, match="without edits"):
+        script.atlas(run)
+
+
 def test_both_clients_have_the_same_calls() -> None:
     def describe(kind: type) -> dict[str, tuple[str, str | None]]:
         calls = {name: call for name, call in vars(kind).items() if not name.startswith("_")}
