@@ -50,10 +50,10 @@ PANEL = Panel(
     help=Help(
         formula="H_res v = λ v; product of l layers: λ of H_res_l … H_res_1, drawn at |λ|^(1/l)",
         reading="Each line from the centre ends at one eigenvalue. Where rows sum to 1, one of them is 1: the signal "
-        "that all streams share. Doubly stochastic matrices have the others inside the circle or on it: differences "
-        "between streams fade, the faster the shorter the line. Orthogonal matrices have all on the circle: pairs off the "
-        "real axis turn streams into each other. A negative eigenvalue swaps two combinations of streams. Eigenvalues below "
-        "10⁻⁴ of the largest may be rounding and are left out.",
+        "that all streams share. Doubly stochastic matrices have the others inside the circle or on it: "
+        "differences between streams fade, the faster the shorter the line. Orthogonal matrices have all on "
+        "the circle: pairs off the real axis turn streams into each other. A negative eigenvalue swaps two "
+        "combinations of streams. Eigenvalues below 10⁻⁴ of the largest may be rounding and are left out.",
         symbol="λ(H_res)",
         source="Linear algebra. With dynamic mixing: matrices averaged over samples",
     ),
