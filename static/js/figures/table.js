@@ -8,6 +8,7 @@ import { html } from '../ui/html.js';
 import { columnSums, rowSums } from './fill/composites.js';
 import { ignoresDifference, subtract } from './fill/difference.js';
 import { columnsOf } from './fill/drawing.js';
+import { eigenvaluesPerLayer } from './fill/eigenvalues.js';
 import { findProduct, lawOf, lookUp, THEORY } from './fill/sources.js';
 import { atStep } from './fill/steps.js';
 import { columnsForInterval, forInterval } from './filling.js';
@@ -22,7 +23,7 @@ import { describeInterval, shownStep, toPlaces } from './places.js';
  * @returns {{head: string[], rows: any[][]}}
  */
 export function toTable(panel, isRaw) {
-  if (panel.table.length === 0) return matrixTable(panel, isRaw);
+  if (panel.table.length === 0) return tableOfFill(panel, isRaw);
   if (panel.table[0].source === 'steps') return stepTable(panel);
   if (panel.table[0].source === 'read') return readTable(panel, isRaw);
   const columns = shownSlots(panel).flatMap((slot) =>
@@ -191,10 +192,59 @@ function streamsOf(slot, column, isRaw) {
   });
 }
 
-/** Build a table of the card's matrices, one row per matrix row, with sums. @param {Panel} panel @param {boolean} isRaw */
-function matrixTable(panel, isRaw) {
+/** Build the table of a panel without columns from what its first trace shows. @param {Panel} panel @param {boolean} isRaw */
+function tableOfFill(panel, isRaw) {
+  const { x = '', text = '', z } = forInterval(state.viewOf(panel).figure).data[0].meta.fill;
+  if (x.startsWith('eigen.')) return eigenvalueTable(panel, x.split('.')[1], isRaw);
+  if (text.startsWith('basis_text.')) return basisTable(panel, `basis.${text.split('.')[1]}`, isRaw);
+  return matrixTable(panel, z, isRaw);
+}
+
+/** Build a table of eigenvalues, one row each. @param {Panel} panel @param {string} span of layers @param {boolean} isRaw */
+function eigenvalueTable(panel, span, isRaw) {
+  const rows = atCursorStep(panel).flatMap(({ label, columns }) => {
+    const product = findProduct(`product.${span}.h_res`, columns, state.cursor.value);
+    const values = (product && eigenvaluesPerLayer(product)) ?? [];
+    return values.map(([re, im], index) => [
+      `${label}, ${index + 1}`,
+      ...[re, im, Math.hypot(re, im)].map(toCell(isRaw)),
+    ]);
+  });
+  return { head: [toPlaces(panel, state.viewOf(panel)), 'real part', 'imaginary part', 'size'], rows };
+}
+
+/** Build a table of the mixing in another basis: H_pre, then H_res with H_post in front. @param {Panel} panel @param {string} source @param {boolean} isRaw */
+function basisTable(panel, source, isRaw) {
+  const blocks = atCursorStep(panel).flatMap(({ label, columns }) => {
+    /** @type {Float64Array[] | null} */
+    const block = lookUp(source, columns, label, state.cursor.value);
+    return block ? [{ label, block }] : [];
+  });
+  const width = Math.max(1, ...blocks.map(({ block }) => block.length));
+  const rows = blocks.flatMap(({ label, block }) =>
+    block.map((row, index) => [
+      index === 0 ? `${label}, H_pre` : `${label}, to ${index}`,
+      ...Array.from(row, (value, place) => (index === 0 && place === 0 ? '' : toCell(isRaw)(value))),
+      ...new Array(width - row.length).fill(''),
+    ]),
+  );
+  const head = [
+    toPlaces(panel, state.viewOf(panel)),
+    'H_post',
+    ...inclusiveRange(1, width - 1).map((n) => `from ${n}`),
+  ];
+  return { head, rows };
+}
+
+/** Return how a number is shown in a cell. @param {boolean} isRaw @returns {(value: number) => number | string} */
+const toCell = (isRaw) => (value) => {
+  if (!Number.isFinite(value)) return '';
+  return isRaw ? value : formatValue(value);
+};
+
+/** Build a table of the card's matrices, one row per matrix row, with sums. @param {Panel} panel @param {string} source @param {boolean} isRaw */
+function matrixTable(panel, source, isRaw) {
   const view = state.viewOf(panel);
-  const source = forInterval(view.figure).data[0].meta.fill.z;
   const parts = (ignoresDifference(view.figure) ? atCursorStep(panel) : shownSlots(panel)).flatMap((slot) => {
     const product =
       findProduct(source, slot.columns, state.cursor.value) ??
