@@ -386,7 +386,9 @@ def _check_column(
         # Exactly nothing has no logarithm, and agrees.
         log10 = np.where(measured == 0, -np.inf, result.layers_log10[key])
         again, measured = lift(spec, key, to_log10(again)), lift(spec, key, log10)
-        zero = np.isneginf(again) & np.isneginf(measured)
+        # Edits make exact matrices of rank 1, whose further singular values are 0 or rounding of float64.
+        is_none = again < math.log10(np.finfo(np.float64).eps) if spec.edits else np.isneginf(again)
+        zero = is_none & np.isneginf(measured)
         again, measured = np.where(zero, 0.0, again), np.where(zero, 0.0, measured)
     axes = tuple(range(1, again.ndim))
     wide = find_tolerance(spec, key, again) + least_L
@@ -425,7 +427,8 @@ def _find_in_range(spec: RunSpec, columns: dict[str, Array]) -> tuple[Array, Arr
     states, grads = (columns.get(f"{key}_streams", columns[key]) for key in ("act_rms", "grad_rms"))
     is_squared = spec.block.kind == "transformer" and spec.block.norm_position != "pre"
     forward_L = np.logical_and.accumulate(_holds(states, RANGE[spec.dtype] / (2 if is_squared else 1)))
-    held_L = _holds(grads, RANGE[spec.dtype])
+    # At a state of 0, which an edit can make, a norm enlarges the gradient at the branch input alone.
+    held_L = _holds(grads, RANGE[spec.dtype]) & _holds(columns.get("branch_grad_rms", grads), RANGE[spec.dtype])
     if spec.connection.is_dynamic:
         held_L &= _holds_products(spec, columns)
     return forward_L, np.logical_and.accumulate(held_L[::-1])[::-1] & forward_L.all()
