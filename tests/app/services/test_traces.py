@@ -23,7 +23,7 @@ from tests.traced import LAYERS, NAME, STREAMS, Trace, read_trace, start_with_tr
 
 NDJSON = {"Accept": "application/x-ndjson"}
 VIEWS = [(panel.key, view.key) for panel in PANELS.values() for view in panel.views]
-NOTHING = ("training", "theory")  # panels for which a trace has no data
+NOTHING = ("training", "theory", "effect")  # panels for which a trace has no data
 
 
 @pytest.fixture(scope="module")
