@@ -4,7 +4,7 @@ import { inclusiveRange, niceStep } from '../../data/numbers.js';
 import { shortenName } from '../../figures/fill/labels.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
-import { fitText, toArea, toCorners, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
 import { pictureCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
@@ -36,7 +36,7 @@ export function toLabel({ label, name: fullName = label, reading, end, edited },
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
     const line = fitText(words, SMALL, room - left);
-    const end = left + widthOf(line, SMALL) + BACK.pad;
+    const end = left + WIDER * widthOf(line, SMALL) + BACK.pad;
     return [
       toArea(toCorners(x - BACK.pad, y - BACK.half, end, y + BACK.half), 'card', BACK.opacity),
       head,
