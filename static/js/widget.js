@@ -45,8 +45,11 @@ function appendElement(tag, text, parent) {
   return element;
 }
 
-/** Return whether to show a panel: that of training only if a record trains. @param {Panel} panel */
-const isShown = ({ key }) => key !== 'training' || records.some(({ trained }) => trained > 0);
+/** Return whether to show a panel: that of training only if a record trains, that of edits only if one is edited. @param {Panel} panel */
+function isShown({ key }) {
+  if (key === 'effect') return records.some(({ layers }) => layers.has('effect_state'));
+  return key !== 'training' || records.some(({ trained }) => trained > 0);
+}
 
 /** Add a panel's card; null if no record has its numbers. The card notes metrics that recordings lack. @param {Panel} panel @returns {Shown | null} */
 function addCard(panel) {

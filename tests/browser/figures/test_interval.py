@@ -25,7 +25,10 @@ SHOWN = """() => Object.fromEntries([...document.querySelectorAll('.panel, .char
     const [low, high] = plot._fullLayout.xaxis.range.map((place) => place + before);
     return [[card.dataset.panel, [Math.ceil(low), Math.floor(high)]]];
 }))"""
-ALL = ("gain", "gain_bwd", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory")
+ALL = (
+    *("gain", "gain_bwd", "activation", "gradient", "similarity", "cka", "mixing", "streams", "unfolded", "theory"),
+    "gauge",
+)
 
 
 def drag(page: Page, panel: str, start: float, end: float) -> None:

@@ -1,6 +1,7 @@
 """Contrast and target sizes of the default page: a new colour or a small button must not break them."""
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.browser.audit import audit, contrast, grow
 from tests.browser.conftest import OpenPage, open_settings
@@ -21,7 +22,13 @@ def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: st
     if width == 390:
         page.set_viewport_size({"width": width, "height": 844})
         open_settings(page)
+        wait_until_still(page)
         assert [item for item in audit(page, "#settings") if item.is_short] == []
+
+
+def wait_until_still(page: Page) -> None:
+    """Until nothing moves or fades in."""
+    page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
 
 
 WORSE = {
@@ -40,6 +47,7 @@ def test_what_is_made_worse_is_found(see_page: OpenPage, what: str) -> None:
     grow(page)
     if what == "part":
         open_settings(page)
+        wait_until_still(page)
     style = page.add_style_tag(content=WORSE[what])
     assert {item.kind for item in audit(page) if item.is_short} == {what.split()[0]}
     style.evaluate("style => style.remove()")
