@@ -160,7 +160,7 @@ def to_sent(spec: RunSpec) -> dict[str, Any]:
     """Return a spec as the page sends it: its connection, and what differs from the defaults of the schema."""
     schema = RunSpec.model_json_schema()
     sent: dict[str, Any] = {}
-    for name, value in spec.model_dump(mode="json").items():
+    for name, value in spec.model_dump(mode="json", exclude_none=True).items():
         if not isinstance(value, dict):
             if value != schema["properties"][name]["default"]:
                 sent[name] = value

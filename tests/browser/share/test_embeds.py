@@ -71,6 +71,8 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
         expect(card.locator(".picture-box")).to_have_attribute("aria-label", re.compile("B ours: 4 streams"))
     elif key == "training":
         expect(card.locator(".plot")).to_contain_text("No run trains.")
+    elif key == "effect":
+        expect(card.locator(".plot")).to_contain_text("No edits: nothing to compare.")
     else:
         expect(card.locator(".plot")).to_contain_text("B ours")
         assert page.evaluate(PAPER) == PAPERS[theme]
