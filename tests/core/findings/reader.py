@@ -76,6 +76,14 @@ def require_value(text: str, value: float, what: str) -> None:
     require(text.startswith("-") == (value < 0 and float(text.partition("×")[0]) != 0), f"{what}: {text}, {value}")
 
 
+def require_fixed(text: str, value: float, what: str) -> None:
+    """The same of a value in three decimals, which may have fewer digits than three."""
+    if "×" in text:
+        require_value(text, value, what)
+    else:
+        require(abs(float(text) - value) <= 0.0005 + SLACK * abs(value), f"{what}: {text}, {value}")
+
+
 def require_count(text: str, number: int, what: str) -> None:
     require(int(text) == number, f"{what}: {text}, not {number}")
 
@@ -855,12 +863,12 @@ def check_effect(run: Run, said: dict[str, str]) -> None:
             require((said["way"] == "shrinks") == (end < behind), "the other way")
             require_number(said["end"], end + 2, "the last state")
     if said["loss"] is not None:
-        require_number(said["loss"].removeprefix("-"), log_of(abs(result.loss)), "loss")
+        require_fixed(said["loss"], result.loss, "loss")
         plain = parse_spec({key: value for key, value in run.spec.canonical().items() if key != "edits"})
         base = Result(keeps_frames=False)
         for frame in compute_run(plain.model_copy(update={"seeds": 1})):
             base.add(frame)
-        require_number(said["base"].removeprefix("-"), log_of(abs(base.loss)), "loss without edits")
+        require_fixed(said["base"], base.loss, "loss without edits")
     if said["kl"] is not None:
         require_value(said["kl"], result.output_kl, "divergence")
 
