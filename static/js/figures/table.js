@@ -210,7 +210,7 @@ function eigenvalueTable(panel, span, isRaw) {
       ...[re, im, Math.hypot(re, im)].map(toCell(isRaw)),
     ]);
   });
-  return { head: [toPlaces(panel, state.viewOf(panel)), 'real part', 'imaginary part', 'size'], rows };
+  return { head: ['eigenvalue', 'real part', 'imaginary part', 'size'], rows };
 }
 
 /** Build a table of the mixing in another basis: H_pre, then H_res with H_post in front. @param {Panel} panel @param {string} source @param {boolean} isRaw */
@@ -228,11 +228,7 @@ function basisTable(panel, source, isRaw) {
       ...new Array(width - row.length).fill(''),
     ]),
   );
-  const head = [
-    toPlaces(panel, state.viewOf(panel)),
-    'H_post',
-    ...inclusiveRange(1, width - 1).map((n) => `from ${n}`),
-  ];
+  const head = ['row', 'H_post', ...inclusiveRange(1, width - 1).map((n) => `from ${n}`)];
   return { head, rows };
 }
 
