@@ -1,7 +1,7 @@
 """What edits and the atlas cost: `python -m benchmarks.edits` prints rows.
 
 The default view's mHC: 64 layers, four streams. An edited run measures the run without edits too, for its effect. The
-atlas is compared with its cuts as single edited runs, one after another, of which some are timed.
+atlas is compared with its cuts as single edited runs, one after another. One of them is timed.
 """
 
 from collections.abc import Callable

@@ -115,7 +115,7 @@ class Edits:
         return connection.join_streams(torch.stack(changed))
 
     def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
-        """Edit one tensor of all tokens by itself."""
+        """Edit one stream or one branch output by what needs no other stream."""
         match edit.do:
             case "zero":
                 return hold(x_NC, torch.zeros_like(x_NC))
@@ -129,7 +129,7 @@ class Edits:
                 size = x_NC.double().square().mean().sqrt() * edit.value
                 noise = self._draw(place, layer, *x_NC.shape, stream=stream)
                 return x_NC + (size * noise.to(size)).to(x_NC)
-        raise AssertionError(f"{edit.do} is not an edit of a tensor by itself")
+        raise AssertionError(f"{edit.do} needs other streams or the base")
 
     def _draw(self, place: int, layer: int, *shape: int, stream: int = 0) -> torch.Tensor:
         return normal(self.seed, f"edit.{place}.{stream}", layer, *shape)

@@ -377,7 +377,7 @@ def _rank_size(spec: RunSpec) -> int:
 
 
 def _layers_together(spec: RunSpec) -> int:
-    """Return the size of the largest block of layers that is measured at once. Blocks have 1, 2, 4, ... layers."""
+    """Return the size of the largest block of layers that are measured together. Blocks have 1, 2, 4, ... layers."""
     most = max(1, min(16, 2**24 // (count_samples(spec) * spec.width * _copies(spec))))
     size, left, largest = 1, spec.depth, 1
     while left > 0:

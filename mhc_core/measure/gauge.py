@@ -15,7 +15,7 @@ from mhc_core.metrics.mixing import LOST
 from mhc_core.spec import SpecError
 from mhc_core.stack import Stack
 
-LARGEST = LOST * 2.0**52  # condition times layers, each of which rounds
+LARGEST = LOST * 2.0**52  # condition number times layers, as every layer rounds
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def measure_gauge_error(stack: Stack, t: float, anchor: int = 0) -> GaugeError:
 
 
 def is_static_copies(stack: Stack) -> bool:
-    """Return whether mixing can be written in another basis for all tokens at once; edits are in their own."""
+    """Return whether mixing can be written in a basis that is the same for all tokens; not of an edited stack."""
     spec = stack.spec
     is_mixed = spec.family.has_mixing and spec.family.streams == "copies"
     return is_mixed and not spec.connection.is_dynamic and not spec.edits

@@ -722,7 +722,7 @@ def _merge(spec: RunSpec, x_nNC: Array) -> Array:
 
 
 def _merge_gradient(spec: RunSpec, g_nNC: Array) -> Array:
-    """Return the gradient along a move of the merged state: of the state, of all parts, or of every copy at once."""
+    """Return the gradient along a move of the merged state: of the state, of all parts, or of all copies together."""
     if spec.family.streams == "source":
         return g_nNC[0]
     return np.concatenate(g_nNC, 1) if spec.family.streams == "parts" else g_nNC.sum(0)

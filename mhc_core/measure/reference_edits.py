@@ -23,7 +23,8 @@ class ReferenceCoefficients:
     Attributes
     ----------
     h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
-    features: (n, C), the weights of single features, of which h_pre is the mean; None where streams are read whole.
+    features: (N, n, C), a weight for each feature, whose mean over features is h_pre; None where a stream has one
+        weight.
     """
 
     h_pre: Array

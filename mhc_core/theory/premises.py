@@ -36,7 +36,7 @@ def find_unmet_premises(spec: RunSpec) -> dict[str, UnmetPremise]:
     """Of every metric that some law speaks of and none that applies here: the premise that is not met."""
     gains = () if spec.family.has_mixing else GAINS  # which are not measured then
     if spec.edits:
-        return {key: UnmetPremise("edits", len(spec.edits), "none") for key in SPOKEN_OF if key not in gains}
+        return {key: _edits(spec) for key in SPOKEN_OF if key not in gains}
     found = {key: find(spec) for key, find in SPOKEN_OF.items() if key not in gains}
     return {key: premise for key, premise in found.items() if premise is not None}
 
@@ -99,7 +99,7 @@ def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
     """Of rows and columns both."""
     connection, family = spec.connection, spec.family
     if spec.edits_mixing:
-        return UnmetPremise("edits", len(spec.edits), "none")
+        return _edits(spec)
     if is_single(spec) and family.skips and spec.block.scaling == "deepnorm":
         return UnmetPremise("block.scaling", "deepnorm", "a skip path that is not enlarged")
     if family.columns == "limit":
@@ -115,6 +115,10 @@ def _find_unmet_column_premise(spec: RunSpec) -> UnmetPremise | None:
     return _rounding(spec) if spec.maps_coarsely else None
 
 
+def _edits(spec: RunSpec) -> UnmetPremise:
+    return UnmetPremise("edits", len(spec.edits), "a run without edits")
+
+
 def _rounding(spec: RunSpec) -> UnmetPremise:
     return UnmetPremise(
         "connection.mapping_dtype", spec.connection.mapping_dtype, "auto, for sums of 1 up to its rounding"
@@ -123,7 +127,7 @@ def _rounding(spec: RunSpec) -> UnmetPremise:
 
 def _find_unmet_free_premise(spec: RunSpec) -> UnmetPremise | None:
     if spec.edits_mixing:
-        return UnmetPremise("edits", len(spec.edits), "none")
+        return _edits(spec)
     connection = spec.connection
     if not _starts_from_identity(spec.family):
         kinds = " or ".join(kind for kind, family in FAMILIES.items() if _starts_from_identity(family))
