@@ -123,7 +123,9 @@ def test_the_commands_run(place: Path) -> None:
 def test_a_checkpoint_is_read(place: Path) -> None:
     write_file(place / "model.safetensors", draw_connections(2))
     said = _run(["venv/bin/mhc-scope", "trace", "model.safetensors", "--out", "model.mhct"], place)
-    assert said.splitlines() == [finding.text for finding in Result.load(place / "model.mhct").summary.findings]
+    findings, table = said.split("\n\n", 1)
+    assert findings.splitlines() == [finding.text for finding in Result.load(place / "model.mhct").summary.findings]
+    assert [line.split()[0] for line in table.splitlines()[:3]] == ["layer", "1", "2"]
 
 
 def test_a_connection_is_checked(place: Path) -> None:

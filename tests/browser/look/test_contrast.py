@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.browser.audit import audit, contrast, grow
-from tests.browser.conftest import OpenPage, open_settings
+from tests.browser.conftest import SETTLED, OpenPage, open_settings
 from tests.browser.look.test_access import SECTIONS
 
 LOOKS = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
@@ -27,7 +27,8 @@ def test_the_default_page_can_be_read_and_touched(open_page: OpenPage, theme: st
 
 
 def wait_until_still(page: Page) -> None:
-    """Until nothing moves or fades in."""
+    """Until nothing moves or fades in: what has just been opened begins to move a frame later."""
+    page.evaluate(SETTLED)
     page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
 
 
@@ -47,6 +48,7 @@ def test_what_is_made_worse_is_found(see_page: OpenPage, what: str) -> None:
     grow(page)
     if what == "part":
         open_settings(page)
+        grow(page)  # the drawer can be longer than the page
         wait_until_still(page)
     style = page.add_style_tag(content=WORSE[what])
     assert {item.kind for item in audit(page) if item.is_short} == {what.split()[0]}

@@ -99,6 +99,7 @@ test('ticks of a linear axis are even and plain', () => {
 test('maps and multi-line text are left to Plotly', () => {
   assert.ok(canSketch(/** @type {any} */ (figure())));
   assert.ok(!canSketch(/** @type {any} */ (figure({ meta: { grid: {} } }))));
+  assert.ok(!canSketch(/** @type {any} */ (figure({ xaxis: { scaleanchor: 'y' } }))));
   assert.ok(!canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'No run<br>here' }] }))));
   assert.ok(!canSketch(/** @type {any} */ (figure({ annotations: [{ text: 'B: a note', bgcolor: '#fff' }] }))));
 });

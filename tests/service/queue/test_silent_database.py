@@ -73,7 +73,7 @@ def test_reset_connections_are_told_and_made_anew(relay: tuple[Relay, str]) -> N
 def test_a_server_ends_though_its_database_is_silent(relay: tuple[Relay, str], launch: StartServer) -> None:
     cable, url = relay
     server = launch("--workers", "1", "--database-url", url)
-    spec = {"depth": 64, "train": {"steps": 500}}
+    spec = {"depth": 64, "train": {"steps": 200}}
     assert httpx.post(f"{server.api}/runs", json=spec).status_code == 202
     cable.stall()
     server.process.send_signal(signal.SIGTERM)
