@@ -50,6 +50,18 @@ class GatedMixing(NamedTuple):
     features: torch.Tensor
 
 
+class PassedMixing(NamedTuple):
+    """Mixing of one layer that reads with weights which the layer before it has made, and makes those of the next.
+
+    h_pre: (N, n), as the state has passed it on. h_post, h_res: as in `Mixing`. h_next: (N, n), made of this state.
+    """
+
+    h_pre: torch.Tensor
+    h_post: torch.Tensor
+    h_res: torch.Tensor
+    h_next: torch.Tensor
+
+
 class Query(NamedTuple):
     """What the attention over depth behind one layer is made with: a query (C), and the gate of its sum (), or 1."""
 
@@ -70,12 +82,12 @@ class DepthReads(NamedTuple):
 
 
 Made = Any
-"""The coefficients that a layer has used: `Mixing` or `GatedMixing`, or `DepthReads` of a family without mixing."""
+"""The coefficients that a layer has used: `Mixing`, `GatedMixing` or `PassedMixing`, or `DepthReads` of a family without mixing."""
 
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
 
-def group_coefficients(mixings: Sequence[Mixing | GatedMixing]) -> dict[str, list[torch.Tensor]]:
+def group_coefficients(mixings: Sequence[Mixing | GatedMixing | PassedMixing]) -> dict[str, list[torch.Tensor]]:
     """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {
@@ -113,6 +125,10 @@ class Connection(nn.Module, ABC):
 
     def stacked_parameters(self) -> list[nn.Parameter]:
         """Mixing parameters with a leading axis L (static families)."""
+        return []
+
+    def output_parameters(self) -> list[nn.Parameter]:
+        """Those of `stacked_parameters` that the output is read with too."""
         return []
 
     def residual_logits(self, layer: int) -> nn.Parameter | None:
@@ -154,8 +170,8 @@ class Connection(nn.Module, ABC):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
-        """The state of these streams: the inverse of `streams`."""
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """The state of these streams: the inverse of `streams`. What else a state holds is that of `state`."""
         raise AssertionError("the streams of this family are not its whole state")
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,7 +227,7 @@ class StreamMajor(Copying):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC
 
 
@@ -234,5 +250,5 @@ class SampleMajor(Copying):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state.transpose(0, 1)
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC.transpose(0, 1).contiguous()

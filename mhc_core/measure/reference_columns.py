@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mhc_core.connections import DepthReads, GatedMixing, Mixing
+from mhc_core.connections import DepthReads, GatedMixing, Mixing, PassedMixing
 from mhc_core.measure.reference_depth import compute_reads
 from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
@@ -147,7 +147,7 @@ def _read_layer(
     )
 
 
-def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
+def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
     features = _read(mixing.features) if isinstance(mixing, GatedMixing) else None

@@ -21,8 +21,8 @@ def _describe(family: Family) -> str:
 CONNECTION_KINDS = tuple(FAMILIES)
 WITH_STREAMS = _list_kinds(lambda family: family.fixed_streams is None)
 BY_TOKEN = _list_kinds(lambda family: family.by_token and not family.always_by_token)
-COPYING = _list_kinds(lambda family: family.streams == "copies")
 MAPPED = _list_kinds(lambda family: family.is_mapped)
+COPYING_ONLY = _list_kinds(lambda family: family.streams == "copies" and not family.is_mapped)
 DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
 ATTENDING = _list_kinds(lambda family: not family.has_mixing)
 ITERATING = _list_kinds(lambda family: family.iterates)
@@ -66,7 +66,14 @@ class ConnectionSpec(SpecPart):
         title="Readout",
         description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
         "learned head. auto: the head under init deepseek_v4 and of gated, which has a head of its own, else the mean.",
-        json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
+        json_schema_extra=control(
+            "select",
+            applies=[
+                {"connection.kind": COPYING_ONLY},
+                {"connection.kind": MAPPED, "connection.read_from": ["own"]},
+            ],
+            later=True,
+        ),
     )
     init: InitPreset = Field(
         "residual",
@@ -87,6 +94,14 @@ class ConnectionSpec(SpecPart):
         "0.003 "
         "and by 0.4 at 0.01, and gave a larger gain than a random drift of that size.",
         json_schema_extra=control("slider", step=0.05, applies={"connection.kind": DRIFTING}),
+    )
+    read_from: Literal["own", "previous"] = Field(
+        "own",
+        title="H_pre of",
+        description="Which layer makes the H_pre that a layer reads with. own: itself. previous: the layer before it, "
+        "from the state that enters that one, as in DeepSeek-V4.1; the first layer reads stream 0, and the output is "
+        "read with the H_pre of the last layer.",
+        json_schema_extra=control("select", applies={"connection.kind": MAPPED}, later=True),
     )
     sinkhorn_iters: int = Field(
         20,
@@ -162,6 +177,11 @@ class ConnectionSpec(SpecPart):
     def family(self) -> Family:
         """Return the family of this kind of connection."""
         return FAMILIES[self.kind]
+
+    @property
+    def reads_previous(self) -> bool:
+        """Return whether a layer reads with the H_pre that the layer before it makes."""
+        return self.family.is_mapped and self.read_from == "previous"
 
     @property
     def is_dynamic(self) -> bool:

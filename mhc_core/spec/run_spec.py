@@ -199,7 +199,11 @@ class RunSpec(SpecPart):
 
     @property
     def output(self) -> str:
-        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
+        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum", "head", or "read", which is
+        by the H_pre of the last layer.
+        """
+        if self.connection.reads_previous:
+            return "read"
         if self.connection.output != "auto":
             return self.connection.output
         is_mapped_head = self.family.is_mapped and self.connection.init == "deepseek_v4"

@@ -61,6 +61,7 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "connection.dynamic": [False, True],
     "connection.output": ["auto", "mean", "sum", "head"],
     "connection.init": ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"],
+    "connection.read_from": ["own", "own", "previous"],
     "connection.noise": [0.0, 0.3, 2.0],
     "connection.sinkhorn_iters": [0, 1, 20],
     "connection.sinkhorn_eps": [0.0, 1e-6, 1e-3],

@@ -61,10 +61,14 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
     found.merged.append(embedded)
     if spec.connection.kind == "attnres":
         return _trace_depth(stack, parameters, found, embedded, spec, base)
+    passed = np.broadcast_to(np.eye(n)[0], (*shape[:2], n))  # how the next layer reads, where the one before says it
     for layer in range(spec.depth):
         x = plain.edit_state(spec, layer, x, base.states[layer] if base else None)
         kept = (base.h_pre[layer], base.h_post[layer], base.h_res[layer]) if base else None
-        pre, post, res = plain.edit_coefficients(spec, layer, _coefficients(stack, parameters, layer, x), kept)
+        made = _coefficients(stack, parameters, layer, x)
+        if spec.connection.reads_previous:
+            made, passed = (passed, *made[1:]), made[0]
+        pre, post, res = plain.edit_coefficients(spec, layer, made, kept)
         u = sum(np.moveaxis(pre, 2, 0) * x) if spec.family.by_feature else _read(pre, x, shape)
         y = plain.edit_output(spec, layer, _branch(stack, parameters, layer, u), base.y[layer] if base else None)
         written = np.split(y, n, axis=-1) if is_parts else [y] * n
@@ -82,7 +86,7 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
             strict=True,
         ):
             column.append(value)
-    found.loss = _loss(stack, parameters, x)
+    found.loss = _loss(stack, parameters, x, passed)
     return found
 
 
@@ -477,9 +481,9 @@ def _attend(u: Array, w_qkv: Array, heads: int) -> Array:
     return out
 
 
-def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
+def _loss(stack: Stack, p: dict[str, Array], x: Array, passed: Array | None = None) -> float:
     spec = stack.spec
-    out = _reduce(stack, p, x)
+    out = _reduce(stack, p, x, passed)
     if spec.block.norm_position == "pre":
         out = _norm(out, spec.block.norm)
     if spec.input.kind == "gaussian":
@@ -497,8 +501,11 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
     return total / (out.shape[0] * out.shape[1])
 
 
-def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
+def _reduce(stack: Stack, p: dict[str, Array], x: Array, passed: Array | None) -> Array:
     connection = stack.spec.connection
+    if connection.reads_previous:
+        assert passed is not None
+        return sum(passed[..., i, None] * x[i] for i in range(len(x)))
     if stack.spec.family.streams == "source":
         return x[0]
     if stack.spec.family.streams != "copies":
