@@ -72,7 +72,8 @@ class Query(NamedTuple):
 class DepthReads(NamedTuple):
     """How what leaves one layer is read, where layers read earlier outputs: see `mhc_core.connections.depth`.
 
-    attention: (K, N, H), of K sources for each sample and head; they sum to 1. Empty where nothing is attended to.
+    attention: (K, N, H), coefficients of K sources for each sample and head; (K, 1, 1) where all share them. Those of a
+        softmax sum to 1. Empty where nothing is weighed.
     weights: (J), of the embedding and of each output so far in what is read: the mean over samples and heads, without a
         gradient.
     """

@@ -24,7 +24,8 @@ BY_TOKEN = _list_kinds(lambda family: family.by_token and not family.always_by_t
 MAPPED = _list_kinds(lambda family: family.is_mapped)
 COPYING_ONLY = _list_kinds(lambda family: family.streams == "copies" and not family.is_mapped)
 DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
-ATTENDING = _list_kinds(lambda family: not family.has_mixing)
+READING = _list_kinds(lambda family: not family.has_mixing)
+ATTENDING = _list_kinds(lambda family: family.attends)
 ITERATING = _list_kinds(lambda family: family.iterates)
 GATED = _list_kinds(lambda family: family.by_feature)
 
@@ -133,9 +134,10 @@ class ConnectionSpec(SpecPart):
         ge=1,
         le=1024,
         title="Layers a source",
-        description="Attention over depth: how many layers' outputs are summed into one source. 1: every output is a "
-        "source of its own. Of a block that is not full, the sum so far is a source too.",
-        json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": ATTENDING}, later=True),
+        description="Where layers read earlier outputs: how many layers make one source. Of attnres it is the sum of their "
+        "outputs, of denseformer the state behind them. 1: every layer makes a source of its own. A block that is not "
+        "full is a source too where it is read.",
+        json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": READING}, later=True),
     )
     depth_heads: int = Field(
         1,

@@ -148,7 +148,7 @@ class RunSpec(SpecPart):
             raise SpecError("connection.streams", n, wanted, text)
 
     def _check_depth_attention(self) -> None:
-        if self.family.has_mixing:
+        if not self.family.attends:
             return
         heads = self.connection.depth_heads
         if self.width % heads:

@@ -59,7 +59,7 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found.states.append(x)
     found.merged.append(embedded)
-    if spec.connection.kind == "attnres":
+    if spec.family.reads is not None:
         return _trace_depth(stack, parameters, found, embedded, spec, base)
     passed = np.broadcast_to(np.eye(n)[0], (*shape[:2], n))  # how the next layer reads, where the one before says it
     for layer in range(spec.depth):
@@ -93,15 +93,24 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
 def _trace_depth(
     stack: Stack, p: dict[str, Array], found: Trace, embedded: Array, spec: RunSpec, base: Trace | None
 ) -> Trace:
-    """Attention over depth: each layer reads a weighted sum of the embedding and all earlier outputs."""
+    """Weights over depth: each layer reads a weighted sum of the embedding and all earlier outputs, or states."""
     outputs: list[Array] = []
-    read = embedded
+    states, read = [embedded], embedded
+    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     for layer in range(spec.depth):
         y = _branch(stack, p, layer, read)
         outputs.append(plain.edit_output(spec, layer, y, base.y[layer] if base else None))
         found.u.append(read)
         found.y.append(outputs[-1])
-        read = read_depth(spec, p, embedded, outputs)
+        if spec.connection.kind == "attnres":
+            read = read_depth(spec, p, embedded, outputs)
+        else:
+            read = skip * read + outputs[-1]
+            if (layer + 1) % spec.connection.depth_block == 0 or layer + 1 == spec.depth:
+                states.append(read)
+                read = np.zeros_like(embedded)
+                for weight, state in zip(p[f"connection.weights.{layer}"], states, strict=True):
+                    read += weight * state
         if spec.block.norm_position == "post":
             read = _norm(read, spec.block.norm)
         found.states.append(read[None])
