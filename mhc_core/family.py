@@ -104,6 +104,30 @@ class ReferenceRead:
     weights_J: Array
 
 
+class OwnCosts(ABC):
+    """Costs of a family whose parameters are no matrices of mixing; every method takes the spec of a run."""
+
+    calls: int  # of operators, for each layer
+
+    @abstractmethod
+    def count_parameters(self, spec: Any) -> int:
+        """Count the parameters of all layers."""
+
+    @abstractmethod
+    def count_operations(self, spec: Any) -> float:
+        """Count the operations of one token in one layer, forward."""
+
+    @abstractmethod
+    def count_moved(self, spec: Any) -> float:
+        """Count the values that one token reads and writes in one layer, forward and backward, beyond those of the
+        residual connection.
+        """
+
+    @abstractmethod
+    def count_kept(self, spec: Any) -> float:
+        """Count the values that one token keeps in one layer for the backward pass, beyond the state."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """What `Reads.reference` is given: the norm that follows a layer, and the coefficients of each layer, if any."""
@@ -183,6 +207,7 @@ class Family:
     by_token: whether mixing can depend on tokens. always_by_token: whether it always does: there is no static form.
     by_feature: whether the branch reads each feature of a stream with a weight of its own, which gates of low rank
         make. H_pre is then the mean of these weights over features.
+    has_rank: whether the family has maps of low rank, so that the field `gate_rank` applies.
     has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers. Where there is a page map, H_pre and H_post must not.
@@ -201,6 +226,9 @@ class Family:
     mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
         parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res. Of
         a family with `by_feature` the first is the weights of features, (N, n, C).
+    pass_reference: of a family that changes the features of what passes a layer by: that in numpy, of one layer's
+        parameters by name and the streams (n, N, C); H_res multiplies the result.
+    costs: of a family whose parameters are neither those of a map nor of matrices of mixing.
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.
     paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
     keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
@@ -226,6 +254,7 @@ class Family:
     by_token: bool = True
     always_by_token: bool = False
     by_feature: bool = False
+    has_rank: bool = False
     has_head: bool = False
     by_depth: bool = False
     drawn: Drawn = "logits"
@@ -236,6 +265,8 @@ class Family:
     map_reference: Callable[[Array, MapSettings, Round], Array] | None = None
     build: str | Callable[[Any], Any] | None = None
     mixing_reference: Callable[[dict[str, Array], Array | None], tuple[Array, Array, Array]] | None = None
+    pass_reference: Callable[[dict[str, Array], Array], Array] | None = None
+    costs: OwnCosts | None = None
     page_map: PageMap | None = None
     paper: str | None = None
     parent: str | None = None
@@ -264,6 +295,11 @@ class Family:
     def has_mixing(self) -> bool:
         """Return whether layers are joined by H_pre, H_res and H_post, be they constants."""
         return self.reads is None
+
+    @property
+    def has_coefficients(self) -> bool:
+        """Return whether layers are joined by coefficients that are not constants."""
+        return self.has_streams or self.mixing_reference is not None
 
     @property
     def attends(self) -> bool:

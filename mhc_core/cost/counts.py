@@ -41,6 +41,8 @@ def count_parameters(spec: RunSpec) -> int:
         branches += spec.depth
     if spec.family.reads is not None:
         return branches + ends + spec.family.reads.count_parameters(spec)
+    if spec.family.costs is not None:
+        return branches + ends + spec.family.costs.count_parameters(spec)
     if not spec.family.has_streams:
         return branches + ends
     return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
@@ -111,6 +113,8 @@ def count_pass_flops(spec: RunSpec) -> float:
 
 def _mixing_flops(spec: RunSpec) -> float:
     n, width = spec.streams, spec.width
+    if spec.family.costs is not None:
+        return spec.family.costs.count_operations(spec)
     if spec.family.by_feature:
         return 2.0 * n * width * (2 * spec.connection.gate_rank + n + 2)
     if n == 1:
@@ -164,6 +168,8 @@ def count_pass_bytes(spec: RunSpec) -> float:
 def _mixing_bytes(spec: RunSpec) -> float:
     """Return the bytes of the mixing per token and layer, beyond those of the residual connection."""
     n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
+    if spec.family.costs is not None:
+        return spec.family.costs.count_moved(spec) * item
     if not spec.family.has_streams:
         return 0.0
     if not spec.connection.is_dynamic:
@@ -179,6 +185,8 @@ def _mixing_bytes(spec: RunSpec) -> float:
 def count_pass_calls(spec: RunSpec) -> float:
     """Count operator calls of the forward pass of all layers; the backward pass has about 1.5 times as many."""
     layer = 2 if spec.family.has_streams else 0 if spec.family.reads is None else spec.family.reads.calls
+    if spec.family.costs is not None:
+        layer = spec.family.costs.calls
     if is_dynamic(spec):
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
@@ -264,6 +272,8 @@ def _mixing_kept(spec: RunSpec) -> float:
     Normed or converted streams, logits, Sinkhorn's rounds.
     """
     n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
+    if spec.family.costs is not None:
+        return spec.family.costs.count_kept(spec) * item
     if not spec.family.has_streams:
         return 0.0
     kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0

@@ -155,12 +155,13 @@ def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> Reference
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
-    if not stack.spec.family.has_mixing:
-        return {
-            name: _grad(parameter)
-            for name, parameter in stack.connection.named_parameters()
-            if name.endswith(f".{layer}")
-        }
+    named = {
+        name: _grad(parameter)
+        for name, parameter in stack.connection.named_parameters()
+        if name.endswith(f".{layer}")
+    }
+    if named or not stack.spec.family.has_mixing:
+        return named
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
         if not stack.spec.connection.is_dynamic and not name.startswith("output."):

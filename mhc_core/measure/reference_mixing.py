@@ -41,7 +41,7 @@ def compute_coefficients(
     before_nNC: those that enter the layer before, of which H_pre is made where `read_from` is previous.
     """
     family = spec.family
-    if not family.has_streams:
+    if not family.has_coefficients:
         one = np.ones(1)
         return ReferenceCoefficients(one, one, np.full((1, 1), float(family.skips)))
     if family.is_mapped:
@@ -58,14 +58,17 @@ def compute_coefficients(
         return replace(found, h_pre=read, h_next=h_pre if spec.connection.is_dynamic else None)
     assert family.mixing_reference is not None, "a family without a map has its formula in numpy"
     x_NnC = np.moveaxis(x_nNC, 0, 1) if spec.connection.is_dynamic else None
-    read, h_post, h_res = family.mixing_reference(_select(spec, parameters, layer), x_NnC)
+    read, h_post, h_res = family.mixing_reference(select_layer(spec, parameters, layer), x_NnC)
     if family.by_feature:
         return ReferenceCoefficients(read.mean(-1), h_post, h_res, read)
     return ReferenceCoefficients(read, h_post, h_res)
 
 
-def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
-    """Return one layer's own parameters; those of static mixing have an axis L."""
+def select_layer(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
+    """Return one layer's own parameters: those named by it, or one row each of static mixing."""
+    named = {name.removesuffix(f".{layer}"): p for name, p in parameters.items() if name.endswith(f".{layer}")}
+    if named:
+        return named
     if not spec.connection.is_dynamic:
         return {name: p[layer] for name, p in parameters.items() if not name.startswith("output.")}
     prefix = f"mixers.{layer}."
@@ -77,7 +80,7 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
 
     T = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7).
     """
-    n, own = spec.streams, _select(spec, parameters, layer)
+    n, own = spec.streams, select_layer(spec, parameters, layer)
     t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
     if spec.connection.is_dynamic:
         x_NnC = np.moveaxis(x_nNC, 0, 1)

@@ -27,7 +27,7 @@ DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
 READING = _list_kinds(lambda family: not family.has_mixing)
 ATTENDING = _list_kinds(lambda family: family.attends)
 ITERATING = _list_kinds(lambda family: family.iterates)
-GATED = _list_kinds(lambda family: family.by_feature)
+RANKED = _list_kinds(lambda family: family.has_rank)
 
 if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
@@ -169,10 +169,10 @@ class ConnectionSpec(SpecPart):
         16,
         ge=1,
         le=1024,
-        title="Rank of gates",
-        description="Rank of the projections that make a gate for each feature of each stream. Qwen4-Exp has 320 at a "
-        "width of 2048.",
-        json_schema_extra=control("number", step=1, applies={"connection.kind": GATED}, later=True),
+        title="Rank",
+        description="Rank of the projections that make a gate for each feature of each stream, or of the map on what "
+        "passes a layer by. Qwen4-Exp has 320 at a width of 2048.",
+        json_schema_extra=control("number", step=1, applies={"connection.kind": RANKED}, later=True),
     )
 
     @property

@@ -183,7 +183,9 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
     if not spec.family.has_mixing:
         return UnmetPremise("connection.kind", connection.kind, "a state that every layer adds to or replaces")
     if is_single(spec):
-        return None
+        is_moved = spec.family.has_coefficients and connection.noise > 0
+        wanted = "0, for a state that passes each layer by unchanged"
+        return UnmetPremise("connection.noise", connection.noise, wanted) if is_moved else None
     if spec.family.streams != "copies":
         return UnmetPremise("connection.kind", connection.kind, "one stream, or copies of it")
     if spec.block.norm_position != "pre":

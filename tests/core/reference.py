@@ -73,6 +73,9 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
         y = plain.edit_output(spec, layer, _branch(stack, parameters, layer, u), base.y[layer] if base else None)
         written = np.split(y, n, axis=-1) if is_parts else [y] * n
         new = np.zeros_like(x)
+        if spec.connection.kind == "laurel":
+            down, up = (parameters[f"connection.{name}.{layer}"] for name in ("down", "up"))
+            x = x + x @ (down @ up)
         for i in range(n):
             for j in range(n):
                 new[i] += skip * res[..., i, j, None] * x[j]
@@ -205,6 +208,11 @@ def _sigmoid(t: Array) -> Array:
 def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tuple[Array, Array, Array]:
     """h_pre, h_post (B, T, n) and h_res (B, T, n, n) of one layer."""
     connection, family, n = stack.spec.connection, stack.spec.family, len(x)
+    if connection.kind == "laurel":
+        shares = np.exp(p[f"connection.weights.{layer}"])
+        a, b = 2 * shares / shares.sum()
+        one = np.ones(x.shape[1:3])
+        return one[..., None], a * one[..., None], b * one[..., None, None]
     if not family.has_streams:
         one = np.ones(x.shape[1:3])
         return one[..., None], one[..., None], one[..., None, None] * family.skips
