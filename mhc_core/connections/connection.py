@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from mhc_core.blocks.norms import normalise
+from mhc_core.connections.expansion import build_scale
 from mhc_core.connections.output import build_output
 from mhc_core.connections.stream_products import read_streams, write_streams
 from mhc_core.spec import RunSpec
@@ -195,11 +196,15 @@ class Connection(nn.Module, ABC):
 
 
 class Copying(Connection):
-    """Every stream starts as a copy of the embedding; `eps` is for the weights of a learned head."""
+    """Every stream starts as a copy of the embedding, or as the embedding times a vector of its own (`expand_scale`).
+
+    eps: is for the weights of a learned head.
+    """
 
     def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
         super().__init__(spec, spec.streams)
         self.output = build_output(spec, eps)
+        self.expand_scale = build_scale(spec)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.output(self.streams(state))
@@ -212,7 +217,10 @@ class StreamMajor(Copying):
     sample_axis = 1
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return x_NC.unsqueeze(0).repeat(self.n, 1, 1)
+        return _scale(x_NC.unsqueeze(0).repeat(self.n, 1, 1), self.expand_scale, 1)
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        return _scale(grad, self.expand_scale, 1)
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         flat = state.flatten(1).to(mixing.h_pre.dtype)
@@ -239,7 +247,10 @@ class SampleMajor(Copying):
         return None
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return x_NC.unsqueeze(1).repeat(1, self.n, 1)
+        return _scale(x_NC.unsqueeze(1).repeat(1, self.n, 1), self.expand_scale, 0)
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        return _scale(grad, self.expand_scale, 0)
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         return read_streams(state.to(mixing.h_pre.dtype), mixing.h_pre).to(state.dtype)
@@ -253,3 +264,8 @@ class SampleMajor(Copying):
 
     def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC.transpose(0, 1).contiguous()
+
+
+def _scale(state: torch.Tensor, scale_nC: torch.Tensor | None, axis: int) -> torch.Tensor:
+    """Every stream times its vector; `axis` is that of the samples, by which the vectors are repeated."""
+    return state if scale_nC is None else (state * scale_nC.unsqueeze(axis)).to(state.dtype)

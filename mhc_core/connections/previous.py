@@ -46,6 +46,9 @@ class DynamicPrevious(DynamicManifold):
         weights[:, 0] = 1
         return torch.cat([streams, weights], dim=2)
 
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        return torch.cat([super().gather_input_grad(grad[..., :-1]), grad[..., -1:]], dim=2)
+
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> PassedMixing:  # type: ignore[override]
         made = super().dynamic_mixing(layer, state[..., :-1])
         return PassedMixing(state[..., -1].to(made.h_pre.dtype), made.h_post, made.h_res, made.h_pre)

@@ -45,6 +45,7 @@ def count_parameters(spec: RunSpec) -> int:
         return branches + ends + spec.family.costs.count_parameters(spec)
     if not spec.family.has_streams:
         return branches + ends
+    ends += spec.streams * spec.width if spec.connection.scales_streams else 0
     return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
 
 

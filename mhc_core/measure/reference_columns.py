@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mhc_core.connections import DepthReads, GatedMixing, Mixing, PassedMixing
 from mhc_core.measure.reference_depth import compute_reads
-from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
+from mhc_core.measure.reference_mixing import OF_THE_ENDS, ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.rng import normal
@@ -164,7 +164,7 @@ def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
         return named
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
-        if not stack.spec.connection.is_dynamic and not name.startswith("output."):
+        if not stack.spec.connection.is_dynamic and not name.startswith(OF_THE_ENDS):
             found[name] = _grad(parameter)[layer]
         elif name.startswith(prefix):
             found[name.removeprefix(prefix)] = _grad(parameter)

@@ -20,6 +20,7 @@ from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
+OF_THE_ENDS = ("output.", "expand_scale")  # parameters of a connection that belong to no layer
 MOVE = 0.3  # standard deviation by which parameters are moved
 MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
 
@@ -70,7 +71,7 @@ def select_layer(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dic
     if named:
         return named
     if not spec.connection.is_dynamic:
-        return {name: p[layer] for name, p in parameters.items() if not name.startswith("output.")}
+        return {name: p[layer] for name, p in parameters.items() if not name.startswith(OF_THE_ENDS)}
     prefix = f"mixers.{layer}."
     return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
 

@@ -21,6 +21,7 @@ def _describe(family: Family) -> str:
 CONNECTION_KINDS = tuple(FAMILIES)
 WITH_STREAMS = _list_kinds(lambda family: family.fixed_streams is None)
 BY_TOKEN = _list_kinds(lambda family: family.by_token and not family.always_by_token)
+COPYING = _list_kinds(lambda family: family.streams == "copies")
 MAPPED = _list_kinds(lambda family: family.is_mapped)
 COPYING_ONLY = _list_kinds(lambda family: family.streams == "copies" and not family.is_mapped)
 DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
 else:
     ConnectionKind = Literal[CONNECTION_KINDS]
-InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc"]
 MAX_STREAMS = 16
 
 
@@ -61,6 +62,13 @@ class ConnectionSpec(SpecPart):
         title="Dynamic mixing",
         description="Mixing coefficients depend on each token through learned projections, as in mHC and dynamic HC.",
         json_schema_extra=control("checkbox", applies={"connection.kind": BY_TOKEN}),
+    )
+    expand: Literal["copies", "scaled"] = Field(
+        "copies",
+        title="Streams at the start",
+        description="What the streams are before the first layer. copies: each is the embedding. scaled: each is the "
+        "embedding times a learned vector of its own, which starts near 0.6, so that streams differ from the start.",
+        json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
     )
     output: Literal["auto", "mean", "sum", "head"] = Field(
         "auto",
@@ -179,6 +187,11 @@ class ConnectionSpec(SpecPart):
     def family(self) -> Family:
         """Return the family of this kind of connection."""
         return FAMILIES[self.kind]
+
+    @property
+    def scales_streams(self) -> bool:
+        """Return whether streams start as the embedding times vectors of their own, and so differ."""
+        return self.family.streams == "copies" and self.expand == "scaled"
 
     @property
     def reads_previous(self) -> bool:

@@ -56,9 +56,11 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
     n, shape = stack.connection.n, (spec.input.batch, spec.input.tokens, spec.width)
     embedded = _embed(stack, parameters)
     x = np.stack(np.split(embedded, n, axis=-1) if is_parts else [embedded] * n)
+    if spec.connection.scales_streams:
+        x = np.stack([embedded * row for row in parameters["connection.expand_scale"]])
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found.states.append(x)
-    found.merged.append(embedded)
+    found.merged.append(x.mean(0) if spec.connection.scales_streams else embedded)
     if spec.family.reads is not None:
         return _trace_depth(stack, parameters, found, embedded, spec, base)
     passed = np.broadcast_to(np.eye(n)[0], (*shape[:2], n))  # how the next layer reads, where the one before says it
