@@ -229,6 +229,8 @@ class Family:
     pass_reference: of a family that changes the features of what passes a layer by: that in numpy, of one layer's
         parameters by name and the streams (n, N, C); H_res multiplies the result.
     costs: of a family whose parameters are neither those of a map nor of matrices of mixing.
+    solved: the family with the limit of many rounds in place of their result, where `projection` is newton; None where
+        it cannot be chosen.
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.
     paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
     keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
@@ -267,6 +269,7 @@ class Family:
     mixing_reference: Callable[[dict[str, Array], Array | None], tuple[Array, Array, Array]] | None = None
     pass_reference: Callable[[dict[str, Array], Array], Array] | None = None
     costs: OwnCosts | None = None
+    solved: "Family | None" = None
     page_map: PageMap | None = None
     paper: str | None = None
     parent: str | None = None

@@ -28,6 +28,8 @@ DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
 READING = _list_kinds(lambda family: not family.has_mixing)
 ATTENDING = _list_kinds(lambda family: family.attends)
 ITERATING = _list_kinds(lambda family: family.iterates)
+SOLVABLE = _list_kinds(lambda family: family.solved is not None)
+ROUNDS = [{"connection.kind": ITERATING, "connection.projection": ["sinkhorn"]}]
 RANKED = _list_kinds(lambda family: family.has_rank)
 
 if TYPE_CHECKING:
@@ -112,13 +114,20 @@ class ConnectionSpec(SpecPart):
         "read with the H_pre of the last layer.",
         json_schema_extra=control("select", applies={"connection.kind": MAPPED}, later=True),
     )
+    projection: Literal["sinkhorn", "newton"] = Field(
+        "sinkhorn",
+        title="Projection",
+        description="How logits become a doubly stochastic matrix. sinkhorn: rounds of normalisation. newton: the limit "
+        "of many rounds, by Newton's method in float64, with its gradient by the implicit function theorem.",
+        json_schema_extra=control("select", applies={"connection.kind": SOLVABLE}, later=True),
+    )
     sinkhorn_iters: int = Field(
         20,
         ge=0,
         le=200,
         title="Sinkhorn rounds",
         description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the mHC paper uses 20.",
-        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": ITERATING}),
+        json_schema_extra=control("slider", unit="rounds", step=1, applies=ROUNDS),
     )
     sinkhorn_eps: float = Field(
         0.0,
@@ -126,7 +135,7 @@ class ConnectionSpec(SpecPart):
         le=1e-3,
         title="Sinkhorn eps",
         description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The mHC paper has none.",
-        json_schema_extra=control("number", applies={"connection.kind": ITERATING}),
+        json_schema_extra=control("number", applies=ROUNDS),
     )
     mapping_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -185,8 +194,9 @@ class ConnectionSpec(SpecPart):
 
     @property
     def family(self) -> Family:
-        """Return the family of this kind of connection."""
-        return FAMILIES[self.kind]
+        """Return the family of this kind of connection, with the projection that is chosen."""
+        family = FAMILIES[self.kind]
+        return family.solved if family.solved is not None and self.projection == "newton" else family
 
     @property
     def scales_streams(self) -> bool:

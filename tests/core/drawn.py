@@ -21,6 +21,7 @@ CHOICES: dict[str, list[Any]] = {
     "block.branch_scale": [1.0, 0.5],
     "connection.streams": [1, 2, 4],
     "connection.noise": [0.0, 0.3, 1.0],
+    "connection.projection": ["sinkhorn", "sinkhorn", "newton"],
     "connection.sinkhorn_iters": [0, 3, 20],
     "connection.output": ["auto", "sum", "mean"],
     "connection.mapping_dtype": ["auto", "auto", "bfloat16"],

@@ -298,7 +298,21 @@ COEFFICIENTS: dict[str, Callable[[Callable[[str], Array], Array | None], tuple[A
 
 def _project(t: Array, connection: Any) -> Array:
     n = connection.streams
+    if connection.projection == "newton":
+        return scale_fully(t.reshape(n, n))
     return sinkhorn(t.reshape(n, n), connection.sinkhorn_iters, connection.sinkhorn_eps)
+
+
+def scale_fully(logits: Array) -> Array:
+    """Divide columns and rows in turn until nothing changes, or 100,000 times."""
+    matrix, before = np.exp(logits - logits.max()), np.zeros_like(logits)
+    for _ in range(100_000):
+        if np.abs(matrix - before).max() < 1e-16:
+            break
+        before = matrix
+        matrix = matrix / matrix.sum(0)
+        matrix = matrix / matrix.sum(1, keepdims=True)
+    return matrix
 
 
 def _combine(t: Array, connection: Any) -> Array:
