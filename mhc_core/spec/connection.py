@@ -46,9 +46,9 @@ class ConnectionSpec(SpecPart):
     kind: ConnectionKind = Field(
         "mhc",
         title="Connection",
-        description="How layers are joined: "
-        + ", ".join(f"{kind} ({_describe(family)})" for kind, family in FAMILIES.items())
-        + ".",
+        description="\n".join(
+            ["How layers are joined.", *(f"{kind}: {_describe(family)}." for kind, family in FAMILIES.items())]
+        ),
         json_schema_extra=control("select"),
     )
     streams: int = Field(
