@@ -156,9 +156,7 @@ def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> Reference
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
     named = {
-        name: _grad(parameter)
-        for name, parameter in stack.connection.named_parameters()
-        if name.endswith(f".{layer}")
+        name: _grad(parameter) for name, parameter in stack.connection.named_parameters() if name.endswith(f".{layer}")
     }
     if named or not stack.spec.family.has_mixing:
         return named
