@@ -52,9 +52,7 @@ class ClientCookies:
 
 def read_access_token(request: Request) -> str | None:
     """Return the access token of a request: the bearer token, else the cookie of a signed-in person, else None."""
-    bearer = read_bearer(
-        request
-    )  # "", not None, if the header names no token: refused later
+    bearer = read_bearer(request)  # "", not None, if the header names no token: refused later
     return request.cookies.get(TOKEN_COOKIE) if bearer is None else bearer
 
 
