@@ -112,7 +112,7 @@ class Edits:
                 changed[stream] = _Restore.apply(x_nNC[stream], base[stream])
             else:
                 changed[stream] = self._change(place, edit, layer, x_nNC[stream], stream)
-        return connection.join_streams(torch.stack(changed))
+        return connection.join_streams(torch.stack(changed), state)
 
     def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
         """Edit one stream or one branch output by what needs no other stream."""
@@ -203,7 +203,7 @@ def turn(state: torch.Tensor, matrix: torch.Tensor, connection: Connection) -> t
     """Return the state whose streams are E x."""
     x_nNC = connection.streams(state)
     mixed = matrix.to(x_nNC) @ x_nNC.flatten(1)
-    return connection.join_streams(mixed.view(x_nNC.shape))
+    return connection.join_streams(mixed.view(x_nNC.shape), state)
 
 
 def edit_entries(
