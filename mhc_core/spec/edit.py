@@ -4,7 +4,7 @@ Table of what each can do: `DOES`. A layer range is [first, last], both included
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -90,13 +90,46 @@ class EditSpec(SpecPart):
         return self.layers[1]
 
 
+class EditedStack(Protocol):
+    """What edits must fit: layers L, streams n, what can be edited, and where this is so, in words."""
+
+    @property
+    def depth(self) -> int:
+        """Return L."""
+
+    @property
+    def streams(self) -> int:
+        """Return n."""
+
+    @property
+    def possible(self) -> list[What]:
+        """Return what can be edited."""
+
+    @property
+    def where(self) -> str:
+        """Return the end of a sentence, such as "where connection.kind is hc"."""
+
+    def is_matrix(self, what: What) -> bool:
+        """Return whether these coefficients are n x n."""
+
+
 class Edited(NamedTuple):
-    """The stack that edits must fit: its kind and family, layers L, streams n."""
+    """The stack of a spec: its kind and family, layers L, streams n."""
 
     kind: str
     family: Family
     depth: int
     streams: int
+
+    @property
+    def possible(self) -> list[What]:
+        """Return what can be edited in the family."""
+        return list_possible(self.family)
+
+    @property
+    def where(self) -> str:
+        """Return the end of a sentence that says what is possible."""
+        return f"where connection.kind is {self.kind}"
 
     def is_matrix(self, what: What) -> bool:
         """Return whether these coefficients are n x n: of parts of the width, what is read is a matrix too."""
@@ -112,19 +145,23 @@ def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
         Names the first field that is wrong, such as `edits.2.index`.
     """
     for place, edit in enumerate(edits):
-        for name, got, wanted, text in _find_mistakes(edit, stack):
-            raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+        check_edit(place, edit, stack)
 
 
-def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def check_edit(place: int, edit: EditSpec, stack: EditedStack) -> None:
+    """Check one edit, which is at this place in its list. Raises the errors of `check_edits`."""
+    for name, got, wanted, text in _find_mistakes(edit, stack):
+        raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+
+
+def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     """Yield the field, what was received, what is allowed, and a sentence."""
     first, last = edit.layers
     if not 0 <= first <= last < stack.depth:
         wanted = f"two layers from 0 to {stack.depth - 1}, the first not after the last"
         yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
-    possible = list_possible(stack.family)
-    if edit.what not in possible:
-        wanted = f"{', '.join(possible)} where connection.kind is {stack.kind}"
+    if edit.what not in stack.possible:
+        wanted = f"{', '.join(stack.possible) or 'nothing'} {stack.where}"
         yield "what", edit.what, wanted, f"what must be one of {wanted}."
     allowed = DOES[edit.what]
     if edit.do not in allowed:
@@ -154,7 +191,7 @@ def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
             yield name, received, f"nothing where do is {edit.do}", f"{edit.do} has no {name}."
 
 
-def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     limit = stack.streams
     is_needed = edit.what == "stream" or edit.do == "swap"
     is_refused = edit.what in ("state", "branch")
@@ -172,7 +209,7 @@ def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any,
             yield name, got, wanted, f"{name} ({got}) must be {wanted}."
 
 
-def _find_wrong_values(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def _find_wrong_values(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     n, is_matrix = stack.streams, stack.is_matrix(edit.what)
     if edit.values is not None:
         size = (n if is_matrix else 1) * (n if edit.index is None else 1)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
 from mhc_core.record import codec
+from mhc_core.record.source import SpecSource
 from mhc_core.record.stages import AtlasFrame, ProgressFrame
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
 from mhc_scope.api.http.contents import Responses
@@ -43,8 +44,16 @@ async def start_atlas(run_id: str, service: Service, client: Runner) -> Response
 
 @router.get("/runs/{run_id}/atlas", response_model=AtlasBody, responses=RESPONSES)
 async def get_atlas(run_id: str, service: Service) -> Response:
-    """Return the atlas that POST started, or how far it is; 409 where it failed or was cancelled, with the reason."""
-    return await _respond(service, await find_done(service, run_id))
+    """Return the atlas that POST started, or how far it is; 409 where it failed or was cancelled, with the reason.
+
+    A trace has the atlas that was measured with it, where its model is.
+    """
+    run = await find_done(service, run_id)
+    if isinstance(run.source, SpecSource):
+        return await _respond(service, run)
+    if (response := await _read_atlas(service, run.id, run.id)) is None:
+        raise not_found("atlas of run", run.id)
+    return response
 
 
 @router.delete("/runs/{run_id}/atlas", response_model=AtlasBody)
@@ -72,11 +81,18 @@ async def _respond(service: Runs, run: StoredRun) -> Response:
     if job.status != "done":
         raise Problem("not-ready", 409, f"the atlas of run {run.id} is {job.status}: {job.reason}")
     await service.store.touch(job)
-    async for line in service.log.read_all(job.id):
+    response = await _read_atlas(service, run.id, job.id)
+    assert response is not None, "an atlas that is done has its frame"
+    return response
+
+
+async def _read_atlas(service: Runs, run_id: str, record_id: str) -> Response | None:
+    """Return the atlas of a run that is in this record; None if there is none."""
+    async for line in service.log.read_all(record_id):
         frame = codec.decode_line(line)
         if isinstance(frame, AtlasFrame):
-            return Response(codec.to_json(_to_body(run.id, frame).model_dump()), media_type="application/json")
-    raise AssertionError("an atlas that is done has its frame")
+            return Response(codec.to_json(_to_body(run_id, frame).model_dump()), media_type="application/json")
+    return None
 
 
 def _to_body(run_id: str, frame: AtlasFrame) -> AtlasBody:

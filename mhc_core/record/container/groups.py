@@ -8,6 +8,7 @@ import numpy as np
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import (
     AnyFrame,
+    AtlasFrame,
     BackwardFrame,
     ForwardFrame,
     JacobianFrame,
@@ -24,6 +25,8 @@ GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
 INPUTS = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers, at a step
 LOSSES = ("loss", "loss_base", "output_kl")
+CUTS = (("stream", "zero"), ("stream", "mean"), ("h_res", "identity"), ("branch", "zero"), ("branch", "mean"))
+OF_CUTS = ("loss", "output_kl", "effect_last")
 LOST = ("overflow", "nan", "unknown")
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 MAX_RITZ = 10_000
@@ -64,6 +67,8 @@ class Groups:
             _check_loss(frame, path)
         elif isinstance(frame, SimilarityFrame):
             self._check_similarity(frame, path)
+        elif isinstance(frame, AtlasFrame):
+            self._check_atlas(frame, path)
 
     def _check_input(self, values: Mapping[str, Any], path: str) -> None:
         for key, value in values.items():
@@ -137,6 +142,17 @@ class Groups:
             column = np.ndim(values[key]) and len(values[key])
             if not all(0 <= layer < column for layer in flag):
                 raise SpecError(place, sorted(flag)[-1], f"layers 0 to {self.layers - 1}")
+
+    def _check_atlas(self, frame: AtlasFrame, path: str) -> None:
+        if not 0 < len(frame.cuts) <= len(CUTS) or any((cut.what, cut.do) not in CUTS for cut in frame.cuts):
+            allowed = ", ".join(f"{do} of {what}" for what, do in CUTS)
+            raise SpecError(f"{path}.cuts", [f"{cut.do} of {cut.what}" for cut in frame.cuts], f"some of {allowed}")
+        if tuple(frame.values) != OF_CUTS:
+            raise SpecError(f"{path}.values", sorted(frame.values), ", ".join(OF_CUTS))
+        shape = (len(frame.cuts), self.layers, self._sizes["n"])
+        for key, value in frame.values.items():
+            self._require_shape(f"atlas {key}", value, shape, f"{path}.values.{key}")
+            _require_no_infinity(value, f"{path}.values.{key}")
 
     def _check_similarity(self, frame: SimilarityFrame, path: str) -> None:
         self._require_shape("cka", frame.cka, (frame.layer + 1,), f"{path}.cka")

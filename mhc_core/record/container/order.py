@@ -2,6 +2,7 @@
 
 from mhc_core.record.frames import (
     AnyFrame,
+    AtlasFrame,
     BackwardFrame,
     BandsFrame,
     EndFrame,
@@ -85,6 +86,8 @@ def _to_place(frame: AnyFrame) -> Place:
             return (5, 0, frame.done)
         case BandsFrame():
             return (5, 1)
+        case AtlasFrame():
+            return (5, 2)
         case SummaryFrame():
             return (6,)
         case EndFrame():
