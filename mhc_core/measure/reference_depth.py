@@ -5,7 +5,7 @@ nor its layout is used. Shapes: N samples, C width, K sources, H heads, J output
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 
 from mhc_core.connections import DepthReads
 from mhc_core.family import TINY, Array
+from mhc_core.measure.reference_edits import edit_attention
 from mhc_core.measure.reference_mixing import MOVE, MOVED_SAMPLES, read_parameters
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
@@ -96,7 +97,11 @@ def _list_sources(spec: RunSpec, layer: int, start_NC: Array, outputs: Sequence[
 
 
 def compute_reads(
-    spec: RunSpec, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array]
+    spec: RunSpec,
+    parameters: dict[str, Array],
+    start_NC: Array,
+    outputs: Sequence[Array],
+    edit: Callable[[int, Array], Array] | None = None,
 ) -> list[ReferenceRead]:
     """Compute what is read behind every layer, before a norm that follows it.
 
@@ -105,11 +110,14 @@ def compute_reads(
     parameters: of the connection, see `read_parameters`.
     start_NC: the embedding.
     outputs: of every branch, (N, C).
+    edit: takes a layer and the attention that it reads by, and returns the attention after its edits.
     """
     found = []
     for layer in range(len(outputs)):
         sources = _list_sources(spec, layer, start_NC, outputs)
-        found.append(sources.read(_attend(sources, parameters), _get_gate(sources, parameters)))
+        attention_KNH = _attend(sources, parameters)
+        attention_KNH = attention_KNH if edit is None else edit(layer + 1, attention_KNH)
+        found.append(sources.read(attention_KNH, _get_gate(sources, parameters)))
     return found
 
 
@@ -133,8 +141,9 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     -------
     depth_rule: of the read against the sum of the sources by the attention that the stack has used, normed where a norm
         follows; relative to the largest entry.
-    depth_weights: of the attention against the softmax of its formula, at the stack's own queries and at moved ones.
-    depth_mean: of the attention against one over the number of sources, where queries start at 0.
+    depth_weights: of the attention against the softmax of its formula, edited as the spec says, at the
+        stack's own queries and at moved ones.
+    depth_mean: of the attention against one over the number of sources, edited likewise, where queries start at 0.
     """
     spec, parameters = stack.spec, read_parameters(stack)
     start_NC, branches = _read(stack.connection.streams(start))[0], [_read(output.y) for output in outputs]
@@ -146,9 +155,13 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
         due = _apply_norm(spec, sources.read(used, _get_gate(sources, parameters)).read_NC)
         rules.append(_differ(_read(stack.connection.streams(output.state))[0], due) / np.abs(due).max())
         few = _list_sources(spec, layer, start_NC[:MOVED_SAMPLES], [branch[:MOVED_SAMPLES] for branch in branches])
-        pairs = ((used, _attend(sources, parameters)), (moved[1][layer], _attend(few, moved[0])))
+        pairs = (
+            (used, edit_attention(stack, layer + 1, _attend(sources, parameters))),
+            (moved[1][layer], _attend(few, moved[0])),
+        )
         weights.append(max(_differ(*pair) for pair in pairs))
-        means.append(_differ(used, np.full(used.shape, 1 / max(len(sources.sources_KNC), 1))))
+        even_KNH = np.full(used.shape, 1 / max(len(sources.sources_KNC), 1))
+        means.append(_differ(used, edit_attention(stack, layer + 1, even_KNH)))
     found = {"depth_rule": np.array(rules), "depth_weights": np.array(weights)}
     return found | ({"depth_mean": np.array(means)} if spec.connection.noise == 0 else {})
 
