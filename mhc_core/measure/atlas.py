@@ -15,6 +15,7 @@ from mhc_core.connections import Mixing
 from mhc_core.cost.estimates import Estimate, estimate_atlas_work
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.run import choose_device
+from mhc_core.measure.trained import TrainedStacks
 from mhc_core.measure.training import train
 from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.record.stages import AtlasFrame, Cut, ProgressFrame
@@ -59,8 +60,10 @@ def estimate_atlas(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
     return estimate_atlas_work(spec, 2 * layers / (spec.depth * (spec.depth + 1)), rates)
 
 
-def measure_atlas(spec: RunSpec) -> Iterator[ProgressFrame | AtlasFrame]:
+def measure_atlas(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | AtlasFrame]:
     """Measure every cut of every layer, of the trained stack where the spec trains. Closing the generator stops it.
+
+    A stack that is among `trained` does not train again.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def measure_atlas(spec: RunSpec) -> Iterator[ProgressFrame | AtlasFrame]:
     for seed in range(spec.seeds):
         stack = build_stack(spec.model_copy(update={"seed": spec.seed + seed})).to(device)
         if spec.train.steps:
-            for _ in train(stack):
+            for _ in train(stack) if trained is None else trained.train(stack):
                 pass
         atlas = _Atlas(stack)
         bases.append(atlas.loss)
