@@ -13,11 +13,12 @@ Shapes: n streams, N samples, C width (of a stream), L layers.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 
-from mhc_core.connections import GatedMixing, Made
+from mhc_core.connections import EditedQuery, GatedMixing, Made
 from mhc_core.rng import normal
 from mhc_core.spec import EditSpec
 
@@ -102,7 +103,12 @@ class Edits:
         return state, matrix
 
     def mix(self, layer: int, mixing: Made) -> Made:
-        """Return the coefficients of a layer after the edits of these."""
+        """Return the coefficients of a layer after the edits of these.
+
+        Over depth, what the layer above reads is made here: its edits of sources come with the query.
+        """
+        if self.touches(layer + 1, "source"):
+            mixing = EditedQuery(*mixing, partial(self.weigh, layer + 1))
         for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
             entries = getattr(mixing, edit.what)
             kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None
@@ -111,6 +117,15 @@ class Edits:
             changed = edit_entries(edit, entries, rank, kept, noise)
             mixing = mixing._replace(**{edit.what: changed})
         return mixing
+
+    def weigh(self, layer: int, attention: torch.Tensor) -> torch.Tensor:
+        """Return the attention over the sources that a layer reads, (K, N, H), after its edits."""
+        weights = attention.movedim(0, -1)
+        for place, edit in self._list(layer, "source"):
+            kept = self._get_base().mixings[layer - 1].attention.movedim(0, -1) if edit.do == "freeze" else None
+            noise = self._draw(place, layer, weights.shape[-1]) if edit.do == "noise" else None
+            weights = edit_entries(edit, weights, 1, kept, noise)
+        return weights.movedim(-1, 0).contiguous()
 
     def output(self, layer: int, y_NC: torch.Tensor) -> torch.Tensor:
         """Return the output of a layer's branch after its edits."""

@@ -46,9 +46,7 @@ class AugmentedResidual(Connection):
         # A node of its own in the graph: the gradient at u must not include what passes the branch by.
         return state.view_as(state)
 
-    def leave(
-        self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing
-    ) -> tuple[torch.Tensor, Mixing]:
+    def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> tuple[torch.Tensor, Mixing]:
         x = state.to(mixing.h_res.dtype)
         passed = x + x @ self.down[layer] @ self.up[layer]
         return (mixing.h_post * y_NC.to(x.dtype) + mixing.h_res[0] * passed).to(state.dtype), mixing

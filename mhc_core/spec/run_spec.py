@@ -125,7 +125,9 @@ class RunSpec(SpecPart):
             wanted = f"a square number, the grid of a {self.block.kind} block"
             raise SpecError("input.tokens", self.input.tokens, wanted, f"Tokens must be {wanted}.")
         self._check_streams()
-        check_edits(self.edits, Edited(self.connection.kind, self.family, self.depth, self.streams))
+        chosen = self.connection
+        over_depth = chosen.depth_block, chosen.depth_form != "replace"
+        check_edits(self.edits, Edited(chosen.kind, self.family, self.depth, self.streams, *over_depth))
         self._check_depth_attention()
         self._check_scaling()
         self._check_digits()

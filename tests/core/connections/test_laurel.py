@@ -79,7 +79,9 @@ def test_the_gain_is_the_product_of_the_weights_of_the_skip_path() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_true_runs_hold_and_a_skip_path_without_its_weight_does_not(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_true_runs_hold_and_a_skip_path_without_its_weight_does_not(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mhc_core.connections import laurel
 
     spec = build_spec(depth=6, connection={**KIND, "noise": 0.5}, dtype=dtype)

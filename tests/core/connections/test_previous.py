@@ -97,7 +97,9 @@ def test_at_its_start_it_is_the_residual_network() -> None:
     for dynamic in (False, True):
         connection = {"kind": "mhc", "init": "residual", "dynamic": dynamic, "noise": 0.0, "read_from": "previous"}
         loss = build_stack(build_spec(connection=connection, **parts))().item()
-        assert loss == pytest.approx(build_stack(build_spec(connection={"kind": "residual"}, **parts))().item(), rel=1e-12)
+        assert loss == pytest.approx(
+            build_stack(build_spec(connection={"kind": "residual"}, **parts))().item(), rel=1e-12
+        )
 
 
 def test_a_layer_passes_on_what_it_has_made_of_the_state_that_enters_it() -> None:
@@ -129,7 +131,9 @@ def test_fields_and_ids() -> None:
     """The field belongs to families with a map; where it is previous there is no read-out to choose."""
     assert parse_spec({"connection": {"read_from": "own"}}).id == parse_spec({}).id
     assert parse_spec({"connection": {"read_from": "previous"}}).id != parse_spec({}).id
-    hc = [parse_spec({"connection": {"kind": "hc", "read_from": given, "output": "sum"}}) for given in ("own", "previous")]
+    hc = [
+        parse_spec({"connection": {"kind": "hc", "read_from": given, "output": "sum"}}) for given in ("own", "previous")
+    ]
     assert hc[0].id == hc[1].id
     assert hc[1].canonical()["connection"]["output"] == hc[1].output == "sum"
     previous = [
@@ -145,7 +149,12 @@ def test_it_has_no_parameters_of_its_own() -> None:
     for dynamic in (False, True):
         connection = {"kind": "mhc", "init": "residual", "dynamic": dynamic}
         counts = {
-            sum(p.numel() for p in build_stack(parse_spec({**SMALL, "connection": {**connection, "read_from": given}})).parameters())
+            sum(
+                p.numel()
+                for p in build_stack(
+                    parse_spec({**SMALL, "connection": {**connection, "read_from": given}})
+                ).parameters()
+            )
             for given in ("own", "previous")
         }
         assert len(counts) == 1
