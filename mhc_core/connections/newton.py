@@ -64,10 +64,15 @@ class _Project(torch.autograd.Function):
 
 
 def _divide(matrix: torch.Tensor, right: torch.Tensor, damping: torch.Tensor | float = 0.0) -> torch.Tensor:
-    """Solve (diag(c + damping) - T^t T) x = right with x_n = 0, (..., n)."""
+    """Solve (diag(c + damping) - T^t T) x = right with x_n = 0, (..., n).
+
+    The system is singular where entries that join some streams to others are below rounding. There x is 0: a matrix that
+    falls into parts has no gradient along what joins them.
+    """
     size = matrix.shape[-1] - 1
     system = torch.diag_embed(matrix.sum(-2) + TINY + damping) - matrix.mT @ matrix
     found = torch.linalg.solve_ex(system[..., :size, :size], right[..., :size]).result
+    found = torch.where(torch.isfinite(found).all(-1, keepdim=True), found, 0.0)
     return torch.cat([found, torch.zeros_like(right[..., size:])], dim=-1)
 
 
@@ -75,15 +80,16 @@ def _solve(logits_Knn: torch.Tensor) -> torch.Tensor:
     """Newton's method; each step is the best of several sizes along its direction, and of a round of Sinkhorn."""
     beta_Kn = -torch.logsumexp(logits_Knn, dim=1)
     for _ in range(STEPS):
-        matrix = torch.softmax(logits_Knn + beta_Kn.unsqueeze(1), dim=2)
+        shares = torch.log_softmax(logits_Knn + beta_Kn.unsqueeze(1), dim=2)
+        matrix = shares.exp()
         error_Kn = matrix.sum(1) - 1
         # Elsewhere the comparison would make the host wait for the device.
         if matrix.device.type == "cpu" and bool((error_Kn.abs() < TOLERANCE).all()):
             break
         damping_K1 = error_Kn.square().sum(1, keepdim=True).clamp(max=1e-3)
         direction = -_divide(matrix, error_Kn, damping_K1)
-        sinkhorn = -torch.log(error_Kn + 1)
-        tried = torch.stack([*(beta_Kn + size * direction for size in SIZES), beta_Kn + sinkhorn])
+        of_round = -torch.logsumexp(shares, dim=1)
+        tried = torch.stack([*(beta_Kn + size * direction for size in SIZES), beta_Kn + of_round])
         sums = torch.softmax(logits_Knn + tried.unsqueeze(2), dim=3).sum(2)
         best_K = (sums - 1).abs().sum(2).argmin(0)
         beta_Kn = tried.gather(0, best_K.view(1, -1, 1).expand(1, *beta_Kn.shape)).squeeze(0)

@@ -48,7 +48,7 @@ class WeightedDepth(Reads):
         return int(2 + layer // spec.connection.depth_block)
 
     def count_passes(self, spec: Any) -> float:
-        return 9
+        return 18
 
     def count_kept(self, spec: Any) -> tuple[int, int]:
         return 2, 0
@@ -63,7 +63,7 @@ FAMILY = Family(
     summary="DenseFormer, which replaces the state by a weighted sum of all states before it",
     year=2024,
     place=21,
-    look=Look("#4d4d00", "#d9ff66", "12px,3px,2px,3px", "star-diamond"),
+    look=Look("#000018", "#496d9e", "12px,3px,2px,3px", "star-triangle-down"),
     streams="one",
     reads=WeightedDepth(),
     rows="free",

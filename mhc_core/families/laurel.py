@@ -39,7 +39,7 @@ class Costs(OwnCosts):
         return float(22 * spec.width + 10 * spec.connection.gate_rank)
 
     def count_kept(self, spec: Any) -> float:
-        return float(3 * spec.width + spec.connection.gate_rank)
+        return float(spec.width + 2 * spec.connection.gate_rank)
 
 
 FAMILY = Family(
@@ -47,7 +47,7 @@ FAMILY = Family(
     summary="LAuReL, learned weights of branch and skip path with a map of low rank",
     year=2024,
     place=22,
-    look=Look("#7a0052", "#ff8fd6", "1px,3px,6px,3px", "diamond-wide"),
+    look=Look("#ff3155", "#fff3e7", "1px,3px,6px,3px", "diamond-wide"),
     streams="one",
     rows="free",
     columns="free",

@@ -97,8 +97,9 @@ def _attend_moved(
         for layer, output in enumerate(outputs):
             few = states[layer].detach()[:, :MOVED_SAMPLES]
             made = connection.dynamic_mixing(layer, few)
-            found.append(_read(connection.leave(layer, few, output.y.detach()[:MOVED_SAMPLES], made)[1].attention))
-        # Copied: the parameters are put back in place.
+            # Copied, here and below: the parameters are put back in place.
+            reads = connection.leave(layer, few, output.y.detach()[:MOVED_SAMPLES], made)[1]
+            found.append(_read(reads.attention).copy())
         return {name: parameter.copy() for name, parameter in read_parameters(stack).items()}, found
     finally:
         for name, p in connection.named_parameters():

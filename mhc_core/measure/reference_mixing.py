@@ -151,6 +151,7 @@ def check_coefficients(
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
     """Check the same at moved parameters, for a few samples: (L, 3)."""
     spec, own = stack.spec, {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
+    states = [stack.embed(), *(output.state for output in outputs)]
     errors = []
     try:
         for name, p in stack.connection.named_parameters():
@@ -161,7 +162,8 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
             mixing = (
                 Mixing(*(part[layer] for part in static))
                 if static is not None
-                else stack.connection.dynamic_mixing(layer, _first_samples(stack, layer, outputs))
+                # Dynamic mixing has the samples first.
+                else stack.connection.dynamic_mixing(layer, states[layer].detach()[:MOVED_SAMPLES])
             )
             parts = mixing._asdict()
             if isinstance(mixing, PassedMixing):  # the state has passed it on, made with the stack's own parameters
@@ -171,12 +173,6 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
         for name, p in stack.connection.named_parameters():
             p.copy_(own[name])
     return np.array(errors)
-
-
-def _first_samples(stack: Stack, layer: int, outputs: list[LayerOutput]) -> torch.Tensor:
-    """Return the state that enters a layer of dynamic mixing, whose first axis is the samples."""
-    state = outputs[layer - 1].state if layer else stack.embed()
-    return state.detach()[:MOVED_SAMPLES]
 
 
 def _compare(parts: dict[str, torch.Tensor], due: ReferenceCoefficients) -> list[float]:

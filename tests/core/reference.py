@@ -328,7 +328,7 @@ def scale_fully(logits: Array) -> Array:
     """Divide columns and rows in turn until nothing changes, or 100,000 times."""
     matrix, before = np.exp(logits - logits.max()), np.zeros_like(logits)
     for _ in range(100_000):
-        if np.abs(matrix - before).max() < 1e-16:
+        if np.abs(matrix - before).max() < 1e-15:
             break
         before = matrix
         matrix = matrix / matrix.sum(0)
