@@ -20,7 +20,7 @@ from mhc_core.measure.training import train
 from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.record.stages import AtlasFrame, Cut, ProgressFrame
 from mhc_core.spec import EditSpec, RunSpec, SpecError
-from mhc_core.spec.edit import Edited, list_possible
+from mhc_core.spec.edit import list_possible
 from mhc_core.stack import Stack, build_stack
 
 BATCH_BYTES = 64 * 2**20  # of states that are computed together
@@ -36,15 +36,14 @@ def list_cuts(spec: RunSpec) -> list[Cut]:
     A single stream takes from none; where layers read earlier outputs, the branch's output is cut, and each source.
     """
     if not spec.family.has_mixing:
-        return [Cut(what=what, do=do) for what in ("branch", "source") for do in ("zero", "mean")]
+        return [Cut(what=what, do=do) for what in list_possible(spec.family) for do in ("zero", "mean")]
     cuts = [Cut(what="stream", do="zero"), Cut(what="stream", do="mean")]
     return [*cuts, Cut(what="h_res", do="identity")] if "h_res" in list_possible(spec.family) else cuts
 
 
 def list_cells(spec: RunSpec, layer: int) -> list[Cell]:
     """List the single cuts of a layer."""
-    over_depth = spec.connection.depth_block, spec.connection.depth_form != "replace"
-    stack = Edited(spec.connection.kind, spec.family, spec.depth, spec.streams, *over_depth)
+    stack = spec.edited
     found: list[Cell] = []
     for place, cut in enumerate(list_cuts(spec)):
         if cut.what == "branch":

@@ -113,7 +113,7 @@ def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[Layer
     weights: list[Array | None] = [None] * len(outputs)
     if not stack.spec.family.has_mixing:
         branches = [_read(output.y) for output in outputs]
-        reads = compute_reads(stack.spec, parameters, entering[0][0], branches, partial(edit_attention, stack))
+        reads = compute_reads(stack.spec, parameters, entering[0][0], branches, edit=partial(edit_attention, stack))
         weights = [np.ones(1), *(read.weights_J for read in reads[:-1])]
     return [
         _read_layer(stack, parameters, layer, x_nNC, output, weights[layer])
