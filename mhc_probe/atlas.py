@@ -20,7 +20,7 @@ from mhc_probe.adapter import Adapter
 from mhc_probe.base import join_base
 from mhc_probe.edits import BasePass, ModelEdits
 from mhc_probe.recording import compiled
-from mhc_probe.recording.outputs import find_logits, find_loss, keep_rows
+from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms
 from mhc_probe.recording.pass_recorder import PassRecorder
 from mhc_probe.recording.unchanged import keep_unchanged
@@ -60,10 +60,10 @@ def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], 
     run: Callable[[], object] = batch if callable(batch) else lambda: model(**batch)
     with compiled.run_as_written(), keep_unchanged(model):
         with base:
-            output = _call(model, run, None)
+            output = _call(model, run, None, base.loss)
         recorded, (adapter,), latest = join_base(base), base.candidates.adapters, base.get_latest()
         rows = None if output.logits is None else keep_rows(output.logits, latest.mask)
-        atlas = _Atlas(model, adapter, BasePass(recorded, latest, {}), run, output._replace(logits=rows))
+        atlas = _Atlas(base, adapter, BasePass(recorded, latest, {}), run, output._replace(logits=rows))
         values = np.full((len(KEYS), len(atlas.cuts), len(recorded.layers), atlas.streams), np.nan, dtype=np.float32)
         for done, (place, found) in enumerate(atlas.measure(), 1):
             values[(slice(None), *place)] = found
@@ -83,15 +83,21 @@ class _Atlas:
     """A model without cuts, and what its cuts do."""
 
     def __init__(
-        self, model: nn.Module, adapter: Adapter, base: BasePass, run: Callable[[], object], output: "_Output"
+        self,
+        attachment: "Attachment",
+        adapter: Adapter,
+        base: BasePass,
+        run: Callable[[], object],
+        output: "_Output",
     ) -> None:
-        self.model, self.adapter, self.base, self.run, self.output = model, adapter, base, run, output
+        self.model, self.loss = attachment.model, attachment.loss
+        self.adapter, self.base, self.run, self.output = adapter, base, run, output
         possible = [set(adapter.edits_for(layer)) for layer in base.recorded.layers]
         self.cuts = [cut for cut in OF_STREAMS if any(cut.what in layer for layer in possible)]
         if not self.cuts:
             self.cuts = [cut for cut in OF_BRANCHES if any(cut.what in layer for layer in possible)]
         if not self.cuts:
-            raise SpecError("model", type(model).__name__, "a model whose streams or branches can be edited")
+            raise SpecError("model", type(self.model).__name__, "a model whose streams or branches can be edited")
         self.streams = base.recorded.state_nNC.shape[0]
         self.places = [
             (k, layer, stream)
@@ -120,7 +126,7 @@ class _Atlas:
         with ExitStack() as stack, keep_unchanged(self.model):
             for undo in self.adapter.register_hooks(recorder, edits):
                 stack.callback(undo)
-            output = _call(self.model, self.run, self.base.latest.mask)
+            output = _call(self.model, self.run, self.base.latest.mask, self.loss)
         last = next(reversed(recorder.passes[-1].layers.values())).after
         assert last is not None, "the last layer has returned"
         x_nNC = self.adapter.to_streams(last.values)
@@ -136,7 +142,9 @@ def _diverge(base: _Output, found: _Output) -> float:
     return float(measure_divergence(base.logits, found.logits))
 
 
-def _call(model: nn.Module, run: Callable[[], object], mask: torch.Tensor | None) -> _Output:
+def _call(
+    model: nn.Module, run: Callable[[], object], mask: torch.Tensor | None, compute: LossFunction | None
+) -> _Output:
     """Call the model, and return what it returned."""
     found: list[Any] = []
     handle = model.register_forward_hook(lambda module, args, output: found.append(output))
@@ -146,6 +154,6 @@ def _call(model: nn.Module, run: Callable[[], object], mask: torch.Tensor | None
         handle.remove()
     if len(found) != 1:
         raise SpecError("batch", f"{len(found)} calls of the model", "one call")
-    loss, logits = find_loss(found[0]), find_logits(found[0])
+    loss, logits = find_loss(found[0], compute), find_logits(found[0])
     rows = None if logits is None else keep_rows(logits, mask)
     return _Output(float("nan") if loss is None else float(loss.detach()), rows)

@@ -28,7 +28,7 @@ from mhc_probe.measurement import Unedited, build_frames
 from mhc_probe.recording import compiled, padding
 from mhc_probe.recording.joined import JoinedPasses
 from mhc_probe.recording.late import run_late_hooks
-from mhc_probe.recording.outputs import find_logits, find_loss, keep_rows
+from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms
 from mhc_probe.recording.pass_recorder import PassRecorder, is_in_backward
 from mhc_probe.recording.passes import Pass
@@ -43,19 +43,26 @@ class Attachment:
     compiled model runs uncompiled while it is recorded.
 
     With edits each call of the model first runs the same batch without them, forward, and backward from the loss that
-    the model returns. Without a loss in the output there is no gradient to compare with.
+    the model returns, or that `loss` makes of its output. Without one there is no gradient to compare with.
     """
 
     def __init__(
-        self, model: nn.Module, candidates: Candidates, edits: Sequence[EditSpec] = (), *, keeps_graph: bool = False
+        self,
+        model: nn.Module,
+        candidates: Candidates,
+        edits: Sequence[EditSpec] = (),
+        loss: LossFunction | None = None,
+        *,
+        keeps_graph: bool = False,
     ) -> None:
-        self.model, self.candidates = compiled.unwrap(model), candidates
+        self.model, self.candidates, self.loss = compiled.unwrap(model), candidates, loss
         self._norms = ParameterNorms(candidates.parameters())
         self._recordings = [
             AdapterRecording(adapter, PassRecorder(self._norms, keeps_graph=keeps_graph))
             for adapter in candidates.adapters
         ]
-        self._base = BaseRunner(Attachment(model, candidates, keeps_graph=True), edits) if edits else None
+        base = Attachment(model, candidates, loss=loss, keeps_graph=True) if edits else None
+        self._base = None if base is None else BaseRunner(base, edits)
         self._edits: ModelEdits | None = None
         self._logits: list[torch.Tensor] = []
         self._atlas: AtlasFrame | None = None
@@ -131,7 +138,7 @@ class Attachment:
         """
         if self._is_entered:
             raise RuntimeError("an atlas is measured outside of the context")
-        self._atlas = measure_atlas(Attachment(self.model, self.candidates), batch, progress)
+        self._atlas = measure_atlas(Attachment(self.model, self.candidates, loss=self.loss), batch, progress)
         return self._atlas
 
     # ---- what the pass without edits is for an edited one
@@ -205,11 +212,14 @@ class Attachment:
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
         """Record the loss, if the model returns one, and the logits of an edited pass."""
-        loss = find_loss(output)
+        with torch.no_grad():
+            loss = find_loss(output, self.loss)
         for item in self._recordings:
             item.recorder.end_call(None if loss is None else loss.detach())
-        logits = None if self._edits is None else find_logits(output)
-        if logits is not None and self._base is not None and len(self._logits) < len(self._base.logits):
+        if self._edits is None or self._base is None:
+            return
+        logits = find_logits(output)
+        if logits is not None and len(self._logits) < len(self._base.logits):
             self._logits.append(keep_rows(logits, self._edits.base.latest.mask))
 
 
@@ -236,6 +246,7 @@ def attach(
     model: nn.Module,
     layers: Iterable[nn.Module] | None = None,
     edits: Sequence[EditSpec | dict[str, Any]] = (),
+    loss: LossFunction | None = None,
 ) -> Attachment:
     """Return a probe for a model. It records while it is entered as a context.
 
@@ -248,6 +259,7 @@ def attach(
         the calling code adds to the residual stream. A list of lists counts as one list.
     edits: interventions, in the words of a spec's edits; see docs/models.md. While the context is entered, each call
         of the model runs twice: once without them, and once with them. Behind it the model is what it was.
+    loss: returns the loss of what the model returns; by default it is its output, or `loss` of this.
 
     Raises
     ------
@@ -256,4 +268,4 @@ def attach(
     SpecErrors
         If an edit is none. Whether the model allows it is checked when it is called, which raises SpecError.
     """
-    return Attachment(model, build_candidates(model, layers), parse_edits(edits))
+    return Attachment(model, build_candidates(model, layers), parse_edits(edits), loss)

@@ -58,7 +58,7 @@ class BaseRunner:
         try:
             with self.attachment:
                 output = self._call(args, kwargs)
-                self._take_gradients(find_loss(output))
+                self._take_gradients(find_loss(output, self.attachment.loss))
             return self._build_edits(output, args, kwargs)
         finally:
             self.is_running = False

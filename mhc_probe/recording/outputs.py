@@ -1,12 +1,20 @@
 """Find the loss and the logits in what a model returns."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+LossFunction = Callable[[Any], torch.Tensor]
 
-def find_loss(output: Any) -> torch.Tensor | None:
-    """Return the loss, if the model returns one: alone, or as `loss` of its output."""
+
+def find_loss(output: Any, compute: LossFunction | None = None) -> torch.Tensor | None:
+    """Return the loss, if the model returns one: alone, or as `loss` of its output.
+
+    compute: returns the loss of the output instead.
+    """
+    if compute is not None:
+        return compute(output)
     loss = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
     return loss if isinstance(loss, torch.Tensor) and loss.numel() == 1 else None
 

@@ -26,6 +26,7 @@ class Case(NamedTuple):
 
     animal: Animal
     write: Callable[[Any, Hand], Any]  # a context in which the model runs by hand
+    returns_loss: bool  # or `animal.feed` computes it from the output
 
 
 def mix(post: torch.Tensor, y: torch.Tensor, matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -35,17 +36,17 @@ def mix(post: torch.Tensor, y: torch.Tensor, matrix: torch.Tensor, x: torch.Tens
 def weigh(connection: Any, x: torch.Tensor) -> torch.Tensor:
     """Return H_pre of DeepSeek-V4 and GLM-5-next, (..., n): sigmoid of a linear map of the normed streams."""
     n = x.shape[-2]
-    flat = x.flatten(-2)
-    normed = flat * torch.rsqrt(flat.square().mean(-1, keepdim=True) + connection.input_norm.eps)
-    logits = normed @ connection.fn[:n].T
+    logits = torch.nn.functional.linear(connection.input_norm(x.flatten(-2)), connection.fn)[..., :n]
     return torch.sigmoid(logits * connection.scale[0] + connection.base[:n]) + connection.hc_eps
 
 
 def connect(connection: Any, x: torch.Tensor, layer: int, hand: Hand) -> tuple[torch.Tensor, ...]:
     """Return post, H_res and u after edits."""
-    post, comb, _ = connection(x)
-    pre = hand("h_pre", layer, weigh(connection, x))
-    return hand("h_post", layer, post), hand("h_res", layer, comb.transpose(-1, -2)), (pre.unsqueeze(-1) * x).sum(-2)
+    post, comb, u = connection(x)
+    pre = weigh(connection, x)
+    edited = hand("h_pre", layer, pre)
+    u = u if edited is pre else (edited.unsqueeze(-1) * x).sum(-2)  # else the bits of the model
+    return hand("h_post", layer, post), hand("h_res", layer, comb.transpose(-1, -2)), u
 
 
 def run_deepseek(block: Any, index: int, hand: Hand, x: torch.Tensor, input_ids: Any = None, **kwargs: Any) -> Any:
@@ -129,7 +130,8 @@ def write_blocks(blocks: Any, run: Callable[..., Any], hand: Hand) -> Any:
 
 
 def build_case(name: str, run: Callable[..., Any], list_blocks: Callable[[Any], nn.ModuleList]) -> Case:
-    return Case(ZOO[name], lambda model, hand: write_blocks(list_blocks(model), run, hand))
+    write = lambda model, hand: write_blocks(list_blocks(model), run, hand)  # noqa: E731
+    return Case(ZOO[name], write, name != "GLM-5-next")
 
 
 CASES = {

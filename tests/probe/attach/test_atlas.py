@@ -27,7 +27,8 @@ def build(name: str) -> Any:
     ("name", "shape"), [pytest.param("DeepSeek-V4", (3, 6, 4), marks=pytest.mark.full), ("GPT-2", (2, 3, 1))]
 )
 def test_every_cell_is_an_edited_pass(name: str, shape: tuple[int, ...]) -> None:
-    model, shares = build(name), []
+    model = build(name)
+    shares: list[float] = []
     atlas = attach(model).atlas(BATCH, shares.append)
     assert shares[-1] == 1
     assert shares == sorted(shares)
