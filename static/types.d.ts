@@ -247,6 +247,26 @@ export interface Verification {
   summary: string;
   checks: Check[];
 }
+export interface LensProbe {
+  target: string;
+  chance: number;
+  accuracy: (number | null)[][];
+}
+/** Rows are the embedding and what leaves each layer. All but the first three are null until it is done. */
+export interface Lens {
+  run: string;
+  status: string;
+  done: number;
+  subsets: number[][];
+  kl: (number | null)[];
+  kl_subsets: (number | null)[][];
+  kl_branches: (number | null)[];
+  tokens: { token: string; probability: number | null }[][];
+  context: string;
+  target: string;
+  probes: LensProbe[];
+  probed: number;
+}
 export interface FieldError {
   field: string;
   got: unknown;
