@@ -14,15 +14,41 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from mhc_core.connections import Connection, EditedQuery, GatedMixing, Made
+from mhc_core.connections import EditedQuery, GatedMixing, Made
 from mhc_core.rng import normal
-from mhc_core.spec import EditSpec, RunSpec
+from mhc_core.spec import EditSpec
 
 LINEAR = ("zero", "uniform", "scale", "swap")
+
+
+class HasEdits(Protocol):
+    """What is edited: a spec, or a model from elsewhere."""
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of the noise."""
+
+    @property
+    def streams(self) -> int:
+        """Return n."""
+
+    @property
+    def edits(self) -> tuple[EditSpec, ...]:
+        """Return the edits in their order."""
+
+
+class HasStreams(Protocol):
+    """How streams lie in a state."""
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        """Return a state as (n, N, C)."""
+
+    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+        """Return the state of these streams."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +70,7 @@ class Base:
 class Edits:
     """The edits of a spec by layer. `base` has to be set before a layer whose edits restore or freeze something."""
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: HasEdits) -> None:
         self.seed, self.streams = spec.seed, spec.streams
         self.is_on = bool(spec.edits)
         self.base: Base | None = None
@@ -60,7 +86,7 @@ class Edits:
         return any(True for _ in self._list(layer, *whats))
 
     def enter(
-        self, layer: int, state: torch.Tensor, connection: Connection
+        self, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the state that enters a layer, and the matrix E (n, n) that is still to be applied to it, if any."""
         matrix: torch.Tensor | None = None
@@ -116,7 +142,7 @@ class Edits:
         return [item for item in self._by_layer[layer] if item[1].what in whats]
 
     def _replace(
-        self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: Connection
+        self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> torch.Tensor:
         """Edit a stream, or all, by what is not linear for each token."""
         x_nNC = connection.streams(state)
@@ -127,7 +153,7 @@ class Edits:
                 changed[stream] = _Restore.apply(x_nNC[stream], base[stream])
             else:
                 changed[stream] = self._change(place, edit, layer, x_nNC[stream], stream)
-        return connection.join_streams(torch.stack(changed))
+        return connection.join_streams(torch.stack(changed), state)
 
     def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
         """Edit one stream or one branch output by what needs no other stream."""
@@ -214,11 +240,11 @@ def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
     return folded
 
 
-def turn(state: torch.Tensor, matrix: torch.Tensor, connection: Connection) -> torch.Tensor:
+def turn(state: torch.Tensor, matrix: torch.Tensor, connection: HasStreams) -> torch.Tensor:
     """Return the state whose streams are E x."""
     x_nNC = connection.streams(state)
     mixed = matrix.to(x_nNC) @ x_nNC.flatten(1)
-    return connection.join_streams(mixed.view(x_nNC.shape))
+    return connection.join_streams(mixed.view(x_nNC.shape), state)
 
 
 def edit_entries(

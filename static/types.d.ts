@@ -225,6 +225,7 @@ export interface AddedCost {
 export interface PaperCosts {
   models: { shape: { name: string }; hc: AddedCost; mhc: AddedCost }[];
   published_overhead: number;
+  single_pass_ratio: number;
   published_source: string;
 }
 export interface Check {

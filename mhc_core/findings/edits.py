@@ -1,5 +1,7 @@
 """Findings on edits: what was changed, in words, and what the network lost by it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mhc_core.findings.words import (
@@ -12,10 +14,15 @@ from mhc_core.findings.words import (
 )
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
-from mhc_core.spec import EditSpec, RunSpec
+from mhc_core.spec import EditSpec
 
 SAME = 0.05  # decades, up to which the effect behind the first edit and at the end count as the same
-ROUNDING = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}  # effects up to which nothing is said of them
+ROUNDING = {
+    "float64": 1e-12,
+    "float32": 1e-5,
+    "bfloat16": 0.02,
+    "float16": 0.003,
+}  # effects up to which nothing is said of them
 NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
 
 
@@ -55,6 +62,8 @@ def _name_part(what: str) -> str:
 def _name_target(edit: EditSpec) -> str:
     if edit.what == "stream":
         return f"Stream {(edit.index or 0) + 1}"
+    if edit.what == "branch" and edit.index is not None:
+        return f"Attention head {edit.index + 1}"
     if edit.what in ("state", "branch"):
         return {"state": "The state of all streams", "branch": "The branch's output"}[edit.what]
     if edit.what == "source":
@@ -76,11 +85,11 @@ def _name_layers(edit: EditSpec) -> str:
     return f"at layers {edit.first + 1} to {edit.last + 1}"
 
 
-def describe_effect(spec: RunSpec, result: Result) -> Finding | None:
+def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Finding | None:
     """Describe what edits do to the states, the loss and the output; None without edits."""
-    if not spec.edits:
+    if not edits:
         return None
-    first = min(edit.first for edit in spec.edits)
+    first = min(edit.first for edit in edits)
     effects = read_ranks(result, "effect_state")
     behind, end = float(effects[first]), float(effects[-1])
     numbers = {
@@ -90,8 +99,8 @@ def describe_effect(spec: RunSpec, result: Result) -> Finding | None:
         "loss_base": float(result.loss_base),
         "output_kl": float(result.output_kl),
     }
-    what = describe_edit(spec.edits[0]) if len(spec.edits) == 1 else f"{count(len(spec.edits), 'edit')}"
-    if max(behind, end) <= np.log10(ROUNDING[spec.dtype]):
+    what = describe_edit(edits[0]) if len(edits) == 1 else f"{count(len(edits), 'edit')}"
+    if max(behind, end) <= np.log10(ROUNDING[dtype]):
         text = f"{what}: states are those without edits, up to rounding."
     else:
         text = f"{what}: {_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mhc_core.connections import DepthReads, GatedMixing, Mixing
+from mhc_core.connections import DepthReads, GatedMixing, Mixing, PassedMixing
 from mhc_core.measure.reference_depth import compute_reads
 from mhc_core.measure.reference_edits import edit_attention
-from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
+from mhc_core.measure.reference_mixing import OF_THE_ENDS, ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.rng import normal
@@ -150,7 +150,7 @@ def _read_layer(
     )
 
 
-def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
+def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
     features = _read(mixing.features) if isinstance(mixing, GatedMixing) else None
@@ -158,15 +158,14 @@ def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
-    if not stack.spec.family.has_mixing:
-        return {
-            name: _grad(parameter)
-            for name, parameter in stack.connection.named_parameters()
-            if name.endswith(f".{layer}")
-        }
+    named = {
+        name: _grad(parameter) for name, parameter in stack.connection.named_parameters() if name.endswith(f".{layer}")
+    }
+    if named or not stack.spec.family.has_mixing:
+        return named
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
-        if not stack.spec.connection.is_dynamic and not name.startswith("output."):
+        if not stack.spec.connection.is_dynamic and not name.startswith(OF_THE_ENDS):
             found[name] = _grad(parameter)[layer]
         elif name.startswith(prefix):
             found[name.removeprefix(prefix)] = _grad(parameter)

@@ -25,12 +25,14 @@ class ReferenceCoefficients:
     h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
     features: (N, n, C), a weight for each feature, whose mean over features is h_pre; None where a stream has one
         weight.
+    h_next: (n), the weights that are passed on to the next layer; None where a layer reads with its own.
     """
 
     h_pre: Array
     h_post: Array
     h_res: Array
     features: Array | None = None
+    h_next: Array | None = None
 
 
 @dataclass(frozen=True)

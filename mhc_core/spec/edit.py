@@ -4,7 +4,7 @@ Table of what each can do: `DOES`. A layer range is [first, last], both included
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -92,9 +92,31 @@ class EditSpec(SpecPart):
         return self.layers[1]
 
 
+class EditedStack(Protocol):
+    """What edits must fit: layers L, what can be edited, where this is so in words, and how many entries it has."""
+
+    @property
+    def depth(self) -> int:
+        """Return L."""
+
+    @property
+    def possible(self) -> list[What]:
+        """Return what can be edited."""
+
+    @property
+    def where(self) -> str:
+        """Return the end of a sentence, such as "where connection.kind is hc"."""
+
+    def count_entries(self, what: What, layer: int) -> int:
+        """Count the streams n, or the sources that a layer weighs."""
+
+    def is_matrix(self, what: What) -> bool:
+        """Return whether these coefficients are n x n."""
+
+
 class Edited(NamedTuple):
-    """The stack that edits must fit: its kind and family, layers L, streams n; over depth, how many layers' outputs are
-    one source, and whether only full blocks are sources.
+    """The stack of a spec: its kind and family, layers L, streams n; over depth, how many layers' outputs are one source,
+    and whether only full blocks are sources.
     """
 
     kind: str
@@ -109,6 +131,16 @@ class Edited(NamedTuple):
         if what != "source":
             return self.streams
         return count_sources(layer, self.block, has_full_blocks=self.has_full_blocks)
+
+    @property
+    def possible(self) -> list[What]:
+        """Return what can be edited in the family."""
+        return list_possible(self.family)
+
+    @property
+    def where(self) -> str:
+        """Return the end of a sentence that says what is possible."""
+        return f"where connection.kind is {self.kind}"
 
     def is_matrix(self, what: What) -> bool:
         """Return whether these coefficients are n x n: of parts of the width, what is read is a matrix too."""
@@ -132,11 +164,16 @@ def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
         Names the first field that is wrong, such as `edits.2.index`.
     """
     for place, edit in enumerate(edits):
-        for name, got, wanted, text in _find_mistakes(edit, stack):
-            raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+        check_edit(place, edit, stack)
 
 
-def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def check_edit(place: int, edit: EditSpec, stack: EditedStack) -> None:
+    """Check one edit, which is at this place in its list. Raises the errors of `check_edits`."""
+    for name, got, wanted, text in _find_mistakes(edit, stack):
+        raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+
+
+def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     """Yield the field, what was received, what is allowed, and a sentence."""
     first, last = edit.layers
     if not 0 <= first <= last < stack.depth:
@@ -145,9 +182,8 @@ def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, st
     elif edit.what == "source" and first == 0:
         wanted = f"two layers from 1 to {stack.depth - 1}: the first layer reads the embedding alone"
         yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
-    possible = list_possible(stack.family)
-    if edit.what not in possible:
-        wanted = f"{', '.join(possible)} where connection.kind is {stack.kind}"
+    if edit.what not in stack.possible:
+        wanted = f"{', '.join(stack.possible) or 'nothing'} {stack.where}"
         yield "what", edit.what, wanted, f"what must be one of {wanted}."
     allowed = DOES[edit.what]
     if edit.do not in allowed:
@@ -161,7 +197,7 @@ def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, st
 def list_possible(family: Family) -> list[What]:
     """List what can be edited in a family."""
     if not family.has_mixing:
-        return ["branch", "source"]
+        return ["branch", "source"] if family.attends else ["branch"]
     # Features that are read one by one have no common H_pre, and streams of that family are not mixed.
     fixed = MIXED if not family.has_streams else ("h_pre", "h_res") if family.by_feature else ()
     return [what for what in DOES if what not in (*fixed, "source")]
@@ -177,7 +213,7 @@ def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
             yield name, received, f"nothing where do is {edit.do}", f"{edit.do} has no {name}."
 
 
-def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     limit = stack.count_entries(edit.what, edit.first)
     is_needed = edit.what == "stream" or edit.do == "swap"
     is_refused = edit.what in ("state", "branch")
@@ -195,7 +231,7 @@ def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any,
             yield name, got, wanted, f"{name} ({got}) must be {wanted}."
 
 
-def _find_wrong_values(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def _find_wrong_values(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     n, is_matrix = stack.count_entries(edit.what, edit.first), stack.is_matrix(edit.what)
     if edit.values is not None:
         size = (n if is_matrix else 1) * (n if edit.index is None else 1)

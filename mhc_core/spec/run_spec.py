@@ -150,7 +150,7 @@ class RunSpec(SpecPart):
             raise SpecError("connection.streams", n, wanted, text)
 
     def _check_depth_attention(self) -> None:
-        if self.family.has_mixing:
+        if not self.family.attends:
             return
         heads = self.connection.depth_heads
         if self.width % heads:
@@ -201,7 +201,11 @@ class RunSpec(SpecPart):
 
     @property
     def output(self) -> str:
-        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
+        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum", "head", or "read", which is
+        by the H_pre of the last layer.
+        """
+        if self.connection.reads_previous:
+            return "read"
         if self.connection.output != "auto":
             return self.connection.output
         is_mapped_head = self.family.is_mapped and self.connection.init == "deepseek_v4"

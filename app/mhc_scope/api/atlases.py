@@ -8,11 +8,12 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from mhc_core.record.frames import AnyFrame
+from mhc_core.record.source import SpecSource
 from mhc_core.record.stages import AtlasFrame
 from mhc_scope.api import on_demand
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
 from mhc_scope.api.http.contents import Responses
-from mhc_scope.api.http.problems import Problem
+from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.models.atlases import AtlasBody, CutBody
 from mhc_scope.api.models.links import API
 from mhc_scope.engine.contract import ATLAS
@@ -43,8 +44,16 @@ async def start_atlas(run_id: str, service: Service, client: Runner) -> Response
 
 @router.get("/runs/{run_id}/atlas", response_model=AtlasBody, responses=RESPONSES)
 async def get_atlas(run_id: str, service: Service) -> Response:
-    """Return the atlas that POST started, or how far it is; 409 where it failed or was cancelled, with the reason."""
-    return await on_demand.respond(service, ATLAS, await find_done(service, run_id), _build_body)
+    """Return the atlas that POST started, or how far it is; 409 where it failed or was cancelled, with the reason.
+
+    A trace has the atlas that was measured with it, where its model is.
+    """
+    run = await find_done(service, run_id)
+    if isinstance(run.source, SpecSource):
+        return await on_demand.respond(service, ATLAS, run, _build_body)
+    if (response := await on_demand.read_body(service, ATLAS, run.id, run.id, _build_body)) is None:
+        raise not_found("atlas of run", run.id)
+    return response
 
 
 @router.delete("/runs/{run_id}/atlas", response_model=AtlasBody)

@@ -36,12 +36,19 @@ async def respond(service: Runs, kind: str, run: StoredRun, build: Build) -> Res
     if job.status != "done":
         raise Problem("not-ready", 409, f"the {kind} of run {run.id} is {job.status}: {job.reason}")
     await service.store.touch(job)
-    async for line in service.log.read_all(job.id):
+    response = await read_body(service, kind, run.id, job.id, build)
+    assert response is not None, f"a job of the kind {kind} that is done has its frame"
+    return response
+
+
+async def read_body(service: Runs, kind: str, run_id: str, record_id: str, build: Build) -> Response | None:
+    """Return the body made of the frame of this kind in a record; None if there is none."""
+    async for line in service.log.read_all(record_id):
         frame = codec.decode_line(line)
         if frame.type == kind:
-            body = build(run.id, "done", 1.0, frame)
+            body = build(run_id, "done", 1.0, frame)
             return Response(codec.to_json(body.model_dump()), media_type="application/json")
-    raise AssertionError(f"a job of the kind {kind} that is done has its frame")
+    return None
 
 
 async def cancel(

@@ -17,7 +17,7 @@ from mhc_core.record.start import CapturedInput
 from mhc_core.spec import SpecError, SpecErrors, parse_spec
 
 # What a trace may hold; the others are of runs, which are computed from their spec.
-OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "summary", "end")
+OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "atlas", "summary", "end")
 RUN_ID_BYTES = 64
 # Keys that a frame of a trace lacks: they follow from a spec.
 OF_SPECS = ("spec", "cost", "theory", "drift", "no_law")

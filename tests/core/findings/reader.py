@@ -630,7 +630,7 @@ def _course(run: Run, way: str) -> list[float]:
 
 def _shares_of(run: Run) -> Array:
     """Shares of the embedding and of each earlier output in what the last layer reads, (L)."""
-    row = run.result.matrices["unfolded"][-1, :-1].astype(np.float64)
+    row = abs(run.result.matrices["unfolded"][-1, :-1].astype(np.float64))
     return row / row.sum()
 
 
