@@ -156,7 +156,7 @@ def keep(stack: Stack, state: torch.Tensor, subset: tuple[int, ...]) -> torch.Te
     x_nNC = stack.connection.streams(state)
     kept = torch.zeros(len(x_nNC), 1, 1, dtype=x_nNC.dtype, device=x_nNC.device)
     kept[list(subset)] = 1.0
-    return stack.connection.join_streams(x_nNC * kept)
+    return stack.connection.join_streams(x_nNC * kept, state)
 
 
 def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:

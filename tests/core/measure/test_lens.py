@@ -22,7 +22,7 @@ CUT: dict[str, Any] = {"layers": [1, 1], "what": "branch", "do": "zero"}
 def read_out(stack: Stack, x: Array) -> Array:
     """Logits of streams (n, B, T, C), one row a sample."""
     p = {name: value.detach().double().numpy() for name, value in stack.named_parameters()}
-    out = reference._reduce(stack, p, x)
+    out = reference._reduce(stack, p, x, None)
     if stack.spec.block.norm_position == "pre":
         out = reference._norm(out, stack.spec.block.norm)
     if stack.spec.input.kind == "digits":
