@@ -108,7 +108,7 @@ class Edits:
         Over depth, what the layer above reads is made here: its edits of sources come with the query.
         """
         if self.touches(layer + 1, "source"):
-            mixing = EditedQuery(*mixing, partial(self.weigh, layer + 1))
+            mixing = EditedQuery(mixing.query, mixing.gate, partial(self.weigh, layer + 1))
         for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
             entries = getattr(mixing, edit.what)
             kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None

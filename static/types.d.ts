@@ -248,6 +248,26 @@ export interface Verification {
   summary: string;
   checks: Check[];
 }
+export interface LensProbe {
+  target: string;
+  chance: number;
+  accuracy: (number | null)[][];
+}
+/** Rows are the embedding and what leaves each layer. All but the first three are null until it is done. */
+export interface Lens {
+  run: string;
+  status: string;
+  done: number;
+  subsets: number[][];
+  kl: (number | null)[];
+  kl_subsets: (number | null)[][];
+  kl_branches: (number | null)[];
+  tokens: { token: string; probability: number | null }[][];
+  context: string;
+  target: string;
+  probes: LensProbe[];
+  probed: number;
+}
 export interface FieldError {
   field: string;
   got: unknown;
@@ -350,6 +370,8 @@ export interface ViewRules {
       has_streams: boolean;
       /** Whether layers read, mix and write streams by coefficients; false for attention over depth. */
       has_mixing: boolean;
+      /** Whether layers read earlier outputs by attention over depth. */
+      attends: boolean;
       /** Whether the streams are parts of the width, so that H_pre is a matrix. */
       has_parts: boolean;
       /** Streams of every run with this connection; null if they are a setting. */

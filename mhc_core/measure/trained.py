@@ -63,7 +63,7 @@ class TrainedStacks:
         self.folder.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
             arrays = {STEPS: np.frombuffer(lines, dtype=np.uint8), UPDATES: np.array(done)}
-            np.savez(part, **weights, **arrays)
+            np.savez(part, allow_pickle=False, **weights, **arrays)
         os.replace(part.name, path)
         self._remove_oldest()
 

@@ -126,7 +126,7 @@ class Edited(NamedTuple):
     block: int = 1
     has_full_blocks: bool = False
 
-    def count_entries(self, what: What, layer: int) -> int:
+    def count_entries(self, what: str, layer: int) -> int:
         """Count the streams, or the sources that a layer weighs."""
         if what != "source":
             return self.streams

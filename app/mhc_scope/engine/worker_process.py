@@ -92,11 +92,12 @@ def execute(
     return "done", None
 
 
-def _compute(kind: str, body: dict[str, Any], threads: int, folder: Path | None) -> "Generator[AnyFrame]":
+def _compute(kind: str, body: dict[str, Any], threads: int, folder: Path | None = None) -> "Generator[AnyFrame]":
     import torch
 
     from mhc_core.cost.threads import choose_threads
     from mhc_core.measure.atlas import measure_atlas
+    from mhc_core.measure.lens import measure_lens
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
     from mhc_core.measure.trained import TrainedStacks
@@ -111,6 +112,8 @@ def _compute(kind: str, body: dict[str, Any], threads: int, folder: Path | None)
         yield recompute(spec)
     elif kind == "atlas":
         yield from measure_atlas(spec, trained)
+    elif kind == "lens":
+        yield from measure_lens(spec, trained)
     else:
         raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 

@@ -3,7 +3,8 @@
 import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
-import { isVerifiable, openVerification } from '../cards/verifying.js';
+import { isVerifiable, observed, openVerification } from '../cards/verifying.js';
+import { specOf } from '../data/record.js';
 import { shortenName } from '../figures/fill/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
@@ -140,7 +141,22 @@ function itemsOf(run, isOnly, canVerify) {
           },
         ]
       : []),
+    ...(canVerify && hasClasses(run)
+      ? [
+          {
+            title: 'Lens',
+            note: 'what each layer and stream says',
+            run: () => (observed.value = state.slots.value[run]),
+          },
+        ]
+      : []),
   ];
+}
+
+/** Return whether the read-out of a finished run gives probabilities: vectors have no classes. @param {number} run */
+function hasClasses(run) {
+  const spec = specOf(state.slots.value[run].columns);
+  return spec !== null && !['gaussian', 'correlated'].includes(spec.input?.kind ?? 'text');
 }
 
 /** The run whose name is edited. */

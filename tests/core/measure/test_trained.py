@@ -62,7 +62,8 @@ def test_the_atlas_reads_the_stored_stack(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_another_stack_is_trained_by_itself(tmp_path: Path) -> None:
     store = TrainedStacks(tmp_path)
-    for changed in ({}, {"seed": 5}, {"train": {"steps": 5, "lr": 0.01}}):
+    changes: list[dict[str, Any]] = [{}, {"seed": 5}, {"train": {"steps": 5, "lr": 0.01}}]
+    for changed in changes:
         spec = build_spec(**{"train": TRAIN, **changed})
         assert encode(spec, store) == encode(spec, None)
     assert len(list(tmp_path.iterdir())) == 3

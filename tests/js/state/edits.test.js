@@ -129,7 +129,7 @@ test('reasons why a stack cannot have an edit', () => {
 });
 
 test('reasons why weights over depth cannot be edited', () => {
-  const over = { streams: 1, has_streams: false, has_mixing: false };
+  const over = { streams: 1, has_streams: false, has_mixing: false, attends: true };
   const reasonOf = (text, stack) => whyNot(readEdits(text)[0], { ...STACK, ...over, ...stack });
   assert.equal(reasonOf('source:1:zero:2-64', {}), '');
   assert.equal(reasonOf('source:4:zero:4', {}), '');
@@ -140,7 +140,7 @@ test('reasons why weights over depth cannot be edited', () => {
   assert.equal(reasonOf('source:set:1_0_0:3', {}), '');
   assert.equal(reasonOf('source:set:1_0_0:3-4', {}), 'weighs 3 sources at layer 3');
   assert.equal(reasonOf('source:top_k:3:2', {}), 'weighs 2 sources at layer 2');
-  assert.equal(reasonOf('source:1:zero:2', { has_mixing: true }), 'has no attention over depth');
+  assert.equal(reasonOf('source:1:zero:2', { attends: false }), 'has no attention over depth');
 });
 
 test('a cut and its restoring are set and removed by the same act', () => {

@@ -6,7 +6,7 @@
 import { inclusiveRange } from '../../data/numbers.js';
 
 /** @typedef {import('../../../types').Edit} Edit @typedef {import('../../../types').EditRules} EditRules */
-/** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams; over depth how many outputs are a source, and whether only full blocks are. @typedef {{depth: number, streams: number, has_mixing: boolean, has_streams: boolean, has_parts: boolean, block: number, has_full_blocks: boolean}} Stack */
+/** The stack that edits must fit: layers, streams, and whether it has mixing, attention over depth, several streams, and parts of the width as streams; over depth how many outputs are a source, and whether only full blocks are. @typedef {{depth: number, streams: number, has_mixing: boolean, attends: boolean, has_streams: boolean, has_parts: boolean, block: number, has_full_blocks: boolean}} Stack */
 
 export const EDITS = 'edits';
 /** The panel, and the finding, about what edits do to a run. */
@@ -124,7 +124,7 @@ export function whyNot(edit, stack) {
   const { what, layers, k = 0 } = edit;
   const most = Math.max(edit.index ?? 0, edit.other ?? 0);
   if (!stack.has_mixing && what !== 'branch' && what !== SOURCE) return 'does not mix streams';
-  if (stack.has_mixing && what === SOURCE) return 'has no attention over depth';
+  if (what === SOURCE && !stack.attends) return 'has no attention over depth';
   if (editRules.mixed.includes(what) && !stack.has_streams) return 'has no mixing matrix';
   if (layers[1] >= stack.depth) return stack.depth === 1 ? 'has one layer' : `has ${stack.depth} layers`;
   if (what === SOURCE) return whyNoSource(edit, stack, Math.max(most + 1, k));
