@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
+from mhc_core.measure.atlas import list_cuts
 from mhc_core.record import codec
 from mhc_core.record.stages import AtlasFrame, ProgressFrame
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
@@ -53,8 +54,7 @@ async def cancel_atlas(run_id: str, service: Service, client: Runner, viewer: Vi
     job = await _find_job(service, await find_done(service, run_id))
     if client.owns(job.client):
         job = (await service.cancel(job, viewer)).run
-    body = AtlasBody(run=run_id, status=job.status, done=await _read_share(service, job), cuts=[])
-    return JSONResponse(body.model_dump())
+    return JSONResponse((await _to_open_body(service, run_id, job)).model_dump())
 
 
 async def _find_job(service: Runs, run: StoredRun) -> StoredRun:
@@ -67,7 +67,7 @@ async def _find_job(service: Runs, run: StoredRun) -> StoredRun:
 async def _respond(service: Runs, run: StoredRun) -> Response:
     job = await _find_job(service, run)
     if job.is_live:
-        body = AtlasBody(run=run.id, status=job.status, done=await _read_share(service, job), cuts=[])
+        body = await _to_open_body(service, run.id, job)
         return JSONResponse(body.model_dump(), 202, {"Location": f"{to_links(run.id).self}/atlas", "Retry-After": "1"})
     if job.status != "done":
         raise Problem("not-ready", 409, f"the atlas of run {run.id} is {job.status}: {job.reason}")
@@ -77,6 +77,11 @@ async def _respond(service: Runs, run: StoredRun) -> Response:
         if isinstance(frame, AtlasFrame):
             return Response(codec.to_json(_to_body(run.id, frame).model_dump()), media_type="application/json")
     raise AssertionError("an atlas that is done has its frame")
+
+
+async def _to_open_body(service: Runs, run_id: str, job: StoredRun) -> AtlasBody:
+    cuts = [CutBody(what=cut.what, do=cut.do) for cut in list_cuts(read_spec(job))]
+    return AtlasBody(run=run_id, status=job.status, done=await _read_share(service, job), cuts=cuts)
 
 
 def _to_body(run_id: str, frame: AtlasFrame) -> AtlasBody:

@@ -11,6 +11,14 @@ import { inclusiveRange } from '../../data/numbers.js';
 export const EDITS = 'edits';
 /** The panel, and the finding, about what edits do to a run. */
 export const EFFECT = 'effect';
+/** The card of the atlas in an address. */
+export const ATLAS = 'atlas';
+/** Ways of cutting in an atlas by what they do, with their titles. */
+export const CUTS = /** @type {Record<string, string>} */ ({
+  zero: 'cut',
+  mean: 'mean over tokens',
+  identity: 'no mixing',
+});
 const OFF = 'off';
 /** Number of digits beyond which a number in a sentence is rounded. */
 const DIGITS = 3;
@@ -72,7 +80,7 @@ function readEdit(text) {
 /** Return whether an edit has an index where it needs one, and none where it cannot have one. @param {Edit} edit */
 export function isValid({ what, do: act, index }) {
   const isVector = what === 'h_pre' || what === 'h_post';
-  const isWhole = ['state', 'branch'].includes(what) || act === 'identity' || (act === 'top_k' && isVector);
+  const isWhole = ['state', 'branch'].includes(what) || (act === 'top_k' && isVector);
   return index === undefined ? what !== 'stream' && act !== 'swap' : !isWhole;
 }
 
