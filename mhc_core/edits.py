@@ -47,8 +47,8 @@ class HasStreams(Protocol):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Return a state as (n, N, C)."""
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
-        """Return the state of these streams."""
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """Return the state of these streams, which is otherwise as `state`."""
 
 
 @dataclass(frozen=True)

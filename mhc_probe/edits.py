@@ -51,7 +51,7 @@ class _Streams:
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC
 
 

@@ -192,6 +192,19 @@ export interface Cost {
   seconds_likely: number;
   seconds_high: number;
 }
+/** The effect of every single cut of a run. Arrays have axes cut, layer, stream; null until it is done, entries null where not finite. */
+export interface Atlas {
+  run: string;
+  status: string;
+  /** Share of the layers that are cut. */
+  done: number;
+  cuts: { what: string; do: string }[];
+  seeds: number | null;
+  loss_base: number | null;
+  loss: (number | null)[][][] | null;
+  output_kl: (number | null)[][][] | null;
+  effect_last: (number | null)[][][] | null;
+}
 export interface Submitted {
   id: string;
   status: string;

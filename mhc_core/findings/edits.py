@@ -23,6 +23,7 @@ ROUNDING = {
     "bfloat16": 0.02,
     "float16": 0.003,
 }  # effects up to which nothing is said of them
+MOST_NAMED = 2  # edits that a sentence names
 NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
 
 
@@ -48,11 +49,22 @@ def describe_edit(edit: EditSpec) -> str:
         case "noise":
             verb = f"gets noise of {format_number(edit.value or 0.0)}"
             verb += " times its rms" if edit.what in ("stream", "state", "branch") else ""
-        case "freeze" | "restore":
+        case "freeze":
             verb = "is as in the run without edits"
+        case "restore":
+            verb = "is restored"
         case "top_k":
             verb = f"keeps its {edit.k} largest entries" + (" in each row" if edit.what == "h_res" else "")
     return f"{target} {verb} {where}"
+
+
+def describe_edits(edits: Sequence[EditSpec]) -> str:
+    """Describe edits in one clause: the first ones in words, more by their number."""
+    first, *others = (describe_edit(edit) for edit in edits[:MOST_NAMED])
+    named = [first, *(text if text.startswith("H_") else text[0].lower() + text[1:] for text in others)]
+    left = len(edits) - len(named)
+    parts = [*named, count(left, "more edit")] if left else named
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _name_part(what: str) -> str:
@@ -99,7 +111,7 @@ def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Fi
         "loss_base": float(result.loss_base),
         "output_kl": float(result.output_kl),
     }
-    what = describe_edit(edits[0]) if len(edits) == 1 else f"{count(len(edits), 'edit')}"
+    what = describe_edits(edits)
     if max(behind, end) <= np.log10(ROUNDING[dtype]):
         text = f"{what}: states are those without edits, up to rounding."
     else:

@@ -29,7 +29,7 @@ import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
-import { hasEdits } from './state/edits.js';
+import { hasEdits, shownCut } from './state/edits.js';
 import { followLook } from './state/look.js';
 import { followPrefetch } from './state/prefetch.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
@@ -55,9 +55,10 @@ function App() {
       <${Featured} />
       <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
-        <${Edits} />
+        <${Atlas} />
         <${Sliders} />
         <${Strip} />
+        <${Edits} />
       </div>
       <${Results} />
       <${Sections} />
@@ -117,7 +118,11 @@ const LAZY_DIALOGS = {
   },
 };
 
-/** Render the list of edits, if there are any. */
+/** Render the map of all cuts, if it is open. */
+const Atlas = () =>
+  html`<${Lazy} isWanted=${shownCut.value !== null} load=${() => import('./controls/atlas.js').then((module) => module.AtlasRow)} />`;
+
+/** Render the list of edits, if there are any. It is last, so that charts do not move when it appears. */
 const Edits = () =>
   html`<${Lazy} isWanted=${hasEdits.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
+from mhc_core.measure.atlas import list_cuts
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.source import SpecSource
 from mhc_core.record.stages import AtlasFrame
@@ -18,6 +19,7 @@ from mhc_scope.api.models.atlases import AtlasBody, CutBody
 from mhc_scope.api.models.links import API
 from mhc_scope.engine.contract import ATLAS
 from mhc_scope.services.runs import read_spec
+from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
@@ -51,7 +53,7 @@ async def get_atlas(run_id: str, service: Service) -> Response:
     run = await find_done(service, run_id)
     if isinstance(run.source, SpecSource):
         return await on_demand.respond(service, ATLAS, run, _build_body)
-    if (response := await on_demand.read_body(service, ATLAS, run.id, run.id, _build_body)) is None:
+    if (response := await on_demand.read_body(service, ATLAS, run, run.id, _build_body)) is None:
         raise not_found("atlas of run", run.id)
     return response
 
@@ -62,11 +64,12 @@ async def cancel_atlas(run_id: str, service: Service, client: Runner, viewer: Vi
     return await on_demand.cancel(service, ATLAS, await find_done(service, run_id), client, viewer, _build_body)
 
 
-def _build_body(run_id: str, status: str, done: float, frame: AnyFrame | None) -> AtlasBody:
+def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None) -> AtlasBody:
     if not isinstance(frame, AtlasFrame):
-        return AtlasBody(run=run_id, status=status, done=done, cuts=[])
+        cuts = [CutBody(what=cut.what, do=cut.do) for cut in list_cuts(read_spec(run))]
+        return AtlasBody(run=run.id, status=status, done=done, cuts=cuts)
     return AtlasBody(
-        run=run_id,
+        run=run.id,
         status=status,
         done=done,
         cuts=[CutBody(what=cut.what, do=cut.do) for cut in frame.cuts],

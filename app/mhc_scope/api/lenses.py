@@ -18,6 +18,7 @@ from mhc_scope.api.models.lenses import LensBody, ProbeBody, TokenBody
 from mhc_scope.api.models.links import API
 from mhc_scope.engine.contract import LENS
 from mhc_scope.services.runs import read_spec
+from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
 
@@ -55,13 +56,13 @@ async def cancel_lens(run_id: str, service: Service, client: Runner, viewer: Vie
     return await on_demand.cancel(service, LENS, await find_done(service, run_id), client, viewer, _build_body)
 
 
-def _build_body(run_id: str, status: str, done: float, frame: AnyFrame | None) -> LensBody:
+def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None) -> LensBody:
     if not isinstance(frame, LensFrame):
-        return LensBody(run=run_id, status=status, done=done)
+        return LensBody(run=run.id, status=status, done=done)
     values = {key: _to_finite(value.tolist()) for key, value in frame.values.items()}
     top, probe = values.pop("top"), values.pop("probe")
     return LensBody(
-        run=run_id,
+        run=run.id,
         status=status,
         done=done,
         subsets=frame.subsets,

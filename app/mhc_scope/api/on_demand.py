@@ -14,8 +14,8 @@ from mhc_scope.services.identity import ClientIdentity
 from mhc_scope.services.runs import Runs
 from mhc_scope.store.runs import StoredRun
 
-Build = Callable[[str, str, float, AnyFrame | None], BaseModel]
-"""Takes run, status, share that is done and, where it is done, the frame of the kind; returns the body."""
+Build = Callable[[StoredRun, str, float, AnyFrame | None], BaseModel]
+"""Takes the run, the status of its job, the share that is done and, where all is, the frame of the kind; returns the body."""
 
 
 async def find_job(service: Runs, kind: str, run: StoredRun) -> StoredRun:
@@ -30,23 +30,23 @@ async def respond(service: Runs, kind: str, run: StoredRun, build: Build) -> Res
     """Answer with the body: 200 where it is done, 202 while it is computed."""
     job = await find_job(service, kind, run)
     if job.is_live:
-        body = build(run.id, job.status, await _read_share(service, job), None)
+        body = build(run, job.status, await _read_share(service, job), None)
         headers = {"Location": f"{to_links(run.id).self}/{kind}", "Retry-After": "1"}
         return JSONResponse(body.model_dump(), 202, headers)
     if job.status != "done":
         raise Problem("not-ready", 409, f"the {kind} of run {run.id} is {job.status}: {job.reason}")
     await service.store.touch(job)
-    response = await read_body(service, kind, run.id, job.id, build)
+    response = await read_body(service, kind, run, job.id, build)
     assert response is not None, f"a job of the kind {kind} that is done has its frame"
     return response
 
 
-async def read_body(service: Runs, kind: str, run_id: str, record_id: str, build: Build) -> Response | None:
+async def read_body(service: Runs, kind: str, run: StoredRun, record_id: str, build: Build) -> Response | None:
     """Return the body made of the frame of this kind in a record; None if there is none."""
     async for line in service.log.read_all(record_id):
         frame = codec.decode_line(line)
         if frame.type == kind:
-            body = build(run_id, "done", 1.0, frame)
+            body = build(run, "done", 1.0, frame)
             return Response(codec.to_json(body.model_dump()), media_type="application/json")
     return None
 
@@ -58,7 +58,7 @@ async def cancel(
     job = await find_job(service, kind, run)
     if client.owns(job.client):
         job = (await service.cancel(job, viewer)).run
-    return JSONResponse(build(run.id, job.status, await _read_share(service, job), None).model_dump())
+    return JSONResponse(build(run, job.status, await _read_share(service, job), None).model_dump())
 
 
 async def _read_share(service: Runs, job: StoredRun) -> float:

@@ -22,6 +22,7 @@ import * as state from '../state/signals.js';
 import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/view/edits.js';
 import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
+import { MapButton } from './atlas.js';
 import { EditList } from './edits.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
@@ -38,6 +39,7 @@ export function EditsControl({ run }) {
   return html`
     <${EditList} target=${run} />
     <${AddForm} target=${run} />
+    ${run === null ? html`<p><${MapButton} /></p>` : null}
     ${run === null ? html`<${LayerMatrix} />` : null}
   `;
 }

@@ -28,7 +28,7 @@ const texts = [
   'off:stream:1:zero:1',
   'stream:1:scale:-0.5:3-4,stream:1:swap:3:5,stream:4:noise:1e-7:6',
   'state:mean:2,branch:freeze:1-9',
-  'h_res:set:1_0_0.25_-3e-9:20,h_res:2:set:0.5_0.5:20,h_res:1:swap:2:7,h_res:top_k:2:8,h_res:identity:9,h_post:3:zero:1',
+  'h_res:set:1_0_0.25_-3e-9:20,h_res:2:set:0.5_0.5:20,h_res:1:swap:2:7,h_res:top_k:2:8,h_res:identity:9,h_res:3:identity:9,h_post:3:zero:1',
 ];
 
 for (const text of texts) {
@@ -54,7 +54,6 @@ for (const text of [
   'stream:2:scale:x:3',
   'stream:2:zero:3:4',
   'state:1:zero:3',
-  'h_res:1:identity:3',
   'h_pre:1:top_k:2:3',
   'h_res:swap:2:3',
   'h_res:set:1__2:3',

@@ -19,7 +19,7 @@ class AtlasBody(BaseModel):
     run: str
     status: str = Field(description="Of the atlas: queued, running or done.")
     done: float = Field(description="Share of the layers that are cut, from 0 to 1.")
-    cuts: list[CutBody] = Field(description="Ways of cutting; empty until it is done.")
+    cuts: list[CutBody] = Field(description="Ways of cutting, each for every layer and stream.")
     seeds: int | None = Field(None, description="How many seeds the medians are of.")
     loss_base: float | None = Field(None, description="The loss without a cut; null where it is not finite.")
     loss: list[list[list[float | None]]] | None = Field(None, description="The loss with the cut.")

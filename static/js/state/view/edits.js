@@ -11,6 +11,14 @@ import { inclusiveRange } from '../../data/numbers.js';
 export const EDITS = 'edits';
 /** The panel, and the finding, about what edits do to a run. */
 export const EFFECT = 'effect';
+/** The card of the atlas in an address. */
+export const ATLAS = 'atlas';
+/** Ways of cutting in an atlas by what they do, with their titles. */
+export const CUTS = /** @type {Record<string, string>} */ ({
+  zero: 'cut',
+  mean: 'mean over tokens',
+  identity: 'no mixing',
+});
 const OFF = 'off';
 /** The edit of the weights over depth. */
 const SOURCE = 'source';
@@ -74,7 +82,7 @@ function readEdit(text) {
 /** Return whether an edit has an index where it needs one, and none where it cannot have one. @param {Edit} edit */
 export function isValid({ what, do: act, index }) {
   const isVector = ['h_pre', 'h_post', SOURCE].includes(what);
-  const isWhole = ['state', 'branch'].includes(what) || act === 'identity' || (act === 'top_k' && isVector);
+  const isWhole = ['state', 'branch'].includes(what) || (act === 'top_k' && isVector);
   return index === undefined ? what !== 'stream' && act !== 'swap' : !isWhole;
 }
 
