@@ -41,7 +41,7 @@ def _draw(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np.ndarra
 
 
 def uniform(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
-    """Return values from 0 to 1, each as likely, that depend on the arguments alone; float32 on the CPU, as `normal`."""
+    """Return values from 0 to 1, each as likely, that depend on the arguments alone, as `normal`."""
     return torch.from_numpy(_open(seed, name, layer).random(shape, dtype=np.float32))
 
 

@@ -95,7 +95,7 @@ class DepthReads(NamedTuple):
 
 
 Made = Any
-"""The coefficients that a layer has used: `Mixing`, `GatedMixing` or `PassedMixing`, or `DepthReads` of a family without mixing."""
+"""The coefficients that a layer has used: `Mixing`, `GatedMixing`, `PassedMixing`, or `DepthReads` without mixing."""
 
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
@@ -263,10 +263,10 @@ class SampleMajor(Copying):
     def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
         return _scale(grad, self.expand_scale, 0)
 
-    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+    def read(self, state: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
         return read_streams(state.to(mixing.h_pre.dtype), mixing.h_pre).to(state.dtype)
 
-    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
         dtype = mixing.h_res.dtype
         return write_streams(state.to(dtype), y_NC.to(dtype), mixing.h_post, mixing.h_res).to(state.dtype)
 

@@ -1,10 +1,10 @@
-"""Weighted averages over depth: behind each block of layers, a learned weighted sum of all states takes the state's place.
+"""Weighted averages over depth: behind each block of layers, a learned weighted sum of all states is the new state.
 
     X_i = B_i(Y_{i-1}),  Y_i = sum_{j <= i} a_ij X_j,  X_0 = Y_0 = the embedding
 
-B_i is a block of residual layers, `depth_block` of them. Formulas as in the code that `mhc_core/families/denseformer.py`
-names. A norm that follows a layer is of Y; the states that are summed stay as they are. DeepNorm enlarges the state that
-passes a layer by, as in a residual network.
+B_i is a block of residual layers, `depth_block` of them. Formulas as in the code that
+`mhc_core/families/denseformer.py` names. A norm that follows a layer is of Y; the states that are summed stay as they are. DeepNorm enlarges what passes a
+layer by, as in a residual network.
 
 Shapes: L layers, N samples, C width, K sources, J outputs so far with the embedding.
 """
@@ -104,7 +104,7 @@ class WeightedDepth(Connection):
 
     @torch.no_grad()
     def _weigh(self, layer: int) -> torch.Tensor:
-        """Return the weight of the embedding and of each output in what is read, (J), without the factor of DeepNorm."""
+        """Return the weight of the embedding and of each output in what is read, (J), without DeepNorm's factor."""
         versions = [(weights.device, weights._version) for weights in self.weights.values()]
         if self._rows is None or versions != self._versions:
             self._rows, self._versions = self._weigh_all(), versions

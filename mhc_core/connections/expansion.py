@@ -9,7 +9,6 @@ streams that differ break that symmetry. As `StreamExpandLSS` in the code of bra
 
 import math
 
-import torch
 from torch import nn
 
 from mhc_core.rng import uniform

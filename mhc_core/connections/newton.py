@@ -2,10 +2,10 @@
 
     T = exp(R + alpha 1^t + 1 beta^t),  with rows and columns that sum to 1
 
-For given beta, rows of softmax(R + beta) sum to 1, and beta minimises sum_i log sum_j exp(R_ij + beta_j) - sum_j beta_j,
-which is convex. With beta_n = 0 there are n - 1 unknowns, of gradient c - 1 and Hessian diag(c) - T^t T, c the sums of
-columns. Backward, dT = T * (dR + d alpha 1^t + 1 d beta^t) with sums of 0 leaves one system of the same matrix, whatever
-the number of steps was. Both are as in the code of yixuan/mHC-proj (`src/birkhoff_proj_n4.cu`) for arXiv 2606.07574,
+For given beta, rows of softmax(R + beta) sum to 1, and beta minimises the convex function
+sum_i log sum_j exp(R_ij + beta_j) - sum_j beta_j. With beta_n = 0 there are n - 1 unknowns, of gradient c - 1 and Hessian
+diag(c) - T^t T, c the sums of columns. Backward, dT = T * (dR + d alpha 1^t + 1 d beta^t) with sums of 0 leaves one
+system of the same matrix, whatever the number of steps was. Both are as in the code of yixuan/mHC-proj (`src/birkhoff_proj_n4.cu`) for arXiv 2606.07574,
 which is for n = 4; steps are damped otherwise here.
 
 All of it is in float64, as nothing corrects its rounding. Shapes: K matrices n x n, S steps that are tried.
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from mhc_core.family import MapSettings, ResidualMap
+from mhc_core.family import ResidualMap
 
 STEPS = 60  # at most; logits of size 1 take about 5
 TOLERANCE = 1e-14  # of the sums of columns
@@ -66,8 +66,8 @@ class _Project(torch.autograd.Function):
 def _divide(matrix: torch.Tensor, right: torch.Tensor, damping: torch.Tensor | float = 0.0) -> torch.Tensor:
     """Solve (diag(c + damping) - T^t T) x = right with x_n = 0, (..., n).
 
-    The system is singular where entries that join some streams to others are below rounding. There x is 0: a matrix that
-    falls into parts has no gradient along what joins them.
+    The system is singular where entries that join some streams to others are below rounding. There x is 0: a matrix
+    that falls into parts has no gradient along what joins them.
     """
     size = matrix.shape[-1] - 1
     system = torch.diag_embed(matrix.sum(-2) + TINY + damping) - matrix.mT @ matrix

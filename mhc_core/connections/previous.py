@@ -1,4 +1,4 @@
-"""Mixing whose layers read with the H_pre that the layer before them makes, so that one pass over the streams is enough.
+"""Mixing whose layers read with the H_pre that the layer before them makes: one pass over the streams is enough.
 
     x_{l+1}[i] = sum_j H_res(x_l)[i,j] x_l[j] + H_post(x_l)[i] F(sum_j H_pre(x_{l-1})[j] x_l[j])
 

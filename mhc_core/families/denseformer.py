@@ -32,8 +32,7 @@ class WeightedDepth(Reads):
             if _ends_block(spec, layer):
                 states, made = [*states, read], [*made, row]
                 weights = parameters[f"weights.{layer}"] if given.weights is None else given.weights[layer].ravel()
-                read = sum(weight * state for weight, state in zip(weights, states, strict=True))
-                row = sum(weight * one for weight, one in zip(weights, made, strict=True))
+                read, row = np.tensordot(weights, np.array(states), 1), weights @ np.array(made)
             read = given.norm(read)
             found.append(ReferenceRead(weights.reshape(-1, 1, 1), read, row[: layer + 2]))
         return found

@@ -32,8 +32,8 @@ def _take_log_share(t: Array, axis: int) -> Array:
 
 
 def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
-    """Compute the limit of the rounds in float64 for every type: rounds, then Newton's method on the factors of rows and
-    columns together.
+    """Compute the limit of the rounds in float64 for every type: rounds, then Newton's method on the factors of rows
+    and columns together.
     """
     n = settings.streams
     t = to_type(logits).reshape(*logits.shape[:-1], n, n)

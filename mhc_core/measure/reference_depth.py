@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from mhc_core.connections import DepthReads
 from mhc_core.family import TINY, Array, Reading, ReferenceRead
 from mhc_core.measure.reference_edits import edit_attention
 from mhc_core.measure.reference_mixing import MOVE, MOVED_SAMPLES, read_parameters

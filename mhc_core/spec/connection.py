@@ -117,8 +117,8 @@ class ConnectionSpec(SpecPart):
     projection: Literal["sinkhorn", "newton"] = Field(
         "sinkhorn",
         title="Projection",
-        description="How logits become a doubly stochastic matrix. sinkhorn: rounds of normalisation. newton: the limit "
-        "of many rounds, by Newton's method in float64, with its gradient by the implicit function theorem.",
+        description="How logits become a doubly stochastic matrix. sinkhorn: rounds of normalisation. newton: the "
+        "limit of many rounds, by Newton's method in float64, with its gradient by the implicit function theorem.",
         json_schema_extra=control("select", applies={"connection.kind": SOLVABLE}, later=True),
     )
     sinkhorn_iters: int = Field(
@@ -151,8 +151,8 @@ class ConnectionSpec(SpecPart):
         ge=1,
         le=1024,
         title="Layers a source",
-        description="Where layers read earlier outputs: how many layers make one source. Of attnres it is the sum of their "
-        "outputs, of denseformer the state behind them. 1: every layer makes a source of its own. A block that is not "
+        description="Where layers read earlier outputs: how many layers make one source. Of attnres it is the sum of "
+        "their outputs, of denseformer the state behind them. 1: every layer makes a source of its own. A block that is not "
         "full is a source too where it is read.",
         json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": READING}, later=True),
     )

@@ -59,14 +59,14 @@ def test_vectors_start_by_xaviers_bound() -> None:
 
 
 def test_streams_that_differ_give_the_mixing_a_gradient() -> None:
-    """Copies give the first layer none where rows sum to 1. Nor has it one where all that follows treats streams alike."""
+    """Copies give the first layer none where rows sum to 1, nor do scaled ones where all that follows is even."""
     cases = (("mhc_lite", "copies", False), ("c_mhc", "scaled", False), ("mhc_lite", "scaled", True))
     for init, expand, moves in cases:
         connection = {"kind": "mhc_lite", "init": init, "noise": 0.0, "expand": expand}
         spec = build_spec(connection=connection, block={"kind": "mlp"})
         stack = build_stack(spec)
         stack().backward()
-        grad: Any = stack.connection.b_res.grad  # type: ignore[union-attr]
+        grad: Any = stack.connection.b_res.grad
         assert (grad[0].abs().max() > 1e-9) == moves
     (premise,) = {item.field for key, item in find_unmet_premises(spec).items() if key == "act_rms"}
     assert premise == "connection.expand"

@@ -1,5 +1,6 @@
 """Layers that read with the H_pre of the layer before them: values, gradients, start and output."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,8 @@ def test_gradients_are_those_of_differences_of_the_plain_loops(dynamic: bool) ->
         assert (parameter.grad * direction).sum().item() == pytest.approx(slope, rel=1e-6, abs=1e-9), name
 
 
-def compute_plain_gradients(dynamic: bool, stack: Any) -> torch.Tensor:
-    """The loss with the weights of every read written out, and its gradient at the embedding, by autograd alone."""
+def find_input_gradient(stack: Any) -> Any:
+    """The gradient at the embedding, by autograd alone."""
     x = stack.input().flatten(0, 1).detach().requires_grad_()
     state = stack.connection.expand(x)
     stack.loss(stack.climb(state)[0]).backward()
@@ -66,10 +67,11 @@ def compute_plain_gradients(dynamic: bool, stack: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_the_layer_by_layer_pass_has_the_gradients_of_plain_autograd(dynamic: bool) -> None:
-    """Also those that reach a layer's parameters through the next layer's read, and the last one's through the output."""
+    """Also those that reach parameters through the next layer's read, and the last one's through the output."""
     spec = build(dynamic=dynamic)
-    result, stack = measure(spec), build_stack(spec)
-    grad = compute_plain_gradients(dynamic, stack)
+    result = measure(spec)
+    stack: Any = build_stack(spec)
+    grad = find_input_gradient(stack)
     assert result.input is not None
     assert result.input["grad_rms"] == pytest.approx(grad.square().mean().sqrt().item(), rel=1e-12)
     for layer in range(spec.depth):
@@ -106,7 +108,7 @@ def test_a_layer_passes_on_what_it_has_made_of_the_state_that_enters_it() -> Non
     stack = shake(build_stack(build(dynamic=True)))
     outputs: list[Any] = []
     stack.climb(stack.embed(), lambda layer, output: outputs.append(output))
-    for output, after in zip(outputs, outputs[1:], strict=False):
+    for output, after in itertools.pairwise(outputs):
         assert isinstance(output.mixing, PassedMixing)
         torch.testing.assert_close(after.mixing.h_pre, output.mixing.h_next, rtol=0, atol=0)
     last = outputs[-1]
