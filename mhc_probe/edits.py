@@ -255,6 +255,9 @@ class _EditedLayers(NamedTuple):
     possible: list[What]
     where: str
 
+    def count_entries(self, what: What, layer: int) -> int:
+        return self.streams
+
     def is_matrix(self, what: What) -> bool:
         return what == "h_res"
 

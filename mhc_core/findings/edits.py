@@ -43,7 +43,8 @@ def describe_edit(edit: EditSpec) -> str:
         case "set":
             verb = "is set to given values"
         case "swap":
-            verb = f"is exchanged with {_name_part(edit.what)} {(edit.other or 0) + 1}"
+            whose = "that of " if edit.what == "source" else ""
+            verb = f"is exchanged with {whose}{_name_part(edit.what)} {(edit.other or 0) + 1}"
         case "noise":
             verb = f"gets noise of {format_number(edit.value or 0.0)}"
             verb += " times its rms" if edit.what in ("stream", "state", "branch") else ""
@@ -55,7 +56,7 @@ def describe_edit(edit: EditSpec) -> str:
 
 
 def _name_part(what: str) -> str:
-    return {"stream": "stream", "h_res": "row"}.get(what, "entry")
+    return {"stream": "stream", "h_res": "row", "source": "source"}.get(what, "entry")
 
 
 def _name_target(edit: EditSpec) -> str:
@@ -65,8 +66,17 @@ def _name_target(edit: EditSpec) -> str:
         return f"Attention head {edit.index + 1}"
     if edit.what in ("state", "branch"):
         return {"state": "The state of all streams", "branch": "The branch's output"}[edit.what]
+    if edit.what == "source":
+        return name_source(edit.index)
     name = NAMES[edit.what]
     return name if edit.index is None else f"{_name_part(edit.what).capitalize()} {edit.index + 1} of {name}"
+
+
+def name_source(index: int | None) -> str:
+    """Name the weight that layers give a source over depth, the first of which is the embedding; None for all."""
+    if index is None:
+        return "Attention over depth"
+    return f"The weight of {'the embedding' if index == 0 else f'source {index + 1}'}"
 
 
 def _name_layers(edit: EditSpec) -> str:

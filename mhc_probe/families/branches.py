@@ -230,8 +230,9 @@ class _BranchHooks(TorchFunctionMode):
 
     @torch.no_grad()
     def _enter_sum(self, found: _Sum) -> Callable[[torch.Tensor], None] | None:
-        """Record the state and its operands before the sum, which may be in place. Return a function that takes the
-        sum.
+        """Record the state and the branch output before they are added, because the addition may overwrite them.
+
+        Return a function to be called with the sum, or None if this sum is not recorded.
         """
         self._open.remove(found.branch)
         self._has_sums = True

@@ -163,7 +163,7 @@ class Groups:
 
 def _check_loss(frame: LossFrame, path: str) -> None:
     if "loss" not in frame.values or frame.values.keys() - LOSSES or frame.status.keys() - frame.values.keys():
-        raise SpecError(f"{path}.values", sorted(frame.values), f"loss, and of an edited run {', '.join(LOSSES[1:])}")
+        raise SpecError(f"{path}.values", sorted(frame.values), f"loss, and for an edited run {', '.join(LOSSES[1:])}")
     for key, value in frame.values.items():
         if value is None and key not in frame.status:
             raise SpecError(f"{path}.values.{key}", "null", "a number, or a status that says why there is none")

@@ -207,6 +207,12 @@ export const postVerification = (id, signal) =>
   call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
 /** Fetch a verification. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
+/** Request the lens of a run. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Lens>} */
+export const postLens = (id, signal) => call(`/runs/${encodeURIComponent(id)}/lens`, { method: 'POST', signal });
+/** Fetch a lens. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Lens>} */
+export const getLens = (id, signal) => call(`/runs/${encodeURIComponent(id)}/lens`, { signal });
+/** Cancel a lens. @param {string} id */
+export const deleteLens = (id) => call(`/runs/${encodeURIComponent(id)}/lens?viewer=${VIEWER}`, { method: 'DELETE' });
 /** Fetch the titles of metrics. @param {AbortSignal} signal @returns {Promise<{key: string, title: string}[]>} */
 export const getMetrics = async (signal) => (await call('/metrics-catalogue', { signal })).metrics;
 /** Cancel a run, unless others watch it. @param {string} id */
