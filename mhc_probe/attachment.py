@@ -114,7 +114,8 @@ class Attachment:
         if self._base is not None and self._edits is not None:
             _require_applied(self._edits)
             unedited = Unedited(self._base.join(), self._edits, self._base.edits, self._base.logits, self._logits)
-        frames = build_frames(recorded, self._norms, _build_source(self.model), recorder.autocast, unedited)
+        source = _build_source(self.model, () if self._base is None else self._base.edits)
+        frames = build_frames(recorded, self._norms, source, recorder.autocast, unedited)
         return frames if self._atlas is None else [*frames[:-1], self._atlas, frames[-1]]
 
     def atlas(self, batch: Batch, progress: Callable[[float], object] | None = None) -> AtlasFrame:
@@ -223,9 +224,13 @@ class Attachment:
             self._logits.append(keep_rows(logits, self._edits.base.latest.mask))
 
 
-def _build_source(model: nn.Module) -> TraceSource:
+def _build_source(model: nn.Module, edits: Sequence[EditSpec]) -> TraceSource:
     count = sum(parameter.numel() for parameter in model.parameters())
-    return TraceSource(model=Model(name=type(model).__name__, parameters=count), versions=_find_versions(model))
+    return TraceSource(
+        model=Model(name=type(model).__name__, parameters=count),
+        versions=_find_versions(model),
+        edits=[edit.model_dump(mode="json", exclude_none=True) for edit in edits] or None,
+    )
 
 
 def _find_versions(model: nn.Module) -> dict[str, str]:

@@ -505,6 +505,8 @@ export interface TraceSource {
   model: Model;
   /** Versions of the libraries that the model is made of, by name. */
   versions: Record<string, string>;
+  /** The edits with which it ran, as those of a spec; only where there were any. */
+  edits?: (Record<string, unknown>)[];
 }
 
 export type Value = number | Numbers | PackedArray | null;

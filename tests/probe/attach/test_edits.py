@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -10,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from mhc_core.record import container
 from mhc_core.record.result import Result
+from mhc_core.record.source import TraceSource
+from mhc_core.record.start import StartFrame
 from mhc_core.spec import SpecError, SpecErrors
 from mhc_probe import attach
 from tests.probe.attach.animals import draw_ids
@@ -215,6 +219,11 @@ def test_the_effect_is_the_distance_of_states_and_gradients_loss_and_logits(name
     np.testing.assert_allclose(result.layers["effect_grad"], gradients, rtol=1e-4, atol=TOLERANCE)
     p, q = (torch.log_softmax(x.double(), -1) for x in (logits, edited_logits))
     assert result.output_kl == pytest.approx(float((p.exp() * (p - q)).sum(-1).mean()), rel=1e-4)
+    assert isinstance(result.source, TraceSource)
+    assert result.source.edits == [given]
+    content = io.BytesIO(result.to_bytes())
+    read = [frame for frame in container.read_frames(content) if isinstance(frame, StartFrame)]
+    assert [frame.source for frame in read] == [result.source]
     assert result.summary.findings[0].key == "effect"
     assert result.summary.findings[0].text.startswith("The branch's output is set to 0 at layer 2: the state behind")
 
