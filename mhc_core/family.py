@@ -130,10 +130,17 @@ class OwnCosts(ABC):
 
 @dataclass(frozen=True)
 class Reading:
-    """What `Reads.reference` is given: the norm that follows a layer, and the coefficients of each layer, if any."""
+    """What `Reads.reference` is given.
+
+    Attributes
+    ----------
+    norm: that follows a layer. weights: the coefficients of each layer, in place of those of the formula.
+    edit: takes a layer and the attention (K, N, H) that it reads by, and returns it after its edits.
+    """
 
     norm: Callable[[Array], Array]
     weights: Sequence[Array] | None = None
+    edit: Callable[[int, Array], Array] | None = None
 
 
 class Reads(ABC):

@@ -10,7 +10,7 @@ layer `expand` makes the state of the embedding; after the last `reduce` collaps
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -70,11 +70,22 @@ class Query(NamedTuple):
     gate: torch.Tensor
 
 
+class EditedQuery(NamedTuple):
+    """A `Query` whose attention an edit changes before the sources are summed.
+
+    edit: takes attention (K, N, H) and returns as much; a function of torch that autograd can differentiate.
+    """
+
+    query: torch.Tensor
+    gate: torch.Tensor
+    edit: Callable[[torch.Tensor], torch.Tensor]
+
+
 class DepthReads(NamedTuple):
     """How what leaves one layer is read, where layers read earlier outputs: see `mhc_core.connections.depth`.
 
     attention: (K, N, H), coefficients of K sources for each sample and head; (K, 1, 1) where all share them. Those of a
-        softmax sum to 1. Empty where nothing is weighed.
+        softmax sum to 1, unless edited. Empty where nothing is weighed.
     weights: (J), of the embedding and of each output so far in what is read: the mean over samples and heads, without a
         gradient.
     """

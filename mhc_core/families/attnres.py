@@ -38,6 +38,8 @@ class AttentionReads(Reads):
                 attention = sources.attend(parameters[f"queries.{layer}"])
             else:
                 attention = np.zeros((0, len(start_NC), spec.connection.depth_heads))
+            if given.weights is None and given.edit is not None:
+                attention = given.edit(layer + 1, attention)
             read = sources.read(attention, float(parameters.get(f"gates.{layer}", 1.0)))
             found.append(replace(read, read_NC=given.norm(read.read_NC)))
         return found

@@ -5,13 +5,15 @@ its layout is used. Shapes: N samples, C width, K sources, H heads, J outputs so
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from mhc_core.family import TINY, Array, Reading, ReferenceRead
+from mhc_core.measure.reference_edits import edit_attention
 from mhc_core.measure.reference_mixing import MOVE, MOVED_SAMPLES, read_parameters
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
@@ -24,6 +26,7 @@ def compute_reads(
     start_NC: Array,
     outputs: Sequence[Array],
     weights: Sequence[Array] | None = None,
+    edit: Callable[[int, Array], Array] | None = None,
 ) -> list[ReferenceRead]:
     """Compute what is read behind every layer.
 
@@ -33,9 +36,10 @@ def compute_reads(
     start_NC: the embedding.
     outputs: of every branch, (N, C).
     weights: the coefficients of the sources of every layer, in place of those of the formula.
+    edit: takes a layer and the coefficients that it reads by, and returns them after its edits.
     """
     assert spec.family.reads is not None, "layers read earlier outputs"
-    given = Reading(lambda read_NC: _apply_norm(spec, read_NC), weights)
+    given = Reading(lambda read_NC: _apply_norm(spec, read_NC), weights, edit)
     return spec.family.reads.reference(spec, parameters, start_NC, outputs, given)
 
 
@@ -49,18 +53,20 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
     -------
     depth_rule: of the read against the sum of the sources by the coefficients that the stack has used, normed where a
         norm follows; relative to the largest entry.
-    depth_weights: of the coefficients against their formula, at the stack's own parameters and at moved ones.
-    depth_mean: of the coefficients against those before the drift, where there is none.
+    depth_weights: of the coefficients against their formula, edited as the spec says, at the stack's own parameters;
+        and without edits at moved ones.
+    depth_mean: of the coefficients against those before the drift, edited likewise, where there is none.
     """
     spec, parameters = stack.spec, read_parameters(stack)
     assert spec.family.reads is not None, "layers read earlier outputs"
     start_NC, branches = _read(stack.connection.streams(start))[0], [_read(output.y) for output in outputs]
     used = [_read(output.mixing.attention) for output in outputs]
     moved, moved_used = _attend_moved(stack, start, outputs)
+    edit = partial(edit_attention, stack)
     few = start_NC[:MOVED_SAMPLES], [branch[:MOVED_SAMPLES] for branch in branches]
     due = zip(
         compute_reads(spec, parameters, start_NC, branches, used),
-        compute_reads(spec, parameters, start_NC, branches),
+        compute_reads(spec, parameters, start_NC, branches, edit=edit),
         compute_reads(spec, moved, *few),
         strict=True,
     )
@@ -70,8 +76,8 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
         rules.append(_differ(state, ruled.read_NC) / np.abs(ruled.read_NC).max())
         pairs = ((used[layer], plain.weights_KNH), (moved_used[layer], other.weights_KNH))
         weights.append(max(_differ(*pair) for pair in pairs))
-        at_start = spec.family.reads.start(len(used[layer]))
-        means.append(_differ(used[layer], np.broadcast_to(at_start[:, None, None], used[layer].shape)))
+        at_start = np.broadcast_to(spec.family.reads.start(len(used[layer]))[:, None, None], used[layer].shape)
+        means.append(_differ(used[layer], edit(layer + 1, at_start)))
     found = {"depth_rule": np.array(rules), "depth_weights": np.array(weights)}
     return found | ({"depth_mean": np.array(means)} if spec.connection.noise == 0 else {})
 

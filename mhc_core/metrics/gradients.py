@@ -68,6 +68,6 @@ def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
 
 
 def measure_groups(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Measure norm of all entries of each group of tensors together, (K) float64, without leaving the device."""
+    """Return the norm over all entries of each of K groups of tensors, (K) float64, on their device."""
     norms = iter(measure_norms([tensor for group in groups for tensor in group]))
     return join_norms([list(islice(norms, len(group))) for group in groups])

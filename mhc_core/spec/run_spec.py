@@ -125,7 +125,7 @@ class RunSpec(SpecPart):
             wanted = f"a square number, the grid of a {self.block.kind} block"
             raise SpecError("input.tokens", self.input.tokens, wanted, f"Tokens must be {wanted}.")
         self._check_streams()
-        check_edits(self.edits, Edited(self.connection.kind, self.family, self.depth, self.streams))
+        check_edits(self.edits, self.edited)
         self._check_depth_attention()
         self._check_scaling()
         self._check_digits()
@@ -174,6 +174,13 @@ class RunSpec(SpecPart):
         """Return the spec as plain data without the fields that do not apply: what is hashed, stored and shown."""
         full = self.model_dump(mode="json")
         return _keep_applying(type(self), full, full)
+
+    @property
+    def edited(self) -> Edited:
+        """Return the stack that edits must fit."""
+        chosen = self.connection
+        is_delta = chosen.depth_form != "replace"
+        return Edited(chosen.kind, self.family, self.depth, self.streams, chosen.depth_block, is_delta)
 
     @property
     def family(self) -> Family:

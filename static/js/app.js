@@ -8,7 +8,7 @@ import { Featured, Sections } from './cards/sections.js';
 import { current, Heading } from './cards/story.js';
 import { STEPS } from './cards/storysteps.js';
 import { Strip } from './cards/strip.js';
-import { verified } from './cards/verifying.js';
+import { observed, verified } from './cards/verifying.js';
 import { Continue } from './controls/continueview.js';
 import { followCursor } from './controls/cursor.js';
 import { followKeys } from './controls/keys.js';
@@ -29,7 +29,7 @@ import { footLine } from './share/export.js';
 import { links } from './share/share.js';
 import { openAddress } from './state/actions.js';
 import { boot } from './state/boot.js';
-import { hasEdits } from './state/edits.js';
+import { hasEdits, shownCut } from './state/edits.js';
 import { followLook } from './state/look.js';
 import { followPrefetch } from './state/prefetch.js';
 import { areAllKnown, leavePreset, presets, title, unknownPreset } from './state/presets.js';
@@ -55,9 +55,10 @@ function App() {
       <${Featured} />
       <div class="bench">
         <${PictureCard}><${TrainingProgress} /><//>
-        <${Edits} />
+        <${Atlas} />
         <${Sliders} />
         <${Strip} />
+        <${Edits} />
       </div>
       <${Results} />
       <${Sections} />
@@ -103,6 +104,10 @@ const LAZY_DIALOGS = {
     isWanted: () => verified.value !== null,
     load: () => import('./cards/verify.js').then((module) => module.VerifyDialog),
   },
+  lens: {
+    isWanted: () => observed.value !== null,
+    load: () => import('./cards/lens.js').then((module) => module.LensDialog),
+  },
   map: {
     isWanted: () => hasServer && hasMap.value,
     load: () => import('./map/map.js').then((module) => module.MapDialog),
@@ -113,7 +118,11 @@ const LAZY_DIALOGS = {
   },
 };
 
-/** Render the list of edits, if there are any. */
+/** Render the map of all cuts, if it is open. */
+const Atlas = () =>
+  html`<${Lazy} isWanted=${shownCut.value !== null} load=${() => import('./controls/atlas.js').then((module) => module.AtlasRow)} />`;
+
+/** Render the list of edits, if there are any. It is last, so that charts do not move when it appears. */
 const Edits = () =>
   html`<${Lazy} isWanted=${hasEdits.value} load=${() => import('./controls/edits.js').then((module) => module.EditsRow)} />`;
 

@@ -32,7 +32,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 class Trace:
     """What passed: states after the embedding and after every layer, branch inputs and outputs, coefficients.
 
-    `merged` is each state with its streams merged: their mean, or all parts of the width side by side.
+    `attention` is the weights over depth behind every layer. `merged` is each state with its streams merged: their
+    mean, or all parts of the width side by side.
     """
 
     states: list[Array] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Trace:
     h_pre: list[Array] = field(default_factory=list)
     h_post: list[Array] = field(default_factory=list)
     h_res: list[Array] = field(default_factory=list)
+    attention: list[Array] = field(default_factory=list)
     loss: float = math.nan
 
 
@@ -107,8 +109,11 @@ def _trace_depth(
         outputs.append(plain.edit_output(spec, layer, y, base.y[layer] if base else None))
         found.u.append(read)
         found.y.append(outputs[-1])
+        weights = weigh_depth(spec, p, embedded, outputs) if spec.connection.kind == "attnres" else np.zeros(0)
+        kept = base.attention[layer] if base else None
+        found.attention.append(plain.edit_attention(spec, layer + 1, weights, kept))
         if spec.connection.kind == "attnres":
-            read = read_depth(spec, p, embedded, outputs)
+            read = read_depth(spec, p, embedded, outputs, found.attention[-1])
         else:
             read = skip * read + outputs[-1]
             if (layer + 1) % spec.connection.depth_block == 0 or layer + 1 == spec.depth:
@@ -124,33 +129,49 @@ def _trace_depth(
     return found
 
 
-def read_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array]) -> Array:
-    """What is read behind that many outputs (B, T, C), by one softmax for each token and head."""
-    connection, done = spec.connection, len(outputs)
-    size, heads, is_delta = connection.depth_block, connection.depth_heads, connection.depth_form != "replace"
-    blocks = [sum(outputs[first : first + size], start=np.zeros_like(embedded)) for first in range(0, done, size)]
-    plain = embedded + sum(outputs)
-    if is_delta:
-        if done == spec.depth:
-            return plain
-        blocks = blocks[: done // size]
-    sources, query = [embedded, *blocks], p[f"connection.queries.{done - 1}"]
-    found, part = np.zeros_like(embedded), spec.width // heads
-    for b in range(embedded.shape[0]):
+def weigh_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array]) -> Array:
+    """The weights of the sources behind that many outputs (B, T, H, K), by one softmax for each token and head."""
+    connection, sources = spec.connection, _list_sources(spec, embedded, outputs)
+    heads = connection.depth_heads
+    weights, part = np.zeros((*embedded.shape[:2], heads, len(sources))), spec.width // heads
+    for b in range(embedded.shape[0]) if sources else []:
         for t in range(embedded.shape[1]):
             rows = [source[b, t] for source in sources]
-            sizes = [math.sqrt((row * row).mean() + 1e-6) for row in rows]
+            normed = [row / math.sqrt((row * row).mean() + 1e-6) for row in rows]
             for head in range(heads):
                 own = slice(head * part, (head + 1) * part)
-                logits = np.array([query[own] @ (row / size)[own] for row, size in zip(rows, sizes, strict=True)])
+                logits = np.array([p[f"connection.queries.{len(outputs) - 1}"][own] @ row[own] for row in normed])
                 if connection.depth_values == "normed":
                     logits = logits / math.sqrt(part)
-                weights = np.exp(logits) / np.exp(logits).sum()
-                values = [
-                    row / size if connection.depth_values == "normed" else row
-                    for row, size in zip(rows, sizes, strict=True)
-                ]
-                found[b, t, own] = sum(weight * value[own] for weight, value in zip(weights, values, strict=True))
+                weights[b, t, head] = np.exp(logits) / np.exp(logits).sum()
+    return weights
+
+
+def _list_sources(spec: Any, embedded: Array, outputs: list[Array]) -> list[Array]:
+    """What is weighed behind that many outputs; nothing where the read-out takes the plain state."""
+    size, done = spec.connection.depth_block, len(outputs)
+    blocks = [sum(outputs[first : first + size], start=np.zeros_like(embedded)) for first in range(0, done, size)]
+    if spec.connection.depth_form != "replace":
+        return [] if done == spec.depth else [embedded, *blocks[: done // size]]
+    return [embedded, *blocks]
+
+
+def read_depth(
+    spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array], weights: Array | None = None
+) -> Array:
+    """What is read behind that many outputs (B, T, C), by these weights or by those that the queries make."""
+    connection, done = spec.connection, len(outputs)
+    weights = weigh_depth(spec, p, embedded, outputs) if weights is None else weights
+    found, part = np.zeros_like(embedded), spec.width // connection.depth_heads
+    for place, source in enumerate(_list_sources(spec, embedded, outputs)):
+        size = np.sqrt((source * source).mean(-1, keepdims=True) + 1e-6)
+        value = source / size if connection.depth_values == "normed" else source
+        for head in range(connection.depth_heads):
+            own = slice(head * part, (head + 1) * part)
+            found[..., own] += weights[..., head, place, None] * value[..., own]
+    plain, is_delta = embedded + sum(outputs), connection.depth_form != "replace"
+    if is_delta and done == spec.depth:
+        return plain
     gate = p[f"connection.gates.{done - 1}"] if connection.depth_form == "delta_gated" else 1.0
     return plain + gate * found if is_delta else found
 

@@ -22,6 +22,7 @@ import * as state from '../state/signals.js';
 import { EDITS, editRules, isValid, nameAct, nameWhat } from '../state/view/edits.js';
 import { useDraft } from '../ui/draft.js';
 import { html } from '../ui/html.js';
+import { MapButton } from './atlas.js';
 import { EditList } from './edits.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
@@ -38,6 +39,7 @@ export function EditsControl({ run }) {
   return html`
     <${EditList} target=${run} />
     <${AddForm} target=${run} />
+    ${run === null ? html`<p><${MapButton} /></p>` : null}
     ${run === null ? html`<${LayerMatrix} />` : null}
   `;
 }
@@ -86,7 +88,7 @@ function AddForm({ target }) {
     <form class="edits-form" onSubmit=${add} aria-label="Add an edit">
       <label>Edit <select value=${what} onChange=${(/** @type {any} */ event) => setWhat(event.target.value)}>
         ${Object.keys(editRules.does).map((item) => html`<option value=${item} selected=${item === what}>${nameWhat(item)}</option>`)}</select></label>
-      ${rule === 'none' ? null : number('index', what === 'stream' ? 'number' : 'row or entry', rule === 'must' ? 1 : '', { required: rule === 'must', placeholder: 'all' })}
+      ${rule === 'none' ? null : number('index', what === 'stream' ? 'number' : what === 'source' ? 'source' : 'row or entry', rule === 'must' ? 1 : '', { required: rule === 'must', placeholder: 'all' })}
       <label>Action <select value=${act} onChange=${(/** @type {any} */ event) => setAct(event.target.value)}>
         ${acts.map((item) => html`<option value=${item} selected=${item === act}>${nameAct(what, item)}</option>`)}</select></label>
       ${need === 'value' ? number('value', 'by', 0.5, { min: act === 'noise' ? 0 : undefined, step: 'any' }) : null}

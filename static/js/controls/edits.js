@@ -7,6 +7,7 @@ import { canUndo, editsByRun, editsOf, hasEdits, listRefusing, setEdits, targets
 import * as state from '../state/signals.js';
 import { describeEdit, EFFECT } from '../state/view/edits.js';
 import { html } from '../ui/html.js';
+import { MapButton } from './atlas.js';
 
 /** @typedef {import('../../types').Edit} Edit @typedef {import('../state/edits.js').Target} Target */
 
@@ -22,6 +23,7 @@ function ShownRow() {
       <div class="edits-list">
         ${targets.value.map((target) => html`<${EditList} key=${target} target=${target} />`)}
         ${canUndo.value ? html`<button type="button" class="quiet undo" onClick=${undoEdit} title="Undo the last edit (key: u)">Undo</button>` : null}
+        <${MapButton} />
       </div>
       <${Effects} />
     </section>

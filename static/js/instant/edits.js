@@ -121,7 +121,7 @@ function editEntries(edit, entries, base, n) {
   const part = partOf(entries);
   if (act === 'swap') swapRows(entries, Number(index), other, width);
   else if (act === 'zero') part.fill(0);
-  else if (act === 'identity') part.set(identity(n));
+  else if (act === 'identity') part.set(partOf(identity(n)));
   else if (act === 'set') part.set(values);
   else if (act === 'freeze') part.set(partOf(base));
   else if (act === 'uniform') part.fill(part.reduce((sum, entry) => sum + entry, 0) / part.length);

@@ -113,6 +113,12 @@ export function chooseCardView(panel, key) {
   updateAddress();
 }
 
+/** Show another view of a card's figure while a slider moves: the address follows later. @param {import('../../types').Panel} panel @param {string} key */
+export function slideCardView(panel, key) {
+  state.setCard(panel, key);
+  scheduleAddressUpdate();
+}
+
 /**
  * Update the address without a history entry; the address of a snapshot stays. Skipped during a drag: it would overwrite the entry at
  * which the drag began, and the release updates the address anyway.

@@ -6,6 +6,8 @@ import { commit, dragTo } from './actions.js';
 import { boot } from './boot.js';
 import * as state from './signals.js';
 import {
+  ATLAS,
+  CUTS,
   describeEdit,
   EDITS,
   listEdits,
@@ -177,6 +179,12 @@ function announce(text, edits) {
     ...(added.length === 0 ? removed.map((words) => `Removed: ${words}.`) : []),
   ].join(' ');
 }
+
+/** The way of cutting that the map of all cuts shows; null while it is closed. */
+export const shownCut = computed(() => {
+  const act = state.view.value.cards?.[ATLAS];
+  return isComputing && act !== undefined && act in CUTS ? act : null;
+});
 
 /** Whether the list of edits is shown. */
 export const hasEdits = computed(() => targets.value.length > 0 || canUndo.value);

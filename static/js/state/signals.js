@@ -2,10 +2,11 @@
 
 import { batch, computed, signal } from '@preact/signals';
 import { depthOf, isGrowing, modelOf, trainSteps } from '../data/record.js';
+import { viewBetween } from '../figures/fill/basis.js';
 import { shownOf } from '../figures/fill/drawing.js';
 import { boot } from './boot.js';
 import { predictTogether } from './pace.js';
-import { EFFECT } from './view/edits.js';
+import { ATLAS, CUTS, EFFECT } from './view/edits.js';
 import { describeRefusal, joinOptions } from './view/refusals.js';
 import { defaultView, settingOf, TRACE, toLabels, toSpecs } from './view/spec.js';
 import { toRequestKey } from './view/traces.js';
@@ -114,8 +115,12 @@ const isTrainingAwaited = computed(() => {
   return !hasBegun && specs.value.some((spec) => spec.train?.steps > 0);
 });
 
-/** Whether a run of the view is edited. */
-const isEdited = computed(() => specs.value.some(({ edits = [] }) => edits.length > 0));
+/** Whether a run of the view is edited, or a trace of an edited model is shown. */
+const isEdited = computed(() => {
+  dataTick.value;
+  const isTraceEdited = slots.value.some(({ columns }) => columns.layers.has('effect_state'));
+  return isTraceEdited || specs.value.some(({ edits = [] }) => edits.length > 0);
+});
 
 /** Return whether a panel has a subject: training if a run trains, the effect of edits if a run is edited. @param {import('../../types').Panel} panel */
 function hasSubject({ key, group }) {
@@ -132,7 +137,7 @@ const cards = computed(() => view.value.cards);
 /** Return the view that a panel's card shows: the chosen one, default the first. @param {import('../../types').Panel} panel */
 export function viewOf(panel) {
   const chosen = cards.value?.[panel.key];
-  return panel.views.find((item) => item.key === chosen) ?? panel.views[0];
+  return panel.views.find((item) => item.key === chosen) ?? viewBetween(panel, chosen) ?? panel.views[0];
 }
 
 /** Metrics that views need and a shown run has, joined to a string, so that cards render only on changes. Metrics of the earlier run count until the new one has a layer. */
@@ -151,7 +156,7 @@ export function offeredViews(panel) {
 }
 
 /** Cards that are not panels, with their views. @type {Record<string, string[]>} */
-const OTHER_CARDS = { picture: ['linear', 'log'] };
+const OTHER_CARDS = { picture: ['linear', 'log'], [ATLAS]: Object.keys(CUTS) };
 
 /** Problems of a link that names unknown cards or views; empty until the templates are loaded. */
 export const unknownCards = computed(() =>
@@ -160,7 +165,9 @@ export const unknownCards = computed(() =>
     const panel = templates.value.panels.find((item) => item.key === panelKey);
     const keys = OTHER_CARDS[panelKey] ?? panel?.views.map((item) => item.key);
     if (!keys) return [`view.${panelKey}: no such panel`];
-    return keys.includes(key) ? [] : [`view.${panelKey} must be ${joinOptions(keys)}, not ${key}`];
+    return keys.includes(key) || (panel && viewBetween(panel, key))
+      ? []
+      : [`view.${panelKey} must be ${joinOptions(keys)}, not ${key}`];
   }),
 );
 

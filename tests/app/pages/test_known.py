@@ -249,6 +249,7 @@ EDITED: dict[str, list[dict[str, Any]]] = {
         {"layers": [1, 2], "what": "h_res", "index": 0, "do": "swap", "other": 3},
         {"layers": [2, 3], "what": "h_res", "do": "top_k", "k": 2},
         {"layers": [3, 3], "what": "h_res", "index": 1, "do": "uniform"},
+        {"layers": [3, 3], "what": "h_res", "index": 2, "do": "identity"},
         {"layers": [4, 4], "what": "h_res", "do": "uniform"},
         {"layers": [5, 5], "what": "h_res", "do": "zero"},
         {"layers": [5, 5], "what": "h_res", "index": 1, "do": "freeze"},

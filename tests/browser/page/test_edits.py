@@ -118,7 +118,9 @@ def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage)
     page.keyboard.press("Shift+Digit2")
     expect(page.locator(".edits li").last).to_have_text("Stream 2 is restored at layer 40×")
     wait_until_done(page)
-    expect(page.locator("p.sr[aria-live]").first).to_contain_text("B HC: 2 edits: the state behind layer 20 differs")
+    expect(page.locator("p.sr[aria-live]").first).to_contain_text(
+        "B HC: Stream 2 is cut at layer 20 and stream 2 is restored at layer 40: the state behind layer 20 differs"
+    )
     check_cost(page)
     link = share(page)  # five actions in all
     check_link(page, link, open_page)
@@ -175,7 +177,7 @@ def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None
     row.get_by_role("switch").uncheck()
     page.wait_for_url(re.compile("edits=off:stream:2:zero:20,stream:2:restore:40"))
     wait_until_done(page)
-    expect(page.locator(".edits-effects")).to_contain_text("Stream 2 is as in the run without edits")
+    expect(page.locator(".edits-effects")).to_contain_text("Stream 2 is restored at layer 40")
     row.get_by_role("button", name="Remove").click()
     page.wait_for_url(re.compile("edits=stream:2:restore:40&"))
     page.get_by_role("button", name="Undo").click()

@@ -17,7 +17,7 @@ import torch
 from mhc_core.measure.passes import measure_disturbed_gradient
 from mhc_core.measure.run import run as compute_run
 from mhc_core.record.result import Result
-from mhc_core.spec import RunSpec, parse_spec
+from mhc_core.spec import EditSpec, RunSpec, parse_spec
 from mhc_core.stack import build_stack
 
 Array = np.ndarray
@@ -819,10 +819,10 @@ DEEDS = {
     "uniform": r"is (?:replaced by the mean of all streams|made uniform)",
     "scale": rf"is multiplied by (?P<value>-?{NUMBER})",
     "set": r"is set to given values",
-    "swap": r"is exchanged with (?:stream|row|entry) (?P<other>\d+)",
+    "swap": r"is exchanged with (?:stream|row|entry|that of source) (?P<other>\d+)",
     "noise": rf"gets noise of (?P<value>{NUMBER})(?: times its rms)?",
     "freeze": r"is as in the run without edits",
-    "restore": r"is as in the run without edits",
+    "restore": r"is restored",
     "top_k": r"keeps its (?P<k>\d+) largest entries(?: in each row)?",
 }
 TARGETS = {
@@ -832,6 +832,7 @@ TARGETS = {
     "h_pre": r"(?:H_pre|(?:Row|Entry) (?P<index>\d+) of H_pre)",
     "h_post": r"(?:H_post|Entry (?P<index>\d+) of H_post)",
     "h_res": r"(?:H_res|Row (?P<index>\d+) of H_res)",
+    "source": r"(?:Attention over depth|The weight of (?:(?P<first_source>the embedding)|source (?P<index>\d+)))",
 }
 
 
@@ -873,24 +874,36 @@ def check_effect(run: Run, said: dict[str, str]) -> None:
         require_value(said["kl"], result.output_kl, "divergence")
 
 
+PLACE = r"at layers? (?P<first>\d+)(?: to (?P<last>\d+))?"
+
+
 def _require_edits(spec: RunSpec, what: str) -> None:
-    if len(spec.edits) > 1:
-        require(what == f"{len(spec.edits)} edits", f"{what}, of {len(spec.edits)}")
-        return
-    (edit,) = spec.edits
-    place = r"at layers? (?P<first>\d+)(?: to (?P<last>\d+))?"
-    match = re.fullmatch(f"{TARGETS[edit.what]} {DEEDS[edit.do]} {place}", what)
-    require(match, f"{what}: {edit}")
-    assert match is not None
-    found = match.groupdict()
-    require_count(found["first"], edit.layers[0] + 1, "first layer")
-    require_count(found["last"] or found["first"], edit.layers[1] + 1, "last layer")
+    """The first two edits are named, in their order, and the others counted."""
+    more = len(spec.edits) - 2
+    between = " and " if more == 0 else ", "
+    left = what
+    for place, edit in enumerate(spec.edits[:2]):
+        match = re.match(
+            f"(?i:{TARGETS[edit.what]}) {DEEDS[edit.do]} {PLACE}", left.removeprefix(between if place else "")
+        )
+        require(match, f"{what}: {edit}")
+        assert match is not None
+        _require_edit(edit, match.groupdict())
+        left = match.string[match.end() :]
+    require(left == ("" if more <= 0 else f" and {more} more edit{'s' * (more > 1)}"), f"{left} at the end of {what}")
+
+
+def _require_edit(edit: EditSpec, found: dict[str, str | None]) -> None:
+    require_count(str(found["first"]), edit.layers[0] + 1, "first layer")
+    require_count(str(found["last"] or found["first"]), edit.layers[1] + 1, "last layer")
+    if found.get("first_source"):
+        found["index"] = "1"
     for name, value in (("index", edit.index), ("other", edit.other)):
         require(found.get(name) == (None if value is None else str(value + 1)), name)
     if edit.k is not None:
-        require_count(found["k"], edit.k, "k")
+        require_count(str(found["k"]), edit.k, "k")
     if edit.value is not None:
-        require_value(found["value"], edit.value, "value")
+        require_value(str(found["value"]), edit.value, "value")
 
 
 def check_edited_stream(run: Run, said: dict[str, str]) -> None:

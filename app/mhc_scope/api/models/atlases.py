@@ -11,12 +11,15 @@ class CutBody(BaseModel):
 
 
 class AtlasBody(BaseModel):
-    """What every single cut of a run does. Arrays are null until it is done; their axes are cut, layer, stream."""
+    """What every single cut of a run does. Arrays are null until it is done; their axes are cut, layer, stream.
+
+    Over depth the last axis is the source; null where a layer has no such source.
+    """
 
     run: str
     status: str = Field(description="Of the atlas: queued, running or done.")
     done: float = Field(description="Share of the layers that are cut, from 0 to 1.")
-    cuts: list[CutBody] = Field(description="Ways of cutting; empty until it is done.")
+    cuts: list[CutBody] = Field(description="Ways of cutting, each for every layer and stream.")
     seeds: int | None = Field(None, description="How many seeds the medians are of.")
     loss_base: float | None = Field(None, description="The loss without a cut; null where it is not finite.")
     loss: list[list[list[float | None]]] | None = Field(None, description="The loss with the cut.")

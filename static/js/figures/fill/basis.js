@@ -3,12 +3,48 @@
 import { formatValue, inclusiveRange } from '../../data/numbers.js';
 import { multiplyAt } from './composites.js';
 
-/** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix */
+/** @typedef {import('../../../types').Columns} Columns @typedef {import('../../../types').Matrix} Matrix @typedef {import('../../../types').Panel} Panel @typedef {import('../../../types').PanelView} PanelView */
 /** A basis S in front of every layer, and its inverse, row-major. @typedef {{basis: Float64Array[], inverse: Float64Array[]}} Gauge */
 
 const SINGULAR = 2 ** 52; // condition of a matrix, from which on a double does not know its inverse
 const ROUNDING = 2 ** -24; // of float32
 const LOST = 0.1; // share of a number that rounding may decide
+
+/** Keys of the panel's views: t in percent. */
+const SHARE = /^t(\d{1,2}|100)$/;
+
+/** Caches the views of each panel between its stops. @type {WeakMap<Panel, Map<string, PanelView>>} */
+const viewsBetween = new WeakMap();
+
+/** Return t in percent of a view's key; null if it is none. @param {string | undefined} key */
+export const percentOf = (key) => (key && SHARE.test(key) ? Number(key.slice(1)) : null);
+
+/** Return whether the views of a panel are stops of a scale, which has views in between. @param {Panel} panel */
+export const isContinuous = ({ views }) => views.every(({ key }) => SHARE.test(key));
+
+/** Return the view of a continuous panel between its stops, the same object for the same key; undefined for other panels and keys. @param {Panel} panel @param {string | undefined} key @returns {PanelView | undefined} */
+export function viewBetween(panel, key) {
+  const percent = percentOf(key);
+  if (key === undefined || percent === null || !isContinuous(panel)) return undefined;
+  const views = viewsBetween.get(panel) ?? new Map();
+  viewsBetween.set(panel, views);
+  const view = views.get(key) ?? toViewBetween(panel.views[0], key, percent);
+  views.set(key, view);
+  return view;
+}
+
+/** Build the view at t from that at 0. @param {PanelView} first @param {string} key @param {number} percent @returns {PanelView} */
+function toViewBetween(first, key, percent) {
+  const move = (/** @type {string} */ source) => source.replace(/\.0$/, `.${percent}`);
+  const data = first.figure.data.map((trace) => ({
+    ...trace,
+    meta: {
+      ...trace.meta,
+      fill: Object.fromEntries(Object.entries(trace.meta.fill).map(([name, source]) => [name, move(source)])),
+    },
+  }));
+  return { ...first, key, title: String(percent / 100), figure: { ...first.figure, data } };
+}
 
 /** Caches the gauges of each stack by t. @type {WeakMap<Matrix, Map<number, Gauge>>} */
 const known = new WeakMap();

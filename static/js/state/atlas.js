@@ -1,0 +1,144 @@
+/** The atlas of each run: computed on request by the server, which keeps it. It is that of the run without its edits. */
+
+import { computed, signal } from '@preact/signals';
+import { ApiError, cancelAtlas, getAtlas, getRun, postAtlas, postRun, retryWhileBusy } from '../net/api.js';
+import { updateAddress } from './actions.js';
+import * as state from './signals.js';
+import { ATLAS, EDITS } from './view/edits.js';
+import { stackOf, TRACE, toSpec } from './view/spec.js';
+
+/** @typedef {import('../../types').Atlas} Atlas */
+/**
+ * What is known of an atlas. `absent`: the server has none; `waiting`: the run without edits is computed first. `id` is that of this run.
+ * @typedef {{status: 'absent' | 'waiting' | 'running' | 'done' | 'failed', id: string, atlas: Atlas | null, message: string}} Entry
+ */
+
+const POLL_MS = 250;
+
+/** What is known, by spec without edits. @type {import('@preact/signals').Signal<Map<string, Entry>>} */
+const entries = signal(new Map());
+/** Ends the current computation. */
+let computing = new AbortController();
+
+/** Say for each run why it has no atlas, after its name; empty if it can have one. */
+export const reasons = computed(() => {
+  const view = state.settings.value;
+  return view.runs.map((choice) => {
+    if (choice.kind === TRACE) return 'is a recording: there is no stack to cut';
+    const { streams, has_mixing } = stackOf(state.fields.value, view, choice);
+    return has_mixing && streams === 1 ? 'has one stream: a cut removes the whole signal' : '';
+  });
+});
+
+/** Specs of the view's runs without edits, as text; null for those that have no atlas. */
+const keys = computed(() => {
+  const view = state.settings.value;
+  return view.runs.map((choice, run) => {
+    if (reasons.value[run]) return null;
+    return JSON.stringify(toSpec(state.fields.value, view, { ...choice, own: { ...choice.own, [EDITS]: '' } }));
+  });
+});
+
+/** What is known of the atlas of each run; undefined before it was requested, null if there can be none. */
+export const atlases = computed(() => keys.value.map((key) => (key === null ? null : entries.value.get(key))));
+
+/** Whether the server computes cuts of the view's runs. */
+export const isMapping = computed(() => atlases.value.some((entry) => entry && isOpen(entry)));
+
+/** Whether the map starts as soon as the runs have ended: after its button, and at first where the address opens it. */
+export const isWanted = signal(true);
+
+/** Return whether an atlas is computed or waits. @param {Entry} entry */
+const isOpen = ({ status }) => status === 'waiting' || status === 'running';
+
+/** Show a way of cutting, or close the map. @param {string | null} act */
+export function showCut(act) {
+  const { cards, ...rest } = state.view.value;
+  const { [ATLAS]: _, ...others } = cards ?? {};
+  const chosen = act === null ? others : { ...others, [ATLAS]: act };
+  state.view.value = Object.keys(chosen).length > 0 ? { ...rest, cards: chosen } : rest;
+  updateAddress();
+}
+
+/** Change what is known of a spec's atlas. @param {string} key @param {Partial<Entry>} change */
+function update(key, change) {
+  const entry = entries.value.get(key) ?? { status: 'absent', id: '', atlas: null, message: '' };
+  entries.value = new Map(entries.value).set(key, { ...entry, ...change });
+}
+
+/** Compute the atlases of all runs, one after the other, those with the most streams first; the server answers with those that it has. */
+export async function computeAtlases() {
+  stopAtlases();
+  computing = new AbortController();
+  const view = state.settings.value;
+  const streams = new Map(
+    keys.value.map((key, run) => [key, stackOf(state.fields.value, view, view.runs[run]).streams]),
+  );
+  const wanted = [...streams.keys()]
+    .filter((key) => key !== null && entries.value.get(key)?.status !== 'done')
+    .sort((one, other) => Number(streams.get(other)) - Number(streams.get(one)));
+  await follow(wanted, async (key, aborted) => {
+    update(key, { status: 'waiting', message: '' });
+    const { id } = await postRun(JSON.parse(key), aborted);
+    update(key, { id });
+    await waitForRun(id, aborted);
+    await followAtlas(key, await postAtlas(id, aborted), aborted);
+  });
+}
+
+/** Cancel what is computed. */
+export function stopAtlases() {
+  computing.abort();
+  isWanted.value = false;
+  for (const [key, entry] of entries.value) {
+    if (!isOpen(entry)) continue;
+    update(key, { status: 'absent', atlas: null });
+    if (entry.id) cancelAtlas(entry.id).catch(ignoreRefusal);
+  }
+}
+
+/** Ignore a refusal: the atlas is not the caller's own, or has ended. @param {unknown} error */
+function ignoreRefusal(error) {
+  if (!(error instanceof ApiError)) throw error;
+}
+
+/** Do something for each spec in turn; a refusal is stored with its spec. @param {(string | null)[]} specs @param {(key: string, aborted: AbortSignal) => Promise<void>} act */
+async function follow(specs, act) {
+  const { signal: aborted } = computing;
+  for (const key of specs) {
+    if (key === null) continue;
+    try {
+      await retryWhileBusy(
+        () => act(key, aborted),
+        () => !aborted.aborted,
+      );
+    } catch (error) {
+      if (aborted.aborted) return;
+      if (!(error instanceof ApiError)) throw error;
+      update(key, { status: 'failed', message: error.message });
+    }
+  }
+}
+
+/** Wait until a run has ended. @param {string} id @param {AbortSignal} aborted */
+async function waitForRun(id, aborted) {
+  while (['queued', 'running'].includes((await getRun(id)).status)) await pause(aborted);
+}
+
+/** Poll an atlas until it is done. @param {string} key @param {Atlas} first @param {AbortSignal} aborted */
+async function followAtlas(key, first, aborted) {
+  let atlas = first;
+  for (;;) {
+    aborted.throwIfAborted();
+    update(key, { status: atlas.status === 'done' ? 'done' : 'running', atlas });
+    if (atlas.status === 'done') return;
+    await pause(aborted);
+    atlas = await getAtlas(atlas.run, aborted);
+  }
+}
+
+/** Wait for the next poll. @param {AbortSignal} aborted */
+async function pause(aborted) {
+  await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  aborted.throwIfAborted();
+}

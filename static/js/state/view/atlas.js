@@ -1,0 +1,149 @@
+/** The atlas as a map: which cells it has, what each of them is in words, and the edit that it stands for. No browser here. */
+
+import { formatValue, inclusiveRange } from '../../data/numbers.js';
+import { describeEdit } from './edits.js';
+
+/** @typedef {import('../../../types').Atlas} Atlas @typedef {import('../../../types').Edit} Edit */
+/** A cell: run, stream and layer, from 0. @typedef {{run: number, stream: number, layer: number}} Cell */
+/** The atlas of a run of the view, under its label. @typedef {{run: number, label: string, atlas: Atlas}} Part */
+
+const LOSS_DIGITS = 3;
+const DECADES = 2; // of effects over the colours
+
+/** Return the effect of a way of cutting by layer and stream; null if the atlas has none. @param {Atlas} atlas @param {string} act */
+export function effectsOf(atlas, act) {
+  const place = placeOf(atlas, act);
+  return place < 0 ? null : (atlas.effect_last?.[place] ?? null);
+}
+
+/** Return the place of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} act */
+const placeOf = ({ cuts }, act) => cuts.findIndex(({ do: own }) => own === act);
+
+/** Return the largest effect of a way of cutting over all runs; 0 if none is known. @param {Part[]} parts @param {string} act */
+export function largestEffect(parts, act) {
+  const all = parts.flatMap(({ atlas }) => (effectsOf(atlas, act) ?? []).flat());
+  return Math.max(0, ...all.filter((value) => value !== null));
+}
+
+/** Return the place of an effect on the colours, from 0 to 1: logarithmic, because runs differ by decades. @param {number} effect @param {number} most the largest effect */
+export function toPlace(effect, most) {
+  if (effect <= 0 || most <= 0) return 0;
+  return Math.min(1, Math.max(0, 1 + Math.log10(effect / most) / DECADES));
+}
+
+/** Return the effect at the lower end of the colours. @param {number} most the largest effect */
+export const leastShown = (most) => most / 10 ** DECADES;
+
+/** Build the edit of a cell; null if the atlas lacks this way of cutting. @param {Atlas} atlas @param {string} act @param {Cell} cell @returns {Edit | null} */
+export function toEdit(atlas, act, { stream, layer }) {
+  const cut = atlas.cuts[placeOf(atlas, act)];
+  if (!cut) return null;
+  return { layers: [layer, layer], what: cut.what, ...(cut.what === 'branch' ? {} : { index: stream }), do: act };
+}
+
+/** Return whether an edit does what a cell stands for. @param {Edit} edit @param {Edit} cell */
+export function includesCell(edit, cell) {
+  const [first, last] = edit.layers;
+  const isSame = edit.what === cell.what && edit.index === cell.index && edit.do === cell.do;
+  return isSame && first <= cell.layers[0] && cell.layers[0] <= last;
+}
+
+/** Describe a cell with its numbers. @param {Part} part @param {string} act @param {Cell} cell */
+export function describeCell({ label, atlas }, act, cell) {
+  const edit = toEdit(atlas, act, cell);
+  if (!edit) return '';
+  const { effect, loss, divergence } = numbersOf(atlas, act, cell);
+  const change =
+    effect === null ? 'the last state cannot be compared' : `the last state differs by ${toPercent(effect)}`;
+  const losses =
+    loss === null || atlas.loss_base === null
+      ? ''
+      : `, the loss is ${loss.toFixed(LOSS_DIGITS)} instead of ${atlas.loss_base.toFixed(LOSS_DIGITS)}`;
+  const output =
+    divergence === null ? '' : `, the output’s KL divergence ${formatValue(divergence, null, undefined, 2)} nats`;
+  return `${label}: ${describeEdit(edit)}: ${change}${losses}${output}`;
+}
+
+/** Return the numbers of a cell; null where there is none. @param {Atlas} atlas @param {string} act @param {Cell} cell */
+function numbersOf(atlas, act, { stream, layer }) {
+  const read = (/** @type {(number | null)[][][] | null} */ values) =>
+    values?.[placeOf(atlas, act)]?.[layer]?.[stream] ?? null;
+  return { effect: read(atlas.effect_last), loss: read(atlas.loss), divergence: read(atlas.output_kl) };
+}
+
+/** Format a relative distance. @param {number} effect */
+export const toPercent = (effect) => `${formatValue(100 * effect, null, undefined, 2)} %`;
+
+/** Return the cell that an arrow key moves to; null for other keys. @param {string} key @param {Cell} cell @param {Part[]} parts from top to bottom @param {string} act */
+export function cellForKey(key, { run, stream, layer }, parts, act) {
+  const rows = listRows(parts, act);
+  const at = rows.findIndex((row) => row.run === run && row.stream === stream);
+  const clip = (/** @type {number} */ value, /** @type {number} */ count) => Math.min(Math.max(value, 0), count - 1);
+  const by = /** @type {Record<string, [number, number]>} */ ({
+    ArrowUp: [-1, 0],
+    ArrowDown: [1, 0],
+    ArrowLeft: [0, -1],
+    ArrowRight: [0, 1],
+    Home: [0, -Infinity],
+    End: [0, Infinity],
+  })[key];
+  if (!by || rows.length === 0) return null;
+  const row = rows[clip(at + by[0], rows.length)];
+  return { run: row.run, stream: row.stream, layer: clip(layer + by[1], row.layers) };
+}
+
+/** List the rows of the map from top to bottom: each stream of each run. @param {Part[]} parts @param {string} act */
+export function listRows(parts, act) {
+  return parts.flatMap(({ run, atlas }) => {
+    const effects = effectsOf(atlas, act) ?? [];
+    const streams = effects[0]?.length ?? 0;
+    return inclusiveRange(0, streams - 1).map((stream) => ({
+      run,
+      stream,
+      layers: effects.length,
+      values: effects.map((layer) => layer[stream]),
+    }));
+  });
+}
+
+/** Build the table of a way of cutting: a row for each layer, a column for each stream. @param {Part[]} parts @param {string} act */
+export function toAtlasTable(parts, act) {
+  const rows = listRows(parts, act);
+  const labels = new Map(parts.map(({ run, label }) => [run, label]));
+  const layers = Math.max(0, ...rows.map((row) => row.layers));
+  return {
+    head: ['layer', ...rows.map(({ run, stream }) => `${labels.get(run)}, stream ${stream + 1}`)],
+    rows: inclusiveRange(0, layers - 1).map((layer) => [
+      layer + 1,
+      ...rows.map(({ values }) =>
+        layer >= values.length ? '' : values[layer] === null ? '–' : toPercent(Number(values[layer])),
+      ),
+    ]),
+  };
+}
+
+/** Write every cut of all runs as comma-separated values. @param {Part[]} parts */
+export function toAtlasCsv(parts) {
+  const head = ['run', 'what', 'do', 'layer', 'stream', 'effect_last', 'loss', 'loss_base', 'output_kl'];
+  const rows = parts.flatMap(({ run, label, atlas }) =>
+    atlas.cuts.flatMap((cut) =>
+      listRows([{ run, label, atlas }], cut.do).flatMap(({ stream, values }) =>
+        values.map((_, layer) => {
+          const { effect, loss, divergence } = numbersOf(atlas, cut.do, { run, stream, layer });
+          return [
+            `"${label.replaceAll('"', '""')}"`,
+            cut.what,
+            cut.do,
+            layer + 1,
+            stream + 1,
+            effect,
+            loss,
+            atlas.loss_base,
+            divergence,
+          ];
+        }),
+      ),
+    ),
+  );
+  return [head, ...rows].map((cells) => `${cells.map((cell) => cell ?? '').join(',')}\n`).join('');
+}
