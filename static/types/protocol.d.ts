@@ -506,7 +506,7 @@ export interface TraceSource {
   /** Versions of the libraries that the model is made of, by name. */
   versions: Record<string, string>;
   /** The edits with which it ran, as those of a spec; only where there were any. */
-  edits?: (Record<string, unknown>)[];
+  edits?: Record<string, unknown>[];
 }
 
 export type Value = number | Numbers | PackedArray | null;
