@@ -18,7 +18,7 @@ from mhc_core.record.stages import AtlasFrame, Cut
 from mhc_core.spec import EditSpec, SpecError
 from mhc_probe.adapter import Adapter
 from mhc_probe.base import join_base
-from mhc_probe.edits import BasePass, ModelEdits
+from mhc_probe.edits import UneditedPass, ModelEdits
 from mhc_probe.recording import compiled
 from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms
@@ -63,7 +63,7 @@ def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], 
             output = _call(model, run, None, base.loss)
         recorded, (adapter,), latest = join_base(base), base.candidates.adapters, base.get_latest()
         rows = None if output.logits is None else keep_rows(output.logits, latest.mask)
-        atlas = _Atlas(base, adapter, BasePass(recorded, latest, {}), run, output._replace(logits=rows))
+        atlas = _ModelAtlas(base, adapter, UneditedPass(recorded, latest, {}), run, output._replace(logits=rows))
         values = np.full((len(KEYS), len(atlas.cuts), len(recorded.layers), atlas.streams), np.nan, dtype=np.float32)
         for done, (place, found) in enumerate(atlas.measure(), 1):
             values[(slice(None), *place)] = found
@@ -79,14 +79,14 @@ def measure_atlas(base: "Attachment", batch: Batch, progress: Callable[[float], 
     )
 
 
-class _Atlas:
+class _ModelAtlas:
     """A model without cuts, and what its cuts do."""
 
     def __init__(
         self,
         attachment: "Attachment",
         adapter: Adapter,
-        base: BasePass,
+        base: UneditedPass,
         run: Callable[[], object],
         output: "_Output",
     ) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from mhc_core.spec import EditSpec
 from mhc_probe.candidates import Candidates
-from mhc_probe.edits import BasePass, ModelEdits, check_model_edits
+from mhc_probe.edits import UneditedPass, ModelEdits, check_model_edits
 from mhc_probe.families.heads import find_heads
 from mhc_probe.mixing import find_mixings
 from mhc_probe.recording.joined import JoinedPasses
@@ -86,7 +86,7 @@ class BaseRunner:
         check_model_edits(self.edits, adapter, recorded, type(self.attachment.model).__name__)
         with torch.no_grad():
             heads = find_heads(self.edits, adapter, recorded, lambda: self._call(args, kwargs))
-        return ModelEdits(self.edits, adapter, BasePass(recorded, latest, heads))
+        return ModelEdits(self.edits, adapter, UneditedPass(recorded, latest, heads))
 
 
 def join_base(attachment: "Attachment") -> JoinedPasses:

@@ -55,7 +55,7 @@ class _Streams:
         return x_nNC
 
 
-class BasePass(NamedTuple):
+class UneditedPass(NamedTuple):
     """The pass without edits.
 
     Attributes
@@ -79,7 +79,7 @@ class ModelEdits:
     applied: (place of an edit, layer), for each edit that has changed something.
     """
 
-    def __init__(self, edits: Sequence[EditSpec], adapter: "Adapter", base: BasePass) -> None:
+    def __init__(self, edits: Sequence[EditSpec], adapter: "Adapter", base: UneditedPass) -> None:
         self.adapter, self.base = adapter, base
         self.layers = {layer.site: index for index, layer in enumerate(base.recorded.layers)}
         self.matrices: dict[int, torch.Tensor] = {}

@@ -63,7 +63,7 @@ def find_heads(
     Raises
     ------
     SpecError
-        If a layer has no attention whose heads can be told apart, or not so many heads.
+        If a layer has no attention whose heads can be found, or has fewer heads.
     """
     wanted = {layer for edit in edits if names_head(edit) for layer in range(edit.first, edit.last + 1)}
     if not wanted:
