@@ -18,7 +18,7 @@ from mhc_core.metrics.effects import measure_divergence
 from mhc_probe.attachment import Attachment
 
 ReadOut = Callable[[torch.Tensor], torch.Tensor]
-"""Takes streams (n, N, C) and returns logits (N, V): the model's own final norm, its sum of streams, its unembedding."""
+"""Takes streams (n, N, C) and returns logits (N, V): the model's final norm, its sum of streams, its unembedding."""
 
 
 @dataclass(frozen=True)
