@@ -25,7 +25,7 @@ import {
   toPercent,
   toPlace,
 } from '../state/view/atlas.js';
-import { ATLAS, CUTS } from '../state/view/edits.js';
+import { ATLAS, CUTS, countParts } from '../state/view/edits.js';
 import { isUnconstrained, stackOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
@@ -137,8 +137,8 @@ function Progress() {
 
 /** Count the cuts of a run. @param {number} run @param {import('../../types').Atlas} atlas */
 function countCuts(run, { cuts }) {
-  const { depth, streams } = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
-  return cuts.length * depth * streams;
+  const stack = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
+  return cuts.reduce((count, { what }) => count + countParts(what, stack), 0);
 }
 
 /** Render why runs have no map, or none of this kind. @param {{act: string}} props */
@@ -349,7 +349,7 @@ function paintMap(context, { layout, rows, names, row_px }, parts, act, palette)
     context.fillStyle = palette.muted;
     context.textAlign = 'right';
     if (layout.form !== 'narrow')
-      context.fillText(`stream ${row.stream + 1}`, layout.strips.left - 8, row.y + row_px / 2);
+      context.fillText(`${row.part} ${row.stream + 1}`, layout.strips.left - 8, row.y + row_px / 2);
     const made = (editsByRun.value[row.run] ?? []).map(({ edit }) => edit);
     const { atlas } = /** @type {Part} */ (parts.find(({ run }) => run === row.run));
     for (const layer of inclusiveRange(0, row.layers - 1)) {

@@ -37,6 +37,27 @@ function atlasOf(cuts, layers, streams) {
   };
 }
 
+test('sources over depth are mapped where a layer has them, and branches are among the values', () => {
+  const cuts = [
+    { what: 'source', do: 'zero' },
+    { what: 'branch', do: 'zero' },
+  ];
+  const atlas = atlasOf(cuts, 2, 2);
+  for (const values of [atlas.loss, atlas.effect_last]) values[0][0] = [null, null];
+  const part = { run: 0, label: 'A', atlas };
+  assert.deepEqual(toEdit(atlas, 'zero', { run: 0, stream: 1, layer: 1 }), {
+    layers: [1, 1],
+    what: 'source',
+    index: 1,
+    do: 'zero',
+  });
+  assert.equal(toEdit(atlas, 'zero', { run: 0, stream: 1, layer: 0 }), null);
+  assert.deepEqual(toAtlasTable([part], 'zero').head, ['layer', 'A, source 1', 'A, source 2']);
+  const lines = toAtlasCsv([part]).split('\n');
+  assert.ok(lines.includes('"A",source,zero,2,2,0.22,3.22,3,'));
+  assert.ok(lines.includes('"A",branch,zero,2,2,1.22,4.22,3,'));
+});
+
 const ALL = Object.keys(CUTS).map((act) => ({ what: act === 'identity' ? 'h_res' : STREAMS.what, do: act }));
 const mhc = { run: 1, label: 'B mHC', atlas: atlasOf(ALL, 3, 4) };
 const residual = { run: 0, label: 'A Residual', atlas: atlasOf(ALL.slice(0, 2), 5, 1) };

@@ -8,6 +8,8 @@ import { describeEdit } from './edits.js';
 /** The atlas of a run of the view, under its label. @typedef {{run: number, label: string, atlas: Atlas}} Part */
 
 const LOSS_DIGITS = 3;
+/** What is cut where layers read earlier outputs by attention over depth. */
+const SOURCE = 'source';
 const DECADES = 2; // of effects over the colours
 
 /** Return the effect of a way of cutting by layer and stream; null if the atlas has none. @param {Atlas} atlas @param {string} act */
@@ -16,7 +18,7 @@ export function effectsOf(atlas, act) {
   return place < 0 ? null : (atlas.effect_last?.[place] ?? null);
 }
 
-/** Return the place of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} act */
+/** Return the place of a way of cutting in the arrays, the first where a stack is cut in two places; -1 if the atlas has none. @param {Atlas} atlas @param {string} act */
 const placeOf = ({ cuts }, act) => cuts.findIndex(({ do: own }) => own === act);
 
 /** Return the largest effect of a way of cutting over all runs; 0 if none is known. @param {Part[]} parts @param {string} act */
@@ -34,10 +36,12 @@ export function toPlace(effect, most) {
 /** Return the effect at the lower end of the colours. @param {number} most the largest effect */
 export const leastShown = (most) => most / 10 ** DECADES;
 
-/** Build the edit of a cell; null if the atlas lacks this way of cutting. @param {Atlas} atlas @param {string} act @param {Cell} cell @returns {Edit | null} */
+/** Build the edit of a cell; null if the atlas lacks this way of cutting, or the layer this source. @param {Atlas} atlas @param {string} act @param {Cell} cell @returns {Edit | null} */
 export function toEdit(atlas, act, { stream, layer }) {
-  const cut = atlas.cuts[placeOf(atlas, act)];
-  if (!cut) return null;
+  const place = placeOf(atlas, act);
+  const cut = atlas.cuts[place];
+  // Earlier layers have fewer sources.
+  if (!cut || (cut.what === SOURCE && atlas.effect_last?.[place]?.[layer]?.[stream] == null)) return null;
   return { layers: [layer, layer], what: cut.what, ...(cut.what === 'branch' ? {} : { index: stream }), do: act };
 }
 
@@ -97,9 +101,11 @@ export function listRows(parts, act) {
   return parts.flatMap(({ run, atlas }) => {
     const effects = effectsOf(atlas, act) ?? [];
     const streams = effects[0]?.length ?? 0;
+    const part = atlas.cuts[placeOf(atlas, act)]?.what === SOURCE ? 'source' : 'stream';
     return inclusiveRange(0, streams - 1).map((stream) => ({
       run,
       stream,
+      part,
       layers: effects.length,
       values: effects.map((layer) => layer[stream]),
     }));
@@ -112,7 +118,7 @@ export function toAtlasTable(parts, act) {
   const labels = new Map(parts.map(({ run, label }) => [run, label]));
   const layers = Math.max(0, ...rows.map((row) => row.layers));
   return {
-    head: ['layer', ...rows.map(({ run, stream }) => `${labels.get(run)}, stream ${stream + 1}`)],
+    head: ['layer', ...rows.map(({ run, stream, part }) => `${labels.get(run)}, ${part} ${stream + 1}`)],
     rows: inclusiveRange(0, layers - 1).map((layer) => [
       layer + 1,
       ...rows.map(({ values }) =>
@@ -126,24 +132,28 @@ export function toAtlasTable(parts, act) {
 export function toAtlasCsv(parts) {
   const head = ['run', 'what', 'do', 'layer', 'stream', 'effect_last', 'loss', 'loss_base', 'output_kl'];
   const rows = parts.flatMap(({ run, label, atlas }) =>
-    atlas.cuts.flatMap((cut) =>
-      listRows([{ run, label, atlas }], cut.do).flatMap(({ stream, values }) =>
+    atlas.cuts.flatMap((cut, place) => {
+      const alone = takeCut(atlas, place);
+      return listRows([{ run, label, atlas: alone }], cut.do).flatMap(({ stream, values }) =>
         values.map((_, layer) => {
-          const { effect, loss, divergence } = numbersOf(atlas, cut.do, { run, stream, layer });
-          return [
-            `"${label.replaceAll('"', '""')}"`,
-            cut.what,
-            cut.do,
-            layer + 1,
-            stream + 1,
-            effect,
-            loss,
-            atlas.loss_base,
-            divergence,
-          ];
+          const { effect, loss, divergence } = numbersOf(alone, cut.do, { run, stream, layer });
+          const name = `"${label.replaceAll('"', '""')}"`;
+          return [name, cut.what, cut.do, layer + 1, stream + 1, effect, loss, atlas.loss_base, divergence];
         }),
-      ),
-    ),
+      );
+    }),
   );
   return [head, ...rows].map((cells) => `${cells.map((cell) => cell ?? '').join(',')}\n`).join('');
+}
+
+/** Return the atlas with one way of cutting alone. @param {Atlas} atlas @param {number} place @returns {Atlas} */
+function takeCut(atlas, place) {
+  const take = (/** @type {(number | null)[][][] | null} */ values) => values && [values[place]];
+  return {
+    ...atlas,
+    cuts: [atlas.cuts[place]],
+    loss: take(atlas.loss),
+    effect_last: take(atlas.effect_last),
+    output_kl: take(atlas.output_kl),
+  };
 }
