@@ -219,7 +219,7 @@ class Family:
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers. Where there is a page map, H_pre and H_post must not.
     drawn: what the drift is added to. entries: H_res = I + s G. weights: those entries of H_res that are parameters, or
-        the coefficients of sources.
+        the coefficients of sources, or numbers that both weights of branch and skip path are made of.
         logits: the raw logits of the map.
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.

@@ -18,7 +18,7 @@ from mhc_core.record.stages import AtlasFrame, Cut
 from mhc_core.spec import EditSpec, SpecError
 from mhc_probe.adapter import Adapter
 from mhc_probe.base import join_base
-from mhc_probe.edits import UneditedPass, ModelEdits
+from mhc_probe.edits import ModelEdits, UneditedPass
 from mhc_probe.recording import compiled
 from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms

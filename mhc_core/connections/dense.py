@@ -3,8 +3,8 @@
     X_i = B_i(Y_{i-1}),  Y_i = sum_{j <= i} a_ij X_j,  X_0 = Y_0 = the embedding
 
 B_i is a block of residual layers, `depth_block` of them. Formulas as in the code that
-`mhc_core/families/denseformer.py` names. A norm that follows a layer is of Y; the states that are summed stay as they are. DeepNorm enlarges what passes a
-layer by, as in a residual network.
+`mhc_core/families/denseformer.py` names. A norm that follows a layer is of Y; the states that are summed stay as they
+are. DeepNorm enlarges what passes a layer by, as in a residual network.
 
 Shapes: L layers, N samples, C width, K sources, J outputs so far with the embedding.
 """

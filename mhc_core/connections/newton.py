@@ -2,11 +2,11 @@
 
     T = exp(R + alpha 1^t + 1 beta^t),  with rows and columns that sum to 1
 
-For given beta, rows of softmax(R + beta) sum to 1, and beta minimises the convex function
-sum_i log sum_j exp(R_ij + beta_j) - sum_j beta_j. With beta_n = 0 there are n - 1 unknowns, of gradient c - 1 and Hessian
-diag(c) - T^t T, c the sums of columns. Backward, dT = T * (dR + d alpha 1^t + 1 d beta^t) with sums of 0 leaves one
-system of the same matrix, whatever the number of steps was. Both are as in the code of yixuan/mHC-proj (`src/birkhoff_proj_n4.cu`) for arXiv 2606.07574,
-which is for n = 4; steps are damped otherwise here.
+For given beta, rows of softmax(R + beta) sum to 1, and beta minimises the convex function sum_i log sum_j exp(R_ij +
+beta_j) - sum_j beta_j. With beta_n = 0 there are n - 1 unknowns, of gradient c - 1 and Hessian diag(c) - T^t T, c the
+sums of columns. Backward, dT = T * (dR + d alpha 1^t + 1 d beta^t) with sums of 0 leaves one system of the same matrix,
+whatever the number of steps was. Both are as in the code of yixuan/mHC-proj (`src/birkhoff_proj_n4.cu`) for arXiv
+2606.07574, which is for n = 4; steps are damped otherwise here.
 
 All of it is in float64, as nothing corrects its rounding. Shapes: K matrices n x n, S steps that are tried.
 """
@@ -39,11 +39,11 @@ def project_exactly(logits: torch.Tensor) -> torch.Tensor:
     Rows are exact. Columns are exact where Newton's method ends, which takes more than `STEPS` steps of logits so wide
     that entries of the matrix are below the rounding of others.
     """
-    found: torch.Tensor = _Project.apply(logits)
+    found: torch.Tensor = _Scale.apply(logits)
     return found
 
 
-class _Project(torch.autograd.Function):
+class _Scale(torch.autograd.Function):
     """One node of the graph, whose gradient needs the matrix alone and can be differentiated again."""
 
     @staticmethod

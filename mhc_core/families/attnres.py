@@ -20,7 +20,7 @@ KEY_EPS = 1e-6  # of the keys' norm, as in the public code
 PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
 
 
-class DepthAttention(Reads):
+class AttentionReads(Reads):
     """A softmax over sources for each sample and head, by a query of each layer."""
 
     operations = 6  # its norm, its product with the query, and its part in the sum
@@ -134,7 +134,7 @@ FAMILY = Family(
     place=20,
     look=Look("#1f1c14", "#ffe0b2", "6px,2px,2px,2px", "star-triangle-up"),
     streams="one",
-    reads=DepthAttention(),
+    reads=AttentionReads(),
     rows="free",
     columns="free",
     norm_bounded=False,

@@ -12,7 +12,7 @@ import numpy as np
 from mhc_core.family import Array, Family, Look, Reading, Reads, ReferenceRead
 
 
-class WeightedDepth(Reads):
+class AverageReads(Reads):
     """One learned number for each earlier state."""
 
     operations = 2
@@ -64,7 +64,7 @@ FAMILY = Family(
     place=21,
     look=Look("#000018", "#496d9e", "12px,3px,2px,3px", "star-triangle-down"),
     streams="one",
-    reads=WeightedDepth(),
+    reads=AverageReads(),
     rows="free",
     columns="free",
     norm_bounded=False,

@@ -65,7 +65,8 @@ def figure(
     of_part = to_part(shown, *part) if part and is_told else None
     shown = of_part or shown
     filled = (fill_difference if difference else fill)(template, shown, labels, cursor)
-    said = next((item.unit for item in panel.views if item.key == view), "") or panel.unit
+    shown_view = panel.find_view(view)
+    said = (shown_view and shown_view.unit) or panel.unit
     unit = to_unit(template, said) if difference else said
     places = [_format_layers(template, results, cursor)] if key == "detail" else []
     if part and any(trace["meta"]["key"].startswith(COMPOSITES) for trace in template["data"]):

@@ -18,6 +18,7 @@ in Python, and `static/js/figures/fill` does so in the page, with labels where P
   logarithmic scale of `fill/scales.py`
 - `composites`: "part" where chosen layers (`interval`, set while filling) have composite gains of their own
 - `lost_rows`: metrics whose status says why a row has no numbers, the last one first: matrices say which rows, and why
+- `lost`: {status: what to say of a curve without numbers, in place of the status}
 - `empty`: what to say when no run has anything to draw
 - `theme`: the theme's name; `colors`: of cells, those of the runs; `muted`, `ink`: colours of notes and of text
 - `rules`: in the page alone, the sizes and limits of `fill/rules.py`, which Python has in place
@@ -98,6 +99,7 @@ class Panel:
     table: what the table view lists.
     follows_step: whether it shows a trained run as it was at the cursor's step (`fill/steps.py`); all that it
         shows then is of the step, or of the trained stack where nothing is known of it.
+    between: where views are stops of a scale, builds the view of a key between two of them; None for other keys.
     """
 
     key: str
@@ -110,10 +112,19 @@ class Panel:
     views: tuple[View, ...]
     table: tuple[Column, ...] = ()
     follows_step: bool = False
+    between: Callable[[str], View | None] | None = None
+
+    def find_view(self, key: str | None) -> View | None:
+        """Find a view by its key, the first without one; None if the panel has no such view."""
+        if key is None:
+            return self.views[0]
+        listed = next((item for item in self.views if item.key == key), None)
+        return self.between(key) if listed is None and self.between else listed
 
     def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
         """Build the template of the panel for that many runs; `view` is the key of a view, by default the first."""
-        chosen = self.views[0] if view is None else next(item for item in self.views if item.key == view)
+        chosen = self.find_view(view)
+        assert chosen is not None, f"{self.key} has no view {view}"
         return chosen.build(runs, theme)
 
 

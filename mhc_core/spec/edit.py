@@ -115,8 +115,8 @@ class EditedStack(Protocol):
 
 
 class Edited(NamedTuple):
-    """The stack of a spec: its kind and family, layers L, streams n; over depth, how many layers' outputs are one source,
-    and whether only full blocks are sources.
+    """The stack of a spec: its kind and family, layers L, streams n; over depth, how many outputs are one source, and
+    whether only full blocks are sources.
     """
 
     kind: str

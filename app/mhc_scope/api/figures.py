@@ -109,9 +109,11 @@ def _check_step(step: int | None, steps: int) -> None:
 def _require_view(panel: str, view: str | None) -> None:
     if panel not in figures.PANELS:
         raise not_found("panel", panel)
-    views = [item.key for item in figures.PANELS[panel].views]
-    if view is not None and view not in views:
-        raise invalid_query("view", view, f"one of {', '.join(views)}")
+    shown = figures.PANELS[panel]
+    if shown.find_view(view) is None:
+        views = [item.key for item in shown.views]
+        last = f", or any from {views[0]} to {views[-1]}" if shown.between else ""
+        raise invalid_query("view", view, f"one of {', '.join(views)}{last}")
 
 
 def prepare_panels(runs: int) -> None:

@@ -15,7 +15,7 @@ from mhc_scope.services.runs import Runs
 from mhc_scope.store.runs import StoredRun
 
 Build = Callable[[StoredRun, str, float, AnyFrame | None], BaseModel]
-"""Takes the run, the status of its job, the share that is done and, where all is, the frame of the kind; returns the body."""
+"""Takes the run, the status of its job, the share that is done and, once all is, the frame; returns the body."""
 
 
 async def find_job(service: Runs, kind: str, run: StoredRun) -> StoredRun:

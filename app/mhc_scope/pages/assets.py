@@ -46,8 +46,8 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
-# Smaller files are compressed when the server starts, all in 40 ms. On request each would wait for a thread, which takes
-# longer than to compress it, and a first visit loads 150 of them.
+# Smaller files are compressed when the server starts, all in 40 ms. On request each would wait for a thread, which
+# takes longer than to compress it, and a first visit loads 150 of them.
 SMALL_BYTES = 64_000
 
 

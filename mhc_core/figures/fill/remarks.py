@@ -44,10 +44,11 @@ def _describe(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None
     if "lost_rows" in meta:
         return _describe_lost_rows(trace, result, meta["lost_rows"])
     is_curve = trace["meta"].get("end", False)  # not a band, nor a matrix
-    return _describe_curve(trace, result, meta.get("interval", (0, result.depth - 1))) if is_curve else None
+    return _describe_curve(trace, result, meta) if is_curve else None
 
 
-def _describe_curve(trace: Trace, result: Columns, interval: tuple[int, int]) -> str | None:
+def _describe_curve(trace: Trace, result: Columns, meta: dict[str, Any]) -> str | None:
+    interval = meta.get("interval", (0, result.depth - 1))
     key, is_step = trace["meta"]["key"], trace["meta"]["fill"]["x"] == "step"
     flags = (result.steps_status if is_step else result.status).get(key, {})
     values = trace["y"] if is_step else trace["y"][: result.depth]
@@ -57,7 +58,8 @@ def _describe_curve(trace: Trace, result: Columns, interval: tuple[int, int]) ->
     if lost:
         numbers = trace["x"] if is_step else None
         places = format_places(lost, max(known, default=-1), "step" if is_step else "layer", numbers)
-        return f"{format_status(flags[lost[0]])} {places}"
+        reason = meta.get("lost", {}).get(flags[lost[0]]) or format_status(flags[lost[0]])
+        return f"{reason} {places}"
     raw = result.layers.get(key)
     return "0" if not known and raw is not None and bool(np.all(raw == 0)) else None
 

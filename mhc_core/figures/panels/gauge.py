@@ -1,5 +1,6 @@
 """The mixing in another basis of the streams: of one layer, and the weights where every H_res is the identity."""
 
+import re
 from functools import partial
 
 import plotly.graph_objects as go
@@ -9,6 +10,7 @@ from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_l
 from mhc_core.figures.style import Theme
 
 ABSENT = "No value: a single stream, no mixing, parts of the width, a training step,<br>or a run of an earlier version."
+NO_INVERSE = "mixing has no inverse"  # in float32
 SHARES = "kernel_shares"
 
 
@@ -16,6 +18,7 @@ def build_norms(key: str, runs: int, theme: Theme) -> go.Figure:
     """Build a figure with one curve per run, and a line at 1."""
     figure = build_lines(theme, "log", include=(0.0,))
     figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
+    figure.layout.meta["lost"] = {"nan": NO_INVERSE}
     figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
     for run, style in bottom_up(theme, runs):
         figure.add_traces(seed_band(run, style, key, "log"))
@@ -115,6 +118,12 @@ def build_layer(percent: str, runs: int, theme: Theme) -> go.Figure:
     return figure
 
 
+def build_between(key: str) -> View | None:
+    """Build the view at any t from t0 to t100, in percent; None for other keys."""
+    percent = re.fullmatch(r"t(\d{1,2}|100)", key)
+    return View(key, f"{int(percent[1]) / 100:g}", partial(build_layer, percent[1])) if percent else None
+
+
 NO_STREAMS = "No mixing of several streams that are copies."
 
 PANEL_LAYER = Panel(
@@ -126,7 +135,7 @@ PANEL_LAYER = Panel(
     help=Help(
         formula="H_res' = (1 − t) H_res + t I; S_1 = I, S_{l+1} = H_res'_l S_l H_res_l⁻¹; H_pre' = H_pre S_l⁻¹; "
         "H_post' = S_{l+1} H_post",
-        reading="What the buttons change belongs to the choice of a basis. They keep the weight of each output in "
+        reading="What the slider changes belongs to the choice of a basis. It keeps the weight of each output in "
         "each later input. At 1 all mixing of the layers up to the cursor is in H_pre and H_post. Verify computes a "
         "stack of static mixing in that basis: its output differs by rounding alone. H_pre and H_post are blank where "
         "the basis could enlarge a rounding of float32 to 10 %: where H_res has nearly no inverse, and at some places "
@@ -138,4 +147,5 @@ PANEL_LAYER = Panel(
     live=False,
     views=tuple(View(f"t{percent}", title, partial(build_layer, percent)) for percent, title in STOPS.items()),
     follows_step=True,
+    between=build_between,
 )

@@ -2,6 +2,7 @@
 
 import { useComputed } from '@preact/signals';
 import { useMemo, useRef, useState } from 'preact/hooks';
+import { isContinuous } from '../figures/fill/basis.js';
 import { forInterval } from '../figures/filling.js';
 import { isInterval, shownStep, toCardTitle, unitOf } from '../figures/places.js';
 import { Plot } from '../figures/plotbox.js';
@@ -15,6 +16,7 @@ import * as state from '../state/signals.js';
 import { html, memo } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { linkPapers } from '../ui/papers.js';
+import { BasisSlider } from './basisslider.js';
 import { IntervalControl } from './interval.js';
 import { Missing } from './missing.js';
 import { TrainingProgress } from './progress.js';
@@ -28,6 +30,7 @@ export function PanelCard({ panel, level = 'h2' }) {
   const values = useRef(/** @type {HTMLElement | null} */ (null));
   const view = state.viewOf(panel);
   const template = useTemplate(view);
+  const isScale = isContinuous(panel);
   const unit = unitOf(view);
   const findings = useFindings(panel.key);
   const id = `panel-${panel.key}`;
@@ -44,14 +47,15 @@ export function PanelCard({ panel, level = 'h2' }) {
           <span class="at-cursor" ref=${values}></span>
         </div>
         <div class="card-tools">
-          <${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => chooseCardView(panel, key)} />
+          ${isScale ? null : html`<${ViewChoice} panel=${panel} viewKey=${view.key} onChange=${(/** @type {string} */ key) => chooseCardView(panel, key)} />`}
           <${PanelHelp} panel=${panel} />
           <${Menu} label=${`${panel.title}: more`} items=${items} />
         </div>
       </header>
       <p class="meaning">${view.meaning}</p>
       ${isInterval(view) ? html`<${IntervalControl} />` : null}
-      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${view.key} template=${template} title=${panel.title} description=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
+      ${isScale ? html`<${BasisSlider} panel=${panel} view=${view} />` : null}
+      ${isTable ? html`<${PanelTable} panel=${panel} />` : html`<${Plot} key=${isScale ? panel.key : view.key} template=${template} title=${panel.title} description=${findings} values=${values} toStep=${(/** @type {import('../../types').Figure} */ figure) => shownStep(panel, figure)} />`}
       ${panel.key === 'theory' ? null : html`<${Missing} figure=${view.figure} />`}
       ${panel.group === 'training' ? null : html`<${TrainingProgress} />`}
       ${panel.key === 'theory' && !isTable ? html`<${TheoryNotes} panel=${panel} view=${view} />` : null}

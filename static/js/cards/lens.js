@@ -81,7 +81,7 @@ function Divergences({ lens: { subsets, kl, kl_subsets: parts, kl_branches: bran
   return html`
     <h3>Read-out at each layer</h3>
     <p class="meaning">The stack's own read-out applied to each state: KL divergence from the final output, in nats. A stream alone has all others at 0.</p>
-    <${Chart} label="Divergence from the final output by layer" unit="nats" lines=${lines} />
+    <${Chart} label="Divergence from the final output by layer" unit="nats" lines=${lines} format=${formatValue} />
     <p class="meaning">Likeliest next tokens after “${context}”; the data has “${target}”.</p>
     <div class="table-box" tabindex="0" role="region" aria-label="Read-out at each layer, table">
       <table class="numbers">
@@ -114,7 +114,7 @@ function Probes({ lens: { probes, probed } }) {
       const name = TARGETS[target] ?? target;
       return html`
         <h4>${name[0].toUpperCase()}${name.slice(1)}, chance ${toPercent(chance)}</h4>
-        <${Chart} label=${`Accuracy for ${name} by layer`} unit="accuracy" lines=${lines} level=${chance} />
+        <${Chart} label=${`Accuracy for ${name} by layer`} unit="accuracy" lines=${lines} format=${toPercent} level=${chance} />
         <details><summary>Show as table</summary>
           <div class="table-box" tabindex="0" role="region" aria-label=${`Accuracy for ${name}, table`}>
             <table class="numbers">
@@ -130,28 +130,30 @@ function Probes({ lens: { probes, probed } }) {
 /** Format a share as a percentage. @param {number | null} share */
 const toPercent = (share) => (share === null ? '–' : `${Number((100 * share).toPrecision(2))} %`);
 
-const SIZE = { width: 640, height: 170, left: 44, right: 8, top: 8, bottom: 26 };
+const SIZE = { width: 600, height: 140, pad: 3 };
 
-/** Draw lines over the rows, the embedding first. @param {{label: string, unit: string, lines: Line[], level?: number}} props `level`: a value that is marked across the chart */
-function Chart({ label, unit, lines, level }) {
-  const { width, height, left, right, top, bottom } = SIZE;
+/** Draw lines over the rows, the embedding first. @param {{label: string, unit: string, lines: Line[], format: (value: number) => string, level?: number}} props `level`: a value that is marked across the chart */
+function Chart({ label, unit, lines, format, level }) {
+  const { width, height, pad } = SIZE;
   const count = lines[0].values.length;
   const most = Math.max(level ?? 0, ...lines.flatMap(({ values }) => values.map((value) => value ?? 0))) || 1;
-  const toX = (/** @type {number} */ row) => left + ((width - left - right) * row) / Math.max(1, count - 1);
-  const toY = (/** @type {number} */ value) => height - bottom - ((height - top - bottom) * value) / most;
+  const toX = (/** @type {number} */ row) => (width * row) / Math.max(1, count - 1);
+  const toY = (/** @type {number} */ value) => height - pad - ((height - 2 * pad) * value) / most;
   const pointsOf = (/** @type {Line} */ { values }) =>
     values.flatMap((value, row) => (value === null ? [] : [`${toX(row).toFixed(1)},${toY(value).toFixed(1)}`]));
   return html`
-    <svg class="lens-chart" viewBox=${`0 0 ${width} ${height}`} role="img" aria-label=${label}>
-      ${[0, most].map((value) => html`<text x=${left - 6} y=${toY(value) + 4} text-anchor="end">${formatValue(value)}</text>`)}
-      <line x1=${left} x2=${width - right} y1=${toY(0)} y2=${toY(0)} class="axis" />
-      <text x=${left} y=${height - 6}>embedding</text><text x=${width - right} y=${height - 6} text-anchor="end">layer ${count - 1}</text>
-      ${level === undefined ? null : html`<line x1=${left} x2=${width - right} y1=${toY(level)} y2=${toY(level)} class="axis level" />`}
-      ${lines.map((line, place) => html`<polyline points=${pointsOf(line).join(' ')} class="line-${place % 5}" stroke-dasharray=${line.dash} />`)}
-    </svg>
+    <div class="lens-chart">
+      <span class="most">${format(most)}</span><span class="least">${format(0)}</span>
+      <svg viewBox=${`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label=${label}>
+        <line x1="0" x2=${width} y1=${toY(0)} y2=${toY(0)} class="axis" />
+        ${level === undefined ? null : html`<line x1="0" x2=${width} y1=${toY(level)} y2=${toY(level)} class="axis level" />`}
+        ${lines.map((line, place) => html`<polyline points=${pointsOf(line).join(' ')} class="line-${place}" stroke-dasharray=${line.dash} />`)}
+      </svg>
+      <span class="first">embedding</span><span class="last">layer ${count - 1}</span>
+    </div>
     <p class="lens-legend"><span>${unit}:</span>${lines.map(
       ({ name, dash }, place) =>
-        html`<span><svg width="30" height="8" aria-hidden="true"><line x1="0" x2="30" y1="4" y2="4" class="line-${place % 5}" stroke-dasharray=${dash} /></svg> ${name}</span>`,
+        html`<span><svg width="30" height="8" aria-hidden="true"><line x1="0" x2="30" y1="4" y2="4" class="line-${place}" stroke-dasharray=${dash} /></svg> ${name}</span>`,
     )}${level === undefined ? null : html`<span><svg width="30" height="8" aria-hidden="true"><line x1="0" x2="30" y1="4" y2="4" class="axis level" /></svg> chance</span>`}</p>
   `;
 }

@@ -1,4 +1,4 @@
-/** The heading: headline, sentence, and the five steps of the story; each step sets the runs. */
+/** The heading: headline, sentence, and the steps of the story; each step sets the runs. */
 
 import { computed, signal } from '@preact/signals';
 import { shownOf } from '../figures/fill/drawing.js';
@@ -16,12 +16,12 @@ const chosen = signal(/** @type {number | null} */ (null));
 
 /** Return the view that a step of the story shows. @param {number} step */
 function viewOfStep(step) {
-  const { connections } = STEPS[step];
+  const { connections, edits = [] } = STEPS[step];
   if (connections === 'opening') return openingView();
   if (connections === 'trained') return trainedView();
   return fromSpecs(
     state.fields.value,
-    connections.map((connection) => ({ connection })),
+    connections.map((connection) => ({ connection, edits })),
   );
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { formatFactor, gainOf, ONE, peakOf } from '../data/gain.js';
+import { formatFixed } from '../data/numbers.js';
 import { depthOf, specOf } from '../data/record.js';
 
 /** @typedef {import('../../types').Columns} Columns */
@@ -13,16 +14,27 @@ import { depthOf, specOf } from '../data/record.js';
 const HC = { kind: 'hc' };
 const RESIDUAL = { kind: 'residual' };
 
+/** The edit of the step about a cut, that of the example “Cut a stream”. @type {import('../../types').Edit} */
+const CUT = { layers: [20, 20], what: 'stream', index: 2, do: 'zero' };
+
 /**
- * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs.
- * `magnified` is the connection to magnify, if the picture would magnify another one.
- * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', magnified?: string, describe: (runs: Runs) => string}[]}
+ * Steps of the story. `connections` are those of the runs that the step sets, or name a view: the first screen, or trained runs. `edits` are
+ * those of all its runs. `magnified` is the connection to magnify, if the picture would magnify another one.
+ * @type {{title: string, connections: Record<string, any>[] | 'opening' | 'trained', edits?: import('../../types').Edit[], magnified?: string,
+ *   describe: (runs: Runs) => string}[]}
  */
 export const STEPS = [
   { title: 'One stream', connections: [RESIDUAL], describe: describeOneStream },
   { title: 'Four streams', connections: [RESIDUAL, { ...HC, noise: 0 }], describe: describeFourStreams },
   { title: 'Free mixing', connections: [RESIDUAL, HC], describe: describeFreeMixing },
   { title: 'Doubly stochastic mixing', connections: 'opening', magnified: 'mhc', describe: describeConstrained },
+  {
+    title: 'A stream is cut',
+    connections: [HC, { kind: 'mhc' }],
+    edits: [CUT],
+    magnified: 'mhc',
+    describe: describeCut,
+  },
   { title: 'What four streams are good for', connections: 'trained', magnified: 'mhc', describe: describeBenefit },
 ];
 
@@ -120,6 +132,22 @@ function describeConstrained({ hc, mhc }) {
     return `${MHC} only average streams: weights H_res ≥ 0, rows and columns sum to 1. Gain ×${ours}${compared}.`;
   return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${formatBothGains(mhc)}.`;
 }
+
+/** Write the story's sentence about a cut: how far the states behind it are from those without it. @param {Runs} runs */
+function describeCut({ hc, mhc }) {
+  const [cut] = hc ? (specOf(hc)?.edits ?? []) : [];
+  const effects = [hc, mhc].map((columns) => columns?.layers.get('effect_state'));
+  const layer = cut?.layers[0];
+  const [ours, theirs] = effects.map((effect) => (effect && layer !== undefined ? Number(effect[layer]) : NaN));
+  if (cut?.what !== 'stream' || cut.do !== 'zero' || !Number.isFinite(ours + theirs))
+    return 'A stream that is cut is 0 where it enters a layer. Later layers write to it again.';
+  const isReduced = effects.every((effect, run) => Number(effect?.[effect.length - 1]) < [ours, theirs][run]);
+  const where = `Stream ${cut.index + 1} is cut at layer ${layer + 1}`;
+  return `${where}: the state differs by ${toShare(ours)} in HC, ${toShare(theirs)} in mHC.${isReduced ? ' Later layers reduce both.' : ''}`;
+}
+
+/** Format a relative distance in percent. @param {number} effect */
+const toShare = (effect) => `${formatFixed(100 * effect, 0)} %`;
 
 /** Describe the benefit of several streams: validation losses of docs/drift.md, and reports by others. */
 function describeBenefit() {

@@ -8,7 +8,7 @@ import { ApiError, getMetrics, getVerification, postVerification } from '../net/
 import { nameOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Dialog } from '../ui/menu.js';
-import { verdicts, verified } from './verifying.js';
+import { basisErrors, verdicts, verified } from './verifying.js';
 
 /** @typedef {import('../../types').Check} Check @typedef {import('../../types').Verification} Verification @typedef {import('../state/signals.js').Slot} Slot */
 
@@ -39,6 +39,8 @@ async function verifyRun(id, aborted) {
     }
     update({ status: 'done', body });
     if (body.verdict) verdicts.value = { ...verdicts.value, [id]: body.verdict };
+    const basis = body.checks.find(({ law }) => law === 'gauge');
+    basisErrors.value = { ...basisErrors.value, [id]: basis?.measured ?? null };
   } catch (error) {
     if (aborted.aborted) return;
     if (!(error instanceof ApiError)) throw error;

@@ -28,6 +28,9 @@ export function openVerification(slot) {
 /** Verdicts of this visit, by run id. */
 export const verdicts = signal(/** @type {Record<string, import('../../types').Check['verdict']>} */ ({}));
 
+/** Largest difference of outputs in two bases, relative to the largest output, of the verifications of this visit by run id; null where Verify has none. */
+export const basisErrors = signal(/** @type {Record<string, number | null>} */ ({}));
+
 const MARKS = { holds: '✓ verified', fails: '✗ fails', skipped: '– no law applies' };
 
 /** Render the verdict of a run, or the button that requests it; both open the table of checks. @param {{slot: Slot}} props */

@@ -10,6 +10,7 @@ import { openSweep, SweepButton } from '../map/button.js';
 import { hasServer, ROOT } from '../net/sent.js';
 import { isReady, openShareDialog } from '../share/share.js';
 import { choice, setTheme } from '../state/look.js';
+import { origin } from '../state/presets.js';
 import { cancelRuns, requestRuns } from '../state/runner.js';
 import * as state from '../state/signals.js';
 import { html } from '../ui/html.js';
@@ -32,9 +33,9 @@ export function TopBar() {
     <header class="topbar">
       <a class="brand" href=${`${ROOT}/`}>mHC Scope</a>
       <nav aria-label="Page">
-        <button type="button" class="quiet" title="Go to the first step of the story" onClick=${() => goToStep(0)}>Story</button>
         <button type="button" class="quiet" onClick=${() => openDialog('presets')}>Examples</button>
         ${hasServer ? html`<${SweepButton} />` : null}
+        <${StoryButton} />
       </nav>
       <span class="spacer"></span>
       <div class="activity"><${Status} />${hasServer ? html`<${RunButton} />` : null}</div>
@@ -42,6 +43,12 @@ export function TopBar() {
       <${MoreMenu} />
     </header>
   `;
+}
+
+/** Render the button of the story, unless the steps of the story are shown. */
+function StoryButton() {
+  if (!origin.value) return null;
+  return html`<button type="button" class="quiet" title="Go to the first step of the story" onClick=${() => goToStep(0)}>Story</button>`;
 }
 
 function ShareButton() {

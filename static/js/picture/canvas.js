@@ -73,11 +73,12 @@ const SHAPE_PAINTERS = {
     context.stroke();
   },
   /** @param {CanvasRenderingContext2D} context @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
-  text(context, { x, y, text, size, color, anchor, isBold, hasHalo }, palette) {
+  text(context, { x, y, text, size, color, anchor, isBold, hasHalo, ground }, palette) {
     context.globalAlpha = 1;
     context.font = `${isBold ? 600 : 400} ${size}px ${palette.font}`;
     context.textAlign = anchor === 'middle' ? 'center' : anchor;
     context.textBaseline = 'middle';
+    if (ground) paintGround(context, context.measureText(text).width, { x, y, anchor, ground }, palette);
     if (hasHalo) {
       context.lineWidth = HALO_PX;
       context.lineJoin = 'round';
@@ -97,6 +98,16 @@ const SHAPE_PAINTERS = {
     context.restore();
   },
 };
+
+/** Paint the ground of a text that is so wide. @param {CanvasRenderingContext2D} context @param {number} width @param {{x: number, y: number, anchor: string, ground: import('./geometry/shapes.js').Ground}} place @param {Palette} palette */
+function paintGround(context, width, { x, y, anchor, ground: { pad, half, opacity } }, palette) {
+  if (width === 0) return;
+  const left = anchor === 'start' ? x : anchor === 'end' ? x - width : x - width / 2;
+  context.globalAlpha = opacity;
+  context.fillStyle = palette.card;
+  context.fillRect(left - pad, y - half, width + 2 * pad, 2 * half);
+  context.globalAlpha = 1;
+}
 
 /** Create a gradient from the left end of an outline to its right end. @param {CanvasRenderingContext2D} context @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
 function toGradient(context, points, heats, color, palette) {

@@ -1,7 +1,7 @@
 /** Converts shapes to SVG. No browser here. */
 
 import { colorAt } from './geometry/colors.js';
-import { DASH } from './geometry/shapes.js';
+import { DASH, WIDER, widthOf } from './geometry/shapes.js';
 
 /** @typedef {import('./geometry/shapes.js').Shape} Shape @typedef {import('./geometry/shapes.js').Palette} Palette */
 
@@ -49,12 +49,12 @@ const SHAPE_BUILDERS = {
   box: ({ x, y, width, height, radius, color, fill, opacity }, palette) =>
     `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" rx="${radius}" fill="${palette[fill]}" fill-opacity="${opacity}" stroke="${palette[color]}"/>`,
   /** @param {import('./geometry/shapes.js').Text} shape @param {Palette} palette */
-  text({ x, y, text, size, color, anchor, isBold, hasHalo, title }, palette) {
+  text({ x, y, text, size, color, anchor, isBold, hasHalo, ground, title }, palette) {
     const halo = hasHalo
       ? ` stroke="${palette.card}" stroke-width="3" stroke-linejoin="round" paint-order="stroke"`
       : '';
     const weight = isBold ? ' font-weight="600"' : '';
-    return `<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${title ? `<title>${escapeText(title)}</title>` : ''}${escapeText(text)}</text>`;
+    return `${ground && text ? toGround(x, y, widthOf(text, size, isBold), anchor, ground, palette) : ''}<text x="${round(x)}" y="${round(y)}" font-size="${size}" dominant-baseline="central" text-anchor="${anchor}" fill="${palette[color]}"${weight}${halo}>${title ? `<title>${escapeText(title)}</title>` : ''}${escapeText(text)}</text>`;
   },
   /** @param {import('./geometry/shapes.js').Clip} shape @param {Palette} palette */
   clip({ x, y, width, height, shapes }, palette) {
@@ -63,6 +63,13 @@ const SHAPE_BUILDERS = {
 <g clip-path="url(#${name})">${drawAll(shapes, palette)}</g>`;
   },
 };
+
+/** Build the ground of a text, whose width is estimated. @param {number} x @param {number} y @param {number} width @param {'start' | 'middle' | 'end'} anchor @param {import('./geometry/shapes.js').Ground} ground @param {Palette} palette */
+function toGround(x, y, width, anchor, { pad, half, opacity }, palette) {
+  const wide = WIDER * width + 2 * pad;
+  const left = x - pad - { start: 0, middle: (WIDER * width) / 2, end: WIDER * width }[anchor];
+  return `<rect x="${round(left)}" y="${round(y - half)}" width="${round(wide)}" height="${2 * half}" fill="${palette.card}" fill-opacity="${opacity}"/>`;
+}
 
 /** Build a gradient. @param {string} name @param {number[]} points @param {import('./geometry/shapes.js').Stop[]} heats @param {string} color @param {Palette} palette */
 function toGradient(name, points, heats, color, palette) {

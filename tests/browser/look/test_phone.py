@@ -81,7 +81,7 @@ def test_share_and_the_menu_are_in_the_bar_of_a_phone(open_page: OpenPage) -> No
     bar = page.locator(".topbar").bounding_box()
     assert bar is not None
     assert bar["height"] <= 48
-    for name in ("Story", "Examples", "Sweep", "Share"):
+    for name in ("Examples", "Sweep", "Share", "1: One stream"):
         expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport(ratio=1)
     choose_more(page, "Help")
     expect(page.get_by_role("dialog", name="Help")).to_be_visible()

@@ -25,12 +25,12 @@ def test_arrow_keys_go_through_the_story_and_the_cards(open_page: OpenPage) -> N
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     wait_until_done(page)
-    assert place(page) == ["step 2 of 5: Four streams", "card 1 of 15"]
+    assert place(page) == ["step 2 of 6: Four streams", "card 1 of 15"]
     expect(page.locator(".stage-text")).to_contain_text("Hyper-Connections (HC) use 4 streams")
     expect(page.locator(".stage-runs b")).to_have_text(["A Residual", "B HC"])
     page.keyboard.press("ArrowLeft")
     wait_until_done(page)
-    assert place(page)[0] == "step 1 of 5: One stream"
+    assert place(page)[0] == "step 1 of 6: One stream"
     page.keyboard.press("ArrowDown")
     expect(page.locator(f"{STAGE} .plot .main-svg").first).to_be_attached()
     assert place(page)[1] == "card 2 of 15"

@@ -1,10 +1,11 @@
-"""The heading: a headline, one sentence, and five steps that set the runs and state their numbers."""
+"""The heading: a headline, one sentence, and six steps that set the runs and state their numbers."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from mhc_core.record.result import Result
 from mhc_core.spec import parse_spec
+from mhc_scope.presets import BY_NAME
 from tests.browser.conftest import OpenPage, read_result, wait_until_done
 from tests.conftest import Server
 
@@ -57,7 +58,13 @@ def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenP
     assert "weights H_res ≥ 0, rows and columns sum to 1" in constrained
     assert f"Gain ×1.00, HC ×{gain(hc):.0f}" in constrained
     assert page.url == f"{server.url}/"
-    assert max(len(text.split()) for text in (one, four, free, constrained)) <= 24
+    cut = next_step(page)
+    behind = [100 * read_result(server, spec).layers["effect_state"][20] for spec in BY_NAME["cut_stream"].specs]
+    said = (
+        "Stream 3 is cut at layer 21: the state differs by {:.0f} % in HC, {:.0f} % in mHC. Later layers reduce both."
+    )
+    assert cut == said.format(*behind)
+    assert max(len(text.split()) for text in (one, four, free, constrained, cut)) <= 24
 
 
 @pytest.mark.full
@@ -75,15 +82,16 @@ def test_a_step_stays_on_while_a_slider_moves_and_follows_its_numbers(open_page:
 
 
 @pytest.mark.full
-def test_story_leads_to_the_first_step_from_everywhere_and_never_hides_it(open_page: OpenPage) -> None:
+def test_story_leads_to_the_first_step_from_an_example(open_page: OpenPage) -> None:
     page = open_page("/p/no_skip")
     expect(page.get_by_role("heading", level=1)).to_have_count(1)
     expect(page.locator(".heading")).to_have_count(0)
-    for _ in range(2):
-        page.get_by_role("button", name="Story").click()
-        wait_until_done(page)
-        expect(page.get_by_role("button", name="1: One stream")).to_have_attribute("aria-current", "step")
-        assert sentence(page).startswith("A stream carries the signal")
+    story = page.get_by_role("button", name="Story")
+    story.click()
+    wait_until_done(page)
+    expect(page.get_by_role("button", name="1: One stream")).to_have_attribute("aria-current", "step")
+    assert sentence(page).startswith("A stream carries the signal")
+    expect(story).to_have_count(0)
 
 
 def test_on_a_phone_steps_picture_and_sliders_are_in_the_first_screen(open_page: OpenPage) -> None:
@@ -105,7 +113,7 @@ def test_the_picture_stays_in_its_place_while_steps_change_the_sentence(open_pag
     page = open_page("/", width=width, height=900)
     steps, sentences = page.locator(".steps .step"), page.locator(".step-text")
     heights = {sentences.evaluate("text => text.clientHeight")}
-    for step in range(4):  # the fifth trains
+    for step in range(5):  # the sixth trains
         steps.nth(step).click()
         wait_until_done(page)
         heights.add(sentences.evaluate("text => text.clientHeight"))

@@ -65,7 +65,7 @@ def test_trained_runs_open_with_their_measured_drift_and_noise_leads_back(open_s
 def test_the_last_step_is_drawn_with_log_until_someone_chooses(open_shipped: Callable[[str], Page]) -> None:
     page = open_shipped("/")
     scale = page.get_by_role("switch", name="Logarithmic widths")
-    for step, is_log in (("5: What four", "true"), ("4: Doubly", "false"), ("5: What four", "true")):
+    for step, is_log in (("6: What four", "true"), ("4: Doubly", "false"), ("6: What four", "true")):
         page.get_by_role("button", name=step).click()
         wait_until_done(page)
         expect(scale).to_have_attribute("aria-checked", is_log)
@@ -101,7 +101,7 @@ def test_the_last_step_says_what_streams_gain_and_then_asks_to_drag_the_drift(
     open_shipped: Callable[[str], Page],
 ) -> None:
     page = open_shipped("/")
-    page.get_by_role("button", name="5: What four streams").click()
+    page.get_by_role("button", name="6: What four streams").click()
     wait_until_done(page)
     sentence = page.locator(".step-text")
     expect(sentence).to_contain_text("We measured no benefit of four streams: at equal compute")

@@ -1,6 +1,7 @@
 """The mixing of a layer in another basis: the page and Python show the same, and what they show is a basis."""
 
 import copy
+import json
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,40 @@ from tests.core.figures.filled import (
     get_template,
 )
 
-VIEWS = figures.PANELS["basis"].views
+PANEL = figures.PANELS["basis"]
+VIEWS = PANEL.views
+BETWEEN = "t37"  # no stop of the slider
+
+
+def get_layer_template(key: str, runs: int) -> dict[str, Any]:
+    """The template that the server sends; between the stops that at 0 with another source, as the page makes it."""
+    listed = next((view for view in VIEWS if view.key == key), None)
+    if listed:
+        return get_template("basis", listed, runs)
+    first = json.dumps(get_template("basis", VIEWS[0], runs))
+    percent = key.removeprefix("t")
+    return json.loads(first.replace("basis.0", f"basis.{percent}").replace("basis_text.0", f"basis_text.{percent}"))
 
 
 @pytest.mark.parametrize("comparison", ["three", "many streams", "dynamic", "parts"])
-@pytest.mark.parametrize("view", VIEWS, ids=[view.key for view in VIEWS])
-def test_the_page_shows_the_same_at_every_layer(view: Any, comparison: str) -> None:
+@pytest.mark.parametrize("key", [*(view.key for view in VIEWS), BETWEEN])
+def test_the_page_shows_the_same_at_every_layer(key: str, comparison: str) -> None:
     lines = encode_lines(comparison)
-    template = get_template("basis", view, len(lines))
+    template = get_layer_template(key, len(lines))
     results = [decode_result(part) for part in lines]
     cursors = [5, 0, 3]  # the page keeps what it has computed
     for cursor, theirs in zip(cursors, fill_in_page(template, list(lines), cursors), strict=True):
         ours = fill(copy.deepcopy(template), list(results), LABELS, cursor)
         assert_same_values(ours, theirs, f"{comparison} {cursor}")
+
+
+def test_between_the_stops_is_a_view_for_each_percent() -> None:
+    between = PANEL.build(2, figures.THEMES["dark"], BETWEEN).to_plotly_json()
+    sources = [trace["meta"]["fill"] for trace in between["data"]]
+    assert sources == [trace["meta"]["fill"] for trace in get_layer_template(BETWEEN, 2)["data"]]
+    assert [PANEL.find_view(key) for key in ("t101", "t1.5", "37", "")] == [None] * 4
+    assert PANEL.find_view("t25") == PANEL.views[1]
+    assert figures.PANELS["gauge"].find_view("t37") is None
 
 
 def test_at_0_it_is_the_mixing_and_at_100_the_fixed_basis() -> None:

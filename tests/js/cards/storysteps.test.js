@@ -30,7 +30,7 @@ const residual = runOf('residual', { streams: 1 });
 const hc = runOf('hc', { forward: Math.log10(789.5) });
 const mhc = runOf('mhc');
 const all = { residual, hc, mhc };
-const [one, four, free, constrained, benefit] = STEPS.map(({ describe }) => describe);
+const [one, four, free, constrained, cut, benefit] = STEPS.map(({ describe }) => describe);
 
 test('sentences of the default view', () => {
   assert.equal(toHeadline([residual, mhc, hc]), 'One signal, 64 layers, three ways to connect them');
@@ -88,6 +88,23 @@ test('other connections are listed with their gains', () => {
 test('with a norm after the addition, the text does not state that the input stays', () => {
   const post = runOf('residual', { spec: { block: { norm_position: 'post' } } });
   assert.doesNotMatch(one({ residual: post }), /multiplied by 1/);
+});
+
+test('a cut is described by what it does to the states of the runs', () => {
+  const edited = (kind, effects) => {
+    const columns = runOf(kind, {
+      depth: 3,
+      spec: { edits: [{ layers: [1, 1], what: 'stream', index: 2, do: 'zero' }] },
+    });
+    columns.layers.set('effect_state', Float64Array.from(effects));
+    return columns;
+  };
+  const [ours, theirs] = [edited('hc', [0, 0.371, 0.2]), edited('mhc', [0, 0.469, 0.28])];
+  const text = 'Stream 3 is cut at layer 2: the state differs by 37 % in HC, 47 % in mHC.';
+  assert.equal(cut({ hc: ours, mhc: theirs }), `${text} Later layers reduce both.`);
+  assert.ok(`${text} Later layers reduce both.`.split(/\s+/).length <= WORDS);
+  assert.equal(cut({ hc: edited('hc', [0, 0.371, 0.4]), mhc: theirs }), text);
+  assert.match(cut({ hc: runOf('hc'), mhc: theirs }), /^A stream that is cut is 0 where it enters a layer/);
 });
 
 test('the last step states that we measured no benefit, and that papers report one', () => {

@@ -4,6 +4,7 @@ import { linesBelow, toAxis, toGain, toLabel, toNames } from '../../../static/js
 import { toLayout } from '../../../static/js/picture/geometry/layout.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { widthOf } from '../../../static/js/picture/geometry/shapes.js';
+import { toSvg } from '../../../static/js/picture/svg.js';
 import { pack, toEvenColumns } from './run.js';
 
 const layout = toLayout(1376, [1, 2], 64);
@@ -43,12 +44,23 @@ test('the line under a name describes the matrices', () => {
 test('on a phone a name has its own background, so that no ribbon is behind it', () => {
   const phone = toLayout(366, [1, 4], 64);
   const run = { label: 'B HC', reading: null, gain: null, end: 'it did not run', streams: 4 };
-  const [ground, ...texts] = toLabel(run, 'HC', 1, phone);
-  assert.ok(ground.kind === 'area' && ground.color === 'card' && ground.opacity > 0.8);
-  for (const { x, y, text, size } of texts) {
-    assert.ok(ground.points[0] <= x && ground.points[2] >= x + widthOf(text, size));
-    assert.ok(ground.points[1] <= y - size / 2 && ground.points[5] >= y + size / 2);
+  const texts = toLabel(run, 'HC', 1, phone);
+  assert.equal(texts.length, 2);
+  const svg = toSvg(texts, { 1: '#000', muted: '#555', card: '#fff', font: 'Inter' }, { width: 366, height: 200 });
+  const grounds = [
+    ...svg.matchAll(
+      /<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="(\d+)" fill="#fff" fill-opacity="([\d.]+)"/g,
+    ),
+  ];
+  assert.equal(grounds.length, texts.length);
+  for (const [index, { x, y, text, size, isBold }] of texts.entries()) {
+    const [left, top, width, height, opacity] = grounds[index].slice(1).map(Number);
+    assert.ok(opacity > 0.8);
+    assert.ok(left <= x && left + width >= x + widthOf(text, size, isBold));
+    assert.ok(top <= y - size / 2 && top + height >= y + size / 2);
   }
+  const [first, second] = texts;
+  assert.ok(second.x - first.x - widthOf(first.text, first.size, true) <= 2 * first.ground.pad, 'no gap');
 });
 
 test('names have no letter unless they need it', () => {

@@ -14,6 +14,7 @@ import {
   formatStatus,
   LABELS,
   lostLabels,
+  writeBelow,
 } from './labels.js';
 import { linearBound, signedLogScale } from './scales.js';
 import { lookUp } from './sources.js';
@@ -121,13 +122,10 @@ function noteRuns({ data, layout }, results, labels, reason, isMeant) {
     columns && data.some(({ meta }) => meta.run === run && isMeant(columns, meta.key)) ? [run] : [],
   );
   if (runs.length === 0) return false;
-  const { muted } = layout.meta;
-  const isEmpty = data.every((trace) => trace.visible === false);
-  layout.annotations.push(
-    isEmpty
-      ? emptyNote(reason, muted)
-      : footNote(`${runs.map((run) => labels[run]).join(', ')}: ${reason}`, muted, layout.paper_bgcolor),
-  );
+  const note = `${runs.map((run) => labels[run]).join(', ')}: ${reason}`;
+  if (data.every((trace) => trace.visible === false)) layout.annotations.push(emptyNote(reason, layout.meta.muted));
+  else if (layout.meta.axes && !layout.meta.isSmall) writeBelow(layout, note);
+  else layout.annotations.push(footNote(note, layout.meta.muted, layout.paper_bgcolor));
   return true;
 }
 
@@ -197,7 +195,13 @@ function labelLines(figure, results, span, layers, narrow) {
     );
     const [first, last] = isStep ? [0, trace.y.length - 1] : shownLayers(figure, layers);
     const status = [...(flags ?? [])].filter(([index]) => index >= first && index <= last);
-    const lost = findLost(trace.y, new Map(status), isStep ? 'step' : 'layer', isStep ? trace.x : undefined);
+    const lost = findLost(
+      trace.y,
+      new Map(status),
+      isStep ? 'step' : 'layer',
+      isStep ? trace.x : undefined,
+      figure.layout.meta.lost,
+    );
     if (lost && lost.point !== null) {
       const share = (trace.y[lost.point] - span[0]) / (span[1] - span[0]);
       losses.push({

@@ -99,21 +99,26 @@ function shortenRunLabel(text) {
  * @param {Map<number, string> | undefined} status
  * @param {'layer' | 'step'} [unit] of the points; default layer
  * @param {number[]} [numbers] of the points; default 1, 2, …
+ * @param {Record<string, string>} [words] texts in place of statuses
  * @returns {{point: number | null, ends: boolean, text: string} | null}
  */
-export function findLost(drawn, status, unit = 'layer', numbers) {
+export function findLost(drawn, status, unit = 'layer', numbers, words = {}) {
+  const reasonOf = (/** @type {number} */ index) => {
+    const own = String(status?.get(index));
+    return words[own] ?? statusText(own);
+  };
   const count = (/** @type {number} */ index) => numbers?.[index] ?? index + 1;
   const lost = [...(status?.keys() ?? [])].filter((index) => drawn[index] === null).sort((a, b) => a - b);
   if (!status || lost.length === 0) return null;
   const first = lost[0];
   const known = drawn.flatMap((value, index) => (value === null ? [] : [index]));
-  if (known.length === 0) return { point: null, ends: true, text: statusText(String(status.get(first))) };
+  if (known.length === 0) return { point: null, ends: true, text: reasonOf(first) };
   if (first > known[0]) {
     const point = Math.max(...known.filter((index) => index < first));
-    return { point, ends: true, text: `${statusText(String(status.get(first)))} at ${unit} ${count(first)}` };
+    return { point, ends: true, text: `${reasonOf(first)} at ${unit} ${count(first)}` };
   }
   const last = Math.max(...lost.filter((index) => index < known[0]));
-  return { point: known[0], ends: false, text: `${statusText(String(status.get(last)))} up to ${unit} ${count(last)}` };
+  return { point: known[0], ends: false, text: `${reasonOf(last)} up to ${unit} ${count(last)}` };
 }
 
 /**
@@ -143,6 +148,16 @@ export function lostLabels(losses, [low, high], narrow, gap) {
       font: { color, size: 12 },
     };
   });
+}
+
+const NOTE_LINE_PX = 16;
+
+/** Write a note below the axis of a figure that shows data, and make room for it. @param {Record<string, any>} layout @param {string} text */
+export function writeBelow(layout, text) {
+  const lines = text.split('<br>').length;
+  const note = footNote(text, layout.meta.muted, layout.paper_bgcolor);
+  layout.annotations.push({ ...note, yanchor: 'top', yshift: -layout.margin.b });
+  layout.margin = { ...layout.margin, b: layout.margin.b + lines * NOTE_LINE_PX + 6 };
 }
 
 /** Create a note at the bottom of a figure that shows data. @param {string} text @param {string} color @param {string} ground */

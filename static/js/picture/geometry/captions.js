@@ -4,7 +4,7 @@ import { inclusiveRange, niceStep } from '../../data/numbers.js';
 import { shortenName } from '../../figures/fill/labels.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
-import { fitText, toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './shapes.js';
+import { fitText, toLine, toText, widthOf, wrapText } from './shapes.js';
 import { pictureCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
@@ -15,7 +15,7 @@ const NAME = { wide: 16, medium: 16, narrow: 14 };
 const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // font sizes; the first that fits is used
 const BELOW_PX = { wide: 25, medium: 25, narrow: 17 }; // from a gain to the line below it
 const MAX_ROWS = 2;
-const BACK = { pad: 4, half: 8, opacity: 0.88 }; // background of a name over the strips
+const GROUND = { pad: 6, half: 8, opacity: 0.88 }; // of a name over the strips
 
 const MAX_TICKS = { wide: 5, medium: 5, narrow: 4 };
 
@@ -36,12 +36,7 @@ export function toLabel({ label, name: fullName = label, reading, end, edited },
   if (form === 'narrow') {
     const left = x + widthOf(text, size, true) + 12;
     const line = fitText(words, SMALL, room - left);
-    const end = left + WIDER * widthOf(line, SMALL) + BACK.pad;
-    return [
-      toArea(toCorners(x - BACK.pad, y - BACK.half, end, y + BACK.half), 'card', BACK.opacity),
-      head,
-      toText(left, y, line, 'muted'),
-    ];
+    return [{ ...head, ground: GROUND }, toText(left, y, line, 'muted', { ground: GROUND })];
   }
   const rows = wrapText(words, SMALL, room).slice(0, MAX_ROWS);
   return [head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];

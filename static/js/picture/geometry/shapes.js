@@ -11,7 +11,9 @@
  * @typedef {{kind: 'dot', x: number, y: number, radius: number, color: Ink, fill: Ink}} Dot
  * @typedef {{kind: 'box', x: number, y: number, width: number, height: number, radius: number, color: Ink, fill: Ink, opacity: number}} Box
  * @typedef {{kind: 'text', x: number, y: number, text: string, size: number, color: Ink, anchor: 'start' | 'middle' | 'end', isBold: boolean,
- *   hasHalo: boolean, title?: string}} Text `y` of its middle; a halo keeps it legible over lines; `title` is the full text if it is shortened
+ *   hasHalo: boolean, ground?: Ground, title?: string}} Text `y` of its middle; a halo keeps it legible over lines, a ground over areas; `title`
+ *   is the full text if it is shortened
+ * @typedef {{pad: number, half: number, opacity: number}} Ground a rectangle behind a text, as wide as the text and `pad` on each side
  * @typedef {{kind: 'clip', x: number, y: number, width: number, height: number, shapes: Shape[]}} Clip `shapes` are drawn only inside
  * @typedef {Area | Line | Dot | Box | Text | Clip} Shape
  */
