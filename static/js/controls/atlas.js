@@ -9,7 +9,7 @@ import { toPalette } from '../picture/shown.js';
 import { download, downloadText, footLine } from '../share/export.js';
 import { moveCursor } from '../state/actions.js';
 import { atlases, computeAtlases, isMapping, isWanted, reasons, showCut, stopAtlases } from '../state/atlas.js';
-import { editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
+import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import {
   cellForKey,
@@ -51,7 +51,7 @@ export function MapButton() {
     showCut(Object.keys(CUTS)[0]);
     setTimeout(() => document.getElementById(ATLAS)?.scrollIntoView({ block: 'nearest' }));
   };
-  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${state.hasOnlyRecordings.value}>Map every cut</button>`;
+  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${reasons.value.every(Boolean)}>Map every cut</button>`;
 }
 
 /** Render the map, if it is open. */
@@ -195,8 +195,8 @@ function Figure({ parts, act }) {
     return () => follow.disconnect();
   }, []);
   const plan = width > 0 ? toPlan(parts, act, width) : null;
+  const { value: templates } = state.templates; // read here: an atlas of a recording can come before them
   useLayoutEffect(() => {
-    const { value: templates } = state.templates;
     const canvas = box.current?.querySelector('canvas');
     if (!plan || !canvas || !templates) return;
     const context = clearCanvas(canvas, width, plan.height, devicePixelRatio);
@@ -257,7 +257,7 @@ function Figure({ parts, act }) {
     </div>
     <p class="atlas-cell">
       <span id="atlas-cell" aria-live="polite">${part && shown ? `${describeCell(part, act, shown)}.` : 'A click on a cell makes that edit.'}</span>
-      ${at && !pointed ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
+      ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
   `;
 }
@@ -290,11 +290,17 @@ function Marks({ plan, shown }) {
 function switchEdit(parts, act, cell) {
   const part = parts.find(({ run }) => run === cell.run);
   const edit = part && toEdit(part.atlas, act, cell);
-  if (!edit) return;
+  if (!edit || !canEdit(cell.run, edit)) return;
   const target = targetOf(cell.run);
   const edits = editsOf(target);
   const place = edits.findIndex((other) => includesCell(other, edit));
   setEdits(target, place < 0 ? [...edits, edit] : edits.toSpliced(place, 1));
+}
+
+/** Return whether the edit of a cell can be made: a recording has none. @param {Part} part @param {string} act @param {Cell} cell */
+function isEditable({ run, atlas }, act, cell) {
+  const edit = toEdit(atlas, act, cell);
+  return edit !== null && canEdit(run, edit);
 }
 
 /** Return whether the edit of a cell is made. @param {Part[]} parts @param {string} act @param {Cell} cell */
