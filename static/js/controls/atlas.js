@@ -41,6 +41,7 @@ const ROW_PX = { wide: 14, medium: 14, narrow: 20 };
 const GAP_PX = 8; // between two runs
 const NAME_PX = 18; // above the rows of a run, where there is no room on the left
 const CROSS_PX = 3;
+const READOUT_PX = 20; // from the strips to the text of a cell, on wide screens
 const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
 
 /** Render the button that opens the map and computes it. */
@@ -195,8 +196,9 @@ function Figure({ parts, act }) {
     return () => follow.disconnect();
   }, []);
   const plan = width > 0 ? toPlan(parts, act, width) : null;
+  const { value: templates } = state.templates; // read here: an effect would not run again for it
+  editsByRun.value;
   useLayoutEffect(() => {
-    const { value: templates } = state.templates;
     const canvas = box.current?.querySelector('canvas');
     if (!plan || !canvas || !templates) return;
     const context = clearCanvas(canvas, width, plan.height, devicePixelRatio);
@@ -249,16 +251,18 @@ function Figure({ parts, act }) {
     if (event.pointerType !== 'touch') switchEdit(parts, act, cell); // a finger covers several cells
   };
   return html`
+    <div class=${`atlas-figure ${plan?.layout.form ?? ''}`}>
     <div class="atlas-box" ref=${box} style=${{ height: `${plan?.height ?? 0}px` }} tabindex="0" role="application"
       aria-label=${`${TITLE}: arrow keys move between cells, Enter makes the edit of a cell or removes it`} aria-describedby="atlas-cell"
       onKeyDown=${press} onPointerMove=${hover} onPointerLeave=${leave} onClick=${click}>
       <canvas aria-hidden="true"></canvas>
       ${plan ? html`<${Marks} plan=${plan} shown=${shown} />` : null}
     </div>
-    <p class="atlas-cell">
+    <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
       <span id="atlas-cell" aria-live="polite">${part && shown ? `${describeCell(part, act, shown)}.` : 'A click on a cell makes that edit.'}</span>
       ${at && !pointed ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
+    </div>
   `;
 }
 
