@@ -7,7 +7,7 @@ ARG NODE_BASE=node:22.21.1-bookworm-slim
 
 FROM ${NODE_BASE} AS page
 WORKDIR /page
-COPY static/package.json static/package-lock.json ./
+COPY static/package.json static/package-lock.json static/compress.mjs ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
 # All that is not torch's: files, user, and what is run.

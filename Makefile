@@ -122,7 +122,7 @@ setup-dev: .venv/.installed-dev setup
 	@$(BIN)/python -W ignore -m compileall -qq -j 0 .venv/lib || true
 	@touch .venv/.installed $@
 
-static/node_modules/.installed: static/package-lock.json .venv/.installed
+static/node_modules/.installed: static/package-lock.json static/package.json static/compress.mjs .venv/.installed
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
 	@echo "JavaScript packages go into static/node_modules: 198 MB, by static/package-lock.json."
 	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent

@@ -62,7 +62,8 @@ class SdistWithFiles(sdist):
 
     def make_distribution(self) -> None:
         """Add them to the list, and pack."""
-        self.filelist.extend([*list_files(), "static/package.json", "static/package-lock.json", "constraints.txt"])
+        static = [f"static/{name}" for name in ("package.json", "package-lock.json", "compress.mjs")]
+        self.filelist.extend([*list_files(), *static, "constraints.txt"])
         super().make_distribution()
 
 

@@ -181,7 +181,7 @@ def measure_held_out_loss(stack: Stack) -> float:
     starts = np.linspace(0, len(held_out) - text.window, HELD_OUT_BATCHES * text.batch).astype(np.int64)
     total = 0.0
     for some in starts.reshape(HELD_OUT_BATCHES, text.batch):
-        text.read_windows(held_out, some)
+        text.read_data(held_out, some)
         total += float(stack())
     return total / HELD_OUT_BATCHES
 

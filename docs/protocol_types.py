@@ -57,7 +57,7 @@ def _list_types(schema: dict[str, Any]) -> list[str]:
         return list(dict.fromkeys(kind for option in options for kind in _list_types(option)))
     if schema["type"] == "array":
         item = _type(schema["items"])
-        return [f"({item})[]" if " " in item else f"{item}[]"]
+        return [f"({item})[]" if " | " in item else f"{item}[]"]
     if schema["type"] == "object":
         inner = schema["additionalProperties"]
         return ["Record<string, unknown>" if inner is True else f"Record<string, {_type(inner)}>"]

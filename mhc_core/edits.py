@@ -13,15 +13,42 @@ Shapes: n streams, N samples, C width (of a stream), L layers.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 
-from mhc_core.connections import Connection, GatedMixing, Made
+from mhc_core.connections import EditedQuery, GatedMixing, Made
 from mhc_core.rng import normal
-from mhc_core.spec import EditSpec, RunSpec
+from mhc_core.spec import EditSpec
 
 LINEAR = ("zero", "uniform", "scale", "swap")
+
+
+class HasEdits(Protocol):
+    """What is edited: a spec, or a model from elsewhere."""
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of the noise."""
+
+    @property
+    def streams(self) -> int:
+        """Return n."""
+
+    @property
+    def edits(self) -> tuple[EditSpec, ...]:
+        """Return the edits in their order."""
+
+
+class HasStreams(Protocol):
+    """How streams lie in a state."""
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        """Return a state as (n, N, C)."""
+
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """Return the state of these streams, which is otherwise as `state`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +70,7 @@ class Base:
 class Edits:
     """The edits of a spec by layer. `base` has to be set before a layer whose edits restore or freeze something."""
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: HasEdits) -> None:
         self.seed, self.streams = spec.seed, spec.streams
         self.is_on = bool(spec.edits)
         self.base: Base | None = None
@@ -59,7 +86,7 @@ class Edits:
         return any(True for _ in self._list(layer, *whats))
 
     def enter(
-        self, layer: int, state: torch.Tensor, connection: Connection
+        self, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the state that enters a layer, and the matrix E (n, n) that is still to be applied to it, if any."""
         matrix: torch.Tensor | None = None
@@ -76,7 +103,12 @@ class Edits:
         return state, matrix
 
     def mix(self, layer: int, mixing: Made) -> Made:
-        """Return the coefficients of a layer after the edits of these."""
+        """Return the coefficients of a layer after the edits of these.
+
+        Over depth, what the layer above reads is made here: its edits of sources come with the query.
+        """
+        if self.touches(layer + 1, "source"):
+            mixing = EditedQuery(mixing.query, mixing.gate, partial(self.weigh, layer + 1))
         for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
             entries = getattr(mixing, edit.what)
             kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None
@@ -85,6 +117,15 @@ class Edits:
             changed = edit_entries(edit, entries, rank, kept, noise)
             mixing = mixing._replace(**{edit.what: changed})
         return mixing
+
+    def weigh(self, layer: int, attention: torch.Tensor) -> torch.Tensor:
+        """Return the attention over the sources that a layer reads, (K, N, H), after its edits."""
+        weights = attention.movedim(0, -1)
+        for place, edit in self._list(layer, "source"):
+            kept = self._get_base().mixings[layer - 1].attention.movedim(0, -1) if edit.do == "freeze" else None
+            noise = self._draw(place, layer, weights.shape[-1]) if edit.do == "noise" else None
+            weights = edit_entries(edit, weights, 1, kept, noise)
+        return weights.movedim(-1, 0).contiguous()
 
     def output(self, layer: int, y_NC: torch.Tensor) -> torch.Tensor:
         """Return the output of a layer's branch after its edits."""
@@ -101,7 +142,7 @@ class Edits:
         return [item for item in self._by_layer[layer] if item[1].what in whats]
 
     def _replace(
-        self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: Connection
+        self, place: int, edit: EditSpec, layer: int, state: torch.Tensor, connection: HasStreams
     ) -> torch.Tensor:
         """Edit a stream, or all, by what is not linear for each token."""
         x_nNC = connection.streams(state)
@@ -112,7 +153,7 @@ class Edits:
                 changed[stream] = _Restore.apply(x_nNC[stream], base[stream])
             else:
                 changed[stream] = self._change(place, edit, layer, x_nNC[stream], stream)
-        return connection.join_streams(torch.stack(changed))
+        return connection.join_streams(torch.stack(changed), state)
 
     def _change(self, place: int, edit: EditSpec, layer: int, x_NC: torch.Tensor, stream: int = 0) -> torch.Tensor:
         """Edit one stream or one branch output by what needs no other stream."""
@@ -199,11 +240,11 @@ def fold(mixing: Made, matrix: torch.Tensor | None) -> Made:
     return folded
 
 
-def turn(state: torch.Tensor, matrix: torch.Tensor, connection: Connection) -> torch.Tensor:
+def turn(state: torch.Tensor, matrix: torch.Tensor, connection: HasStreams) -> torch.Tensor:
     """Return the state whose streams are E x."""
     x_nNC = connection.streams(state)
     mixed = matrix.to(x_nNC) @ x_nNC.flatten(1)
-    return connection.join_streams(mixed.view(x_nNC.shape))
+    return connection.join_streams(mixed.view(x_nNC.shape), state)
 
 
 def edit_entries(

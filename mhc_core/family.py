@@ -6,7 +6,7 @@ torch only inside functions: a client without torch reads specs and records too.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -22,10 +22,7 @@ Rule = Callable[[int, int], str | None]
 Streams = Literal["one", "copies", "parts", "source"]
 Sums = Literal["exact", "rounds", "limit", "free"]
 Drawn = Literal["nothing", "entries", "weights", "logits", "queries"]
-Reads = Literal["streams", "outputs"]
-Group = Literal[
-    "One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints", "Attention over depth"
-]
+Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints", "Earlier outputs"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 
 
@@ -96,6 +93,99 @@ class ResidualMap(ABC):
         """Map logits (..., m) to matrices (..., n, n); rows index the output."""
 
 
+@dataclass(frozen=True)
+class ReferenceRead:
+    """What is read behind a layer: coefficients of the K sources, (K, N, H), or (K, 1, 1) where all samples and heads
+    share them; the sum (N, C), normed where a norm follows the layer; and the mean weight of each output in it (J).
+    """
+
+    weights_KNH: Array
+    read_NC: Array
+    weights_J: Array
+
+
+class OwnCosts(ABC):
+    """Costs of a family whose parameters are no matrices of mixing; every method takes the spec of a run."""
+
+    calls: int  # of operators, for each layer
+
+    @abstractmethod
+    def count_parameters(self, spec: Any) -> int:
+        """Count the parameters of all layers."""
+
+    @abstractmethod
+    def count_operations(self, spec: Any) -> float:
+        """Count the operations of one token in one layer, forward."""
+
+    @abstractmethod
+    def count_moved(self, spec: Any) -> float:
+        """Count the values that one token reads and writes in one layer, forward and backward, beyond those of the
+        residual connection.
+        """
+
+    @abstractmethod
+    def count_kept(self, spec: Any) -> float:
+        """Count the values that one token keeps in one layer for the backward pass, beyond the state."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What `Reads.reference` is given.
+
+    Attributes
+    ----------
+    norm: that follows a layer. weights: the coefficients of each layer, in place of those of the formula.
+    edit: takes a layer and the attention (K, N, H) that it reads by, and returns it after its edits.
+    """
+
+    norm: Callable[[Array], Array]
+    weights: Sequence[Array] | None = None
+    edit: Callable[[int, Array], Array] | None = None
+
+
+class Reads(ABC):
+    """How layers of a family read sources, which are made of the embedding and earlier outputs, in place of mixing.
+
+    Every method takes the spec of a run. `reference` is the second formula, in numpy, with which Verify compares; the
+    others are the costs.
+    """
+
+    operations: int  # for each feature of a source that is weighed, forward
+    calls: int  # of operators, for each layer
+
+    @abstractmethod
+    def reference(
+        self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
+    ) -> list[ReferenceRead]:
+        """Compute what is read behind every layer.
+
+        Parameters
+        ----------
+        parameters: of the connection, by name. start_NC: the embedding. outputs: of every branch, (N, C).
+        given: the norm that follows a layer, and coefficients in place of those of the formula.
+        """
+
+    @abstractmethod
+    def start(self, sources: int) -> Array:
+        """Return the coefficients of that many sources before the drift."""
+
+    @abstractmethod
+    def count_parameters(self, spec: Any) -> int:
+        """Count the parameters of all layers."""
+
+    @abstractmethod
+    def count_sources(self, spec: Any, layer: int) -> int:
+        """Count the sources behind a layer."""
+
+    @abstractmethod
+    def count_passes(self, spec: Any) -> float:
+        """Count how often values of a source are read or written, forward and backward."""
+
+    @abstractmethod
+    def count_kept(self, spec: Any) -> tuple[int, int]:
+        """Count copies of a source that the backward pass needs, and its further values for each sample."""
+
+
 def _allow_any(n: int, width: int) -> str | None:
     return None
 
@@ -112,8 +202,9 @@ class Family:
     streams: one stream; n copies of the embedding; n parts of the width; or two, the state and, as a source that layers
         read again, the embedding.
     skips: whether the state passes each layer by.
-    reads: what a layer reads. streams: those of the state, which H_pre, H_res and H_post mix. outputs: the embedding
-        and the outputs of all earlier layers, by weights over depth; there is no mixing, and no metric of it.
+    reads: how layers read the embedding and the outputs of all earlier layers, by weights over depth; there is no
+        mixing then, and no metric of it. None where layers read the streams of the state, which H_pre, H_res and H_post
+        mix.
     rows, columns: whether the sums of H_res are 1. exact: by construction. rounds: after a Sinkhorn round without eps.
         limit: in the limit of many rounds. free: they can be any number.
     norm_bounded: whether the spectral norm of H_res is at most 1 by construction.
@@ -123,10 +214,12 @@ class Family:
     by_token: whether mixing can depend on tokens. always_by_token: whether it always does: there is no static form.
     by_feature: whether the branch reads each feature of a stream with a weight of its own, which gates of low rank
         make. H_pre is then the mean of these weights over features.
+    has_rank: whether the family has maps of low rank, so that the field `gate_rank` applies.
     has_head: whether the stack ends in a learned head of this family, unless the spec names another read-out.
     by_depth: whether H_res of a layer depends on how many layers the stack has: a deeper stack does not keep its first
         layers. Where there is a page map, H_pre and H_post must not.
-    drawn: what the drift is added to. entries: H_res = I + s G. weights: those entries of H_res that are parameters.
+    drawn: what the drift is added to. entries: H_res = I + s G. weights: those entries of H_res that are parameters, or
+        the coefficients of sources, or numbers that both weights of branch and skip path are made of.
         logits: the raw logits of the map.
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
@@ -140,6 +233,11 @@ class Family:
     mixing_reference: where there is no map: the formula of all coefficients in numpy, for Verify. It takes one layer's
         parameters by name and the streams (N, n, C), None for static mixing; it returns H_pre, H_post and H_res. Of
         a family with `by_feature` the first is the weights of features, (N, n, C).
+    pass_reference: of a family that changes the features of what passes a layer by: that in numpy, of one layer's
+        parameters by name and the streams (n, N, C); H_res multiplies the result.
+    costs: of a family whose parameters are neither those of a map nor of matrices of mixing.
+    solved: the family with the limit of many rounds in place of their result, where `projection` is newton; None where
+        it cannot be chosen.
     page_map: the same formula on the page; without one the page waits for the server while a slider moves.
     paper: what defines the family, such as "arXiv 2512.24880". parent: the kind of the family that it changes.
     keeps, gives_up: what the family keeps of its parent or of a residual network, and what it gives up, in a few words.
@@ -155,7 +253,7 @@ class Family:
     place: int = 1000
     streams: Streams = "copies"
     skips: bool = True
-    reads: Reads = "streams"
+    reads: Reads | None = None
     rows: Sums = "exact"
     columns: Sums = "exact"
     norm_bounded: bool = True
@@ -165,6 +263,7 @@ class Family:
     by_token: bool = True
     always_by_token: bool = False
     by_feature: bool = False
+    has_rank: bool = False
     has_head: bool = False
     by_depth: bool = False
     drawn: Drawn = "logits"
@@ -175,6 +274,9 @@ class Family:
     map_reference: Callable[[Array, MapSettings, Round], Array] | None = None
     build: str | Callable[[Any], Any] | None = None
     mixing_reference: Callable[[dict[str, Array], Array | None], tuple[Array, Array, Array]] | None = None
+    pass_reference: Callable[[dict[str, Array], Array], Array] | None = None
+    costs: OwnCosts | None = None
+    solved: "Family | None" = None
     page_map: PageMap | None = None
     paper: str | None = None
     parent: str | None = None
@@ -202,7 +304,17 @@ class Family:
     @property
     def has_mixing(self) -> bool:
         """Return whether layers are joined by H_pre, H_res and H_post, be they constants."""
-        return self.reads == "streams"
+        return self.reads is None
+
+    @property
+    def has_coefficients(self) -> bool:
+        """Return whether layers are joined by coefficients that are not constants."""
+        return self.has_streams or self.mixing_reference is not None
+
+    @property
+    def attends(self) -> bool:
+        """Return whether layers weigh earlier outputs by attention, to which the fields `depth_` belong."""
+        return self.drawn == "queries"
 
     @property
     def is_mapped(self) -> bool:
@@ -227,8 +339,8 @@ class Family:
     @property
     def group(self) -> Group:
         """Return the heading of the family in lists: what its mixing is constrained to, in the limit of many rounds."""
-        if self.reads == "outputs":
-            return "Attention over depth"
+        if self.reads is not None:
+            return "Earlier outputs"
         if not self.has_streams:
             return "One stream"
         if self.drawn == "entries":

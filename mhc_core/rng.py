@@ -40,6 +40,11 @@ def _draw(seed: int, name: str, layer: int, shape: tuple[int, ...]) -> np.ndarra
     return _open(seed, name, layer).standard_normal(shape, dtype=np.float32)
 
 
+def uniform(seed: int, name: str, layer: int, *shape: int) -> torch.Tensor:
+    """Return values from 0 to 1, each as likely, that depend on the arguments alone, as `normal`."""
+    return torch.from_numpy(_open(seed, name, layer).random(shape, dtype=np.float32))
+
+
 def integers(seed: int, name: str, step: int, bound: int, count: int) -> np.ndarray:
     """Return `count` integers from 0 to bound - 1, each as likely, that depend on the arguments alone; int64.
 

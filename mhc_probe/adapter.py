@@ -11,10 +11,12 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
+from mhc_core.spec.edit import What
 from mhc_probe.recording.operations import OperationTracker
 
 if TYPE_CHECKING:
-    from mhc_probe.recording.joined import JoinedPasses
+    from mhc_probe.edits import ModelEdits
+    from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
 class LayerSite(NamedTuple):
@@ -81,8 +83,11 @@ class LayerRecorder(Protocol):
 
     operations: OperationTracker
 
-    def enter(self, site: int, state: torch.Tensor) -> bool:
-        """Record the state that enters a layer. Return False if this pass has recorded the layer before."""
+    def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> bool:
+        """Record the state that enters a layer. Return False if this pass has recorded the layer before.
+
+        edited: what the layer uses instead of the state that left the layer before, if an edit replaces it.
+        """
 
     def read(self, site: int, u: torch.Tensor) -> None:
         """Record u (..., C), the input of the layer's branch. Not called if the branch reads the state directly."""
@@ -109,8 +114,11 @@ class Adapter(ABC):
     needs_confirmation = False  # whether only a pass that confirms the family allows its use
 
     @abstractmethod
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
-        """Hook the model's modules so that the recorder sees every layer. Return functions that remove the hooks."""
+    def register_hooks(self, recorder: LayerRecorder, edits: "ModelEdits | None" = None) -> list[Callable[[], None]]:
+        """Hook the model's modules so that the recorder sees every layer. Return functions that remove the hooks.
+
+        edits: what the hooks change before the recorder sees it; None to leave the model as it is.
+        """
 
     @abstractmethod
     def parameters(self) -> list[nn.Parameter]:
@@ -127,6 +135,22 @@ class Adapter(ABC):
     def to_rows(self, x: torch.Tensor) -> torch.Tensor:
         """Return the input or output of a branch, (..., C), as (N, C)."""
         return x.flatten(0, -2)
+
+    def from_streams(self, x_nNC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return streams as a state with the axes of another one: the inverse of `to_streams`."""
+        raise AssertionError("no stream of this family can be edited")
+
+    def from_rows(self, x_NC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """Return rows with the axes of another input or output of a branch: the inverse of `to_rows`."""
+        return x_NC.reshape(like.shape)
+
+    def edits_for(self, layer: "JoinedLayer") -> Sequence[What]:
+        """List what can be edited in a layer, as a pass without edits has shown it."""
+        return ()
+
+    def find_parts(self, layer: "JoinedLayer") -> Sequence[nn.Module]:
+        """List the modules of a layer in which heads of attention may be."""
+        return ()
 
     def count_layers(self) -> int:
         """Return the number of layers of a complete pass, as far as is known after one has run."""

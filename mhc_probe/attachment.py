@@ -1,11 +1,12 @@
 """Record a pass of a foreign model and measure it with the probes that measure our own stacks.
 
-Forward hooks record states, branches and mixing. Hooks on tensors and parameters record gradients. No hook returns a
-value, so that the model computes the same bits as without them.
+Forward hooks record states, branches and mixing. Hooks on tensors and parameters record gradients. Without edits no
+hook returns a value, so that the model computes the same bits as without them. Edits change values at the same points,
+and nothing of the model itself, which is what it was when the hooks are removed.
 """
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
@@ -16,12 +17,21 @@ from torch import nn
 from mhc_core.record.frames import AnyFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import Model, TraceSource
+from mhc_core.record.stages import AtlasFrame
+from mhc_core.spec import EditSpec, SpecError
+from mhc_probe.atlas import Batch, measure_atlas
+from mhc_probe.base import BaseRunner
 from mhc_probe.candidates import AdapterRecording, Candidates
+from mhc_probe.edits import ModelEdits, parse_edits
 from mhc_probe.families.finder import build_candidates
-from mhc_probe.measurement import build_frames
+from mhc_probe.measurement import Unedited, build_frames
 from mhc_probe.recording import compiled, padding
+from mhc_probe.recording.joined import JoinedPasses
+from mhc_probe.recording.late import run_late_hooks
+from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms
-from mhc_probe.recording.pass_recorder import PassRecorder
+from mhc_probe.recording.pass_recorder import PassRecorder, is_in_backward
+from mhc_probe.recording.passes import Pass
 
 
 class Attachment:
@@ -31,21 +41,46 @@ class Attachment:
     gradients do. Without gradients only the first pass counts. Without a backward pass the result has no gradients, and
     neither have layers that take none, such as those below frozen layers. The attention mask excludes padding. A
     compiled model runs uncompiled while it is recorded.
+
+    With edits each call of the model first runs the same batch without them, forward, and backward from the loss that
+    the model returns, or that `loss` makes of its output. Without one there is no gradient to compare with.
     """
 
-    def __init__(self, model: nn.Module, candidates: Candidates) -> None:
-        self.model, self.candidates = compiled.unwrap(model), candidates
+    def __init__(
+        self,
+        model: nn.Module,
+        candidates: Candidates,
+        edits: Sequence[EditSpec] = (),
+        loss: LossFunction | None = None,
+        *,
+        keeps_graph: bool = False,
+    ) -> None:
+        self.model, self.candidates, self.loss = compiled.unwrap(model), candidates, loss
         self._norms = ParameterNorms(candidates.parameters())
-        self._recordings = [AdapterRecording(adapter, PassRecorder(self._norms)) for adapter in candidates.adapters]
+        self._recordings = [
+            AdapterRecording(adapter, PassRecorder(self._norms, keeps_graph=keeps_graph))
+            for adapter in candidates.adapters
+        ]
+        base = Attachment(model, candidates, loss=loss, keeps_graph=True) if edits else None
+        self._base = None if base is None else BaseRunner(base, edits)
+        self._edits: ModelEdits | None = None
+        self._logits: list[torch.Tensor] = []
+        self._atlas: AtlasFrame | None = None
+        self._hooks, self._is_entered = ExitStack(), False
         for item in self._recordings:
             item.recorder.alternatives = [other.recorder for other in self._recordings if other is not item]
         self._context = ExitStack()
 
     def __enter__(self) -> "Attachment":
         with ExitStack() as stack:  # remove all hooks if one of them fails
+            self._is_entered = True
+            stack.callback(self._set_left)
             stack.enter_context(compiled.run_as_written())
-            for undo in self._register_hooks():
-                stack.callback(undo)
+            stack.callback(self._remove_hooks)
+            if self._base is None:
+                self._register_hooks()
+            else:
+                stack.callback(self.model.register_forward_pre_hook(self._begin_edited, with_kwargs=True).remove)
             self._context = stack.pop_all()
         return self
 
@@ -74,33 +109,128 @@ class Attachment:
 
     def frames(self) -> list[AnyFrame]:
         """Return the frames of the recorded pass, in the order of a run's. Raises the errors of `result`."""
-        recorded, recorder = self.candidates.choose(self._recordings)
-        return build_frames(recorded, self._norms, _build_source(self.model), recorder.autocast)
+        recorded, recorder = self.choose()
+        unedited = None
+        if self._base is not None and self._edits is not None:
+            _require_applied(self._edits)
+            unedited = Unedited(self._base.join(), self._edits, self._base.edits, self._base.logits, self._logits)
+        source = _build_source(self.model, () if self._base is None else self._base.edits)
+        frames = build_frames(recorded, self._norms, source, recorder.autocast, unedited)
+        return frames if self._atlas is None else [*frames[:-1], self._atlas, frames[-1]]
 
-    def _register_hooks(self) -> list[Callable[[], None]]:
-        model = self.model
-        undo = [model.register_forward_pre_hook(self._begin).remove]
+    def atlas(self, batch: Batch, progress: Callable[[float], object] | None = None) -> AtlasFrame:
+        """Return what every single cut of a stream, or of a branch of a plain model, does to loss and output.
+
+        For each layer and stream the stream is 0, is its mean over tokens, and takes from no other stream. Each cut is
+        one forward pass of the whole model, which is what it was behind it, also if this is interrupted. The record
+        carries the atlas too.
+
+        Parameters
+        ----------
+        batch: keyword arguments of the model, or a function that calls it once.
+        progress: called with the share that is done, from 0 to 1.
+
+        Raises
+        ------
+        SpecError
+            If nothing of the model can be cut.
+        RuntimeError
+            If the attachment is entered as a context: its hooks would record each cut.
+        """
+        if self._is_entered:
+            raise RuntimeError("an atlas is measured outside of the context")
+        self._atlas = measure_atlas(Attachment(self.model, self.candidates, loss=self.loss), batch, progress)
+        return self._atlas
+
+    # ---- what the pass without edits is for an edited one
+
+    @property
+    def has_passes(self) -> bool:
+        """Return whether a layer was recorded."""
+        return any(item.recorder.passes for item in self._recordings)
+
+    def choose(self) -> tuple[JoinedPasses, PassRecorder]:
+        """Return the recorded passes as one, of the adapter that they confirm. Raises the errors of `result`."""
+        return self.candidates.choose(self._recordings)
+
+    def get_latest(self) -> Pass:
+        """Return the latest pass of the chosen adapter."""
+        (adapter,) = self.candidates.adapters
+        return next(item.recorder.passes[-1] for item in self._recordings if item.adapter is adapter)
+
+    def take_watched(self) -> list[torch.Tensor]:
+        """Return the states of the latest pass with their graph, and keep them no longer."""
+        found = [tensor for item in self._recordings for one in item.recorder.passes for tensor in one.watched]
+        for item in self._recordings:
+            for one in item.recorder.passes:
+                one.watched = []
+        return list({id(tensor): tensor for tensor in found}.values())
+
+    # ---- hooks
+
+    def _set_left(self) -> None:
+        self._is_entered = False
+
+    def _register_hooks(self) -> None:
+        """Hook the model, once more if it was hooked before."""
+        self._remove_hooks()
+        with ExitStack() as stack:  # remove all hooks if one of them fails
+            for undo in self._list_hooks():
+                stack.callback(undo)
+            self._hooks = stack.pop_all()
+
+    def _remove_hooks(self) -> None:
+        self._hooks.close()
+
+    def _list_hooks(self) -> Iterator[Callable[[], None]]:
+        """Register hooks, and yield a function that removes each."""
+        model, edits = self.model, self._edits
+        yield model.register_forward_pre_hook(self._begin).remove
         for adapter, recorder in self._recordings:
-            undo += padding.register_hooks(model, adapter.find_inner(), recorder)
-            undo += adapter.register_hooks(recorder)
-        undo += [handle.remove for handle in self._norms.register_hooks()]
-        return [*undo, model.register_forward_hook(self._end).remove]
+            if adapter in self.candidates.adapters:  # edits follow a pass that has chosen one
+                yield from padding.register_hooks(model, adapter.find_inner(), recorder)
+                yield from adapter.register_hooks(recorder, edits)
+        yield from (handle.remove for handle in self._norms.register_hooks())
+        yield from (handle.remove for handle in ([] if edits is None else edits.register_heads()))
+        yield model.register_forward_hook(self._end).remove
+
+    def _begin_edited(self, model: nn.Module, args: Any, kwargs: Any) -> None:
+        """Run the batch without edits first. Edits of earlier calls stay until then: a backward pass may recompute."""
+        assert self._base is not None, "there are edits"
+        if is_in_backward() or self._base.is_running:
+            return
+        if not self._base.is_due:
+            return  # of a generation the first pass is recorded, and all are edited
+        self._remove_hooks()
+        self._edits = self._base.run(args, kwargs)
+        known = set(model._forward_pre_hooks)
+        self._register_hooks()
+        run_late_hooks(model, known, args, kwargs)
 
     def _begin(self, model: nn.Module, inputs: Any) -> None:
         for item in self._recordings:
             item.recorder.begin_call()
 
     def _end(self, model: nn.Module, inputs: Any, output: Any) -> None:
-        """Record the loss, if the model returns one: alone, or as `loss` of its output."""
-        loss = output if isinstance(output, torch.Tensor) else getattr(output, "loss", None)
-        is_loss = isinstance(loss, torch.Tensor) and loss.numel() == 1
+        """Record the loss, if the model returns one, and the logits of an edited pass."""
+        with torch.no_grad():
+            loss = find_loss(output, self.loss)
         for item in self._recordings:
-            item.recorder.end_call(loss.detach() if is_loss and loss is not None else None)
+            item.recorder.end_call(None if loss is None else loss.detach())
+        if self._edits is None or self._base is None:
+            return
+        logits = find_logits(output)
+        if logits is not None and len(self._logits) < len(self._base.logits):
+            self._logits.append(keep_rows(logits, self._edits.base.latest.mask))
 
 
-def _build_source(model: nn.Module) -> TraceSource:
+def _build_source(model: nn.Module, edits: Sequence[EditSpec]) -> TraceSource:
     count = sum(parameter.numel() for parameter in model.parameters())
-    return TraceSource(model=Model(name=type(model).__name__, parameters=count), versions=_find_versions(model))
+    return TraceSource(
+        model=Model(name=type(model).__name__, parameters=count),
+        versions=_find_versions(model),
+        edits=[edit.model_dump(mode="json", exclude_none=True) for edit in edits] or None,
+    )
 
 
 def _find_versions(model: nn.Module) -> dict[str, str]:
@@ -110,7 +240,19 @@ def _find_versions(model: nn.Module) -> dict[str, str]:
     return {"torch": torch.__version__} | ({} if found is None else {package: str(found)})
 
 
-def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attachment:
+def _require_applied(edits: ModelEdits) -> None:
+    """Raise if an edit has changed nothing, because the model did not come to its place."""
+    for place, layer in edits.list_missed()[:1]:
+        got, wanted = f"layer {layer}, which the edited pass did not reach as before", "a layer of the pass"
+        raise SpecError(f"edits.{place}.layers", got, wanted, f"Edit {place + 1}: layer {layer} was not reached again.")
+
+
+def attach(
+    model: nn.Module,
+    layers: Iterable[nn.Module] | None = None,
+    edits: Sequence[EditSpec | dict[str, Any]] = (),
+    loss: LossFunction | None = None,
+) -> Attachment:
     """Return a probe for a model. It records while it is entered as a context.
 
     Parameters
@@ -120,10 +262,15 @@ def attach(model: nn.Module, layers: Iterable[nn.Module] | None = None) -> Attac
     layers: the layers of a residual model in order; by default they are found. Each takes the residual stream,
         (..., C), as its first argument and returns the next one, alone or first in a tuple; or it is a branch, which
         the calling code adds to the residual stream. A list of lists counts as one list.
+    edits: interventions, in the words of a spec's edits; see docs/models.md. While the context is entered, each call
+        of the model runs twice: once without them, and once with them. Behind it the model is what it was.
+    loss: returns the loss of what the model returns; by default it is its output, or `loss` of this.
 
     Raises
     ------
     SpecError
         If `layers` is missing and the structure is ambiguous. The message proposes a value for `layers`.
+    SpecErrors
+        If an edit is none. Whether the model allows it is checked when it is called, which raises SpecError.
     """
-    return Attachment(model, build_candidates(model, layers))
+    return Attachment(model, build_candidates(model, layers), parse_edits(edits), loss)

@@ -3,40 +3,81 @@
 Shapes: n streams, N samples, C width, L layers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from mhc_core.connections import DepthReads, Made, Mixing
+from mhc_core.edits import fold
 from mhc_core.findings import summarise_captured
 from mhc_core.findings.captured import describe_start_apart
 from mhc_core.findings.depth import describe_several_reads
 from mhc_core.measure.layout import Layout, max_together
 from mhc_core.measure.probe import INPUT_LAYER, BackwardProbe, ForwardProbe, build_loss_frame, build_mixing_frame
 from mhc_core.measure.run import describe_device, describe_versions
+from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.metrics.gradients import join_norms
 from mhc_core.metrics.token_products import TokenProducts, to_gains
 from mhc_core.record.columns import fetch
-from mhc_core.record.frames import AnyFrame, BackwardFrame, StartFrame
+from mhc_core.record.frames import AnyFrame, BackwardFrame, LossFrame, StartFrame
 from mhc_core.record.result import Result
 from mhc_core.record.source import TraceSource
 from mhc_core.record.start import CapturedInput
+from mhc_core.spec import EditSpec, SpecError
 from mhc_core.stack import LayerOutput
+from mhc_probe.edits import ModelEdits
 from mhc_probe.mixing import find_mixings
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 from mhc_probe.recording.parameter_norms import ParameterNorms
 from mhc_probe.unknown import mark_unknown
 
 
+@dataclass(frozen=True)
+class Unedited:
+    """What an edited pass is compared with.
+
+    Attributes
+    ----------
+    recorded: the pass without edits, of the same samples.
+    applied: what the edits have done.
+    edits: the edits themselves.
+    logits, logits_edited: (N, V) of each pass; [] if the model returns none.
+    """
+
+    recorded: JoinedPasses
+    applied: ModelEdits
+    edits: Sequence[EditSpec]
+    logits: Sequence[torch.Tensor]
+    logits_edited: Sequence[torch.Tensor]
+
+
 @torch.no_grad()
 def build_frames(
-    recorded: JoinedPasses, norms: ParameterNorms, source: TraceSource, autocast: torch.dtype | None
+    recorded: JoinedPasses,
+    norms: ParameterNorms,
+    source: TraceSource,
+    autocast: torch.dtype | None,
+    unedited: Unedited | None = None,
 ) -> list[AnyFrame]:
-    """Return the frames of a record, in the order of a run's."""
+    """Return the frames of a record, in the order of a run's.
+
+    unedited: of an edited pass, what it is compared with.
+
+    Raises
+    ------
+    SpecError
+        If the model's own code uses another copy of a state than the one that an edit replaces.
+    """
     layout = build_layout(recorded)
     reads = list_reads(recorded)
-    mixings = [] if reads else find_mixings(recorded, autocast)
+    mixings = [] if reads else find_mixings(recorded, autocast, None if unedited is None else unedited.recorded)
+    if unedited is not None:
+        _require_replaced(recorded, unedited)
+        mixings = [fold(mixing, unedited.applied.matrices.get(layer)) for layer, mixing in enumerate(mixings)]
+    effects = {} if unedited is None else measure_effects(recorded, unedited)
+    outputs = {} if unedited is None else measure_output_effects(unedited)
     start = StartFrame(
         source=source,
         device=describe_device(layout.device),
@@ -48,16 +89,57 @@ def build_frames(
     )
     forward = ForwardProbe(layout)
     frames: list[AnyFrame] = [start, *_build_forward_frames(forward, recorded, reads or mixings)]
-    frames += [] if recorded.loss is None else [build_loss_frame(recorded.loss)]
+    frames += [] if recorded.loss is None and not outputs else [_build_loss_frame(recorded.loss, outputs)]
     backward = BackwardProbe(layout)
     frames += _build_backward_frames(backward, recorded, norms)
     products = _multiply_backward(mixings, max_together(layout))
     gains = {} if reads else to_gains(fetch(forward.products.columns() | products.columns()))
     frames.append(
-        build_mixing_frame(forward.mean_mixing(), gains, _collect_mixing_norms(recorded, norms), backward.cast)
+        build_mixing_frame(
+            forward.mean_mixing(), gains, _collect_mixing_norms(recorded, norms) | effects, backward.cast
+        )
     )
     frames = mark_unknown(frames, recorded, mixings)
-    return [*frames, summarise(frames, recorded)]
+    return [*frames, summarise(frames, recorded, () if unedited is None else unedited.edits)]
+
+
+def measure_effects(recorded: JoinedPasses, unedited: Unedited) -> dict[str, np.ndarray]:
+    """Measure the relative distance of states and, if both passes had any, gradients from those without edits, (L)."""
+    device = recorded.state_nNC.device
+    unknown = torch.tensor(float("nan"), dtype=torch.float64, device=device)
+    pairs = list(zip(recorded.layers, unedited.recorded.layers, strict=True))
+    found = {"effect_state": [measure_distance(one.after_nNC, base.after_nNC) for one, base in pairs]}
+    gradients = [(one.grad_after_nNC, base.grad_after_nNC) for one, base in pairs]
+    if any(one is not None and base is not None for one, base in gradients):
+        found["effect_grad"] = [
+            unknown if one is None or base is None else measure_distance(one, base) for one, base in gradients
+        ]
+    return fetch({key: torch.stack(column) for key, column in found.items()})
+
+
+def measure_output_effects(unedited: Unedited) -> dict[str, float]:
+    """Return the loss without edits and the divergence of the output, as far as the model returns what they need."""
+    found = {} if unedited.recorded.loss is None else {"loss_base": unedited.recorded.loss}
+    pairs = list(zip(unedited.logits, unedited.logits_edited, strict=True))
+    if pairs:
+        rows = [float(measure_divergence(base, edited)) * len(base) for base, edited in pairs]
+        found["output_kl"] = sum(rows) / sum(len(base) for base, _ in pairs)
+    return found
+
+
+def _require_replaced(recorded: JoinedPasses, unedited: Unedited) -> None:
+    """Raise if a layer whose state was replaced does not obey its coefficients any more, although it did before."""
+    for index, (layer, base) in enumerate(zip(recorded.layers, unedited.recorded.layers, strict=True)):
+        was_known = base.chosen is not None and layer.entered_nNC is not None
+        if was_known and layer.chosen is None and bool(torch.isfinite(layer.after_nNC).all()):
+            got = f"layer {index}, whose code keeps another copy of the state"
+            raise SpecError("edits", got, "layers that use the state that enters their connection")
+
+
+def _build_loss_frame(loss: float | None, outputs: Mapping[str, float]) -> LossFrame:
+    """Build the frame of the loss, which is unknown if the model returns none but logits to compare."""
+    frame = build_loss_frame(float("nan") if loss is None else loss, outputs)
+    return frame if loss is not None else replace(frame, status=frame.status | {"loss": "unknown"})
 
 
 def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
@@ -65,8 +147,8 @@ def list_reads(recorded: JoinedPasses) -> list[DepthReads]:
     return [layer.reads for layer in recorded.layers if layer.reads is not None]
 
 
-def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses) -> AnyFrame:
-    """Return the summary frame for the frames of a pass."""
+def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses, edits: Sequence[EditSpec] = ()) -> AnyFrame:
+    """Return the summary frame for the frames of a pass, which may have been edited."""
     result = Result()
     for frame in frames:
         result.add(frame)
@@ -77,7 +159,7 @@ def summarise(frames: Sequence[AnyFrame], recorded: JoinedPasses) -> AnyFrame:
         describe_several_reads(several, result.depth),
         describe_start_apart(result.streams) if starts_apart and torch.isfinite(recorded.state_nNC).all() else None,
     ]
-    return summarise_captured(str(recorded.dtype).removeprefix("torch."), result, notes)
+    return summarise_captured(str(recorded.dtype).removeprefix("torch."), result, notes, edits)
 
 
 def build_layout(recorded: JoinedPasses) -> Layout:
@@ -101,7 +183,7 @@ def _build_forward_frames(probe: ForwardProbe, recorded: JoinedPasses, mixings: 
     state = recorded.state_nNC
     for index, (layer, mixing) in enumerate(zip(recorded.layers, mixings, strict=True)):
         u_NC = state[0] if layer.u_NC is None and len(state) == 1 else layer.u_NC
-        entered, state = state, layer.after_nNC
+        entered, state = state if layer.entered_nNC is None else layer.entered_nNC, layer.after_nNC
         unknown = torch.full_like(state[0], float("nan"))
         u_NC, y_NC = (unknown if part is None else part for part in (u_NC, layer.y_NC))
         frames += probe.observe(index, LayerOutput(state=state, u=u_NC, y=y_NC, mixing=mixing, entered=entered))

@@ -10,11 +10,15 @@ from mhc_probe.laws import choose, find_tolerance, measure_write_error, solve_br
 from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 
-def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[Mixing]:
+def find_mixings(
+    recorded: JoinedPasses, autocast: torch.dtype | None, base: JoinedPasses | None = None
+) -> list[Mixing]:
     """Return the coefficients of every layer, all with N or all without; nan if the states do not obey them.
 
     If the states do not obey a branch's output, because the block changes it further, solve for the output that they
     obey.
+
+    base: of an edited pass the pass without edits, which has shown which candidate is H_res; edits can make all alike.
     """
     n, samples, _ = recorded.state_nNC.shape
     if n == 1:
@@ -23,6 +27,10 @@ def find_mixings(recorded: JoinedPasses, autocast: torch.dtype | None) -> list[M
     tolerance = find_tolerance(recorded.dtype, autocast=autocast)
     laws = [_Law(layer, state, tolerance) for layer, state in zip(recorded.layers, states, strict=False)]
     known = [law for law in laws if law.errors]
+    if base is not None:
+        for layer, law in zip(base.layers, laws, strict=True):
+            law.settle(layer.chosen if layer.chosen is not None and layer.chosen < len(law.errors) else None)
+        return [_build(layer, n, samples, law.chosen) for layer, law in zip(recorded.layers, laws, strict=True)]
     spread = max((law.spread for law in known), default=0.0)
     chosen = choose([law.errors for law in known], spread) if known else None
     for law in known:
@@ -47,7 +55,8 @@ class _Law:
         if layer.h_post is None:
             return
         n, samples, _ = state_nNC.shape
-        self._states = state_nNC.float(), layer.after_nNC.float()
+        entered_nNC = state_nNC if layer.entered_nNC is None else layer.entered_nNC
+        self._states = entered_nNC.float(), layer.after_nNC.float()
         self._h_post = layer.h_post.float().expand(samples, n)
         for h_res in layer.h_res:
             self._try(h_res.float().expand(samples, n, n))
@@ -72,7 +81,8 @@ class _Law:
     def settle(self, chosen: int | None) -> None:
         """Use the matrix that was chosen over all layers, with its branch, if this layer obeys it."""
         if chosen is not None and self.errors[chosen] < self.tolerance:
-            self.chosen, self.layer.y_NC = chosen, self.branches[chosen]
+            self.chosen = self.layer.chosen = chosen
+            self.layer.y_NC = self.branches[chosen]
 
     def try_unmixed(self) -> None:
         """Try the identity as H_res, although the connection returned other matrices."""

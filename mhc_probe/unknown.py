@@ -30,6 +30,7 @@ METRICS_OF_INPUT = {
     ),
 }
 COEFFICIENTS = {"h_pre", "h_post", "h_res"}
+OF_GRADIENTS = ("mixing_grad_norm", "effect_grad")  # columns over all layers that lack what received no gradient
 
 
 def mark_unknown(frames: Sequence[AnyFrame], recorded: JoinedPasses, mixings: Sequence[Mixing]) -> list[AnyFrame]:
@@ -58,7 +59,7 @@ def _mark_columns(frame: MixingFrame, composites: bool) -> MixingFrame:
     A layer whose mixing received no gradient has no norm to compute.
     """
     status = {
-        key: {layer: _name(flag, composites or key == "mixing_grad_norm") for layer, flag in flags.items()}
+        key: {layer: _name(flag, composites or key in OF_GRADIENTS) for layer, flag in flags.items()}
         for key, flags in frame.status.items()
     }
     return replace(frame, status=status)

@@ -51,8 +51,8 @@ class ClientCookies:
 
 
 def read_access_token(request: Request) -> str | None:
-    """Return the access token of a request: its bearer, else that of the signed-in person; None without one."""
-    bearer = read_bearer(request)  # an empty one is a wrong token, and not the same as none
+    """Return the access token of a request: the bearer token, else the cookie of a signed-in person, else None."""
+    bearer = read_bearer(request)  # "", not None, if the header names no token: refused later
     return request.cookies.get(TOKEN_COOKIE) if bearer is None else bearer
 
 

@@ -238,6 +238,7 @@ export interface AddedCost {
 export interface PaperCosts {
   models: { shape: { name: string }; hc: AddedCost; mhc: AddedCost }[];
   published_overhead: number;
+  single_pass_ratio: number;
   published_source: string;
 }
 export interface Check {
@@ -259,6 +260,26 @@ export interface Verification {
   verdict: Check['verdict'] | null;
   summary: string;
   checks: Check[];
+}
+export interface LensProbe {
+  target: string;
+  chance: number;
+  accuracy: (number | null)[][];
+}
+/** Rows are the embedding and what leaves each layer. All but the first three are null until it is done. */
+export interface Lens {
+  run: string;
+  status: string;
+  done: number;
+  subsets: number[][];
+  kl: (number | null)[];
+  kl_subsets: (number | null)[][];
+  kl_branches: (number | null)[];
+  tokens: { token: string; probability: number | null }[][];
+  context: string;
+  target: string;
+  probes: LensProbe[];
+  probed: number;
 }
 export interface FieldError {
   field: string;
@@ -362,6 +383,8 @@ export interface ViewRules {
       has_streams: boolean;
       /** Whether layers read, mix and write streams by coefficients; false for attention over depth. */
       has_mixing: boolean;
+      /** Whether layers read earlier outputs by attention over depth. */
+      attends: boolean;
       /** Whether the streams are parts of the width, so that H_pre is a matrix. */
       has_parts: boolean;
       /** Streams of every run with this connection; null if they are a setting. */

@@ -8,6 +8,9 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from mhc_core.record.codec import to_typed_array
 from tests.traced import read_trace
 
 Frames = list[dict[str, Any]]
@@ -166,8 +169,55 @@ WHOLE_NUMBERS = _packed(
 )
 SMALL_MATRIX = _packed("f4", "AACAPwAAgD8AAIA/AACAPw==", "2, 2")
 
+
 # Name -> (builder, field that is named, part of what is wanted).
+def build_with_atlas(**changes: Any) -> bytes:
+    """The trace with an atlas before its summary; parts of it may be set to what is not so."""
+    frames = read_lines()
+    layers, streams = frames[0]["layers"], frames[0]["streams"]
+    table = [[[0.5] * streams] * layers] * 2
+    cuts = [{"what": "stream", "do": "zero"}, {"what": "stream", "do": "mean"}]
+    values = {key: pack_table(table) for key in ("loss", "output_kl", "effect_last")}
+    atlas = {
+        **frames[SUMMARY],
+        "type": "atlas",
+        "cuts": cuts,
+        "loss_base": 0.25,
+        "values": values,
+        "seeds": 1,
+        **changes,
+    }
+    for key in ("headline", "findings"):
+        atlas.pop(key, None)
+    return pack([*frames[:SUMMARY], atlas, {**frames[SUMMARY], "index": SUMMARY + 1}])
+
+
+def pack_table(table: Any) -> Any:
+    """A table as it travels."""
+    return to_typed_array(np.array(table, dtype=np.float32))
+
+
 BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "an edit of no kind": (
+        _changed(lambda f: f[0]["source"].update(edits=[{"layers": [0, 0], "what": "stream", "do": "burn"}])),
+        "frames[0].source.edits.0.do",
+        "burn",
+    ),
+    "an atlas of other cuts": (
+        lambda: build_with_atlas(cuts=[{"what": "stream", "do": "burn"}]),
+        f"frames[{SUMMARY}].cuts",
+        "burn of stream",
+    ),
+    "an atlas of other layers": (
+        lambda: build_with_atlas(values={key: pack_table([[[0.5]]]) for key in ("loss", "output_kl", "effect_last")}),
+        f"frames[{SUMMARY}].values.loss",
+        "shape [2, 6, 4]",
+    ),
+    "an atlas of other values": (
+        lambda: build_with_atlas(values={"loss": pack_table([[[0.5]]])}),
+        f"frames[{SUMMARY}].values",
+        "output_kl",
+    ),
     "nothing": (lambda: b"", "container", "whole .mhct"),
     "a pickle": (lambda: pickle.dumps({"layers": [1.0]}), "container", "whole .mhct"),
     "text": (lambda: b"frames\n" * 1000, "container", "whole .mhct"),

@@ -36,6 +36,12 @@ def read_file(path: str) -> bytes:
     return strip_comments(body) if COMMENTED.fullmatch(path) else body
 
 
+def find_file(path: str) -> bytes | None:
+    """Return a file by its path in the checkout, as it is stored, or None if it does not exist."""
+    found = find_root() / path
+    return found.read_bytes() if found.is_file() else None
+
+
 def strip_comments(body: bytes) -> bytes:
     """Return a script or a style sheet without its comments."""
     return COMMENT.sub(lambda found: "\n" * found[0].count("\n"), body.decode()).encode()

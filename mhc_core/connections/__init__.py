@@ -4,23 +4,29 @@ from mhc_core.connections.connection import (
     MATRICES,
     Connection,
     DepthReads,
+    EditedQuery,
     GatedMixing,
     Made,
     Mixing,
+    PassedMixing,
     Query,
     group_coefficients,
 )
-from mhc_core.connections.manifold import build_manifold
+from mhc_core.connections.manifold import DynamicManifold, StaticManifold
+from mhc_core.connections.previous import DynamicPrevious, StaticPrevious
 from mhc_core.discovery import load
+from mhc_core.family import ResidualMap
 from mhc_core.spec import RunSpec
 
 __all__ = [
     "MATRICES",
     "Connection",
     "DepthReads",
+    "EditedQuery",
     "GatedMixing",
     "Made",
     "Mixing",
+    "PassedMixing",
     "Query",
     "build_connection",
     "group_coefficients",
@@ -30,6 +36,14 @@ __all__ = [
 def build_connection(spec: RunSpec) -> Connection:
     """Build the connection that the spec names."""
     if spec.family.is_mapped:
-        return build_manifold(spec)
+        return _build_manifold(spec)
     connection: Connection = load(spec.family.build)(spec)
     return connection
+
+
+def _build_manifold(spec: RunSpec) -> Connection:
+    """Build the connection of a family with a map: static or dynamic, with H_pre of its own or of the layer before."""
+    residual_map: ResidualMap = load(spec.family.map)(spec.map_settings)
+    if spec.connection.reads_previous:
+        return (DynamicPrevious if spec.connection.is_dynamic else StaticPrevious)(spec, residual_map)
+    return (DynamicManifold if spec.connection.is_dynamic else StaticManifold)(spec, residual_map)

@@ -10,13 +10,14 @@ layer `expand` makes the state of the embedding; after the last `reduce` collaps
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from mhc_core.blocks.norms import normalise
+from mhc_core.connections.expansion import build_scale
 from mhc_core.connections.output import build_output
 from mhc_core.connections.stream_products import read_streams, write_streams
 from mhc_core.spec import RunSpec
@@ -50,6 +51,18 @@ class GatedMixing(NamedTuple):
     features: torch.Tensor
 
 
+class PassedMixing(NamedTuple):
+    """Mixing of one layer that reads with weights which the layer before it has made, and makes those of the next.
+
+    h_pre: (N, n), as the state has passed it on. h_post, h_res: as in `Mixing`. h_next: (N, n), made of this state.
+    """
+
+    h_pre: torch.Tensor
+    h_post: torch.Tensor
+    h_res: torch.Tensor
+    h_next: torch.Tensor
+
+
 class Query(NamedTuple):
     """What the attention over depth behind one layer is made with: a query (C), and the gate of its sum (), or 1."""
 
@@ -57,10 +70,22 @@ class Query(NamedTuple):
     gate: torch.Tensor
 
 
+class EditedQuery(NamedTuple):
+    """A `Query` whose attention an edit changes before the sources are summed.
+
+    edit: takes attention (K, N, H) and returns as much; a function of torch that autograd can differentiate.
+    """
+
+    query: torch.Tensor
+    gate: torch.Tensor
+    edit: Callable[[torch.Tensor], torch.Tensor]
+
+
 class DepthReads(NamedTuple):
     """How what leaves one layer is read, where layers read earlier outputs: see `mhc_core.connections.depth`.
 
-    attention: (K, N, H), of K sources for each sample and head; they sum to 1. Empty where nothing is attended to.
+    attention: (K, N, H), coefficients of K sources for each sample and head; (K, 1, 1) where all share them. Those of a
+        softmax sum to 1, unless edited. Empty where nothing is weighed.
     weights: (J), of the embedding and of each output so far in what is read: the mean over samples and heads, without a
         gradient.
     """
@@ -70,12 +95,12 @@ class DepthReads(NamedTuple):
 
 
 Made = Any
-"""The coefficients that a layer has used: `Mixing` or `GatedMixing`, or `DepthReads` of a family without mixing."""
+"""The coefficients that a layer has used: `Mixing`, `GatedMixing`, `PassedMixing`, or `DepthReads` without mixing."""
 
 MATRICES = ("h_pre", "h_read", "h_post", "h_res")  # as results name them; a matrix h_pre is called h_read
 
 
-def group_coefficients(mixings: Sequence[Mixing | GatedMixing]) -> dict[str, list[torch.Tensor]]:
+def group_coefficients(mixings: Sequence[Mixing | GatedMixing | PassedMixing]) -> dict[str, list[torch.Tensor]]:
     """Group the coefficients of layers by column name: a read that is a matrix for each layer is `h_read`."""
     read = "h_read" if mixings[0].h_pre.ndim == mixings[0].h_res.ndim else "h_pre"
     return {
@@ -113,6 +138,10 @@ class Connection(nn.Module, ABC):
 
     def stacked_parameters(self) -> list[nn.Parameter]:
         """Mixing parameters with a leading axis L (static families)."""
+        return []
+
+    def output_parameters(self) -> list[nn.Parameter]:
+        """Those of `stacked_parameters` that the output is read with too."""
         return []
 
     def residual_logits(self, layer: int) -> nn.Parameter | None:
@@ -154,8 +183,8 @@ class Connection(nn.Module, ABC):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         """Any state, or its gradient, as (n, N, C), without a copy."""
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
-        """The state of these streams: the inverse of `streams`."""
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        """The state of these streams: the inverse of `streams`. What else a state holds is that of `state`."""
         raise AssertionError("the streams of this family are not its whole state")
 
     def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,11 +207,15 @@ class Connection(nn.Module, ABC):
 
 
 class Copying(Connection):
-    """Every stream starts as a copy of the embedding; `eps` is for the weights of a learned head."""
+    """Every stream starts as a copy of the embedding, or as the embedding times a vector of its own (`expand_scale`).
+
+    eps: is for the weights of a learned head.
+    """
 
     def __init__(self, spec: RunSpec, eps: float = 0.0) -> None:
         super().__init__(spec, spec.streams)
         self.output = build_output(spec, eps)
+        self.expand_scale = build_scale(spec)
 
     def reduce(self, state: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.output(self.streams(state))
@@ -195,7 +228,10 @@ class StreamMajor(Copying):
     sample_axis = 1
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return x_NC.unsqueeze(0).repeat(self.n, 1, 1)
+        return _scale(x_NC.unsqueeze(0).repeat(self.n, 1, 1), self.expand_scale, 1)
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        return _scale(grad, self.expand_scale, 1)
 
     def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
         flat = state.flatten(1).to(mixing.h_pre.dtype)
@@ -211,7 +247,7 @@ class StreamMajor(Copying):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC
 
 
@@ -222,17 +258,25 @@ class SampleMajor(Copying):
         return None
 
     def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return x_NC.unsqueeze(1).repeat(1, self.n, 1)
+        return _scale(x_NC.unsqueeze(1).repeat(1, self.n, 1), self.expand_scale, 0)
 
-    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        return _scale(grad, self.expand_scale, 0)
+
+    def read(self, state: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
         return read_streams(state.to(mixing.h_pre.dtype), mixing.h_pre).to(state.dtype)
 
-    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing | PassedMixing) -> torch.Tensor:
         dtype = mixing.h_res.dtype
         return write_streams(state.to(dtype), y_NC.to(dtype), mixing.h_post, mixing.h_res).to(state.dtype)
 
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state.transpose(0, 1)
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC.transpose(0, 1).contiguous()
+
+
+def _scale(state: torch.Tensor, scale_nC: torch.Tensor | None, axis: int) -> torch.Tensor:
+    """Every stream times its vector; `axis` is that of the samples, by which the vectors are repeated."""
+    return state if scale_nC is None else (state * scale_nC.unsqueeze(axis)).to(state.dtype)

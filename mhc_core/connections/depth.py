@@ -17,16 +17,19 @@ Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedd
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
 from mhc_core.blocks.norms import normalise
-from mhc_core.connections.connection import Connection, DepthReads, Mixing, Query
+from mhc_core.connections.connection import Connection, DepthReads, EditedQuery, Mixing, Query
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
+from mhc_core.spec.edit import count_sources
 
+Edit = Callable[[torch.Tensor], torch.Tensor]
 KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-linear-attention and of Inkling2
 
 
@@ -70,12 +73,13 @@ class DepthAttention(Connection):
         return state[-1].view_as(state[-1])
 
     def leave(
-        self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query
+        self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query | EditedQuery
     ) -> tuple[torch.Tensor, DepthReads]:
         appends, count = layer % self.block == 0, self._count_attended(layer)
         if count:
+            edit = mixing.edit if isinstance(mixing, EditedQuery) else None
             state, attention, values = read_sources(
-                state, y_NC, mixing.query, count, self.heads, appends=appends, is_normed=self.is_normed
+                state, y_NC, mixing.query, count, self.heads, appends=appends, is_normed=self.is_normed, edit=edit
             )
         else:
             state = _add_output(state, y_NC, appends=appends)
@@ -104,9 +108,9 @@ class DepthAttention(Connection):
 
     def _count_attended(self, layer: int) -> int:
         """Return how many sources are weighed behind a layer; 0 where the plain state is read."""
-        if not self.is_delta:
-            return 2 + layer // self.block
-        return 0 if layer == self.layers - 1 else 1 + (layer + 1) // self.block
+        if self.is_delta and layer == self.layers - 1:
+            return 0
+        return count_sources(layer + 1, self.block, has_full_blocks=self.is_delta)
 
     @torch.no_grad()
     def _weigh(self, layer: int, values: torch.Tensor, gate: torch.Tensor) -> torch.Tensor:
@@ -129,6 +133,7 @@ def read_sources(
     *,
     appends: bool,
     is_normed: bool,
+    edit: Edit | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Add an output to the sources, weigh the first `count` of them, and read their sum.
 
@@ -138,6 +143,7 @@ def read_sources(
     y_NC: becomes a source of its own where `appends`, else is added to the last one.
     query: (C), in the type of the weights.
     is_normed: whether sources are summed after their norm, and logits are over the root of a head's features.
+    edit: changes the attention before the sum.
 
     Returns
     -------
@@ -145,7 +151,7 @@ def read_sources(
     (count, N, H) each.
     """
     found: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = _ReadSources.apply(
-        state, y_NC, query, count, heads, appends, is_normed
+        state, y_NC, query, count, heads, appends, is_normed, edit
     )
     return found
 
@@ -197,54 +203,68 @@ class _ReadSources(torch.autograd.Function):
         heads: int,
         appends: bool,
         is_normed: bool,
+        edit: Edit | None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         found = _add_output(state, y_NC, appends=appends)
         x = found[:count].to(query.dtype)
         attention, along, inverse = _attend(x, query, heads, is_normed=is_normed)
-        values = attention * inverse if is_normed else attention
+        used = attention if edit is None else edit(attention)
+        values = used * inverse if is_normed else used
         found[-1] = _sum(values, x)
-        ctx.save_for_backward(found, query, attention, along, inverse)
-        ctx.count, ctx.heads, ctx.appends, ctx.is_normed = count, heads, appends, is_normed
-        ctx.mark_non_differentiable(attention, values)
-        return found, attention, values
+        ctx.save_for_backward(found, query, attention, used, along, inverse)
+        ctx.count, ctx.heads, ctx.appends, ctx.is_normed, ctx.edit = count, heads, appends, is_normed, edit
+        ctx.mark_non_differentiable(used, values)
+        return found, used, values
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[torch.Tensor | None, ...]:
-        found, query, attention, along, inverse = ctx.saved_tensors
+        found, query, *kept = ctx.saved_tensors
         x = found[: ctx.count].to(query.dtype)
-        kept = (attention, along, inverse)
         if torch.is_grad_enabled():  # someone differentiates the gradient
-            kept = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
+            attention, along, inverse = _attend(x, query, ctx.heads, is_normed=ctx.is_normed)
+            kept = [attention, attention if ctx.edit is None else ctx.edit(attention), along, inverse]
         to_x, to_query = _differentiate(ctx, x, query, grad, kept)
         to_y = to_x[-1]
         before = to_x[:-1] if ctx.appends else to_x
         # What was read last has no part in this sum.
         to_state = torch.cat([before, torch.zeros_like(to_y).unsqueeze(0)])
-        return to_state.to(grad.dtype), to_y.to(grad.dtype), to_query, None, None, None, None
+        return to_state.to(grad.dtype), to_y.to(grad.dtype), to_query, None, None, None, None, None
 
 
 def _differentiate(
-    ctx: Any, x: torch.Tensor, query: torch.Tensor, grad: torch.Tensor, kept: tuple[torch.Tensor, ...]
+    ctx: Any, x: torch.Tensor, query: torch.Tensor, grad: torch.Tensor, kept: list[torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The chain rule through the sum, softmax, logits s . q / rms(s), and rms; gradients at all sources."""
-    attention, along, inverse = kept
+    """The chain rule through the sum, the edit of the attention, softmax, logits s . q / rms(s), and rms; gradients
+    at all sources.
+    """
+    attention, used, along, inverse = kept
     heads, width = ctx.heads, len(query)
     scale = 1 / math.sqrt(width // heads) if ctx.is_normed else 1.0
     g_NHc, x_KNHc = _split(grad[-1].to(query.dtype), heads), _split(x, heads)
     overlap = torch.linalg.vecdot(x_KNHc, g_NHc)  # of every source with the gradient, (K, N, H)
-    to_attention = overlap * inverse if ctx.is_normed else overlap
+    to_used = overlap * inverse if ctx.is_normed else overlap
+    to_attention = to_used if ctx.edit is None else _pass_edit(ctx.edit, attention, to_used)
     to_logits = attention * (to_attention - (attention * to_attention).sum(0))
     to_inverse = (to_logits * along).sum(-1, keepdim=True)
     if ctx.is_normed:
-        to_inverse = to_inverse + (attention * overlap).sum(-1, keepdim=True)
+        to_inverse = to_inverse + (used * overlap).sum(-1, keepdim=True)
     to_along = to_logits * inverse * scale
     to_x = grad[:-1].to(query.dtype, copy=True)
     weighed = _split(to_x[: ctx.count], heads)
     weighed.addcmul_(x_KNHc, (-to_inverse * inverse.pow(3) / width).unsqueeze(-1))
-    weighed.addcmul_((attention * inverse if ctx.is_normed else attention).unsqueeze(-1), g_NHc)
+    weighed.addcmul_((used * inverse if ctx.is_normed else used).unsqueeze(-1), g_NHc)
     weighed.addcmul_(to_along.unsqueeze(-1), query.view(heads, -1))
     to_query = torch.einsum("mh,mhc->hc", to_along.flatten(0, 1), x_KNHc.flatten(0, 1)).flatten()
     return to_x, to_query
+
+
+def _pass_edit(edit: Edit, attention: torch.Tensor, to_used: torch.Tensor) -> torch.Tensor:
+    """The gradient at the attention, from that at what an edit makes of it."""
+    keeps_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        start = attention if attention.requires_grad else attention.detach().requires_grad_()
+        (found,) = torch.autograd.grad(edit(start), start, to_used, create_graph=keeps_graph)
+    return found
 
 
 def build_depth_attention(spec: RunSpec) -> Connection:

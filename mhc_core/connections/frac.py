@@ -48,7 +48,7 @@ class Parts(Connection):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return self._split(state).transpose(0, 1)
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC.transpose(0, 1).flatten(1)
 
     def merge(self, x: torch.Tensor) -> torch.Tensor:

@@ -11,12 +11,14 @@ What a layer reads is linear in the streams but for their norms: the weight of a
 Shapes: N samples, n streams, C width, R rank of the gates.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mhc_core.blocks.norms import NORM_EPS
-from mhc_core.connections.connection import Connection, GatedMixing, Mixing, SampleMajor
+from mhc_core.connections.connection import Connection, GatedMixing, SampleMajor
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
@@ -100,11 +102,11 @@ class GatedResidual(SampleMajor):
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return list(self.mixers[layer].parameters())
 
-    def read(self, state: torch.Tensor, mixing: Mixing | GatedMixing) -> torch.Tensor:
+    def read(self, state: torch.Tensor, mixing: Any) -> torch.Tensor:
         assert isinstance(mixing, GatedMixing)
         return (mixing.features * state.to(mixing.features.dtype)).sum(1).to(state.dtype)
 
-    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing | GatedMixing) -> torch.Tensor:
+    def write(self, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> torch.Tensor:
         added = mixing.h_post.unsqueeze(2) * y_NC.unsqueeze(1).to(mixing.h_post.dtype)
         return (state.to(added.dtype) + added).to(state.dtype)
 

@@ -7,7 +7,7 @@ dynamic layer for m residual logits, (n C, 2 n + m).
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -69,6 +69,11 @@ def _residual(spec: RunSpec) -> InitialMixing:
     return InitialMixing(_constant(spec, b_pre), _constant(spec, 0.0), NEAR_IDENTITY, _zero(spec))
 
 
+def _c_mhc(spec: RunSpec) -> InitialMixing:
+    """As C-mHC starts (contactsebi/circulant-hyper-connections, `code/exp_train.py`): streams are averaged."""
+    return replace(_residual(spec), certainty=0.0)
+
+
 def _mhc_lite(spec: RunSpec) -> InitialMixing:
     turn = 2 * _one_hot(spec) - 1
     return InitialMixing(turn, turn.clone(), NEAR_IDENTITY, _zero(spec))
@@ -96,6 +101,7 @@ PRESETS: dict[str, Callable[[RunSpec], InitialMixing]] = {
     "lucidrains": _lucidrains,
     "megatron": _megatron,
     "deepseek_v4": _deepseek_v4,
+    "c_mhc": _c_mhc,
 }
 
 

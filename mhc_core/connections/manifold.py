@@ -14,20 +14,12 @@ import torch
 from torch import nn
 
 from mhc_core.blocks.norms import NORM_EPS, normalise
-from mhc_core.connections.connection import Connection, Mixing, SampleMajor, StreamMajor
+from mhc_core.connections.connection import Mixing, SampleMajor, StreamMajor
 from mhc_core.connections.inits import InitialMixing, build_preset
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.connections.projection import project
-from mhc_core.discovery import load
 from mhc_core.family import ResidualMap
 from mhc_core.spec import RunSpec
-
-
-def build_manifold(spec: RunSpec) -> Connection:
-    """Build the connection of a family with a map, static or dynamic by the spec."""
-    residual_map: ResidualMap = load(spec.family.map)(spec.map_settings)
-    connection = DynamicManifold if spec.connection.is_dynamic else StaticManifold
-    return connection(spec, residual_map)
 
 
 def draw_logits(spec: RunSpec, residual_map: ResidualMap, certainty: float) -> torch.Tensor:
@@ -129,7 +121,11 @@ def _to_mixing(
     t_pre: torch.Tensor, t_post: torch.Tensor, t_res: torch.Tensor, residual_map: ResidualMap, dtype: torch.dtype
 ) -> Mixing:
     """Coefficients of the requested type, made in the type of the logits."""
-    h_pre = torch.sigmoid(t_pre)
-    if residual_map.eps:
-        h_pre = h_pre + residual_map.eps
+    h_pre = to_reads(t_pre, residual_map.eps)
     return Mixing(h_pre.to(dtype), (2 * torch.sigmoid(t_post)).to(dtype), residual_map(t_res).to(dtype))
+
+
+def to_reads(t_pre: torch.Tensor, eps: float) -> torch.Tensor:
+    """H_pre of its logits, in their type."""
+    h_pre = torch.sigmoid(t_pre)
+    return h_pre + eps if eps else h_pre

@@ -35,7 +35,7 @@ class SingleStream(Connection):
     def streams(self, state: torch.Tensor) -> torch.Tensor:
         return state.unsqueeze(0)
 
-    def join_streams(self, x_nNC: torch.Tensor) -> torch.Tensor:
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         return x_nNC[0]
 
 

@@ -2,9 +2,9 @@
 
 Pure functions of the spec. Per token and layer, forward; the backward pass is twice that: MLP 4 r C^2 (r the ratio),
 attention 8 C^2 + 4 T C, mixing 2 C (n^2 + 2 n), dynamic projection 2 n C (n^2 + 2 n), Sinkhorn 4 n^2 a round; between
-m parts of the width mixing and projection are 2 C (2 m + 1) each; attention over depth is 6 C for each source, and
-layer l has l + 2 sources, so that its cost grows with the square of the depth. What a branch costs is declared by the
-branch. Bytes and calls are those of our operators, counted by tests on real stacks.
+m parts of the width mixing and projection are 2 C (2 m + 1) each. What a branch costs is declared by the branch, and
+what reading earlier outputs costs by the family: layer l has l + 2 sources at most, so that it grows with the square
+of the depth. Bytes and calls are those of our operators, counted by tests on real stacks.
 
 Symbols: L layers, n streams, C width, N = B T samples, P samples kept for CKA and rank.
 """
@@ -23,10 +23,8 @@ STREAM_PASSES = {
     True: 48,
     False: 40,
 }  # of dynamic mixing, forward and backward, by whether it projects streams separately
-DEPTH_PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
 # Of feature gates, forward and backward: over the streams, by type, and over the rank.
 GATE_PASSES, RANK_PASSES = {"float32": 79, "float64": 72, "bfloat16": 51}, 14
-DEPTH_CALLS = 25  # of attention over depth
 DYNAMIC_CALLS = {True: 70, False: 45}  # without Sinkhorn's, by the same
 MAP_PASSES = 2  # values per operation of a map without rounds, in dynamic mixing
 ROUND_CALLS = 2  # of operators, a round of Sinkhorn
@@ -41,25 +39,20 @@ def count_parameters(spec: RunSpec) -> int:
     ends = END_VECTORS.get(spec.input.kind, 0) * spec.width
     if spec.block.scaling in ("rezero", "skipinit"):
         branches += spec.depth
-    if not spec.family.has_mixing:
-        return branches + ends + _depth_parameters(spec)
+    if spec.family.reads is not None:
+        return branches + ends + spec.family.reads.count_parameters(spec)
+    if spec.family.costs is not None:
+        return branches + ends + spec.family.costs.count_parameters(spec)
     if not spec.family.has_streams:
         return branches + ends
+    ends += spec.streams * spec.width if spec.connection.scales_streams else 0
     return branches + ends + spec.depth * _mixing_parameters(spec) + _head_parameters(spec)
-
-
-def _depth_parameters(spec: RunSpec) -> int:
-    """Count queries, and gates if there are any: of the reads behind all layers, in a delta form but the last."""
-    form = spec.connection.depth_form
-    return (spec.depth - (form != "replace")) * (spec.width + (form == "delta_gated"))
 
 
 def count_sources(spec: RunSpec) -> int:
     """Count the sources behind every layer, summed over layers, where layers read earlier outputs; else 0."""
-    if spec.family.has_mixing:
-        return 0
-    size = spec.connection.depth_block
-    return sum(2 + layer // size for layer in range(spec.depth))
+    reads = spec.family.reads
+    return 0 if reads is None else sum(reads.count_sources(spec, layer) for layer in range(spec.depth))
 
 
 def _mixing_parameters(spec: RunSpec) -> int:
@@ -114,13 +107,15 @@ def _head_parameters(spec: RunSpec) -> int:
 def count_pass_flops(spec: RunSpec) -> float:
     """Count the operations of one pass, forward and backward."""
     branches = sum(branch_type(spec, layer).count_flops(spec) for layer in range(spec.depth))
-    # Of each source: its norm, its product with the query, and its part in the sum.
-    depth = 6 * count_sources(spec) * spec.width
+    reads = spec.family.reads
+    depth = 0 if reads is None else reads.operations * count_sources(spec) * spec.width
     return 3 * count_samples(spec) * (branches + spec.depth * _mixing_flops(spec) + depth)
 
 
 def _mixing_flops(spec: RunSpec) -> float:
     n, width = spec.streams, spec.width
+    if spec.family.costs is not None:
+        return spec.family.costs.count_operations(spec)
     if spec.family.by_feature:
         return 2.0 * n * width * (2 * spec.connection.gate_rank + n + 2)
     if n == 1:
@@ -165,7 +160,8 @@ def count_pass_bytes(spec: RunSpec) -> float:
     branches = sum(branch_type(spec, layer).count_moved(spec) for layer in range(spec.depth))
     norms = {"pre": 1, "post": _copies(spec), "none": 0}[spec.block.norm_position]
     passes = 12 + norms * 12
-    depth = DEPTH_PASSES[spec.connection.depth_form != "replace"] * count_sources(spec) * spec.width
+    reads = spec.family.reads
+    depth = 0 if reads is None else reads.count_passes(spec) * count_sources(spec) * spec.width
     per_token = (branches + spec.depth * passes * spec.width + depth) * item + spec.depth * _mixing_bytes(spec)
     return count_samples(spec) * per_token + 3 * count_parameters(spec) * ITEM_BYTES[spec.dtype]
 
@@ -173,6 +169,8 @@ def count_pass_bytes(spec: RunSpec) -> float:
 def _mixing_bytes(spec: RunSpec) -> float:
     """Return the bytes of the mixing per token and layer, beyond those of the residual connection."""
     n, width, item = _copies(spec), spec.width, _coefficient_bytes(spec)
+    if spec.family.costs is not None:
+        return spec.family.costs.count_moved(spec) * item
     if not spec.family.has_streams:
         return 0.0
     if not spec.connection.is_dynamic:
@@ -187,7 +185,9 @@ def _mixing_bytes(spec: RunSpec) -> float:
 
 def count_pass_calls(spec: RunSpec) -> float:
     """Count operator calls of the forward pass of all layers; the backward pass has about 1.5 times as many."""
-    layer = 2 if spec.family.has_streams else 0 if spec.family.has_mixing else DEPTH_CALLS
+    layer = 2 if spec.family.has_streams else 0 if spec.family.reads is None else spec.family.reads.calls
+    if spec.family.costs is not None:
+        layer = spec.family.costs.calls
     if is_dynamic(spec):
         layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
@@ -259,12 +259,11 @@ def count_tape_bytes(spec: RunSpec) -> float:
 
 
 def _depth_kept(spec: RunSpec) -> float:
-    """Return bytes that attention over depth keeps per token in all layers: sources, weights, logits, norms.
-
-    A delta form keeps the sources twice.
-    """
-    copies = 1 if spec.connection.depth_form == "replace" else 2
-    own = (2 * spec.connection.depth_heads + 1) * _coefficient_bytes(spec)
+    """Return bytes that reading earlier outputs keeps per token in all layers."""
+    if spec.family.reads is None:
+        return 0.0
+    copies, values = spec.family.reads.count_kept(spec)
+    own = values * _coefficient_bytes(spec)
     return count_sources(spec) * (copies * spec.width * ITEM_BYTES[spec.dtype] + own)
 
 
@@ -274,6 +273,8 @@ def _mixing_kept(spec: RunSpec) -> float:
     Normed or converted streams, logits, Sinkhorn's rounds.
     """
     n, width, item = spec.streams, spec.width, _coefficient_bytes(spec)
+    if spec.family.costs is not None:
+        return spec.family.costs.count_kept(spec) * item
     if not spec.family.has_streams:
         return 0.0
     kept = (2 * _copies(spec) + 1) * width * 4.0 if spec.dtype == "bfloat16" else 0.0

@@ -41,6 +41,7 @@ from mhc_core.spec import CONNECTION_KINDS, RunSpec
 LIBRARY_BYTES = 3.1e8  # a process that has imported torch and run a small spec
 # A run's data comes from further away than the calibration's; in bfloat16 every operator also converts.
 OUT_OF_CACHE = {"float32": 1.35, "float64": 1.2, "bfloat16": 2.4}
+LENS_CALLS, READING_CALLS = 60, 20  # of one probe for all targets, and of one state that is read out
 RUN_CALLS = 6000  # of every run, however small: what it begins and ends with, messages included
 LOADING_S = 0.7  # torch.optim brings in torch's compiler at its first use in a process
 SPREAD = 1.3  # of measured over predicted time, `python -m benchmarks cost`
@@ -191,8 +192,10 @@ def _count_base_passes(spec: RunSpec) -> int:
     return (spec.seeds + (1 if spec.train.steps else 0)) if spec.edits else 0
 
 
-def estimate_atlas_work(spec: RunSpec, cuts: int, rates: Rates = DEFAULT_RATES) -> Estimate:
-    """Predict the cost of an atlas with so many cuts a layer: forward passes from each layer on, after training."""
+def estimate_atlas_work(spec: RunSpec, cuts: float, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Predict the cost of an atlas with so many cuts a layer in the mean: forward passes from each layer on,
+    after training.
+    """
     passes = spec.seeds * cuts * (spec.depth + 1) / 2 / 3  # a forward pass is a third of a pass
     together = _count_pass(spec)
     work = Work(calls=RUN_CALLS) + _count_drawing(spec).times(spec.seeds)
@@ -204,6 +207,29 @@ def estimate_atlas_work(spec: RunSpec, cuts: int, rates: Rates = DEFAULT_RATES) 
     times = {"seconds": seconds, "seconds_low": seconds / SPREAD, "seconds_likely": seconds}
     times["seconds_high"] = seconds * SPREAD + (LOADING_S if spec.train.steps else 0.0)
     return own.model_copy(update={"flops": round(count_pass_flops(spec) * passes), **times})
+
+
+def estimate_lens_work(spec: RunSpec, readings: int, samples: int, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Predict the cost of a lens that reads each row out so many times, and probes its streams with so many samples."""
+    rows, tokens = spec.depth + 1, count_samples(spec)
+    passes = (1 + samples / tokens) / 3
+    forward = _count_pass(spec)
+    size = min(spec.width, samples // 2)
+    # A Gram matrix and its factors, then targets of up to 3 x 256 classes, in float64.
+    probe_flops = samples * size * spec.width + size**3 / 3 + 4.0 * samples * size * 768
+    probes = rows * spec.streams
+    work = Work(calls=RUN_CALLS) + _count_drawing(spec) + Work(forward.flops, 0.0, forward.moved_bytes).times(passes)
+    work += Work(count_readout_flops(spec) * readings * rows / 3 + probe_flops * probes, calls=LENS_CALLS * probes)
+    work += Work(calls=forward.calls / UP_AND_DOWN + READING_CALLS * readings * rows)
+    if spec.train.steps:
+        work += _count_step(spec).times(spec.train.steps)
+    seconds, own = _to_seconds(work, rates, spec.dtype), estimate(spec, rates)
+    times = {"seconds": seconds, "seconds_low": seconds / SPREAD, "seconds_likely": seconds}
+    times["seconds_high"] = seconds * SPREAD + (LOADING_S if spec.train.steps else 0.0)
+    states = 8.0 * samples * spec.width * spec.streams
+    more = {"flops": round(count_pass_flops(spec) * passes + probe_flops * probes)}
+    peak = own.peak_bytes + round(4 * states + 8.0 * samples * 768 + 8.0 * size * size)
+    return own.model_copy(update={**more, "peak_bytes": peak, **times})
 
 
 def _small(spec: RunSpec) -> float:

@@ -124,11 +124,18 @@ class PaperCosts(BaseModel):
         PUBLISHED_OVERHEAD, description="Time that mHC at n = 4 adds in the paper's own training system; quoted."
     )
     published_source: str = SOURCE
+    single_pass_ratio: float = Field(
+        description="Traffic of fused mHC whose layers read with the H_pre of the layer before, over that of mHC whose "
+        "layers read with their own."
+    )
 
 
 def paper_shapes() -> PaperCosts:
     """Return the paper's 3B, 9B and 27B models."""
-    return PaperCosts(models=[_count(shape) for shape in SHAPES])
+    return PaperCosts(
+        models=[_count(shape) for shape in SHAPES],
+        single_pass_ratio=sum(count_fused_traffic(1, own_reads=False)) / sum(count_fused_traffic(1, own_reads=True)),
+    )
 
 
 def count_memory_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, int]:
@@ -143,6 +150,17 @@ def count_memory_traffic(kind: str, width: int, n: int = STREAMS) -> tuple[int, 
         # One kernel for post, residual and merge: reads (n + 1) C for (3 n + 1) C, writes n C for 3 n C.
         read, written = read - 2 * n * width, written - 2 * n * width
     return read, written
+
+
+def count_fused_traffic(width: int, n: int = STREAMS, *, own_reads: bool) -> tuple[int, int]:
+    """Count the values of the width that one layer reads and writes per token, where one kernel writes the streams,
+    and makes the next layer's coefficients as they pass.
+
+    With H_pre of its own a layer has to wait for these, and a second kernel reads the streams again: 3 n + 2 values of
+    the width. With the H_pre of the layer before, the first kernel makes what is read too: 2 n + 2.
+    """
+    read, written = (n + 1) * width, n * width
+    return read + n * width * own_reads, written + width
 
 
 def _count(shape: Shape) -> PaperCost:

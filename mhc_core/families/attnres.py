@@ -6,7 +6,126 @@ factory, `hcfactory/connections/depth_attention.py` (blocks, heads as in MHAR, t
 (values that are normed).
 """
 
-from mhc_core.family import Family, Look, Use
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mhc_core.family import Array, Family, Look, Reading, Reads, ReferenceRead, Use
+
+KEY_EPS = 1e-6  # of the keys' norm, as in the public code
+PASSES = {False: 27, True: 34}  # over the sources of a layer, forward and backward, by whether in a delta form
+
+
+class AttentionReads(Reads):
+    """A softmax over sources for each sample and head, by a query of each layer."""
+
+    operations = 6  # its norm, its product with the query, and its part in the sum
+    calls = 25
+
+    def reference(
+        self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
+    ) -> list[ReferenceRead]:
+        found = []
+        for layer in range(len(outputs)):
+            sources = _list_sources(spec, layer, start_NC, outputs)
+            if given.weights is not None:
+                attention = given.weights[layer]
+            elif len(sources.sources_KNC):
+                attention = sources.attend(parameters[f"queries.{layer}"])
+            else:
+                attention = np.zeros((0, len(start_NC), spec.connection.depth_heads))
+            if given.weights is None and given.edit is not None:
+                attention = given.edit(layer + 1, attention)
+            read = sources.read(attention, float(parameters.get(f"gates.{layer}", 1.0)))
+            found.append(replace(read, read_NC=given.norm(read.read_NC)))
+        return found
+
+    def start(self, sources: int) -> Array:
+        return np.full(sources, 1 / max(sources, 1))
+
+    def count_parameters(self, spec: Any) -> int:
+        # Queries, and gates if there are any: of the reads behind all layers, in a delta form but the last.
+        form = spec.connection.depth_form
+        return int((spec.depth - (form != "replace")) * (spec.width + (form == "delta_gated")))
+
+    def count_sources(self, spec: Any, layer: int) -> int:
+        return int(2 + layer // spec.connection.depth_block)
+
+    def count_passes(self, spec: Any) -> float:
+        return PASSES[spec.connection.depth_form != "replace"]
+
+    def count_kept(self, spec: Any) -> tuple[int, int]:
+        # Sources, weights, logits, norms; a delta form keeps the sources twice.
+        copies = 1 if spec.connection.depth_form == "replace" else 2
+        return copies, 2 * spec.connection.depth_heads + 1
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What is weighed behind a layer: the embedding and blocks of `counts` outputs, (K, N, C).
+
+    plain: the embedding and all outputs, summed.
+    """
+
+    spec: Any
+    layer: int
+    sources_KNC: Array
+    counts: list[int]
+    plain_NC: Array
+
+    def attend(self, query: Array) -> Array:
+        """Return softmax_i(c q . s_i / rms(s_i)) of each head, (K, N, H)."""
+        heads = self.spec.connection.depth_heads
+        logits = (self._split(self.sources_KNC / self._rms) * query.reshape(heads, -1)).sum(-1)
+        logits = logits / math.sqrt(self.spec.width / heads) if self._is_normed else logits
+        shares = np.exp(logits - logits.max(0))
+        found: Array = shares / shares.sum(0)
+        return found
+
+    def read(self, attention_KNH: Array, gate: float) -> ReferenceRead:
+        """Return what is read by this attention, and the weight of each output in it."""
+        values = attention_KNH / self._rms if self._is_normed else attention_KNH
+        slices = self._split(self.sources_KNC)
+        read_NC = (values[..., None] * slices).sum(0).reshape(self.plain_NC.shape)
+        mean = values.mean((1, 2))
+        weights = np.concatenate([mean[:1], np.repeat(mean[1:], self.counts)]) if len(mean) else mean
+        if self.spec.connection.depth_form != "replace":
+            rest = np.zeros(self.layer + 2 - len(weights))
+            read_NC, weights = self.plain_NC + gate * read_NC, 1 + gate * np.concatenate([weights, rest])
+        return ReferenceRead(attention_KNH, read_NC, weights)
+
+    def _split(self, x_KNC: Array) -> Array:
+        heads = self.spec.connection.depth_heads
+        return x_KNC.reshape(*x_KNC.shape[:2], heads, x_KNC.shape[2] // heads)
+
+    @property
+    def _rms(self) -> Array:
+        found: Array = np.sqrt((self.sources_KNC**2).mean(-1, keepdims=True) + KEY_EPS)
+        return found
+
+    @property
+    def _is_normed(self) -> bool:
+        return self.spec.connection.depth_values == "normed"
+
+
+def _list_sources(spec: Any, layer: int, start_NC: Array, outputs: Sequence[Array]) -> _Sources:
+    size, done = spec.connection.depth_block, layer + 1
+    counts = [min(size, done - first) for first in range(0, done, size)]
+    is_delta = spec.connection.depth_form != "replace"
+    if is_delta:
+        counts = [count for count in counts if count == size]
+    ends = [int(end) for end in np.cumsum([0, *counts])]
+    blocks = [np.sum(outputs[first:last], axis=0) for first, last in pairwise(ends)]
+    sources = [start_NC, *blocks]
+    if is_delta and done == spec.depth:  # the read-out takes the plain state
+        sources, counts = [], []
+    shaped = np.array(sources).reshape(len(sources), *start_NC.shape)
+    return _Sources(spec, layer, shaped, counts, start_NC + np.sum(outputs[:done], axis=0))
+
 
 FAMILY = Family(
     name="AttnRes",
@@ -15,7 +134,7 @@ FAMILY = Family(
     place=20,
     look=Look("#1f1c14", "#ffe0b2", "6px,2px,2px,2px", "star-triangle-up"),
     streams="one",
-    reads="outputs",
+    reads=AttentionReads(),
     rows="free",
     columns="free",
     norm_bounded=False,

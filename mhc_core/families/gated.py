@@ -29,6 +29,7 @@ FAMILY = Family(
     orthogonal=True,
     always_by_token=True,
     by_feature=True,
+    has_rank=True,
     has_head=True,
     drawn="nothing",
     logits=lambda n: 0,

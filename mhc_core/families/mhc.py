@@ -1,5 +1,7 @@
 """Manifold-Constrained Hyper-Connections (mHC, arXiv 2512.24880, Eq. 8-9): H_res by Sinkhorn-Knopp."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from mhc_core.family import Array, Family, Look, MapSettings, PageMap, Round, Use
@@ -29,7 +31,35 @@ def _take_log_share(t: Array, axis: int) -> Array:
     return found
 
 
-FAMILY = Family(
+def solve_duals(logits: Array, settings: MapSettings, to_type: Round) -> Array:
+    """Compute the limit of the rounds in float64 for every type: rounds, then Newton's method on the factors of rows
+    and columns together.
+    """
+    n = settings.streams
+    t = to_type(logits).reshape(*logits.shape[:-1], n, n)
+    for _ in range(100):
+        t = _take_log_share(_take_log_share(t, -2), -1)
+    places = np.arange(n)
+    for _ in range(40):
+        matrix = np.exp(t)
+        system = np.zeros((*t.shape[:-2], 2 * n, 2 * n))
+        system[..., places, places], system[..., n + places, n + places] = matrix.sum(-1), matrix.sum(-2)
+        system[..., :n, n:], system[..., n:, :n] = matrix, np.swapaxes(matrix, -1, -2)
+        missing = 1 - np.concatenate([matrix.sum(-1), matrix.sum(-2)], -1)
+        step = np.clip((np.linalg.pinv(system, rcond=1e-14) @ missing[..., None])[..., 0], -1, 1)
+        moved = t + step[..., :n, None] + step[..., None, n:]
+        is_better = _miss_sums(moved) < _miss_sums(t)
+        t = np.where(is_better[..., None, None], moved, t)
+    return to_type(np.exp(t))
+
+
+def _miss_sums(t: Array) -> Array:
+    matrix = np.exp(t)
+    found: Array = np.abs(matrix.sum(-1) - 1).sum(-1) + np.abs(matrix.sum(-2) - 1).sum(-1)
+    return found
+
+
+ROUNDED = Family(
     name="mHC",
     summary="Manifold-Constrained Hyper-Connections by Sinkhorn",
     year=2025,
@@ -52,3 +82,18 @@ FAMILY = Family(
         Use("GLM-5-next", "transformers, models/glm5_next"),
     ),
 )
+
+# With the limit of the rounds in place of a number of them.
+SOLVED = replace(
+    ROUNDED,
+    rows="exact",
+    columns="exact",
+    norm_bounded=True,
+    iterates=False,
+    operations=lambda n, rounds: 6 * (2 * n**3 / 3 + 30 * n * n),  # of six steps
+    map="mhc_core.connections.newton:NewtonMap",
+    map_reference=solve_duals,
+    page_map=None,
+)
+
+FAMILY = replace(ROUNDED, solved=SOLVED)

@@ -41,7 +41,7 @@ from mhc_core.findings.streams import (
 from mhc_core.record.frames import SummaryFrame
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
-from mhc_core.spec import RunSpec
+from mhc_core.spec import EditSpec, RunSpec
 from mhc_core.theory.premises import is_doubly_stochastic
 
 __all__ = ["summarise", "summarise_captured"]
@@ -54,7 +54,7 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     """
     unresolved = None if disturbed_L is None else describe_resolution(spec.dtype, result, disturbed_L)
     findings = [
-        _of_first_seed(spec, describe_effect(spec, result)),
+        _of_first_seed(spec, describe_effect(spec.edits, spec.dtype, result)),
         _describe_connection(spec, result),
         describe_stop(spec, result),
         describe_training(spec, result),
@@ -84,13 +84,16 @@ def summarise(spec: RunSpec, result: Result, disturbed_L: np.ndarray | None = No
     return SummaryFrame(headline=headline, findings=[found for found in findings if found])
 
 
-def summarise_captured(dtype: str, result: Result, notes: Sequence[Finding | None] = ()) -> SummaryFrame:
+def summarise_captured(
+    dtype: str, result: Result, notes: Sequence[Finding | None] = (), edits: Sequence[EditSpec] = ()
+) -> SummaryFrame:
     """Build the summary frame of a pass captured from a model that no spec describes.
 
-    notes: further findings of what the columns do not show; None for those without a reason.
+    notes: further findings of what the columns do not show; None for those without a reason. edits: those of the pass.
     """
     reads_outputs = "h_res" not in result.matrices and "unfolded" in result.matrices
     findings = [
+        describe_effect(edits, dtype, result),
         describe_captured_depth(result) if reads_outputs else describe_captured(result),
         describe_gated_reads(result) if reads_outputs else describe_reading(result),
         *notes,

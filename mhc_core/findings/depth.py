@@ -98,6 +98,6 @@ def _describe_shares(shares: np.ndarray, read: np.ndarray) -> Finding:
 
 
 def _read_shares(result: Result) -> np.ndarray | None:
-    """Read the weights of the last layer over their sum (L); None if they are not finite."""
-    weights: np.ndarray = result.matrices["unfolded"][-1, :-1].astype(np.float64)
+    """Read the sizes of the weights of the last layer over their sum (L); None if they are not finite."""
+    weights: np.ndarray = np.abs(result.matrices["unfolded"][-1, :-1].astype(np.float64))
     return weights / weights.sum() if np.isfinite(weights).all() else None

@@ -14,10 +14,15 @@ from mhc_core.findings.words import (
 )
 from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
-from mhc_core.spec import EditSpec, RunSpec
+from mhc_core.spec import EditSpec
 
 SAME = 0.05  # decades, up to which the effect behind the first edit and at the end count as the same
-ROUNDING = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 0.02}  # effects up to which nothing is said of them
+ROUNDING = {
+    "float64": 1e-12,
+    "float32": 1e-5,
+    "bfloat16": 0.02,
+    "float16": 0.003,
+}  # effects up to which nothing is said of them
 MOST_NAMED = 2  # edits that a sentence names
 NAMES = {"h_pre": "H_pre", "h_post": "H_post", "h_res": "H_res"}
 
@@ -39,7 +44,8 @@ def describe_edit(edit: EditSpec) -> str:
         case "set":
             verb = "is set to given values"
         case "swap":
-            verb = f"is exchanged with {_name_part(edit.what)} {(edit.other or 0) + 1}"
+            whose = "that of " if edit.what == "source" else ""
+            verb = f"is exchanged with {whose}{_name_part(edit.what)} {(edit.other or 0) + 1}"
         case "noise":
             verb = f"gets noise of {format_number(edit.value or 0.0)}"
             verb += " times its rms" if edit.what in ("stream", "state", "branch") else ""
@@ -62,16 +68,27 @@ def describe_edits(edits: Sequence[EditSpec]) -> str:
 
 
 def _name_part(what: str) -> str:
-    return {"stream": "stream", "h_res": "row"}.get(what, "entry")
+    return {"stream": "stream", "h_res": "row", "source": "source"}.get(what, "entry")
 
 
 def _name_target(edit: EditSpec) -> str:
     if edit.what == "stream":
         return f"Stream {(edit.index or 0) + 1}"
+    if edit.what == "branch" and edit.index is not None:
+        return f"Attention head {edit.index + 1}"
     if edit.what in ("state", "branch"):
         return {"state": "The state of all streams", "branch": "The branch's output"}[edit.what]
+    if edit.what == "source":
+        return name_source(edit.index)
     name = NAMES[edit.what]
     return name if edit.index is None else f"{_name_part(edit.what).capitalize()} {edit.index + 1} of {name}"
+
+
+def name_source(index: int | None) -> str:
+    """Name the weight that layers give a source over depth, the first of which is the embedding; None for all."""
+    if index is None:
+        return "Attention over depth"
+    return f"The weight of {'the embedding' if index == 0 else f'source {index + 1}'}"
 
 
 def _name_layers(edit: EditSpec) -> str:
@@ -80,11 +97,11 @@ def _name_layers(edit: EditSpec) -> str:
     return f"at layers {edit.first + 1} to {edit.last + 1}"
 
 
-def describe_effect(spec: RunSpec, result: Result) -> Finding | None:
+def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Finding | None:
     """Describe what edits do to the states, the loss and the output; None without edits."""
-    if not spec.edits:
+    if not edits:
         return None
-    first = min(edit.first for edit in spec.edits)
+    first = min(edit.first for edit in edits)
     effects = read_ranks(result, "effect_state")
     behind, end = float(effects[first]), float(effects[-1])
     numbers = {
@@ -94,8 +111,8 @@ def describe_effect(spec: RunSpec, result: Result) -> Finding | None:
         "loss_base": float(result.loss_base),
         "output_kl": float(result.output_kl),
     }
-    what = describe_edits(spec.edits)
-    if max(behind, end) <= np.log10(ROUNDING[spec.dtype]):
+    what = describe_edits(edits)
+    if max(behind, end) <= np.log10(ROUNDING[dtype]):
         text = f"{what}: states are those without edits, up to rounding."
     else:
         text = f"{what}: {_describe_states(behind, end, first, result.depth)}{_describe_output(result)}."

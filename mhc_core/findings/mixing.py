@@ -30,12 +30,10 @@ def describe_connection(spec: RunSpec, result: Result) -> Finding:
 
 
 def _describe_skip_path(spec: RunSpec, result: Result) -> str | None:
-    """Describe how the signal of a single stream passes the layers; None with several streams, whose mixings are
-    multiplied.
-    """
+    """Describe how the signal of a single stream passes the layers; None where coefficients are multiplied."""
     if not spec.family.skips:
         return "There is no skip path: each layer replaces the signal"
-    if spec.family.has_streams:
+    if spec.family.has_coefficients:
         return None
     if spec.edits_mixing:
         return "One stream: nothing is mixed. Edits change what passes"

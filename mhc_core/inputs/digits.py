@@ -48,9 +48,13 @@ class DigitsEmbedding(nn.Module):
         drawn = pick_images(self.seed, self.batch)
         if step is not None:
             drawn = integers(self.seed, "training_images", step, len(images), self.batch)
+        self.read_data(images[drawn], labels[drawn])
+
+    def read_data(self, images: np.ndarray, labels: np.ndarray) -> None:
+        """Read these images (B, 64), of values 0 to 16, and the digits that they show."""
         device = self.pixel_C.device
-        self.pixels_BT = torch.from_numpy(images[drawn] / WHITE).to(device, self.pixel_C.dtype)
-        self.targets_B = torch.from_numpy(labels[drawn]).to(device)
+        self.pixels_BT = torch.from_numpy(images / WHITE).to(device, self.pixel_C.dtype)
+        self.targets_B = torch.from_numpy(labels).to(device)
 
     def forward(self) -> torch.Tensor:
         """Embedded pixels, (B, T, C)."""

@@ -45,12 +45,12 @@ class TextEmbedding(nn.Module):
         data = self.measured_bytes if step is None else self.training_bytes
         last_start = max(len(data) - self.window, 0)
         if step is None:
-            starts = _spread_starts(last_start, self.batch)
+            starts = spread_starts(last_start, self.batch)
         else:
             starts = integers(self.seed, "training_windows", step, last_start + 1, self.batch)
-        self.read_windows(data, starts)
+        self.read_data(data, starts)
 
-    def read_windows(self, data: np.ndarray, starts: np.ndarray) -> None:
+    def read_data(self, data: np.ndarray, starts: np.ndarray) -> None:
         """Read the windows of these bytes that begin at B starts."""
         windows = torch.from_numpy(_cut_windows(data, starts, self.window)).to(self.embedding_VC.device)
         self.ids_BT, self.targets_BT = windows[:, :-1], windows[:, 1:]
@@ -80,13 +80,14 @@ def read_bytes(spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 def count_same_pairs(spec: RunSpec) -> float:
     """Share of the pairs of measured samples that are the same byte, and so the same vector."""
     (_, data), window = read_bytes(spec), spec.input.tokens + 1
-    starts = _spread_starts(max(len(data) - window, 0), spec.input.batch)
+    starts = spread_starts(max(len(data) - window, 0), spec.input.batch)
     counts = np.bincount(_cut_windows(data, starts, window)[:, :-1].ravel()).astype(float)
     total = counts.sum()
     return float((counts * (counts - 1)).sum() / (total * (total - 1)))
 
 
-def _spread_starts(last_start: int, count: int) -> np.ndarray:
+def spread_starts(last_start: int, count: int) -> np.ndarray:
+    """Return evenly spaced places from 0 to the last start."""
     return np.linspace(0, last_start, count).astype(np.int64)
 
 

@@ -3,7 +3,7 @@
 A cut at layer l leaves the layers below as they are, so that only those above are computed again. The cuts of one layer
 are computed together, as one batch of sequences.
 
-Shapes: L layers, n streams, K ways of cutting, V cuts of one layer, N samples.
+Shapes: L layers, n streams, or sources over depth that are weighed at most, K ways of cutting.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from mhc_core.connections import Mixing
 from mhc_core.cost.estimates import Estimate, estimate_atlas_work
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.run import choose_device
+from mhc_core.measure.trained import TrainedStacks
 from mhc_core.measure.training import train
 from mhc_core.metrics.effects import measure_distance, measure_divergence
 from mhc_core.record.stages import AtlasFrame, Cut, ProgressFrame
@@ -25,26 +26,45 @@ from mhc_core.stack import Stack, build_stack
 BATCH_BYTES = 64 * 2**20  # of states that are computed together
 KEYS = ("loss", "output_kl", "effect_last")
 Array = np.ndarray
+Cell = tuple[int, int | None]
+"""A single cut of a layer: its place in `list_cuts`, and the stream or source; None for the branch's output."""
 
 
 def list_cuts(spec: RunSpec) -> list[Cut]:
     """List the ways of cutting: a stream becomes 0, or its mean over tokens, or stops taking from the others.
 
-    A single stream takes from none; where layers read earlier outputs, the branch's output is cut.
+    A single stream takes from none; where layers read earlier outputs, the branch's output is cut, and each source that
+    attention over depth weighs.
     """
+    possible = list_possible(spec.family)
     if not spec.family.has_mixing:
-        return [Cut(what="branch", do="zero"), Cut(what="branch", do="mean")]
+        return [Cut(what=what, do=do) for what in possible for do in ("zero", "mean")]
     cuts = [Cut(what="stream", do="zero"), Cut(what="stream", do="mean")]
-    return [*cuts, Cut(what="h_res", do="identity")] if "h_res" in list_possible(spec.family) else cuts
+    return [*cuts, Cut(what="h_res", do="identity")] if "h_res" in possible else cuts
+
+
+def list_cells(spec: RunSpec, layer: int) -> list[Cell]:
+    """List the single cuts of a layer."""
+    stack = spec.edited
+    found: list[Cell] = []
+    for place, cut in enumerate(list_cuts(spec)):
+        if cut.what == "branch":
+            found.append((place, None))
+        elif cut.what != "source" or layer > 0:
+            found += [(place, index) for index in range(stack.count_entries(cut.what, layer))]
+    return found
 
 
 def estimate_atlas(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
     """Return predicted cost of `measure_atlas`."""
-    return estimate_atlas_work(spec, len(list_cuts(spec)) * spec.streams, rates)
+    layers = sum((spec.depth - layer) * len(list_cells(spec, layer)) for layer in range(spec.depth))
+    return estimate_atlas_work(spec, 2 * layers / (spec.depth * (spec.depth + 1)), rates)
 
 
-def measure_atlas(spec: RunSpec) -> Iterator[ProgressFrame | AtlasFrame]:
+def measure_atlas(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | AtlasFrame]:
     """Measure every cut of every layer, of the trained stack where the spec trains. Closing the generator stops it.
+
+    A stack that is among `trained` does not train again.
 
     Raises
     ------
@@ -57,9 +77,8 @@ def measure_atlas(spec: RunSpec) -> Iterator[ProgressFrame | AtlasFrame]:
     for seed in range(spec.seeds):
         stack = build_stack(spec.model_copy(update={"seed": spec.seed + seed})).to(device)
         if spec.train.steps:
-            for _ in train(stack):
+            for _ in train(stack) if trained is None else trained.train(stack):
                 pass
-            stack.input.set_batch(None)
         atlas = _Atlas(stack)
         bases.append(atlas.loss)
         maps = []
@@ -90,31 +109,37 @@ class _Atlas:
         self.last = stack.connection.streams(self.states[-1])
         out = stack.collapse(self.states[-1])
         self.loss, self.logits = float(stack.input.loss(out)), stack.input.read_out(out)
-        self.cuts = [(cut, stream) for cut in list_cuts(stack.spec) for stream in range(stack.spec.streams)]
+        self.cuts = list_cuts(stack.spec)
+        self.columns = max(1 + (index or 0) for _, index in list_cells(stack.spec, stack.spec.depth - 1))
 
     @torch.no_grad()
     def cut(self, layer: int) -> Array:
-        """Return loss, divergence and distance of all cuts of a layer, (3, K, n), float64."""
-        size = self.states[layer].numel() * self.states[layer].element_size()
+        """Return loss, divergence and distance of all cuts of a layer, (3, K, n), float64; nan where there is none."""
+        found = np.full((len(KEYS), len(self.cuts), self.columns), np.nan)
+        size = max(state.numel() * state.element_size() for state in (self.states[layer], self.states[-1]))
         together = max(1, BATCH_BYTES // (4 * size))
-        rows = []
-        for first in range(0, len(self.cuts), together):
-            rows += self._follow(layer, self.cuts[first : first + together])
-        streams = self.stack.spec.streams
-        return np.array(rows).T.reshape(len(KEYS), len(self.cuts) // streams, streams)
+        cells = list_cells(self.stack.spec, layer)
+        # What a layer reads of its sources is made by the layer below.
+        for maker, of_sources in ((layer - 1, True), (layer, False)):
+            same = [cell for cell in cells if (self.cuts[cell[0]].what == "source") is of_sources]
+            for first in range(0, len(same), together):
+                group = same[first : first + together]
+                for (place, index), row in zip(group, self._follow(layer, maker, group), strict=True):
+                    found[:, place, index or 0] = row
+        return found
 
-    def _follow(self, layer: int, cuts: list[tuple[Cut, int]]) -> list[list[float]]:
-        """Compute some cuts of a layer, and the layers above it, for all of them together."""
-        state = torch.cat([self._cut_one(layer, cut, stream) for cut, stream in cuts], self.axis)
-        for above in range(layer + 1, self.stack.spec.depth):
+    def _follow(self, layer: int, maker: int, cells: list[Cell]) -> list[list[float]]:
+        """Compute some cuts of a layer, and all layers behind them, for all of them together."""
+        state = torch.cat([self._cut_one(layer, maker, *cell) for cell in cells], self.axis)
+        for above in range(maker + 1, self.stack.spec.depth):
             state = self.stack.layer(above, state, self._get_row(above)).state
-        return [self._measure(part) for part in state.chunk(len(cuts), self.axis)]
+        return [self._measure(part) for part in state.chunk(len(cells), self.axis)]
 
-    def _cut_one(self, layer: int, cut: Cut, stream: int) -> torch.Tensor:
-        index = None if cut.what == "branch" else stream
+    def _cut_one(self, layer: int, maker: int, place: int, index: int | None) -> torch.Tensor:
+        cut = self.cuts[place]
         edit = EditSpec.model_validate({"layers": (layer, layer), "index": index, "what": cut.what, "do": cut.do})
         with self.stack.with_edits(edit):
-            return self.stack.layer(layer, self.states[layer], self._get_row(layer)).state
+            return self.stack.layer(maker, self.states[maker], self._get_row(maker)).state
 
     def _get_row(self, layer: int) -> Mixing | None:
         return None if self.rows is None else self.rows[layer]

@@ -10,14 +10,15 @@ IDENTITIES = {
     ),
     "depth_rule": (
         "act_rms", 1e-11, "In float64, what is read behind a layer is the sum of the sources by their weights, normed "
-        "where the norm follows the layer.", "arXiv 2603.15031, as in its public code",
+        "where the norm follows the layer.", "the code that the family is defined by",
     ),
     "depth_weights": (
-        "unfolded", 1e-10, "The weights of the sources are what softmax makes of the queries, here and at moved ones.",
-        "arXiv 2603.15031, as in its public code",
+        "unfolded", 1e-10, "The weights of the sources are what the formula of the family makes of the "
+        "parameters, here and at moved ones.", "the code that the family is defined by",
     ),
     "depth_mean": (
-        "unfolded", 1e-12, "As initialised, each of K sources has the weight 1/K, since the queries are 0.", OWN,
+        "unfolded", 1e-12, "As initialised, the weights of the sources are those with which the family starts: "
+        "1/K each of K where queries are 0.", OWN,
     ),
     "projection": ("h_res", 1e-10, "H_res is what Sinkhorn's rounds make of the raw logits.", "mHC Eq. 8-9"),
     "norm": ("branch_out_rms", 1e-9, "A branch behind a norm gives the same for a state twice as large.", OWN),

@@ -74,6 +74,7 @@ def is_static_copies(stack: Stack) -> bool:
 
 
 def _require_static(stack: Stack) -> Mixing:
+    """Return the mixing of a stack whose streams are copies; SpecError names the setting that has no fixed basis."""
     spec = stack.spec
     static: Mixing | None = stack.connection.static_mixing() if is_static_copies(stack) else None
     if static is None:

@@ -19,6 +19,7 @@ from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.family import ResidualMap
 from mhc_core.measure.gauge import is_static_copies, measure_gauge_error
 from mhc_core.measure.reference_edits import list_edits
+from mhc_core.measure.reference_mixing import read_parameters, select_layer
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
@@ -91,8 +92,10 @@ def measure_identities(
 
 
 def _check_layers(stack: Stack, entered: Sequence[Array], outputs: Sequence[LayerOutput]) -> Array:
-    errors = []
-    for x_nNC, output in zip(entered, outputs, strict=True):
+    errors, family, parameters = [], stack.spec.family, read_parameters(stack)
+    for layer, (x_nNC, output) in enumerate(zip(entered, outputs, strict=True)):
+        if family.pass_reference is not None:
+            x_nNC = family.pass_reference(select_layer(stack.spec, parameters, layer), x_nNC)
         after = _to_streams(stack, output.state)
         errors.append(_relative(_apply_rule(stack.spec, x_nNC, output) - after, after))
     return np.array(errors)

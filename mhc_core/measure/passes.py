@@ -48,6 +48,7 @@ class _Tape:
     outputs: list[LayerOutput | None] = field(default_factory=list)
     static: list[Mixing] = field(default_factory=list)
     static_grads: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
+    output_grads: list[torch.Tensor] = field(default_factory=list)  # of mixing parameters that the output is read with
     mixing_norms: list[list[torch.Tensor]] = field(default_factory=list)  # of each parameter of a layer
     h_res_grads: list[torch.Tensor] = field(default_factory=list)  # summed over samples
     logit_norms: list[torch.Tensor] = field(default_factory=list)
@@ -78,7 +79,7 @@ def measure(stack: Stack, device: torch.device, *, with_cka: bool = True) -> Ite
     leaf = state.detach().requires_grad_()
     loss = stack.loss(leaf)
     yield build_loss_frame(float(loss.detach()), effects.compare_outputs(stack, leaf) if effects else {})
-    (grad,) = torch.autograd.grad(loss, leaf)
+    grad, *tape.output_grads = torch.autograd.grad(loss, [leaf, *stack.connection.output_parameters()])
 
     down = BackwardProbe(layout)
     for layer in reversed(range(spec.depth)):
@@ -173,7 +174,7 @@ def _descend(
     output = tape.outputs.pop() or stack.layer(layer, leaf, coefficients)
     mixing: list[torch.Tensor] = list(coefficients or ())
     own: list[torch.Tensor] = list(stack.connection.layer_parameters(layer))
-    logits = _watched_logits(stack, layer) if own else None
+    logits = _logits_to_compare(stack, layer) if own else None
     h_res = None if isinstance(output.mixing, DepthReads) else output.mixing.h_res
     watched = [] if logits is None or h_res is None else [h_res]
     wanted = [leaf, output.u, *weights, *mixing, *watched, *own]
@@ -191,9 +192,10 @@ def _descend(
     return found[0], found[1], branch, h_res
 
 
-def _watched_logits(stack: Stack, layer: int) -> torch.Tensor | None:
-    """Return the logits of h_res that are compared with h_res itself; a single stream has nothing to mix, and of
-    matrices with free sums the part of the gradient that they can follow is another one.
+def _logits_to_compare(stack: Stack, layer: int) -> torch.Tensor | None:
+    """Return the logits of h_res whose gradient is compared with that of h_res: how much of it do the logits pass on?
+
+    None for a single stream, which has no mixing, and for matrices with free sums, whose logits pass on another part.
     """
     is_compared = stack.connection.n > 1 and stack.spec.family.keeps_sums
     return stack.connection.residual_logits(layer) if is_compared else None
@@ -231,10 +233,13 @@ def _static_gradients(stack: Stack, static: Mixing, tape: _Tape) -> list[torch.T
     stacked = stack.connection.stacked_parameters()
     gathered = Mixing(*(torch.stack(parts[::-1]) for parts in zip(*tape.static_grads, strict=True)))
     made = [(part, grad) for part, grad in zip(static, gathered, strict=True) if part.requires_grad]
-    grads = torch.autograd.grad([part for part, _ in made], stacked, [grad for _, grad in made])
+    grads = list(torch.autograd.grad([part for part, _ in made], stacked, [grad for _, grad in made]))
+    for parameter, of_output in zip(stack.connection.output_parameters(), tape.output_grads, strict=True):
+        (place,) = (number for number, other in enumerate(stacked) if other is parameter)
+        grads[place] = grads[place] + of_output
     norms = [torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=torch.float64) for g in grads]
     total = torch.linalg.vector_norm(torch.stack(norms), dim=0)
-    logits = _watched_logits(stack, 0)
+    logits = _logits_to_compare(stack, 0)
     if logits is None:
         return [total]
     (own,) = (norm for parameter, norm in zip(stacked, norms, strict=True) if parameter is logits)

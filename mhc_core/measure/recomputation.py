@@ -212,7 +212,7 @@ def _record_outputs(stack: Stack, shake: Shake) -> tuple[list[LayerOutput], Call
     """Record every layer's output while the stack runs, until undone; gradients at the outputs are kept."""
     recorded: list[LayerOutput] = []
     plain, plain_mixing = stack.layer, stack.connection.dynamic_mixing
-    is_learned = stack.spec.family.has_streams  # elsewhere coefficients are 0 and 1
+    is_learned = stack.spec.family.has_coefficients  # elsewhere coefficients are 0 and 1
 
     def layer(index: int, state: torch.Tensor, mixing: Mixing | None) -> LayerOutput:
         if mixing is not None and is_learned:

@@ -9,6 +9,7 @@ Shapes: L layers, n streams, N samples, C width, P samples kept, m logits of one
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mhc_core.connections import DepthReads, GatedMixing, Mixing
+from mhc_core.connections import DepthReads, GatedMixing, Mixing, PassedMixing
 from mhc_core.measure.reference_depth import compute_reads
-from mhc_core.measure.reference_mixing import ROUND, compute_logits, map_logits, read_parameters
+from mhc_core.measure.reference_edits import edit_attention
+from mhc_core.measure.reference_mixing import OF_THE_ENDS, ROUND, compute_logits, map_logits, read_parameters
 from mhc_core.metric import NoMixing, ReferenceLayer, ReferenceMixing
 from mhc_core.metrics import LAYER_METRICS
 from mhc_core.rng import normal
@@ -110,7 +112,8 @@ def read_layers(stack: Stack, entering: Sequence[Array], outputs: Sequence[Layer
     parameters = read_parameters(stack)
     weights: list[Array | None] = [None] * len(outputs)
     if not stack.spec.family.has_mixing:
-        reads = compute_reads(stack.spec, parameters, entering[0][0], [_read(output.y) for output in outputs])
+        branches = [_read(output.y) for output in outputs]
+        reads = compute_reads(stack.spec, parameters, entering[0][0], branches, edit=partial(edit_attention, stack))
         weights = [np.ones(1), *(read.weights_J for read in reads[:-1])]
     return [
         _read_layer(stack, parameters, layer, x_nNC, output, weights[layer])
@@ -147,7 +150,7 @@ def _read_layer(
     )
 
 
-def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
+def _read_coefficients(mixing: Mixing | GatedMixing | PassedMixing) -> ReferenceMixing:
     grad = _grad(mixing.h_res)
     total = grad.sum(0) if grad.ndim == 3 else grad
     features = _read(mixing.features) if isinstance(mixing, GatedMixing) else None
@@ -155,15 +158,14 @@ def _read_coefficients(mixing: Mixing | GatedMixing) -> ReferenceMixing:
 
 
 def _read_mixing_gradients(stack: Stack, layer: int) -> dict[str, Array]:
-    if not stack.spec.family.has_mixing:
-        return {
-            name: _grad(parameter)
-            for name, parameter in stack.connection.named_parameters()
-            if name.endswith(f".{layer}")
-        }
+    named = {
+        name: _grad(parameter) for name, parameter in stack.connection.named_parameters() if name.endswith(f".{layer}")
+    }
+    if named or not stack.spec.family.has_mixing:
+        return named
     prefix, found = f"mixers.{layer}.", {}
     for name, parameter in stack.connection.named_parameters():
-        if not stack.spec.connection.is_dynamic and not name.startswith("output."):
+        if not stack.spec.connection.is_dynamic and not name.startswith(OF_THE_ENDS):
             found[name] = _grad(parameter)[layer]
         elif name.startswith(prefix):
             found[name.removeprefix(prefix)] = _grad(parameter)

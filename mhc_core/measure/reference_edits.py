@@ -25,12 +25,14 @@ class ReferenceCoefficients:
     h_pre: (n), or (n, n) where parts of the width are read. h_post: (n). h_res: (n, n), rows index the output.
     features: (N, n, C), a weight for each feature, whose mean over features is h_pre; None where a stream has one
         weight.
+    h_next: (n), the weights that are passed on to the next layer; None where a layer reads with its own.
     """
 
     h_pre: Array
     h_post: Array
     h_res: Array
     features: Array | None = None
+    h_next: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,24 @@ def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> 
     if features is not None:
         features = np.stack([gates.T @ matrix for gates in features]).swapaxes(1, 2)
     return replace(made, h_pre=made.h_pre @ matrix, h_res=made.h_res @ matrix, features=features)
+
+
+def edit_attention(stack: Stack, layer: int, attention_KNH: Array) -> Array:
+    """Return the weights of the K sources that a layer reads after its edits, those of each head by themselves."""
+    base = stack.edits.base
+    for place, edit in list_edits(stack.spec, layer, "source"):
+        noise = _draw(stack.spec, place, 0, layer, len(attention_KNH)) if edit.do == "noise" else np.zeros(1)
+        changed = attention_KNH.copy()
+        for head in range(attention_KNH.shape[2]):
+            average = attention_KNH[:, :, head].sum(1) / attention_KNH.shape[1]
+            for sample in range(attention_KNH.shape[1]):
+                changed[:, sample, head] = _edit_item(edit, attention_KNH[:, sample, head], average, noise)
+        if edit.do == "freeze":
+            assert base is not None
+            part = ... if edit.index is None else edit.index
+            changed[part] = _to_array(base.mixings[layer - 1].attention)[part]
+        attention_KNH = changed
+    return attention_KNH
 
 
 def find_matrix(spec: RunSpec, layer: int) -> Array:

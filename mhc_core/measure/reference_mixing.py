@@ -8,15 +8,19 @@ Arithmetic is float64, or rounded to a coarser type after every operation, see `
 Shapes: L layers, n streams, N samples, C width, m logits of one H_res, D = n C.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
+from mhc_core.connections import Mixing, PassedMixing
 from mhc_core.family import Array, Round, compute_sigmoid, divide_by_rms
 from mhc_core.measure.reference_edits import ReferenceCoefficients, edit_coefficients
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
+OF_THE_ENDS = ("output.", "expand_scale")  # parameters of a connection that belong to no layer
 MOVE = 0.3  # standard deviation by which parameters are moved
 MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
 
@@ -27,7 +31,7 @@ def read_parameters(stack: Stack) -> dict[str, Array]:
 
 
 def compute_coefficients(
-    spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array
+    spec: RunSpec, parameters: dict[str, Array], layer: int, x_nNC: Array, before_nNC: Array | None = None
 ) -> ReferenceCoefficients:
     """Return the mixing of one layer, by the formula of its family.
 
@@ -35,28 +39,39 @@ def compute_coefficients(
     ----------
     parameters: of the whole connection, see `read_parameters`.
     x_nNC: the streams that enter the layer; static mixing ignores them.
+    before_nNC: those that enter the layer before, of which H_pre is made where `read_from` is previous.
     """
     family = spec.family
-    if not family.has_streams:
+    if not family.has_coefficients:
         one = np.ones(1)
         return ReferenceCoefficients(one, one, np.full((1, 1), float(family.skips)))
     if family.is_mapped:
         t_pre, t_post, t_res = compute_logits(spec, parameters, layer, x_nNC)
         eps = spec.connection.sinkhorn_eps if family.iterates else 0.0
         h_pre, h_post = compute_sigmoid(t_pre) + eps, 2 * compute_sigmoid(t_post)
-        return ReferenceCoefficients(h_pre, h_post, map_logits(spec, t_res, lambda x: x))
+        found = ReferenceCoefficients(h_pre, h_post, map_logits(spec, t_res, lambda x: x))
+        if not spec.connection.reads_previous:
+            return found
+        read = np.broadcast_to(np.eye(spec.streams)[0], h_pre.shape)
+        if layer:
+            before = x_nNC if before_nNC is None else before_nNC
+            read = compute_sigmoid(compute_logits(spec, parameters, layer - 1, before)[0]) + eps
+        return replace(found, h_pre=read, h_next=h_pre if spec.connection.is_dynamic else None)
     assert family.mixing_reference is not None, "a family without a map has its formula in numpy"
     x_NnC = np.moveaxis(x_nNC, 0, 1) if spec.connection.is_dynamic else None
-    read, h_post, h_res = family.mixing_reference(_select(spec, parameters, layer), x_NnC)
+    read, h_post, h_res = family.mixing_reference(select_layer(spec, parameters, layer), x_NnC)
     if family.by_feature:
         return ReferenceCoefficients(read.mean(-1), h_post, h_res, read)
     return ReferenceCoefficients(read, h_post, h_res)
 
 
-def _select(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
-    """Return one layer's own parameters; those of static mixing have an axis L."""
+def select_layer(spec: RunSpec, parameters: dict[str, Array], layer: int) -> dict[str, Array]:
+    """Return one layer's own parameters: those named by it, or one row each of static mixing."""
+    named = {name.removesuffix(f".{layer}"): p for name, p in parameters.items() if name.endswith(f".{layer}")}
+    if named:
+        return named
     if not spec.connection.is_dynamic:
-        return {name: p[layer] for name, p in parameters.items() if not name.startswith("output.")}
+        return {name: p[layer] for name, p in parameters.items() if not name.startswith(OF_THE_ENDS)}
     prefix = f"mixers.{layer}."
     return {name.removeprefix(prefix): p for name, p in parameters.items() if name.startswith(prefix)}
 
@@ -66,7 +81,7 @@ def compute_logits(spec: RunSpec, parameters: dict[str, Array], layer: int, x_nN
 
     T = a (v phi) / rms(v) + b (mHC, arXiv 2512.24880, Eq. 7).
     """
-    n, own = spec.streams, _select(spec, parameters, layer)
+    n, own = spec.streams, select_layer(spec, parameters, layer)
     t_pre, t_post, t_res = own["b_pre"], own["b_post"], own["b_res"]
     if spec.connection.is_dynamic:
         x_NnC = np.moveaxis(x_nNC, 0, 1)
@@ -120,8 +135,11 @@ def check_coefficients(
     """
     spec, parameters = stack.spec, read_parameters(stack)
     errors = [
-        _compare(output.mixing, edit_coefficients(stack, layer, compute_coefficients(spec, parameters, layer, x_nNC)))
-        for layer, (x_nNC, output) in enumerate(zip(seen, outputs, strict=True))
+        _compare(
+            output.mixing._asdict(),
+            edit_coefficients(stack, layer, compute_coefficients(spec, parameters, layer, x_nNC, before_nNC)),
+        )
+        for layer, (x_nNC, before_nNC, output) in enumerate(zip(seen, [None, *seen[:-1]], outputs, strict=True))
     ]
     found = np.array(errors)
     if parameters:
@@ -133,6 +151,7 @@ def check_coefficients(
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
     """Check the same at moved parameters, for a few samples: (L, 3)."""
     spec, own = stack.spec, {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
+    states = [stack.embed(), *(output.state for output in outputs)]
     errors = []
     try:
         for name, p in stack.connection.named_parameters():
@@ -141,30 +160,29 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
         for layer, x_nNC in enumerate(entering):
             few = x_nNC[:, :MOVED_SAMPLES]
             mixing = (
-                [part[layer] for part in static]
+                Mixing(*(part[layer] for part in static))
                 if static is not None
-                else stack.connection.dynamic_mixing(layer, _first_samples(stack, layer, outputs))
+                # Dynamic mixing has the samples first.
+                else stack.connection.dynamic_mixing(layer, states[layer].detach()[:MOVED_SAMPLES])
             )
-            errors.append(_compare(mixing, compute_coefficients(spec, parameters, layer, few)))
+            parts = mixing._asdict()
+            if isinstance(mixing, PassedMixing):  # the state has passed it on, made with the stack's own parameters
+                del parts["h_pre"]
+            errors.append(_compare(parts, compute_coefficients(spec, parameters, layer, few)))
     finally:
         for name, p in stack.connection.named_parameters():
             p.copy_(own[name])
     return np.array(errors)
 
 
-def _first_samples(stack: Stack, layer: int, outputs: list[LayerOutput]) -> torch.Tensor:
-    """Return the state that enters a layer of dynamic mixing, whose first axis is the samples."""
-    state = outputs[layer - 1].state if layer else stack.embed()
-    return state.detach()[:MOVED_SAMPLES]
-
-
-def _compare(mixing: object, due: ReferenceCoefficients) -> list[float]:
-    parts = [part.detach().cpu().double().numpy() for part in mixing]  # type: ignore[attr-defined]
-    errors = []
-    wanted = [due.h_pre, due.h_post, due.h_res] + ([] if due.features is None else [due.features])
-    for got, expected in zip(parts, wanted, strict=True):
+def _compare(parts: dict[str, torch.Tensor], due: ReferenceCoefficients) -> list[float]:
+    """Return the errors of H_pre, H_post and H_res, by the name of each part."""
+    errors = {"h_pre": 0.0}
+    for name, part in parts.items():
+        got, expected = part.detach().cpu().double().numpy(), getattr(due, name)
         assert got.shape == expected.shape, f"coefficients of the shape {got.shape}, not {expected.shape}"
         size = max(1.0, float(np.abs(expected).max()))
-        errors.append(float(np.abs(got - expected).max()) / size)
-    # Weights of features belong to what is read, as their mean does.
-    return [max([errors[0], *errors[3:]]), *errors[1:3]]
+        errors[name] = float(np.abs(got - expected).max()) / size
+    # Weights of features belong to what is read, as their mean does, and so do those of the next layer.
+    reads = [error for name, error in errors.items() if name not in ("h_post", "h_res")]
+    return [max(reads), errors["h_post"], errors["h_res"]]

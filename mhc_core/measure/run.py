@@ -16,6 +16,7 @@ from mhc_core.inputs import describe_input
 from mhc_core.measure.jacobian import measure_jacobian
 from mhc_core.measure.passes import measure, measure_disturbed_gradient
 from mhc_core.measure.seeds import measure_seeds
+from mhc_core.measure.trained import TrainedStacks
 from mhc_core.measure.training import train
 from mhc_core.metrics.similarity import count_cka_samples
 from mhc_core.record.frames import Frame, StartFrame
@@ -42,8 +43,10 @@ from mhc_core.theory.laws import find_silence, predict
 COUNTS = {"parameters", "flops", "bytes_moved", "peak_bytes"}
 
 
-def run(spec: RunSpec) -> Iterator[Frame]:
+def run(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[Frame]:
     """Compute a spec and yield its frames as they arise. Closing the generator stops the computation.
+
+    A stack that is among `trained` does not train again.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def run(spec: RunSpec) -> Iterator[Frame]:
     result.add(start)
     yield start  # before the weights are drawn, which takes its time
     stack = build_stack(spec).to(device)
-    for frame in _compute(stack, device):
+    for frame in _compute(stack, device, trained):
         result.add(frame)
         yield frame
     disturbed_L = measure_disturbed_gradient(stack, device) if disturbs(spec) else None
@@ -75,12 +78,12 @@ def choose_device(spec: RunSpec) -> torch.device:
     return torch.device("cuda" if present and spec.device != "cpu" else "cpu")
 
 
-def _compute(stack: Stack, device: torch.device) -> Iterator[Frame]:
+def _compute(stack: Stack, device: torch.device, trained: TrainedStacks | None) -> Iterator[Frame]:
     spec = stack.spec
     yield from measure(stack, device)
     if spec.train.steps:
         with stack.with_edits():
-            done = yield from train(stack)
+            done = yield from (train(stack) if trained is None else trained.train(stack))
         for frame in measure(stack, device):
             yield replace(frame, step=done)
     if spec.jacobian:

@@ -31,7 +31,7 @@ def _find_kind(fits: Callable[[Family], bool]) -> str:
 ONE_STREAM = _find_kind(lambda family: not family.has_streams and family.skips)
 ITERATED = _find_kind(lambda family: family.iterates)
 FREE = _find_kind(lambda family: family.streams == "copies" and family.drawn == "entries")
-ATTENDING = _find_kind(lambda family: not family.has_mixing)
+ATTENDING = _find_kind(lambda family: family.attends)
 
 MAX_DEPTH, MAX_STREAMS = 1024, 16  # of a spec; a test holds them equal
 SUM_ERROR = 0.05  # Sinkhorn rounds leave less, bfloat16 and rows alone leave more

@@ -55,18 +55,19 @@ def total_norm(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def join_norms(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Return norm of all entries of each group of tensors, (K), from the norms of its tensors, 0-d each.
+    """Return norm of all entries of each group of tensors, (K), from the norms of its tensors, 0-d each; some
+    group has one.
 
     In two calls for all groups: what is small is paid by the call.
     """
     import torch
 
-    longest, nothing = max(map(len, groups)), groups[0][0].new_zeros(())
+    longest, nothing = max(map(len, groups)), next(norm for group in groups for norm in group).new_zeros(())
     padded = [norm for group in groups for norm in (*group, *[nothing] * (longest - len(group)))]
     return torch.linalg.vector_norm(torch.stack(padded).view(len(groups), longest), dim=1)
 
 
 def measure_groups(groups: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """Measure norm of all entries of each group of tensors together, (K) float64, without leaving the device."""
+    """Return the norm over all entries of each of K groups of tensors, (K) float64, on their device."""
     norms = iter(measure_norms([tensor for group in groups for tensor in group]))
     return join_norms([list(islice(norms, len(group))) for group in groups])

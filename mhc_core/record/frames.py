@@ -5,7 +5,8 @@ layer counting down, `mixing`. A run that trains goes on with one `step` for eve
 by the same frames once more; these carry `step`, the number of updates made. `jacobian` and `bands` follow where the
 spec asks for them, the latter behind `progress` frames that say which share of the other seeds is done, then `summary`.
 The engine appends `end` with how the run ended. Nothing in a frame is of the clock: a run that is computed
-again gives the same frames. `recomputation` is the one frame of a verification, `atlas` the last one of an atlas.
+again gives the same frames. `recomputation` is the one frame of a verification, `atlas` the last one of an atlas and
+`lens` of a lens.
 Layers count from 0 here and everywhere in data; people read them from 1.
 
 A measured group is three parallel dicts. `values[key]` is a number, list or array in plain units; `log10[key]`
@@ -34,6 +35,7 @@ from mhc_core.record.stages import (
     AtlasFrame,
     BandsFrame,
     JacobianFrame,
+    LensFrame,
     ProgressFrame,
     RecomputationFrame,
     StepFrame,
@@ -51,6 +53,7 @@ __all__ = [
     "ForwardFrame",
     "Frame",
     "JacobianFrame",
+    "LensFrame",
     "LossFrame",
     "MixingFrame",
     "PassFrame",
@@ -76,6 +79,7 @@ AnyFrame = (
     | SummaryFrame
     | RecomputationFrame
     | AtlasFrame
+    | LensFrame
     | EndFrame
 )
 Frame = Annotated[AnyFrame, Discriminator("type")]

@@ -12,6 +12,7 @@ from mhc_core.metrics import METRICS
 from mhc_core.record import container, display, tables
 from mhc_core.record.frames import (
     AnyFrame,
+    AtlasFrame,
     BackwardFrame,
     BandsFrame,
     ForwardFrame,
@@ -66,6 +67,7 @@ class Result:
     kept_steps: these steps.
     iterations: of a trace, step -> the trainer's own number of updates before it.
     jacobian: the Jacobian frame; None if not requested.
+    atlas: what every single cut does, of a trace that has measured it; None elsewhere.
     bands: key -> "p05", "p50", "p95", "min" or "max" -> (L) over seeds; log10 for metrics that span decades.
     seeds: what else a bands frame says; None for a run of one seed.
     depth: L, which the start frame says; given beforehand where no start frame will come.
@@ -90,6 +92,7 @@ class Result:
         self.kept_steps: list[int] = []
         self.iterations: dict[int, int] = {}
         self.jacobian: JacobianFrame | None = None
+        self.atlas: AtlasFrame | None = None
         self.bands: dict[str, dict[str, np.ndarray]] = {}
         self.seeds: Seeds | None = None
         self._heard_steps = 0
@@ -249,6 +252,8 @@ class Result:
                 )
             case JacobianFrame():
                 self.jacobian = frame
+            case AtlasFrame():
+                self.atlas = frame
             case BandsFrame():
                 self._add_bands(frame)
             case SummaryFrame():

@@ -58,6 +58,8 @@ class TraceSource(ProtocolPart):
     """What was traced."""
     versions: dict[str, str]
     """Versions of the libraries that the model is made of, by name."""
+    edits: list[dict[str, Any]] | None = None
+    """The edits with which it ran, as those of a spec; only where there were any."""
 
     @property
     def label(self) -> str:

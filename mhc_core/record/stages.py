@@ -57,7 +57,7 @@ class ProgressFrame(ProtocolPart):
     """How much of a long stage is done."""
 
     type: Literal["progress"] = "progress"
-    stage: Literal["seeds", "atlas"] = "seeds"
+    stage: Literal["seeds", "atlas", "lens"] = "seeds"
     done: float
     """Share, from 0 to 1."""
 
@@ -99,11 +99,40 @@ class AtlasFrame(ProtocolPart):
     loss_base: float | None
     """The loss without a cut."""
     values: Values
-    """`loss`, `output_kl` and `effect_last`, (K, L, n) each: the loss with the cut, the KL divergence of the output
-    from that without, and the relative distance of the last state; null where a value is not finite, or the read-out
-    gives no distribution."""
+    """`loss`, `output_kl` and `effect_last`, (K, L, n) each, n being streams, or for cuts of a source over depth the
+    most sources that a layer weighs: the loss with the cut, the KL divergence of the output
+    from that without, and the relative distance of the last state; null where a value is not finite, the
+    layer has no such part, or the read-out gives no distribution."""
     seeds: int
     """How many seeds the medians are of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LensFrame(ProtocolPart):
+    """What the read-out makes of every state, and what linear probes read from each stream: the last frame of a lens.
+
+    Rows R are the embedding and what leaves each layer.
+    """
+
+    type: Literal["lens"] = "lens"
+    subsets: list[list[int]]
+    """S subsets of the streams: each stream alone first, all together last."""
+    values: Values
+    """KL divergence from the stack's own output, in nats: `kl` of the state (R), `kl_subsets` where the other streams
+    are 0 (R, S), `kl_branches` of the branch's output alone (L). `top`: probabilities of the likeliest tokens (R, k).
+    `probe`: accuracy of linear probes on data held out, (P, R, n) by target, row and stream."""
+    tokens: list[list[str]]
+    """The likeliest tokens of one position in words, (R, k)."""
+    context: str
+    """What was read up to that position."""
+    target: str
+    """What follows there in the data."""
+    targets: list[str]
+    """P targets of the probes."""
+    chance: list[float]
+    """Of each target the accuracy of the class that is most frequent where probes are fitted."""
+    probed: int
+    """How many tokens the accuracies are of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

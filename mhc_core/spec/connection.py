@@ -23,16 +23,20 @@ WITH_STREAMS = _list_kinds(lambda family: family.fixed_streams is None)
 BY_TOKEN = _list_kinds(lambda family: family.by_token and not family.always_by_token)
 COPYING = _list_kinds(lambda family: family.streams == "copies")
 MAPPED = _list_kinds(lambda family: family.is_mapped)
+COPYING_ONLY = _list_kinds(lambda family: family.streams == "copies" and not family.is_mapped)
 DRIFTING = _list_kinds(lambda family: family.drawn != "nothing")
-ATTENDING = _list_kinds(lambda family: not family.has_mixing)
+READING = _list_kinds(lambda family: not family.has_mixing)
+ATTENDING = _list_kinds(lambda family: family.attends)
 ITERATING = _list_kinds(lambda family: family.iterates)
-GATED = _list_kinds(lambda family: family.by_feature)
+SOLVABLE = _list_kinds(lambda family: family.solved is not None)
+ROUNDS = [{"connection.kind": ITERATING, "connection.projection": ["sinkhorn"]}]
+RANKED = _list_kinds(lambda family: family.has_rank)
 
 if TYPE_CHECKING:
     ConnectionKind = str  # a type checker reads no keys of a table
 else:
     ConnectionKind = Literal[CONNECTION_KINDS]
-InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"]
+InitPreset = Literal["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc"]
 MAX_STREAMS = 16
 
 
@@ -42,9 +46,9 @@ class ConnectionSpec(SpecPart):
     kind: ConnectionKind = Field(
         "mhc",
         title="Connection",
-        description="How layers are joined: "
-        + ", ".join(f"{kind} ({_describe(family)})" for kind, family in FAMILIES.items())
-        + ".",
+        description="\n".join(
+            ["How layers are joined.", *(f"{kind}: {_describe(family)}." for kind, family in FAMILIES.items())]
+        ),
         json_schema_extra=control("select"),
     )
     streams: int = Field(
@@ -61,12 +65,26 @@ class ConnectionSpec(SpecPart):
         description="Mixing coefficients depend on each token through learned projections, as in mHC and dynamic HC.",
         json_schema_extra=control("checkbox", applies={"connection.kind": BY_TOKEN}),
     )
+    expand: Literal["copies", "scaled"] = Field(
+        "copies",
+        title="Streams at the start",
+        description="What the streams are before the first layer. copies: each is the embedding. scaled: each is the "
+        "embedding times a learned vector of its own, which starts near 0.6, so that streams differ from the start.",
+        json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
+    )
     output: Literal["auto", "mean", "sum", "head"] = Field(
         "auto",
         title="Readout",
         description="How the stack's output is made of the streams: their sum (HC), their mean, or DeepSeek-V4's "
         "learned head. auto: the head under init deepseek_v4 and of gated, which has a head of its own, else the mean.",
-        json_schema_extra=control("select", applies={"connection.kind": COPYING}, later=True),
+        json_schema_extra=control(
+            "select",
+            applies=[
+                {"connection.kind": COPYING_ONLY},
+                {"connection.kind": MAPPED, "connection.read_from": ["own"]},
+            ],
+            later=True,
+        ),
     )
     init: InitPreset = Field(
         "residual",
@@ -88,13 +106,28 @@ class ConnectionSpec(SpecPart):
         "and by 0.4 at 0.01, and gave a larger gain than a random drift of that size.",
         json_schema_extra=control("slider", step=0.05, applies={"connection.kind": DRIFTING}),
     )
+    read_from: Literal["own", "previous"] = Field(
+        "own",
+        title="H_pre of",
+        description="Which layer makes the H_pre that a layer reads with. own: itself. previous: the layer before it, "
+        "from the state that enters that one, as in DeepSeek-V4.1; the first layer reads stream 0, and the output is "
+        "read with the H_pre of the last layer.",
+        json_schema_extra=control("select", applies={"connection.kind": MAPPED}, later=True),
+    )
+    projection: Literal["sinkhorn", "newton"] = Field(
+        "sinkhorn",
+        title="Projection",
+        description="How logits become a doubly stochastic matrix. sinkhorn: rounds of normalisation. newton: the "
+        "limit of many rounds, by Newton's method in float64, with its gradient by the implicit function theorem.",
+        json_schema_extra=control("select", applies={"connection.kind": SOLVABLE}, later=True),
+    )
     sinkhorn_iters: int = Field(
         20,
         ge=0,
         le=200,
         title="Sinkhorn rounds",
         description="Rounds of column and row normalisation. 0 leaves exp() unprojected; the mHC paper uses 20.",
-        json_schema_extra=control("slider", unit="rounds", step=1, applies={"connection.kind": ITERATING}),
+        json_schema_extra=control("slider", unit="rounds", step=1, applies=ROUNDS),
     )
     sinkhorn_eps: float = Field(
         0.0,
@@ -102,7 +135,7 @@ class ConnectionSpec(SpecPart):
         le=1e-3,
         title="Sinkhorn eps",
         description="Added to every sum and to H_pre as DeepSeek-V4 does (1e-6 there). The mHC paper has none.",
-        json_schema_extra=control("number", applies={"connection.kind": ITERATING}),
+        json_schema_extra=control("number", applies=ROUNDS),
     )
     mapping_dtype: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
@@ -118,9 +151,10 @@ class ConnectionSpec(SpecPart):
         ge=1,
         le=1024,
         title="Layers a source",
-        description="Attention over depth: how many layers' outputs are summed into one source. 1: every output is a "
-        "source of its own. Of a block that is not full, the sum so far is a source too.",
-        json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": ATTENDING}, later=True),
+        description="Where layers read earlier outputs: how many layers make one source. Of attnres it is the sum "
+        "of their outputs, of denseformer the state behind them. 1: every layer makes a source of its own. A block "
+        "that is not full is a source too where it is read.",
+        json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": READING}, later=True),
     )
     depth_heads: int = Field(
         1,
@@ -152,16 +186,27 @@ class ConnectionSpec(SpecPart):
         16,
         ge=1,
         le=1024,
-        title="Rank of gates",
-        description="Rank of the projections that make a gate for each feature of each stream. Qwen4-Exp has 320 at a "
-        "width of 2048.",
-        json_schema_extra=control("number", step=1, applies={"connection.kind": GATED}, later=True),
+        title="Rank",
+        description="Rank of the projections that make a gate for each feature of each stream, or of the map on what "
+        "passes a layer by. Qwen4-Exp has 320 at a width of 2048.",
+        json_schema_extra=control("number", step=1, applies={"connection.kind": RANKED}, later=True),
     )
 
     @property
     def family(self) -> Family:
-        """Return the family of this kind of connection."""
-        return FAMILIES[self.kind]
+        """Return the family of this kind of connection, with the projection that is chosen."""
+        family = FAMILIES[self.kind]
+        return family.solved if family.solved is not None and self.projection == "newton" else family
+
+    @property
+    def scales_streams(self) -> bool:
+        """Return whether streams start as the embedding times vectors of their own, and so differ."""
+        return self.family.streams == "copies" and self.expand == "scaled"
+
+    @property
+    def reads_previous(self) -> bool:
+        """Return whether a layer reads with the H_pre that the layer before it makes."""
+        return self.family.is_mapped and self.read_from == "previous"
 
     @property
     def is_dynamic(self) -> bool:

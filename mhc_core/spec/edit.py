@@ -4,7 +4,7 @@ Table of what each can do: `DOES`. A layer range is [first, last], both included
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from mhc_core.family import Family
 from mhc_core.spec.errors import SpecError
 from mhc_core.spec.part import SpecPart
 
-What = Literal["stream", "state", "h_pre", "h_post", "h_res", "branch"]
+What = Literal["stream", "state", "h_pre", "h_post", "h_res", "branch", "source"]
 Do = Literal["zero", "identity", "mean", "uniform", "scale", "set", "swap", "noise", "freeze", "restore", "top_k"]
 
 MAX_EDITS = 64
@@ -26,6 +26,7 @@ DOES: dict[What, tuple[Do, ...]] = {
     "h_post": VECTOR,
     "h_res": (*VECTOR, "identity"),
     "branch": ("zero", "mean", "scale", "noise", "freeze"),
+    "source": VECTOR,
 }
 MIXED: tuple[What, ...] = ("h_pre", "h_post", "h_res")
 NEEDS: dict[str, tuple[Do, ...]] = {
@@ -48,14 +49,15 @@ class EditSpec(SpecPart):
     what: What = Field(
         title="What",
         description="stream: one stream where it enters a layer. state: all streams there. h_pre, h_post, h_res: the "
-        "mixing of a layer. branch: the output of its branch.",
+        "mixing of a layer. branch: the output of its branch. source: the weights over depth by which a layer reads "
+        "the embedding and earlier outputs.",
     )
     index: int | None = Field(
         None,
         ge=0,
         title="Index",
-        description="Which stream; of h_res one row, of h_pre and h_post one entry. Without it the whole "
-        "matrix or vector.",
+        description="Which stream; of h_res one row, of h_pre and h_post one entry; of source one source, 0 being the "
+        "embedding. Without it the whole matrix or vector, or all sources.",
     )
     do: Do = Field(
         title="Do",
@@ -75,7 +77,7 @@ class EditSpec(SpecPart):
         min_length=1,
         max_length=MAX_ENTRIES,
         title="Values",
-        description="Numbers to set, row by row: n, or n n of the whole of h_res; one number of an entry.",
+        description="Numbers to set, row by row: n, or n n of the whole of h_res; one number of an entry or source.",
     )
     k: int | None = Field(None, ge=1, title="k", description="How many entries of each row are kept.")
 
@@ -90,17 +92,67 @@ class EditSpec(SpecPart):
         return self.layers[1]
 
 
+class EditedStack(Protocol):
+    """What edits must fit: layers L, what can be edited, where this is so in words, and how many entries it has."""
+
+    @property
+    def depth(self) -> int:
+        """Return L."""
+
+    @property
+    def possible(self) -> list[What]:
+        """Return what can be edited."""
+
+    @property
+    def where(self) -> str:
+        """Return the end of a sentence, such as "where connection.kind is hc"."""
+
+    def count_entries(self, what: What, layer: int) -> int:
+        """Count the streams n, or the sources that a layer weighs."""
+
+    def is_matrix(self, what: What) -> bool:
+        """Return whether these coefficients are n x n."""
+
+
 class Edited(NamedTuple):
-    """The stack that edits must fit: its kind and family, layers L, streams n."""
+    """The stack of a spec: its kind and family, layers L, streams n; over depth, how many outputs are one source, and
+    whether only full blocks are sources.
+    """
 
     kind: str
     family: Family
     depth: int
     streams: int
+    block: int = 1
+    has_full_blocks: bool = False
+
+    def count_entries(self, what: str, layer: int) -> int:
+        """Count the streams, or the sources that a layer weighs."""
+        if what != "source":
+            return self.streams
+        return count_sources(layer, self.block, has_full_blocks=self.has_full_blocks)
+
+    @property
+    def possible(self) -> list[What]:
+        """Return what can be edited in the family."""
+        return list_possible(self.family)
+
+    @property
+    def where(self) -> str:
+        """Return the end of a sentence that says what is possible."""
+        return f"where connection.kind is {self.kind}"
 
     def is_matrix(self, what: What) -> bool:
         """Return whether these coefficients are n x n: of parts of the width, what is read is a matrix too."""
         return what == "h_res" or (what == "h_pre" and self.family.streams == "parts")
+
+
+def count_sources(layer: int, block: int, *, has_full_blocks: bool) -> int:
+    """Count the sources over depth that are weighed for what enters a layer, 1 or later: the embedding and blocks.
+
+    has_full_blocks: a block is a source once it is full, as in the delta forms; else its sum so far is one too.
+    """
+    return 1 + layer // block if has_full_blocks else 1 + (layer + block - 1) // block
 
 
 def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
@@ -112,19 +164,26 @@ def check_edits(edits: tuple[EditSpec, ...], stack: Edited) -> None:
         Names the first field that is wrong, such as `edits.2.index`.
     """
     for place, edit in enumerate(edits):
-        for name, got, wanted, text in _find_mistakes(edit, stack):
-            raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+        check_edit(place, edit, stack)
 
 
-def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
+def check_edit(place: int, edit: EditSpec, stack: EditedStack) -> None:
+    """Check one edit, which is at this place in its list. Raises the errors of `check_edits`."""
+    for name, got, wanted, text in _find_mistakes(edit, stack):
+        raise SpecError(f"edits.{place}.{name}", got, wanted, f"Edit {place + 1}: {text}")
+
+
+def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
     """Yield the field, what was received, what is allowed, and a sentence."""
     first, last = edit.layers
     if not 0 <= first <= last < stack.depth:
         wanted = f"two layers from 0 to {stack.depth - 1}, the first not after the last"
         yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
-    possible = list_possible(stack.family)
-    if edit.what not in possible:
-        wanted = f"{', '.join(possible)} where connection.kind is {stack.kind}"
+    elif edit.what == "source" and first == 0:
+        wanted = f"two layers from 1 to {stack.depth - 1}: the first layer reads the embedding alone"
+        yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
+    if edit.what not in stack.possible:
+        wanted = f"{', '.join(stack.possible) or 'nothing'} {stack.where}"
         yield "what", edit.what, wanted, f"what must be one of {wanted}."
     allowed = DOES[edit.what]
     if edit.do not in allowed:
@@ -138,10 +197,10 @@ def _find_mistakes(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, st
 def list_possible(family: Family) -> list[What]:
     """List what can be edited in a family."""
     if not family.has_mixing:
-        return ["branch"]
+        return ["branch", "source"] if family.attends else ["branch"]
     # Features that are read one by one have no common H_pre, and streams of that family are not mixed.
     fixed = MIXED if not family.has_streams else ("h_pre", "h_res") if family.by_feature else ()
-    return [what for what in DOES if what not in fixed]
+    return [what for what in DOES if what not in (*fixed, "source")]
 
 
 def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
@@ -154,8 +213,8 @@ def _find_misplaced(edit: EditSpec) -> Iterator[tuple[str, Any, str, str]]:
             yield name, received, f"nothing where do is {edit.do}", f"{edit.do} has no {name}."
 
 
-def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
-    limit = stack.streams
+def _find_wrong_index(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
+    limit = stack.count_entries(edit.what, edit.first)
     is_needed = edit.what == "stream" or edit.do == "swap"
     is_refused = edit.what in ("state", "branch")
     if is_refused and edit.index is not None:
@@ -172,12 +231,15 @@ def _find_wrong_index(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any,
             yield name, got, wanted, f"{name} ({got}) must be {wanted}."
 
 
-def _find_wrong_values(edit: EditSpec, stack: Edited) -> Iterator[tuple[str, Any, str, str]]:
-    n, is_matrix = stack.streams, stack.is_matrix(edit.what)
+def _find_wrong_values(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, Any, str, str]]:
+    n, is_matrix = stack.count_entries(edit.what, edit.first), stack.is_matrix(edit.what)
     if edit.values is not None:
         size = (n if is_matrix else 1) * (n if edit.index is None else 1)
         if len(edit.values) != size:
             yield "values", list(edit.values), f"{size} numbers", f"values must be {size} numbers."
+        if edit.index is None and stack.count_entries(edit.what, edit.last) != n:
+            wanted = "layers that weigh equally many sources, where values are of all"
+            yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
     if edit.k is not None and edit.k > n:
         yield "k", edit.k, f"a number from 1 to {n}", f"k ({edit.k}) must be a number from 1 to {n}."
     if edit.do == "top_k" and not is_matrix and edit.index is not None:

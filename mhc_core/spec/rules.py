@@ -26,7 +26,7 @@ def add_rules(schema: Schema, spec: type[BaseModel]) -> None:
         {"anyOf": [at.ask("seeds", {"const": 1}), untrained]},
         {"anyOf": [at.ask("input.batch", {"minimum": 2}), at.ask("input.tokens", {"minimum": 4})]},
     ]
-    for kind in (kind for kind, family in FAMILIES.items() if not family.has_mixing):
+    for kind in (kind for kind, family in FAMILIES.items() if family.attends):
         schema["allOf"].append(at.where("connection.kind", [kind], at.divide("connection.depth_heads", range(1, 65))))
     for kind, family in FAMILIES.items():
         counts = [n for n in range(1, 17) if family.rule(n, n) is None]

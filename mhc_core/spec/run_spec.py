@@ -125,7 +125,7 @@ class RunSpec(SpecPart):
             wanted = f"a square number, the grid of a {self.block.kind} block"
             raise SpecError("input.tokens", self.input.tokens, wanted, f"Tokens must be {wanted}.")
         self._check_streams()
-        check_edits(self.edits, Edited(self.connection.kind, self.family, self.depth, self.streams))
+        check_edits(self.edits, self.edited)
         self._check_depth_attention()
         self._check_scaling()
         self._check_digits()
@@ -148,7 +148,7 @@ class RunSpec(SpecPart):
             raise SpecError("connection.streams", n, wanted, text)
 
     def _check_depth_attention(self) -> None:
-        if self.family.has_mixing:
+        if not self.family.attends:
             return
         heads = self.connection.depth_heads
         if self.width % heads:
@@ -176,6 +176,13 @@ class RunSpec(SpecPart):
         return _keep_applying(type(self), full, full)
 
     @property
+    def edited(self) -> Edited:
+        """Return the stack that edits must fit."""
+        chosen = self.connection
+        is_delta = chosen.depth_form != "replace"
+        return Edited(chosen.kind, self.family, self.depth, self.streams, chosen.depth_block, is_delta)
+
+    @property
     def family(self) -> Family:
         """Return the family of the connection, which states the properties of its mixing: those that edits leave."""
         family = self.connection.family
@@ -199,7 +206,11 @@ class RunSpec(SpecPart):
 
     @property
     def output(self) -> str:
-        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum" or "head"."""
+        """Return how copied streams leave the stack, with `auto` resolved: "mean", "sum", "head", or "read", which is
+        by the H_pre of the last layer.
+        """
+        if self.connection.reads_previous:
+            return "read"
         if self.connection.output != "auto":
             return self.connection.output
         is_mapped_head = self.family.is_mapped and self.connection.init == "deepseek_v4"

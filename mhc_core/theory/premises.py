@@ -19,8 +19,8 @@ RECTIFIERS = ("relu", "gelu", "silu")
 MIN_WIDTH = 16  # below, first order in 1 / C is no longer close
 SIGMOID_OF_ONE = 1 / (1 + math.exp(-1))
 # H_post of the presets that give every stream the same, where the mixing is static.
-UNIFORM_POST = {"residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE}
-UNIFORM_FOR_TOKENS = ("residual", "lucidrains")  # and for every token, where it is dynamic
+UNIFORM_POST = {"residual": 1.0, "megatron": 1.0, "deepseek_v4": 1.0, "lucidrains": 2 * SIGMOID_OF_ONE, "c_mhc": 1.0}
+UNIFORM_FOR_TOKENS = ("residual", "lucidrains", "c_mhc")  # and for every token, where it is dynamic
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,13 @@ def _find_unmet_stream_premise(spec: RunSpec) -> UnmetPremise | None:
     if not spec.family.has_mixing:
         return UnmetPremise("connection.kind", connection.kind, "a state that every layer adds to or replaces")
     if is_single(spec):
-        return None
+        is_moved = spec.family.has_coefficients and connection.noise > 0
+        wanted = "0, for a state that passes each layer by unchanged"
+        return UnmetPremise("connection.noise", connection.noise, wanted) if is_moved else None
     if spec.family.streams != "copies":
         return UnmetPremise("connection.kind", connection.kind, "one stream, or copies of it")
+    if connection.scales_streams:
+        return UnmetPremise("connection.expand", connection.expand, "copies, for streams that are alike")
     if spec.block.norm_position != "pre":
         return UnmetPremise("block.norm_position", spec.block.norm_position, "pre, where there are several streams")
     if _starts_from_identity(spec.family):

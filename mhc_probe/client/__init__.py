@@ -7,7 +7,7 @@ except ModuleNotFoundError as error:
 
 from mhc_probe.client.async_client import AsyncClient
 from mhc_probe.client.errors import ArgumentError, ClientError, LostError, RefusedError, RunFailedError
-from mhc_probe.client.models import Atlas, Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.models import Atlas, Figure, Lens, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.sync_client import Client
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Figure",
+    "Lens",
     "LostError",
     "RefusedError",
     "Run",

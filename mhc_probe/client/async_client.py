@@ -28,7 +28,7 @@ from mhc_probe.client.exchange import (
     check_url,
     read_token,
 )
-from mhc_probe.client.models import Atlas, Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.models import Atlas, Figure, Lens, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import RunBar, SweepBar
 from mhc_probe.client.run_stream import RunStream
 
@@ -124,6 +124,16 @@ class AsyncClient:
             If the run has edits or no result, or its atlas was cancelled.
         """
         return await self._perform(calls.compute_atlas(record, self._patience_s))
+
+    async def lens(self, record: Record) -> Lens:
+        """Read every state of a finished run by its own read-out, probe its streams, and wait for what they say.
+
+        Raises
+        ------
+        RefusedError
+            If the run has no result or reads vectors, or its lens was cancelled.
+        """
+        return await self._perform(calls.compute_lens(record, self._patience_s))
 
     async def sweep(self, spec: Spec, axes: Mapping[str, Sequence[Any]]) -> Sweep:
         """Start a grid of runs over one or two fields, such as `{"depth": [16, 64]}`, and wait until all have ended."""

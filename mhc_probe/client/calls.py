@@ -8,7 +8,7 @@ from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_probe.client.errors import ArgumentError, RefusedError
 from mhc_probe.client.exchange import API, ApiRequest, Call, Pause, send, send_json
-from mhc_probe.client.models import Atlas, Figure, Run, Snapshot, Sweep, SweepValues, Trace, Twin
+from mhc_probe.client.models import Atlas, Figure, Lens, Run, Snapshot, Sweep, SweepValues, Trace, Twin
 from mhc_probe.client.progress import SweepBar
 
 # Argument of submit: a spec, or its fields.
@@ -64,13 +64,22 @@ def get_figure(record: Record, panel: str, options: Mapping[str, Any], limit_s: 
 
 def compute_atlas(record: Record, limit_s: float) -> Call[Atlas]:
     """Start the atlas of a run, or find it, and wait until it is done."""
-    path, pause = f"/runs/{to_id(record)}/atlas", FIRST_LOOK_S
-    atlas = Atlas.from_response((yield from send_json("POST", path, limit_s)))
-    while atlas.status != "done":
+    return Atlas.from_response((yield from _compute(record, "atlas", limit_s)))
+
+
+def compute_lens(record: Record, limit_s: float) -> Call[Lens]:
+    """Start the lens of a run, or find it, and wait until it is done."""
+    return Lens.from_response((yield from _compute(record, "lens", limit_s)))
+
+
+def _compute(record: Record, kind: str, limit_s: float) -> Call[dict[str, Any]]:
+    path, pause = f"/runs/{to_id(record)}/{kind}", FIRST_LOOK_S
+    body: dict[str, Any] = yield from send_json("POST", path, limit_s)
+    while body["status"] != "done":
         yield Pause(pause)
         pause = min(LAST_LOOK_S, 1.5 * pause)
-        atlas = Atlas.from_response((yield from send_json("GET", path, limit_s)))
-    return atlas
+        body = yield from send_json("GET", path, limit_s)
+    return body
 
 
 def start_sweep(spec: Spec, axes: Mapping[str, Sequence[Any]], limit_s: float) -> Call[Sweep]:

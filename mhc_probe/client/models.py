@@ -247,3 +247,50 @@ def show_record(record_id: str, status: str, look: Look | None) -> dict[str, Any
 
 def _to_text(record_id: str, status: str) -> dict[str, Any]:
     return {"text/plain": f"Run {record_id}: {status}"}
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What a run's own read-out makes of every state, and what linear probes read from each stream.
+
+    Rows R are the embedding and what leaves each of L layers; n streams.
+
+    Attributes
+    ----------
+    subsets: S subsets of the streams, each stream alone first, all together last.
+    kl: (R), KL divergence of each state from the stack's own output, in nats. kl_subsets: (R, S), with other streams
+        at 0. kl_branches: (L), of the output of each branch alone.
+    tokens: by row the likeliest tokens of one position with their probabilities. context, target: what was read up to
+        there, and what follows in the data.
+    probes: by target, such as position, the accuracy on data held out, (R, n). chance: that of the most frequent class.
+    probed: how many tokens the accuracies are of.
+    """
+
+    run: str
+    subsets: list[list[int]]
+    kl: np.ndarray
+    kl_subsets: np.ndarray
+    kl_branches: np.ndarray
+    tokens: list[list[tuple[str, float]]]
+    context: str
+    target: str
+    probes: dict[str, np.ndarray]
+    chance: dict[str, float]
+    probed: int
+
+    @classmethod
+    def from_response(cls, body: dict[str, Any]) -> "Lens":
+        """Build it from the body of a response."""
+        return cls(
+            run=body["run"],
+            subsets=body["subsets"],
+            kl=np.array(body["kl"], dtype=np.float64),
+            kl_subsets=np.array(body["kl_subsets"], dtype=np.float64),
+            kl_branches=np.array(body["kl_branches"], dtype=np.float64),
+            tokens=[[(one["token"], one["probability"]) for one in row] for row in body["tokens"]],
+            context=body["context"],
+            target=body["target"],
+            probes={probe["target"]: np.array(probe["accuracy"], dtype=np.float64) for probe in body["probes"]},
+            chance={probe["target"]: probe["chance"] for probe in body["probes"]},
+            probed=body["probed"],
+        )

@@ -228,7 +228,7 @@ class Bench:
     @cached_property
     @torch.no_grad()
     def is_dynamic(self) -> bool:
-        """Return whether any coefficient differs between tokens."""
+        """Return whether any coefficient differs between samples or tokens, by more than rounding."""
         self.reset()
         return any((value - value[:1, :1]).abs().max() > 1e-4 for value in self._measure().values())
 

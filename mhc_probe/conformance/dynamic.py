@@ -73,7 +73,7 @@ def check_dynamic(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     """Check that coefficients differ between tokens."""
     name, statement = "dynamic part", "coefficients come from the state of each token"
     bench.reset()
-    values = _by_target(bench.observe())
+    values = _name_matrices(bench.observe())
     spread = {t: (values[t] - values[t][:1, :1]).abs().max().item() for t in options.targets if t in values}
     if max(spread.values()) < VARIES:
         unused = [name for name in bench.roles.dead if bench.subject.module.get_parameter(name).numel() >= bench.width]
@@ -145,9 +145,9 @@ def _has_gated_bias(bench: Bench, target: str) -> bool:
     for gate in (0.0, 0.6):
         bench.reset()
         bench.set_entries(list(bench.roles.gate.values()), gate)
-        before = _by_target(bench.observe())[target]
+        before = _name_matrices(bench.observe())[target]
         bench.set_entries(bench.roles.bias[target][:1], 3.0)
-        changes.append((_by_target(bench.observe())[target] - before).abs().max().item())
+        changes.append((_name_matrices(bench.observe())[target] - before).abs().max().item())
     bench.reset()
     return changes[0] < 0.01 * changes[1]
 
@@ -159,7 +159,7 @@ def _logits_at_gate(bench: Bench, options: FamilyOptions, gate: float) -> dict[s
     """
     bench.reset()
     bench.set_entries(list(bench.roles.gate.values()), gate)
-    found = {target: value.double() for target, value in _by_target(bench.observe()).items()}
+    found = {target: value.double() for target, value in _name_matrices(bench.observe()).items()}
     bench.reset()
     if not options.family.pre:
         return found
@@ -191,7 +191,7 @@ def check_norm(bench: Bench, options: FamilyOptions) -> ModuleCheck:
         if bench.is_dynamic:
             raise NotMeasured("coefficients come from the state, but no projection was found")
         raise NotApplicable("coefficients are static")
-    plain, *scaled = (_by_target(bench.observe(scale * bench.x)) for scale in (1.0, *SCALES))
+    plain, *scaled = (_name_matrices(bench.observe(scale * bench.x)) for scale in (1.0, *SCALES))
     targets = plain.keys() - (set() if options.family.reads_streams else {"pre"})
     change = max((plain[target] - other[target]).abs().max().item() for target in targets for other in scaled)
     return judge(
@@ -205,6 +205,7 @@ def check_norm(bench: Bench, options: FamilyOptions) -> ModuleCheck:
     )
 
 
-def _by_target(observed: ObservedMixing) -> dict[str, torch.Tensor]:
+def _name_matrices(observed: ObservedMixing) -> dict[str, torch.Tensor]:
+    """Return H_pre, H_post and H_res, if there is one, by the names that settings of the projection use."""
     found = {"pre": observed.h_pre, "post": observed.h_post}
     return found if observed.h_res is None else found | {"res": observed.h_res}

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
+from mhc_probe.edits import ModelEdits
 from mhc_probe.families.hyper import find_autocast
 from mhc_probe.families.values import find_like, list_tensors
 from mhc_probe.laws import find_tolerance
@@ -61,7 +62,7 @@ class AlternatingUpdates(Adapter):
         ]
         self._additions: set[int] = set()
 
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+    def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         hooks = _UpdateHooks(self, recorder)
         replacements: tuple[Callable[..., Any], ...] = (hooks.predict, hooks.correct)
         undo: list[Callable[[], None]] = []

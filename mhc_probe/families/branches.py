@@ -18,9 +18,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import LayerPass, LayerRecorder
+from mhc_probe.edits import ModelEdits
 from mhc_probe.families.paths import CONTAINERS, name_module
 from mhc_probe.families.residual import Residual, subtract
-from mhc_probe.families.values import find_state, list_tensors
+from mhc_probe.families.values import find_state, list_tensors, replace_tensor
 from mhc_probe.recording.lineage import Lineage
 from mhc_probe.recording.pass_recorder import is_in_backward
 from mhc_probe.recording.terms import HARMLESS, TermReader, Terms, list_operands
@@ -33,8 +34,8 @@ class Branches(Residual):
         super().__init__(model, layers)
         self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
-        hooks = _BranchHooks(self, recorder)
+    def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        hooks = _BranchHooks(self, recorder, edits)
         sites: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             sites[layer].append(site)
@@ -91,9 +92,9 @@ class _Multiple(NamedTuple):
 class _BranchHooks(TorchFunctionMode):
     """Hooks of one attachment, with the operations between the branches."""
 
-    def __init__(self, adapter: Branches, recorder: LayerRecorder) -> None:
+    def __init__(self, adapter: Branches, recorder: LayerRecorder, edits: ModelEdits | None) -> None:
         super().__init__()
-        self.adapter, self.recorder = adapter, recorder
+        self.adapter, self.recorder, self.edits = adapter, recorder, edits
         self._callers: list[nn.Module] = []
         self._reset()
 
@@ -167,10 +168,22 @@ class _BranchHooks(TorchFunctionMode):
             state = find_state(args, kwargs)
             self._reads.append(None if state is None else self._lineage.number(state))
 
-    def leave(self, sites: Sequence[int], layer: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def leave(self, sites: Sequence[int], layer: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         """Store the output of a branch. A branch that raised has no output."""
-        if not self._reads or is_in_backward():
-            return
+        changed = self._edit(sites[0], output)
+        output = output if changed is None else changed
+        if self._reads and not is_in_backward():
+            self._open_branch(sites, args, kwargs, output)
+        return changed
+
+    def _edit(self, site: int, output: Any) -> Any:
+        """Return the edited output of a listed module; None if it is not edited."""
+        y = find_state(output, None)
+        if self.edits is None or y is None or not self.edits.touches(site, "branch"):
+            return None
+        return replace_tensor(output, y, self.edits.output(site, y))
+
+    def _open_branch(self, sites: Sequence[int], args: Any, kwargs: Any, output: Any) -> None:
         read, returned = self._reads.pop(), find_state(output, None)
         self._lineage.record(list_tensors(output), list_tensors((args, kwargs)))
         site = next((site for site in sites if site not in self._called), None)
@@ -217,8 +230,9 @@ class _BranchHooks(TorchFunctionMode):
 
     @torch.no_grad()
     def _enter_sum(self, found: _Sum) -> Callable[[torch.Tensor], None] | None:
-        """Record the state and its operands before the sum, which may be in place. Return a function that takes the
-        sum.
+        """Record the state and the branch output before they are added, because the addition may overwrite them.
+
+        Return a function to be called with the sum, or None if this sum is not recorded.
         """
         self._open.remove(found.branch)
         self._has_sums = True

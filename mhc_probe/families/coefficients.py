@@ -21,12 +21,14 @@ class ConnectionCall(NamedTuple):
     u: the branch's input, (..., C).
     vectors: (N, n) or (n), H_post and perhaps H_pre.
     matrix: (N, n, n) or (n, n), H_res or its transpose; None if the connection returns none.
+    returned: the tensors of vectors and matrix as the connection returned them, in this order.
     """
 
     axis: int | None
     u: torch.Tensor
     vectors: list[torch.Tensor]
     matrix: torch.Tensor | None
+    returned: list[torch.Tensor]
 
 
 def find_coefficients(state: torch.Tensor, output: Any) -> ConnectionCall | None:
@@ -43,27 +45,41 @@ def _list_readings(state: torch.Tensor, output: Any) -> Iterator[ConnectionCall]
     for axis, lead, n, width in _list_layouts(state.shape, tensors):
         u = next((x for x in tensors if x.shape == (*lead, width)), None)
         rest = [x for x in tensors if x is not u]
-        vectors = [_flatten(x, n) for x in rest if x.shape in ((*lead, n), (*lead, n, 1), (n,))]
-        matrix = next((_flatten(x, n, n) for x in rest if x.shape in ((*lead, n, n), (n, n))), None)
+        vectors = [x for x in rest if x.shape in ((*lead, n), (*lead, n, 1), (n,))]
+        matrix = next((x for x in rest if x.shape in ((*lead, n, n), (n, n))), None)
         if u is not None and vectors:
-            yield ConnectionCall(axis, u, vectors, matrix)
+            flat = None if matrix is None else _flatten(matrix, n, n)
+            returned = vectors if matrix is None else [*vectors, matrix]
+            yield ConnectionCall(axis, u, [_flatten(x, n) for x in vectors], flat, returned)
 
 
 def find_read_weights(
     x_nNC: torch.Tensor, u_NC: torch.Tensor, candidates: Sequence[torch.Tensor], tolerance: float
 ) -> torch.Tensor | None:
-    """Return the latest candidate with u = H_pre x, as (N, n); None if there is none."""
+    """Return the latest candidate with u = H_pre x, as (N, n), with its graph; None if there is none."""
     n, samples, _ = x_nNC.shape
     for weights in reversed(candidates):
         if weights.numel() == n * samples:
-            h_pre = weights.detach().reshape(samples, n)
+            h_pre = weights.reshape(samples, n)
         elif weights.shape == (n,):
-            h_pre = weights.detach().expand(samples, n)
+            h_pre = weights.expand(samples, n)
         else:
             continue
-        if measure_read_error(x_nNC, h_pre, u_NC) < tolerance:
+        if measure_read_error(x_nNC, h_pre.detach(), u_NC) < tolerance:
             return h_pre
     return None
+
+
+def read_streams(x_nNC: torch.Tensor, h_pre_Nn: torch.Tensor) -> torch.Tensor:
+    """Return u = H_pre x, (N, C), in the wider type of both."""
+    wide = torch.promote_types(x_nNC.dtype, h_pre_Nn.dtype)
+    return torch.einsum("bn,nbc->bc", h_pre_Nn.to(wide), x_nNC.to(wide))
+
+
+def mix_streams(x_nNC: torch.Tensor, h_res_Nnn: torch.Tensor) -> torch.Tensor:
+    """Return H_res x, (n, N, C), in the wider type of both."""
+    wide = torch.promote_types(x_nNC.dtype, h_res_Nnn.dtype)
+    return torch.einsum("bij,jbc->ibc", h_res_Nnn.to(wide), x_nNC.to(wide))
 
 
 def _list_layouts(

@@ -31,6 +31,7 @@ from torch import nn
 from mhc_core.connections.depth import KEY_EPS
 from mhc_core.spec import SpecError
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite, SourceRead
+from mhc_probe.edits import ModelEdits
 from mhc_probe.families.detection import find_embedded_width
 from mhc_probe.families.hyper import find_autocast, name_branch
 from mhc_probe.families.paths import CONTAINERS, name_module
@@ -134,7 +135,7 @@ class DepthReading(Adapter):
         self._forms: dict[type, ReadForm] = {}
         self.mismatch: str | None = None  # why the latest pass does not fit this adapter
 
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+    def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         hooks = _DepthHooks(self, recorder)
         undo = [self.owner.register_forward_pre_hook(hooks.begin).remove]
         for module in self.reads:

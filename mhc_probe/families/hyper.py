@@ -14,13 +14,16 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
+from mhc_core.spec.edit import What
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
-from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights
-from mhc_probe.families.values import find_like, find_state
+from mhc_probe.edits import ModelEdits
+from mhc_probe.families.coefficients import ConnectionCall, find_coefficients, find_read_weights, read_streams
+from mhc_probe.families.values import find_like, find_state, replace_tensor
 from mhc_probe.laws import find_tolerance
 from mhc_probe.mixing import find_mixings
-from mhc_probe.recording.joined import JoinedPasses
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 from mhc_probe.recording.pass_recorder import is_in_backward
+from mhc_probe.recording.replacement import Replacement
 
 KINDS = {"attn": "attention", "attention": "attention", "mlp": "mlp", "ffn": "mlp", "feed_forward": "mlp"}
 
@@ -43,18 +46,20 @@ class HyperConnections(Adapter):
         self.sites = [LayerSite("branch", list(site.connection.parameters())) for site in connection_sites]
         self._layouts: dict[torch.Size, tuple[int | None, int]] = {}  # shape of a state -> axis of streams, width
         self._unread: dict[nn.Module, str] = {}  # modules that only look like connections, such as the reduction
+        self.branches: dict[int, nn.Module] = {}  # site -> the part of the block that is the branch
 
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
-        hooks = _HyperHooks(self, recorder)
-        undo: list[Callable[[], None]] = []
+    def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        hooks = _HyperHooks(self, recorder, edits)
+        undo: list[Callable[[], None]] = [hooks.replacement.stop]
         for site, (connection, _, _) in enumerate(self.connection_sites):
-            undo.append(connection.register_forward_pre_hook(hooks.enter, with_kwargs=True).remove)
+            enter = partial(hooks.enter, site)
+            undo.append(connection.register_forward_pre_hook(enter, with_kwargs=True).remove)
             read = partial(hooks.read, site)
             undo.append(connection.register_forward_hook(read, with_kwargs=True, always_call=True).remove)
         for block, others in {site.block: site.others for site in self.connection_sites}.items():
             for name, part in others.items():
                 undo.append(part.register_forward_hook(partial(hooks.record_part, name)).remove)
-            undo.append(block.register_forward_hook(hooks.leave_block).remove)
+            undo.append(block.register_forward_hook(hooks.leave_block, always_call=True).remove)
         return undo
 
     def parameters(self) -> list[nn.Parameter]:
@@ -77,6 +82,21 @@ class HyperConnections(Adapter):
         if axis is None:
             state, axis = state.unflatten(-1, (-1, width)), state.ndim - 1
         return state.movedim(axis, 0).flatten(1, -2)
+
+    def from_streams(self, x_nNC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        axis, _ = self._layouts[like.shape]
+        if axis is None:
+            return x_nNC.movedim(0, 1).reshape(like.shape)
+        lead = (*like.shape[:axis], *like.shape[axis + 1 : -1])
+        return x_nNC.unflatten(1, lead).movedim(0, axis).contiguous()
+
+    def edits_for(self, layer: JoinedLayer) -> list[What]:
+        found: list[What] = ["stream", "state"]
+        found += [] if layer.h_pre is None else ["h_pre"]
+        found += [] if layer.h_post is None or layer.chosen is None else ["h_post"]
+        # One candidate alone is the identity of a connection without a matrix; the third one is not the one returned.
+        found += ["h_res"] if len(layer.h_res) > 1 and layer.chosen in (0, 1) else []
+        return found + (["branch"] if layer.site in self.branches else [])
 
     def count_layers(self) -> int:
         return len(self.connection_sites) - len(self._unread)
@@ -116,6 +136,7 @@ class _OpenLayer:
     h_pre: torch.Tensor | None = None
     h_post: torch.Tensor | None = None
     y: torch.Tensor | None = None
+    branch: nn.Module | None = None
     name: str = "branch"
     parts: list[nn.Module] = field(default_factory=list)
     is_left: bool = False
@@ -129,30 +150,94 @@ class _OpenLayer:
 
 
 class _HyperHooks:
-    """Hooks of one attachment."""
+    """Hooks of one attachment.
 
-    def __init__(self, adapter: HyperConnections, recorder: LayerRecorder) -> None:
-        self.adapter, self.recorder = adapter, recorder
+    The code of a block uses the state that enters a connection once more, when it writes the next one. An edited state
+    therefore replaces it in all operations up to the next connection or the end of the block.
+    """
+
+    def __init__(self, adapter: HyperConnections, recorder: LayerRecorder, edits: ModelEdits | None) -> None:
+        self.adapter, self.recorder, self.edits = adapter, recorder, edits
         self.open: _OpenLayer | None = None
         self.seen: set[int] = set()
+        self.replacement = Replacement()
+        self.read_shape = torch.Size()  # of what the branch reads, and returns
 
-    def enter(self, connection: nn.Module, args: Any, kwargs: Any) -> None:
+    def enter(self, site: int, connection: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
+        self.replacement.stop()
         state = find_state(args, kwargs)
+        edited = state if self.edits is None or state is None else self.edits.enter(site, state)
         self.recorder.operations.collect(0 if state is None else state.numel() // 2)
+        if state is None or edited is None or edited is state:
+            return None
+        self.replacement.prepare(state, edited)
+        return replace_tensor(args, state, edited), replace_tensor(kwargs, state, edited)
 
-    def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def read(self, site: int, connection: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
         """Record the output of the connection. A connection that raised has no output."""
         state, operands = find_state(args, kwargs), self.recorder.operations.stop()
         found = None if state is None or output is None else self.adapter.read(state, output, connection)
         if state is None or found is None:  # within a branch, or after the last layer
-            return
-        self._leave_last(site, state)
+            return None
+        if self.edits is not None and self.edits.touches(site, "h_pre", "h_post", "h_res"):
+            output, found = self._edit_output(self.edits, site, state, found, operands, output)
+        arrived, self.read_shape = self.replacement.original, found.u.shape
+        self._leave_last(site, state if arrived is None else arrived)
         self.seen.add(site)
-        self.open = _OpenLayer(site, state, found) if self.recorder.enter(site, state) else None
+        is_new = self.recorder.enter(site, state) if arrived is None else self.recorder.enter(site, arrived, state)
+        self.open = _OpenLayer(site, state, found) if is_new else None
         if self.open is not None:
             self.recorder.read(site, found.u)
             if not is_in_backward():
                 self._identify_vectors(self.open, operands)
+        if arrived is not None:
+            self.replacement.start()
+        return None if self.edits is None else output
+
+    def _edit_output(
+        self,
+        edits: ModelEdits,
+        site: int,
+        state: torch.Tensor,
+        found: ConnectionCall,
+        operands: list[torch.Tensor],
+        output: Any,
+    ) -> tuple[Any, ConnectionCall]:
+        """Return the output of a connection with edited coefficients, and the same as it is read."""
+        x_nNC = self.adapter.to_streams(state)
+        n, samples, _ = x_nNC.shape
+        h_pre, place = self._find_vectors(x_nNC.detach(), found, operands)
+        if edits.touches(site, "h_pre"):
+            assert h_pre is not None, "H_pre was found without edits"
+            changed = edits.mix(site, "h_pre", h_pre)
+            operands.append(changed)
+            u = self.adapter.from_rows(read_streams(x_nNC, changed), found.u).to(found.u.dtype)
+            output = replace_tensor(output, found.u, u)
+        if place is not None and edits.touches(site, "h_post"):
+            changed = edits.mix(site, "h_post", found.vectors[place].expand(samples, n))
+            output = replace_tensor(output, found.returned[place], _shape_like(changed, found.returned[place]))
+        if found.matrix is not None and edits.touches(site, "h_res"):
+            is_turned = edits.get_layer(site).chosen == 1
+            matrix = found.matrix.mT if is_turned else found.matrix
+            changed = edits.mix(site, "h_res", matrix.expand(samples, n, n))
+            shaped = _shape_like(changed.mT if is_turned else changed, found.returned[-1])
+            output = replace_tensor(output, found.returned[-1], shaped)
+        again = find_coefficients(state, output)
+        assert again is not None, "the shapes are the same"
+        return output, again
+
+    def _find_vectors(
+        self, x_nNC: torch.Tensor, found: ConnectionCall, operands: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor | None, int | None]:
+        """Return H_pre (N, n) among outputs and operands, as the weights with u = H_pre x, and the place of H_post
+        among the vectors of the output: it is the other one.
+        """
+        u, vectors = found.u, found.vectors
+        tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
+        returned = vectors if len(vectors) > 1 else []
+        h_pre = find_read_weights(x_nNC, self.adapter.to_rows(u.detach()), [*operands, *returned], tolerance)
+        rest = [k for k, x in enumerate(vectors) if h_pre is None or not _is_same(x, h_pre)]
+        return h_pre, rest[0] if len(rest) == 1 else None
 
     def _leave_last(self, site: int, state: torch.Tensor) -> None:
         if site in self.seen:  # another pass, or a recomputation
@@ -162,28 +247,34 @@ class _HyperHooks:
 
     @torch.no_grad()
     def _identify_vectors(self, layer: _OpenLayer, operands: Sequence[torch.Tensor]) -> None:
-        """Identify H_pre among outputs and operands as the weights with u = H_pre x; the other vector is H_post."""
-        u, vectors = layer.found.u, layer.found.vectors
-        x_nNC, u_NC = self.adapter.to_streams(layer.state.detach()), self.adapter.to_rows(u.detach())
-        tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
-        returned = vectors if len(vectors) > 1 else []
-        layer.h_pre = find_read_weights(x_nNC, u_NC, [*operands, *returned], tolerance)
+        layer.h_pre, place = self._find_vectors(self.adapter.to_streams(layer.state.detach()), layer.found, operands)
         if layer.h_pre is not None:
             self.recorder.confirm()
-        rest = [x for x in vectors if layer.h_pre is None or not _is_same(x, layer.h_pre)]
-        layer.h_post = rest[0] if len(rest) == 1 else None
+        layer.h_post = None if place is None else layer.found.vectors[place]
 
-    def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+    def record_part(self, name: str, module: nn.Module, args: Any, output: Any) -> Any:
         """Record a part of the block. The last one before the state is written is the branch."""
-        layer = self.open
+        changed = self._edit_branch(module, output)
+        output, layer = output if changed is None else changed, self.open
         if layer is None or layer.is_left:
-            return
+            return changed
         layer.parts.append(module)
         y = find_like(output, layer.found.u.shape)
         if y is not None:
-            layer.y, layer.name = y, name_branch(name)
+            layer.y, layer.branch, layer.name = y, module, name_branch(name)
+        return changed
+
+    def _edit_branch(self, module: nn.Module, output: Any) -> Any:
+        """Return the edited output of a branch; None if it is not edited."""
+        site = next((site for site, branch in self.adapter.branches.items() if branch is module), None)
+        if self.edits is None or site is None or not self.edits.touches(site, "branch"):
+            return None
+        y = find_like(output, self.read_shape)
+        return None if y is None else replace_tensor(output, y, self.edits.output(site, y))
 
     def leave_block(self, block: nn.Module, args: Any, output: Any) -> None:
+        """Record the state that leaves a block. A block that raised has none."""
+        self.replacement.stop()
         after = None if self.open is None else find_like(output, self.open.state.shape)
         if after is not None:
             self._leave(after)
@@ -191,7 +282,15 @@ class _HyperHooks:
     def _leave(self, after: torch.Tensor) -> None:
         assert self.open is not None
         self.open.is_left = True
+        if self.edits is None and self.open.branch is not None:
+            self.adapter.branches[self.open.site] = self.open.branch
         self.recorder.leave(self.open.site, self.open.build(after))
+
+
+def _shape_like(changed: torch.Tensor, returned: torch.Tensor) -> torch.Tensor:
+    """Return coefficients with N in front in the shape of those that a connection returned."""
+    is_static = returned.numel() < changed.numel()
+    return (changed[0] if is_static else changed).reshape(returned.shape)
 
 
 def find_autocast(x: torch.Tensor) -> torch.dtype | None:

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from mhc_core.spec import SpecError
+from mhc_core.spec.edit import What
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
+from mhc_probe.edits import ModelEdits
 from mhc_probe.families.paths import name_layers
-from mhc_probe.families.values import find_state
-from mhc_probe.recording.joined import JoinedPasses
+from mhc_probe.families.values import find_state, replace_tensor
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -30,13 +32,13 @@ class Residual(Adapter):
         self.sites = [LayerSite(type(layer).__name__, []) for layer in self.layers]
         self._axis: dict[torch.Size, int] = {}
 
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
+    def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
         calls: dict[nn.Module, list[int]] = defaultdict(list)
         for site, layer in enumerate(self.layers):
             calls[layer].append(site)
         undo: list[Callable[[], None]] = []
         for layer, sites in calls.items():
-            call = _Call(self, recorder, sites)
+            call = _Call(self, recorder, sites, edits)
             undo.append(layer.register_forward_pre_hook(call.enter, with_kwargs=True).remove)
             undo.append(layer.register_forward_hook(call.leave, always_call=True).remove)
         return undo
@@ -55,6 +57,17 @@ class Residual(Adapter):
             self._axis[x.shape] = find_channels(self.layers[0], x.shape)
         return x.movedim(self._axis[x.shape], -1).flatten(0, -2)
 
+    def from_rows(self, x_NC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        axis = self._axis[like.shape]
+        return x_NC.view(like.movedim(axis, -1).shape).movedim(-1, axis)
+
+    def edits_for(self, layer: JoinedLayer) -> list[What]:
+        is_called_once = list(self.layers).count(self.layers[layer.site]) == 1
+        return ["branch"] if layer.h_res and layer.y_NC is not None and is_called_once else []
+
+    def find_parts(self, layer: JoinedLayer) -> list[nn.Module]:
+        return [self.layers[layer.site]]
+
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:
         return any(layer.h_res for layer in recorded.layers)
 
@@ -66,30 +79,46 @@ class Residual(Adapter):
 class _Call:
     """Hooks on one module, which is one layer, or several layers if it is called repeatedly."""
 
-    def __init__(self, adapter: Residual, recorder: LayerRecorder, sites: list[int]) -> None:
+    def __init__(self, adapter: Residual, recorder: LayerRecorder, sites: list[int], edits: ModelEdits | None) -> None:
         self.adapter, self.recorder, self.sites = adapter, recorder, sites
+        # An edited module is called once: see `Residual.edits_for`.
+        self.edits = edits if edits is not None and edits.touches(sites[0], "branch") else None
         self.site: int | None = None
+        self.entered: torch.Tensor | None = None  # with its graph, where the branch is edited
         self.before = torch.empty(0)
 
     def enter(self, layer: nn.Module, args: Any, kwargs: Any) -> None:
         state = find_state(args, kwargs)
         self.site = None
+        # A copy: the layer may add in place.
+        self.entered = None if state is None or self.edits is None else state.clone()
         if state is not None:
             self.site = next((site for site in self.sites if self.recorder.enter(site, state)), None)
         if state is not None and self.site is not None:
             self.before = state.detach().clone()  # the layer may add in place
             self.recorder.operations.follow(state)
 
-    def leave(self, layer: nn.Module, args: Any, output: Any) -> None:
+    def leave(self, layer: nn.Module, args: Any, output: Any) -> Any:
         """Record the output of the layer. A layer that raised has no output."""
-        if self.site is None:
-            return
+        after, factor = find_state(output, None), 0.0
+        if self.site is not None:
+            factor = 0.0 if after is None else self.recorder.operations.find_factor(after)
+            self.recorder.operations.stop()
+        changed, self.entered = self._edit(self.entered, after), None
+        if changed is not None:
+            assert after is not None, "it was changed"
+            output, after = replace_tensor(output, after, changed), changed
         site, self.site = self.site, None
-        after = find_state(output, None)
-        factor = 0.0 if after is None else self.recorder.operations.find_factor(after)
-        self.recorder.operations.stop()
-        if after is not None:
+        if site is not None and after is not None:
             self.recorder.leave(site, self._build(layer, after, factor))
+        return None if changed is None else output
+
+    def _edit(self, entered: torch.Tensor | None, after: torch.Tensor | None) -> torch.Tensor | None:
+        """Return c x and the edited output of the branch; None if it is not edited."""
+        if self.edits is None or entered is None or after is None:
+            return None
+        passed = entered.to(after.device) * float(self.edits.get_layer(self.sites[0]).h_res[0])
+        return passed + self.edits.output(self.sites[0], after - passed)
 
     @torch.no_grad()
     def _build(self, layer: nn.Module, after: torch.Tensor, factor: float) -> LayerPass:

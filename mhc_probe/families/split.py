@@ -17,11 +17,14 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from mhc_core.spec import SpecError
+from mhc_core.spec.edit import What
 from mhc_probe.adapter import Adapter, LayerPass, LayerRecorder, LayerSite
+from mhc_probe.edits import ModelEdits
+from mhc_probe.families.coefficients import mix_streams, read_streams
 from mhc_probe.families.hyper import find_autocast, name_branch
-from mhc_probe.families.values import list_tensors
+from mhc_probe.families.values import list_tensors, replace_tensor
 from mhc_probe.laws import find_tolerance, measure_read_error
-from mhc_probe.recording.joined import JoinedPasses
+from mhc_probe.recording.joined import JoinedLayer, JoinedPasses
 
 METHODS = ("width_connection", "depth_connection")
 
@@ -48,8 +51,8 @@ class SplitConnections(Adapter):
         self.sites = [LayerSite("branch", _list_own(connection)) for connection in self.connections]
         self.model = model
 
-    def register_hooks(self, recorder: LayerRecorder) -> list[Callable[[], None]]:
-        hooks = _SplitHooks(self, recorder)
+    def register_hooks(self, recorder: LayerRecorder, edits: ModelEdits | None = None) -> list[Callable[[], None]]:
+        hooks = _SplitHooks(self, recorder, edits)
         undo: list[Callable[[], None]] = []
         for site, connection in enumerate(self.connections):
             for name, replace in zip(METHODS, (hooks.read, hooks.write), strict=True):
@@ -73,6 +76,22 @@ class SplitConnections(Adapter):
         if state.shape in self._apart:
             return state.movedim(-2, 0).flatten(1, -2)
         return self._channels_last(state).unflatten(0, (-1, self.streams)).movedim(1, 0).flatten(1, -2)
+
+    def from_streams(self, x_nNC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        if like.shape in self._apart:
+            return x_nNC.unflatten(1, like.shape[:-2]).movedim(0, -2).contiguous()
+        batch, *rest, _ = self._channels_last(like).shape
+        x = x_nNC.unflatten(1, (batch // self.streams, *rest)).transpose(0, 1).flatten(0, 1)
+        return (x.movedim(-1, 1) if self.channels_first else x).contiguous()
+
+    def from_rows(self, x_NC: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        x = x_NC.view(self._channels_last(like).shape)
+        return x.movedim(-1, 1) if self.channels_first else x
+
+    def edits_for(self, layer: JoinedLayer) -> list[What]:
+        found: list[What] = ["stream", "state", "branch"]
+        found += [] if layer.h_pre is None else ["h_pre"]
+        return found + ([] if layer.h_post is None or layer.chosen is None else ["h_post", "h_res"])
 
     def learn_shape(self, state: torch.Tensor, u: torch.Tensor) -> None:
         """Store that streams have their own axis, if the branch's input has one axis less."""
@@ -107,13 +126,17 @@ class _OpenSplitLayer:
 class _SplitHooks:
     """Replaces the two methods, calls them and returns their output."""
 
-    def __init__(self, adapter: SplitConnections, recorder: LayerRecorder) -> None:
-        self.adapter, self.recorder = adapter, recorder
+    def __init__(self, adapter: SplitConnections, recorder: LayerRecorder, edits: ModelEdits | None) -> None:
+        self.adapter, self.recorder, self.edits = adapter, recorder, edits
         self.open: _OpenSplitLayer | None = None
 
     def read(self, site: int, method: Callable[..., Any], residuals: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         self.open = None
-        if not self.recorder.enter(site, residuals):
+        arrived = residuals
+        residuals = arrived if self.edits is None else self.edits.enter(site, arrived)
+        is_new = self.recorder.enter(site, arrived, None if residuals is arrived else residuals)
+        is_mixing_edited = self.edits is not None and self.edits.touches(site, "h_pre", "h_res")
+        if not (is_new or is_mixing_edited):
             return method(residuals, *args, **kwargs)
         state = residuals.detach().clone()
         self.recorder.operations.collect(state.numel())
@@ -124,12 +147,42 @@ class _SplitHooks:
             operands += self.recorder.operations.stop()
         u = next(list_tensors(output))
         self.adapter.learn_shape(state, u)
-        self.recorder.read(site, u)
+        h_pre, h_res = self._find_alpha(state, u.detach(), operands)
+        if self.edits is not None and is_mixing_edited and h_pre is not None:
+            output, h_pre, h_res = self._edit_output(self.edits, site, residuals, output, h_pre, h_res)
+        if not is_new:
+            return output
+        self.recorder.read(site, next(list_tensors(output)))
         branch = getattr(self.adapter.connections[site], "branch", None)
         name = "branch" if branch is None else name_branch(type(branch).__name__)
         parts = [] if branch is None else [branch]
-        self.open = _OpenSplitLayer(site, *self._find_alpha(state, u.detach(), operands), parts, name, branch is None)
+        self.open = _OpenSplitLayer(site, h_pre, h_res, parts, name, branch is None)
         return output
+
+    def _edit_output(
+        self,
+        edits: ModelEdits,
+        site: int,
+        residuals: torch.Tensor,
+        output: Any,
+        h_pre: torch.Tensor,
+        h_res: tuple[torch.Tensor, ...],
+    ) -> tuple[Any, torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Return the branch's input and the mixed streams of edited coefficients, and the coefficients."""
+        x_nNC = self.adapter.to_streams(residuals)
+        u, mixed, *_ = list_tensors(output)
+        if edits.touches(site, "h_pre"):
+            h_pre = edits.mix(site, "h_pre", h_pre)
+            made = self.adapter.from_rows(read_streams(x_nNC, h_pre), u).to(u.dtype)
+            output = replace_tensor(output, u, made)
+        if edits.touches(site, "h_res"):
+            chosen = edits.get_layer(site).chosen
+            assert chosen is not None, "H_res was known without edits"
+            matrix = edits.mix(site, "h_res", h_res[chosen])
+            made = self.adapter.from_streams(mix_streams(x_nNC, matrix), mixed).to(mixed.dtype)
+            output = replace_tensor(output, mixed, made)
+            h_res = (matrix, matrix.mT) if chosen == 0 else (matrix.mT, matrix)
+        return output, h_pre, h_res
 
     def record_part(self, module: nn.Module, args: Any, output: Any) -> None:
         """Record a module that runs between the methods. The last one contains the others and names the branch."""
@@ -139,6 +192,9 @@ class _SplitHooks:
 
     def write(self, site: int, method: Callable[..., Any], y: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
         layer, self.open = self.open, None
+        if self.edits is not None:
+            y = self.edits.output(site, y)
+            kwargs = self._edit_written(self.edits, site, kwargs)
         after = method(y, *args, **kwargs)
         if layer is not None and layer.site == site:
             beta = kwargs.get("beta")
@@ -147,18 +203,24 @@ class _SplitHooks:
             self.recorder.leave(site, LayerPass(after, y, layer.h_pre, h_post, layer.h_res, layer.name, weights))
         return after
 
-    @torch.no_grad()
+    def _edit_written(self, edits: ModelEdits, site: int, kwargs: dict[str, Any]) -> dict[str, Any]:
+        beta = kwargs.get("beta")
+        if beta is None or not edits.touches(site, "h_post"):
+            return kwargs
+        changed = edits.mix(site, "h_post", beta.reshape(-1, self.adapter.streams))
+        return kwargs | {"beta": changed.view(beta.shape)}
+
     def _find_alpha(
         self, state: torch.Tensor, u: torch.Tensor, operands: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor | None, tuple[torch.Tensor, ...]]:
-        """Return H_pre and the candidates for H_res: the latest operand whose first column gives u."""
+        """Return H_pre and the candidates for H_res, as the latest operand whose first column gives u."""
         x_nNC, u_NC = self.adapter.to_streams(state), self.adapter.to_rows(u)
         n, samples, _ = x_nNC.shape
         tolerance = find_tolerance(u.dtype, autocast=find_autocast(u))
         for operand in reversed(operands):
             if operand.numel() == samples * n * (n + 1):
-                alpha = operand.detach().reshape(samples, n, n + 1)
-                if measure_read_error(x_nNC, alpha[:, :, 0], u_NC) < tolerance:
+                alpha = operand.reshape(samples, n, n + 1)
+                if measure_read_error(x_nNC, alpha[:, :, 0].detach(), u_NC) < tolerance:
                     return alpha[:, :, 0], (alpha[:, :, 1:].mT, alpha[:, :, 1:])
         return None, ()
 

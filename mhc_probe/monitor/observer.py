@@ -16,6 +16,7 @@ from mhc_probe.attachment import Attachment
 from mhc_probe.candidates import Candidates
 from mhc_probe.monitor.observation import Observation
 from mhc_probe.recording import compiled
+from mhc_probe.recording.late import run_late_hooks
 
 
 class PassObserver:
@@ -82,13 +83,7 @@ class PassObserver:
             model.register_forward_hook(self._end_pass),
             *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
         ]
-        # torch runs only the hooks that existed when the call started: run the new ones here.
-        for key in [key for key in model._forward_pre_hooks if key not in known]:
-            hook = model._forward_pre_hooks[key]
-            if key in model._forward_pre_hooks_with_kwargs:
-                hook(model, args, kwargs)
-            else:
-                hook(model, args)
+        run_late_hooks(model, known, args, kwargs)
 
     def _end_pass(self, model: nn.Module, inputs: Any, output: Any) -> None:
         self.has_recorded = True

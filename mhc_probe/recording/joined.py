@@ -34,6 +34,9 @@ class JoinedLayer:
     reads: DepthReads | None = None
     knows_weights: bool = False  # whether the weights in `reads` are known
     reads_count: int = 1  # tensors whose mean the state is
+    site: int = 0
+    entered_nNC: torch.Tensor | None = None  # what the layer used instead of the state, if an edit replaced it
+    chosen: int | None = None  # which candidate for H_res the states obey, once that is known
     subtracts_read: bool = False  # see `LayerPass`
 
 
@@ -180,6 +183,8 @@ def _join_layer(layers: Sequence[RecordedLayer], rows: Sequence[_Rows], adapter:
     count = min(len(layer.get_written().h_res) for layer in layers)
     matrices = [gather_coefficients(partial(_get_matrix, k), 2) for k in range(count)]
     return JoinedLayer(
+        site=layers[0].site,
+        entered_nNC=_join([row.streams(layer.edited) for row, layer in zip(rows, layers, strict=True)], 1),
         name=first.name,
         weights=first.weights,
         mixing=adapter.sites[layers[0].site].mixing,

@@ -26,24 +26,33 @@ class OperationTracker(TorchFunctionMode):
         self._followed: dict[int, tuple[torch.Tensor, float]] = {}
         self._terms = TermReader()
         self._size: int | None = None
+        self._is_active = False
         self.operands: list[torch.Tensor] = []
 
     def follow(self, state: torch.Tensor) -> None:
         """Follow this state, and no other."""
         self._followed = {id(state): (state, 1.0)}
-        self.__enter__()
+        self._start()
 
     def collect(self, size: int) -> None:
         """Store operands with at most `size` entries, the latest last."""
         self._size, self.operands = size, []
-        self.__enter__()
+        self._start()
 
     def stop(self) -> list[torch.Tensor]:
-        """Stop following and collecting. Return the collected operands."""
-        self.__exit__(None, None, None)
+        """Stop following and collecting. Return the collected operands; [] if it has not begun, as where another hook
+        raised before.
+        """
+        if self._is_active:
+            self._is_active = False
+            self.__exit__(None, None, None)
         operands = self.operands
         self._followed, self._size, self.operands = {}, None, []
         return operands
+
+    def _start(self) -> None:
+        self._is_active = True
+        self.__enter__()
 
     def find_factor(self, tensor: torch.Tensor) -> float:
         """Return c of x' = c x + (anything else); 0 if other operations than additions and scalings connect them."""

@@ -22,8 +22,8 @@ class PassRecorder:
     whole text.
     """
 
-    def __init__(self, norms: ParameterNorms) -> None:
-        self.operations, self.norms = OperationTracker(), norms
+    def __init__(self, norms: ParameterNorms, *, keeps_graph: bool = False) -> None:
+        self.operations, self.norms, self._keeps_graph = OperationTracker(), norms, keeps_graph
         self.passes: list[Pass] = []
         self.mask: torch.Tensor | None = None
         self.autocast: torch.dtype | None = (
@@ -58,7 +58,7 @@ class PassRecorder:
             recorded.remove()
         self.passes, self._is_discarded = [], True
 
-    def enter(self, site: int, state: torch.Tensor) -> bool:
+    def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> bool:
         if self._is_discarded:
             return False
         if is_in_backward():
@@ -70,8 +70,8 @@ class PassRecorder:
                 return False
             if not self.passes:
                 self.norms.begin()
-            self.passes.append(Pass(self._call if self._is_open else 0, self.mask))
-        self.passes[-1].enter(site, state)
+            self.passes.append(Pass(self._call if self._is_open else 0, self.mask, keeps_graph=self._keeps_graph))
+        self.passes[-1].enter(site, state, edited)
         device = state.device.type
         self.autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         return True

@@ -31,6 +31,7 @@ class RecordedLayer:
 
     site: int
     state: StateCopy
+    edited: torch.Tensor | None = None  # what the layer used instead of the state, if an edit replaced it
     u: torch.Tensor | None = None
     written: LayerPass | None = None
     after: StateCopy | None = None
@@ -55,15 +56,17 @@ class RecordedLayer:
 class Pass:
     """The layers of one forward pass in the order in which they were entered."""
 
-    def __init__(self, call: int, mask: torch.Tensor | None) -> None:
+    def __init__(self, call: int, mask: torch.Tensor | None, *, keeps_graph: bool = False) -> None:
         self.call, self.mask = call, mask
+        self._keeps_graph = keeps_graph
+        self.watched: list[torch.Tensor] = []  # with their graph, of a pass whose gradients are to be taken here
         self.layers: dict[int, RecordedLayer] = {}
         self.grad_input: torch.Tensor | None = None
         self.loss: torch.Tensor | None = None
         self.handles: list[RemovableHandle] = []
         self.is_done = False
 
-    def enter(self, site: int, state: torch.Tensor) -> None:
+    def enter(self, site: int, state: torch.Tensor, edited: torch.Tensor | None = None) -> None:
         """Add a layer that has not been entered before in this pass."""
         before = next(reversed(self.layers.values()), None)
         if before is not None and before.after is not None and before.after.is_of(state):
@@ -72,7 +75,8 @@ class Pass:
             copy = StateCopy(state)
         if before is None and state.requires_grad:
             self.handles.append(state.register_hook(self._take_input))
-        self.layers[site] = RecordedLayer(site, copy)
+            self._watch([state])
+        self.layers[site] = RecordedLayer(site, copy, None if edited is None else edited.detach().clone())
 
     def read(self, site: int, u: torch.Tensor) -> None:
         """Store the input of the branch."""
@@ -108,11 +112,16 @@ class Pass:
         parts = [part for part in written.parts or (written.after,) if part.requires_grad]
         layer.awaits_grad_after, layer.parts_left = bool(parts), len(parts)
         layer.handles = [part.register_hook(partial(self._take_after, layer)) for part in parts]
+        self._watch(parts)
 
     def remove(self) -> None:
         """Remove all hooks on gradients."""
         for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):
             handle.remove()
+
+    def _watch(self, tensors: Sequence[torch.Tensor]) -> None:
+        if self._keeps_graph:
+            self.watched += tensors
 
     def _take_input(self, grad: torch.Tensor) -> None:
         _refuse_second(self.grad_input)

@@ -8,7 +8,7 @@ import { Featured, Sections } from './cards/sections.js';
 import { current, Heading } from './cards/story.js';
 import { STEPS } from './cards/storysteps.js';
 import { Strip } from './cards/strip.js';
-import { verified } from './cards/verifying.js';
+import { observed, verified } from './cards/verifying.js';
 import { Continue } from './controls/continueview.js';
 import { followCursor } from './controls/cursor.js';
 import { followKeys } from './controls/keys.js';
@@ -103,6 +103,10 @@ const LAZY_DIALOGS = {
   verify: {
     isWanted: () => verified.value !== null,
     load: () => import('./cards/verify.js').then((module) => module.VerifyDialog),
+  },
+  lens: {
+    isWanted: () => observed.value !== null,
+    load: () => import('./cards/lens.js').then((module) => module.LensDialog),
   },
   map: {
     isWanted: () => hasServer && hasMap.value,

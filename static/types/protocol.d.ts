@@ -17,6 +17,7 @@ export type Frame =
   | SummaryFrame
   | RecomputationFrame
   | AtlasFrame
+  | LensFrame
   | EndFrame;
 
 /** What every single cut of a stack does: the last frame of an atlas. Of several seeds their medians. */
@@ -30,9 +31,10 @@ export interface AtlasFrame {
   cuts: Cut[];
   /** The loss without a cut. */
   loss_base: number | null;
-  /** `loss`, `output_kl` and `effect_last`, (K, L, n) each: the loss with the cut, the KL divergence of the output
-  from that without, and the relative distance of the last state; null where a value is not finite, or the read-out
-  gives no distribution. */
+  /** `loss`, `output_kl` and `effect_last`, (K, L, n) each, n being streams, or for cuts of a source over depth the
+  most sources that a layer weighs: the loss with the cut, the KL divergence of the output
+  from that without, and the relative distance of the last state; null where a value is not finite, the
+  layer has no such part, or the read-out gives no distribution. */
   values: Record<string, Value>;
   /** How many seeds the medians are of. */
   seeds: number;
@@ -262,6 +264,35 @@ export interface Law {
   holds: string;
 }
 
+/** What the read-out makes of every state, and what linear probes read from each stream: the last frame of a lens.
+
+Rows R are the embedding and what leaves each layer. */
+export interface LensFrame {
+  /** Id of the record. */
+  run: string;
+  /** Place of the frame in the record, from 0. */
+  index: number;
+  type: 'lens';
+  /** S subsets of the streams: each stream alone first, all together last. */
+  subsets: number[][];
+  /** KL divergence from the stack's own output, in nats: `kl` of the state (R), `kl_subsets` where the other streams
+  are 0 (R, S), `kl_branches` of the branch's output alone (L). `top`: probabilities of the likeliest tokens (R, k).
+  `probe`: accuracy of linear probes on data held out, (P, R, n) by target, row and stream. */
+  values: Record<string, Value>;
+  /** The likeliest tokens of one position in words, (R, k). */
+  tokens: string[][];
+  /** What was read up to that position. */
+  context: string;
+  /** What follows there in the data. */
+  target: string;
+  /** P targets of the probes. */
+  targets: string[];
+  /** Of each target the accuracy of the class that is most frequent where probes are fitted. */
+  chance: number[];
+  /** How many tokens the accuracies are of. */
+  probed: number;
+}
+
 /** The loss, between the way up and the way down. */
 export interface LossFrame {
   /** Id of the record. */
@@ -330,7 +361,7 @@ export interface ProgressFrame {
   /** Place of the frame in the record, from 0. */
   index: number;
   type: 'progress';
-  stage: 'seeds' | 'atlas';
+  stage: 'seeds' | 'atlas' | 'lens';
   /** Share, from 0 to 1. */
   done: number;
 }
@@ -474,6 +505,8 @@ export interface TraceSource {
   model: Model;
   /** Versions of the libraries that the model is made of, by name. */
   versions: Record<string, string>;
+  /** The edits with which it ran, as those of a spec; only where there were any. */
+  edits?: Record<string, unknown>[];
 }
 
 export type Value = number | Numbers | PackedArray | null;

@@ -60,7 +60,10 @@ EVERY_FIELD: dict[str, list[Any]] = {
     "connection.streams": [1, 2, 4],
     "connection.dynamic": [False, True],
     "connection.output": ["auto", "mean", "sum", "head"],
-    "connection.init": ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4"],
+    "connection.init": ["residual", "mhc_lite", "lucidrains", "megatron", "deepseek_v4", "c_mhc"],
+    "connection.expand": ["copies", "copies", "scaled"],
+    "connection.read_from": ["own", "own", "previous"],
+    "connection.projection": ["sinkhorn", "sinkhorn", "newton"],
     "connection.noise": [0.0, 0.3, 2.0],
     "connection.sinkhorn_iters": [0, 1, 20],
     "connection.sinkhorn_eps": [0.0, 1e-6, 1e-3],
@@ -124,17 +127,20 @@ def draw_edits(drawn: random.Random, kind: str, depth: int, streams: int) -> lis
 
 
 def _draw_edit(drawn: random.Random, stack: Edited) -> dict[str, Any]:
-    n, first = stack.streams, drawn.randrange(stack.depth)
-    what = drawn.choice(list_possible(stack.family))
+    what = drawn.choice([what for what in list_possible(stack.family) if what != "source" or stack.depth > 1])
+    first = drawn.randrange(1, stack.depth) if what == "source" else drawn.randrange(stack.depth)
+    n = stack.count_entries(what, first)
     do, is_matrix = drawn.choice(DOES[what]), stack.is_matrix(what)
     edit: dict[str, Any] = {
         "layers": [first, min(stack.depth - 1, first + drawn.choice([0, 0, 2]))],
         "what": what,
         "do": do,
     }
-    is_part = what.startswith("h_") and (is_matrix or do != "top_k") and drawn.random() < 0.5
+    is_part = (what.startswith("h_") or what == "source") and (is_matrix or do != "top_k") and drawn.random() < 0.5
     if what == "stream" or do == "swap" or is_part:
         edit["index"] = drawn.randrange(n)
+    elif what == "source" and do == "set":
+        edit["layers"] = [first, first]  # later layers weigh more
     size = (n if is_matrix else 1) * (1 if "index" in edit else n)
     parameters: dict[str, Any] = {
         "scale": {"value": drawn.choice([-1.0, 0.0, 0.5, 1.0, 2.0])},

@@ -32,7 +32,8 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 class Trace:
     """What passed: states after the embedding and after every layer, branch inputs and outputs, coefficients.
 
-    `merged` is each state with its streams merged: their mean, or all parts of the width side by side.
+    `attention` is the weights over depth behind every layer. `merged` is each state with its streams merged: their
+    mean, or all parts of the width side by side.
     """
 
     states: list[Array] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Trace:
     h_pre: list[Array] = field(default_factory=list)
     h_post: list[Array] = field(default_factory=list)
     h_res: list[Array] = field(default_factory=list)
+    attention: list[Array] = field(default_factory=list)
     loss: float = math.nan
 
 
@@ -56,19 +58,28 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
     n, shape = stack.connection.n, (spec.input.batch, spec.input.tokens, spec.width)
     embedded = _embed(stack, parameters)
     x = np.stack(np.split(embedded, n, axis=-1) if is_parts else [embedded] * n)
+    if spec.connection.scales_streams:
+        x = np.stack([embedded * row for row in parameters["connection.expand_scale"]])
     skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     found.states.append(x)
-    found.merged.append(embedded)
-    if spec.connection.kind == "attnres":
+    found.merged.append(x.mean(0) if spec.connection.scales_streams else embedded)
+    if spec.family.reads is not None:
         return _trace_depth(stack, parameters, found, embedded, spec, base)
+    passed = np.broadcast_to(np.eye(n)[0], (*shape[:2], n))  # how the next layer reads, where the one before says it
     for layer in range(spec.depth):
         x = plain.edit_state(spec, layer, x, base.states[layer] if base else None)
         kept = (base.h_pre[layer], base.h_post[layer], base.h_res[layer]) if base else None
-        pre, post, res = plain.edit_coefficients(spec, layer, _coefficients(stack, parameters, layer, x), kept)
+        made = _coefficients(stack, parameters, layer, x)
+        if spec.connection.reads_previous:
+            made, passed = (passed, *made[1:]), made[0]
+        pre, post, res = plain.edit_coefficients(spec, layer, made, kept)
         u = sum(np.moveaxis(pre, 2, 0) * x) if spec.family.by_feature else _read(pre, x, shape)
         y = plain.edit_output(spec, layer, _branch(stack, parameters, layer, u), base.y[layer] if base else None)
         written = np.split(y, n, axis=-1) if is_parts else [y] * n
         new = np.zeros_like(x)
+        if spec.connection.kind == "laurel":
+            down, up = (parameters[f"connection.{name}.{layer}"] for name in ("down", "up"))
+            x = x + x @ (down @ up)
         for i in range(n):
             for j in range(n):
                 new[i] += skip * res[..., i, j, None] * x[j]
@@ -82,22 +93,34 @@ def trace(stack: Stack, *, edits: bool = True) -> Trace:
             strict=True,
         ):
             column.append(value)
-    found.loss = _loss(stack, parameters, x)
+    found.loss = _loss(stack, parameters, x, passed)
     return found
 
 
 def _trace_depth(
     stack: Stack, p: dict[str, Array], found: Trace, embedded: Array, spec: RunSpec, base: Trace | None
 ) -> Trace:
-    """Attention over depth: each layer reads a weighted sum of the embedding and all earlier outputs."""
+    """Weights over depth: each layer reads a weighted sum of the embedding and all earlier outputs, or states."""
     outputs: list[Array] = []
-    read = embedded
+    states, read = [embedded], embedded
+    skip = spec.depth**0.25 if spec.block.scaling == "deepnorm" else 1.0
     for layer in range(spec.depth):
         y = _branch(stack, p, layer, read)
         outputs.append(plain.edit_output(spec, layer, y, base.y[layer] if base else None))
         found.u.append(read)
         found.y.append(outputs[-1])
-        read = read_depth(spec, p, embedded, outputs)
+        weights = weigh_depth(spec, p, embedded, outputs) if spec.connection.kind == "attnres" else np.zeros(0)
+        kept = base.attention[layer] if base else None
+        found.attention.append(plain.edit_attention(spec, layer + 1, weights, kept))
+        if spec.connection.kind == "attnres":
+            read = read_depth(spec, p, embedded, outputs, found.attention[-1])
+        else:
+            read = skip * read + outputs[-1]
+            if (layer + 1) % spec.connection.depth_block == 0 or layer + 1 == spec.depth:
+                states.append(read)
+                read = np.zeros_like(embedded)
+                for weight, state in zip(p[f"connection.weights.{layer}"], states, strict=True):
+                    read += weight * state
         if spec.block.norm_position == "post":
             read = _norm(read, spec.block.norm)
         found.states.append(read[None])
@@ -106,33 +129,49 @@ def _trace_depth(
     return found
 
 
-def read_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array]) -> Array:
-    """What is read behind that many outputs (B, T, C), by one softmax for each token and head."""
-    connection, done = spec.connection, len(outputs)
-    size, heads, is_delta = connection.depth_block, connection.depth_heads, connection.depth_form != "replace"
-    blocks = [sum(outputs[first : first + size], start=np.zeros_like(embedded)) for first in range(0, done, size)]
-    plain = embedded + sum(outputs)
-    if is_delta:
-        if done == spec.depth:
-            return plain
-        blocks = blocks[: done // size]
-    sources, query = [embedded, *blocks], p[f"connection.queries.{done - 1}"]
-    found, part = np.zeros_like(embedded), spec.width // heads
-    for b in range(embedded.shape[0]):
+def weigh_depth(spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array]) -> Array:
+    """The weights of the sources behind that many outputs (B, T, H, K), by one softmax for each token and head."""
+    connection, sources = spec.connection, _list_sources(spec, embedded, outputs)
+    heads = connection.depth_heads
+    weights, part = np.zeros((*embedded.shape[:2], heads, len(sources))), spec.width // heads
+    for b in range(embedded.shape[0]) if sources else []:
         for t in range(embedded.shape[1]):
             rows = [source[b, t] for source in sources]
-            sizes = [math.sqrt((row * row).mean() + 1e-6) for row in rows]
+            normed = [row / math.sqrt((row * row).mean() + 1e-6) for row in rows]
             for head in range(heads):
                 own = slice(head * part, (head + 1) * part)
-                logits = np.array([query[own] @ (row / size)[own] for row, size in zip(rows, sizes, strict=True)])
+                logits = np.array([p[f"connection.queries.{len(outputs) - 1}"][own] @ row[own] for row in normed])
                 if connection.depth_values == "normed":
                     logits = logits / math.sqrt(part)
-                weights = np.exp(logits) / np.exp(logits).sum()
-                values = [
-                    row / size if connection.depth_values == "normed" else row
-                    for row, size in zip(rows, sizes, strict=True)
-                ]
-                found[b, t, own] = sum(weight * value[own] for weight, value in zip(weights, values, strict=True))
+                weights[b, t, head] = np.exp(logits) / np.exp(logits).sum()
+    return weights
+
+
+def _list_sources(spec: Any, embedded: Array, outputs: list[Array]) -> list[Array]:
+    """What is weighed behind that many outputs; nothing where the read-out takes the plain state."""
+    size, done = spec.connection.depth_block, len(outputs)
+    blocks = [sum(outputs[first : first + size], start=np.zeros_like(embedded)) for first in range(0, done, size)]
+    if spec.connection.depth_form != "replace":
+        return [] if done == spec.depth else [embedded, *blocks[: done // size]]
+    return [embedded, *blocks]
+
+
+def read_depth(
+    spec: Any, p: dict[str, Array], embedded: Array, outputs: list[Array], weights: Array | None = None
+) -> Array:
+    """What is read behind that many outputs (B, T, C), by these weights or by those that the queries make."""
+    connection, done = spec.connection, len(outputs)
+    weights = weigh_depth(spec, p, embedded, outputs) if weights is None else weights
+    found, part = np.zeros_like(embedded), spec.width // connection.depth_heads
+    for place, source in enumerate(_list_sources(spec, embedded, outputs)):
+        size = np.sqrt((source * source).mean(-1, keepdims=True) + 1e-6)
+        value = source / size if connection.depth_values == "normed" else source
+        for head in range(connection.depth_heads):
+            own = slice(head * part, (head + 1) * part)
+            found[..., own] += weights[..., head, place, None] * value[..., own]
+    plain, is_delta = embedded + sum(outputs), connection.depth_form != "replace"
+    if is_delta and done == spec.depth:
+        return plain
     gate = p[f"connection.gates.{done - 1}"] if connection.depth_form == "delta_gated" else 1.0
     return plain + gate * found if is_delta else found
 
@@ -192,6 +231,11 @@ def _sigmoid(t: Array) -> Array:
 def _coefficients(stack: Stack, p: dict[str, Array], layer: int, x: Array) -> tuple[Array, Array, Array]:
     """h_pre, h_post (B, T, n) and h_res (B, T, n, n) of one layer."""
     connection, family, n = stack.spec.connection, stack.spec.family, len(x)
+    if connection.kind == "laurel":
+        shares = np.exp(p[f"connection.weights.{layer}"])
+        a, b = 2 * shares / shares.sum()
+        one = np.ones(x.shape[1:3])
+        return one[..., None], a * one[..., None], b * one[..., None, None]
     if not family.has_streams:
         one = np.ones(x.shape[1:3])
         return one[..., None], one[..., None], one[..., None, None] * family.skips
@@ -275,7 +319,21 @@ COEFFICIENTS: dict[str, Callable[[Callable[[str], Array], Array | None], tuple[A
 
 def _project(t: Array, connection: Any) -> Array:
     n = connection.streams
+    if connection.projection == "newton":
+        return scale_fully(t.reshape(n, n))
     return sinkhorn(t.reshape(n, n), connection.sinkhorn_iters, connection.sinkhorn_eps)
+
+
+def scale_fully(logits: Array) -> Array:
+    """Divide columns and rows in turn until nothing changes, or 100,000 times."""
+    matrix, before = np.exp(logits - logits.max()), np.zeros_like(logits)
+    for _ in range(100_000):
+        if np.abs(matrix - before).max() < 1e-15:
+            break
+        before = matrix
+        matrix = matrix / matrix.sum(0)
+        matrix = matrix / matrix.sum(1, keepdims=True)
+    return matrix
 
 
 def _combine(t: Array, connection: Any) -> Array:
@@ -477,9 +535,9 @@ def _attend(u: Array, w_qkv: Array, heads: int) -> Array:
     return out
 
 
-def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
+def _loss(stack: Stack, p: dict[str, Array], x: Array, passed: Array | None = None) -> float:
     spec = stack.spec
-    out = _reduce(stack, p, x)
+    out = _reduce(stack, p, x, passed)
     if spec.block.norm_position == "pre":
         out = _norm(out, spec.block.norm)
     if spec.input.kind == "gaussian":
@@ -497,8 +555,11 @@ def _loss(stack: Stack, p: dict[str, Array], x: Array) -> float:
     return total / (out.shape[0] * out.shape[1])
 
 
-def _reduce(stack: Stack, p: dict[str, Array], x: Array) -> Array:
+def _reduce(stack: Stack, p: dict[str, Array], x: Array, passed: Array | None) -> Array:
     connection = stack.spec.connection
+    if connection.reads_previous:
+        assert passed is not None
+        return sum(passed[..., i, None] * x[i] for i in range(len(x)))
     if stack.spec.family.streams == "source":
         return x[0]
     if stack.spec.family.streams != "copies":

@@ -14,6 +14,7 @@ from mhc_service.settings import ServiceSettings
 from tests.apart import run_loop
 from tests.app.api.test_atlas import fetch_atlas
 from tests.app.api.test_compare_stream import read_gauges
+from tests.app.api.test_lens import fetch_lens
 from tests.app.api.test_sweeps import finish
 from tests.app.edge.sockets import ask, build
 from tests.app.engine.test_cancel import LONG, start_long
@@ -58,6 +59,7 @@ def filled(served: Server) -> tuple[dict[str, str], dict[str, str]]:
         run_id = compute(http, SPEC)
         assert http.post(f"/runs/{run_id}/verify").status_code == 200
         fetch_atlas(http, run_id)
+        fetch_lens(http, run_id)
         x = {"field": "depth", "values": [2, 4]}
         sweep = http.post("/runs/sweep", json={"spec": SPEC, "x": x}).json()["id"]
         finish(http, sweep)

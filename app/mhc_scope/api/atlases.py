@@ -5,18 +5,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mhc_core.measure.atlas import list_cuts
-from mhc_core.record import codec
-from mhc_core.record.stages import AtlasFrame, ProgressFrame
+from mhc_core.record.frames import AnyFrame
+from mhc_core.record.source import SpecSource
+from mhc_core.record.stages import AtlasFrame
+from mhc_scope.api import on_demand
 from mhc_scope.api.dependencies import Runner, Service, Viewer, charge_reading, find_done
 from mhc_scope.api.http.contents import Responses
 from mhc_scope.api.http.problems import Problem, not_found
 from mhc_scope.api.models.atlases import AtlasBody, CutBody
-from mhc_scope.api.models.links import API, to_links
+from mhc_scope.api.models.links import API
 from mhc_scope.engine.contract import ATLAS
-from mhc_scope.services.runs import Runs, read_spec
+from mhc_scope.services.runs import read_spec
 from mhc_scope.store.runs import StoredRun
 
 router = APIRouter(prefix=API, tags=["runs"], dependencies=[Depends(charge_reading)])
@@ -39,56 +41,37 @@ async def start_atlas(run_id: str, service: Service, client: Runner) -> Response
         why = f"edits: got {len(edits)}, wanted none: an atlas is of a run without edits"
         raise Problem("not-ready", 409, why)
     await service.submit_job(ATLAS, run, client)
-    return await _respond(service, run)
+    return await on_demand.respond(service, ATLAS, run, _build_body)
 
 
 @router.get("/runs/{run_id}/atlas", response_model=AtlasBody, responses=RESPONSES)
 async def get_atlas(run_id: str, service: Service) -> Response:
-    """Return the atlas that POST started, or how far it is; 409 where it failed or was cancelled, with the reason."""
-    return await _respond(service, await find_done(service, run_id))
+    """Return the atlas that POST started, or how far it is; 409 where it failed or was cancelled, with the reason.
+
+    A trace has the atlas that was measured with it, where its model is.
+    """
+    run = await find_done(service, run_id)
+    if isinstance(run.source, SpecSource):
+        return await on_demand.respond(service, ATLAS, run, _build_body)
+    if (response := await on_demand.read_body(service, ATLAS, run, run.id, _build_body)) is None:
+        raise not_found("atlas of run", run.id)
+    return response
 
 
 @router.delete("/runs/{run_id}/atlas", response_model=AtlasBody)
 async def cancel_atlas(run_id: str, service: Service, client: Runner, viewer: Viewer) -> Response:
     """Cancel an atlas of the caller's own. Idempotent; the run itself stays."""
-    job = await _find_job(service, await find_done(service, run_id))
-    if client.owns(job.client):
-        job = (await service.cancel(job, viewer)).run
-    return JSONResponse((await _to_open_body(service, run_id, job)).model_dump())
+    return await on_demand.cancel(service, ATLAS, await find_done(service, run_id), client, viewer, _build_body)
 
 
-async def _find_job(service: Runs, run: StoredRun) -> StoredRun:
-    job = await service.store.find_job(ATLAS, run.id)
-    if job is None:
-        raise not_found("atlas of run", run.id)
-    return job
-
-
-async def _respond(service: Runs, run: StoredRun) -> Response:
-    job = await _find_job(service, run)
-    if job.is_live:
-        body = await _to_open_body(service, run.id, job)
-        return JSONResponse(body.model_dump(), 202, {"Location": f"{to_links(run.id).self}/atlas", "Retry-After": "1"})
-    if job.status != "done":
-        raise Problem("not-ready", 409, f"the atlas of run {run.id} is {job.status}: {job.reason}")
-    await service.store.touch(job)
-    async for line in service.log.read_all(job.id):
-        frame = codec.decode_line(line)
-        if isinstance(frame, AtlasFrame):
-            return Response(codec.to_json(_to_body(run.id, frame).model_dump()), media_type="application/json")
-    raise AssertionError("an atlas that is done has its frame")
-
-
-async def _to_open_body(service: Runs, run_id: str, job: StoredRun) -> AtlasBody:
-    cuts = [CutBody(what=cut.what, do=cut.do) for cut in list_cuts(read_spec(job))]
-    return AtlasBody(run=run_id, status=job.status, done=await _read_share(service, job), cuts=cuts)
-
-
-def _to_body(run_id: str, frame: AtlasFrame) -> AtlasBody:
+def _build_body(run: StoredRun, status: str, done: float, frame: AnyFrame | None) -> AtlasBody:
+    if not isinstance(frame, AtlasFrame):
+        cuts = [CutBody(what=cut.what, do=cut.do) for cut in list_cuts(read_spec(run))]
+        return AtlasBody(run=run.id, status=status, done=done, cuts=cuts)
     return AtlasBody(
-        run=run_id,
-        status="done",
-        done=1.0,
+        run=run.id,
+        status=status,
+        done=done,
         cuts=[CutBody(what=cut.what, do=cut.do) for cut in frame.cuts],
         seeds=frame.seeds,
         loss_base=frame.loss_base,
@@ -105,12 +88,3 @@ def _to_lists(values: Mapping[str, Any]) -> dict[str, Any]:
         return item if math.isfinite(item) else None
 
     return {key: convert(value.tolist()) for key, value in values.items()}
-
-
-async def _read_share(service: Runs, job: StoredRun) -> float:
-    """Return which share of the layers is done."""
-    done = 0.0
-    async for line in service.log.read_all(job.id):
-        frame = codec.decode_line(line)
-        done = frame.done if isinstance(frame, ProgressFrame) else done
-    return done

@@ -66,7 +66,7 @@ async def add_trace(request: Request, traces: TraceService, client: Runner) -> R
     try:
         added = await traces.add(request.stream(), client)
     except ClientDisconnect:
-        return Response(status_code=400)  # no one reads it: the client disconnected before its trace was whole
+        return Response(status_code=400)  # never read: the client disconnected during the upload
     body = TraceBody.build(added.record_id, to_page(request, added.record_id), added.frames + 1)
     return JSONResponse(body.model_dump(), 201 if added.is_new else 200, {"Location": body.links.self})
 

@@ -14,6 +14,7 @@ EndStatus = Literal["done", "failed", "cancelled"]
 RUN = "run"  # all frames of a spec
 VERIFICATION = "verification"  # the one frame `recomputation` of a spec
 ATLAS = "atlas"  # frames `progress`, then the one frame `atlas` of a spec
+LENS = "lens"  # frames `progress`, then the one frame `lens` of a spec
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,10 @@ class LocalEngine(Engine):
             self._are_warm.set()
 
     async def _spawn(self) -> Worker:
-        return await WorkerProcess.spawn(self._settings.threads_per_worker, self._settings.worker_memory_bytes)
+        settings = self._settings
+        return await WorkerProcess.spawn(
+            settings.threads_per_worker, settings.worker_memory_bytes, settings.data / "trained"
+        )
 
     async def _take_job(self, worker: Worker, handover: Handover, idle_s: float | None) -> LocalJob | None:
         """Return the next job, or None when the worker dies while it waits, or has waited for too long."""

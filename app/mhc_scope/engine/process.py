@@ -6,6 +6,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import IO, Any
 
 import orjson
@@ -31,7 +32,7 @@ class WorkerProcess:
         loop.add_reader(process.sentinel, self._note_end)
 
     @classmethod
-    async def spawn(cls, threads: int, memory_bytes: int) -> "WorkerProcess":
+    async def spawn(cls, threads: int, memory_bytes: int, trained: Path | None = None) -> "WorkerProcess":
         """Start a process; it can be used when `next_lines` has returned `#ready` and its rates."""
         loop = asyncio.get_running_loop()
         commands, ours = CONTEXT.Pipe(duplex=False)
@@ -39,7 +40,7 @@ class WorkerProcess:
         # Workers write their errors where this process writes its own.
         errors = Connection(os.dup(2), readable=False)
         process = CONTEXT.Process(
-            target=serve, args=(commands, answers, errors, threads, memory_bytes, os.getpid()), daemon=True
+            target=serve, args=(commands, answers, errors, threads, memory_bytes, os.getpid(), trained), daemon=True
         )
         try:
             await loop.run_in_executor(_CALLS, process.start)

@@ -37,9 +37,18 @@ WARM_UP_SPEC = {
 
 
 def serve(
-    commands: Connection, answers: Connection, errors: Connection, threads: int, memory_bytes: int, server_pid: int
+    commands: Connection,
+    answers: Connection,
+    errors: Connection,
+    threads: int,
+    memory_bytes: int,
+    server_pid: int,
+    trained: Path | None = None,
 ) -> None:
-    """Execute commands until the server closes their pipe; write what libraries print to `errors`."""
+    """Execute commands until the server closes their pipe; write what libraries print to `errors`.
+
+    trained: folder of trained stacks, which runs with other edits read; without it each of them trains.
+    """
     os.dup2(errors.fileno(), 1)
     os.dup2(errors.fileno(), 2)
     _lower_priority(server_pid)
@@ -50,18 +59,23 @@ def serve(
     sender.send(b"#ready " + rates + b"\n")
     while True:
         job = receiver.next_job()
-        status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes)
+        status, reason = execute(job, receiver.cancelled, sender, threads, memory_bytes, trained)
         sender.send(b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n", is_last=True)
 
 
 def execute(
-    job: dict[str, Any], cancelled: threading.Event, answers: AnswerWriter, threads: int, memory_bytes: int
+    job: dict[str, Any],
+    cancelled: threading.Event,
+    answers: AnswerWriter,
+    threads: int,
+    memory_bytes: int,
+    trained: Path | None = None,
 ) -> tuple[str, str | None]:
     """Execute a job and send its frames; return how it ended and why."""
     from mhc_core.spec import SpecError
 
     try:
-        frames = _compute(job["kind"], job["spec"], threads)
+        frames = _compute(job["kind"], job["spec"], threads, trained)
         for index, frame in enumerate(frames):
             if cancelled.is_set():
                 frames.close()
@@ -78,23 +92,28 @@ def execute(
     return "done", None
 
 
-def _compute(kind: str, body: dict[str, Any], threads: int) -> "Generator[AnyFrame]":
+def _compute(kind: str, body: dict[str, Any], threads: int, folder: Path | None = None) -> "Generator[AnyFrame]":
     import torch
 
     from mhc_core.cost.threads import choose_threads
     from mhc_core.measure.atlas import measure_atlas
+    from mhc_core.measure.lens import measure_lens
     from mhc_core.measure.recomputation import recompute
     from mhc_core.measure.run import run
+    from mhc_core.measure.trained import TrainedStacks
     from mhc_core.spec import parse_spec
 
     spec = parse_spec(body)
+    trained = None if folder is None else TrainedStacks(folder)
     torch.set_num_threads(choose_threads(spec, threads))
     if kind == "run":
-        yield from run(spec)
+        yield from run(spec, trained)
     elif kind == "verification":
         yield recompute(spec)
     elif kind == "atlas":
-        yield from measure_atlas(spec)
+        yield from measure_atlas(spec, trained)
+    elif kind == "lens":
+        yield from measure_lens(spec, trained)
     else:
         raise ValueError(f"a worker does not know jobs of the kind {kind!r}")
 

@@ -19,7 +19,7 @@ from mhc_scope.presets.opening import OPENING
 BOUND = 1.0  # entries at which the colours of a matrix end
 COSTS = {"parameters": "parameters", "flops": "arithmetic", "bytes_moved": "memory traffic"}
 INKS = ("#000000", "#ffffff")  # one of the two has a contrast of 4.5 on any colour
-SUMS = {"exact": "sum to 1", "rounds": "sum to 1", "limit": "sum to 1 after many rounds"}
+SUMS = {"exact": "sum to 1", "rounds": "sum to 1", "limit": "sum to 1 after many Sinkhorn rounds"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def list_roots(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def describe_properties(family: Family) -> list[str]:
-    """Say what H_res of several streams is by construction, or what is read in its place; [] for one stream."""
+    """Describe in phrases what a family guarantees of H_res, or what it has instead; [] for a single stream."""
     if not family.has_mixing:
         return ["a layer reads the embedding and earlier outputs, and no state is mixed"]
     if not family.has_streams:
@@ -97,7 +97,7 @@ def describe_properties(family: Family) -> list[str]:
         return ["H_res is the identity"]
     stated = {"rows": family.rows, "columns": family.columns}
     sums = [f"{name} {SUMS[kind]}" for name, kind in stated.items() if kind in SUMS]
-    bounded = "norm at most 1 after many rounds" if "limit" in stated.values() else "norm not bounded by 1"
+    bounded = "norm at most 1 after many Sinkhorn rounds" if "limit" in stated.values() else "norm not bounded by 1"
     return [
         *sums,
         "norm at most 1" if family.norm_bounded else bounded,

@@ -25,6 +25,8 @@ NAMED = {
 }
 # Modules that a page needs before its first line runs. They import each other: a browser would find them one by one.
 STARTED = ("preact", "preact/hooks", "htm", "@preact/signals", "@preact/signals-core", "eventsource-parser")
+# Compressed by static/compress.mjs when packages are installed, as a file of the same name and `.br`.
+COMPRESSED = (NAMED["plotly"],)
 # Files that those of the same package import.
 PARTS = ("eventsource-parser/dist/errors.js",)
 # The fonts of the pictures that the server draws, by whether they are bold.
@@ -52,4 +54,4 @@ def list_carried() -> list[str]:
     """
     needed = [*MODULES.values(), *NAMED.values(), *PARTS, *FONTS.values()]
     about = {f"{package_of(path)}/package.json" for path in needed}
-    return sorted({*needed, *about})
+    return sorted({*needed, *about, *(f"{path}.br" for path in COMPRESSED)})

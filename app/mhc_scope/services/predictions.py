@@ -16,15 +16,17 @@ from dataclasses import dataclass
 from mhc_core.cost.estimates import SPREAD, Estimate, estimate
 from mhc_core.cost.rates import Rates
 from mhc_core.measure.atlas import estimate_atlas
+from mhc_core.measure.lens import estimate_lens
 from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import RunSpec
-from mhc_scope.engine.contract import ATLAS, RUN, VERIFICATION, Engine
+from mhc_scope.engine.contract import ATLAS, LENS, RUN, VERIFICATION, Engine
 
 # What a job of a kind is predicted to cost, on a machine with these rates.
 COUNT: dict[str, Callable[[RunSpec, Rates], Estimate]] = {
     RUN: estimate,
     VERIFICATION: estimate_recomputation,
     ATLAS: estimate_atlas,
+    LENS: estimate_lens,
 }
 REMEMBERED = 16  # jobs; the weight of what came before is below a hundredth
 HALF_LIFE = 2.0  # jobs: three after a load has ended or begun outweigh all earlier ones

@@ -14,10 +14,11 @@ from mhc_core.record.container.order import Order
 from mhc_core.record.container.texts import MAX_COUNT, check_plain
 from mhc_core.record.frames import FRAME, FRAME_KINDS, AnyFrame, EndFrame, StartFrame, StepFrame, SummaryFrame
 from mhc_core.record.start import CapturedInput
-from mhc_core.spec import SpecError, SpecErrors, parse_spec
+from mhc_core.spec import EditSpec, SpecError, SpecErrors, parse_spec
+from mhc_core.spec.edit import MAX_EDITS
 
 # What a trace may hold; the others are of runs, which are computed from their spec.
-OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "summary", "end")
+OF_TRACES = ("start", "forward", "similarity", "loss", "backward", "mixing", "step", "atlas", "summary", "end")
 RUN_ID_BYTES = 64
 # Keys that a frame of a trace lacks: they follow from a spec.
 OF_SPECS = ("spec", "cost", "theory", "drift", "no_law")
@@ -158,7 +159,20 @@ def _check_trace(frame: StartFrame, path: str) -> None:
             raise SpecError(f"{path}.{name}", name, "nothing: a trace has no spec, and nothing that follows from one")
     if not isinstance(frame.input, CapturedInput):
         raise SpecError(f"{path}.input.kind", frame.input.kind, "captured")
+    edits = (frame.source and frame.source.edits) or []
+    if len(edits) > MAX_EDITS:
+        raise SpecError(f"{path}.source.edits", f"{len(edits)} edits", f"at most {MAX_EDITS}")
+    for place, edit in enumerate(edits):
+        _check_edit(edit, f"{path}.source.edits.{place}")
     check_plain(to_plain(to_fields(frame)), path)
+
+
+def _check_edit(edit: dict[str, Any], path: str) -> None:
+    try:
+        EditSpec.model_validate(edit)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise SpecError(".".join([path, *map(str, first["loc"])]), first["input"], first["msg"]) from None
 
 
 def _check_sizes(frame: StartFrame, path: str) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from mhc_core.metrics import METRICS
 from mhc_core.record.frames import (
     AnyFrame,
+    AtlasFrame,
     BackwardFrame,
     ForwardFrame,
     JacobianFrame,
@@ -24,6 +25,8 @@ GROUPED = (*ONE_LAYER, MixingFrame, StepFrame, JacobianFrame)
 NEIGHBOURS = ("step_cos_prev", "step_cos_prev_p05", "step_cos_prev_p95")
 INPUTS = ("act_rms_streams", "grad_rms_streams")  # of the state before the layers, at a step
 LOSSES = ("loss", "loss_base", "output_kl")
+CUTS = (("stream", "zero"), ("stream", "mean"), ("h_res", "identity"), ("branch", "zero"), ("branch", "mean"))
+OF_CUTS = ("loss", "output_kl", "effect_last")
 LOST = ("overflow", "nan", "unknown")
 FLOATS = (np.dtype("f4"), np.dtype("f8"))
 MAX_RITZ = 10_000
@@ -64,6 +67,8 @@ class Groups:
             _check_loss(frame, path)
         elif isinstance(frame, SimilarityFrame):
             self._check_similarity(frame, path)
+        elif isinstance(frame, AtlasFrame):
+            self._check_atlas(frame, path)
 
     def _check_input(self, values: Mapping[str, Any], path: str) -> None:
         for key, value in values.items():
@@ -138,6 +143,17 @@ class Groups:
             if not all(0 <= layer < column for layer in flag):
                 raise SpecError(place, sorted(flag)[-1], f"layers 0 to {self.layers - 1}")
 
+    def _check_atlas(self, frame: AtlasFrame, path: str) -> None:
+        if not 0 < len(frame.cuts) <= len(CUTS) or any((cut.what, cut.do) not in CUTS for cut in frame.cuts):
+            allowed = ", ".join(f"{do} of {what}" for what, do in CUTS)
+            raise SpecError(f"{path}.cuts", [f"{cut.do} of {cut.what}" for cut in frame.cuts], f"some of {allowed}")
+        if tuple(frame.values) != OF_CUTS:
+            raise SpecError(f"{path}.values", sorted(frame.values), ", ".join(OF_CUTS))
+        shape = (len(frame.cuts), self.layers, self._sizes["n"])
+        for key, value in frame.values.items():
+            self._require_shape(f"atlas {key}", value, shape, f"{path}.values.{key}")
+            _require_no_infinity(value, f"{path}.values.{key}")
+
     def _check_similarity(self, frame: SimilarityFrame, path: str) -> None:
         self._require_shape("cka", frame.cka, (frame.layer + 1,), f"{path}.cka")
         _require_no_infinity(frame.cka, f"{path}.cka")
@@ -147,7 +163,7 @@ class Groups:
 
 def _check_loss(frame: LossFrame, path: str) -> None:
     if "loss" not in frame.values or frame.values.keys() - LOSSES or frame.status.keys() - frame.values.keys():
-        raise SpecError(f"{path}.values", sorted(frame.values), f"loss, and of an edited run {', '.join(LOSSES[1:])}")
+        raise SpecError(f"{path}.values", sorted(frame.values), f"loss, and for an edited run {', '.join(LOSSES[1:])}")
     for key, value in frame.values.items():
         if value is None and key not in frame.status:
             raise SpecError(f"{path}.values.{key}", "null", "a number, or a status that says why there is none")

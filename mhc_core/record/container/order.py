@@ -2,6 +2,7 @@
 
 from mhc_core.record.frames import (
     AnyFrame,
+    AtlasFrame,
     BackwardFrame,
     BandsFrame,
     EndFrame,
@@ -35,19 +36,19 @@ class Order:
         self._made: int | None = None
 
     def take(self, frame: AnyFrame, path: str) -> None:
-        """Check that the next frame may come at this place.
+        """Check the order: that the next frame may follow those before.
 
         Raises
         ------
         SpecError
-            If it may not come here.
+            If it may not.
         """
         place = _to_place(frame)
         if self._last == (-1,) and not isinstance(frame, StartFrame):
             raise SpecError(f"{path}.type", frame.type, "start, which comes first")
         is_repeated = isinstance(frame, ProgressFrame) and place == self._last
         if place <= self._last and not is_repeated:
-            raise SpecError(f"{path}.type", frame.type, f"a frame that may come behind {self._last_kind}")
+            raise SpecError(f"{path}.type", frame.type, f"a frame that may come after {self._last_kind}")
         self._count(frame, path)
         self._last, self._last_kind = place, _name(frame)
 
@@ -85,6 +86,8 @@ def _to_place(frame: AnyFrame) -> Place:
             return (5, 0, frame.done)
         case BandsFrame():
             return (5, 1)
+        case AtlasFrame():
+            return (5, 2)
         case SummaryFrame():
             return (6,)
         case EndFrame():

@@ -11,6 +11,9 @@ import { html } from '../ui/html.js';
 /** The run whose checks are shown, as it was at the request. */
 export const verified = signal(/** @type {Slot | null} */ (null));
 
+/** The run whose lens is shown, as it was at the request. */
+export const observed = signal(/** @type {Slot | null} */ (null));
+
 /** Return whether a slot shows a finished record of the view. @param {Slot | undefined} slot @returns {slot is Slot} */
 export function isVerifiable(slot) {
   // Read the phase first: it is a signal, while the end of columns is not.

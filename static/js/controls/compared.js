@@ -3,7 +3,8 @@
 import { signal, useComputed } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef } from 'preact/hooks';
 import { Swatch } from '../cards/swatch.js';
-import { isVerifiable, openVerification } from '../cards/verifying.js';
+import { isVerifiable, observed, openVerification } from '../cards/verifying.js';
+import { specOf } from '../data/record.js';
 import { shortenName } from '../figures/fill/labels.js';
 import { hasServer } from '../net/sent.js';
 import { commit, showDifference } from '../state/actions.js';
@@ -26,7 +27,7 @@ import {
 import { html } from '../ui/html.js';
 import { Menu, Popover } from '../ui/menu.js';
 import { FieldHelp } from './fieldhelp.js';
-import { Control, listPaths, targetOf, toListed } from './fields.js';
+import { Control, joinPaths, targetOf, toListed } from './fields.js';
 import { OpenTrace, Twin } from './traces.js';
 
 const SHOWN_LETTERS = 11; // characters of a model's name that fit into a select
@@ -140,7 +141,22 @@ function itemsOf(run, isOnly, canVerify) {
           },
         ]
       : []),
+    ...(canVerify && hasClasses(run)
+      ? [
+          {
+            title: 'Lens',
+            note: 'what each layer and stream says',
+            run: () => (observed.value = state.slots.value[run]),
+          },
+        ]
+      : []),
   ];
+}
+
+/** Return whether the read-out of a finished run gives probabilities: vectors have no classes. @param {number} run */
+function hasClasses(run) {
+  const spec = specOf(state.slots.value[run].columns);
+  return spec !== null && !['gaussian', 'correlated'].includes(spec.input?.kind ?? 'text');
 }
 
 /** The run whose name is edited. */
@@ -209,7 +225,7 @@ function OwnSettings({ choice, run }) {
       appliesTo(state.fields.value, state.settings.value, now, field)
     );
   };
-  const fields = toListed(useComputed(() => listPaths(isIncluded)).value);
+  const fields = toListed(useComputed(() => joinPaths(isIncluded)).value);
   if (fields.length === 0) return null;
   const own = fields.filter((field) => field.path in choice.own);
   const overrides = own.map((field) => describeOwn(field, choice.own[field.path])).join(', ');

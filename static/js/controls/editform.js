@@ -88,7 +88,7 @@ function AddForm({ target }) {
     <form class="edits-form" onSubmit=${add} aria-label="Add an edit">
       <label>Edit <select value=${what} onChange=${(/** @type {any} */ event) => setWhat(event.target.value)}>
         ${Object.keys(editRules.does).map((item) => html`<option value=${item} selected=${item === what}>${nameWhat(item)}</option>`)}</select></label>
-      ${rule === 'none' ? null : number('index', what === 'stream' ? 'number' : 'row or entry', rule === 'must' ? 1 : '', { required: rule === 'must', placeholder: 'all' })}
+      ${rule === 'none' ? null : number('index', what === 'stream' ? 'number' : what === 'source' ? 'source' : 'row or entry', rule === 'must' ? 1 : '', { required: rule === 'must', placeholder: 'all' })}
       <label>Action <select value=${act} onChange=${(/** @type {any} */ event) => setAct(event.target.value)}>
         ${acts.map((item) => html`<option value=${item} selected=${item === act}>${nameAct(what, item)}</option>`)}</select></label>
       ${need === 'value' ? number('value', 'by', 0.5, { min: act === 'noise' ? 0 : undefined, step: 'any' }) : null}

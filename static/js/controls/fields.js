@@ -81,7 +81,7 @@ function groupOf(field) {
 /** Render the controls of a group of settings. @param {{group: string, isOpen: boolean}} props */
 function FieldGroup({ group, isOpen }) {
   const paths = useComputed(() =>
-    listPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
+    joinPaths((field) => groupOf(field) === group && isShown(field) && isFound(field)),
   ).value;
   const fields = toListed(paths);
   if (fields.length === 0) return null;
@@ -94,7 +94,7 @@ function FieldGroup({ group, isOpen }) {
 }
 
 /** Join the paths of fields to a string, so that components render only on changes. @param {(field: Field) => boolean} isIncluded */
-export function listPaths(isIncluded) {
+export function joinPaths(isIncluded) {
   const paths = [...state.fields.value.values()].filter(isIncluded).map(({ path }) => path);
   return paths.join(' ');
 }

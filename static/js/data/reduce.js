@@ -69,7 +69,7 @@ function toMedian(sorted, isLog) {
   return toReduced(number, isLog ? 10 ** number : number, isLog);
 }
 
-/** Convert a number on the scale of its metric to value, log10 and status. @param {number} number on the scale of the metric @param {number} value @param {boolean} isLog @returns {Reduced} */
+/** Return value, log10 and status of a mean or another summary of a metric. @param {number} number the summary, a log10 where the metric is logarithmic @param {number} value the summary as a plain value @param {boolean} isLog whether the metric is logarithmic @returns {Reduced} */
 function toReduced(number, value, isLog) {
   if (!isLog) return { value, log10: null, status: 'finite' };
   if (number === -Infinity) return { value: 0, log10: null, status: 'finite' };

@@ -31,7 +31,7 @@ export function deriveMixing(base, { layers, noise, rounds }, maps) {
   const { connection, dtype } = /** @type {Record<string, any>} */ (start?.spec ?? {});
   const known = maps[connection?.kind];
   const map = MAPS[known?.formula];
-  if (!start?.drift || !map) return null;
+  if (!start?.drift || !map || connection.projection === 'newton') return null;
   const n = start.streams;
   const isDouble = dtype === 'float64' && connection.mapping_dtype !== 'float32';
   if (!isDouble && layers > (known.layers ?? Infinity)) return null;

@@ -207,6 +207,12 @@ export const postVerification = (id, signal) =>
   call(`/runs/${encodeURIComponent(id)}/verify`, { method: 'POST', signal });
 /** Fetch a verification. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Verification>} */
 export const getVerification = (id, signal) => call(`/runs/${encodeURIComponent(id)}/verify`, { signal });
+/** Request the lens of a run. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Lens>} */
+export const postLens = (id, signal) => call(`/runs/${encodeURIComponent(id)}/lens`, { method: 'POST', signal });
+/** Fetch a lens. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Lens>} */
+export const getLens = (id, signal) => call(`/runs/${encodeURIComponent(id)}/lens`, { signal });
+/** Cancel a lens. @param {string} id */
+export const deleteLens = (id) => call(`/runs/${encodeURIComponent(id)}/lens?viewer=${VIEWER}`, { method: 'DELETE' });
 /** Start a run, or find it. @param {any} spec @param {AbortSignal} signal @returns {Promise<import('../../types').Submitted>} */
 export const postRun = (spec, signal) => call('/runs', { method: 'POST', body: spec, signal });
 /** Start the atlas of a finished run, or find it. @param {string} id @param {AbortSignal} signal @returns {Promise<import('../../types').Atlas>} */

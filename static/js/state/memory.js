@@ -15,6 +15,6 @@ export function storeChoice(key, value) {
     if (value === null) localStorage.removeItem(key);
     else localStorage.setItem(key, value);
   } catch {
-    // As above: the choice then lasts until the page is closed.
+    // A sandboxed frame has no storage: the choice lasts until the page is closed.
   }
 }

@@ -115,8 +115,12 @@ const isTrainingAwaited = computed(() => {
   return !hasBegun && specs.value.some((spec) => spec.train?.steps > 0);
 });
 
-/** Whether a run of the view is edited. */
-const isEdited = computed(() => specs.value.some(({ edits = [] }) => edits.length > 0));
+/** Whether a run of the view is edited, or a trace of an edited model is shown. */
+const isEdited = computed(() => {
+  dataTick.value;
+  const isTraceEdited = slots.value.some(({ columns }) => columns.layers.has('effect_state'));
+  return isTraceEdited || specs.value.some(({ edits = [] }) => edits.length > 0);
+});
 
 /** Return whether a panel has a subject: training if a run trains, the effect of edits if a run is edited. @param {import('../../types').Panel} panel */
 function hasSubject({ key, group }) {

@@ -13,13 +13,14 @@ from tests.conftest import compute
 FreshSpec = Callable[..., dict[str, Any]]
 
 
-def fetch_atlas(http: httpx.Client, run_id: str) -> dict[str, Any]:
-    answer = http.post(f"/runs/{run_id}/atlas", timeout=60)
+def fetch_atlas(http: httpx.Client, run_id: str, kind: str = "atlas") -> dict[str, Any]:
+    """Start the atlas, or another job of a run, and wait for it."""
+    answer = http.post(f"/runs/{run_id}/{kind}", timeout=60)
     shares = []
     while answer.status_code == 202:
         shares.append(answer.json()["done"])
         time.sleep(0.02)
-        answer = http.get(f"/runs/{run_id}/atlas")
+        answer = http.get(f"/runs/{run_id}/{kind}")
     assert answer.status_code == 200, answer.text
     assert shares == sorted(shares)
     body: dict[str, Any] = answer.json()

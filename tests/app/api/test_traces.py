@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 import pytest
 
 from mhc_core.figures import PANELS
@@ -17,7 +18,7 @@ from mhc_core.record.container import PublishError
 from mhc_core.record.result import Result
 from mhc_core.spec import SpecError
 from tests.app.api.test_bodies import check_problem
-from tests.broken_traces import BROKEN, pack, read_lines
+from tests.broken_traces import BROKEN, build_with_atlas, pack, read_lines
 from tests.conftest import Server, StartServer, start_server, wait_for_end
 from tests.core.conftest import build_spec, run_frames
 from tests.traced import Trace
@@ -76,6 +77,18 @@ def test_a_posted_trace_is_a_run_like_any_other(posted: httpx.Response, http: ht
     figures = http.get(f"/runs/{trace.id}/figures").json()
     assert {figure["key"] for figure in figures} == PANELS.keys()
     assert http.get(f"/runs/{trace.id}/figures/gain").json()["data"]
+
+
+def test_a_trace_has_the_atlas_that_came_with_it(http: httpx.Client, posted: httpx.Response) -> None:
+    sent = http.post("/traces", content=build_with_atlas(), headers=OCTETS)
+    assert sent.status_code == 201, sent.text
+    body = http.get(f"/runs/{sent.json()['id']}/atlas").json()
+    assert (body["status"], body["loss_base"], body["seeds"]) == ("done", 0.25, 1)
+    assert body["cuts"] == [{"what": "stream", "do": "zero"}, {"what": "stream", "do": "mean"}]
+    assert np.shape(body["loss"]) == (2, 6, 4)
+    assert http.get(f"/runs/{posted.json()['id']}/atlas").status_code == 404
+    computed = http.post(f"/runs/{sent.json()['id']}/atlas")
+    assert (computed.status_code, computed.json()["type"].rpartition("#")[2]) == (409, "problem-no-spec")
 
 
 def test_the_same_trace_is_stored_once(posted: httpx.Response, http: httpx.Client, content: bytes) -> None:

@@ -89,9 +89,9 @@ def test_stated_properties_hold_for_the_matrix_of_every_layer(kind: str) -> None
     holds = {
         "rows sum to 1": np.allclose(h_res.sum(-1), 1, atol=1e-5),
         "columns sum to 1": np.allclose(h_res.sum(-2), 1, atol=1e-5),
-        "columns sum to 1 after many rounds": np.allclose(h_res.sum(-2), 1, atol=1e-2),
+        "columns sum to 1 after many Sinkhorn rounds": np.allclose(h_res.sum(-2), 1, atol=1e-2),
         "norm at most 1": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() < 1 + 1e-5,
-        "norm at most 1 after many rounds": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() < 1 + 1e-2,
+        "norm at most 1 after many Sinkhorn rounds": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() < 1 + 1e-2,
         "norm not bounded by 1": np.linalg.norm(h_res, 2, axis=(-2, -1)).max() > 1,
         "no negative entries": h_res.min() >= 0,
         "entries of either sign": h_res.min() < 0 < h_res.max(),

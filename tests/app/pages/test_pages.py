@@ -189,7 +189,8 @@ def test_json_streams_and_scripts_are_compressed(web: httpx.Client) -> None:
         assert answer.headers["content-encoding"] == "br"
         packed_bytes = b"".join(answer.iter_raw())
     assert brotli.decompress(packed_bytes) == plain.content
-    assert len(packed_bytes) < 0.92 * int(packed.headers["content-length"])
+    # As small as Brotli can, because Plotly is compressed when it is installed.
+    assert len(packed_bytes) < 0.95 * len(brotli.compress(plain.content, quality=6))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The five starts of mHC against the numbers of their table (equations section 3)."""
+"""The six starts of mHC against the numbers of their table (equations section 3)."""
 
 import math
 from typing import Any
@@ -20,6 +20,7 @@ TABLE: dict[str, tuple[float, float, tuple[float, float], tuple[float, float]]] 
     "lucidrains": (0.4754, 0.3005, (0.731, 0.5), (1.462, 1.462)),
     "megatron": (0.25, 0.0, (0.5, 0.5), (1.0, 1.0)),
     "deepseek_v4": (0.25, 0.0, (0.5, 0.5), (1.0, 1.0)),
+    "c_mhc": (0.25, 0.0, (0.25, 0.25), (1.0, 1.0)),
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mhc_core.cost.paper_models import SHAPES, Shape, count_memory_traffic, paper_shapes
+from mhc_core.cost.paper_models import SHAPES, Shape, count_fused_traffic, count_memory_traffic, paper_shapes
 
 
 def test_the_27b_model_by_hand() -> None:
@@ -52,6 +52,13 @@ def test_arithmetic_is_nearly_free_and_traffic_is_not() -> None:
         assert model.hc.flops_ratio < model.mhc.flops_ratio < 0.01
         assert model.hc.traffic_ratio == pytest.approx(34 / 3, rel=0.01)
         assert model.mhc.traffic_ratio == pytest.approx(6, rel=0.01)
+
+
+def test_reads_with_the_h_pre_of_the_layer_before_save_one_pass_over_the_streams() -> None:
+    for n in (1, 2, 4, 8):
+        own, previous = (sum(count_fused_traffic(10, n, own_reads=own)) for own in (True, False))
+        assert (own, previous) == (10 * (3 * n + 2), 10 * (2 * n + 2))
+    assert paper_shapes().single_pass_ratio == pytest.approx(10 / 14)
 
 
 def test_traffic_is_the_sum_over_the_operators() -> None:

@@ -71,6 +71,17 @@ def edit_coefficients(
     return found["h_pre"], found["h_post"], found["h_res"]
 
 
+def edit_attention(spec: RunSpec, layer: int, weights: Array, kept: Array | None) -> Array:
+    """The weights of the sources that a layer reads (B, T, H, K), those of each head a vector of its own."""
+    for place, edit in list_edits(spec, layer, "source"):
+        heads = [
+            _edit_part(spec, place, edit, layer, weights[:, :, h], None if kept is None else kept[:, :, h], 2)
+            for h in range(weights.shape[2])
+        ]
+        weights = np.stack(heads, axis=2)
+    return weights
+
+
 def _edit_part(
     spec: RunSpec, place: int, edit: EditSpec, layer: int, part: Array, kept: Array | None, tokens: int
 ) -> Array:

@@ -28,10 +28,12 @@ def test_every_cut_is_that_of_a_single_run(connection: dict[str, Any], position:
     spec = build_spec(connection=connection, block={"norm_position": position}, depth=3)
     frame = compute(spec)
     for place, cut in enumerate(frame.cuts):
-        for layer in range(3):
+        for layer in range(cut.what == "source", 3):
             edit: dict[str, Any] = {"layers": [layer, layer], "what": cut.what, "do": cut.do}
-            stream = (layer + 1) % spec.streams
+            count = {"branch": 1, "source": layer + 1}.get(cut.what, spec.streams)
+            stream = (layer + 1) % count
             edit |= {} if cut.what == "branch" else {"index": stream}
+            assert np.isnan(frame.values["loss"][place, layer, count:]).all()
             single = measure(RunSpec.model_validate(spec.canonical() | {"edits": [edit]}))
             found = {key: values[place, layer, stream] for key, values in frame.values.items()}
             assert found["loss"] == pytest.approx(single.loss, rel=1e-6)

@@ -18,16 +18,20 @@ from tests.core.reference import trace
 
 Edit = dict[str, Any]
 LAYERS = [1, 2]  # of four
+SAME_SOURCES = [2, 2]  # layers that weigh equally many
 
 
 def list_edits(connection: dict[str, Any]) -> Iterator[Edit]:
     """Every edit that a connection allows, of the whole and of a part."""
     family = FAMILIES[connection["kind"]]
-    n = build_spec(connection=connection).streams
-    stack = Edited(connection["kind"], family, 4, n)
+    spec = build_spec(connection=connection)
+    form = spec.connection.depth_block, spec.connection.depth_form != "replace"
+    stack = Edited(connection["kind"], family, 4, spec.streams, *form)
     for what in list_possible(family):
+        layers = SAME_SOURCES if what == "source" else LAYERS
+        n = stack.count_entries(what, layers[0])
         for do in DOES[what]:
-            yield from _fill_in({"layers": LAYERS, "what": what, "do": do}, n, stack.is_matrix(what))
+            yield from _fill_in({"layers": layers, "what": what, "do": do}, n, stack.is_matrix(what))
 
 
 def _fill_in(edit: Edit, n: int, is_matrix: bool) -> Iterator[Edit]:
@@ -41,7 +45,7 @@ def _fill_in(edit: Edit, n: int, is_matrix: bool) -> Iterator[Edit]:
     }
     edit |= parameters.get(do, {})
     is_one = what == "stream" or do == "swap"
-    can_be_part = what.startswith("h_") and (is_matrix or do != "top_k")
+    can_be_part = (what.startswith("h_") or what == "source") and (is_matrix or do != "top_k")
     for index in [last] if is_one else [None, last] if can_be_part else [None]:
         size = (n if is_matrix else 1) * (n if index is None else 1)
         values = {"values": [round(0.1 + 0.3 * place, 3) for place in range(size)]} if do == "set" else {}
@@ -93,7 +97,7 @@ def differentiate(stack: Stack, direction: torch.Tensor) -> tuple[float, float]:
     return float(compute(0)), float(compute(step) - compute(-step)) / (2 * step)
 
 
-@pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac-dynamic", "residual"])
+@pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac-dynamic", "residual", "attnres"])
 def test_gradients_are_those_of_the_edited_network(name: str) -> None:
     for edit in list_edits(CONNECTIONS[name]):
         if edit["do"] == "restore":  # see below

@@ -32,7 +32,7 @@ def get_layer_template(key: str, runs: int) -> dict[str, Any]:
         return get_template("basis", listed, runs)
     first = json.dumps(get_template("basis", VIEWS[0], runs))
     percent = key.removeprefix("t")
-    return json.loads(first.replace("basis.0", f"basis.{percent}").replace("basis_text.0", f"basis_text.{percent}"))  # type: ignore[no-any-return]
+    return json.loads(first.replace("basis.0", f"basis.{percent}").replace("basis_text.0", f"basis_text.{percent}"))
 
 
 @pytest.mark.parametrize("comparison", ["three", "many streams", "dynamic", "parts"])

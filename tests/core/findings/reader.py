@@ -630,7 +630,7 @@ def _course(run: Run, way: str) -> list[float]:
 
 def _shares_of(run: Run) -> Array:
     """Shares of the embedding and of each earlier output in what the last layer reads, (L)."""
-    row = run.result.matrices["unfolded"][-1, :-1].astype(np.float64)
+    row = abs(run.result.matrices["unfolded"][-1, :-1].astype(np.float64))
     return row / row.sum()
 
 
@@ -819,7 +819,7 @@ DEEDS = {
     "uniform": r"is (?:replaced by the mean of all streams|made uniform)",
     "scale": rf"is multiplied by (?P<value>-?{NUMBER})",
     "set": r"is set to given values",
-    "swap": r"is exchanged with (?:stream|row|entry) (?P<other>\d+)",
+    "swap": r"is exchanged with (?:stream|row|entry|that of source) (?P<other>\d+)",
     "noise": rf"gets noise of (?P<value>{NUMBER})(?: times its rms)?",
     "freeze": r"is as in the run without edits",
     "restore": r"is restored",
@@ -832,6 +832,7 @@ TARGETS = {
     "h_pre": r"(?:H_pre|(?:Row|Entry) (?P<index>\d+) of H_pre)",
     "h_post": r"(?:H_post|Entry (?P<index>\d+) of H_post)",
     "h_res": r"(?:H_res|Row (?P<index>\d+) of H_res)",
+    "source": r"(?:Attention over depth|The weight of (?:(?P<first_source>the embedding)|source (?P<index>\d+)))",
 }
 
 
@@ -895,6 +896,8 @@ def _require_edits(spec: RunSpec, what: str) -> None:
 def _require_edit(edit: EditSpec, found: dict[str, str | None]) -> None:
     require_count(str(found["first"]), edit.layers[0] + 1, "first layer")
     require_count(str(found["last"] or found["first"]), edit.layers[1] + 1, "last layer")
+    if found.get("first_source"):
+        found["index"] = "1"
     for name, value in (("index", edit.index), ("other", edit.other)):
         require(found.get(name) == (None if value is None else str(value + 1)), name)
     if edit.k is not None:

@@ -119,6 +119,6 @@ def test_what_is_no_frame_is_refused(line: bytes, words: str) -> None:
 def test_every_kind_of_frame_is_told_apart_by_its_type() -> None:
     assert list(FRAME_KINDS) == [
         "start", "forward", "similarity", "loss", "backward", "mixing", "step", "jacobian", "progress", "bands",
-        "summary", "recomputation", "atlas", "end",
+        "summary", "recomputation", "atlas", "lens", "end",
     ]  # fmt: skip
     assert all(kind.__name__ == f"{name.title()}Frame" for name, kind in FRAME_KINDS.items())

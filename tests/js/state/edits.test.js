@@ -20,7 +20,7 @@ import { viewRules } from '../sent.js';
 const CUT = { layers: [19, 38], what: 'stream', index: 1, do: 'zero' };
 const RESTORE = { layers: [39, 39], what: 'stream', index: 1, do: 'restore' };
 const TEXT = 'stream:2:zero:20-39,stream:2:restore:40';
-const STACK = { depth: 64, streams: 4, has_mixing: true, has_streams: true, has_parts: false };
+const STACK = { depth: 64, streams: 4, has_mixing: true, has_streams: true, has_parts: false, block: 1 };
 
 const texts = [
   '',
@@ -127,6 +127,21 @@ test('reasons why a stack cannot have an edit', () => {
   assert.equal(reasonOf('h_pre:1:set:1:3', {}), '');
 });
 
+test('reasons why weights over depth cannot be edited', () => {
+  const over = { streams: 1, has_streams: false, has_mixing: false, attends: true };
+  const reasonOf = (text, stack) => whyNot(readEdits(text)[0], { ...STACK, ...over, ...stack });
+  assert.equal(reasonOf('source:1:zero:2-64', {}), '');
+  assert.equal(reasonOf('source:4:zero:4', {}), '');
+  assert.equal(reasonOf('source:4:zero:3', {}), 'weighs 3 sources at layer 3');
+  assert.equal(reasonOf('source:1:zero:1-3', {}), 'reads the embedding alone at layer 1');
+  assert.equal(reasonOf('source:3:zero:4', { block: 2 }), '');
+  assert.equal(reasonOf('source:3:zero:4', { block: 2, has_full_blocks: true }), 'weighs 2 sources at layer 4');
+  assert.equal(reasonOf('source:set:1_0_0:3', {}), '');
+  assert.equal(reasonOf('source:set:1_0_0:3-4', {}), 'weighs 3 sources at layer 3');
+  assert.equal(reasonOf('source:top_k:3:2', {}), 'weighs 2 sources at layer 2');
+  assert.equal(reasonOf('source:1:zero:2', { attends: false }), 'has no attention over depth');
+});
+
 test('a cut and its restoring are set and removed by the same act', () => {
   const cut = toggleCut([], 1, 19);
   assert.equal(toEditsText(cut), 'stream:2:zero:20');
@@ -159,6 +174,8 @@ test('every edit has words', () => {
   assert.equal(words['h_res swap'], 'Row 1 of H_res is exchanged with row 3 at layers 3 to 5');
   assert.equal(words['branch noise'], 'The branch’s output gets noise of 2 times its rms at layers 3 to 5');
   assert.equal(words['h_post scale'], 'H_post is multiplied by 0.123 at layers 3 to 5');
+  assert.equal(words['source zero'], 'Attention over depth is set to 0 at layers 3 to 5');
+  assert.equal(words['source swap'], 'The weight of the embedding is exchanged with that of source 3 at layers 3 to 5');
   assert.equal(words['h_res top_k'], 'H_res keeps its 2 largest entries in each row at layers 3 to 5');
   assert.equal(summarizeEdits('stream:2:zero:20,off:stream:1:zero:2'), 'stream 2 is cut at layer 20');
 });

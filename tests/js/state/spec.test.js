@@ -32,7 +32,7 @@ test('connections are listed in the groups of the server, each once', () => {
   const kinds = Object.keys(viewRules.connections);
   const groups = groupKinds(kinds, viewRules.groups);
   assert.deepEqual(groups.flatMap((group) => group.kinds).sort(), kinds.toSorted());
-  assert.deepEqual(groups[0], { title: 'One stream', kinds: ['none', 'residual'] });
+  assert.deepEqual(groups[0], { title: 'One stream', kinds: ['none', 'residual', 'laurel'] });
   assert.deepEqual(groupKinds(['mhc', 'none'], viewRules.groups), [
     { title: 'One stream', kinds: ['none'] },
     { title: 'Doubly stochastic', kinds: ['mhc'] },

@@ -211,3 +211,15 @@ def test_a_bar_is_shown_where_it_is_wanted(
     with Client(server.url, progress=True) as loud:
         loud.result(run)
     assert "23/23" in capfd.readouterr().err  # 3 steps, and 5 states up and down before and after
+
+
+def test_a_lens_comes_when_it_is_done(script: Client, client: httpx.Client, fresh_spec: FreshSpec) -> None:
+    run = script.submit(fresh_spec(depth=2, connection={"kind": "hc", "streams": 2}))
+    script.result(run)
+    lens = script.lens(run)
+    body = client.get(f"/runs/{lens.run}/lens").json()
+    assert lens.kl.tolist() == body["kl"]
+    assert lens.kl_subsets.shape == (3, len(lens.subsets))
+    assert lens.probes["position"].shape == (3, 2)
+    assert lens.chance["position"] == body["probes"][0]["chance"]
+    assert lens.tokens[0][0] == (body["tokens"][0][0]["token"], body["tokens"][0][0]["probability"])

@@ -11,7 +11,10 @@ class CutBody(BaseModel):
 
 
 class AtlasBody(BaseModel):
-    """What every single cut of a run does. Arrays are null until it is done; their axes are cut, layer, stream."""
+    """What every single cut of a run does. Arrays are null until it is done; their axes are cut, layer, stream.
+
+    Over depth the last axis is the source; null where a layer has no such source.
+    """
 
     run: str
     status: str = Field(description="Of the atlas: queued, running or done.")

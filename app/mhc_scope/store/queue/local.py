@@ -50,7 +50,7 @@ class LocalQueue:
         await self._database.call(work)
 
     async def take_turn(self, fresh: Mapping[str, NewJob], free: int, short_s: float | None = None) -> Turn:
-        """Enqueue jobs, and claim as many runs as workers are free, and one more of at most `short_s`."""
+        """Enqueue `fresh` jobs by run id, claim a run for each free worker, and one more of at most `short_s` s."""
 
         def work(connection: Connection) -> Turn:
             now = self._database.read_clock(connection)

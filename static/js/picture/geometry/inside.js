@@ -30,7 +30,7 @@ const MAP_PX = { cell: 16, most: 64 };
 const LEAST_MAP_PX = 54; // height of the text next to it
 const KEY = { cell: 9, cells: 9, gap: 6, wide: 1.25 }; // px of a cell and around all cells; digits are wide
 
-/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes belong to earlier settings, so that their numbers are hidden; default false @param {import('./edits.js').Mark[]} [edits] of the run @returns {Shape[]} */
+/** Draw the magnified layer of a run: reading, branch, writing and mixing. @param {Reading} reading @param {number} run @param {string} name of the run @param {Layout} layout @param {number} layer from 0 @param {boolean} [isBehind] whether sizes are those of earlier settings: their numbers are then hidden; default false @param {import('./edits.js').Mark[]} [edits] of the run @returns {Shape[]} */
 export function toInside(reading, run, name, layout, layer, isBehind = false, edits = []) {
   const frame = layout.inside;
   if (!frame || layer >= reading.layers) return [];

@@ -60,11 +60,11 @@ function toLogs(columns, key, layers, streams) {
   return logs.map((log10) => (Number.isFinite(log10) ? log10 : NaN));
 }
 
-/** Return the shares of the embedding (0) and of the outputs of earlier layers in what a layer reads; null if unknown. @param {Reading} reading @param {number} layer from 0 @returns {number[] | null} */
+/** Return the shares, by size, of the embedding (0) and of the outputs of earlier layers in what a layer reads; null if unknown. @param {Reading} reading @param {number} layer from 0 @returns {number[] | null} */
 export function sharesAt({ outputs, layers }, layer) {
   const row = layer < layers ? weightsAt(outputs ?? null, layer) : null;
   if (!row) return null;
-  const weights = Array.from(row.subarray(0, layer + 1));
+  const weights = Array.from(row.subarray(0, layer + 1), Math.abs);
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return sum > 0 ? weights.map((weight) => weight / sum) : null;
 }

@@ -6,7 +6,7 @@
 import { inclusiveRange } from '../../data/numbers.js';
 
 /** @typedef {import('../../../types').Edit} Edit @typedef {import('../../../types').EditRules} EditRules */
-/** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams. @typedef {{depth: number, streams: number, has_mixing: boolean, has_streams: boolean, has_parts: boolean}} Stack */
+/** The stack that edits must fit: layers, streams, and whether it has mixing, attention over depth, several streams, and parts of the width as streams; over depth how many outputs are a source, and whether only full blocks are. @typedef {{depth: number, streams: number, has_mixing: boolean, attends: boolean, has_streams: boolean, has_parts: boolean, block: number, has_full_blocks: boolean}} Stack */
 
 export const EDITS = 'edits';
 /** The panel, and the finding, about what edits do to a run. */
@@ -20,6 +20,8 @@ export const CUTS = /** @type {Record<string, string>} */ ({
   identity: 'no mixing',
 });
 const OFF = 'off';
+/** The edit of the weights over depth. */
+const SOURCE = 'source';
 /** Number of digits beyond which a number in a sentence is rounded. */
 const DIGITS = 3;
 
@@ -79,7 +81,7 @@ function readEdit(text) {
 
 /** Return whether an edit has an index where it needs one, and none where it cannot have one. @param {Edit} edit */
 export function isValid({ what, do: act, index }) {
-  const isVector = what === 'h_pre' || what === 'h_post';
+  const isVector = ['h_pre', 'h_post', SOURCE].includes(what);
   const isWhole = ['state', 'branch'].includes(what) || (act === 'top_k' && isVector);
   return index === undefined ? what !== 'stream' && act !== 'swap' : !isWhole;
 }
@@ -129,13 +131,30 @@ export function fromSpecEdits(edits) {
 export function whyNot(edit, stack) {
   const { what, layers, k = 0 } = edit;
   const most = Math.max(edit.index ?? 0, edit.other ?? 0);
-  if (!stack.has_mixing && what !== 'branch') return 'does not mix streams';
+  if (!stack.has_mixing && what !== 'branch' && what !== SOURCE) return 'does not mix streams';
+  if (what === SOURCE && !stack.attends) return 'has no attention over depth';
   if (editRules.mixed.includes(what) && !stack.has_streams) return 'has no mixing matrix';
   if (layers[1] >= stack.depth) return stack.depth === 1 ? 'has one layer' : `has ${stack.depth} layers`;
+  if (what === SOURCE) return whyNoSource(edit, stack, Math.max(most + 1, k));
   if (most >= stack.streams || k > stack.streams)
     return stack.streams === 1 ? 'has one stream' : `has ${stack.streams} streams`;
   if (edit.values && edit.values.length !== countValues(edit, stack)) return `has ${stack.streams} streams`;
   return '';
+}
+
+/** Say why a stack cannot have an edit of its weights over depth that needs so many sources; empty if it can. @param {Edit} edit @param {Stack} stack @param {number} needed */
+function whyNoSource({ layers: [first, last], index, values }, stack, needed) {
+  if (first === 0) return 'reads the embedding alone at layer 1';
+  const counts = [first, last].map((layer) => countSources(layer, stack));
+  const isUnequal = values && index === undefined && counts[0] !== counts[1];
+  if (needed > counts[0] || isUnequal || (values && values.length !== (index === undefined ? counts[0] : 1)))
+    return `weighs ${counts[0]} ${counts[0] === 1 ? 'source' : 'sources'} at layer ${first + 1}`;
+  return '';
+}
+
+/** Count the sources that a layer weighs. Counterpart: `count_sources` of `mhc_core/spec/edit.py`. @param {number} layer from 0 @param {Stack} stack */
+function countSources(layer, { block, has_full_blocks }) {
+  return 1 + (has_full_blocks ? Math.floor(layer / block) : Math.ceil(layer / block));
 }
 
 /** Count the numbers that an edit sets. @param {Edit} edit @param {Stack} stack */
@@ -147,7 +166,7 @@ function countValues({ what, index }, { streams, has_parts }) {
 /** @type {Record<string, string>} */
 const SYMBOLS = { h_pre: 'H_pre', h_post: 'H_post', h_res: 'H_res' };
 /** @type {Record<string, string>} */
-const PARTS = { stream: 'stream', h_res: 'row' };
+const PARTS = { stream: 'stream', h_res: 'row', source: 'source' };
 
 /** Describe an edit in words; layers, streams, rows and entries count from 1. Counterpart: `mhc_core/findings/edits.py`. @param {Edit} edit */
 export const describeEdit = (edit) => `${nameTarget(edit)} ${describeAct(edit)} ${describeLayers(edit.layers)}`;
@@ -157,6 +176,8 @@ function nameTarget({ what, index }) {
   if (what === 'stream') return `Stream ${Number(index) + 1}`;
   if (what === 'state') return 'The state of all streams';
   if (what === 'branch') return 'The branch’s output';
+  if (what === SOURCE && index === undefined) return 'Attention over depth';
+  if (what === SOURCE) return `The weight of ${index === 0 ? 'the embedding' : `source ${Number(index) + 1}`}`;
   const part = nameOfPart(what);
   return index === undefined
     ? SYMBOLS[what]
@@ -177,7 +198,7 @@ function describeAct({ what, do: act, value = 0, other = 0, k }) {
     uniform: what === 'stream' ? 'is replaced by the mean of all streams' : 'is made uniform',
     scale: `is multiplied by ${formatShort(value)}`,
     set: 'is set to given values',
-    swap: `is exchanged with ${nameOfPart(what)} ${other + 1}`,
+    swap: `is exchanged with ${what === SOURCE ? 'that of ' : ''}${nameOfPart(what)} ${other + 1}`,
     noise: `gets noise of ${formatShort(value)}${isSignal ? ' times its rms' : ''}`,
     freeze: 'is as in the run without edits',
     restore: 'is restored',
@@ -188,7 +209,8 @@ function describeAct({ what, do: act, value = 0, other = 0, k }) {
 
 /** Name what can be edited, in a list of choices. @param {string} what */
 export const nameWhat = (what) =>
-  ({ stream: 'one stream', state: 'all streams', branch: 'branch output' })[what] ?? SYMBOLS[what];
+  ({ stream: 'one stream', state: 'all streams', branch: 'branch output', source: 'source over depth' })[what] ??
+  SYMBOLS[what];
 
 /** Name what an edit does, in a list of choices. @param {string} what @param {string} act */
 export function nameAct(what, act) {
@@ -221,7 +243,7 @@ export function summarizeEdits(text) {
   if (edits.length === 0) return 'no edits';
   if (edits.length > 1) return `${edits.length} edits`;
   const words = describeEdit(edits[0]);
-  return /^Stream|^Row|^Entry|^The/.test(words) ? words[0].toLowerCase() + words.slice(1) : words;
+  return /^Stream|^Row|^Entry|^The|^Attention/.test(words) ? words[0].toLowerCase() + words.slice(1) : words;
 }
 
 /** Describe all edits of a text, joined by semicolons. @param {string} text */

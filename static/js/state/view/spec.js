@@ -151,9 +151,19 @@ export function stackOf(fields, view, choice) {
     const field = fields.get(path);
     return field ? Number(settingOf(view, choice, field)) : 1;
   };
-  const { has_streams = false, has_mixing = true, has_parts = false } = connections[choice.kind] ?? {};
+  const { has_streams = false, has_mixing = true, attends = false, has_parts = false } = connections[choice.kind] ?? {};
   const streams = has_streams ? numberOf('connection.streams') : 1;
-  return { depth: numberOf('depth'), streams, has_streams, has_mixing, has_parts };
+  const form = fields.get('connection.depth_form');
+  return {
+    depth: numberOf('depth'),
+    streams,
+    has_streams,
+    has_mixing,
+    attends,
+    has_parts,
+    block: numberOf('connection.depth_block'),
+    has_full_blocks: form !== undefined && settingOf(view, choice, form) !== 'replace',
+  };
 }
 
 /** Build the specs of all runs that have one. @param {Map<string, Field>} fields @param {View} view */

@@ -1,0 +1,134 @@
+"""Weighted averages over depth: behind each block of layers, a learned weighted sum of all states is the new state.
+
+    X_i = B_i(Y_{i-1}),  Y_i = sum_{j <= i} a_ij X_j,  X_0 = Y_0 = the embedding
+
+B_i is a block of residual layers, `depth_block` of them. Formulas as in the code that
+`mhc_core/families/denseformer.py` names. A norm that follows a layer is of Y; the states that are summed stay as they
+are. DeepNorm enlarges what passes a layer by, as in a residual network.
+
+Shapes: L layers, N samples, C width, K sources, J outputs so far with the embedding.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from mhc_core.blocks.norms import normalise
+from mhc_core.blocks.scaling import build_scaling
+from mhc_core.connections.connection import Connection, DepthReads, Mixing
+from mhc_core.rng import normal
+from mhc_core.spec import RunSpec
+
+
+class SourceWeights(NamedTuple):
+    """The weights of the states in the sum behind a layer, (K); none where the layer ends no block."""
+
+    weights: torch.Tensor
+
+
+class WeightedDepth(Connection):
+    """The state is (K + 1, N, C): the states that are summed, and last the one that layers read and add to.
+
+    A layer's own parameters are the weights of the sum behind it.
+    """
+
+    sample_axis = 1
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec, streams=1)
+        self.block, self.skip = spec.connection.depth_block, build_scaling(spec, 1).skip
+        self.weights = nn.ParameterDict(
+            {
+                str(layer): nn.Parameter(self._start(layer) + self._draw(spec, layer))
+                for layer in range(spec.depth)
+                if self._ends_block(layer)
+            }
+        )
+        self.register_buffer("none", torch.zeros(0))
+        self._rows: torch.Tensor | None = None
+        self._versions: list[tuple[torch.device, int]] = []  # of the parameters that the rows were made of
+
+    def static_mixing(self) -> Mixing | None:
+        return None
+
+    def dynamic_mixing(self, layer: int, state: torch.Tensor) -> SourceWeights:
+        return SourceWeights(self.weights[str(layer)] if self._ends_block(layer) else self.get_buffer("none"))
+
+    def layer_parameters(self, layer: int) -> list[nn.Parameter]:
+        return [self.weights[str(layer)]] if self._ends_block(layer) else []
+
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x_NC, x_NC])
+
+    def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
+        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        return state[-1].view_as(state[-1])
+
+    def leave(
+        self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: SourceWeights
+    ) -> tuple[torch.Tensor, DepthReads]:
+        sources = torch.cat([state[:-1], (self.skip * state[-1] + y_NC).unsqueeze(0)])
+        if self._ends_block(layer):
+            read = (mixing.weights @ sources.flatten(1).to(mixing.weights.dtype)).view_as(y_NC)
+            sources = torch.cat([sources, read.to(state.dtype).unsqueeze(0)])
+        return sources, DepthReads(mixing.weights.detach().view(-1, 1, 1), self._weigh(layer))
+
+    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
+        return torch.cat([state[:-1], normalise(state[-1:], norm)])
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        return state[-1]
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        return state[-1:]
+
+    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # The state before the last may be older, in the middle of a block.
+        return state[:-2], state[-2:]
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        # The embedding is a state that is summed, and what the first layer reads.
+        return grad.sum(0, keepdim=True)
+
+    def _ends_block(self, layer: int) -> bool:
+        return (layer + 1) % self.block == 0 or layer == self.layers - 1
+
+    def _start(self, layer: int) -> torch.Tensor:
+        start = torch.zeros(2 + layer // self.block, dtype=torch.float64)
+        start[-1] = 1
+        return start
+
+    def _draw(self, spec: RunSpec, layer: int) -> torch.Tensor:
+        return normal(spec.seed, "mixing_noise", layer, 2 + layer // self.block) * spec.connection.noise
+
+    @torch.no_grad()
+    def _weigh(self, layer: int) -> torch.Tensor:
+        """Return the weight of the embedding and of each output in what is read, (J), without DeepNorm's factor."""
+        versions = [(weights.device, weights._version) for weights in self.weights.values()]
+        if self._rows is None or versions != self._versions:
+            self._rows, self._versions = self._weigh_all(), versions
+        return self._rows[layer, : layer + 2]
+
+    def _weigh_all(self) -> torch.Tensor:
+        """Return what is read behind every layer in terms of the embedding and of all outputs, (L, L + 1)."""
+        device = next(iter(self.weights.values())).device
+        ends = [layer for layer in range(self.layers) if self._ends_block(layer)]
+        sources = torch.zeros(len(ends) + 1, self.layers + 1, dtype=torch.float64, device=device)
+        rows = sources.new_zeros(self.layers, self.layers + 1)
+        sources[0, 0] = 1
+        last = sources[0]
+        for layer in range(self.layers):
+            last = last.clone()
+            last[layer + 1] += 1
+            if self._ends_block(layer):
+                weights = self.weights[str(layer)].double()
+                sources[len(weights) - 1] = last
+                last = weights @ sources[: len(weights)]
+            rows[layer] = last
+        return rows
+
+
+def build_dense(spec: RunSpec) -> Connection:
+    """Build the weighted averages over depth of a spec."""
+    return WeightedDepth(spec)

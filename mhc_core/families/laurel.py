@@ -1,0 +1,66 @@
+"""LAuReL (arXiv 2411.07501): learned weights of branch and skip path, and a map of low rank on the latter.
+
+The definition follows public code: wdlctc/hyper-connection-factory, `hcfactory/connections/laurel.py`, its form rw_lr.
+The paper was not read; by that code's account it leaves open how the weights are bounded.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mhc_core.family import Array, Family, Look, OwnCosts
+
+
+def compute_mixing(own: dict[str, Array], x_NnC: Array | None) -> tuple[Array, Array, Array]:
+    """Compute H_pre = 1, H_post = a and H_res = b, (a, b) = 2 softmax(w)."""
+    first, second = own["weights"]
+    a = 2 / (1 + np.exp(second - first))
+    return np.ones(1), np.array([a]), np.array([[2 - a]])
+
+
+def pass_features(own: dict[str, Array], x_nNC: Array) -> Array:
+    """Compute x + x A B, which H_res multiplies."""
+    found: Array = x_nNC + (x_nNC @ own["down"]) @ own["up"]
+    return found
+
+
+class Costs(OwnCosts):
+    """Two weights, and two products of rank R, of every layer."""
+
+    calls = 8
+
+    def count_parameters(self, spec: Any) -> int:
+        return int(spec.depth * (2 + 2 * spec.width * spec.connection.gate_rank))
+
+    def count_operations(self, spec: Any) -> float:
+        return float(spec.width * (4 * spec.connection.gate_rank + 4))
+
+    def count_moved(self, spec: Any) -> float:
+        return float(22 * spec.width + 10 * spec.connection.gate_rank)
+
+    def count_kept(self, spec: Any) -> float:
+        return float(spec.width + 2 * spec.connection.gate_rank)
+
+
+FAMILY = Family(
+    name="LAuReL",
+    summary="LAuReL, learned weights of branch and skip path with a map of low rank",
+    year=2024,
+    place=22,
+    look=Look("#ff3155", "#fff3e7", "1px,3px,6px,3px", "diamond-wide"),
+    streams="one",
+    rows="free",
+    columns="free",
+    norm_bounded=False,
+    has_rank=True,
+    by_token=False,
+    drawn="weights",
+    build="mhc_core.connections.laurel:build_laurel",
+    mixing_reference=compute_mixing,
+    pass_reference=pass_features,
+    costs=Costs(),
+    paper="arXiv 2411.07501",
+    parent="residual",
+    keeps="one state, which passes every layer by",
+    gives_up="a gain of 1: weights of branch and skip path, which sum to 2, multiply over depth",
+)

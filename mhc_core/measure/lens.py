@@ -1,0 +1,192 @@
+"""The lens of a stack: what its own read-out makes of every state on the way, and what each stream carries.
+
+The logit lens reads a state in the middle of the stack as if it were the last one. A state reads out as a whole, with
+some of its streams alone (the others are 0), and the output of a branch reads out by itself, as a state with which a
+stack could start. Compared is the softmax of the logits with that of the stack's own output, edits included.
+
+Linear probes say what each stream carries: see `linear_probe.py`.
+
+Shapes: L layers, R = L + 1 rows (the embedding, then what leaves each layer), n streams, S subsets of them, N samples,
+C width, P targets of probes.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import torch
+
+from mhc_core.connections import Mixing
+from mhc_core.cost.estimates import Estimate, estimate_lens_work
+from mhc_core.cost.rates import DEFAULT_RATES, Rates
+from mhc_core.inputs import DigitsEmbedding, TextEmbedding
+from mhc_core.measure.linear_probe import PROBED_SAMPLES, Targets, fit_probe, list_targets, measure_chance, show
+from mhc_core.measure.run import choose_device
+from mhc_core.measure.trained import TrainedStacks
+from mhc_core.measure.training import train
+from mhc_core.metrics.effects import measure_divergence
+from mhc_core.record.stages import LensFrame, ProgressFrame
+from mhc_core.spec import RunSpec, SpecError
+from mhc_core.stack import Stack, build_stack
+
+MOST_STREAMS = 4  # of which every subset is read; of more, each alone and all but one
+TOP = 5  # tokens of a row
+CONTEXT = 40  # bytes before the position
+
+
+def list_subsets(streams: int) -> list[tuple[int, ...]]:
+    """List the subsets of streams that are read, smaller ones first and all together last."""
+    sizes = range(1, streams + 1) if streams <= MOST_STREAMS else (1, streams - 1, streams)
+    return [subset for size in sizes for subset in combinations(range(streams), size)]
+
+
+def estimate_lens(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Return predicted cost of `measure_lens`."""
+    return estimate_lens_work(spec, len(list_subsets(spec.streams)) + 2, 2 * PROBED_SAMPLES, rates)
+
+
+def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterator[ProgressFrame | LensFrame]:
+    """Measure the lens of a spec, of the trained stack where it trains, at its first seed.
+
+    A stack that is among `trained` does not train again. Closing the generator stops it.
+
+    Raises
+    ------
+    SpecError
+        If the read-out gives no distribution, or the spec asks for a device that this machine lacks.
+    """
+    check_lens(spec)
+    stack = build_stack(spec).to(choose_device(spec))
+    if spec.train.steps:
+        with stack.with_edits():
+            for _ in train(stack) if trained is None else trained.train(stack):
+                pass
+    yield ProgressFrame(stage="lens", done=0.2)
+    values, tokens = read_rows(stack)
+    context, target = describe_position(stack)
+    targets, accuracies = list_targets(stack), []
+    for row in probe_rows(stack, targets):
+        accuracies.append(row)
+        yield ProgressFrame(stage="lens", done=0.2 + 0.8 * len(accuracies) / (spec.depth + 1))
+    fit, held = targets.halves
+    yield LensFrame(
+        subsets=[list(subset) for subset in list_subsets(spec.streams)],
+        values=values | {"probe": np.moveaxis(np.array(accuracies), 2, 0)},
+        tokens=tokens,
+        context=context,
+        target=target,
+        targets=list(fit),
+        chance=[measure_chance(fit[key], held[key]) for key in fit],
+        probed=len(held["position"]),
+    )
+
+
+def check_lens(spec: RunSpec) -> None:
+    """Check that a spec has a read-out that gives a distribution.
+
+    Raises
+    ------
+    SpecError
+        If it has none.
+    """
+    if spec.input.kind in ("gaussian", "correlated"):
+        raise SpecError("input.kind", spec.input.kind, "text, corpus or digits: vectors have no classes to read out")
+
+
+@torch.no_grad()
+def read_rows(stack: Stack) -> tuple[dict[str, np.ndarray], list[list[str]]]:
+    """Read every state out: divergences from the output in nats, float64, and the likeliest tokens of one position.
+
+    Returns
+    -------
+    kl: (R), of the whole state. kl_subsets: (R, S). kl_branches: (L). top: (R, k), probabilities. And the names of
+    these tokens.
+    """
+    climbed = list(climb(stack))
+    states, outputs = [state for state, _ in climbed], [y for _, y in climbed if y is not None]
+    final = read_state(stack, states[-1])
+    subsets, connection = list_subsets(stack.spec.streams), stack.connection
+    kl, parts, top, names = [], [], [], []
+    for state in states:
+        logits = read_state(stack, state)
+        kl.append(measure_divergence(final, logits))
+        parts += [measure_divergence(final, read_state(stack, keep(stack, state, subset))) for subset in subsets]
+        # The last position of the first sequence; of digits the first image.
+        chances = torch.softmax(logits.flatten(0, -2)[_find_position(logits)].double(), 0)
+        likely = torch.topk(chances, min(TOP, len(chances)))
+        top.append(likely.values)
+        names.append([name_token(stack.spec, int(place)) for place in likely.indices])
+    of_branches = [measure_divergence(final, read_state(stack, connection.expand(y))) for y in outputs]
+    found = {
+        "kl": torch.stack(kl),
+        "kl_subsets": torch.stack(parts).view(len(states), len(subsets)),
+        "kl_branches": torch.stack(of_branches),
+        "top": torch.stack(top),
+    }
+    return {key: value.cpu().numpy() for key, value in found.items()}, names
+
+
+@torch.no_grad()
+def climb(stack: Stack) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """Climb through a stack with its edits: the state before the layers, then of each layer the state and its branch's
+    output.
+    """
+    if stack.edits.is_on:
+        stack.record_base()
+    state, static = stack.embed(), stack.connection.static_mixing()
+    yield state, None
+    for layer in range(stack.spec.depth):
+        row = None if static is None else Mixing(*(part[layer] for part in static))
+        output = stack.layer(layer, state, row)
+        state = output.state
+        yield state, output.y
+
+
+def read_state(stack: Stack, state: torch.Tensor) -> torch.Tensor:
+    """Return the logits of a state by the stack's own read-out: (B, T, V), or (B, V) of images."""
+    logits = stack.input.read_out(stack.collapse(state))
+    assert logits is not None, "checked before"
+    return logits
+
+
+def keep(stack: Stack, state: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
+    """Return a state whose other streams are 0."""
+    if len(subset) == stack.spec.streams:
+        return state
+    x_nNC = stack.connection.streams(state)
+    kept = torch.zeros(len(x_nNC), 1, 1, dtype=x_nNC.dtype, device=x_nNC.device)
+    kept[list(subset)] = 1.0
+    return stack.connection.join_streams(x_nNC * kept, state)
+
+
+def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:
+    """Probe every state, the embedding first: accuracies (n, P) on what is held out, by stream and target."""
+    fit, held = targets.halves
+    count = len(fit["position"])
+    with show(stack, targets.reads):
+        for state, _ in climb(stack):
+            x_nNC = stack.connection.streams(state).double()
+            yield [fit_probe(x_NC[:count], x_NC[count:], fit, held) for x_NC in x_nNC]
+
+
+def _find_position(logits: torch.Tensor) -> int:
+    return logits.shape[1] - 1 if logits.ndim == 3 else 0
+
+
+def describe_position(stack: Stack) -> tuple[str, str]:
+    """Describe the position whose tokens are listed: what was read up to there, and what follows in the data."""
+    if isinstance(stack.input, DigitsEmbedding):
+        return "the first image", str(int(stack.input.targets_B[0]))
+    assert isinstance(stack.input, TextEmbedding)
+    read = [int(byte) for byte in stack.input.ids_BT[0]]
+    context = "".join(name_token(stack.spec, byte) for byte in read[-CONTEXT:])
+    return context, name_token(stack.spec, int(stack.input.targets_BT[0, -1]))
+
+
+def name_token(spec: RunSpec, token: int) -> str:
+    """Name a class of the read-out: a digit, a character of ASCII, or a byte in hexadecimal digits."""
+    if spec.input.kind == "digits":
+        return str(token)
+    if token == ord("\n"):
+        return "\u21b5"
+    return chr(token) if 32 <= token < 127 else f"\\x{token:02x}"

@@ -1,0 +1,131 @@
+"""Linear probes: what can be read from a stream by a linear map, next to what a guess gets right.
+
+A probe is a ridge regression of one-hot targets on the features of a stream, standardised, fitted in closed form on one
+half of the data; its accuracy is that on the other half:
+
+    W = (X^T X + l N I)^-1 X^T (Y - mean Y),  predicted class = argmax(x W + mean Y)
+
+where features are more than samples by W = X^T (X X^T + l N I)^-1 (Y - mean Y), which is the same. Chance is the
+accuracy of the class that is most frequent where the probe is fitted.
+
+Of a text or the corpus the measured bytes are cut in two halves that share no byte, of digits in two sets of images.
+
+Shapes: N samples, C features, K classes.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mhc_core.inputs import GaussianInput, TextEmbedding
+from mhc_core.inputs.digits import load_digits, pick_images
+from mhc_core.inputs.text import spread_starts
+from mhc_core.stack import Stack
+
+PROBED_SAMPLES = 2048  # of each half, up to one sequence more
+RIDGE = 0.01  # times samples
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What is read, and what probes are to find there: windows of bytes by their starts, or images with their digits.
+
+    labels: of all tokens by name, (N); the first half is for fitting.
+    """
+
+    reads: tuple[np.ndarray, np.ndarray]
+    labels: Mapping[str, np.ndarray]
+
+    @property
+    def halves(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return the labels that probes are fitted on, and those that are held out."""
+        count = len(self.labels["position"]) // 2
+        fit = {key: labels[:count] for key, labels in self.labels.items()}
+        return fit, {key: labels[count:] for key, labels in self.labels.items()}
+
+
+@contextmanager
+def show(stack: Stack, reads: tuple[np.ndarray, np.ndarray]) -> Iterator[None]:
+    """Let the input of a stack read windows or images for a while."""
+    assert not isinstance(stack.input, GaussianInput), "vectors are refused before"
+    stack.input.read_data(*reads)
+    try:
+        yield
+    finally:
+        stack.input.set_batch(None)
+
+
+def list_targets(stack: Stack) -> Targets:
+    """List what is to be read from a stream: the position, the token and the next one; of images the digit."""
+    spec, tokens = stack.spec, stack.spec.input.tokens
+    count = -(-PROBED_SAMPLES // tokens)
+    position = np.tile(np.arange(tokens), 2 * count)
+    if not isinstance(stack.input, TextEmbedding):
+        images, digits = load_digits()
+        drawn = pick_images(spec.seed, 2 * count)
+        return Targets(
+            (images[drawn], digits[drawn]), {"position": position, "digit": np.repeat(digits[drawn], tokens)}
+        )
+    reads = spread_halves(stack.input.measured_bytes, tokens + 1, count)
+    with show(stack, reads):
+        token, following = (ids.flatten().cpu().numpy() for ids in (stack.input.ids_BT, stack.input.targets_BT))
+    return Targets(reads, {"position": position, "token": token, "next": following})
+
+
+def spread_halves(data: np.ndarray, window: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return bytes and the starts of windows in them, as many in the first half of the data as in the second.
+
+    A half that is shorter than a window is repeated, so that no window reads both.
+    """
+    halves = [np.resize(half, max(len(half), window)) for half in np.array_split(data, 2) if len(half)]
+    starts = [spread_starts(len(half) - window, count) for half in (halves[0], halves[-1])]
+    return np.concatenate([halves[0], halves[-1]]), np.concatenate([starts[0], len(halves[0]) + starts[1]])
+
+
+def fit_probe(
+    fit_NC: torch.Tensor, held_NC: torch.Tensor, fit: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
+) -> list[float]:
+    """Fit one probe for each target on some samples, and return its accuracy on those held out.
+
+    nan where the stream has left the range of its type.
+    """
+    if not bool(torch.isfinite(fit_NC).all() & torch.isfinite(held_NC).all()):
+        return [math.nan for _ in fit]
+    mean, spread = fit_NC.mean(0), fit_NC.std(0, correction=0)
+    size = torch.where(spread > 0, spread, 1.0)
+    x_NC, held_NC = (fit_NC - mean) / size, (held_NC - mean) / size
+    weigh = _build_solver(x_NC)
+    found = []
+    for key, labels in fit.items():
+        classes, places = np.unique(labels, return_inverse=True)
+        y_NK = torch.eye(len(classes), dtype=x_NC.dtype, device=x_NC.device)[torch.from_numpy(places).to(x_NC.device)]
+        share_K = y_NK.mean(0)
+        scores_NK = held_NC @ weigh(y_NK - share_K) + share_K
+        found.append(float((classes[scores_NK.argmax(1).cpu().numpy()] == held[key]).mean()))
+    return found
+
+
+def _build_solver(x_NC: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what makes the weights (C, K) of targets (N, K), by the smaller of both systems, factorised once."""
+    count, features = x_NC.shape
+    is_wide = features > count
+    gram = x_NC @ x_NC.T if is_wide else x_NC.T @ x_NC
+    gram.diagonal().add_(RIDGE * count)
+    factor = torch.linalg.cholesky(gram)
+
+    def weigh(y_NK: torch.Tensor) -> torch.Tensor:
+        if is_wide:
+            return x_NC.T @ torch.cholesky_solve(y_NK, factor)
+        return torch.cholesky_solve(x_NC.T @ y_NK, factor)
+
+    return weigh
+
+
+def measure_chance(fit: np.ndarray, held: np.ndarray) -> float:
+    """Measure the accuracy of the class that is most frequent where probes are fitted, on what is held out."""
+    classes, counts = np.unique(fit, return_counts=True)
+    return float((held == classes[counts.argmax()]).mean())

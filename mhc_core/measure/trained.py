@@ -1,0 +1,125 @@
+"""Stacks that were trained before: their weights and steps in files, so that a run with other edits need not train.
+
+Edits do not act on training. A run that differs in its edits alone, an atlas and a lens train the same stack: the first
+run stores it, the others read it. What they compute is the same to the last bit, because a file is named by all that
+decides on it: the spec without edits, the versions, the device and the number of threads.
+
+A file is a zip of numpy arrays: one for each parameter, and the frames of all steps as lines of JSON.
+"""
+
+import hashlib
+import os
+from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+import torch
+
+from mhc_core.measure.training import train
+from mhc_core.record import codec
+from mhc_core.record.stages import StepFrame
+from mhc_core.record.values import Values
+from mhc_core.stack import Stack
+
+STEPS, UPDATES = ":steps", ":updates"  # which are names of no parameter
+TOTAL_BYTES = 2**29  # of all files; those that were used least recently go first
+FILE_BYTES = 2**26  # beyond which a stack is not stored
+
+
+class TrainedStacks:
+    """A folder of trained stacks. Several processes may use it: a file is written aside, then renamed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def train(self, stack: Stack) -> Generator[StepFrame, None, int]:
+        """Train a stack as `train` does, in place and with the same frames, or read what that gave before."""
+        path = self.folder / f"{name_training(stack)}.npz"
+        try:
+            frames, done = _load(stack, path)
+        except FileNotFoundError:
+            frames = []
+            training = train(stack)
+            while True:
+                try:
+                    frames.append(next(training))
+                except StopIteration as end:
+                    done = end.value
+                    break
+                yield frames[-1]
+            self._save(stack, path, frames, done)
+            return done
+        yield from frames
+        return done
+
+    def _save(self, stack: Stack, path: Path, frames: list[StepFrame], done: int) -> None:
+        lines = b"".join(codec.encode_frame(frame, "", index) for index, frame in enumerate(frames))
+        weights = {name: _to_array(parameter) for name, parameter in stack.named_parameters()}
+        if len(lines) + sum(array.nbytes for array in weights.values()) > FILE_BYTES:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
+            arrays = {STEPS: np.frombuffer(lines, dtype=np.uint8), UPDATES: np.array(done)}
+            np.savez(part, allow_pickle=False, **weights, **arrays)
+        os.replace(part.name, path)
+        self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
+        """Remove files until the rest is small enough; another process may have removed one."""
+        total = 0
+        for path in sorted(self.folder.glob("*.npz"), key=_read_time, reverse=True):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+                if total > TOTAL_BYTES:
+                    path.unlink()
+
+
+def name_training(stack: Stack) -> str:
+    """Name all that decides what training makes of a stack."""
+    device = next(stack.parameters()).device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    spec = stack.spec.model_copy(update={"edits": ()})
+    parts = (spec.id, torch.__version__, np.__version__, name, str(torch.get_num_threads()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+@torch.no_grad()
+def _load(stack: Stack, path: Path) -> tuple[list[StepFrame], int]:
+    """Read the frames of the steps and the number of updates, and give the stack its weights."""
+    with np.load(path, allow_pickle=False) as stored:
+        frames = [_read_step(line, stack) for line in stored[STEPS].tobytes().splitlines()]
+        for name, parameter in stack.named_parameters():
+            parameter.copy_(torch.from_numpy(stored[name]).view(parameter.dtype).view(parameter.shape))
+        done = int(stored[UPDATES])
+    with suppress(FileNotFoundError):
+        path.touch()
+    return frames, done
+
+
+def _read_step(line: bytes, stack: Stack) -> StepFrame:
+    """Read the frame of a step, with its arrays in the type in which they were measured."""
+    frame = codec.decode_line(line)
+    assert isinstance(frame, StepFrame)
+    cast = np.float64 if stack.spec.dtype == "float64" else np.float32
+
+    def restore(values: Values) -> Values:
+        return {key: value.astype(cast) if isinstance(value, np.ndarray) else value for key, value in values.items()}
+
+    before = None if frame.input is None else restore(frame.input)
+    return replace(frame, values=restore(frame.values), log10=restore(frame.log10), input=before)
+
+
+def _to_array(parameter: torch.Tensor) -> np.ndarray:
+    """The values of a parameter; those of bfloat16 as integers of their bits, because numpy has no such type."""
+    values = parameter.detach().cpu()
+    return (values.view(torch.int16) if values.dtype == torch.bfloat16 else values).numpy()
+
+
+def _read_time(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

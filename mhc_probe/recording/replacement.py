@@ -1,0 +1,46 @@
+"""Replace one tensor by another in all operations, for code that keeps a tensor in a variable of its own."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from mhc_probe.families.values import replace_tensor
+
+
+class Replacement(TorchFunctionMode):
+    """Active from `start` to `stop`, which must run also if the model raises: see `OperationTracker`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pair: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._is_active = False
+
+    @property
+    def original(self) -> torch.Tensor | None:
+        """Return the tensor to replace; None if there is none."""
+        return None if self._pair is None else self._pair[0]
+
+    def prepare(self, original: torch.Tensor, edited: torch.Tensor) -> None:
+        """Set what is to be replaced, and by what."""
+        self._pair = original, edited
+
+    def start(self) -> None:
+        """Replace it from here on."""
+        self._is_active = True
+        self.__enter__()
+
+    def stop(self) -> None:
+        """Replace nothing any more."""
+        if self._is_active:
+            self._is_active = False
+            self.__exit__(None, None, None)
+        self._pair = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if self._pair is None:
+            return func(*args, **(kwargs or {}))
+        return func(*replace_tensor(tuple(args), *self._pair), **replace_tensor(kwargs or {}, *self._pair))

@@ -1,0 +1,108 @@
+"""Edits of attention over depth: every form, edits that change nothing, skip connections, Verify, mistakes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mhc_core.edits import Edits
+from mhc_core.measure.recomputation import recompute
+from mhc_core.measure.run import run
+from mhc_core.measure.verification import verify
+from mhc_core.spec import SpecErrors
+from mhc_core.stack import build_stack
+from tests.core.conftest import build_spec, collect, measure, shake
+from tests.core.connections.test_depth import FORMS
+from tests.core.edits.test_edits import Edit, assert_as_in_numpy, differentiate
+from tests.core.measure.test_verify import failures
+
+KIND = {"kind": "attnres"}
+CUT: Edit = {"layers": [3, 3], "what": "source", "index": 1, "do": "zero"}
+EDITS: list[Edit] = [
+    {"layers": [1, 3], "what": "source", "index": 0, "do": "zero"},
+    {"layers": [2, 4], "what": "source", "do": "mean"},
+    {"layers": [2, 3], "what": "source", "do": "noise", "value": 0.2},
+    {"layers": [4, 4], "what": "source", "index": 0, "do": "freeze"},
+]
+
+
+def build(form: dict[str, Any], *edits: Edit, **fields: Any) -> Any:
+    return build_spec(depth=5, connection={**KIND, "noise": 0.3, **form}, edits=list(edits), **fields)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_edits_of_every_form_are_those_of_the_loops(form: dict[str, Any]) -> None:
+    for position in ("pre", "post"):
+        assert_as_in_numpy(shake(build_stack(build(form, *EDITS, block={"norm_position": position}))))
+
+
+@pytest.mark.parametrize("form", ["normed-heads-blocks", "delta-gated"])
+def test_gradients_are_those_of_the_edited_network(form: str) -> None:
+    stack = shake(build_stack(build(FORMS[form], *EDITS, block={"activation": "tanh"})))
+    direction = torch.randn(12, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    found, wanted = differentiate(stack, direction)
+    assert found == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "edit", [{"do": "scale", "value": 1.0}, {"do": "swap", "index": 1, "other": 1}, {"do": "noise", "value": 0.0}]
+)
+def test_edits_that_change_nothing_leave_every_bit(edit: Edit) -> None:
+    plain = measure(build({}, dtype="float32"))
+    edited = measure(build({}, {"layers": [2, 4], "what": "source"} | edit, dtype="float32"))
+    for key in ("act_rms", "branch_in_rms", "branch_out_rms", "grad_rms", "param_grad_norm", "mixing_grad_norm"):
+        np.testing.assert_array_equal(plain.layers[key], edited.layers[key], err_msg=key)
+    np.testing.assert_array_equal(plain.matrices["unfolded"], edited.matrices["unfolded"])
+    assert (edited.loss, edited.loss_base, edited.output_kl) == (plain.loss, plain.loss, 0.0)
+    assert not edited.layers["effect_grad"].any()
+
+
+def test_effective_skip_connections_include_the_edit() -> None:
+    plain, edited = (measure(build({}, *edits)).matrices["unfolded"] for edits in ([], [CUT]))
+    assert edited[3, 1] == 0 < plain[3, 1]
+    np.testing.assert_allclose(edited[3, [0, 2, 3]], plain[3, [0, 2, 3]], rtol=1e-12)
+    assert edited[3].sum() == pytest.approx(1 - plain[3, 1])
+    np.testing.assert_array_equal(edited[:3], plain[:3])
+    kept = measure(build({}, CUT | {"index": None, "do": "top_k", "k": 2})).matrices["unfolded"]
+    assert kept[3].sum() == pytest.approx(1)
+
+
+def find_failed(*edits: Edit) -> set[str]:
+    spec = build({"depth_heads": 2}, *edits, jacobian=2, block={"activation": "tanh"})
+    checks = verify(spec, collect(list(run(spec))), recompute(spec))
+    assert "depth_rule" in {check.name for check in checks if check.verdict == "holds"}
+    return {name for name, _ in failures(checks)}
+
+
+def test_verify_holds_for_edited_sources_and_finds_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_failed(*EDITS) == set()
+    plain = Edits.weigh
+    monkeypatch.setattr(Edits, "weigh", lambda self, layer, attention: plain(self, layer, attention).flip(0))
+    assert "depth_weights" in find_failed(*EDITS)
+
+
+WRONG: dict[str, tuple[dict[str, Any], Edit, str]] = {
+    "the first layer": ({}, CUT | {"layers": [0, 2]}, "layers"),
+    "a source that comes later": ({}, CUT | {"index": 4}, "index"),
+    "a block that comes later": ({"depth_block": 2}, CUT | {"index": 3}, "index"),
+    "a block that is not full": ({"depth_block": 2, "depth_form": "delta"}, CUT | {"index": 2}, "index"),
+    "another that comes later": ({}, CUT | {"do": "swap", "other": 4}, "other"),
+    "values of too few": ({}, CUT | {"index": None, "do": "set", "values": [0.5, 0.5]}, "values"),
+    "values of layers that differ": (
+        {},
+        CUT | {"layers": [2, 3], "index": None, "do": "set", "values": [0.4, 0.3, 0.3]},
+        "layers",
+    ),
+    "too many kept": ({}, CUT | {"index": None, "do": "top_k", "k": 5}, "k"),
+    "one of the largest": ({}, CUT | {"do": "top_k", "k": 1}, "index"),
+    "what weights cannot do": ({}, CUT | {"do": "restore"}, "do"),
+    "a connection with streams": ({"kind": "mhc"}, CUT, "what"),
+}
+
+
+@pytest.mark.parametrize(("connection", "edit", "field"), WRONG.values(), ids=WRONG)
+def test_a_mistake_names_its_field(connection: dict[str, Any], edit: Edit, field: str) -> None:
+    with pytest.raises(SpecErrors) as caught:
+        build(connection, edit)
+    assert [error.field for error in caught.value.errors] == [f"edits.0.{field}"]
