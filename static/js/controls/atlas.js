@@ -9,7 +9,7 @@ import { toPalette } from '../picture/shown.js';
 import { download, downloadText, footLine } from '../share/export.js';
 import { moveCursor } from '../state/actions.js';
 import { atlases, computeAtlases, isMapping, isWanted, reasons, showCut, stopAtlases } from '../state/atlas.js';
-import { editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
+import { canEdit, editsByRun, editsOf, isComputing, setEdits, shownCut, targetOf } from '../state/edits.js';
 import * as state from '../state/signals.js';
 import {
   cellForKey,
@@ -25,7 +25,7 @@ import {
   toPercent,
   toPlace,
 } from '../state/view/atlas.js';
-import { ATLAS, CUTS } from '../state/view/edits.js';
+import { ATLAS, CUTS, countSources } from '../state/view/edits.js';
 import { isUnconstrained, stackOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
@@ -38,6 +38,9 @@ const TITLE = 'Every single cut';
 const MEANING = 'How far the last state is from the one without the cut, for a cut of each stream at each layer.';
 const NAME = 'mhc-scope-cuts';
 const ROW_PX = { wide: 14, medium: 14, narrow: 20 };
+const MIN_ROW_PX = 4;
+const MOST_PX = 420; // height of all rows, if each has its least
+const LABEL_PX = 12; // least distance of two labels
 const GAP_PX = 8; // between two runs
 const NAME_PX = 18; // above the rows of a run, where there is no room on the left
 const CROSS_PX = 3;
@@ -79,7 +82,7 @@ function AtlasMap() {
         <div class="card-title"><h2>${TITLE}</h2><${Legend} parts=${parts} act=${act} /></div>
         <div class="card-tools">
           <span class="segments small" role="group" aria-label="What a cut does">
-            ${Object.entries(CUTS).map(([key, title]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
+            ${listCuts().map(([key, { title }]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
           </span>
           <${Menu} label=${`${TITLE}: more`} items=${items} />
           <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${close}>✕</button>
@@ -90,6 +93,13 @@ function AtlasMap() {
       <${Reasons} act=${act} />
     </section>
   `;
+}
+
+/** List the ways of cutting that a run of the view can have. */
+function listCuts() {
+  const view = state.settings.value;
+  const isAttending = view.runs.some((choice) => stackOf(state.fields.value, view, choice).attends);
+  return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isAttending);
 }
 
 /** Close the map, and cancel what is computed. */
@@ -138,8 +148,12 @@ function Progress() {
 
 /** Count the cuts of a run. @param {number} run @param {import('../../types').Atlas} atlas */
 function countCuts(run, { cuts }) {
-  const { depth, streams } = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
-  return cuts.length * depth * streams;
+  const stack = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
+  const layers = inclusiveRange(0, stack.depth - 1);
+  const sources = layers.slice(1).reduce((sum, layer) => sum + countSources(layer, stack), 0);
+  /** @type {Record<string, number>} */
+  const counts = { branch: stack.depth, source: sources };
+  return cuts.reduce((sum, { what }) => sum + (counts[what] ?? stack.depth * stack.streams), 0);
 }
 
 /** Render why runs have no map, or none of this kind. @param {{act: string}} props */
@@ -149,7 +163,7 @@ function Reasons({ act }) {
     if (reasons.value[run]) return [`${label} ${reasons.value[run]}.`];
     if (entry?.status === 'failed') return [`${label}: ${entry.message}`];
     if (entry?.status !== 'done' || !entry.atlas || effectsOf(entry.atlas, act)) return [];
-    return [`${label} has no mixing to replace.`];
+    return [`${label} has nothing of this kind to cut.`];
   });
   return sentences.length > 0 ? html`<p class="hint">${sentences.join(' ')}</p>` : null;
 }
@@ -259,7 +273,7 @@ function Figure({ parts, act }) {
       ${plan ? html`<${Marks} plan=${plan} shown=${shown} />` : null}
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
-      <span id="atlas-cell" aria-live="polite">${part && shown ? `${describeCell(part, act, shown)}.` : 'A click on a cell makes that edit.'}</span>
+      <span id="atlas-cell" aria-live="polite">${part && shown ? toWords(part, act, shown) : 'A click on a cell makes that edit.'}</span>
       ${at && !pointed ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
     </div>
@@ -294,11 +308,17 @@ function Marks({ plan, shown }) {
 function switchEdit(parts, act, cell) {
   const part = parts.find(({ run }) => run === cell.run);
   const edit = part && toEdit(part.atlas, act, cell);
-  if (!edit) return;
+  if (!edit || !canEdit(cell.run, edit)) return;
   const target = targetOf(cell.run);
   const edits = editsOf(target);
   const place = edits.findIndex((other) => includesCell(other, edit));
   setEdits(target, place < 0 ? [...edits, edit] : edits.toSpliced(place, 1));
+}
+
+/** Describe a cell; of a source that a layer does not read there is nothing. @param {Part} part @param {string} act @param {Cell} cell */
+function toWords(part, act, cell) {
+  const edit = toEdit(part.atlas, act, cell);
+  return edit && canEdit(cell.run, edit) ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
 }
 
 /** Return whether the edit of a cell is made. @param {Part[]} parts @param {string} act @param {Cell} cell */
@@ -311,7 +331,8 @@ function isMade(parts, act, cell) {
 /** Compute where everything is. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
 function toPlan(parts, act, width) {
   const layout = toLayout(width, [1], state.layers.value);
-  const row_px = ROW_PX[layout.form];
+  const count = listRows(parts, act).length;
+  const row_px = Math.max(MIN_ROW_PX, Math.min(ROW_PX[layout.form], Math.floor(MOST_PX / Math.max(1, count))));
   const isNarrow = layout.form === 'narrow';
   /** @type {Row[]} */
   const rows = [];
@@ -352,8 +373,8 @@ function paintMap(context, { layout, rows, names, row_px }, parts, act, palette)
     context.font = `400 11px ${palette.font}`;
     context.fillStyle = palette.muted;
     context.textAlign = 'right';
-    if (layout.form !== 'narrow')
-      context.fillText(`stream ${row.stream + 1}`, layout.strips.left - 8, row.y + row_px / 2);
+    const isLabelled = layout.form !== 'narrow' && row.stream % Math.ceil(LABEL_PX / row_px) === 0;
+    if (isLabelled) context.fillText(row.name, layout.strips.left - 8, row.y + row_px / 2);
     const made = (editsByRun.value[row.run] ?? []).map(({ edit }) => edit);
     const { atlas } = /** @type {Part} */ (parts.find(({ run }) => run === row.run));
     for (const layer of inclusiveRange(0, row.layers - 1)) {
@@ -397,7 +418,7 @@ function drawImage(parts, act) {
   context.fillStyle = palette.ink;
   context.font = `600 16px ${palette.font}`;
   context.fillText(
-    `${TITLE}: ${CUTS[act]}; change of the last state, darkest ${toPercent(largestEffect(parts, act))}`,
+    `${TITLE}: ${CUTS[act].title}; change of the last state, at most ${toPercent(largestEffect(parts, act))}`,
     IMAGE.pad,
     26,
   );
