@@ -88,7 +88,7 @@ function AtlasMap() {
           <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${close}>✕</button>
         </div>
       </header>
-      ${isTable ? html`<${Table} parts=${parts} act=${act} />` : parts.length > 0 ? html`<${Figure} parts=${parts} act=${act} />` : null}
+      ${isTable ? html`<${Table} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${Figure} parts=${parts} act=${act} />` : null}
       <${Progress} />
       <${Reasons} act=${act} />
     </section>
@@ -380,7 +380,8 @@ function paintMap(context, { layout, rows, names, row_px }, parts, act, palette)
     for (const layer of inclusiveRange(0, row.layers - 1)) {
       const [left, right] = [xOf(layout, layer), xOf(layout, layer + 1)];
       const value = row.values[layer];
-      context.fillStyle = value === null ? palette.grid : colorAt(stops, toPlace(value, most));
+      if (value === null) continue; // nothing to cut, or beyond the range of its type
+      context.fillStyle = colorAt(stops, toPlace(value, most));
       context.fillRect(left, row.y, right - left - (right - left > 6 ? 1 : 0), row_px - 1);
       const edit = toEdit(atlas, act, { run: row.run, stream: row.stream, layer });
       if (edit && made.some((other) => includesCell(other, edit)))
