@@ -95,7 +95,7 @@ class ResidualMap(ABC):
 
 @dataclass(frozen=True)
 class ReferenceRead:
-    """What is read behind a layer: coefficients of the K sources, (K, N, H), or (K, 1, 1) where all samples and heads
+    """What is read after a layer: coefficients of the K sources, (K, N, H), or (K, 1, 1) where all samples and heads
     share them; the sum (N, C), normed where a norm follows the layer; and the mean weight of each output in it (J).
     """
 
@@ -157,7 +157,7 @@ class Reads(ABC):
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
     ) -> list[ReferenceRead]:
-        """Compute what is read behind every layer.
+        """Compute what is read after every layer.
 
         Parameters
         ----------
@@ -175,7 +175,7 @@ class Reads(ABC):
 
     @abstractmethod
     def count_sources(self, spec: Any, layer: int) -> int:
-        """Count the sources behind a layer."""
+        """Count the sources after a layer."""
 
     @abstractmethod
     def count_passes(self, spec: Any) -> float:

@@ -75,7 +75,7 @@ class Stack(nn.Module):
         return state if skip == 1.0 or not self.spec.family.has_mixing else skip * state
 
     def loss(self, state: torch.Tensor) -> torch.Tensor:
-        """The loss of the state behind the last layer, of as many sequences as the input has."""
+        """The loss of the state after the last layer, of as many sequences as the input has."""
         return self.input.loss(self.collapse(state))
 
     def collapse(self, state: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ class SourceRead(NamedTuple):
 
 
 class LayerPass(NamedTuple):
-    """What one layer did in a pass: the state behind it, its branch's output and its coefficients.
+    """What one layer did in a pass: the state after it, its branch's output and its coefficients.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class LayerPass(NamedTuple):
     y: the branch's output, (..., C); None if it is not known.
     h_pre, h_post: (n) or (N, n); None if not known.
     h_res: (n, n) or (N, n, n) each: candidates for H_res; () where none is known. With several
-        streams the state behind the layer decides, over all layers: see `laws.choose`.
+        streams the state after the layer decides, over all layers: see `laws.choose`.
     name: kind of the branch, if it is known only after the call.
     weights: parameters of the branch.
     read: how the state is read, if layers read earlier outputs; then there are no coefficients.

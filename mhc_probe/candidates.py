@@ -41,7 +41,7 @@ class Candidates:
     def choose(self, recordings: Sequence[AdapterRecording]) -> tuple[JoinedPasses, PassRecorder]:
         """Return the complete pass of the first adapter that its states confirm. Later attachments use only this one.
 
-        If no adapter is confirmed, choose the first that needs no confirmation: behind a norm that follows a layer's
+        If no adapter is confirmed, choose the first that needs no confirmation: after a norm that follows a layer's
         sum, H_res is unknown.
 
         Raises

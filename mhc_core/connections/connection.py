@@ -64,7 +64,7 @@ class PassedMixing(NamedTuple):
 
 
 class Query(NamedTuple):
-    """What the attention over depth behind one layer is made with: a query (C), and the gate of its sum (), or 1."""
+    """What the attention over depth after one layer is made with: a query (C), and the gate of its sum (), or 1."""
 
     query: torch.Tensor
     gate: torch.Tensor
@@ -129,7 +129,7 @@ class Connection(nn.Module, ABC):
         """Coefficients of all layers at once where no token can change them, else None."""
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Any:
-        """The `Mixing` of one layer for each sample of the state; without mixing the `Query` behind the branch."""
+        """The `Mixing` of one layer for each sample of the state; without mixing the `Query` after the branch."""
         raise AssertionError("a static family's coefficients do not come from the state")
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
@@ -172,7 +172,7 @@ class Connection(nn.Module, ABC):
         return self.write(state, y_NC, mixing), mixing
 
     def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
-        """The state behind a norm that follows the layer: each stream, or all parts of the width together."""
+        """The state after a norm that follows the layer: each stream, or all parts of the width together."""
         return normalise(state, norm)
 
     @abstractmethod

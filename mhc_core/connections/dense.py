@@ -1,4 +1,4 @@
-"""Weighted averages over depth: behind each block of layers, a learned weighted sum of all states is the new state.
+"""Weighted averages over depth: after each block of layers, a learned weighted sum of all states is the new state.
 
     X_i = B_i(Y_{i-1}),  Y_i = sum_{j <= i} a_ij X_j,  X_0 = Y_0 = the embedding
 
@@ -22,7 +22,7 @@ from mhc_core.spec import RunSpec
 
 
 class SourceWeights(NamedTuple):
-    """The weights of the states in the sum behind a layer, (K); none where the layer ends no block."""
+    """The weights of the states in the sum after a layer, (K); none where the layer ends no block."""
 
     weights: torch.Tensor
 
@@ -30,7 +30,7 @@ class SourceWeights(NamedTuple):
 class WeightedDepth(Connection):
     """The state is (K + 1, N, C): the states that are summed, and last the one that layers read and add to.
 
-    A layer's own parameters are the weights of the sum behind it.
+    A layer's own parameters are the weights of the sum after it.
     """
 
     sample_axis = 1
@@ -111,7 +111,7 @@ class WeightedDepth(Connection):
         return self._rows[layer, : layer + 2]
 
     def _weigh_all(self) -> torch.Tensor:
-        """Return what is read behind every layer in terms of the embedding and of all outputs, (L, L + 1)."""
+        """Return what is read after every layer in terms of the embedding and of all outputs, (L, L + 1)."""
         device = next(iter(self.weights.values())).device
         ends = [layer for layer in range(self.layers) if self._ends_block(layer)]
         sources = torch.zeros(len(ends) + 1, self.layers + 1, dtype=torch.float64, device=device)

@@ -8,7 +8,7 @@ which would only multiply the query, and the published eps. Where values are nor
 of s_i, and c is one over the square root of a head's features. With H heads, each slice of C / H features has weights
 of its own; the norm is over all features. Formulas as in the code that `mhc_core/families/attnres.py` names.
 
-The first layer reads the embedding alone. The sum behind the last layer goes to the read-out. In the delta form a layer
+The first layer reads the embedding alone. The sum after the last layer goes to the read-out. In the delta form a layer
 reads x_l + g sum_i a_i s_i, x_l being the plain residual state, which is the sum of all sources; only full blocks are
 weighed, and the read-out takes x_L. A norm that follows the layer is of what is read; sources stay as they are.
 DeepNorm has no skip path to enlarge, as without a connection.
@@ -36,7 +36,7 @@ KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-line
 class DepthAttention(Connection):
     """The state is (K + 1, N, C): the sources, and last what the next layer reads of them, which is its one stream.
 
-    A layer's own parameters are those of the sum behind it: the query by which the next layer, or the read-out, reads.
+    A layer's own parameters are those of the sum after it: the query by which the next layer, or the read-out, reads.
     """
 
     sample_axis = 1
@@ -107,7 +107,7 @@ class DepthAttention(Connection):
         return grad.sum(0, keepdim=True)
 
     def _count_attended(self, layer: int) -> int:
-        """Return how many sources are weighed behind a layer; 0 where the plain state is read."""
+        """Return how many sources are weighed after a layer; 0 where the plain state is read."""
         if self.is_delta and layer == self.layers - 1:
             return 0
         return count_sources(layer + 1, self.block, has_full_blocks=self.is_delta)

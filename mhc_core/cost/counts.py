@@ -50,7 +50,7 @@ def count_parameters(spec: RunSpec) -> int:
 
 
 def count_sources(spec: RunSpec) -> int:
-    """Count the sources behind every layer, summed over layers, where layers read earlier outputs; else 0."""
+    """Count the sources after every layer, summed over layers, where layers read earlier outputs; else 0."""
     reads = spec.family.reads
     return 0 if reads is None else sum(reads.count_sources(spec, layer) for layer in range(spec.depth))
 

@@ -48,7 +48,7 @@ class AttentionReads(Reads):
         return np.full(sources, 1 / max(sources, 1))
 
     def count_parameters(self, spec: Any) -> int:
-        # Queries, and gates if there are any: of the reads behind all layers, in a delta form but the last.
+        # Queries, and gates if there are any: of the reads after all layers, in a delta form but the last.
         form = spec.connection.depth_form
         return int((spec.depth - (form != "replace")) * (spec.width + (form == "delta_gated")))
 
@@ -66,7 +66,7 @@ class AttentionReads(Reads):
 
 @dataclass(frozen=True)
 class _Sources:
-    """What is weighed behind a layer: the embedding and blocks of `counts` outputs, (K, N, C).
+    """What is weighed after a layer: the embedding and blocks of `counts` outputs, (K, N, C).
 
     plain: the embedding and all outputs, summed.
     """

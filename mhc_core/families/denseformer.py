@@ -1,4 +1,4 @@
-"""DenseFormer (arXiv 2402.02622): behind each block, a weighted average over the depth replaces the state.
+"""DenseFormer (arXiv 2402.02622): after each block, a weighted average over the depth replaces the state.
 
 The definition follows public code: wdlctc/hyper-connection-factory, `hcfactory/connections/dense.py`, without its
 dilation. The paper was not read.

@@ -16,7 +16,7 @@ from mhc_core.record.result import Result
 from mhc_core.record.summary import Finding
 from mhc_core.spec import EditSpec
 
-SAME = 0.05  # decades, up to which the effect behind the first edit and at the end count as the same
+SAME = 0.05  # decades, up to which the effect after the first edit and at the end count as the same
 ROUNDING = {
     "float64": 1e-12,
     "float32": 1e-5,
@@ -120,7 +120,7 @@ def describe_effect(edits: Sequence[EditSpec], dtype: str, result: Result) -> Fi
 
 
 def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
-    """Describe the distance of the states behind the first edit and at the end, given in decades."""
+    """Describe the distance of the states after the first edit and at the end, given in decades."""
     if np.isnan(behind) or np.isnan(end):
         return "the states cannot be compared with those without edits: some are zero, or leave the range of their type"
     if np.isneginf(end):
@@ -128,8 +128,8 @@ def _describe_states(behind: float, end: float, first: int, depth: int) -> str:
     if first == depth - 1:
         return f"the last state differs from that without edits by {format_percent(_to_size(end))}"
     if np.isneginf(behind):
-        return f"nothing changes behind layer {first + 1}; the last state differs by {format_percent(_to_size(end))}"
-    text = f"the state behind layer {first + 1} differs from that without edits by {format_percent(_to_size(behind))}"
+        return f"nothing changes after layer {first + 1}; the last state differs by {format_percent(_to_size(end))}"
+    text = f"the state after layer {first + 1} differs from that without edits by {format_percent(_to_size(behind))}"
     if abs(end - behind) < SAME:
         return f"{text}, and as much at the end"
     way = "shrinks to" if end < behind else "grows to"

@@ -27,7 +27,7 @@ def say_status(status: str) -> str:
 
 
 def format_fixed(value: float, digits: int) -> str:
-    """Format a value with that many digits behind the point; what rounds to zero has no sign."""
+    """Format a value with that many digits after the point; what rounds to zero has no sign."""
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if float(text) == 0 else text
 

@@ -129,7 +129,7 @@ class _Atlas:
         return found
 
     def _follow(self, layer: int, maker: int, cells: list[Cell]) -> list[list[float]]:
-        """Compute some cuts of a layer, and all layers behind them, for all of them together."""
+        """Compute some cuts of a layer, and all layers after them, for all of them together."""
         state = torch.cat([self._cut_one(layer, maker, *cell) for cell in cells], self.axis)
         for above in range(maker + 1, self.stack.spec.depth):
             state = self.stack.layer(above, state, self._get_row(above)).state

@@ -5,11 +5,11 @@ from mhc_core.theory.laws import OWN
 # By relation: the metric that it is about, the largest error that holds, what it says, and where it comes from.
 IDENTITIES = {
     "layer_rule": (
-        "act_rms", 1e-11, "In float64, every state is H_res x + H_post F, normed where the norm stands behind.",
+        "act_rms", 1e-11, "In float64, every state is H_res x + H_post F, normed where the norm follows the addition.",
         "mHC Eq. 3",
     ),
     "depth_rule": (
-        "act_rms", 1e-11, "In float64, what is read behind a layer is the sum of the sources by their weights, normed "
+        "act_rms", 1e-11, "In float64, what is read after a layer is the sum of the sources by their weights, normed "
         "where the norm follows the layer.", "the code that the family is defined by",
     ),
     "depth_weights": (
@@ -21,7 +21,7 @@ IDENTITIES = {
         "1/K each of K where queries are 0.", OWN,
     ),
     "projection": ("h_res", 1e-10, "H_res is what Sinkhorn's rounds make of the raw logits.", "mHC Eq. 8-9"),
-    "norm": ("branch_out_rms", 1e-9, "A branch behind a norm gives the same for a state twice as large.", OWN),
+    "norm": ("branch_out_rms", 1e-9, "A branch after a norm gives the same for a state twice as large.", OWN),
     "causality": ("act_rms", 1e-11, "Other tokens in the second half of a sequence leave the first as it was.", OWN),
     "adjoint": (
         "grad_rms", 0.01, "A layer's gradient foretells what a small move does to the next layer, or to the loss.", OWN,
@@ -69,7 +69,7 @@ DETECTS = {
     "cannot find faults inside a branch.",
     "drift_size": "Finds a drift that is a few percent too large or small. It cannot find a transposed matrix, or "
     "anything outside the mixing.",
-    "layer_rule": "Finds a transposed H_res, a missing skip path, and a norm behind the addition that is missing. It "
+    "layer_rule": "Finds a transposed H_res, a missing skip path, and a norm after the addition that is missing. It "
     "cannot find faults inside a branch, or coefficients that are wrong themselves.",
     "depth_rule": "Finds a source that is missing, summed twice or in the wrong block, and a gate that is left out. It "
     "cannot find faults inside a branch, or weights that are wrong themselves.",
@@ -101,7 +101,7 @@ DETECTS = {
     "that is applied otherwise than noted, such as transposed, or anything outside the mixing.",
     "drift_gain": "Finds a drift that is several times too large. It cannot find a transposed matrix, whose products "
     "have the same law, or anything outside the mixing.",
-    "post_norm": "Finds a missing norm behind the addition. It cannot find anything that the norm takes away again.",
+    "post_norm": "Finds a missing norm after the addition. It cannot find anything that the norm takes away again.",
     "rezero": "Finds a branch that does not start at zero, and a missing skip path. It cannot find anything inside a "
     "branch.",
     "correlation_map": "Finds another activation. It cannot find what changes sizes alone, as cosines have none.",

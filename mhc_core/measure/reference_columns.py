@@ -573,7 +573,7 @@ def follow_gauge(reads_Ln: Array, writes_Ln: Array, h_res_Lnn: Array) -> dict[st
     """Follow reads and writes from their layers to the embedding: the natural logarithm of their norms (L), and the
     share of these up to which rounding entries of H_res to float32 may decide them.
 
-    A rounded H_i changes the norm by what is in front of it, times its own norm, times what is behind it, added up over
+    A rounded H_i changes the norm by what is in front of it, times its own norm, times what is after it, added up over
     all i.
     """
     depth = len(h_res_Lnn)

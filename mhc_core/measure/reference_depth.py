@@ -28,7 +28,7 @@ def compute_reads(
     weights: Sequence[Array] | None = None,
     edit: Callable[[int, Array], Array] | None = None,
 ) -> list[ReferenceRead]:
-    """Compute what is read behind every layer.
+    """Compute what is read after every layer.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def compute_reads(
 
 
 def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
-    """Check what is read behind each layer, (L) each: the largest errors; nan where nothing is weighed.
+    """Check what is read after each layer, (L) each: the largest errors; nan where nothing is weighed.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def check_reads(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput
 def _attend_moved(
     stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]
 ) -> tuple[dict[str, Array], list[Array]]:
-    """Return moved parameters, and the coefficients behind every layer with them, of a few samples."""
+    """Return moved parameters, and the coefficients after every layer with them, of a few samples."""
     connection: Any = stack.connection
     own = {name: p.detach().clone() for name, p in connection.named_parameters()}
     found, states = [], [start, *(output.state for output in outputs)]

@@ -71,7 +71,7 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
     ----------
     h_res_Lnn: static mixing.
     t: from 0, the basis as it is, to 1, in which every H_res is the identity.
-    anchor: the layer in front of which the basis stays as it is, from 0; L is behind the last. Numbers stay small near
+    anchor: the layer in front of which the basis stays as it is, from 0; L is after the last. Numbers stay small near
         it.
     """
     layers, n = h_res_Lnn.shape[:2]
@@ -147,7 +147,7 @@ def _carry_down(
 
     M_i is H_i, of norm `sizes_K`, or its inverse. A relative rounding r of H_i changes M_i by up to r ||H_i||, or of an
     inverse by M_i r ||H_i|| M_i; what it changes of the result is at most that, times the norm of all before it, times
-    what the source has become behind it.
+    what the source has become after it.
     """
     count, n = sources_Kn.shape
     scaled, exponents, lost = np.empty((n, count)), np.zeros(count, dtype=np.int64), np.full(count, -np.inf)

@@ -152,7 +152,7 @@ class ConnectionSpec(SpecPart):
         le=1024,
         title="Layers a source",
         description="Where layers read earlier outputs: how many layers make one source. Of attnres it is the sum "
-        "of their outputs, of denseformer the state behind them. 1: every layer makes a source of its own. A block "
+        "of their outputs, of denseformer the state after them. 1: every layer makes a source of its own. A block "
         "that is not full is a source too where it is read.",
         json_schema_extra=control("slider", unit="layers", step=1, applies={"connection.kind": READING}, later=True),
     )

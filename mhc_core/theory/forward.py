@@ -32,7 +32,7 @@ class Forward:
     ln_q: (L), of the variance that enters phi. kept, grown: (L), shares of the skip path and of the branch in v.
     tables, pairs: (L), what a layer makes of two samples, and its mean over pairs. slope2: (L), mean of their slope^2.
     one, mean: (L + 1), variance of ln |x_s|^2 of one sample, and of their mean.
-    normals: (L, D) behind each layer's factor; variance: (L) of it. divisor: (L, D), ln of what a norm after the
+    normals: (L, D) after each layer's factor; variance: (L) of it. divisor: (L, D), ln of what a norm after the
     addition divides v by, less its mean; divisor_one: (L), variance of it for one sample less that of the mean.
     """
 

@@ -3,7 +3,7 @@
 predict(x) returns xh = (I + P) x; the layer L reads one predicted stream, xh_a; correct(xh, L(xh_a)) returns
 x'_i = xh_i + k_i (L(xh_a) - xh_a). With the branch F(u) = L(u) - u this is x' = H_res x + H_post F(H_pre x), where
 H_res = I + P, H_pre is its row a, and H_post = k. P depends on each token, k on what L has returned. Formulas as in the
-code of Gemma 3n in transformers, whose blocks add another output to some streams behind the correction: a second layer,
+code of Gemma 3n in transformers, whose blocks add another output to some streams after the correction: a second layer,
 which reads one stream and leaves H_res = I.
 
 P and k are found among the operands of both methods, and checked against the states that they make.
@@ -49,7 +49,7 @@ def find_predictors(model: nn.Module) -> list[PredictorSite]:
 
 
 class AlternatingUpdates(Adapter):
-    """Two layers per predictor: the corrected one, and what its block adds behind the correction, if it does."""
+    """Two layers per predictor: the corrected one, and what its block adds after the correction, if it does."""
 
     needs_confirmation = True  # methods of other modules may have these names
 
@@ -90,7 +90,7 @@ class AlternatingUpdates(Adapter):
         return len(self.predictor_sites) + len(self._additions)
 
     def add_addition(self, index: int) -> None:
-        """Store that a block adds an output behind its correction."""
+        """Store that a block adds an output after its correction."""
         self._additions.add(index)
 
     def matches(self, recorded: JoinedPasses, autocast: torch.dtype | None) -> bool:

@@ -106,7 +106,7 @@ class Pass:
         self.hook_gradient(layer, written)
 
     def hook_gradient(self, layer: RecordedLayer, written: LayerPass) -> None:
-        """Hook the gradient of the state behind a layer, and remove earlier hooks."""
+        """Hook the gradient of the state after a layer, and remove earlier hooks."""
         for handle in layer.handles:
             handle.remove()
         parts = [part for part in written.parts or (written.after,) if part.requires_grad]

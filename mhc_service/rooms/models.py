@@ -73,7 +73,7 @@ class NewRoomBody(BaseModel):
 
     room: RoomBody
     key: str = Field(description="The teacher's key, returned only now; send it as `Authorization: Bearer KEY`.")
-    teacher_url: str = Field(description="The page of the room, with the key behind `#`, which is never sent.")
+    teacher_url: str = Field(description="The page of the room, with the key after `#`, which is never sent.")
 
 
 class SavedViewBody(BaseModel):

@@ -11,7 +11,7 @@ INTERVENTIONS: tuple[Preset, ...] = (
         "edits",
         "cut_stream",
         "Cut a stream",
-        "One of four streams is cut at layer 21 of 64. Behind that layer the state of HC differs by 37 % and that of "
+        "One of four streams is cut at layer 21 of 64. After that layer the state of HC differs by 37 % and that of "
         "mHC by 47 % from the run without the cut, at the end by less than 30 %.",
         {"HC": HC | {"edits": [CUT]}, "mHC": MHC | {"edits": [CUT]}},
         metric="effect_state",

@@ -154,7 +154,7 @@ STARTS: tuple[Preset, ...] = (
         "init_learning",
         "What a start lets the mixing learn",
         "With C-mHC's and lucidrains' starts all streams stay identical, so that H_res gets no gradient it could "
-        "follow. With mHC-lite's they differ behind the first layer, and from the first layer on if each starts as the "
+        "follow. With mHC-lite's they differ after the first layer, and from the first layer on if each starts as the "
         "embedding times a vector of its own.",
         {
             "C-mHC": {"connection": {"kind": "circulant", "init": "c_mhc", "noise": 0.0}},

@@ -105,7 +105,7 @@ class Dispatcher:
         elif answer == "stops":
             self._log.forget(run_id)
             self._hub.publish(run_id)
-            await self.take_turn()  # which moves those behind it
+            await self.take_turn()  # which moves those after it
         return True
 
     async def check(self) -> None:

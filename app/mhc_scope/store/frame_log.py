@@ -78,7 +78,7 @@ class FrameLog:
         known = self._cached.get(run_id)
         if known is None:
             return
-        assert len(known) == first, f"run {run_id}: frame {first} behind {len(known)} frames"
+        assert len(known) == first, f"run {run_id}: frame {first} after {len(known)} frames"
         known.extend(lines)
         self._size_bytes += sum(map(len, lines))
         self._cached.move_to_end(run_id)

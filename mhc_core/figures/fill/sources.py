@@ -28,7 +28,7 @@ x0.<key>, dx.<key>   place of the montage's first column and its step, in layers
 step             1, 2, ... S, the steps of training; of a trace the numbers that its trainer gives them
 steps.<key>, steps_log10.<key>   a column over the steps, or a matrix with a row a step
 steps_text.<key> a column over the steps as people read it
-law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 behind their logarithms, or
+law.<part>.<key> of the law that speaks of the metric: values, low or high, with _log10 for their logarithms, or
                  text, all three as people read them
 label            the run's label
 cka_label        the same with the estimator of CKA; of the biased one with the number of samples, without which it says

@@ -13,7 +13,7 @@ from mhc_core.figures.fill.sources import Columns, find_product
 from mhc_core.findings.numerals import format_fixed, format_value
 
 CELLS_WITH_NUMBERS = 16  # matrix columns in the width of a figure that leave room for numbers
-LARGE = 1e3  # from here on two digits behind the point say nothing
+LARGE = 1e3  # from here on two digits after the point say nothing
 
 
 def write_sums(

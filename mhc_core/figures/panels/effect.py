@@ -28,9 +28,9 @@ PANEL = Panel(
     meaning="How much an edited run differs at each layer from the same run without edits: 1 is as much as there was.",
     help=Help(
         formula="|x_l − x_l^base| / |x_l^base|; of gradients |g_l − g_l^base| / |g_l^base|",
-        reading="A curve that falls behind an edit means that later layers make up for it: what they add is the same "
+        reading="A curve that falls after an edit means that later layers make up for it: what they add is the same "
         "as without the edit, and the damage is diluted. A curve that rises means that the damage grows. Before the "
-        "first edit the states are the same and have no point; gradients pass the edits from behind and differ there "
+        "first edit the states are the same and have no point; gradients pass the edits on their way down and differ there "
         "too.",
         symbol="Δx_l, Δg_l",
         source="As defined here.",

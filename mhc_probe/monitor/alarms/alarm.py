@@ -22,7 +22,7 @@ class Limits:
     patience: number of updates after which it must have moved; 100.
     vanished: smallest ratio of a layer's gradient to the last layer's; 0.0001.
     spike: largest rise of the loss, as a fraction of the first loss; 0.25.
-    surge: largest growth of the signal behind a layer since the observation before, as a factor; 100.
+    surge: largest growth of the signal after a layer since the observation before, as a factor; 100.
     decay: smallest share of the mixing parameters that weight decay alone leaves by the last planned update, or has
         left so far if no number of updates is planned; 0.5.
     """

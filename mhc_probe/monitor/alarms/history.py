@@ -23,7 +23,7 @@ LEARNED = 0.99  # fraction of the first loss below which training has an effect
 # Columns of a layer that are tracked, and their names in sentences.
 TRACKED = {
     "branch_out_rms": "its branch's output",
-    "act_rms": "the signal behind it",
+    "act_rms": "the signal after it",
     "grad_rms": "the gradient at it",
     "param_grad_norm": "the gradient of its weights",
 }
@@ -105,7 +105,7 @@ class History:
             return
         factor, updates = format_magnitude(float(change[layer])), now.iteration - last.iteration
         text = (
-            f"The signal surges: behind layer {layer + 1} it is {factor} times as large as {updates} updates before, "
+            f"The signal surges: after layer {layer + 1} it is {factor} times as large as {updates} updates before, "
             f"above {format_number(self.limits.surge)}."
         )
         yield Alarm(kind="surge", text=text, layer=layer, value=10 ** float(change[layer]), limit=self.limits.surge,

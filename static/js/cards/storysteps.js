@@ -133,7 +133,7 @@ function describeConstrained({ hc, mhc }) {
   return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${formatBothGains(mhc)}.`;
 }
 
-/** Write the story's sentence about a cut: how far the states behind it are from those without it. @param {Runs} runs */
+/** Write the story's sentence about a cut: how far the states after it are from those without it. @param {Runs} runs */
 function describeCut({ hc, mhc }) {
   const [cut] = hc ? (specOf(hc)?.edits ?? []) : [];
   const effects = [hc, mhc].map((columns) => columns?.layers.get('effect_state'));

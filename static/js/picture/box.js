@@ -418,7 +418,7 @@ export class PictureBox {
     return moveEdit(edits, place, ...dragLayers(edit, grip.part, from, Math.min(layer, depth - 1), depth));
   }
 
-  /** Return the edits with the stream of the grabbed cut restored at a layer behind it. @param {number} layer */
+  /** Return the edits with the stream of the grabbed cut restored at a layer after it. @param {number} layer */
   restoreAt(layer) {
     const { grip, edits } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
     const { layers, index = 0 } = grip.mark.edit;
@@ -427,7 +427,7 @@ export class PictureBox {
     return at > layers[1] ? toggleRestore(edits, index, at) : edits;
   }
 
-  /** Release the grabbed edit: a click on a handle restores the stream behind the cut, a click elsewhere removes the edit. A tap moves the cursor instead, because a finger covers several layers. @param {PointerEvent} event */
+  /** Release the grabbed edit: a click on a handle restores the stream after the cut, a click elsewhere removes the edit. A tap moves the cursor instead, because a finger covers several layers. @param {PointerEvent} event */
   drop({ pointerType }) {
     const { grip, edits, layer, isMoved } = /** @type {NonNullable<typeof this.grabbed>} */ (this.grabbed);
     const target = targetOf(grip.run);

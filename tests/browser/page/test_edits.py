@@ -119,7 +119,7 @@ def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage)
     expect(page.locator(".edits li").last).to_have_text("Stream 2 is restored at layer 40×")
     wait_until_done(page)
     expect(page.locator("p.sr[aria-live]").first).to_contain_text(
-        "B HC: Stream 2 is cut at layer 20 and stream 2 is restored at layer 40: the state behind layer 20 differs"
+        "B HC: Stream 2 is cut at layer 20 and stream 2 is restored at layer 40: the state after layer 20 differs"
     )
     check_cost(page)
     link = share(page)  # five actions in all

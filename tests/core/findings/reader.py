@@ -930,8 +930,8 @@ EFFECTS = (
     r"type)",
     r"(?P<same>the last state is the same as without edits)",
     rf"the last state differs from that without edits by (?P<only>{NUMBER}) %",
-    rf"nothing changes behind layer (?P<nothing>\d+); the last state differs by (?P<later>{NUMBER}) %",
-    rf"the state behind layer (?P<layer>\d+) differs from that without edits by (?P<behind>{NUMBER}) %"
+    rf"nothing changes after layer (?P<nothing>\d+); the last state differs by (?P<later>{NUMBER}) %",
+    rf"the state after layer (?P<layer>\d+) differs from that without edits by (?P<behind>{NUMBER}) %"
     rf"(?:, and as much at the end|; the difference (?P<way>shrinks|grows) to (?P<end>{NUMBER}) % at the end)",
 )
 COSTS = (

@@ -225,7 +225,7 @@ def test_the_effect_is_the_distance_of_states_and_gradients_loss_and_logits(name
     read = [frame for frame in container.read_frames(content) if isinstance(frame, StartFrame)]
     assert [frame.source for frame in read] == [result.source]
     assert result.summary.findings[0].key == "effect"
-    assert result.summary.findings[0].text.startswith("The branch's output is set to 0 at layer 2: the state behind")
+    assert result.summary.findings[0].text.startswith("The branch's output is set to 0 at layer 2: the state after")
 
 
 def test_the_mixing_is_shown_as_it_acts() -> None:

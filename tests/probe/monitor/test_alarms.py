@@ -173,7 +173,7 @@ def test_a_loss_that_is_no_number_is_a_jump(sound: Observation) -> None:
     (alarm,) = driver.observe(100, float("nan"), act_rms=np.array([0, 0, 0, 0, 1, 1.5]))
     assert alarm.text == (
         "The loss jumps to a value that is not finite, from 4. 2 layers moved first, layer 6 most, seen after "
-        "100 updates: the signal behind it grew 31.6 times."
+        "100 updates: the signal after it grew 31.6 times."
     )
 
 
@@ -201,7 +201,7 @@ def test_a_signal_that_surges_behind_norms(sound: Observation) -> None:
     assert driver.observe(100, 4.0, act_rms=flat + 1.9) == []
     (alarm,) = driver.observe(200, 4.0, act_rms=flat + np.array([3, 4, 5, 4, 3, 2]))
     assert (alarm.kind, alarm.layer, alarm.value) == ("surge", 2, pytest.approx(10**3.1))
-    assert alarm.text == "The signal surges: behind layer 3 it is 1259 times as large as 100 updates before, above 100."
+    assert alarm.text == "The signal surges: after layer 3 it is 1259 times as large as 100 updates before, above 100."
     assert driver.observe(300, 4.0, act_rms=flat) == []
 
 

@@ -78,7 +78,7 @@ export function toBlockTexts(block) {
   return block.map((row) => Array.from(row, (value) => formatValue(Number.isFinite(value) ? value : null)));
 }
 
-/** Find the basis in front of each layer up to the one behind `layer`. @param {Matrix} res @param {number} t @param {number} layer @returns {Gauge} */
+/** Find the basis in front of each layer up to the one after `layer`. @param {Matrix} res @param {number} t @param {number} layer @returns {Gauge} */
 function findGauge(res, t, layer) {
   const n = res.shape[2];
   const byT = known.get(res) ?? new Map();

@@ -6,7 +6,7 @@ import { toLine } from './shapes.js';
 /** @typedef {import('../../../types').Edit} Edit @typedef {import('./layout.js').Layout} Layout @typedef {import('./layout.js').Band} Band @typedef {import('./shapes.js').Shape} Shape */
 /** An edit of a run, its place in the list of edits, and whether it is a cut after which nothing restores the stream. @typedef {{edit: Edit, place: number, isOpen: boolean}} Mark */
 /**
- * What the pointer grabs: the edit, one of its ends, or the handle behind a cut that says where the stream is restored.
+ * What the pointer grabs: the edit, one of its ends, or the handle after a cut that says where the stream is restored.
  * @typedef {{run: number, mark: Mark, part: 'whole' | 'first' | 'last' | 'handle'}} Grip
  */
 
@@ -87,14 +87,14 @@ function toRestore(edit, layout, y) {
   ];
 }
 
-/** Draw the handle behind a cut. @param {Edit} edit @param {Layout} layout @param {number} y @returns {Shape[]} */
+/** Draw the handle after a cut. @param {Edit} edit @param {Layout} layout @param {number} y @returns {Shape[]} */
 function toHandle(edit, layout, y) {
   const x = handleX(edit, layout);
   const [, right] = endsOf(edit, layout);
   return [toLine([right, y, x, y], 'ink', { isDashed: true }), toDot(x, y, 'card', HANDLE_PX.radius)];
 }
 
-/** Return where the handle of a cut is: behind it, within the strips. @param {Edit} edit @param {Layout} layout */
+/** Return where the handle of a cut is: after it, within the strips. @param {Edit} edit @param {Layout} layout */
 function handleX(edit, layout) {
   return Math.min(endsOf(edit, layout)[1] + HANDLE_PX.away, layout.strips.right + HANDLE_PX.radius);
 }

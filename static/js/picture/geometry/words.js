@@ -42,7 +42,7 @@ export const HELP = {
     'outgrows the card is cut off at its edge and turns paler, up to a thousand times the height of its lane; beyond ten times the height of the card it fades. With log, equal steps in width ' +
     'are equal factors. A line between two ribbons is a weight of H_res, multiplied over the layers that it spans; point at it to read it. ' +
     'A click on a stream of the magnified run, or on its dot in the magnified layer, cuts it: the layer then reads and mixes 0 instead. Drag an end of a ' +
-    'cut to change its layers, and the ring behind it to where the stream gets back the values of the run without edits. ' +
+    'cut to change its layers, and the ring after it to where the stream gets back the values of the run without edits. ' +
     'The large number is the gain of the mixing: how many times larger at most a signal that all streams share becomes through the ' +
     'product of the first l mixing matrices, over all l; where that is not the last layer, it is named. Inside layer: lines into the branch are what it reads of each stream, lines out ' +
     'of it where it writes, lines across how streams mix, with the size of each stream before and after. For dynamic mixing it is the ' +
