@@ -48,6 +48,8 @@ export interface Columns {
   versions: Map<string, number>;
   /** Of derived columns: metrics that need a pass. Empty for columns of the server. */
   waits: Set<string>;
+  /** Whether a recording came with an atlas. */
+  hasAtlas: boolean;
 }
 
 export interface Trace {

@@ -287,7 +287,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "a record of a spec": (_changed(_make_run), "frames[0].source", "/runs"),
     "a trace with a spec": (_changed(_add_spec), "frames[0].source", "one of them"),
     "no start frame": (_changed(lambda frames: frames.pop(0) and frames[0].update(index=0)), "frames[0].type", "start"),
-    "two frames swapped": (_changed(_swap(4, 6)), "frames[5].type", "behind forward of layer 2"),
+    "two frames swapped": (_changed(_swap(4, 6)), "frames[5].type", "after forward of layer 2"),
     "an index left out": (_set(7, "index", 8), "frames[7].index", "7"),
     "an index that is true": (_set(1, "index", True), "frames[1].index", "1"),
     "frames of two records": (_set(7, "run", "other"), "frames[7].run", "same"),
@@ -379,6 +379,6 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "two frames of the same layer": (
         _changed(lambda frames: frames[BACKWARD + 1].update(layer=5)),
         "frames[16].type",
-        "behind backward of layer 5",
+        "after backward of layer 5",
     ),
 }

@@ -25,7 +25,7 @@ import {
   toPercent,
   toPlace,
 } from '../state/view/atlas.js';
-import { ATLAS, CUTS, countSources } from '../state/view/edits.js';
+import { ATLAS, CUTS, countParts } from '../state/view/edits.js';
 import { isUnconstrained, stackOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
@@ -149,11 +149,7 @@ function Progress() {
 /** Count the cuts of a run. @param {number} run @param {import('../../types').Atlas} atlas */
 function countCuts(run, { cuts }) {
   const stack = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
-  const layers = inclusiveRange(0, stack.depth - 1);
-  const sources = layers.slice(1).reduce((sum, layer) => sum + countSources(layer, stack), 0);
-  /** @type {Record<string, number>} */
-  const counts = { branch: stack.depth, source: sources };
-  return cuts.reduce((sum, { what }) => sum + (counts[what] ?? stack.depth * stack.streams), 0);
+  return cuts.reduce((count, { what }) => count + countParts(what, stack), 0);
 }
 
 /** Render why runs have no map, or none of this kind. @param {{act: string}} props */
@@ -274,7 +270,7 @@ function Figure({ parts, act }) {
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
       <span id="atlas-cell" aria-live="polite">${part && shown ? toWords(part, act, shown) : 'A click on a cell makes that edit.'}</span>
-      ${at && !pointed ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
+      ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
     </div>
   `;
@@ -317,8 +313,14 @@ function switchEdit(parts, act, cell) {
 
 /** Describe a cell; of a source that a layer does not read there is nothing. @param {Part} part @param {string} act @param {Cell} cell */
 function toWords(part, act, cell) {
-  const edit = toEdit(part.atlas, act, cell);
-  return edit && canEdit(cell.run, edit) ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
+  const isCut = effectsOf(part.atlas, act)?.[cell.layer]?.[cell.stream] != null;
+  return isCut ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
+}
+
+/** Return whether the edit of a cell can be made: a recording cannot be edited. @param {Part} part @param {string} act @param {Cell} cell */
+function isEditable({ run, atlas }, act, cell) {
+  const edit = toEdit(atlas, act, cell);
+  return edit !== null && canEdit(run, edit);
 }
 
 /** Return whether the edit of a cell is made. @param {Part[]} parts @param {string} act @param {Cell} cell */

@@ -31,6 +31,7 @@ export function createColumns() {
     last: -1,
     versions: new Map(),
     waits: new Set(),
+    hasAtlas: false,
   };
 }
 
@@ -122,6 +123,10 @@ const FRAME_HANDLERS = {
       );
       touch(columns, key);
     }
+  },
+  /** Note that a recording came with an atlas, which the server answers with. @param {Columns} columns */
+  atlas(columns) {
+    columns.hasAtlas = true;
   },
   /** @param {Columns} columns @param {import('../../types').SummaryFrame} frame */
   summary(columns, frame) {

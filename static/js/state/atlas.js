@@ -1,4 +1,4 @@
-/** The atlas of each run: computed on request by the server, which keeps it. It is that of the run without its edits. */
+/** The atlas of each run: computed on request by the server, which keeps it. It is that of the run without its edits; a recording can bring its own. */
 
 import { computed, signal } from '@preact/signals';
 import { ApiError, cancelAtlas, getAtlas, getRun, postAtlas, postRun, retryWhileBusy } from '../net/api.js';
@@ -23,18 +23,20 @@ let computing = new AbortController();
 /** Say for each run why it has no atlas, after its name; empty if it can have one. */
 export const reasons = computed(() => {
   const view = state.settings.value;
-  return view.runs.map((choice) => {
-    if (choice.kind === TRACE) return 'is a recording: there is no stack to cut';
+  state.dataTick.value;
+  return view.runs.map((choice, run) => {
+    if (choice.kind === TRACE) return state.slots.value[run]?.columns.hasAtlas ? '' : 'is a recording without an atlas';
     const { streams, has_mixing } = stackOf(state.fields.value, view, choice);
     return has_mixing && streams === 1 ? 'has one stream: a cut removes the whole signal' : '';
   });
 });
 
-/** Specs of the view's runs without edits, as text; null for those that have no atlas. */
+/** Specs of the view's runs without edits, or ids of recordings, as JSON; null for those that have no atlas. */
 const keys = computed(() => {
   const view = state.settings.value;
   return view.runs.map((choice, run) => {
     if (reasons.value[run]) return null;
+    if (choice.kind === TRACE) return JSON.stringify(choice.trace);
     return JSON.stringify(toSpec(state.fields.value, view, { ...choice, own: { ...choice.own, [EDITS]: '' } }));
   });
 });
@@ -79,7 +81,9 @@ export async function computeAtlases() {
     .sort((one, other) => Number(streams.get(other)) - Number(streams.get(one)));
   await follow(wanted, async (key, aborted) => {
     update(key, { status: 'waiting', message: '' });
-    const { id } = await postRun(JSON.parse(key), aborted);
+    const wanted = JSON.parse(key);
+    if (typeof wanted === 'string') return await followAtlas(key, await getAtlas(wanted, aborted), aborted);
+    const { id } = await postRun(wanted, aborted);
     update(key, { id });
     await waitForRun(id, aborted);
     await followAtlas(key, await postAtlas(id, aborted), aborted);

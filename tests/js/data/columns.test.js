@@ -155,3 +155,10 @@ test('steps are rows, and the measurement of the trained stack starts empty', ()
 test('an unknown type of array is refused', () => {
   assert.throws(() => toNumbers({ dtype: 'u1', bdata: '', shape: '0' }), /u1/);
 });
+
+test('a recording says that an atlas came with it', () => {
+  const columns = createColumns();
+  assert.equal(columns.hasAtlas, false);
+  addFrame(columns, { index: 0, type: 'atlas', cuts: [], loss_base: null, values: {}, seeds: 1 });
+  assert.equal(columns.hasAtlas, true);
+});

@@ -158,6 +158,13 @@ export function countSources(layer, { block, has_full_blocks }) {
   return 1 + (has_full_blocks ? Math.floor(layer / block) : Math.ceil(layer / block));
 }
 
+/** Count what can be cut in all layers of a stack: streams, sources, or one output of a branch each. @param {string} what @param {Stack} stack */
+export function countParts(what, stack) {
+  if (what !== SOURCE) return stack.depth * (what === 'branch' ? 1 : stack.streams);
+  const layers = inclusiveRange(1, stack.depth - 1);
+  return layers.reduce((count, layer) => count + countSources(layer, stack), 0);
+}
+
 /** Count the numbers that an edit sets. @param {Edit} edit @param {Stack} stack */
 function countValues({ what, index }, { streams, has_parts }) {
   const isMatrix = what === 'h_res' || (what === 'h_pre' && has_parts);
