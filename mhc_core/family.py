@@ -224,6 +224,7 @@ class Family:
         queries: the queries with which outputs are weighed, q = s G.
     logits: parameters of one layer's H_res, by n.
     operations: additions and multiplications that the map needs per token and layer, by n and rounds.
+    map_calls: calls of operators of the map in one layer, besides the rounds, where mixing depends on tokens.
     rule: which n are allowed.
     map: the class that maps logits to H_res. Families with a map share the sigmoids of H_pre and H_post, the projection
         of tokens and the initialisations (mHC, arXiv 2512.24880, Eq. 7).
@@ -269,6 +270,7 @@ class Family:
     drawn: Drawn = "logits"
     logits: Callable[[int], int] = lambda n: n * n
     operations: Callable[[int, int], float] = lambda n, rounds: 0.0
+    map_calls: int = 0
     rule: Rule = _allow_any
     map: str | Callable[[MapSettings], ResidualMap] | None = None
     map_reference: Callable[[Array, MapSettings, Round], Array] | None = None

@@ -189,7 +189,7 @@ def count_pass_calls(spec: RunSpec) -> float:
     if spec.family.costs is not None:
         layer = spec.family.costs.calls
     if is_dynamic(spec):
-        layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec)
+        layer = DYNAMIC_CALLS[_projects_apart(spec)] + ROUND_CALLS * _rounds(spec) + spec.family.map_calls
     return sum(branch_type(spec, index).calls + layer for index in range(spec.depth))
 
 

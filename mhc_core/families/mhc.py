@@ -91,6 +91,7 @@ SOLVED = replace(
     norm_bounded=True,
     iterates=False,
     operations=lambda n, rounds: 6 * (2 * n**3 / 3 + 30 * n * n),  # of six steps
+    map_calls=400,  # small systems are solved one after the other
     map="mhc_core.connections.newton:NewtonMap",
     map_reference=solve_duals,
     page_map=None,

@@ -33,12 +33,12 @@ Cell = tuple[int, int | None]
 def list_cuts(spec: RunSpec) -> list[Cut]:
     """List the ways of cutting: a stream becomes 0, or its mean over tokens, or stops taking from the others.
 
-    A single stream takes from none; where layers read earlier outputs, the branch's output is cut, and each source that
-    attention over depth weighs.
+    A single stream takes from none; where layers read earlier outputs, each source that attention over depth weighs is
+    cut, and the branch's output.
     """
     possible = list_possible(spec.family)
     if not spec.family.has_mixing:
-        return [Cut(what=what, do=do) for what in possible for do in ("zero", "mean")]
+        return [Cut(what=what, do=do) for what in reversed(possible) for do in ("zero", "mean")]
     cuts = [Cut(what="stream", do="zero"), Cut(what="stream", do="mean")]
     return [*cuts, Cut(what="h_res", do="identity")] if "h_res" in possible else cuts
 

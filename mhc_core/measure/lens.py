@@ -153,10 +153,14 @@ def keep(stack: Stack, state: torch.Tensor, subset: tuple[int, ...]) -> torch.Te
     """Return a state whose other streams are 0."""
     if len(subset) == stack.spec.streams:
         return state
-    x_nNC = stack.connection.streams(state)
-    kept = torch.zeros(len(x_nNC), 1, 1, dtype=x_nNC.dtype, device=x_nNC.device)
-    kept[list(subset)] = 1.0
-    return stack.connection.join_streams(x_nNC * kept, state)
+    return stack.connection.join_streams(keep_streams(stack.connection.streams(state), subset), state)
+
+
+def keep_streams(x_nNC: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
+    """Return streams (n, N, C) of which the others are 0, also where they are not finite."""
+    kept = torch.zeros(len(x_nNC), 1, 1, dtype=torch.bool, device=x_nNC.device)
+    kept[list(subset)] = True
+    return torch.where(kept, x_nNC, 0.0)
 
 
 def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:

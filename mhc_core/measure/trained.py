@@ -9,6 +9,7 @@ A file is a zip of numpy arrays: one for each parameter, and the frames of all s
 
 import hashlib
 import os
+import sys
 from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
@@ -40,7 +41,7 @@ class TrainedStacks:
         path = self.folder / f"{name_training(stack)}.npz"
         try:
             frames, done = _load(stack, path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             frames = []
             training = train(stack)
             while True:
@@ -50,7 +51,10 @@ class TrainedStacks:
                     done = end.value
                     break
                 yield frames[-1]
-            self._save(stack, path, frames, done)
+            try:
+                self._save(stack, path, frames, done)
+            except OSError as error:  # such as a full disk: the run has what it needs
+                print(f"a trained stack is not stored in {self.folder}: {error}", file=sys.stderr)
             return done
         yield from frames
         return done
@@ -60,11 +64,16 @@ class TrainedStacks:
         weights = {name: _to_array(parameter) for name, parameter in stack.named_parameters()}
         if len(lines) + sum(array.nbytes for array in weights.values()) > FILE_BYTES:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        arrays = {STEPS: np.frombuffer(lines, dtype=np.uint8), UPDATES: np.array(done)}
         with NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as part:
-            arrays = {STEPS: np.frombuffer(lines, dtype=np.uint8), UPDATES: np.array(done)}
-            np.savez(part, allow_pickle=False, **weights, **arrays)
-        os.replace(part.name, path)
+            try:
+                np.savez(part, allow_pickle=False, **weights, **arrays)
+                part.flush()
+                os.replace(part.name, path)
+            except OSError:
+                os.unlink(part.name)
+                raise
         self._remove_oldest()
 
     def _remove_oldest(self) -> None:

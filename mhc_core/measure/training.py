@@ -36,7 +36,7 @@ from mhc_core.stack import Stack
 BETAS = (0.9, 0.95)
 MOMENTUM = 0.9
 # Matrices of a connection that multiply features, or make what does.
-PROJECTIONS = ("phi", "w_m", "w_b", "w_r", "w_y", "w_a", "w_down", "w_up", "w_post")
+PROJECTIONS = {"phi", "w_m", "w_b", "w_r", "w_y", "w_a", "w_down", "w_up", "w_post", "down", "up"}
 
 
 def train(stack: Stack) -> Generator[StepFrame, None, int]:
@@ -94,7 +94,7 @@ def build_optimizer(stack: Stack) -> torch.optim.Optimizer:
 
 def _decays(name: str, parameter: nn.Parameter) -> bool:
     if name.startswith("connection."):
-        return name.rpartition(".")[2] in PROJECTIONS
+        return not PROJECTIONS.isdisjoint(name.split("."))  # the name of a layer can follow
     return parameter.ndim >= 2
 
 

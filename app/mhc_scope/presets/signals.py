@@ -151,6 +151,26 @@ STARTS: tuple[Preset, ...] = (
     ),
     compare(
         "starts",
+        "init_learning",
+        "What a start lets the mixing learn",
+        "With C-mHC's and lucidrains' starts all streams stay identical, so that H_res gets no gradient it could "
+        "follow. With mHC-lite's they differ behind the first layer, and from the first layer on if each starts as the "
+        "embedding times a vector of its own.",
+        {
+            "C-mHC": {"connection": {"kind": "circulant", "init": "c_mhc", "noise": 0.0}},
+            **{
+                INITS[name]: {"connection": {"kind": "mhc", "init": name, "noise": 0.0}}
+                for name in ("lucidrains", "mhc_lite")
+            },
+            "scaled streams": {"connection": {"kind": "mhc", "init": "mhc_lite", "expand": "scaled", "noise": 0.0}},
+        },
+        metric="stream_cos",
+        reduction="last",
+        panel="streams",
+        view="similarity",
+    ),
+    compare(
+        "starts",
         "init_dynamic",
         "Mixing that depends on the tokens",
         "The same starts with dynamic mixing: Megatron and DeepSeek-V4 start with random projections, the others with "

@@ -25,7 +25,7 @@ import {
   toPercent,
   toPlace,
 } from '../state/view/atlas.js';
-import { ATLAS, CUTS } from '../state/view/edits.js';
+import { ATLAS, CUTS, countParts } from '../state/view/edits.js';
 import { isUnconstrained, stackOf } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
@@ -38,9 +38,13 @@ const TITLE = 'Every single cut';
 const MEANING = 'How far the last state is from the one without the cut, for a cut of each stream at each layer.';
 const NAME = 'mhc-scope-cuts';
 const ROW_PX = { wide: 14, medium: 14, narrow: 20 };
+const MIN_ROW_PX = 4;
+const MOST_PX = 420; // height of all rows, if each has its least
+const LABEL_PX = 12; // least distance of two labels
 const GAP_PX = 8; // between two runs
 const NAME_PX = 18; // above the rows of a run, where there is no room on the left
 const CROSS_PX = 3;
+const READOUT_PX = 20; // from the strips to the text of a cell, on wide screens
 const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
 
 /** Render the button that opens the map and computes it. */
@@ -51,7 +55,7 @@ export function MapButton() {
     showCut(Object.keys(CUTS)[0]);
     setTimeout(() => document.getElementById(ATLAS)?.scrollIntoView({ block: 'nearest' }));
   };
-  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${reasons.value.every(Boolean)}>Map every cut</button>`;
+  return html`<button type="button" class="quiet" title="Cut each stream at each layer, one at a time" onClick=${open} disabled=${state.hasOnlyRecordings.value}>Map every cut</button>`;
 }
 
 /** Render the map, if it is open. */
@@ -78,17 +82,24 @@ function AtlasMap() {
         <div class="card-title"><h2>${TITLE}</h2><${Legend} parts=${parts} act=${act} /></div>
         <div class="card-tools">
           <span class="segments small" role="group" aria-label="What a cut does">
-            ${Object.entries(CUTS).map(([key, title]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
+            ${listCuts().map(([key, { title }]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
           </span>
           <${Menu} label=${`${TITLE}: more`} items=${items} />
           <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${close}>✕</button>
         </div>
       </header>
-      ${isTable ? html`<${Table} parts=${parts} act=${act} />` : parts.length > 0 ? html`<${Figure} parts=${parts} act=${act} />` : null}
+      ${isTable ? html`<${Table} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${Figure} parts=${parts} act=${act} />` : null}
       <${Progress} />
       <${Reasons} act=${act} />
     </section>
   `;
+}
+
+/** List the ways of cutting that a run of the view can have. */
+function listCuts() {
+  const view = state.settings.value;
+  const isAttending = view.runs.some((choice) => stackOf(state.fields.value, view, choice).attends);
+  return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isAttending);
 }
 
 /** Close the map, and cancel what is computed. */
@@ -137,8 +148,8 @@ function Progress() {
 
 /** Count the cuts of a run. @param {number} run @param {import('../../types').Atlas} atlas */
 function countCuts(run, { cuts }) {
-  const { depth, streams } = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
-  return cuts.length * depth * streams;
+  const stack = stackOf(state.fields.value, state.settings.value, state.settings.value.runs[run]);
+  return cuts.reduce((count, { what }) => count + countParts(what, stack), 0);
 }
 
 /** Render why runs have no map, or none of this kind. @param {{act: string}} props */
@@ -148,7 +159,7 @@ function Reasons({ act }) {
     if (reasons.value[run]) return [`${label} ${reasons.value[run]}.`];
     if (entry?.status === 'failed') return [`${label}: ${entry.message}`];
     if (entry?.status !== 'done' || !entry.atlas || effectsOf(entry.atlas, act)) return [];
-    return [`${label} has no mixing to replace.`];
+    return [`${label} has nothing of this kind to cut.`];
   });
   return sentences.length > 0 ? html`<p class="hint">${sentences.join(' ')}</p>` : null;
 }
@@ -195,7 +206,8 @@ function Figure({ parts, act }) {
     return () => follow.disconnect();
   }, []);
   const plan = width > 0 ? toPlan(parts, act, width) : null;
-  const { value: templates } = state.templates; // read here: an atlas of a recording can come before them
+  const { value: templates } = state.templates; // read here: an effect would not run again for it
+  editsByRun.value;
   useLayoutEffect(() => {
     const canvas = box.current?.querySelector('canvas');
     if (!plan || !canvas || !templates) return;
@@ -249,16 +261,18 @@ function Figure({ parts, act }) {
     if (event.pointerType !== 'touch') switchEdit(parts, act, cell); // a finger covers several cells
   };
   return html`
+    <div class=${`atlas-figure ${plan?.layout.form ?? ''}`}>
     <div class="atlas-box" ref=${box} style=${{ height: `${plan?.height ?? 0}px` }} tabindex="0" role="application"
       aria-label=${`${TITLE}: arrow keys move between cells, Enter makes the edit of a cell or removes it`} aria-describedby="atlas-cell"
       onKeyDown=${press} onPointerMove=${hover} onPointerLeave=${leave} onClick=${click}>
       <canvas aria-hidden="true"></canvas>
       ${plan ? html`<${Marks} plan=${plan} shown=${shown} />` : null}
     </div>
-    <p class="atlas-cell">
-      <span id="atlas-cell" aria-live="polite">${part && shown ? `${describeCell(part, act, shown)}.` : 'A click on a cell makes that edit.'}</span>
+    <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
+      <span id="atlas-cell" aria-live="polite">${part && shown ? toWords(part, act, shown) : 'A click on a cell makes that edit.'}</span>
       ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
+    </div>
   `;
 }
 
@@ -297,7 +311,13 @@ function switchEdit(parts, act, cell) {
   setEdits(target, place < 0 ? [...edits, edit] : edits.toSpliced(place, 1));
 }
 
-/** Return whether the edit of a cell can be made: a recording has none. @param {Part} part @param {string} act @param {Cell} cell */
+/** Describe a cell; of a source that a layer does not read there is nothing. @param {Part} part @param {string} act @param {Cell} cell */
+function toWords(part, act, cell) {
+  const isCut = effectsOf(part.atlas, act)?.[cell.layer]?.[cell.stream] != null;
+  return isCut ? `${describeCell(part, act, cell)}.` : 'There is nothing to cut here.';
+}
+
+/** Return whether the edit of a cell can be made: a recording cannot be edited. @param {Part} part @param {string} act @param {Cell} cell */
 function isEditable({ run, atlas }, act, cell) {
   const edit = toEdit(atlas, act, cell);
   return edit !== null && canEdit(run, edit);
@@ -313,7 +333,8 @@ function isMade(parts, act, cell) {
 /** Compute where everything is. @param {Part[]} parts @param {string} act @param {number} width @returns {Plan} */
 function toPlan(parts, act, width) {
   const layout = toLayout(width, [1], state.layers.value);
-  const row_px = ROW_PX[layout.form];
+  const count = listRows(parts, act).length;
+  const row_px = Math.max(MIN_ROW_PX, Math.min(ROW_PX[layout.form], Math.floor(MOST_PX / Math.max(1, count))));
   const isNarrow = layout.form === 'narrow';
   /** @type {Row[]} */
   const rows = [];
@@ -354,14 +375,15 @@ function paintMap(context, { layout, rows, names, row_px }, parts, act, palette)
     context.font = `400 11px ${palette.font}`;
     context.fillStyle = palette.muted;
     context.textAlign = 'right';
-    if (layout.form !== 'narrow')
-      context.fillText(`stream ${row.stream + 1}`, layout.strips.left - 8, row.y + row_px / 2);
+    const isLabelled = layout.form !== 'narrow' && row.stream % Math.ceil(LABEL_PX / row_px) === 0;
+    if (isLabelled) context.fillText(row.name, layout.strips.left - 8, row.y + row_px / 2);
     const made = (editsByRun.value[row.run] ?? []).map(({ edit }) => edit);
     const { atlas } = /** @type {Part} */ (parts.find(({ run }) => run === row.run));
     for (const layer of inclusiveRange(0, row.layers - 1)) {
       const [left, right] = [xOf(layout, layer), xOf(layout, layer + 1)];
       const value = row.values[layer];
-      context.fillStyle = value === null ? palette.grid : colorAt(stops, toPlace(value, most));
+      if (value === null) continue; // nothing to cut, or beyond the range of its type
+      context.fillStyle = colorAt(stops, toPlace(value, most));
       context.fillRect(left, row.y, right - left - (right - left > 6 ? 1 : 0), row_px - 1);
       const edit = toEdit(atlas, act, { run: row.run, stream: row.stream, layer });
       if (edit && made.some((other) => includesCell(other, edit)))
@@ -399,7 +421,7 @@ function drawImage(parts, act) {
   context.fillStyle = palette.ink;
   context.font = `600 16px ${palette.font}`;
   context.fillText(
-    `${TITLE}: ${CUTS[act]}; change of the last state, darkest ${toPercent(largestEffect(parts, act))}`,
+    `${TITLE}: ${CUTS[act].title}; change of the last state, at most ${toPercent(largestEffect(parts, act))}`,
     IMAGE.pad,
     26,
   );

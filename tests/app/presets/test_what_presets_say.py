@@ -436,8 +436,21 @@ def test_megatron_and_deepseek_v4_draw_projections_and_the_others_none() -> None
         assert moves == (label in ("Megatron", "DeepSeek-V4")), label
 
 
+def test_starts_let_the_mixing_learn_what_is_said() -> None:
+    """The share of the gradient at H_res that keeps rows and columns at 1, by layer."""
+    results = run("init_learning")
+    signals = {label: result.layers["mixing_signal"] for label, result in results.items()}
+    for label in ("C-mHC", "lucidrains"):
+        assert np.isnan(results[label].layers["mixing_grad_share"]).all(), "no signal above the rounding of its type"
+        assert results[label].layers["stream_cos"].min() > 1 - 1e-5
+    assert signals["mHC-lite"][0] == 0
+    assert signals["mHC-lite"][1:-1].min() > 0.01
+    assert signals["scaled streams"][:-1].min() > 0.01
+    assert results["scaled streams"].layers["stream_cos"][0] < results["mHC-lite"].layers["stream_cos"][0] < 1
+
+
 def test_starts_are_compared_without_drift() -> None:
-    for name in ("init_presets", "init_identity", "init_dynamic"):
+    for name in ("init_presets", "init_identity", "init_learning", "init_dynamic"):
         assert {spec.connection.noise for spec in specs_of(name).values()} == {0.0}
     assert {spec.connection.init for spec in specs_of("init_presets").values()} == {
         "residual", "mhc_lite", "megatron", "deepseek_v4",

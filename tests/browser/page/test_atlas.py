@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage, wait_until_done
+from tests.browser.look.test_access import audit
 
 VIEW = "/#v=1&runs=residual,mhc&depth=12&width=16&layer=4&edits=stream:2:zero:3"
 STREAMS = 4
@@ -34,6 +35,7 @@ def test_every_cut_is_mapped_read_made_an_edit_undone_and_found_again(open_page:
     page.wait_for_url(re.compile("edits=stream:2:zero:3,stream:3:zero:7"))
     wait_until_done(page)
     expect(page.locator(".edits li")).to_have_count(2)
+    audit(page, "the map", page.locator("main"))
     page.get_by_role("button", name="Undo").click()
     wait_until_done(page)
     expect(page.locator(".edits li")).to_have_count(1)

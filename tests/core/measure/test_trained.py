@@ -91,6 +91,14 @@ def test_stacks_that_were_used_least_recently_are_removed(tmp_path: Path, monkey
     assert not two.exists()
 
 
+def test_where_nothing_can_be_stored_it_trains_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "file"
+    folder.touch()
+    spec = build_spec(train=TRAIN)
+    assert encode(spec, TrainedStacks(folder)) == encode(spec, None)
+    assert "is not stored in" in capsys.readouterr().err
+
+
 def test_a_large_stack_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trained, "FILE_BYTES", 1000)
     encode(build_spec(train=TRAIN), TrainedStacks(tmp_path))

@@ -20,7 +20,6 @@ const valuesOf = (layers, streams, start = 0) =>
   Array.from({ length: layers }, (_, layer) =>
     Array.from({ length: streams }, (_, stream) => start + (10 * (layer + 1) + stream + 1) / 100),
   );
-const STREAMS = { what: 'stream', seeds: 1 };
 
 /** Create an atlas with the ways of cutting of a family. */
 function atlasOf(cuts, layers, streams) {
@@ -37,15 +36,23 @@ function atlasOf(cuts, layers, streams) {
   };
 }
 
-const ALL = Object.keys(CUTS).map((act) => ({ what: act === 'identity' ? 'h_res' : STREAMS.what, do: act }));
+const ALL = ['zero', 'mean', 'identity'].map((act) => ({ what: act === 'identity' ? 'h_res' : 'stream', do: act }));
 const mhc = { run: 1, label: 'B mHC', atlas: atlasOf(ALL, 3, 4) };
 const residual = { run: 0, label: 'A Residual', atlas: atlasOf(ALL.slice(0, 2), 5, 1) };
-const attention = { run: 2, label: 'C AttnRes', atlas: atlasOf([{ what: 'branch', do: 'zero' }], 3, 1) };
+const attention = {
+  run: 2,
+  label: 'C AttnRes',
+  atlas: atlasOf(
+    ['branch', 'source'].map((what) => ({ what, do: 'zero' })),
+    3,
+    3,
+  ),
+};
 const parts = [residual, mhc];
 
 test('a cell is an edit that the address and the server accept', () => {
   const cell = { run: 1, stream: 2, layer: 1 };
-  for (const act of Object.keys(CUTS)) {
+  for (const { do: act } of ALL) {
     const edit = toEdit(mhc.atlas, act, cell);
     assert.ok(editRules.does[edit.what].includes(act));
     assert.deepEqual(readEdits(toEditsText([edit])), [edit]);
@@ -58,6 +65,13 @@ test('a cell is an edit that the address and the server accept', () => {
     what: 'branch',
     do: 'zero',
   });
+  const source = toEdit(attention.atlas, 'source', cell);
+  assert.deepEqual(source, { layers: [1, 1], what: 'source', index: 2, do: 'zero' });
+  assert.deepEqual(readEdits(toEditsText([source])), [source]);
+  assert.deepEqual(
+    Object.keys(CUTS).map((key) => toAtlasTable([attention], key).head.slice(1)),
+    [['C AttnRes, branch'], [], [], ['C AttnRes, embedding', 'C AttnRes, source 2', 'C AttnRes, source 3']],
+  );
   assert.equal(toEdit(residual.atlas, 'identity', cell), null);
   assert.equal(effectsOf(residual.atlas, 'identity'), null);
 });

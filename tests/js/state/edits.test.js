@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
+  countParts,
   describeEdit,
   editRules,
   listOpenCuts,
@@ -140,6 +141,12 @@ test('reasons why weights over depth cannot be edited', () => {
   assert.equal(reasonOf('source:set:1_0_0:3-4', {}), 'weighs 3 sources at layer 3');
   assert.equal(reasonOf('source:top_k:3:2', {}), 'weighs 2 sources at layer 2');
   assert.equal(reasonOf('source:1:zero:2', { attends: false }), 'has no attention over depth');
+});
+
+test('what an atlas cuts is counted', () => {
+  assert.equal(countParts('stream', STACK), 64 * 4);
+  assert.equal(countParts('branch', STACK), 64);
+  assert.equal(countParts('source', { ...STACK, depth: 4 }), 2 + 3 + 4);
 });
 
 test('a cut and its restoring are set and removed by the same act', () => {

@@ -8,7 +8,7 @@ import { toLayout, xOf } from './layout.js';
 import { log10Span } from './reading.js';
 import { toScale, widthAt } from './scale.js';
 import { toArea, toClip, toCorners } from './shapes.js';
-import { isFaded, listExchanges, sizeAt, toLosses, toMixingLines, toRibbons } from './strip.js';
+import { isFaded, listExchanges, sizeAt, toLineEdges, toLosses, toMixingLines, toRibbons } from './strip.js';
 
 /** @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout @typedef {import('./scale.js').Scale} Scale @typedef {import('./strip.js').Exchange} Exchange */
 /**
@@ -80,7 +80,8 @@ function toStrip({ layout, runs, scale, exchanges }, run) {
   const ribbons = toRibbons(reading, run, layout, band, scale);
   const lines = toMixingLines(exchanges[run], run, layout, band);
   // Wide ribbons would hide lines behind them; elsewhere lines must not cross ribbons.
-  return isFree ? [...ribbons, ...lines] : [...lines, ...ribbons];
+  if (!isFree) return [...lines, ...ribbons];
+  return [...ribbons, ...toLineEdges(exchanges[run], lines, reading, band, scale), ...lines];
 }
 
 /** Return whether any size of a run is known. @param {Plan} plan */

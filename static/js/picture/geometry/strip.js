@@ -175,6 +175,22 @@ export function toMixingLines(exchanges, color, layout, band, strength = 1) {
   );
 }
 
+/** Edge of a line that crosses a ribbon of its own colour, which is wider than its lane. */
+const LINE_EDGE = { px: 1.4, opacity: 0.55 };
+
+/** Draw edges of mixing lines, in the colour of the card, where a ribbon is wider than its lane. @param {Exchange[]} exchanges @param {Shape[]} lines one for each @param {Reading} reading @param {Band} band @param {Scale} scale @returns {Shape[]} */
+export function toLineEdges(exchanges, lines, reading, band, scale) {
+  const lane_px = laneOf(band);
+  const isWide = (/** @type {Exchange} */ { from }) =>
+    inclusiveRange(0, reading.streams - 1).some(
+      (stream) => widthAt(scale, sizeAt(reading, 'sizes', from, stream)) > lane_px,
+    );
+  return lines.flatMap((line, index) => {
+    if (line.kind !== 'line' || !isWide(exchanges[index])) return [];
+    return [{ ...line, color: 'card', width: line.width + LINE_EDGE.px, opacity: LINE_EDGE.opacity, isDashed: false }];
+  });
+}
+
 /** Build the curve of a mixing line from one stream to another. @param {Exchange} exchange @param {Layout} layout @param {Band} band */
 function pointsOf({ source, target, from, to }, layout, { lanes }) {
   const [left, right] = [xOf(layout, from), xOf(layout, to)];

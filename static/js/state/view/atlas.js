@@ -1,12 +1,14 @@
 /** The atlas as a map: which cells it has, what each of them is in words, and the edit that it stands for. No browser here. */
 
 import { formatValue, inclusiveRange } from '../../data/numbers.js';
-import { describeEdit } from './edits.js';
+import { CUTS, describeEdit } from './edits.js';
 
 /** @typedef {import('../../../types').Atlas} Atlas @typedef {import('../../../types').Edit} Edit */
 /** A cell: run, stream and layer, from 0. @typedef {{run: number, stream: number, layer: number}} Cell */
 /** The atlas of a run of the view, under its label. @typedef {{run: number, label: string, atlas: Atlas}} Part */
 
+const SOURCE = 'source';
+const BRANCH = 'branch';
 const LOSS_DIGITS = 3;
 const DECADES = 2; // of effects over the colours
 
@@ -16,8 +18,11 @@ export function effectsOf(atlas, act) {
   return place < 0 ? null : (atlas.effect_last?.[place] ?? null);
 }
 
-/** Return the place of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} act */
-const placeOf = ({ cuts }, act) => cuts.findIndex(({ do: own }) => own === act);
+/** Return the place of a way of cutting in the arrays; -1 if the atlas has none. @param {Atlas} atlas @param {string} key of the way of cutting */
+function placeOf({ cuts }, key) {
+  const { act, isOfSources = false } = CUTS[key];
+  return cuts.findIndex(({ what, do: own }) => own === act && (what === SOURCE) === isOfSources);
+}
 
 /** Return the largest effect of a way of cutting over all runs; 0 if none is known. @param {Part[]} parts @param {string} act */
 export function largestEffect(parts, act) {
@@ -38,7 +43,7 @@ export const leastShown = (most) => most / 10 ** DECADES;
 export function toEdit(atlas, act, { stream, layer }) {
   const cut = atlas.cuts[placeOf(atlas, act)];
   if (!cut) return null;
-  return { layers: [layer, layer], what: cut.what, ...(cut.what === 'branch' ? {} : { index: stream }), do: act };
+  return { layers: [layer, layer], what: cut.what, ...(cut.what === BRANCH ? {} : { index: stream }), do: cut.do };
 }
 
 /** Return whether an edit does what a cell stands for. @param {Edit} edit @param {Edit} cell */
@@ -92,18 +97,26 @@ export function cellForKey(key, { run, stream, layer }, parts, act) {
   return { run: row.run, stream: row.stream, layer: clip(layer + by[1], row.layers) };
 }
 
-/** List the rows of the map from top to bottom: each stream of each run. @param {Part[]} parts @param {string} act */
+/** List the rows of the map from top to bottom: each stream of each run, or its branch, or its sources. @param {Part[]} parts @param {string} act */
 export function listRows(parts, act) {
   return parts.flatMap(({ run, atlas }) => {
     const effects = effectsOf(atlas, act) ?? [];
-    const streams = effects[0]?.length ?? 0;
-    return inclusiveRange(0, streams - 1).map((stream) => ({
+    const what = atlas.cuts[placeOf(atlas, act)]?.what;
+    const count = what === BRANCH ? 1 : (effects[0]?.length ?? 0); // all arrays are as wide as the widest
+    return inclusiveRange(0, count - 1).map((stream) => ({
       run,
       stream,
+      name: nameRow(what, stream),
       layers: effects.length,
       values: effects.map((layer) => layer[stream]),
     }));
   });
+}
+
+/** Name a row. @param {string} what @param {number} index */
+function nameRow(what, index) {
+  if (what === BRANCH) return 'branch';
+  return what === SOURCE && index === 0 ? 'embedding' : `${what === SOURCE ? SOURCE : 'stream'} ${index + 1}`;
 }
 
 /** Build the table of a way of cutting: a row for each layer, a column for each stream. @param {Part[]} parts @param {string} act */
@@ -112,7 +125,7 @@ export function toAtlasTable(parts, act) {
   const labels = new Map(parts.map(({ run, label }) => [run, label]));
   const layers = Math.max(0, ...rows.map((row) => row.layers));
   return {
-    head: ['layer', ...rows.map(({ run, stream }) => `${labels.get(run)}, stream ${stream + 1}`)],
+    head: ['layer', ...rows.map(({ run, name }) => `${labels.get(run)}, ${name}`)],
     rows: inclusiveRange(0, layers - 1).map((layer) => [
       layer + 1,
       ...rows.map(({ values }) =>
@@ -125,25 +138,17 @@ export function toAtlasTable(parts, act) {
 /** Write every cut of all runs as comma-separated values. @param {Part[]} parts */
 export function toAtlasCsv(parts) {
   const head = ['run', 'what', 'do', 'layer', 'stream', 'effect_last', 'loss', 'loss_base', 'output_kl'];
-  const rows = parts.flatMap(({ run, label, atlas }) =>
-    atlas.cuts.flatMap((cut) =>
-      listRows([{ run, label, atlas }], cut.do).flatMap(({ stream, values }) =>
+  const rows = parts.flatMap((part) =>
+    Object.keys(CUTS).flatMap((key) => {
+      const cut = part.atlas.cuts[placeOf(part.atlas, key)];
+      return listRows([part], key).flatMap(({ run, stream, values }) =>
         values.map((_, layer) => {
-          const { effect, loss, divergence } = numbersOf(atlas, cut.do, { run, stream, layer });
-          return [
-            `"${label.replaceAll('"', '""')}"`,
-            cut.what,
-            cut.do,
-            layer + 1,
-            stream + 1,
-            effect,
-            loss,
-            atlas.loss_base,
-            divergence,
-          ];
+          const { effect, loss, divergence } = numbersOf(part.atlas, key, { run, stream, layer });
+          const label = `"${part.label.replaceAll('"', '""')}"`;
+          return [label, cut.what, cut.do, layer + 1, stream + 1, effect, loss, part.atlas.loss_base, divergence];
         }),
-      ),
-    ),
+      );
+    }),
   );
   return [head, ...rows].map((cells) => `${cells.map((cell) => cell ?? '').join(',')}\n`).join('');
 }

@@ -13,11 +13,12 @@ export const EDITS = 'edits';
 export const EFFECT = 'effect';
 /** The card of the atlas in an address. */
 export const ATLAS = 'atlas';
-/** Ways of cutting in an atlas by what they do, with their titles. */
-export const CUTS = /** @type {Record<string, string>} */ ({
-  zero: 'cut',
-  mean: 'mean over tokens',
-  identity: 'no mixing',
+/** Ways of cutting in an atlas, by their keys in an address: what they do to streams, or to branches where none are mixed; or to sources. */
+export const CUTS = /** @type {Record<string, {title: string, act: string, isOfSources?: boolean}>} */ ({
+  zero: { title: 'cut', act: 'zero' },
+  mean: { title: 'mean over tokens', act: 'mean' },
+  identity: { title: 'no mixing', act: 'identity' },
+  source: { title: 'source cut', act: 'zero', isOfSources: true },
 });
 const OFF = 'off';
 /** The edit of the weights over depth. */
@@ -153,8 +154,15 @@ function whyNoSource({ layers: [first, last], index, values }, stack, needed) {
 }
 
 /** Count the sources that a layer weighs. Counterpart: `count_sources` of `mhc_core/spec/edit.py`. @param {number} layer from 0 @param {Stack} stack */
-function countSources(layer, { block, has_full_blocks }) {
+export function countSources(layer, { block, has_full_blocks }) {
   return 1 + (has_full_blocks ? Math.floor(layer / block) : Math.ceil(layer / block));
+}
+
+/** Count what can be cut in all layers of a stack: streams, sources, or one output of a branch each. @param {string} what @param {Stack} stack */
+export function countParts(what, stack) {
+  if (what !== SOURCE) return stack.depth * (what === 'branch' ? 1 : stack.streams);
+  const layers = inclusiveRange(1, stack.depth - 1);
+  return layers.reduce((count, layer) => count + countSources(layer, stack), 0);
 }
 
 /** Count the numbers that an edit sets. @param {Edit} edit @param {Stack} stack */

@@ -1,0 +1,68 @@
+"""The logit lens of someone's model: what its own read-out makes of the state behind each layer.
+
+`mhc_core/measure/lens.py` is that of a stack. Here the caller says how the model reads its last state out, because
+models end in norms, sums of streams and unembeddings of their own.
+
+Shapes: L layers, R = L + 1 rows (the state before the layers, then what leaves each), n streams, S subsets of them, N
+samples without padding, C width, V classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mhc_core.measure.lens import keep_streams, list_subsets
+from mhc_core.metrics.effects import measure_divergence
+from mhc_probe.attachment import Attachment
+
+ReadOut = Callable[[torch.Tensor], torch.Tensor]
+"""Takes streams (n, N, C) and returns logits (N, V): the model's final norm, its sum of streams, its unembedding."""
+
+
+@dataclass(frozen=True)
+class ModelLens:
+    """Divergences from the read-out of the last state, in nats, the mean over samples.
+
+    Attributes
+    ----------
+    kl: (R), of each state. kl_subsets: (R, S), of some streams alone, the others at 0; `subsets` names them.
+    kl_branches: (L), of a branch's output alone, in every stream; nan where it was not recorded.
+    likeliest: (R, N), the class that each row gives the largest probability.
+    """
+
+    subsets: list[tuple[int, ...]]
+    kl: np.ndarray
+    kl_subsets: np.ndarray
+    kl_branches: np.ndarray
+    likeliest: np.ndarray
+
+
+@torch.no_grad()
+def read_layers(probe: Attachment, read_out: ReadOut) -> ModelLens:
+    """Read every state of a recorded pass out. The pass is the edited one where the probe has edits.
+
+    Raises
+    ------
+    RuntimeError
+        If no complete forward pass was recorded.
+    """
+    recorded, _ = probe.choose()
+    states = [recorded.state_nNC, *(layer.after_nNC for layer in recorded.layers)]
+    streams = len(states[0])
+    subsets, logits = list_subsets(streams), [read_out(state) for state in states]
+    parts = [read_out(keep_streams(state, subset)) for state in states for subset in subsets]
+    branches = [layer.y_NC for layer in recorded.layers]
+    of_branches = [None if y is None else read_out(y.expand(streams, *y.shape)) for y in branches]
+
+    def measure(found: list[torch.Tensor | None]) -> np.ndarray:
+        return np.array([np.nan if one is None else float(measure_divergence(logits[-1], one)) for one in found])
+
+    return ModelLens(
+        subsets=subsets,
+        kl=measure([*logits]),
+        kl_subsets=measure([*parts]).reshape(len(states), len(subsets)),
+        kl_branches=measure(of_branches),
+        likeliest=torch.stack([one.argmax(-1) for one in logits]).cpu().numpy(),
+    )
