@@ -8,6 +8,7 @@ and nothing of the model itself, which is what it was when the hooks are removed
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -27,7 +28,6 @@ from mhc_probe.families.finder import build_candidates
 from mhc_probe.measurement import Unedited, build_frames
 from mhc_probe.recording import compiled, padding
 from mhc_probe.recording.joined import JoinedPasses
-from mhc_probe.recording.late import run_late_hooks
 from mhc_probe.recording.outputs import LossFunction, find_logits, find_loss, keep_rows
 from mhc_probe.recording.parameter_norms import ParameterNorms
 from mhc_probe.recording.pass_recorder import PassRecorder, is_in_backward
@@ -65,6 +65,7 @@ class Attachment:
         self._base = None if base is None else BaseRunner(base, edits)
         self._edits: ModelEdits | None = None
         self._logits: list[torch.Tensor] = []
+        self._scaled: dict[int, Pass] = {}  # passes without edits whose gradients have the factor of the loss
         self._atlas: AtlasFrame | None = None
         self._hooks, self._is_entered = ExitStack(), False
         for item in self._recordings:
@@ -113,6 +114,7 @@ class Attachment:
         unedited = None
         if self._base is not None and self._edits is not None:
             _require_applied(self._edits)
+            self._drop_unscaled(self._base.attachment)
             unedited = Unedited(self._base.join(), self._edits, self._base.edits, self._base.logits, self._logits)
         source = _build_source(self.model, () if self._base is None else self._base.edits)
         frames = build_frames(recorded, self._norms, source, recorder.autocast, unedited)
@@ -185,10 +187,12 @@ class Attachment:
     def _list_hooks(self) -> Iterator[Callable[[], None]]:
         """Register hooks, and yield a function that removes each."""
         model, edits = self.model, self._edits
-        yield model.register_forward_pre_hook(self._begin).remove
+        if edits is None:
+            yield model.register_forward_pre_hook(self._begin).remove
         for adapter, recorder in self._recordings:
-            if adapter in self.candidates.adapters:  # edits follow a pass that has chosen one
+            if edits is None:
                 yield from padding.register_hooks(model, adapter.find_inner(), recorder)
+            if adapter in self.candidates.adapters:  # edits follow a pass that has chosen one
                 yield from adapter.register_hooks(recorder, edits)
         yield from (handle.remove for handle in self._norms.register_hooks())
         yield from (handle.remove for handle in ([] if edits is None else edits.register_heads()))
@@ -203,9 +207,24 @@ class Attachment:
             return  # of a generation the first pass is recorded, and all are edited
         self._remove_hooks()
         self._edits = self._base.run(args, kwargs)
-        known = set(model._forward_pre_hooks)
         self._register_hooks()
-        run_late_hooks(model, known, args, kwargs)
+        # Not as a hook of the model: torch runs those that existed when its call started, also those removed since.
+        self._begin(model, args)
+        for item in self._recordings:
+            item.recorder.mask = self._edits.base.latest.mask
+
+    def _scale_base(self, base: Pass, grad: torch.Tensor) -> None:
+        """Give the gradients without edits the factor of the loss, which accumulation and mixed precision set."""
+        if id(base) not in self._scaled:
+            self._scaled[id(base)] = base
+            base.scale_gradients(grad.detach().sum())
+
+    def _drop_unscaled(self, base: "Attachment") -> None:
+        """Drop gradients without edits of passes whose loss was not differentiated: another one was."""
+        for item in base._recordings:
+            for one in item.recorder.passes:
+                if self.loss is None and id(one) not in self._scaled:
+                    one.scale_gradients(None)
 
     def _begin(self, model: nn.Module, inputs: Any) -> None:
         for item in self._recordings:
@@ -219,6 +238,9 @@ class Attachment:
             item.recorder.end_call(None if loss is None else loss.detach())
         if self._edits is None or self._base is None:
             return
+        own, base = find_loss(output), self._edits.base.latest
+        if self.loss is None and own is not None and own.requires_grad and id(base) not in self._scaled:
+            own.register_hook(partial(self._scale_base, base))
         logits = find_logits(output)
         if logits is not None and len(self._logits) < len(self._base.logits):
             self._logits.append(keep_rows(logits, self._edits.base.latest.mask))

@@ -114,6 +114,12 @@ class Pass:
         layer.handles = [part.register_hook(partial(self._take_after, layer)) for part in parts]
         self._watch(parts)
 
+    def scale_gradients(self, factor: torch.Tensor | None) -> None:
+        """Multiply all gradients by a factor; None drops them."""
+        for layer in self.layers.values():
+            if layer.grad_after is not None:
+                layer.grad_after = None if factor is None else layer.grad_after * factor.to(layer.grad_after)
+
     def remove(self) -> None:
         """Remove all hooks on gradients."""
         for handle in (*self.handles, *(handle for layer in self.layers.values() for handle in layer.handles)):

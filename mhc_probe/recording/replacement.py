@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from mhc_probe.families.values import replace_tensor
 
@@ -35,7 +35,9 @@ class Replacement(TorchFunctionMode):
         """Replace nothing any more."""
         if self._is_active:
             self._is_active = False
-            self.__exit__(None, None, None)
+            # A recomputation that stops early takes the modes that it has entered with it.
+            if _get_current_function_mode() is self:
+                self.__exit__(None, None, None)
         self._pair = None
 
     def __torch_function__(

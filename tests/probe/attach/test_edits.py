@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from mhc_core.record import container
 from mhc_core.record.result import Result
@@ -17,7 +18,9 @@ from mhc_core.record.source import TraceSource
 from mhc_core.record.start import StartFrame
 from mhc_core.spec import SpecError, SpecErrors
 from mhc_probe import attach
+from tests.probe.attach import recorded
 from tests.probe.attach.animals import draw_ids
+from tests.probe.attach.attachable import IDS
 from tests.probe.attach.edited import CASES, Hand
 
 TOLERANCE = 1e-6
@@ -447,3 +450,38 @@ def test_what_is_no_edit_is_refused_before_any_pass() -> None:
     with pytest.raises(SpecErrors) as caught:
         attach(build("GPT-2"), edits=[{"layers": [0, 0], "what": "branch", "do": "cut"}])
     assert [error.field for error in caught.value.errors] == ["edits.0.do"]
+
+
+@pytest.mark.parametrize("how", ["accumulated", "checkpoints"])
+def test_accumulated_and_recomputed_passes_have_the_effect_of_one(how: str) -> None:
+    """Halves of a batch with half its loss each, and layers that the backward pass computes once more."""
+    given: list[dict[str, Any]] = [
+        {"layers": [1, 3], "what": "stream", "index": 1, "do": "zero"},
+        {"layers": [2, 2], "what": "h_res", "do": "identity"},
+    ]
+    model = recorded.build("DeepSeek-V4").eval()
+    with attach(model, edits=given) as probe:
+        recorded.feed(model).backward()
+    wanted = probe.result()
+    if how == "checkpoints":
+        model.train()
+        for block in model.model.layers:
+            block.gradient_checkpointing = True
+            block._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+    with attach(model, edits=given) as probe:
+        for part in IDS.split(1) if how == "accumulated" else [IDS]:
+            (recorded.feed(model, part) * len(part) / len(IDS)).backward()
+    found = probe.result()
+    for key in ("effect_state", "effect_grad"):
+        np.testing.assert_allclose(found.layers[key], wanted.layers[key], rtol=1e-5)
+    assert found.loss_base == pytest.approx(wanted.loss_base, rel=1e-6)
+
+
+def test_the_gradient_of_another_loss_has_no_effect() -> None:
+    """The pass without edits can take the gradient of the model's own loss alone."""
+    model = build("GPT-2")
+    with attach(model, edits=[{"layers": [1, 1], "what": "branch", "do": "zero"}]) as probe:
+        model(input_ids=draw_ids(), labels=draw_ids()).logits.square().mean().backward()
+    result = probe.result()
+    assert "effect_grad" not in result.layers
+    assert result.layers["effect_state"][1] > 0
