@@ -68,7 +68,7 @@ def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterato
     for row in probe_rows(stack, targets):
         accuracies.append(row)
         yield ProgressFrame(stage="lens", done=0.2 + 0.8 * len(accuracies) / (spec.depth + 1))
-    fit, held = targets.halves
+    fit, test = targets.halves
     yield LensFrame(
         subsets=[list(subset) for subset in list_subsets(spec.streams)],
         values=values | {"probe": np.moveaxis(np.array(accuracies), 2, 0)},
@@ -76,8 +76,8 @@ def measure_lens(spec: RunSpec, trained: TrainedStacks | None = None) -> Iterato
         context=context,
         target=target,
         targets=list(fit),
-        chance=[measure_chance(fit[key], held[key]) for key in fit],
-        probed=len(held["position"]),
+        chance=[measure_chance(fit[key], test[key]) for key in fit],
+        probed=len(test["position"]),
     )
 
 
@@ -164,13 +164,13 @@ def keep_streams(x_nNC: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
 
 
 def probe_rows(stack: Stack, targets: Targets) -> Iterator[list[list[float]]]:
-    """Probe every state, the embedding first: accuracies (n, P) on what is held out, by stream and target."""
-    fit, held = targets.halves
+    """Probe every state, the embedding first: accuracies (n, P) on held-out data, by stream and target."""
+    fit, test = targets.halves
     count = len(fit["position"])
     with show(stack, targets.reads):
         for state, _ in climb(stack):
             x_nNC = stack.connection.streams(state).double()
-            yield [fit_probe(x_NC[:count], x_NC[count:], fit, held) for x_NC in x_nNC]
+            yield [fit_probe(x_NC[:count], x_NC[count:], fit, test) for x_NC in x_nNC]
 
 
 def _find_position(logits: torch.Tensor) -> int:

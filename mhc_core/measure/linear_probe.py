@@ -42,7 +42,7 @@ class Targets:
 
     @property
     def halves(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return the labels that probes are fitted on, and those that are held out."""
+        """Return the labels that probes are fitted on, and those that probes are tested on."""
         count = len(self.labels["position"]) // 2
         fit = {key: labels[:count] for key, labels in self.labels.items()}
         return fit, {key: labels[count:] for key, labels in self.labels.items()}
@@ -87,25 +87,25 @@ def spread_halves(data: np.ndarray, window: int, count: int) -> tuple[np.ndarray
 
 
 def fit_probe(
-    fit_NC: torch.Tensor, held_NC: torch.Tensor, fit: Mapping[str, np.ndarray], held: Mapping[str, np.ndarray]
+    fit_NC: torch.Tensor, test_NC: torch.Tensor, fit: Mapping[str, np.ndarray], test: Mapping[str, np.ndarray]
 ) -> list[float]:
-    """Fit one probe for each target on some samples, and return its accuracy on those held out.
+    """Fit one probe for each target on some samples, and return its accuracy on others.
 
     nan where the stream has left the range of its type.
     """
-    if not bool(torch.isfinite(fit_NC).all() & torch.isfinite(held_NC).all()):
+    if not bool(torch.isfinite(fit_NC).all() & torch.isfinite(test_NC).all()):
         return [math.nan for _ in fit]
     mean, spread = fit_NC.mean(0), fit_NC.std(0, correction=0)
     size = torch.where(spread > 0, spread, 1.0)
-    x_NC, held_NC = (fit_NC - mean) / size, (held_NC - mean) / size
+    x_NC, test_NC = (fit_NC - mean) / size, (test_NC - mean) / size
     weigh = _build_solver(x_NC)
     found = []
     for key, labels in fit.items():
         classes, places = np.unique(labels, return_inverse=True)
         y_NK = torch.eye(len(classes), dtype=x_NC.dtype, device=x_NC.device)[torch.from_numpy(places).to(x_NC.device)]
         share_K = y_NK.mean(0)
-        scores_NK = held_NC @ weigh(y_NK - share_K) + share_K
-        found.append(float((classes[scores_NK.argmax(1).cpu().numpy()] == held[key]).mean()))
+        scores_NK = test_NC @ weigh(y_NK - share_K) + share_K
+        found.append(float((classes[scores_NK.argmax(1).cpu().numpy()] == test[key]).mean()))
     return found
 
 
@@ -125,7 +125,7 @@ def _build_solver(x_NC: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     return weigh
 
 
-def measure_chance(fit: np.ndarray, held: np.ndarray) -> float:
-    """Measure the accuracy of the class that is most frequent where probes are fitted, on what is held out."""
+def measure_chance(fit: np.ndarray, test: np.ndarray) -> float:
+    """Measure the accuracy of the class that is most frequent where probes are fitted, where they are tested."""
     classes, counts = np.unique(fit, return_counts=True)
-    return float((held == classes[counts.argmax()]).mean())
+    return float((test == classes[counts.argmax()]).mean())

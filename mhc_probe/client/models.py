@@ -262,7 +262,7 @@ class Lens:
         at 0. kl_branches: (L), of the output of each branch alone.
     tokens: by row the likeliest tokens of one position with their probabilities. context, target: what was read up to
         there, and what follows in the data.
-    probes: by target, such as position, the accuracy on data held out, (R, n). chance: that of the most frequent class.
+    probes: by target, such as position, the accuracy on held-out data, (R, n). chance: that of the most frequent class.
     probed: how many tokens the accuracies are of.
     """
 

@@ -30,8 +30,8 @@ PANEL = Panel(
         formula="|x_l − x_l^base| / |x_l^base|; of gradients |g_l − g_l^base| / |g_l^base|",
         reading="A curve that falls after an edit means that later layers make up for it: what they add is the same "
         "as without the edit, and the damage is diluted. A curve that rises means that the damage grows. Before the "
-        "first edit the states are the same and have no point; gradients pass the edits on their way down and differ there "
-        "too.",
+        "first edit the states are the same and have no point; gradients pass the edits on their way down and differ "
+        "there too.",
         symbol="Δx_l, Δg_l",
         source="As defined here.",
     ),

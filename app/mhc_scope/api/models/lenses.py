@@ -11,7 +11,7 @@ class TokenBody(BaseModel):
 
 
 class ProbeBody(BaseModel):
-    """What linear probes find of one target: accuracies on data held out, by row and stream, and that of a guess."""
+    """What linear probes find of one target: accuracies on held-out data, by row and stream, and that of a guess."""
 
     target: str
     chance: float
