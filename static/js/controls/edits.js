@@ -88,9 +88,15 @@ function Effects() {
   if (found.length === 0) return null;
   return html`
     <dl class="edits-effects" aria-live="polite">
-      ${found.map(({ label, finding, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${finding} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
+      ${found.map(({ label, finding, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${toCost(finding)} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
     </dl>
   `;
+}
+
+/** Return a finding without the words that name the edits, which the list next to it has. @param {import('../../types').Finding} finding */
+function toCost(finding) {
+  const cost = finding.text.slice(finding.text.indexOf(': ') + 2);
+  return { ...finding, text: cost[0].toUpperCase() + cost.slice(1) };
 }
 
 /** Find the finding about the effect of the edits. @param {import('../../types').Columns['summary']} summary */

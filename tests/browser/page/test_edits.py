@@ -177,7 +177,7 @@ def test_an_edit_is_switched_off_removed_and_undone(open_page: OpenPage) -> None
     row.get_by_role("switch").uncheck()
     page.wait_for_url(re.compile("edits=off:stream:2:zero:20,stream:2:restore:40"))
     wait_until_done(page)
-    expect(page.locator(".edits-effects")).to_contain_text("Stream 2 is restored at layer 40")
+    expect(page.locator(".edits-effects")).to_contain_text("States are those without edits, up to rounding.")
     row.get_by_role("button", name="Remove").click()
     page.wait_for_url(re.compile("edits=stream:2:restore:40&"))
     page.get_by_role("button", name="Undo").click()
@@ -288,7 +288,7 @@ def test_an_edit_is_added_by_its_parts(open_page: OpenPage) -> None:
     form.get_by_role("button", name="Add").click()
     page.wait_for_url(re.compile("edits=branch:scale:0.5:3-4&"))
     wait_until_done(page)
-    cost = "The branch's output is multiplied by 0.5 at layers 3 to 4"
+    cost = "The state after layer 3 differs from that without edits by"
     expect(page.locator(".edits-effects dd")).to_have_count(2)
     expect(page.locator(".edits-effects dd").first).to_contain_text(cost)
     page.locator(".drawer .own summary").last.click()
