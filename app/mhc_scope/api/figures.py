@@ -127,6 +127,6 @@ def _write_panels(runs: int, theme: ThemeName) -> CachedBody:
     with _panels_lock:
         if (runs, theme) not in _panels:
             body = CachedBody(codec.to_json(figures.to_response(runs, theme)))
-            _ = body.packed
+            body.pack("br")  # what browsers accept
             _panels[runs, theme] = body
         return _panels[runs, theme]

@@ -8,21 +8,19 @@ import map.
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import json
 import mimetypes
 import posixpath
 import re
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-import brotli
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mhc_scope.api.http.codings import PACKERS, choose_coding
 from mhc_scope.api.http.problems import not_found
 from mhc_scope.api.http.root_path import to_route
 from mhc_scope.files import NODE_MODULES, STATIC, MissingAsset, find_file, list_files, read_file, strip_comments
@@ -49,14 +47,6 @@ COMPRESSIBLE = (".js", ".mjs", ".css", ".svg", ".json")
 # Smaller files are compressed when the server starts, all in 40 ms. On request each would wait for a thread, which
 # takes longer than to compress it, and a first visit loads 150 of them.
 SMALL_BYTES = 64_000
-
-
-# Encodings that the browser accepts, the one with the smaller result first. Brotli's best quality saves 8 % more and
-# takes 2 s for Plotly, which is compressed when it is installed.
-PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    "br": partial(brotli.compress, quality=6),
-    "gzip": partial(gzip.compress, compresslevel=9, mtime=0),
-}
 
 
 class _File:
@@ -178,15 +168,6 @@ class Assets:
         elif len(body) < SMALL_BYTES:
             file.pack("br")
         return self._root + path
-
-
-@lru_cache(256)
-def choose_coding(accepted: str) -> str | None:
-    """Return the encoding for a file, by the header Accept-Encoding; None for no encoding."""
-    # A weight of 0 refuses an encoding; other weights do not outweigh the size.
-    entries = (entry.replace(" ", "").lower().partition(";") for entry in accepted.split(","))
-    takes = {name for name, _, weight in entries if not re.fullmatch(r"q=0(\.0*)?", weight)}
-    return next((coding for coding in PACKERS if coding in takes), None)
 
 
 def list_imports(name: str, source: str) -> list[str]:

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from mhc_core.figures.style import to_shared_colors
+from mhc_scope.api.http.codings import choose_coding
 from mhc_scope.files import list_files, read_file
-from mhc_scope.pages.assets import choose_coding
 from tests.conftest import ROOT, Server, compute
 
 FOREIGN = re.compile(r"""(?:src|href|action|data|poster)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)

@@ -1,6 +1,5 @@
-"""Cache bodies that stay the same while the server runs: each is written and compressed once."""
+"""Cache bodies that stay the same while the server runs: each is written once, and compressed once in each encoding."""
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
@@ -8,7 +7,7 @@ from functools import cached_property
 from starlette.requests import Request
 from starlette.responses import Response
 
-PACK_LEVEL = 9  # it is compressed once
+from mhc_scope.api.http.codings import PACKERS, choose_coding
 
 
 class CachedBody:
@@ -16,11 +15,13 @@ class CachedBody:
 
     def __init__(self, plain: bytes) -> None:
         self.plain = plain
+        self._packed: dict[str, bytes] = {}
 
-    @cached_property
-    def packed(self) -> bytes:
-        """Return the body compressed by gzip."""
-        return gzip.compress(self.plain, PACK_LEVEL, mtime=0)
+    def pack(self, coding: str) -> bytes:
+        """Return the body in an encoding."""
+        if coding not in self._packed:
+            self._packed[coding] = PACKERS[coding](self.plain)
+        return self._packed[coding]
 
     @cached_property
     def etag(self) -> str:
@@ -30,6 +31,7 @@ class CachedBody:
     def respond(self, request: Request, headers: Mapping[str, str] | None = None) -> Response:
         """Answer with the body, compressed if the caller accepts that."""
         sent = {**(headers or {}), "Vary": "Accept-Encoding"}
-        if "gzip" not in request.headers.get("accept-encoding", ""):
+        coding = choose_coding(request.headers.get("accept-encoding", ""))
+        if coding is None:
             return Response(self.plain, headers=sent, media_type="application/json")
-        return Response(self.packed, headers={**sent, "Content-Encoding": "gzip"}, media_type="application/json")
+        return Response(self.pack(coding), headers={**sent, "Content-Encoding": coding}, media_type="application/json")
