@@ -277,7 +277,7 @@ export interface LensFrame {
   subsets: number[][];
   /** KL divergence from the stack's own output, in nats: `kl` of the state (R), `kl_subsets` where the other streams
   are 0 (R, S), `kl_branches` of the branch's output alone (L). `top`: probabilities of the likeliest tokens (R, k).
-  `probe`: accuracy of linear probes on data held out, (P, R, n) by target, row and stream. */
+  `probe`: accuracy of linear probes on held-out data, (P, R, n) by target, row and stream. */
   values: Record<string, Value>;
   /** The likeliest tokens of one position in words, (R, k). */
   tokens: string[][];
