@@ -124,7 +124,7 @@ class Attachment:
         """Return what every single cut of a stream, or of a branch of a plain model, does to loss and output.
 
         For each layer and stream the stream is 0, is its mean over tokens, and takes from no other stream. Each cut is
-        one forward pass of the whole model, which is what it was behind it, also if this is interrupted. The record
+        one forward pass of the whole model, which is afterwards what it was, also if this is interrupted. The record
         carries the atlas too.
 
         Parameters

@@ -206,6 +206,65 @@ class Connection(nn.Module, ABC):
         return grad.sum(-3)
 
 
+class SingleStream(Connection):
+    """Layout (N, C): one stream."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec, streams=1)
+
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        return x_NC
+
+    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
+        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        return state.view_as(state)
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        return state
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        return state.unsqueeze(0)
+
+    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        return x_nNC[0]
+
+
+class OverDepth(Connection):
+    """Layout (K + 1, N, C): what is weighed over depth, and last what the next layer reads, which is the one stream."""
+
+    sample_axis = 1
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec, streams=1)
+
+    def static_mixing(self) -> Mixing | None:
+        return None
+
+    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
+        return torch.stack([x_NC, x_NC])
+
+    def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
+        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
+        return state[-1].view_as(state[-1])
+
+    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
+        return torch.cat([state[:-1], normalise(state[-1:], norm)])
+
+    def reduce(self, state: torch.Tensor) -> torch.Tensor:
+        return state[-1]
+
+    def streams(self, state: torch.Tensor) -> torch.Tensor:
+        return state[-1:]
+
+    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # The entry before the last may be older, in the middle of a block.
+        return state[:-2], state[-2:]
+
+    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
+        # The embedding is weighed over depth, and is what the first layer reads.
+        return grad.sum(0, keepdim=True)
+
+
 class Copying(Connection):
     """Every stream starts as a copy of the embedding, or as the embedding times a vector of its own (`expand_scale`).
 

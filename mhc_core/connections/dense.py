@@ -14,9 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mhc_core.blocks.norms import normalise
 from mhc_core.blocks.scaling import build_scaling
-from mhc_core.connections.connection import Connection, DepthReads, Mixing
+from mhc_core.connections.connection import Connection, DepthReads, OverDepth
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
@@ -27,16 +26,14 @@ class SourceWeights(NamedTuple):
     weights: torch.Tensor
 
 
-class WeightedDepth(Connection):
+class WeightedDepth(OverDepth):
     """The state is (K + 1, N, C): the states that are summed, and last the one that layers read and add to.
 
     A layer's own parameters are the weights of the sum after it.
     """
 
-    sample_axis = 1
-
     def __init__(self, spec: RunSpec) -> None:
-        super().__init__(spec, streams=1)
+        super().__init__(spec)
         self.block, self.skip = spec.connection.depth_block, build_scaling(spec, 1).skip
         self.weights = nn.ParameterDict(
             {
@@ -49,21 +46,11 @@ class WeightedDepth(Connection):
         self._rows: torch.Tensor | None = None
         self._versions: list[tuple[torch.device, int]] = []  # of the parameters that the rows were made of
 
-    def static_mixing(self) -> Mixing | None:
-        return None
-
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> SourceWeights:
         return SourceWeights(self.weights[str(layer)] if self._ends_block(layer) else self.get_buffer("none"))
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [self.weights[str(layer)]] if self._ends_block(layer) else []
-
-    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return torch.stack([x_NC, x_NC])
-
-    def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
-        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
-        return state[-1].view_as(state[-1])
 
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: SourceWeights
@@ -73,23 +60,6 @@ class WeightedDepth(Connection):
             read = (mixing.weights @ sources.flatten(1).to(mixing.weights.dtype)).view_as(y_NC)
             sources = torch.cat([sources, read.to(state.dtype).unsqueeze(0)])
         return sources, DepthReads(mixing.weights.detach().view(-1, 1, 1), self._weigh(layer))
-
-    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
-        return torch.cat([state[:-1], normalise(state[-1:], norm)])
-
-    def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        return state[-1]
-
-    def streams(self, state: torch.Tensor) -> torch.Tensor:
-        return state[-1:]
-
-    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # The state before the last may be older, in the middle of a block.
-        return state[:-2], state[-2:]
-
-    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        # The embedding is a state that is summed, and what the first layer reads.
-        return grad.sum(0, keepdim=True)
 
     def _ends_block(self, layer: int) -> bool:
         return (layer + 1) % self.block == 0 or layer == self.layers - 1

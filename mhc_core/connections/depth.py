@@ -23,8 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mhc_core.blocks.norms import normalise
-from mhc_core.connections.connection import Connection, DepthReads, EditedQuery, Mixing, Query
+from mhc_core.connections.connection import Connection, DepthReads, EditedQuery, OverDepth, Query
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 from mhc_core.spec.edit import count_sources
@@ -33,16 +32,14 @@ Edit = Callable[[torch.Tensor], torch.Tensor]
 KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-linear-attention and of Inkling2
 
 
-class DepthAttention(Connection):
+class DepthAttention(OverDepth):
     """The state is (K + 1, N, C): the sources, and last what the next layer reads of them, which is its one stream.
 
     A layer's own parameters are those of the sum after it: the query by which the next layer, or the read-out, reads.
     """
 
-    sample_axis = 1
-
     def __init__(self, spec: RunSpec) -> None:
-        super().__init__(spec, streams=1)
+        super().__init__(spec)
         chosen = spec.connection
         self.block, self.heads = chosen.depth_block, chosen.depth_heads
         self.is_delta, self.is_normed = chosen.depth_form != "replace", chosen.depth_values == "normed"
@@ -54,9 +51,6 @@ class DepthAttention(Connection):
         self.register_buffer("one", torch.ones(()))
         self.register_buffer("zero", torch.zeros(spec.width))
 
-    def static_mixing(self) -> Mixing | None:
-        return None
-
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Query:
         is_read = layer < len(self.queries)
         query = self.queries[layer] if is_read else self.get_buffer("zero")
@@ -64,13 +58,6 @@ class DepthAttention(Connection):
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [parts[layer] for parts in (self.queries, self.gates) if layer < len(parts)]
-
-    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return torch.stack([x_NC, x_NC])
-
-    def read(self, state: torch.Tensor, mixing: object) -> torch.Tensor:
-        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
-        return state[-1].view_as(state[-1])
 
     def leave(
         self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Query | EditedQuery
@@ -89,22 +76,6 @@ class DepthAttention(Connection):
             read = state[:-1].to(values.dtype).sum(0) + added
             state = torch.cat([state[:-1], read.to(state.dtype).unsqueeze(0)])
         return state, DepthReads(attention, self._weigh(layer, values, mixing.gate))
-
-    def normalise(self, state: torch.Tensor, norm: str) -> torch.Tensor:
-        return torch.cat([state[:-1], normalise(state[-1:], norm)])
-
-    def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        return state[-1]
-
-    def streams(self, state: torch.Tensor) -> torch.Tensor:
-        return state[-1:]
-
-    def split_fresh(self, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return state[:-2], state[-2:]
-
-    def gather_input_grad(self, grad: torch.Tensor) -> torch.Tensor:
-        # The embedding is a source, and what the first layer reads.
-        return grad.sum(0, keepdim=True)
 
     def _count_attended(self, layer: int) -> int:
         """Return how many sources are weighed after a layer; 0 where the plain state is read."""

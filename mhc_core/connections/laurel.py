@@ -13,16 +13,16 @@ import math
 import torch
 from torch import nn
 
-from mhc_core.connections.connection import Connection, Mixing
+from mhc_core.connections.connection import Connection, Mixing, SingleStream
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 
 
-class AugmentedResidual(Connection):
+class AugmentedResidual(SingleStream):
     """One stream, layout (N, C). Parameters of layer l are named `weights.l`, `down.l` and `up.l`."""
 
     def __init__(self, spec: RunSpec) -> None:
-        super().__init__(spec, streams=1)
+        super().__init__(spec)
         rank = spec.connection.gate_rank
         self.weights = nn.ParameterList(nn.Parameter(draw.clone()) for draw in draw_mixing_noise(spec, 2))
         self.down = nn.ParameterList(nn.Parameter(build_down(spec.width, rank)) for _ in range(spec.depth))
@@ -39,26 +39,10 @@ class AugmentedResidual(Connection):
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:
         return [self.weights[layer], self.down[layer], self.up[layer]]
 
-    def expand(self, x_NC: torch.Tensor) -> torch.Tensor:
-        return x_NC
-
-    def read(self, state: torch.Tensor, mixing: Mixing) -> torch.Tensor:
-        # A node of its own in the graph: the gradient at u must not include what passes the branch by.
-        return state.view_as(state)
-
     def leave(self, layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Mixing) -> tuple[torch.Tensor, Mixing]:
         x = state.to(mixing.h_res.dtype)
         passed = x + x @ self.down[layer] @ self.up[layer]
         return (mixing.h_post * y_NC.to(x.dtype) + mixing.h_res[0] * passed).to(state.dtype), mixing
-
-    def reduce(self, state: torch.Tensor) -> torch.Tensor:
-        return state
-
-    def streams(self, state: torch.Tensor) -> torch.Tensor:
-        return state.unsqueeze(0)
-
-    def join_streams(self, x_nNC: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-        return x_nNC[0]
 
 
 def build_down(width: int, rank: int) -> torch.Tensor:
