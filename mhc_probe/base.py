@@ -36,7 +36,7 @@ class BaseRunner:
 
     @property
     def candidates(self) -> Candidates:
-        """Return the adapters, one of which the pass confirms."""
+        """Return the possible adapters; the pass confirms one of them."""
         return self.attachment.candidates
 
     @property

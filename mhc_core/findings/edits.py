@@ -85,7 +85,7 @@ def _name_target(edit: EditSpec) -> str:
 
 
 def name_source(index: int | None) -> str:
-    """Name the weight that layers give a source over depth, the first of which is the embedding; None for all."""
+    """Name the weight of a source over depth: 0 is the embedding, None all sources."""
     if index is None:
         return "Attention over depth"
     return f"The weight of {'the embedding' if index == 0 else f'source {index + 1}'}"

@@ -1,7 +1,7 @@
 """The lens of a stack: what its own read-out makes of every state on the way, and what each stream carries.
 
 The logit lens reads a state in the middle of the stack as if it were the last one. A state reads out as a whole, with
-some of its streams alone (the others are 0), and the output of a branch reads out by itself, as a state with which a
+some of its streams alone (the others are 0), and the output of a branch is read out by itself, as a state with which a
 stack could start. Compared is the softmax of the logits with that of the stack's own output, edits included.
 
 Linear probes say what each stream carries: see `linear_probe.py`.
@@ -29,7 +29,7 @@ from mhc_core.record.stages import LensFrame, ProgressFrame
 from mhc_core.spec import RunSpec, SpecError
 from mhc_core.stack import Stack, build_stack
 
-MOST_STREAMS = 4  # of which every subset is read; of more, each alone and all but one
+MOST_STREAMS = 4  # up to here every subset is read; with more streams each alone, and all but one
 TOP = 5  # tokens of a row
 CONTEXT = 40  # bytes before the position
 
@@ -157,7 +157,7 @@ def keep(stack: Stack, state: torch.Tensor, subset: tuple[int, ...]) -> torch.Te
 
 
 def keep_streams(x_nNC: torch.Tensor, subset: tuple[int, ...]) -> torch.Tensor:
-    """Return streams (n, N, C) of which the others are 0, also where they are not finite."""
+    """Return streams (n, N, C) with all but those of the subset set to 0, also where they are not finite."""
     kept = torch.zeros(len(x_nNC), 1, 1, dtype=torch.bool, device=x_nNC.device)
     kept[list(subset)] = True
     return torch.where(kept, x_nNC, 0.0)

@@ -60,7 +60,7 @@ def show(stack: Stack, reads: tuple[np.ndarray, np.ndarray]) -> Iterator[None]:
 
 
 def list_targets(stack: Stack) -> Targets:
-    """List what is to be read from a stream: the position, the token and the next one; of images the digit."""
+    """List the targets of probes: position, token and next token; for images position and digit."""
     spec, tokens = stack.spec, stack.spec.input.tokens
     count = -(-PROBED_SAMPLES // tokens)
     position = np.tile(np.arange(tokens), 2 * count)

@@ -39,7 +39,7 @@ def compute_coefficients(
     ----------
     parameters: of the whole connection, see `read_parameters`.
     x_nNC: the streams that enter the layer; static mixing ignores them.
-    before_nNC: those that enter the layer before, of which H_pre is made where `read_from` is previous.
+    before_nNC: those that enter the layer before, from which H_pre is made where `read_from` is previous.
     """
     family = spec.family
     if not family.has_coefficients:

@@ -71,7 +71,7 @@ def find_gauge(h_res_Lnn: np.ndarray, t: float, anchor: int = 0) -> Gauge:
     ----------
     h_res_Lnn: static mixing.
     t: from 0, the basis as it is, to 1, in which every H_res is the identity.
-    anchor: the layer in front of which the basis stays as it is, from 0; L is after the last. Numbers stay small near
+    anchor: the layer before which the basis is unchanged, from 0; L is after the last. Numbers stay small near
         it.
     """
     layers, n = h_res_Lnn.shape[:2]
