@@ -8,7 +8,7 @@ ARG NODE_BASE=node:22.21.1-bookworm-slim
 FROM ${NODE_BASE} AS page
 WORKDIR /page
 COPY static/package.json static/package-lock.json static/compress.mjs ./
-RUN npm ci --omit=dev --no-audit --no-fund
+RUN npm ci --omit=dev --no-audit --no-fund && npm run compress
 
 # All that is not torch's: files, user, and what is run.
 FROM ${PYTHON_BASE} AS base

@@ -125,7 +125,7 @@ setup-dev: .venv/.installed-dev setup
 static/node_modules/.installed: static/package-lock.json static/package.json static/compress.mjs .venv/.installed
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory $(BIN)/npm
 	@echo "JavaScript packages go into static/node_modules: 198 MB, by static/package-lock.json."
-	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent
+	cd static && $(WITH_NODE) npm ci --no-audit --no-fund --silent && $(WITH_NODE) npm run --silent compress
 	@touch $@
 
 # Node from PyPI; the wheel's own npm script does not find its library.

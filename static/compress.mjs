@@ -1,6 +1,7 @@
 /**
- * Compresses Plotly, half of what a first visit loads, as small as Brotli can. That takes seconds, so `npm ci` does it and not the
- * server. Without these files, as after `npm ci --ignore-scripts`, the server compresses Plotly itself: faster, and less.
+ * Compresses Plotly, half of what a first visit loads, as small as Brotli can. That takes seconds, so `make setup` does it after
+ * `npm ci`, and not the server. It is no `postinstall`, for many machines install with `ignore-scripts`. Without the file the server
+ * compresses Plotly itself: faster, and less.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
