@@ -71,6 +71,13 @@ export function wrapText(text, size, room) {
   return lines;
 }
 
+/** Return whether shapes, or other plain data, are equal. @param {any} one @param {any} other @returns {boolean} */
+export function areEqual(one, other) {
+  if (typeof one !== 'object' || typeof other !== 'object' || !one || !other) return Object.is(one, other);
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => areEqual(one[key], other[key]));
+}
+
 /** Return shapes that are moved right and down. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */
 export function moveShapes(shapes, right, down) {
   return shapes.map((shape) => {
