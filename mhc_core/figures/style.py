@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from plotly.colors import sample_colorscale, unlabel_rgb
+from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 ThemeName = Literal["dark", "light"]
 MAX_RUNS = 4
@@ -38,6 +38,8 @@ class Theme:
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
+# Of values without a sign, as [position, colour]: Plotly's stops, which the page's own canvas draws as well.
+CIVIDIS: list[list[Any]] = get_colorscale("Cividis")
 # Signed values run from magenta (negative) to green (positive), away from HC's orange and mHC's blue. Zero is close to
 # the card, so that other values stand out. tests/core/figures/test_methods.py checks the distances.
 THEMES: dict[ThemeName, Theme] = {
