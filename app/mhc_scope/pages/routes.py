@@ -29,7 +29,7 @@ from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials
-from mhc_scope.pages.families import build_entries, describe_setting, list_roots
+from mhc_scope.pages.families import build_entries, describe_setting, group_entries, list_roots
 from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
@@ -159,8 +159,8 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
 async def get_families(request: Request) -> Response:
     """Show every family of connections, with the numbers of one stack."""
     entries = await run_in_threadpool(build_entries)
-    setting = describe_setting()
-    return get_pages(request).render("families.html", entries=entries, roots=list_roots(entries), setting=setting)
+    shown = {"groups": group_entries(entries), "roots": list_roots(entries), "setting": describe_setting()}
+    return get_pages(request).render("families.html", **shown)
 
 
 @router.get("/p/{name}")
