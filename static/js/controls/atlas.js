@@ -99,8 +99,8 @@ function AtlasMap() {
 /** List the ways of cutting that a run of the view can have. */
 function listCuts() {
   const view = state.settings.value;
-  const isAttending = view.runs.some((choice) => stackOf(state.fields.value, view, choice).attends);
-  return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isAttending);
+  const isWeighing = view.runs.some((choice) => stackOf(state.fields.value, view, choice).weighs_after !== null);
+  return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isWeighing);
 }
 
 /** Close the map, and cancel what is computed. */
