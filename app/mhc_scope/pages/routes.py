@@ -159,7 +159,11 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
 async def get_families(request: Request) -> Response:
     """Show every family of connections, with the numbers of one stack."""
     entries = await run_in_threadpool(build_entries)
-    shown = {"groups": group_entries(entries), "roots": list_roots(entries), "setting": describe_setting()}
+    shown: dict[str, Any] = {
+        "groups": group_entries(entries),
+        "roots": list_roots(entries),
+        "setting": describe_setting(),
+    }
     return get_pages(request).render("families.html", **shown)
 
 
