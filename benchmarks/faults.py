@@ -246,7 +246,7 @@ def _change_leave(stack: Stack, change: Callable[..., tuple[torch.Tensor, torch.
     def leave(layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Any]:
         return plain(layer, *change(layer, state, y_NC), mixing)
 
-    stack.connection.leave = leave  # type: ignore[assignment, method-assign]
+    stack.connection.leave = leave  # type: ignore[method-assign]
 
 
 def drop_key_norm(stack: Stack) -> None:
