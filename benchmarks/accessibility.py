@@ -24,7 +24,7 @@ from tests.browser.share.test_rooms import make_room
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
 HEIGHT_PX = 1000
 PLACED_MS = 200  # what opens beside a button is put there a moment after it is there
-OTHERS = {"sign in": "/sign-in", "operator": "/admin", "rooms": "/rooms"}
+OTHERS = {"families": "/families", "sign in": "/sign-in", "operator": "/admin", "rooms": "/rooms"}
 OPENED = "dialog[open], .popover:not(.fold):popover-open"
 MAX_STOPS = 200
 RING_PX = 6  # around a focused element, where its ring lies
