@@ -82,6 +82,10 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
             expect(page.locator(OPENED)).to_have_count(0)
         if width < 761:
             open_settings(page)
+            expect(
+                page.locator("#settings .field[data-path$=edits] button").first
+            ).to_be_attached()  # its module is here
+            page.wait_for_timeout(PLACED_MS)
             note(looked, page, "settings", "#settings")
             page.keyboard.press("Escape")
     with opened(browser, f"{url}/embed/{name}?panel=gain&theme={theme}", theme, width) as page:
