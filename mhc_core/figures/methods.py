@@ -14,8 +14,8 @@ from mhc_core.figures.style import MAX_RUNS, THEMES, RunStyle, Theme, ThemeName,
 from mhc_core.record.source import TRACE
 
 # Each family states its look. The three of the first view are grey, orange-red and blue. The others were searched for:
-# of one hue in both themes, and far from each other for all readers, those without green cones included
-# (`tests/core/figures/test_methods.py`).
+# far from each other and from the colour of text for all readers, those without green cones included
+# (`tests/core/figures/test_methods.py`), and of one hue in both themes where that left room.
 METHODS = {kind: family.look for kind, family in FAMILIES.items()} | {
     TRACE: Look("#bc4f4d", "#f8827c", "14px,3px,4px,3px", "hexagon")
 }
