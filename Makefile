@@ -23,6 +23,7 @@ ALONE := tests/contract/engine
 # node and npm of the machine, else those of a wheel in the venv.
 WITH_NODE = PATH="$$PATH:$(CURDIR)/$(BIN)"
 
+REST := "full and not trial and not exhaustive"
 LINTS := lint-ruff lint-format lint-mypy lint-imports lint-biome lint-tsc
 
 .PHONY: run cluster test test-rest test-full trials lint $(LINTS) bench wheel types settings licences audit setup setup-dev update chromium postgresql nginx faketime clean
@@ -40,9 +41,9 @@ test: setup-dev chromium
 	$(PYTEST) -m "not full" --ignore $(ALONE) $(RETRY) -m "not full"; }
 	$(BIN)/pytest -m "not full" $(ALONE)
 
-# What `test` leaves out: every case of the samples, looks, and long flows; not the trials.
+# What `test` leaves out: larger samples, looks, and long flows; not the trials, and not what is exhaustive.
 test-rest: setup-dev chromium postgresql nginx faketime
-	$(PYTEST) -m "full and not trial" --ignore $(ALONE) $(RETRY) -m "full and not trial"; }
+	$(PYTEST) -m $(REST) --ignore $(ALONE) $(RETRY) -m $(REST); }
 	$(BIN)/pytest -m full $(ALONE)
 
 test-full: setup-dev chromium postgresql nginx faketime

@@ -32,7 +32,7 @@ START_S = 120.0  # workers are nice: on a busy machine they wait long for their 
 
 @pytest.hookimpl(tryfirst=True)  # Before `-m` looks at the marks.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave to `make test-full` what the samples of `tests/sampling.py` leave out, and run servers before browsers.
+    """Leave to `make test-rest` what the samples of `tests/sampling.py` leave out, and run servers before browsers.
 
     Playwright leaves an event loop running in its thread, and Ray starts machines from the main thread alone.
     """

@@ -2,7 +2,8 @@
 
 `@pytest.mark.sample("values")` takes so many cases that every value of every parameter occurs,
 `@pytest.mark.sample("pairs")` so many that every pair of values of two parameters does, and
-`@pytest.mark.sample(3)` each third. `make test-full` runs all of them.
+`@pytest.mark.sample(3)` each third. A second argument of the same form says which cases `make test-rest` adds:
+`@pytest.mark.sample("values", "pairs")`. Those that it leaves out are marked `exhaustive`. `make test-full` runs all.
 """
 
 from collections import Counter, defaultdict
@@ -15,29 +16,31 @@ Value = tuple[str, str]  # A parameter and what it is.
 
 
 def mark_full(items: Iterable[pytest.Item]) -> None:
-    """Mark the trials, and cases that the samples of their tests leave out."""
+    """Mark the trials, what is exhaustive, and cases that the samples of their tests leave out."""
     cases: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("trial"):
+        if item.get_closest_marker("trial") or item.get_closest_marker("exhaustive"):
             item.add_marker(pytest.mark.full)
         if isinstance(item, pytest.Function) and item.get_closest_marker("sample"):
             cases[item.nodeid.partition("[")[0]].append(item)
     for test in cases.values():
-        taken = choose(test)
-        for item in test:
-            if item not in taken:
-                item.add_marker(pytest.mark.full)
+        marker = test[0].get_closest_marker("sample")
+        assert marker is not None
+        fast, *rest = (choose(test, wanted) for wanted in marker.args)
+        for index, item in enumerate(test):
+            if index in fast:
+                continue
+            item.add_marker(pytest.mark.full)
+            if rest and index not in rest[0]:
+                item.add_marker(pytest.mark.exhaustive)
 
 
-def choose(test: list[pytest.Function]) -> list[pytest.Function]:
-    """The cases of one test that the fast suite runs."""
-    marker = test[0].get_closest_marker("sample")
-    assert marker is not None
-    (wanted,) = marker.args
+def choose(test: list[pytest.Function], wanted: int | str) -> set[int]:
+    """Indices of the cases of one test that a sample of this size takes."""
     if isinstance(wanted, int):
-        return test[::wanted]
+        return set(range(0, len(test), wanted))
     size = {"values": 1, "pairs": 2}[wanted]
-    return [test[index] for index in cover([list_values(item) for item in test], size)]
+    return set(cover([list_values(item) for item in test], size))
 
 
 def list_values(item: pytest.Function) -> list[Value]:

@@ -25,6 +25,7 @@ class AttentionReads(Reads):
 
     operations = 6  # its norm, its product with the query, and its part in the sum
     calls = 25
+    weighs_after = "layer"
 
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading

@@ -106,7 +106,7 @@ def run_frames(spec: RunSpec) -> tuple[AnyFrame, ...]:
     return tuple(run(spec))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)  # small ones are asked for in many files
 def measure(spec: RunSpec) -> Result:
     """The result of a spec; computed once a session."""
     return collect(list(run_frames(spec)))

@@ -65,7 +65,9 @@ def assert_as_in_numpy(stack: Stack) -> None:
     assert stack.loss(state).item() == pytest.approx(wanted.loss, rel=1e-12)
 
 
-@pytest.mark.parametrize("position", ["pre", pytest.param("post", marks=pytest.mark.full)])
+# The next test has several edits of every connection.
+@pytest.mark.sample(5, 2)
+@pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_edit_of_every_connection(connection: dict[str, Any], position: str) -> None:
     for edit in list_edits(connection):
@@ -97,7 +99,10 @@ def differentiate(stack: Stack, direction: torch.Tensor) -> tuple[float, float]:
     return float(compute(0)), float(compute(step) - compute(-step)) / (2 * step)
 
 
-@pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac-dynamic", "residual", "attnres"])
+@pytest.mark.sample(3)
+@pytest.mark.parametrize(
+    "name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac-dynamic", "residual", "attnres", "denseformer"]
+)
 def test_gradients_are_those_of_the_edited_network(name: str) -> None:
     for edit in list_edits(CONNECTIONS[name]):
         if edit["do"] == "restore":  # see below
@@ -151,6 +156,7 @@ FROZEN: dict[str, list[Edit]] = {
 }
 
 
+@pytest.mark.sample("values", 2)
 @pytest.mark.parametrize("name", MULTI_STREAM)
 @pytest.mark.parametrize("idle", [*IDLE, *FROZEN])
 def test_edits_that_change_nothing_leave_every_bit(name: str, idle: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import plotly.colors
+import plotly.graph_objects as go
 import plotly.io
 import pytest
 from plotly.offline import get_plotlyjs_version
@@ -26,6 +27,7 @@ from tests.core.figures.filled import (
     ROOT,
     assert_same_values,
     decode_result,
+    decode_runs,
     encode_lines,
     fill_in_page,
     get_template,
@@ -39,7 +41,7 @@ from tests.core.figures.filled import (
 def test_the_page_fills_in_the_same_values(key: str, view: View, comparison: str) -> None:
     lines = encode_lines(comparison)
     template = get_template(key, view, len(lines))
-    results = [decode_result(part) for part in lines]
+    results = decode_runs(comparison)
     cursors = [0, 4]
     for cursor, theirs in zip(cursors, fill_in_page(template, list(lines), cursors), strict=True):
         assert_same_values(fill(template, list(results), LABELS, cursor), theirs, f"{key} {comparison} {cursor}")
@@ -63,7 +65,7 @@ def test_half_a_run_and_no_run_are_filled_as_well(key: str, view: View) -> None:
 def test_the_page_draws_the_same_differences(key: str, view: View, comparison: str) -> None:
     lines = encode_lines(comparison)
     template = get_template(key, view, len(lines))
-    results = [decode_result(part) for part in lines]
+    results = decode_runs(comparison)
     (theirs,) = fill_in_page(template, list(lines), [2], difference=True)
     # The page holds similarities as float32, so a difference keeps seven places of the whole.
     assert_same_values(fill_difference(template, results, LABELS, 2), theirs, f"{key} {comparison}", abs_tol=2e-7)
@@ -77,7 +79,7 @@ def test_the_page_shows_the_same_values_of_chosen_layers(key: str, view: View, c
     template = copy.deepcopy(get_template(key, view, len(lines)))
     first, last = (3, 4) if comparison == "unlike depth" else (2, 4)  # beyond the shorter of two stacks
     set_interval(template, first, last)
-    results: list[Any] = [decode_result(part) for part in lines]
+    results: list[Any] = list(decode_runs(comparison))
     if "composites" in template["layout"]["meta"]:
         results = to_part(results, first, last) or results
     (theirs,) = fill_in_page(template, list(lines), [3])
@@ -122,7 +124,7 @@ FOLLOWERS = [(key, view) for key, view in list_views() if figures.PANELS[key].fo
 def test_the_page_shows_the_same_values_of_a_step(key: str, view: View, step: int) -> None:
     lines = encode_lines("trained")
     template = get_template(key, view, len(lines))
-    whole = [decode_result(part) for part in lines]
+    whole = decode_runs("trained")
     shown = step if can_follow(template, whole, step) else None
     results: list[Any] = [at_step(result, shown) for result in whole]
     (theirs,) = fill_in_page(template, list(lines), [3], step=step)
@@ -145,6 +147,14 @@ def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
     assert at_step(untrained, 3) is untrained
 
 
+def test_plotly_accepts_every_template() -> None:
+    for key, view in list_views():
+        template = view.build(2, THEMES["dark"])
+        drawn = go.Figure(template).to_plotly_json()
+        assert len(drawn["data"]) == len(template["data"]) > 0, (key, view.key)
+
+
+@pytest.mark.sample("values")
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("key", figures.PANELS)
 def test_a_notebook_reads_the_filled_figure(key: str, theme: figures.ThemeName) -> None:
@@ -214,7 +224,7 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
     assert "static" in static.layout.annotations[-1].text
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", 3)
 @pytest.mark.parametrize("comparison", COMPARISONS)
 @pytest.mark.parametrize(
     ("key", "view"),
@@ -222,8 +232,8 @@ def test_tokens_are_told_apart_where_mixing_is_dynamic() -> None:
     ids=lambda value: getattr(value, "key", value),
 )
 def test_a_view_can_be_filled_by_the_runs_that_have_what_it_needs(key: str, view: View, comparison: str) -> None:
-    results = [decode_result(part) for part in encode_lines(comparison)]
-    drawn = figures.figure(key, list(results), LABELS, 0, "dark", view.key)
+    results = decode_runs(comparison)
+    drawn = figures.figure(key, results, LABELS, 0, "dark", view.key)
     filled = {trace.meta["run"] for trace in drawn.data if trace.visible is not False}
     assert filled == {run for run, result in enumerate(results) if view.needs in result.layers}
     meta = drawn.layout.meta

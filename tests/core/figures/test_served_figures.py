@@ -9,7 +9,7 @@ import pytest
 
 from mhc_core import figures
 from mhc_core.figures.panel import View
-from tests.core.figures.filled import COMPARISONS, LABELS, decode_result, encode_lines, list_views
+from tests.core.figures.filled import COMPARISONS, LABELS, decode_result, decode_runs, encode_lines, list_views
 
 CASES = [(key, view) for key, view in list_views() if view.key != "tokens_bwd"]
 WIDTH, LETTER_PX, LINE_PX, MARGINS_PX = 700, 7.2, 15, 106  # of a figure, its words, and both margins of matrices
@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels of
 
 
 def draw(key: str, comparison: str, view: str | None = None, **more: Any) -> go.Figure:
-    results = [decode_result(part) for part in encode_lines(comparison)]
+    results = decode_runs(comparison)
     return figures.figure(key, results, LABELS[: len(results)], 2, "dark", view, **more)
 
 
@@ -46,7 +46,7 @@ def assert_apart(drawn: go.Figure) -> None:
     assert all(left >= -1 and right <= WIDTH - MARGINS_PX for left, _, right, _ in boxes)
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", 3)
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 @pytest.mark.parametrize("comparison", [name for name in COMPARISONS if name != "kept"])
 @pytest.mark.parametrize(("key", "view"), CASES, ids=[f"{key}-{view.key}" for key, view in CASES])

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 from unittest.mock import patch
 
@@ -19,7 +19,9 @@ from tests.core.fake_device import Calls, FakeDevice, count_run
 SMALL: dict[str, Any] = {"width": 16, "input": {"batch": 1, "tokens": 4}, "block": {"heads": 2}}
 EVERYTHING: dict[str, Any] = {"train": {"steps": 1, "clip": 1.0}, "jacobian": 1}
 FEW = [("mhc-dynamic", "transformer"), ("frac-dynamic", "pair")]
-ALL = list(product(CONNECTIONS, ("mlp", "transformer", "conv", "pair")))
+BLOCKS = ("mlp", "transformer", "conv", "pair")
+# A layer calls its connection and its block one after the other, so each connection is joined with one block, by turns.
+ALL = [*FEW, *(case for case in zip(CONNECTIONS, cycle(BLOCKS), strict=False) if case not in FEW)]
 
 
 def to_params(cases: list[tuple[str, str]]) -> list[Any]:

@@ -112,7 +112,7 @@ def rms_of(tensor: torch.Tensor) -> float:
     return tensor.square().mean().item() ** 0.5
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: str, position: str) -> None:
     assert_loop_is_autograd(spec_of(connection, block, position))
@@ -163,7 +163,7 @@ def central_difference(loss: Callable[[], float], entries: torch.Tensor, along: 
     return slope
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_autograd_gives_the_slopes_of_the_loss(connection: dict[str, Any], block: str, position: str) -> None:
     """Along random directions through all weights, all mixing parameters, and the embedding's output."""
@@ -201,7 +201,7 @@ def assert_slopes(spec: RunSpec) -> None:
             assert slope == pytest.approx(wanted, rel=1e-6, abs=4e-12 * plain().item()), name
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_embeddings_gradient_is_the_slope_of_the_loss(
     connection: dict[str, Any], block: str, position: str

@@ -23,7 +23,7 @@ BASE: dict[str, Any] = {
 }
 
 
-@pytest.mark.sample(6)
+@pytest.mark.sample("values", "pairs")
 @pytest.mark.parametrize("weights", ["he", "orthogonal"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("block", ["transformer", "mlp", "conv", "pair"])

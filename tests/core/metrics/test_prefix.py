@@ -12,10 +12,10 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.result import Result
 from mhc_core.spec import FAMILIES, RunSpec, parse_spec
 from mhc_core.spec.block import DEPTH_SCALED
-from tests.core.conftest import collect
+from tests.core.conftest import CONNECTIONS, collect
 from tests.core.drawn import draw_specs
 
-SPECS, DEPTHS = 130, (5, 11)
+SPECS, DEPTHS = len(CONNECTIONS), (4, 7)
 
 
 @cache

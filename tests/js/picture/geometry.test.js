@@ -12,7 +12,7 @@ import {
 } from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
-import { fitText, moveShapes, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
+import { moveShapes, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
 import {
   exchangeAt,
   layersPerLine,
@@ -538,8 +538,6 @@ test('shapes can be moved, and texts truncated and wrapped to their space', () =
   ];
   const [area, clip] = moveShapes(shapes, 5, 7);
   assert.deepEqual([area.points, clip.x, clip.shapes[0].y], [[5, 7, 6, 8], 5, 7]);
-  assert.equal(fitText('short', 10, 200), 'short');
-  assert.ok(widthOf(fitText('a long name of a run', 10, 60), 10) <= 60);
   assert.ok(widthOf('10²⁵', 10) < widthOf('1025', 10));
   const rows = wrapText('a sentence of several words', 12, 80);
   assert.equal(rows.join(' '), 'a sentence of several words');

@@ -109,7 +109,7 @@ function toBands(streams, order, form, strips) {
     const gain = {
       x: strips.right + (form === 'narrow' ? 8 : 20),
       y: middle - 8,
-      room: gains - (form === 'narrow' ? 28 : 44),
+      room: gains - (form === 'narrow' ? 12 : 44),
     };
     bands[run] = { top: at, bottom: at + height, middle, lanes, label, gain };
     at += height;
