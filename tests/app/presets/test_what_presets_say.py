@@ -159,7 +159,7 @@ def test_frac_and_hc_have_the_same_drift_on_as_many_parts_as_copies() -> None:
 
 
 @full
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 4))])
 def test_hcs_training_becomes_unstable_where_that_of_the_others_does_not(seed: int) -> None:
     """The loss rises to more than twice that before training. How the gradient norm goes depends on the processor."""
     for label, spec in specs_of("mhc_fig_2").items():
