@@ -257,11 +257,11 @@ def drop_key_norm(stack: Stack) -> None:
         _, along, inverse = plain(x, query, heads, is_normed=is_normed)
         return torch.softmax(along, 0), along, inverse
 
-    def leave(*arguments: Any) -> tuple[torch.Tensor, Any]:
+    def leave(layer: int, state: torch.Tensor, y_NC: torch.Tensor, mixing: Any) -> tuple[torch.Tensor, Any]:
         with patch.object(depth, "_attend", attend):
-            return plain_leave(*arguments)
+            return plain_leave(layer, state, y_NC, mixing)
 
-    stack.connection.leave = leave  # type: ignore[assignment, method-assign]
+    stack.connection.leave = leave  # type: ignore[method-assign]
 
 
 Fault = Callable[[Stack], None]

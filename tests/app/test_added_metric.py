@@ -2,7 +2,9 @@
 
 import csv
 import json
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import httpx
 import numpy as np
 import pytest
 
+from mhc_core import metrics
+from mhc_core.discovery import InvalidAddition
 from mhc_core.figures import THEMES, panels
 from mhc_core.figures.panel import Column
 from mhc_core.record.tables import to_table
@@ -223,21 +227,53 @@ def test_a_chart_can_be_a_view_of_a_panel_and_be_drawn_by_a_function(
     assert template["layout"]["meta"]["absent"] == {"key": "grad_peak", "text": panels.ABSENT}
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "said"),
-    [
-        ("METRIC = LayerMetric(", "METRIC = dict(", "is a dict, not a mhc_core.metric.LayerMetric."),
-        ('key="branch_alignment"', 'key="act_rms"', "Two metrics are called 'act_rms': rename the one of your"),
-        ('frame="forward"', 'frame="step"', "frame is 'step', wanted 'forward' or 'backward'."),
-        ('shape="L"', 'shape="LL"', "shape is 'LL', wanted 'L' or 'Ln'."),
-        ('group="similarity"', 'view_of="signals"', "view_of is 'signals', wanted one of gain, "),
-        ('key="branch_alignment"', 'key="similarity"', "a panel has this key. Rename the metric, or set view_of."),
-    ],
-)
-def test_a_metric_that_cannot_be_used_is_named(tmp_path: Path, right: str, wrong: str, said: str) -> None:
+WRONG: dict[str, tuple[str, str, str]] = {
+    "kind": ("METRIC = LayerMetric(", "METRIC = dict(", "is a dict, not a mhc_core.metric.LayerMetric."),
+    "key": ('key="branch_alignment"', 'key="act_rms"', "Two metrics are called 'act_rms': rename the one of your"),
+    "frame": ('frame="forward"', 'frame="step"', "frame is 'step', wanted 'forward' or 'backward'."),
+    "shape": ('shape="L"', 'shape="LL"', "shape is 'LL', wanted 'L' or 'Ln'."),
+    "view": ('group="similarity"', 'view_of="signals"', "view_of is 'signals', wanted one of gain, "),
+    "panel": (
+        'key="branch_alignment"',
+        'key="similarity"',
+        "a panel has this key. Rename the metric, or set view_of.",
+    ),
+}
+
+
+def write_wrong(folder: Path, name: str) -> str:
+    """Write a module whose metric cannot be used; what is said of it."""
+    right, wrong, said = WRONG[name]
     code = (EXAMPLES / "metric" / "mhc_scope_alignment.py").read_text()
     assert code.count(right) == 1
-    (tmp_path / "mhc_scope_alignment.py").write_text(code.replace(right, wrong))
+    (folder / "mhc_scope_alignment.py").write_text(code.replace(right, wrong))
+    return said
+
+
+def collect_all() -> None:
+    metrics._collect()
+    panels.collect_panels()
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_metric_that_cannot_be_used_is_named(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = write_wrong(tmp_path, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mhc_scope_alignment", raising=False)
+    monkeypatch.setenv(metrics.VARIABLE, FLAG[1])
+    collected: dict[str, Any] = {}
+    monkeypatch.setattr(metrics, "METRICS", {})
+    for module in (metrics, panels):
+        monkeypatch.setattr(module, "LAYER_METRICS", collected)
+    with pytest.raises(InvalidAddition, match=re.escape(said)):
+        collect_all()
+    sys.modules.pop("mhc_scope_alignment", None)
+
+
+@pytest.mark.parametrize("name", ["kind", "view"])
+def test_a_server_with_such_a_metric_ends_with_a_line(tmp_path: Path, name: str) -> None:
+    """When metrics are collected, and when panels are."""
+    said = write_wrong(tmp_path, name)
     done = run_app(tmp_path, "serve", "--port", "0", "--data", str(tmp_path / "data"), *FLAG)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr

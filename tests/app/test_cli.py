@@ -99,6 +99,7 @@ def test_the_version_is_that_of_the_package(call: Call) -> None:
     assert (done.returncode, done.stdout) == (0, f"mhc-scope {__version__}\n")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(
     "arguments",
     [

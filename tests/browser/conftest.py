@@ -1,5 +1,6 @@
 """The page in a real Chromium against a real server process. A console error or a request elsewhere fails the test."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,7 +12,17 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from mhc_core.record.codec import decode_line
 from mhc_core.record.result import Result
@@ -196,11 +207,26 @@ SETTLED = """() => new Promise((done) => {
 })"""
 
 
+# Resolves soon after the conditions of `wait_until_done` hold; `expect` looks once a second in the end.
+DONE = """(limit) => new Promise((done) => {
+    const end = performance.now() + limit;
+    const look = () => {
+        const isIdle = document.querySelector('.topbar .status')?.dataset.phase === 'idle';
+        const waits = document.querySelector('[aria-busy=true], .stale');
+        if ((isIdle && !waits && document.querySelector('.plot .main-svg')) || performance.now() > end) done();
+        else setTimeout(look, 20);
+    };
+    look();
+})"""
+
+
 def wait_until_done(page: Page) -> None:
     """Until every run has said what it found, and what is in sight is drawn."""
     status = page.locator(".topbar .status")
     expect(status).to_be_attached()
     page.evaluate(SETTLED)
+    with contextlib.suppress(Error):  # the page goes elsewhere meanwhile: the checks below wait for it too
+        page.evaluate(DONE, READY_MS)
     expect(status).to_have_attribute("data-phase", "idle", timeout=READY_MS)
     expect(page.locator(".plot .main-svg").first).to_be_attached()
     expect(page.locator("[aria-busy=true]")).to_have_count(0)

@@ -92,6 +92,7 @@ def compare(path: str, get: httpx.Response, head: httpx.Response) -> None:
     assert head.content == b""
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("coding", ["identity", "gzip, br"])
 def test_every_route_answers_head_as_get(
     served: Server, routes: list[str], filled: tuple[dict[str, str], dict[str, str]], coding: str

@@ -15,7 +15,7 @@ from mhc_scope.commands.configuration import (
     to_variable,
 )
 from mhc_scope.settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Call
 
 SWITCHES = {"spans", "precompute", "service"}
 # The engine is checked where engines are known, connections and metrics where they are collected.
@@ -83,8 +83,8 @@ def test_an_unknown_flag_is_refused_in_a_line_with_the_nearest_one() -> None:
         ("secret", "got no valid URL, wanted"),
     ],
 )
-def test_another_database_is_refused_in_a_sentence_without_its_password(url: str, said: str) -> None:
-    done = run_program("serve", "--database-url", url)
+def test_another_database_is_refused_in_a_sentence_without_its_password(call: Call, url: str, said: str) -> None:
+    done = call("serve", "--database-url", url)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     wanted = "that of an SQLite file, such as sqlite:////x.db; other databases need --service (MHC_SERVICE=true)"

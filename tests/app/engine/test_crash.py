@@ -147,7 +147,7 @@ def test_kill_9_of_the_server_keeps_runs_and_snapshots(
         view = {"runs": [done], "state": "v=1&depth=4", "title": "kept"}
         snapshot = http.post("/snapshots", json=view).json()
         del snapshot["key"]  # which only the POST tells
-        cut_spec = fresh_spec(depth=256, width=64)
+        cut_spec = fresh_spec(depth=128, width=64)
         cut = start_long(http, cut_spec)
         queued = http.post("/runs", json=fresh_spec()).json()["id"]
     workers = own.worker_pids()

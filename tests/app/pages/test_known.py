@@ -103,8 +103,10 @@ USUAL = {"width": [16, 64], "input__tokens": [9, 64], "block__kind": ["mlp", "tr
     ("count", "seed", "depths", "sizes"),
     [
         (10, 1, [8, 24], SMALL),
-        pytest.param(160, 2, DEPTHS, SMALL, marks=pytest.mark.full),
-        pytest.param(40, 3, DEPTHS, USUAL, marks=pytest.mark.full),
+        pytest.param(40, 6, DEPTHS, SMALL, marks=pytest.mark.full),
+        pytest.param(10, 7, DEPTHS, USUAL, marks=pytest.mark.full),
+        pytest.param(160, 2, DEPTHS, SMALL, marks=pytest.mark.exhaustive),
+        pytest.param(40, 3, DEPTHS, USUAL, marks=pytest.mark.exhaustive),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")  # a drift of 10 leaves float32

@@ -16,12 +16,11 @@ from mhc_core.metrics import METRICS
 from mhc_core.record.reduction import reduce_metric
 from mhc_core.record.result import Result
 from mhc_scope.presets import BY_NAME, DEFAULT, PRESETS, Preset, find_unchanged_preset
+from mhc_scope.presets.records import read_result
 from tests.app.pages.test_link_cards import count, read_picture, read_tags
 from tests.conftest import Server, compute
-from tests.core.conftest import measure
 
 BOOT = re.compile(r'<script type="application/json" id="boot">(.*?)</script>', re.DOTALL)
-QUICK = ("default", "relu_correlation")  # in every run of the tests
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +88,11 @@ def headline_by_hand(result: Result, preset: Preset) -> float:
     return float((found | {"median": np.nanmedian(column)})[preset.reduction])
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in BY_NAME]
-)
+@pytest.mark.parametrize("name", BY_NAME)
 def test_a_headline_is_a_number_of_its_column(name: str) -> None:
     preset = BY_NAME[name]
     for spec in preset.specs:
-        result = measure(spec)
+        result = read_result(spec.id)
         number = reduce_metric(result, preset.metric, preset.reduction)
         value = math.nan if number.value is None else number.value
         assert value == pytest.approx(headline_by_hand(result, preset), rel=1e-6, nan_ok=True)

@@ -477,6 +477,7 @@ def test_where_sizes_leave_the_range_it_is_said(open_page: OpenPage) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
 def test_it_is_in_the_first_screen(open_page: OpenPage, server: Server, width: int, theme: ThemeName) -> None:

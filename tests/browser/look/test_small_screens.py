@@ -31,6 +31,7 @@ def check(page: Page, width: int) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("path", ["/", "/p/mhc_fig_7"])
 @pytest.mark.parametrize(("width", "height"), SIZES, ids=[f"{width}x{height}" for width, height in SIZES])
 @pytest.mark.parametrize("theme", ["light", "dark"])

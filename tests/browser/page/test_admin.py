@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 390), ("light", 1280), ("dark", 1280)])
+@pytest.mark.parametrize(("theme", "width"), [("light", 390), ("dark", 1280)])
 def test_it_can_be_read_and_used(browser: Browser, server: Server, theme: str, width: int) -> None:
     seed = width + len(theme)
     with httpx.Client(base_url=server.api, timeout=60) as http:

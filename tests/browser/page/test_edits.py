@@ -19,21 +19,35 @@ def picture(page: Page) -> Locator:
     return page.locator(".picture-box")
 
 
+TIP = """() => {
+    const found = document.querySelector('.picture-tip');
+    return found?.checkVisibility({ visibilityProperty: true }) ? found.textContent : '';
+}"""
+
+
 def tip(page: Page) -> str:
     """What a press would do there."""
-    found = page.locator(".picture-tip")
-    return found.text_content() or "" if found.is_visible() else ""
+    said: str = page.evaluate(TIP)
+    return said
 
 
 def find_place(page: Page, words: str, x: float) -> tuple[float, float]:
-    """The first place below the top of the picture where the tip has these words."""
+    """The first place below the top of the picture where the tip has these words, to 3 px."""
     box = picture(page).bounding_box()
     assert box is not None
-    for y in range(0, int(box["height"]), 3):
-        page.mouse.move(x, box["y"] + y)
-        if words in tip(page):
-            return x, box["y"] + y
-    raise AssertionError(f"{words!r} is nowhere at {x}")
+    height, top = int(box["height"]), box["y"]
+
+    def find(places: range) -> int | None:
+        for y in places:
+            page.mouse.move(x, top + y)
+            if words in tip(page):
+                return y
+        return None
+
+    near = find(range(0, height, 12))  # most places are at least as high
+    found = find(range(0, height, 3) if near is None else range(max(0, near - 9), near + 1, 3))
+    assert found is not None, f"{words!r} is nowhere at {x}"
+    return x, top + found
 
 
 def x_of(page: Page, layer: int) -> float:

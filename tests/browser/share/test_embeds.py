@@ -209,6 +209,7 @@ def stored_map(server: Server) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 720])
 def test_a_stored_map_is_framed(

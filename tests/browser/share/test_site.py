@@ -199,6 +199,7 @@ def test_the_gallery_opens_and_a_preset_of_it(pages: Site) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.sample(5, 5)
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
 def test_every_preset_has_its_page(pages: Site, preset: Preset) -> None:
     page = pages.open(f"preset-{preset.name}.html")

@@ -42,6 +42,7 @@ def test_sizes_gradients_and_cka_of_every_step_are_those_of_plain_autograd(kind:
 # ---- for every way of joining layers
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, step = take_one_step(connection=CONNECTIONS[name])

@@ -14,6 +14,7 @@ from tests.core.trained import TEXT, column, take_one_step, train_all, train_spe
 # ---- what a step sees is what a measurement sees
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_the_first_step_sees_what_the_measurement_before_it_saw(name: str) -> None:
     before, frame = take_one_step(connection=CONNECTIONS[name])

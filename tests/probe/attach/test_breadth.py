@@ -14,7 +14,8 @@ from tests.probe.attach.animals import DECODER, LAYERS, draw_ids
 
 HYPER = {"deepseek_v4", "hy_v4", "qwen4_exp", "qwen4_exp_text", "glm5_next", "glm5_next_text"}
 MAX_PARAMETERS = 5_000_000
-WANTED = 100  # models read; some configurations take no tiny sizes
+THIRDS = 3
+WANTED = 33  # models read of each third; some configurations take no tiny sizes
 # As models call their sizes.
 SIZES: dict[str, Any] = DECODER | {
     "num_key_value_heads": 2,
@@ -48,12 +49,17 @@ SIZES: dict[str, Any] = DECODER | {
 }
 
 
-def build_models() -> Iterator[tuple[str, Any]]:
-    """Every architecture with a head for language that these sizes build and that runs on twelve tokens alone."""
+def build_models(third: int) -> Iterator[tuple[str, Any]]:
+    """Each third architecture with a head for language that these sizes build and that runs on twelve tokens alone.
+
+    Those with streams are in each.
+    """
     import transformers
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as names
 
-    for name, kind in sorted(names.items()):
+    for index, (name, kind) in enumerate(sorted(names.items())):
+        if index % THIRDS != third and name not in HYPER:
+            continue
         # Architectures that need more of their configuration, or of their input, are left out.
         try:
             settings = type(transformers.CONFIG_MAPPING[name]())
@@ -97,11 +103,12 @@ class Recorded:
 
 
 @pytest.mark.full
-def test_no_language_model_of_transformers_is_misread() -> None:
+@pytest.mark.parametrize("third", [0, *(pytest.param(k, marks=pytest.mark.exhaustive) for k in range(1, THIRDS))])
+def test_no_language_model_of_transformers_is_misread(third: int) -> None:
     read, refused = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name, model in build_models():
+        for name, model in build_models(third):
             try:
                 with attach(model) as probe:
                     run(model).backward()
@@ -115,6 +122,6 @@ def test_no_language_model_of_transformers_is_misread() -> None:
                 for rms in result.layers["act_rms"]:  # each is the size of what one of its modules returned
                     assert np.abs(sizes / rms - 1).min() < 1e-5, name
             read.append(name)
-    assert {"deepseek_v4", "hy_v4", "mamba"} <= set(read)
+    assert {"deepseek_v4", "hy_v4"} <= set(read)
     assert len(read) >= WANTED, refused
     assert all("stacks" in text or "without a list" in text or "is not what left" in text for text in refused), refused

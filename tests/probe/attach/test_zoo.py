@@ -74,6 +74,12 @@ def attach_as_said(animal: Animal, model: Any) -> Attachment:
     return attach(model, layers=eval(proposal.removeprefix("layers="), {"model": model}))
 
 
+@cache
+def record_once(name: str) -> Result:
+    """What the probe says of a model; recorded once for all tests."""
+    return record_pass(ZOO[name], get_model(name))
+
+
 def record_pass(animal: Animal, model: Any) -> Result:
     torch.manual_seed(3)
     with attach_as_said(animal, model) as probe:
@@ -88,7 +94,7 @@ def to_rms(x: torch.Tensor) -> float:
 @pytest.mark.parametrize("name", NAMES)
 def test_states_and_gradients_are_those_that_hooks_of_ours_read(name: str) -> None:
     animal, model = ZOO[name], get_model(name)
-    result = record_pass(animal, model)
+    result = record_once(name)
     model.zero_grad(set_to_none=True)
     torch.manual_seed(3)
     read = HandRead(animal, model)
@@ -108,7 +114,7 @@ def test_states_and_gradients_are_those_that_hooks_of_ours_read(name: str) -> No
 def test_nothing_false_is_said_of_the_way_past_the_layers(name: str) -> None:
     """A gain of 1 only where the state passes by additions alone; else none is known."""
     animal = ZOO[name]
-    result = record_pass(animal, get_model(name))
+    result = record_once(name)
     texts = {finding.key: finding.text for finding in result.summary.findings}
     h_res = result.matrices["h_res"]
     if animal.skip is None:

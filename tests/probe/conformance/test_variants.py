@@ -93,7 +93,7 @@ class Clamped(PlainMHC):
 
 @pytest.mark.sample("values")
 @pytest.mark.parametrize("build", [Static, Linears, ChannelsOuter, LearnedNorm, LogDomain, Transposing, Clamped])
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in range(1, 6))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 6))])
 def test_a_variant_is_not_accused(build: type[PlainMHC], seed: int) -> None:
     report = check(build(), seed=seed)
     assert report.passed, str(report)

@@ -20,7 +20,7 @@ from tests.probe.conformance.wrong import (
     scale_gradient,
 )
 
-LATER_SEEDS = [pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2)]
+SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (1, 2))]
 
 
 class TakesBranch(nn.Module):
@@ -54,7 +54,7 @@ def test_there_are_forty_and_more() -> None:
 
 @pytest.mark.sample(4)
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("seed", [0, *LATER_SEEDS])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_mistake_is_named(name: str, seed: int) -> None:
     wrong = WRONG[name]
     report = check(wrong.build if wrong.check == "sharing" else wrong.build(), seed=seed, **wrong.options)
@@ -86,6 +86,7 @@ def test_the_likely_mistake_is_said_in_words(name: str) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("form", [TakesBranch, FlatStreams])
 @pytest.mark.parametrize("name", list(APPLICATION | COEFFICIENTS | SINKHORN | GRADIENTS))
 def test_a_mistake_is_found_however_the_module_is_called(name: str, form: Callable[[nn.Module], nn.Module]) -> None:

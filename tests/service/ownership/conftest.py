@@ -1,7 +1,6 @@
 """Browsers with cookies of their own, tokens, and a view that one of them has stored."""
 
-import subprocess
-import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from mhc_service.identity import new_cookie
 from tests.conftest import compute
+from tests.forked import run_command
 
 FreshSpec = Callable[..., dict[str, Any]]
 Clients = tuple[httpx.Client, httpx.Client]
@@ -19,8 +19,10 @@ SSO = "X-Remote-User"
 
 def give_token(data: Path, *options: str) -> str:
     """A token, from the command line, beside a running server."""
-    arguments = [sys.executable, "-m", "app", "token", "add", "ann", *options, "--data", str(data)]
-    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
+    with tempfile.TemporaryDirectory() as folder:
+        done = run_command(["token", "add", "ann", *options, "--data", str(data)], "", Path(folder))
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def join(http: httpx.Client, **headers: str) -> httpx.Client:
