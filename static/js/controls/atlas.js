@@ -44,6 +44,7 @@ const MOST_PX = 420; // height of all rows, if each has its least
 const LABEL_PX = 12; // least distance of two labels
 const GAP_PX = 8; // between two runs
 const NAME_PX = 18; // above the rows of a run, where there is no room on the left
+const ROW_NAME_PX = 72; // width of the longest name of a row, with its gaps
 const CROSS_PX = 3;
 const READOUT_PX = 20; // from the strips to the text of a cell, on wide screens
 const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
@@ -372,7 +373,7 @@ function paintMap(context, { layout, rows, names, row_px }, parts, act, palette)
     context.font = `600 12px ${palette.font}`;
     context.fillStyle = palette.ink;
     context.textAlign = 'left';
-    context.fillText(text, x, y, layout.form === 'narrow' ? undefined : layout.strips.left - x - 60);
+    context.fillText(text, x, y, layout.form === 'narrow' ? undefined : layout.strips.left - x - ROW_NAME_PX);
   }
   for (const row of rows) {
     context.font = `400 11px ${palette.font}`;
