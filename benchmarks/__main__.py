@@ -9,7 +9,7 @@ from benchmarks.rows import Row, describe_machine, format_table
 
 BENCHMARKS = (
     *("core", "families", "edits", "gpu", "encoding", "peers", "memory", "growth", "cost", "monitor"),
-    *("waits", "latency", "storage", "visit", "page", "interaction", "hand", "presets", "page_memory"),
+    *("waits", "latency", "storage", "visit", "page", "cut", "interaction", "hand", "presets", "page_memory"),
 )
 
 

@@ -24,7 +24,7 @@ from tests.browser.share.test_rooms import make_room
 LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1440, 390)]
 HEIGHT_PX = 1000
 PLACED_MS = 200  # what opens beside a button is put there a moment after it is there
-OTHERS = {"sign in": "/sign-in", "operator": "/admin", "rooms": "/rooms"}
+OTHERS = {"families": "/families", "sign in": "/sign-in", "operator": "/admin", "rooms": "/rooms"}
 OPENED = "dialog[open], .popover:not(.fold):popover-open"
 MAX_STOPS = 200
 RING_PX = 6  # around a focused element, where its ring lies
@@ -82,6 +82,10 @@ def look(browser: Browser, url: str, theme: str, width: int) -> Looked:
             expect(page.locator(OPENED)).to_have_count(0)
         if width < 761:
             open_settings(page)
+            expect(
+                page.locator("#settings .field[data-path$=edits] button").first
+            ).to_be_attached()  # its module is here
+            page.wait_for_timeout(PLACED_MS)
             note(looked, page, "settings", "#settings")
             page.keyboard.press("Escape")
     with opened(browser, f"{url}/embed/{name}?panel=gain&theme={theme}", theme, width) as page:

@@ -114,13 +114,13 @@ def write_report(looks: list[Looked], stops: dict[str, list[Stop]], moving: int,
 TEMPLATE = """# Accessibility, measured
 
 Written by `python -m benchmarks accessibility` in Chromium: the page, all that opens on it, an embedded figure, and
-the pages for signing in, for operators and for rooms, at 1440 and 390 px, light and dark; {texts} texts, {parts} parts
-and curves, {targets} targets. A text's colour is the computed one with its opacity, its background the pixels below it
-in a picture taken without text; of several the worst counts. So do numbers in cells and labels beside curves; of values
-at the cursor, through which curves show, the ground counts. Limits are those of WCAG 2.2 AA: 4.5 for text, 3 for large
-text, for parts that are operated and for curves, 24 px for targets. axe looked at each of these views too: {axe}
-violations. `tests/browser/look` holds every view to the limits and to axe; there the main job is done with keys alone
-(`test_keyboard.py`), and nothing is cut off at 320 px and at 200 % zoom of a window of 1440 x 900 px
+the pages of families, for signing in, for operators and for rooms, at 1440 and 390 px, light and dark; {texts} texts,
+{parts} parts and curves, {targets} targets. A text's colour is the computed one with its opacity, its background the
+pixels below it in a picture taken without text; of several the worst counts. So do numbers in cells and labels beside
+curves; of values at the cursor, through which curves show, the ground counts. Limits are those of WCAG 2.2 AA: 4.5 for
+text, 3 for large text, for parts that are operated and for curves, 24 px for targets. axe looked at each of these views
+too: {axe} violations. `tests/browser/look` holds every view to the limits and to axe; there the main job is done with
+keys alone (`test_keyboard.py`), and nothing is cut off at 320 px and at 200 % zoom of a window of 1440 x 900 px
 (`test_narrow.py`).
 
 ## Least contrast of text

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.faults import FAULTS, planted
+from benchmarks.faults import FAMILY_FAULTS, FAULTS, planted
 from mhc_core.cost.estimates import estimate
 from mhc_core.measure.detection import IDENTITIES
 from mhc_core.measure.recomputation import estimate_recomputation, recompute
@@ -28,7 +28,8 @@ from mhc_core.measure.run import run
 from mhc_core.measure.verification import verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
-from mhc_core.theory.premises import describe_network
+from mhc_core.theory.laws import predict
+from mhc_core.theory.premises import describe_network, is_norm_bounded, is_row_stochastic
 
 Body = dict[str, Any]
 ACTIVATIONS, NORMS, SKIPS = ("relu", "tanh", "gelu", "silu", "linear"), ("pre", "post", "none"), ("none", "residual")
@@ -39,6 +40,8 @@ WIDE, DEEP = 512, 256
 RECOMPUTED, RECOMPUTED_LARGE = 50, 10  # seeds that are recomputed as well, and of large or deep stacks
 LARGE = 2**20  # depth times width squared
 FAULT_SEEDS, RELATION_SEEDS = 100, 5  # the latter of exact relations, in which chance plays no part
+FAMILY_SEEDS = 1  # likewise, of every family with every fault
+ALL_FAULTS = FAULTS | FAMILY_FAULTS
 EXACT = ("sums", "mean_law", *IDENTITIES)
 ANY = "any check"
 
@@ -74,7 +77,7 @@ def predict_costs(body: str) -> tuple[float, float]:
 def list_combinations() -> list[Body]:
     """Those that a law speaks of, and mixing in several streams for the exact relations."""
     signals = [body for body in (*_list_signals(), *_list_large()) if describe_network(parse_spec(body)) is not None]
-    return [*signals, *_list_drifts(), *_list_mixing()]
+    return [*signals, *_list_drifts(), *_list_mixing(), *_list_families()]
 
 
 def _list_signals() -> list[Body]:
@@ -135,6 +138,56 @@ def _list_mixing() -> list[Body]:
     return [base | {"connection": connection, "block": {"kind": "transformer"}} for connection in connections]
 
 
+# By name: the families of 2026 and those that read earlier outputs, and settings that change how streams are joined.
+FAMILIES: dict[str, Body] = {
+    "AttnRes": {"kind": "attnres"},
+    "AttnRes, blocks and heads": {"kind": "attnres", "depth_block": 4, "depth_heads": 4},
+    "AttnRes, delta": {"kind": "attnres", "depth_block": 2, "depth_form": "delta"},
+    "AttnRes, gated delta": {"kind": "attnres", "depth_block": 2, "depth_form": "delta_gated"},
+    "AttnRes, normed values": {"kind": "attnres", "depth_block": 2, "depth_heads": 2, "depth_values": "normed"},
+    "DenseFormer": {"kind": "denseformer", "noise": 0.1},
+    "DenseFormer, blocks": {"kind": "denseformer", "noise": 0.1, "depth_block": 4},
+    "LAuReL": {"kind": "laurel", "gate_rank": 4},
+    "weighted residual": {"kind": "weighted", "noise": 0.1},
+    "Gated Residual": {"kind": "gated", "gate_rank": 8},
+    "orthogonal": {"kind": "orthogonal", "init": "mhc_lite", "noise": 1.0},
+    "orthogonal, dynamic": {"kind": "orthogonal", "init": "megatron", "dynamic": True},
+    "JPmHC": {"kind": "jpmhc", "init": "mhc_lite"},
+    "oHC": {"kind": "quaternion", "init": "mhc_lite", "noise": 1.0},
+    "sHC": {"kind": "shc", "init": "mhc_lite", "noise": 1.0},
+    "sHC, dynamic": {"kind": "shc", "init": "megatron", "dynamic": True},
+    "Identity HC": {"kind": "identity_hc", "init": "mhc_lite"},
+    "go-mHC": {"kind": "go_mhc", "init": "mhc_lite", "noise": 1.0},
+    "TBP-mHC": {"kind": "tbp", "init": "mhc_lite", "noise": 1.0},
+    "TBP-mHC, dynamic": {"kind": "tbp", "init": "megatron", "dynamic": True},
+    "C-mHC": {"kind": "circulant", "init": "c_mhc", "noise": 1.0},
+    "osHC": {"kind": "one_sided", "init": "mhc_lite", "noise": 1.0},
+    "H_pre of the layer before": {"kind": "mhc", "init": "mhc_lite", "noise": 1.0, "read_from": "previous"},
+    "H_pre of the layer before, dynamic": {
+        "kind": "mhc", "init": "deepseek_v4", "dynamic": True, "read_from": "previous",
+    },
+    "Newton's method": {"kind": "mhc", "init": "mhc_lite", "noise": 1.0, "projection": "newton"},
+    "Newton's method, dynamic": {"kind": "mhc", "init": "deepseek_v4", "dynamic": True, "projection": "newton"},
+    "scaled streams": {"kind": "mhc_lite", "init": "mhc_lite", "noise": 1.0, "expand": "scaled"},
+    "learned head": {"kind": "mhc", "init": "megatron", "dynamic": True, "output": "head"},
+}  # fmt: skip
+SMALL: Body = {"depth": 12, "width": 16, "input": {"kind": "text", "batch": 2, "tokens": 8}}
+# Of these streams stay alike, so that the laws of signals hold of them.
+ALIKE: tuple[Body, ...] = (
+    *({"kind": kind, "noise": 1.0} for kind in ("shc", "identity_hc", "go_mhc", "tbp", "circulant", "one_sided")),
+    {"kind": "mhc", "noise": 1.0, "projection": "newton", "init": "lucidrains"},
+    {"kind": "mhc", "noise": 1.0, "read_from": "previous", "dynamic": True},
+    {"kind": "laurel", "noise": 0.0, "gate_rank": 4},
+)
+
+
+def _list_families() -> list[Body]:
+    """Every family of `FAMILIES` with transformer blocks, and those of `ALIKE` with the blocks that laws speak of."""
+    block = {"kind": "mlp", "mlp_ratio": 1}
+    alike = [{"depth": 24, "width": 32, "block": block, **INPUT, "connection": connection} for connection in ALIKE]
+    return [*alike, *(SMALL | {"connection": connection} for connection in FAMILIES.values())]
+
+
 def _describe(
     activation: str, norm: str, skip: str, depth: int, width: int, ratio: int = 1, weights: str = "he"
 ) -> Body:
@@ -178,6 +231,9 @@ def list_pieces() -> list[Piece]:
         pieces += _split("faults", law, body, fault, FAULT_SEEDS, 0)
     for (name, body), planted_fault in itertools.product(RELATIONS.items(), (None, *FAULTS)):
         pieces += _split("relations", name, body, planted_fault, RELATION_SEEDS, RELATION_SEEDS)
+    for (name, connection), planted_fault in itertools.product(FAMILIES.items(), (None, *ALL_FAULTS)):
+        joined = SMALL | {"connection": connection}
+        pieces += _split("families", name, joined, planted_fault, FAMILY_SEEDS, FAMILY_SEEDS)
     return sorted(pieces, key=Piece.predict_seconds)
 
 
@@ -185,11 +241,17 @@ def _split_combination(body: Body) -> list[Piece]:
     spec = parse_spec(body)
     is_large = spec.depth * spec.width**2 > LARGE or spec.depth > DEEP
     seeds = SEEDS_LARGE if spec.width > WIDE or spec.depth > DEEP else SEEDS
-    return _split("honest", "", body, None, seeds, RECOMPUTED_LARGE if is_large else RECOMPUTED)
+    recomputed = RECOMPUTED_LARGE if is_large else RECOMPUTED
+    return _split("honest", "", body, None, seeds, recomputed if _has_laws(spec) else seeds)
+
+
+def _has_laws(spec: RunSpec) -> bool:
+    """Return whether Verify compares anything without the recomputation."""
+    return bool(predict(spec)) or is_row_stochastic(spec) or is_norm_bounded(spec)
 
 
 def _split(table: str, name: str, body: Body, fault: str | None, seeds: int, recomputed: int) -> list[Piece]:
-    if fault is not None and not FAULTS[fault][1](parse_spec(body)):
+    if fault is not None and not ALL_FAULTS[fault][1](parse_spec(body)):
         return []
     text = json.dumps(body, sort_keys=True)
     size = max(1, min(PIECE, round(PIECE_SECONDS / sum(predict_costs(text)))))
@@ -206,7 +268,7 @@ def measure_piece(piece: Piece) -> Counts:
     """By `law metric`: seeds in which a check of it fails, and seeds in which one compared anything."""
     torch.set_num_threads(1)
     failed, compared = Counter[str](), Counter[str]()
-    with planted(FAULTS[piece.fault][0] if piece.fault else None):
+    with planted(ALL_FAULTS[piece.fault][0] if piece.fault else None):
         for seed in range(piece.first, piece.first + piece.seeds):
             checks = verify_once(parse_spec(json.loads(piece.body) | {"seed": seed}), recomputed=piece.recomputed)
             verdicts = {(f"{check.name} {check.metric}", check.verdict) for check in checks}
@@ -266,6 +328,7 @@ def format_tables(done: dict[Piece, Counts]) -> Iterator[str]:
     yield from format_alarms(honest)
     yield from format_power({piece: counts for piece, counts in done.items() if piece.table == "faults"})
     yield from format_relations({piece: counts for piece, counts in done.items() if piece.table == "relations"})
+    yield from format_families({piece: counts for piece, counts in done.items() if piece.table == "families"})
 
 
 def format_alarms(honest: Iterable[tuple[str, Counts]]) -> Iterator[str]:
@@ -329,6 +392,22 @@ def format_relations(relations: dict[Piece, Counts]) -> Iterator[str]:
                     counts.update(_count_by_law(found))
             cells.append(", ".join(f"{law} {count}" for law, count in sorted(counts.items()) if count))
         yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def format_families(families: dict[Piece, Counts]) -> Iterator[str]:
+    """By fault: in how many stacks it can be made, in how many some check finds it, and which checks in how many."""
+    yield "\n| fault | stacks | found in | checks that fail, and in how many stacks |\n|---|---|---|---|"
+    for fault in (None, *ALL_FAULTS):
+        seeds, found, laws = Counter[str](), Counter[str](), set[tuple[str, str]]()
+        for piece, counts in families.items():
+            if piece.fault == fault:
+                seeds[piece.name] += piece.seeds
+                found[piece.name] += counts[ANY][0]
+                laws.update({(piece.name, law) for law, count in _count_by_law(counts).items() if count})
+        in_stacks = Counter(law for _, law in laws)
+        which = ", ".join(f"{law} {count}" for law, count in sorted(in_stacks.items()))
+        complete = sum(found[name] == count for name, count in seeds.items())
+        yield f"| {fault or 'none'} | {len(seeds)} | {complete} | {which} |"
 
 
 def _count_by_law(counts: Counts) -> Counter[str]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import torch
 
-from mhc_core.connections import EditedQuery, GatedMixing, Made
+from mhc_core.connections import GatedMixing, Made
 from mhc_core.rng import normal
 from mhc_core.spec import EditSpec
 
@@ -105,10 +105,10 @@ class Edits:
     def mix(self, layer: int, mixing: Made) -> Made:
         """Return the coefficients of a layer after the edits of these.
 
-        Over depth, what the layer above reads is made here: its edits of sources come with the query.
+        Over depth, what the layer above reads is made here: its edits of sources come with what weighs these.
         """
         if self.touches(layer + 1, "source"):
-            mixing = EditedQuery(mixing.query, mixing.gate, partial(self.weigh, layer + 1))
+            mixing = mixing.with_edit(partial(self.weigh, layer + 1))
         for place, edit in self._list(layer, "h_pre", "h_post", "h_res"):
             entries = getattr(mixing, edit.what)
             kept = getattr(self._get_base().mixings[layer], edit.what) if edit.do == "freeze" else None
@@ -119,7 +119,7 @@ class Edits:
         return mixing
 
     def weigh(self, layer: int, attention: torch.Tensor) -> torch.Tensor:
-        """Return the attention over the sources that a layer reads, (K, N, H), after its edits."""
+        """Return the weights of the sources that a layer reads, (K, N, H) or (K, 1, 1), after its edits."""
         weights = attention.movedim(0, -1)
         for place, edit in self._list(layer, "source"):
             kept = self._get_base().mixings[layer - 1].attention.movedim(0, -1) if edit.do == "freeze" else None

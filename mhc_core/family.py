@@ -21,6 +21,7 @@ Rule = Callable[[int, int], str | None]
 """Takes streams n and the width; returns what n must be, as an error says it, or None where n is allowed."""
 Streams = Literal["one", "copies", "parts", "source"]
 Sums = Literal["exact", "rounds", "limit", "free"]
+WeighsAfter = Literal["layer", "block"]
 Drawn = Literal["nothing", "entries", "weights", "logits", "queries"]
 Group = Literal["One stream", "Free mixing", "Doubly stochastic", "Orthogonal", "Other constraints", "Earlier outputs"]
 GROUPS: tuple[Group, ...] = get_args(Group)
@@ -135,7 +136,7 @@ class Reading:
     Attributes
     ----------
     norm: that follows a layer. weights: the coefficients of each layer, in place of those of the formula.
-    edit: takes a layer and the attention (K, N, H) that it reads by, and returns it after its edits.
+    edit: takes a layer and the weights that it reads by, (K, N, H) or (K, 1, 1), and returns them after its edits.
     """
 
     norm: Callable[[Array], Array]
@@ -152,6 +153,7 @@ class Reads(ABC):
 
     operations: int  # for each feature of a source that is weighed, forward
     calls: int  # of operators, for each layer
+    weighs_after: WeighsAfter  # each layer, or each block of `depth_block` layers; in a block the plain state is read
 
     @abstractmethod
     def reference(

@@ -234,8 +234,8 @@ class Chart:
     view_of: the key of the panel that gets the chart as one more view; "" makes it a panel of its own.
     label: the button of that view; by default the metric's title.
     include: values kept in sight. limits: the ends of the value axis, None for those of the data.
-    build: in place of the lines, a function of the number of runs and the theme that returns the Plotly template
-        (`mhc_core/figures/panel.py`), or the string "module:function".
+    build: in place of the lines, a function of the number of runs and the theme that returns the template, a
+        Plotly figure as a dict of "data" and "layout" (`mhc_core/figures/panel.py`), or the string "module:function".
     """
 
     reading: str

@@ -1,5 +1,6 @@
 """Define the settings that the service adds: accounts, quotas, courses, operators and the cluster."""
 
+from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -61,6 +62,11 @@ class ServiceSettings(Settings):
     ray_wait_s: PositiveFloat = Field(
         60.0, description="Time that a run waits for busy CPUs, GPUs or memory of the cluster before it fails."
     )
+    ray_trained: str = Field(
+        "",
+        description="Folder on the machines of the cluster, shared or one on each, where workers keep trained stacks "
+        "for runs that differ in their edits alone; empty means that each run trains.",
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -80,6 +86,13 @@ class ServiceSettings(Settings):
         if address and not (parts.hostname and parts.port and parts.netloc == address):
             raise ValueError("wanted an address such as 10.0.0.5:6379")
         return address
+
+    @field_validator("ray_trained")
+    @classmethod
+    def _check_ray_trained(cls, folder: str) -> str:
+        if folder and not PurePosixPath(folder).is_absolute():
+            raise ValueError("wanted an absolute path, such as /var/tmp/mhc-trained")
+        return folder
 
     @property
     def addresses(self) -> list[tuple[str, int]]:

@@ -385,8 +385,8 @@ export interface ViewRules {
       has_streams: boolean;
       /** Whether layers read, mix and write streams by coefficients; false for attention over depth. */
       has_mixing: boolean;
-      /** Whether layers read earlier outputs by attention over depth. */
-      attends: boolean;
+      /** Where layers read earlier outputs: whether these are weighed after each layer or after each block of layers; else null. */
+      weighs_after: 'layer' | 'block' | null;
       /** Whether the streams are parts of the width, so that H_pre is a matrix. */
       has_parts: boolean;
       /** Streams of every run with this connection; null if they are a setting. */

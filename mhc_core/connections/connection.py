@@ -63,22 +63,27 @@ class PassedMixing(NamedTuple):
     h_next: torch.Tensor
 
 
+EditOfWeights = Callable[[torch.Tensor], torch.Tensor]
+"""Takes the weights of K sources, (K, N, H) or (K, 1, 1), and returns as many; autograd can differentiate it."""
+
+
 class Query(NamedTuple):
     """What the attention over depth after one layer is made with: a query (C), and the gate of its sum (), or 1."""
 
     query: torch.Tensor
     gate: torch.Tensor
 
+    def with_edit(self, edit: EditOfWeights) -> "EditedQuery":
+        """Return the query whose attention an edit changes."""
+        return EditedQuery(self.query, self.gate, edit)
+
 
 class EditedQuery(NamedTuple):
-    """A `Query` whose attention an edit changes before the sources are summed.
-
-    edit: takes attention (K, N, H) and returns as much; a function of torch that autograd can differentiate.
-    """
+    """A `Query` whose attention an edit changes before the sources are summed."""
 
     query: torch.Tensor
     gate: torch.Tensor
-    edit: Callable[[torch.Tensor], torch.Tensor]
+    edit: EditOfWeights
 
 
 class DepthReads(NamedTuple):
@@ -129,7 +134,11 @@ class Connection(nn.Module, ABC):
         """Coefficients of all layers at once where no token can change them, else None."""
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> Any:
-        """The `Mixing` of one layer for each sample of the state; without mixing the `Query` after the branch."""
+        """The `Mixing` of one layer for each sample of the state.
+
+        Without mixing what weighs the sources after the branch, such as a `Query`. Its method `with_edit` takes an
+        `EditOfWeights` and returns what weighs them after this edit.
+        """
         raise AssertionError("a static family's coefficients do not come from the state")
 
     def layer_parameters(self, layer: int) -> list[nn.Parameter]:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from mhc_core.blocks.scaling import build_scaling
-from mhc_core.connections.connection import Connection, DepthReads, OverDepth
+from mhc_core.connections.connection import Connection, DepthReads, EditOfWeights, OverDepth
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 
@@ -24,6 +24,10 @@ class SourceWeights(NamedTuple):
     """The weights of the states in the sum after a layer, (K); none where the layer ends no block."""
 
     weights: torch.Tensor
+
+    def with_edit(self, edit: EditOfWeights) -> "SourceWeights":
+        """Return the weights after an edit."""
+        return SourceWeights(edit(self.weights.view(-1, 1, 1)).flatten()) if len(self.weights) else self
 
 
 class WeightedDepth(OverDepth):
@@ -43,8 +47,8 @@ class WeightedDepth(OverDepth):
             }
         )
         self.register_buffer("none", torch.zeros(0))
-        self._rows: torch.Tensor | None = None
-        self._versions: list[tuple[torch.device, int]] = []  # of the parameters that the rows were made of
+        self._rows: dict[int, torch.Tensor] = {}  # of each layer of the latest pass: see `_weigh`
+        self._sources = torch.zeros(0)  # the same of the states that are summed, (K, L + 1)
 
     def dynamic_mixing(self, layer: int, state: torch.Tensor) -> SourceWeights:
         return SourceWeights(self.weights[str(layer)] if self._ends_block(layer) else self.get_buffer("none"))
@@ -59,7 +63,7 @@ class WeightedDepth(OverDepth):
         if self._ends_block(layer):
             read = (mixing.weights @ sources.flatten(1).to(mixing.weights.dtype)).view_as(y_NC)
             sources = torch.cat([sources, read.to(state.dtype).unsqueeze(0)])
-        return sources, DepthReads(mixing.weights.detach().view(-1, 1, 1), self._weigh(layer))
+        return sources, DepthReads(mixing.weights.detach().view(-1, 1, 1), self._weigh(layer, mixing.weights))
 
     def _ends_block(self, layer: int) -> bool:
         return (layer + 1) % self.block == 0 or layer == self.layers - 1
@@ -73,30 +77,27 @@ class WeightedDepth(OverDepth):
         return normal(spec.seed, "mixing_noise", layer, 2 + layer // self.block) * spec.connection.noise
 
     @torch.no_grad()
-    def _weigh(self, layer: int) -> torch.Tensor:
-        """Return the weight of the embedding and of each output in what is read, (J), without DeepNorm's factor."""
-        versions = [(weights.device, weights._version) for weights in self.weights.values()]
-        if self._rows is None or versions != self._versions:
-            self._rows, self._versions = self._weigh_all(), versions
-        return self._rows[layer, : layer + 2]
+    def _weigh(self, layer: int, weights: torch.Tensor) -> torch.Tensor:
+        """Return the weight of the embedding and of each output in what is read after a layer, (J), without DeepNorm's
+        factor. Layers below it have gone the same way before, so that their rows are those of this pass.
+        """
+        if layer == 0:
+            self._start_rows(weights.device)
+        row = self._rows[layer - 1].clone()
+        row[layer + 1] += 1
+        if self._ends_block(layer):
+            self._sources[len(weights) - 1] = row
+            row = weights.double() @ self._sources[: len(weights)]
+        self._rows[layer] = row
+        return row[: layer + 2]
 
-    def _weigh_all(self) -> torch.Tensor:
-        """Return what is read after every layer in terms of the embedding and of all outputs, (L, L + 1)."""
-        device = next(iter(self.weights.values())).device
-        ends = [layer for layer in range(self.layers) if self._ends_block(layer)]
-        sources = torch.zeros(len(ends) + 1, self.layers + 1, dtype=torch.float64, device=device)
-        rows = sources.new_zeros(self.layers, self.layers + 1)
-        sources[0, 0] = 1
-        last = sources[0]
-        for layer in range(self.layers):
-            last = last.clone()
-            last[layer + 1] += 1
-            if self._ends_block(layer):
-                weights = self.weights[str(layer)].double()
-                sources[len(weights) - 1] = last
-                last = weights @ sources[: len(weights)]
-            rows[layer] = last
-        return rows
+    def _start_rows(self, device: torch.device) -> None:
+        """Set the row of the embedding, which the first layer reads and which is the first state that is summed."""
+        if self._sources.device != device or not len(self._sources):
+            ends = sum(self._ends_block(layer) for layer in range(self.layers))
+            self._sources = torch.zeros(ends + 1, self.layers + 1, dtype=torch.float64, device=device)
+            self._sources[0, 0] = 1
+        self._rows[-1] = self._sources[0]
 
 
 def build_dense(spec: RunSpec) -> Connection:

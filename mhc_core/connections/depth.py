@@ -17,18 +17,16 @@ Shapes: N samples, C width, K sources, H heads, J outputs so far with the embedd
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from mhc_core.connections.connection import Connection, DepthReads, EditedQuery, OverDepth, Query
+from mhc_core.connections.connection import Connection, DepthReads, EditedQuery, EditOfWeights, OverDepth, Query
 from mhc_core.connections.noise import draw_mixing_noise
 from mhc_core.spec import RunSpec
 from mhc_core.spec.edit import count_sources
 
-Edit = Callable[[torch.Tensor], torch.Tensor]
 KEY_EPS = 1e-6  # under the root of the keys' norm, as in the code of flash-linear-attention and of Inkling2
 
 
@@ -104,7 +102,7 @@ def read_sources(
     *,
     appends: bool,
     is_normed: bool,
-    edit: Edit | None = None,
+    edit: EditOfWeights | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Add an output to the sources, weigh the first `count` of them, and read their sum.
 
@@ -174,7 +172,7 @@ class _ReadSources(torch.autograd.Function):
         heads: int,
         appends: bool,
         is_normed: bool,
-        edit: Edit | None,
+        edit: EditOfWeights | None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         found = _add_output(state, y_NC, appends=appends)
         x = found[:count].to(query.dtype)
@@ -229,7 +227,7 @@ def _differentiate(
     return to_x, to_query
 
 
-def _pass_edit(edit: Edit, attention: torch.Tensor, to_used: torch.Tensor) -> torch.Tensor:
+def _pass_edit(edit: EditOfWeights, attention: torch.Tensor, to_used: torch.Tensor) -> torch.Tensor:
     """The gradient at the attention, from that at what an edit makes of it."""
     keeps_graph = torch.is_grad_enabled()
     with torch.enable_grad():

@@ -71,18 +71,28 @@ class Estimate(BaseModel):
 def estimate(spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
     """Predict the cost of a spec on a machine of these rates."""
     work = count_work(spec)
-    seconds = _to_seconds(work, rates, spec.dtype)
-    loading = LOADING_S if spec.train.steps else 0.0
     return Estimate(
         parameters=count_parameters(spec),
         flops=_count_flops(spec),
         bytes_moved=count_pass_bytes(spec) * _count_passes(spec) + _count_jacobian(spec).moved_bytes,
         peak_bytes=LIBRARY_BYTES + _count_peak(spec),
-        seconds=seconds,
-        seconds_low=seconds / SPREAD,
-        seconds_likely=seconds,
-        seconds_high=seconds * SPREAD + loading,
+        **_spread(_to_seconds(work, rates, spec.dtype), LOADING_S if spec.train.steps else 0.0),
     )
+
+
+def without_training(cost: Estimate, spec: RunSpec, rates: Rates = DEFAULT_RATES) -> Estimate:
+    """Return a predicted cost with the time that is left where the trained stack is read from a file.
+
+    Counts stay: they are what the job asks for, and the file may be gone when it starts.
+    """
+    seconds = cost.seconds - _to_seconds(_count_training(spec), rates, spec.dtype)
+    return cost.model_copy(update=_spread(seconds, 0.0))
+
+
+def _spread(seconds: float, loading_s: float) -> dict[str, float]:
+    """Return a counted time with its quantiles."""
+    ends = {"seconds_low": seconds / SPREAD, "seconds_high": seconds * SPREAD + loading_s}
+    return {"seconds": seconds, "seconds_likely": seconds, **ends}
 
 
 def _count_passes(spec: RunSpec) -> int:
@@ -178,13 +188,19 @@ def count_work(spec: RunSpec) -> Work:
     if spec.seeds > 1:
         work += (_count_measured_pass(spec) + _count_probe(spec) + _count_drawing(spec)).times(spec.seeds - 1)
     if spec.train.steps:
-        work += _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
-        work += Work(moved_bytes=count_kept_probe_bytes(spec)).times(count_kept_steps(spec))
-        work += _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
+        work += _count_training(spec) + _count_measured_pass(spec) + _count_probe(spec) + _count_cka(spec)
     if disturbs(spec):
         work += _count_measured_pass(spec)
     work += _count_measured_pass(spec).times(_count_base_passes(spec))
     return work + _count_jacobian(spec)
+
+
+def _count_training(spec: RunSpec) -> Work:
+    """Count the steps of a run that trains, and what is measured of those that are kept."""
+    if not spec.train.steps:
+        return Work()
+    work = _count_step(spec).times(spec.train.steps) + _count_cka(spec).times(count_kept_cka(spec))
+    return work + Work(moved_bytes=count_kept_probe_bytes(spec)).times(count_kept_steps(spec))
 
 
 def _count_base_passes(spec: RunSpec) -> int:
@@ -201,11 +217,8 @@ def estimate_atlas_work(spec: RunSpec, cuts: float, rates: Rates = DEFAULT_RATES
     work = Work(calls=RUN_CALLS) + _count_drawing(spec).times(spec.seeds)
     work += Work(together.flops, 0.0, together.moved_bytes).times(passes)
     work += Work(calls=together.calls / UP_AND_DOWN).times(spec.seeds * (spec.depth + 1) / 2 + spec.seeds * cuts)
-    if spec.train.steps:
-        work += _count_step(spec).times(spec.train.steps)
-    seconds, own = _to_seconds(work, rates, spec.dtype), estimate(spec, rates)
-    times = {"seconds": seconds, "seconds_low": seconds / SPREAD, "seconds_likely": seconds}
-    times["seconds_high"] = seconds * SPREAD + (LOADING_S if spec.train.steps else 0.0)
+    seconds, own = _to_seconds(work + _count_training(spec), rates, spec.dtype), estimate(spec, rates)
+    times = _spread(seconds, LOADING_S if spec.train.steps else 0.0)
     return own.model_copy(update={"flops": round(count_pass_flops(spec) * passes), **times})
 
 
@@ -221,11 +234,8 @@ def estimate_lens_work(spec: RunSpec, readings: int, samples: int, rates: Rates 
     work = Work(calls=RUN_CALLS) + _count_drawing(spec) + Work(forward.flops, 0.0, forward.moved_bytes).times(passes)
     work += Work(count_readout_flops(spec) * readings * rows / 3 + probe_flops * probes, calls=LENS_CALLS * probes)
     work += Work(calls=forward.calls / UP_AND_DOWN + READING_CALLS * readings * rows)
-    if spec.train.steps:
-        work += _count_step(spec).times(spec.train.steps)
-    seconds, own = _to_seconds(work, rates, spec.dtype), estimate(spec, rates)
-    times = {"seconds": seconds, "seconds_low": seconds / SPREAD, "seconds_likely": seconds}
-    times["seconds_high"] = seconds * SPREAD + (LOADING_S if spec.train.steps else 0.0)
+    seconds, own = _to_seconds(work + _count_training(spec), rates, spec.dtype), estimate(spec, rates)
+    times = _spread(seconds, LOADING_S if spec.train.steps else 0.0)
     states = 8.0 * samples * spec.width * spec.streams
     more = {"flops": round(count_pass_flops(spec) * passes + probe_flops * probes)}
     peak = own.peak_bytes + round(4 * states + 8.0 * samples * 768 + 8.0 * size * size)

@@ -25,6 +25,7 @@ class AttentionReads(Reads):
 
     operations = 6  # its norm, its product with the query, and its part in the sum
     calls = 25
+    weighs_after = "layer"
 
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
@@ -132,7 +133,7 @@ FAMILY = Family(
     summary="Attention Residuals, which read all earlier outputs by attention over depth",
     year=2026,
     place=20,
-    look=Look("#1f1c14", "#ffe0b2", "6px,2px,2px,2px", "star-triangle-up"),
+    look=Look("#a50ad7", "#ffe0b2", "6px,2px,2px,2px", "star-triangle-up"),
     streams="one",
     reads=AttentionReads(),
     rows="free",

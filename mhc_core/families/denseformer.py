@@ -17,6 +17,7 @@ class AverageReads(Reads):
 
     operations = 2
     calls = 8
+    weighs_after = "block"
 
     def reference(
         self, spec: Any, parameters: dict[str, Array], start_NC: Array, outputs: Sequence[Array], given: Reading
@@ -32,6 +33,8 @@ class AverageReads(Reads):
             if _ends_block(spec, layer):
                 states, made = [*states, read], [*made, row]
                 weights = parameters[f"weights.{layer}"] if given.weights is None else given.weights[layer].ravel()
+                if given.weights is None and given.edit is not None:
+                    weights = given.edit(layer + 1, weights.reshape(-1, 1, 1)).ravel()
                 read, row = np.tensordot(weights, np.array(states), 1), weights @ np.array(made)
             read = given.norm(read)
             found.append(ReferenceRead(weights.reshape(-1, 1, 1), read, row[: layer + 2]))
@@ -62,7 +65,7 @@ FAMILY = Family(
     summary="DenseFormer, which replaces the state by a weighted sum of all states before it",
     year=2024,
     place=21,
-    look=Look("#000018", "#496d9e", "12px,3px,2px,3px", "star-triangle-down"),
+    look=Look("#2855ff", "#496d9e", "12px,3px,2px,3px", "star-triangle-down"),
     streams="one",
     reads=AverageReads(),
     rows="free",

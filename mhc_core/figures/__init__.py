@@ -1,6 +1,5 @@
 """The figures, each defined once: for the page, for notebooks over REST, and for export."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -54,7 +53,7 @@ def figure(
     `interval` is the first and the last layer that are shown and multiplied; None is all. The cursor is moved into it.
     """
     panel = PANELS[key]
-    template = _to_plain(panel.build(len(results), THEMES[theme], view))
+    template = panel.build(len(results), THEMES[theme], view)
     if interval is not None:
         set_interval(template, *interval)
         cursor = min(max(cursor, interval[0]), interval[1])
@@ -131,7 +130,7 @@ def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
             "meaning": view.meaning or panel.meaning,
             "unit": view.unit or panel.unit,
             "needs": view.needs,
-            "figure": _to_plain(view.build(runs, THEMES[theme])),
+            "figure": view.build(runs, THEMES[theme]),
         }
         for view in panel.views
     ]
@@ -148,8 +147,3 @@ def _to_item(panel: Panel, runs: int, theme: ThemeName) -> dict[str, Any]:
         "views": views,
         "table": [vars(column) for column in panel.table],
     }
-
-
-def _to_plain(template: go.Figure) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(template.to_json())
-    return plain

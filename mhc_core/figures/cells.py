@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import plotly.graph_objects as go
-
-from mhc_core.figures.panel import build_figure, layer_axis, quiet_axis
+from mhc_core.figures.panel import Template, build_figure, layer_axis, quiet_axis
 from mhc_core.figures.style import Theme
 
 
@@ -27,7 +25,7 @@ def build_cells(
     heat: dict[str, Any],
     coloraxis: dict[str, Any],
     **meta: Any,
-) -> go.Figure:
+) -> Template:
     """Build a heatmap a run.
 
     `grid` holds direction, and the sizes of cell and gap relative to each other; `heat` the common keys of the traces,
@@ -54,10 +52,11 @@ def build_cells(
     for run in range(runs):
         x_id, y_id = axis_ids(run)
         trace_meta = {"run": run, "key": heat["key"], "fill": {"name": "label", **heat["fill"]}}
-        figure.add_trace(go.Heatmap(xaxis=x_id, yaxis=y_id, coloraxis="coloraxis", meta=trace_meta, **look))
+        trace = {"type": "heatmap", "xaxis": x_id, "yaxis": y_id, "coloraxis": "coloraxis", "meta": trace_meta}
+        figure["data"].append(trace | look)
         x_name, y_name = names[run]
-        figure.layout[x_name] = layer_axis(theme, anchor=y_id, showgrid=False)
-        figure.layout[y_name] = quiet_axis(theme, anchor=x_id, showgrid=False)
+        figure["layout"][x_name] = layer_axis(theme, anchor=y_id, showgrid=False)
+        figure["layout"][y_name] = quiet_axis(theme, anchor=x_id, showgrid=False)
     return figure
 
 

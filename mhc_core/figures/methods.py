@@ -8,14 +8,26 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from mhc_core.families import FAMILIES
 from mhc_core.family import Look
-from mhc_core.figures.style import MAX_RUNS, THEMES, RunStyle, Theme, ThemeName, mix, to_contrast
+from mhc_core.figures.style import (
+    MAX_RUNS,
+    THEMES,
+    RunStyle,
+    Theme,
+    ThemeName,
+    format_color,
+    measure_contrast,
+    read_color,
+    to_contrast,
+)
 from mhc_core.record.source import TRACE
 
 # Each family states its look. The three of the first view are grey, orange-red and blue. The others were searched for:
-# of one hue in both themes, and far from each other for all readers, those without green cones included
-# (`tests/core/figures/test_methods.py`).
+# far from each other and from the colour of text for all readers, those without green cones included
+# (`tests/core/figures/test_methods.py`), and of one hue in both themes where that left room.
 METHODS = {kind: family.look for kind, family in FAMILIES.items()} | {
     TRACE: Look("#bc4f4d", "#f8827c", "14px,3px,4px,3px", "hexagon")
 }
@@ -66,5 +78,6 @@ def _to_shades(color: str, theme: Theme) -> tuple[str, str, str]:
 def _shade(color: str, wanted: float, theme: Theme) -> str:
     """Return the colour with as much of the ink or of the card in it as brings its contrast to what is wanted."""
     other = theme.ink if wanted > to_contrast(color, theme.card) else theme.card
-    mixed = [mix(color, other, step / STEPS) for step in range(STEPS)]
-    return min(mixed, key=lambda item: abs(to_contrast(item, theme.card) - wanted))
+    own, shares = read_color(color), np.arange(STEPS)[:, None] / STEPS
+    mixed = np.rint(own + shares * (read_color(other) - own))
+    return format_color(mixed[np.argmin(abs(measure_contrast(mixed, theme.card) - wanted))])

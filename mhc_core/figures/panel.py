@@ -36,11 +36,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.style import FONT, RunStyle, Theme
 
-Build = Callable[[int, Theme], go.Figure]
+Trace = dict[str, Any]  # of a Plotly figure, as JSON
+Template = dict[str, Any]  # a Plotly figure as JSON: "data", a list of traces, and "layout"
+Build = Callable[[int, Theme], Template]
 STREAM_LOOK = {"dash": True, "weight": 0.65}  # of the lines of streams, which may be many
 
 
@@ -121,7 +121,7 @@ class Panel:
         listed = next((item for item in self.views if item.key == key), None)
         return self.between(key) if listed is None and self.between else listed
 
-    def build(self, runs: int, theme: Theme, view: str | None = None) -> go.Figure:
+    def build(self, runs: int, theme: Theme, view: str | None = None) -> Template:
         """Build the template of the panel for that many runs; `view` is the key of a view, by default the first."""
         chosen = self.find_view(view)
         assert chosen is not None, f"{self.key} has no view {view}"
@@ -131,10 +131,10 @@ class Panel:
 STALE_NUMERICS = "No data for this step:<br>the run was stored by an earlier version."
 
 
-def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure:
+def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> Template:
     """Build an empty figure in the house style, in which a panel's own layout has the last word."""
     house: dict[str, Any] = {
-        "template": go.layout.Template(),  # empty: Plotly's default would add 7 KB of colours that nothing uses
+        "template": {},  # Plotly's default would add 7 KB of colours that nothing uses
         "paper_bgcolor": theme.card,
         "plot_bgcolor": "rgba(0,0,0,0)",  # or the empty subplot of one run would cover the matrix of another
         "font": {"family": FONT, "size": 12, "color": theme.muted},
@@ -149,8 +149,7 @@ def build_figure(theme: Theme, meta: dict[str, Any], **layout: Any) -> go.Figure
         "dragmode": "zoom",
         "meta": {**meta, "theme": theme.name},
     }
-    # Not update_layout: it takes five times as long, and a page waits for 36 figures.
-    return go.Figure(layout=house | layout)
+    return {"data": [], "layout": house | layout}
 
 
 def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
@@ -160,13 +159,19 @@ def quiet_axis(theme: Theme, **more: Any) -> dict[str, Any]:
     return {**quiet, **more}
 
 
+def axis_title(text: str) -> dict[str, Any]:
+    """Return the title of an axis."""
+    return {"text": text, "font": {"size": 12}, "standoff": 6}
+
+
 def layer_axis(theme: Theme, **more: Any) -> dict[str, Any]:
     """Return the x axis of every layer panel."""
-    title = {"text": "layer", "font": {"size": 12}, "standoff": 6}
-    return quiet_axis(theme, title=title, tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more)
+    return quiet_axis(
+        theme, title=axis_title("layer"), tickformat="d", nticks=8, unifiedhovertitle={"text": "layer %{x}"}, **more
+    )
 
 
-def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> go.Figure:
+def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), limits: Any = None) -> Template:
     """Build a figure of curves over the layers."""
     axis: dict[str, Any] = {"scale": scale, "include": list(include)}
     if limits is not None:
@@ -179,6 +184,26 @@ def build_lines(theme: Theme, scale: str, *, include: tuple[float, ...] = (), li
     )
 
 
+def update_axes(figure: Template, letter: str, **changes: Any) -> None:
+    """Set keys of all x or all y axes; None removes a key."""
+    for name, axis in figure["layout"].items():
+        if name.startswith(f"{letter}axis"):
+            axis |= changes
+            for key in [key for key, value in changes.items() if value is None]:
+                del axis[key]
+
+
+def draw_level(y: float, theme: Theme) -> dict[str, Any]:
+    """Return a thin line across the figure at y, below the curves."""
+    ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y, "yref": "y"}
+    return {"type": "line", **ends, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
+
+
+def scatter(**keys: Any) -> Trace:
+    """Return a trace of lines, markers or text."""
+    return {"type": "scatter", **keys}
+
+
 def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
     """Return runs in drawing order, the first on top.
 
@@ -187,7 +212,7 @@ def bottom_up(theme: Theme, runs: int) -> list[tuple[int, RunStyle]]:
     return [(run, theme.blank) for run in reversed(range(runs))]
 
 
-def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go.Scatter]:
+def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[Trace]:
     """Return the two edges of a band, filled between.
 
     `lower` and `upper` are sources, `key` is the metric they belong to.
@@ -196,12 +221,12 @@ def band(run: int, style: RunStyle, key: str, lower: str, upper: str) -> list[go
     common = {"run": run, "key": key, "end": False}
     metas = [{**common, "fill": {"x": "layer", "y": source}} for source in (lower, upper)]
     return [
-        go.Scatter(meta={**metas[0], "look": {}}, **edge),
-        go.Scatter(meta={**metas[1], "look": {"fill": True}}, fill="tonexty", **edge),
+        scatter(meta={**metas[0], "look": {}}, **edge),
+        scatter(meta={**metas[1], "look": {"fill": True}}, fill="tonexty", **edge),
     ]
 
 
-def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatter]:
+def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[Trace]:
     """Return for a run of several seeds the 5th to 95th percentile as a band, and the first seed as a thin dotted
     line.
 
@@ -209,7 +234,7 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatte
     """
     column = "log10" if scale == "log" else "layers"
     fill = {"x": "layer", "y": f"first_seed.{column}.{key}", "text": f"first_seed.text.{key}"}
-    first = go.Scatter(
+    first = scatter(
         mode="lines",
         line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
         meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},
@@ -220,7 +245,7 @@ def seed_band(run: int, style: RunStyle, key: str, scale: str) -> list[go.Scatte
     return [*band(run, style, key, f"p05.{column}.{key}", f"p95.{column}.{key}"), first]
 
 
-def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> go.Scatter:
+def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, **more: Any) -> Trace:
     """Return one metric of one run over the layers, drawn from log10 on a log axis, so that 1e401 can be drawn.
 
     For several seeds it is the median.
@@ -230,7 +255,7 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
     follows = {"dash": True, **({} if "line" in more else {"weight": 1.0})}
     meta = {"run": run, "key": key, "fill": fill, "end": end, "look": follows}
     look = {"color": style.color, "width": style.width, "dash": style.dash}
-    return go.Scatter(
+    return scatter(
         mode="lines",
         line={**look, **more.pop("line", {})},
         meta=meta,
@@ -240,7 +265,7 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
     )
 
 
-def stream_line(run: int, style: RunStyle, key: str, scale: str) -> go.Scatter:
+def stream_line(run: int, style: RunStyle, key: str, scale: str) -> Trace:
     """Return a thin line per stream. One trace per run, because the number of streams is known only with the data."""
     fill = {
         "x": f"stream_layer.{key}",
@@ -249,7 +274,7 @@ def stream_line(run: int, style: RunStyle, key: str, scale: str) -> go.Scatter:
         "customdata": f"stream_number.{key}",
         "name": "label",
     }
-    return go.Scatter(
+    return scatter(
         mode="lines",
         line={"color": style.color, "width": STREAM_LOOK["weight"] * style.width, "dash": style.dash},
         # At the cursor the page names the stream of each value.

@@ -1,9 +1,11 @@
 """How figures look: the colours of both themes, which the page takes from here. Those of runs are in `methods.py`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from plotly.colors import sample_colorscale, unlabel_rgb
+import numpy as np
+from plotly.colors import get_colorscale, sample_colorscale, unlabel_rgb
 
 ThemeName = Literal["dark", "light"]
 MAX_RUNS = 4
@@ -38,6 +40,8 @@ class Theme:
         return RunStyle(self.muted, "solid", "circle", 2.0)
 
 
+# Of values without a sign, as [position, colour]: Plotly's stops, which the page's own canvas draws as well.
+CIVIDIS: list[list[Any]] = get_colorscale("Cividis")
 # Signed values run from magenta (negative) to green (positive), away from HC's orange and mHC's blue. Zero is close to
 # the card, so that other values stand out. tests/core/figures/test_methods.py checks the distances.
 THEMES: dict[ThemeName, Theme] = {
@@ -84,25 +88,40 @@ def to_shared_colors() -> dict[str, tuple[str, str]]:
     return {"card": (light.card, dark.card), "ink": (light.ink, dark.ink), "accent": (light.accent, dark.accent)}
 
 
+def read_color(color: str) -> np.ndarray:
+    """Return red, green and blue of #rrggbb, (3), from 0 to 255."""
+    return np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)])
+
+
+def format_color(parts: Iterable[float]) -> str:
+    """Return red, green and blue, from 0 to 255, as #rrggbb."""
+    return "#" + "".join(f"{round(part):02x}" for part in parts)
+
+
 def mix(color: str, other: str, share: float) -> str:
     """Return a colour with `share` of another in it, both as #rrggbb."""
-    pairs = [(int(color[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
-    return "#" + "".join(f"{round(own + share * (more - own)):02x}" for own, more in pairs)
+    own = read_color(color)
+    return format_color(own + share * (read_color(other) - own))
 
 
 def sample_color(scale: list[list[Any]], share: float) -> str:
     """Return a colour scale's colour at `share`, from 0 to 1, as #rrggbb; beyond the ends that of the end."""
     (color,) = sample_colorscale(scale, min(1.0, max(0.0, share)))
-    return "#" + "".join(f"{round(part):02x}" for part in unlabel_rgb(color))
+    return format_color(unlabel_rgb(color))
 
 
 def to_contrast(color: str, ground: str) -> float:
     """Return WCAG's contrast of two colours: 1 to 21."""
-    low, high = sorted((_luminance(color), _luminance(ground)))
-    return (high + 0.05) / (low + 0.05)
+    return float(measure_contrast(read_color(color), ground))
 
 
-def _luminance(color: str) -> float:
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+def measure_contrast(colors: np.ndarray, ground: str) -> np.ndarray:
+    """Return WCAG's contrast of colours (..., 3) from 0 to 255 with one: (...), 1 to 21."""
+    found, other = _to_luminance(colors), _to_luminance(read_color(ground))
+    return (np.maximum(found, other) + 0.05) / (np.minimum(found, other) + 0.05)
+
+
+def _to_luminance(colors: np.ndarray) -> np.ndarray:
+    parts = colors / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return np.asarray(linear @ [0.2126, 0.7152, 0.0722])

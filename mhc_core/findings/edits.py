@@ -87,7 +87,7 @@ def _name_target(edit: EditSpec) -> str:
 def name_source(index: int | None) -> str:
     """Name the weight of a source over depth: 0 is the embedding, None all sources."""
     if index is None:
-        return "Attention over depth"
+        return "The weighting over depth"
     return f"The weight of {'the embedding' if index == 0 else f'source {index + 1}'}"
 
 

@@ -33,12 +33,13 @@ Cell = tuple[int, int | None]
 def list_cuts(spec: RunSpec) -> list[Cut]:
     """List the ways of cutting: a stream becomes 0, or its mean over tokens, or stops taking from the others.
 
-    A single stream takes from none; where layers read earlier outputs, each source that attention over depth weighs is
-    cut, and the branch's output.
+    A single stream takes from none; where layers read earlier outputs, each source that is weighed is cut, and the
+    branch's output. Weights that are the same for all tokens are their mean.
     """
     possible = list_possible(spec.family)
     if not spec.family.has_mixing:
-        return [Cut(what=what, do=do) for what in reversed(possible) for do in ("zero", "mean")]
+        cuts = [Cut(what=what, do=do) for what in reversed(possible) for do in ("zero", "mean")]
+        return [cut for cut in cuts if (cut.what, cut.do) != ("source", "mean") or spec.family.attends]
     cuts = [Cut(what="stream", do="zero"), Cut(what="stream", do="mean")]
     return [*cuts, Cut(what="h_res", do="identity")] if "h_res" in possible else cuts
 
@@ -110,7 +111,8 @@ class _Atlas:
         out = stack.collapse(self.states[-1])
         self.loss, self.logits = float(stack.input.loss(out)), stack.input.read_out(out)
         self.cuts = list_cuts(stack.spec)
-        self.columns = max(1 + (index or 0) for _, index in list_cells(stack.spec, stack.spec.depth - 1))
+        layers = range(stack.spec.depth)
+        self.columns = max(1 + (index or 0) for layer in layers for _, index in list_cells(stack.spec, layer))
 
     @torch.no_grad()
     def cut(self, layer: int) -> Array:

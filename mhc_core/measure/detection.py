@@ -8,6 +8,17 @@ IDENTITIES = {
         "act_rms", 1e-11, "In float64, every state is H_res x + H_post F, normed where the norm follows the addition.",
         "mHC Eq. 3",
     ),
+    "read_rule": (
+        "branch_in_rms", 1e-11, "In float64, every branch input is the sum of the streams by H_pre.", "mHC Eq. 3",
+    ),
+    "start_rule": (
+        "act_rms", 1e-12, "In float64, the streams before the first layer are those of the embedding that the spec "
+        "names.", OWN,
+    ),
+    "output_rule": (
+        "act_rms", 1e-11, "In float64, the output is the sum of the streams by the weights that the spec names, normed "
+        "where the norm precedes a branch; here and at moved parameters.", OWN,
+    ),
     "depth_rule": (
         "act_rms", 1e-11, "In float64, what is read after a layer is the sum of the sources by their weights, normed "
         "where the norm follows the layer.", "the code that the family is defined by",
@@ -71,6 +82,12 @@ DETECTS = {
     "anything outside the mixing.",
     "layer_rule": "Finds a transposed H_res, a missing skip path, and a norm after the addition that is missing. It "
     "cannot find faults inside a branch, or coefficients that are wrong themselves.",
+    "read_rule": "Finds streams that are read by other weights than H_pre, such as those of another layer. It cannot "
+    "find weights that are wrong themselves.",
+    "start_rule": "Finds streams that start alike where each has a vector of its own. It cannot find a wrong "
+    "embedding, or vectors that start elsewhere.",
+    "output_rule": "Finds another read-out, such as a mean for a learned head, and a norm that is missing after it. It "
+    "cannot find a loss that is wrong.",
     "depth_rule": "Finds a source that is missing, summed twice or in the wrong block, and a gate that is left out. It "
     "cannot find faults inside a branch, or weights that are wrong themselves.",
     "depth_weights": "Finds weights by another formula, such as keys without their norm, another scale, or a softmax "

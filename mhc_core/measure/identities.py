@@ -14,12 +14,12 @@ import torch
 
 from mhc_core.blocks.norms import normalise
 from mhc_core.blocks.transformer import Attention
-from mhc_core.connections import Mixing
+from mhc_core.connections import DepthReads, GatedMixing, Made, Mixing
 from mhc_core.connections.manifold import DynamicManifold, StaticManifold
 from mhc_core.family import ResidualMap
 from mhc_core.measure.gauge import is_static_copies, measure_gauge_error
-from mhc_core.measure.reference_edits import list_edits
-from mhc_core.measure.reference_mixing import read_parameters, select_layer
+from mhc_core.measure.reference_edits import find_matrix, list_edits
+from mhc_core.measure.reference_mixing import MOVE, move_parameters, read_parameters, select_layer
 from mhc_core.rng import normal
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
@@ -56,6 +56,8 @@ def measure_identities(
     Returns
     -------
     layer_rule: where there is mixing, of x'[i] = sum_j H_res[i,j] x[j] + H_post[i] F, relative to the largest entry.
+    read_rule: of the branch input sum_j H_pre[j] x[j], relative to the largest sum of sizes. Without edits both are
+        also of moved streams at moved parameters of the connection, for one sequence.
     projection: of H_res against Sinkhorn's rounds in plain numpy.
     norm: of F(2 u) = F(u), which a norm in front of the branch makes, relative to the largest entry.
     causality: what later tokens do to earlier ones, relative to the largest entry.
@@ -70,13 +72,14 @@ def measure_identities(
     """
     spec = stack.spec
     lost_L = _find_subnormal(start, outputs)
-    found = {"layer_rule": _check_layers(stack, entered, outputs)} if spec.family.has_mixing else {}
+    found = {}
+    if logits and spec.family.iterates and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
+        found["projection"] = _check_projection(spec, logits)  # first, as other checks record more
+    found |= _check_rules(stack, start, entered, outputs)
     found |= {"adjoint": _check_adjoint(stack, start, outputs, lost_L)}
     if lost_L.any():
         found["adjoint_lost"] = lost_L.astype(float)
     found |= dict(zip(("weights", "weights_spread"), _check_weights(stack), strict=True))
-    if logits and spec.family.iterates and spec.connection.sinkhorn_iters and not spec.maps_coarsely:
-        found["projection"] = _check_projection(spec, logits)
     if spec.block.norm_position == "pre":
         found["norm"] = _check_norm(stack, outputs)
     if spec.block.kind in CAUSAL_BLOCKS and not any(edit.do in BY_ALL_TOKENS for edit in spec.edits):
@@ -88,17 +91,69 @@ def measure_identities(
     return found
 
 
-# The layer rule.
+# What a layer reads, and what it leaves.
 
 
-def _check_layers(stack: Stack, entered: Sequence[Array], outputs: Sequence[LayerOutput]) -> Array:
-    errors, family, parameters = [], stack.spec.family, read_parameters(stack)
-    for layer, (x_nNC, output) in enumerate(zip(entered, outputs, strict=True)):
-        if family.pass_reference is not None:
-            x_nNC = family.pass_reference(select_layer(stack.spec, parameters, layer), x_nNC)
-        after = _to_streams(stack, output.state)
-        errors.append(_relative(_apply_rule(stack.spec, x_nNC, output) - after, after))
+def _check_rules(
+    stack: Stack, start: torch.Tensor, entered: Sequence[Array], outputs: Sequence[LayerOutput]
+) -> dict[str, Array]:
+    parameters = read_parameters(stack)
+    errors = [
+        _check_rule(stack, parameters, layer, x_nNC, output)
+        for layer, (x_nNC, output) in enumerate(zip(entered, outputs, strict=True))
+    ]
+    found = np.array(errors)
+    if stack.spec.family.has_mixing and not stack.spec.edits:
+        found = np.fmax(found, _check_moved_rules(stack, start, outputs))
+    rules = dict(zip(("layer_rule", "read_rule"), found.T, strict=True))
+    return rules if stack.spec.family.has_mixing else {"read_rule": rules["read_rule"]}
+
+
+@torch.no_grad()
+def _check_moved_rules(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> Array:
+    """Check the same of one sequence whose streams are moved apart, at moved parameters: (L, 2).
+
+    Streams that are alike do not show a transposed matrix, and a map that starts at 0 does not show what it multiplies.
+    """
+    axis, tokens, errors = stack.connection.sample_axis, stack.spec.input.tokens, []
+    with move_parameters(stack) as parameters, np.errstate(over="ignore", invalid="ignore"):
+        static = stack.connection.static_mixing()
+        for layer, whole in enumerate([start, *(output.state for output in outputs[:-1])]):
+            state = whole.detach().narrow(axis, 0, tokens)
+            noise = normal(stack.spec.seed, "moved_state", layer, *state.shape).to(state)
+            mixing = None if static is None else Mixing(*(part[layer] for part in static))
+            output = stack.layer(layer, state + MOVE * state.abs().mean() * noise, mixing)
+            errors.append(_check_rule(stack, parameters, layer, _to_streams(stack, output.entered), output))
     return np.array(errors)
+
+
+def _check_rule(
+    stack: Stack, parameters: dict[str, Array], layer: int, x_nNC: Array, output: LayerOutput
+) -> tuple[float, float]:
+    """Return the errors of the layer rule, nan without mixing, and of what the branch reads."""
+    family, subscripts, weights = stack.spec.family, *_find_reads(stack.spec, layer, output.mixing)
+    due, size = (
+        np.einsum(subscripts, *pair).reshape(output.u.shape)
+        for pair in ((weights, x_nNC), (np.abs(weights), np.abs(x_nNC)))
+    )
+    of_read = _relative(to_numpy(output.u) - due, size)
+    if not family.has_mixing:
+        return math.nan, of_read
+    if family.pass_reference is not None:
+        x_nNC = family.pass_reference(select_layer(stack.spec, parameters, layer), x_nNC)
+    after = _to_streams(stack, output.state)
+    return _relative(_apply_rule(stack.spec, x_nNC, output) - after, after), of_read
+
+
+def _find_reads(spec: RunSpec, layer: int, mixing: Made) -> tuple[str, Array]:
+    """Find the weights with which a branch reads the streams, and how they are summed: j is a stream, i a part."""
+    if isinstance(mixing, DepthReads):
+        return "j,jNc->Nc", find_matrix(spec, layer)[0]
+    if isinstance(mixing, GatedMixing):
+        return "Njc,jNc->Nc", to_numpy(mixing.features)
+    if mixing.h_pre.ndim == mixing.h_res.ndim:  # parts are read apart
+        return "ij,jNc->Nic" if mixing.h_pre.ndim == 2 else "Nij,jNc->Nic", to_numpy(mixing.h_pre)
+    return "j,jNc->Nc" if mixing.h_pre.ndim == 1 else "Nj,jNc->Nc", to_numpy(mixing.h_pre)
 
 
 def _apply_rule(spec: RunSpec, x_nNC: Array, output: LayerOutput) -> Array:

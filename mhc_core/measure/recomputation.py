@@ -29,6 +29,7 @@ from mhc_core.measure.reference_columns import (
 )
 from mhc_core.measure.reference_depth import check_reads
 from mhc_core.measure.reference_edits import edit_streams
+from mhc_core.measure.reference_ends import check_ends
 from mhc_core.measure.reference_mixing import check_coefficients
 from mhc_core.measure.rounding import ROUNDING, measure_distance
 from mhc_core.measure.run import choose_device
@@ -148,6 +149,7 @@ def _compute(spec: RunSpec, sign: int, draw: int = 0) -> tuple[dict[str, Array],
     identities = {}
     if not sign:
         identities = measure_identities(stack, start, outputs, edited.entered, logits)
+        identities |= check_ends(stack, start, outputs)
         if spec.family.has_mixing:
             identities |= check_coefficients(stack, streams, edited.seen, outputs)
         else:

@@ -14,8 +14,7 @@ import torch
 
 from mhc_core.family import TINY, Array, Reading, ReferenceRead
 from mhc_core.measure.reference_edits import edit_attention
-from mhc_core.measure.reference_mixing import MOVE, MOVED_SAMPLES, read_parameters
-from mhc_core.rng import normal
+from mhc_core.measure.reference_mixing import MOVED_SAMPLES, move_parameters, read_parameters
 from mhc_core.spec import RunSpec
 from mhc_core.stack import LayerOutput, Stack
 
@@ -88,21 +87,15 @@ def _attend_moved(
 ) -> tuple[dict[str, Array], list[Array]]:
     """Return moved parameters, and the coefficients after every layer with them, of a few samples."""
     connection: Any = stack.connection
-    own = {name: p.detach().clone() for name, p in connection.named_parameters()}
     found, states = [], [start, *(output.state for output in outputs)]
-    try:
-        for name, p in connection.named_parameters():
-            p.add_(MOVE * normal(stack.spec.seed, f"moved.{name}", -1, *p.shape).to(p))
+    with move_parameters(stack) as moved:
         for layer, output in enumerate(outputs):
             few = states[layer].detach()[:, :MOVED_SAMPLES]
             made = connection.dynamic_mixing(layer, few)
-            # Copied, here and below: the parameters are put back in place.
+            # Copied, as the parameters are put back in place.
             reads = connection.leave(layer, few, output.y.detach()[:MOVED_SAMPLES], made)[1]
             found.append(_read(reads.attention).copy())
-        return {name: parameter.copy() for name, parameter in read_parameters(stack).items()}, found
-    finally:
-        for name, p in connection.named_parameters():
-            p.copy_(own[name])
+    return moved, found
 
 
 def _apply_norm(spec: RunSpec, read_NC: Array) -> Array:

@@ -89,8 +89,8 @@ def edit_coefficients(stack: Stack, layer: int, made: ReferenceCoefficients) -> 
 
 def edit_attention(stack: Stack, layer: int, attention_KNH: Array) -> Array:
     """Return the weights of the K sources that a layer reads after its edits, those of each head by themselves."""
-    base = stack.edits.base
-    for place, edit in list_edits(stack.spec, layer, "source"):
+    base, edits = stack.edits.base, list_edits(stack.spec, layer, "source")
+    for place, edit in edits if len(attention_KNH) else []:
         noise = _draw(stack.spec, place, 0, layer, len(attention_KNH)) if edit.do == "noise" else np.zeros(1)
         changed = attention_KNH.copy()
         for head in range(attention_KNH.shape[2]):

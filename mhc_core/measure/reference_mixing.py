@@ -8,6 +8,8 @@ Arithmetic is float64, or rounded to a coarser type after every operation, see `
 Shapes: L layers, n streams, N samples, C width, m logits of one H_res, D = n C.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +30,21 @@ MOVED_SAMPLES = 16  # whose coefficients are compared at moved parameters
 def read_parameters(stack: Stack) -> dict[str, Array]:
     """Read the connection's parameters by name, in float64."""
     return {name: p.detach().cpu().double().numpy() for name, p in stack.connection.named_parameters()}
+
+
+@contextmanager
+def move_parameters(stack: Stack) -> Iterator[dict[str, Array]]:
+    """Move the connection's parameters at random for a while; yields them as `read_parameters` does, but copied."""
+    own = {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
+    try:
+        with torch.no_grad():
+            for name, p in stack.connection.named_parameters():
+                p.add_(MOVE * normal(stack.spec.seed, f"moved.{name}", -1, *p.shape).to(p))
+        yield {name: p.copy() for name, p in read_parameters(stack).items()}
+    finally:
+        with torch.no_grad():
+            for name, p in stack.connection.named_parameters():
+                p.copy_(own[name])
 
 
 def compute_coefficients(
@@ -150,13 +167,9 @@ def check_coefficients(
 @torch.no_grad()
 def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]) -> Array:
     """Check the same at moved parameters, for a few samples: (L, 3)."""
-    spec, own = stack.spec, {name: p.detach().clone() for name, p in stack.connection.named_parameters()}
-    states = [stack.embed(), *(output.state for output in outputs)]
-    errors = []
-    try:
-        for name, p in stack.connection.named_parameters():
-            p.add_(MOVE * normal(spec.seed, f"moved.{name}", -1, *p.shape).to(p))
-        parameters, static = read_parameters(stack), stack.connection.static_mixing()
+    spec, states, errors = stack.spec, [stack.embed(), *(output.state for output in outputs)], []
+    with move_parameters(stack) as parameters:
+        static = stack.connection.static_mixing()
         for layer, x_nNC in enumerate(entering):
             few = x_nNC[:, :MOVED_SAMPLES]
             mixing = (
@@ -169,9 +182,6 @@ def _check_moved(stack: Stack, entering: list[Array], outputs: list[LayerOutput]
             if isinstance(mixing, PassedMixing):  # the state has passed it on, made with the stack's own parameters
                 del parts["h_pre"]
             errors.append(_compare(parts, compute_coefficients(spec, parameters, layer, few)))
-    finally:
-        for name, p in stack.connection.named_parameters():
-            p.copy_(own[name])
     return np.array(errors)
 
 

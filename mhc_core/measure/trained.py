@@ -23,6 +23,7 @@ from mhc_core.measure.training import train
 from mhc_core.record import codec
 from mhc_core.record.stages import StepFrame
 from mhc_core.record.values import Values
+from mhc_core.spec import RunSpec
 from mhc_core.stack import Stack
 
 STEPS, UPDATES = ":steps", ":updates"  # which are names of no parameter
@@ -38,7 +39,7 @@ class TrainedStacks:
 
     def train(self, stack: Stack) -> Generator[StepFrame, None, int]:
         """Train a stack as `train` does, in place and with the same frames, or read what that gave before."""
-        path = self.folder / f"{name_training(stack)}.npz"
+        path = self.folder / f"{name_training(stack.spec, torch.get_num_threads())}-{_name_device(stack)}.npz"
         try:
             frames, done = _load(stack, path)
         except (FileNotFoundError, NotADirectoryError):
@@ -58,6 +59,10 @@ class TrainedStacks:
             return done
         yield from frames
         return done
+
+    def has(self, spec: RunSpec, threads: int) -> bool:
+        """Return whether the stack of a spec is stored as so many threads train it, whatever the device."""
+        return any(self.folder.glob(f"{name_training(spec, threads)}-*.npz"))
 
     def _save(self, stack: Stack, path: Path, frames: list[StepFrame], done: int) -> None:
         lines = b"".join(codec.encode_frame(frame, "", index) for index, frame in enumerate(frames))
@@ -86,13 +91,19 @@ class TrainedStacks:
                     path.unlink()
 
 
-def name_training(stack: Stack) -> str:
-    """Name all that decides what training makes of a stack."""
+def name_training(spec: RunSpec, threads: int) -> str:
+    """Name all that decides what training makes of the stack of a spec, except for the device."""
+    parts = (spec.model_copy(update={"edits": ()}).id, torch.__version__, np.__version__, str(threads))
+    return _hash(*parts)[:32]
+
+
+def _name_device(stack: Stack) -> str:
     device = next(stack.parameters()).device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    spec = stack.spec.model_copy(update={"edits": ()})
-    parts = (spec.id, torch.__version__, np.__version__, name, str(torch.get_num_threads()))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return _hash(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type)[:8]
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 @torch.no_grad()

@@ -127,9 +127,12 @@ class Edited(NamedTuple):
     has_full_blocks: bool = False
 
     def count_entries(self, what: str, layer: int) -> int:
-        """Count the streams, or the sources that a layer weighs."""
+        """Count the streams, or the sources that a layer weighs: none where it reads the plain state."""
         if what != "source":
             return self.streams
+        reads = self.family.reads
+        if reads is None or (reads.weighs_after == "block" and layer % self.block):
+            return 0
         return count_sources(layer, self.block, has_full_blocks=self.has_full_blocks)
 
     @property
@@ -182,6 +185,9 @@ def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, An
     elif edit.what == "source" and first == 0:
         wanted = f"two layers from 1 to {stack.depth - 1}: the first layer reads the embedding alone"
         yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
+    elif edit.what == "source" and "source" in stack.possible and not stack.count_entries("source", first):
+        wanted = "two layers, the first of which weighs sources: it begins a block"
+        yield "layers", list(edit.layers), wanted, f"layers must be {wanted}."
     if edit.what not in stack.possible:
         wanted = f"{', '.join(stack.possible) or 'nothing'} {stack.where}"
         yield "what", edit.what, wanted, f"what must be one of {wanted}."
@@ -197,7 +203,7 @@ def _find_mistakes(edit: EditSpec, stack: EditedStack) -> Iterator[tuple[str, An
 def list_possible(family: Family) -> list[What]:
     """List what can be edited in a family."""
     if not family.has_mixing:
-        return ["branch", "source"] if family.attends else ["branch"]
+        return ["branch", "source"]
     # Features that are read one by one have no common H_pre, and streams of that family are not mixed.
     fixed = MIXED if not family.has_streams else ("h_pre", "h_res") if family.by_feature else ()
     return [what for what in DOES if what not in (*fixed, "source")]

@@ -19,7 +19,9 @@ def find_slack(width: int, second_order: float = SIZES) -> float:
     return 1.05 + second_order / width
 
 
-MIN_STEP_WIDTH = 32  # below, steps stray by more than first order in 1 / width says
+# Below, steps stray by more than first order in 1 / width says: those of gradients also by the few samples that have
+# most of their mean square. docs/laws.md has how often.
+MIN_STEP_WIDTH, MIN_GRADIENT_STEP_WIDTH = 32, 64
 
 
 class SignalBands(NamedTuple):
@@ -36,12 +38,12 @@ def find_signal_bands(network: Network) -> SignalBands:
     forward = Forward(network)
     backward = Backward(forward)
     return SignalBands(
-        _find_walk((forward.log_v[1:, None] + forward.x[1:]) / 2, network.width),
-        _find_walk(backward.y[1:] / 2, network.width),
+        _find_walk((forward.log_v[1:, None] + forward.x[1:]) / 2, network.width, MIN_STEP_WIDTH),
+        _find_walk(backward.y[1:] / 2, network.width, MIN_GRADIENT_STEP_WIDTH),
         find_band(forward.cosine[1:], find_slack(network.width, COSINES)) if network.skip == 0 else None,
     )
 
 
-def _find_walk(draws_LD: Array, width: int) -> Walk:
-    slack, has_steps = find_slack(width), width >= MIN_STEP_WIDTH and len(draws_LD) > 1
+def _find_walk(draws_LD: Array, width: int, least: int) -> Walk:
+    slack, has_steps = find_slack(width), width >= least and len(draws_LD) > 1
     return Walk(find_band(draws_LD, slack), find_band(np.diff(draws_LD, axis=0), slack) if has_steps else None)

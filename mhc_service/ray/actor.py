@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -46,8 +47,9 @@ class _Batches:
 class Actor:
     """Compute one job at a time. `cancel` and `stay` run in other threads (concurrency group `control`)."""
 
-    def __init__(self, threads: int, memory_bytes: int) -> None:
+    def __init__(self, threads: int, memory_bytes: int, trained: str = "") -> None:
         self._threads, self._memory_bytes = threads, memory_bytes
+        self._trained = Path(trained) if trained else None
         self._batches = _Batches()
         self._lock = threading.Lock()
         self._cancelled, self._number, self._stopped_number = threading.Event(), 0, 0
@@ -84,6 +86,6 @@ class Actor:
         threading.Event().wait()
 
     def _execute(self, job: dict[str, Any], cancelled: threading.Event) -> None:
-        status, reason = execute(job, cancelled, self._answers, self._threads, self._memory_bytes)
+        status, reason = execute(job, cancelled, self._answers, self._threads, self._memory_bytes, self._trained)
         end = b"#end " + orjson.dumps({"status": status, "reason": reason}) + b"\n"
         self._answers.send(end, is_last=True)

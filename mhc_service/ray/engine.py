@@ -1,7 +1,11 @@
 """Run the engine of a cluster: the slots of the local engine, with remote workers."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
+from mhc_core.cost.threads import choose_threads
+from mhc_core.measure.trained import TrainedStacks
+from mhc_core.spec import RunSpec
 from mhc_scope.engine.local import LocalEngine
 from mhc_scope.engine.registry import UnknownEngine
 from mhc_scope.engine.worker import Worker
@@ -16,7 +20,8 @@ class RayEngine(LocalEngine):
 
     def __init__(self, settings: ServiceSettings) -> None:
         super().__init__(settings)
-        self._bridge = BridgeProcess(Options.from_settings(settings))
+        self._options = Options.from_settings(settings)
+        self._bridge = BridgeProcess(self._options)
 
     @property
     def bridge_pid(self) -> int | None:
@@ -27,6 +32,11 @@ class RayEngine(LocalEngine):
         """End the workers, then the bridge."""
         await super().stop()
         await self._bridge.stop()
+
+    def has_trained(self, spec: RunSpec) -> bool:
+        """Return whether the stack of a spec is in a folder of trained stacks that this server shares with workers."""
+        folder = self._options.trained
+        return bool(folder) and TrainedStacks(Path(folder)).has(spec, choose_threads(spec, self._options.cpus))
 
     async def _spawn(self) -> Worker:
         return await self._bridge.open_worker()

@@ -16,6 +16,7 @@ class Options:
     gpus: float  # of a run that may use one
     wait_s: float  # how long a run waits for resources that others use
     memory_bytes: int  # that one worker may allocate
+    trained: str = ""  # folder of trained stacks on the workers' machines; empty for none
 
     @classmethod
     def from_settings(cls, settings: ServiceSettings) -> "Options":
@@ -26,6 +27,7 @@ class Options:
             settings.ray_gpus,
             settings.ray_wait_s,
             settings.worker_memory_bytes,
+            settings.ray_trained,
         )
 
     def encode(self) -> bytes:

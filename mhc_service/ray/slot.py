@@ -134,7 +134,7 @@ class Slot:
             raise NoCapacity(lack)
         self._release()
         actor = REMOTE.options(num_cpus=shape.cpus, num_gpus=shape.gpus, memory=int(shape.memory_bytes)).remote(
-            int(shape.cpus), self._options.memory_bytes
+            int(shape.cpus), self._options.memory_bytes, self._options.trained
         )
         self._actor = actor
         log_timer = asyncio.get_running_loop().call_later(

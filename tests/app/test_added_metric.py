@@ -39,7 +39,8 @@ from mhc_core.metric import OURS, Chart, LayerMetric, Metric
 def draw(runs, theme):
     from mhc_core.figures.panel import bottom_up, build_lines, stream_line
     figure = build_lines(theme, "log")
-    return figure.add_traces([stream_line(run, style, "grad_peak", "log") for run, style in bottom_up(theme, runs)])
+    figure["data"] += [stream_line(run, style, "grad_peak", "log") for run, style in bottom_up(theme, runs)]
+    return figure
 
 METRIC = LayerMetric(
     metric=Metric("grad_peak", "Largest gradient", "", "log", "Ln", "backward", "Largest entry.", "max |g|", OURS),
@@ -222,8 +223,8 @@ def test_a_chart_can_be_a_view_of_a_panel_and_be_drawn_by_a_function(
     assert panel.table[-1] == Column("peak", "grad_peak", "streams")
     assert panel.help.reading.endswith("Largest gradient: Higher is larger.")
     template = panel.build(2, THEMES["light"], view.key)
-    assert [trace.meta["fill"]["y"] for trace in template.data] == 2 * ["stream_log10.grad_peak"]
-    assert template.layout.meta["absent"] == {"key": "grad_peak", "text": panels.ABSENT}
+    assert [trace["meta"]["fill"]["y"] for trace in template["data"]] == 2 * ["stream_log10.grad_peak"]
+    assert template["layout"]["meta"]["absent"] == {"key": "grad_peak", "text": panels.ABSENT}
 
 
 WRONG: dict[str, tuple[str, str, str]] = {

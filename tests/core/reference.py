@@ -109,9 +109,12 @@ def _trace_depth(
         outputs.append(plain.edit_output(spec, layer, y, base.y[layer] if base else None))
         found.u.append(read)
         found.y.append(outputs[-1])
-        weights = weigh_depth(spec, p, embedded, outputs) if spec.connection.kind == "attnres" else np.zeros(0)
+        if spec.connection.kind == "attnres":
+            weights = weigh_depth(spec, p, embedded, outputs)
+        else:  # after the last layer of a block
+            weights = p.get(f"connection.weights.{layer}", np.zeros(0))[None, None, None]
         kept = base.attention[layer] if base else None
-        found.attention.append(plain.edit_attention(spec, layer + 1, weights, kept))
+        found.attention.append(plain.edit_attention(spec, layer + 1, weights, kept) if weights.size else weights)
         if spec.connection.kind == "attnres":
             read = read_depth(spec, p, embedded, outputs, found.attention[-1])
         else:
@@ -119,7 +122,7 @@ def _trace_depth(
             if (layer + 1) % spec.connection.depth_block == 0 or layer + 1 == spec.depth:
                 states.append(read)
                 read = np.zeros_like(embedded)
-                for weight, state in zip(p[f"connection.weights.{layer}"], states, strict=True):
+                for weight, state in zip(found.attention[-1].ravel(), states, strict=True):
                     read += weight * state
         if spec.block.norm_position == "post":
             read = _norm(read, spec.block.norm)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mhc_core.spec import RunSpec, parse_spec
+from mhc_scope.engine.contract import RUN, Job
 from mhc_service.ray.actor import Introduction
 from mhc_service.ray.bridge import Bridge
 from mhc_service.ray.engine import RayEngine
@@ -26,6 +28,8 @@ from tests.service.conftest import start_service
 pytestmark = pytest.mark.full
 Case = Callable[[Bench], Awaitable[None]]
 WIDE = SMALL | {"depth": 3, "width": 1024, "input": {"kind": "gaussian", "batch": 16, "tokens": 256}}
+
+TRAINED = SMALL | {"input": {"kind": "text", "batch": 1, "tokens": 8}, "train": {"steps": 3}}
 
 PRETENCE = """
 import sys
@@ -171,6 +175,32 @@ class OnCluster(RayHarness):
     def __init__(self, cluster: RayCluster) -> None:
         super().__init__()
         self.address = cluster.address
+
+
+def test_workers_keep_trained_stacks_in_the_folder_of_the_settings(tmp_path: Path) -> None:
+    """The second run reads what the first has trained, on whatever worker, and its time is predicted so."""
+    folder = tmp_path / "trained"
+    plain = parse_spec(TRAINED)
+    edited = parse_spec(TRAINED | {"edits": [{"layers": [1, 1], "what": "branch", "do": "zero"}]})
+
+    async def compute(bench: Bench, job_id: str, spec: RunSpec) -> None:
+        await bench.wait_until_free()
+        bench.engine.submit(Job(job_id, RUN, spec.canonical()))
+        assert (await bench.recorder.wait_for_end(job_id)).status == "done"
+
+    async def case(bench: Bench) -> None:
+        assert not bench.engine.has_trained(edited)
+        await compute(bench, "plain", plain)
+        (path,) = folder.iterdir()
+        stored_at = path.stat().st_mtime_ns
+        assert bench.engine.has_trained(edited)
+        await compute(bench, "edited", edited)
+        assert list(folder.iterdir()) == [path]
+        assert path.stat().st_mtime_ns > stored_at
+        counts = [len(bench.recorder.of[job_id].lines) for job_id in ("plain", "edited")]
+        assert counts[0] == counts[1] > 3
+
+    play(case, ray_trained=str(folder))
 
 
 def test_what_the_cluster_lacks_is_refused_at_once() -> None:

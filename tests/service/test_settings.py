@@ -23,10 +23,11 @@ def test_a_flag_or_a_variable_chooses_the_service(monkeypatch: pytest.MonkeyPatc
 
 def test_mistakes_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidSettings) as caught:
-        load_settings(["--service", "--anonymous=all", "--ray-gpus", "65"])
+        load_settings(["--service", "--anonymous=all", "--ray-gpus", "65", "--ray-trained", "trained"])
     assert sorted(str(caught.value).splitlines()) == [
         "--anonymous: got 'all', wanted one of run, read, none",
         "--ray-gpus: got '65', wanted a number from 0 to 64",
+        "--ray-trained: got 'trained', wanted an absolute path, such as /var/tmp/mhc-trained",
     ]
     monkeypatch.setenv("MHC_SERVICE", "perhaps")
     with pytest.raises(InvalidSettings, match=r"^MHC_SERVICE: got 'perhaps', wanted true or false$"):

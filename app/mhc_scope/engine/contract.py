@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from mhc_core.cost.rates import Rates
+from mhc_core.spec import RunSpec
 
 EndStatus = Literal["done", "failed", "cancelled"]
 RUN = "run"  # all frames of a spec
@@ -98,6 +99,10 @@ class Engine(ABC):
     @property
     def has_spare(self) -> bool:
         """Return whether a short job can be submitted now, in addition to those of the workers."""
+        return False
+
+    def has_trained(self, spec: RunSpec) -> bool:
+        """Return whether workers would read the trained stack of a spec; False if the engine stores none."""
         return False
 
     @property

@@ -6,11 +6,15 @@ If there are two workers or more, a spare one takes short jobs that come when al
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from mhc_core.cost.rates import DEFAULT_RATES, Rates, combine
+from mhc_core.cost.threads import choose_threads
+from mhc_core.measure.trained import TrainedStacks
+from mhc_core.spec import RunSpec
 from mhc_scope.engine.contract import Crash, EndStatus, Engine, Job, Sink, SinkError
 from mhc_scope.engine.process import WorkerProcess
 from mhc_scope.engine.worker import Worker
@@ -116,6 +120,15 @@ class LocalEngine(Engine):
         """Return whether the spare worker waits for a job."""
         return self._spare is not None and not self._count_spare()
 
+    def has_trained(self, spec: RunSpec) -> bool:
+        """Return whether the stack of a spec is in the folder of trained stacks."""
+        threads = choose_threads(spec, self._settings.threads_per_worker)
+        return TrainedStacks(self._trained_folder).has(spec, threads)
+
+    @property
+    def _trained_folder(self) -> Path:
+        return self._settings.data / "trained"
+
     @property
     def _has_spare(self) -> bool:
         return self._settings.spare_run_s > 0
@@ -195,7 +208,7 @@ class LocalEngine(Engine):
     async def _spawn(self) -> Worker:
         settings = self._settings
         return await WorkerProcess.spawn(
-            settings.threads_per_worker, settings.worker_memory_bytes, settings.data / "trained"
+            settings.threads_per_worker, settings.worker_memory_bytes, self._trained_folder
         )
 
     async def _take_job(self, worker: Worker, handover: Handover, idle_s: float | None) -> LocalJob | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mhc_core.cost.estimates import ConnectionCost, compare_connections
 from mhc_core.cost.shares import REFERENCE
 from mhc_core.families import FAMILIES
-from mhc_core.family import Family, Use
+from mhc_core.family import GROUPS, Family, Group, Use
 from mhc_core.figures.run_names import LETTERS
 from mhc_core.figures.style import THEMES, sample_color, to_contrast
 from mhc_core.findings.numerals import format_fixed, format_value
@@ -20,6 +20,16 @@ BOUND = 1.0  # entries at which the colours of a matrix end
 COSTS = {"parameters": "parameters", "flops": "arithmetic", "bytes_moved": "memory traffic"}
 INKS = ("#000000", "#ffffff")  # one of the two has a contrast of 4.5 on any colour
 SUMS = {"exact": "sum to 1", "rounds": "sum to 1", "limit": "sum to 1 after many Sinkhorn rounds"}
+
+MEANINGS: dict[Group, str] = {
+    "One stream": "There is one state, so nothing is mixed.",
+    "Free mixing": "Each layer mixes the streams with any weights, so their product over depth can grow or vanish.",
+    "Doubly stochastic": "Each layer only averages the streams: no weight is below 0, and each row and column sums to "
+    "1, exactly or after many Sinkhorn rounds. A signal that the streams share keeps its size.",
+    "Orthogonal": "Each layer rotates or reflects the streams, which keeps the size of all of them together.",
+    "Other constraints": "The streams are not mixed, or in another form.",
+    "Earlier outputs": "No state is mixed: a layer reads a weighted sum of the outputs of earlier layers.",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,21 @@ def build_entries() -> list[Entry]:
         if entry.family.parent in entries:
             entries[entry.family.parent].children.append(entry)
     return list(entries.values())
+
+
+@dataclass(frozen=True)
+class EntryGroup:
+    """The families whose mixing has the same constraint: a title, what it means, and their entries."""
+
+    title: Group
+    meaning: str
+    entries: list[Entry]
+
+
+def group_entries(entries: Sequence[Entry]) -> list[EntryGroup]:
+    """Group the entries by the constraint on their mixing, in the order of lists; leave out groups without entries."""
+    members = {title: [entry for entry in entries if entry.family.group == title] for title in GROUPS}
+    return [EntryGroup(title, MEANINGS[title], found) for title, found in members.items() if found]
 
 
 def list_roots(entries: Sequence[Entry]) -> list[Entry]:

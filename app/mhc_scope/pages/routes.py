@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, FunctionLoader, PrefixLoader, StrictUndefined
 from markupsafe import Markup
-from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
@@ -23,7 +22,6 @@ from mhc_scope.api.dependencies import (
     find_run,
     find_view,
 )
-from mhc_scope.api.figures import prepare_panels
 from mhc_scope.api.http.problems import TITLES, Problem
 from mhc_scope.api.http.root_path import to_route
 from mhc_scope.api.models.links import API, to_address
@@ -31,11 +29,10 @@ from mhc_scope.api.models.snapshots import SnapshotBody
 from mhc_scope.files import TEMPLATES, read_file
 from mhc_scope.pages.assets import FIRST_MODULE, Assets
 from mhc_scope.pages.docs import describe, describe_credentials
-from mhc_scope.pages.families import build_entries, describe_setting, list_roots
+from mhc_scope.pages.families import build_entries, describe_setting, group_entries, list_roots
 from mhc_scope.pages.link_cards import PresetByName, build_default_preview, build_preset_preview, build_snapshot_preview
 from mhc_scope.pages.security import page_policy
 from mhc_scope.pages.view_rules import to_view_rules
-from mhc_scope.presets.opening import OPENING
 from mhc_scope.services.policy import Policy
 from mhc_scope.settings import Settings
 
@@ -75,17 +72,12 @@ class Pages:
         loader = ChoiceLoader([PrefixLoader(loaders), own])
         self._environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
 
-    def render(
-        self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", runs: int = 0, **values: Any
-    ) -> Response:
-        """Render a page, with its policy in the headers.
-
-        runs: how many the page shows. Once it is sent, their templates are prepared while the browser loads modules.
-        """
+    def render(self, name: str, *, status: int = 200, frame_ancestors: str = "'none'", **values: Any) -> Response:
+        """Render a page, with its policy in the headers."""
         policy = page_policy(self._assets.import_map_hash, frame_ancestors=frame_ancestors)
         html = self._fill(name, policy=None, **values)
         headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
-        return HTMLResponse(html, status, headers, background=BackgroundTask(prepare_panels, runs) if runs else None)
+        return HTMLResponse(html, status, headers)
 
     def render_file(self, name: str, **values: Any) -> str:
         """Render a page for a file server, which sends no policy: the page contains it."""
@@ -160,15 +152,19 @@ async def render_index(request: Request, service: Service, **boot: Any) -> Respo
     """Return the page of the instrument, with what an extension adds to its start data."""
     card = await build_default_preview(request, service)
     start = to_boot("index", **describe_workers(request), **boot)
-    return get_pages(request).render("index.html", boot=start, card=card, runs=len(OPENING.specs))
+    return get_pages(request).render("index.html", boot=start, card=card)
 
 
 @router.get("/families")
 async def get_families(request: Request) -> Response:
     """Show every family of connections, with the numbers of one stack."""
     entries = await run_in_threadpool(build_entries)
-    setting = describe_setting()
-    return get_pages(request).render("families.html", entries=entries, roots=list_roots(entries), setting=setting)
+    shown: dict[str, Any] = {
+        "groups": group_entries(entries),
+        "roots": list_roots(entries),
+        "setting": describe_setting(),
+    }
+    return get_pages(request).render("families.html", **shown)
 
 
 @router.get("/p/{name}")
@@ -176,7 +172,7 @@ async def get_preset_page(request: Request, service: Service, preset: PresetByNa
     """Show a preset: its runs, and its text."""
     card = await build_preset_preview(request, service, preset)
     boot = to_boot("index", preset=preset.to_plain())
-    return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset, runs=len(preset.specs))
+    return get_pages(request).render("preset.html", boot=boot, card=card, preset=preset)
 
 
 @router.get("/s/{snapshot_id}")
@@ -185,7 +181,7 @@ async def get_snapshot_page(request: Request, service: Service, stored: Snapshot
     snapshot = SnapshotBody.build(stored).model_dump(mode="json")
     card = await build_snapshot_preview(request, service, stored)
     boot = to_boot("snapshot", snapshot=snapshot, **describe_workers(request))
-    return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card, runs=len(stored.runs))
+    return get_pages(request).render("snapshot.html", boot=boot, snapshot=snapshot, card=card)
 
 
 @router.get("/embed/{name}")

@@ -29,7 +29,7 @@ def to_view_rules() -> dict[str, Any]:
                 "year": family.year,
                 "has_streams": family.has_streams,
                 "has_mixing": family.has_mixing,
-                "attends": family.attends,
+                "weighs_after": family.reads.weighs_after if family.reads else None,
                 "has_parts": family.streams == "parts",
                 "fixed_streams": family.fixed_streams,
                 "is_free": family.drawn == "entries",

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mhc_core.cost.estimates import SPREAD, Estimate, estimate
+from mhc_core.cost.estimates import SPREAD, Estimate, estimate, without_training
 from mhc_core.cost.rates import Rates
 from mhc_core.measure.atlas import estimate_atlas
 from mhc_core.measure.lens import estimate_lens
@@ -57,7 +57,7 @@ class Predictions:
 
     def predict(self, kind: str, spec: RunSpec, together: int = 1) -> Estimate:
         """Return the cost of a job that is submitted with others, `together` in all."""
-        counted = COUNT[kind](spec, self._engine.rates)
+        counted = self._count(kind, spec)
         low, likely, high = self._learned(kind, is_shared=min(self._workers, self._engine.running + together) > 1)
         seconds = {
             "seconds_low": counted.seconds * low,
@@ -69,7 +69,7 @@ class Predictions:
 
     def expect(self, job_id: str, kind: str, spec: RunSpec) -> None:
         """Record that a job is submitted, so that its time can be predicted together with others."""
-        self._expected[job_id] = _ExpectedJob(kind, COUNT[kind](spec, self._engine.rates).seconds)
+        self._expected[job_id] = _ExpectedJob(kind, self._count(kind, spec).seconds)
 
     def begin(self, job_id: str) -> None:
         """Record that a worker has the job."""
@@ -86,6 +86,13 @@ class Predictions:
             # Messages lengthen short jobs: these can show that predictions are too long, never that they are too short.
             if job.counted_s >= SHORTEST_S or ratio < find_quantile(ratios, 0.5) - math.log(SPREAD):
                 ratios.append(ratio)
+
+    def _count(self, kind: str, spec: RunSpec) -> Estimate:
+        """Return the counted cost, without training where the trained stack is stored; a verification trains none."""
+        counted = COUNT[kind](spec, self._engine.rates)
+        if spec.train.steps and kind != VERIFICATION and self._engine.has_trained(spec):
+            return without_training(counted, spec, self._engine.rates)
+        return counted
 
     def _is_shared(self) -> bool:
         return self._engine.running > 1

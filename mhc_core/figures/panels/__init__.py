@@ -4,10 +4,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-import plotly.graph_objects as go
-
 from mhc_core.discovery import InvalidAddition, import_files, load
-from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
+from mhc_core.figures.panel import (
+    Column,
+    Help,
+    Panel,
+    Template,
+    View,
+    bottom_up,
+    build_lines,
+    line,
+    seed_band,
+    stream_line,
+)
 from mhc_core.figures.style import Theme
 from mhc_core.metric import OURS, LayerMetric
 from mhc_core.metrics import LAYER_METRICS
@@ -87,22 +96,24 @@ def _to_column(added: LayerMetric) -> Column:
     return Column(added.chart.label or metric.title, metric.key, "streams" if metric.shape == "Ln" else "layers")
 
 
-def build_chart(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
+def build_chart(added: LayerMetric, runs: int, theme: Theme) -> Template:
     """Build the template of a metric's chart, with a note for runs that lack the metric."""
     build = load(added.chart.build) or partial(build_metric_lines, added)
-    figure: go.Figure = build(runs, theme)
-    figure.layout.meta["absent"] = {"key": added.metric.key, "text": ABSENT}
+    figure: Template = build(runs, theme)
+    figure["layout"]["meta"]["absent"] = {"key": added.metric.key, "text": ABSENT}
     return figure
 
 
-def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> go.Figure:
+def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> Template:
     """Build a figure with a line a run with the band of its seeds, or a thin line a stream."""
     metric, chart = added.metric, added.chart
     figure = build_lines(theme, metric.scale, include=chart.include, limits=chart.limits and list(chart.limits))
     styles = bottom_up(theme, runs)
     if metric.shape == "Ln":
-        figure.update_layout(hovermode="closest")
-        return figure.add_traces([stream_line(run, style, metric.key, metric.scale) for run, style in styles])
+        figure["layout"]["hovermode"] = "closest"
+        figure["data"] += [stream_line(run, style, metric.key, metric.scale) for run, style in styles]
+        return figure
     for run, style in styles:
-        figure.add_traces(seed_band(run, style, metric.key, metric.scale))
-    return figure.add_traces([line(run, style, metric.key, metric.scale) for run, style in styles])
+        figure["data"] += seed_band(run, style, metric.key, metric.scale)
+    figure["data"] += [line(run, style, metric.key, metric.scale) for run, style in styles]
+    return figure

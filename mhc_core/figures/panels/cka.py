@@ -1,11 +1,9 @@
 """Similarity of the representations of each pair of layers."""
 
-import plotly.graph_objects as go
-
 from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
 from mhc_core.figures.cells import axis_names, build_cells
-from mhc_core.figures.panel import Column, Help, Panel, View
-from mhc_core.figures.style import Theme
+from mhc_core.figures.panel import Column, Help, Panel, Template, View, update_axes
+from mhc_core.figures.style import CIVIDIS, Theme
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
 UNKNOWN = (
@@ -14,7 +12,7 @@ UNKNOWN = (
 )
 
 
-def build(runs: int, theme: Theme) -> go.Figure:
+def build(runs: int, theme: Theme) -> Template:
     """Build a figure with one L x L map per run, side by side on one scale from 0 to 1."""
     heat = {
         "key": "cka",
@@ -25,7 +23,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
         "dy": 1,
         "hovertemplate": "layers %{x} and %{y}<br>CKA %{z:.3f}<extra>%{fullData.name}</extra>",
     }
-    scale = {"cmin": 0.0, "cmax": 1.0, "colorscale": "Cividis"}
+    scale = {"cmin": 0.0, "cmax": 1.0, "colorscale": CIVIDIS}
     layers: dict[str, str] = {}
     for run in range(runs):
         x_name, y_name = axis_names(run)
@@ -33,7 +31,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
     # Runs of numerics 1 have no status of CKA itself: it has no number where the representations have none.
     lost_rows = ["act_rms", "act_rms_streams", "cka"]
     figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, lost_rows=lost_rows, unknown=UNKNOWN)
-    figure.update_yaxes(tickformat="d", nticks=6)
+    update_axes(figure, "y", tickformat="d", nticks=6)
     return figure
 
 

@@ -42,7 +42,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
     low = min(0.0, *(min(column) for column in added.values()))
     high = max(published, *(max(column) for column in added.values()))
     pad = 0.04 * (high - low)
-    figure = build_figure(
+    empty = build_figure(
         theme,
         {"ink": theme.ink, "muted": theme.muted},
         hovermode="closest",
@@ -58,6 +58,7 @@ def build_costs(costs: Sequence[ConnectionCost], theme: Theme) -> go.Figure:
         yaxis=quiet_axis(theme, autorange="reversed"),
         annotations=[],
     )
+    figure = go.Figure(empty)
     figure.add_vline(x=published, line={"color": theme.ink, "width": 1, "dash": "2px,3px"}, layer="below")
     figure.add_annotation(
         x=published,

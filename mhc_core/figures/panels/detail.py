@@ -3,10 +3,8 @@
 from functools import partial
 from typing import Any
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.cells import build_cells
-from mhc_core.figures.panel import Help, Panel, View
+from mhc_core.figures.panel import Help, Panel, Template, View, update_axes
 from mhc_core.figures.style import Theme
 
 GRID = {"direction": "columns", "cell": 100, "gap": 34}
@@ -14,7 +12,7 @@ EMPTY = "Every run has one stream, so nothing is mixed."
 CELLS = {"key": "h_res", "x0": 1, "dx": 1, "y0": 1, "dy": 1, "xgap": 2, "ygap": 2}
 
 
-def build(runs: int, theme: Theme) -> go.Figure:
+def build(runs: int, theme: Theme) -> Template:
     """Build a figure with one n x n matrix per run, values in the cells, row sums at the right and column sums
     below.
     """
@@ -26,7 +24,7 @@ def build(runs: int, theme: Theme) -> go.Figure:
     return _build_matrices(runs, theme, heat, 28)
 
 
-def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
+def build_product(span: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one product per run, coloured by sign(w) log(1 + |w|), with its sums at the sides and its
     gains below.
     """
@@ -42,15 +40,16 @@ def build_product(span: str, runs: int, theme: Theme) -> go.Figure:
     return _build_matrices(runs, theme, heat, 64, signed_log=True)
 
 
-def _build_matrices(runs: int, theme: Theme, heat: dict[str, Any], bottom_px: int, **meta: Any) -> go.Figure:
+def _build_matrices(runs: int, theme: Theme, heat: dict[str, Any], bottom_px: int, **meta: Any) -> Template:
     """Build a matrix for each run, with its sums and one signed colour scale; `bottom_px` is the lower margin."""
     scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     figure = build_cells(
         runs, theme, GRID, heat, scale, sums=True, symmetric="coloraxis", symmetric_over="h_res", empty=EMPTY, **meta
     )
-    figure.update_xaxes(title=None, fixedrange=True)
-    figure.update_yaxes(autorange="reversed", side="right", fixedrange=True)
-    figure.update_layout(margin={"l": 10, "r": 56, "t": 24, "b": bottom_px}, coloraxis={"showscale": False})
+    update_axes(figure, "x", title=None, fixedrange=True)
+    update_axes(figure, "y", autorange="reversed", side="right", fixedrange=True)
+    figure["layout"]["margin"] |= {"l": 10, "r": 56, "t": 24, "b": bottom_px}
+    figure["layout"]["coloraxis"]["showscale"] = False
     return figure
 
 

@@ -2,22 +2,20 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
-from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panel import Column, Help, Panel, Template, View, bottom_up, build_lines, line, seed_band
 from mhc_core.figures.style import Theme
 
 ABSENT = "No edits: nothing to compare."
 
 
-def build(key: str, runs: int, theme: Theme) -> go.Figure:
+def build(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run: a relative distance at each layer."""
     figure = build_lines(theme, "log")
-    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
+    figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, key, "log"))
+        figure["data"] += seed_band(run, style, key, "log")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, key, "log"))
+        figure["data"].append(line(run, style, key, "log"))
     return figure
 
 

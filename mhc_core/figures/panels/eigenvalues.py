@@ -2,30 +2,28 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
-from mhc_core.figures.panel import Help, Panel, View, bottom_up, build_figure, quiet_axis
+from mhc_core.figures.panel import Help, Panel, Template, View, axis_title, bottom_up, build_figure, quiet_axis, scatter
 from mhc_core.figures.style import Theme
 
 EMPTY = "Every run has one stream, or no mixing."
 
 
-def build(span: str, runs: int, theme: Theme) -> go.Figure:
+def build(span: str, runs: int, theme: Theme) -> Template:
     """Build a figure with a line from the origin to each eigenvalue of each run, and the unit circle."""
     meta = {"axes": {"yaxis": {"scale": "linear", "include": [-1.05, 1.05]}}, "ink": theme.ink, "muted": theme.muted}
     figure = build_figure(
         theme,
         {**meta, "empty": EMPTY},
-        xaxis=quiet_axis(theme, title={"text": "real part", "font": {"size": 12}, "standoff": 6}, scaleanchor="y"),
-        yaxis=quiet_axis(theme, nticks=6, title={"text": "imaginary part", "font": {"size": 12}, "standoff": 6}),
+        xaxis=quiet_axis(theme, title=axis_title("real part"), scaleanchor="y"),
+        yaxis=quiet_axis(theme, nticks=6, title=axis_title("imaginary part")),
         hovermode="closest",
     )
     circle = {"type": "circle", "xref": "x", "yref": "y", "x0": -1, "y0": -1, "x1": 1, "y1": 1}
-    figure.add_shape({**circle, "layer": "below", "line": {"color": theme.muted, "width": 1}})
+    figure["layout"]["shapes"] = [{**circle, "layer": "below", "line": {"color": theme.muted, "width": 1}}]
     for run, style in bottom_up(theme, runs):
         fill = {"x": f"eigen.{span}.re", "y": f"eigen.{span}.im", "text": f"eigen.{span}.text", "name": "label"}
-        figure.add_trace(
-            go.Scatter(
+        figure["data"].append(
+            scatter(
                 mode="lines",
                 line={"color": style.color, "width": style.width, "dash": style.dash},
                 meta={"run": run, "key": "h_res", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},

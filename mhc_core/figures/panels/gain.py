@@ -2,48 +2,60 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
-from mhc_core.figures.panel import Column, Help, Panel, View, band, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panel import (
+    Column,
+    Help,
+    Panel,
+    Template,
+    Trace,
+    View,
+    band,
+    bottom_up,
+    build_lines,
+    draw_level,
+    line,
+    scatter,
+    seed_band,
+)
 from mhc_core.figures.panels.theory import build as build_theory
 from mhc_core.figures.style import RunStyle, Theme
 
 
-def build(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
+def build(key: str, scale: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run, and a line at 1."""
     figure = build_lines(theme, scale, include=(0.0,) if scale == "log" else (0.0, 1.0))
-    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
-    figure.layout.meta["composites"] = "part"  # if layers are chosen, the product is of these layers only
-    figure.add_hline(y=0.0 if scale == "log" else 1.0, line={"color": theme.muted, "width": 1}, layer="below")
+    figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
+    figure["layout"]["meta"]["composites"] = "part"  # if layers are chosen, the product is of these layers only
+    figure["layout"]["shapes"] = [draw_level(0.0 if scale == "log" else 1.0, theme)]
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, key, scale))
+        figure["data"] += seed_band(run, style, key, scale)
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, key, scale))
+        figure["data"].append(line(run, style, key, scale))
     return figure
 
 
-def build_tokens(key: str, runs: int, theme: Theme) -> go.Figure:
+def build_tokens(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with, for each run with dynamic mixing, a band over the gains of single tokens, their median,
     and the averaged gain.
     """
     figure = build_lines(theme, "log", include=(0.0,))
-    figure.layout.meta["empty"] = STATIC
-    figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
+    figure["layout"]["meta"]["empty"] = STATIC
+    figure["layout"]["shapes"] = [draw_level(0.0, theme)]
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(band(run, style, key, f"log10.{key}_token_min", f"log10.{key}_token_max"))
+        figure["data"] += band(run, style, key, f"log10.{key}_token_min", f"log10.{key}_token_max")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(_median(run, style, f"{key}_token_median"))
+        figure["data"].append(_median(run, style, f"{key}_token_median"))
     for run, style in bottom_up(theme, runs):
         averaged = line(run, style, key, "log", hovertemplate="%{text} averaged, tokens %{customdata}")
         # This fill leaves out runs with static mixing, which have no gains per token.
-        averaged.meta["fill"]["customdata"] = f"span.{key}_token"
-        figure.add_trace(averaged)
+        averaged["meta"]["fill"]["customdata"] = f"span.{key}_token"
+        figure["data"].append(averaged)
     return figure
 
 
-def _median(run: int, style: RunStyle, key: str) -> go.Scatter:
+def _median(run: int, style: RunStyle, key: str) -> Trace:
     fill = {"x": "layer", "y": f"log10.{key}", "text": f"text.{key}"}
-    return go.Scatter(
+    return scatter(
         mode="lines",
         line={"color": style.color, "width": 1.5, "dash": "1px,3px"},
         meta={"run": run, "key": key, "end": False, "look": {}, "fill": fill},

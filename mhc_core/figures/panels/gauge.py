@@ -3,10 +3,21 @@
 import re
 from functools import partial
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.cells import build_cells
-from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_lines, line, seed_band, stream_line
+from mhc_core.figures.panel import (
+    Column,
+    Help,
+    Panel,
+    Template,
+    View,
+    bottom_up,
+    build_lines,
+    draw_level,
+    line,
+    seed_band,
+    stream_line,
+    update_axes,
+)
 from mhc_core.figures.style import Theme
 
 ABSENT = "No value: a single stream, no mixing, parts of the width, a training step,<br>or a run of an earlier version."
@@ -14,29 +25,29 @@ NO_INVERSE = "mixing has no inverse"  # in float32
 SHARES = "kernel_shares"
 
 
-def build_norms(key: str, runs: int, theme: Theme) -> go.Figure:
+def build_norms(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run, and a line at 1."""
     figure = build_lines(theme, "log", include=(0.0,))
-    figure.layout.meta["absent"] = {"key": key, "text": ABSENT}
-    figure.layout.meta["lost"] = {"nan": NO_INVERSE}
-    figure.add_hline(y=0.0, line={"color": theme.muted, "width": 1}, layer="below")
+    figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
+    figure["layout"]["meta"]["lost"] = {"nan": NO_INVERSE}
+    figure["layout"]["shapes"] = [draw_level(0.0, theme)]
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, key, "log"))
+        figure["data"] += seed_band(run, style, key, "log")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, key, "log"))
+        figure["data"].append(line(run, style, key, "log"))
     return figure
 
 
-def build_shares(runs: int, theme: Theme) -> go.Figure:
+def build_shares(runs: int, theme: Theme) -> Template:
     """Build a figure with a thin line for each singular value, the largest first."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0))
-    figure.layout.meta["absent"] = {"key": SHARES, "text": ABSENT}
-    figure.update_layout(hovermode="closest")
+    figure["layout"]["meta"]["absent"] = {"key": SHARES, "text": ABSENT}
+    figure["layout"]["hovermode"] = "closest"
     for run, style in bottom_up(theme, runs):
         trace = stream_line(run, style, SHARES, "linear")
-        trace.meta = {name: value for name, value in trace.meta.items() if name != "parts"}  # the lines are no streams
-        trace.hovertemplate = trace.hovertemplate.replace("stream", "value")
-        figure.add_trace(trace)
+        del trace["meta"]["parts"]  # the lines are no streams
+        trace["hovertemplate"] = trace["hovertemplate"].replace("stream", "value")
+        figure["data"].append(trace)
     return figure
 
 
@@ -96,7 +107,7 @@ GRID = {"direction": "columns", "cell": 100, "gap": 12}
 STOPS = {"0": "0", "25": "¼", "50": "½", "75": "¾", "100": "1"}  # t in percent, and the button of its view
 
 
-def build_layer(percent: str, runs: int, theme: Theme) -> go.Figure:
+def build_layer(percent: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one matrix per run, H_pre above and H_post left of H_res, on one signed logarithmic scale."""
     heat = {
         "key": "h_res",
@@ -112,9 +123,9 @@ def build_layer(percent: str, runs: int, theme: Theme) -> go.Figure:
     }
     scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     figure = build_cells(runs, theme, GRID, heat, scale, symmetric="coloraxis", signed_log=True, empty=NO_STREAMS)
-    figure.update_xaxes(title=None, showticklabels=False, fixedrange=True)
-    figure.update_yaxes(autorange="reversed", showticklabels=False, fixedrange=True)
-    figure.update_layout(margin={"l": 14, "t": 24, "b": 14})
+    update_axes(figure, "x", title=None, showticklabels=False, fixedrange=True)
+    update_axes(figure, "y", autorange="reversed", showticklabels=False, fixedrange=True)
+    figure["layout"]["margin"] |= {"l": 14, "t": 24, "b": 14}
     return figure
 
 

@@ -2,21 +2,30 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
-from mhc_core.figures.panel import STALE_NUMERICS, Column, Help, Panel, View, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panel import (
+    STALE_NUMERICS,
+    Column,
+    Help,
+    Panel,
+    Template,
+    View,
+    bottom_up,
+    build_lines,
+    line,
+    seed_band,
+)
 from mhc_core.figures.panels.theory import build as build_theory
 from mhc_core.figures.style import Theme
 
 
-def build(scale: str, runs: int, theme: Theme) -> go.Figure:
+def build(scale: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run: rms of the gradient summed over streams."""
     figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
-    figure.layout.meta["unknown"] = STALE_NUMERICS
+    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, "grad_rms", scale))
+        figure["data"] += seed_band(run, style, "grad_rms", scale)
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, "grad_rms", scale))
+        figure["data"].append(line(run, style, "grad_rms", scale))
     return figure
 
 

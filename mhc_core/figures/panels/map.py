@@ -51,7 +51,7 @@ def build_map(grid: Grid, theme: Theme) -> go.Figure:
         for parts in zip(grid.values, grid.log10, grid.status, strict=True)
     ]
     known = [number for row in numbers for number in row if number is not None]
-    figure = build_figure(
+    empty = build_figure(
         theme,
         {"ink": theme.ink, "muted": theme.muted},
         hovermode="closest",
@@ -68,6 +68,7 @@ def build_map(grid: Grid, theme: Theme) -> go.Figure:
             "yanchor": "top",
         },
     )
+    figure = go.Figure(empty)
     place = {"x": columns, "y": rows, "xgap": 2, "ygap": 2}
     hover = f"{titles[0]} %{{x}}" + (f"<br>{titles[1]} %{{y}}" if y is not None else "") + "<br>%{text}<extra></extra>"
     look = {"text": texts, "customdata": grid.ids, "hovertemplate": hover, **place}

@@ -1,15 +1,13 @@
 """The residual mixing matrices of all layers, as one row of matrices per run."""
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.cells import axis_names, build_cells
-from mhc_core.figures.panel import Column, Help, Panel, View
+from mhc_core.figures.panel import Column, Help, Panel, Template, View, update_axes
 from mhc_core.figures.style import Theme
 
 GRID = {"direction": "rows", "cell": 70, "gap": 30}
 
 
-def build(runs: int, theme: Theme) -> go.Figure:
+def build(runs: int, theme: Theme) -> Template:
     """Build a figure with one montage per run, x in layers, on one colour scale that is symmetric about 0."""
     heat = {
         "key": "h_res",
@@ -22,11 +20,12 @@ def build(runs: int, theme: Theme) -> go.Figure:
     scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     layers = {axis_names(run)[0]: "window" for run in range(runs)}
     figure = build_cells(runs, theme, GRID, heat, scale, layers=layers, symmetric="coloraxis", empty=EMPTY)
-    figure.update_xaxes(nticks=14)
-    figure.update_yaxes(autorange="reversed", showticklabels=False, fixedrange=True)
+    update_axes(figure, "x", nticks=14)
+    update_axes(figure, "y", autorange="reversed", showticklabels=False, fixedrange=True)
     for run in range(1, runs):
-        figure.layout[axis_names(run)[0]].matches = "x"
-    figure.update_layout(margin={"l": 14, "t": 24}, dragmode="pan")
+        figure["layout"][axis_names(run)[0]]["matches"] = "x"
+    figure["layout"]["margin"] |= {"l": 14, "t": 24}
+    figure["layout"]["dragmode"] = "pan"
     return figure
 
 

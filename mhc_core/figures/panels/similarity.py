@@ -1,12 +1,11 @@
 """Whether layers still change their input, and whether tokens stay distinct."""
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.panel import (
     STALE_NUMERICS,
     Column,
     Help,
     Panel,
+    Template,
     View,
     band,
     bottom_up,
@@ -17,28 +16,28 @@ from mhc_core.figures.panel import (
 from mhc_core.figures.style import Theme
 
 
-def build_previous(runs: int, theme: Theme) -> go.Figure:
+def build_previous(runs: int, theme: Theme) -> Template:
     """Build a figure with cosine between consecutive branch inputs.
 
     The median as a line, the 5th to 95th percentile as a band.
     """
     figure = build_lines(theme, "linear", include=(1.0,), limits=[-1.0, 1.0])
-    figure.layout.meta["unknown"] = STALE_NUMERICS
+    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(band(run, style, "cos_prev", "layers.cos_prev_p05", "layers.cos_prev_p95"))
+        figure["data"] += band(run, style, "cos_prev", "layers.cos_prev_p05", "layers.cos_prev_p95")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, "cos_prev", "linear"))
+        figure["data"].append(line(run, style, "cos_prev", "linear"))
     return figure
 
 
-def build_tokens(runs: int, theme: Theme) -> go.Figure:
+def build_tokens(runs: int, theme: Theme) -> Template:
     """Build a figure with mean pairwise cosine of the tokens: 1 is rank collapse."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
-    figure.layout.meta["unknown"] = STALE_NUMERICS
+    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, "token_cos", "linear"))
+        figure["data"] += seed_band(run, style, "token_cos", "linear")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, "token_cos", "linear"))
+        figure["data"].append(line(run, style, "token_cos", "linear"))
     return figure
 
 

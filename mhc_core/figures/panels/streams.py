@@ -2,13 +2,12 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.panel import (
     STALE_NUMERICS,
     Column,
     Help,
     Panel,
+    Template,
     View,
     bottom_up,
     build_lines,
@@ -19,34 +18,34 @@ from mhc_core.figures.panel import (
 from mhc_core.figures.style import Theme
 
 
-def build_sizes(key: str, runs: int, theme: Theme) -> go.Figure:
+def build_sizes(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with a thin line per stream."""
     figure = build_lines(theme, "log")
-    figure.layout.meta["unknown"] = STALE_NUMERICS
-    figure.update_layout(hovermode="closest")
+    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
+    figure["layout"]["hovermode"] = "closest"
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(stream_line(run, style, key, "log"))
+        figure["data"].append(stream_line(run, style, key, "log"))
     return figure
 
 
-def build_similarity(runs: int, theme: Theme) -> go.Figure:
+def build_similarity(runs: int, theme: Theme) -> Template:
     """Build a figure with mean pairwise cosine of the streams; not defined for one stream."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
-    figure.layout.meta["empty"] = "Every run has one stream."
-    figure.layout.meta["unknown"] = STALE_NUMERICS
+    figure["layout"]["meta"]["empty"] = "Every run has one stream."
+    figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, "stream_cos", "linear"))
+        figure["data"].append(line(run, style, "stream_cos", "linear"))
     return figure
 
 
-def build_use(runs: int, theme: Theme) -> go.Figure:
+def build_use(runs: int, theme: Theme) -> Template:
     """Build a figure with the effective rank of the unfolded connections across each layer."""
     figure = build_lines(theme, "linear", include=(1.0,))
-    figure.layout.meta["empty"] = "Every run has one stream."
+    figure["layout"]["meta"]["empty"] = "Every run has one stream."
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(seed_band(run, style, "kernel_rank", "linear"))
+        figure["data"] += seed_band(run, style, "kernel_rank", "linear")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(line(run, style, "kernel_rank", "linear"))
+        figure["data"].append(line(run, style, "kernel_rank", "linear"))
     return figure
 
 

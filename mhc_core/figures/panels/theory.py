@@ -2,15 +2,25 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
-from mhc_core.figures.panel import Column, Help, Panel, View, band, bottom_up, build_lines, line
+from mhc_core.figures.panel import (
+    Column,
+    Help,
+    Panel,
+    Template,
+    Trace,
+    View,
+    band,
+    bottom_up,
+    build_lines,
+    line,
+    scatter,
+)
 from mhc_core.figures.style import RunStyle, Theme
 
 EMPTY = "No theory applies to these runs."
 
 
-def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool = True) -> go.Figure:
+def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool = True) -> Template:
     """Build a figure with the predicted band, the prediction as a thin line, and the measured curve.
 
     `has_all_runs` keeps runs without a prediction.
@@ -18,29 +28,29 @@ def build(key: str, scale: str, runs: int, theme: Theme, *, has_all_runs: bool =
     is_gain = key.startswith("composite_gain")
     figure = build_lines(theme, scale, include=(0.0,) if is_gain else ())
     if not has_all_runs:
-        figure.layout.meta["empty"] = EMPTY
+        figure["layout"]["meta"]["empty"] = EMPTY
     suffix = "_log10" if scale == "log" else ""
     for run, style in bottom_up(theme, runs):
-        figure.add_traces(band(run, style, key, f"law.low{suffix}.{key}", f"law.high{suffix}.{key}"))
+        figure["data"] += band(run, style, key, f"law.low{suffix}.{key}", f"law.high{suffix}.{key}")
     for run, style in bottom_up(theme, runs):
-        figure.add_trace(_law(run, style, key, suffix))
+        figure["data"].append(_law(run, style, key, suffix))
     for run, style in bottom_up(theme, runs):
         measured = line(run, style, key, scale)
         if not has_all_runs:
             # This fill leaves out runs without a law.
-            measured.meta["fill"]["customdata"] = f"law.text.{key}"
-            measured.hovertemplate = "%{text}, predicted %{customdata}"
-        figure.add_trace(measured)
+            measured["meta"]["fill"]["customdata"] = f"law.text.{key}"
+            measured["hovertemplate"] = "%{text}, predicted %{customdata}"
+        figure["data"].append(measured)
     return figure
 
 
-def _build_view(key: str, scale: str, runs: int, theme: Theme) -> go.Figure:
+def _build_view(key: str, scale: str, runs: int, theme: Theme) -> Template:
     return build(key, scale, runs, theme, has_all_runs=False)
 
 
-def _law(run: int, style: RunStyle, key: str, suffix: str) -> go.Scatter:
+def _law(run: int, style: RunStyle, key: str, suffix: str) -> Trace:
     fill = {"x": "layer", "y": f"law.values{suffix}.{key}"}
-    return go.Scatter(
+    return scatter(
         mode="lines",
         line={"color": style.color, "width": 1},
         meta={"run": run, "key": key, "fill": fill, "end": False, "look": {}},

@@ -3,19 +3,29 @@
 from functools import partial
 from typing import Any
 
-import plotly.graph_objects as go
-
 from mhc_core.figures.cells import axis_names, build_cells
-from mhc_core.figures.panel import Column, Help, Panel, View, bottom_up, build_figure, quiet_axis
-from mhc_core.figures.style import Theme
+from mhc_core.figures.panel import (
+    Column,
+    Help,
+    Panel,
+    Template,
+    View,
+    axis_title,
+    bottom_up,
+    build_figure,
+    quiet_axis,
+    scatter,
+    update_axes,
+)
+from mhc_core.figures.style import CIVIDIS, Theme
 
 EMPTY = "No run trains. Set the number of training steps to see this."
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
-STEP = {"text": "step", "font": {"size": 12}, "standoff": 6}
+STEP = axis_title("step")
 POWER = {"tickprefix": "10<sup>", "ticksuffix": "</sup>"}
 
 
-def build_loss(runs: int, theme: Theme) -> go.Figure:
+def build_loss(runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run over the steps."""
     axes = {"yaxis": {"scale": "linear", "include": [0.0]}}
     figure = build_figure(
@@ -26,8 +36,8 @@ def build_loss(runs: int, theme: Theme) -> go.Figure:
     )
     for run, style in bottom_up(theme, runs):
         fill = {"x": "step", "y": "steps.step_loss", "text": "steps_text.step_loss", "name": "label"}
-        figure.add_trace(
-            go.Scatter(
+        figure["data"].append(
+            scatter(
                 mode="lines",
                 line={"color": style.color, "width": style.width, "dash": style.dash},
                 meta={"run": run, "key": "step_loss", "fill": fill, "end": True, "look": {"dash": True, "weight": 1.0}},
@@ -38,7 +48,7 @@ def build_loss(runs: int, theme: Theme) -> go.Figure:
     return figure
 
 
-def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figure:
+def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> Template:
     """Build a figure with one map per run of log10, a row per step, the first on top.
 
     Gains below and above 1 have their own colours.
@@ -54,14 +64,15 @@ def build_waterfall(key: str, is_gain: bool, runs: int, theme: Theme) -> go.Figu
     names = [axis_names(run) for run in range(runs)]
     meta: dict[str, Any] = {"layers": {x: "cells" for x, _ in names}, "steps": {y: "cells" for _, y in names}}
     meta["empty"] = EMPTY
-    scale: dict[str, Any] = {"colorscale": "Cividis"}
+    scale: dict[str, Any] = {"colorscale": CIVIDIS}
     if is_gain:
         meta["symmetric"] = "coloraxis"
         scale = {"colorscale": [list(stop) for stop in theme.diverging], "cmid": 0.0}
     figure = build_cells(runs, theme, GRID, heat, scale, **meta)
-    figure.update_yaxes(autorange="reversed", tickformat="d", nticks=6)
-    figure.layout.yaxis.title = STEP  # at the outer axis alone
-    figure.update_layout(coloraxis={"colorbar": POWER}, margin={"l": 56})
+    update_axes(figure, "y", autorange="reversed", tickformat="d", nticks=6)
+    figure["layout"]["yaxis"]["title"] = STEP  # at the outer axis alone
+    figure["layout"]["coloraxis"]["colorbar"] |= POWER
+    figure["layout"]["margin"]["l"] = 56
     return figure
 
 

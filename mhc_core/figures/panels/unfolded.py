@@ -2,11 +2,9 @@
 
 from functools import partial
 
-import plotly.graph_objects as go
-
 from mhc_core.cost.counts import MAX_STEP_MAP_LAYERS
 from mhc_core.figures.cells import axis_names, build_cells
-from mhc_core.figures.panel import Column, Help, Panel, View
+from mhc_core.figures.panel import Column, Help, Panel, Template, View, axis_title, update_axes
 from mhc_core.figures.style import Theme
 
 GRID = {"direction": "columns", "cell": 100, "gap": 6}
@@ -18,7 +16,7 @@ UNKNOWN = (
 )
 
 
-def build(scale: str, runs: int, theme: Theme) -> go.Figure:
+def build(scale: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one map per run on one scale that is symmetric about 0; outputs of later layers are blank."""
     is_log = scale == "log"
     heat = {
@@ -39,10 +37,10 @@ def build(scale: str, runs: int, theme: Theme) -> go.Figure:
     meta = {"layers": layers, "symmetric": "coloraxis", "signed_log": is_log, "lost_rows": ["unfolded"], "empty": EMPTY}
     meta["unknown"] = UNKNOWN
     figure = build_cells(runs, theme, GRID, heat, colors, **meta)
-    figure.update_xaxes(title_text="source layer (0 = embedding)")
-    figure.update_yaxes(tickformat="d", nticks=6)
-    figure.layout.yaxis.title = {"text": "reading layer", "font": {"size": 12}, "standoff": 6}
-    figure.update_layout(margin={"l": 52})
+    update_axes(figure, "x", title=axis_title("source layer (0 = embedding)"))
+    update_axes(figure, "y", tickformat="d", nticks=6)
+    figure["layout"]["yaxis"]["title"] = axis_title("reading layer")
+    figure["layout"]["margin"]["l"] = 52
     return figure
 
 

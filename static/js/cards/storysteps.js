@@ -101,7 +101,7 @@ function describeOneStream({ residual }) {
   if (!residual || specOf(residual)?.block.norm_position === 'post')
     return `${stream} Each layer adds its output to the one stream.`;
   const growth = grows(residual) ? ', so the ribbon widens' : '';
-  return `${stream} Each layer adds its output${growth}; the input stays, times 1: its gain.`;
+  return `${stream} Each layer adds its output${growth}. The input stays unchanged: gain 1.`;
 }
 
 /** Write the story's sentence about the weights with which HC reads, mixes and writes several streams. @param {Runs} runs */
@@ -109,7 +109,7 @@ function describeFourStreams({ hc }) {
   const streams = hc?.start?.streams ?? 'several';
   if (streams === 1)
     return 'Hyper-Connections (HC) with 1 stream have nothing to mix. Raise “Streams” below the picture.';
-  return `Hyper-Connections (HC) use ${streams} streams, copies of the state: layers read a weighted sum (H_pre), can mix them (H_res), add to each (H_post).`;
+  return `Hyper-Connections (HC) use ${streams} streams, not one: layers read their weighted sum (H_pre), can mix them (H_res), and add to each (H_post).`;
 }
 
 /** Write the story's sentence about the gain of HC, whose mixing has no constraint. @param {Runs} runs */
@@ -129,7 +129,7 @@ function describeConstrained({ hc, mhc }) {
   const compared = theirs ? `, HC ×${theirs}` : '';
   if (!mhc || !ours) return `${MHC} constrain H_res: weights ≥ 0, rows and columns that sum to 1.`;
   if (isBound(mhc))
-    return `${MHC} only average streams: weights H_res ≥ 0, rows and columns sum to 1. Gain ×${ours}${compared}.`;
+    return `${MHC} only average streams: H_res ≥ 0, rows and columns sum to 1. So gain stays ×${ours}${compared}.`;
   return `${MHC} scale rows and columns of H_res towards a sum of 1, not reached here: gain ${formatBothGains(mhc)}.`;
 }
 

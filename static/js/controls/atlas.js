@@ -1,4 +1,4 @@
-/** The map of all cuts, below the picture: its columns are the layers of the strips above. A click on a cell makes that edit. */
+/** The map of all cuts, below the picture: its columns are the layers of the strips above. A click on a cell makes that edit, of runs that are computed here. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { inclusiveRange } from '../data/numbers.js';
@@ -14,6 +14,7 @@ import * as state from '../state/signals.js';
 import {
   cellForKey,
   describeCell,
+  describeUse,
   effectsOf,
   includesCell,
   largestEffect,
@@ -26,7 +27,7 @@ import {
   toPlace,
 } from '../state/view/atlas.js';
 import { ATLAS, CUTS, countParts } from '../state/view/edits.js';
-import { isUnconstrained, stackOf } from '../state/view/spec.js';
+import { isUnconstrained, stackOf, TRACE } from '../state/view/spec.js';
 import { html } from '../ui/html.js';
 import { Menu } from '../ui/menu.js';
 
@@ -43,6 +44,7 @@ const MOST_PX = 420; // height of all rows, if each has its least
 const LABEL_PX = 12; // least distance of two labels
 const GAP_PX = 8; // between two runs
 const NAME_PX = 18; // above the rows of a run, where there is no room on the left
+const ROW_NAME_PX = 72; // width of the longest name of a row, with its gaps
 const CROSS_PX = 3;
 const READOUT_PX = 20; // from the strips to the text of a cell, on wide screens
 const IMAGE = { width: 1200, density: 2, head: 46, foot: 30, pad: 20 };
@@ -98,8 +100,8 @@ function AtlasMap() {
 /** List the ways of cutting that a run of the view can have. */
 function listCuts() {
   const view = state.settings.value;
-  const isAttending = view.runs.some((choice) => stackOf(state.fields.value, view, choice).attends);
-  return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isAttending);
+  const isWeighing = view.runs.some((choice) => stackOf(state.fields.value, view, choice).weighs_after !== null);
+  return Object.entries(CUTS).filter(([, { isOfSources }]) => !isOfSources || isWeighing);
 }
 
 /** Close the map, and cancel what is computed. */
@@ -224,6 +226,8 @@ function Figure({ parts, act }) {
   const shown = pointed ?? at;
   const part = parts.find(({ run }) => run === shown?.run);
   const first = listRows(parts, act)[0];
+  const kinds = parts.map(({ run }) => state.settings.value.runs[run].kind);
+  const hasRuns = kinds.some((kind) => kind !== TRACE);
   /** Move the chosen cell, or make its edit. @param {KeyboardEvent} event */
   const press = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -263,13 +267,13 @@ function Figure({ parts, act }) {
   return html`
     <div class=${`atlas-figure ${plan?.layout.form ?? ''}`}>
     <div class="atlas-box" ref=${box} style=${{ height: `${plan?.height ?? 0}px` }} tabindex="0" role="application"
-      aria-label=${`${TITLE}: arrow keys move between cells, Enter makes the edit of a cell or removes it`} aria-describedby="atlas-cell"
+      aria-label=${`${TITLE}: arrow keys move between cells${hasRuns ? ', Enter makes the edit of a cell or removes it' : ''}`} aria-describedby="atlas-cell"
       onKeyDown=${press} onPointerMove=${hover} onPointerLeave=${leave} onClick=${click}>
       <canvas aria-hidden="true"></canvas>
       ${plan ? html`<${Marks} plan=${plan} shown=${shown} />` : null}
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
-      <span id="atlas-cell" aria-live="polite">${part && shown ? toWords(part, act, shown) : 'A click on a cell makes that edit.'}</span>
+      <span id="atlas-cell" aria-live="polite">${part && shown ? toWords(part, act, shown) : describeUse(hasRuns, kinds.includes(TRACE))}</span>
       ${at && !pointed && part && isEditable(part, act, at) ? html`<button type="button" onClick=${() => switchEdit(parts, act, at)}>${isMade(parts, act, at) ? 'Remove this edit' : 'Make this edit'}</button>` : null}
     </p>
     </div>
@@ -369,7 +373,7 @@ function paintMap(context, { layout, rows, names, row_px }, parts, act, palette)
     context.font = `600 12px ${palette.font}`;
     context.fillStyle = palette.ink;
     context.textAlign = 'left';
-    context.fillText(text, x, y, layout.form === 'narrow' ? undefined : layout.strips.left - x - 60);
+    context.fillText(text, x, y, layout.form === 'narrow' ? undefined : layout.strips.left - x - ROW_NAME_PX);
   }
   for (const row of rows) {
     context.font = `400 11px ${palette.font}`;

@@ -1,6 +1,6 @@
 /** The control of edits in the drawer: their list, a form that adds one, and the mixing matrix of the magnified layer. */
 
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { projectToDoublyStochastic } from '../instant/birkhoff.js';
 import { shownRuns } from '../picture/files.js';
 import { weightsAt } from '../picture/geometry/reading.js';
@@ -40,7 +40,7 @@ export function EditsControl({ run }) {
     <${EditList} target=${run} />
     <${AddForm} target=${run} />
     ${run === null ? html`<p><${MapButton} /></p>` : null}
-    ${run === null ? html`<${LayerMatrix} />` : null}
+    ${run === null ? html`<${InOpenFold}><${LayerMatrix} /><//>` : null}
   `;
 }
 
@@ -98,6 +98,20 @@ function AddForm({ target }) {
       <button type="submit">Add</button>
     </form>
   `;
+}
+
+/** Render children while the fold around them is open: the matrix changes with every move of a slider. @param {{children?: any}} props */
+function InOpenFold({ children }) {
+  const outer = useRef(/** @type {HTMLDivElement | null} */ (null));
+  const [isOpen, setOpen] = useState(false);
+  useLayoutEffect(() => {
+    const fold = outer.current?.closest('details');
+    const follow = () => setOpen(fold?.open ?? true);
+    follow();
+    fold?.addEventListener('toggle', follow);
+    return () => fold?.removeEventListener('toggle', follow);
+  }, []);
+  return html`<div ref=${outer}>${isOpen ? children : null}</div>`;
 }
 
 /** Return the magnified run and its mixing matrix at the cursor; null if it has none. */

@@ -1,5 +1,6 @@
 /** The list of edits below the picture: each in words with a switch, and what the edits cost in each run. */
 
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Sentence } from '../cards/results.js';
 import { shownOf } from '../figures/fill/drawing.js';
 import { boot } from '../state/boot.js';
@@ -18,8 +19,17 @@ export function EditsRow() {
 }
 
 function ShownRow() {
+  const outer = useRef(/** @type {HTMLElement | null} */ (null));
+  useLayoutEffect(() => {
+    const row = /** @type {HTMLElement} */ (outer.current);
+    const measure = () => row.style.setProperty('--height', `${row.offsetHeight}px`);
+    const follow = new ResizeObserver(measure);
+    measure();
+    follow.observe(row);
+    return () => follow.disconnect();
+  }, []);
   return html`
-    <section class="edits" aria-label="Edits">
+    <section class="edits" aria-label="Edits" ref=${outer}>
       <div class="edits-list">
         ${targets.value.map((target) => html`<${EditList} key=${target} target=${target} />`)}
         ${canUndo.value ? html`<button type="button" class="quiet undo" onClick=${undoEdit} title="Undo the last edit (key: u)">Undo</button>` : null}

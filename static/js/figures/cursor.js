@@ -127,8 +127,10 @@ export function writeValues(element, figure, { layer, step, hovered }) {
     part.style.setProperty('--run', color);
     return part;
   });
-  element.replaceChildren(
+  const next = document.createElement('span');
+  next.append(
     ...(parts.length > 0 ? [`at ${position}: `] : []),
     ...parts.flatMap((part, index) => (index > 0 ? [' · ', part] : [part])),
   );
+  if (next.innerHTML !== element.innerHTML) element.replaceChildren(...next.childNodes); // equal ones would be laid out again
 }

@@ -172,7 +172,7 @@ function drawNote(pen, note, { font }, area) {
   pen.save();
   pen.translate(...at);
   pen.rotate((note.textangle * Math.PI) / 180);
-  writeText(pen, note.text, [0, 0], note.xanchor, baseline[note.yanchor], used);
+  writeText(pen, note.text, [0, 0], 'right', 'middle', used); // turned upwards, a text ends at its top
   pen.restore();
 }
 

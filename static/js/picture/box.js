@@ -25,7 +25,18 @@ import { toCaptionLines } from './geometry/captions.js';
 import { dragLayers, gripAt, laneAt, lensLaneAt } from './geometry/edits.js';
 import { lensOf } from './geometry/inside.js';
 import { labelAt, layerAt, toLayout } from './geometry/layout.js';
-import { frameOf, ribbonAt, toCursor, toFrame, toOrder, toPlan, toStaticShapes } from './geometry/picture.js';
+import {
+  frameOf,
+  ribbonAt,
+  toBackShapes,
+  toCursor,
+  toFrame,
+  toFrontShapes,
+  toOrder,
+  toPlan,
+  toStaticShapes,
+} from './geometry/picture.js';
+import { areEqual } from './geometry/shapes.js';
 import { exchangeAt } from './geometry/strip.js';
 import { describeExchange, TITLE, toSentence } from './geometry/words.js';
 import { rangesDrawn } from './seeds.js';
@@ -71,6 +82,8 @@ export class PictureBox {
     this.palette = {};
     /** Key of the drawn state. */
     this.drawn = '';
+    /** What is behind the static parts, and a canvas with it if it was the same in the last two drawings. @type {{key: any, canvas: HTMLCanvasElement | null}} */
+    this.back = { key: null, canvas: null };
     /** Sizes need a pass; names, gains and the magnified layer may be derived earlier. */
     this.dimmers = { sizes: new Dimmer(still), mixing: new Dimmer(cursor) };
     this.timer = 0;
@@ -179,7 +192,7 @@ export class PictureBox {
     if (wanted !== this.drawn || !this.plan) {
       this.plan = toPlan(toRuns(chosen), width, layers, look);
       this.takeRoom(this.plan.layout);
-      this.paintOn(this.still, toStaticShapes(this.plan));
+      this.paintStill(this.plan);
       this.signal.redraw();
       isFading.value = this.plan.isFading;
       isMixed.value = this.plan.isMixed;
@@ -254,11 +267,32 @@ export class PictureBox {
     outer.style.setProperty('--inside', px(inside && inside.top === 0 ? inside.right - inside.left : 0));
   }
 
-  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes */
-  paintOn(canvas, shapes) {
+  /** Paint shapes on a canvas. @param {HTMLCanvasElement} canvas @param {import('./geometry/shapes.js').Shape[]} shapes @param {HTMLCanvasElement | null} [back] what is behind them, of the same size */
+  paintOn(canvas, shapes, back = null) {
     if (!this.plan) return;
     const { width, height } = this.plan.layout;
-    paintShapes(clearCanvas(canvas, width, height, this.density), shapes, this.palette);
+    const context = clearCanvas(canvas, width, height, this.density);
+    if (back) {
+      context.save();
+      context.resetTransform(); // pixel by pixel, for any density
+      context.drawImage(back, 0, 0);
+      context.restore();
+    }
+    paintShapes(context, shapes, this.palette);
+  }
+
+  /** Paint the static parts. During a drag the ribbons behind them are painted once while they stay the same, as for the drift. @param {import('./geometry/picture.js').Plan} plan */
+  paintStill(plan) {
+    const { width, height } = plan.layout;
+    const [back, front] = [toBackShapes(plan), toFrontShapes(plan)];
+    const key = [back, this.palette, width, height, this.density];
+    const isKept = state.isMoving.peek() && areEqual(key, this.back.key);
+    if (!isKept) this.back = { key, canvas: null };
+    else if (!this.back.canvas) {
+      this.back.canvas = document.createElement('canvas');
+      this.paintOn(this.back.canvas, back);
+    }
+    this.paintOn(this.still, this.back.canvas ? front : [...back, ...front], this.back.canvas);
   }
 
   /** Describe the picture for screen readers. */

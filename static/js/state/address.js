@@ -1,5 +1,6 @@
 /** Keeps the address in step with the view: replaced during a drag, pushed on release, so that Back undoes the drag. */
 
+import { computed } from '@preact/signals';
 import { ROOT } from '../net/sent.js';
 import { boot } from './boot.js';
 import { findPreset, nameIn, pathOf, showsPreset, toView } from './presets.js';
@@ -33,8 +34,11 @@ export function urlOf(view) {
   return hash === toHash(openingView(), boot.rules) ? HOME : `${HOME}#${hash || EMPTY}`;
 }
 
+/** The view of the first screen; computed once, because controls compare with it at each move of a slider. */
+const opening = computed(() => fromSpecs(fields.value, boot.rules.opening));
+
 /** Return the view of the first screen. */
-export const openingView = () => fromSpecs(fields.value, boot.rules.opening);
+export const openingView = () => opening.value;
 
 /** Return the same comparison without noise, trained on text. */
 export const trainedView = () => fromSpecs(fields.value, boot.rules.trained);

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from mhc_core.families import FAMILIES
+from mhc_core.family import GROUPS
 from mhc_core.record.result import Result
 from mhc_core.stack import build_stack
-from mhc_scope.pages.families import Entry, build_entries
+from mhc_scope.pages.families import Entry, build_entries, group_entries
 from mhc_scope.presets.families import LAYER, build_family_spec, read_measured
 from tests.conftest import Server
 from tests.core.conftest import measure
@@ -51,6 +52,32 @@ def test_every_family_is_on_the_page_with_its_numbers(text: str) -> None:
         assert family.keeps
         assert missing == []
         assert f'href="#{kind}"' in plain, "the tree names it"
+
+
+def test_the_overview_has_one_line_for_each_family_in_its_group(text: str) -> None:
+    sections = re.findall(r"<section[^>]*>(.*?)</section>", html.unescape(re.sub(r"\s+", " ", text)))
+    listed = {}
+    for section in sections:
+        title = re.findall(r"<h2[^>]*>([^<]*)</h2>", section)[0]
+        for kind, line in re.findall(r'<article id="(\w+)"> <details> <summary>(.*?)</summary>', section):
+            listed[kind] = title
+            entry = find_entry(kind)
+            assert f"<h3>{entry.family.name}</h3>" in line
+            assert f">{entry.family.summary}" in line
+            assert re.findall(r"gain <b>([^<]*)</b>", line) == ([entry.gains["forward"]] if entry.gains else [])
+    assert listed == {kind: family.group for kind, family in FAMILIES.items()}
+
+
+def test_the_line_of_a_group_holds_for_its_families() -> None:
+    groups = {group.title: [entry.family for entry in group.entries] for group in group_entries(build_entries())}
+    assert list(groups) == list(GROUPS)
+    assert not any(family.has_streams for family in groups["One stream"])
+    assert all(family.has_streams and not family.norm_bounded for family in groups["Free mixing"])
+    for family in groups["Doubly stochastic"]:
+        assert family.keeps_sums
+        assert not family.signed
+    assert all(family.orthogonal for family in groups["Orthogonal"])
+    assert not any(family.has_mixing for family in groups["Earlier outputs"])
 
 
 def test_the_page_needs_no_script(text: str) -> None:

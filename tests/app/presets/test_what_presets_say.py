@@ -338,6 +338,23 @@ def compute_cut() -> list[str]:
     return [str(edit.layers[0] + 1), str(get("cut_stream").specs[0].depth), *behind, str(end)]
 
 
+def test_the_identity_costs_more_in_the_early_half_than_in_the_late_one() -> None:
+    results, specs = read("identity_halves"), specs_of("identity_halves")
+    assert same_but(specs["Identity early"], specs["Identity late"], "edits")
+    assert results["Identity early"].loss_base == results["Identity late"].loss_base
+    assert results["Identity early"].loss > results["Identity late"].loss > results["Identity late"].loss_base
+
+
+def compute_halves() -> list[str]:
+    results = read("identity_halves")
+    rises = [
+        100 * math.expm1(results[f"Identity {half}"].loss - results[f"Identity {half}"].loss_base) for half in HALVES
+    ]
+    return [str(get("identity_halves").specs[0].depth), *(f"{rise:.1f}" for rise in rises)]
+
+
+HALVES = ("early", "late")
+
 # The numbers of each description in their order, from runs and specs; other descriptions have none.
 TOLD: dict[str, Callable[[], list[str]]] = {
     "opening": lambda: [str(spec.depth) for spec in get("opening").specs[:1]],
@@ -346,6 +363,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
     "trained": compute_trained,
     "depth_attention": compute_depth_attention,
     "cut_stream": compute_cut,
+    "identity_halves": compute_halves,
     "strong_drift": compute_strong_drift,
     "relatives": compute_relatives,
     "mhc_fig_2": lambda: [str(spec.train.steps) for spec in get("mhc_fig_2").specs[:1]],

@@ -9,7 +9,7 @@ from mhc_core.cost.estimates import SPREAD, estimate
 from mhc_core.cost.rates import DEFAULT_RATES, Rates
 from mhc_core.measure.recomputation import estimate_recomputation
 from mhc_core.spec import RunSpec, parse_spec
-from mhc_scope.engine.contract import RUN, VERIFICATION
+from mhc_scope.engine.contract import ATLAS, LENS, RUN, VERIFICATION
 from mhc_scope.services import predictions as rooms
 from mhc_scope.services.predictions import REMEMBERED, Predictions, find_quantile
 
@@ -23,6 +23,10 @@ class Busy:
 
     running: int = 0
     rates: Rates = DEFAULT_RATES
+    trained: tuple[RunSpec, ...] = ()
+
+    def has_trained(self, spec: RunSpec) -> bool:
+        return spec in self.trained
 
 
 @dataclass
@@ -164,3 +168,19 @@ def test_loading_at_first_use_is_in_the_upper_end_alone() -> None:
         added_s = counted.seconds_high - SPREAD * counted.seconds
         assert math.isclose(added_s, 0.7 if spec is trained else 0.0, abs_tol=1e-9)
         assert found.seconds_high - added_s == pytest.approx(found.seconds_likely**2 / found.seconds_low)
+
+
+def test_where_the_trained_stack_is_stored_steps_take_no_time(clock: Clock) -> None:
+    """What is left of the time of a run is that of its two measured passes, which no step adds to."""
+    short, long = (parse_spec({"train": {"steps": steps, "kept": 2}}) for steps in (100, 400))
+    new, stored = make(Busy()), make(Busy(trained=(short, long)))
+    for kind in (RUN, ATLAS, LENS):
+        left = [stored.predict(kind, spec) for spec in (short, long)]
+        assert left[0].seconds == pytest.approx(left[1].seconds, rel=1e-9)
+        assert 0 < left[0].seconds_high < new.predict(kind, short).seconds
+        assert left[0].flops == new.predict(kind, short).flops
+    passes = estimate(parse_spec({})).seconds
+    assert passes < stored.predict(RUN, long).seconds < 2 * passes
+    assert stored.predict(VERIFICATION, long) == new.predict(VERIFICATION, long)
+    compute(stored, clock, 3 * stored.predict(RUN, long).seconds, long)
+    assert stored.predict(RUN, long).seconds_high == pytest.approx(3 * stored.predict(RUN, long).seconds)

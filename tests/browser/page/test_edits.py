@@ -64,7 +64,7 @@ def strips_width(page: Page) -> float:
     """The width of the strips at 390 px, whose layers are narrower than the frame of the cursor."""
     box = picture(page).bounding_box()
     assert box is not None
-    return box["width"] - 12 - 84
+    return box["width"] - 12 - 90
 
 
 def share(page: Page) -> str:
@@ -138,6 +138,20 @@ def test_a_stream_is_cut_restored_read_and_shared_with_keys(open_page: OpenPage)
     check_cost(page)
     link = share(page)  # five actions in all
     check_link(page, link, open_page)
+
+
+def test_the_list_of_edits_covers_no_more_than_a_line_of_the_charts(open_page: OpenPage) -> None:
+    page = open_page(f"{VIEW}&{EDITS}", width=900, height=800)
+    expect(page.locator(".edits-effects")).to_contain_text("The loss is")
+    row = page.locator(".edits")
+    box = row.bounding_box()
+    assert box is not None
+    assert box["height"] > 60
+    assert 24 <= 800 - box["y"] <= 32
+    page.locator(".edits .undo, .edits button").last.focus()  # by script, which counts as by keys
+    box = row.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] == pytest.approx(800, abs=1), "all of it is in sight with the focus"
 
 
 class Finger:

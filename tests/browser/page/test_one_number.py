@@ -213,7 +213,7 @@ SENTENCES: list[tuple[str, list[tuple[str, str]], Claim]] = [
         lambda runs: not _amplifies(runs["hc"]),
     ),
     (
-        rf"only average streams: .* Gain ×{NUMBER}",
+        rf"only average streams: .* So gain stays ×{NUMBER}",
         [("mhc", "forward")],
         lambda runs: _is_doubly_stochastic(runs["mhc"]),
     ),

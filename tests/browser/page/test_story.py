@@ -55,8 +55,8 @@ def test_the_steps_answer_what_a_stream_is_and_what_mixing_does(open_page: OpenP
     assert f"one layer reaches ×{layer:.2f}, layers 1 to {peak} together ×{gain(hc):.0f}" in free
     constrained = next_step(page)
     assert constrained.startswith("Manifold-Constrained Hyper-Connections (mHC) only average streams")
-    assert "weights H_res ≥ 0, rows and columns sum to 1" in constrained
-    assert f"Gain ×1.00, HC ×{gain(hc):.0f}" in constrained
+    assert "H_res ≥ 0, rows and columns sum to 1" in constrained
+    assert f"So gain stays ×1.00, HC ×{gain(hc):.0f}" in constrained
     assert page.url == f"{server.url}/"
     cut = next_step(page)
     behind = [100 * read_result(server, spec).layers["effect_state"][20] for spec in BY_NAME["cut_stream"].specs]

@@ -118,6 +118,32 @@ def test_what_was_not_heard_is_said_on_the_page_and_in_a_saved_file(
 
 
 @pytest.mark.full
+def test_the_map_of_a_recording_shows_numbers_and_offers_no_edit(
+    open_page: OpenPage, server: Server, tmp_path: Path
+) -> None:
+    model, file = build_deepseek(), tmp_path / "cuts.mhct"
+    batch = {"input_ids": torch.arange(12)[None]}
+    probe = attach(model)
+    with torch.no_grad():
+        with probe:
+            model(**batch)
+        probe.atlas(batch)
+    probe.result().save(file)
+    headers = {"content-type": "application/octet-stream"}
+    trace = httpx.post(f"{server.api}/traces", content=file.read_bytes(), headers=headers).json()["id"]
+    page = open_page(f"/#v=1&runs=trace&A.trace={trace}&view.atlas=zero", height=1100)
+    cells, said = page.locator(".atlas-box"), page.locator("#atlas-cell")
+    expect(said).to_have_text("Point at a cell for its numbers. A recording cannot be edited.")
+    expect(cells).to_have_attribute("aria-label", "Every single cut: arrow keys move between cells")
+    cells.focus()
+    page.keyboard.press("ArrowRight")
+    expect(said).to_contain_text(re.compile(r"Stream 1 is cut at layer \d: the last state differs by [\d.]+ %"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Make this edit")).to_have_count(0)
+    assert "edits=" not in page.url
+
+
+@pytest.mark.full
 def test_its_numbers_are_held_against_each_other(beside: Page) -> None:
     expect(beside.locator(".missing")).to_have_count(0)
     beside.get_by_role("button", name=f"Verify run B {NAME}").click()

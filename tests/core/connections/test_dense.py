@@ -66,13 +66,14 @@ def test_weights_are_those_of_outputs_in_what_is_read(block: int) -> None:
 
 
 def test_rows_follow_the_parameters() -> None:
-    """They are kept from one layer to the next, and made once more where training has moved a weight."""
+    """Those of a pass stay what they were where training has moved a weight since."""
     stack = build_stack(build_spec(depth=3, connection={**KIND, "noise": 0.0}))
     connection: Any = stack.connection
-    assert connection._weigh(2).tolist() == [1, 1, 1, 1]
+    before = stack.climb(stack.embed())[1]
     with torch.no_grad():
         connection.weights["2"][0] = 0.5
-    assert connection._weigh(2).tolist() == [1.5, 1, 1, 1]
+    after = stack.climb(stack.embed())[1]
+    assert [made[2].weights.tolist() for made in (before, after)] == [[1, 1, 1, 1], [1.5, 1, 1, 1]]
 
 
 def test_a_layers_drift_does_not_depend_on_the_depth() -> None:

@@ -1,4 +1,4 @@
-"""Edits of attention over depth: every form, edits that change nothing, skip connections, Verify, mistakes."""
+"""Edits of weights over depth: every form, edits that change nothing, skip connections, Verify, atlas, mistakes."""
 
 from typing import Any
 
@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from mhc_core.edits import Edits
+from mhc_core.measure.atlas import measure_atlas
 from mhc_core.measure.recomputation import recompute
 from mhc_core.measure.run import run
 from mhc_core.measure.verification import verify
+from mhc_core.record.stages import AtlasFrame
 from mhc_core.spec import SpecErrors
-from mhc_core.stack import build_stack
+from mhc_core.stack import Stack, build_stack
 from tests.core.conftest import build_spec, collect, measure, shake
 from tests.core.connections.test_depth import FORMS
 from tests.core.edits.test_edits import Edit, assert_as_in_numpy, differentiate
@@ -25,6 +27,15 @@ EDITS: list[Edit] = [
     {"layers": [2, 3], "what": "source", "do": "noise", "value": 0.2},
     {"layers": [4, 4], "what": "source", "index": 0, "do": "freeze"},
 ]
+DENSE: dict[str, Any] = {"kind": "denseformer"}
+OF_AVERAGES: list[Edit] = [
+    {"layers": [2, 4], "what": "source", "index": 1, "do": "scale", "value": -0.7},
+    {"layers": [2, 3], "what": "source", "do": "noise", "value": 0.2},
+    {"layers": [2, 4], "what": "source", "do": "mean"},
+    {"layers": [4, 4], "what": "source", "do": "top_k", "k": 2},
+    {"layers": [2, 4], "what": "source", "index": 0, "do": "zero"},
+    {"layers": [4, 4], "what": "source", "index": 1, "do": "freeze"},
+]
 
 
 def build(form: dict[str, Any], *edits: Edit, **fields: Any) -> Any:
@@ -37,9 +48,55 @@ def test_edits_of_every_form_are_those_of_the_loops(form: dict[str, Any]) -> Non
         assert_as_in_numpy(shake(build_stack(build(form, *EDITS, block={"norm_position": position}))))
 
 
+@pytest.mark.parametrize("block", [1, 2])
+def test_edits_of_weighted_averages_are_those_of_the_loops(block: int) -> None:
+    """In a block of two layers those that do not begin it read the plain state, and are left as they are."""
+    form = {**DENSE, "depth_block": block}
+    for position in ("pre", "post"):
+        assert_as_in_numpy(shake(build_stack(build(form, *OF_AVERAGES, block={"norm_position": position}))))
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_skip_connections_of_edited_averages_are_what_layers_read(block: int) -> None:
+    spec = build({**DENSE, "depth_block": block, "noise": 1.0}, *OF_AVERAGES)
+    stack, rows = build_stack(spec), torch.from_numpy(measure(spec).matrices["unfolded"])
+    parts: list[torch.Tensor] = [stack.input().flatten(0, 1)]
+
+    def compare(layer: int, output: Any) -> None:
+        found = torch.einsum("j,jnc->nc", rows[layer, : layer + 1], torch.stack(parts))
+        torch.testing.assert_close(found, output.u, rtol=1e-11, atol=1e-11)
+        parts.append(output.y)
+
+    stack.record_base()
+    stack.climb(stack.embed(), compare)
+    plain = measure(build({**DENSE, "depth_block": block, "noise": 1.0})).matrices["unfolded"]
+    np.testing.assert_array_equal(rows[:2], plain[:2])
+    assert (rows[2:] != torch.from_numpy(plain[2:])).any(1).all()
+
+
+def test_the_atlas_cuts_each_source_where_a_block_begins() -> None:
+    spec = build({**DENSE, "depth_block": 2})
+    *_, frame = measure_atlas(spec)
+    assert isinstance(frame, AtlasFrame)
+    assert [(cut.what, cut.do) for cut in frame.cuts] == [("source", "zero"), ("branch", "zero"), ("branch", "mean")]
+    loss = frame.values["loss"][0]
+    assert np.isfinite(loss).sum(1).tolist() == [0, 0, 2, 0, 3]
+    for layer, index in ((2, 0), (4, 1)):
+        single = measure(build({**DENSE, "depth_block": 2}, CUT | {"layers": [layer, layer], "index": index}))
+        assert loss[layer, index] == pytest.approx(single.loss, rel=1e-6)
+
+
 @pytest.mark.parametrize("form", ["normed-heads-blocks", "delta-gated"])
 def test_gradients_are_those_of_the_edited_network(form: str) -> None:
     stack = shake(build_stack(build(FORMS[form], *EDITS, block={"activation": "tanh"})))
+    assert_gradients(stack)
+
+
+def test_gradients_of_edited_averages_are_those_of_the_edited_network() -> None:
+    assert_gradients(shake(build_stack(build(DENSE, *OF_AVERAGES, block={"activation": "tanh"}))))
+
+
+def assert_gradients(stack: Stack) -> None:
     direction = torch.randn(12, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     found, wanted = differentiate(stack, direction)
     assert found == pytest.approx(wanted, rel=1e-6, abs=1e-9)
@@ -68,24 +125,32 @@ def test_effective_skip_connections_include_the_edit() -> None:
     assert kept[3].sum() == pytest.approx(1)
 
 
-def find_failed(*edits: Edit) -> set[str]:
-    spec = build({"depth_heads": 2}, *edits, jacobian=2, block={"activation": "tanh"})
+def find_failed(form: dict[str, Any], *edits: Edit) -> set[str]:
+    spec = build(form, *edits, jacobian=2, block={"activation": "tanh"})
     checks = verify(spec, collect(list(run(spec))), recompute(spec))
     assert "depth_rule" in {check.name for check in checks if check.verdict == "holds"}
     return {name for name, _ in failures(checks)}
 
 
-def test_verify_holds_for_edited_sources_and_finds_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_failed(*EDITS) == set()
+@pytest.mark.parametrize(
+    ("form", "edits"),
+    [({"depth_heads": 2}, EDITS), ({**DENSE, "depth_block": 2}, OF_AVERAGES)],
+    ids=["attnres", "dense"],
+)
+def test_verify_holds_for_edited_sources_and_finds_a_fault(
+    form: dict[str, Any], edits: list[Edit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_failed(form, *edits) == set()
     plain = Edits.weigh
     monkeypatch.setattr(Edits, "weigh", lambda self, layer, attention: plain(self, layer, attention).flip(0))
-    assert "depth_weights" in find_failed(*EDITS)
+    assert "depth_weights" in find_failed(form, *edits)
 
 
 WRONG: dict[str, tuple[dict[str, Any], Edit, str]] = {
     "the first layer": ({}, CUT | {"layers": [0, 2]}, "layers"),
     "a source that comes later": ({}, CUT | {"index": 4}, "index"),
     "a block that comes later": ({"depth_block": 2}, CUT | {"index": 3}, "index"),
+    "a layer within a block": ({**DENSE, "depth_block": 2}, CUT, "layers"),
     "a block that is not full": ({"depth_block": 2, "depth_form": "delta"}, CUT | {"index": 2}, "index"),
     "another that comes later": ({}, CUT | {"do": "swap", "other": 4}, "other"),
     "values of too few": ({}, CUT | {"index": None, "do": "set", "values": [0.5, 0.5]}, "values"),

@@ -48,7 +48,7 @@ def test_the_page_shows_the_same_at_every_layer(key: str, comparison: str) -> No
 
 
 def test_between_the_stops_is_a_view_for_each_percent() -> None:
-    between = PANEL.build(2, figures.THEMES["dark"], BETWEEN).to_plotly_json()
+    between = PANEL.build(2, figures.THEMES["dark"], BETWEEN)
     sources = [trace["meta"]["fill"] for trace in between["data"]]
     assert sources == [trace["meta"]["fill"] for trace in get_layer_template(BETWEEN, 2)["data"]]
     assert [PANEL.find_view(key) for key in ("t101", "t1.5", "37", "")] == [None] * 4

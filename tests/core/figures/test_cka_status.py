@@ -44,7 +44,7 @@ def notes(figure: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("difference", [False, True], ids=["as it is", "difference"])
 def test_the_page_and_python_say_that_a_representation_is_constant(difference: bool) -> None:
     lines = [lines_of(CONSTANT), lines_of(SMALL)]
-    template = json.loads(figures.PANELS["cka"].build(2, figures.THEMES["dark"]).to_json())
+    template = figures.PANELS["cka"].build(2, figures.THEMES["dark"])
     results: list[Any] = [decode_result(part) for part in lines]
     (theirs,) = fill_in_page(template, lines, [2], labels=LABELS, difference=difference)
     assert notes(theirs) == ["constant over samples<br>from layer 1 on"]
@@ -55,7 +55,7 @@ def test_the_page_and_python_say_that_a_representation_is_constant(difference: b
 
 
 def test_a_run_of_numerics_1_is_drawn_without_a_word() -> None:
-    template = json.loads(figures.PANELS["cka"].build(1, figures.THEMES["dark"]).to_json())
+    template = figures.PANELS["cka"].build(1, figures.THEMES["dark"])
     lines = [lines_of(CONSTANT, strip=True)]
     assert fill(template, [decode_result(lines[0])], LABELS, 2)["layout"]["meta"]["remarks"] == []
     assert notes(fill_in_page(template, lines, [2], labels=LABELS)[0]) == []

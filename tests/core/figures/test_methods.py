@@ -86,6 +86,8 @@ def test_methods_are_told_apart_by_colour_by_dash_and_by_marker(theme: ThemeName
     styles = {kind: looks([kind], theme)[0] for kind in METHODS}
     for first, second in combinations(styles, 2):
         assert distance(styles[first].color, styles[second].color) >= APART, (first, second)
+    for kind, style in styles.items():
+        assert distance(style.color, THEMES[theme].ink) >= APART, (kind, "read as the colour of text")
     assert len({style.marker for style in styles.values()}) == len(METHODS)
     assert len({style.dash for style in styles.values()}) == len(METHODS) - 1, "HC and mHC are both solid"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import plotly.colors
+import plotly.graph_objects as go
 import plotly.io
 import pytest
 from plotly.offline import get_plotlyjs_version
@@ -144,6 +145,13 @@ def test_a_step_shows_its_own_gains_and_the_matrices_kept_next_to_it() -> None:
     assert at_step(result, None) is result
     untrained = decode_result(encode_lines("three")[0])
     assert at_step(untrained, 3) is untrained
+
+
+def test_plotly_accepts_every_template() -> None:
+    for key, view in list_views():
+        template = view.build(2, THEMES["dark"])
+        drawn = go.Figure(template).to_plotly_json()
+        assert len(drawn["data"]) == len(template["data"]) > 0, (key, view.key)
 
 
 @pytest.mark.sample("values")

@@ -96,7 +96,7 @@ def test_a_chosen_interval_is_put_into_its_template_alone() -> None:
         ("from", "product.cursor-9.h_res"),
         ("matrix", "at.h_res"),
     ):
-        template = figures.PANELS["detail"].build(1, THEMES["dark"], view).to_plotly_json()
+        template = figures.PANELS["detail"].build(1, THEMES["dark"], view)
         set_interval(template, 2, 8)
         assert template["data"][0]["meta"]["fill"]["z"] == source
 

@@ -1,6 +1,5 @@
 """Figures of a trained run at a step of it, in the page, in Python and over REST."""
 
-import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -58,7 +57,7 @@ def to_old(frame: AnyFrame) -> AnyFrame:
 
 
 def template_of(key: str, runs: int) -> dict[str, Any]:
-    template: dict[str, Any] = json.loads(figures.PANELS[key].build(runs, figures.THEMES["dark"]).to_json())
+    template: dict[str, Any] = figures.PANELS[key].build(runs, figures.THEMES["dark"])
     return template
 
 
@@ -138,7 +137,9 @@ def test_nothing_that_a_panel_of_steps_shows_is_left_of_the_trained_stack() -> N
             continue
         for view in panel.views:
             template = view.build(1, figures.THEMES["light"])
-            keys = {trace.meta["key"] for trace in template.data} | set(template.layout.meta.get("lost_rows", ()))
+            keys = {trace["meta"]["key"] for trace in template["data"]} | set(
+                template["layout"]["meta"].get("lost_rows", ())
+            )
             keys |= {column.key for column in panel.table}
             for key in keys:
                 tables = (shown.layers, shown.layers_log10, shown.matrices, shown.status, shown.bands)

@@ -832,7 +832,7 @@ TARGETS = {
     "h_pre": r"(?:H_pre|(?:Row|Entry) (?P<index>\d+) of H_pre)",
     "h_post": r"(?:H_post|Entry (?P<index>\d+) of H_post)",
     "h_res": r"(?:H_res|Row (?P<index>\d+) of H_res)",
-    "source": r"(?:Attention over depth|The weight of (?:(?P<first_source>the embedding)|source (?P<index>\d+)))",
+    "source": r"(?:The weighting over depth|The weight of (?:(?P<first_source>the embedding)|source (?P<index>\d+)))",
 }
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from mhc_core.measure import trained
 from mhc_core.measure.atlas import measure_atlas
@@ -48,6 +49,13 @@ def test_an_edited_run_of_a_stored_stack_is_that_of_a_trained_one(
     assert encode(plain, store) == due_plain
     refuse_to_train(monkeypatch)
     assert encode(edited, store) == due
+    threads = torch.get_num_threads()
+    assert [store.has(spec, threads) for spec in (plain, edited, build_spec(train=TRAIN, seed=9))] == [
+        True,
+        True,
+        False,
+    ]
+    assert not store.has(plain, threads + 1)
     assert encode(plain, store) == due_plain
     assert len(list(tmp_path.iterdir())) == 1
 

@@ -38,14 +38,14 @@ test('sentences of the default view', () => {
     describeClaim(all),
     'Hyper-Connections (HC) amplify a shared signal up to ×790, Manifold-Constrained Hyper-Connections (mHC) ×1.00.',
   );
-  assert.match(one(all), /the input stays, times 1: its gain\.$/);
-  assert.match(four(all), /^Hyper-Connections \(HC\) use 4 streams, copies of the state: .*H_pre.*H_res.*H_post/);
+  assert.match(one(all), /The input stays unchanged: gain 1\.$/);
+  assert.match(four(all), /^Hyper-Connections \(HC\) use 4 streams, not one: .*H_pre.*H_res.*H_post/);
   assert.match(free(all), /Over 64 layers HC reaches ×790 here\.$/);
   assert.match(
     constrained(all),
-    /^Manifold-Constrained Hyper-Connections \(mHC\) .* weights H_res ≥ 0, rows and columns sum to 1/,
+    /^Manifold-Constrained Hyper-Connections \(mHC\) .* H_res ≥ 0, rows and columns sum to 1/,
   );
-  assert.match(constrained(all), /only average streams: .*1\. Gain ×1\.00, HC ×790\.$/);
+  assert.match(constrained(all), /only average streams: .*1\. So gain stays ×1\.00, HC ×790\.$/);
   assert.match(describeTask(all), /drag “Drift σ”.*×790 now/);
 });
 
@@ -87,7 +87,7 @@ test('other connections are listed with their gains', () => {
 
 test('with a norm after the addition, the text does not state that the input stays', () => {
   const post = runOf('residual', { spec: { block: { norm_position: 'post' } } });
-  assert.doesNotMatch(one({ residual: post }), /multiplied by 1/);
+  assert.doesNotMatch(one({ residual: post }), /unchanged|gain/);
 });
 
 test('a cut is described by what it does to the states of the runs', () => {

@@ -78,14 +78,16 @@ test('axes have tick labels with separate exponents, none out of range', () => {
   assert.deepEqual(texts, ['1', '2', '3', '1', '1', '10', 'layer', 'A HC']);
 });
 
-test('text along the vertical axis is rotated about its middle', () => {
+test('text along the vertical axis is turned upwards, and ends at the top of the axis', () => {
   const target = canvas();
   const note = axisNote('mean of streams', -40, '#777');
   drawSketch(/** @type {any} */ (target), /** @type {any} */ (figure({ annotations: [note] })), SIZE);
   const names = target.calls.map(([name]) => name).slice(-5);
   assert.deepEqual(names, ['save', 'translate', 'rotate', 'fillText', 'restore']);
-  assert.deepEqual(target.calls.at(-4), ['translate', 7, 60]);
+  assert.deepEqual(target.calls.at(-4), ['translate', 7, 10]);
   assert.deepEqual(target.calls.at(-3), ['rotate', -Math.PI / 2]);
+  const { textAlign, textBaseline } = target.getContext();
+  assert.deepEqual([textAlign, textBaseline], ['right', 'middle']);
 });
 
 test('ticks of a linear axis are even and plain', () => {

@@ -45,7 +45,7 @@ test('on a phone a name has its own background, so that no ribbon is behind it',
   const phone = toLayout(366, [1, 4], 64);
   const run = { label: 'B HC', reading: null, gain: null, end: 'it did not run', streams: 4 };
   const texts = toLabel(run, 'HC', 1, phone);
-  assert.equal(texts.length, 2);
+  assert.equal(texts.length, 1);
   const svg = toSvg(texts, { 1: '#000', muted: '#555', card: '#fff', font: 'Inter' }, { width: 366, height: 200 });
   const grounds = [
     ...svg.matchAll(
@@ -59,8 +59,9 @@ test('on a phone a name has its own background, so that no ribbon is behind it',
     assert.ok(left <= x && left + width >= x + widthOf(text, size, isBold));
     assert.ok(top <= y - size / 2 && top + height >= y + size / 2);
   }
-  const [first, second] = texts;
-  assert.ok(second.x - first.x - widthOf(first.text, first.size, true) <= 2 * first.ground.pad, 'no gap');
+  const below = toGain(null, linesBelow(run, false, phone, 1), 1, phone);
+  assert.equal(below.map(({ text }) => text).join(' '), 'it did not run');
+  assert.ok(below.every(({ x }) => x > phone.strips.right));
 });
 
 test('names have no letter unless they need it', () => {
@@ -80,7 +81,7 @@ test('a gain of any size fits between the strips and the magnified layer', () =>
 
 const range = { low: '24', high: '19,000', words: '5 to 95 % of seeds' };
 const SEEDS = ['5 to 95 % of seeds:', '×24 to ×19,000'];
-const reading = { layers: 64 };
+const reading = { layers: 64, streams: 4, mix: { mean: null } };
 
 test('under a gain are its layer, unless it is the last, and its range over seeds; the first run names the numbers', () => {
   const roomy = toLayout(1376, [1, 4, 4], 64);
@@ -91,7 +92,15 @@ test('under a gain are its layer, unless it is the last, and its range over seed
   assert.deepEqual(lines({}, 0), ['gain of the mixing', 'largest over depth']);
   assert.deepEqual(lines({ peak: 3 }, 0), ['gain of the mixing', 'at layer 3']);
   const phone = toLayout(366, [1, 4, 4], 64);
-  assert.deepEqual([lines({ range, peak: 58 }, 2, phone), lines({}, 0, phone)], [['at layer 58'], []]);
+  assert.deepEqual(lines({ range, peak: 58 }, 2, phone), ['at layer 58', '4 streams']);
+  assert.deepEqual(lines({}, 0, phone), ['4 streams']);
+  const identity = pack([
+    [1, 0],
+    [0, 1],
+  ]);
+  const kept = toReading(toEvenColumns(2, () => ({ h_res: identity })));
+  assert.deepEqual(lines({ reading: kept }, 1, phone), ['2 streams,', 'not mixed']);
+  assert.deepEqual(lines({ reading: kept, peak: 1 }, 0, phone), ['at layer 1'], 'the first band has one line');
 });
 
 test('text under a gain does not overlap the gain below it, for any number of runs', () => {

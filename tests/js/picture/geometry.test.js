@@ -5,14 +5,16 @@ import { labelAt, layerAt, toLayout, xOf } from '../../../static/js/picture/geom
 import {
   magnifiedOf,
   ribbonAt,
+  toBackShapes,
   toCursor,
+  toFrontShapes,
   toOrder,
   toPlan,
   toStaticShapes,
 } from '../../../static/js/picture/geometry/picture.js';
 import { toReading } from '../../../static/js/picture/geometry/reading.js';
 import { toScale, widthAt } from '../../../static/js/picture/geometry/scale.js';
-import { fitText, moveShapes, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
+import { areEqual, moveShapes, widthOf, wrapText } from '../../../static/js/picture/geometry/shapes.js';
 import {
   exchangeAt,
   layersPerLine,
@@ -100,6 +102,33 @@ test('runs with unconstrained mixing are at the bottom, and drawn behind the oth
     shape.kind === 'area' && shape.color !== 'card' ? [shape.color] : [],
   );
   assert.deepEqual(colors, [0, 1]);
+});
+
+test('the ribbons of the lowest run are behind all else if its mixing is free, and stay the same with other mixing', () => {
+  const withMixing = (weight) =>
+    toColumns({
+      sizes: [
+        [1, 1],
+        [7, 9],
+      ],
+      values: () => ({
+        h_res: pack([
+          [1, weight],
+          [weight, 1],
+        ]),
+      }),
+    });
+  const planOf = (weight, isFree) => toPlan([shown(withMixing(weight), 'A HC', { isFree })], WIDE, 1);
+  const [plan, other, bound] = [planOf(0.5, true), planOf(0.25, true), planOf(0.5, false)];
+  const back = flatten(toBackShapes(plan)).map(({ shape }) => shape);
+  assert.ok(back.length >= 2 && back.every(({ kind }) => kind === 'area'));
+  assert.ok(flatten(toFrontShapes(plan)).every(({ shape }) => shape.kind !== 'area'));
+  assert.deepEqual(toStaticShapes(plan), [...toBackShapes(plan), ...toFrontShapes(plan)]);
+  assert.deepEqual(toBackShapes(bound), []);
+  assert.ok(areEqual(toBackShapes(plan), toBackShapes(other)));
+  assert.ok(!areEqual(toFrontShapes(plan), toFrontShapes(other)), 'the lines differ');
+  const wider = toPlan([shown(withMixing(0.5), 'A HC', { isFree: true })], WIDE + 10, 1);
+  assert.ok(!areEqual(toBackShapes(plan), toBackShapes(wider)));
 });
 
 test('a position in the strips selects a layer, one in the names a run', () => {
@@ -538,8 +567,6 @@ test('shapes can be moved, and texts truncated and wrapped to their space', () =
   ];
   const [area, clip] = moveShapes(shapes, 5, 7);
   assert.deepEqual([area.points, clip.x, clip.shapes[0].y], [[5, 7, 6, 8], 5, 7]);
-  assert.equal(fitText('short', 10, 200), 'short');
-  assert.ok(widthOf(fitText('a long name of a run', 10, 60), 10) <= 60);
   assert.ok(widthOf('10²⁵', 10) < widthOf('1025', 10));
   const rows = wrapText('a sentence of several words', 12, 80);
   assert.equal(rows.join(' '), 'a sentence of several words');

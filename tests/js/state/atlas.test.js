@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import {
   cellForKey,
   describeCell,
+  describeUse,
   effectsOf,
   includesCell,
   largestEffect,
@@ -87,6 +88,12 @@ test('a cell is described with its numbers', () => {
     describeCell(lost, 'zero', { run: 1, stream: 2, layer: 1 }),
     /the last state cannot be compared, the loss/,
   );
+});
+
+test('the map offers edits of runs alone', () => {
+  assert.equal(describeUse(true, false), 'A click on a cell makes that edit.');
+  assert.equal(describeUse(true, true), 'A click on a cell makes that edit; a recording cannot be edited.');
+  assert.doesNotMatch(describeUse(false, true), /click|makes/);
 });
 
 test('colours span the runs, over two decades', () => {

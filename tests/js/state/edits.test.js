@@ -129,7 +129,7 @@ test('reasons why a stack cannot have an edit', () => {
 });
 
 test('reasons why weights over depth cannot be edited', () => {
-  const over = { streams: 1, has_streams: false, has_mixing: false, attends: true };
+  const over = { streams: 1, has_streams: false, has_mixing: false, weighs_after: 'layer' };
   const reasonOf = (text, stack) => whyNot(readEdits(text)[0], { ...STACK, ...over, ...stack });
   assert.equal(reasonOf('source:1:zero:2-64', {}), '');
   assert.equal(reasonOf('source:4:zero:4', {}), '');
@@ -140,13 +140,18 @@ test('reasons why weights over depth cannot be edited', () => {
   assert.equal(reasonOf('source:set:1_0_0:3', {}), '');
   assert.equal(reasonOf('source:set:1_0_0:3-4', {}), 'weighs 3 sources at layer 3');
   assert.equal(reasonOf('source:top_k:3:2', {}), 'weighs 2 sources at layer 2');
-  assert.equal(reasonOf('source:1:zero:2', { attends: false }), 'has no attention over depth');
+  assert.equal(reasonOf('source:1:zero:2', { weighs_after: null }), 'does not weigh earlier outputs');
+  const averaged = { weighs_after: 'block', block: 2 };
+  assert.equal(reasonOf('source:2:zero:3-6', averaged), '');
+  assert.equal(reasonOf('source:zero:4', averaged), 'weighs no sources at layer 4');
+  assert.equal(reasonOf('source:3:zero:3', averaged), 'weighs 2 sources at layer 3');
 });
 
 test('what an atlas cuts is counted', () => {
   assert.equal(countParts('stream', STACK), 64 * 4);
   assert.equal(countParts('branch', STACK), 64);
   assert.equal(countParts('source', { ...STACK, depth: 4 }), 2 + 3 + 4);
+  assert.equal(countParts('source', { ...STACK, depth: 5, weighs_after: 'block', block: 2 }), 2 + 3);
 });
 
 test('a cut and its restoring are set and removed by the same act', () => {
@@ -181,7 +186,7 @@ test('every edit has words', () => {
   assert.equal(words['h_res swap'], 'Row 1 of H_res is exchanged with row 3 at layers 3 to 5');
   assert.equal(words['branch noise'], 'The branch’s output gets noise of 2 times its rms at layers 3 to 5');
   assert.equal(words['h_post scale'], 'H_post is multiplied by 0.123 at layers 3 to 5');
-  assert.equal(words['source zero'], 'Attention over depth is set to 0 at layers 3 to 5');
+  assert.equal(words['source zero'], 'The weighting over depth is set to 0 at layers 3 to 5');
   assert.equal(words['source swap'], 'The weight of the embedding is exchanged with that of source 3 at layers 3 to 5');
   assert.equal(words['h_res top_k'], 'H_res keeps its 2 largest entries in each row at layers 3 to 5');
   assert.equal(summarizeEdits('stream:2:zero:20,off:stream:1:zero:2'), 'stream 2 is cut at layer 20');

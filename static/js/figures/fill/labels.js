@@ -227,9 +227,9 @@ export function cellNote(text, x, y, color, ground) {
   };
 }
 
-/** Create vertical text along a vertical axis, centred at a distance in px. @param {string} text @param {number} xshift @param {string} color */
+/** Create vertical text along the top of a vertical axis, which the fold of a phone does not cut, at a distance in px. @param {string} text @param {number} xshift @param {string} color */
 export function axisNote(text, xshift, color) {
-  const place = { xref: 'x domain', x: 0, xanchor: 'center', xshift, yref: 'y domain', y: 0.5, yanchor: 'middle' };
+  const place = { xref: 'x domain', x: 0, xanchor: 'center', xshift, yref: 'y domain', y: 1, yanchor: 'top' };
   return { ...place, textangle: -90, showarrow: false, text, font: { color, size: 12 } };
 }
 

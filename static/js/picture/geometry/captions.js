@@ -4,7 +4,7 @@ import { inclusiveRange, niceStep } from '../../data/numbers.js';
 import { shortenName } from '../../figures/fill/labels.js';
 import { xOf } from './layout.js';
 import { weightsAt } from './reading.js';
-import { fitText, toLine, toText, widthOf, wrapText } from './shapes.js';
+import { toLine, toText, widthOf, wrapText } from './shapes.js';
 import { pictureCaption } from './words.js';
 
 /** @typedef {import('./picture.js').Shown} Shown @typedef {import('./reading.js').Reading} Reading @typedef {import('./shapes.js').Shape} Shape @typedef {import('./layout.js').Layout} Layout */
@@ -25,21 +25,22 @@ export function toNames(runs) {
   return bare.map((name, run) => (bare.indexOf(name) === bare.lastIndexOf(name) ? name : runs[run].label));
 }
 
-/** Draw the name of a run, and a line about its streams. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
-export function toLabel({ label, name: fullName = label, reading, end, edited }, name, run, { bands, form }) {
+/** Draw the name of a run, and lines about its streams; on a phone these are below its gain, because ribbons would be behind them. @param {Shown} shown @param {string} name @param {number} run @param {Layout} layout @returns {Shape[]} */
+export function toLabel(shown, name, run, { bands, form }) {
+  const { label, name: fullName = label } = shown;
   const { x, y, room } = bands[run].label;
   const size = NAME[form];
   const text = shorten(name, size, form === 'narrow' ? 0.5 * room : room);
   const title = text === name && fullName === label ? {} : { title: fullName };
   const head = toText(x, y, text, run, { size, isBold: true, ...title });
-  const words = reading ? describeStreams(reading, edited) : (end ?? '');
-  if (form === 'narrow') {
-    const left = x + widthOf(text, size, true) + 12;
-    const line = fitText(words, SMALL, room - left);
-    return [{ ...head, ground: GROUND }, toText(left, y, line, 'muted', { ground: GROUND })];
-  }
-  const rows = wrapText(words, SMALL, room).slice(0, MAX_ROWS);
+  if (form === 'narrow') return [{ ...head, ground: GROUND }];
+  const rows = wrapText(describeRun(shown), SMALL, room).slice(0, MAX_ROWS);
   return [head, ...rows.map((row, index) => toText(x, y + 20 + ROW_PX * index, row, 'muted'))];
+}
+
+/** Describe the streams of a run, or why there are none. @param {Shown} shown */
+function describeRun({ reading, end, edited }) {
+  return reading ? describeStreams(reading, edited) : (end ?? '');
 }
 
 /** Shorten a name to a width. @param {string} name @param {number} size @param {number} room */
@@ -96,32 +97,39 @@ function multiplyRows(values, n, i, j) {
 }
 
 /**
- * Draw the gain of a run in large text, and lines below it.
+ * Draw the gain of a run in large text, and lines below it; on a phone also lines without a gain.
  * @param {string | null} gain @param {string[]} below lines @param {number} run @param {Layout} layout
  * @returns {Shape[]}
  */
 export function toGain(gain, below, run, { bands, form }) {
-  if (gain === null) return [];
+  if (gain === null && form !== 'narrow') return [];
   const { x, y, room } = bands[run].gain;
   const text = `×${gain}`;
   const sizes = GAINS[form];
   const size = sizes.find((one) => widthOf(text, one, true) <= room) ?? sizes[sizes.length - 1];
   return [
-    toText(x, y, text, run, { size, isBold: true }),
+    ...(gain === null ? [] : [toText(x, y, text, run, { size, isBold: true })]),
     ...below.map((row, index) => toText(x, y + BELOW_PX[form] + ROW_PX * index, row, 'muted')),
   ];
 }
 
 /**
- * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, and the range over seeds.
+ * Return the lines below a gain, as many as fit: the layer of the gain unless it is the last one, and the range over seeds, or on a phone
+ * the streams.
  * @param {Shown} shown @param {boolean} isFirst whether to explain the number @param {Layout} layout @param {number} run
  * @returns {string[]}
  */
-export function linesBelow({ range: spread, reading, peak }, isFirst, { bands, form }, run) {
+export function linesBelow(shown, isFirst, { bands, form }, run) {
+  const { range: spread, reading, peak } = shown;
   const where = peak && peak < (reading?.layers ?? 0) ? [`at layer ${peak}`] : [];
-  if (form === 'narrow') return where;
-  const { top, bottom } = bands[run];
-  const room = 1 + Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
+  const { top, bottom, gain } = bands[run];
+  const fitting = Math.floor((bottom - top - GAINS[form][0] - BELOW_PX[form] + 8) / ROW_PX);
+  if (form === 'narrow') {
+    const words = describeRun(shown);
+    const rows = [...where, ...wrapText(words, SMALL, gain.room)];
+    return rows.length <= fitting ? rows : [...where, ...words.split(',', 1)].slice(0, fitting);
+  }
+  const room = 1 + fitting;
   const rows = spread
     ? [`${spread.words}:`, `×${spread.low} to ×${spread.high}`]
     : isFirst

@@ -45,7 +45,7 @@ const FORMS = {
   narrow: {
     edge: 12,
     label: 12,
-    gains: 84,
+    gains: 90,
     inside: 0,
     top: 4,
     lane: 15,
@@ -109,7 +109,7 @@ function toBands(streams, order, form, strips) {
     const gain = {
       x: strips.right + (form === 'narrow' ? 8 : 20),
       y: middle - 8,
-      room: gains - (form === 'narrow' ? 28 : 44),
+      room: gains - (form === 'narrow' ? 18 : 44),
     };
     bands[run] = { top: at, bottom: at + height, middle, lanes, label, gain };
     at += height;

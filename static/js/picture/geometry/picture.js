@@ -53,6 +53,17 @@ export function toOrder(runs) {
 
 /** Draw the static parts: ribbons, mixing and layer numbers. @param {Plan} plan @returns {Shape[]} */
 export function toStaticShapes(plan) {
+  return [...toBackShapes(plan), ...toFrontShapes(plan)];
+}
+
+/** Draw the ribbons behind all other shapes: those of the lowest run if its mixing is free. They may cover the card, and take the longest to paint. @param {Plan} plan @returns {Shape[]} */
+export function toBackShapes(plan) {
+  const run = plan.order[plan.order.length - 1];
+  return hasBegun(plan) && plan.runs[run].isFree ? [clipToStrips(plan, toRunRibbons(plan, run))] : [];
+}
+
+/** Draw the static parts in front of the ribbons of `toBackShapes`. @param {Plan} plan @returns {Shape[]} */
+export function toFrontShapes(plan) {
   return hasBegun(plan) ? [...toStrips(plan), ...toAxis(plan.layout)] : [];
 }
 
@@ -64,25 +75,35 @@ function toSides({ layout, runs, names, order }) {
   ]);
 }
 
-/** Draw the strips; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
+/** Draw the strips but their back; runs with free mixing first, because their ribbons may cover the others. @param {Plan} plan @returns {Shape[]} */
 function toStrips(plan) {
   const { layout, runs, order } = plan;
-  const shapes = order.toReversed().flatMap((run) => toStrip(plan, run));
+  const shapes = order.toReversed().flatMap((run, index) => toStrip(plan, run, index === 0));
   const losses = runs.flatMap(({ reading }, run) => (reading ? toLosses(reading, layout, layout.bands[run]) : []));
-  return [toClip({ ...layout.strips, top: 0 }, shapes), ...losses];
+  return [clipToStrips(plan, shapes), ...losses];
 }
 
-/** Draw the strip of a run. @param {Plan} plan @param {number} run @returns {Shape[]} */
-function toStrip({ layout, runs, scale, exchanges }, run) {
+/** Draw the strip of a run, without what `toBackShapes` draws of the lowest. @param {Plan} plan @param {number} run @param {boolean} isLowest @returns {Shape[]} */
+function toStrip(plan, run, isLowest) {
+  const { layout, runs, scale, exchanges } = plan;
   const { reading, isFree } = runs[run];
   if (!reading) return [];
   const band = layout.bands[run];
-  const ribbons = toRibbons(reading, run, layout, band, scale);
   const lines = toMixingLines(exchanges[run], run, layout, band);
   // Wide ribbons would hide lines behind them; elsewhere lines must not cross ribbons.
-  if (!isFree) return [...lines, ...ribbons];
-  return [...ribbons, ...toLineEdges(exchanges[run], lines, reading, band, scale), ...lines];
+  if (!isFree) return [...lines, ...toRunRibbons(plan, run)];
+  const edges = toLineEdges(exchanges[run], lines, reading, band, scale);
+  return [...(isLowest ? [] : toRunRibbons(plan, run)), ...edges, ...lines];
 }
+
+/** Draw the ribbons of a run. @param {Plan} plan @param {number} run @returns {Shape[]} */
+function toRunRibbons({ layout, runs, scale }, run) {
+  const { reading } = runs[run];
+  return reading ? toRibbons(reading, run, layout, layout.bands[run], scale) : [];
+}
+
+/** Clip shapes to the strips. @param {Plan} plan @param {Shape[]} shapes @returns {Shape} */
+const clipToStrips = ({ layout: { strips } }, shapes) => toClip({ ...strips, top: 0 }, shapes);
 
 /** Return whether any size of a run is known. @param {Plan} plan */
 export function hasBegun({ runs }) {

@@ -59,14 +59,6 @@ export function widthOf(text, size, isBold = false) {
   return size * letters.reduce((sum, width) => sum + width, 0);
 }
 
-/** Shorten a text to a width, with an ellipsis. @param {string} text @param {number} size @param {number} room in pixels @param {boolean} [isBold] */
-export function fitText(text, size, room, isBold = false) {
-  if (widthOf(text, size, isBold) <= room) return text;
-  let kept = text;
-  while (kept && widthOf(`${kept}…`, size, isBold) > room) kept = kept.slice(0, -1).trimEnd();
-  return `${kept}…`;
-}
-
 /** Wrap a text into lines of a maximum width in px. @param {string} text @param {number} size @param {number} room @returns {string[]} */
 export function wrapText(text, size, room) {
   /** @type {string[]} */
@@ -77,6 +69,13 @@ export function wrapText(text, size, room) {
     else lines.push(word);
   }
   return lines;
+}
+
+/** Return whether shapes, or other plain data, are equal. @param {any} one @param {any} other @returns {boolean} */
+export function areEqual(one, other) {
+  if (typeof one !== 'object' || typeof other !== 'object' || !one || !other) return Object.is(one, other);
+  const keys = Object.keys(one);
+  return keys.length === Object.keys(other).length && keys.every((key) => areEqual(one[key], other[key]));
 }
 
 /** Return shapes that are moved right and down. @param {Shape[]} shapes @param {number} right in pixels @param {number} down @returns {Shape[]} */

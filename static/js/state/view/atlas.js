@@ -69,6 +69,12 @@ export function describeCell({ label, atlas }, act, cell) {
   return `${label}: ${describeEdit(edit)}: ${change}${losses}${output}`;
 }
 
+/** Say what the map offers while no cell is shown. @param {boolean} hasRuns whether edits of some runs can be changed @param {boolean} hasRecordings */
+export function describeUse(hasRuns, hasRecordings) {
+  if (!hasRuns) return 'Point at a cell for its numbers. A recording cannot be edited.';
+  return `A click on a cell makes that edit${hasRecordings ? '; a recording cannot be edited' : ''}.`;
+}
+
 /** Return the numbers of a cell; null where there is none. @param {Atlas} atlas @param {string} act @param {Cell} cell */
 function numbersOf(atlas, act, { stream, layer }) {
   const read = (/** @type {(number | null)[][][] | null} */ values) =>

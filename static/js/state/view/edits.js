@@ -6,7 +6,7 @@
 import { inclusiveRange } from '../../data/numbers.js';
 
 /** @typedef {import('../../../types').Edit} Edit @typedef {import('../../../types').EditRules} EditRules */
-/** The stack that edits must fit: layers, streams, and whether it has mixing, attention over depth, several streams, and parts of the width as streams; over depth how many outputs are a source, and whether only full blocks are. @typedef {{depth: number, streams: number, has_mixing: boolean, attends: boolean, has_streams: boolean, has_parts: boolean, block: number, has_full_blocks: boolean}} Stack */
+/** The stack that edits must fit: layers, streams, and whether it has mixing, several streams, and parts of the width as streams; over depth whether sources are weighed after each layer or each block, how many layers make a source, and whether only full blocks are one. @typedef {{depth: number, streams: number, has_mixing: boolean, weighs_after: 'layer' | 'block' | null, has_streams: boolean, has_parts: boolean, block: number, has_full_blocks: boolean}} Stack */
 
 export const EDITS = 'edits';
 /** The panel, and the finding, about what edits do to a run. */
@@ -133,7 +133,7 @@ export function whyNot(edit, stack) {
   const { what, layers, k = 0 } = edit;
   const most = Math.max(edit.index ?? 0, edit.other ?? 0);
   if (!stack.has_mixing && what !== 'branch' && what !== SOURCE) return 'does not mix streams';
-  if (what === SOURCE && !stack.attends) return 'has no attention over depth';
+  if (what === SOURCE && stack.weighs_after === null) return 'does not weigh earlier outputs';
   if (editRules.mixed.includes(what) && !stack.has_streams) return 'has no mixing matrix';
   if (layers[1] >= stack.depth) return stack.depth === 1 ? 'has one layer' : `has ${stack.depth} layers`;
   if (what === SOURCE) return whyNoSource(edit, stack, Math.max(most + 1, k));
@@ -147,14 +147,16 @@ export function whyNot(edit, stack) {
 function whyNoSource({ layers: [first, last], index, values }, stack, needed) {
   if (first === 0) return 'reads the embedding alone at layer 1';
   const counts = [first, last].map((layer) => countSources(layer, stack));
+  if (counts[0] === 0) return `weighs no sources at layer ${first + 1}`;
   const isUnequal = values && index === undefined && counts[0] !== counts[1];
   if (needed > counts[0] || isUnequal || (values && values.length !== (index === undefined ? counts[0] : 1)))
     return `weighs ${counts[0]} ${counts[0] === 1 ? 'source' : 'sources'} at layer ${first + 1}`;
   return '';
 }
 
-/** Count the sources that a layer weighs. Counterpart: `count_sources` of `mhc_core/spec/edit.py`. @param {number} layer from 0 @param {Stack} stack */
-export function countSources(layer, { block, has_full_blocks }) {
+/** Count the sources that a layer weighs. Counterpart: `count_entries` of `mhc_core/spec/edit.py`. @param {number} layer from 0 @param {Stack} stack */
+export function countSources(layer, { weighs_after, block, has_full_blocks }) {
+  if (weighs_after === 'block' && layer % block !== 0) return 0;
   return 1 + (has_full_blocks ? Math.floor(layer / block) : Math.ceil(layer / block));
 }
 
@@ -184,7 +186,7 @@ function nameTarget({ what, index }) {
   if (what === 'stream') return `Stream ${Number(index) + 1}`;
   if (what === 'state') return 'The state of all streams';
   if (what === 'branch') return 'The branch’s output';
-  if (what === SOURCE && index === undefined) return 'Attention over depth';
+  if (what === SOURCE && index === undefined) return 'The weighting over depth';
   if (what === SOURCE) return `The weight of ${index === 0 ? 'the embedding' : `source ${Number(index) + 1}`}`;
   const part = nameOfPart(what);
   return index === undefined
@@ -251,7 +253,7 @@ export function summarizeEdits(text) {
   if (edits.length === 0) return 'no edits';
   if (edits.length > 1) return `${edits.length} edits`;
   const words = describeEdit(edits[0]);
-  return /^Stream|^Row|^Entry|^The|^Attention/.test(words) ? words[0].toLowerCase() + words.slice(1) : words;
+  return /^Stream|^Row|^Entry|^The/.test(words) ? words[0].toLowerCase() + words.slice(1) : words;
 }
 
 /** Describe all edits of a text, joined by semicolons. @param {string} text */

@@ -151,7 +151,12 @@ export function stackOf(fields, view, choice) {
     const field = fields.get(path);
     return field ? Number(settingOf(view, choice, field)) : 1;
   };
-  const { has_streams = false, has_mixing = true, attends = false, has_parts = false } = connections[choice.kind] ?? {};
+  const {
+    has_streams = false,
+    has_mixing = true,
+    weighs_after = null,
+    has_parts = false,
+  } = connections[choice.kind] ?? {};
   const streams = has_streams ? numberOf('connection.streams') : 1;
   const form = fields.get('connection.depth_form');
   return {
@@ -159,7 +164,7 @@ export function stackOf(fields, view, choice) {
     streams,
     has_streams,
     has_mixing,
-    attends,
+    weighs_after,
     has_parts,
     block: numberOf('connection.depth_block'),
     has_full_blocks: form !== undefined && settingOf(view, choice, form) !== 'replace',

@@ -1,0 +1,80 @@
+"""A click in the picture cuts a stream, in Chromium: time until the first change and until all curves are final.
+
+`python -m benchmarks.cut`. The default view has a new seed each time, so that no run is stored. The clock runs in the
+page, from the click to the frame in which an effect of the cut is drawn, and to that in which every run has ended,
+nothing waits to be drawn and nothing is dimmed.
+"""
+
+import statistics
+
+from playwright.sync_api import Page
+
+from benchmarks.chromium import DONE, VIEWPORT, open_chromium
+from benchmarks.rows import Row, print_rows
+from tests.browser.conftest import wait_until_done
+
+CUTS = 11
+FIRST_SEED = 3_000
+CLOCK = (
+    DONE
+    + """
+window.cuts = [];
+addEventListener('click', (event) => {
+  if (!event.target.closest('.picture-box')) return;
+  const begun = performance.now();
+  let first = null;
+  const look = () => {
+    const isCut = document.querySelector('.edits li') !== null;
+    if (first === null && isCut) first = performance.now() - begun;
+    const isRead = document.querySelector('.edits-effects')?.textContent.includes('The loss is');
+    if (isDone() && isRead) window.cuts.push([first, performance.now() - begun]);
+    else requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}, true);
+"""
+)
+
+
+def find_stream(page: Page) -> tuple[float, float]:
+    """A place of the picture where a click cuts a stream."""
+    box = page.locator(".picture-box").bounding_box()
+    assert box is not None
+    x = box["x"] + 0.35 * box["width"]
+    for y in range(0, int(box["height"]), 3):
+        page.mouse.move(x, box["y"] + y)
+        tip = page.locator(".picture-tip")
+        if tip.is_visible() and "click to cut" in (tip.text_content() or ""):
+            return x, box["y"] + y
+    raise RuntimeError("no stream can be cut")
+
+
+def cut_once(page: Page, url: str, seed: int) -> tuple[float, float]:
+    """Seconds from a click to the first change, and to final curves."""
+    page.goto("about:blank")
+    page.goto(f"{url}/#v=1&seed={seed}")
+    wait_until_done(page)
+    page.mouse.click(*find_stream(page))
+    while not (found := page.evaluate("window.cuts")):
+        page.wait_for_timeout(20)
+    first_ms, last_ms = found[-1]
+    return first_ms / 1000, last_ms / 1000
+
+
+def main() -> None:
+    """Print the rows."""
+    with open_chromium() as (browser, server):
+        page = browser.new_page(viewport=VIEWPORT)
+        page.add_init_script(CLOCK)
+        firsts, lasts = zip(*(cut_once(page, server.url, FIRST_SEED + index) for index in range(CUTS)), strict=True)
+    against = f"default spec, Chromium, {CUTS} cuts"
+    print_rows(
+        [
+            Row("click that cuts a stream to the first change", against, statistics.median(firsts) * 1000, "ms"),
+            Row("click that cuts a stream to final curves", against, statistics.median(lasts) * 1000, "ms", 450),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""What enters the layers, and what leaves them for the loss, a second time in plain numpy.
+
+It shares no code with `mhc_core.connections`; it reads parameters by their names.
+Shapes: n streams, N samples, C width.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from mhc_core.connections import PassedMixing
+from mhc_core.family import TINY, Array, compute_sigmoid, divide_by_rms
+from mhc_core.measure.reference_mixing import move_parameters, read_parameters
+from mhc_core.stack import LayerOutput, Stack
+
+LARGE = 1e100  # above, states are divided by their largest entry before they are squared
+
+
+def check_ends(stack: Stack, start: torch.Tensor, outputs: Sequence[LayerOutput]) -> dict[str, Array]:
+    """Check the state before the first layer, and the output after the last one: the largest errors, (1) each.
+
+    Returns
+    -------
+    start_rule: of the streams against the embedding, its copies, its copies times their vectors, or its parts; relative
+        to the largest entry.
+    output_rule: of the output against the streams by their weights, relative to the largest sum of sizes, at the
+        stack's own parameters and at moved ones; and of the norm after it. Left out where a coarse type makes the
+        weights, and for a head of a family that states no formula for it.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        streams = _read(stack.connection.streams(start))
+        found = {"start_rule": _differ(streams, _start(stack), np.abs(streams))}
+        error = _check_output(stack, outputs[-1], read_parameters(stack))
+        if error is not None:
+            with move_parameters(stack) as parameters:
+                moved = _check_output(stack, outputs[-1], parameters)
+            assert moved is not None, "the same formula with other numbers"
+            found["output_rule"] = np.maximum(error, moved)
+    return found
+
+
+def _start(stack: Stack) -> Array:
+    """Return the streams before the first layer, (n, N, C)."""
+    spec, x_NC = stack.spec, _read(stack.input().flatten(0, 1))
+    if spec.family.streams == "parts":
+        return np.stack(np.split(x_NC, spec.streams, axis=1))
+    copies = np.repeat(x_NC[None], spec.streams, axis=0)
+    return copies * read_parameters(stack)["expand_scale"][:, None] if spec.connection.scales_streams else copies
+
+
+@torch.no_grad()
+def _check_output(stack: Stack, last: LayerOutput, parameters: dict[str, Array]) -> Array | None:
+    """Return the error of the output, and of the norm after it if there is one; None where it has no formula here."""
+    x_nNC = _read(stack.connection.streams(last.state))
+    weights = _weigh_streams(stack, last, parameters, x_nNC)
+    if weights is None:
+        return None
+    if stack.spec.family.streams == "parts":
+        due_NC, size_NC = np.concatenate(x_nNC, axis=1), np.abs(np.concatenate(x_nNC, axis=1))
+    else:
+        due_NC, size_NC = (weights * x_nNC).sum(0), np.abs(weights * x_nNC).sum(0)
+    output_NC = _read(stack.connection.reduce(last.state))
+    error = _differ(output_NC, due_NC, size_NC)
+    if stack.spec.block.norm_position != "pre":
+        return error
+    normed_NC = _normalise(output_NC, stack.spec.block.norm)
+    collapsed_NC = _read(stack.collapse(last.state).flatten(0, 1))
+    return np.maximum(error, _differ(collapsed_NC, normed_NC, np.abs(normed_NC)))
+
+
+def _weigh_streams(stack: Stack, last: LayerOutput, parameters: dict[str, Array], x_nNC: Array) -> Array | None:
+    """Return the weights of the streams in the output, which broadcast to (n, N, C)."""
+    spec, family = stack.spec, stack.spec.family
+    n = spec.streams
+    if family.streams in ("one", "parts"):
+        return np.ones((1, 1, 1))
+    if family.streams == "source":
+        return np.array([1.0, 0.0])[:, None, None]
+    if spec.output in ("mean", "sum"):
+        return np.full((n, 1, 1), 1 / n if spec.output == "mean" else 1.0)
+    eps = spec.connection.sinkhorn_eps if family.iterates else 0.0
+    if spec.output == "read":
+        if isinstance(last.mixing, PassedMixing):
+            return _read(last.mixing.h_next).T[:, :, None]
+        return None if spec.maps_coarsely else (compute_sigmoid(parameters["b_pre"][-1]) + eps)[:, None, None]
+    x_NnC = np.moveaxis(x_nNC, 0, 1)
+    if family.by_feature and family.mixing_reference is not None:
+        gates = {name: parameters[f"output.gates.{name}"] for name in ("w_down", "w_up")}
+        unused = np.zeros((n, n * spec.width))
+        return np.moveaxis(family.mixing_reference(gates | {"w_post": unused}, x_NnC)[0], 0, 1)
+    if family.has_head:
+        return None
+    logits = parameters["output.b"][None]
+    if spec.connection.is_dynamic:
+        v_ND = divide_by_rms(x_NnC.reshape(len(x_NnC), -1))
+        logits = logits + parameters["output.a"] * (v_ND @ parameters["output.phi"])
+    return (compute_sigmoid(logits) + eps).T[:, :, None]
+
+
+def _normalise(x_NC: Array, norm: str) -> Array:
+    largest = np.abs(x_NC).max(-1, keepdims=True)
+    x_NC = x_NC / np.where(largest > LARGE, largest, 1.0)
+    x_NC = x_NC - x_NC.mean(-1, keepdims=True) if norm == "layernorm" else x_NC
+    found: Array = x_NC / np.sqrt((x_NC**2).mean(-1, keepdims=True) + TINY)
+    return found
+
+
+def _differ(got: Array, due: Array, size: Array) -> Array:
+    """Return the largest difference over the largest size, (1); inf of another shape."""
+    if got.shape != due.shape:
+        return np.array([np.inf])
+    return np.array([np.abs(got - due).max() / max(size.max(), np.finfo(float).tiny)])
+
+
+def _read(tensor: torch.Tensor) -> Array:
+    found: Array = tensor.detach().cpu().double().numpy()
+    return found
