@@ -152,7 +152,9 @@ ONE_BY_ONE = {"tbp-dynamic": 300 + 30 * 9}
 RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dynamic")]
 
 
+# The test of layers above has every connection; of whole runs that is exhaustive.
 @pytest.mark.full
+@pytest.mark.sample(3, 3)
 @pytest.mark.parametrize(("size", "name"), to_params(RUNS))
 def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:
     """Every operator call counts, those that only make views too; waits of the eigensolver are among the waits."""
