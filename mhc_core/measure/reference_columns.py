@@ -574,17 +574,20 @@ def follow_gauge(reads_Ln: Array, writes_Ln: Array, h_res_Lnn: Array) -> dict[st
     share of these up to which rounding entries of H_res to float32 may decide them.
 
     A rounded H_i changes the norm by what is in front of it, times its own norm, times what is after it, added up over
-    all i.
+    all i. nan from the first layer on whose weights are not finite.
     """
-    depth = len(h_res_Lnn)
-    read, write = ((np.full(depth, np.nan), np.full(depth, np.inf)) for _ in range(2))
-    if np.isfinite(h_res_Lnn).all() and np.isfinite(reads_Ln).all() and np.isfinite(writes_Ln).all():
+    read, write = ((np.full(len(h_res_Lnn), np.nan), np.full(len(h_res_Lnn), np.inf)) for _ in range(2))
+    layers = zip(reads_Ln, writes_Ln, h_res_Lnn, strict=True)
+    depth = [*(not all(np.isfinite(part).all() for part in parts) for parts in layers), True].index(True)
+    if depth:
+        h_res = h_res_Lnn[:depth]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             read[0][0], read[1][0] = np.log(np.linalg.norm(reads_Ln[0])), 0.0
-            fronts = _list_log_norms(h_res_Lnn[:-1])[:-1]
-            read[0][1:], read[1][1:] = _follow_down(reads_Ln[1:], h_res_Lnn[:-1], fronts, is_inverse=False)
-            known = int((np.cumsum([bound_rounding(matrix) for matrix in h_res_Lnn]) < SMALLEST_KNOWN).sum())
-            matrices = h_res_Lnn[:known]
+            fronts = _list_log_norms(h_res[:-1])[:-1]
+            found = _follow_down(reads_Ln[1:depth], h_res[:-1], fronts, is_inverse=False)
+            read[0][1:depth], read[1][1:depth] = found
+            known = int((np.cumsum([bound_rounding(matrix) for matrix in h_res]) < SMALLEST_KNOWN).sum())
+            matrices = h_res[:known]
             fronts = _list_log_norms(np.linalg.inv(matrix).T for matrix in matrices)[1:]
             written = _follow_down(writes_Ln[:known], matrices, fronts, is_inverse=True)
             write[0][:known], write[1][:known] = written

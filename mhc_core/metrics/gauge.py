@@ -123,20 +123,29 @@ def measure_gauge_norms(
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Measure the weights of reads and writes in the gauge with t = 1 that keeps the embedding's basis.
 
-    Returns key -> (norm, log10 of it), each (L); nan where rounding decides it, and if mixing is not finite.
+    Returns key -> (norm, log10 of it), each (L); nan where rounding decides it, and from the first layer on whose
+    mixing is not finite.
     """
     layers = len(h_res_Lnn)
     reads, writes = ((np.full(layers, np.nan), np.zeros(layers, dtype=np.int64)) for _ in range(2))
-    if all(np.isfinite(part).all() for part in (h_pre_Ln, h_post_Ln, h_res_Lnn)):
+    if finite := count_finite(h_pre_Ln, h_post_Ln, h_res_Lnn):
+        h_pre_Ln, h_post_Ln, h_res_Lnn = h_pre_Ln[:finite], h_post_Ln[:finite], h_res_Lnn[:finite]
         sizes_L = np.linalg.norm(h_res_Lnn, 2, (1, 2))
         # A read acts on what the layers in front of its own have passed, a write on what its own layer passes too.
         passed = h_res_Lnn[:-1].transpose(0, 2, 1)
         reads[0][0] = np.linalg.norm(h_pre_Ln[0])
-        reads[0][1:], reads[1][1:] = _carry_down(h_pre_Ln[1:], passed, sizes_L[:-1], is_inverse=False)
+        found = _carry_down(h_pre_Ln[1:], passed, sizes_L[:-1], is_inverse=False)
+        reads[0][1:finite], reads[1][1:finite] = found
         known = count_invertible(h_res_Lnn)
         undone = np.linalg.inv(h_res_Lnn[:known])
         writes[0][:known], writes[1][:known] = _carry_down(h_post_Ln[:known], undone, sizes_L[:known], is_inverse=True)
     return {"gauge_read_norm": unscale(*reads), "gauge_write_norm": unscale(*writes)}
+
+
+def count_finite(*parts: np.ndarray) -> int:
+    """Count the layers in front of the first one with a coefficient that is not finite. parts: (L, ...) each."""
+    is_finite_L = np.all([np.isfinite(part.reshape(len(part), -1)).all(1) for part in parts], 0)
+    return len(is_finite_L) if is_finite_L.all() else int(np.argmin(is_finite_L))
 
 
 @np.errstate(divide="ignore")
