@@ -1,6 +1,7 @@
 """Hook a model for one training pass, with a single hook until that pass starts."""
 
 import sys
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,7 +17,6 @@ from mhc_probe.attachment import Attachment
 from mhc_probe.candidates import Candidates
 from mhc_probe.monitor.observation import Observation
 from mhc_probe.recording import compiled
-from mhc_probe.recording.late import run_late_hooks
 
 
 class PassObserver:
@@ -83,7 +83,7 @@ class PassObserver:
             model.register_forward_hook(self._end_pass),
             *(item.register_post_accumulate_grad_hook(self._keep_norm) for item in _list_trainable(model)),
         ]
-        run_late_hooks(model, known, args, kwargs)
+        _run_late_hooks(model, known, args, kwargs)
 
     def _end_pass(self, model: nn.Module, inputs: Any, output: Any) -> None:
         self.has_recorded = True
@@ -133,3 +133,13 @@ def _find_loss_index(frames: list[AnyFrame]) -> int:
         return down
     up = [index for index, frame in enumerate(frames) if isinstance(frame, ForwardFrame | SimilarityFrame)]
     return up[-1] + 1
+
+
+def _run_late_hooks(model: nn.Module, known: Collection[int], args: Any, kwargs: Any) -> None:
+    """Run the hooks before the call that are not in `known`: torch runs only those that existed when it started."""
+    for key in [key for key in model._forward_pre_hooks if key not in known]:
+        hook: Any = model._forward_pre_hooks[key]
+        if key in model._forward_pre_hooks_with_kwargs:
+            hook(model, args, kwargs)
+        else:
+            hook(model, args)
