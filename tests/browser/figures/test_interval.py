@@ -148,7 +148,7 @@ def test_composites_sentences_and_readout_speak_of_the_chosen_layers(open_page: 
     open_section_of(page, "theory")
     expect(page.locator("#panel-theory-title")).to_contain_text(", of all layers")
     wait_until_drawn(page, "detail")
-    title = detail.locator(".plot").evaluate("plot => plot.layout.xaxis.title.text || plot.layout.xaxis2.title.text")
+    title = detail.locator(".plot").evaluate("plot => plot.layout.xaxis.title?.text || plot.layout.xaxis2.title?.text")
     forward, _ = re.findall(r"gain . ([\d.]+)", title)
     at_cursor = float(gain.locator(".at-cursor b").nth(1).inner_text())
     assert at_cursor == pytest.approx(float(forward), rel=0.01)
