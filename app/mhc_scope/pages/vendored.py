@@ -48,10 +48,12 @@ def package_of(path: str) -> str:
 
 
 def list_carried() -> list[str]:
-    """Return the paths in node_modules of everything that the product needs, with the files that state its version.
+    """Return the paths in node_modules of everything that a wheel needs, with the files that state its version.
+
+    What is compressed there is not needed a second time as it was.
 
     The texts of licences are in docs/licences.md, which a wheel contains next to our own.
     """
     needed = [*MODULES.values(), *NAMED.values(), *PARTS, *FONTS.values()]
     about = {f"{package_of(path)}/package.json" for path in needed}
-    return sorted({*needed, *about, *(f"{path}.br" for path in COMPRESSED)})
+    return sorted({*needed, *about, *(f"{path}.br" for path in COMPRESSED)} - {*COMPRESSED})

@@ -1,7 +1,8 @@
 """Ship finished records of presets: a fresh server shows them without computing anything.
 
-There is one file per run, named by the run's id. An id is a hash of the spec and the numerics version, so a record of
-other numerics is never served instead of this version's. Its first frame says on which device and with which versions
+There is one file per run, named by the run's id; runs that train alike and differ in their edits share a file, since
+most of their frames are the same. An id is a hash of the spec and the numerics version, so a record of other numerics
+is never served instead of this version's. Its first frame says on which device and with which versions
 it was computed, as in any stored run.
 
 `python -m mhc_scope.presets.records` computes what is missing, deletes what no preset has, and writes the sketches of
@@ -33,10 +34,23 @@ SPECS: Mapping[str, RunSpec] = list_specs()
 
 def read_record(run_id: str) -> list[bytes] | None:
     """Return the encoded frames of a run from index 0, without `end`; None if no record of it ships."""
-    path = FOLDER / f"{run_id}.xz"
-    if run_id not in SPECS or not path.is_file():
-        return None
-    return lzma.decompress(path.read_bytes()).splitlines(keepends=True)
+    found = _read_lines(to_path(SPECS[run_id])) if run_id in SPECS else []
+    return [line for line in found if _find_run_id(line) == run_id] or None
+
+
+def to_path(spec: RunSpec) -> Path:
+    """Return the file that contains the record of a run."""
+    shared = spec.model_copy(update={"edits": ()}) if spec.train.steps else spec
+    return FOLDER / f"{shared.id}.xz"
+
+
+def _read_lines(path: Path) -> list[bytes]:
+    return lzma.decompress(path.read_bytes()).splitlines(keepends=True) if path.is_file() else []
+
+
+def _find_run_id(line: bytes) -> str:
+    """Return the run of an encoded frame, which names it first: `{"run":"…",`."""
+    return line.split(b'"', 4)[3].decode()
 
 
 def read_result(run_id: str) -> Result:
@@ -50,11 +64,13 @@ def read_result(run_id: str) -> Result:
 
 
 def write_record(spec: RunSpec) -> None:
-    """Compute a run and store its record."""
+    """Compute a run and store its record, in place of the one that its file may have."""
     from mhc_core.measure.run import run  # imports torch, which reading records does not need
 
     lines = [codec.encode_frame(frame, spec.id, index) for index, frame in enumerate(run(spec))]
-    (FOLDER / f"{spec.id}.xz").write_bytes(lzma.compress(b"".join(lines), preset=9 | lzma.PRESET_EXTREME))
+    path, kept = to_path(spec), SPECS.keys() - {spec.id}
+    others = [line for line in _read_lines(path) if _find_run_id(line) in kept]
+    path.write_bytes(lzma.compress(b"".join([*others, *lines]), preset=9 | lzma.PRESET_EXTREME))
 
 
 def main(arguments: Iterable[str]) -> None:
@@ -62,10 +78,9 @@ def main(arguments: Iterable[str]) -> None:
     from mhc_scope.presets.sketches import write_sketches
 
     is_all = "--all" in arguments
-    stored = {path.stem: path for path in FOLDER.glob("*.xz")}
-    for run_id in stored.keys() - SPECS.keys():
-        stored[run_id].unlink()
-    missing = [spec for run_id, spec in SPECS.items() if is_all or run_id not in stored]
+    for path in set(FOLDER.glob("*.xz")) - {to_path(spec) for spec in SPECS.values()}:
+        path.unlink()
+    missing = [spec for run_id, spec in SPECS.items() if is_all or read_record(run_id) is None]
     for number, spec in enumerate(missing, start=1):
         write_record(spec)
         sys.stderr.write(f"{number} of {len(missing)}: {spec.id}\n")
