@@ -1,6 +1,7 @@
 /** The slider of the basis: from the streams as computed to the basis in which every H_res is the identity. */
 
 import { formatValue } from '../data/numbers.js';
+import { modelOf } from '../data/record.js';
 import { percentOf } from '../figures/fill/basis.js';
 import { slideCardView } from '../state/actions.js';
 import * as state from '../state/signals.js';
@@ -38,7 +39,8 @@ function Differences() {
   [state.dataTick.value, state.phase.value];
   const parts = state.slots.value.flatMap((slot) => {
     const streams = slot.columns.start?.streams ?? 1;
-    if (streams === 1 || !isVerifiable(slot)) return [];
+    // Of a recording nothing is computed again.
+    if (streams === 1 || !isVerifiable(slot) || modelOf(slot.columns) !== null) return [];
     const error = basisErrors.value[slot.id];
     const text =
       error === undefined
