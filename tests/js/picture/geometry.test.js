@@ -341,14 +341,14 @@ test('the weight at the pointer is that of the nearest line', () => {
 });
 
 /** Magnify a layer of two streams. */
-function magnify(values, isBehind = false) {
+function magnify(values, isBehind = false, name = 'HC') {
   const sizes = [
     [1, 2],
     [3, 123456],
   ];
   const reading = toReading(toColumns({ sizes, blocks: ['triangle_outgoing'], values: () => values }));
   const layout = toLayout(WIDE, [2], 1);
-  return { layout, shapes: toInside(reading, 0, 'HC', layout, 0, isBehind) };
+  return { layout, shapes: toInside(reading, 0, name, layout, 0, isBehind) };
 }
 const isWeight = ({ kind, isCurve }) => kind === 'line' && isCurve;
 
@@ -370,6 +370,15 @@ test('the magnified layer has a line for each weight, as thick as the weight, an
   const words = textsOf(shapes);
   for (const word of ['Inside layer 1 of HC', 'triangle outgoing', 'reads · mixes · writes', '1', '2', '3'])
     assert.ok(words.includes(word), word);
+});
+
+test('a long name ends in front of the tools of the magnified layer', () => {
+  const name = 'mHC H_res is replaced by the identity at layers 1 to 6';
+  const { layout, shapes } = magnify({}, false, name);
+  const { shape } = flatten(shapes).find(({ shape }) => shape.title?.includes(name));
+  assert.equal(shape.title, `Inside layer 1 of ${name}`);
+  assert.match(shape.text, /^Inside layer 1 of .*…/);
+  assert.ok(shape.x + widthOf(shape.text, shape.size, true) <= layout.inside.right - 72);
 });
 
 test('numbers of any size fit into the magnified layer', () => {

@@ -44,7 +44,7 @@ function describeRun({ reading, end, edited }) {
 }
 
 /** Shorten a name to a width. @param {string} name @param {number} size @param {number} room */
-function shorten(name, size, room) {
+export function shorten(name, size, room) {
   let text = name;
   for (let most = name.length - 1; widthOf(text, size, true) > room && most > 2; most--) text = shortenName(name, most);
   return text;

@@ -3,6 +3,7 @@
 import { formatFactor, formatGain } from '../../data/gain.js';
 import { formatSigned, inclusiveRange } from '../../data/numbers.js';
 import { multiplySpan, rowSums, toLog10 } from '../../figures/fill/composites.js';
+import { shorten } from './captions.js';
 import { toCross } from './edits.js';
 import { logAt, sharesAt, weightsAt } from './reading.js';
 import { formatLog } from './scale.js';
@@ -13,6 +14,7 @@ import { toArea, toCorners, toLine, toText, WIDER, widthOf, wrapText } from './s
 /** Positions of streams and branch in the magnified layer. @typedef {{left: number, right: number, lanes: number[], branch: number, name: string, half: number, middle: number}} Lens */
 
 const PAD_PX = 18;
+const TITLE = { size: 14, tools: 72 }; // width of the tools at its end
 const NUMBER_PX = 60; // on each side, for a size of any magnitude
 const LANES = { top: 84, gap: 46, room: 144 };
 const MAX_LENS_PX = 280;
@@ -40,7 +42,7 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
   const [x, y] = [frame.left + PAD_PX, frame.top];
   return [
     toEdge(layout),
-    toText(x, y + 24, `Inside layer ${layer + 1} of ${name}`, 'ink', { size: 14, isBold: true }),
+    toTitle(frame, `Inside layer ${layer + 1} of `, name),
     toText(x, y + 43, describeParts(reading), 'muted'),
     ...mix.flatMap((link) => toLinkShapes(link, run, unit)),
     ...[...read, ...write].flatMap((link) => toLinkShapes(link, 'muted', unit)),
@@ -49,6 +51,14 @@ export function toInside(reading, run, name, layout, layer, isBehind = false, ed
     ...toBranch(reading, lens, layer),
     ...toWords(reading, layer, frame, lens),
   ];
+}
+
+/** Draw the title; the name of a run is shortened to the room in front of the tools. @param {NonNullable<Layout['inside']>} frame @param {string} start @param {string} name */
+function toTitle(frame, start, name) {
+  const x = frame.left + PAD_PX;
+  const text = start + shorten(name, TITLE.size, frame.right - TITLE.tools - x - widthOf(start, TITLE.size, true));
+  const more = text.endsWith(name) ? {} : { title: start + name };
+  return toText(x, frame.top + 24, text, 'ink', { size: TITLE.size, isBold: true, ...more });
 }
 
 /** Describe the parts of a layer. @param {Reading} reading */
