@@ -265,6 +265,14 @@ def line(run: int, style: RunStyle, key: str, scale: str, *, end: bool = True, *
     )
 
 
+def add_curves(figure: Template, runs: int, theme: Theme, key: str, scale: str) -> None:
+    """Add a line a run of one metric, in front of the bands of all runs' seeds."""
+    for run, style in bottom_up(theme, runs):
+        figure["data"] += seed_band(run, style, key, scale)
+    for run, style in bottom_up(theme, runs):
+        figure["data"].append(line(run, style, key, scale))
+
+
 def stream_line(run: int, style: RunStyle, key: str, scale: str) -> Trace:
     """Return a thin line per stream. One trace per run, because the number of streams is known only with the data."""
     fill = {

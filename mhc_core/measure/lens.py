@@ -1,8 +1,8 @@
 """The lens of a stack: what its own read-out makes of every state on the way, and what each stream carries.
 
-The logit lens reads a state in the middle of the stack as if it were the last one. A state reads out as a whole, with
-some of its streams alone (the others are 0), and the output of a branch is read out by itself, as a state with which a
-stack could start. Compared is the softmax of the logits with that of the stack's own output, edits included.
+The logit lens reads a state in the middle of the stack as if it were the last one: the whole state, the state with all
+but some streams set to 0, and the output of a branch, expanded to streams as an embedding is. It compares the softmax
+of the logits with that of the stack's own output, edits included.
 
 Linear probes say what each stream carries: see `linear_probe.py`.
 

@@ -11,10 +11,9 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
+    add_curves,
     bottom_up,
     build_lines,
-    line,
-    seed_band,
     stream_line,
 )
 from mhc_core.figures.style import Theme
@@ -108,12 +107,9 @@ def build_metric_lines(added: LayerMetric, runs: int, theme: Theme) -> Template:
     """Build a figure with a line a run with the band of its seeds, or a thin line a stream."""
     metric, chart = added.metric, added.chart
     figure = build_lines(theme, metric.scale, include=chart.include, limits=chart.limits and list(chart.limits))
-    styles = bottom_up(theme, runs)
     if metric.shape == "Ln":
         figure["layout"]["hovermode"] = "closest"
-        figure["data"] += [stream_line(run, style, metric.key, metric.scale) for run, style in styles]
-        return figure
-    for run, style in styles:
-        figure["data"] += seed_band(run, style, metric.key, metric.scale)
-    figure["data"] += [line(run, style, metric.key, metric.scale) for run, style in styles]
+        figure["data"] += [stream_line(run, style, metric.key, metric.scale) for run, style in bottom_up(theme, runs)]
+    else:
+        add_curves(figure, runs, theme, metric.key, metric.scale)
     return figure

@@ -9,10 +9,8 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
-    bottom_up,
+    add_curves,
     build_lines,
-    line,
-    seed_band,
 )
 from mhc_core.figures.panels.theory import build as build_theory
 from mhc_core.figures.style import Theme
@@ -22,10 +20,7 @@ def build(scale: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run: rms of the stream mean."""
     figure = build_lines(theme, scale, include=() if scale == "log" else (0.0,))
     figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
-    for run, style in bottom_up(theme, runs):
-        figure["data"] += seed_band(run, style, "act_rms", scale)
-    for run, style in bottom_up(theme, runs):
-        figure["data"].append(line(run, style, "act_rms", scale))
+    add_curves(figure, runs, theme, "act_rms", scale)
     return figure
 
 

@@ -2,7 +2,15 @@
 
 from functools import partial
 
-from mhc_core.figures.panel import Column, Help, Panel, Template, View, bottom_up, build_lines, line, seed_band
+from mhc_core.figures.panel import (
+    Column,
+    Help,
+    Panel,
+    Template,
+    View,
+    add_curves,
+    build_lines,
+)
 from mhc_core.figures.style import Theme
 
 ABSENT = "No edits: nothing to compare."
@@ -12,10 +20,7 @@ def build(key: str, runs: int, theme: Theme) -> Template:
     """Build a figure with one curve per run: a relative distance at each layer."""
     figure = build_lines(theme, "log")
     figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
-    for run, style in bottom_up(theme, runs):
-        figure["data"] += seed_band(run, style, key, "log")
-    for run, style in bottom_up(theme, runs):
-        figure["data"].append(line(run, style, key, "log"))
+    add_curves(figure, runs, theme, key, "log")
     return figure
 
 

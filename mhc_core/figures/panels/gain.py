@@ -9,13 +9,13 @@ from mhc_core.figures.panel import (
     Template,
     Trace,
     View,
+    add_curves,
     band,
     bottom_up,
     build_lines,
     draw_level,
     line,
     scatter,
-    seed_band,
 )
 from mhc_core.figures.panels.theory import build as build_theory
 from mhc_core.figures.style import RunStyle, Theme
@@ -27,10 +27,7 @@ def build(key: str, scale: str, runs: int, theme: Theme) -> Template:
     figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
     figure["layout"]["meta"]["composites"] = "part"  # if layers are chosen, the product is of these layers only
     figure["layout"]["shapes"] = [draw_level(0.0 if scale == "log" else 1.0, theme)]
-    for run, style in bottom_up(theme, runs):
-        figure["data"] += seed_band(run, style, key, scale)
-    for run, style in bottom_up(theme, runs):
-        figure["data"].append(line(run, style, key, scale))
+    add_curves(figure, runs, theme, key, scale)
     return figure
 
 

@@ -10,11 +10,10 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
+    add_curves,
     bottom_up,
     build_lines,
     draw_level,
-    line,
-    seed_band,
     stream_line,
     update_axes,
 )
@@ -31,10 +30,7 @@ def build_norms(key: str, runs: int, theme: Theme) -> Template:
     figure["layout"]["meta"]["absent"] = {"key": key, "text": ABSENT}
     figure["layout"]["meta"]["lost"] = {"nan": NO_INVERSE}
     figure["layout"]["shapes"] = [draw_level(0.0, theme)]
-    for run, style in bottom_up(theme, runs):
-        figure["data"] += seed_band(run, style, key, "log")
-    for run, style in bottom_up(theme, runs):
-        figure["data"].append(line(run, style, key, "log"))
+    add_curves(figure, runs, theme, key, "log")
     return figure
 
 

@@ -7,11 +7,11 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
+    add_curves,
     band,
     bottom_up,
     build_lines,
     line,
-    seed_band,
 )
 from mhc_core.figures.style import Theme
 
@@ -34,10 +34,7 @@ def build_tokens(runs: int, theme: Theme) -> Template:
     """Build a figure with mean pairwise cosine of the tokens: 1 is rank collapse."""
     figure = build_lines(theme, "linear", include=(0.0, 1.0), limits=[-1.0, 1.0])
     figure["layout"]["meta"]["unknown"] = STALE_NUMERICS
-    for run, style in bottom_up(theme, runs):
-        figure["data"] += seed_band(run, style, "token_cos", "linear")
-    for run, style in bottom_up(theme, runs):
-        figure["data"].append(line(run, style, "token_cos", "linear"))
+    add_curves(figure, runs, theme, "token_cos", "linear")
     return figure
 
 

@@ -9,10 +9,10 @@ from mhc_core.figures.panel import (
     Panel,
     Template,
     View,
+    add_curves,
     bottom_up,
     build_lines,
     line,
-    seed_band,
     stream_line,
 )
 from mhc_core.figures.style import Theme
@@ -42,10 +42,7 @@ def build_use(runs: int, theme: Theme) -> Template:
     """Build a figure with the effective rank of the unfolded connections across each layer."""
     figure = build_lines(theme, "linear", include=(1.0,))
     figure["layout"]["meta"]["empty"] = "Every run has one stream."
-    for run, style in bottom_up(theme, runs):
-        figure["data"] += seed_band(run, style, "kernel_rank", "linear")
-    for run, style in bottom_up(theme, runs):
-        figure["data"].append(line(run, style, "kernel_rank", "linear"))
+    add_curves(figure, runs, theme, "kernel_rank", "linear")
     return figure
 
 

@@ -201,8 +201,8 @@ def change(number: str) -> str:
     return f"{float(number) * 1.2 + 1:.{decimals}f}"
 
 
-# 300 runs of one seed, 100 of several, and 50 that leave the range of their type, in parts of which one is not
-# exhaustive.
+# 300 runs of one seed, 100 of several, and 50 that overflow. `make test-rest` checks the first batch of each, and
+# `make test-full` all.
 later = pytest.mark.exhaustive
 SAMPLES = [
     *(pytest.param(seed, 50, {}, id=f"one seed, {seed}", marks=later if seed > 10 else ()) for seed in range(10, 16)),
