@@ -93,12 +93,19 @@ function Effects() {
   const found = state.slots.value.flatMap((slot, run) => {
     if ((editsByRun.value[run]?.length ?? 0) === 0) return [];
     const { columns } = shownOf(slot, ({ summary }) => findEffect(summary) !== undefined);
-    return [{ label: slot.label, finding: findEffect(columns.summary), isOld: columns !== slot.columns }];
+    return [
+      {
+        label: slot.label,
+        full: state.tooltipOf(run, slot.label),
+        finding: findEffect(columns.summary),
+        isOld: columns !== slot.columns,
+      },
+    ];
   });
   if (found.length === 0) return null;
   return html`
     <dl class="edits-effects" aria-live="polite">
-      ${found.map(({ label, finding, isOld }) => html`<dt>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${toCost(finding)} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
+      ${found.map(({ label, full, finding, isOld }) => html`<dt title=${full}>${label}</dt><dd class=${isOld ? 'stale' : ''}>${finding ? html`<${Sentence} finding=${toCost(finding)} />` : html`<span class="hint">computing the effect</span>`}</dd>`)}
     </dl>
   `;
 }
