@@ -14,7 +14,7 @@ from mhc_core.figures.run_names import KIND_NAMES, label_sources, to_labels, to_
 from mhc_core.figures.style import THEMES
 from mhc_core.findings.numerals import format_value
 from mhc_core.metrics import METRICS
-from mhc_core.record.reduction import REDUCTIONS, Reduction, reduce_metric, to_title
+from mhc_core.record.reduction import REDUCTIONS, Reduction, to_title
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec
 from mhc_scope.api.dependencies import Service, SnapshotById, find_done, load_result
@@ -154,9 +154,9 @@ async def _respond(
 
 
 def _to_headlines(preset: Preset, results: Sequence[Result]) -> Headlines:
-    numbers = [reduce_metric(result, preset.metric, preset.reduction) for result in results]
+    numbers = [preset.read_number(result) for result in results]
     texts = [format_value(number.value, number.log10, number.status) for number in numbers]
-    return Headlines(to_title(METRICS[preset.metric], preset.reduction), texts)
+    return Headlines(preset.number_title, texts)
 
 
 def _find_map(snapshot: StoredSnapshot) -> MapRequest | None:

@@ -15,6 +15,7 @@ const NAME = { wide: 16, medium: 16, narrow: 14 };
 const GAINS = { wide: [28, 20, 16], medium: [28, 20, 16], narrow: [16, 14, 12] }; // font sizes; the first that fits is used
 const BELOW_PX = { wide: 25, medium: 25, narrow: 17 }; // from a gain to the line below it
 const MAX_ROWS = 2;
+const NARROW_SHARE = 0.8; // of the strips, that a name above them may cover
 const NAME_ROW_PX = 19;
 const TWO_LINES_PX = 84; // height of the strips next to a name of two lines, and what describes them
 const GROUND = { pad: 6, half: 8, opacity: 0.88 }; // of a name over the strips
@@ -32,7 +33,7 @@ export function toLabel(shown, name, run, { bands, form }) {
   const { label, name: fullName = label } = shown;
   const { x, y, room } = bands[run].label;
   const size = NAME[form];
-  const lines = form === 'narrow' ? [shorten(name, size, 0.5 * room)] : toLines(name, size, bands[run]);
+  const lines = form === 'narrow' ? [shorten(name, size, NARROW_SHARE * room)] : toLines(name, size, bands[run]);
   const title = lines.join(' ') === name && fullName === label ? {} : { title: fullName };
   const head = lines.map((text, index) =>
     toText(x, y - NAME_ROW_PX * (lines.length - 1 - index), text, run, { size, isBold: true, ...title }),
