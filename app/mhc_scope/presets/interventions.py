@@ -41,7 +41,7 @@ INTERVENTIONS: tuple[Preset, ...] = (
         "identity_halves",
         "Identity late, identity early",
         "12 layers of mHC are trained, then H_res is replaced by the identity in one half. In the early half "
-        "perplexity rises by 1.0 %, in the late half by 0.1 %, although the last state changes more.",
+        "perplexity rises by 1.0 %, in the late half by 0.1 %, although the last state changes more there.",
         {
             "Identity early": TRAINED_MIXING | {"edits": [EARLY]},
             "Identity late": TRAINED_MIXING | {"edits": [LATE]},
