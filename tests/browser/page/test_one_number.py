@@ -32,6 +32,8 @@ from mhc_scope.presets import BY_NAME
 from tests.browser.conftest import OpenPage, read_result, wait_until_done
 from tests.conftest import Server
 
+pytestmark = pytest.mark.full
+
 FEW, MANY = 5, int(os.environ.get("STATES", "40"))  # before a release: STATES=500
 LIMIT_S = 1800.0
 KINDS = ("residual", "hc", "mhc", "mhc_lite", "orthostochastic", "identity_hc", "none")
@@ -475,7 +477,6 @@ def test_a_few_states_show_one_number_for_one_thing(open_page: OpenPage, server:
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.full
 @pytest.mark.timeout(LIMIT_S + 120)
 def test_many_states_show_one_number_for_one_thing(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&runs=hc&depth=4&width=16&block.kind=mlp")

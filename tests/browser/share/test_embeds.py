@@ -99,6 +99,7 @@ def test_a_frame_shows_the_chosen_view(open_page: OpenPage, stored: str) -> None
     assert first == views[0], "a view that is none leaves the first"
 
 
+@pytest.mark.full
 def test_what_cannot_be_framed_says_so(open_page: OpenPage, stored: str) -> None:
     page = open_page(f"/embed/{stored}?panel=nothing", wait=False)
     expect(page.get_by_role("alert")).to_contain_text(
@@ -155,6 +156,7 @@ def frame_of(page: Page) -> dict[str, str]:
     return attributes
 
 
+@pytest.mark.full
 def test_the_dialog_gives_the_frame_of_a_chosen_figure_and_theme(open_page: OpenPage, server: Server) -> None:
     page = open_page("/#v=1&depth=8&width=16")
     dialog = open_share(page)
