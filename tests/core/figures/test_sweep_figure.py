@@ -17,6 +17,7 @@ from tests.browser.audit import contrast
 FreshSpec = Callable[..., dict[str, Any]]
 
 
+@pytest.mark.full
 def test_the_figure_is_the_values(client: httpx.Client, fresh_spec: FreshSpec) -> None:
     body = client.post(SWEEP, json=build_grid(fresh_spec())).json()
     finish(client, body["id"])
