@@ -31,7 +31,7 @@ def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
     assert stack().item() == pytest.approx(wanted.loss, rel=rtol)
 
 
-@pytest.mark.sample("values")
+@pytest.mark.sample("values", "pairs")
 @pytest.mark.parametrize("moved", [False, True], ids=["initial", "moved"])
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -64,7 +64,7 @@ def test_every_number_of_parts(dynamic: bool, streams: int) -> None:
     assert_equal_to_reference(shake(build_stack(build_spec(connection=connection))))
 
 
-@pytest.mark.sample(24)
+@pytest.mark.sample(24, "pairs")
 @pytest.mark.parametrize("output", ["mean", "sum", "head"])
 @pytest.mark.parametrize("position", ["pre", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
@@ -83,7 +83,7 @@ SCALINGS = {
 }
 
 
-@pytest.mark.sample(24)
+@pytest.mark.sample(24, 3)
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
@@ -101,7 +101,7 @@ def test_every_scaling_of_blocks_on_a_grid(scaling: str, block: str) -> None:
     assert_equal_to_reference(shake(stack))
 
 
-@pytest.mark.sample(12)
+@pytest.mark.sample(12, "values")
 @pytest.mark.parametrize("block", ["conv", "pair"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_connection_of_blocks_on_a_grid(connection: dict[str, Any], block: str) -> None:

@@ -183,7 +183,10 @@ def test_a_page_that_slept_through_the_loss_of_its_connection_wakes_to_the_whole
     assert len(page.evaluate("window.connections")) > 1
 
 
-@pytest.mark.parametrize("path", ["/api/v1/panels", "/api/v1/schema", "/api/v1/runs/compare"])
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param("/api/v1/panels", marks=pytest.mark.exhaustive), "/api/v1/schema", "/api/v1/runs/compare"],
+)
 def test_what_is_never_answered_is_asked_for_again(
     server: Server, browser: Browser, relay: StartRelay, path: str
 ) -> None:

@@ -154,7 +154,7 @@ RUNS = [*product(["default"], CONNECTIONS), ("large", "mhc"), ("large", "mhc-dyn
 
 
 # The test of layers above has every connection; of whole runs that is exhaustive.
-@pytest.mark.sample(3, 3)
+@pytest.mark.sample(6, 6)
 @pytest.mark.parametrize(("size", "name"), to_params(RUNS))
 def test_waits_and_calls_of_a_whole_run(device: FakeDevice, size: str, name: str) -> None:
     """Every operator call counts, those that only make views too; waits of the eigensolver are among the waits."""

@@ -40,7 +40,7 @@ def failures(checks: list[RecordCheck]) -> list[tuple[str, str]]:
     return [(check.name, check.metric) for check in checks if check.verdict == "fails"]
 
 
-@pytest.mark.sample(18)
+@pytest.mark.sample(18, "values")
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_true_runs_hold(name: str, dtype: str) -> None:

@@ -27,7 +27,7 @@ def rows_of(spec: RunSpec) -> list[SimilarityFrame]:
     return [frame for frame in run_frames(spec) if isinstance(frame, SimilarityFrame)]
 
 
-@pytest.mark.sample(8)
+@pytest.mark.sample(8, "values")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", CONNECTIONS)
 def test_a_text_of_one_letter_is_constant_and_not_noise(name: str, dtype: str) -> None:
