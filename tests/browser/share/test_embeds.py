@@ -80,10 +80,11 @@ def assert_framed(page: Page, key: str, title: str, theme: str) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_card_can_be_framed_in_both_themes(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
-    # The system's theme is the other one: the frame's own counts.
+def test_every_card_can_be_framed_in_either_theme(open_page: OpenPage, server: Server, stored: str, theme: str) -> None:
+    # The system's theme is the other one: the frame's own counts. Each card in one theme, by turns.
     page = open_page("/docs", theme="light" if theme == "dark" else "dark", width=720, height=400, wait=False)
-    for key, title in panels_of(server).items():
+    panels = list(panels_of(server).items())
+    for key, title in panels[theme == "dark" :: 2]:
         page.goto(f"{server.url}/embed/{stored}?panel={key}&theme={theme}")
         assert page.title() == f"{title} · mHC Scope"
         assert_framed(page, key, title, theme)
