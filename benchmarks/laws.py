@@ -29,7 +29,7 @@ from mhc_core.measure.verification import verify
 from mhc_core.record.result import Result
 from mhc_core.spec import RunSpec, parse_spec
 from mhc_core.theory.laws import predict
-from mhc_core.theory.premises import describe_network, is_norm_bounded, is_row_stochastic
+from mhc_core.theory.premises import describe_network, has_unit_row_sums, is_norm_bounded
 
 Body = dict[str, Any]
 ACTIVATIONS, NORMS, SKIPS = ("relu", "tanh", "gelu", "silu", "linear"), ("pre", "post", "none"), ("none", "residual")
@@ -247,7 +247,7 @@ def _split_combination(body: Body) -> list[Piece]:
 
 def _has_laws(spec: RunSpec) -> bool:
     """Return whether Verify compares anything without the recomputation."""
-    return bool(predict(spec)) or is_row_stochastic(spec) or is_norm_bounded(spec)
+    return bool(predict(spec)) or has_unit_row_sums(spec) or is_norm_bounded(spec)
 
 
 def _split(table: str, name: str, body: Body, fault: str | None, seeds: int, recomputed: int) -> list[Piece]:

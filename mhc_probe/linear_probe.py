@@ -85,7 +85,7 @@ def _check_samples(ids_BT: torch.Tensor, real_BT: torch.Tensor, samples: int) ->
 
 
 def _list_labels(ids_BT: torch.Tensor, real_BT: torch.Tensor) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """List what probes are to find in each sample, (N) each, its sequence, and whether a token follows there."""
+    """Return for each sample (N) the labels that probes predict, its sequence, and whether another token follows it."""
     following = torch.nn.functional.pad(ids_BT[:, 1:], (0, 1))
     is_followed = torch.nn.functional.pad(real_BT[:, 1:], (0, 1))
     position = real_BT.long().cumsum(1) - 1

@@ -173,7 +173,7 @@ class RequestMetrics:
             self._metrics_registry.refusals.labels(kind, status).inc()
 
 
-def is_stream(start: Message) -> bool:
-    """Return whether the answer that begins so is a stream of events or frames."""
-    headers = dict(start["headers"])
+def is_stream(response_start: Message) -> bool:
+    """Return whether the response with this start message is a stream of events or frames."""
+    headers = dict(response_start["headers"])
     return headers.get(b"content-type", b"").decode("latin-1").startswith(STREAMED)

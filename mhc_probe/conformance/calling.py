@@ -122,6 +122,10 @@ class Subject:
         return self.layout.to_native(x).clone()  # a copy, as the module may overwrite its input
 
     def _call_with_branch(self, x: torch.Tensor) -> ModuleCall:
+        """Call a module that takes its branch as a function, and record the branch's input.
+
+        The returned call runs the module again with another output of the branch.
+        """
         inputs: list[torch.Tensor] = []
 
         def run(y: torch.Tensor) -> torch.Tensor:

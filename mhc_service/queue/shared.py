@@ -84,10 +84,10 @@ class SharedQueue(LocalQueue):
 
         await self._shared.call(work)
 
-    async def count_watchers(self, run_id: str, exclude: str) -> int:
-        """Return how many event streams are open on a run at other servers."""
+    async def count_watchers(self, run_id: str, excluded_viewer: str) -> int:
+        """Return how many event streams of other viewers are open on a run at other servers."""
         return await self._shared.read(
-            lambda connection: servers.count_watchers(connection, run_id, self._shared.server, exclude)
+            lambda connection: servers.count_watchers(connection, run_id, self._shared.server, excluded_viewer)
         )
 
     async def count_stuck(self, max_run_s: float) -> int:

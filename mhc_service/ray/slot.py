@@ -73,7 +73,7 @@ class Slot:
             log.exception("no worker for %s", job["run"])
             self.fail(LOST)
         else:
-            await self._pass_on(job)
+            await self._stream_job(job)
         if self._shape != idle_worker_resources(self._options) and not self._is_over:
             self._return_timer = asyncio.create_task(self._return_resources())
 
@@ -99,7 +99,8 @@ class Slot:
             self._release()
             self._report_end(reason.strip().splitlines()[-1][:MAX_REASON])
 
-    async def _pass_on(self, job: dict[str, Any]) -> None:
+    async def _stream_job(self, job: dict[str, Any]) -> None:
+        """Run the job on the actor and send its lines as they come; report the worker as lost if Ray fails."""
         if self._refusal is not None:
             return self._send_job_end("failed", self._refusal)
         lines = self._actor.compute.options(num_returns="streaming").remote(self._number, job)

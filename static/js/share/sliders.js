@@ -93,8 +93,8 @@ function settingOf(columns, path) {
   return path.split('.').reduce((/** @type {any} */ part, name) => part?.[name], specOf(columns));
 }
 
-/** Return whether derived runs contain all data of a figure. @param {Figure} template @param {Columns[]} runs */
-export function containsFigure(template, runs) {
+/** Return whether derived runs alone fill a figure. @param {Figure} template @param {Columns[]} runs */
+export function canFillFigure(template, runs) {
   const slots = runs.map((derived) => ({
     ...{ id: '', requestKey: undefined, label: '', columns: createColumns(), place: null, derived, before: [] },
   }));

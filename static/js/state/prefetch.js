@@ -9,7 +9,7 @@ import { addFrame, createColumns } from '../data/columns.js';
 import { ApiError, cancelRun, compareRuns } from '../net/api.js';
 import { followRuns } from '../net/stream.js';
 import { chooseDepth } from './prefetchdepth.js';
-import { keepRecord, keptIds, recallRecord, recallSpec } from './records.js';
+import { keepRecord, keptIds, recallColumnsFor, recallRecord } from './records.js';
 import { showMore } from './runner.js';
 import * as state from './signals.js';
 import { isBeginning } from './slots.js';
@@ -76,7 +76,7 @@ function prefetch() {
 
 /** Return whether the specs continue known runs and are not all known themselves. @param {any[]} specs */
 function areUseful(specs) {
-  const found = specs.map(recallSpec);
+  const found = specs.map(recallColumnsFor);
   return found.every(Boolean) && found.some((item) => item && isBeginning(item));
 }
 

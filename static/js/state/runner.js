@@ -7,7 +7,7 @@ import { ApiError, cancelRun, compareRuns, estimateRun, getRun } from '../net/ap
 import { hasServer } from '../net/sent.js';
 import { boot } from './boot.js';
 import { followSlots, setLive, stopFollowing } from './follow.js';
-import { keepRecord, keptIds, recallSpec } from './records.js';
+import { keepRecord, keptIds, recallColumnsFor } from './records.js';
 import * as state from './signals.js';
 import { isBeginning, isTrace, recallTrace, restoreComplete, showDerivedColumns, showRunsById } from './slots.js';
 import { hasValidNumbers } from './view/refusals.js';
@@ -94,7 +94,7 @@ function recallView() {
   const fields = state.fields.value;
   if (!view.runs.every((choice) => hasValidNumbers(fields, view, choice))) return []; // the server describes the error
   return view.runs.map((choice) =>
-    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallSpec(toSpec(fields, view, choice)),
+    choice.kind === TRACE ? recallTrace(choice.trace ?? '') : recallColumnsFor(toSpec(fields, view, choice)),
   );
 }
 
@@ -348,9 +348,9 @@ function cancelSuperseded(submitted, specs) {
   );
 }
 
-/** Cancel runs by id. @param {string[]} ids */
+/** Cancel runs; errors are ignored. @param {string[]} ids */
 async function cancelByIds(ids) {
-  // Errors do not matter: the run has ended, or is deleted.
+  // An error means that the run has ended or was deleted.
   await Promise.allSettled([...new Set(ids)].map(cancelRun));
 }
 
