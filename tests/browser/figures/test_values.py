@@ -58,6 +58,7 @@ ROOMS = """chart => {
 
 
 @pytest.mark.full
+@pytest.mark.sample("values", "values")
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize(
     "view",
