@@ -31,11 +31,11 @@ export function PresetBanner() {
 
 /** Render the note that the view was changed. @param {{from: Preset}} props */
 function Changed({ from }) {
-  const open = (/** @type {MouseEvent} */ event) => {
+  const openOriginal = (/** @type {MouseEvent} */ event) => {
     event.preventDefault();
     openPreset(from);
   };
-  return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${open}>Back to the preset</a></p>`;
+  return html`<p>You changed this preset; its text no longer applies. <a href=${pathOf(from)} onClick=${openOriginal}>Back to the preset</a></p>`;
 }
 
 /** Render the text of the preset. @param {{shown: Preset}} props */

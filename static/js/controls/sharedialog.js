@@ -60,7 +60,7 @@ async function saveFile() {
 }
 
 /** Create the snapshot link. @param {Event} event */
-function submit(event) {
+function submitSnapshot(event) {
   event.preventDefault();
   void createLink();
 }
@@ -86,7 +86,7 @@ function Snapshot() {
   const { id = '', short = '', isOwn = false, expires = '' } = links.value ?? {};
   return html`
     <h3>Snapshot link</h3>
-    <form class="words" onInput=${onNoteInput} onSubmit=${submit}>
+    <form class="words" onInput=${onNoteInput} onSubmit=${submitSnapshot}>
       <label>Title <input type="text" name="title" maxlength="200" value=${words.value.title} /></label>
       <label>Note <textarea name="note" maxlength="1000" rows="1" value=${words.value.note} placeholder="What should people look at?"></textarea></label>
       <button type="submit" class=${id ? '' : 'primary'} disabled=${isCreating.value}>${id ? 'Create another link' : 'Create link'}</button>

@@ -28,7 +28,7 @@ const isOver = signal(false);
 /** Render the button that imports recordings of the user's own model, with its help. */
 export function OpenTrace() {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const choose = (/** @type {any} */ { target }) => {
+  const openChosen = (/** @type {any} */ { target }) => {
     void openFiles([...target.files]);
     target.value = ''; // so that the same file can be chosen again
   };
@@ -40,7 +40,7 @@ export function OpenTrace() {
       <${TraceHelp} />`
           : null
       }
-      <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${choose} />
+      <input type="file" ref=${input} accept=${SUFFIX} multiple hidden onChange=${openChosen} />
     </div>
   `;
 }
