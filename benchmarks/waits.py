@@ -42,6 +42,7 @@ def _vary_connections() -> Iterator[Spec]:
 
 
 def _vary_stacks() -> Iterator[Spec]:
+    """Yield specs with different depths, widths, blocks, connections, types and training."""
     mlp, conv, pair = ({"block": {"kind": kind}} for kind in ("mlp", "conv", "pair"))
     steps = {"train": {"steps": 10}}
     yield {"depth": 512, "width": 16, **mlp, "seeds": 2}
