@@ -81,7 +81,7 @@ function AtlasMap() {
   return html`
     <section class="atlas" id=${ATLAS} aria-label=${TITLE}>
       <header class="card-head">
-        <div class="card-title"><h2>${TITLE}</h2><${Legend} parts=${parts} act=${act} /></div>
+        <div class="card-title"><h2>${TITLE}</h2><${ColorScale} parts=${parts} act=${act} /></div>
         <div class="card-tools">
           <span class="segments small" role="group" aria-label="What a cut does">
             ${listCuts().map(([key, { title }]) => html`<button type="button" aria-pressed=${key === act} onClick=${() => showCut(key)}>${title}</button>`)}
@@ -90,9 +90,9 @@ function AtlasMap() {
           <button type="button" class="icon" aria-label="Close the map" title="Close" onClick=${closeMap}>✕</button>
         </div>
       </header>
-      ${isTable ? html`<${Table} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${Figure} parts=${parts} act=${act} />` : null}
-      <${Progress} />
-      <${Reasons} act=${act} />
+      ${isTable ? html`<${NumbersTable} parts=${parts} act=${act} />` : listRows(parts, act).length > 0 ? html`<${AtlasFigure} parts=${parts} act=${act} />` : null}
+      <${AtlasProgress} />
+      <${MissingReasons} act=${act} />
     </section>
   `;
 }
@@ -129,7 +129,7 @@ function listParts() {
 }
 
 /** Render how far the computation is, or the button that starts it. */
-function Progress() {
+function AtlasProgress() {
   if (isWanted.value) return html`<p class="hint">The map starts once all runs have ended.</p>`;
   if (!isMapping.value) {
     if (!atlases.value.some((entry) => entry !== null && entry?.status !== 'done')) return null;
@@ -155,7 +155,7 @@ function countCuts(run, { cuts }) {
 }
 
 /** Render why runs have no map, or none of this kind. @param {{act: string}} props */
-function Reasons({ act }) {
+function MissingReasons({ act }) {
   const sentences = atlases.value.flatMap((entry, run) => {
     const label = state.labels.value[run];
     if (reasons.value[run]) return [`${label} ${reasons.value[run]}.`];
@@ -184,7 +184,7 @@ function colorAt(stops, share) {
 }
 
 /** Render the scale of the colours. @param {{parts: Part[], act: string}} props */
-function Legend({ parts, act }) {
+function ColorScale({ parts, act }) {
   const most = largestEffect(parts, act);
   const stops = toStops();
   if (most === 0 || stops.length === 0) return html`<span class="unit">${MEANING}</span>`;
@@ -196,7 +196,7 @@ function Legend({ parts, act }) {
 }
 
 /** Render the map. @param {{parts: Part[], act: string}} props */
-function Figure({ parts, act }) {
+function AtlasFigure({ parts, act }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [width, setWidth] = useState(0);
   const [chosen, setChosen] = useState(/** @type {Cell | null} */ (null));
@@ -270,7 +270,7 @@ function Figure({ parts, act }) {
       aria-label=${`${TITLE}: arrow keys move between cells${hasRuns ? ', Enter makes the edit of a cell or removes it' : ''}`} aria-describedby="atlas-cell"
       onKeyDown=${handleKey} onPointerMove=${showPointed} onPointerLeave=${clearPointed} onClick=${chooseCell}>
       <canvas aria-hidden="true"></canvas>
-      ${plan ? html`<${Marks} plan=${plan} shown=${shown} />` : null}
+      ${plan ? html`<${CellMarks} plan=${plan} shown=${shown} />` : null}
     </div>
     <p class="atlas-cell" style=${plan?.layout.form === 'wide' ? { left: `${plan.layout.strips.right + READOUT_PX}px` } : {}}>
       <span id="atlas-cell" aria-live="polite">${part && shown ? describeCellOrGap(part, act, shown) : describeUse(hasRuns, kinds.includes(TRACE))}</span>
@@ -281,7 +281,7 @@ function Figure({ parts, act }) {
 }
 
 /** Render the line of the cursor and the frame of a cell over the map. @param {{plan: Plan, shown: Cell | null}} props */
-function Marks({ plan, shown }) {
+function CellMarks({ plan, shown }) {
   const { layout, rows, row_px } = plan;
   const layer = Math.min(state.hovered.value ?? state.cursor.value, layout.layers - 1);
   const row = rows.find((item) => item.run === shown?.run && item.stream === shown.stream);
@@ -438,7 +438,7 @@ function drawImage(parts, act) {
 }
 
 /** Render the numbers of the map as a table. @param {{parts: Part[], act: string}} props */
-function Table({ parts, act }) {
+function NumbersTable({ parts, act }) {
   const { head, rows } = toAtlasTable(parts, act);
   const at = state.cursor.value + 1;
   return html`

@@ -96,7 +96,7 @@ function Snapshot() {
       id
         ? html`<${CopyText} key=${short} text=${short} label="Snapshot link" />
       <p class="hint" role="status">Opens exactly these numbers. ${expires ? `Expires ${daysUntil(expires)} days after its last visit.` : 'Never expires.'}</p>
-      ${isOwn ? html`<${Deletion} key=${id} />` : null}`
+      ${isOwn ? html`<${DeleteButton} key=${id} />` : null}`
         : html`<p class="hint">Stores these numbers on the server. Anyone with the link can open them.</p>`
     }
   `;
@@ -115,7 +115,7 @@ function LiveLink() {
 const daysUntil = (time) => Math.max(1, Math.round((Date.parse(time) - Date.now()) / DAY_MS));
 
 /** Render the deletion with a confirmation. */
-function Deletion() {
+function DeleteButton() {
   const [isConfirming, setConfirming] = useState(false);
   return isConfirming
     ? html`<p class="choice"><button type="button" onClick=${() => void deleteLink()}>Delete it for everyone</button>

@@ -62,7 +62,7 @@ probe.result().save("ours${SUFFIX}")</pre>
 }
 
 /** Render the progress of the upload, with a button to cancel it. */
-function Sending() {
+function UploadProgress() {
   if (!sending.value) return null;
   const { name, share } = sending.value;
   return html`
@@ -105,7 +105,7 @@ export function Twin({ run, trace, isComplete }) {
 export function DropZone() {
   return html`
     ${isOver.value ? html`<div class="drop-zone" aria-hidden="true"><p>Drop the recording to import it</p></div>` : null}
-    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${Sending} /><${OpenFailure} /></div>` : null}
+    ${sending.value || failure.value.length > 0 ? html`<div class="card importing"><${UploadProgress} /><${OpenFailure} /></div>` : null}
   `;
 }
 

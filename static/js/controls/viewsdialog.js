@@ -39,11 +39,11 @@ function startSelection() {
 }
 
 export function ViewsDialog() {
-  return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${Views} /><//>`;
+  return html`<${Dialog} title="Your views" isOpen=${opened.value === 'views'} onClose=${closeDialog}><${VisitedViews} /><//>`;
 }
 
 /** Render the list of visited views. */
-function Views() {
+function VisitedViews() {
   useLayoutEffect(startSelection, []); // before the dialog is shown, so that a quick Escape leaves the view in the list
   const { items, trouble } = stored.value;
   return html`
