@@ -99,9 +99,9 @@ class FirstAttention(Attention):
 class ResidualAttention(Attention):
     """A later attention layer of such a stack: it attends to l1 v + l2 v_1, its own values and those of the first.
 
-    l1 = l2 = 1/2, fixed or as the start, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
-    `records/110624_ShortcutsTweaks`). There one number is learned, l2 = 1 - l1; two are here. It follows arXiv
-    2410.17897, which was not read.
+    l1 = l2 = 1/2, fixed, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
+    `records/110624_ShortcutsTweaks`); or as the start of two learned numbers, as in tokenbender/nanogpt-attnres-repro
+    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897, which was not read.
     """
 
     def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:

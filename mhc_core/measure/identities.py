@@ -412,7 +412,8 @@ def _pull_back(
     """Return the function's value at its inputs, and the gradients of its product with g."""
     leaves = [one.clone().requires_grad_() for one in inputs]
     value = function(*leaves)
-    return tuple(map(to_numpy, (value, *torch.autograd.grad(value, leaves, g))))
+    grads = torch.autograd.grad(value, leaves, g, materialize_grads=True)
+    return tuple(map(to_numpy, (value, *grads)))
 
 
 def _attend_plainly(branch: Attention, u_BTC: torch.Tensor, first_BTC: torch.Tensor | None = None) -> torch.Tensor:
