@@ -22,6 +22,8 @@ KEPT = 2**18  # attention weights of a layer; more are not kept for the way down
 # Weights and queries of a tile: on a CPU such that it stays in the cache.
 TILE, CARD_TILE = (2**18, 64), (2**26, 1024)
 VALUE_WEIGHTS = (0.5, 0.5)  # of a layer's own values and of those of the first layer; where they are learned, the start
+# Values per feature that a value residual moves, forward and backward: in the first attention layer and in later ones.
+FIRST_MOVED, LATER_MOVED = 11, {"fixed": 23, "learned": 31}
 
 
 class Attention(Branch):
@@ -95,6 +97,14 @@ class FirstAttention(Attention):
         carried.values = qkv_BT3C[:, :, 2].contiguous()  # or the memory of queries and keys would be kept with them
         return self._attend(qkv_BT3C)
 
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        return super().count_kept(spec) + (spec.width if spec.block.value_residual == "learned" else 0)
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return super().count_moved(spec) + FIRST_MOVED * spec.width
+
 
 class ResidualAttention(Attention):
     """A later attention layer of such a stack: it attends to l1 v + l2 v_1, its own values and those of the first.
@@ -103,6 +113,8 @@ class ResidualAttention(Attention):
     `records/110624_ShortcutsTweaks`); or as the start of two learned numbers, as in tokenbender/nanogpt-attnres-repro
     (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897, which was not read.
     """
+
+    calls = 19
 
     def __init__(self, spec: RunSpec, layer: int, scaling: Scaling) -> None:
         super().__init__(spec, layer, scaling)
@@ -123,6 +135,19 @@ class ResidualAttention(Attention):
     @classmethod
     def count_parameters(cls, spec: RunSpec) -> int:
         return super().count_parameters(spec) + (2 if spec.block.value_residual == "learned" else 0)
+
+    @classmethod
+    def count_flops(cls, spec: RunSpec) -> float:
+        return Attention.count_flops(spec) + 3.0 * spec.width
+
+    @classmethod
+    def count_kept(cls, spec: RunSpec) -> float:
+        # Learned weights need the values that they multiply, which are kept with their queries and keys.
+        return super().count_kept(spec) + (3 * spec.width if spec.block.value_residual == "learned" else 0)
+
+    @classmethod
+    def count_moved(cls, spec: RunSpec) -> float:
+        return super().count_moved(spec) + LATER_MOVED[spec.block.value_residual] * spec.width
 
 
 def _count_kept_weights(spec: RunSpec) -> int:

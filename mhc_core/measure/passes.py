@@ -195,9 +195,9 @@ def _descend(
     # A single stream's coefficients are constants that its arithmetic skips.
     grads = torch.autograd.grad(ends, wanted, end_grads, allow_unused=True)
     found = [torch.zeros_like(w) if g is None else g for w, g in zip(wanted, grads, strict=True)]
-    if values is not None:
-        of_layer = found.pop()
-        tape.values_grad = of_layer if tape.values_grad is None else tape.values_grad + of_layer
+    if values is not None and grads[-1] is not None:  # the layer reads them
+        tape.values_grad = grads[-1] if tape.values_grad is None else tape.values_grad + grads[-1]
+    found = found if values is None else found[:-1]
     branch, rest = found[2 : 2 + len(weights)], found[2 + len(weights) :]
     if mixing:
         tape.static_grads.append(tuple(rest))

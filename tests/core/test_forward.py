@@ -95,7 +95,7 @@ def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
 @pytest.mark.parametrize("position", ["pre", "post", "none"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_value_residuals_of_every_connection(connection: dict[str, Any], position: str) -> None:
-    block = {"value_residual": "learned", "norm_position": position, "branch_scale": 0.7}
+    block = {"value_residual": "learned", "norm_position": position, "branch_scale": 0.3}
     assert_equal_to_reference(shake(build_stack(build_spec(depth=5, connection=connection, block=block))))
 
 
