@@ -68,7 +68,8 @@ class BlockSpec(SpecPart):
         "off",
         title="Value residual",
         description="fixed: attention layers after the first attend to the mean of their own values and those of the "
-        "first. learned: with two learned weights for each layer, 1/2 at the start.",
+        "first. learned: to a sum of both with two learned weights for each layer, 1/2 at the start. As in code that "
+        "follows ResFormer (arXiv 2410.17897).",
         json_schema_extra=control("select", applies={"block.kind": ("transformer",)}, later=True),
     )
     mlp_ratio: int = Field(
