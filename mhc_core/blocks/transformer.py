@@ -111,7 +111,8 @@ class ResidualAttention(Attention):
 
     l1 = l2 = 1/2, fixed, as in the code of modded-nanogpt (KellerJordan/modded-nanogpt,
     `records/110624_ShortcutsTweaks`); or as the start of two learned numbers, as in tokenbender/nanogpt-attnres-repro
-    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897, of which the abstract was read.
+    (`examples/nanogpt/model.py`), where the first layer has them too. Both follow arXiv 2410.17897, of which the
+    abstract was read.
     """
 
     calls = 19

@@ -19,7 +19,6 @@ CHOICES: dict[str, list[Any]] = {
     "block.scaling": ["constant", "constant", "rezero", "layernorm_scaling"],
     "block.weights": ["he", "xavier", "orthogonal"],
     "block.branch_scale": [1.0, 0.5],
-    "block.value_residual": ["off", "off", "fixed", "learned"],
     "connection.streams": [1, 2, 4],
     "connection.noise": [0.0, 0.3, 1.0],
     "connection.sinkhorn_iters": [0, 3, 20],
@@ -27,6 +26,7 @@ CHOICES: dict[str, list[Any]] = {
     "connection.mapping_dtype": ["auto", "auto", "bfloat16"],
     "input.kind": ["text", "corpus", "gaussian", "correlated"],
 }
+VALUE_RESIDUALS = ("off", "fixed", "learned")  # which take turns, as connections do
 
 
 def draw_specs(count: int, seed: int = 7, **choices: list[Any]) -> Iterator[dict[str, Any]]:
@@ -36,6 +36,7 @@ def draw_specs(count: int, seed: int = 7, **choices: list[Any]) -> Iterator[dict
     while count:
         spec: dict[str, Any] = {"block": {"heads": 2}, "input": {"batch": 2, "tokens": 9}, "device": "cpu"}
         spec["connection"] = dict(list(CONNECTIONS.values())[count % len(CONNECTIONS)])
+        spec["block"]["value_residual"] = VALUE_RESIDUALS[count % len(VALUE_RESIDUALS)]
         for path, values in choices.items():
             part, _, leaf = path.rpartition(".")
             (spec.setdefault(part, {}) if part else spec)[leaf] = drawn.choice(values)
