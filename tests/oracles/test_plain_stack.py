@@ -165,6 +165,7 @@ def find_gaps(spec: RunSpec, stack: Stack, result: Result) -> dict[str, float]:
     return gaps | {"loss": find_gap("loss", result.loss, loss)}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_run_agrees_with_a_plain_network(name: str) -> None:
     spec = build_spec(name)
@@ -175,6 +176,7 @@ def test_a_run_agrees_with_a_plain_network(name: str) -> None:
     assert {key: gap for key, gap in gaps.items() if not gap <= TOLERANCE} == {}
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("name", SPECS)
 def test_a_stack_whose_mixing_has_moved_agrees_with_a_plain_network(name: str) -> None:
     spec = build_spec(name)
@@ -196,6 +198,7 @@ DEEP: dict[str, tuple[dict[str, Any], float]] = {
 }
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2, 3))])
 @pytest.mark.parametrize("depth", [pytest.param(16, marks=pytest.mark.full), 64])
 @pytest.mark.parametrize(("block", "largest"), DEEP.values(), ids=DEEP)

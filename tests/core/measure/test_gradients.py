@@ -127,7 +127,7 @@ def rms_of(tensor: torch.Tensor) -> float:
     return tensor.square().mean().item() ** 0.5
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample(24, 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_loop_gives_autograds_gradients(connection: dict[str, Any], block: str, position: str) -> None:
     assert_loop_is_autograd(spec_of(connection, block, position))
@@ -178,14 +178,14 @@ def central_difference(loss: Callable[[], float], entries: torch.Tensor, along: 
     return slope
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample(60, 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_autograd_gives_the_slopes_of_the_loss(connection: dict[str, Any], block: str, position: str) -> None:
     """Along random directions through all weights, all mixing parameters, and the embedding's output."""
     assert_slopes(spec_of(connection, block, position, depth=3))
 
 
-@pytest.mark.sample(8)
+@pytest.mark.full
 @pytest.mark.parametrize("fields", VARIANTS.values(), ids=VARIANTS)
 def test_autograd_gives_the_slopes_of_the_loss_of_variants(fields: dict[str, Any]) -> None:
     assert_slopes(build_spec(depth=3, **fields))
@@ -216,7 +216,7 @@ def assert_slopes(spec: RunSpec) -> None:
             assert slope == pytest.approx(wanted, rel=1e-6, abs=4e-12 * plain().item()), name
 
 
-@pytest.mark.sample("values", 3)
+@pytest.mark.sample(60, 3)
 @pytest.mark.parametrize(("connection", "block", "position"), COMBINATIONS)
 def test_the_embeddings_gradient_is_the_slope_of_the_loss(
     connection: dict[str, Any], block: str, position: str
@@ -248,7 +248,7 @@ def _loss_from(stack: Stack, state: torch.Tensor) -> torch.Tensor:
     return stack.loss(state)
 
 
-@pytest.mark.sample(6)
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["hc", "hc-dynamic", "mhc", "mhc-dynamic", "frac", "frac-dynamic"])
 def test_the_reported_norms_are_norms_of_slopes(name: str) -> None:
     """Every entry of one layer moved on its own: the frames' norms against finite differences, with nothing between."""
