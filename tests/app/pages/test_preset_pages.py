@@ -29,6 +29,7 @@ def web(server: Server) -> Iterator[httpx.Client]:
         yield http
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("preset", PRESETS, ids=[preset.name for preset in PRESETS])
 def test_a_preset_is_a_page_with_its_title_and_claim(web: httpx.Client, server: Server, preset: Preset) -> None:
     path = f"/p/{preset.name}"
@@ -52,6 +53,7 @@ def test_there_is_no_page_of_an_unknown_preset(web: httpx.Client) -> None:
     assert "nothing" in web.get("/p/nothing", headers={"Accept": "text/html"}).text
 
 
+@pytest.mark.full
 def test_the_picture_of_a_preset_has_its_own_headline(web: httpx.Client, server: Server) -> None:
     with httpx.Client(base_url=server.api, timeout=120) as api:
         preset = BY_NAME["mhc_fig_7"]
@@ -89,6 +91,7 @@ def headline_by_hand(result: Result, preset: Preset) -> float:
     return float((found | {"median": np.nanmedian(column)})[preset.reduction])
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_a_headline_is_a_number_of_its_column(name: str) -> None:
     preset = BY_NAME[name]

@@ -383,6 +383,7 @@ TOLD: dict[str, Callable[[], list[str]]] = {
 NUMBER = re.compile(r"(?<![A-Za-z\d.,])\d+(?:[.,]\d+)*")
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(
     "name", [pytest.param(preset.name, marks=full if preset.name == "deep" else ()) for preset in PRESETS]
 )
@@ -410,6 +411,7 @@ def test_digits_are_convolutions_over_images() -> None:
         assert (spec.block.kind, spec.input.kind, spec.input.tokens) == ("conv", "digits", 64)
 
 
+@pytest.mark.full
 def test_every_run_of_where_theory_speaks_has_laws() -> None:
     for spec in specs_of("laws").values():
         assert (spec.block.kind, spec.width, spec.input.kind) == ("mlp", 128, "gaussian")

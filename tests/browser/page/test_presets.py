@@ -68,6 +68,7 @@ def to_headlines(server: Server, preset: Preset) -> list[str]:
 
 
 # Before all others, which would have it compute.
+@pytest.mark.full
 def test_a_preset_on_a_fresh_server_is_drawn_though_no_worker_runs(open_page: OpenPage, server: Server) -> None:
     with stop_workers(server):
         page = open_page("/p/mhc_fig_2")
