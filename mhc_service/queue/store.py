@@ -13,7 +13,7 @@ from mhc_service.settings import ServiceSettings
 
 
 def open_database(url: str, *, is_secondary: bool = False) -> Database:
-    """Open a database of SQLite or of PostgreSQL; both say what they raise."""
+    """Open a database of SQLite or of PostgreSQL. Raises the errors of the class that the URL selects."""
     kind = SqliteDatabase if url.startswith("sqlite") else PostgreSQLDatabase
     return kind(url, is_secondary=is_secondary)
 
