@@ -18,7 +18,7 @@ def find_mixings(
     If the states do not obey a branch's output, because the block changes it further, solve for the output that they
     obey.
 
-    base: of an edited pass the pass without edits, which has shown which candidate is H_res; edits can make all alike.
+    base: the pass without edits, if this one is edited. It knows which candidate is H_res; edits can make all equal.
     """
     n, samples, _ = recorded.state_nNC.shape
     if n == 1:

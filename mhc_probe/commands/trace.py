@@ -15,7 +15,7 @@ MAX_ROWS = 40
 
 
 def add_parser(commands: Any) -> None:
-    """Add the command `trace` to the command line."""
+    """Add this command and its options."""
     parser = commands.add_parser("trace", help="read the static mixing of a checkpoint, without running it")
     parser.add_argument("checkpoint", type=Path, help="a safetensors file, an index of several, or their folder")
     parser.add_argument(

@@ -102,7 +102,8 @@ def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, st
     """Return a design that explains why logits are not linear, and the likely mistake; one of them is empty."""
     base, size = find_logits(bench, x, targets), _find_largest(measure_odd(bench, x, targets))
 
-    def stays(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:
+    def are_logits_unchanged(state: torch.Tensor, chosen: list[str] = targets, stream: int | None = None) -> bool:
+        """Return whether the logits of the chosen targets are those of `base`, for streams from `stream` on."""
         now = find_logits(bench, state, chosen)
         return all(
             (now[t] - base[t])[..., slice(None) if stream is None else slice(stream, None)].abs().max() < BENT * size
@@ -113,15 +114,15 @@ def _explain(bench: Bench, x: torch.Tensor, targets: list[str]) -> tuple[str, st
     changed = x.clone()
     changed[..., 0, :] = bench.draw(*x[..., 0, :].shape, salt=98)
     single = [target for target in targets if target != "res"]
-    if stays(x * scales):
-        if single and stays(changed, single, stream=1):
+    if are_logits_unchanged(x * scales):
+        if single and are_logits_unchanged(changed, single, stream=1):
             return "each stream is normalised by itself and makes its own logits, as in HC", ""
         return "", "each stream is normalised by itself, where all of them together are one vector"
-    if stays(x + 2):
+    if are_logits_unchanged(x + 2):
         return "", "the norm subtracts the mean"
-    if stays(x.flip(-2)):
+    if are_logits_unchanged(x.flip(-2)):
         return "", "coefficients are made of the sum or the mean of the streams, where the streams are one long vector"
-    if not stays(8 * x):
+    if not are_logits_unchanged(8 * x):
         return "", "the state is not normalised, or with a large eps"
     return "", "a tanh or another map around the projection, which HC has and mHC has not"
 

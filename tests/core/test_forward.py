@@ -17,11 +17,11 @@ from tests.core.reference import trace
 
 def assert_equal_to_reference(stack: Stack, rtol: float = 1e-11) -> None:
     wanted = trace(stack)
-    state, static = stack.embed(), stack.connection.static_mixing()
+    state, values, static = stack.embed(), None, stack.connection.static_mixing()
     for layer in range(stack.spec.depth):
         mixing = None if static is None else type(static)(*(part[layer] for part in static))
-        out = stack.layer(layer, state, mixing)
-        state = out.state
+        out = stack.layer(layer, state, mixing, values)
+        state, values = out.state, out.values
         shape = wanted.states[layer + 1].shape
         got = stack.connection.streams(state).detach().double().numpy().reshape(shape)
         np.testing.assert_allclose(got, wanted.states[layer + 1], rtol=rtol, atol=rtol, err_msg=f"state {layer}")
@@ -93,6 +93,14 @@ def test_every_scaling(scaling: str, connection: dict[str, Any]) -> None:
     assert_equal_to_reference(shake(stack))
 
 
+@pytest.mark.sample("values", 2)
+@pytest.mark.parametrize("position", ["pre", "post", "none"])
+@pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
+def test_value_residuals_of_every_connection(connection: dict[str, Any], position: str) -> None:
+    block = {"value_residual": "learned", "norm_position": position, "branch_scale": 0.3}
+    assert_equal_to_reference(shake(build_stack(build_spec(depth=5, connection=connection, block=block))))
+
+
 @pytest.mark.parametrize("block", ["conv", "pair"])
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_scaling_of_blocks_on_a_grid(scaling: str, block: str) -> None:
@@ -119,6 +127,7 @@ BLOCKS: list[dict[str, Any]] = [
     {"heads": 1},
     {"heads": 8, "weights": "xavier"},
     {"weights": "orthogonal"},
+    {"value_residual": "fixed"},
     {"kind": "conv", "activation": "relu", "norm": "layernorm"},
     {"kind": "conv", "weights": "orthogonal"},
     {"kind": "pair", "norm": "layernorm"},

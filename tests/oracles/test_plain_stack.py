@@ -51,6 +51,18 @@ SPECS: dict[str, tuple[int, int, int, dict[str, Any], dict[str, Any], dict[str, 
         {"heads": 2, "mlp_ratio": 2, "activation": "silu", "norm": "layernorm", "scaling": "layernorm_scaling"},
         {},
     ),
+    "mhc-dynamic-value-residual": (
+        7, 16, 23,
+        {"kind": "mhc", "streams": 3, "init": "megatron", "dynamic": True, "noise": 0.3},
+        {"heads": 4, "mlp_ratio": 1, "activation": "tanh", "value_residual": "fixed", "branch_scale": 0.8},
+        {},
+    ),
+    "hc-post-value-residual-learned": (
+        9, 20, 24,
+        {"kind": "hc", "streams": 2, "noise": 0.2},
+        {"heads": 5, "mlp_ratio": 1, "activation": "silu", "norm_position": "post", "value_residual": "learned"},
+        {},
+    ),
     "frac-pair": (
         6, 28, 14,
         {"kind": "frac", "streams": 2, "noise": 0.2},
@@ -128,8 +140,8 @@ def build_spec(name: str) -> RunSpec:
 
 
 def move(stack: Stack) -> Stack:
-    """Every parameter of the connection and every learned gain, moved by 0.2 of a standard normal value."""
-    moved = [*stack.connection.parameters(), *(p for name, p in stack.branches.named_parameters() if "gain" in name)]
+    """Every parameter of the connection and every learned scalar, moved by 0.2 of a standard normal value."""
+    moved = [*stack.connection.parameters(), *(p for p in stack.branches.parameters() if p.ndim < 2)]
     with torch.no_grad():
         for place, parameter in enumerate(moved):
             parameter.add_(0.2 * draw(place, *parameter.shape))

@@ -32,7 +32,7 @@ from mhc_scope.store.snapshots import StoredSnapshot
 
 router = APIRouter(include_in_schema=False)
 
-SUMMARY = "See how signals travel through deep stacks: residual, Hyper-Connections and mHC, layer by layer."
+SUMMARY = "See how signals travel through deep networks: residual, Hyper-Connections and mHC, layer by layer."
 MAX_DESCRIPTION = 300
 CACHED = "public, max-age=86400, immutable"  # the runs of a stored view never change
 

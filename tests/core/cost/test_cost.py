@@ -87,6 +87,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "one matrix": {"block": {"kind": "mlp", "mlp_ratio": 0}},
     "post-norm": {"block": {"kind": "mlp", "norm_position": "post"}},
     "transformer": {"block": {"kind": "transformer"}},
+    "fixed values": {"block": {"kind": "transformer", "value_residual": "fixed"}},
+    "learned values": {"block": {"kind": "transformer", "value_residual": "learned"}},
     "conv": {"block": {"kind": "conv"}},
     "pair": {"block": {"kind": "pair"}},
     "float64": {"dtype": "float64"},

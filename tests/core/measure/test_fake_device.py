@@ -54,6 +54,14 @@ def test_no_layer_copies_from_or_to_the_host(device: FakeDevice, name: str, bloc
     assert deep.syncs == shallow.syncs
 
 
+def test_values_of_the_first_layer_stay_on_the_device(device: FakeDevice) -> None:
+    block = {"kind": "transformer", "value_residual": "learned"}
+    specs = [build_spec(SMALL, **EVERYTHING, depth=depth, block=block) for depth in (2, 4)]
+    shallow, deep = device.count(specs)
+    assert deep.uploads == shallow.uploads
+    assert deep.syncs == shallow.syncs
+
+
 @pytest.mark.parametrize("kind", [pytest.param("mhc", marks=pytest.mark.full), "mhc_lite"])
 def test_a_mapping_in_bfloat16_stays_on_the_device(device: FakeDevice, kind: str) -> None:
     connection = {"kind": kind, "init": "megatron", "dynamic": True, "mapping_dtype": "bfloat16"}

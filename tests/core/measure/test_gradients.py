@@ -40,6 +40,19 @@ VARIANTS |= {
     for output in ("sum", "head")
 }
 VARIANTS |= {
+    f"{name}-value-{kind}-{position}": {
+        "connection": CONNECTIONS[name],
+        "block": {"value_residual": kind, "norm_position": position, "branch_scale": 0.7},
+    }
+    for name, kind, position in (
+        ("residual", "fixed", "pre"),
+        ("hc", "learned", "none"),
+        ("mhc-dynamic", "learned", "post"),
+        ("attnres", "fixed", "pre"),
+        ("frac", "learned", "pre"),
+    )
+}
+VARIANTS |= {
     f"digits-{block}": {"block": {"kind": block}, "input": {"kind": "digits", "tokens": 64, "batch": 1}}
     for block in ("mlp", "transformer", "conv", "pair")
 }
@@ -59,11 +72,13 @@ class Autograd:
         self.stack = stack
         self.states = [stack.embed()]
         self.inputs: list[torch.Tensor] = []
-        static = stack.connection.static_mixing()
+        static, values = stack.connection.static_mixing(), None
         for layer in range(stack.spec.depth):
             mixing = None if static is None else Mixing(*(part[layer] for part in static))
             self._listen(layer)
-            self.states.append(stack.layer(layer, self.states[-1], mixing).state)
+            output = stack.layer(layer, self.states[-1], mixing, values)
+            self.states.append(output.state)
+            values = output.values
         for tensor in [*self.states, *self.inputs]:
             if tensor.requires_grad:
                 tensor.retain_grad()
@@ -72,10 +87,10 @@ class Autograd:
 
     def _listen(self, layer: int) -> None:
         # What reaches the branch is caught in the branch itself, so that nothing else than the branch lies behind it.
-        def catch(_: Any, args: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        def catch(_: Any, args: tuple[torch.Tensor, Any]) -> tuple[torch.Tensor, Any]:
             u = args[0] * 1.0
             self.inputs.append(u)
-            return (u,)
+            return u, args[1]
 
         self.stack.branches[layer].register_forward_pre_hook(catch)
 
