@@ -100,6 +100,7 @@ def test_the_loss_is_the_cross_entropy_of_the_next_byte_of_the_held_out_text() -
     assert result.loss == pytest.approx(wanted, rel=1e-12)
 
 
+@pytest.mark.full
 def test_training_lowers_the_loss_on_text_that_it_never_saw() -> None:
     spec = build_spec(
         depth=2,

@@ -102,6 +102,7 @@ RUNS: dict[str, Callable[[], None]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("document", RUNS)
 def test_the_code_of_a_document_runs(document: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -140,6 +140,7 @@ def test_added_parameters_are_those_of_real_stacks(kind: str) -> None:
     assert float(find_entry(kind).costs["parameters"].strip("+ %")) == pytest.approx(share, rel=0.05)
 
 
+@pytest.mark.full
 def test_models_named_as_users_have_the_connection() -> None:
     named = [(kind, use) for kind, family in FAMILIES.items() for use in family.uses]
     assert named

@@ -99,6 +99,7 @@ DEPTHS = [8, 32, 64, 100]
 USUAL = {"width": [16, 64], "input__tokens": [9, 64], "block__kind": ["mlp", "transformer"]}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("count", "seed", "depths", "sizes"),
     [

@@ -229,6 +229,7 @@ def test_the_first_page_has_a_picture_once_its_runs_are_computed(launch: StartSe
         assert 'src="/tools/picture.png"' in without
 
 
+@pytest.mark.full
 def test_a_fresh_server_has_the_claim_and_the_picture_of_the_first_page(launch: StartServer) -> None:
     server = launch("--precompute", ready="/livez")
     with httpx.Client(base_url=server.url, timeout=60) as http:

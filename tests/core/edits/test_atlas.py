@@ -22,7 +22,7 @@ def compute(spec: RunSpec) -> AtlasFrame:
     return frame
 
 
-@pytest.mark.sample(5, 2)
+@pytest.mark.sample(25, 2)
 @pytest.mark.parametrize("position", ["pre", "post"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_every_cut_is_that_of_a_single_run(connection: dict[str, Any], position: str) -> None:
@@ -59,6 +59,7 @@ def test_of_several_seeds_the_medians_are_given() -> None:
         np.testing.assert_allclose(values, np.median([one.values[key] for one in singles], axis=0), rtol=1e-6)
 
 
+@pytest.mark.full
 def test_the_trained_stack_is_cut() -> None:
     train = {"steps": 4, "lr": 0.01}
     frame = compute(build_spec(connection=CONNECTIONS["hc"], train=train))

@@ -134,6 +134,7 @@ def find_failed(form: dict[str, Any], *edits: Edit) -> set[str]:
     return {name for name, _ in failures(checks)}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("form", "edits"),
     [({"depth_heads": 2}, EDITS), ({**DENSE, "depth_block": 2}, OF_AVERAGES)],

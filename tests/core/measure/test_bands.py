@@ -56,7 +56,7 @@ def worst_difference(result: Result, without: tuple[str, ...] = (), **fields: An
     return worst
 
 
-@pytest.mark.sample(5, 3)
+@pytest.mark.sample(25, 3)
 @pytest.mark.parametrize("block", ["mlp", "transformer"])
 @pytest.mark.parametrize("connection", CONNECTIONS.values(), ids=CONNECTIONS)
 def test_bands_are_the_percentiles_of_independent_runs(connection: dict[str, Any], block: str) -> None:
@@ -131,6 +131,7 @@ def test_overflow_of_some_seeds_is_still_ordered() -> None:
     assert all(np.isfinite(column).all() for column in gain.values())
 
 
+@pytest.mark.full
 def test_largest_gains_are_those_of_each_seed() -> None:
     spec, result = hc_blow_up()
     singles = [measure(spec.model_copy(update={"seed": spec.seed + k, "seeds": 1})) for k in range(7)]

@@ -36,6 +36,7 @@ def log10_of(value: Decimal) -> float:
     return float(value.log10())
 
 
+@pytest.mark.full
 def test_the_gain_beyond_float64_is_exact(result: Result) -> None:
     products = exact_products(result.matrices["h_res"])
     gain = [log10_of(max(abs(sum(row, Decimal())) for row in product)) for product in products]

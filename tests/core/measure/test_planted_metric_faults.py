@@ -538,7 +538,7 @@ def test_a_fault_in_the_code_of_a_metric_leaves_the_recomputation(key: str, monk
     assert_recomputation_stays(name, [plant], monkeypatch)
 
 
-@pytest.mark.sample(4)
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("table", ["layers", "matrices"])
 @pytest.mark.parametrize("name", SPECS)
 def test_a_value_that_is_five_percent_too_large_is_found_in_every_column(name: str, table: str) -> None:

@@ -162,6 +162,7 @@ def test_a_kept_column_that_spans_decades_is_reduced_as_logarithms() -> None:
     assert reduce_metric(result, "step_grad_rms_streams", "median").log10 == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.full
 def test_of_stacks_over_256_layers_no_step_keeps_unfolded_connections() -> None:
     for depth, kept in ((256, 2), (257, 0)):
         fields: dict[str, Any] = {"depth": depth, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}}

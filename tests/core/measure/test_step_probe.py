@@ -101,6 +101,7 @@ def test_every_step_has_sizes_and_the_kept_ones_have_cka() -> None:
     assert require(reduce_metric(result, "step_cka", "max").value) < 1.0, "the diagonal says nothing"
 
 
+@pytest.mark.full
 def test_of_stacks_over_256_layers_no_step_keeps_cka() -> None:
     for depth, kept in ((256, 2), (257, 0)):
         fields: dict[str, Any] = {"depth": depth, "width": 4, "block": {"kind": "mlp", "mlp_ratio": 0}}

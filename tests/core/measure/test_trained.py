@@ -29,6 +29,7 @@ def refuse_to_train(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(trained, "train", fail)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [

@@ -38,6 +38,7 @@ def take(change: tuple[tuple[str, ...], Any] | None) -> None:
         checker.take(json.dumps(frame).encode() + b"\n")
 
 
+@pytest.mark.full
 def test_the_step_that_they_were_made_of_is_taken() -> None:
     take(None)
 

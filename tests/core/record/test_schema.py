@@ -43,6 +43,7 @@ def read_lines(spec: RunSpec) -> list[bytes]:
     return [*lines, encode_end(spec.id, len(lines), "failed", "why")]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", SPECS)
 def test_every_line_fits_the_schema_and_comes_back(name: str, validator: Draft202012Validator) -> None:
     for index, line in enumerate(read_lines(SPECS[name])):

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from tests.contract.engine.bench import Bench, wait_until
 from tests.contract.engine.harness import kill
 from tests.contract.engine.recorder import End
@@ -16,6 +18,7 @@ def kill_workers(bench: Bench, count: int = 2) -> list[int]:
     return workers
 
 
+@pytest.mark.full
 async def test_an_idle_worker_is_replaced(bench: Bench) -> None:
     await bench.wait_until_ready()
     (dead,) = kill_workers(bench, 1)
@@ -25,6 +28,7 @@ async def test_an_idle_worker_is_replaced(bench: Bench) -> None:
     assert dead not in bench.harness.list_workers()
 
 
+@pytest.mark.full
 async def test_the_job_of_a_killed_worker_fails_and_no_other(bench: Bench) -> None:
     busy = await bench.occupy()
     kill_workers(bench, 1)
@@ -40,6 +44,7 @@ async def test_the_job_of_a_killed_worker_fails_and_no_other(bench: Bench) -> No
     await bench.cancel(going_on)
 
 
+@pytest.mark.full
 async def test_a_job_that_is_being_cancelled_ends_once(bench: Bench) -> None:
     busy = await bench.occupy()
     stopping = asyncio.create_task(bench.cancel(*busy))
@@ -48,6 +53,7 @@ async def test_a_job_that_is_being_cancelled_ends_once(bench: Bench) -> None:
     assert [end.status for end in await stopping] == ["cancelled"] * 2
 
 
+@pytest.mark.full
 async def test_a_job_given_to_a_dying_worker_ends_once(small_bench: Bench) -> None:
     await small_bench.wait_until_ready()
     kill_workers(small_bench, 1)
@@ -56,6 +62,7 @@ async def test_a_job_given_to_a_dying_worker_ends_once(small_bench: Bench) -> No
     await small_bench.compute()
 
 
+@pytest.mark.full
 async def test_a_job_whose_worker_has_just_died_waits_for_the_next(small_bench: Bench) -> None:
     await small_bench.wait_until_ready()
     kill_workers(small_bench, 1)

@@ -1,11 +1,14 @@
 """The deadline and the memory of a worker end a job, with a reason, and not the engine."""
 
+import pytest
+
 from tests.contract.engine.bench import LONG, SMALL, Bench
 
 # Its input alone takes 1 GiB, at once.
 BIG = SMALL | {"width": 4096, "input": {"kind": "gaussian", "batch": 64, "tokens": 1024}}
 
 
+@pytest.mark.full
 async def test_a_job_past_the_deadline_fails(hasty_bench: Bench) -> None:
     job_id = await hasty_bench.submit(LONG)
     end = await hasty_bench.recorder.wait_for_end(job_id)
@@ -14,6 +17,7 @@ async def test_a_job_past_the_deadline_fails(hasty_bench: Bench) -> None:
     await hasty_bench.compute()
 
 
+@pytest.mark.full
 async def test_each_job_has_the_whole_deadline(hasty_bench: Bench) -> None:
     for _ in range(2):
         job_id = await hasty_bench.submit(LONG)
@@ -21,6 +25,7 @@ async def test_each_job_has_the_whole_deadline(hasty_bench: Bench) -> None:
     await hasty_bench.compute()
 
 
+@pytest.mark.full
 async def test_a_job_without_memory_fails_and_says_so(small_bench: Bench) -> None:
     end = await small_bench.recorder.wait_for_end(await small_bench.submit(BIG))
     assert (end.status, end.reason) == ("failed", "out of memory: a worker may allocate 1.2 GiB")
